@@ -1,0 +1,40 @@
+# Everything sets itself up: a machine with python3 and make is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format scorecard clean
+
+help:  ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "bedside needs Python 3.10 or newer; set PYTHON=python3.12, say"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 has no venv module; on Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+venv: $(VENV)/.ready  ## make .venv with everything in it
+
+demo: venv  ## phantoms to report in a few minutes: demo/report.html
+	$(BIN)/bedside demo -o demo
+
+test: venv  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: venv  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: venv  ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+scorecard: venv  ## the reliability trials at full count, raw counts printed
+	BEDSIDE_TRIALS=full $(BIN)/python -m pytest tests/scorecard -s
+
+clean:  ## remove what make made
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m bedside` is the `bedside` command."""
+
+from .cli.main import main
+
+main()

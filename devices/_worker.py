@@ -1,0 +1,166 @@
+"""The measuring process: one variant per process, so that no variant inherits another's memory or warm caches.
+
+It reads one `Request` as JSON from standard input and answers with JSON lines: ``{"progress": 0.4}``, then one
+``{"result": …}`` or ``{"error": {"kind": …, "message": …}}``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..runtime.bundle import Bundle
+from ..runtime.engines import ENGINES, open_engine
+from ..runtime.errors import BedsideError, ResourceError
+from ..runtime.segmenter import Segmenter
+from .energy import EnergyMeter
+from .latency import measure_latency
+from .memory import PeakMemory
+from .report import ColdStart, EndToEnd, MemoryUse, VariantReport
+
+_COLD_SHARE, _WINDOW_SHARE = 0.05, 0.25  # of the progress bar
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure.
+
+    Attributes:
+        bundle: the bundle's path.
+        engine: row of the engine table.
+        precision: ``fp32`` or ``int8``.
+        threads: CPU threads.
+        min_seconds: shortest measurement of window latency.
+        input: scan to segment end to end; None to leave that out.
+        overlap: of the windows; None for the bundle's.
+    """
+
+    bundle: str
+    engine: str
+    precision: str
+    threads: int
+    min_seconds: float
+    input: str | None = None
+    overlap: float | None = None
+
+
+def measure_variant(request: Request, progress: Callable[[float], None]) -> VariantReport:
+    """Measures one variant in this process.
+
+    Args:
+        request: what to measure.
+        progress: told the finished fraction, 0…1.
+
+    Raises:
+        BedsideError: whatever loading or running the bundle raises.
+    """
+    with PeakMemory() as network:
+        start = time.perf_counter()
+        with Bundle.open(request.bundle) as bundle:
+            opened = time.perf_counter()
+            model = bundle.file(bundle.variant(request.engine, request.precision).file)
+            engine = open_engine(request.engine, model, threads=request.threads, precision=request.precision)
+            loaded = time.perf_counter()
+            try:
+                window = np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)
+                engine.infer(window)
+                first = time.perf_counter()
+                progress(_COLD_SHARE)
+                with EnergyMeter() as meter:
+                    latency = measure_latency(
+                        lambda: engine.infer(window),
+                        min_seconds=request.min_seconds,
+                        progress=lambda share: progress(_COLD_SHARE + share * _WINDOW_SHARE),
+                    )
+            finally:
+                engine.close()
+    end_to_end, whole = None, None
+    if request.input is not None:
+        with (
+            PeakMemory() as whole,
+            Segmenter.load(
+                request.bundle, engine=request.engine, precision=request.precision, threads=request.threads
+            ) as segmenter,
+        ):
+            end_to_end = _segment(segmenter, request, progress)
+    progress(1.0)
+    watts = meter.reading.watts
+    peak = max(network.peak, whole.peak if whole else 0)
+    return VariantReport(
+        engine=request.engine,
+        precision=request.precision,
+        engine_version=_engine_version(request.engine),
+        cold_start=ColdStart(opened - start, loaded - opened, first - loaded, first - start),
+        window=latency,
+        energy=meter.reading,
+        # Power times the time of one window: the meter's block also holds the warm-up.
+        joules_per_window=None if watts is None else watts * latency.mean_ms / 1e3,
+        memory=MemoryUse(
+            baseline=network.baseline,
+            network_peak=network.peak,
+            end_to_end_peak=whole.peak if whole else None,
+            above_baseline=max(peak - network.baseline, 0),
+            exact=network.exact and (whole is None or whole.exact),
+        ),
+        end_to_end=end_to_end,
+    )
+
+
+def _segment(segmenter: Segmenter, request: Request, progress: Callable[[float], None]) -> EndToEnd:
+    """Segments the request's scan once, from file to label file, and tells the time of each stage."""
+    done_before = _COLD_SHARE + _WINDOW_SHARE
+
+    def advance(done: int, total: int) -> None:
+        progress(done_before + (1 - done_before) * done / max(total, 1))
+
+    with tempfile.TemporaryDirectory(prefix="bedside-benchmark-") as folder:
+        start = time.perf_counter()
+        result = segmenter.segment(str(request.input), overlap=request.overlap, progress=advance)
+        segmented = time.perf_counter()
+        result.save(Path(folder) / "labels.nii.gz")
+        saved = time.perf_counter()
+    stages = {stage: milliseconds / 1e3 for stage, milliseconds in result.timings.items()}
+    return EndToEnd(
+        shape=result.grid.shape,
+        spacing=result.grid.spacing,
+        windows=result.windows,
+        windows_skipped=result.windows_skipped,
+        stages={**stages, "save": saved - segmented},
+        total_s=saved - start,
+    )
+
+
+def _engine_version(engine: str) -> str:
+    try:
+        return version(ENGINES[engine].package)
+    except PackageNotFoundError:  # JetPack brings TensorRT without the metadata of a wheel
+        return "unknown"
+
+
+def main() -> None:
+    """Answers the request on standard input; exits with 0 also where the answer is an error."""
+    # Engines print to file descriptor 1 from C++. The answers get a descriptor of their own; whatever anybody else
+    # writes to standard output goes to standard error.
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+
+    def answer(kind: str, content: Any) -> None:
+        answers.write(msgspec.json.encode({kind: content}) + b"\n")
+
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    try:
+        answer("result", measure_variant(request, lambda share: answer("progress", share)))
+    except MemoryError:
+        answer("error", {"kind": ResourceError.__name__, "message": "out of memory"})
+    except BedsideError as error:
+        answer("error", {"kind": type(error).__name__, "message": str(error)})

@@ -1,0 +1,178 @@
+"""The benchmark: every engine and precision of a bundle, on the machine at hand."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..runtime.errors import InputError, MissingExtraError, ResourceError, UsageError
+from .child import run_child
+from .conditions import busy_warning, read_conditions
+from .host import detect
+from .report import BenchmarkReport, FailedVariant, VariantReport
+from .synthetic import describe_grid, write_synthetic_scan
+
+if TYPE_CHECKING:
+    from ..runtime.bundle import Bundle
+    from ..runtime.task import Task
+    from ._worker import Request
+
+_STEPS = 100  # of the progress bar, per variant
+
+
+def benchmark(
+    bundle: str | Path | Bundle,
+    *,
+    engines: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    input: str | Path | None = None,  # noqa: A002 - the name the command line uses
+    threads: int | None = None,
+    overlap: float | None = None,
+    min_seconds: float = 3.0,
+    end_to_end: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> BenchmarkReport:
+    """Measures cold start, window latency, end-to-end time by stage, memory and energy.
+
+    Each variant runs in a process of its own, one after the other. A variant whose process dies or lacks memory is
+    reported as failed, and the others are still measured.
+
+    Args:
+        bundle: a bundle's path, or an open one.
+        engines: rows of the engine table; None for all that are installed.
+        precisions: ``"fp32"``, ``"int8"``; None for all the bundle has.
+        input: scan to segment end to end; None for a synthetic one at the task's spacing.
+        threads: CPU threads; None for all this process may use.
+        overlap: of the windows end to end, 0 ≤ overlap < 1; None for the bundle's recommended one.
+        min_seconds: shortest measurement of window latency, in seconds.
+        end_to_end: whether to segment a scan as well.
+        progress: told how many steps are done, of how many.
+
+    Raises:
+        UsageError: an engine or precision that is not there, or a number out of range.
+        InputError: the scan is refused.
+        BundleError: the bundle is refused.
+        ResourceError: no variant could be measured.
+    """
+    _check_numbers(threads, overlap, min_seconds)
+    if input is not None and not Path(input).is_file():
+        raise InputError(f'no scan "{Path(input).name}"; expected a .nii or .nii.gz file')
+    # NumPy comes with these; `bedside --help` and `bedside devices` stay without it.
+    from ..runtime.bundle import Bundle
+    from ..runtime.engines import default_threads
+    from ._worker import Request
+
+    path = bundle.path if isinstance(bundle, Bundle) else Path(bundle)
+    with Bundle.open(path) as opened:
+        task = opened.task
+        pairs = _pairs(opened, engines, precisions)
+    host, before = detect(), read_conditions()
+    threads = threads or default_threads()
+    with tempfile.TemporaryDirectory(prefix="bedside-benchmark-") as folder:
+        scan, scan_path = _scan(task, input, Path(folder), end_to_end=end_to_end)
+        requests = [
+            Request(
+                bundle=str(path.resolve()),
+                engine=engine,
+                precision=precision,
+                threads=threads,
+                min_seconds=min_seconds,
+                input=None if scan_path is None else str(scan_path),
+                overlap=overlap,
+            )
+            for engine, precision in pairs
+        ]
+        measured, failed = _measure(requests, progress)
+    after = read_conditions()
+    if not measured:
+        raise ResourceError(f"no variant could be measured; {_words(failed[0])}")
+    whole = measured[0].end_to_end
+    if input is not None and whole is not None:
+        scan = f"the scan that was given, {describe_grid(whole.shape, whole.spacing)}"
+    warnings = [busy_warning(before.load_average, host.cpu.logical_cores, threads)]
+    warnings += [f"not measured: {_words(failure)}" for failure in failed]
+    if threads > host.usable_cores:
+        warnings.append(f"{threads} threads on {host.usable_cores} usable cores: they will wait for each other")
+    return BenchmarkReport(
+        bedside_version=__version__,
+        task=task.name,
+        patch=task.patch,
+        threads=threads,
+        min_seconds=min_seconds,
+        overlap=overlap,
+        scan=scan,
+        host=host,
+        before=before,
+        after=after,
+        variants=measured,
+        failed=failed,
+        warnings=tuple(warning for warning in warnings if warning is not None),
+    )
+
+
+def _check_numbers(threads: int | None, overlap: float | None, min_seconds: float) -> None:
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads: expected at least 1, got {threads}")
+    if overlap is not None and not 0 <= overlap < 1:
+        raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
+    if not (math.isfinite(min_seconds) and min_seconds >= 0):
+        raise UsageError(f"seconds: expected a number from 0 up, got {min_seconds:g}")
+
+
+def _pairs(
+    bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None
+) -> tuple[tuple[str, str], ...]:
+    """Returns the (engine, precision) pairs to measure, in a stable order."""
+    from ..runtime.engines import ENGINES, available_engines
+
+    offered = sorted({variant.precision for variant in bundle.manifest.variants})
+    unknown = [precision for precision in precisions or () if precision not in offered]
+    if unknown:
+        raise UsageError(f'the bundle has no precision "{unknown[0]}"; it has: {", ".join(offered)}')
+    installed = available_engines()
+    for engine in engines or ():
+        if engine not in ENGINES:
+            raise UsageError(f'no engine "{engine}"; expected one of: {", ".join(ENGINES)}')
+        extra = ENGINES[engine].extra
+        if engine not in installed and extra is not None:
+            raise MissingExtraError(ENGINES[engine].package, extra)
+    chosen = [engine for engine in installed if engines is None or engine in engines]
+    wanted = [precision for precision in offered if precisions is None or precision in precisions]
+    return tuple((engine, precision) for engine in chosen for precision in wanted)
+
+
+def _scan(task: Task, given: str | Path | None, folder: Path, *, end_to_end: bool) -> tuple[str, Path | None]:
+    """Returns the scan in words, and its path; None where there is no end-to-end run."""
+    if not end_to_end:
+        return "none (end-to-end time was not asked for)", None
+    if given is not None:
+        return "the scan that was given", Path(given).resolve()
+    path = folder / "synthetic.nii.gz"
+    return write_synthetic_scan(task, path), path
+
+
+def _measure(
+    requests: Sequence[Request], progress: Callable[[int, int], None] | None
+) -> tuple[tuple[VariantReport, ...], tuple[FailedVariant, ...]]:
+    measured: list[VariantReport] = []
+    failed: list[FailedVariant] = []
+    for index, request in enumerate(requests):
+
+        def advance(share: float, before: int = index * _STEPS) -> None:
+            if progress is not None:
+                progress(before + round(share * _STEPS), len(requests) * _STEPS)
+
+        try:
+            measured.append(run_child(request, advance))
+        except ResourceError as error:
+            failed.append(FailedVariant(request.engine, request.precision, str(error)))
+            advance(1.0)
+    return tuple(measured), tuple(failed)
+
+
+def _words(failure: FailedVariant) -> str:
+    return f"{failure.engine} {failure.precision}: {failure.reason}"

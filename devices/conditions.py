@@ -1,0 +1,91 @@
+"""The state of the machine before and after a measurement: load, temperature, clock."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import read_int, read_text
+from .telemetry import Temperature
+
+_PLAUSIBLE = (-40.0, 150.0)  # a thermal zone without a sensor reads 0 K or a sentinel
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """State of the machine at one moment; None and empty mean "not readable".
+
+    Attributes:
+        load_average: runnable tasks of the whole machine, averaged over a minute.
+        temperatures: thermal zones, in °C.
+        frequency_mhz: (slowest, fastest) clock of the cores at that moment.
+    """
+
+    load_average: float | None
+    temperatures: tuple[Temperature, ...]
+    frequency_mhz: tuple[float, float] | None
+
+    @property
+    def hottest(self) -> float | None:
+        """Temperature of the hottest zone, in °C."""
+        return max((zone.celsius for zone in self.temperatures), default=None)
+
+
+def read_conditions(root: Path = Path("/")) -> Conditions:
+    """Reads the machine's state; what is not readable is left out.
+
+    Args:
+        root: folder that stands for ``/``; another one in tests with recorded files.
+    """
+    return Conditions(_load_average(root), _temperatures(root), _frequency(root))
+
+
+def busy_warning(load_average: float | None, logical_cores: int, threads: int | None) -> str | None:
+    """Says so if other work leaves fewer cores than the measurement wants.
+
+    Args:
+        load_average: of the machine before the measurement.
+        logical_cores: of the machine.
+        threads: that the measurement will use; None for all.
+
+    Returns:
+        A sentence, or None if the machine is quiet: less than half a task beyond what it can run at once.
+    """
+    wanted = threads or logical_cores
+    if load_average is None or load_average + wanted <= logical_cores + 0.5:
+        return None
+    return (
+        f"the machine is busy: load average {load_average:.2f} on {logical_cores} cores before the measurement, "
+        f"which wants {wanted}; figures will be too slow, repeat on a quiet machine"
+    )
+
+
+def _load_average(root: Path) -> float | None:
+    fields = read_text(root / "proc/loadavg").split()
+    if fields:
+        return float(fields[0])
+    try:
+        return os.getloadavg()[0]
+    except (OSError, AttributeError):  # Windows has none
+        return None
+
+
+def _temperatures(root: Path) -> tuple[Temperature, ...]:
+    found: list[Temperature] = []
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        millidegrees = read_int(zone / "temp")
+        if millidegrees is not None and _PLAUSIBLE[0] < millidegrees / 1e3 < _PLAUSIBLE[1]:
+            found.append(Temperature(read_text(zone / "type") or zone.name, millidegrees / 1e3))
+    return tuple(found)
+
+
+def _frequency(root: Path) -> tuple[float, float] | None:
+    folders = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq")
+    readings = (read_int(folder / "scaling_cur_freq") for folder in folders)
+    clocks = [kilohertz / 1e3 for kilohertz in readings if kilohertz is not None]
+    if not clocks:
+        lines = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", read_text(root / "proc/cpuinfo"), re.MULTILINE)
+        clocks = [float(text) for text in lines]
+    return (min(clocks), max(clocks)) if clocks else None

@@ -1,0 +1,21 @@
+"""Reading the small text files of /proc and /sys, any of which may be missing or closed to us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def read_text(path: Path) -> str:
+    """Returns a file's text without trailing NULs and white space, or ``""`` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t")
+    except OSError:  # absent, or not for us: both are ordinary for these files
+        return ""
+
+
+def read_int(path: Path) -> int | None:
+    """Returns the integer in a file, or None where it cannot be read or is not an integer (``max``, ``-``)."""
+    try:
+        return int(read_text(path))
+    except ValueError:
+        return None

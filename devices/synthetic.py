@@ -1,0 +1,83 @@
+"""A scan-like volume for end-to-end timing where no scan is at hand: a trunk with lungs, organs, spine and noise.
+
+It has the size, the air around the body and the intensities of a real scan, so that reading, skipping of air and
+resampling have their usual work. It says nothing about accuracy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.task import Modality, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FIELD_OF_VIEW_MM = (320.0, 240.0, 200.0)
+MAX_VOXELS_PER_AXIS = 512
+_AIR, _NOISE = -1000.0, 12.0
+# (centre, half axes) as fractions of the field of view, x towards the right and y towards the front; HU.
+_ELLIPSOIDS = (
+    ((0.50, 0.50, 0.50), (0.45, 0.42, 9.0), 40.0),  # trunk: a cylinder
+    ((0.30, 0.50, 0.95), (0.14, 0.24, 0.30), -800.0),  # lungs, cut by the upper edge
+    ((0.70, 0.50, 0.95), (0.14, 0.24, 0.30), -800.0),
+    ((0.66, 0.55, 0.55), (0.18, 0.24, 0.26), 110.0),  # liver
+    ((0.24, 0.40, 0.55), (0.08, 0.10, 0.14), 120.0),  # spleen
+    ((0.30, 0.30, 0.30), (0.06, 0.08, 0.16), 160.0),  # kidneys
+    ((0.70, 0.30, 0.30), (0.06, 0.08, 0.16), 160.0),
+    ((0.50, 0.22, 0.50), (0.07, 0.09, 9.0), 400.0),  # spine
+)
+
+
+def synthetic_scan(task: Task) -> NDArray[np.int16]:
+    """Makes a trunk at the task's spacing.
+
+    Args:
+        task: gives spacing (mm, x, y, z) and modality. MR gets the same shapes with air at 0.
+
+    Returns:
+        [X, Y, Z] int16, in HU for CT; always the same for the same task.
+    """
+    import numpy as np
+
+    shape = tuple(
+        min(round(length / step), MAX_VOXELS_PER_AXIS) or 1
+        for length, step in zip(FIELD_OF_VIEW_MM, task.spacing, strict=True)
+    )
+    axes = [(np.arange(size, dtype=np.float32) + 0.5) / size for size in shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    scan = np.full(shape, _AIR, dtype=np.float32)
+    for (cx, cy, cz), (rx, ry, rz), value in _ELLIPSOIDS:
+        inside = ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2 <= 1
+        scan[inside] = value
+    scan += _NOISE * np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    if task.modality is Modality.MR:
+        scan = np.maximum(scan - _AIR, 0)
+    return np.round(scan).astype(np.int16)
+
+
+def write_synthetic_scan(task: Task, path: Path) -> str:
+    """Writes `synthetic_scan` as a NIfTI file, its axes those of RAS.
+
+    Returns:
+        What it is, in words.
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+    import numpy as np
+
+    from ..runtime.geometry import Grid
+    from ..runtime.nifti import write_volume
+
+    scan = synthetic_scan(task)
+    x, y, z = scan.shape
+    write_volume(path, scan, Grid((x, y, z), np.diag([*task.spacing, 1.0])))
+    return f"synthetic trunk, {describe_grid((x, y, z), task.spacing)} (no scan was given)"
+
+
+def describe_grid(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:
+    """Returns size and spacing (mm) in words: ``27×20×17 voxels of 12×12×12 mm``."""
+    return f"{'×'.join(map(str, shape))} voxels of {'×'.join(f'{step:.4g}' for step in spacing)} mm"

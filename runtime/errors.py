@@ -1,0 +1,69 @@
+"""The errors bedside raises, each with the exit code of its family."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line, one per family of outcome."""
+
+    OK = 0
+    USAGE = 2
+    INPUT = 3
+    BUNDLE = 4
+    RESOURCE = 5
+    REVIEW = 6
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class BedsideError(Exception):
+    """Base of every error bedside raises on purpose.
+
+    The message is one line: what was expected, what came, what to do about it.
+    """
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+
+class UsageError(BedsideError):
+    """The call itself is wrong: an unknown name, options that exclude each other, a missing extra."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(BedsideError):
+    """An input was refused: unreadable file, bad geometry, bad intensities, wrong modality, broken data set."""
+
+    exit_code = ExitCode.INPUT
+
+
+class BundleError(BedsideError):
+    """A bundle was refused: missing file, wrong hash, unknown schema, or a model that fails its self-test."""
+
+    exit_code = ExitCode.BUNDLE
+
+
+class ResourceError(BedsideError):
+    """Memory, disk or a device is missing or not usable."""
+
+    exit_code = ExitCode.RESOURCE
+
+
+class Cancelled(BedsideError):  # noqa: N818 - it is an outcome, not a fault
+    """The caller's ``cancel()`` returned true."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class MissingExtraError(UsageError):
+    """A package of an optional extra is not installed.
+
+    Args:
+        package: the import that failed.
+        extra: the extra of ``bedside`` that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'bedside[{extra}]'")

@@ -1,0 +1,172 @@
+"""The task specification: the one description that drives training and travels in the bundle."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .errors import InputError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MAX_LABELS = 65_536  # what uint16 can hold
+
+
+class Modality(str, Enum):
+    """Imaging modality a task is made for."""
+
+    CT = "CT"
+    MR = "MR"
+
+
+class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How raw intensities become network input: clip, then either scale or standardise.
+
+    Attributes:
+        clip: (low, high) in HU for CT; in percent of the body's voxels where ``clip_percentiles`` is set.
+        clip_percentiles: MR has no absolute unit, so its range is read off each scan.
+        scale_to: (a, b): the clipped range is mapped linearly onto a…b.
+        subtract: subtracted after clipping, used together with ``divide``.
+        divide: divisor after ``subtract``.
+    """
+
+    clip: tuple[float, float]
+    clip_percentiles: bool = False
+    scale_to: tuple[float, float] | None = None
+    subtract: float | None = None
+    divide: float | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.clip
+        if not low < high:
+            raise ValueError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
+        if self.clip_percentiles and not (0 <= low and high <= 100):
+            raise ValueError(f"intensity.clip: percentiles lie in 0…100, got ({low:g}, {high:g})")
+        standardises = self.subtract is not None and bool(self.divide)
+        if (self.subtract is None) != (self.divide is None) or (self.scale_to is not None) == standardises:
+            raise ValueError("intensity: give either scale_to, or subtract together with a non-zero divide")
+        if self.clip_percentiles and standardises:
+            raise ValueError("intensity: percentile clipping goes with scale_to, not with subtract/divide")
+
+
+class Foreground(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the body is told from air and table.
+
+    Attributes:
+        above: a voxel counts as tissue above this raw intensity (HU for CT); for MR, above this fraction of the
+            99th percentile where ``relative`` is set.
+        relative: read ``above`` as a fraction of the scan's 99th percentile.
+    """
+
+    above: float = -500.0
+    relative: bool = False
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A segmentation task.
+
+    Triples are in x, y, z order (of the task's ``orientation``); network tensors are ``[B, C, D, H, W]`` with D = z.
+
+    Attributes:
+        name: preset or user name.
+        modality: CT or MR.
+        labels: index → name; index 0 is ``"background"``.
+        spacing: (x, y, z) in mm of the grid the network works on.
+        orientation: axis codes of that grid, each axis towards the named side (``"RAS"``).
+        intensity: clipping and normalisation.
+        patch: (x, y, z) window of the network, in voxels.
+        foreground: how body is told from air.
+        anatomy: the region, in words.
+        intended_use: what the model is for, in words.
+    """
+
+    name: str
+    modality: Modality
+    labels: tuple[str, ...]
+    spacing: tuple[float, float, float]
+    intensity: Intensity
+    patch: tuple[int, int, int] = (128, 128, 128)
+    orientation: str = "RAS"
+    foreground: Foreground = Foreground()
+    anatomy: str = ""
+    intended_use: str = "Research only. Not a medical device."
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or self.labels[0] != "background":
+            raise ValueError('labels: expected "background" at index 0 and at least one more label')
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels: every name must be given once")
+        if len(self.labels) > MAX_LABELS:
+            raise ValueError(f"labels: at most {MAX_LABELS}, got {len(self.labels)}")
+        if not all(0.01 <= step <= 100 for step in self.spacing):
+            raise ValueError(f"spacing: expected 0.01…100 mm per axis, got {self.spacing}")
+        if not all(size >= 1 for size in self.patch):
+            raise ValueError(f"patch: expected positive voxel counts, got {self.patch}")
+        pairs = ({"L", "R"}, {"A", "P"}, {"S", "I"})
+        if len(self.orientation) != 3 or any(len(pair & set(self.orientation)) != 1 for pair in pairs):
+            raise ValueError(f'orientation: expected axis codes such as "RAS", got "{self.orientation}"')
+
+    @property
+    def num_classes(self) -> int:
+        """Number of network output channels, background included."""
+        return len(self.labels)
+
+    @property
+    def patch_dhw(self) -> tuple[int, int, int]:
+        """The patch as (D, H, W) = (z, y, x), the order of network tensors."""
+        x, y, z = self.patch
+        return z, y, x
+
+    @property
+    def has_paired_organs(self) -> bool:
+        """Whether a label names a side: mirroring such a scan would swap left and right."""
+        return any(side in label.lower().split("_") for label in self.labels for side in ("left", "right"))
+
+    def index(self, label: str) -> int:
+        """Returns the index of a label.
+
+        Raises:
+            UsageError: the task has no such label.
+        """
+        if label not in self.labels:
+            raise UsageError(f'task "{self.name}" has no label "{label}"; it has: {", ".join(self.labels)}')
+        return self.labels.index(label)
+
+    def replaced(self, **changes: Any) -> Task:
+        """Returns a validated copy with some fields changed.
+
+        Raises:
+            UsageError: the changed task is not valid.
+        """
+        try:
+            return msgspec.structs.replace(self, **changes)
+        except ValueError as error:
+            raise UsageError(f'task "{self.name}": {error}') from None
+
+
+def load_task(source: str | Path) -> Task:
+    """Reads a task: the name of a preset (``"btcv"``), or a TOML file with the fields of `Task`.
+
+    Raises:
+        UsageError: no preset and no file of that name.
+        InputError: the file is not a valid task.
+    """
+    from .presets import PRESETS
+
+    if str(source) in PRESETS:
+        return PRESETS[str(source)]
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f'no task "{source}"; expected a TOML file or one of: {", ".join(PRESETS)}')
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(fields, Task)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise InputError(f'task file "{path.name}" is not valid: {error}') from None
