@@ -55,6 +55,13 @@ class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.clip_percentiles and standardises:
             raise ValueError("intensity: percentile clipping goes with scale_to, not with subtract/divide")
 
+    @property
+    def air(self) -> float:
+        """The network's value of air, the low end of the range: what surrounds a scan smaller than the window."""
+        if self.scale_to is not None:
+            return self.scale_to[0]
+        return (self.clip[0] - (self.subtract or 0.0)) / (self.divide or 1.0)
+
 
 class Foreground(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the body is told from air and table.

@@ -1,0 +1,78 @@
+"""Running a bundle on a scan: no torch, flat memory, verified input and output.
+
+    from bedside.runtime import Segmenter
+    with Segmenter.load("liver.bedside") as segmenter:
+        segmenter.segment("ct.nii.gz").save("labels.nii.gz")
+
+Names are loaded when first used, so that importing this package stays cheap and brings no engine.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bundle import Bundle as Bundle
+    from .bundle import write_manifest as write_manifest
+    from .engines import Engine as Engine
+    from .engines import available_engines as available_engines
+    from .engines import open_engine as open_engine
+    from .errors import BedsideError as BedsideError
+    from .errors import BundleError as BundleError
+    from .errors import Cancelled as Cancelled
+    from .errors import ExitCode as ExitCode
+    from .errors import InputError as InputError
+    from .errors import MissingExtraError as MissingExtraError
+    from .errors import ResourceError as ResourceError
+    from .errors import UsageError as UsageError
+    from .geometry import Grid as Grid
+    from .manifest import Manifest as Manifest
+    from .nifti import read_labels as read_labels
+    from .nifti import read_volume as read_volume
+    from .nifti import write_volume as write_volume
+    from .result import Result as Result
+    from .segmenter import Segmenter as Segmenter
+    from .task import Task as Task
+    from .task import load_task as load_task
+    from .volume import Volume as Volume
+
+_HOME = {
+    "BedsideError": "errors",
+    "Bundle": "bundle",
+    "BundleError": "errors",
+    "Cancelled": "errors",
+    "Engine": "engines",
+    "ExitCode": "errors",
+    "Grid": "geometry",
+    "InputError": "errors",
+    "Manifest": "manifest",
+    "MissingExtraError": "errors",
+    "ResourceError": "errors",
+    "Result": "result",
+    "Segmenter": "segmenter",
+    "Task": "task",
+    "UsageError": "errors",
+    "Volume": "volume",
+    "available_engines": "engines",
+    "load_task": "task",
+    "open_engine": "engines",
+    "read_labels": "nifti",
+    "read_volume": "nifti",
+    "write_manifest": "bundle",
+    "write_volume": "nifti",
+}
+
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,78 @@
+"""What every engine checks alike: the network's shape, and the patches it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BundleError, UsageError
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """A network [N, 1, D, H, W] → [N, C, D, H, W].
+
+    Attributes:
+        patch_dhw: (D, H, W), fixed.
+        num_classes: C.
+        batch: N where it is fixed, None where any N is taken.
+    """
+
+    patch_dhw: tuple[int, int, int]
+    num_classes: int
+    batch: int | None
+
+    @staticmethod
+    def checked(inputs: Sequence[Sequence[int | None]], outputs: Sequence[Sequence[int | None]]) -> NetworkShape:
+        """Reads the shapes of a model's inputs and outputs; None stands for a dimension that is not fixed.
+
+        Raises:
+            BundleError: the model has another form.
+        """
+        expected = "expected one input [N, 1, D, H, W] with a fixed window and one output [N, C, D, H, W]"
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise BundleError(f"the model has {len(inputs)} inputs and {len(outputs)} outputs; {expected}")
+        given, returned = list(inputs[0]), list(outputs[0])
+        fits = len(given) == 5 and len(returned) == 5 and given[1] == 1 and given[2:] == returned[2:]
+        depth, height, width = given[2:] if fits else (None, None, None)
+        classes = returned[1] if fits else None
+        if depth is None or height is None or width is None or classes is None or classes < 2:
+            raise BundleError(f"the model maps {given} to {returned}; {expected}")
+        return NetworkShape((depth, height, width), classes, given[0])
+
+    def check_patches(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the patches C-contiguous.
+
+        Raises:
+            UsageError: they are not [N, 1, D, H, W] float32 with this window and N ≥ 1.
+        """
+        fits = patches.ndim == 5 and patches.shape[0] >= 1 and patches.shape[1:] == (1, *self.patch_dhw)
+        if not fits or patches.dtype != np.float32:
+            window = "×".join(str(size) for size in self.patch_dhw)
+            raise UsageError(f"expected float32 patches [N, 1, {window}], got {patches.dtype} {list(patches.shape)}")
+        return np.ascontiguousarray(patches)
+
+
+def read_model(model: Path | bytes) -> bytes:
+    """Returns a model's bytes.
+
+    Raises:
+        BundleError: the file cannot be read.
+    """
+    if isinstance(model, bytes):
+        return model
+    try:
+        return model.read_bytes()
+    except OSError as error:
+        raise BundleError(f"model file {model.name} cannot be read: {error.strerror}") from None
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of a library's message, without its stack and source paths."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("Exception from ", "Check "))]
+    return (useful or lines or [type(error).__name__])[0][:200]

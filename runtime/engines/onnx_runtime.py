@@ -1,0 +1,88 @@
+"""ONNX Runtime on the CPU: part of the plain install, so the engine that is always there."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BundleError, ResourceError, UsageError
+from ..onnx_guard import refuse_external_data
+from .network import NetworkShape, first_line, read_model
+
+_ERRORS_ONLY = 3  # log severity: warnings of the graph optimiser are not the user's
+
+
+class OnnxRuntimeEngine:
+    """Runs an ONNX model with ONNX Runtime; see `Engine`.
+
+    The session itself is safe to call from several threads. With the same thread count on the same machine, results are
+    bit-identical from run to run.
+
+    Args:
+        model: ONNX file or its bytes, everything inside.
+        threads: CPU threads of one inference.
+        precision: kept for reports.
+
+    Raises:
+        BundleError: the model cannot be read or has another form.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, model: Path | bytes, threads: int, precision: str = "fp32") -> None:
+        content = read_model(model)
+        refuse_external_data(content)
+        onnxruntime = _import_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        try:
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has a class per failure and no common base but Exception
+            raise BundleError(f"ONNX Runtime refuses the model: {first_line(error)}") from None
+        self._network = NetworkShape.checked(
+            [_fixed(node.shape) for node in session.get_inputs()],
+            [_fixed(node.shape) for node in session.get_outputs()],
+        )
+        self._input: str = session.get_inputs()[0].name
+        self._session: Any = session
+        self.precision = precision
+        self.patch_dhw = self._network.patch_dhw
+        self.num_classes = self._network.num_classes
+
+    def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
+        session = self._session
+        if session is None:
+            raise UsageError("the engine is closed; load the bundle again")
+        patches = self._network.check_patches(patches)
+        size = self._network.batch or len(patches)
+        chunks = [patches[first : first + size] for first in range(0, len(patches), size)]
+        try:
+            results = [session.run(None, {self._input: chunk})[0] for chunk in chunks]
+        except Exception as error:
+            raise ResourceError(f"ONNX Runtime failed while running: {first_line(error)}") from None
+        return results[0] if len(results) == 1 else np.concatenate(results)
+
+    def close(self) -> None:
+        """Drops the session and its memory arena."""
+        self._session = None
+
+
+def _fixed(shape: list[int | str | None]) -> list[int | None]:
+    return [size if isinstance(size, int) else None for size in shape]
+
+
+def _import_onnxruntime() -> Any:
+    with warnings.catch_warnings():  # it warns about distributions it has not been tested on; nothing to do for users
+        warnings.simplefilter("ignore")
+        import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # has an effect on Windows only, where events are on by default
+    onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+    return onnxruntime

@@ -1,0 +1,73 @@
+"""What a segmentation returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import Grid
+from .nifti import write_volume
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A label map and how it came about.
+
+    Attributes:
+        labels: [X, Y, Z] uint8 or uint16 on the input's own grid.
+        grid: that grid.
+        volumes_ml: label name → millilitres, for every label but background.
+        timings: stage → milliseconds: read, preprocess, plan, infer, blend, restore.
+        warnings: what a person should know, one line each; any of them calls for a review.
+        engine: engine that ran.
+        precision: precision that ran.
+        windows: number of windows the network saw.
+        windows_skipped: number left out because they hold no body.
+    """
+
+    labels: NDArray[np.uint8] | NDArray[np.uint16]
+    grid: Grid
+    volumes_ml: Mapping[str, float]
+    timings: Mapping[str, float]
+    warnings: tuple[str, ...]
+    engine: str
+    precision: str
+    windows: int
+    windows_skipped: int
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """Voxel → RAS+ mm, 4×4."""
+        return self.grid.affine
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether a person has to look before the result is used: it is empty, the input was repaired or is unusual."""
+        return bool(self.warnings)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the label map as ``.nii`` or ``.nii.gz``: a temporary file beside it, read back, then renamed.
+
+        Raises:
+            ResourceError: the file cannot be written.
+        """
+        write_volume(Path(path), self.labels, self.grid, description="bedside label map")
+
+
+def label_volumes(labels: NDArray[np.integer], names: tuple[str, ...], grid: Grid) -> dict[str, float]:
+    """Returns the volume of each label but background, in millilitres.
+
+    Args:
+        labels: [X, Y, Z] label indices.
+        names: index → name.
+        grid: grid of the labels; the voxel's volume is the determinant of its affine, so shear counts too.
+    """
+    millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+    counts = np.zeros(len(names), np.int64)
+    for plane in np.moveaxis(labels, -1, 0):  # bincount takes eight bytes per voxel, so never the whole map at once
+        counts += np.bincount(plane.ravel(), minlength=len(names))
+    return {name: int(count) * millilitres for name, count in zip(names[1:], counts[1:], strict=True)}

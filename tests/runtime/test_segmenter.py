@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import threading
+import time
+import tracemalloc
+
+import nibabel as nib
+import numpy as np
+import pytest
+from bedside.runtime import (
+    BundleError,
+    Cancelled,
+    Grid,
+    InputError,
+    ResourceError,
+    Segmenter,
+    UsageError,
+    Volume,
+    read_labels,
+    segmenter,
+    stopwatch,
+)
+from bedside.runtime.manifest import Parity, Variant
+from bedside.runtime.peak_memory import predict_bytes
+from bedside.runtime.self_test import check_golden
+
+AIR, FAT, BONE = -1000, 0, 1000
+AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
+
+
+def phantom(shape=(30, 24, 40)):
+    """A fat block in air with a bone block in it; the labels are its HU by eye: 0, 1, 2."""
+    hu = np.full(shape, AIR, np.int16)
+    hu[4:24, 5:20, 18:38] = FAT
+    hu[8:12, 9:15, 25:33] = BONE
+    return hu, np.searchsorted([AIR, FAT, BONE], hu).astype(np.uint8)
+
+
+@pytest.fixture(params=["openvino", "onnxruntime"])
+def loaded(request, bundle_path):
+    with Segmenter.load(bundle_path, engine=request.param, threads=1) as opened:
+        yield opened
+
+
+@pytest.fixture
+def seg(bundle_path):
+    with Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as opened:
+        yield opened
+
+
+def test_labels_are_the_tissue_of_each_voxel(loaded):
+    hu, truth = phantom()
+    result = loaded.segment_array(hu, AFFINE)
+    assert result.labels.dtype == np.uint8
+    assert np.array_equal(result.labels, truth)
+    assert (result.engine, result.precision, result.needs_review) == (loaded.engine.name, "fp32", False)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.75])
+def test_overlap_does_not_move_labels(seg, overlap):
+    hu, truth = phantom()
+    assert np.array_equal(seg.segment_array(hu, AFFINE, overlap=overlap).labels, truth)
+
+
+@pytest.mark.parametrize("codes", ["LPS", "SRA", "PIR", "ALI"])
+def test_labels_lie_on_the_inputs_own_axes(seg, codes):
+    hu, truth = phantom()
+    turned = nib.Nifti1Image(hu, AFFINE)
+    turned = turned.as_reoriented(
+        nib.orientations.ornt_transform(nib.io_orientation(AFFINE), nib.orientations.axcodes2ornt(codes))
+    )
+    result = seg.segment_array(np.asarray(turned.dataobj), turned.affine)
+    back = nib.Nifti1Image(result.labels, result.affine).as_reoriented(nib.io_orientation(result.affine))
+    assert np.array_equal(result.affine, turned.affine)
+    assert np.array_equal(np.asarray(back.dataobj), truth)
+
+
+def test_another_spacing_gives_labels_on_the_inputs_grid(seg):
+    hu, truth = phantom((60, 48, 40))
+    fine = np.diag([1.5, 2.0, 3.0, 1.0])
+    result = seg.segment_array(hu, fine)
+    assert result.labels.shape == hu.shape
+    assert np.array_equal(result.affine, fine)
+    assert (result.labels == truth).mean() > 0.98
+
+
+@pytest.mark.parametrize("shape", [(5, 5, 5), (40, 5, 7), (1, 1, 2)])
+def test_a_scan_smaller_than_the_window_is_padded_with_air(seg, shape):
+    hu = np.full(shape, FAT, np.int16)
+    hu.flat[0] = AIR
+    labels = seg.segment_array(hu, AFFINE, skip_air=False).labels
+    assert np.array_equal(labels, (hu == FAT).astype(np.uint8))
+
+
+def test_windows_of_air_are_skipped_and_change_nothing(seg):
+    hu, truth = phantom((30, 24, 90))
+    skipping, all_of_it = (seg.segment_array(hu, AFFINE, skip_air=skip) for skip in (True, False))
+    assert skipping.windows + skipping.windows_skipped == all_of_it.windows
+    assert skipping.windows_skipped >= all_of_it.windows // 3
+    assert all_of_it.windows_skipped == 0
+    assert np.array_equal(skipping.labels, truth)
+    assert np.array_equal(all_of_it.labels, truth)
+
+
+def test_volumes_are_voxels_times_27_cubic_millimetres(seg):
+    hu, _ = phantom()  # bone 4·6·8 = 192 voxels, fat 20·15·20 − 192 = 5808
+    assert seg.segment_array(hu, AFFINE).volumes_ml == pytest.approx({"fat": 156.816, "bone": 5.184})
+
+
+def test_timings_name_every_stage_and_add_up(seg):
+    hu, _ = phantom()
+    begun = time.perf_counter()
+    timings = seg.segment_array(hu, AFFINE).timings
+    wall = (time.perf_counter() - begun) * 1000
+    assert list(timings) == ["read", "preprocess", "plan", "infer", "blend", "restore"]
+    assert min(timings.values()) >= 0
+    assert timings["infer"] > 0
+    assert wall / 3 < sum(timings.values()) <= wall  # no moment counted twice
+
+
+def test_an_inner_stage_stops_the_outer_ones_clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: now[0])
+    watch = stopwatch.Stopwatch(("outer", "inner", "never"))
+    with watch.stage("outer"):
+        now[0] = 1.0
+        with watch.stage("inner"):
+            now[0] = 3.0
+        now[0] = 3.5
+    now[0] = 9.0  # between stages
+    with watch.stage("inner"):
+        now[0] = 10.0
+    assert watch.milliseconds == {"outer": 1500, "inner": 3000, "never": 0}
+
+
+def test_progress_counts_from_nothing_to_all(seg):
+    seen = []
+    result = seg.segment_array(phantom()[0], AFFINE, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, result.windows) for done in range(result.windows + 1)]
+
+
+def test_cancel_stops_before_the_next_window(seg):
+    done = []
+    with pytest.raises(Cancelled):
+        seg.segment_array(phantom()[0], AFFINE, progress=lambda d, _: done.append(d), cancel=lambda: 3 in done)
+    assert done == [0, 1, 2, 3]
+
+
+def test_cancel_is_asked_before_the_scan_is_read(seg, tmp_path):
+    with pytest.raises(Cancelled):
+        seg.segment(tmp_path / "not there.nii.gz", cancel=lambda: True)
+
+
+def test_a_file_becomes_a_file_on_the_same_grid(seg, tmp_path):
+    hu, truth = phantom()
+    nib.save(nib.Nifti1Image(hu, AFFINE), tmp_path / "ct.nii.gz")
+    seg.segment(tmp_path / "ct.nii.gz").save(tmp_path / "labels.nii.gz")
+    written = read_labels(tmp_path / "labels.nii.gz")
+    assert written.grid == Grid(hu.shape, AFFINE)
+    assert np.array_equal(written.data, truth)
+    assert sorted(path.name for path in tmp_path.glob("*.nii.gz")) == ["ct.nii.gz", "labels.nii.gz"]
+
+
+def test_an_empty_result_needs_review(seg):
+    hu = np.full((20, 20, 20), AIR, np.int16)
+    hu[0, 0, 0] = -900  # air too, but not one single value
+    result = seg.segment_array(hu, AFFINE)
+    assert result.needs_review
+    assert "the result is empty: no voxel was labelled" in result.warnings
+
+
+def test_nan_is_refused_or_replaced_and_told(seg):
+    hu, truth = phantom()
+    with_nan = hu.astype(np.float32)
+    with_nan[0, 0, :3] = np.nan
+    with pytest.raises(InputError, match="got 3 voxels that are NaN or Inf"):
+        seg.segment_array(with_nan, AFFINE)
+    result = seg.segment_array(with_nan, AFFINE, replace_nan=AIR)
+    assert result.warnings == ("3 voxels that were NaN or Inf replaced by -1000",)
+    assert result.needs_review
+    assert np.array_equal(result.labels, truth)
+    assert np.isnan(with_nan[0, 0, 0])  # the caller's array stays as it was
+
+
+def test_nan_from_the_network_needs_review_and_labels_nothing(toy, task, tmp_path):
+    model = toy.conv_model(np.full((3, 1, 1, 1, 1), np.nan, np.float32), np.zeros(3, np.float32), task.patch_dhw)
+    path = toy.write_bundle(tmp_path / "nan.bedside", task, model)
+    with Segmenter.load(path, "onnxruntime", threads=1, self_test=False) as opened:
+        result = opened.segment_array(phantom()[0], AFFINE)
+    assert result.needs_review
+    assert result.warnings[0].startswith(
+        f"the network returned NaN or infinity in {result.windows} of {result.windows}"
+    )
+    assert not result.labels.any()
+
+
+def test_two_threads_share_one_segmenter(loaded):
+    scans = [phantom(), phantom((24, 30, 44))]
+    same = []
+
+    def work(hu, truth):
+        same.extend(np.array_equal(loaded.segment_array(hu, AFFINE).labels, truth) for _ in range(5))
+
+    threads = [threading.Thread(target=work, args=scan) for scan in scans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert same == [True] * 10
+
+
+def test_a_scan_over_the_memory_limit_is_refused_before_it_starts(bundle_path):
+    hu, truth = phantom()
+    with (
+        Segmenter.load(bundle_path, "onnxruntime", threads=1, memory_limit=10 * 2**20) as tight,
+        pytest.raises(ResourceError, match=r"this scan needs about \d+ MiB, the limit is 10 MiB"),
+    ):
+        tight.segment_array(hu, AFFINE)
+    with Segmenter.load(bundle_path, "onnxruntime", threads=1, memory_limit=100 * 2**30) as roomy:
+        assert np.array_equal(roomy.segment_array(hu, AFFINE).labels, truth)
+
+
+@pytest.mark.parametrize(("shape", "spacing"), [((96, 96, 160), 3.0), ((96, 96, 40), 6.0), ((160, 160, 120), 1.5)])
+def test_predicted_memory_is_enough_and_at_most_twice_what_is_taken(seg, task, shape, spacing):
+    hu = np.full(shape, AIR, np.int16)
+    hu[8:-8, 8:-8, 2:-2] = FAT
+    affine = np.diag([spacing] * 3 + [1])
+    scan = Volume(hu, Grid(shape, affine))
+    seg.segment(scan)  # caches are filled
+    tracemalloc.start()
+    try:
+        seg.segment(scan)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    predicted = predict_bytes(scan.grid, task)
+    assert taken <= predicted <= 2 * taken
+
+
+def test_memory_does_not_grow_with_classes_times_length(seg, task):
+    short, long = (predict_bytes(Grid((100, 100, depth), AFFINE), task) for depth in (200, 400))
+    assert long - short <= 100 * 100 * 200 * 15  # bytes per voxel, whatever the number of classes
+
+
+def test_auto_is_openvino_fp32_where_it_is_installed(bundle_path, monkeypatch):
+    with Segmenter.load(bundle_path, threads=1) as opened:
+        assert (opened.engine.name, opened.engine.precision) == ("openvino", "fp32")
+    monkeypatch.setattr(segmenter, "available_engines", lambda: ["onnxruntime"])
+    with Segmenter.load(bundle_path, threads=1) as opened:
+        assert opened.engine.name == "onnxruntime"
+    monkeypatch.setattr(segmenter, "available_engines", list)
+    with pytest.raises(UsageError, match="no engine is installed; run: pip install onnxruntime"):
+        Segmenter.load(bundle_path)
+
+
+def test_int8_is_there_when_asked_for(bundle_path):
+    with Segmenter.load(bundle_path, "onnxruntime", "int8", threads=1) as opened:
+        assert opened.segment_array(phantom()[0], AFFINE).precision == "int8"
+
+
+def test_unknown_precision_is_refused(bundle_path):
+    with pytest.raises(UsageError, match='precision: expected auto, fp32 or int8, got "fp16"'):
+        Segmenter.load(bundle_path, precision="fp16")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_bundle_that_computes_something_else_fails_its_self_test(toy, task, tmp_path, engine):
+    path = toy.write_bundle(tmp_path / "shifted.bedside", task, golden_shift=1.0)  # 1.0 of a range of 40
+    with pytest.raises(BundleError, match=r"self-test with .* failed on this machine: logits differ by 0\.02"):
+        Segmenter.load(path, engine, threads=1)
+    Segmenter.load(path, engine, threads=1, self_test=False).close()
+
+
+def test_labels_that_disagree_fail_the_self_test(toy, task, tmp_path):
+    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))  # thresholds move by 0.025: 5 % of the voxels
+    path = toy.write_bundle(tmp_path / "moved.bedside", task, model)
+    with pytest.raises(BundleError, match=r"0\.9\d+ of the labels agree, expected at least 0\.9900"):
+        Segmenter.load(path, "onnxruntime", "int8", threads=1)
+
+
+def test_int8_is_held_to_the_agreement_measured_at_export(toy, task, tmp_path):
+    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))
+    path = toy.write_bundle(tmp_path / "moved.bedside", task, model)
+    with Segmenter.load(path, "onnxruntime", "int8", threads=1, self_test=False) as opened:
+        for measured, passes in ((0.96, True), (0.98, False)):
+            parity = Parity(max_abs_probability=0.5, mean_abs_probability=0.1, label_agreement=measured, patches=1)
+            variant = Variant(precision="int8", engine="onnxruntime", file="model.int8.onnx", parity=parity)
+            if passes:
+                check_golden(opened.bundle, opened.engine, variant)
+            else:
+                with pytest.raises(BundleError, match="labels agree"):
+                    check_golden(opened.bundle, opened.engine, variant)
+
+
+def test_a_model_of_another_window_is_refused(toy, task, tmp_path):
+    path = toy.write_bundle(tmp_path / "b.bedside", task, toy.nearest_mean_model((8, 8, 8)))
+    with pytest.raises(BundleError, match=r"window \(8, 8, 8\) and 3 classes do not fit the task's \(8, 12, 16\)"):
+        Segmenter.load(path, threads=1)
+
+
+def test_overlap_of_one_is_refused(seg):
+    with pytest.raises(UsageError, match="overlap"):
+        seg.segment_array(phantom()[0], AFFINE, overlap=1.0)
+
+
+def test_file_options_with_a_volume_in_memory_are_refused(seg):
+    hu, _ = phantom()
+    with pytest.raises(UsageError, match="already in memory"):
+        seg.segment(Volume(hu, Grid(hu.shape, AFFINE)), volume=1)
+
+
+def test_a_closed_segmenter_says_so(bundle_path):
+    opened = Segmenter.load(bundle_path, "onnxruntime", threads=1)
+    opened.close()
+    opened.close()
+    with pytest.raises(UsageError, match="closed"):
+        opened.segment_array(phantom()[0], AFFINE)
