@@ -1,0 +1,1 @@
+"""Training: data sets and phantoms, crops and augmentation, the fit loop, losses, metrics and checkpoints."""

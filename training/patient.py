@@ -1,0 +1,90 @@
+"""What differs from one phantom to the next: build, posture, place in the scanner, contrast phase, dose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from .anatomy import Phase
+from .shapes import Array, Coordinates, Point
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What differs from one phantom to the next.
+
+    Attributes:
+        scale: size along x, y, z relative to the table of `training.anatomy`.
+        fat: thickness of the subcutaneous fat in mm.
+        turn: rotation about x, y, z in degrees.
+        offset: place in the scanner in mm.
+        phase: time of the scan after contrast.
+        noise: standard deviation of the noise in HU: the dose.
+        tone: HU by which this patient's tissues differ, standard deviation.
+    """
+
+    scale: Point
+    fat: float
+    turn: Point
+    offset: Point
+    phase: Phase
+    noise: float
+    tone: float = 7.0
+
+    @classmethod
+    def drawn(cls, rng: Generator) -> Patient:
+        """Draws a patient."""
+        stature = rng.normal(1.0, 0.06)
+        scale = [float(np.clip(stature * rng.normal(1.0, 0.04), 0.87, 1.13)) for _ in range(3)]
+        turn = [float(t) for t in np.clip(rng.normal(0, (2.0, 2.0, 3.0)), -7, 7)]
+        offset = [float(o) for o in rng.uniform((-12, -8, 0), (12, 8, 0))]
+        return cls(
+            scale=(scale[0], scale[1], scale[2]),
+            fat=float(rng.gamma(3.0, 4.5) + 4),
+            turn=(turn[0], turn[1], turn[2]),
+            offset=(offset[0], offset[1], offset[2]),
+            phase=Phase(int(rng.choice(3, p=(0.2, 0.25, 0.55)))),
+            noise=float(rng.uniform(6, 20)),
+        )
+
+
+def _spline_weights(positions: NDArray[np.float64]) -> Array:
+    """Cubic B-spline weights [N, knots] of positions given in units of the knot distance, from 0."""
+    knots = int(np.ceil(positions.max())) + 3
+    t = np.abs(positions[:, None] - (np.arange(knots) - 1))
+    near, far = 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6
+    return np.where(t < 1, near, far).astype(np.float32)
+
+
+def smooth_field(rng: Generator, axes: tuple[Array, Array, Array], knot_mm: float) -> Array:
+    """A smooth random field [X, Y, Z] of mean 0 and standard deviation about 1."""
+    weights = [_spline_weights((axis - axis[0]).astype(np.float64) / knot_mm) for axis in axes]
+    field = rng.standard_normal([w.shape[1] for w in weights]).astype(np.float32)
+    for axis, weight in enumerate(weights):
+        field = np.moveaxis(np.tensordot(weight, field, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(field) / np.float32(0.48**1.5)  # what the spline's own smoothing takes away
+
+
+def _rotation(turn: Point) -> NDArray[np.float64]:
+    total = np.eye(3)
+    for axis, angle in enumerate(np.deg2rad(turn)):
+        i, j = [a for a in range(3) if a != axis]
+        step = np.eye(3)
+        step[i, i] = step[j, j] = np.cos(angle)
+        step[i, j], step[j, i] = -np.sin(angle), np.sin(angle)
+        total = total @ step
+    return total
+
+
+def patient_frame(rng: Generator, scanner: Coordinates, axes: tuple[Array, Array, Array], who: Patient) -> Coordinates:
+    """Positions in the patient's frame: posture and size undone, then bent by a smooth deformation."""
+    inverse = (_rotation(who.turn).T / np.array(who.scale)[:, None]).astype(np.float32)
+    moved = [c - np.float32(o) for c, o in zip(scanner, who.offset, strict=True)]
+    bent = [sum(inverse[i, j] * moved[j] for j in range(3)) for i in range(3)]
+    amplitude = np.float32(rng.uniform(2.5, 5.5))
+    x, y, z = (b + amplitude * smooth_field(rng, axes, 65.0) for b in bent)
+    y = y + np.float32(rng.normal(0, 2.5e-4)) * z * z  # the curve of the spine
+    return Coordinates(x, y, z)
