@@ -1,0 +1,133 @@
+"""AutoSAM Adapter: SAM's image encoder in 3D, an auto prompt generator and a light mask decoder.
+
+Source: "Auto-Prompting SAM for Mobile Friendly 3D Medical Image Segmentation", section 3 and Fig. 2.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ..runtime.errors import UsageError
+from .decoder import MaskDecoder
+from .encoder import DEPTH_AXES, VolumeEncoder
+from .parameters import count_parameters, freeze_sam
+from .patch_embedding import TOKEN_VOXELS
+from .presets import find_preset
+from .prompt_generator import AutoPromptGenerator
+from .sam_weights import load_sam_weights
+from .variants import find_variant
+
+PATCH_MULTIPLE = 32
+"""Patches are whole attention windows: 8 tokens of 4 voxels."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AutoSamConfig:
+    """Everything that decides the shape of an AutoSAM Adapter.
+
+    Attributes:
+        num_classes: output channels, background included.
+        sam: name of the SAM variant.
+        preset: name of the preset.
+        patch: voxels (D, H, W), each a multiple of 32.
+        depth_axis: the axis SAM's planes are stacked along.
+        apg: with the auto prompt generator.
+        mlam: with multi-layer aggregation.
+    """
+
+    num_classes: int
+    sam: str = "vit_b"
+    preset: str = "paper"
+    patch: tuple[int, int, int] = (128, 128, 128)
+    depth_axis: str = "z"
+    apg: bool = True
+    mlam: bool = True
+
+    def __post_init__(self) -> None:
+        find_variant(self.sam)
+        preset = find_preset(self.preset)
+        if self.num_classes < 2:
+            raise UsageError(f"num_classes: expected background and at least one label, got {self.num_classes}")
+        if any(size < PATCH_MULTIPLE or size % PATCH_MULTIPLE for size in self.patch):
+            raise UsageError(f"patch: expected (D, H, W) in multiples of {PATCH_MULTIPLE} voxels, got {self.patch}")
+        if self.depth_axis not in DEPTH_AXES:
+            raise UsageError(f'depth_axis: expected one of {", ".join(DEPTH_AXES)}, got "{self.depth_axis}"')
+        if not self.mlam and preset.prompt_stage != 4:
+            raise UsageError(f'mlam=False with preset "{self.preset}" would leave most of the encoder unused')
+
+
+class AutoSam(nn.Module):
+    """The AutoSAM Adapter network.
+
+    Attributes:
+        config: what it was built from.
+        encoder: SAM's image encoder for volumes.
+        prompt_generator: the auto prompt generator, or nothing (``apg=False``).
+        decoder: the mask decoder.
+    """
+
+    def __init__(self, config: AutoSamConfig) -> None:
+        super().__init__()
+        variant, preset = find_variant(config.sam), find_preset(config.preset)
+        self.config = config
+        self.head_stages = preset.head_stages if config.mlam else ()
+        self.prompt_stage = preset.prompt_stage
+        stages = (*self.head_stages, self.prompt_stage)
+        self.encoder = VolumeEncoder(variant, preset, config.patch, depth_axis=config.depth_axis, stages=stages)
+        d, h, w = (size // TOKEN_VOXELS for size in config.patch)
+        self.prompt_generator = (
+            AutoPromptGenerator(variant.neck_width, variant.prompt_widths, (d, h, w)) if config.apg else nn.Identity()
+        )
+        self.decoder = MaskDecoder(variant.neck_width, variant.decoder_width, len(stages), config.num_classes)
+        freeze_sam(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns logits ``[B, classes, D, H, W]`` of patches ``[B, 1, D, H, W]``.
+
+        Raises:
+            UsageError: the input is not a batch of patches of the configured size.
+        """
+        if x.ndim != 5 or x.shape[1] != 1 or tuple(x.shape[2:]) != self.config.patch:
+            expected = "×".join(str(size) for size in self.config.patch)
+            raise UsageError(f"teacher input: expected [B, 1, {expected}], got {list(x.shape)}; cut into patches")
+        maps = self.encoder(x)
+        prompt = self.prompt_generator(maps[self.prompt_stage])
+        return self.decoder([*(maps[stage] for stage in self.head_stages), prompt], x)
+
+
+def build_autosam(
+    *,
+    num_classes: int,
+    sam: str,
+    checkpoint: str | Path | None,
+    preset: str,
+    patch: int | tuple[int, int, int],
+    depth_axis: str,
+    apg: bool,
+    mlam: bool,
+) -> AutoSam:
+    """Builds an AutoSAM Adapter and fills it with SAM's weights; see `bedside.teacher.build_teacher`.
+
+    Raises:
+        UsageError: an unknown name or option, or an invalid patch.
+        InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
+    """
+    sizes = [patch] * 3 if isinstance(patch, int) else list(patch)
+    if len(sizes) != 3:
+        raise UsageError(f"patch: expected (D, H, W) in multiples of {PATCH_MULTIPLE} voxels, got {patch}")
+    config = AutoSamConfig(num_classes, sam, preset, (sizes[0], sizes[1], sizes[2]), depth_axis, apg, mlam)
+    model = AutoSam(config)
+    variant = find_variant(sam)
+    if checkpoint is not None:
+        load_sam_weights(model.encoder, variant, checkpoint)
+    elif variant.public:
+        _log.warning("no SAM checkpoint given: the frozen part of %s is random; pass one for real training", sam)
+    counts = count_parameters(model)
+    _log.info("%s: %d parameters, %d train, %d frozen", sam, counts.total, counts.trainable, counts.frozen)
+    return model

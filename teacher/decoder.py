@@ -1,0 +1,50 @@
+"""The light mask decoder with multi-layer aggregation (MLAM, section 3.4)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .prompt_generator import ConvNormRelu
+
+
+class _Head(nn.Sequential):
+    """Two convolutions that prepare one encoder map, or the prompt, for aggregation."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__(ConvNormRelu(channels, width), ConvNormRelu(width, width))
+
+
+class MaskDecoder(nn.Module):
+    """Aggregates encoder maps and the prompt at half resolution, together with the image itself.
+
+    Args:
+        channels: channels of every map.
+        width: channels inside the decoder.
+        maps: how many maps are aggregated, the prompt included.
+        num_classes: output channels.
+    """
+
+    def __init__(self, channels: int, width: int, maps: int, num_classes: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(_Head(channels, width) for _ in range(maps))
+        self.fuse = ConvNormRelu(maps * width + 1, width)
+        self.classify = nn.Conv3d(width, num_classes, 3, padding=1, bias=False)
+
+    def forward(self, maps: list[Tensor], image: Tensor) -> Tensor:
+        """Returns logits ``[B, classes, D, H, W]``.
+
+        Args:
+            maps: each ``[B, channels, D/4, H/4, W/4]``, the prompt last.
+            image: ``[B, 1, D, H, W]``.
+        """
+        heads = [head(features) for head, features in zip(self.heads, maps, strict=True)]
+        aggregated = _doubled(torch.cat(heads, dim=1))
+        half_image = F.avg_pool3d(image, 2)  # what trilinear interpolation by ½ is
+        logits = self.classify(self.fuse(torch.cat([aggregated, half_image], dim=1)))
+        return _doubled(logits)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)

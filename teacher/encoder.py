@@ -1,0 +1,137 @@
+"""SAM's image encoder turned three-dimensional: tokens, position, blocks and the necks of its four stages."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .adapter import SpatialAdapter
+from .attention import CubicWindowAttention
+from .patch_embedding import TOKEN_VOXELS, VolumePatchEmbed
+from .presets import Preset
+from .sam_modules import MLPBlock
+from .variants import PLANE_TABLE, SamVariant, Tokens3
+
+STAGES = 4
+_EPS = 1e-6  # SAM's
+_PAPER_TOKENS = 32  # per axis of the paper's 128³ patch
+
+DEPTH_AXES: dict[str, tuple[int, int, int]] = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}
+"""Depth axis → where the encoder's (depth, height, width) lie among D, H, W = z, y, x."""
+
+
+class LayerNorm3d(nn.LayerNorm):
+    """Layer norm over the channels of ``[B, C, D, H, W]`` (SAM's ``LayerNorm2d``, one dimension up)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=_EPS)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name nn.LayerNorm gave it
+        """Returns the normalised ``[B, C, D, H, W]``."""
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
+
+
+class Block(nn.Module):
+    """A SAM block with a spatial adapter at its entry; the first residual is taken after the adapter."""
+
+    def __init__(self, variant: SamVariant, preset: Preset, tokens: Tokens3, index: int) -> None:
+        super().__init__()
+        self.adapter = SpatialAdapter(
+            variant.width, last_relu=preset.adapter_last_relu, start_as_sam=preset.start_as_sam
+        )
+        self.norm1 = nn.LayerNorm(variant.width, eps=_EPS)
+        self.attn = CubicWindowAttention(
+            variant.width, variant.heads, tokens, shifted=index % 2 == 0, table_size=variant.table_size(index)
+        )
+        self.norm2 = nn.LayerNorm(variant.width, eps=_EPS)
+        self.mlp = MLPBlock(variant.width, 4 * variant.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns ``[B, D, H, W, C]`` for tokens ``[B, D, H, W, C]``."""
+        x = self.adapter(x)
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Neck(nn.Sequential):
+    """SAM's neck with 3D convolutions, trained from scratch ("bottleneck modifications", section 3.2)."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__(
+            nn.Conv3d(width, channels, 1, bias=False),
+            LayerNorm3d(channels),
+            nn.Conv3d(channels, channels, 3, padding=1, bias=False),
+            LayerNorm3d(channels),
+        )
+
+
+class VolumeEncoder(nn.Module):
+    """SAM's image encoder for volumes.
+
+    Parameter names are SAM's wherever the tensor is SAM's, so that a SAM checkpoint loads without a translation table.
+
+    Args:
+        variant: size of the encoder.
+        preset: reading of the paper.
+        patch: voxels (D, H, W), each a multiple of 32.
+        depth_axis: key of `DEPTH_AXES`.
+        stages: which of the stages 1…4 (after blocks depth/4·k) are given out; only those get a neck.
+    """
+
+    def __init__(
+        self, variant: SamVariant, preset: Preset, patch: Tokens3, *, depth_axis: str, stages: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.axes = DEPTH_AXES[depth_axis]
+        d, h, w = (patch[axis] // TOKEN_VOXELS for axis in self.axes)
+        self.tokens: Tokens3 = (d, h, w)
+        self.stage_blocks = variant.depth // STAGES
+        self.patch_embed = VolumePatchEmbed(variant.width, start_as_sam=preset.start_as_sam)
+        self.pos_embed = nn.Parameter(torch.empty(1, PLANE_TABLE, PLANE_TABLE, variant.width))
+        self.depth_embed = nn.Parameter(torch.full((1, d, variant.width), preset.depth_table_start))
+        self.blocks = nn.ModuleList(Block(variant, preset, self.tokens, index) for index in range(variant.depth))
+        self.necks = nn.ModuleDict({str(stage): Neck(variant.width, variant.neck_width) for stage in sorted(stages)})
+        self._reset_tables()
+
+    def _reset_tables(self) -> None:
+        """Random position tables, for an encoder that no checkpoint fills."""
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        for attention in self.attentions():
+            nn.init.trunc_normal_(attention.rel_pos_h, std=0.02)
+            nn.init.trunc_normal_(attention.rel_pos_w, std=0.02)
+            attention.reset_depth_table()
+
+    def attentions(self) -> list[CubicWindowAttention]:
+        """The attention of every block, first to last."""
+        return [module for module in self.modules() if isinstance(module, CubicWindowAttention)]
+
+    def position(self) -> Tensor:
+        """Position of every token ``[1, d, h, w, C]``: SAM's plane table plus the depth table.
+
+        SAM's 64×64 table is average-pooled to the 32×32 tokens of the paper's patch. A smaller patch takes the middle
+        of these 32×32, so that neighbouring tokens stay as far apart as in the paper; along an axis of more than 32
+        tokens they are interpolated.
+        """
+        _, h, w = self.tokens
+        plane = F.avg_pool2d(self.pos_embed.permute(0, 3, 1, 2), PLANE_TABLE // _PAPER_TOKENS)
+        if max(h, w) > _PAPER_TOKENS:
+            size = (max(h, _PAPER_TOKENS), max(w, _PAPER_TOKENS))
+            plane = F.interpolate(plane, size=size, mode="bilinear", align_corners=False)
+        top, left = (plane.shape[2] - h) // 2, (plane.shape[3] - w) // 2
+        plane = plane[:, :, top : top + h, left : left + w].permute(0, 2, 3, 1)
+        return plane[:, None] + self.depth_embed[:, :, None, None]
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """Returns stage → map ``[B, neck width, D/4, H/4, W/4]`` of voxels ``[B, 1, D, H, W]``."""
+        order = [2 + axis for axis in self.axes]
+        back = [2 + self.axes.index(axis) for axis in range(3)]
+        tokens = self.patch_embed(x.permute(0, 1, *order)) + self.position()
+        maps: dict[int, Tensor] = {}
+        for count, block in enumerate(self.blocks, start=1):
+            tokens = block(tokens)
+            stage, rest = divmod(count, self.stage_blocks)
+            if rest == 0 and str(stage) in self.necks:
+                neck = self.necks[str(stage)]
+                maps[stage] = neck(tokens.permute(0, 4, 1, 2, 3)).permute(0, 1, *back)
+        return maps

@@ -1,0 +1,61 @@
+"""Where the paper's text and the authors' released code differ, one row for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..runtime.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A reading of the AutoSAM Adapter.
+
+    Attributes:
+        name: ``"paper"`` or ``"released_code"``.
+        depth_table_start: initial value of the trainable depth-position table.
+        adapter_last_relu: whether the spatial adapter ends in a ReLU before its residual.
+        start_as_sam: whether new layers start so that SAM's own function is (nearly) unchanged; else PyTorch defaults.
+        prompt_stage: encoder stage (1…4) that feeds the auto prompt generator.
+        head_stages: encoder stages that the decoder's other heads read, in order.
+    """
+
+    name: str
+    depth_table_start: float
+    adapter_last_relu: bool
+    start_as_sam: bool
+    prompt_stage: int
+    head_stages: tuple[int, ...]
+
+
+_ROWS = (
+    Preset(
+        "paper",
+        depth_table_start=0.0,
+        adapter_last_relu=False,
+        start_as_sam=True,
+        prompt_stage=4,
+        head_stages=(1, 2, 3),
+    ),
+    Preset(
+        "released_code",
+        depth_table_start=1.0,
+        adapter_last_relu=True,
+        start_as_sam=False,
+        prompt_stage=1,
+        head_stages=(4, 3, 2),
+    ),
+)
+
+PRESETS: dict[str, Preset] = {row.name: row for row in _ROWS}
+
+
+def find_preset(name: str) -> Preset:
+    """Returns the preset of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in PRESETS:
+        raise UsageError(f'no teacher preset "{name}"; expected one of: {", ".join(PRESETS)}')
+    return PRESETS[name]

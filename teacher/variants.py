@@ -1,0 +1,87 @@
+"""The sizes of SAM's image encoder, one row per variant, with the widths of what we attach to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..runtime.errors import UsageError
+
+Tokens3 = tuple[int, int, int]
+"""Three counts along (depth, height, width)."""
+
+PLANE_TABLE = 64
+"""Rows and columns of SAM's absolute position table (1024 px in patches of 16)."""
+
+_WINDOW_TABLE = 14  # SAM's 2D window: its relative tables have 2·14 − 1 rows
+
+
+@dataclass(frozen=True)
+class SamVariant:
+    """One size of SAM's image encoder.
+
+    Attributes:
+        name: as in segment-anything's model registry.
+        width: token width.
+        depth: number of transformer blocks, a multiple of 4.
+        heads: attention heads; the width is a multiple of it.
+        global_blocks: blocks that attend globally in SAM, and so carry longer relative-position tables.
+        public: whether Meta publishes weights of this size.
+        neck_width: channels of the four encoder maps.
+        prompt_widths: channels of the five levels of the auto prompt generator, finest first.
+        decoder_width: channels of the mask decoder.
+    """
+
+    name: str
+    width: int
+    depth: int
+    heads: int
+    global_blocks: tuple[int, ...]
+    public: bool = True
+    neck_width: int = 256
+    prompt_widths: tuple[int, ...] = (16, 32, 64, 128, 160)
+    decoder_width: int = 128
+
+    @property
+    def reused_tensors(self) -> int:
+        """Tensors taken from SAM: the position table, patch embedding (2) and 14 per block."""
+        return 3 + 14 * self.depth
+
+    @property
+    def image_encoder_tensors(self) -> int:
+        """Tensors of SAM's own image encoder: the reused ones and the six of its 2D neck."""
+        return self.reused_tensors + 6
+
+    def table_size(self, block: int) -> int:
+        """Side length, in tokens, of the attention field block ``block`` had in SAM."""
+        return PLANE_TABLE if block in self.global_blocks else _WINDOW_TABLE
+
+
+_ROWS = (
+    SamVariant("vit_b", width=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11)),
+    SamVariant("vit_l", width=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23)),
+    SamVariant("vit_h", width=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31)),
+    SamVariant(
+        "vit_nano",
+        width=96,
+        depth=4,
+        heads=2,  # wide heads are the cheaper ones on a CPU
+        global_blocks=(1, 3),
+        public=False,
+        neck_width=64,
+        prompt_widths=(16, 24, 32, 48, 64),
+        decoder_width=32,
+    ),
+)
+
+VARIANTS: dict[str, SamVariant] = {row.name: row for row in _ROWS}
+
+
+def find_variant(name: str) -> SamVariant:
+    """Returns the variant of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in VARIANTS:
+        raise UsageError(f'no SAM variant "{name}"; expected one of: {", ".join(VARIANTS)}')
+    return VARIANTS[name]

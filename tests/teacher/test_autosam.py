@@ -1,0 +1,126 @@
+"""The AutoSAM Adapter as a whole, on the nano encoder."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from bedside.runtime.errors import UsageError
+from bedside.teacher import build_teacher
+from bedside.teacher.autosam import AutoSam
+
+torch.set_num_threads(1)
+
+
+def make(**options) -> AutoSam:
+    torch.manual_seed(0)
+    defaults = {"num_classes": 3, "sam": "vit_nano", "patch": (32, 64, 32)}
+    return build_teacher("autosam", **{**defaults, **options})
+
+
+@pytest.mark.parametrize("preset", ["paper", "released_code"])
+def test_gradients_reach_every_trainable_parameter_and_no_frozen_one(preset):
+    model = make(preset=preset)
+    model(torch.rand(1, 1, 32, 64, 32)).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > 0, name
+        else:
+            assert parameter.grad is None, name
+
+
+@pytest.mark.parametrize("options", [{"apg": False}, {"mlam": False}, {"apg": False, "mlam": False}])
+def test_ablations_run_and_leave_no_trainable_parameter_without_gradient(options):
+    model = make(**options)
+    logits = model(torch.rand(1, 1, 32, 64, 32))
+    logits.square().sum().backward()
+    assert logits.shape == (1, 3, 32, 64, 32)
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters() if p.requires_grad)
+
+
+def test_paper_prompts_from_the_last_stage_and_the_release_from_the_first():
+    expected = {"paper": ((1, 2, 3), 4), "released_code": ((4, 3, 2), 1)}
+    for preset, stages in expected.items():
+        model = make(preset=preset)
+        assert (model.head_stages, model.prompt_stage) == stages
+        fed = []
+        model.prompt_generator.register_forward_hook(lambda _, inputs, __, fed=fed: fed.append(inputs[0]))
+        maps = {}
+        model.encoder.register_forward_hook(lambda _, __, out, maps=maps: maps.update(out))
+        with torch.no_grad():
+            model(torch.rand(1, 1, 32, 64, 32))
+        assert fed[0] is maps[stages[1]]
+
+
+def test_checkpoint_holds_parameters_only_and_restores_the_same_function():
+    model = make()
+    assert set(model.state_dict()) == {name for name, _ in model.named_parameters()}
+    torch.manual_seed(1)
+    other = build_teacher("autosam", num_classes=3, sam="vit_nano", patch=(32, 64, 32))
+    other.load_state_dict(model.state_dict())
+    x = torch.rand(1, 1, 32, 64, 32)
+    with torch.no_grad():
+        assert torch.equal(model(x), other(x))
+
+
+def test_five_steps_on_one_patch_lower_the_loss():
+    model = make(patch=32)
+    x = torch.rand(1, 1, 32, 32, 32)
+    target = (x[:, 0] > 0.5).long() + (x[:, 0] > 0.8).long()
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
+    losses = []
+    for _ in range(6):
+        loss = torch.nn.functional.cross_entropy(model(x), target)
+        losses.append(float(loss.detach()))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert losses[-1] < losses[0] - 0.05, losses
+
+
+def test_frozen_parameters_do_not_move_in_training():
+    model = make(patch=32)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    model(torch.rand(1, 1, 32, 32, 32)).square().sum().backward()
+    optimiser.step()
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {name for name, p in model.named_parameters() if p.requires_grad}
+
+
+def test_missing_checkpoint_is_warned_about_for_public_variants_only(caplog):
+    with torch.device("meta"):
+        make(sam="vit_b")
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        assert "the frozen part of vit_b is random" in caplog.text
+        caplog.clear()
+        make(sam="vit_nano")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("patch", [48, 16, (32, 64, 100), (32, 32), 0])
+def test_patches_that_are_not_multiples_of_32_are_refused(patch):
+    with pytest.raises(UsageError, match="in multiples of 32 voxels"):
+        make(patch=patch)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sam": "vit_x"}, 'no SAM variant "vit_x"; expected one of: vit_b, vit_l, vit_h, vit_nano'),
+        ({"preset": "code"}, 'no teacher preset "code"; expected one of: paper, released_code'),
+        ({"depth_axis": "d"}, 'depth_axis: expected one of z, y, x, got "d"'),
+        ({"num_classes": 1}, "num_classes: expected background and at least one label, got 1"),
+        ({"preset": "released_code", "mlam": False}, "would leave most of the encoder unused"),
+    ],
+)
+def test_unknown_options_say_what_was_expected(options, message):
+    with pytest.raises(UsageError, match=message):
+        make(**options)
+
+
+def test_input_of_another_size_is_refused():
+    with pytest.raises(UsageError, match=r"expected \[B, 1, 32×64×32\], got \[1, 1, 64, 64, 32\]"):
+        make()(torch.zeros(1, 1, 64, 64, 32))
