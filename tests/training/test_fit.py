@@ -1,0 +1,106 @@
+import os
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bedside.training.crops import CropSource
+from bedside.training.fit import DivergedError, fit, make_fabric
+from bedside.training.interrupt import TrainingInterrupted
+from bedside.training.losses import segmentation_loss
+from bedside.training.recipe import Recipe
+from bedside.training.run import ModelConfig, Run, RunConfig
+
+RECIPE = Recipe(epochs=4, steps_per_epoch=3, lr=0.2, warmup=0, positive=1.0, validate_every=2)
+
+
+def make_run(path, task, recipe=RECIPE):
+    model = ModelConfig(kind="student", name="conv")
+    config = RunConfig(model=model, task=task, recipe=recipe, dataset="cubes", data_hash="0" * 64)
+    return Run.create(path, config, resume=True)
+
+
+def network():
+    """Grey value in, two logits out: enough to tell a bright cube from a grey body."""
+    torch.manual_seed(0)
+    return torch.nn.Conv3d(1, 2, 1)
+
+
+def objective(logits, batch):
+    return segmentation_loss()(logits, batch["label"])
+
+
+def train(run, prepared, model=None, loss=objective, validation=(), progress=None):
+    sources = [CropSource(case) for case in prepared]
+    model = model or network()
+    return fit(run, model, loss, sources, validation, make_fabric("cpu", "32-true"), progress=progress), model
+
+
+def test_training_lowers_the_loss_and_learns_the_cube(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task, Recipe(epochs=12, steps_per_epoch=5, lr=0.3, warmup=0, positive=1.0))
+    result, _ = train(run, prepared, validation=prepared)
+    losses = [float(row["loss"]) for row in run.rows()]
+    assert len(losses) == 12
+    assert losses[-1] < 0.7 * losses[0]
+    assert result.best == max(float(row["dice"]) for row in run.rows())
+    assert result.best > 0.5
+
+
+def test_a_stopped_and_resumed_run_ends_with_the_same_weights_and_curve(tmp_path, prepared, small_task):
+    whole, parts = make_run(tmp_path / "whole", small_task), make_run(tmp_path / "parts", small_task)
+    _, expected = train(whole, prepared)
+
+    def stop_at_fifth_step(done, total, note):
+        if done == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingInterrupted) as stopped:
+        train(parts, prepared, progress=stop_at_fifth_step)
+    assert stopped.value.exit_code == 143
+    _, resumed = train(parts, prepared, model=torch.nn.Conv3d(1, 2, 1))
+    assert torch.equal(resumed.weight, expected.weight)
+    assert parts.rows() == whole.rows()
+
+
+def test_the_last_two_checkpoints_are_kept_and_the_older_serves_if_the_newer_is_lost(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    _, expected = train(run, prepared)
+    assert run.previous.exists()
+    run.last.unlink()
+    _, resumed = train(run, prepared, model=torch.nn.Conv3d(1, 2, 1))
+    assert torch.equal(resumed.weight, expected.weight)
+
+
+def test_without_validation_the_last_epochs_weights_are_the_best(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    result, model = train(run, prepared)
+    assert result.best is None
+    assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
+
+
+def test_frozen_parameters_do_not_move(tmp_path, prepared, small_task):
+    model = network()
+    model.weight.requires_grad_(False)
+    before, bias = model.weight.clone(), model.bias.detach().clone()
+    train(make_run(tmp_path / "run", small_task), prepared, model=model)
+    assert torch.equal(model.weight, before)
+    assert not torch.equal(model.bias, bias)
+
+
+def test_a_diverging_loss_stops_the_run_in_words(tmp_path, prepared, small_task):
+    def broken(logits, batch):
+        return logits.sum() * float("nan")
+
+    with pytest.raises(DivergedError, match="the loss became nan in epoch 0; start again with a lower --lr"):
+        train(make_run(tmp_path / "run", small_task), prepared, loss=broken)
+
+
+def test_metrics_are_written_as_tensorboard_events_too(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared, validation=prepared)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run.path / "events")).Reload()
+    assert len(events.Scalars("loss")) == 4
+    assert [event.step for event in events.Scalars("dice/cube")] == [1, 3]

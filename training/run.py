@@ -1,0 +1,184 @@
+"""A run directory: resolved configuration, metrics as CSV and TensorBoard, checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from .. import __version__
+from ..runtime.atomic import atomic_write
+from ..runtime.errors import InputError, UsageError
+from ..runtime.task import Task
+from .recipe import Recipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which network a run trains.
+
+    Attributes:
+        kind: "teacher" or "student".
+        name: its registered name.
+        options: what its builder is given besides the number of classes and the patch.
+    """
+
+    kind: str
+    name: str
+    options: dict[str, str | int | float | bool] = {}
+
+
+class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a student learns from its teacher.
+
+    Attributes:
+        lam: λ, the weight of the truth; 1 is training without a teacher.
+        teacher: name of the teacher's run directory, or "" without one.
+        teacher_hash: SHA-256 of the teacher's weights file.
+    """
+
+    lam: float
+    teacher: str = ""
+    teacher_hash: str = ""
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that determines a run; written to ``config.toml``."""
+
+    model: ModelConfig
+    task: Task
+    recipe: Recipe
+    dataset: str
+    data_hash: str
+    distillation: Distillation | None = None
+    code_version: str = __version__
+
+
+class Run:
+    """An open run directory.
+
+    Attributes:
+        path: the directory.
+        config: its resolved configuration.
+    """
+
+    CONFIG = "config.toml"
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.config = config
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.resolve().name
+
+    @property
+    def best(self) -> Path:
+        """Weights with the best validation score; equal to the last ones where there is no validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "last.safetensors"
+
+    @property
+    def previous(self) -> Path:
+        """The checkpoint before the newest."""
+        return self.path / "previous.safetensors"
+
+    def newest_checkpoint(self) -> Path | None:
+        """Returns the checkpoint to go on from; a kill between two renames can leave only the previous one."""
+        return next((path for path in (self.last, self.previous) if path.exists()), None)
+
+    @property
+    def metrics(self) -> Path:
+        """The metrics, one CSV row per epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def cases(self) -> Path:
+        """Preprocessed cases."""
+        return self.path / "cases"
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, *, resume: bool) -> Run:
+        """Opens a run directory for training.
+
+        Args:
+            path: the directory; created if needed.
+            config: what is to be trained.
+            resume: go on with the run that is there, if its configuration is the same.
+
+        Raises:
+            UsageError: the directory holds a run and ``resume`` is not set, or another configuration.
+        """
+        import tomli_w
+
+        if (path / cls.CONFIG).exists():
+            if not resume:
+                raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
+            there = cls.open(path).config
+            if msgspec.to_builtins(there) != msgspec.to_builtins(config):
+                differing = [
+                    field for field in config.__struct_fields__ if getattr(there, field) != getattr(config, field)
+                ]
+                raise UsageError(
+                    f'the run in "{path.name}" was made with another configuration (differs in: '
+                    f"{', '.join(differing)}); give the same options, or choose another -o"
+                )
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+            plain = msgspec.to_builtins(config, str_keys=True)
+            with atomic_write(path / cls.CONFIG) as temporary:
+                temporary.write_bytes(tomli_w.dumps(_without_none(plain)).encode())
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Opens an existing run directory.
+
+        Raises:
+            InputError: it is none, or its configuration cannot be read.
+        """
+        try:
+            fields = tomllib.loads((path / cls.CONFIG).read_text(encoding="utf-8"))
+            return cls(path, msgspec.convert(fields, RunConfig))
+        except FileNotFoundError:
+            raise InputError(f'"{path.name}" is not a run directory: it has no {cls.CONFIG}') from None
+        except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError, UnicodeDecodeError) as error:
+            raise InputError(f'{cls.CONFIG} in "{path.name}" cannot be read: {error}') from None
+
+    def log(self, epoch: int, row: Mapping[str, float]) -> None:
+        """Writes an epoch's row; rows of this and later epochs, left by an interrupted run, are replaced."""
+        rows = [old for old in self.rows() if int(old["epoch"]) < epoch]
+        rows.append({"epoch": str(epoch), **{key: f"{value:.6g}" for key, value in row.items()}})
+        columns = list(dict.fromkeys(key for each in rows for key in each))
+        with atomic_write(self.metrics) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Returns the metrics, one mapping per epoch; empty before the first epoch ended."""
+        if not self.metrics.exists():
+            return []
+        with self.metrics.open(newline="", encoding="utf-8") as file:
+            return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def _without_none(value: object) -> object:
+    """TOML has no null: an absent key is the default."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(item) for item in value]
+    return value

@@ -1,0 +1,68 @@
+"""What every training starts with: a checked data set, a run directory, prepared cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime.errors import InputError
+from ..runtime.task import Task
+from .dataset import Case, Dataset
+from .prepare import PreparedCase, check_labels, data_hash, prepare_cases
+from .recipe import Recipe
+from .run import Distillation, ModelConfig, Run, RunConfig
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open run with its data.
+
+    Attributes:
+        run: the run directory.
+        train: prepared training cases.
+        validation: prepared validation cases; may be empty.
+    """
+
+    run: Run
+    train: list[PreparedCase]
+    validation: list[PreparedCase]
+
+
+def open_session(
+    dataset: Dataset,
+    task: Task,
+    out: Path,
+    *,
+    model: ModelConfig,
+    recipe: Recipe,
+    distillation: Distillation | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Session:
+    """Checks the data set against the task, opens the run directory and preprocesses the cases into it.
+
+    Raises:
+        InputError: no training case, labels that are not the task's, or cases that cannot be used (each is named).
+        UsageError: the directory holds another run.
+    """
+    check_labels(dataset, task)
+    if not dataset.training:
+        raise InputError(f'data set "{dataset.name}" lists no training case')
+    # A case may serve both purposes (a single scan that is to be memorised): it is prepared once.
+    unique: dict[str, Case] = {case.name: case for case in (*dataset.training, *dataset.validation)}
+    config = RunConfig(
+        model=model,
+        task=task,
+        recipe=recipe,
+        dataset=dataset.name,
+        data_hash=data_hash(tuple(unique.values())),
+        distillation=distillation,
+    )
+    run = Run.create(out, config, resume=resume)
+    prepared = {case.name: case for case in prepare_cases(tuple(unique.values()), task, run.cases, progress)}
+    return Session(
+        run,
+        [prepared[case.name] for case in dataset.training],
+        [prepared[case.name] for case in dataset.validation],
+    )
