@@ -1,0 +1,17 @@
+"""Distillation: small students trained from the truth and from a teacher."""
+
+from .loss import DistillationLoss
+from .students import STUDENTS, StudentSpec, build_student
+from .targets import cache_targets
+from .train import LoadedStudent, distill, load_student
+
+__all__ = [
+    "STUDENTS",
+    "DistillationLoss",
+    "LoadedStudent",
+    "StudentSpec",
+    "build_student",
+    "cache_targets",
+    "distill",
+    "load_student",
+]

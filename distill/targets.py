@@ -1,0 +1,54 @@
+"""Cached teacher targets: the teacher sees each training case once, not once per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..runtime.atomic import atomic_write
+from ..runtime.task import Task
+from ..training.crops import CropSource
+from ..training.prepare import PreparedCase
+from ..training.validate import predict_probabilities
+
+
+def cache_targets(
+    teacher: torch.nn.Module,
+    cases: Sequence[PreparedCase],
+    task: Task,
+    folder: Path,
+    *,
+    overlap: float,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[CropSource]:
+    """Runs the teacher over whole cases and keeps its probabilities as ``[C, D, H, W]`` float16 arrays.
+
+    The targets of a crop are then read, flipped and turned with the crop. Blended over overlapping windows they are
+    better than a single window's, and a step costs no teacher pass.
+
+    Args:
+        teacher: gives logits ``[B, C, D, H, W]``.
+        cases: prepared with the same task as the teacher's.
+        task: patch of the sliding window.
+        folder: where ``<case>.npy`` go; those that are there are kept.
+        overlap: of the sliding window.
+        device: where the teacher runs.
+        progress: called with (done, total).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    teacher = teacher.to(device).eval()
+    sources: list[CropSource] = []
+    for number, case in enumerate(cases):
+        path = folder / f"{case.name}.npy"
+        if not path.exists():
+            probabilities = predict_probabilities(teacher, case, task, overlap=overlap, device=device)
+            with atomic_write(path) as temporary:
+                np.save(temporary, probabilities.half().numpy())
+        sources.append(CropSource(case, path))
+        if progress:
+            progress(number + 1, len(cases))
+    return sources

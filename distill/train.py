@@ -1,0 +1,152 @@
+"""Training a student, with or without a teacher, and opening a trained one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..runtime.errors import InputError, UsageError
+from ..runtime.task import Task
+from ..training.checkpoint import load_weights
+from ..training.crops import CropSource
+from ..training.dataset import Dataset
+from ..training.fit import FitProgress, FitResult, fit, make_fabric
+from ..training.recipe import Recipe
+from ..training.run import Distillation, ModelConfig, Run
+from ..training.session import open_session
+from .loss import DistillationLoss
+from .students import build_student, check_patch
+from .targets import cache_targets
+
+_TARGET_OVERLAP = 0.5
+
+
+@dataclass(frozen=True)
+class LoadedStudent:
+    """A trained student and where it comes from.
+
+    Attributes:
+        model: network in evaluation mode; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
+        task: what it was trained for.
+        student: its registered name.
+        lam: λ it was trained with; None is never stored, 1 means without a teacher.
+        teacher: name of the teacher's run, or None.
+        data_hash: SHA-256 of the training data.
+        metrics: the last row of its metrics.
+    """
+
+    model: torch.nn.Module
+    task: Task
+    student: str
+    lam: float | None
+    teacher: str | None
+    data_hash: str
+    metrics: dict[str, str]
+
+
+def distill(
+    dataset: Dataset,
+    out: Path,
+    *,
+    student: str,
+    lam: float,
+    teacher: Path | None,
+    task: Task | None,
+    recipe: Recipe,
+    device: str = "auto",
+    workers: int = 0,
+    resume: bool = False,
+    preparing: Callable[[int, int], None] | None = None,
+    teaching: Callable[[int, int], None] | None = None,
+    progress: FitProgress | None = None,
+) -> FitResult:
+    """Trains a student and leaves a run directory.
+
+    Args:
+        dataset: labelled cases.
+        out: run directory.
+        student: registered student.
+        lam: λ of the distillation loss; 1 trains without a teacher.
+        teacher: run directory of a trained teacher; needed unless λ is 1.
+        task: grid, intensities, patch; None takes the teacher's.
+        recipe: how to train.
+        device: "auto", "cpu" or "cuda".
+        workers: processes that load crops.
+        resume: go on with the run in ``out``.
+        preparing: hears of preprocessing, (done, total).
+        teaching: hears of the teacher's pass over the cases, (done, total).
+        progress: hears of training.
+
+    Raises:
+        InputError: data set, teacher or a case was refused.
+        UsageError: options that do not fit together.
+    """
+    criterion = DistillationLoss(lam)
+    if teacher is None and (lam < 1 or task is None):
+        raise UsageError("without --teacher, give --task and --lambda 1")
+    distillation = Distillation(lam=lam)
+    teacher_model: torch.nn.Module | None = None
+    if teacher is not None:
+        from ..teacher.train import load_teacher
+
+        teacher_model, teacher_run = load_teacher(teacher)
+        task = _student_task(task, teacher_run)
+        digest = hashlib.sha256(teacher_run.best.read_bytes()).hexdigest()
+        distillation = Distillation(lam=lam, teacher=teacher_run.name, teacher_hash=digest)
+    if task is None:
+        raise UsageError("give --task or --teacher")
+    check_patch(task.patch_dhw)
+
+    fabric = make_fabric(device, recipe.precision)
+    fabric.seed_everything(recipe.seed, verbose=False)
+    model = build_student(student, num_classes=task.num_classes)
+    session = open_session(
+        dataset, task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
+        distillation=distillation, resume=resume, progress=preparing,
+    )  # fmt: skip
+    if teacher_model is not None and lam < 1:
+        sources = cache_targets(
+            teacher_model, session.train, task, session.run.path / "targets",
+            overlap=_TARGET_OVERLAP, device=fabric.device, progress=teaching,
+        )  # fmt: skip
+    else:
+        sources = [CropSource(case) for case in session.train]
+
+    def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return criterion(logits, batch.get("teacher"), batch["label"])
+
+    return fit(session.run, model, objective, sources, session.validation, fabric, workers=workers, progress=progress)
+
+
+def _student_task(task: Task | None, teacher: Run) -> Task:
+    """Returns the student's task, which has to see what the teacher sees."""
+    theirs = teacher.config.task
+    if task is not None and task != theirs:
+        fields = ", ".join(field for field in task.__struct_fields__ if getattr(task, field) != getattr(theirs, field))
+        raise UsageError(f'the task differs from that of teacher "{teacher.name}" in: {fields}; leave --task out')
+    return theirs
+
+
+def load_student(run: Path) -> LoadedStudent:
+    """Opens a trained student from its run directory.
+
+    Raises:
+        InputError: the directory holds no trained student.
+    """
+    opened = Run.open(run)
+    config = opened.config
+    if config.model.kind != "student":
+        raise InputError(f'"{opened.name}" is a {config.model.kind} run; expected a student')
+    model = build_student(config.model.name, num_classes=config.task.num_classes)
+    load_weights(opened.best, model)
+    rows = opened.rows()
+    return LoadedStudent(
+        model.eval(), config.task, config.model.name,
+        lam=config.distillation.lam if config.distillation else None,
+        teacher=(config.distillation.teacher or None) if config.distillation else None,
+        data_hash=config.data_hash, metrics=rows[-1] if rows else {},
+    )  # fmt: skip

@@ -1,0 +1,39 @@
+import math
+
+import pytest
+import torch
+
+from bedside.distill import DistillationLoss
+from bedside.runtime.errors import UsageError
+
+# Two classes, two voxels; the student says 50:50 everywhere, the teacher is sure, the truth is class 0, then 1.
+LOGITS = torch.zeros(1, 2, 1, 1, 2)
+TEACHER = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(1, 2, 1, 1, 2)
+TRUTH = torch.tensor([0, 1]).reshape(1, 1, 1, 1, 2)
+CROSS_ENTROPY = math.log(2)
+DICE = 1 - 2 * 0.5 / 2  # per class: overlap 0.5, masses 1 and 1
+SQUARED = 0.25  # (0.5 − 1)² and (0.5 − 0)²
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.2, 0.5, 0.8, 1.0])
+def test_loss_is_the_papers_equation_2(lam):
+    expected = lam * (DICE + CROSS_ENTROPY) + (1 - lam) * SQUARED
+    assert DistillationLoss(lam)(LOGITS, TEACHER, TRUTH) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_student_that_equals_its_teacher_has_no_imitation_loss():
+    logits = torch.randn(1, 3, 2, 2, 2)
+    target = torch.zeros(1, 1, 2, 2, 2, dtype=torch.long)
+    assert DistillationLoss(0.0)(logits, logits.softmax(1), target) == 0
+
+
+def test_lambda_one_needs_no_teacher_and_less_needs_one():
+    assert DistillationLoss(1.0)(LOGITS, None, TRUTH) == pytest.approx(DICE + CROSS_ENTROPY, abs=1e-4)
+    with pytest.raises(UsageError, match=r"lambda 0.5 needs a teacher"):
+        DistillationLoss(0.5)(LOGITS, None, TRUTH)
+
+
+@pytest.mark.parametrize("lam", [-0.1, 1.1, math.nan])
+def test_lambda_outside_zero_to_one_is_refused(lam):
+    with pytest.raises(UsageError, match=r"0…1"):
+        DistillationLoss(lam)

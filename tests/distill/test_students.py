@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from bedside.distill import STUDENTS, build_student
+from bedside.distill.students import check_patch
+from bedside.runtime.errors import UsageError
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("swinunetr-tiny", 4_078_220), ("swinunetr-small", 15_703_304)])
+def test_parameter_count_with_14_classes_is_the_papers(name, parameters):
+    model = build_student(name, num_classes=14)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_every_student_gives_logits_of_the_images_size(name):
+    with torch.inference_mode():
+        assert build_student(name, num_classes=3)(torch.zeros(1, 1, 32, 64, 64)).shape == (1, 3, 32, 64, 64)
+
+
+def test_unknown_student_is_refused_with_the_names_there_are():
+    with pytest.raises(UsageError, match="swinunetr-tiny, swinunetr-small"):
+        build_student("resnet", num_classes=2)
+
+
+@pytest.mark.parametrize("patch", [(64, 64, 64), (32, 64, 64), (96, 96, 96), (32, 32, 64)])
+def test_patches_a_swinunetr_takes(patch):
+    check_patch(patch)
+
+
+@pytest.mark.parametrize("patch", [(32, 32, 32), (48, 64, 64), (64, 64, 16), (100, 96, 96)])
+def test_patches_a_swinunetr_cannot_take_are_refused(patch):
+    with pytest.raises(UsageError, match="multiples of 32"):
+        check_patch(patch)

@@ -1,0 +1,86 @@
+"""A teacher and a student, trained for two steps on phantoms: that they learn is shown by the demo, not here."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bedside.distill import distill, load_student
+from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.presets import PRESETS
+from bedside.teacher.train import load_teacher, train_teacher
+from bedside.training.dataset import load_dataset
+from bedside.training.phantom import write_phantoms
+from bedside.training.recipe import Recipe
+from bedside.training.run import Run
+
+RECIPE = Recipe(epochs=1, steps_per_epoch=2, batch=2, warmup=0)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    written = load_dataset(write_phantoms(tmp_path_factory.mktemp("phantoms") / "data", 2, seed=1))
+    return replace(written, validation=())  # validation is tested with the loop itself
+
+
+@pytest.fixture(scope="module")
+def task():
+    return PRESETS["btcv"].replaced(spacing=(8.0, 8.0, 8.0), patch=(64, 64, 32))
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory, dataset, task):
+    out = tmp_path_factory.mktemp("runs") / "teacher"
+    train_teacher(dataset, task, out, recipe=RECIPE, sam="vit_nano", device="cpu")
+    return out
+
+
+def test_a_trained_teacher_opens_from_its_run(teacher, task):
+    model, run = load_teacher(teacher)
+    assert run.config.model.options == {"sam": "vit_nano", "preset": "paper"}
+    assert not model.training
+    with torch.inference_mode():
+        assert model(torch.zeros(1, 1, *task.patch_dhw)).shape == (1, 14, 32, 64, 64)
+
+
+def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path, teacher, dataset, task):
+    distill(
+        dataset, tmp_path / "student", student="swinunetr-nano", lam=0.5, teacher=teacher, task=None, recipe=RECIPE,
+        device="cpu",
+    )  # fmt: skip
+    loaded = load_student(tmp_path / "student")
+    assert loaded.task == task
+    assert (loaded.student, loaded.lam, loaded.teacher) == ("swinunetr-nano", 0.5, "teacher")
+    assert loaded.data_hash == Run.open(teacher).config.data_hash
+    assert float(loaded.metrics["loss"]) > 0
+    assert len(list((tmp_path / "student" / "targets").glob("*.npy"))) == len(dataset.training)
+
+
+def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
+    distill(
+        dataset, tmp_path / "baseline", student="swinunetr-nano", lam=1.0, teacher=None, task=task, recipe=RECIPE,
+        device="cpu",
+    )  # fmt: skip
+    loaded = load_student(tmp_path / "baseline")
+    assert (loaded.lam, loaded.teacher) == (1.0, None)
+    assert not (tmp_path / "baseline" / "targets").exists()
+
+
+def test_a_student_without_teacher_must_have_lambda_one(tmp_path, dataset, task):
+    with pytest.raises(UsageError, match="--lambda 1"):
+        distill(
+            dataset, tmp_path / "s", student="swinunetr-nano", lam=0.5, teacher=None, task=task, recipe=RECIPE
+        )  # fmt: skip
+
+
+def test_a_task_other_than_the_teachers_is_refused_naming_the_field(tmp_path, teacher, dataset, task):
+    with pytest.raises(UsageError, match="differs from that of teacher \"teacher\" in: spacing"):
+        distill(
+            dataset, tmp_path / "s", student="swinunetr-nano", lam=0.5, teacher=teacher,
+            task=task.replaced(spacing=(5.0, 5.0, 5.0)), recipe=RECIPE,
+        )  # fmt: skip
+
+
+def test_a_student_run_is_no_teacher_and_the_other_way_round(teacher):
+    with pytest.raises(InputError, match="is a teacher run; expected a student"):
+        load_student(teacher)
