@@ -1,0 +1,65 @@
+"""The folders are floors: nobody imports from a higher one, and the device floors stand without torch."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOORS = {"runtime": 0, "training": 1, "devices": 1, "teacher": 2, "distill": 3, "export": 3, "cli": 4}
+FILES = sorted(path for folder in FLOORS for path in (ROOT / folder).rglob("*.py"))
+HEAVY = ("torch", "monai", "onnxruntime", "openvino", "segment_anything", "lightning_fabric")
+
+
+def imported_folders(path: Path) -> set[str]:
+    """Returns the product's folders a file imports from, wherever in the file the import stands."""
+    package = path.relative_to(ROOT).parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = package[: len(package) - node.level + 1]
+                names = [node.module] if node.module else [alias.name for alias in node.names]
+                found |= {(*base, *name.split("."))[0] for name in names if name}
+            elif node.module and node.module.startswith("bedside."):
+                found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("bedside.")}
+    return found & FLOORS.keys()
+
+
+def loaded_modules(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_file_imports_only_from_lower_floors(path):
+    own = path.relative_to(ROOT).parts[0]
+    higher = {name for name in imported_folders(path) if name != own and FLOORS[name] >= FLOORS[own]}
+    assert not higher
+
+
+def test_the_import_reader_sees_relative_imports(tmp_path):
+    assert imported_folders(ROOT / "distill" / "train.py") >= {"runtime", "training", "teacher"}
+
+
+@pytest.mark.parametrize("statement", ["import bedside.runtime", "import bedside.devices", "import bedside.cli.main"])
+def test_device_floors_and_command_line_load_without_torch_and_engines(statement):
+    assert not loaded_modules(statement) & set(HEAVY)
+
+
+def test_help_answers_in_under_four_tenths_of_a_second():
+    def seconds() -> float:
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "bedside", "--help"], capture_output=True, text=True, check=True
+        )
+        assert "train-teacher" in done.stdout
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.4

@@ -1,0 +1,45 @@
+"""What is installed: the package `bedside` and nothing beside it."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "demo", "build", "*.egg-info", "__pycache__", "tests", "benchmarks")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    work = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(ROOT, work / "source", ignore=LEFT_OUT)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(work / "source")]
+    subprocess.run(command, check=True, capture_output=True)
+    with zipfile.ZipFile(next(work.glob("*.whl"))) as archive:
+        yield archive
+
+
+def test_wheel_holds_only_bedside(wheel):
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"bedside"}
+
+
+def test_wheel_holds_every_module_of_the_repository(wheel):
+    folders = ["runtime", "training", "teacher", "distill", "export", "devices", "cli"]
+    ours = {str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    assert ours <= {name.removeprefix("bedside/") for name in wheel.namelist()}
+
+
+def test_wheel_is_typed_and_brings_its_licence(wheel):
+    assert "bedside/py.typed" in wheel.namelist()
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+
+
+def test_device_install_needs_neither_torch_nor_openvino(wheel):
+    metadata = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+    lines = wheel.read(metadata).decode().splitlines()
+    needed = {line.split(":")[1].split(">")[0].strip() for line in lines if line.startswith("Requires-Dist") and "extra" not in line}
+    assert needed == {"numpy", "nibabel", "onnxruntime", "msgspec", "typer", "tomli"}
