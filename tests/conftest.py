@@ -1,13 +1,124 @@
-"""Fixtures shared by all folders."""
+"""Fixtures shared by all folders: the real scans, and small models and bundles whose output a person can compute."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import onnx
 import pytest
+from bedside.runtime import Manifest, Task, write_manifest
+from bedside.runtime.manifest import Golden, Provenance, TensorSpec, Variant
+from bedside.runtime.task import Intensity, Modality
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
+Floats = NDArray[np.float32]
 REPOSITORY = Path(__file__).resolve().parents[1]
+MEANS = (0.0, 0.5, 1.0)  # normalised intensity of background, fat, bone in the toy task
+
+
+def conv_model(weight: Floats, bias: Floats, patch: Sequence[int], batch: int | str = "batch") -> bytes:
+    """An ONNX of one 'same' convolution: weight [C, 1, k, k, k], bias [C], fixed patch (D, H, W)."""
+    classes, kernel = weight.shape[0], weight.shape[2]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "weight", "bias"], ["logits"], pads=[kernel // 2] * 6)],
+        "toy",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 1, *patch])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes, *patch])],
+        [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def nearest_mean_model(patch: Sequence[int], means: Sequence[float] = MEANS) -> bytes:
+    """A network that labels each voxel by the nearest of some intensities: logit = 20·(2·mean·x − mean²)."""
+    values = np.asarray(means, np.float32)
+    return conv_model(40 * values.reshape(-1, 1, 1, 1, 1), -20 * values**2, patch)
+
+
+def nearest_mean_logits(patches: Floats, means: Sequence[float] = MEANS) -> Floats:
+    """What `nearest_mean_model` returns, [N, C, D, H, W]."""
+    values = np.asarray(means, np.float32).reshape(1, -1, 1, 1, 1)
+    return (20 * (2 * values * patches - values**2)).astype(np.float32)
+
+
+def toy_task(patch: tuple[int, int, int] = (16, 12, 8), spacing: tuple[float, float, float] = (3.0, 3.0, 3.0)) -> Task:
+    """Fat around 0 HU, bone around 1000 HU, clipped to −1000…1000 and scaled to 0…1."""
+    return Task(
+        name="toy",
+        modality=Modality.CT,
+        labels=("background", "fat", "bone"),
+        spacing=spacing,
+        intensity=Intensity(clip=(-1000.0, 1000.0), scale_to=(0.0, 1.0)),
+        patch=patch,
+    )
+
+
+def toy_manifest(task: Task, variants: tuple[Variant, ...], **changes: object) -> Manifest:
+    """A manifest for a bundle directory, still without its files."""
+    manifest = Manifest(
+        task=task,
+        variants=variants,
+        input=TensorSpec(name="image", shape=("batch", 1, *task.patch_dhw)),
+        output=TensorSpec(name="logits", shape=("batch", task.num_classes, *task.patch_dhw)),
+        recommended_overlap=0.25,
+        overlap_reason="toy",
+        provenance=Provenance(code_version="0", created="2026-01-01T00:00:00Z", student="toy"),
+        licence="Apache-2.0",
+        intended_use="Tests.",
+        golden=Golden(),
+    )
+    return msgspec.structs.replace(manifest, **changes)
+
+
+def write_bundle(directory: Path, task: Task, model: bytes | None = None, *, golden_shift: float = 0.0) -> Path:
+    """Writes a toy bundle with an fp32 and an int8 variant (the same network under two names)."""
+    directory.mkdir(parents=True)
+    model = nearest_mean_model(task.patch_dhw) if model is None else model
+    for precision in ("fp32", "int8"):
+        (directory / f"model.{precision}.onnx").write_bytes(model)
+    (directory / "README.md").write_text("# Toy\n")
+    patch = np.random.default_rng(0).random((1, 1, *task.patch_dhw), np.float32)
+    np.save(directory / "golden_input.npy", patch)
+    np.save(directory / "golden_output.npy", nearest_mean_logits(patch) + np.float32(golden_shift))
+    variants = tuple(
+        Variant(precision=precision, engine="onnxruntime", file=f"model.{precision}.onnx")
+        for precision in ("fp32", "int8")
+    )
+    write_manifest(directory, toy_manifest(task, variants))
+    return directory
+
+
+class Toy:
+    """The helpers above, for tests to use by way of the fixture `toy`."""
+
+    MEANS = MEANS
+    conv_model = staticmethod(conv_model)
+    nearest_mean_model = staticmethod(nearest_mean_model)
+    nearest_mean_logits = staticmethod(nearest_mean_logits)
+    task = staticmethod(toy_task)
+    manifest = staticmethod(toy_manifest)
+    write_bundle = staticmethod(write_bundle)
+
+
+@pytest.fixture(scope="session")
+def toy() -> type[Toy]:
+    return Toy
+
+
+@pytest.fixture
+def task() -> Task:
+    return toy_task()
+
+
+@pytest.fixture
+def bundle_path(tmp_path: Path, task: Task) -> Path:
+    return write_bundle(tmp_path / "toy.bedside", task)
 
 
 @pytest.fixture(scope="session")

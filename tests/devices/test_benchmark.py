@@ -40,7 +40,7 @@ def test_the_parts_of_a_report_fit_together(bundle: Path) -> None:
     assert whole is not None
     assert list(whole.stages) == ["read", "preprocess", "plan", "infer", "blend", "restore", "save"]
     assert sum(whole.stages.values()) <= whole.total_s * 1.001
-    assert (report.task, report.patch, report.threads) == ("tiny", (16, 16, 16), 1)
+    assert (report.task, report.patch, report.threads) == ("toy", (16, 16, 16), 1)
 
 
 def test_without_a_scan_a_synthetic_one_is_segmented_and_the_report_says_so(bundle: Path) -> None:

@@ -6,10 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import typer
-from typer.testing import CliRunner
-
 from bedside.cli import segment
 from bedside.runtime import UsageError
+from typer.testing import CliRunner
 
 app = typer.Typer()
 app.command("segment")(segment.command)
