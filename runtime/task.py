@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,7 @@ from typing import Any
 import msgspec
 
 from .errors import InputError, UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .toml import read_toml
 
 MAX_LABELS = 65_536  # what uint16 can hold
 
@@ -47,7 +42,7 @@ class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         low, high = self.clip
         if not low < high:
             raise ValueError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
-        if self.clip_percentiles and not (0 <= low and high <= 100):
+        if self.clip_percentiles and not (low >= 0 and high <= 100):
             raise ValueError(f"intensity.clip: percentiles lie in 0…100, got ({low:g}, {high:g})")
         standardises = self.subtract is not None and bool(self.divide)
         if (self.subtract is None) != (self.divide is None) or (self.scale_to is not None) == standardises:
@@ -173,7 +168,6 @@ def load_task(source: str | Path) -> Task:
     if not path.is_file():
         raise UsageError(f'no task "{source}"; expected a TOML file or one of: {", ".join(PRESETS)}')
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(fields, Task)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        return msgspec.convert(read_toml(path), Task)
+    except msgspec.ValidationError as error:
         raise InputError(f'task file "{path.name}" is not valid: {error}') from None
