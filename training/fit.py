@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -148,9 +148,7 @@ def fit(
             last_epoch = epoch + 1 == recipe.epochs
             if validation and ((epoch + 1) % recipe.validate_every == 0 or last_epoch):
                 wrapped.eval()
-                dice = validate(
-                    wrapped, validation, task, overlap=recipe.validation_overlap, device=fabric.device
-                )
+                dice = validate(wrapped, validation, task, overlap=recipe.validation_overlap, device=fabric.device)
                 score = float(np.nanmean(dice[1:])) if np.isfinite(dice[1:]).any() else 0.0
                 row["dice"] = score
                 row |= {f"dice_{name}": float(value) for name, value in zip(task.labels, dice, strict=True) if name}

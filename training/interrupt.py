@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from ..runtime.errors import BedsideError, ExitCode
 
 
-class TrainingInterrupted(BedsideError):
+class TrainingInterrupted(BedsideError):  # noqa: N818 - an outcome, not a fault
     """Training was asked to stop; its state is saved and ``--resume`` goes on from there."""
 
     def __init__(self, signum: int) -> None:

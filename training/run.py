@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,12 +13,8 @@ from .. import __version__
 from ..runtime.atomic import atomic_write
 from ..runtime.errors import InputError, UsageError
 from ..runtime.task import Task
+from ..runtime.toml import read_toml
 from .recipe import Recipe
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,13 +145,13 @@ class Run:
         Raises:
             InputError: it is none, or its configuration cannot be read.
         """
+        file = path / cls.CONFIG
+        if not file.is_file():
+            raise InputError(f'"{path.name}" is not a run directory: it has no {cls.CONFIG}')
         try:
-            fields = tomllib.loads((path / cls.CONFIG).read_text(encoding="utf-8"))
-            return cls(path, msgspec.convert(fields, RunConfig))
-        except FileNotFoundError:
-            raise InputError(f'"{path.name}" is not a run directory: it has no {cls.CONFIG}') from None
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError, UnicodeDecodeError) as error:
-            raise InputError(f'{cls.CONFIG} in "{path.name}" cannot be read: {error}') from None
+            return cls(path, msgspec.convert(read_toml(file), RunConfig))
+        except msgspec.ValidationError as error:
+            raise InputError(f'{cls.CONFIG} in "{path.name}" is not valid: {error}') from None
 
     def log(self, epoch: int, row: Mapping[str, float]) -> None:
         """Writes an epoch's row; rows of this and later epochs, left by an interrupted run, are replaced."""
@@ -175,7 +171,7 @@ class Run:
             return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-def _without_none(value: object) -> object:
+def _without_none(value: Any) -> Any:
     """TOML has no null: an absent key is the default."""
     if isinstance(value, dict):
         return {key: _without_none(item) for key, item in value.items() if item is not None}

@@ -43,7 +43,9 @@ def predict_logits(
     """
     batch = torch.from_numpy(np.array(image))[None, None].to(device)
     with torch.inference_mode():
-        logits = sliding_window_inference(batch, task.patch_dhw, 1, model, overlap=overlap, mode="gaussian", cval=task.intensity.air)
+        logits = sliding_window_inference(
+            batch, task.patch_dhw, 1, model, overlap=overlap, mode="gaussian", cval=task.intensity.air
+        )
     if not isinstance(logits, torch.Tensor):
         raise TypeError(f"expected one tensor of logits, got {type(logits).__name__}")
     return logits[0].float().cpu()
@@ -74,7 +76,9 @@ def validate(
             progress(number + 1, len(cases))
     present = np.isfinite(scores)
     counts = present.sum(axis=0)
-    return np.divide(np.where(present, scores, 0).sum(axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    return np.divide(
+        np.where(present, scores, 0).sum(axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0
+    )
 
 
 def segment_scan(

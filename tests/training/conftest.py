@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from bedside.runtime.geometry import Grid
 from bedside.runtime.nifti import write_volume
 from bedside.runtime.task import Intensity, Modality, Task

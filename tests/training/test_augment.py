@@ -1,6 +1,5 @@
 import numpy as np
 import torch
-
 from bedside.runtime.presets import PRESETS
 from bedside.training.augment import build_augmentation, flip_axes
 from bedside.training.recipe import AUGMENTATION, Augmentation

@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from bedside.runtime.errors import InputError
 from bedside.training.checkpoint import Position, load_checkpoint, load_weights, save_checkpoint, save_weights
 

@@ -1,6 +1,5 @@
 import numpy as np
 import torch
-
 from bedside.training.crops import CropDataset, CropSource
 from bedside.training.recipe import Augmentation, Recipe
 
@@ -8,7 +7,9 @@ STILL = Augmentation(flip=0, rotate=0, scale=0)
 
 
 def crops(prepared, task, **options):
-    keys = {"length": 12, "epoch": 0} | {key: options.pop(key) for key in ("length", "epoch", "start") if key in options}
+    keys = {"length": 12, "epoch": 0} | {
+        key: options.pop(key) for key in ("length", "epoch", "start") if key in options
+    }
     recipe = Recipe(augmentation=options.pop("augmentation", STILL), **options)
     return CropDataset([CropSource(case) for case in prepared], task, recipe, **keys)
 

@@ -3,14 +3,13 @@ import signal
 
 import pytest
 import torch
-from safetensors.torch import load_file
-
 from bedside.training.crops import CropSource
 from bedside.training.fit import DivergedError, fit, make_fabric
 from bedside.training.interrupt import TrainingInterrupted
 from bedside.training.losses import segmentation_loss
 from bedside.training.recipe import Recipe
 from bedside.training.run import ModelConfig, Run, RunConfig
+from safetensors.torch import load_file
 
 RECIPE = Recipe(epochs=4, steps_per_epoch=3, lr=0.2, warmup=0, positive=1.0, validate_every=2)
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from bedside.runtime.errors import InputError
 from bedside.runtime.nifti import read_volume
 from bedside.runtime.preprocess import to_model_input

@@ -1,7 +1,6 @@
 import math
 
 import pytest
-
 from bedside.training.schedule import learning_rate
 
 
