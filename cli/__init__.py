@@ -1,0 +1,1 @@
+"""The command line: one thin file per command; heavy imports happen inside the commands."""

@@ -1,0 +1,123 @@
+"""Where words go: text and progress to stderr, results to stdout, one JSON object there with --json."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no text; errors still show.")]
+
+
+class Advance(Protocol):
+    """Reports progress: how many steps are done, of how many, and a note such as the current loss."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Moves the bar to ``done`` of ``total``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Console:
+    """Writes a command's output to the right place.
+
+    Attributes:
+        json: the result goes to stdout as one JSON object; tables are left out.
+        quiet: neither progress nor text.
+    """
+
+    json: bool = False
+    quiet: bool = False
+
+    def info(self, text: str) -> None:
+        """Writes a line for people to stderr."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Writes a warning to stderr, also when quiet: a warning is never chatter."""
+        print(f"bedside: warning: {text}", file=sys.stderr, flush=True)
+
+    def show(self, *parts: str | Table) -> None:
+        """Writes the result for people (text or tables) to stdout, unless it goes there as JSON."""
+        if self.json or self.quiet:
+            return
+        from rich.console import Console as RichConsole
+
+        console = RichConsole(file=sys.stdout, highlight=False, soft_wrap=False)
+        for part in parts:
+            console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+
+    def emit(self, result: dict[str, Any]) -> None:
+        """Prints the result as one JSON object on stdout if the caller asked for JSON."""
+        if self.json:
+            print(json.dumps(result, ensure_ascii=False, allow_nan=False), flush=True)
+
+    @contextmanager
+    def progress(self, description: str) -> Generator[Advance]:
+        """Shows a progress bar on stderr while the block runs; the block moves it with the yielded callable."""
+        with self.stages(description) as (advance,):
+            yield advance
+
+    @contextmanager
+    def stages(self, *descriptions: str) -> Generator[tuple[Advance, ...]]:
+        """Shows one progress bar per stage of a longer job; a bar appears when its stage first moves."""
+        if self.quiet or not sys.stderr.isatty():
+            yield tuple(_PlainBar(description, self.quiet).advance for description in descriptions)
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Remaining(),
+            TextColumn("{task.fields[note]}"),
+        )  # fmt: skip
+        with Progress(*columns, console=RichConsole(file=sys.stderr)) as bar:
+
+            def stage(description: str) -> Advance:
+                task = bar.add_task(description, start=False, visible=False, total=None, note="")
+                started = False
+
+                def advance(done: int, total: int, note: str = "") -> None:
+                    nonlocal started
+                    if not started:
+                        bar.start_task(task)
+                        started = True
+                    bar.update(task, completed=done, total=total, note=note, visible=True)
+
+                return advance
+
+            yield tuple(stage(description) for description in descriptions)
+
+
+class _PlainBar:
+    """A progress bar for log files: a line each tenth of the way, with the time left."""
+
+    def __init__(self, description: str, quiet: bool) -> None:
+        self._description = description
+        self._quiet = quiet
+        self._shown = -1
+        self._start: tuple[float, int] | None = None
+
+    def advance(self, done: int, total: int, note: str = "") -> None:
+        self._start = self._start or (time.monotonic(), done)
+        tenth = 10 * done // total if total else 10
+        if self._quiet or tenth <= self._shown:
+            return
+        self._shown = tenth
+        since, first = self._start
+        elapsed = time.monotonic() - since
+        left = f", {elapsed / (done - first) * (total - done):.0f} s left" if first < done < total else ""
+        words = f"{self._description}: {done} of {total}, {elapsed:.0f} s{left}"
+        print(f"{words}, {note}" if note else words, file=sys.stderr, flush=True)

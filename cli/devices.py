@@ -1,0 +1,83 @@
+"""`bedside devices`: the machine at hand, and the devices bedside knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .console import Console, JsonOption, QuietOption
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..devices import DeviceProfile, Host
+
+
+def command(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Shows this machine and the known devices.
+
+    Everything is read without privileges; what is not readable is left out.
+
+    Example: bedside devices --json
+    """
+    import msgspec
+
+    from ..devices import detect, profiles
+
+    console = Console(json=as_json, quiet=quiet)
+    host, known = detect(), profiles()
+    console.show(machine_table(host), profile_table(known, host.profile))
+    console.emit({"host": msgspec.to_builtins(host), "profiles": msgspec.to_builtins(known)})
+
+
+def machine_table(host: Host) -> Table:
+    """Returns the detected machine as a table of two columns."""
+    from rich.table import Table
+
+    table = Table(title="This machine", title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _machine_rows(host):
+        if value:
+            table.add_row(name, value)
+    return table
+
+
+def _machine_rows(host: Host) -> list[tuple[str, str]]:
+    cpu, limits, jetson = host.cpu, host.limits, host.jetson
+    available = "" if host.memory_available is None else f", {_gib(host.memory_available)} available"
+    quota = "" if limits.cpus is None else f"{limits.cpus:g} CPUs"
+    ceiling = "" if limits.memory is None else _gib(limits.memory)
+    return [
+        ("system", host.system),
+        ("CPU", f"{cpu.model} ({cpu.architecture})"),
+        ("cores", f"{cpu.physical_cores} cores, {cpu.logical_cores} threads, {host.usable_cores} usable here"),
+        ("instructions", " ".join(cpu.features)),
+        ("memory", f"{_gib(host.memory_total)}{available}"),
+        ("container limits", ", ".join(part for part in (quota, ceiling) if part)),
+        ("governor", host.governor),
+        ("Jetson", "" if jetson is None else f"{jetson.model}, L4T {jetson.l4t or 'unknown'}"),
+        ("power mode", "" if jetson is None else jetson.power_mode or "not readable"),
+        ("profile", host.profile or "none of the known devices"),
+    ]
+
+
+def profile_table(known: tuple[DeviceProfile, ...], current: str | None) -> Table:
+    """Returns the known devices as a table; the current one is marked."""
+    from rich.table import Table
+
+    table = Table(title="\nKnown devices", title_justify="left", box=None, pad_edge=False)
+    table.add_column("profile", style="bold", no_wrap=True)
+    table.add_column("device")
+    for heading in ("GB", "GB/s", "INT8\nTOPS", "FP16\nTFLOPS"):
+        table.add_column(heading, justify="right")
+    table.caption = "TOPS of a module include the DLA, save for AGX Orin: there, GPU alone. * this machine."
+    table.caption_justify = "left"
+    for row in known:
+        figures = (row.memory_gb, row.bandwidth_gb_s, row.int8_tops, row.fp16_tflops)
+        mark = " *" if row.key == current else ""
+        table.add_row(row.key + mark, row.title, *("–" if value is None else f"{value:g}" for value in figures))
+    return table
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

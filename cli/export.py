@@ -1,0 +1,118 @@
+"""`bedside export`: from a student's run directory to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..runtime.errors import UsageError
+from .console import Console, JsonOption, QuietOption
+
+if TYPE_CHECKING:
+    from ..runtime.task import Task
+
+_WORTH_A_WARNING = 0.98  # of the voxels with the student's label
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run directory of a student.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle directory to write.", show_default=False)],
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Data set whose training scans calibrate int8; without it, fp32 only.", show_default=False),
+    ] = None,
+    gate: Annotated[
+        int, typer.Option(min=0, help="Held-out cases of that data set to measure Dice on, per variant; 0 for none.")
+    ] = 1,
+    precision: Annotated[str, typer.Option(help="fp32 or fp32,int8.")] = "fp32,int8",
+    patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16,
+    overlap: Annotated[
+        float | None, typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="0.5")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Export a student: ONNX, int8, OpenVINO, measured against the student, as one verified bundle.
+
+    Gate cases come from the data set's test list (those with label maps), then from its validation list.
+
+    Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
+    """
+    precisions = [word.strip() for word in precision.split(",")]
+    unknown = [word for word in precisions if word not in ("fp32", "int8")]
+    if unknown:
+        raise UsageError(f'--precision: expected fp32 or fp32,int8, got "{precision}"')
+    if calibration is None and "int8" in precisions:
+        raise UsageError("int8 is calibrated on scans: give --calibration DATASET, or --precision fp32")
+
+    from ..distill import load_student
+    from ..export.bundle_writer import DEFAULT_OVERLAP, DEFAULT_OVERLAP_REASON, export_bundle
+    from ..runtime.bundle import Bundle
+
+    console = Console(json=json, quiet=quiet)
+    loaded = load_student(run)
+    images, cases = _cases(calibration, loaded.task, gate)
+    if gate and not cases:
+        console.warn("no held-out case with a label map: the bundle will carry no Dice")
+    with console.progress("export") as advance:
+        noted = ""
+
+        def progress(done: int, total: int, note: str) -> None:
+            nonlocal noted
+            if note != noted:
+                console.info(note)
+            noted = note
+            advance(done, total)
+
+        export_bundle(
+            loaded.model,
+            loaded.task,
+            output,
+            student=loaded.student,
+            calibration=images,
+            gate=cases,
+            precisions=[word for word in ("fp32", "int8") if word in precisions],
+            teacher=loaded.teacher,
+            lam=loaded.lam,
+            data_hash=loaded.data_hash,
+            training={name: value for name, value in loaded.metrics.items() if value},
+            overlap=DEFAULT_OVERLAP if overlap is None else overlap,
+            overlap_reason="as given at export" if overlap is not None else DEFAULT_OVERLAP_REASON,
+            licence=licence,
+            patches=patches,
+            threads=threads,
+            force=force,
+            progress=progress,
+        )
+    from .inspect import bundle_facts, bundle_tables
+
+    with Bundle.open(output) as bundle:
+        for variant in bundle.manifest.variants:
+            parity = variant.parity
+            if parity is not None and parity.label_agreement < _WORTH_A_WARNING:
+                console.warn(
+                    f"{variant.engine} {variant.precision}: only {100 * parity.label_agreement:.2f} % of the labels "
+                    "are the student's; look at its Dice before using it"
+                )
+        console.show(*bundle_tables(bundle))
+        console.emit(bundle_facts(bundle))
+
+
+def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[tuple[Path, Path]]]:
+    """Returns the scans to calibrate on and the gate cases."""
+    if path is None:
+        return [], []
+    from ..training.dataset import load_dataset
+    from ..training.prepare import check_labels
+
+    dataset = load_dataset(path, labels=task.labels)
+    held_out = [(case.image, case.label) for case in (*dataset.test, *dataset.validation) if case.label is not None]
+    if gate and held_out:
+        check_labels(dataset, task)
+    images = [case.image for case in dataset.training or dataset.validation or dataset.test]
+    return images, held_out[:gate]

@@ -1,0 +1,108 @@
+"""The `bedside` command: registers the sub-commands and turns every outcome into one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from .. import __version__
+from ..runtime.errors import BedsideError, ExitCode
+from . import benchmark, demo, devices, distill, evaluate, export, inspect, phantom, segment, train_teacher
+
+app = typer.Typer(
+    name="bedside",
+    help="Train a SAM-based teacher for 3D medical segmentation, distil it into a small student, and run that student "
+    "at the point of care. Start with: bedside demo",
+    epilog="Research software; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the library's log.")] = False,
+) -> None:
+    """Options that come before the command."""
+    if version:
+        print(f"bedside {__version__} (research software; not a medical device)")
+        raise typer.Exit
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+        logging.getLogger().setLevel(logging.INFO)
+        logging.getLogger("bedside").setLevel(logging.DEBUG)
+
+
+for _name, _command in (
+    ("demo", demo.command),
+    ("phantom", phantom.command),
+    ("train-teacher", train_teacher.command),
+    ("distill", distill.command),
+    ("export", export.command),
+    ("segment", segment.command),
+    ("evaluate", evaluate.command),
+    ("benchmark", benchmark.command),
+    ("devices", devices.command),
+    ("inspect", inspect.command),
+):
+    app.command(_name)(_command)
+
+
+# Some releases of typer bring a click of their own: its base error is found through an error typer exports.
+_CLICK_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; unwinds the stack so that temporary files go and checkpoints are kept."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line.
+
+    Args:
+        arguments: the words after ``bedside``.
+
+    Returns:
+        The exit code (see `ExitCode`). Failures are one line on stderr; ``--debug`` adds the traceback.
+    """
+    debug = "--debug" in arguments
+    try:
+        outcome = typer.main.get_command(app).main(list(arguments), prog_name="bedside", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else ExitCode.OK
+    except BedsideError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; nothing half-written", ExitCode.INTERRUPTED, debug)
+    except Terminated:
+        return _fail("terminated; nothing half-written", ExitCode.TERMINATED, debug)
+    except MemoryError:
+        return _fail("out of memory; give the job more memory or a smaller input", ExitCode.RESOURCE, debug)
+    except _CLICK_ERROR as error:
+        message = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
+        return _fail(f"{message} Try 'bedside --help'." if message else "see 'bedside --help'", ExitCode.USAGE, debug)
+
+
+def _fail(message: str, code: ExitCode, debug: bool) -> int:
+    if debug:
+        logging.getLogger("bedside").exception("the command failed")
+    print(f"bedside: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return int(code)
+
+
+def _on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main() -> NoReturn:
+    """Entry point of the ``bedside`` command."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""`bedside phantom`: writes a data set of phantoms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..runtime.errors import UsageError
+from .console import Console, JsonOption, QuietOption
+
+
+def command(
+    out: Annotated[Path, typer.Argument(help="Folder of the new data set.", show_default=False)],
+    cases: Annotated[int, typer.Option("--cases", min=1, help="Number of phantoms.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same files.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write into OUT even if it is not empty.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write CT-like phantoms with 13 abdominal organs as a Medical-Segmentation-Decathlon data set.
+
+    They show that the chain works, without any patient's data. They prove nothing about clinical use.
+
+    Example: bedside phantom data/phantoms --cases 40 --seed 1
+    """
+    console = Console(json=json, quiet=quiet)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f'"{out}" is a file; expected a folder')
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise UsageError(f'"{out}" is not empty; choose another folder, or write into it with --force')
+    from ..training.phantom import write_phantoms
+
+    with console.progress("phantoms") as advance:
+        file = write_phantoms(out, cases, seed, advance)
+    console.show(f"{cases} phantoms in {file}")
+    console.emit({"dataset": str(file), "cases": cases, "seed": seed})
