@@ -1,9 +1,9 @@
 """The folders are floors: nobody imports from a higher one, and the device floors stand without torch."""
 
 import ast
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,13 +53,12 @@ def test_device_floors_and_command_line_load_without_torch_and_engines(statement
     assert not loaded_modules(statement) & set(HEAVY)
 
 
-def test_help_answers_in_under_four_tenths_of_a_second():
+def test_help_answers_with_under_four_tenths_of_a_second_of_work():
     def seconds() -> float:
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "bedside", "--help"], capture_output=True, text=True, check=True
-        )
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-m", "bedside", "--help"], capture_output=True, text=True, check=True)
         assert "train-teacher" in done.stdout
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(seconds() for _ in range(5)) < 0.4
+    assert min(seconds() for _ in range(5)) < 0.4  # processor time: a busy machine does not count against it

@@ -1,0 +1,56 @@
+"""What the documents promise: links lead somewhere, examples are calls the command line understands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+from bedside.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+COMMANDS = typer.main.get_command(app).commands
+
+
+def parse(line):
+    """Parses a command line as the real one would, without running it."""
+    program, *words = shlex.split(line, comments=True)
+    assert program == "bedside"
+    if words[0].startswith("-"):
+        typer.main.get_command(app).make_context("bedside", words, resilient_parsing=True)
+    else:
+        COMMANDS[words[0]].make_context(words[0], words[1:])
+
+
+def shell_lines(text):
+    """Yields the `bedside …` lines of a document's shell blocks, continuation lines joined."""
+    for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("bedside "):
+                yield line
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_a_document_lead_to_files_that_are_there(document):
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_command_lines_of_a_document_parse(document):
+    for line in shell_lines(document.read_text()):
+        parse(line)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_an_example_that_parses(name):
+    examples = re.findall(r"Example: (bedside [^\n]*(?:\n(?!\n)[^\n]+)*)", COMMANDS[name].callback.__doc__)
+    assert examples
+    for example in examples:
+        parse(" ".join(example.split()))
+
+
+def test_the_example_parser_refuses_what_the_command_line_refuses():
+    with pytest.raises(Exception, match="No such option"):
+        parse("bedside segment x.bedside -i a.nii -o b.nii --colour")
