@@ -1,0 +1,255 @@
+"""From a torch student to a bundle: ONNX, int8, OpenVINO, their measured figures and the texts, all or nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from .. import __version__
+from ..runtime.atomic import atomic_directory
+from ..runtime.bundle import write_manifest
+from ..runtime.engines import open_engine
+from ..runtime.errors import MissingExtraError, ResourceError, UsageError
+from ..runtime.manifest import MANIFEST_NAME, EngineName, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
+from ..runtime.task import Task
+from .gate import GateCase, gate_dice
+from .model_card import licence_text, model_card
+from .monai_metadata import monai_metadata
+from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME, student_to_onnx
+from .openvino_ir import onnx_to_openvino
+from .parity import Comparison, Logits, affordable_patches, check_fp32, compare, golden_index, student_logits
+from .patches import Patches, noise_patches, sample_patches
+from .quantize import quantize_onnx
+from .steps import ExportProgress, Steps
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_OVERLAP = 0.5
+DEFAULT_OVERLAP_REASON = "the default; not yet chosen by measurement"
+_PARITY_PATCHES = 8
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What is exported: the student on the CPU, its task and the patches it is compared on."""
+
+    student: torch.nn.Module
+    task: Task
+    patches: Patches
+    reference: list[Logits]
+
+
+def export_bundle(
+    model: torch.nn.Module,
+    task: Task,
+    out: Path,
+    *,
+    student: str,
+    calibration: Sequence[Path] = (),
+    gate: Sequence[GateCase] = (),
+    precisions: Sequence[Precision] = ("fp32", "int8"),
+    teacher: str | None = None,
+    lam: float | None = None,
+    data_hash: str = "",
+    training: Mapping[str, str] | None = None,
+    overlap: float = DEFAULT_OVERLAP,
+    overlap_reason: str = DEFAULT_OVERLAP_REASON,
+    licence: str = "Apache-2.0",
+    patches: int = 16,
+    threads: int | None = None,
+    force: bool = False,
+    progress: ExportProgress | None = None,
+) -> Path:
+    """Exports a student; the bundle appears at ``out`` complete, or not at all.
+
+    Args:
+        model: the student, logits [B, C, D, H, W] from [B, 1, D, H, W]; left as it is.
+        task: what it was trained for; its patch becomes the fixed window.
+        out: bundle directory to write.
+        student: registered name of the student.
+        calibration: scans to draw patches from, for int8 and for the comparison with the student.
+        gate: (image, label map) pairs; Dice of each variant on them goes into the manifest.
+        precisions: "fp32", always there, and "int8".
+        teacher: name of the teacher, None without distillation.
+        lam: λ of the distillation loss.
+        data_hash: SHA-256 of the training data.
+        training: further facts about the training, in words.
+        overlap: recommended overlap of windows.
+        overlap_reason: how it was chosen.
+        licence: SPDX identifier or words.
+        patches: number of calibration patches.
+        threads: CPU threads of the measurements; None for all.
+        force: replace a bundle that is there.
+        progress: hears of each step.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: options that do not fit together, a bundle in the way, or a model that cannot be exported.
+        InputError: a calibration or gate scan is refused.
+        BundleError: the exported model does not compute what the student computes.
+        MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed.
+        ResourceError: the bundle cannot be written.
+    """
+    _check_options(out, calibration, precisions, patches, overlap, force)
+    _check_packages("int8" in precisions)
+    wanted: list[Precision] = ["fp32", "int8"] if "int8" in precisions else ["fp32"]
+    shown = affordable_patches(task.patch_dhw, task.num_classes, _PARITY_PATCHES)
+    steps = Steps(1 + 4 * len(wanted) + 2 * len(wanted) * len(gate), progress)
+    try:
+        with atomic_directory(out, marker=MANIFEST_NAME) as folder:
+            steps.begin("patches and the student's answers")
+            source = _reference(model, task, calibration, shown)
+            _write_models(folder, source, wanted, calibration, patches, steps)
+            variants, golden = _measure(folder, source, wanted, threads, steps)
+            np.save(folder / Golden().input, source.patches[golden])
+            np.save(folder / Golden().output, source.reference[golden])
+            (folder / "LICENSE").write_text(licence_text(licence), encoding="utf-8")
+            manifest = Manifest(
+                task=task,
+                variants=variants,
+                input=TensorSpec(name=INPUT_NAME, shape=(BATCH_NAME, 1, *task.patch_dhw)),
+                output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch_dhw)),
+                recommended_overlap=overlap,
+                overlap_reason=overlap_reason,
+                provenance=Provenance(
+                    code_version=__version__,
+                    created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                    student=student,
+                    teacher=teacher,
+                    lam=lam,
+                    data_hash=data_hash,
+                    training=dict(training or {}),
+                ),
+                licence=licence,
+                intended_use=task.intended_use,
+                golden=Golden(),
+            )
+            (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
+            if gate:
+                manifest = _gated(folder, manifest, gate, threads, steps)
+            _describe(folder, manifest, bool(calibration))
+            write_manifest(folder, manifest)
+    except OSError as error:
+        raise ResourceError(f'"{out.name}": the bundle cannot be written ({error.strerror or error})') from error
+    steps.finish()
+    return out
+
+
+def _check_options(
+    out: Path,
+    calibration: Sequence[Path],
+    precisions: Sequence[str],
+    patches: int,
+    overlap: float,
+    force: bool,
+) -> None:
+    unknown = [precision for precision in precisions if precision not in ("fp32", "int8")]
+    if unknown or not precisions:
+        raise UsageError(f"precision: expected fp32 or fp32,int8, got {', '.join(unknown) or 'none'}")
+    if "int8" in precisions and not calibration:
+        raise UsageError("int8 is calibrated on scans; give calibration scans, or export fp32 only")
+    if patches < 1:
+        raise UsageError(f"patches: expected at least 1, got {patches}")
+    if not 0 <= overlap < 1:
+        raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / MANIFEST_NAME).is_file():
+            raise UsageError(f'"{out.name}" is a folder with other content; choose another path for the bundle')
+        if not force:
+            raise UsageError(f'"{out.name}" holds a bundle already; give --force to replace it, or choose another path')
+    elif out.exists() and not out.is_dir():
+        raise UsageError(f'"{out.name}" is a file; choose another path for the bundle')
+
+
+def _check_packages(int8: bool) -> None:
+    """Says at once what is missing, not after minutes of work."""
+    needed = {"torch": "train", "onnx": "export", "onnxscript": "export", "openvino": "export"}
+    for package, extra in (needed | {"nncf": "export"} if int8 else needed).items():
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra)
+
+
+def _reference(model: torch.nn.Module, task: Task, calibration: Sequence[Path], count: int) -> _Model:
+    """Draws the patches to compare on, others than those of the calibration, and lets the student answer."""
+    import torch
+
+    student = copy.deepcopy(model).to(torch.device("cpu"), torch.float32).eval()
+    drawn = sample_patches(calibration, task, count, seed=1) if calibration else noise_patches(task, count)
+    reference = [student_logits(student, patch) for patch in drawn]
+    expected = (1, task.num_classes, *task.patch_dhw)
+    if reference[0].shape != expected:
+        raise UsageError(f"the student returns {reference[0].shape}; the task wants {expected} [1, C, D, H, W]")
+    return _Model(student, task, drawn, reference)
+
+
+def _write_models(
+    folder: Path, source: _Model, precisions: Sequence[Precision], calibration: Sequence[Path], count: int, steps: Steps
+) -> None:
+    steps.begin("ONNX fp32")
+    model = student_to_onnx(source.student, source.task.patch_dhw)
+    (folder / "model.fp32.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    if "int8" in precisions:
+        steps.begin("quantization to int8")
+        quantized = quantize_onnx(model, sample_patches(calibration, source.task, count))
+        (folder / "model.int8.onnx").write_bytes(quantized.SerializeToString(deterministic=True))
+    for precision in precisions:
+        steps.begin(f"OpenVINO {precision}")
+        onnx_to_openvino(folder / f"model.{precision}.onnx", folder / "openvino" / f"model.{precision}.xml")
+
+
+def _measure(
+    folder: Path, source: _Model, precisions: Sequence[Precision], threads: int | None, steps: Steps
+) -> tuple[tuple[Variant, ...], int]:
+    """Compares every variant with the student; returns the variants and the number of the patch for the self-test."""
+    variants: list[Variant] = []
+    comparisons: list[Comparison] = []
+    for precision in precisions:
+        files: dict[EngineName, str] = {
+            "onnxruntime": f"model.{precision}.onnx",
+            "openvino": f"openvino/model.{precision}.xml",
+        }
+        for engine, file in files.items():
+            steps.begin(f"parity of {engine} {precision}")
+            comparison = _compared(engine, folder / file, source, precision, threads)
+            comparisons.append(comparison)
+            variants.append(Variant(precision=precision, engine=engine, file=file, parity=comparison.parity))
+    return tuple(variants), golden_index(comparisons, source.reference)
+
+
+def _compared(name: str, file: Path, source: _Model, precision: Precision, threads: int | None) -> Comparison:
+    engine = open_engine(name, file, threads=threads, precision=precision)
+    try:
+        comparison = compare(engine, source.patches, source.reference)
+        if precision == "fp32":
+            check_fp32(engine, comparison.parity)
+    finally:
+        engine.close()
+    return comparison
+
+
+def _gated(folder: Path, manifest: Manifest, gate: Sequence[GateCase], threads: int | None, steps: Steps) -> Manifest:
+    """Runs the gate cases with the bundle as far as it is, and returns the manifest with their Dice."""
+    write_manifest(folder, manifest)
+    measured: list[Variant] = []
+    for variant in manifest.variants:
+        starting = partial(steps.begin, f"gate case with {variant.engine} {variant.precision}")
+        dice = gate_dice(folder, variant, gate, threads=threads, starting=starting)
+        measured.append(msgspec.structs.replace(variant, dice=dice))
+    return msgspec.structs.replace(manifest, variants=tuple(measured))
+
+
+def _describe(folder: Path, manifest: Manifest, has_scan_patch: bool) -> None:
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    (folder / "README.md").write_text(model_card(manifest, sizes, has_scan_patch), encoding="utf-8")

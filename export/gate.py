@@ -1,0 +1,58 @@
+"""The accuracy of every variant on labelled scans, through the whole runtime: from the file to the label map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..runtime.errors import InputError
+from ..runtime.manifest import Variant
+from ..runtime.nifti import read_labels, read_volume
+from ..runtime.segmenter import Segmenter
+from ..training.metrics import dice_per_class
+
+GateCase = tuple[Path, Path]
+
+
+def gate_dice(
+    bundle: Path,
+    variant: Variant,
+    cases: Sequence[GateCase],
+    *,
+    threads: int | None = None,
+    starting: Callable[[], None] | None = None,
+) -> dict[str, float]:
+    """Segments the gate cases with one variant.
+
+    Args:
+        bundle: a complete bundle directory.
+        variant: which of its models to run.
+        cases: (image, label map on the same grid).
+        threads: CPU threads.
+        starting: called before each case.
+
+    Returns:
+        Label name → mean Dice over the cases that have the organ; organs that no case has are left out, and so is
+        the background.
+
+    Raises:
+        InputError: a case is refused, or its label map lies on another grid.
+    """
+    scores: list[np.ndarray] = []
+    with Segmenter.load(bundle, variant.engine, variant.precision, threads, self_test=False) as segmenter:
+        names = segmenter.task.labels
+        for number, (image, label) in enumerate(cases, start=1):
+            if starting is not None:
+                starting()
+            scan, truth = read_volume(image), read_labels(label)
+            if scan.grid != truth.grid:
+                raise InputError(f"gate case {number}: image and label map lie on different grids")
+            labels = segmenter.segment(scan).labels
+            scores.append(dice_per_class(labels, truth.data, len(names)))
+    return {
+        name: float(np.nanmean(column))
+        for name, column in zip(names[1:], np.stack(scores).T[1:], strict=True)
+        if not np.isnan(column).all()
+    }

@@ -1,0 +1,136 @@
+"""How close each variant of a bundle is to the torch student, on patches of real scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.engines import Engine
+from ..runtime.errors import BundleError, UsageError
+from ..runtime.manifest import Parity
+
+if TYPE_CHECKING:
+    import torch
+
+Logits = NDArray[np.float32]
+
+FP32_LABEL_AGREEMENT = 0.995  # a wrong export is off by far more; engines differ where two labels are as likely
+FP32_LARGEST_DIFFERENCE = 0.05  # of a probability
+_REFERENCE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One variant against the student.
+
+    Attributes:
+        parity: over all patches.
+        agreements: fraction of voxels with the same label, per patch.
+    """
+
+    parity: Parity
+    agreements: tuple[float, ...]
+
+
+def affordable_patches(patch_dhw: tuple[int, int, int], num_classes: int, wanted: int) -> int:
+    """Returns how many patches' reference logits fit into 512 MiB; at least one, at most ``wanted``."""
+    size = int(np.prod(patch_dhw)) * num_classes * np.dtype(np.float32).itemsize
+    return max(1, min(wanted, _REFERENCE_BYTES // size))
+
+
+def student_logits(model: torch.nn.Module, patch: NDArray[np.float32]) -> Logits:
+    """Runs the torch student on the CPU.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        patch: [1, 1, D, H, W] float32.
+
+    Returns:
+        [1, C, D, H, W] float32.
+
+    Raises:
+        UsageError: the result is not finite.
+    """
+    import torch
+
+    with torch.inference_mode():
+        logits = model(torch.from_numpy(patch)).float().numpy()
+    if not np.isfinite(logits).all():
+        raise UsageError("the student's output holds NaN or infinity; train it again before exporting")
+    return logits
+
+
+def compare(engine: Engine, patches: Sequence[NDArray[np.float32]], reference: Sequence[Logits]) -> Comparison:
+    """Runs a variant on the patches and compares it with the student's logits.
+
+    Args:
+        engine: the variant, opened.
+        patches: [1, 1, D, H, W] float32 each, at least one.
+        reference: the student's logits of each patch.
+
+    Raises:
+        BundleError: the variant returns NaN or infinity.
+    """
+    largest: list[float] = []
+    means: list[float] = []
+    agreements: list[float] = []
+    for patch, expected in zip(patches, reference, strict=True):
+        logits = engine.infer(patch)
+        if not np.isfinite(logits).all():
+            raise BundleError(f"{engine.name} {engine.precision}: the output holds NaN or infinity; not exported")
+        difference = np.abs(softmax(logits) - softmax(expected))
+        largest.append(float(difference.max()))
+        means.append(float(difference.mean(dtype=np.float64)))
+        agreements.append(float((logits.argmax(1) == expected.argmax(1)).mean()))
+    parity = Parity(
+        max_abs_probability=max(largest),
+        mean_abs_probability=float(np.mean(means)),
+        label_agreement=float(np.mean(agreements)),
+        patches=len(agreements),
+    )
+    return Comparison(parity, tuple(agreements))
+
+
+def check_fp32(engine: Engine, parity: Parity) -> None:
+    """Refuses an fp32 variant that does not compute what the student computes.
+
+    Raises:
+        BundleError: too few labels agree, or a probability is too far off.
+    """
+    if parity.label_agreement >= FP32_LABEL_AGREEMENT and parity.max_abs_probability <= FP32_LARGEST_DIFFERENCE:
+        return
+    raise BundleError(
+        f"{engine.name} fp32 is not the student: {parity.label_agreement:.4f} of the labels agree (expected at least "
+        f"{FP32_LABEL_AGREEMENT}) and a probability differs by {parity.max_abs_probability:.4f} (at most "
+        f"{FP32_LARGEST_DIFFERENCE}); not exported"
+    )
+
+
+def golden_index(comparisons: Sequence[Comparison], reference: Sequence[Logits]) -> int:
+    """Chooses the patch for the self-test: one on which every variant does as well as on average, with much to see.
+
+    The self-test expects the average agreement, less two points, from a single patch, so a patch that is unusually
+    hard for int8 would fail it on a machine that computes correctly.
+
+    Args:
+        comparisons: of every variant, on the same patches.
+        reference: the student's logits of each patch.
+    """
+
+    def rank(index: int) -> tuple[bool, float]:
+        typical = all(each.agreements[index] >= each.parity.label_agreement - 0.005 for each in comparisons)
+        counts = np.bincount(reference[index].argmax(1).ravel())
+        return typical, 1 - float(counts.max() / counts.sum())
+
+    return max(range(len(reference)), key=rank)
+
+
+def softmax(logits: Logits) -> Logits:
+    """Returns class probabilities, [N, C, D, H, W]."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shifted /= shifted.sum(axis=1, keepdims=True)
+    return shifted

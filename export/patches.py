@@ -1,0 +1,83 @@
+"""Patches of real scans, as the network will see them: to calibrate int8 and to compare the variants on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.nifti import read_volume
+from ..runtime.preprocess import to_model_input
+from ..runtime.task import Task
+from ..runtime.windows import plan_windows
+
+Patches = list[NDArray[np.float32]]
+
+
+def sample_patches(
+    images: Sequence[Path],
+    task: Task,
+    count: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Patches:
+    """Draws patches around body voxels, as evenly over the scans as their number allows.
+
+    Args:
+        images: scans; with more scans than patches, those spread evenly over the list are used.
+        task: how a scan becomes network input, and the patch.
+        count: number of patches.
+        seed: of the draw; the same scans and seed give the same patches.
+        progress: hears (scans done, scans in all).
+
+    Returns:
+        ``count`` arrays [1, 1, D, H, W] float32, normalised; scans smaller than the patch are padded with air.
+
+    Raises:
+        InputError: a scan is refused.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = [images[index] for index in np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)]
+    shares = [len(share) for share in np.array_split(np.arange(count), len(chosen))] if chosen else []
+    patches: Patches = []
+    for done, (image, share) in enumerate(zip(chosen, shares, strict=True), start=1):
+        patches += _patches_of(image, task, share, rng)
+        if progress is not None:
+            progress(done, len(chosen))
+    return patches
+
+
+def noise_patches(task: Task, count: int, *, seed: int = 0) -> Patches:
+    """Returns uniform noise over the normalised range, [1, 1, D, H, W] float32: for an export without any scan."""
+    rng = np.random.default_rng(seed)
+    low, high = normalised_range(task)
+    shape = (1, 1, *task.patch_dhw)
+    return [rng.uniform(low, high, shape).astype(np.float32) for _ in range(count)]
+
+
+def normalised_range(task: Task) -> tuple[float, float]:
+    """Returns the smallest and largest value the network can see."""
+    intensity = task.intensity
+    if intensity.scale_to is not None:
+        return intensity.scale_to
+    subtract, divide = intensity.subtract or 0.0, intensity.divide or 1.0
+    low, high = ((edge - subtract) / divide for edge in intensity.clip)
+    return low, high
+
+
+def _patches_of(image: Path, task: Task, count: int, rng: np.random.Generator) -> Patches:
+    prepared = to_model_input(read_volume(image), task)
+    depth, height, width = prepared.array.shape
+    plan = plan_windows((depth, height, width), task.patch_dhw, overlap=0)
+    array = plan.pad(prepared.array, task.intensity.air)
+    body = np.argwhere(plan.pad(prepared.body, 0))
+    centres = body[rng.integers(0, len(body), count)]
+    last = np.subtract(plan.padded, plan.patch)
+    starts = np.clip(centres - np.asarray(plan.patch) // 2, 0, last)
+    return [
+        np.ascontiguousarray(array[plan.window((int(z), int(y), int(x)))][None, None], dtype=np.float32)
+        for z, y, x in starts
+    ]

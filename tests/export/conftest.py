@@ -1,0 +1,59 @@
+"""Students whose answers a person can compute, and scans they segment without error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bedside.runtime import Grid, Task, write_volume
+from bedside.runtime.task import Intensity, Modality
+
+FAT, BONE = 1, 2
+HU = {0: -1000.0, FAT: -100.0, BONE: 800.0}
+PATCH_XYZ = (16, 12, 8)
+
+
+def nearest_intensity_student() -> torch.nn.Module:
+    """Labels each voxel by the nearest of three intensities; a second, spatial convolution passes the logits on."""
+    means = torch.tensor([(hu + 1000) / 2000 for hu in HU.values()])
+    first = torch.nn.Conv3d(1, 3, 1)
+    second = torch.nn.Conv3d(3, 3, 3, padding=1, bias=False)
+    with torch.no_grad():
+        first.weight.copy_(40 * means.reshape(3, 1, 1, 1, 1))
+        first.bias.copy_(-20 * means**2)
+        second.weight.zero_()
+        for channel in range(3):
+            second.weight[channel, channel, 1, 1, 1] = 1
+    return torch.nn.Sequential(first, second)
+
+
+@pytest.fixture
+def toy_student() -> torch.nn.Module:
+    return nearest_intensity_student()
+
+
+@pytest.fixture
+def toy_task() -> Task:
+    return Task(
+        name="toy",
+        modality=Modality.CT,
+        labels=("background", "fat", "bone"),
+        spacing=(3.0, 3.0, 3.0),
+        intensity=Intensity(clip=(-1000.0, 1000.0), scale_to=(0.0, 1.0)),
+        patch=PATCH_XYZ,
+    )
+
+
+@pytest.fixture
+def toy_case(tmp_path: Path) -> tuple[Path, Path]:
+    """A block of fat with a core of bone in air, and its labels."""
+    labels = np.zeros((20, 16, 12), np.uint8)
+    labels[4:16, 4:12, 3:9] = FAT
+    labels[8:12, 6:10, 5:7] = BONE
+    image = np.vectorize(HU.get)(labels).astype(np.float32)
+    grid = Grid(labels.shape, np.diag([3.0, 3.0, 3.0, 1.0]))
+    write_volume(tmp_path / "image.nii.gz", image, grid)
+    write_volume(tmp_path / "label.nii.gz", labels, grid)
+    return tmp_path / "image.nii.gz", tmp_path / "label.nii.gz"

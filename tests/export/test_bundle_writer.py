@@ -1,0 +1,202 @@
+"""A bundle is complete, verified and measured, or not there at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bedside.export import export_bundle
+from bedside.runtime import Bundle, Segmenter, read_labels
+from bedside.runtime.errors import BundleError, InputError, UsageError
+
+FILES = {
+    "LICENSE",
+    "README.md",
+    "golden_input.npy",
+    "golden_output.npy",
+    "metadata.json",
+    "model.fp32.onnx",
+    "model.int8.onnx",
+    "openvino/model.fp32.bin",
+    "openvino/model.fp32.xml",
+    "openvino/model.int8.bin",
+    "openvino/model.int8.xml",
+}
+VARIANTS = [(engine, precision) for precision in ("fp32", "int8") for engine in ("onnxruntime", "openvino")]
+
+
+@pytest.fixture
+def bundle(toy_student, toy_task, toy_case, tmp_path) -> Path:
+    return export_bundle(
+        toy_student,
+        toy_task,
+        tmp_path / "toy.bedside",
+        student="toy-student",
+        calibration=[toy_case[0]],
+        gate=[toy_case],
+        teacher="toy-teacher",
+        lam=0.5,
+        data_hash="ab" * 32,
+        training={"epoch": "7"},
+        patches=2,
+        threads=1,
+    )
+
+
+def test_the_bundle_opens_has_all_files_and_segments_without_error_in_every_variant(bundle, toy_case):
+    with Bundle.open(bundle) as opened:
+        manifest = opened.manifest
+        assert set(manifest.files) == FILES
+        assert [(variant.engine, variant.precision) for variant in manifest.variants] == VARIANTS
+    truth = read_labels(toy_case[1]).data
+    for engine, precision in VARIANTS:
+        with Segmenter.load(bundle, engine, precision, threads=1) as segmenter:  # runs the golden self-test
+            assert np.array_equal(segmenter.segment(toy_case[0]).labels, truth)
+
+
+def test_the_manifest_holds_parity_dice_shapes_and_origin(bundle):
+    with Bundle.open(bundle) as opened:
+        manifest = opened.manifest
+    for variant in manifest.variants:
+        assert variant.parity is not None
+        assert variant.parity.patches == 8
+        assert variant.parity.label_agreement >= 0.999
+        assert variant.dice == {"fat": 1.0, "bone": 1.0}
+    assert manifest.variants[0].parity.max_abs_probability <= 1e-4
+    assert manifest.variants[2].parity.max_abs_probability > manifest.variants[0].parity.max_abs_probability
+    assert manifest.input.shape == ("batch", 1, 8, 12, 16)
+    assert manifest.output.shape == ("batch", 3, 8, 12, 16)
+    origin = manifest.provenance
+    assert (origin.student, origin.teacher, origin.lam, origin.training) == (
+        "toy-student",
+        "toy-teacher",
+        0.5,
+        {"epoch": "7"},
+    )
+
+
+def test_the_golden_output_is_the_torch_students(bundle, toy_student):
+    patch, expected = np.load(bundle / "golden_input.npy"), np.load(bundle / "golden_output.npy")
+    assert patch.shape == (1, 1, 8, 12, 16)
+    assert expected.dtype == np.float32
+    with torch.inference_mode():
+        assert np.allclose(toy_student(torch.from_numpy(patch)).numpy(), expected, atol=1e-5)
+
+
+def test_metadata_is_in_monai_bundle_form(bundle):
+    data = json.loads((bundle / "metadata.json").read_text())
+    assert {"version", "monai_version", "pytorch_version", "numpy_version", "task", "description"} <= set(data)
+    image = data["network_data_format"]["inputs"]["image"]
+    assert (image["num_channels"], image["spatial_shape"], image["value_range"]) == (1, [8, 12, 16], [0.0, 1.0])
+    assert image["format"] == "hounsfield"
+    outputs = data["network_data_format"]["outputs"]["pred"]
+    assert outputs["channel_def"] == {"0": "background", "1": "fat", "2": "bone"}
+
+
+def test_the_model_card_tells_use_figures_and_that_a_scan_patch_is_inside(bundle):
+    card = (bundle / "README.md").read_text()
+    assert "not a medical device" in card
+    assert "toy-student, distilled from toy-teacher, λ = 0.5" in card
+    assert "| onnxruntime fp32 |" in card
+    assert "| bone | 1.0000 | 1.0000 | 1.0000 | 1.0000 |" in card
+    assert "a patch of one of the calibration scans" in card
+    assert "Apache License" in (bundle / "LICENSE").read_text()
+
+
+def test_no_name_of_a_scan_is_in_the_bundle(bundle):
+    texts = [path.read_bytes() for path in bundle.rglob("*") if path.is_file()]
+    assert not any(b"image.nii" in text or b"label.nii" in text for text in texts)
+
+
+def test_fp32_alone_needs_no_scan(toy_student, toy_task, tmp_path):
+    heard: list[tuple[int, int, str]] = []
+    out = export_bundle(
+        toy_student,
+        toy_task,
+        tmp_path / "toy.bedside",
+        student="toy",
+        precisions=["fp32"],
+        threads=1,
+        progress=lambda done, total, note: heard.append((done, total, note)),
+    )
+    with Bundle.open(out) as opened:
+        assert [variant.precision for variant in opened.manifest.variants] == ["fp32", "fp32"]
+        assert all(variant.dice == {} for variant in opened.manifest.variants)
+    assert [done for done, _, _ in heard] == [0, 1, 2, 3, 4, 5]
+    assert {total for _, total, _ in heard} == {5}
+    assert "No scan data is in the bundle" in (out / "README.md").read_text()
+
+
+def test_int8_without_scans_is_a_usage_error(toy_student, toy_task, tmp_path):
+    with pytest.raises(UsageError, match="int8 is calibrated on scans"):
+        export_bundle(toy_student, toy_task, tmp_path / "toy.bedside", student="toy")
+
+
+def test_a_broken_gate_case_leaves_nothing_behind(toy_student, toy_task, toy_case, tmp_path):
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"no scan")
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError):
+        export_bundle(
+            toy_student,
+            toy_task,
+            tmp_path / "toy.bedside",
+            student="toy",
+            precisions=["fp32"],
+            gate=[(broken, toy_case[1])],
+            threads=1,
+        )
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_bundle_is_replaced_with_force_only(toy_student, toy_task, tmp_path):
+    out = tmp_path / "toy.bedside"
+
+    def export(licence: str, force: bool) -> None:
+        export_bundle(
+            toy_student, toy_task, out, student="toy", precisions=["fp32"], licence=licence, force=force, threads=1
+        )
+
+    export("Apache-2.0", force=False)
+    with pytest.raises(UsageError, match="--force"):
+        export("MIT", force=False)
+    with Bundle.open(out) as opened:
+        assert opened.manifest.licence == "Apache-2.0"
+    export("MIT", force=True)
+    with Bundle.open(out) as opened:
+        assert opened.manifest.licence == "MIT"
+    assert (out / "LICENSE").read_text() == "This model is provided under: MIT\n"
+
+
+def test_a_folder_with_other_content_is_never_replaced(toy_student, toy_task, tmp_path):
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter1.tex").write_text("…")
+    with pytest.raises(UsageError, match="other content"):
+        export_bundle(toy_student, toy_task, out, student="toy", precisions=["fp32"], force=True)
+    assert (out / "chapter1.tex").exists()
+
+
+def test_a_student_with_another_number_of_classes_is_refused(toy_task, tmp_path):
+    with pytest.raises(UsageError, match="the task wants"):
+        export_bundle(torch.nn.Conv3d(1, 5, 1), toy_task, tmp_path / "b", student="toy", precisions=["fp32"])
+
+
+def test_an_export_that_computes_something_else_is_refused(toy_student, toy_task, tmp_path, monkeypatch):
+    """The exporter is replaced by one that exports a student with swapped channels."""
+    from bedside.export import bundle_writer
+
+    real = bundle_writer.student_to_onnx
+
+    def swapped(model: torch.nn.Module, patch: tuple[int, int, int]):
+        with torch.no_grad():
+            model[0].weight.copy_(model[0].weight.flip(0))
+        return real(model, patch)
+
+    monkeypatch.setattr(bundle_writer, "student_to_onnx", swapped)
+    with pytest.raises(BundleError, match="onnxruntime fp32 is not the student"):
+        export_bundle(toy_student, toy_task, tmp_path / "b", student="toy", precisions=["fp32"], threads=1)
+    assert not (tmp_path / "b").exists()

@@ -1,0 +1,44 @@
+"""The OpenVINO form is the ONNX, to the bit of its weights, and nobody is told."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from bedside.export.onnx_export import student_to_onnx
+from bedside.export.openvino_ir import onnx_to_openvino
+from bedside.runtime import open_engine
+from bedside.runtime.errors import BundleError
+
+PATCH = (8, 12, 16)
+
+
+def test_the_ir_gives_the_onnx_files_logits(toy_student, tmp_path, rng):
+    model = tmp_path / "model.onnx"
+    model.write_bytes(student_to_onnx(toy_student, PATCH).SerializeToString())
+    onnx_to_openvino(model, tmp_path / "openvino" / "model.xml")
+    patch = rng.random((2, 1, *PATCH), np.float32)
+    expected = open_engine("onnxruntime", model, threads=1).infer(patch)
+    logits = open_engine("openvino", tmp_path / "openvino" / "model.xml", threads=1).infer(patch)
+    assert np.abs(logits - expected).max() <= 1e-4 * np.ptp(expected)
+
+
+def test_weights_stay_float32(toy_student, tmp_path):
+    model = tmp_path / "model.onnx"
+    model.write_bytes(student_to_onnx(toy_student, PATCH).SerializeToString())
+    onnx_to_openvino(model, tmp_path / "model.xml")
+    weights = toy_student[1].weight.detach().numpy().tobytes()  # 3 × 3 × 27 float32
+    assert weights in (tmp_path / "model.bin").read_bytes()
+
+
+def test_what_is_no_onnx_is_refused(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
+    with pytest.raises(BundleError, match=r"OpenVINO cannot read model\.onnx"):
+        onnx_to_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
+
+
+def test_the_telemetry_package_is_not_loaded(toy_student, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(student_to_onnx(toy_student, PATCH).SerializeToString())
+    onnx_to_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
+    assert sys.modules.get("openvino_telemetry") is None

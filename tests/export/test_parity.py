@@ -1,0 +1,111 @@
+"""Parity figures worked out by hand: two voxels, two classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from bedside.export.parity import (
+    Comparison,
+    affordable_patches,
+    check_fp32,
+    compare,
+    golden_index,
+    softmax,
+    student_logits,
+)
+from bedside.runtime.errors import BundleError, UsageError
+from bedside.runtime.manifest import Parity
+
+LN3 = float(np.log(3))
+
+
+@dataclass
+class Canned:
+    """An engine that returns given logits."""
+
+    answer: np.ndarray
+    name: str = "canned"
+    precision: str = "fp32"
+    patch_dhw: tuple[int, int, int] = (1, 1, 2)
+    num_classes: int = 2
+
+    def infer(self, patches: np.ndarray) -> np.ndarray:
+        return self.answer
+
+    def close(self) -> None:
+        pass
+
+
+def logits(*voxels: tuple[float, float]) -> np.ndarray:
+    """[1, 2, 1, 1, voxels] from (class 0, class 1) of each voxel."""
+    return np.array(voxels, np.float32).T.reshape(1, 2, 1, 1, len(voxels))
+
+
+PATCH = np.zeros((1, 1, 1, 1, 2), np.float32)
+
+
+def test_softmax_of_ln3_against_0_is_three_quarters():
+    assert softmax(logits((LN3, 0.0))).ravel() == pytest.approx([0.75, 0.25])
+
+
+def test_one_voxel_that_moves_from_three_quarters_to_one_quarter():
+    comparison = compare(Canned(logits((0, LN3), (LN3, 0))), [PATCH], [logits((LN3, 0), (LN3, 0))])
+    assert comparison.parity.max_abs_probability == pytest.approx(0.5)
+    assert comparison.parity.mean_abs_probability == pytest.approx(0.25)
+    assert comparison.parity.label_agreement == 0.5
+    assert comparison.parity.patches == 1
+
+
+def test_figures_are_over_all_patches_and_agreement_is_also_kept_per_patch():
+    same, other = logits((LN3, 0), (LN3, 0)), logits((0, LN3), (0, LN3))
+    comparison = compare(Canned(same), [PATCH, PATCH], [same, other])
+    assert comparison.agreements == (1.0, 0.0)
+    assert comparison.parity.label_agreement == 0.5
+    assert comparison.parity.mean_abs_probability == pytest.approx(0.25)
+
+
+def test_an_engine_that_returns_nan_is_refused():
+    with pytest.raises(BundleError, match="NaN"):
+        compare(Canned(logits((np.nan, 0), (0, 0))), [PATCH], [logits((0, 0), (0, 0))])
+
+
+def test_an_fp32_engine_that_labels_one_voxel_in_a_hundred_otherwise_is_refused():
+    parity = Parity(max_abs_probability=0.01, mean_abs_probability=0.0, label_agreement=0.99, patches=1)
+    with pytest.raises(BundleError, match=r"0\.9900 of the labels agree \(expected at least 0\.995\)"):
+        check_fp32(Canned(PATCH), parity)
+
+
+def test_an_fp32_engine_with_the_same_labels_and_probabilities_passes():
+    check_fp32(
+        Canned(PATCH), Parity(max_abs_probability=0.001, mean_abs_probability=0.0, label_agreement=0.9999, patches=1)
+    )
+
+
+def comparison_of(*agreements: float) -> Comparison:
+    mean = float(np.mean(agreements))
+    return Comparison(
+        Parity(max_abs_probability=0, mean_abs_probability=0, label_agreement=mean, patches=len(agreements)), agreements
+    )
+
+
+def test_the_self_test_patch_is_the_richest_on_which_no_variant_is_below_its_average():
+    all_background, half_and_half = logits((1, 0), (1, 0)), logits((1, 0), (0, 1))
+    reference = [all_background, half_and_half, half_and_half]
+    fp32, int8 = comparison_of(1.0, 1.0, 1.0), comparison_of(1.0, 0.9, 0.98)  # the mean of int8 is 0.96
+    assert golden_index([fp32, int8], reference) == 2
+
+
+def test_reference_logits_of_128_cubed_with_14_classes_fit_four_times_into_512_mib():
+    assert affordable_patches((128, 128, 128), 14, 8) == 4
+    assert affordable_patches((64, 64, 64), 14, 8) == 8
+    assert affordable_patches((512, 512, 512), 14, 8) == 1
+
+
+def test_a_student_with_nan_weights_is_refused():
+    student = torch.nn.Conv3d(1, 2, 1)
+    torch.nn.init.constant_(student.weight, float("nan"))
+    with pytest.raises(UsageError, match="NaN"):
+        student_logits(student, PATCH)

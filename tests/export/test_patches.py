@@ -1,0 +1,61 @@
+"""Calibration patches come from the body, in the network's units, the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bedside.export.patches import noise_patches, normalised_range, sample_patches
+from bedside.runtime import Grid, write_volume
+from bedside.runtime.presets import PRESETS
+
+
+def test_a_patch_is_batch_channel_z_y_x_in_the_tasks_range(toy_task, toy_case):
+    (patch,) = sample_patches([toy_case[0]], toy_task, 1)
+    assert patch.shape == (1, 1, 8, 12, 16)
+    assert patch.dtype == np.float32
+    values = np.unique(patch)  # of −1000, −100 and 800 HU
+    assert values == pytest.approx([0.0, 0.45, 0.9])
+
+
+def test_every_patch_holds_body(toy_task, toy_case):
+    assert all(patch.max() > 0.4 for patch in sample_patches([toy_case[0]], toy_task, 12))
+
+
+def test_the_same_seed_gives_the_same_patches_and_another_seed_others(toy_task, toy_case):
+    first, again = (sample_patches([toy_case[0]], toy_task, 4, seed=5) for _ in range(2))
+    other = sample_patches([toy_case[0]], toy_task, 4, seed=6)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_patches_are_shared_out_over_the_scans(toy_task, tmp_path):
+    images = []
+    for number in range(3):
+        data = np.full((20, 16, 12), -1000.0, np.float32)
+        data[2:18, 2:14, 2:10] = 100.0 * number
+        images.append(tmp_path / f"{number}.nii.gz")
+        write_volume(images[-1], data, Grid(data.shape, np.diag([3.0, 3.0, 3.0, 1.0])))
+    seen = [round(float(patch.max()) * 2000 - 1000) for patch in sample_patches(images, toy_task, 4)]
+    assert seen == [0, 0, 100, 200]
+    heard: list[tuple[int, int]] = []
+    two = sample_patches(images, toy_task, 2, progress=lambda done, total: heard.append((done, total)))
+    assert [round(float(patch.max()) * 2000 - 1000) for patch in two] == [0, 200]
+    assert heard == [(1, 2), (2, 2)]
+
+
+def test_a_scan_smaller_than_the_patch_is_padded_with_air(toy_task, toy_case):
+    (patch,) = sample_patches([toy_case[0]], toy_task.replaced(patch=(16, 12, 32)), 1)
+    assert patch.shape == (1, 1, 32, 12, 16)
+    assert not patch[0, 0, :10].any()  # 12 planes of scan, 10 of air before and after
+    assert not patch[0, 0, 22:].any()
+
+
+def test_range_of_a_standardised_task_is_that_of_its_clipped_values():
+    assert normalised_range(PRESETS["amos-ct"]) == pytest.approx(((-991 - 50) / 141, (362 - 50) / 141))
+
+
+def test_noise_covers_the_range(toy_task):
+    (patch,) = noise_patches(toy_task, 1)
+    assert patch.shape == (1, 1, 8, 12, 16)
+    assert 0 <= patch.min() < 0.01
+    assert 0.99 < patch.max() <= 1
