@@ -89,7 +89,7 @@ def _stages(
     """Runs the commands of the demo; each is one a user could type."""
     data, bundle, predictions = str(out / "data"), str(out / "student.bedside"), out / "predictions"
     learning = ("--steps-per-epoch", str(steps), "--validate-every", "4", "--seed", str(seed), *_TRAINING)
-    student = ("--student", "swinunetr-nano", "--lr", "0.003", "--epochs", str(student_epochs), *learning)
+    student = ("--student", "unet-nano", "--lr", "0.003", "--epochs", str(student_epochs), *learning)
     task = ("--task", "btcv", *_GRID)
     stages: list[Stage] = []
 

@@ -36,7 +36,7 @@ def command(
     output: RunOption,
     teacher: Annotated[Path | None, typer.Option("--teacher", help="Run directory of a trained teacher.")] = None,
     student: Annotated[
-        str, typer.Option("--student", help="swinunetr-tiny, swinunetr-small or swinunetr-nano.")
+        str, typer.Option("--student", help="swinunetr-tiny, swinunetr-small or unet-nano.")
     ] = "swinunetr-tiny",
     lam: Annotated[
         float,

@@ -1,40 +1,117 @@
-"""The students: small SwinUNETR networks (MONAI's), one table row each."""
+"""The students: small 3D networks from MONAI, one table row each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from ..runtime.errors import UsageError
 
+PatchDHW = tuple[int, int, int]
+
+
+class StudentSpec(Protocol):
+    """A row of the table: what a student is made of."""
+
+    @property
+    def source(self) -> str:
+        """Where the shape comes from."""
+        ...
+
+    def build(self, num_classes: int) -> torch.nn.Module:
+        """Returns the network with fresh weights."""
+        ...
+
+    def takes(self, patch_dhw: PatchDHW) -> bool:
+        """Returns whether the network can take windows of this size."""
+        ...
+
+    @property
+    def patch_rule(self) -> str:
+        """What windows it takes, in words."""
+        ...
+
 
 @dataclass(frozen=True)
-class StudentSpec:
+class SwinUnetrSpec:
     """Shape of a SwinUNETR.
 
     Attributes:
         feature_size: channels of the first stage.
+        source: where the shape comes from.
         depths: transformer blocks of each stage.
         heads: attention heads of each stage.
         window: edge of the attention windows, in tokens.
-        source: where the shape comes from.
     """
 
     feature_size: int
-    depths: tuple[int, int, int, int]
-    heads: tuple[int, int, int, int]
-    window: int
     source: str
+    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
+    heads: tuple[int, int, int, int] = (3, 6, 12, 24)
+    window: int = 7
+    patch_rule: str = "edges that are multiples of 32, one at least 64"
+
+    def build(self, num_classes: int) -> torch.nn.Module:
+        """Returns the network with fresh weights."""
+        from monai.networks.nets.swin_unetr import SwinUNETR
+
+        return SwinUNETR(
+            in_channels=1,
+            out_channels=num_classes,
+            feature_size=self.feature_size,
+            depths=self.depths,
+            num_heads=self.heads,
+            window_size=self.window,
+            spatial_dims=3,
+        )
+
+    def takes(self, patch_dhw: PatchDHW) -> bool:
+        """Returns whether five halvings leave whole voxels, and more than one: instance normalisation needs two."""
+        return all(edge >= 32 and edge % 32 == 0 for edge in patch_dhw) and max(patch_dhw) >= 64
+
+
+@dataclass(frozen=True)
+class UnetSpec:
+    """Shape of a plain convolutional U-Net with four halvings, instance normalisation and leaky ReLU.
+
+    Attributes:
+        features: channels of the five levels, from the full resolution down, and of the last layer.
+        source: where the shape comes from.
+    """
+
+    features: tuple[int, int, int, int, int, int]
+    source: str
+    patch_rule: str = "edges that are multiples of 16, one at least 32"
+
+    def build(self, num_classes: int) -> torch.nn.Module:
+        """Returns the network with fresh weights."""
+        from monai.networks.nets.basic_unet import BasicUNet
+
+        return BasicUNet(spatial_dims=3, in_channels=1, out_channels=num_classes, features=self.features)
+
+    def takes(self, patch_dhw: PatchDHW) -> bool:
+        """Returns whether four halvings leave whole voxels, and more than one."""
+        return all(edge >= 16 and edge % 16 == 0 for edge in patch_dhw) and max(patch_dhw) >= 32
 
 
 STUDENTS: dict[str, StudentSpec] = {
-    "swinunetr-tiny": StudentSpec(12, (2, 2, 2, 2), (3, 6, 12, 24), 7, "AutoSAM Adapter, Table 3"),
-    "swinunetr-small": StudentSpec(24, (2, 2, 2, 2), (3, 6, 12, 24), 7, "AutoSAM Adapter, Table 3"),
-    # Half the blocks, wider heads, windows that divide the token grid: a quarter of tiny's training time on a CPU
-    # (0.45 against 1.8 s for a 64×64×32 crop on one core). For demonstrations; no paper's.
-    "swinunetr-nano": StudentSpec(12, (1, 1, 1, 1), (1, 2, 4, 8), 4, "bedside; for demonstrations"),
+    "swinunetr-tiny": SwinUnetrSpec(12, "AutoSAM Adapter, Table 3"),
+    "swinunetr-small": SwinUnetrSpec(24, "AutoSAM Adapter, Table 3"),
+    "unet-nano": UnetSpec((16, 16, 32, 64, 128, 16), "bedside: learns in minutes on a CPU, for demonstrations"),
 }
+
+
+def student_spec(name: str) -> StudentSpec:
+    """Returns a row of the table.
+
+    Raises:
+        UsageError: no student of that name.
+    """
+    if name not in STUDENTS:
+        raise UsageError(f'no student "{name}"; there are: {", ".join(STUDENTS)}')
+    return STUDENTS[name]
 
 
 def build_student(name: str, *, num_classes: int) -> torch.nn.Module:
@@ -45,35 +122,21 @@ def build_student(name: str, *, num_classes: int) -> torch.nn.Module:
         num_classes: output channels, background included.
 
     Returns:
-        A network giving logits ``[B, C, D, H, W]`` from images ``[B, 1, D, H, W]``; D, H, W multiples of 32.
+        A network giving logits ``[B, C, D, H, W]`` from images ``[B, 1, D, H, W]``.
 
     Raises:
         UsageError: no student of that name.
     """
-    if name not in STUDENTS:
-        raise UsageError(f'no student "{name}"; there are: {", ".join(STUDENTS)}')
-    from monai.networks.nets.swin_unetr import SwinUNETR
-
-    spec = STUDENTS[name]
-    return SwinUNETR(
-        in_channels=1,
-        out_channels=num_classes,
-        feature_size=spec.feature_size,
-        depths=spec.depths,
-        num_heads=spec.heads,
-        window_size=spec.window,
-        spatial_dims=3,
-    )
+    return student_spec(name).build(num_classes)
 
 
-def check_patch(patch_dhw: tuple[int, int, int]) -> None:
-    """Checks that a SwinUNETR can take a patch.
+def check_patch(name: str, patch_dhw: PatchDHW) -> None:
+    """Checks that a student can take a patch.
 
     Raises:
-        UsageError: an edge is not a multiple of 32, or two edges are only 32: the deepest stage would be a single
-            voxel, which instance normalisation cannot take.
+        UsageError: it cannot, or there is no student of that name.
     """
-    edges = sorted(patch_dhw)
-    if any(edge % 32 for edge in edges) or edges[0] < 32 or edges[2] < 64:
+    spec = student_spec(name)
+    if not spec.takes(patch_dhw):
         shown = " ".join(str(edge) for edge in reversed(patch_dhw))
-        raise UsageError(f"a SwinUNETR needs patch edges that are multiples of 32, one at least 64; got {shown}")
+        raise UsageError(f'student "{name}" needs a patch with {spec.patch_rule}; got {shown}')

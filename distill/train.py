@@ -99,7 +99,7 @@ def distill(
         distillation = Distillation(lam=lam, teacher=teacher_run.name, teacher_hash=digest)
     if task is None:
         raise UsageError("give --task or --teacher")
-    check_patch(task.patch_dhw)
+    check_patch(student, task.patch_dhw)
 
     fabric = make_fabric(device, recipe.precision)
     fabric.seed_everything(recipe.seed, verbose=False)

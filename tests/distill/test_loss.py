@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-
 from bedside.distill import DistillationLoss
 from bedside.runtime.errors import UsageError
 

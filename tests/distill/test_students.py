@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from bedside.distill import STUDENTS, build_student
 from bedside.distill.students import check_patch
 from bedside.runtime.errors import UsageError
@@ -23,12 +22,30 @@ def test_unknown_student_is_refused_with_the_names_there_are():
         build_student("resnet", num_classes=2)
 
 
-@pytest.mark.parametrize("patch", [(64, 64, 64), (32, 64, 64), (96, 96, 96), (32, 32, 64)])
-def test_patches_a_swinunetr_takes(patch):
-    check_patch(patch)
+@pytest.mark.parametrize(
+    ("name", "patch"),
+    [
+        ("swinunetr-tiny", (64, 64, 64)),
+        ("swinunetr-tiny", (32, 64, 64)),
+        ("swinunetr-small", (32, 32, 64)),
+        ("unet-nano", (16, 48, 32)),
+    ],
+)
+def test_patches_a_student_takes_it_can_be_trained_on(name, patch):
+    check_patch(name, patch)
+    build_student(name, num_classes=2)(torch.zeros(1, 1, *patch)).sum().backward()
 
 
-@pytest.mark.parametrize("patch", [(32, 32, 32), (48, 64, 64), (64, 64, 16), (100, 96, 96)])
-def test_patches_a_swinunetr_cannot_take_are_refused(patch):
-    with pytest.raises(UsageError, match="multiples of 32"):
-        check_patch(patch)
+@pytest.mark.parametrize(
+    ("name", "patch"),
+    [
+        ("swinunetr-tiny", (32, 32, 32)),
+        ("swinunetr-tiny", (48, 64, 64)),
+        ("swinunetr-tiny", (64, 64, 16)),
+        ("unet-nano", (16, 16, 16)),
+        ("unet-nano", (24, 64, 64)),
+    ],
+)
+def test_patches_a_student_cannot_take_are_refused(name, patch):
+    with pytest.raises(UsageError, match="multiples of"):
+        check_patch(name, patch)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from bedside.distill import distill, load_student
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.presets import PRESETS
@@ -45,12 +44,12 @@ def test_a_trained_teacher_opens_from_its_run(teacher, task):
 
 def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path, teacher, dataset, task):
     distill(
-        dataset, tmp_path / "student", student="swinunetr-nano", lam=0.5, teacher=teacher, task=None, recipe=RECIPE,
+        dataset, tmp_path / "student", student="unet-nano", lam=0.5, teacher=teacher, task=None, recipe=RECIPE,
         device="cpu",
     )  # fmt: skip
     loaded = load_student(tmp_path / "student")
     assert loaded.task == task
-    assert (loaded.student, loaded.lam, loaded.teacher) == ("swinunetr-nano", 0.5, "teacher")
+    assert (loaded.student, loaded.lam, loaded.teacher) == ("unet-nano", 0.5, "teacher")
     assert loaded.data_hash == Run.open(teacher).config.data_hash
     assert float(loaded.metrics["loss"]) > 0
     assert len(list((tmp_path / "student" / "targets").glob("*.npy"))) == len(dataset.training)
@@ -58,7 +57,7 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path,
 
 def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
     distill(
-        dataset, tmp_path / "baseline", student="swinunetr-nano", lam=1.0, teacher=None, task=task, recipe=RECIPE,
+        dataset, tmp_path / "baseline", student="unet-nano", lam=1.0, teacher=None, task=task, recipe=RECIPE,
         device="cpu",
     )  # fmt: skip
     loaded = load_student(tmp_path / "baseline")
@@ -69,14 +68,14 @@ def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
 def test_a_student_without_teacher_must_have_lambda_one(tmp_path, dataset, task):
     with pytest.raises(UsageError, match="--lambda 1"):
         distill(
-            dataset, tmp_path / "s", student="swinunetr-nano", lam=0.5, teacher=None, task=task, recipe=RECIPE
+            dataset, tmp_path / "s", student="unet-nano", lam=0.5, teacher=None, task=task, recipe=RECIPE
         )  # fmt: skip
 
 
 def test_a_task_other_than_the_teachers_is_refused_naming_the_field(tmp_path, teacher, dataset, task):
-    with pytest.raises(UsageError, match="differs from that of teacher \"teacher\" in: spacing"):
+    with pytest.raises(UsageError, match='differs from that of teacher "teacher" in: spacing'):
         distill(
-            dataset, tmp_path / "s", student="swinunetr-nano", lam=0.5, teacher=teacher,
+            dataset, tmp_path / "s", student="unet-nano", lam=0.5, teacher=teacher,
             task=task.replaced(spacing=(5.0, 5.0, 5.0)), recipe=RECIPE,
         )  # fmt: skip
 
