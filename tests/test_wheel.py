@@ -41,5 +41,9 @@ def test_wheel_is_typed_and_brings_its_licence(wheel):
 def test_device_install_needs_neither_torch_nor_openvino(wheel):
     metadata = next(name for name in wheel.namelist() if name.endswith("METADATA"))
     lines = wheel.read(metadata).decode().splitlines()
-    needed = {line.split(":")[1].split(">")[0].strip() for line in lines if line.startswith("Requires-Dist") and "extra" not in line}
+    needed = {
+        line.split(":")[1].split(">")[0].strip()
+        for line in lines
+        if line.startswith("Requires-Dist") and "extra" not in line
+    }
     assert needed == {"numpy", "nibabel", "onnxruntime", "msgspec", "typer", "tomli"}

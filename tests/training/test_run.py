@@ -7,7 +7,7 @@ from bedside.training.run import Distillation, ModelConfig, Run, RunConfig
 @pytest.fixture
 def config(small_task):
     return RunConfig(
-        model=ModelConfig(kind="student", name="swinunetr-nano", options={"heads": 2, "wide": True}),
+        model=ModelConfig(kind="student", name="unet-nano", options={"heads": 2, "wide": True}),
         task=small_task, recipe=Recipe(lr=1e-3), dataset="cubes", data_hash="0" * 64,
         distillation=Distillation(lam=0.5, teacher="teacher", teacher_hash="1" * 64),
     )  # fmt: skip
