@@ -126,12 +126,10 @@ def fit(
             for step, batch in enumerate(loader, start=start):
                 loss = objective(wrapped(batch["image"]).float(), batch)
                 value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise DivergedError(
-                        f"the loss became {value} in epoch {epoch}; start again with a lower --lr, or in 32-true"
-                    )
+                _check_finite("the loss", value, epoch)
                 fabric.backward(loss)
-                fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.clip)
+                norm = fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.clip, error_if_nonfinite=False)
+                _check_finite("the gradient", 0.0 if norm is None else float(norm), epoch)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 loss_sum += value
@@ -161,6 +159,13 @@ def fit(
             writer.log(epoch, row)
             _save(run, fabric, model, optimizer, Position(epoch + 1, 0, 0.0, best))
     return FitResult(best, mean_loss)
+
+
+def _check_finite(what: str, value: float, epoch: int) -> None:
+    if not math.isfinite(value):
+        raise DivergedError(
+            f"{what} became {value} in epoch {epoch}; start again with a lower --lr, or with --precision 32-true"
+        )
 
 
 def _save(
