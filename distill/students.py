@@ -69,37 +69,49 @@ class SwinUnetrSpec:
 
     def takes(self, patch_dhw: PatchDHW) -> bool:
         """Returns whether five halvings leave whole voxels, and more than one: instance normalisation needs two."""
-        return all(edge >= 32 and edge % 32 == 0 for edge in patch_dhw) and max(patch_dhw) >= 64
+        return _five_halvings(patch_dhw)
 
 
 @dataclass(frozen=True)
-class UnetSpec:
-    """Shape of a plain convolutional U-Net with four halvings, instance normalisation and leaky ReLU.
+class HalfResolutionUnetSpec:
+    """Shape of a plain U-Net at half the grid's resolution: an eighth of the voxels, trilinear logits back.
 
     Attributes:
-        features: channels of the five levels, from the full resolution down, and of the last layer.
+        stem: channels of the strided first convolution.
+        features: channels of the U-Net's five levels, from half resolution down, and of its last layer.
         source: where the shape comes from.
     """
 
+    stem: int
     features: tuple[int, int, int, int, int, int]
     source: str
-    patch_rule: str = "edges that are multiples of 16, one at least 32"
+    patch_rule: str = "edges that are multiples of 32, one at least 64"
 
     def build(self, num_classes: int) -> torch.nn.Module:
         """Returns the network with fresh weights."""
         from monai.networks.nets.basic_unet import BasicUNet
 
-        return BasicUNet(spatial_dims=3, in_channels=1, out_channels=num_classes, features=self.features)
+        return torch.nn.Sequential(
+            torch.nn.Conv3d(1, self.stem, 3, stride=2, padding=1),
+            BasicUNet(spatial_dims=3, in_channels=self.stem, out_channels=num_classes, features=self.features),
+            torch.nn.Upsample(scale_factor=2.0, mode="trilinear", align_corners=False),
+        )
 
     def takes(self, patch_dhw: PatchDHW) -> bool:
-        """Returns whether four halvings leave whole voxels, and more than one."""
-        return all(edge >= 16 and edge % 16 == 0 for edge in patch_dhw) and max(patch_dhw) >= 32
+        """Returns whether five halvings leave whole voxels, and more than one."""
+        return _five_halvings(patch_dhw)
+
+
+def _five_halvings(patch_dhw: PatchDHW) -> bool:
+    return all(edge >= 32 and edge % 32 == 0 for edge in patch_dhw) and max(patch_dhw) >= 64
 
 
 STUDENTS: dict[str, StudentSpec] = {
     "swinunetr-tiny": SwinUnetrSpec(12, "AutoSAM Adapter, Table 3"),
     "swinunetr-small": SwinUnetrSpec(24, "AutoSAM Adapter, Table 3"),
-    "unet-nano": UnetSpec((16, 16, 32, 64, 128, 16), "bedside: learns in minutes on a CPU, for demonstrations"),
+    "unet-nano": HalfResolutionUnetSpec(
+        12, (16, 32, 64, 96, 96, 16), "bedside: learns in minutes on a CPU, for demonstrations"
+    ),
 }
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from .. import __version__
 from ..runtime.atomic import atomic_directory
@@ -22,11 +21,12 @@ from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.manifest import MANIFEST_NAME, EngineName, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
 from ..runtime.task import Task
 from .gate import GateCase, gate_dice
+from .golden import GoldenPatch
 from .model_card import licence_text, model_card
 from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME, student_to_onnx
 from .openvino_ir import onnx_to_openvino
-from .parity import Comparison, Logits, affordable_patches, check_fp32, compare, golden_index, student_logits
+from .parity import Logits, affordable_patches, check_fp32, compare, student_logits
 from .patches import Patches, noise_patches, sample_patches
 from .quantize import quantize_onnx
 from .steps import ExportProgress, Steps
@@ -41,12 +41,13 @@ _PARITY_PATCHES = 8
 
 @dataclass(frozen=True)
 class _Model:
-    """What is exported: the student on the CPU, its task and the patches it is compared on."""
+    """What is exported: the student on the CPU, its task and the patches it is compared on, with its answers."""
 
     student: torch.nn.Module
     task: Task
     patches: Patches
     reference: list[Logits]
+    golden: GoldenPatch
 
 
 def export_bundle(
@@ -100,7 +101,7 @@ def export_bundle(
         InputError: a calibration or gate scan is refused.
         BundleError: the exported model does not compute what the student computes.
         MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed.
-        ResourceError: the bundle cannot be written.
+        ResourceError: the bundle cannot be written, or memory is short.
     """
     _check_options(out, calibration, precisions, patches, overlap, force)
     _check_packages("int8" in precisions)
@@ -112,9 +113,8 @@ def export_bundle(
             steps.begin("patches and the student's answers")
             source = _reference(model, task, calibration, shown)
             _write_models(folder, source, wanted, calibration, patches, steps)
-            variants, golden = _measure(folder, source, wanted, threads, steps)
-            np.save(folder / Golden().input, source.patches[golden])
-            np.save(folder / Golden().output, source.reference[golden])
+            variants = _measure(folder, source, wanted, threads, steps)
+            source.golden.save(folder)
             (folder / "LICENSE").write_text(licence_text(licence), encoding="utf-8")
             manifest = Manifest(
                 task=task,
@@ -139,7 +139,7 @@ def export_bundle(
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             if gate:
                 manifest = _gated(folder, manifest, gate, threads, steps)
-            _describe(folder, manifest, bool(calibration))
+            _describe(folder, manifest)
             write_manifest(folder, manifest)
     except OSError as error:
         raise ResourceError(f'"{out.name}": the bundle cannot be written ({error.strerror or error})') from error
@@ -191,7 +191,7 @@ def _reference(model: torch.nn.Module, task: Task, calibration: Sequence[Path], 
     expected = (1, task.num_classes, *task.patch_dhw)
     if reference[0].shape != expected:
         raise UsageError(f"the student returns {reference[0].shape}; the task wants {expected} [1, C, D, H, W]")
-    return _Model(student, task, drawn, reference)
+    return _Model(student, task, drawn, reference, GoldenPatch.answered(student, task))
 
 
 def _write_models(
@@ -211,10 +211,9 @@ def _write_models(
 
 def _measure(
     folder: Path, source: _Model, precisions: Sequence[Precision], threads: int | None, steps: Steps
-) -> tuple[tuple[Variant, ...], int]:
-    """Compares every variant with the student; returns the variants and the number of the patch for the self-test."""
+) -> tuple[Variant, ...]:
+    """Compares every variant with the student."""
     variants: list[Variant] = []
-    comparisons: list[Comparison] = []
     for precision in precisions:
         files: dict[EngineName, str] = {
             "onnxruntime": f"model.{precision}.onnx",
@@ -222,21 +221,22 @@ def _measure(
         }
         for engine, file in files.items():
             steps.begin(f"parity of {engine} {precision}")
-            comparison = _compared(engine, folder / file, source, precision, threads)
-            comparisons.append(comparison)
-            variants.append(Variant(precision=precision, engine=engine, file=file, parity=comparison.parity))
-    return tuple(variants), golden_index(comparisons, source.reference)
+            bare = Variant(precision=precision, engine=engine, file=file)
+            variants.append(_compared(bare, folder, source, threads))
+    return tuple(variants)
 
 
-def _compared(name: str, file: Path, source: _Model, precision: Precision, threads: int | None) -> Comparison:
-    engine = open_engine(name, file, threads=threads, precision=precision)
+def _compared(variant: Variant, folder: Path, source: _Model, threads: int | None) -> Variant:
+    """Returns the variant with its closeness to the student, on the patches and on the golden one."""
+    engine = open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
     try:
-        comparison = compare(engine, source.patches, source.reference)
-        if precision == "fp32":
-            check_fp32(engine, comparison.parity)
+        parity = compare(engine, source.patches, source.reference)
+        if variant.precision == "fp32":
+            check_fp32(engine, parity)
+        agreement = source.golden.agreement(engine)
     finally:
         engine.close()
-    return comparison
+    return msgspec.structs.replace(variant, parity=parity, golden_agreement=agreement)
 
 
 def _gated(folder: Path, manifest: Manifest, gate: Sequence[GateCase], threads: int | None, steps: Steps) -> Manifest:
@@ -250,6 +250,6 @@ def _gated(folder: Path, manifest: Manifest, gate: Sequence[GateCase], threads: 
     return msgspec.structs.replace(manifest, variants=tuple(measured))
 
 
-def _describe(folder: Path, manifest: Manifest, has_scan_patch: bool) -> None:
+def _describe(folder: Path, manifest: Manifest) -> None:
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    (folder / "README.md").write_text(model_card(manifest, sizes, has_scan_patch), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(manifest, sizes), encoding="utf-8")

@@ -24,13 +24,12 @@ def licence_text(licence: str) -> str:
     return f"This model is provided under: {licence}\n"
 
 
-def model_card(manifest: Manifest, sizes: Mapping[str, int], has_scan_patch: bool) -> str:
+def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
     """Returns the content of a bundle's `README.md`, in Markdown.
 
     Args:
         manifest: everything but the file list.
         sizes: path in the bundle → bytes.
-        has_scan_patch: whether the golden patch was cut from a scan.
     """
     task, provenance = manifest.task, manifest.provenance
     spacing, patch = (" × ".join(f"{value:g}" for value in triple) for triple in (task.spacing, task.patch))
@@ -41,11 +40,6 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], has_scan_patch: boo
         *((name.replace("_", " "), value) for name, value in provenance.training.items()),
         ("exported", f"{provenance.created} by bedside {provenance.code_version}"),
     ]
-    scan_note = (
-        "`golden_input.npy` is a patch of one of the calibration scans: share the bundle no more freely than that scan."
-        if has_scan_patch
-        else "No scan data is in the bundle; `golden_input.npy` is noise."
-    )
     sections = [
         f"# {task.name}: {task.modality.value} segmentation",
         f"{task.anatomy or 'Segmentation'}. **Research software; not a medical device.**",
@@ -61,7 +55,8 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], has_scan_patch: boo
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
         "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand.",
         "## Limits\n\nThe figures hold for the scans they were measured on. Other scanners, contrast phases, ages and "
-        f"diseases may give worse results without any sign of it. {scan_note}",
+        "diseases may give worse results without any sign of it. No scan data is in the bundle; `golden_input.npy` is "
+        "synthetic.",
         f"## Licence\n\n{manifest.licence}; see `LICENSE`.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"

@@ -59,6 +59,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
         parity: closeness to the torch student.
         dice: label name → mean Dice on the gate cases.
+        golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; what the
+            self-test holds int8 to.
     """
 
     precision: Precision
@@ -66,6 +68,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     file: str
     parity: Parity | None = None
     dice: dict[str, float] = {}
+    golden_agreement: float | None = None
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,7 +28,7 @@ def test_unknown_student_is_refused_with_the_names_there_are():
         ("swinunetr-tiny", (64, 64, 64)),
         ("swinunetr-tiny", (32, 64, 64)),
         ("swinunetr-small", (32, 32, 64)),
-        ("unet-nano", (16, 48, 32)),
+        ("unet-nano", (32, 64, 32)),
     ],
 )
 def test_patches_a_student_takes_it_can_be_trained_on(name, patch):
@@ -42,8 +42,8 @@ def test_patches_a_student_takes_it_can_be_trained_on(name, patch):
         ("swinunetr-tiny", (32, 32, 32)),
         ("swinunetr-tiny", (48, 64, 64)),
         ("swinunetr-tiny", (64, 64, 16)),
-        ("unet-nano", (16, 16, 16)),
-        ("unet-nano", (24, 64, 64)),
+        ("unet-nano", (32, 32, 32)),
+        ("unet-nano", (48, 64, 64)),
     ],
 )
 def test_patches_a_student_cannot_take_are_refused(name, patch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from bedside.export import export_bundle
-from bedside.runtime import Bundle, Segmenter, read_labels
+from bedside.runtime import Bundle, Grid, Segmenter, read_labels, write_volume
 from bedside.runtime.errors import BundleError, InputError, UsageError
 
 FILES = {
@@ -64,6 +64,8 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(bundle):
         assert variant.parity is not None
         assert variant.parity.patches == 8
         assert variant.parity.label_agreement >= 0.999
+        assert variant.golden_agreement is not None
+        assert variant.golden_agreement >= 0.999
         assert variant.dice == {"fat": 1.0, "bone": 1.0}
     assert manifest.variants[0].parity.max_abs_probability <= 1e-4
     assert manifest.variants[2].parity.max_abs_probability > manifest.variants[0].parity.max_abs_probability
@@ -86,6 +88,26 @@ def test_the_golden_output_is_the_torch_students(bundle, toy_student):
         assert np.allclose(toy_student(torch.from_numpy(patch)).numpy(), expected, atol=1e-5)
 
 
+def test_the_golden_files_are_the_same_whatever_scans_calibrate(toy_student, toy_task, toy_case, tmp_path):
+    other = tmp_path / "other.nii.gz"
+    bone = np.full((20, 16, 12), -1000, np.int16)
+    bone[2:18, 2:14, 2:10] = 800
+    write_volume(other, bone, Grid(bone.shape, np.diag([3.0, 3.0, 3.0, 1.0])))
+    written = set()
+    for number, calibration in enumerate(([], [toy_case[0]], [other, toy_case[0]])):
+        out = export_bundle(
+            toy_student,
+            toy_task,
+            tmp_path / f"{number}.bedside",
+            student="toy",
+            precisions=["fp32"],
+            calibration=calibration,
+            threads=1,
+        )
+        written.add(((out / "golden_input.npy").read_bytes(), (out / "golden_output.npy").read_bytes()))
+    assert len(written) == 1
+
+
 def test_metadata_is_in_monai_bundle_form(bundle):
     data = json.loads((bundle / "metadata.json").read_text())
     assert {"version", "monai_version", "pytorch_version", "numpy_version", "task", "description"} <= set(data)
@@ -96,13 +118,13 @@ def test_metadata_is_in_monai_bundle_form(bundle):
     assert outputs["channel_def"] == {"0": "background", "1": "fat", "2": "bone"}
 
 
-def test_the_model_card_tells_use_figures_and_that_a_scan_patch_is_inside(bundle):
+def test_the_model_card_tells_use_figures_and_that_no_scan_is_inside(bundle):
     card = (bundle / "README.md").read_text()
     assert "not a medical device" in card
     assert "toy-student, distilled from toy-teacher, λ = 0.5" in card
     assert "| onnxruntime fp32 |" in card
     assert "| bone | 1.0000 | 1.0000 | 1.0000 | 1.0000 |" in card
-    assert "a patch of one of the calibration scans" in card
+    assert "No scan data is in the bundle; `golden_input.npy` is synthetic." in card
     assert "Apache License" in (bundle / "LICENSE").read_text()
 
 
@@ -127,7 +149,6 @@ def test_fp32_alone_needs_no_scan(toy_student, toy_task, tmp_path):
         assert all(variant.dice == {} for variant in opened.manifest.variants)
     assert [done for done, _, _ in heard] == [0, 1, 2, 3, 4, 5]
     assert {total for _, total, _ in heard} == {5}
-    assert "No scan data is in the bundle" in (out / "README.md").read_text()
 
 
 def test_int8_without_scans_is_a_usage_error(toy_student, toy_task, tmp_path):

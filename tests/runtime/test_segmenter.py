@@ -278,18 +278,44 @@ def test_labels_that_disagree_fail_the_self_test(toy, task, tmp_path):
         Segmenter.load(path, "onnxruntime", "int8", threads=1)
 
 
-def test_int8_is_held_to_the_agreement_measured_at_export(toy, task, tmp_path):
-    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))
+@pytest.mark.parametrize(
+    ("on_golden", "on_patches", "least"),
+    [
+        (0.96, None, None),  # 0.94 is asked for
+        (0.98, None, "0.9600"),
+        (0.96, 1.0, None),  # the golden patch's own figure counts,
+        (0.98, 0.5, "0.9600"),  # whichever is higher
+        (None, 0.96, None),  # without it, that of the parity patches
+        (None, 0.98, "0.9600"),
+        (None, None, "0.9900"),
+        (1.5, None, "0.9900"),  # no agreement at all: more than the cap is never asked for
+    ],
+)
+def test_int8_is_held_to_the_agreement_measured_at_export(toy, task, tmp_path, on_golden, on_patches, least):
+    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))  # gives 95 % of the voxels the same label
     path = toy.write_bundle(tmp_path / "moved.bedside", task, model)
+    parity = None
+    if on_patches is not None:
+        parity = Parity(max_abs_probability=0.5, mean_abs_probability=0.1, label_agreement=on_patches, patches=1)
+    variant = Variant(
+        precision="int8", engine="onnxruntime", file="model.int8.onnx", parity=parity, golden_agreement=on_golden
+    )
     with Segmenter.load(path, "onnxruntime", "int8", threads=1, self_test=False) as opened:
-        for measured, passes in ((0.96, True), (0.98, False)):
-            parity = Parity(max_abs_probability=0.5, mean_abs_probability=0.1, label_agreement=measured, patches=1)
-            variant = Variant(precision="int8", engine="onnxruntime", file="model.int8.onnx", parity=parity)
-            if passes:
+        if least is None:
+            check_golden(opened.bundle, opened.engine, variant)
+        else:
+            with pytest.raises(BundleError, match=rf"0\.9[45]\d+ of the labels agree, expected at least {least}"):
                 check_golden(opened.bundle, opened.engine, variant)
-            else:
-                with pytest.raises(BundleError, match="labels agree"):
-                    check_golden(opened.bundle, opened.engine, variant)
+
+
+def test_fp32_is_held_to_99_percent_whatever_was_measured(toy, task, tmp_path):
+    path = toy.write_bundle(tmp_path / "b", task, toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0)))
+    variant = Variant(precision="fp32", engine="onnxruntime", file="model.fp32.onnx", golden_agreement=0.5)
+    with (
+        Segmenter.load(path, "onnxruntime", threads=1, self_test=False) as opened,
+        pytest.raises(BundleError, match=r"expected at least 0\.9900"),
+    ):
+        check_golden(opened.bundle, opened.engine, variant)
 
 
 def test_a_model_of_another_window_is_refused(toy, task, tmp_path):

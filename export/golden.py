@@ -1,0 +1,83 @@
+"""The golden patch: drawn, not scanned, so that the self-test on each machine needs nothing of a patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..devices.synthetic import synthetic_scan
+from ..runtime.engines import Engine
+from ..runtime.geometry import Grid
+from ..runtime.manifest import Golden
+from ..runtime.preprocess import to_model_input
+from ..runtime.task import Task
+from ..runtime.volume import Volume
+from ..runtime.windows import plan_windows
+from .parity import Logits, compare, student_logits
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class GoldenPatch:
+    """What every machine has to repeat.
+
+    Attributes:
+        input: [1, 1, D, H, W] float32, normalised.
+        output: the torch student's logits for it, [1, C, D, H, W] float32.
+    """
+
+    input: NDArray[np.float32]
+    output: Logits
+
+    @classmethod
+    def answered(cls, student: torch.nn.Module, task: Task) -> GoldenPatch:
+        """Draws the task's patch and lets the student answer; it must be in evaluation mode, on the CPU.
+
+        Raises:
+            UsageError: the answer is not finite.
+            ResourceError: the synthetic scan does not fit into memory.
+        """
+        patch = golden_input(task)
+        return cls(patch, student_logits(student, patch))
+
+    def agreement(self, engine: Engine) -> float:
+        """Returns the fraction of voxels to which a variant gives the student's label.
+
+        Raises:
+            BundleError: the variant returns NaN or infinity.
+        """
+        return compare(engine, [self.input], [self.output]).label_agreement
+
+    def save(self, folder: Path) -> None:
+        """Writes the files of the self-test into a bundle's directory."""
+        names = Golden()
+        np.save(folder / names.input, self.input)
+        np.save(folder / names.output, self.output)
+
+
+def golden_input(task: Task) -> NDArray[np.float32]:
+    """Returns the central window of the synthetic trunk, prepared like a scan and padded with air where it is smaller.
+
+    Args:
+        task: gives spacing, intensities and patch; nothing else has a say, so the same task gives the same patch.
+
+    Returns:
+        [1, 1, D, H, W] float32, normalised.
+
+    Raises:
+        ResourceError: the synthetic scan does not fit into memory.
+    """
+    scan = synthetic_scan(task)
+    x, y, z = scan.shape
+    prepared = to_model_input(Volume(scan, Grid((x, y, z), np.diag([*task.spacing, 1.0]))), task)
+    depth, height, width = prepared.array.shape
+    plan = plan_windows((depth, height, width), task.patch_dhw, overlap=0)
+    front, top, left = ((whole - part) // 2 for whole, part in zip(plan.padded, plan.patch, strict=True))
+    window = plan.pad(prepared.array, task.intensity.air)[plan.window((front, top, left))]
+    return np.ascontiguousarray(window[None, None], dtype=np.float32)

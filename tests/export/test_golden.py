@@ -1,0 +1,70 @@
+"""The golden patch is the middle of the synthetic trunk, and each variant is measured on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from bedside.devices.synthetic import synthetic_scan
+from bedside.export.golden import GoldenPatch, golden_input
+from bedside.runtime.engines import open_engine
+from bedside.runtime.errors import BundleError, UsageError
+from bedside.runtime.presets import PRESETS
+
+
+def test_it_is_the_central_window_of_the_synthetic_scan_as_z_y_x(toy_task):
+    patch = golden_input(toy_task)  # 107×80×67 voxels of 3 mm, window 16×12×8 (x, y, z)
+    middle = synthetic_scan(toy_task)[45:61, 34:46, 29:37].T
+    assert (patch.shape, patch.dtype) == ((1, 1, 8, 12, 16), np.float32)
+    assert np.allclose(patch[0, 0], (middle + 1000.0) / 2000, atol=1e-6)
+
+
+def test_a_window_larger_than_the_trunk_is_padded_with_air_on_both_sides(toy_task):
+    patch = golden_input(toy_task.replaced(patch=(16, 12, 80)))[0, 0]  # 67 planes of trunk, 6 before and 7 behind
+    assert not patch[:6].any()
+    assert not patch[73:].any()
+    assert patch[6:73].all()
+
+
+def test_air_around_the_trunk_of_a_standardised_task_is_its_lowest_value_and_not_0():
+    task = PRESETS["amos-ct"].replaced(spacing=(12.0, 12.0, 12.0), patch=(16, 12, 24))  # 17 planes, 3 before
+    assert golden_input(task)[0, 0, :3] == pytest.approx((-991 - 50) / 141)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_gives_a_finite_patch_with_something_to_see(name):
+    task = PRESETS[name]
+    coarse = task.replaced(spacing=(8.0, 8.0, 8.0), patch=(32, 32, 32))
+    patch = golden_input(coarse)
+    assert np.isfinite(patch).all()
+    assert np.ptp(patch) > 0.1
+
+
+def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_task, toy_student, tmp_path):
+    golden = GoldenPatch.answered(toy_student, toy_task)
+    assert (golden.output.argmax(1) == 1).all()  # all of it is soft tissue
+    quarter = golden.output.copy()
+    quarter[:, 2, :2] = 100.0  # the student had called two of the eight planes bone
+    (tmp_path / "model.onnx").write_bytes(toy.nearest_mean_model(toy_task.patch_dhw))
+    engine = open_engine("onnxruntime", tmp_path / "model.onnx", threads=1, precision="fp32")
+    try:
+        assert golden.agreement(engine) == 1.0
+        assert GoldenPatch(golden.input, quarter).agreement(engine) == 0.75
+    finally:
+        engine.close()
+
+
+def test_a_variant_that_returns_nan_on_it_is_refused(toy, toy_task, toy_student, tmp_path):
+    nan = toy.conv_model(np.full((3, 1, 1, 1, 1), np.nan, np.float32), np.zeros(3, np.float32), toy_task.patch_dhw)
+    (tmp_path / "model.onnx").write_bytes(nan)
+    engine = open_engine("onnxruntime", tmp_path / "model.onnx", threads=1, precision="fp32")
+    try:
+        with pytest.raises(BundleError, match="NaN"):
+            GoldenPatch.answered(toy_student, toy_task).agreement(engine)
+    finally:
+        engine.close()
+
+
+def test_a_student_that_answers_nan_is_refused(toy_task):
+    with pytest.raises(UsageError, match="NaN"):
+        GoldenPatch.answered(torch.nn.Threshold(100.0, float("nan")), toy_task)
