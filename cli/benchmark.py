@@ -40,7 +40,7 @@ def command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measures every engine and precision of a bundle on this machine.
+    """Measure every engine and precision of a bundle on this machine.
 
     Cold start, latency per window (after a warm-up; at least 3 s and 10 windows), time per stage from scan file to
     label file, peak memory, and energy where it can be read without privileges. Each variant runs in its own process.

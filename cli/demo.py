@@ -14,11 +14,12 @@ from ..runtime.errors import BedsideError, ExitCode, UsageError
 from .console import Console, JsonOption, QuietOption
 from .stages import Stage, run_stage
 
-LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach", "aorta")
+# The organs the AutoSAM Adapter paper calls large (appendix 7.1).
+LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach")
 EXPECTED_DICE = 0.70
 
 _MADE = ("data", "teacher", "student", "baseline", "student.bedside", "predictions", "report.html", "results.json")
-_GRID = ("--spacing", "4", "4", "4", "--patch", "64", "64", "32")
+_GRID = ("--spacing", "5", "5", "5", "--patch", "64", "64", "32")
 _TRAINING = ("--batch", "2", "--positive", "0.7", "--balance-classes", "--warmup", "1", "--device", "cpu")
 
 
@@ -31,9 +32,9 @@ class DemoReviewError(BedsideError):
 def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to fill.")] = Path("demo"),
     cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 24,
-    teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 12,
-    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 12,
-    steps: Annotated[int, typer.Option("--steps-per-epoch", min=1, help="Steps per epoch.")] = 16,
+    teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 24,
+    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 32,
+    steps: Annotated[int, typer.Option("--steps-per-epoch", min=1, help="Steps per epoch.")] = 10,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything.")] = 7,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -88,7 +89,7 @@ def _stages(
 ) -> list[Stage]:
     """Runs the commands of the demo; each is one a user could type."""
     data, bundle, predictions = str(out / "data"), str(out / "student.bedside"), out / "predictions"
-    learning = ("--steps-per-epoch", str(steps), "--validate-every", "4", "--seed", str(seed), *_TRAINING)
+    learning = ("--steps-per-epoch", str(steps), "--validate-every", "8", "--seed", str(seed), *_TRAINING)
     student = ("--student", "unet-nano", "--lr", "0.003", "--epochs", str(student_epochs), *learning)
     task = ("--task", "btcv", *_GRID)
     stages: list[Stage] = []
@@ -102,7 +103,7 @@ def _stages(
 
     run("Make phantoms", "phantom", data, "--cases", str(cases), "--seed", str(seed))
     run(
-        "Train the teacher", "train-teacher", data, *task, "--sam", "vit_nano", "--lr", "0.003",
+        "Train the teacher", "train-teacher", data, *task, "--sam", "vit_nano", "--lr", "0.002",
         "--epochs", str(teacher_epochs), *learning, "-o", str(out / "teacher"),
     )  # fmt: skip
     run("Distil a student from it", "distill", data, "--teacher", str(out / "teacher"), "--lambda", "0.5", *student,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def command(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Shows this machine and the known devices.
+    """Show this machine and the known devices.
 
     Everything is read without privileges; what is not readable is left out.
 

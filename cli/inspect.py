@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..runtime.errors import InputError, UsageError
-from .console import Console, JsonOption
+from ..runtime.errors import InputError
+from .console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def command(
     path: Annotated[Path, typer.Argument(help="Bundle (directory or zip) or run directory.", show_default=False)],
     json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Show a bundle (task, variants and their figures, origin, licence) or a run (task, recipe, scores).
 
@@ -29,9 +30,9 @@ def command(
 
     Example: bedside inspect demo/student.bedside
     """
-    console = Console(json=json)
+    console = Console(json, quiet)
     if not path.exists():
-        raise UsageError(f'nothing at "{path.name}"; expected a bundle or a run directory')
+        raise InputError(f'nothing at "{path.name}"; expected a bundle or a run directory')
     if (path / "config.toml").is_file():
         from ..training.run import Run
 

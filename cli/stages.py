@@ -56,15 +56,14 @@ def run_stage(title: str, words: Sequence[str], *, accept: Sequence[int] = (Exit
         StageFailedError: another exit code.
     """
     start = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "bedside", *words], stdout=subprocess.PIPE, text=True)
-    try:
-        output = child.stdout.read() if child.stdout else ""
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
+    with subprocess.Popen([sys.executable, "-m", "bedside", *words], stdout=subprocess.PIPE, text=True) as child:
+        try:
+            output = child.stdout.read() if child.stdout else ""
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        except BaseException:
+            child.kill()
+            raise
     if child.returncode not in accept:
         raise StageFailedError(words, child.returncode)
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere

@@ -47,3 +47,7 @@ def test_device_install_needs_neither_torch_nor_openvino(wheel):
         if line.startswith("Requires-Dist") and "extra" not in line
     }
     assert needed == {"numpy", "nibabel", "onnxruntime", "msgspec", "typer", "tomli"}
+
+
+def test_wheel_brings_the_reports_template(wheel):
+    assert "bedside/cli/report.html.j2" in wheel.namelist()
