@@ -56,7 +56,8 @@ class Console:
 
         console = RichConsole(file=sys.stdout, highlight=False, soft_wrap=False)
         for part in parts:
-            console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+            # Lines are left to the terminal to wrap: a path broken in the middle cannot be copied.
+            console.print(part, markup=False, soft_wrap=True) if isinstance(part, str) else console.print(part)
 
     def emit(self, result: dict[str, Any]) -> None:
         """Prints the result as one JSON object on stdout if the caller asked for JSON."""

@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.errors import UsageError
+from ..training.run import Run
 from .console import Console, JsonOption, QuietOption
+from .extras import require
 from .training_options import (
     BalanceOption,
     BatchOption,
     DatasetArgument,
     DeviceOption,
     EpochsOption,
+    FoldOption,
+    MirrorOption,
     PatchOption,
     PositiveOption,
     PrecisionOption,
@@ -24,8 +29,11 @@ from .training_options import (
     SpacingOption,
     StepsOption,
     ValidateOption,
+    ValidationOption,
     WarmupOption,
     WorkersOption,
+    open_dataset,
+    report_training,
     resolve_recipe,
     resolve_task,
 )
@@ -57,6 +65,9 @@ def command(
     positive: PositiveOption = None,
     balance_classes: BalanceOption = False,
     validate_every: ValidateOption = None,
+    fold: FoldOption = None,
+    validation_fraction: ValidationOption = None,
+    mirror_sides: MirrorOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "32-true",
@@ -70,23 +81,26 @@ def command(
     Example: bedside distill data/ --teacher runs/teacher --student swinunetr-small --lambda 0.5 -o runs/student
     """
     console = Console(json, quiet)
-    from ..distill import distill
-    from ..training.dataset import load_dataset
-    from ..training.run import Run
-
-    resolved = resolve_task(task, spacing, patch) if task is not None else None
-    task_name = Run.open(teacher).config.task.name if teacher is not None else (task or "")
+    if task is not None:
+        resolved = resolve_task(task, spacing, patch)
+    elif teacher is not None:
+        if spacing is not None or patch is not None:
+            raise UsageError("a student sees what its teacher sees: leave --spacing and --patch out")
+        resolved = Run.open(teacher).config.task
+    else:
+        raise UsageError("give --teacher, or --task and --lambda 1")
     recipe = resolve_recipe(
-        task_name, epochs=epochs, steps_per_epoch=steps_per_epoch, batch=batch, lr=lr, warmup=warmup,
+        resolved.name, epochs=epochs, steps_per_epoch=steps_per_epoch, batch=batch, lr=lr, warmup=warmup,
         positive=positive, balance_classes=balance_classes, validate_every=validate_every, seed=seed,
-        precision=precision,
+        precision=precision, mirror_sides=mirror_sides,
     )  # fmt: skip
-    cases = load_dataset(dataset)
+    require("train")
+    from ..distill import distill
+
+    cases = open_dataset(dataset, resolved, fold, validation_fraction)
     with console.stages("preparing cases", "asking the teacher", "training student") as (preparing, teaching, training):
         result = distill(
             cases, output, student=student, lam=lam, teacher=teacher, task=resolved, recipe=recipe, device=device,
             workers=workers, resume=resume, preparing=preparing, teaching=teaching, progress=training,
         )  # fmt: skip
-    score = "" if result.best is None else f", best mean Dice on validation {result.best:.3f}"
-    console.show(f"student trained in {output}: loss {result.loss:.3f}{score}")
-    console.emit({"run": str(output), "loss": result.loss, "best_dice": result.best})
+    report_training(console, "student", output, result)

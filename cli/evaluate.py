@@ -113,9 +113,9 @@ def _table(evaluation: Evaluation) -> Table:
 
     count, mm = len(evaluation.cases), f"{evaluation.tolerance_mm:g}"
     table = Table(title=f"{count} case{'s' if count != 1 else ''}, NSD at {mm} mm tolerance")
-    table.add_column("organ", no_wrap=True)
+    table.add_column("organ", overflow="fold")
     for heading in ("Dice", "NSD", "HD95 mm", "cases", "missed", "extra"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)  # a narrow terminal folds names, never cuts figures
     for organ in evaluation.organs:
         scores = _shown(organ.dice, 4), _shown(organ.nsd, 4), _shown(organ.hd95, 2)
         table.add_row(organ.name, *scores, str(organ.cases), str(organ.missed), str(organ.spurious))

@@ -9,6 +9,7 @@ import typer
 
 from ..runtime.errors import UsageError
 from .console import Console, JsonOption, QuietOption
+from .extras import require
 
 if TYPE_CHECKING:
     from ..runtime.task import Task
@@ -50,6 +51,7 @@ def command(
     if calibration is None and "int8" in precisions:
         raise UsageError("int8 is calibrated on scans: give --calibration DATASET, or --precision fp32")
 
+    require("train", "export")
     from ..distill import load_student
     from ..export.bundle_writer import DEFAULT_OVERLAP, DEFAULT_OVERLAP_REASON, export_bundle
     from ..runtime.bundle import Bundle
@@ -57,8 +59,12 @@ def command(
     console = Console(json=json, quiet=quiet)
     loaded = load_student(run)
     images, cases = _cases(calibration, loaded.task, gate)
+    training = {name: value for name, value in loaded.metrics.items() if value}
     if gate and not cases:
         console.warn("no held-out case with a label map: the bundle will carry no Dice")
+    if {image for image, _ in cases} & set(images):
+        training["gate"] = "a gate case is a training case too: its Dice shows memory, not skill"
+        console.warn(training["gate"])
     with console.progress("export") as advance:
         noted = ""
 
@@ -80,7 +86,7 @@ def command(
             teacher=loaded.teacher,
             lam=loaded.lam,
             data_hash=loaded.data_hash,
-            training={name: value for name, value in loaded.metrics.items() if value},
+            training=training,
             overlap=DEFAULT_OVERLAP if overlap is None else overlap,
             overlap_reason="as given at export" if overlap is not None else DEFAULT_OVERLAP_REASON,
             licence=licence,

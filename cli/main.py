@@ -86,9 +86,16 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("terminated; nothing half-written", ExitCode.TERMINATED, debug)
     except MemoryError:
         return _fail("out of memory; give the job more memory or a smaller input", ExitCode.RESOURCE, debug)
+    except OSError as error:
+        return _fail(f"the system refused: {error.strerror or error}", ExitCode.RESOURCE, debug)
     except _CLICK_ERROR as error:
         message = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
         return _fail(f"{message} Try 'bedside --help'." if message else "see 'bedside --help'", ExitCode.USAGE, debug)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's own
+            return _fail("out of memory; give the job more, or take a smaller patch", ExitCode.RESOURCE, debug)
+        words = f"a fault in bedside ({type(error).__name__}: {error}); --debug before the command shows where"
+        return _fail(words, ExitCode.FAULT, debug)
 
 
 def _fail(message: str, code: ExitCode, debug: bool) -> int:

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from .console import Console, JsonOption, QuietOption
+from .extras import require
 from .training_options import (
     BalanceOption,
     BatchOption,
     DatasetArgument,
     DeviceOption,
     EpochsOption,
+    FoldOption,
+    MirrorOption,
     PatchOption,
     PositiveOption,
     PrecisionOption,
@@ -24,8 +27,11 @@ from .training_options import (
     SpacingOption,
     StepsOption,
     ValidateOption,
+    ValidationOption,
     WarmupOption,
     WorkersOption,
+    open_dataset,
+    report_training,
     resolve_recipe,
     resolve_task,
 )
@@ -51,6 +57,9 @@ def command(
     positive: PositiveOption = None,
     balance_classes: BalanceOption = False,
     validate_every: ValidateOption = None,
+    fold: FoldOption = None,
+    validation_fraction: ValidationOption = None,
+    mirror_sides: MirrorOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "32-true",
@@ -68,17 +77,15 @@ def command(
     recipe = resolve_recipe(
         resolved.name, epochs=epochs, steps_per_epoch=steps_per_epoch, batch=batch, lr=lr, warmup=warmup,
         positive=positive, balance_classes=balance_classes, validate_every=validate_every, seed=seed,
-        precision=precision,
+        precision=precision, mirror_sides=mirror_sides,
     )  # fmt: skip
+    require("train")
     from ..teacher.train import train_teacher
-    from ..training.dataset import load_dataset
 
-    cases = load_dataset(dataset)
+    cases = open_dataset(dataset, resolved, fold, validation_fraction)
     with console.stages("preparing cases", "training teacher") as (preparing, training):
         result = train_teacher(
             cases, resolved, output, recipe=recipe, name=name, sam=sam, checkpoint=checkpoint, preset=preset,
             device=device, workers=workers, resume=resume, preparing=preparing, progress=training,
         )  # fmt: skip
-    score = "" if result.best is None else f", best mean Dice on validation {result.best:.3f}"
-    console.show(f"teacher trained in {output}: loss {result.loss:.3f}{score}")
-    console.emit({"run": str(output), "loss": result.loss, "best_dice": result.best})
+    report_training(console, "teacher", output, result)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..runtime.atomic import atomic_write
+from ..runtime.atomic import atomic_write, make_folder
 from ..runtime.task import Task
 from ..training.crops import CropSource
 from ..training.prepare import PreparedCase
@@ -39,7 +39,7 @@ def cache_targets(
         device: where the teacher runs.
         progress: called with (done, total).
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     teacher = teacher.to(device).eval()
     sources: list[CropSource] = []
     for number, case in enumerate(cases):

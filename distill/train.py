@@ -96,7 +96,8 @@ def distill(
         teacher_model, teacher_run = load_teacher(teacher)
         task = _student_task(task, teacher_run)
         digest = hashlib.sha256(teacher_run.best.read_bytes()).hexdigest()
-        distillation = Distillation(lam=lam, teacher=teacher_run.name, teacher_hash=digest)
+        if lam < 1:
+            distillation = Distillation(lam=lam, teacher=teacher_run.name, teacher_hash=digest)
     if task is None:
         raise UsageError("give --task or --teacher")
     check_patch(student, task.patch_dhw)
@@ -113,6 +114,7 @@ def distill(
             teacher_model, session.train, task, session.run.path / "targets",
             overlap=_TARGET_OVERLAP, device=fabric.device, progress=teaching,
         )  # fmt: skip
+        del teacher_model  # its memory is the student's now
     else:
         sources = [CropSource(case) for case in session.train]
 

@@ -47,7 +47,7 @@ def gate_dice(
             if starting is not None:
                 starting()
             scan, truth = read_volume(image), read_labels(label)
-            if scan.grid != truth.grid:
+            if not scan.grid.coincides(truth.grid):
                 raise InputError(f"gate case {number}: image and label map lie on different grids")
             labels = segmenter.segment(scan).labels
             scores.append(dice_per_class(labels, truth.data, len(names)))

@@ -81,6 +81,20 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def make_folder(path: str | Path) -> Path:
+    """Makes a folder, its parents too, if it is not there.
+
+    Raises:
+        ResourceError: it cannot be made, or a file is in its place.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _resource_error(folder, error) from error
+    return folder
+
+
 def _swap(new: Path, final: Path, aside: Path) -> None:
     if not final.exists():
         new.replace(final)

@@ -9,6 +9,7 @@ class ExitCode(IntEnum):
     """Exit codes of the command line, one per family of outcome."""
 
     OK = 0
+    FAULT = 1
     USAGE = 2
     INPUT = 3
     BUNDLE = 4

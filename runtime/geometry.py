@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,18 @@ class Grid:
     @property
     def _directions(self) -> NDArray[np.float64]:
         return self.affine[:3, :3] / np.asarray(self.spacing)
+
+    def distance(self, other: Grid) -> float:
+        """Returns how far the corners of two grids lie apart at most, in mm; infinity if the shapes differ."""
+        if self.shape != other.shape:
+            return math.inf
+        corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+        corners[:, :3] *= np.array(self.shape) - 1
+        return float(np.linalg.norm(corners @ (self.affine - other.affine).T, axis=1).max())
+
+    def coincides(self, other: Grid) -> bool:
+        """Whether two grids are the same up to what headers round away: a hundredth of the smallest spacing."""
+        return self.distance(other) <= 0.01 * min(self.spacing)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grid) and self.shape == other.shape and bool(np.all(self.affine == other.affine))

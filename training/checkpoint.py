@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..runtime.atomic import atomic_write
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, ResourceError
 
 _META = "bedside"
 
@@ -86,7 +86,10 @@ def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.O
 def _save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
     flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        save_file(flat, temporary, metadata={_META: json.dumps(meta)})
+        try:
+            save_file(flat, temporary, metadata={_META: json.dumps(meta)})
+        except SafetensorError as error:  # a full disk, in the library's own words
+            raise ResourceError(f'"{path.name}" cannot be written: {error}; check the free space') from None
 
 
 def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

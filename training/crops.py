@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
 from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
@@ -80,8 +81,8 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
             planes = [_cut(channel, window, fill=float(number == 0)) for number, channel in enumerate(teacher)]
             crop["teacher"] = torch.from_numpy(np.stack(planes).astype(np.float32))
         self._augment.set_random_state(seed=int(rng.integers(2**31)))
-        augmented = self._augment(crop)
-        return {key: torch.as_tensor(value).contiguous() for key, value in augmented.items()}  # pyright: ignore
+        augmented: dict[str, torch.Tensor] = self._augment(crop)  # pyright: ignore[reportAssignmentType]
+        return {key: _plain(value) for key, value in augmented.items()}
 
     def _centre(self, case: PreparedCase, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
         """Draws the voxel to crop around: an organ with probability ``positive``, else other tissue."""
@@ -122,3 +123,8 @@ def _window(centre: Sequence[int], shape: Sequence[int], patch: Sequence[int]) -
 
 def _cut(array: NDArray[np.generic], window: _Window, *, fill: float) -> NDArray[np.generic]:
     return np.pad(np.asarray(array[window.inside]), window.padding, constant_values=fill)
+
+
+def _plain(value: torch.Tensor) -> torch.Tensor:
+    """Takes off the metadata MONAI's transforms leave on a tensor."""
+    return (value.as_tensor() if isinstance(value, MetaTensor) else value).contiguous()

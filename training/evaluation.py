@@ -15,8 +15,6 @@ from ..runtime.nifti import read_labels
 from .dataset import ENDINGS, Case, stem
 from .metrics import CaseScores, evaluate_case, finite_mean
 
-_SAME_PLACE = 0.01  # of the smallest spacing: what float32 headers round away, and no more
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -172,10 +170,8 @@ def _widened(scores: CaseScores, classes: int) -> CaseScores:
 def _check_grids(prediction: Grid, truth: Grid, name: str) -> None:
     if prediction.shape != truth.shape:
         raise InputError(f'case "{name}": expected a prediction on the truth\'s grid {truth!r}, got {prediction!r}')
-    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
-    corners[:, :3] *= np.array(truth.shape) - 1
-    apart = np.linalg.norm(corners @ (prediction.affine - truth.affine).T, axis=1).max()
-    if apart > _SAME_PLACE * min(truth.spacing):
+    if not prediction.coincides(truth):
+        apart = prediction.distance(truth)
         raise InputError(
             f'case "{name}": prediction {prediction!r} and truth {truth!r} lie up to {apart:.3g} mm apart; '
             "write the prediction on the scan's own grid"

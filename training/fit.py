@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,10 +14,10 @@ import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
-from ..runtime.errors import BedsideError, ExitCode, UsageError
+from ..runtime.errors import BedsideError, Cancelled, ExitCode, UsageError
 from .checkpoint import Position, load_checkpoint, save_checkpoint, save_weights
 from .crops import CropDataset, CropSource
-from .interrupt import StopRequest, TrainingInterrupted
+from .interrupt import StopRequest, TrainingInterrupted, leave_signals_to_the_parent
 from .prepare import PreparedCase
 from .run import Run
 from .schedule import learning_rate
@@ -42,9 +43,9 @@ class FitProgress(Protocol):
 
 
 class DivergedError(BedsideError):
-    """The loss is no longer a number."""
+    """The loss or its gradient is no longer a number: the options do not suit the data."""
 
-    exit_code = ExitCode.REVIEW
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,16 @@ def make_fabric(device: str, precision: str, devices: int = 1) -> Fabric:
         devices: processes.
 
     Raises:
-        UsageError: the device is not there.
+        UsageError: the device is not there, or mixed precision is asked for on a CPU, where convolutions in bfloat16
+            gave gradients of 1e32 (torch 2.15).
     """
     try:
-        return Fabric(accelerator=device, devices=devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    except (ValueError, RuntimeError) as error:
+        fabric = Fabric(accelerator=device, devices=devices, precision=precision)  # pyright: ignore[reportArgumentType]
+    except (ValueError, RuntimeError, ImportError) as error:
         raise UsageError(f'device "{device}" with precision "{precision}" cannot be used: {error}') from None
+    if fabric.device.type == "cpu" and precision != "32-true":
+        raise UsageError(f"precision {precision} needs a GPU; on a CPU train in 32-true")
+    return fabric
 
 
 def fit(
@@ -108,7 +113,9 @@ def fit(
     newest = run.newest_checkpoint()
     if newest is not None:
         position = load_checkpoint(newest, model, optimizer.optimizer)
-    best, mean_loss = position.best, math.nan
+    best, mean_loss = position.best, _last_loss(run)
+    if not validation:
+        _log.warning("no validation cases: the last epoch's weights are kept, not the best")
 
     with StopRequest() as stop, _Writer(run, fabric) as writer:
         for epoch in range(position.epoch, recipe.epochs):
@@ -121,7 +128,12 @@ def fit(
                 sources, task, recipe, epoch=epoch, length=steps * recipe.batch * fabric.world_size,
                 start=start * recipe.batch * fabric.world_size,
             )  # fmt: skip
-            loader = fabric.setup_dataloaders(DataLoader(crops, batch_size=recipe.batch, num_workers=workers))
+            # A generator of its own: drawing worker seeds must not move the random state that checkpoints keep.
+            loader = DataLoader(
+                crops, recipe.batch, num_workers=workers, worker_init_fn=leave_signals_to_the_parent,
+                generator=torch.Generator().manual_seed(recipe.seed),
+            )  # fmt: skip
+            loader = fabric.setup_dataloaders(loader)
             wrapped.train()
             for step, batch in enumerate(loader, start=start):
                 loss = objective(wrapped(batch["image"]).float(), batch)
@@ -146,7 +158,23 @@ def fit(
             last_epoch = epoch + 1 == recipe.epochs
             if validation and ((epoch + 1) % recipe.validate_every == 0 or last_epoch):
                 wrapped.eval()
-                dice = validate(wrapped, validation, task, overlap=recipe.validation_overlap, device=fabric.device)
+
+                def between_cases(done: int, total: int, epoch: int = epoch) -> None:
+                    if stop.signum is not None:
+                        raise Cancelled
+                    if progress:
+                        note = f"validating, {done} of {total} cases"
+                        progress((epoch + 1) * steps, recipe.epochs * steps, note)
+
+                try:
+                    between_cases(0, len(validation))
+                    dice = validate(
+                        wrapped, validation, task, overlap=recipe.validation_overlap, device=fabric.device,
+                        progress=between_cases,
+                    )  # fmt: skip
+                except Cancelled:
+                    _save(run, fabric, model, optimizer, Position(epoch, steps, loss_sum, best))
+                    raise TrainingInterrupted(stop.signum or signal.SIGINT) from None
                 score = float(np.nanmean(dice[1:])) if np.isfinite(dice[1:]).any() else 0.0
                 row["dice"] = score
                 row |= {f"dice_{name}": float(value) for name, value in zip(task.labels, dice, strict=True) if name}
@@ -161,6 +189,12 @@ def fit(
     return FitResult(best, mean_loss)
 
 
+def _last_loss(run: Run) -> float:
+    """Returns the mean loss of the last epoch on record, for a run that is complete when it is opened."""
+    rows = run.rows()
+    return float(rows[-1]["loss"]) if rows else math.nan
+
+
 def _check_finite(what: str, value: float, epoch: int) -> None:
     if not math.isfinite(value):
         raise DivergedError(
@@ -171,11 +205,12 @@ def _check_finite(what: str, value: float, epoch: int) -> None:
 def _save(
     run: Run, fabric: Fabric, model: torch.nn.Module, optimizer: torch.optim.Optimizer, position: Position
 ) -> None:
-    """Keeps the last two checkpoints; each is written whole before the older one goes."""
+    """Keeps the last two checkpoints; the new one is whole before either of them is touched."""
     if fabric.is_global_zero:
+        save_checkpoint(run.incoming, model, optimizer, position)
         if run.last.exists():
             run.last.replace(run.previous)
-        save_checkpoint(run.last, model, optimizer, position)
+        run.incoming.replace(run.last)
     fabric.barrier()
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from types import FrameType, TracebackType
 
 from ..runtime.errors import BedsideError, ExitCode
+
+_log = logging.getLogger("bedside.training")
 
 
 class TrainingInterrupted(BedsideError):  # noqa: N818 - an outcome, not a fault
@@ -44,4 +47,13 @@ class StopRequest:
             signal.signal(signum, handler)  # pyright: ignore[reportArgumentType]
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.signum is not None:  # asked twice: at once, without saving
+            raise KeyboardInterrupt
         self.signum = signum
+        _log.warning("stopping as soon as the state is saved; once more to stop at once")
+
+
+def leave_signals_to_the_parent(worker: int) -> None:
+    """Makes a data-loading process ignore stop requests: the training process decides when the loading ends."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.atomic import atomic_directory
+from ..runtime.atomic import atomic_directory, make_folder
 from ..runtime.errors import InputError
 from ..runtime.nifti import read_labels, read_volume
 from ..runtime.preprocess import labels_to_model_grid, to_model_input
@@ -30,12 +30,14 @@ class PreparedCase:
         folder: where its arrays lie.
         spacing: (x, y, z) in mm.
         counts: voxels of each label that occurs, on the task's grid.
+        warnings: what is unusual about the scan, as the device would say it.
     """
 
     name: str
     folder: Path
     spacing: tuple[float, float, float]
     counts: dict[int, int]
+    warnings: tuple[str, ...] = ()
 
     def image(self) -> NDArray[np.float32]:
         """Returns the normalised image ``[D, H, W]``, memory-mapped."""
@@ -60,7 +62,7 @@ class PreparedCase:
             facts = msgspec.json.decode((folder / "case.json").read_bytes(), type=_Facts)
         except (OSError, msgspec.DecodeError) as error:
             raise InputError(f'prepared case "{folder.name}" cannot be read ({error}); delete the folder') from None
-        return cls(folder.name, folder, facts.spacing, facts.counts)
+        return cls(folder.name, folder, facts.spacing, facts.counts, facts.warnings)
 
     @property
     def present(self) -> tuple[int, ...]:
@@ -73,6 +75,7 @@ class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     spacing: tuple[float, float, float]
     counts: dict[int, int]
+    warnings: tuple[str, ...]
 
 
 def check_labels(dataset: Dataset, task: Task) -> None:
@@ -104,8 +107,9 @@ def prepare_case(case: Case, task: Task, folder: Path) -> PreparedCase:
     try:
         volume = read_volume(case.image)
         truth = read_labels(case.label)
-        if volume.grid != truth.grid:
-            raise InputError(f"image and label map lie on different grids: {volume.grid} and {truth.grid}")
+        if not volume.grid.coincides(truth.grid):
+            apart = volume.grid.distance(truth.grid)
+            raise InputError(f"image and label map lie on different grids, {apart:.3g} mm apart at a corner")
         model_input = to_model_input(volume, task)
         labels = labels_to_model_grid(truth, model_input.grid)
         highest = int(labels.max(initial=0))
@@ -119,13 +123,13 @@ def prepare_case(case: Case, task: Task, folder: Path) -> PreparedCase:
         np.save(temporary / "image.npy", model_input.array)
         np.save(temporary / "labels.npy", labels)
         body = model_input.body
-        for label in counts:
+        for label in {0, *counts}:
             chosen = (labels == label) & body if label == 0 else labels == label
             flat = np.flatnonzero(chosen).astype(np.int32)
             if flat.size > _CENTRES_PER_CLASS:
                 flat = rng.choice(flat, _CENTRES_PER_CLASS, replace=False)
             np.save(temporary / f"centres_{label}.npy", flat)
-        facts = _Facts(model_input.grid.spacing, counts)
+        facts = _Facts(model_input.grid.spacing, counts, model_input.warnings)
         (temporary / "case.json").write_bytes(msgspec.json.encode(facts))
     return PreparedCase.open(folder)
 
@@ -143,8 +147,9 @@ def prepare_cases(
 
     Raises:
         InputError: at least one case cannot be used; every broken case is named with its reason.
+        ResourceError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     prepared: list[PreparedCase] = []
     broken: list[str] = []
     for done, case in enumerate(cases):

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["32-true", "bf16-mixed"]
 
 
 class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,6 +83,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("epochs, batch, validate_every and checkpoint_every must be at least 1")
         if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
             raise ValueError("steps_per_epoch must be at least 1")
+        if not 0 <= self.warmup < self.epochs:
+            raise ValueError(f"warmup ({self.warmup}) must be shorter than the training ({self.epochs} epochs)")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr:g}")
         if not (0 <= self.positive <= 1 and 0 <= self.validation_overlap < 1):

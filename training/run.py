@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..runtime.atomic import atomic_write
+from ..runtime.atomic import atomic_write, make_folder
 from ..runtime.errors import InputError, UsageError
 from ..runtime.task import Task
 from ..runtime.toml import read_toml
@@ -91,9 +92,14 @@ class Run:
         """The checkpoint before the newest."""
         return self.path / "previous.safetensors"
 
+    @property
+    def incoming(self) -> Path:
+        """The checkpoint being put in the newest one's place."""
+        return self.path / "next.safetensors"
+
     def newest_checkpoint(self) -> Path | None:
-        """Returns the checkpoint to go on from; a kill between two renames can leave only the previous one."""
-        return next((path for path in (self.last, self.previous) if path.exists()), None)
+        """Returns the checkpoint to go on from; a kill between two renames can leave the newest under another name."""
+        return next((path for path in (self.last, self.incoming, self.previous) if path.exists()), None)
 
     @property
     def metrics(self) -> Path:
@@ -107,36 +113,38 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, *, resume: bool) -> Run:
-        """Opens a run directory for training.
+        """Claims a directory for a run; its configuration is written by `start`, once the data are known to be good.
 
         Args:
-            path: the directory; created if needed.
+            path: the directory; made if needed.
             config: what is to be trained.
             resume: go on with the run that is there, if its configuration is the same.
 
         Raises:
-            UsageError: the directory holds a run and ``resume`` is not set, or another configuration.
+            UsageError: the directory holds a run and ``resume`` is not set, another configuration, or other files.
+            ResourceError: the directory cannot be made.
         """
-        import tomli_w
-
         if (path / cls.CONFIG).exists():
             if not resume:
                 raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
-            there = cls.open(path).config
-            if msgspec.to_builtins(there) != msgspec.to_builtins(config):
-                differing = [
-                    field for field in config.__struct_fields__ if getattr(there, field) != getattr(config, field)
-                ]
-                raise UsageError(
-                    f'the run in "{path.name}" was made with another configuration (differs in: '
-                    f"{', '.join(differing)}); give the same options, or choose another -o"
-                )
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            plain = msgspec.to_builtins(config, str_keys=True)
-            with atomic_write(path / cls.CONFIG) as temporary:
-                temporary.write_bytes(tomli_w.dumps(_without_none(plain)).encode())
-        return cls(path, config)
+            _check_same(path.name, cls.open(path).config, config)
+            return cls(path, config)
+        run = cls(make_folder(path), config)
+        # Cases without a configuration were left by a start that was refused: nobody knows their grid.
+        shutil.rmtree(run.cases, ignore_errors=True)
+        others = sorted(entry.name for entry in path.iterdir())
+        if others:
+            raise UsageError(f'"{path.name}" holds other things (such as "{others[0]}"); choose another -o')
+        return run
+
+    def start(self) -> None:
+        """Writes the configuration, which makes the directory a run."""
+        import tomli_w
+
+        if not (self.path / self.CONFIG).exists():
+            plain = _without_none(msgspec.to_builtins(self.config, str_keys=True))
+            with atomic_write(self.path / self.CONFIG) as temporary:
+                temporary.write_bytes(tomli_w.dumps(plain).encode())
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -169,6 +177,17 @@ class Run:
             return []
         with self.metrics.open(newline="", encoding="utf-8") as file:
             return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def _check_same(name: str, there: RunConfig, given: RunConfig) -> None:
+    """Refuses to resume with another configuration; the code's version may have moved on."""
+    fields = [field for field in given.__struct_fields__ if field != "code_version"]
+    differing = [field for field in fields if getattr(there, field) != getattr(given, field)]
+    if differing:
+        raise UsageError(
+            f'the run in "{name}" was made with another configuration (differs in: {", ".join(differing)}); '
+            "give the same options, or choose another -o"
+        )
 
 
 def _without_none(value: Any) -> Any:

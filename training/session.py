@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from .dataset import Case, Dataset
 from .prepare import PreparedCase, check_labels, data_hash, prepare_cases
 from .recipe import Recipe
 from .run import Distillation, ModelConfig, Run, RunConfig
+
+_log = logging.getLogger("bedside.training")
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,17 @@ def open_session(
     )
     run = Run.create(out, config, resume=resume)
     prepared = {case.name: case for case in prepare_cases(tuple(unique.values()), task, run.cases, progress)}
+    run.start()
+    _tell_warnings(list(prepared.values()))
     return Session(
         run,
         [prepared[case.name] for case in dataset.training],
         [prepared[case.name] for case in dataset.validation],
     )
+
+
+def _tell_warnings(cases: list[PreparedCase]) -> None:
+    """Logs what is unusual about the scans; each kind once, and no case by name."""
+    unusual = [case for case in cases if case.warnings]
+    if unusual:
+        _log.warning("%d of %d scans are unusual, such as: %s", len(unusual), len(cases), unusual[0].warnings[0])

@@ -152,6 +152,23 @@ def test_wrong_calls_are_usage_errors(refused, words, tmp_path, monkeypatch):
     refused(*words, code=2)
 
 
-def test_run_directory_in_the_way_is_not_touched(refused, tmp_path):
+def test_export_of_a_folder_that_is_no_run(refused, tmp_path):
     line = refused("export", tmp_path, "-o", tmp_path / "out" / "b.bedside", "--calibration", tmp_path, code=3)
     assert "not a run directory" in line
+
+
+def test_training_into_a_path_that_cannot_be_written(refused, scan, tmp_path):
+    save(tmp_path / "label.nii.gz", np.zeros((20, 20, 20), np.uint8))
+    source = dataset(tmp_path, image="ct.nii.gz", label="label.nii.gz")
+    task = tmp_path / "task.toml"
+    task.write_text(
+        'name = "liver"\nmodality = "CT"\nlabels = ["background", "liver"]\nspacing = [3.0, 3.0, 3.0]\n'
+        "patch = [64, 64, 32]\n[intensity]\nclip = [-100.0, 200.0]\nscale_to = [0.0, 1.0]\n"
+    )
+    words = ("train-teacher", source, "--task", task, "--sam", "vit_nano", "--device", "cpu", "-o", scan / "run")
+    refused(*words, code=5)
+
+
+def test_spacing_of_a_student_that_has_a_teacher(refused, tmp_path):
+    words = ("distill", tmp_path, "--teacher", tmp_path, "--spacing", "3", "3", "3", "-o", tmp_path / "out" / "run")
+    assert "leave --spacing and --patch out" in refused(*words, code=2)

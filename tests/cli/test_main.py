@@ -2,11 +2,21 @@ import re
 
 import pytest
 import typer
-
 from bedside.cli.main import app, run
 
 COMMANDS = typer.main.get_command(app).commands
-DESIGNED = "demo phantom train-teacher distill export segment evaluate benchmark devices inspect".split()
+DESIGNED = [
+    "demo",
+    "phantom",
+    "train-teacher",
+    "distill",
+    "export",
+    "segment",
+    "evaluate",
+    "benchmark",
+    "devices",
+    "inspect",
+]
 
 
 def test_the_commands_are_those_of_the_design():
@@ -28,3 +38,22 @@ def test_version_says_that_it_is_no_medical_device(capfd):
 def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(capfd):
     assert run(["segmnt"]) == 2
     assert "segment" in capfd.readouterr().err
+
+
+def test_a_missing_extra_is_named_with_the_pip_command(capfd, monkeypatch, tmp_path):
+    from bedside.cli import extras
+
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "monai" else object())
+    assert run(["train-teacher", str(tmp_path), "-o", str(tmp_path / "run")]) == 2
+    assert capfd.readouterr().err == "bedside: error: monai is not installed; run: pip install 'bedside[train]'\n"
+
+
+def test_a_fault_of_our_own_is_one_line_too(capfd, monkeypatch):
+    from bedside.cli import main
+
+    def broken(app):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(main.typer.main, "get_command", broken)
+    assert run(["devices"]) == 1
+    assert capfd.readouterr().err.count("\n") == 1

@@ -3,6 +3,7 @@ import signal
 
 import pytest
 import torch
+from bedside.runtime.errors import UsageError
 from bedside.training.crops import CropSource
 from bedside.training.fit import DivergedError, fit, make_fabric
 from bedside.training.interrupt import TrainingInterrupted
@@ -17,7 +18,9 @@ RECIPE = Recipe(epochs=4, steps_per_epoch=3, lr=0.2, warmup=0, positive=1.0, val
 def make_run(path, task, recipe=RECIPE):
     model = ModelConfig(kind="student", name="conv")
     config = RunConfig(model=model, task=task, recipe=recipe, dataset="cubes", data_hash="0" * 64)
-    return Run.create(path, config, resume=True)
+    run = Run.create(path, config, resume=True)
+    run.start()
+    return run
 
 
 def network():
@@ -114,3 +117,30 @@ def test_metrics_are_written_as_tensorboard_events_too(tmp_path, prepared, small
     events = EventAccumulator(str(run.path / "events")).Reload()
     assert len(events.Scalars("loss")) == 4
     assert [event.step for event in events.Scalars("dice/cube")] == [1, 3]
+
+
+def test_a_stop_during_validation_is_honoured_and_nothing_is_lost(tmp_path, prepared, small_task):
+    whole, parts = make_run(tmp_path / "whole", small_task), make_run(tmp_path / "parts", small_task)
+    _, expected = train(whole, prepared, validation=prepared)
+
+    def stop_while_validating(done, total, note):
+        if "validating, 1 of 2" in note:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingInterrupted):
+        train(parts, prepared, validation=prepared, progress=stop_while_validating)
+    _, resumed = train(parts, prepared, model=torch.nn.Conv3d(1, 2, 1), validation=prepared)
+    assert torch.equal(resumed.weight, expected.weight)
+    assert parts.rows() == whole.rows()
+
+
+def test_a_finished_run_can_be_resumed_and_tells_its_loss(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    first, _ = train(run, prepared)
+    again, _ = train(run, prepared)
+    assert again.loss == pytest.approx(first.loss, rel=1e-5)
+
+
+def test_mixed_precision_on_a_cpu_is_refused():
+    with pytest.raises(UsageError, match="needs a GPU"):
+        make_fabric("cpu", "bf16-mixed")

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.runtime.nifti import read_volume
+from bedside.runtime.geometry import Grid
+from bedside.runtime.nifti import read_labels, read_volume, write_volume
 from bedside.runtime.preprocess import to_model_input
 from bedside.training.dataset import Case
-from bedside.training.prepare import PreparedCase, check_labels, data_hash, prepare_cases
+from bedside.training.prepare import PreparedCase, check_labels, data_hash, prepare_case, prepare_cases
 
 
 def test_training_sees_exactly_what_the_device_would_see(prepared, small_dataset, small_task):
@@ -57,3 +58,27 @@ def test_data_hash_changes_with_one_voxel_and_not_with_the_place(small_dataset, 
     assert data_hash([moved]) == data_hash([case])
     moved.label.write_bytes(case.label.read_bytes() + b"\0")
     assert data_hash([moved]) != data_hash([case])
+
+
+def test_image_and_label_may_differ_by_what_headers_round_away(small_dataset, small_task, tmp_path):
+    case = small_dataset.training[0]
+    labels = read_labels(case.label)
+    for shift, accepted in ((0.001, True), (0.5, False)):
+        affine = labels.grid.affine.copy()
+        affine[0, 3] += shift
+        moved = tmp_path / f"moved{accepted}.nii.gz"
+        write_volume(moved, labels.data, Grid(labels.grid.shape, affine))
+        if accepted:
+            prepare_case(Case("near", case.image, moved), small_task, tmp_path / "near")
+        else:
+            with pytest.raises(InputError, match=r"0\.5 mm apart"):
+                prepare_case(Case("far", case.image, moved), small_task, tmp_path / "far")
+
+
+def test_what_the_device_would_flag_is_kept_with_the_case(small_dataset, small_task, tmp_path):
+    case = small_dataset.training[0]
+    scan = read_volume(case.image)
+    write_volume(tmp_path / "offset.nii.gz", (scan.data + 1024).astype(np.int16), scan.grid)
+    offset = prepare_case(Case("offset", tmp_path / "offset.nii.gz", case.label), small_task, tmp_path / "case")
+    assert "CT without its offset" in offset.warnings[0]
+    assert PreparedCase.open(offset.folder).warnings == offset.warnings
