@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..runtime.errors import BedsideError, ExitCode, UsageError
+from ..runtime.atomic import atomic_write
+from ..runtime.errors import BedsideError, ExitCode, ResourceError, UsageError
 from .console import Console, JsonOption, QuietOption
+from .extras import require
 from .stages import Stage, run_stage
+
+if TYPE_CHECKING:
+    from .demo_results import DemoResults
 
 # The organs the AutoSAM Adapter paper calls large (appendix 7.1).
 LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach")
 EXPECTED_DICE = 0.70
 
 _MADE = ("data", "teacher", "student", "baseline", "student.bedside", "predictions", "report.html", "results.json")
+_MARKER = ".bedside-demo"  # in a folder that is the demo's own
 _GRID = ("--spacing", "5", "5", "5", "--patch", "64", "64", "32")
-_TRAINING = ("--batch", "2", "--positive", "0.7", "--balance-classes", "--warmup", "1", "--device", "cpu")
+_TRAINING = ("--batch", "2", "--positive", "0.7", "--balance-classes", "--device", "cpu")
 
 
 class DemoReviewError(BedsideError):
@@ -33,7 +38,7 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to fill.")] = Path("demo"),
     cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 24,
     teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 24,
-    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 32,
+    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 48,
     steps: Annotated[int, typer.Option("--steps-per-epoch", min=1, help="Steps per epoch.")] = 10,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything.")] = 7,
     json: JsonOption = False,
@@ -42,11 +47,12 @@ def command(
     """Go the whole way on phantoms: teacher, student with and without it, bundle, label maps, benchmark, report.
 
     Needs no data, no network and no GPU; a few minutes on two cores. What an earlier demo left in the folder is
-    replaced.
+    replaced; any other folder with content is refused.
 
     Example: bedside demo -o demo
     """
     console = Console(json, quiet)
+    require("train", "export", "report")
     _clear(output)
     stages = _stages(output, cases, teacher_epochs, student_epochs, steps, seed, console)
 
@@ -56,7 +62,7 @@ def command(
     with console.progress("scoring unseen phantoms") as advance:
         results = collect(output, stages, advance)
     report = write_report(output / "report.html", results)
-    (output / "results.json").write_text(json_module.dumps(results.to_dict(), indent=1), encoding="utf-8")
+    _write_results(output / "results.json", results)
     mean = results.mean_dice("int8", LARGER_ORGANS)
     console.show(
         f"The student (int8, {results.bundle_megabytes('int8'):.0f} MB) finds the larger organs of {results.unseen} "
@@ -72,16 +78,35 @@ def command(
 
 
 def _clear(output: Path) -> None:
-    """Removes what an earlier demo made, and nothing else."""
+    """Makes the folder, or removes what an earlier demo made in it, and nothing else."""
+    try:
+        _check_ours(output)
+        output.mkdir(parents=True, exist_ok=True)
+        (output / _MARKER).touch()
+        for path in (*(output / name for name in _MADE), *output.glob(".bedside-*")):
+            if path.name != _MARKER:
+                _remove(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ResourceError(f'"{output}": cannot be written ({reason}); choose another folder with -o') from error
+
+
+def _check_ours(output: Path) -> None:
+    """Refuses a file, and a folder with content that no demo has marked as its own."""
     if output.exists() and not output.is_dir():
         raise UsageError(f'"{output}" is a file; expected a folder')
-    foreign = sorted(path.name for path in output.iterdir() if path.name not in _MADE) if output.is_dir() else []
-    if foreign:
-        raise UsageError(f'"{output}" holds other things (such as "{foreign[0]}"); choose a new folder with -o')
-    for name in _MADE:
-        path = output / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    output.mkdir(parents=True, exist_ok=True)
+    there = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    if there and not (output / _MARKER).is_file():
+        names = ", ".join(f'"{name}"' for name in there[:3]) + (", ..." if len(there) > 3 else "")
+        raise UsageError(f'"{output}" is no earlier demo\'s folder, it holds {names}; choose a new folder with -o')
+
+
+def _remove(path: Path) -> None:
+    """Removes a file, a folder or a link; what a link leads to stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _stages(
@@ -90,21 +115,22 @@ def _stages(
     """Runs the commands of the demo; each is one a user could type."""
     data, bundle, predictions = str(out / "data"), str(out / "student.bedside"), out / "predictions"
     learning = ("--steps-per-epoch", str(steps), "--validate-every", "8", "--seed", str(seed), *_TRAINING)
-    student = ("--student", "unet-nano", "--lr", "0.003", "--epochs", str(student_epochs), *learning)
+    student = ("--student", "unet-nano", "--lr", "0.003", *_length(student_epochs), *learning)
     task = ("--task", "btcv", *_GRID)
     stages: list[Stage] = []
 
     def run(title: str, *words: str) -> Stage:
         console.info(f"\n{len(stages) + 1}. {title}\n   bedside {' '.join(words)}")
         extra = ("-q",) if console.quiet else ()
-        stage = run_stage(title, (*words, *extra), accept=(ExitCode.OK, ExitCode.REVIEW))
+        accept = (ExitCode.OK, ExitCode.REVIEW) if words[0] == "segment" else (ExitCode.OK,)
+        stage = run_stage(title, (*words, *extra), accept=accept)
         stages.append(stage)
         return stage
 
     run("Make phantoms", "phantom", data, "--cases", str(cases), "--seed", str(seed))
     run(
         "Train the teacher", "train-teacher", data, *task, "--sam", "vit_nano", "--lr", "0.002",
-        "--epochs", str(teacher_epochs), *learning, "-o", str(out / "teacher"),
+        *_length(teacher_epochs), *learning, "-o", str(out / "teacher"),
     )  # fmt: skip
     run("Distil a student from it", "distill", data, "--teacher", str(out / "teacher"), "--lambda", "0.5", *student,
         "-o", str(out / "student"))  # fmt: skip
@@ -121,6 +147,11 @@ def _stages(
     return stages
 
 
-def parsed(stages: Sequence[Stage], command_name: str) -> list[dict[str, Any]]:
-    """Returns the JSON results of the stages that ran one command."""
-    return [json_module.loads(stage.output) for stage in stages if stage.words[0] == command_name]
+def _length(epochs: int) -> tuple[str, ...]:
+    """The warm-up is one epoch, and none where that would be the whole training."""
+    return "--epochs", str(epochs), "--warmup", str(min(1, epochs - 1))
+
+
+def _write_results(path: Path, results: DemoResults) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json_module.dumps(results.to_dict(), indent=1), encoding="utf-8")

@@ -7,7 +7,16 @@ from importlib.util import find_spec
 from ..runtime.errors import MissingExtraError
 
 _PACKAGES = {
-    "train": ("torch", "torchvision", "monai", "segment_anything", "lightning_fabric", "safetensors", "tensorboard"),
+    "train": (
+        "torch",
+        "torchvision",
+        "monai",
+        "segment_anything",
+        "lightning_fabric",
+        "safetensors",
+        "tensorboard",
+        "scipy",
+    ),
     "export": ("onnx", "onnxscript", "nncf", "openvino"),
     "report": ("matplotlib", "jinja2"),
 }
