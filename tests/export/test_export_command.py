@@ -36,6 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         distillation=Distillation(lam=0.5, teacher="big-one"),
     )
     run = Run.create(folder / "student", config, resume=False)
+    run.start()
     for epoch, dice in enumerate((0.2, 0.6, 0.4)):
         run.log(epoch, {"loss": 1.0, "dice": dice, "dice_fat": dice})
 
@@ -84,6 +85,7 @@ def test_the_bundle_carries_the_runs_origin_and_dice_of_the_gate_case(exported):
     assert (manifest.provenance.teacher, manifest.provenance.lam) == ("big-one", 0.5)
     assert manifest.provenance.data_hash == "cd" * 32
     assert manifest.provenance.training["epoch"] == "2"
+    assert "memory, not skill" in manifest.provenance.training["gate"]  # the one case is in both lists
     assert len(manifest.variants) == 4
     for variant in manifest.variants:
         assert set(variant.dice) == {"fat"}  # bone is absent: left out, not counted as 0 or 1
