@@ -9,39 +9,14 @@ import typer
 
 from ..runtime.errors import UsageError
 from ..training.run import Run
+from . import training_options as options
 from .console import Console, JsonOption, QuietOption
 from .extras import require
-from .training_options import (
-    BalanceOption,
-    BatchOption,
-    DatasetArgument,
-    DeviceOption,
-    EpochsOption,
-    FoldOption,
-    MirrorOption,
-    PatchOption,
-    PositiveOption,
-    PrecisionOption,
-    RateOption,
-    ResumeOption,
-    RunOption,
-    SeedOption,
-    SpacingOption,
-    StepsOption,
-    ValidateOption,
-    ValidationOption,
-    WarmupOption,
-    WorkersOption,
-    open_dataset,
-    report_training,
-    resolve_recipe,
-    resolve_task,
-)
 
 
 def command(
-    dataset: DatasetArgument,
-    output: RunOption,
+    dataset: options.DatasetArgument,
+    output: options.RunOption,
     teacher: Annotated[Path | None, typer.Option("--teacher", help="Run directory of a trained teacher.")] = None,
     student: Annotated[
         str, typer.Option("--student", help="swinunetr-tiny, swinunetr-small or unet-nano.")
@@ -55,24 +30,24 @@ def command(
     task: Annotated[
         str | None, typer.Option("--task", help="Preset or TOML file; needed only without a teacher.")
     ] = None,
-    spacing: SpacingOption = None,
-    patch: PatchOption = None,
-    epochs: EpochsOption = None,
-    steps_per_epoch: StepsOption = None,
-    batch: BatchOption = None,
-    lr: RateOption = None,
-    warmup: WarmupOption = None,
-    positive: PositiveOption = None,
-    balance_classes: BalanceOption = False,
-    validate_every: ValidateOption = None,
-    fold: FoldOption = None,
-    validation_fraction: ValidationOption = None,
-    mirror_sides: MirrorOption = False,
-    seed: SeedOption = 0,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "32-true",
-    workers: WorkersOption = 0,
-    resume: ResumeOption = False,
+    spacing: options.SpacingOption = None,
+    patch: options.PatchOption = None,
+    epochs: options.EpochsOption = None,
+    steps_per_epoch: options.StepsOption = None,
+    batch: options.BatchOption = None,
+    lr: options.RateOption = None,
+    warmup: options.WarmupOption = None,
+    positive: options.PositiveOption = None,
+    balance_classes: options.BalanceOption = False,
+    validate_every: options.ValidateOption = None,
+    fold: options.FoldOption = None,
+    validation_fraction: options.ValidationOption = None,
+    mirror_sides: options.MirrorOption = False,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = "32-true",
+    workers: options.WorkersOption = 0,
+    resume: options.ResumeOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -82,14 +57,14 @@ def command(
     """
     console = Console(json, quiet)
     if task is not None:
-        resolved = resolve_task(task, spacing, patch)
+        resolved = options.resolve_task(task, spacing, patch)
     elif teacher is not None:
         if spacing is not None or patch is not None:
             raise UsageError("a student sees what its teacher sees: leave --spacing and --patch out")
         resolved = Run.open(teacher).config.task
     else:
         raise UsageError("give --teacher, or --task and --lambda 1")
-    recipe = resolve_recipe(
+    recipe = options.resolve_recipe(
         resolved.name, epochs=epochs, steps_per_epoch=steps_per_epoch, batch=batch, lr=lr, warmup=warmup,
         positive=positive, balance_classes=balance_classes, validate_every=validate_every, seed=seed,
         precision=precision, mirror_sides=mirror_sides,
@@ -97,10 +72,10 @@ def command(
     require("train")
     from ..distill import distill
 
-    cases = open_dataset(dataset, resolved, fold, validation_fraction)
+    cases = options.open_dataset(dataset, resolved, fold, validation_fraction)
     with console.stages("preparing cases", "asking the teacher", "training student") as (preparing, teaching, training):
         result = distill(
             cases, output, student=student, lam=lam, teacher=teacher, task=resolved, recipe=recipe, device=device,
             workers=workers, resume=resume, preparing=preparing, teaching=teaching, progress=training,
         )  # fmt: skip
-    report_training(console, "student", output, result)
+    options.report_training(console, "student", output, result)
