@@ -168,6 +168,6 @@ def load_task(source: str | Path) -> Task:
     if not path.is_file():
         raise UsageError(f'no task "{source}"; expected a TOML file or one of: {", ".join(PRESETS)}')
     try:
-        return msgspec.convert(read_toml(path), Task)
+        return msgspec.convert(read_toml(path, "task file"), Task)
     except msgspec.ValidationError as error:
         raise InputError(f'task file "{path.name}" is not valid: {error}') from None

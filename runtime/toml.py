@@ -14,8 +14,12 @@ else:
     import tomli as tomllib
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, what: str) -> dict[str, Any]:
     """Returns the contents of a TOML file.
+
+    Args:
+        path: the file.
+        what: what it is, for the message: "task file".
 
     Raises:
         InputError: it cannot be read or is not TOML.
@@ -23,6 +27,6 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f'"{path.name}" cannot be read: {error.strerror}') from None
+        raise InputError(f'{what} "{path.name}" cannot be read: {error.strerror}') from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f'"{path.name}" is not TOML: {error}') from None
+        raise InputError(f'{what} "{path.name}" is not valid: {error}') from None

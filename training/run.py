@@ -157,7 +157,7 @@ class Run:
         if not file.is_file():
             raise InputError(f'"{path.name}" is not a run directory: it has no {cls.CONFIG}')
         try:
-            return cls(path, msgspec.convert(read_toml(file), RunConfig))
+            return cls(path, msgspec.convert(read_toml(file, "run configuration"), RunConfig))
         except msgspec.ValidationError as error:
             raise InputError(f'{cls.CONFIG} in "{path.name}" is not valid: {error}') from None
 
