@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..runtime.manifest import Manifest
-from .patches import normalised_range
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 
@@ -44,7 +43,7 @@ def monai_metadata(manifest: Manifest) -> str:
                     "num_channels": 1,
                     "spatial_shape": spatial,
                     "dtype": manifest.input.dtype,
-                    "value_range": list(normalised_range(task)),
+                    "value_range": list(task.intensity.normalised_range),
                     "is_patch_data": True,
                     "channel_def": {"0": "image"},
                 }

@@ -53,19 +53,9 @@ def sample_patches(
 def noise_patches(task: Task, count: int, *, seed: int = 0) -> Patches:
     """Returns uniform noise over the normalised range, [1, 1, D, H, W] float32: for an export without any scan."""
     rng = np.random.default_rng(seed)
-    low, high = normalised_range(task)
+    low, high = task.intensity.normalised_range
     shape = (1, 1, *task.patch_dhw)
     return [rng.uniform(low, high, shape).astype(np.float32) for _ in range(count)]
-
-
-def normalised_range(task: Task) -> tuple[float, float]:
-    """Returns the smallest and largest value the network can see."""
-    intensity = task.intensity
-    if intensity.scale_to is not None:
-        return intensity.scale_to
-    subtract, divide = intensity.subtract or 0.0, intensity.divide or 1.0
-    low, high = ((edge - subtract) / divide for edge in intensity.clip)
-    return low, high
 
 
 def _patches_of(image: Path, task: Task, count: int, rng: np.random.Generator) -> Patches:

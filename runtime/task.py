@@ -53,9 +53,15 @@ class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @property
     def air(self) -> float:
         """The network's value of air, the low end of the range: what surrounds a scan smaller than the window."""
+        return self.normalised_range[0]
+
+    @property
+    def normalised_range(self) -> tuple[float, float]:
+        """The smallest and the largest value the network can see."""
         if self.scale_to is not None:
-            return self.scale_to[0]
-        return (self.clip[0] - (self.subtract or 0.0)) / (self.divide or 1.0)
+            return self.scale_to
+        low, high = ((edge - (self.subtract or 0.0)) / (self.divide or 1.0) for edge in self.clip)
+        return low, high
 
 
 class Foreground(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

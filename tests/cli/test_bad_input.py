@@ -11,14 +11,6 @@ from bedside.cli.main import run
 
 
 @pytest.fixture
-def scan(tmp_path):
-    hu = np.full((20, 20, 20), -1000, np.int16)
-    hu[5:15, 5:15, 5:15] = 0
-    nib.save(nib.Nifti1Image(hu, np.diag([3, 3, 3, 1])), tmp_path / "ct.nii.gz")
-    return tmp_path / "ct.nii.gz"
-
-
-@pytest.fixture
 def refused(capfd, tmp_path):
     """Runs a command line that must fail; returns its one line of stderr and checks that no output is left."""
 

@@ -18,14 +18,6 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def scan(tmp_path):
-    hu = np.full((20, 20, 20), -1000, np.int16)
-    hu[5:15, 5:15, 5:15] = 0
-    nib.save(nib.Nifti1Image(hu, np.diag([3, 3, 3, 1])), tmp_path / "ct.nii.gz")
-    return tmp_path / "ct.nii.gz"
-
-
 def test_json_is_the_only_thing_on_stdout(bundle_path, scan, tmp_path):
     done = run(bundle_path, "-i", scan, "-o", tmp_path / "labels.nii.gz", "--threads", 1, "--json")
     assert done.exit_code == 0

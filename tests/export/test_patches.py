@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bedside.export.patches import noise_patches, normalised_range, sample_patches
+from bedside.export.patches import noise_patches, sample_patches
 from bedside.runtime import Grid, write_volume
 from bedside.runtime.presets import PRESETS
 
@@ -51,7 +51,7 @@ def test_a_scan_smaller_than_the_patch_is_padded_with_air(toy_task, toy_case):
 
 
 def test_range_of_a_standardised_task_is_that_of_its_clipped_values():
-    assert normalised_range(PRESETS["amos-ct"]) == pytest.approx(((-991 - 50) / 141, (362 - 50) / 141))
+    assert PRESETS["amos-ct"].intensity.normalised_range == pytest.approx(((-991 - 50) / 141, (362 - 50) / 141))
 
 
 def test_noise_covers_the_range(toy_task):
