@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import read_int, read_text
+from .files import is_folder, read_int, read_text, whole_number
 
 _UNLIMITED = 1 << 60  # v1 writes "no limit" as the largest multiple of a page; no machine has an exbibyte
 
@@ -35,11 +35,10 @@ def read_limits(root: Path = Path("/")) -> Limits:
     cpus: list[float] = []
     memory: list[tuple[int, int]] = []
     for folder in _folders(root, "cpu"):
-        quota_text = read_text(folder / "cpu.max").split()
-        if len(quota_text) == 2 and quota_text[0].isdigit():
-            cpus.append(int(quota_text[0]) / int(quota_text[1]))
-        quota, period = read_int(folder / "cpu.cfs_quota_us"), read_int(folder / "cpu.cfs_period_us")
-        if quota is not None and period and quota > 0:
+        both = [whole_number(text) for text in read_text(folder / "cpu.max").split()]
+        both = both if len(both) == 2 else [read_int(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
+        quota, period = both
+        if quota is not None and period is not None and min(quota, period) > 0:
             cpus.append(quota / period)
     for folder in _folders(root, "memory"):
         for limit_file, used_file in (
@@ -64,11 +63,11 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
         if controllers and controller not in controllers.split(","):
             continue
         mount = root / "sys/fs/cgroup" / controllers
-        if controllers and not mount.is_dir():
+        if controllers and not is_folder(mount):
             mount = root / "sys/fs/cgroup" / controller
         folder = mount / path.lstrip("/")
         # Inside a container the path may be the host's and not exist here; the mount itself is then our group.
-        folder = folder if folder.is_dir() else mount
+        folder = folder if is_folder(folder) else mount
         while folder != mount:
             yield folder
             folder = folder.parent
@@ -77,5 +76,5 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
 
 def _droppable(folder: Path) -> int:
     lines = (line.split() for line in read_text(folder / "memory.stat").splitlines())
-    fields = {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
-    return fields.get("total_inactive_file", fields.get("inactive_file", 0))
+    fields = {line[0]: whole_number(line[1]) for line in lines if len(line) == 2}
+    return fields.get("total_inactive_file", fields.get("inactive_file")) or 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .cgroup import Limits, read_limits
 from .cpu import Cpu, read_cpu
-from .files import read_text
+from .files import read_text, whole_number
 from .jetson import Jetson, read_jetson
 from .profiles import match_profile
 
@@ -75,9 +75,10 @@ def _usable_cores(cpu: Cpu, limits: Limits) -> int:
 def _read_memory(root: Path) -> tuple[int, int | None]:
     """Returns (total, available) in bytes."""
     lines = (line.split() for line in read_text(root / "proc/meminfo").splitlines())
-    fields = {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if len(line) >= 2 and line[1].isdigit()}
-    if "MemTotal" in fields:
-        return fields["MemTotal"], fields.get("MemAvailable")
+    fields = {line[0].rstrip(":"): whole_number(line[1]) for line in lines if len(line) >= 2}
+    total, available = fields.get("MemTotal"), fields.get("MemAvailable")
+    if total is not None:
+        return total * 1024, None if available is None else available * 1024
     names: dict[str, int] = getattr(os, "sysconf_names", {})
     if "SC_PHYS_PAGES" in names:  # macOS
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import BedsideError, ResourceError
+from .leftovers import remove_leftovers, temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,13 +20,15 @@ def atomic_write(path: str | Path) -> Generator[Path]:
     """Yields a temporary path beside ``path`` (same suffixes) to write to; renames it when the block ends well.
 
     The file is flushed to the disk before the rename and the folder after it. Any exception removes the temporary
-    and leaves an existing file as it was.
+    and leaves an existing file as it was; what a killed process left in the folder goes with the next write.
 
     Raises:
         ResourceError: the folder is missing or not writable, the disk is full, or ``path`` is not a regular file.
     """
     final = _real(path)
-    temporary = final.with_name(f".bedside-{secrets.token_hex(8)}{''.join(final.suffixes[-2:])}")
+    # The ending tells writers the format; the rest of the name may be a person's.
+    temporary = final.with_name(temporary_name(".nii.gz" if final.name.endswith(".nii.gz") else final.suffix))
+    remove_leftovers(final.parent)
     try:
         if final.exists() and not final.is_file():
             raise ResourceError(
@@ -40,7 +42,8 @@ def atomic_write(path: str | Path) -> Generator[Path]:
     except OSError as error:
         raise _resource_error(final, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what kept it from being written is told; this would hide it
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -58,8 +61,9 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
         ResourceError: not writable, disk full, a file is in the way, or a folder that is not ours.
     """
     final = _real(path)
-    token = secrets.token_hex(8)
-    temporary, aside = (final.with_name(f".bedside-{token}.{role}") for role in ("new", "old"))
+    temporary = final.with_name(temporary_name(".new"))
+    aside = temporary.with_suffix(".old")
+    remove_leftovers(final.parent)
     try:
         if final.exists() and not final.is_dir():
             raise ResourceError(f'"{final.name}": expected a folder to write, got a file; choose another path')

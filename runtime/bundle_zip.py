@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import shutil
 import stat
 import struct
@@ -14,6 +15,8 @@ from .errors import BundleError, ResourceError
 from .manifest import MANIFEST_NAME
 
 _MAX_MEMBERS = 1000
+_MAX_EXPANSION = 100  # times; weights hardly shrink, a zip bomb by a thousand
+_ALWAYS_ALLOWED = 2**24  # bytes that may be unpacked whatever the expansion
 _BLOCK = 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGED = (
@@ -39,8 +42,10 @@ def extract(archive: Path, target: Path, limit: int) -> None:
         ResourceError: the disk is full.
     """
     try:
-        with zipfile.ZipFile(archive) as source:
-            members = _checked_members(source, limit)
+        with _SmallReads(archive) as file, zipfile.ZipFile(file) as source:
+            members = _checked_members(
+                source, min(limit, max(_ALWAYS_ALLOWED, _MAX_EXPANSION * archive.stat().st_size))
+            )
             if sum(member.file_size for member, _ in members) > shutil.disk_usage(target).free:
                 raise ResourceError(
                     "no room in the temporary folder to unpack the bundle; free some, or unzip it yourself"
@@ -55,6 +60,19 @@ def extract(archive: Path, target: Path, limit: int) -> None:
         raise ResourceError(f"the zipped bundle cannot be unpacked: {error.strerror}") from None
 
 
+class _SmallReads(io.FileIO):
+    """A file that is never read by more than a block at a time.
+
+    `zipfile` reads the whole table of contents in one go and makes an object of every entry: a million of them take
+    seven seconds and half a gigabyte, before anybody can look at their number.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _BLOCK:
+            raise BundleError(f"the zip's table of contents takes {size:,} bytes; a bundle has some ten files")
+        return super().read(size)
+
+
 def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.ZipInfo, str]]:
     infos = source.infolist()
     if len(infos) > _MAX_MEMBERS:
@@ -66,7 +84,7 @@ def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.
         if info.compress_type not in _METHODS:
             raise BundleError(f'"{info.filename}" in the zip: expected plain or deflated; zip it again')
         if not is_safe_name(info.orig_filename.removesuffix("/")):
-            raise BundleError(f'"{info.orig_filename}" in the zip leads out of the bundle')
+            raise BundleError(f'"{info.orig_filename}" in the zip leads out of the bundle, or is no plain name')
     if sum(info.file_size for info in infos) > limit:
         raise BundleError(f"the zip unpacks to more than {limit} bytes")
     files = [info for info in infos if not info.is_dir()]
@@ -93,6 +111,10 @@ def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> No
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a POSIX path is relative and stays below its folder, also on Windows."""
+    """Whether a POSIX path is relative, stays below its folder, also on Windows, and reads as what it is.
+
+    Names are printable ASCII: others may clash on some file systems, look like another name, or command the terminal.
+    """
     parts = name.split("/")
-    return all(part not in ("", ".", "..") for part in parts) and not any(bad in name for bad in ("\\", ":", "\0"))
+    plain = name.isascii() and name.isprintable() and not any(bad in name for bad in "\\:")
+    return plain and all(part.rstrip(". ") == part != "" for part in parts)

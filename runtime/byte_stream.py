@@ -19,6 +19,11 @@ _CHUNK = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's way to say: gzip container, verify CRC and length
 _DEFLATE_MAX_RATIO = 1032  # a deflate stream cannot expand further
+_SUSPICIOUS_RATIO = 100  # scans shrink by 2 to 10, label maps by some hundreds, bombs by a thousand
+_FREE_MEMBERS = 1000  # gzip members of any size; beyond them, members must hold something
+_SMALLEST_MEMBER = (
+    1024  # decompressed bytes, on average; block compressors write 64 KB, and files that stall us nothing
+)
 
 
 class ByteStream:
@@ -48,6 +53,7 @@ class ByteStream:
         self._pending = self._read_file(2)
         self.is_gzip = self._pending == _GZIP_MAGIC
         self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        self._members = self._inflated = 0
 
     def __enter__(self) -> ByteStream:
         return self
@@ -74,8 +80,8 @@ class ByteStream:
     def require_length(self, expected: int) -> None:
         """Checks, before anything is allocated, that the file holds exactly ``expected`` decompressed bytes.
 
-        A gzip file is judged by its length field; where that disagrees (several members, or a lie) the stream is
-        counted without being kept.
+        A gzip file is judged by its length field; where that disagrees (several members, or a lie), or where the file
+        would have to expand as far as a bomb, the stream is counted without being kept.
 
         Raises:
             InputError: it holds more or fewer.
@@ -83,7 +89,7 @@ class ByteStream:
         if not self.is_gzip:
             self._refuse_length(expected, self._size)
             return
-        if self._stated_length() != expected % 2**32:
+        if self._stated_length() != expected % 2**32 or expected > self._size * _SUSPICIOUS_RATIO:
             with ByteStream(self._path) as counter:
                 self._refuse_length(expected, counter.skip(expected + 1))
 
@@ -161,6 +167,7 @@ class ByteStream:
             stuck = ended and not self._pending and not self._inflater.eof
             self._pending = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
             if piece:
+                self._inflated += len(piece)
                 return piece
             if stuck:
                 raise InputError(f'"{self.name}": truncated gzip file; copy or export it again')
@@ -178,6 +185,9 @@ class ByteStream:
             return False
         if not rest.startswith(_GZIP_MAGIC):
             raise InputError(f'"{self.name}": unknown bytes after the gzip data; copy or export the file again')
+        self._members += 1
+        if self._members > max(_FREE_MEMBERS, self._inflated // _SMALLEST_MEMBER):
+            raise InputError(f'"{self.name}": too many empty gzip members; export the file again')
         self._inflater = zlib.decompressobj(_GZIP_WINDOW)
         return True
 

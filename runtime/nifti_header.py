@@ -184,9 +184,12 @@ def _affine(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | No
     checked = Grid(shape, sform)
     last = np.asarray(shape) - 1
     if np.abs((pixdim / checked.spacing - 1) * last).max() > _HALF_VOXEL:
+        in_qform = "qform" in present
+        rival = "pixdim (the qform's spacing)" if in_qform else "pixdim"
+        choice = "--use-sform or --use-qform" if in_qform else "--use-sform, or correct the header"
         raise InputError(
-            f"geometry: sform and pixdim disagree ({_mm(checked.spacing)} against {_mm(pixdim)}); "
-            "say which is right (--use-sform, or correct the header)"
+            f"geometry: sform and {rival} disagree ({_mm(checked.spacing)} against {_mm(pixdim)}); "
+            f"say which is right ({choice})"
         )
     if "qform" in present:
         _compare(checked, _qform(header))
