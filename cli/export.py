@@ -14,8 +14,6 @@ from .extras import require
 if TYPE_CHECKING:
     from ..runtime.task import Task
 
-_WORTH_A_WARNING = 0.98  # of the voxels with the student's label
-
 
 def command(
     run: Annotated[Path, typer.Argument(help="Run directory of a student.", show_default=False)],
@@ -99,12 +97,8 @@ def command(
 
     with Bundle.open(output) as bundle:
         for variant in bundle.manifest.variants:
-            parity = variant.parity
-            if parity is not None and parity.label_agreement < _WORTH_A_WARNING:
-                console.warn(
-                    f"{variant.engine} {variant.precision}: only {100 * parity.label_agreement:.2f} % of the labels "
-                    "are the student's; look at its Dice before using it"
-                )
+            if variant.passed is False:
+                console.warn(f"{variant.engine} {variant.precision} failed at the gate: {variant.gate_reason}")
         console.show(*bundle_tables(bundle))
         console.emit(bundle_facts(bundle))
 

@@ -69,6 +69,7 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     for name, value in _task_rows(manifest.task):
         facts.add_row(name, value)
     facts.add_row("overlap", f"{manifest.recommended_overlap:g} ({manifest.overlap_reason})")
+    facts.add_row("post-processing", str(manifest.postprocessing))
     facts.add_row("student", origin.student)
     facts.add_row(
         "teacher", f"{origin.teacher or 'none'}" + (f", λ = {origin.lam:g}" if origin.lam is not None else "")
@@ -79,7 +80,10 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     facts.add_row("licence", manifest.licence)
     facts.add_row("intended use", manifest.intended_use)
 
-    variants = Table("variant", "size", "same label", "largest probability difference", "mean Dice", title="Variants")
+    verdicts = {True: "passed", False: "failed", None: "–"}
+    variants = Table(
+        "variant", "size", "same label", "largest probability difference", "mean Dice", "gate", title="Variants"
+    )
     for variant in manifest.variants:
         parity = variant.parity
         variants.add_row(
@@ -88,8 +92,11 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
             f"{100 * parity.label_agreement:.2f} %" if parity else "–",
             f"{parity.max_abs_probability:.4f}" if parity else "–",
             f"{sum(variant.dice.values()) / len(variant.dice):.4f}" if variant.dice else "–",
+            verdicts[variant.passed],
         )
-    parts: list[str | Table] = [facts, variants]
+    failed = [variant for variant in manifest.variants if variant.passed is False]
+    reasons = [f"{variant.engine} {variant.precision} failed: {variant.gate_reason}" for variant in failed]
+    parts: list[str | Table] = [facts, variants, *reasons]
     measured = [variant for variant in manifest.variants if variant.dice]
     if measured:
         dice = Table("organ", *(f"{variant.engine} {variant.precision}" for variant in measured), title="Dice")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from importlib.util import find_spec
@@ -16,9 +15,8 @@ import msgspec
 from .. import __version__
 from ..runtime.atomic import atomic_directory
 from ..runtime.bundle import write_manifest
-from ..runtime.engines import open_engine
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
-from ..runtime.manifest import MANIFEST_NAME, EngineName, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
+from ..runtime.manifest import MANIFEST_NAME, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
 from ..runtime.task import Task
 from .gate import GateCase, gate_dice
 from .golden import GoldenPatch
@@ -26,10 +24,12 @@ from .model_card import licence_text, model_card
 from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME, student_to_onnx
 from .openvino_ir import onnx_to_openvino
-from .parity import Logits, affordable_patches, check_fp32, compare, student_logits
-from .patches import Patches, noise_patches, sample_patches
+from .parity import affordable_patches, student_logits
+from .patches import noise_patches, sample_patches
 from .quantize import quantize_onnx
 from .steps import ExportProgress, Steps
+from .variants import Source, compared, has_bfloat16, offered
+from .verdict import judged
 
 if TYPE_CHECKING:
     import torch
@@ -37,17 +37,6 @@ if TYPE_CHECKING:
 DEFAULT_OVERLAP = 0.5
 DEFAULT_OVERLAP_REASON = "the default; not yet chosen by measurement"
 _PARITY_PATCHES = 8
-
-
-@dataclass(frozen=True)
-class _Model:
-    """What is exported: the student on the CPU, its task and the patches it is compared on, with its answers."""
-
-    student: torch.nn.Module
-    task: Task
-    patches: Patches
-    reference: list[Logits]
-    golden: GoldenPatch
 
 
 def export_bundle(
@@ -80,7 +69,8 @@ def export_bundle(
         student: registered name of the student.
         calibration: scans to draw patches from, for int8 and for the comparison with the student.
         gate: (image, label map) pairs; Dice of each variant on them goes into the manifest.
-        precisions: "fp32", always there, and "int8".
+        precisions: of the models to write: "fp32", always there, and "int8". Where this machine computes in bfloat16,
+            their variants in it are measured and offered too; they need no files.
         teacher: name of the teacher, None without distillation.
         lam: λ of the distillation loss.
         data_hash: SHA-256 of the training data.
@@ -107,18 +97,22 @@ def export_bundle(
     _check_packages("int8" in precisions)
     wanted: list[Precision] = ["fp32", "int8"] if "int8" in precisions else ["fp32"]
     shown = affordable_patches(task.patch_dhw, task.num_classes, _PARITY_PATCHES)
-    steps = Steps(1 + 4 * len(wanted) + 2 * len(wanted) * len(gate), progress)
+    bfloat16 = has_bfloat16()
+    variants = offered(wanted, bfloat16)
+    steps = Steps(1 + 2 * len(wanted) + len(variants) * (1 + len(gate)), progress)
     try:
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's answers")
             source = _reference(model, task, calibration, shown)
             _write_models(folder, source, wanted, calibration, patches, steps)
-            variants = _measure(folder, source, wanted, threads, steps)
+            if not bfloat16:
+                steps.remark("no bf16 variants: this CPU does not compute in bfloat16")
+            variants = _compare(folder, source, variants, threads, steps)
             source.golden.save(folder)
             (folder / "LICENSE").write_text(licence_text(licence), encoding="utf-8")
             manifest = Manifest(
                 task=task,
-                variants=variants,
+                variants=tuple(variants),
                 input=TensorSpec(name=INPUT_NAME, shape=(BATCH_NAME, 1, *task.patch_dhw)),
                 output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch_dhw)),
                 recommended_overlap=overlap,
@@ -139,6 +133,7 @@ def export_bundle(
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             if gate:
                 manifest = _gated(folder, manifest, gate, threads, steps)
+            manifest = msgspec.structs.replace(manifest, variants=judged(manifest.variants))
             _describe(folder, manifest)
             write_manifest(folder, manifest)
     except OSError as error:
@@ -181,7 +176,7 @@ def _check_packages(int8: bool) -> None:
             raise MissingExtraError(package, extra)
 
 
-def _reference(model: torch.nn.Module, task: Task, calibration: Sequence[Path], count: int) -> _Model:
+def _reference(model: torch.nn.Module, task: Task, calibration: Sequence[Path], count: int) -> Source:
     """Draws the patches to compare on, others than those of the calibration, and lets the student answer."""
     import torch
 
@@ -191,11 +186,11 @@ def _reference(model: torch.nn.Module, task: Task, calibration: Sequence[Path], 
     expected = (1, task.num_classes, *task.patch_dhw)
     if reference[0].shape != expected:
         raise UsageError(f"the student returns {reference[0].shape}; the task wants {expected} [1, C, D, H, W]")
-    return _Model(student, task, drawn, reference, GoldenPatch.answered(student, task))
+    return Source(student, task, drawn, reference, GoldenPatch.answered(student, task))
 
 
 def _write_models(
-    folder: Path, source: _Model, precisions: Sequence[Precision], calibration: Sequence[Path], count: int, steps: Steps
+    folder: Path, source: Source, precisions: Sequence[Precision], calibration: Sequence[Path], count: int, steps: Steps
 ) -> None:
     steps.begin("ONNX fp32")
     model = student_to_onnx(source.student, source.task.patch_dhw)
@@ -209,34 +204,14 @@ def _write_models(
         onnx_to_openvino(folder / f"model.{precision}.onnx", folder / "openvino" / f"model.{precision}.xml")
 
 
-def _measure(
-    folder: Path, source: _Model, precisions: Sequence[Precision], threads: int | None, steps: Steps
-) -> tuple[Variant, ...]:
-    """Compares every variant with the student."""
-    variants: list[Variant] = []
-    for precision in precisions:
-        files: dict[EngineName, str] = {
-            "onnxruntime": f"model.{precision}.onnx",
-            "openvino": f"openvino/model.{precision}.xml",
-        }
-        for engine, file in files.items():
-            steps.begin(f"parity of {engine} {precision}")
-            bare = Variant(precision=precision, engine=engine, file=file)
-            variants.append(_compared(bare, folder, source, threads))
-    return tuple(variants)
-
-
-def _compared(variant: Variant, folder: Path, source: _Model, threads: int | None) -> Variant:
-    """Returns the variant with its closeness to the student, on the patches and on the golden one."""
-    engine = open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
-    try:
-        parity = compare(engine, source.patches, source.reference)
-        if variant.precision == "fp32":
-            check_fp32(engine, parity)
-        agreement = source.golden.agreement(engine)
-    finally:
-        engine.close()
-    return msgspec.structs.replace(variant, parity=parity, golden_agreement=agreement)
+def _compare(
+    folder: Path, source: Source, variants: Sequence[Variant], threads: int | None, steps: Steps
+) -> list[Variant]:
+    measured: list[Variant] = []
+    for variant in variants:
+        steps.begin(f"parity of {variant.engine} {variant.precision}")
+        measured.append(compared(variant, folder, source, threads))
+    return measured
 
 
 def _gated(folder: Path, manifest: Manifest, gate: Sequence[GateCase], threads: int | None, steps: Steps) -> Manifest:

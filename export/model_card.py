@@ -48,8 +48,10 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
         f"out. The network works at {spacing} mm ({task.orientation}) in windows of {patch} voxels (x, y, z); "
         f"recommended overlap {manifest.recommended_overlap:g}: {manifest.overlap_reason}",
         f"Labels: {', '.join(f'{index} {name}' for index, name in enumerate(task.labels))}.",
-        "## Figures\n\nAgainst the torch student, on patches; Dice on the gate cases, through the whole runtime.\n\n"
+        "## Figures\n\nAgainst the torch student, on patches; Dice on the gate cases, through the whole runtime. "
+        "A bf16 variant is the file of its fp32 or int8 one, computed in bfloat16.\n\n"
         + _figures(manifest.variants, sizes),
+        _failures(manifest.variants),
         _dice_table(manifest),
         "## Where it comes from\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
@@ -73,6 +75,19 @@ def mean_dice(variant: Variant) -> float | None:
     return sum(variant.dice.values()) / len(variant.dice) if variant.dice else None
 
 
+def verdict(variant: Variant) -> str:
+    """Returns the gate's verdict in one word: "passed", "failed", or a dash where nothing was measured."""
+    return {True: "passed", False: "failed", None: "–"}[variant.passed]
+
+
+def _failures(variants: tuple[Variant, ...]) -> str:
+    failed = [variant for variant in variants if variant.passed is False]
+    if not failed:
+        return ""
+    lines = [f"- {variant.engine} {variant.precision}: {variant.gate_reason}" for variant in failed]
+    return "Failed at the gate, and taken only where asked for by name:\n\n" + "\n".join(lines)
+
+
 def _figures(variants: tuple[Variant, ...], sizes: Mapping[str, int]) -> str:
     rows: list[tuple[str, ...]] = []
     for variant in variants:
@@ -85,9 +100,10 @@ def _figures(variants: tuple[Variant, ...], sizes: Mapping[str, int]) -> str:
                 f"{parity.max_abs_probability:.4f}" if parity else "–",
                 f"{parity.mean_abs_probability:.6f}" if parity else "–",
                 f"{dice:.4f}" if dice is not None else "–",
+                verdict(variant),
             )
         )
-    head = ("variant", "MB", "same label", "largest probability difference", "mean difference", "mean Dice")
+    head = ("variant", "MB", "same label", "largest probability difference", "mean difference", "mean Dice", "gate")
     return _table(head, rows)
 
 

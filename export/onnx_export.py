@@ -2,8 +2,8 @@
 
 Swin transformers compute their attention masks and the indices of the position bias from shapes alone. With a static
 patch these are constants, but the exporter leaves their derivation in the graph (at 64³ half of all nodes) and stores
-one copy of the same index table per block. Both are tidied here; the large masks themselves stay computed, because
-stored they would be many times the weights.
+one copy of the same index table per block. The masks are replaced first, see `window_attention`; the rest is tidied
+here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import BundleError, MissingExtraError, UsageError
+from .flat_transposes import flatten_transposes
 from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
         UsageError: torch cannot trace the model, or the patch does not fit it.
-        BundleError: the exported graph is not valid or not of the expected shape.
+        BundleError: the exported graph is not valid or not of the expected shape, or an attention mask is none of
+            regions.
     """
     try:
         import onnx
@@ -49,7 +51,7 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> 
     except ImportError as error:
         raise MissingExtraError(error.name or "onnxscript", "export") from None
     exported = _traced(copy.deepcopy(model).cpu().float().eval(), patch_dhw)
-    # Everything no larger than the region map of a first stage at half resolution is folded; attention masks are not.
+    # Everything no larger than the image at half resolution is folded; the codes of a first stage's regions are not.
     # Folding first and rewriting after keeps the pattern rewriter, the slow part, away from thousands of dead nodes.
     size = math.prod(patch_dhw) // 4
     with quiet_libraries():
@@ -59,6 +61,7 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> 
         onnxscript.optimizer.remove_unused_nodes(exported)
         folded = onnxscript.optimizer.optimize(exported, input_size_limit=size, output_size_limit=size)
     _strip(folded)
+    flatten_transposes(folded)
     _share_initializers(folded)
     _name_dimensions(folded)
     try:
@@ -71,10 +74,13 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> 
 def _traced(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> onnx.ModelProto:
     import torch
 
+    from .window_attention import replace_masks
+
     # Two patches, because torch specialises a graph traced with a batch of one to that one.
     example = torch.zeros((2, 1, *patch_dhw))
     try:
         with quiet_libraries():
+            replace_masks(model, patch_dhw)
             program = torch.onnx.export(
                 model,
                 (example,),
@@ -86,7 +92,7 @@ def _traced(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> onnx.Mod
                 optimize=False,
                 verbose=False,
             )
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError) as error:
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         patch = "×".join(str(size) for size in patch_dhw)
         raise UsageError(f"torch cannot export this model at patch {patch} (D, H, W): {reason[0]}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..runtime.engines.open_vino import import_openvino
+from ..runtime.engines.open_vino import import_openvino, openvino_core
 from ..runtime.errors import BundleError, MissingExtraError, ResourceError
 
 
@@ -27,7 +27,7 @@ def onnx_to_openvino(model: Path, xml: Path) -> None:
     except ImportError:
         raise MissingExtraError("openvino", "export") from None
     try:
-        network = openvino.Core().read_model(str(model))
+        network = openvino_core().read_model(str(model))
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise BundleError(f"OpenVINO cannot read {model.name}: {reason}") from None

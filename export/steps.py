@@ -32,6 +32,11 @@ class Steps:
         if self._listener is not None:
             self._listener(min(self._begun, self._total) - 1, self._total, note)
 
+    def remark(self, note: str) -> None:
+        """Says something within the step under way."""
+        if self._listener is not None:
+            self._listener(max(self._begun, 1) - 1, self._total, note)
+
     def finish(self) -> None:
         """Ends the last step."""
         if self._listener is not None:

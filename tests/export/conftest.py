@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from bedside.export.onnx_export import student_to_onnx
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
+from monai.networks.nets.swin_unetr import SwinUNETR, WindowAttention
 
 FAT, BONE = 1, 2
 HU = {0: -1000.0, FAT: -100.0, BONE: 800.0}
@@ -57,3 +60,23 @@ def toy_case(tmp_path: Path) -> tuple[Path, Path]:
     write_volume(tmp_path / "image.nii.gz", image, grid)
     write_volume(tmp_path / "label.nii.gz", labels, grid)
     return tmp_path / "image.nii.gz", tmp_path / "label.nii.gz"
+
+
+@pytest.fixture(scope="session")
+def swin() -> torch.nn.Module:
+    """A SwinUNETR for 64³: two stages shift windows, and position biases and attention are far from none."""
+    torch.manual_seed(0)
+    network = SwinUNETR(
+        in_channels=1, out_channels=3, feature_size=12, depths=(2, 2, 1, 1), num_heads=(3, 6, 4, 8), spatial_dims=3
+    )
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, WindowAttention):
+                module.relative_position_bias_table.normal_(std=2.0)
+                module.qkv.weight.mul_(4.0)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def swin_onnx(swin: torch.nn.Module) -> onnx.ModelProto:
+    return student_to_onnx(swin, (64, 64, 64))

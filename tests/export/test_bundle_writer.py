@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
-from bedside.export import export_bundle
+from bedside.export import bundle_writer, export_bundle
+from bedside.export.model_card import model_card
 from bedside.runtime import Bundle, Grid, Segmenter, read_labels, write_volume
+from bedside.runtime.engines import supports
 from bedside.runtime.errors import BundleError, InputError, UsageError
 
 FILES = {
@@ -26,6 +29,8 @@ FILES = {
     "openvino/model.int8.xml",
 }
 VARIANTS = [(engine, precision) for precision in ("fp32", "int8") for engine in ("onnxruntime", "openvino")]
+if supports("openvino", "bf16"):
+    VARIANTS += [("openvino", "bf16"), ("openvino", "int8-bf16")]
 
 
 @pytest.fixture
@@ -67,6 +72,7 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(bundle):
         assert variant.golden_agreement is not None
         assert variant.golden_agreement >= 0.999
         assert variant.dice == {"fat": 1.0, "bone": 1.0}
+        assert (variant.passed, variant.gate_reason) == (True, "")
     assert manifest.variants[0].parity.max_abs_probability <= 1e-4
     assert manifest.variants[2].parity.max_abs_probability > manifest.variants[0].parity.max_abs_probability
     assert manifest.input.shape == ("batch", 1, 8, 12, 16)
@@ -123,7 +129,9 @@ def test_the_model_card_tells_use_figures_and_that_no_scan_is_inside(bundle):
     assert "not a medical device" in card
     assert "toy-student, distilled from toy-teacher, λ = 0.5" in card
     assert "| onnxruntime fp32 |" in card
-    assert "| bone | 1.0000 | 1.0000 | 1.0000 | 1.0000 |" in card
+    assert f"| bone |{' 1.0000 |' * len(VARIANTS)}" in card
+    assert card.count("| passed |") == len(VARIANTS)
+    assert "Failed at the gate" not in card
     assert "No scan data is in the bundle; `golden_input.npy` is synthetic." in card
     assert "Apache License" in (bundle / "LICENSE").read_text()
 
@@ -133,7 +141,8 @@ def test_no_name_of_a_scan_is_in_the_bundle(bundle):
     assert not any(b"image.nii" in text or b"label.nii" in text for text in texts)
 
 
-def test_fp32_alone_needs_no_scan(toy_student, toy_task, tmp_path):
+def test_fp32_alone_needs_no_scan_and_a_cpu_without_bfloat16_says_so(toy_student, toy_task, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle_writer, "has_bfloat16", lambda: False)
     heard: list[tuple[int, int, str]] = []
     out = export_bundle(
         toy_student,
@@ -146,9 +155,32 @@ def test_fp32_alone_needs_no_scan(toy_student, toy_task, tmp_path):
     )
     with Bundle.open(out) as opened:
         assert [variant.precision for variant in opened.manifest.variants] == ["fp32", "fp32"]
-        assert all(variant.dice == {} for variant in opened.manifest.variants)
-    assert [done for done, _, _ in heard] == [0, 1, 2, 3, 4, 5]
+        assert all((variant.dice, variant.passed) == ({}, True) for variant in opened.manifest.variants)
+    assert [done for done, _, _ in heard] == [0, 1, 2, 2, 3, 4, 5]  # within the third step: a remark
     assert {total for _, total, _ in heard} == {5}
+    assert heard[3][2] == "no bf16 variants: this CPU does not compute in bfloat16"
+
+
+@pytest.mark.skipif(not supports("openvino", "bf16"), reason="this CPU does not compute in bfloat16")
+def test_bf16_is_the_same_file_computed_less_precisely(bundle):
+    with Bundle.open(bundle) as opened:
+        of = {(variant.engine, variant.precision): variant for variant in opened.manifest.variants}
+    for exact, rounded in (("fp32", "bf16"), ("int8", "int8-bf16")):
+        assert of["openvino", rounded].file == of["openvino", exact].file
+        errors = [of["openvino", precision].parity.mean_abs_probability for precision in (rounded, exact)]
+        assert errors[0] > errors[1]
+
+
+def test_the_model_card_says_why_a_variant_failed(bundle):
+    with Bundle.open(bundle) as opened:
+        manifest = opened.manifest
+    failed = msgspec.structs.replace(manifest.variants[2], passed=False, gate_reason="bone: Dice 0.1")
+    card = model_card(
+        msgspec.structs.replace(manifest, variants=(manifest.variants[0], failed)),
+        {name: entry.size for name, entry in manifest.files.items()},
+    )
+    assert "- onnxruntime int8: bone: Dice 0.1" in card
+    assert card.count("| failed |") == 1
 
 
 def test_int8_without_scans_is_a_usage_error(toy_student, toy_task, tmp_path):
@@ -208,8 +240,6 @@ def test_a_student_with_another_number_of_classes_is_refused(toy_task, tmp_path)
 
 def test_an_export_that_computes_something_else_is_refused(toy_student, toy_task, tmp_path, monkeypatch):
     """The exporter is replaced by one that exports a student with swapped channels."""
-    from bedside.export import bundle_writer
-
     real = bundle_writer.student_to_onnx
 
     def swapped(model: torch.nn.Module, patch: tuple[int, int, int]):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bedside.cli.main import run as bedside
 from bedside.runtime import Bundle, Grid, Task, write_volume
+from bedside.runtime.engines import supports
 from bedside.runtime.task import Intensity, Modality
 from bedside.training.recipe import Recipe
 from bedside.training.run import Distillation, ModelConfig, Run, RunConfig
@@ -71,9 +74,10 @@ def exported(folder: Path) -> Path:
         )  # fmt: skip
 
     words = ["--calibration", str(folder / "dataset.json"), "--patches", "2", "--threads", "1", "-q"]
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(io.StringIO()) as said:
         patch.setattr(distill, "load_student", load_student)
         assert bedside(["export", str(folder / "student"), "-o", str(folder / "b"), *words]) == 0
+    (folder / "said.txt").write_text(said.getvalue())
     return folder / "b"
 
 
@@ -86,12 +90,30 @@ def test_the_bundle_carries_the_runs_origin_and_dice_of_the_gate_case(exported):
     assert manifest.provenance.data_hash == "cd" * 32
     assert manifest.provenance.training["epoch"] == "2"
     assert "memory, not skill" in manifest.provenance.training["gate"]  # the one case is in both lists
-    assert len(manifest.variants) == 4
+    assert len(manifest.variants) == (6 if supports("openvino", "bf16") else 4)
     for variant in manifest.variants:
         assert set(variant.dice) == {"fat"}  # bone is absent: left out, not counted as 0 or 1
         assert 0 <= variant.dice["fat"] <= 1
         assert variant.parity is not None
         assert variant.parity.max_abs_probability <= (1e-4 if variant.precision == "fp32" else 0.02)
+
+
+def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, folder):
+    """int8 of the random network labels four voxels in five like it."""
+    with Bundle.open(exported) as bundle:
+        failed = [variant for variant in bundle.manifest.variants if variant.passed is False]
+    assert "int8" in {variant.precision for variant in failed}
+    warned = [line for line in (folder / "said.txt").read_text().splitlines() if "failed at the gate" in line]
+    assert len(warned) == len(failed)
+    assert all(variant.gate_reason in line for variant, line in zip(failed, warned, strict=True))
+
+
+def test_inspect_tells_passed_from_failed_and_why(exported, capsys):
+    assert bedside(["inspect", str(exported)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "passed" in text
+    assert "openvino int8 failed: " in text
+    assert "of the labels are the student's (at least 99 %)" in text
 
 
 def test_inspect_json_of_a_bundle_is_one_object_with_variants_parity_and_sizes(exported, capsys):

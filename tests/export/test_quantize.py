@@ -183,6 +183,17 @@ def test_a_pair_that_is_not_symmetric_is_refused():
         make_signed(pair(TensorProto.UINT8, 128, scale=0.01))
 
 
+@pytest.mark.slow
+def test_a_swin_unetr_is_quantized_in_its_linear_layers_and_not_in_its_attention(swin_onnx):
+    patch = np.random.default_rng(1).random((1, 1, 64, 64, 64), np.float32)
+    quantized = quantize_onnx(swin_onnx, [patch])
+    dequantized = {node.output[0] for node in quantized.graph.node if node.op_type == "DequantizeLinear"}
+    products = [node for node in quantized.graph.node if node.op_type == "MatMul"]
+    in_int8 = [node for node in products if set(node.input) & dequantized]
+    assert len(in_int8) == 4 * 6 + 4  # qkv, projection and two of the perceptron in each block; a merging per stage
+    assert len(products) - len(in_int8) == 2 * 6  # queries with keys, weights with values
+
+
 def test_without_patches_int8_is_refused(model):
     with pytest.raises(UsageError, match="calibration"):
         quantize_onnx(model, [])

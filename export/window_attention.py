@@ -1,0 +1,152 @@
+"""Shifted-window attention without masks: each token carries a code of its region, and the products do the masking.
+
+A Swin block that shifts its windows lets a token attend only to tokens of its own region, by adding a mask
+[windows, N, N] to the attention's logits. At 96³ the first stage's has 40 million values; it keeps OpenVINO from its
+fused attention and takes seconds to compile. A window holds eight regions at most, two along each axis, so a region is
+a code of three signs, and four channels in front of the query q and the key k do what the mask does:
+
+    q' = 8·(code, 1),  k' = 8·(code, -3):   q'·k' = 64·(code·code - 3) = 0 in the same region, ≤ -128 across regions
+
+All of it is exact in float32, float16 and bfloat16. Softmax of 128 below is 0 in float32, as with the mask's -100.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import embedding
+
+from ..runtime.errors import BundleError
+
+_AXES = 3
+_REGIONS = 2**_AXES
+_SCALE = 8.0  # of the codes in q and in k: 64 per agreeing axis less 64 per differing one
+_MASKED = -50.0  # a mask's values are 0 or at most this: MONAI's are -100
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """What a block's attention is called with: tokens per window, and its mask [windows, N, N] where windows shift."""
+
+    tokens: int
+    mask: torch.Tensor | None
+
+
+def replace_masks(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> None:
+    """Replaces the attention of MONAI's Swin blocks, in place; a model without such blocks is left as it is.
+
+    The masks are caught while the model runs on an empty patch: which blocks shift, and how, depends on the patch.
+
+    Args:
+        model: in evaluation mode, on the CPU; it takes only this patch afterwards, in any batch.
+        patch_dhw: (D, H, W).
+
+    Raises:
+        BundleError: a mask is not one of regions, at most eight in a window.
+    """
+    from monai.networks.nets.swin_unetr import WindowAttention
+
+    attentions = {name: module for name, module in model.named_modules() if isinstance(module, WindowAttention)}
+    for name, call in _calls(model, attentions, patch_dhw).items():
+        regions = None if call.mask is None else region_numbers(call.mask)
+        model.set_submodule(name, RegionAttention(attentions[name], call.tokens, regions))
+
+
+def _calls(model: torch.nn.Module, attentions: dict[str, Any], patch_dhw: tuple[int, int, int]) -> dict[str, _Call]:
+    calls: dict[str, _Call] = {}
+
+    def catch(name: str) -> Any:
+        def hook(_: torch.nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
+            mask = named["mask"] if "mask" in named else words[1]
+            calls[name] = _Call(words[0].shape[1], mask)
+
+        return hook
+
+    hooks = [module.register_forward_pre_hook(catch(name), with_kwargs=True) for name, module in attentions.items()]
+    try:
+        if hooks:
+            with torch.no_grad():
+                model(torch.zeros(1, 1, *patch_dhw))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls
+
+
+def region_numbers(mask: torch.Tensor) -> torch.Tensor:
+    """Returns the region of each token within its window.
+
+    Args:
+        mask: [windows, N, N]; 0 between tokens of the same region, -100 between others.
+
+    Returns:
+        [windows, N] int32, from 0, below 8; two tokens of a window have equal numbers exactly where the mask is 0.
+
+    Raises:
+        BundleError: the mask is another one, or has more than eight regions in a window.
+    """
+    together = mask == 0
+    first = together.int().argmax(-1)  # the first token of each token's region
+    firsts = torch.zeros_like(first).scatter_(1, first, 1)
+    number = (firsts.cumsum(1) - 1).gather(1, first)
+    regions = int(number.max()) + 1
+    same = number[:, :, None] == number[:, None, :]
+    if regions > _REGIONS or not torch.equal(same, together) or bool((mask[~together] > _MASKED).any()):
+        raise BundleError(
+            f"an attention mask has {regions} regions in a window, or values other than 0 and -100; expected at most "
+            f"{_REGIONS} regions, as in MONAI's SwinUNETR"
+        )
+    return number.to(torch.int32)
+
+
+def region_codes() -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the codes of the eight regions for query and key, [8, 4] each; their products are the mask."""
+    signs = 2.0 * ((torch.arange(_REGIONS)[:, None] >> torch.arange(_AXES)) & 1) - 1.0
+    one = torch.ones(_REGIONS, 1)
+    return _SCALE * torch.cat((signs, one), 1), _SCALE * torch.cat((signs, -_AXES * one), 1)
+
+
+class RegionAttention(torch.nn.Module):
+    """What MONAI's `WindowAttention` computes in evaluation mode, masked by region codes.
+
+    Args:
+        attention: the `WindowAttention` whose weights are used.
+        tokens: N, tokens of a window.
+        regions: [windows, N] from `region_numbers`; None where windows are not shifted.
+    """
+
+    index: torch.Tensor
+    regions: torch.Tensor | None
+    query_codes: torch.Tensor
+    key_codes: torch.Tensor
+
+    def __init__(self, attention: Any, tokens: int, regions: torch.Tensor | None) -> None:
+        super().__init__()
+        self.attention = attention
+        self.register_buffer("index", attention.relative_position_index[:tokens, :tokens].to(torch.int32))
+        self.register_buffer("regions", regions)
+        for name, codes in zip(("query_codes", "key_codes"), region_codes(), strict=True):
+            self.register_buffer(name, codes)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Returns [B·windows, N, C] from [B·windows, N, C]; the mask is passed over."""
+        windows, tokens, channels = x.shape
+        own = self.attention
+        qkv = own.qkv(x).reshape(windows, tokens, 3, own.num_heads, channels // own.num_heads).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv[0] * own.scale, qkv[1], qkv[2]
+        if self.regions is not None:
+            query = _with(embedding(self.regions, self.query_codes), query)
+            key = _with(embedding(self.regions, self.key_codes), key)
+        bias = embedding(self.index, own.relative_position_bias_table).permute(2, 0, 1)
+        weights = torch.softmax(query @ key.transpose(-2, -1) + bias, -1)
+        return own.proj((weights @ value).transpose(1, 2).reshape(windows, tokens, channels))
+
+
+def _with(codes: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Puts codes [windows, N, 4] in front of [B·windows, heads, N, d], where their sum is exact."""
+    windows, heads, tokens, _ = vectors.shape
+    shape = (windows // len(codes), len(codes), heads, tokens, _AXES + 1)
+    front = codes[None, :, None].expand(shape).reshape(windows, heads, tokens, _AXES + 1)
+    return torch.cat((front, vectors), -1)
