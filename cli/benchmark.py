@@ -27,7 +27,7 @@ def command(
         list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
     ] = None,
     precision: Annotated[
-        list[str] | None, typer.Option(help="fp32 or int8, may be repeated. Default: all the bundle has.")
+        list[str] | None, typer.Option(help="fp32, bf16, int8 or int8-bf16, may be repeated. Default: all.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all usable ones.", min=1)] = None,
     overlap: Annotated[

@@ -38,7 +38,7 @@ class Request:
     Attributes:
         bundle: the bundle's path.
         engine: row of the engine table.
-        precision: ``fp32`` or ``int8``.
+        precision: of the variant.
         threads: CPU threads.
         min_seconds: shortest measurement of window latency.
         input: scan to segment end to end; None to leave that out.

@@ -44,7 +44,7 @@ def benchmark(
     Args:
         bundle: a bundle's path, or an open one.
         engines: rows of the engine table; None for all that are installed.
-        precisions: ``"fp32"``, ``"int8"``; None for all the bundle has.
+        precisions: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``; None for all the bundle has.
         input: scan to segment end to end; None for a synthetic one at the task's spacing.
         threads: CPU threads; None for all this process may use.
         overlap: of the windows end to end, 0 ≤ overlap < 1; None for the bundle's recommended one.
@@ -126,8 +126,8 @@ def _check_numbers(threads: int | None, overlap: float | None, min_seconds: floa
 def _pairs(
     bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> tuple[tuple[str, str], ...]:
-    """Returns the (engine, precision) pairs to measure, in a stable order."""
-    from ..runtime.engines import ENGINES, available_engines
+    """Returns the (engine, precision) pairs to measure: those the bundle has and this machine runs."""
+    from ..runtime.engines import ENGINES, available_engines, supports
 
     offered = sorted({variant.precision for variant in bundle.manifest.variants})
     unknown = [precision for precision in precisions or () if precision not in offered]
@@ -142,7 +142,15 @@ def _pairs(
             raise MissingExtraError(ENGINES[engine].package, extra)
     chosen = [engine for engine in installed if engines is None or engine in engines]
     wanted = [precision for precision in offered if precisions is None or precision in precisions]
-    return tuple((engine, precision) for engine in chosen for precision in wanted)
+    pairs = tuple(
+        (engine, precision)
+        for engine in chosen
+        for precision in wanted
+        if bundle.offers(engine, precision) and supports(engine, precision)
+    )
+    if not pairs:
+        raise UsageError(f"this machine runs the bundle's {', '.join(wanted)} with none of: {', '.join(chosen)}")
+    return pairs
 
 
 def _scan(task: Task, given: str | Path | None, folder: Path, *, end_to_end: bool) -> tuple[str, Path | None]:

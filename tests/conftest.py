@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from bedside.runtime.manifest import Golden, Provenance, TensorSpec, Variant
 from bedside.runtime.task import Intensity, Modality
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: nothing outside the tests' folders
 
 Floats = NDArray[np.float32]
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -7,14 +7,25 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtraError, UsageError
 
-__all__ = ["ENGINES", "Engine", "EngineEntry", "available_engines", "default_threads", "open_engine"]
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "Engine",
+    "EngineEntry",
+    "available_engines",
+    "default_threads",
+    "open_engine",
+    "supports",
+]
+
+PRECISIONS = ("fp32", "bf16", "int8", "int8-bf16")
 
 
 class Engine(Protocol):
@@ -22,13 +33,17 @@ class Engine(Protocol):
 
     Attributes:
         name: row of the engine table.
-        precision: ``"fp32"`` or ``"int8"``, the variant it was opened with.
+        precision: one of `PRECISIONS`, the variant it was opened with.
+        parallel: how many calls of `infer` run at the same time; further ones wait for their turn.
+        pending_bytes: memory it will take when it first runs, as far as that is known; 0 once it has run.
         patch_dhw: (D, H, W) of the window it takes.
         num_classes: channels it returns.
     """
 
     name: str
     precision: str
+    parallel: int
+    pending_bytes: int
     patch_dhw: tuple[int, int, int]
     num_classes: int
 
@@ -39,7 +54,7 @@ class Engine(Protocol):
             patches: [N, 1, D, H, W] float32, normalised.
 
         Returns:
-            Logits [N, C, D, H, W] float32; the caller may overwrite them.
+            Logits [N, C, D, H, W] float32, the caller's own: no later call changes them.
 
         Raises:
             UsageError: the patches have another shape, or the engine is closed.
@@ -47,8 +62,12 @@ class Engine(Protocol):
         """
         ...
 
+    def compiled(self) -> bytes | None:
+        """Returns the network as made ready for this machine, to open it faster next time; None where it cannot."""
+        ...
+
     def close(self) -> None:
-        """Gives the engine's memory back; may be called twice."""
+        """Gives the engine's memory back once the calls under way have returned; may be called twice."""
         ...
 
 
@@ -59,8 +78,9 @@ class EngineEntry:
     Attributes:
         package: the import it needs.
         extra: the extra of bedside that brings the package; None where the plain install does.
-        module: the module here that wraps it, with a class `factory` made by ``factory(model, threads, precision)``.
-        factory: name of that class.
+        module: the module here that wraps it, with a class `factory`.
+        factory: name of that class: made by ``factory(model, threads, precision, streams, compiled)``, and its
+            ``factory.supports(precision)`` answers `supports`.
     """
 
     package: str
@@ -87,28 +107,77 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
-def open_engine(name: str, model: Path | bytes, *, threads: int | None = None, precision: str = "fp32") -> Engine:
+def supports(name: str, precision: str) -> bool:
+    """Returns whether an engine is installed and this machine really computes in a precision with it.
+
+    Engines accept bfloat16 on any CPU and quietly run in float32 where the CPU has none: that is not support.
+
+    Args:
+        name: row of the engine table.
+        precision: one of `PRECISIONS`.
+
+    Raises:
+        UsageError: unknown engine or precision.
+    """
+    entry = _entry(name)
+    _check_precision(precision)
+    return find_spec(entry.package) is not None and bool(_factory(entry).supports(precision))
+
+
+def open_engine(
+    name: str,
+    model: Path | bytes,
+    *,
+    threads: int | None = None,
+    precision: str = "fp32",
+    streams: int = 1,
+    compiled: bytes | None = None,
+) -> Engine:
     """Makes a network ready to run.
 
     Args:
         name: row of the engine table.
         model: an ONNX file or its bytes; for openvino also the ``.xml`` of an IR with its ``.bin`` beside it.
-        threads: CPU threads; None uses all that the process may use.
-        precision: the variant's precision, kept for reports; the model itself decides what runs in int8.
+        threads: CPU threads of all streams together; None uses all that the process may use.
+        precision: one of `PRECISIONS`. The model itself says which layers run in int8; ``bf16`` says that all others
+            run in bfloat16.
+        streams: inferences that run at the same time, each with its share of the threads and its own activations.
+        compiled: what `Engine.compiled` returned for the same model, options and engine version on this machine. It is
+            as powerful as code: never take it from elsewhere.
 
     Raises:
-        UsageError: unknown engine, or fewer than one thread.
+        UsageError: unknown engine or precision, one that this machine does not have, or streams without a thread.
         MissingExtraError: the engine's package is not installed.
         BundleError: the model cannot be read, or is not [N, 1, D, H, W] → [N, C, D, H, W] with a fixed window.
     """
-    entry = ENGINES.get(name)
-    if entry is None:
-        raise UsageError(f'no engine "{name}"; expected one of: {", ".join(ENGINES)}')
+    entry = _entry(name)
+    _check_precision(precision)
     if threads is not None and threads < 1:
         raise UsageError(f"threads: expected at least 1, got {threads}")
+    threads = threads or default_threads()
+    if not 1 <= streams <= threads:
+        raise UsageError(f"streams: expected 1 to {threads}, one thread for each, got {streams}")
     if find_spec(entry.package) is None:
         if entry.extra is None:
             raise UsageError(f"{entry.package} is not installed; run: pip install {entry.package}")
         raise MissingExtraError(entry.package, entry.extra)
-    factory = getattr(import_module(entry.module, __name__), entry.factory)
-    return factory(model, threads or default_threads(), precision)
+    factory = _factory(entry)
+    if not factory.supports(precision):
+        raise UsageError(f"{name} does not compute in {precision} on this machine; choose fp32, int8 or auto")
+    return factory(model, threads, precision, streams, compiled)
+
+
+def _entry(name: str) -> EngineEntry:
+    entry = ENGINES.get(name)
+    if entry is None:
+        raise UsageError(f'no engine "{name}"; expected one of: {", ".join(ENGINES)}')
+    return entry
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise UsageError(f'precision: expected {", ".join(PRECISIONS)}, got "{precision}"')
+
+
+def _factory(entry: EngineEntry) -> Any:
+    return getattr(import_module(entry.module, __name__), entry.factory)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import BundleError, ResourceError, UsageError
 from ..onnx_guard import refuse_external_data
 from .network import NetworkShape, first_line, read_model
+from .slots import Slots
 
 _ERRORS_ONLY = 3  # log severity: warnings of the graph optimiser are not the user's
 
@@ -19,13 +20,15 @@ _ERRORS_ONLY = 3  # log severity: warnings of the graph optimiser are not the us
 class OnnxRuntimeEngine:
     """Runs an ONNX model with ONNX Runtime; see `Engine`.
 
-    The session itself is safe to call from several threads. With the same thread count on the same machine, results are
-    bit-identical from run to run.
+    One session serves all streams, because sessions are safe to call from several threads. With the same threads and
+    streams on the same machine, results are bit-identical from run to run.
 
     Args:
         model: ONNX file or its bytes, everything inside.
-        threads: CPU threads of one inference.
-        precision: kept for reports.
+        threads: CPU threads of all streams together.
+        precision: ``"fp32"`` or ``"int8"``, kept for reports: the model itself says what runs in int8.
+        streams: inferences that run at the same time.
+        compiled: must be None, as `compiled` returns.
 
     Raises:
         BundleError: the model cannot be read or has another form.
@@ -33,12 +36,21 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, model: Path | bytes, threads: int, precision: str = "fp32") -> None:
+    def __init__(
+        self,
+        model: Path | bytes,
+        threads: int,
+        precision: str = "fp32",
+        streams: int = 1,
+        compiled: bytes | None = None,
+    ) -> None:
+        if compiled is not None:
+            raise UsageError("compiled: ONNX Runtime has no such form; expected None")
         content = read_model(model)
         refuse_external_data(content)
         onnxruntime = _import_onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = max(1, threads // streams)
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
         try:
@@ -50,28 +62,37 @@ class OnnxRuntimeEngine:
             [_fixed(node.shape) for node in session.get_outputs()],
         )
         self._input: str = session.get_inputs()[0].name
-        self._session: Any = session
+        self._sessions: Slots[Any] = Slots([session] * streams)
         self.precision = precision
+        self.parallel = streams
+        self.pending_bytes = 0
         self.patch_dhw = self._network.patch_dhw
         self.num_classes = self._network.num_classes
 
+    @staticmethod
+    def supports(precision: str) -> bool:
+        """Returns whether it computes in a precision: its CPU kernels know float32 and int8, not bfloat16."""
+        return "bf16" not in precision
+
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
-        session = self._session
-        if session is None:
-            raise UsageError("the engine is closed; load the bundle again")
         patches = self._network.check_patches(patches)
         size = self._network.batch or len(patches)
         chunks = [patches[first : first + size] for first in range(0, len(patches), size)]
-        try:
-            results = [session.run(None, {self._input: chunk})[0] for chunk in chunks]
-        except Exception as error:
-            raise ResourceError(f"ONNX Runtime failed while running: {first_line(error)}") from None
+        with self._sessions.take() as session:
+            try:
+                results = [session.run(None, {self._input: chunk})[0] for chunk in chunks]
+            except Exception as error:
+                raise ResourceError(f"ONNX Runtime failed while running: {first_line(error)}") from None
+        self.pending_bytes = 0
         return results[0] if len(results) == 1 else np.concatenate(results)
 
+    def compiled(self) -> None:
+        """Returns None: its sessions are made from the model each time."""
+
     def close(self) -> None:
-        """Drops the session and its memory arena."""
-        self._session = None
+        """Drops the session and its memory arena; waits for inferences under way."""
+        self._sessions.close()
 
 
 def _fixed(shape: list[int | str | None]) -> list[int | None]:
@@ -83,6 +104,6 @@ def _import_onnxruntime() -> Any:
         warnings.simplefilter("ignore")
         import onnxruntime
 
-    onnxruntime.disable_telemetry_events()  # has an effect on Windows only, where events are on by default
+    onnxruntime.disable_telemetry_events()  # Windows; elsewhere the variable set in bedside/__init__.py decides
     onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
     return onnxruntime

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
+from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BundleError, ResourceError, UsageError
+from ..errors import BundleError, ResourceError
 from ..onnx_guard import refuse_external_data
 from .network import NetworkShape, first_line, read_model
+from .slots import Slots
 
+_log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
+_ARITHMETIC = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "int8-bf16": "bf16"}  # of what the model does not quantize
 
 
 def import_openvino() -> Any:
@@ -34,17 +39,31 @@ def import_openvino() -> Any:
     return openvino
 
 
+@lru_cache(maxsize=1)
+def openvino_core() -> Any:
+    """Returns the process's one ``openvino.Core``, which is never destroyed.
+
+    OpenVINO 2026.4's CPU plugin gives the thread that loads it a signal stack of its own and takes it back from the
+    thread that unloads it. Loaded in one thread and unloaded, with the last core or model, in another, the first keeps
+    a stack that is freed: the next signal it handles ends the process with a segmentation fault.
+    """
+    return import_openvino().Core()
+
+
 class OpenVinoEngine:
     """Runs an ONNX model or an OpenVINO IR with OpenVINO's CPU plugin; see `Engine`.
 
     The batch is fixed to 1, because static shapes are faster and one CPU gains nothing from a batch. Arithmetic is
-    float32, also on CPUs with bfloat16, where OpenVINO would by itself choose the less precise format; layers that the
-    model quantizes run in int8. One inference runs at a time: calls from other threads wait.
+    what the precision says: float32 also on CPUs with bfloat16, where OpenVINO would by itself choose the less precise
+    format; layers that the model quantizes run in int8. With the same threads and streams on the same machine, results
+    are bit-identical from run to run.
 
     Args:
         model: ONNX file or its bytes, or the ``.xml`` of an IR with its ``.bin`` beside it.
-        threads: CPU threads of one inference.
-        precision: kept for reports.
+        threads: CPU threads of all streams together.
+        precision: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"int8-bf16"``.
+        streams: inferences that run at the same time.
+        compiled: what `compiled` returned for the same model and options; the model is then not read.
 
     Raises:
         BundleError: the model cannot be read or has another form.
@@ -52,58 +71,109 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, model: Path | bytes, threads: int, precision: str = "fp32") -> None:
-        content = read_model(model)
-        is_ir = isinstance(model, Path) and model.suffix == ".xml"
-        weights = read_model(model.with_suffix(".bin")) if isinstance(model, Path) and is_ir else b""
-        if not is_ir:
-            refuse_external_data(content)
+    def __init__(
+        self,
+        model: Path | bytes,
+        threads: int,
+        precision: str = "fp32",
+        streams: int = 1,
+        compiled: bytes | None = None,
+    ) -> None:
         openvino = import_openvino()
+        hints = {
+            "INFERENCE_PRECISION_HINT": _ARITHMETIC[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+        }
         try:
-            core = openvino.Core()
-            network = core.read_model(content, weights) if is_ir else core.read_model(content)
-            shape = NetworkShape.checked(
-                [_fixed(port.partial_shape) for port in network.inputs],
-                [_fixed(port.partial_shape) for port in network.outputs],
-            )
-            network.reshape({network.inputs[0]: [1, 1, *shape.patch_dhw]})
-            hints = {
-                "INFERENCE_PRECISION_HINT": "f32",
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": 1,
-            }
-            request = core.compile_model(network, "CPU", hints).create_infer_request()
+            core = openvino_core()
+            network = _imported(core, compiled, hints)
+            if network is None:
+                network = _compiled(core, model, hints)
+            shape = _shape(network)
+            requests: list[Any] = [network.create_infer_request() for _ in range(streams)]
         except BundleError:
             raise
         except Exception as error:  # the bindings raise RuntimeError, TypeError, ValueError and their own classes
             raise BundleError(f"OpenVINO refuses the model: {first_line(error)}") from None
         self._network = shape
-        self._request: Any = request
-        self._lock = Lock()
+        self._compiled: Any = network
+        self._requests = Slots(requests)
+        self._tensor = openvino.Tensor
         self.precision = precision
+        self.parallel = streams
+        self.pending_bytes = 0
         self.patch_dhw = shape.patch_dhw
         self.num_classes = shape.num_classes
+
+    @staticmethod
+    def supports(precision: str) -> bool:
+        """Returns whether this CPU computes in a precision; see `bedside.runtime.engines.supports`."""
+        if _ARITHMETIC[precision] != "bf16":
+            return True
+        return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
         patches = self._network.check_patches(patches)
         logits = np.empty((len(patches), self.num_classes, *self.patch_dhw), np.float32)
-        with self._lock:
-            if self._request is None:
-                raise UsageError("the engine is closed; load the bundle again")
+        with self._requests.take() as request:
             try:
-                for patch, result in zip(patches, logits, strict=True):
-                    self._request.infer([patch[None]], share_inputs=True)
-                    result[...] = self._request.get_output_tensor(0).data[0]
+                for index in range(len(patches)):
+                    here = slice(index, index + 1)
+                    request.set_output_tensor(self._tensor(logits[here], shared_memory=True))  # written in place
+                    request.infer([patches[here]], share_inputs=True)
             except Exception as error:
                 raise ResourceError(f"OpenVINO failed while running: {first_line(error)}") from None
+        self.pending_bytes = 0
         return logits
 
     def close(self) -> None:
-        """Drops the compiled model and its memory; waits for an inference under way."""
-        with self._lock:
-            self._request = None
+        """Drops the compiled model and its memory; waits for inferences under way."""
+        self._requests.close()
+        self._compiled = None
+
+    def compiled(self) -> bytes | None:
+        """Returns the compiled network; None once the engine is closed, or where OpenVINO cannot write it (logged)."""
+        if self._compiled is None:
+            return None
+        stream = io.BytesIO()
+        try:
+            self._compiled.export_model(stream)
+        except RuntimeError as error:
+            _log.info("the compiled network cannot be kept: %s", first_line(error))
+            return None
+        return stream.getvalue()
+
+
+def _compiled(core: Any, model: Path | bytes, hints: dict[str, Any]) -> Any:
+    content = read_model(model)
+    if isinstance(model, Path) and model.suffix == ".xml":
+        network = core.read_model(content, read_model(model.with_suffix(".bin")))
+    else:
+        refuse_external_data(content)
+        network = core.read_model(content)
+    network.reshape({network.inputs[0]: [1, 1, *_shape(network).patch_dhw]})
+    return core.compile_model(network, "CPU", hints)
+
+
+def _imported(core: Any, compiled: bytes | None, hints: dict[str, Any]) -> Any:
+    """Returns a network compiled before; None where there is none or OpenVINO refuses it."""
+    if compiled is None:
+        return None
+    try:
+        return core.import_model(compiled, "CPU", hints)
+    except RuntimeError as error:
+        _log.info("what was compiled before is not taken, it is compiled again: %s", first_line(error))
+        return None
+
+
+def _shape(network: Any) -> NetworkShape:
+    return NetworkShape.checked(
+        [_fixed(port.partial_shape) for port in network.inputs],
+        [_fixed(port.partial_shape) for port in network.outputs],
+    )
 
 
 def _fixed(shape: Any) -> list[int | None]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import onnx
 import pytest
 from bedside.runtime import BundleError, MissingExtraError, UsageError, available_engines, open_engine
 from bedside.runtime import engines as engine_table
+from bedside.runtime.engines import PRECISIONS, supports
 from bedside.runtime.engines.open_vino import import_openvino
+from bedside.runtime.engines.slots import Slots
 from bedside.runtime.onnx_guard import refuse_external_data
 from scipy.ndimage import correlate
 
@@ -47,17 +50,30 @@ def ir_file(model, tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["onnxruntime-bytes", "onnxruntime-file", "openvino-bytes", "openvino-file", "openvino-ir"])
+FORMS = [
+    ("onnxruntime", "bytes"),
+    ("onnxruntime", "file"),
+    ("openvino", "bytes"),
+    ("openvino", "file"),
+    ("openvino", "ir"),
+]
+
+
+@pytest.fixture(
+    params=[(*form, streams) for form in FORMS for streams in (1, 2)], ids=lambda form: "-".join(map(str, form))
+)
 def engine(request, model, model_file, ir_file):
-    name, form = request.param.split("-")
-    opened = open_engine(name, {"bytes": model, "file": model_file, "ir": ir_file}[form], threads=1)
+    name, form, streams = request.param
+    model = {"bytes": model, "file": model_file, "ir": ir_file}[form]
+    opened = open_engine(name, model, threads=streams, streams=streams)
     yield opened
     opened.close()
 
 
 class TestConformance:
     def test_says_what_it_is(self, engine, request):
-        assert engine.name == request.node.callspec.params["engine"].split("-")[0]
+        name, _, streams = request.node.callspec.params["engine"]
+        assert (engine.name, engine.parallel) == (name, streams)
         assert (engine.precision, engine.patch_dhw, engine.num_classes) == ("fp32", PATCH, 4)
 
     def test_computes_what_the_network_says_in_float32(self, engine):
@@ -102,7 +118,7 @@ class TestConformance:
             engine.infer(np.zeros((1, 1, *PATCH)))
 
     def test_threads_get_their_own_results(self, engine):
-        patches = [np.full((1, 1, *PATCH), value, np.float32) for value in range(4)]
+        patches = [np.full((1, 1, *PATCH), value, np.float32) for value in range(8)]
         expected = [engine.infer(patch) for patch in patches]
         wrong = []
 
@@ -111,12 +127,22 @@ class TestConformance:
                 if not np.array_equal(engine.infer(patches[index]), expected[index]):
                     wrong.append(index)
 
-        threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+        threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert wrong == []
+
+    def test_what_it_compiled_computes_the_same_to_the_bit(self, engine, model_file, caplog):
+        patches = np.random.default_rng(9).random((1, 1, *PATCH), np.float32)
+        expected, compiled, streams = engine.infer(patches), engine.compiled(), engine.parallel
+        assert (compiled is None) == (engine.name == "onnxruntime")
+        with caplog.at_level("INFO", "bedside"):
+            again = open_engine(engine.name, model_file, threads=streams, streams=streams, compiled=compiled)
+        assert caplog.text == ""
+        assert (again.parallel, again.patch_dhw, again.num_classes) == (streams, PATCH, 4)
+        assert np.array_equal(again.infer(patches), expected)
 
     def test_a_closed_engine_says_so(self, engine):
         engine.close()
@@ -168,6 +194,114 @@ class TestRefusals:
     def test_zero_threads_are_refused(self, name, model):
         with pytest.raises(UsageError, match="threads: expected at least 1, got 0"):
             open_engine(name, model, threads=0)
+
+    @pytest.mark.parametrize("streams", [0, 3])
+    def test_a_stream_needs_a_thread(self, name, model, streams):
+        with pytest.raises(UsageError, match=f"streams: expected 1 to 2, one thread for each, got {streams}"):
+            open_engine(name, model, threads=2, streams=streams)
+
+    def test_an_unknown_precision_is_refused(self, name, model):
+        with pytest.raises(UsageError, match='precision: expected fp32, bf16, int8, int8-bf16, got "fp16"'):
+            open_engine(name, model, precision="fp16")
+
+    def test_a_precision_that_the_machine_lacks_is_refused(self, name, model, monkeypatch):
+        without_bf16(monkeypatch)
+        with pytest.raises(UsageError, match=f"{name} does not compute in bf16 on this machine; choose fp32"):
+            open_engine(name, model, precision="bf16")
+
+
+def without_bf16(monkeypatch):
+    """A CPU as OpenVINO describes one that has no bfloat16."""
+    core = import_openvino().Core
+    monkeypatch.setattr(core, "get_property", lambda self, device, name: ["WINOGRAD", "FP32", "INT8", "BIN"])
+
+
+def test_onnx_runtime_has_no_bfloat16_on_any_cpu():
+    assert [supports("onnxruntime", precision) for precision in PRECISIONS] == [True, False, True, False]
+
+
+def test_openvino_has_bfloat16_where_the_cpu_has(monkeypatch):
+    monkeypatch.setattr(import_openvino().Core, "get_property", lambda self, device, name: ["FP32", "INT8", "BF16"])
+    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, True, True, True]
+    without_bf16(monkeypatch)
+    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, False, True, False]
+
+
+def test_an_engine_that_is_not_installed_supports_nothing(monkeypatch):
+    monkeypatch.setattr(engine_table, "find_spec", lambda package: None)
+    assert not supports("openvino", "fp32")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8-bf16"])
+def test_bf16_computes_in_bfloat16(model, precision):
+    if not supports("openvino", precision):
+        pytest.skip("this CPU has no bfloat16")
+    patch = np.random.default_rng(8).random((1, 1, *PATCH), np.float32)
+    logits = open_engine("openvino", model, threads=1, precision=precision).infer(patch)[0]
+    off = np.abs(logits - convolved(patch[0, 0])).max()
+    assert 1e-4 < off < 0.1  # 8 bits of mantissa: about 2⁻⁸ of logits up to 5
+
+
+@pytest.mark.parametrize("compiled", [b"", b"not compiled by OpenVINO"])
+def test_what_openvino_does_not_take_is_compiled_again_and_told(model, caplog, compiled):
+    with caplog.at_level("INFO", "bedside"):
+        engine = open_engine("openvino", model, threads=1, compiled=compiled)
+    assert "it is compiled again" in caplog.text
+    assert engine.patch_dhw == PATCH
+
+
+class TestSlots:
+    def test_no_more_run_at_the_same_time_than_there_are_slots(self):
+        slots, running, most = Slots(["a", "b"]), [], []
+
+        def work():
+            with slots.take() as slot:
+                running.append(slot)
+                most.append(len(running))
+                time.sleep(0.01)
+                running.remove(slot)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert max(most) == 2
+
+    def test_closing_waits_for_who_is_inside(self):
+        slots, order = Slots(["only"]), []
+        inside = threading.Event()
+
+        def work():
+            with slots.take():
+                inside.set()
+                time.sleep(0.05)
+                order.append("worked")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        inside.wait()
+        slots.close()
+        order.append("closed")
+        thread.join()
+        assert order == ["worked", "closed"]
+
+    def test_who_waits_while_it_closes_is_told(self):
+        slots, told = Slots(["only"]), []
+
+        def work():
+            with pytest.raises(UsageError, match="the engine is closed"), slots.take():
+                pass
+            told.append(True)
+
+        with slots.take():
+            threads = [threading.Thread(target=target) for target in (slots.close, work)]
+            threads[0].start()
+            time.sleep(0.02)  # closing collects first
+            threads[1].start()
+        for thread in threads:
+            thread.join()
+        assert told == [True]
 
 
 def test_external_data_inside_a_subgraph_attribute_is_found():
@@ -235,3 +369,29 @@ def test_running_an_engine_never_imports_torch_or_onnx(name, model_file, tmp_pat
         "print([name for name in ('torch', 'onnx', 'monai') if name in sys.modules])"
     )
     assert run_python(code, tmp_path) == "[]"
+
+
+def test_a_signal_after_a_model_was_closed_in_another_thread_does_not_end_the_process(tmp_path, toy):
+    """OpenVINO's plugin, unloaded in another thread than it was loaded in, left the first a freed signal stack."""
+    (tmp_path / "model.onnx").write_bytes(toy.nearest_mean_model((8, 8, 8)))
+    code = """
+import gc, os, signal, sys, threading
+from pathlib import Path
+from bedside.runtime import open_engine
+heard = []
+signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+engines = [open_engine("openvino", Path(sys.argv[1]), threads=1)]
+def close():
+    engines.pop().close()
+    gc.collect()
+closing = threading.Thread(target=close)
+closing.start()
+closing.join()
+blocks = [bytearray(5000) for _ in range(20000)]  # what was freed is used by others
+os.kill(os.getpid(), signal.SIGUSR1)
+print(heard)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.onnx"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "[1]\n"), done.stderr

@@ -1,0 +1,52 @@
+"""The places of an engine: how many inferences run at the same time, each with what it needs for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Lock
+from typing import Generic, TypeVar
+
+from ..errors import UsageError
+
+Slot = TypeVar("Slot")
+
+
+class Slots(Generic[Slot]):
+    """A fixed number of places; who finds none free waits. Safe to share between threads.
+
+    Args:
+        slots: what each place holds: an inference request, a session.
+    """
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self._free: SimpleQueue[Slot | None] = SimpleQueue()  # None: the engine is closed
+        self._closing = Lock()
+        self.count = 0
+        for slot in slots:
+            self._free.put(slot)
+            self.count += 1
+
+    @contextmanager
+    def take(self) -> Generator[Slot]:
+        """Waits for a free place and lends it for the block.
+
+        Raises:
+            UsageError: the engine is closed.
+        """
+        slot = self._free.get()
+        try:
+            if slot is None:
+                raise UsageError("the engine is closed; load the bundle again")
+            yield slot
+        finally:
+            self._free.put(slot)
+
+    def close(self) -> None:
+        """Waits for the inferences under way and drops what the places hold; may be called twice."""
+        with self._closing:
+            for _ in range(self.count):  # all are collected before one is given back: nobody gets a place in between
+                self._free.get()
+            for _ in range(self.count):
+                self._free.put(None)

@@ -1,0 +1,55 @@
+"""Timing on a machine that others use too: what a call would take if its threads never had to wait for a CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+_THREADS = Path("/proc/self/task")
+_DISTURBED = 0.1  # of the time that its threads had
+
+
+@dataclass(frozen=True)
+class Timed(Generic[Result]):
+    """A call's result and its time.
+
+    Attributes:
+        result: what the call returned.
+        seconds: as it would have taken undisturbed.
+    """
+
+    result: Result
+    seconds: float
+
+
+def timed(call: Callable[[], Result], threads: int) -> Timed[Result]:
+    """Runs a call that keeps some threads of this process busy.
+
+    That is the time on the clock, unless the threads waited for a CPU for more than a tenth of it: then other programs
+    were at work, and the CPU time of this process, spread over the threads, is nearer to the truth. Where the system
+    does not tell how long threads waited (outside Linux), it is always the clock.
+
+    Args:
+        call: what to run.
+        threads: how many threads share the work.
+    """
+    waited_before, cpu, begun = _waited(), time.process_time(), time.perf_counter()
+    result = call()
+    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    waited = sum(after - waited_before.get(thread, 0.0) for thread, after in _waited().items())
+    return Timed(result, cpu / threads if waited > _DISTURBED * wall * threads else wall)
+
+
+def _waited() -> dict[str, float]:
+    """Returns, for each thread of this process, the seconds it was ready to run but had no CPU."""
+    seconds: dict[str, float] = {}
+    for account in _THREADS.glob("*/schedstat"):
+        try:
+            seconds[account.parent.name] = int(account.read_text(encoding="ascii").split()[1]) * 1e-9
+        except (OSError, IndexError, ValueError):
+            continue  # the thread ended meanwhile, or the system keeps no such account: then the clock counts
+    return seconds
