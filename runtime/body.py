@@ -37,9 +37,14 @@ def body_mask(array: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
     """
     body = np.empty(array.shape, np.bool_)
     for plane, inside in zip(array, body, strict=True):
-        tissue = plane > threshold
-        inside[...] = _grown(_grown(_between(tissue, 0) | _between(tissue, 1), 0), 1)
+        inside[...] = plane_mask(plane, threshold)
     return _grown(body, 0)
+
+
+def plane_mask(plane: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
+    """Returns the body [H, W] in one plane, grown within it; `body_mask` grows the planes into each other as well."""
+    tissue = plane > threshold
+    return _grown(_grown(_between(tissue, 0) | _between(tissue, 1), 0), 1)
 
 
 def sample(array: NDArray[Any]) -> NDArray[Any]:

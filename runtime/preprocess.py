@@ -1,34 +1,28 @@
-"""From a scan to what the network sees, and labels back: the one code that training and the device share."""
+"""From a scan to what the network sees: the one code that training and the device share."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .body import body_mask, sample, tissue_threshold
 from .errors import InputError, ResourceError
 from .free_memory import free_memory
+from .plausibility import geometry_warnings, no_tissue_warning, refuse_extent, refuse_values, value_warnings
 from .resample import resample_linear, resample_nearest
-from .restore import LabelRestorer, scores_to_labels
-from .task import Intensity, Modality, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .geometry import Grid
+    from .task import Intensity, Task
     from .volume import Volume
 
-__all__ = ["LabelRestorer", "ModelInput", "labels_to_model_grid", "scores_to_labels", "to_model_input"]
-
-MAX_VALUE = 1e15  # far beyond any scanner; float32 arithmetic stays finite below it
+PREPARING_BYTES = 7  # per voxel on the task's grid: float32, body mask twice, planes
 _SMALLEST_RANGE = 1e-12
-MAX_EXTENT_MM = 4000.0  # no patient and no table is longer
-_COARSE = 4.0  # a scan this many times coarser than the task deserves a word
-_CT_AIR_HU = -500.0
-_CT_RANGE_HU = (-5_000.0, 70_000.0)  # padding values and metal included
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +51,21 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
         InputError: values that are not finite or all the same, a sheared grid, or an impossible field of view.
         ResourceError: the resampled scan does not fit into memory.
     """
-    low, high = _value_range(volume)
+    low, high = float(volume.data.min()), float(volume.data.max())
+    refuse_values(low, high)
     grid = volume.grid.to_task_grid(task.orientation, task.spacing)
+    refuse_extent(grid)
     _check_size(grid)
     array = resample_linear(volume.data.T, volume.grid, grid)
     threshold = tissue_threshold(array, task.foreground)
     body = body_mask(array, threshold)
-    warnings = [*volume.warnings, *_value_warnings(low, high, task), *_geometry_warnings(volume.grid, grid, task)]
+    warnings = [*volume.warnings, *value_warnings(low, high, task), *geometry_warnings(volume.grid, task)]
     if not body.any():
         body[...] = True
-        warnings.append(f"no tissue found: no value is above {threshold:g}, so the whole scan is searched")
-    _normalise(array, body, task.intensity)
+        warnings.append(no_tissue_warning(threshold))
+    normaliser = Normaliser.of(task.intensity, array, body)
+    for plane in array:
+        normaliser(plane)
     return ModelInput(array, body, grid, volume.grid, tuple(warnings))
 
 
@@ -91,78 +89,58 @@ def labels_to_model_grid(labels: Volume, grid: Grid) -> NDArray[np.uint8] | NDAr
     return resample_nearest(labels.data.T.astype(dtype, copy=False), labels.grid, grid)
 
 
-def _value_range(volume: Volume) -> tuple[float, float]:
-    low, high = float(volume.data.min()), float(volume.data.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError("values: expected finite values, got NaN or Inf; repair the scan or replace them")
-    if max(-low, high) > MAX_VALUE:
-        raise InputError(f"values: expected at most ±{MAX_VALUE:g}, got {low:g} to {high:g}; the scaling is wrong")
-    if low == high:
-        raise InputError(f"values: expected an image, got the same value {low:g} in every voxel; check the export")
-    return low, high
+@dataclass(frozen=True)
+class Normaliser:
+    """Clips raw intensities to low…high and maps them linearly: value · factor + shift."""
+
+    low: float
+    high: float
+    factor: float
+    shift: float
+
+    @staticmethod
+    def of(intensity: Intensity, array: NDArray[np.float32], body: NDArray[np.bool_]) -> Normaliser:
+        """Reads the range off the body [D, H, W] where the task wants percentiles, else off the task.
+
+        Raises:
+            InputError: the body has a single value.
+        """
+        if not intensity.clip_percentiles:
+            return Normaliser.fixed(intensity)
+        low, high = (float(value) for value in np.percentile(_body_sample(array, body), intensity.clip))
+        if not high - low > _SMALLEST_RANGE:
+            raise InputError(f"values: the body is {low:g} almost everywhere, nothing to see; check the export")
+        return Normaliser._between(intensity, low, high)
+
+    @staticmethod
+    def fixed(intensity: Intensity) -> Normaliser:
+        """Returns the normaliser of a task whose clip range is in the scan's own unit."""
+        return Normaliser._between(intensity, *intensity.clip)
+
+    @staticmethod
+    def _between(intensity: Intensity, low: float, high: float) -> Normaliser:
+        if intensity.scale_to is not None:
+            start, end = intensity.scale_to
+            factor = (end - start) / (high - low)
+            return Normaliser(low, high, factor, start - low * factor)
+        factor = 1 / (intensity.divide or 1.0)
+        return Normaliser(low, high, factor, -(intensity.subtract or 0.0) * factor)
+
+    def __call__(self, plane: NDArray[np.float32]) -> None:
+        """Normalises a plane in place."""
+        np.clip(plane, self.low, self.high, out=plane)
+        plane *= np.float32(self.factor)
+        plane += np.float32(self.shift)
 
 
 def _check_size(grid: Grid) -> None:
-    extent = max(size * step for size, step in zip(grid.shape, grid.spacing, strict=True))
-    if extent > MAX_EXTENT_MM:
-        raise InputError(
-            f"geometry: expected a scan of at most {MAX_EXTENT_MM:g} mm, got {extent:.0f} mm; "
-            "the spacing in the header is wrong"
-        )
-    needed, free = math.prod(grid.shape) * 7, free_memory()  # float32, body mask twice, planes
+    needed, free = math.prod(grid.shape) * PREPARING_BYTES, free_memory()
     if needed > free:
         raise ResourceError(
             f"memory: {grid} needs {needed / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free; crop the scan"
         )
 
 
-def _value_warnings(low: float, high: float, task: Task) -> list[str]:
-    spans = f"values run from {low:g} to {high:g}"
-    if task.modality is Modality.MR:
-        return [f"{spans}: this looks like CT, the task is for MR"] if low <= _CT_AIR_HU else []
-    if low >= 0:
-        return [f"{spans}: a CT in HU has air near -1000; this may be MR, or CT without its offset"]
-    if low < _CT_RANGE_HU[0] or high > _CT_RANGE_HU[1]:
-        return [f"{spans}: outside what CT in HU can hold"]
-    if not task.intensity.clip_percentiles and (high <= task.intensity.clip[0] or low >= task.intensity.clip[1]):
-        clip_low, clip_high = task.intensity.clip
-        return [f"{spans}: nothing lies in the task's range {clip_low:g}…{clip_high:g}"]
-    return []
-
-
-def _geometry_warnings(source: Grid, grid: Grid, task: Task) -> list[str]:
-    own = source.reoriented(task.orientation).spacing
-    coarse = [
-        f"{axis} {old:.3g} mm"
-        for axis, old, new in zip("xyz", own, task.spacing, strict=True)
-        if old > _COARSE * new and old > 2.0
-    ]
-    if not coarse:
-        return []
-    wanted = " × ".join(f"{step:g}" for step in task.spacing)
-    return [f"the scan is much coarser ({', '.join(coarse)}) than the task's {wanted} mm: small organs may be missed"]
-
-
-def _normalise(array: NDArray[np.float32], body: NDArray[np.bool_], intensity: Intensity) -> None:
-    """Clips and scales in place, plane by plane."""
-    low, high = intensity.clip
-    if intensity.clip_percentiles:
-        low, high = (float(value) for value in np.percentile(_body_sample(array, body), intensity.clip))
-        if not high - low > _SMALLEST_RANGE:
-            raise InputError(f"values: the body is {low:g} almost everywhere, nothing to see; check the export")
-    if intensity.scale_to is not None:
-        start, end = intensity.scale_to
-        factor = (end - start) / (high - low)
-        shift = start - low * factor
-    else:
-        factor = 1 / (intensity.divide or 1.0)
-        shift = -(intensity.subtract or 0.0) * factor
-    for plane in array:
-        np.clip(plane, low, high, out=plane)
-        plane *= np.float32(factor)
-        plane += np.float32(shift)
-
-
-def _body_sample(array: NDArray[np.float32], body: NDArray[np.bool_]) -> NDArray[Any]:
+def _body_sample(array: NDArray[np.float32], body: NDArray[np.bool_]) -> NDArray[np.float32]:
     inside = sample(array)[sample(body)]
     return inside if inside.size else array[body]

@@ -7,6 +7,7 @@ MONAI ``Spacing`` does in training, so the device does it too.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,22 +96,45 @@ def resample_linear(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[
     Raises:
         InputError: the axes are not parallel, or the array is not of the grid's shape.
     """
-    view, (along_z, along_y, along_x) = _aligned(array, source, target)
-    plane = PlaneInterpolator(along_y, along_x, view.shape[1:])
-    lower, upper, weights = along_z.neighbours(view.shape[0])
+    view, maps = _aligned(array, source, target)
     result = np.empty(target.shape[::-1], np.float32)
-    blend_first = len(result) <= len(view)  # fewer planes to interpolate after blending, or before
-    kept: dict[int, NDArray[np.float32]] = {}
-    for k, (low, high, weight) in enumerate(zip(lower.tolist(), upper.tolist(), weights, strict=True)):
-        if blend_first:
-            plane(blend(view[low], view[high], weight), out=result[k])
-            continue
-        for index in (low, high):
-            if index not in kept:
-                kept[index] = plane(view[index])
-        result[k] = blend(kept[low], kept[high], weight)
-        kept = {index: value for index, value in kept.items() if index >= low}
+    for plane, resampled in zip(result, resample_planes(view, view.shape, maps), strict=True):
+        plane[...] = resampled
     return result
+
+
+def resample_planes(
+    planes: Iterable[NDArray[Any]], shape: tuple[int, ...], maps: tuple[AxisMap, AxisMap, AxisMap]
+) -> Iterator[NDArray[np.float32]]:
+    """Linear interpolation of a volume that comes plane by plane; a few planes are held.
+
+    Args:
+        planes: [Y, X] each, in the direction of ``maps``; gone through to the end.
+        shape: [Z, Y, X] of all of them.
+        maps: where the target's z, y and x lie along them, increasing along z.
+
+    Yields:
+        The target's planes [Y', X'] as float32; not to be written to, where nothing is interpolated they are the
+        source's own.
+    """
+    along_z, along_y, along_x = maps
+    interpolate = PlaneInterpolator(along_y, along_x, shape[1:])
+    lower, upper, weights = along_z.neighbours(shape[0])
+    upper = np.where(weights == 0, lower, upper)
+    blend_first = len(lower) <= shape[0]  # fewer planes to interpolate after blending, or before
+    coming = enumerate(planes)
+    held: dict[int, NDArray[Any]] = {}
+    newest = -1
+    for low, high, weight in zip(lower.tolist(), upper.tolist(), weights, strict=True):
+        held = {index: plane for index, plane in held.items() if index >= low}
+        while newest < high:
+            newest, plane = next(coming)
+            if newest >= low:
+                held[newest] = plane if blend_first else interpolate(plane)
+        mixed = blend(held[low], held[high], weight)
+        yield interpolate(mixed) if blend_first else mixed
+    for _ in coming:
+        pass
 
 
 def resample_nearest(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
@@ -150,15 +174,12 @@ class PlaneInterpolator:
         self.shape = len(rows.positions), len(columns.positions)
         self._rows_first = self.shape[0] <= shape[0]
 
-    def __call__(self, plane: NDArray[Any], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Returns the plane [H', W'] as float32, in ``out`` where given."""
+    def __call__(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns the plane [H', W'] as float32; the plane itself, where it is that already."""
         values = plane.astype(np.float32, copy=False)
         for axis in (0, 1) if self._rows_first else (1, 0):
             values = _interpolate(values, axis, *(self._row_neighbours, self._column_neighbours)[axis])
-        if out is None:
-            return values
-        out[...] = values
-        return out
+        return values
 
 
 def blend(low: NDArray[Any], high: NDArray[Any], weight: np.float32) -> NDArray[np.float32]:
@@ -187,6 +208,22 @@ def _interpolate(
     difference *= weights[:, None] if axis == 0 else weights
     difference += low
     return difference
+
+
+def plane_turner(maps: tuple[AxisMap, AxisMap, AxisMap]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Returns what turns a stored plane [Y, X] into the target's axis order and direction, as a view.
+
+    Args:
+        maps: of the target's z, y and x; z runs along the stored z.
+    """
+    _, along_y, along_x = maps
+    swapped = along_y.source_axis < along_x.source_axis
+    rows, columns = (slice(None, None, -1 if axis.flipped else 1) for axis in (along_y, along_x))
+
+    def turn(plane: NDArray[Any]) -> NDArray[Any]:
+        return (plane.T if swapped else plane)[rows, columns]
+
+    return turn
 
 
 def _aligned(array: NDArray[Any], source: Grid, target: Grid) -> tuple[NDArray[Any], tuple[AxisMap, AxisMap, AxisMap]]:

@@ -1,11 +1,13 @@
-"""Bringing scores back to the scan: linear interpolation and argmax, without a source-sized array per class."""
+"""Bringing scores back to the scan: linear interpolation and argmax, block by block, without an array per class."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .blend import Block
 from .errors import InputError
 from .resample import align
 
@@ -26,11 +28,12 @@ def label_dtype(num_classes: int) -> type[Any]:
 
 
 class LabelRestorer:
-    """Turns score planes of the model's grid, given one after the other, into labels on the scan's grid.
+    """Turns finished blocks of the model's grid into labels on the scan's grid.
 
-    Only two planes of scores are held. A scan voxel whose eight surrounding model voxels have the same best class has
-    that class too (linear interpolation weighs the eight, and the class leads in each of them), so only voxels at
-    borders between classes are interpolated; the result is the same.
+    Held are one plane of scores, and for every layer of blocks in work one row: what the next blocks interpolate with.
+    A scan voxel whose eight surrounding model voxels have the same best class has that class too (linear interpolation
+    weighs the eight, and the class leads in each of them), so only voxels at borders between classes are interpolated;
+    the result is the same.
 
     Args:
         num_classes: C, background included.
@@ -43,67 +46,74 @@ class LabelRestorer:
 
     def __init__(self, num_classes: int, grid: Grid, source: Grid) -> None:
         width, height, depth = grid.shape
-        self._plane_shape = (num_classes, height, width)
+        self._shape = (num_classes, depth, height, width)
         self._labels: Labels = np.zeros(source.shape, label_dtype(num_classes), order="F")
         maps = align(grid, source)
         z, y, x = (next(k for k in range(3) if maps[k].source_axis == axis) for axis in (2, 1, 0))
         self._target = self._labels.transpose(z, y, x)
-        self._planes = _needed(maps[z].unflipped(depth), depth)
-        self._rows = _needed(maps[y].unflipped(height), height)
-        self._columns = _needed(maps[x].unflipped(width), width)
-        self._depth = depth
+        self._planes = _Neighbours.along(maps[z], depth)
+        self._rows = _Neighbours.along(maps[y], height)
+        self._columns = _Neighbours.along(maps[x], width)
+        self._last_plane = np.empty((num_classes, height, width), np.float32)
+        self._last_rows: dict[int, NDArray[np.float32]] = {}  # first plane of a block → its last row, frame included
         self._given = 0
-        self._previous: _ScorePlane | None = None
 
-    def add(self, scores: NDArray[Any]) -> None:
-        """Takes the next plane along the model's depth.
+    def add(self, block: Block) -> None:
+        """Takes a block: after the one above it (smaller z) and the one before it (smaller y).
 
-        Args:
-            scores: [C, H, W] logits or probabilities, float32 or float16; may be reused after the next call.
+        The block's frame is overwritten.
 
         Raises:
-            InputError: wrong shape, or more planes than the grid has.
+            InputError: the block is not of this grid.
         """
-        if scores.shape != self._plane_shape or self._given == self._depth:
-            raise InputError(
-                f"scores: expected {self._depth} planes of shape {self._plane_shape}, "
-                f"got plane {self._given + 1} of shape {scores.shape}"
-            )
-        current = _ScorePlane(scores)
-        lower, upper, weights = self._planes
-        for k in np.flatnonzero(upper == self._given):
-            previous = current if self._previous is None or lower[k] == upper[k] else self._previous
-            self._target[k] = self._plane_labels(previous, current, weights[k])
-        self._previous = current
-        self._given += 1
+        classes, depth, height, width = self._shape
+        planes, rows = block.scores.shape[1:3]
+        stop_z, stop_y = block.z + planes, block.y + rows
+        if (len(block.framed), block.framed.shape[3]) != (classes, width) or stop_z > depth or stop_y > height:
+            raise InputError(f"scores: expected blocks within {self._shape}, got {block.framed.shape} at z {block.z}")
+        if block.z:
+            block.framed[:, 0, 1:] = self._last_plane[:, block.y : stop_y]
+        if block.y:
+            block.framed[:, :, 0] = self._last_rows[block.z]
+        self._label(block)
+        self._last_plane[:, block.y : stop_y] = block.framed[:, -1, 1:]
+        if stop_y < height:
+            self._last_rows[block.z] = block.framed[:, :, -1].copy()
+        else:
+            self._last_rows.pop(block.z, None)
+        self._given += planes * rows
 
     def labels(self) -> Labels:
         """Returns the labels [X, Y, Z] on the scan's grid.
 
         Raises:
-            InputError: planes are missing.
+            InputError: blocks are missing.
         """
-        if self._given != self._depth:
-            raise InputError(f"scores: expected {self._depth} planes, got {self._given}")
+        _, depth, height, _ = self._shape
+        if self._given != depth * height:
+            raise InputError(f"scores: expected {depth * height} rows of voxels, got {self._given}")
         return self._labels
 
-    def _plane_labels(self, low: _ScorePlane, high: _ScorePlane, weight: np.float32) -> NDArray[Any]:
-        (top, bottom, down), (left, right, across) = self._rows, self._columns
-        cells = np.ix_(top, left)
-        labels = low.best[cells]
-        settled = low.uniform if low is high else low.uniform & high.uniform & (low.best == high.best)
-        j, i = np.nonzero(~settled[cells])
-        width = self._plane_shape[2]
-        for start in range(0, len(j), _CHUNK):
-            rows, columns = j[start : start + _CHUNK], i[start : start + _CHUNK]
-            above, below = top[rows] * width, bottom[rows] * width
-            upper = _mix(low, high, weight, above + left[columns], above + right[columns], across[columns])
-            lower = _mix(low, high, weight, below + left[columns], below + right[columns], across[columns])
-            lower -= upper
-            lower *= down[rows]
-            lower += upper
-            labels[rows, columns] = _argmax(lower)
-        return labels
+    def _label(self, block: Block) -> None:
+        """Labels the scan's voxels whose upper neighbours lie in the block; the lower ones may lie in its frame."""
+        planes, rows = block.scores.shape[1:3]
+        wanted = self._rows.upper_within(block.y, block.y + rows)
+        if wanted.start == wanted.stop:
+            return
+        # The frame is left out where there is no neighbour, so that its undefined content is never looked at.
+        top, first = (0, block.y - 1) if block.y else (1, 0)
+        rows_inside = self._rows.part(wanted, first)
+        kept: dict[int, _ScorePlane] = {}
+        inside = self._planes.upper_within(block.z, block.z + planes)
+        order = range(inside.start, inside.stop)
+        for k in order if self._planes.increasing else reversed(order):
+            low, high = int(self._planes.lower[k]), int(self._planes.upper[k])
+            kept = {plane: scores for plane, scores in kept.items() if plane in (low, high)}
+            for plane in (low, high):
+                if plane not in kept:
+                    kept[plane] = _ScorePlane(block.framed[:, plane - block.z + 1, top:])
+            labels = _plane_labels(kept[low], kept[high], self._planes.weight[k], rows_inside, self._columns)
+            self._target[k, wanted] = labels
 
 
 def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
@@ -124,10 +134,69 @@ def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
     """
     if scores.ndim != 4 or scores.shape[1:] != grid.shape[::-1]:
         raise InputError(f"scores: expected [C, D, H, W] with D, H, W = {grid.shape[::-1]}, got {scores.shape}")
-    restorer = LabelRestorer(len(scores), grid, source)
-    for k in range(scores.shape[1]):
-        restorer.add(scores[:, k])
+    classes, depth, height, width = scores.shape
+    restorer = LabelRestorer(classes, grid, source)
+    for z in range(depth):
+        framed = np.empty((classes, 2, 1 + height, width), np.float32)
+        framed[:, 1, 1:] = scores[:, z]
+        restorer.add(Block(z, 0, framed))
     return restorer.labels()
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """The model voxels between which the scan's voxels lie along one axis, and how near they are to the upper one.
+
+    Attributes:
+        lower: [n] index of the lower neighbour.
+        upper: [n] index of the upper neighbour; the lower one where the upper weighs nothing.
+        weight: [n] of the upper neighbour.
+    """
+
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    weight: NDArray[np.float32]
+
+    @staticmethod
+    def along(axis: AxisMap, size: int) -> _Neighbours:
+        lower, upper, weight = axis.unflipped(size).neighbours(size)
+        return _Neighbours(lower, np.where(weight == 0, lower, upper), weight)
+
+    @property
+    def increasing(self) -> bool:
+        """Whether the scan's axis runs the model's way."""
+        return bool(self.upper[-1] >= self.upper[0])
+
+    def upper_within(self, start: int, stop: int) -> slice:
+        """Returns the scan's voxels whose upper neighbour is from ``start`` to below ``stop``."""
+        found = np.flatnonzero((self.upper >= start) & (self.upper < stop))
+        return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
+
+    def part(self, voxels: slice, first: int) -> _Neighbours:
+        """Returns the neighbours of some of the scan's voxels, counted from the model voxel ``first``."""
+        return _Neighbours(self.lower[voxels] - first, self.upper[voxels] - first, self.weight[voxels])
+
+
+def _plane_labels(
+    low: _ScorePlane, high: _ScorePlane, weight: np.float32, rows: _Neighbours, columns: _Neighbours
+) -> NDArray[Any]:
+    """Returns labels [H', W'] of a plane between two planes of scores."""
+    cells = np.ix_(rows.lower, columns.lower)
+    labels = low.best[cells]
+    settled = low.uniform if low is high else low.uniform & high.uniform & (low.best == high.best)
+    j, i = np.nonzero(~settled[cells])
+    width = len(low.best[0])
+    for start in range(0, len(j), _CHUNK):
+        row, column = j[start : start + _CHUNK], i[start : start + _CHUNK]
+        above, below = rows.lower[row] * width, rows.upper[row] * width
+        left, right, across = columns.lower[column], columns.upper[column], columns.weight[column]
+        upper = _mix(low, high, weight, above + left, above + right, across)
+        lower = _mix(low, high, weight, below + left, below + right, across)
+        lower -= upper
+        lower *= rows.weight[row]
+        lower += upper
+        labels[row, column] = _argmax(lower)
+    return labels
 
 
 class _ScorePlane:
@@ -141,12 +210,6 @@ class _ScorePlane:
         self.uniform[:-1] &= best[:-1] == best[1:]
         self.uniform[:, :-1] &= best[:, :-1] == best[:, 1:]
         self.uniform[:-1, :-1] &= best[:-1, :-1] == best[1:, 1:]
-
-
-def _needed(axis: AxisMap, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Returns the two neighbours and the weight; the upper neighbour only where it weighs something."""
-    lower, upper, weights = axis.neighbours(size)
-    return lower, np.where(weights == 0, lower, upper), weights
 
 
 def _mix(
@@ -171,11 +234,12 @@ def _mix(
 
 
 def _argmax(scores: NDArray[Any]) -> NDArray[Any]:
-    """Returns the best class [n] of scores [C, n]; several times faster than np.argmax along a leading axis."""
+    """Returns the best class [n] of scores [C, n]; many times faster than np.argmax along a leading axis."""
     best = scores[0].copy()
-    labels = np.zeros(best.shape, label_dtype(len(scores)))
+    dtype = label_dtype(len(scores))
+    labels = np.zeros(best.shape, dtype)
     for index in range(1, len(scores)):
         better = scores[index] > best
-        np.copyto(best, scores[index], where=better)
-        np.copyto(labels, index, where=better)
+        np.maximum(best, scores[index], out=best)
+        np.maximum(labels, better * dtype(index), out=labels)  # a later class has the larger index
     return labels

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Stopwatch:
@@ -28,6 +31,17 @@ class Stopwatch:
         finally:
             self._charge()
             self._running.pop()
+
+    def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
+        """Yields the items, and counts the time that each is waited for to the stage ``name``."""
+        iterator = iter(items)
+        while True:
+            with self.stage(name):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
 
     def _charge(self) -> None:
         now = time.perf_counter()

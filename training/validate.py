@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..runtime.geometry import Grid
 from ..runtime.nifti import read_volume
-from ..runtime.preprocess import scores_to_labels, to_model_input
-from ..runtime.restore import Labels
+from ..runtime.preprocess import to_model_input
+from ..runtime.restore import Labels, scores_to_labels
 from ..runtime.task import Task
 from .metrics import dice_per_class
 from .prepare import PreparedCase

@@ -9,13 +9,13 @@ from bedside.runtime.body import body_mask
 from bedside.runtime.errors import InputError, ResourceError
 from bedside.runtime.geometry import Grid
 from bedside.runtime.nifti import read_labels, read_volume, write_volume
-from bedside.runtime.preprocess import LabelRestorer, labels_to_model_grid, scores_to_labels, to_model_input
+from bedside.runtime.preprocess import labels_to_model_grid, to_model_input
 from bedside.runtime.presets import PRESETS
+from bedside.runtime.restore import scores_to_labels
 from bedside.runtime.task import Foreground, Intensity
 from bedside.runtime.volume import Volume
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import map_coordinates
 
 CT = PRESETS["btcv"].replaced(spacing=(2.0, 2.0, 2.0))
 MR = PRESETS["amos-mr"].replaced(spacing=(2.0, 2.0, 2.0))
@@ -42,16 +42,6 @@ def stored_as(volume: Volume, code: str) -> Volume:
     world = np.linalg.inv(volume.grid.affine) @ grid.affine
     x, y, z, _ = np.rint(world @ np.stack([i.ravel(), j.ravel(), k.ravel(), np.ones(i.size)])).astype(int)
     return Volume(volume.data[x, y, z].reshape(grid.shape), grid)
-
-
-def best_by_scipy(scores: np.ndarray, grid: Grid, source: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Returns labels [X, Y, Z] and the lead of the best class, each voxel interpolated on its own."""
-    i, j, k = np.indices(source.shape)
-    to_grid = np.linalg.inv(grid.affine) @ source.affine
-    x, y, z, _ = to_grid @ np.stack([i.ravel(), j.ravel(), k.ravel(), np.ones(i.size)])
-    values = np.stack([map_coordinates(c.astype(float), [z, y, x], order=1, mode="nearest") for c in scores])
-    ordered = np.sort(values, axis=0)
-    return values.argmax(axis=0).reshape(source.shape), (ordered[-1] - ordered[-2]).reshape(source.shape)
 
 
 def test_clip_and_scale_of_the_paper():
@@ -107,86 +97,6 @@ def test_all_48_storage_orders_give_the_same_input_and_the_same_labels_in_the_pa
     labels = scores_to_labels(scores, made.grid, made.source)
     back_again = stored_as(Volume(labels, turned.grid), "RAS")
     assert (back_again.data == wanted_labels).all()
-
-
-def test_labels_come_back_unchanged_where_the_grid_is_the_scans_own():
-    labels = np.random.default_rng(0).integers(0, 5, (9, 8, 7)).astype(np.uint8)
-    volume = Volume(labels, Grid(labels.shape, np.array([[0, 0, 3.0, 5], [-2, 0, 0, 6], [0, 2.5, 0, 7], [0, 0, 0, 1]])))
-    grid = volume.grid.reoriented("RAS")
-    on_grid = labels_to_model_grid(volume, grid)
-    one_hot = (on_grid[None] == np.arange(5)[:, None, None, None]).astype(np.float32)
-    assert (scores_to_labels(one_hot, grid, volume.grid) == labels).all()
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    shape=st.tuples(*[st.integers(1, 10)] * 3),
-    old=st.tuples(*[st.floats(0.5, 5)] * 3),
-    new=st.tuples(*[st.floats(0.5, 5)] * 3),
-    classes=st.integers(2, 5),
-    code=st.sampled_from(ORIENTATIONS),
-    smooth=st.booleans(),
-    seed=st.integers(0, 9),
-)
-def test_restored_labels_are_the_argmax_of_interpolated_scores(shape, old, new, classes, code, smooth, seed):
-    source = Grid(shape, np.diag([*old, 1.0])).reoriented(code)
-    grid = source.to_task_grid("RAS", new)
-    rng = np.random.default_rng(seed)
-    if smooth:  # few borders between classes: most voxels take the short way
-        slopes = rng.normal(size=(classes, 3))
-        scores = np.tensordot(slopes, np.indices(grid.shape[::-1]) / 5, axes=1).astype(np.float32)
-    else:
-        scores = rng.normal(size=(classes, *grid.shape[::-1])).astype(np.float32)
-    expected, lead = best_by_scipy(scores, grid, source)
-    found = scores_to_labels(scores, grid, source)
-    assert (found == expected)[lead > 1e-4].all()
-
-
-def test_a_class_that_is_second_everywhere_can_win_between_voxels():
-    # Half-way between the two voxels: class 0 and 1 average 5, class 2 has 6 on both sides.
-    grid, source = Grid((2, 1, 1), np.eye(4)), Grid((3, 1, 1), np.diag([0.5, 1, 1, 1]))
-    scores = np.array([[10, 0], [0, 10], [6, 6]], np.float32)[:, None, None]
-    assert scores_to_labels(scores, grid, source)[:, 0, 0].tolist() == [0, 2, 1]
-
-
-def test_equal_scores_go_to_the_lower_class():
-    grid = Grid((2, 2, 2), np.eye(4))
-    assert not scores_to_labels(np.ones((3, 2, 2, 2), np.float32), grid, grid).any()
-
-
-@pytest.mark.parametrize(("classes", "dtype"), [(256, np.uint8), (257, np.uint16), (300, np.uint16)])
-def test_many_classes_do_not_wrap(classes, dtype):
-    grid = Grid((2, 1, 1), np.eye(4))
-    scores = np.zeros((classes, 1, 1, 2), np.float32)
-    scores[classes - 1, 0, 0, 1] = 1
-    labels = scores_to_labels(scores, grid, grid)
-    assert labels.dtype == dtype
-    assert labels[:, 0, 0].tolist() == [0, classes - 1]
-
-
-def test_planes_given_one_by_one_may_reuse_their_buffer():
-    source = Grid((6, 5, 9), np.diag([1, 1, 1, 1.0]))
-    grid = source.to_task_grid("RAS", (1.3, 1.2, 1.7))
-    scores = np.random.default_rng(4).normal(size=(3, *grid.shape[::-1])).astype(np.float32)
-    restorer = LabelRestorer(3, grid, source)
-    for k in range(grid.shape[2]):
-        restorer.add(scores[:, k].copy())
-    assert (restorer.labels() == scores_to_labels(scores, grid, source)).all()
-
-
-def test_planes_that_are_missing_too_many_or_of_another_shape_are_refused():
-    grid = Grid((2, 2, 2), np.eye(4))
-    restorer = LabelRestorer(2, grid, grid)
-    restorer.add(np.zeros((2, 2, 2), np.float32))
-    with pytest.raises(InputError, match="expected 2 planes, got 1"):
-        restorer.labels()
-    with pytest.raises(InputError, match="shape"):
-        restorer.add(np.zeros((3, 2, 2), np.float32))
-    restorer.add(np.zeros((2, 2, 2), np.float32))
-    with pytest.raises(InputError, match="plane 3"):
-        restorer.add(np.zeros((2, 2, 2), np.float32))
-    with pytest.raises(InputError, match="D, H, W"):
-        scores_to_labels(np.zeros((2, 2, 2, 3), np.float32), grid, grid)
 
 
 def test_the_body_holds_all_tissue_and_the_air_inside_but_not_the_air_far_outside():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,7 @@ def test_windows_lie_where_monai_puts_them(shape, patch, overlap):
     ]
     expected = [tuple(s.start for s in slices) for slices in dense_patch_slices(plan.padded, patch, steps)]
     assert list(plan.starts) == [tuple(map(int, start)) for start in expected]
+    assert len(plan) == len(expected)
 
 
 @settings(max_examples=50, deadline=None)
@@ -58,30 +61,15 @@ def test_small_volume_is_padded_on_both_sides_the_odd_voxel_behind():
     assert padded[:, 0, 4].tolist() == [-7, -7, 1, 1, 1, -7, -7, -7]
 
 
-def test_windows_without_body_are_left_out_and_counted():
-    body = np.zeros((12, 4, 4), bool)
-    body[9, 2, 2] = True
-    plan = plan_windows(body.shape, (4, 4, 4), 0.0, body)  # windows start at z = 0, 4, 8
-    assert plan.starts == ((8, 0, 0),)
-    assert plan.skipped == 2
-
-
-def test_body_mask_of_a_padded_volume_is_padded_with_air():
-    body = np.zeros((3, 3, 9), bool)
-    body[1, 1, 8] = True
-    plan = plan_windows(body.shape, (4, 4, 4), 0.0, body)
-    assert plan.starts == ((0, 0, 5),)  # x windows at 0, 4, 5; the window at 4 ends before voxel 8
+def test_the_last_two_layers_can_be_run_together_row_by_row():
+    plan = replace(plan_windows((9, 6, 4), (4, 4, 4), 0.5), last_two_together=True)  # z 0, 2, 4, 5; y 0, 2
+    assert [start[:2] for start in plan.starts] == [(0, 0), (0, 2), (2, 0), (2, 2), (4, 0), (5, 0), (4, 2), (5, 2)]
 
 
 @pytest.mark.parametrize("overlap", [-0.1, 1.0, float("nan")])
 def test_overlap_outside_0_to_1_is_refused(overlap):
     with pytest.raises(UsageError, match="overlap: expected 0 ≤ overlap < 1"):
         plan_windows((8, 8, 8), (4, 4, 4), overlap)
-
-
-def test_body_mask_of_another_shape_is_refused():
-    with pytest.raises(UsageError, match="body mask"):
-        plan_windows((8, 8, 8), (4, 4, 4), 0.5, np.ones((8, 8, 7), bool))
 
 
 @pytest.mark.parametrize("patch", [(8, 8, 8), (5, 12, 9), (32, 16, 24), (1, 4, 4)])

@@ -1,0 +1,118 @@
+"""One scan's way through the network: windows in, labels out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .blend import Block, blend
+from .body import MARGIN_VOXELS
+from .preprocess import to_model_input
+from .restore import LabelRestorer, Labels
+from .window_input import InMemoryInput, StreamedInput, WindowInput
+from .window_run import Cancel, Progress, WindowRun, stop_if
+from .within_body import Body
+
+if TYPE_CHECKING:
+    from .engines import Engine
+    from .geometry import Grid
+    from .scan import Scan
+    from .stopwatch import Stopwatch
+    from .task import Task
+    from .way import Way
+
+
+class ScanRun:
+    """Segments one scan on one engine, the way that was chosen.
+
+    Args:
+        engine: runs the windows.
+        task: the bundle's task.
+        scan: the scan.
+        grid: the task's grid for it.
+        way: how it is worked through.
+        watch: gets the time of each stage.
+        progress: called with (windows done or skipped, windows in all).
+        cancel: asked before every window and stage.
+        keep_body: keep where the body is, for post-processing.
+
+    Attributes:
+        body: where the body is on the task's grid, if it was to be kept.
+        computed: windows the network saw.
+        skipped: windows left out because they hold no body.
+        warnings: what a person should know, one line each.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        task: Task,
+        scan: Scan,
+        grid: Grid,
+        way: Way,
+        watch: Stopwatch,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        keep_body: bool = False,
+    ) -> None:
+        self._engine, self._task, self._scan, self._grid, self._way = engine, task, scan, grid, way
+        self._watch, self._progress, self._cancel = watch, progress, cancel
+        self._keep_body = keep_body
+        self.body: Body | None = None
+        self.computed = self.skipped = 0
+        self.warnings: tuple[str, ...] = ()
+
+    def labels(self, skip_air: bool) -> Labels:
+        """Returns the labels [X, Y, Z] on the scan's own grid.
+
+        Args:
+            skip_air: leave out windows without body.
+
+        Raises:
+            InputError: the scan is refused; of a file this may come out only at its end.
+            ResourceError: the engine failed, or memory ran out.
+            Cancelled: ``cancel()`` returned true.
+        """
+        with self._watch.stage("preprocess"):
+            source = self._source()
+        labels = self._pass(source, skip_air)
+        if isinstance(source, StreamedInput) and skip_air and not source.found_body:
+            # Only now is it known that nothing rises above air: the scan is searched whole, as a prepared one would be.
+            labels = self._pass(self._source(), False)
+        return labels
+
+    def _source(self) -> WindowInput:
+        task, way = self._task, self._way
+        if way.streamed:
+            self.body = Body(self._grid, MARGIN_VOXELS) if self._keep_body else None
+            return StreamedInput(self._scan, task, self._grid, way.plan, self._watch, self.body)
+        with self._watch.stage("read"):
+            volume = self._scan.load()
+        stop_if(self._cancel)
+        prepared = to_model_input(volume, task)
+        if self._keep_body:
+            self.body = Body(self._grid)
+            for plane in prepared.body:
+                self.body.add(plane)
+        return InMemoryInput(prepared, way.plan, way.order, task.intensity.air)
+
+    def _pass(self, source: WindowInput, skip_air: bool) -> Labels:
+        way, watch = self._way, self._watch
+        run = WindowRun(
+            self._engine, way.plan, way.order, source, watch,
+            skip_air=skip_air, progress=self._progress, cancel=self._cancel,
+        )  # fmt: skip
+        restorer = LabelRestorer(self._task.num_classes, way.order.grid(self._grid), self._scan.grid)
+        with watch.stage("blend"):
+            for block in self._blocks(run):
+                with watch.stage("restore"):
+                    restorer.add(block)
+        stop_if(self._cancel)
+        with watch.stage("preprocess"):
+            told = source.finish()
+        self.computed, self.skipped, self.warnings = run.computed, run.skipped, (*told, *run.warnings())
+        return restorer.labels()
+
+    def _blocks(self, run: WindowRun) -> Iterator[Block]:
+        way = self._way
+        return blend(way.plan, run.windows(), self._task.num_classes, way.dtype, way.order)
