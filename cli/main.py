@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
+import traceback
 from collections.abc import Sequence
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from .. import __version__
-from ..runtime.errors import BedsideError, ExitCode
+from ..runtime.errors import ExitCode
 from . import benchmark, demo, devices, distill, evaluate, export, inspect, phantom, segment, train_teacher
+from .failure import failure_of
+from .terminated import Terminated, unwind_on_sigterm
 
 app = typer.Typer(
     name="bedside",
@@ -61,10 +62,6 @@ for _name, _command in (
 _CLICK_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived; unwinds the stack so that temporary files go and checkpoints are kept."""
-
-
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line.
 
@@ -78,38 +75,31 @@ def run(arguments: Sequence[str]) -> int:
     try:
         outcome = typer.main.get_command(app).main(list(arguments), prog_name="bedside", standalone_mode=False)
         return outcome if isinstance(outcome, int) else ExitCode.OK
-    except BedsideError as error:
-        return _fail(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; nothing half-written", ExitCode.INTERRUPTED, debug)
     except Terminated:
         return _fail("terminated; nothing half-written", ExitCode.TERMINATED, debug)
-    except MemoryError:
-        return _fail("out of memory; give the job more memory or a smaller input", ExitCode.RESOURCE, debug)
-    except OSError as error:
-        return _fail(f"the system refused: {error.strerror or error}", ExitCode.RESOURCE, debug)
     except _CLICK_ERROR as error:
         message = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
         return _fail(f"{message} Try 'bedside --help'." if message else "see 'bedside --help'", ExitCode.USAGE, debug)
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's own
-            return _fail("out of memory; give the job more, or take a smaller patch", ExitCode.RESOURCE, debug)
-        words = f"a fault in bedside ({type(error).__name__}: {error}); --debug before the command shows where"
-        return _fail(words, ExitCode.FAULT, debug)
+        failure = failure_of(error)
+        return _fail(failure.message, failure.code, debug)
 
 
 def _fail(message: str, code: ExitCode, debug: bool) -> int:
     if debug:
-        logging.getLogger("bedside").exception("the command failed")
-    print(f"bedside: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        # Where it happened, not what was said: that may name a file, and a log outlives the person's screen.
+        kind, _, trace = sys.exc_info()
+        where = "".join(traceback.format_tb(trace))
+        logging.getLogger("bedside").error("the command failed: %s\n%s", kind.__name__ if kind else "", where)
+    # A name in the message may hold what commands a terminal, or turns the reading direction.
+    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
+    print(f"bedside: error: {line}", file=sys.stderr, flush=True)
     return int(code)
-
-
-def _on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
 
 
 def main() -> NoReturn:
     """Entry point of the ``bedside`` command."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    unwind_on_sigterm()
     sys.exit(run(sys.argv[1:]))

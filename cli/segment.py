@@ -1,4 +1,4 @@
-"""`bedside segment`: one scan to one label map."""
+"""`bedside segment`: one scan to one label map, or a folder of them."""
 
 from __future__ import annotations
 
@@ -9,99 +9,134 @@ import typer
 
 from ..runtime.errors import ExitCode, UsageError
 from .console import Console, JsonOption, QuietOption
+from .failure import failure_of
+from .postprocessing_options import (
+    LargestComponentOption,
+    MinVolumeOption,
+    NoPostprocessingOption,
+    WithinBodyOption,
+    postprocessing_of,
+)
+from .segment_job import SegmentJob
+from .segment_words import as_json, summary, volumes_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from ..runtime.result import Result
+    from ..runtime.record import Outcome
+    from ..runtime.segmenter import Segmenter
 
 
 def command(
     bundle: Annotated[Path, typer.Argument(help="Bundle directory or zip.", show_default=False)],
-    scan: Annotated[Path, typer.Option("--input", "-i", help="CT or MR, .nii or .nii.gz.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Label map to write.", show_default=False)],
-    engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or int8; auto is fp32.")] = "auto",
+    scan: Annotated[
+        Path, typer.Option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
+    ],
+    engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime; auto is the faster here.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto, fp32, bf16, int8 or int8-bf16; auto: fastest that passed the gate.")
+    ] = "auto",
     overlap: Annotated[
         float | None, typer.Option(help="Overlap of windows, 0 to below 1.", show_default="the bundle's")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.", show_default="all")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of all workers.", show_default="all")] = None,
     memory_limit: Annotated[
-        int | None, typer.Option(help="MiB this process may take; a scan that needs more is refused before it starts.")
+        int | None, typer.Option(help="MiB a process may take; a scan that needs more is refused before it starts.")
     ] = None,
     no_skip_air: Annotated[bool, typer.Option("--no-skip-air", help="Also run windows without body.")] = False,
     volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None,
     use_sform: Annotated[bool, typer.Option("--use-sform", help="Believe the sform where both disagree.")] = False,
     use_qform: Annotated[bool, typer.Option("--use-qform", help="Believe the qform where both disagree.")] = False,
+    largest_component: LargestComponentOption = None,
+    min_volume: MinVolumeOption = None,
+    within_body: WithinBodyOption = False,
+    no_postprocessing: NoPostprocessingOption = False,
+    record: Annotated[
+        Path | None, typer.Option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Folder: processes that share the threads.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Folder: also segment what is there already.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Segment a scan with a bundle; the label map lies on the scan's own grid.
 
+    With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder, which
+    also keeps the record, segment.json. Called again, it goes on where it stopped. The exit code is that of the worst
+    case: 1 before 5 before 3 before 6 before 0.
+
     Exit code 6: written, but a person should look (empty result, replaced NaN, unusual intensities).
+
+    Post-processing is what the bundle says, unless an option here asks for another or for none.
 
     Example: bedside segment demo/student.bedside -i ct.nii.gz -o labels.nii.gz
     """
     if use_sform and use_qform:
         raise UsageError("--use-sform and --use-qform exclude each other; give one")
     prefer: Literal["sform", "qform"] | None = "sform" if use_sform else "qform" if use_qform else None
+    job = SegmentJob(
+        bundle=bundle,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        memory_limit=None if memory_limit is None else memory_limit * 2**20,
+        overlap=overlap,
+        skip_air=not no_skip_air,
+        volume=volume,
+        replace_nan=replace_nan,
+        prefer=prefer,
+        postprocessing=postprocessing_of(largest_component, min_volume, within_body, no_postprocessing),
+    )
+    console = Console(json=json, quiet=quiet)
+    if not scan.is_dir():
+        if workers is not None or force:
+            raise UsageError("--workers and --force go with a folder of scans; this is one scan")
+        code = _one(job, scan, output, record, console)
+    else:
+        if record is not None:
+            raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
+        from .segment_folder import segment_folder
 
+        code = segment_folder(job, scan, output, workers or 1, force, console)
+    if code:
+        raise typer.Exit(code)
+
+
+def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, console: Console) -> ExitCode:
     from ..runtime.nifti import check_output_name
-    from ..runtime.segmenter import Segmenter
 
     check_output_name(output)
     if output.resolve() == scan.resolve():
         raise UsageError("-i and -o are the same file; the label map would replace the scan")
-    console = Console(json=json, quiet=quiet)
-    limit = None if memory_limit is None else memory_limit * 2**20
-    with Segmenter.load(bundle, engine, precision, threads, limit) as segmenter, console.progress("segment") as advance:
-        result = segmenter.segment(
-            scan,
-            overlap,
-            not no_skip_air,
-            progress=advance,
-            volume=volume,
-            replace_nan=replace_nan,
-            prefer=prefer,
-        )
-    result.save(output)
+    if record is not None and record.resolve() in (scan.resolve(), output.resolve()):
+        raise UsageError("--record needs a file of its own")
+    with job.load() as segmenter, console.progress("segment") as advance:
+        try:
+            result = job.segment(segmenter, scan, advance)
+            result.save(output)
+        except Exception as error:
+            if record is not None:
+                from ..runtime.record import Outcome
+
+                failure = failure_of(error)
+                _save_record(record, job, segmenter, Outcome.failed(scan, failure.message, failure.code))
+            raise
+        if record is not None:
+            from ..runtime.record import Outcome
+
+            _save_record(record, job, segmenter, Outcome.written(scan, output, result))
     for warning in result.warnings:
         console.warn(warning)
-    console.show(_volumes(result), _summary(result))
-    console.emit(_as_json(result))
-    if result.needs_review:
-        raise typer.Exit(ExitCode.REVIEW)
+    console.show(volumes_table(result), summary(result))
+    console.emit(as_json(result, segmenter.choice))
+    return ExitCode.REVIEW if result.needs_review else ExitCode.OK
 
 
-def _volumes(result: Result) -> Table:
-    from rich.table import Table
+def _save_record(path: Path, job: SegmentJob, segmenter: Segmenter, outcome: Outcome) -> None:
+    from ..runtime.record import Machine, RunRecord, Setup
 
-    table = Table("label", "ml", title="Volumes")
-    table.columns[1].justify = "right"
-    for label, millilitres in result.volumes_ml.items():
-        table.add_row(label, f"{millilitres:.1f}")
-    return table
-
-
-def _summary(result: Result) -> str:
-    seconds = sum(result.timings.values()) / 1000
-    stages = ", ".join(f"{stage} {milliseconds / 1000:.2f}" for stage, milliseconds in result.timings.items())
-    return (
-        f"{result.windows} windows run, {result.windows_skipped} of air skipped; {result.engine} {result.precision}; "
-        f"{seconds:.2f} s ({stages})"
-    )
-
-
-def _as_json(result: Result) -> dict[str, object]:
-    return {
-        "volumes_ml": dict(result.volumes_ml),
-        "timings_ms": dict(result.timings),
-        "warnings": list(result.warnings),
-        "needs_review": result.needs_review,
-        "engine": result.engine,
-        "precision": result.precision,
-        "windows": result.windows,
-        "windows_skipped": result.windows_skipped,
-        "shape": list(result.labels.shape),
-    }
+    setup = Setup.of(segmenter.bundle, job.options)
+    done = RunRecord(setup=setup, machine=Machine.this(), threads=job.threads, choice=segmenter.choice, outcome=outcome)
+    done.save(path)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .nifti import read_labels as read_labels
     from .nifti import read_volume as read_volume
     from .nifti import write_volume as write_volume
+    from .postprocess import Postprocessing as Postprocessing
     from .result import Result as Result
     from .segmenter import Segmenter as Segmenter
     from .task import Task as Task
@@ -48,6 +49,7 @@ _HOME = {
     "InputError": "errors",
     "Manifest": "manifest",
     "MissingExtraError": "errors",
+    "Postprocessing": "postprocess",
     "ResourceError": "errors",
     "Result": "result",
     "Segmenter": "segmenter",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import tempfile
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from .atomic import atomic_write
 from .bundle_zip import extract, is_safe_name
 from .errors import BundleError, ResourceError
+from .hashing import file_sha256
 from .manifest import (
     CHECKSUM_NAME,
     MANIFEST_LIMIT,
@@ -99,6 +99,11 @@ class Bundle:
         """The task the model was trained for."""
         return self.manifest.task
 
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `bundle.json`, which holds that of every other file: it stands for the whole bundle."""
+        return file_sha256(self._root / MANIFEST_NAME)
+
     def file(self, name: str) -> Path:
         """Returns where a file of the bundle lies.
 
@@ -126,6 +131,11 @@ class Bundle:
                     return variant
         offered = ", ".join(f"{variant.engine} {variant.precision}" for variant in self.manifest.variants)
         raise BundleError(f"the bundle has no {precision} model for {engine}; it has: {offered}")
+
+    def offers(self, engine: str, precision: str) -> bool:
+        """Whether there is a model to run with an engine in a precision, as `variant` finds it."""
+        engines = {variant.engine for variant in self.manifest.variants if variant.precision == precision}
+        return bool(engines & {engine, "onnxruntime"})
 
     def array(self, name: str) -> NDArray[np.float32]:
         """Reads a float32 ``.npy`` of the bundle; pickled objects are refused.
@@ -158,7 +168,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     """
     names = sorted(_listed(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
     paths = {name: directory / name for name in names}
-    files = {name: FileEntry(size=path.stat().st_size, sha256=_sha256(path)) for name, path in paths.items()}
+    files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
     complete = msgspec.structs.replace(manifest, files=files)
     _check_names(complete)
     content = complete.encoded()
@@ -238,13 +248,5 @@ def _check_files(root: Path, manifest: Manifest, present: set[str]) -> None:
         size = (root / name).stat().st_size
         if size != entry.size:
             raise BundleError(f"{name}: expected {entry.size} bytes, got {size}; copy the bundle again")
-        if _sha256(root / name) != entry.sha256:
+        if file_sha256(root / name) != entry.sha256:
             raise BundleError(f"{name} does not have the SHA-256 in {MANIFEST_NAME}; copy the bundle again")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

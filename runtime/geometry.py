@@ -54,6 +54,12 @@ class Grid:
         return x, y, z
 
     @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in millilitres: the determinant of the affine, so shear counts too."""
+        x, y, z = self.affine[:3, :3].T
+        return abs(float(x @ np.cross(y, z))) / 1000
+
+    @property
     def axes(self) -> str:
         """Closest axis codes, each axis named by the side it runs towards (``"RAS"``, ``"LPS"``)."""
         return "".join(aff2axcodes(self.affine))

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from .errors import BundleError
+from .postprocess import Postprocessing
 from .task import Task
 
 SCHEMA_VERSION = 1
@@ -15,7 +16,7 @@ MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # of bundle.json, in the format of `sha256sum -c`
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
 EngineName = Literal["onnxruntime", "openvino", "tensorrt"]
 
 
@@ -54,13 +55,17 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The model in one precision for one engine.
 
     Attributes:
-        precision: number format of the weights and, for int8, of the quantized layers.
+        precision: ``"fp32"``; ``"int8"``, where the heavy layers are quantized; or one of these with the layers in
+            floating point computed in bfloat16 (``"bf16"``, ``"int8-bf16"``): the same file, run in another way.
         engine: the engine it was measured with.
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
         parity: closeness to the torch student.
         dice: label name → mean Dice on the gate cases.
         golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; what the
-            self-test holds int8 to.
+            self-test holds int8 and bf16 to.
+        passed: whether it may stand in for fp32 (`bedside.export.verdict` has the rule); None where that was not
+            measured. fp32 has always passed: what does not compute what the student computes is not exported.
+        gate_reason: why it did not pass, in words; empty otherwise.
     """
 
     precision: Precision
@@ -69,6 +74,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     parity: Parity | None = None
     dice: dict[str, float] = {}
     golden_agreement: float | None = None
+    passed: bool | None = None
+    gate_reason: str = ""
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +124,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         output: [batch, C, D, H, W].
         recommended_overlap: overlap of windows, 0 ≤ overlap < 1.
         overlap_reason: how it was chosen, in words.
+        postprocessing: what is removed from every label map; nothing unless the bundle says so.
         golden: the self-test; None where the bundle has none.
         provenance: where the model comes from.
         licence: SPDX identifier or words.
@@ -132,6 +140,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     provenance: Provenance
     licence: str
     intended_use: str
+    postprocessing: Postprocessing = Postprocessing()
     golden: Golden | None = None
     files: dict[str, FileEntry] = {}
     schema_version: int = SCHEMA_VERSION
@@ -140,6 +149,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         patch, classes = self.task.patch_dhw, self.task.num_classes
         if not self.variants:
             raise ValueError("variants: expected at least one")
+        self.postprocessing.check(self.task.labels)
         if not 0 <= self.recommended_overlap < 1:
             raise ValueError(f"recommended_overlap: expected 0 ≤ overlap < 1, got {self.recommended_overlap:g}")
         if self.input.shape[1:] != (1, *patch) or self.output.shape[1:] != (classes, *patch):

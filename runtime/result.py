@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .geometry import Grid
 from .nifti import write_volume
+from .postprocess import Applied
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class Result:
         precision: precision that ran.
         windows: number of windows the network saw.
         windows_skipped: number left out because they hold no body.
+        postprocessing: what each step of post-processing removed from each label; empty where none was asked for.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -38,6 +40,7 @@ class Result:
     precision: str
     windows: int
     windows_skipped: int
+    postprocessing: tuple[Applied, ...] = ()
 
     @property
     def affine(self) -> NDArray[np.float64]:
@@ -64,10 +67,9 @@ def label_volumes(labels: NDArray[np.integer], names: tuple[str, ...], grid: Gri
     Args:
         labels: [X, Y, Z] label indices.
         names: index → name.
-        grid: grid of the labels; the voxel's volume is the determinant of its affine, so shear counts too.
+        grid: grid of the labels.
     """
-    millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
     counts = np.zeros(len(names), np.int64)
     for plane in np.moveaxis(labels, -1, 0):  # bincount takes eight bytes per voxel, so never the whole map at once
         counts += np.bincount(plane.ravel(), minlength=len(names))
-    return {name: int(count) * millilitres for name, count in zip(names[1:], counts[1:], strict=True)}
+    return {name: int(count) * grid.voxel_ml for name, count in zip(names[1:], counts[1:], strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -9,21 +10,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blend import blend
 from .bundle import Bundle
-from .engines import Engine, available_engines, open_engine
-from .errors import BundleError, InputError, UsageError
+from .engine_choice import Choice, open_for_bundle
+from .engines import Engine
+from .errors import UsageError
 from .geometry import Grid
-from .nifti import read_volume
-from .peak_memory import refuse_above
-from .preprocess import LabelRestorer, to_model_input
+from .postprocess import Postprocessing, emptied, postprocess
 from .result import Result, label_volumes
-from .self_test import check_golden, warm_up
+from .scan import Scan
+from .scan_run import ScanRun
 from .stopwatch import Stopwatch
 from .task import Task
 from .volume import Volume
-from .window_run import Cancel, Progress, WindowRun, stop_if
-from .windows import plan_windows
+from .way import choose_way
+from .window_run import Cancel, Progress, stop_if
+
+_log = logging.getLogger("bedside.segmenter")
 
 STAGES = ("read", "preprocess", "plan", "infer", "blend", "restore")
 
@@ -34,9 +36,10 @@ class Segmenter:
     Made by `load`. Nothing of a scan is kept after its call returns.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, memory_limit: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, choice: Choice, memory_limit: int | None = None) -> None:
         self._bundle = bundle
         self._engine = engine
+        self._choice = choice
         self._memory_limit = memory_limit
 
     @classmethod
@@ -53,10 +56,10 @@ class Segmenter:
 
         Args:
             path: bundle directory or zip.
-            engine: ``"auto"`` takes openvino where it is installed, else onnxruntime.
-            precision: ``"fp32"``, ``"int8"``, or ``"auto"``, which is fp32: whether int8 is faster depends on the
-                machine (with ONNX Runtime it was 2.7 times slower on the CPU we measured), and losing accuracy should
-                be somebody's decision. ``bedside benchmark`` tells both.
+            engine: ``"openvino"``, ``"onnxruntime"``, or ``"auto"``, which takes the faster one on this machine.
+            precision: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"``, which takes the fastest on
+                this machine of those that passed the bundle's gate. That is safe because the gate holds every class
+                apart to fp32's accuracy: what loses an organ, or was never measured, is not taken.
             threads: CPU threads; None uses all this process may use.
             memory_limit: bytes this process may hold; a scan predicted to need more is refused before it starts.
             self_test: compare with the golden patch; False is for tools that measure the very difference.
@@ -66,15 +69,14 @@ class Segmenter:
             UsageError: unknown engine or precision, or the engine is not installed.
             ResourceError: no room for the model or to unpack a zip.
         """
-        if precision not in ("auto", "fp32", "int8"):
-            raise UsageError(f'precision: expected auto, fp32 or int8, got "{precision}"')
         bundle = Bundle.open(path)
         try:
-            opened = _open(bundle, engine, "fp32" if precision == "auto" else precision, threads, self_test)
+            opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test)
         except BaseException:
             bundle.close()
             raise
-        return cls(bundle, opened, memory_limit)
+        _log.info("%s %s opened for task %s", opened.engine.name, opened.engine.precision, bundle.task.name)
+        return cls(bundle, opened.engine, opened.choice, memory_limit)
 
     def __enter__(self) -> Segmenter:
         return self
@@ -104,6 +106,11 @@ class Segmenter:
         """The engine that runs the model."""
         return self._engine
 
+    @property
+    def choice(self) -> Choice:
+        """Engine, precision and streams that run the model, and why these."""
+        return self._choice
+
     def segment(
         self,
         scan: str | Path | Volume,
@@ -115,6 +122,7 @@ class Segmenter:
         volume: int | None = None,
         replace_nan: float | None = None,
         prefer: Literal["sform", "qform"] | None = None,
+        postprocessing: Postprocessing | None = None,
     ) -> Result:
         """Segments one scan.
 
@@ -127,57 +135,52 @@ class Segmenter:
             volume: which volume of a 4D file, from 0.
             replace_nan: put in place of NaN and infinity, which are refused otherwise.
             prefer: which geometry to believe where sform and qform disagree.
+            postprocessing: what to remove from the label map; None takes what the bundle says, `Postprocessing()`
+                removes nothing.
 
         Raises:
             InputError: the scan is refused.
             ResourceError: the predicted memory is above the limit, or the engine failed.
             Cancelled: ``cancel()`` returned true.
-            UsageError: an argument is out of range, or the segmenter is closed.
+            UsageError: an argument is out of range, a label is not the task's, or the segmenter is closed.
         """
+        asked = self._bundle.manifest.postprocessing if postprocessing is None else postprocessing
+        asked = asked.checked(self.task.labels)
         watch = Stopwatch(STAGES)
         stop_if(cancel)
         with watch.stage("read"):
-            if not isinstance(scan, Volume):
-                scan = read_volume(scan, volume=volume, replace_nan=replace_nan, prefer=prefer)
-            elif volume is not None or prefer is not None:
-                raise UsageError("volume and prefer choose within a file; this scan is already in memory")
+            if isinstance(scan, Volume):
+                if volume is not None or prefer is not None:
+                    raise UsageError("volume and prefer choose within a file; this scan is already in memory")
+                source = Scan(scan, replace_nan)
             else:
-                scan = _finite(scan, replace_nan)
-        refuse_above(self._memory_limit, scan.grid, self.task)
-        stop_if(cancel)
-        with watch.stage("preprocess"):
-            prepared = to_model_input(scan, self.task)
-        stop_if(cancel)
+                source = Scan.open(scan, volume=volume, replace_nan=replace_nan, prefer=prefer)
         with watch.stage("plan"):
             overlap = self._bundle.manifest.recommended_overlap if overlap is None else overlap
-            depth, height, width = prepared.array.shape
-            body = prepared.body if skip_air else None
-            plan = plan_windows((depth, height, width), self._engine.patch_dhw, overlap, body)
-            # The padding is air, as around the body in training: 0 for tasks scaled to 0…1 (MONAI pads with 0), and not
-            # the tissue that 0 stands for in the others.
-            array = plan.pad(prepared.array, self.task.intensity.air).astype(np.float32, copy=False)
-        run = WindowRun(self._engine, plan, array, watch, progress, cancel)
-        restorer = LabelRestorer(self.task.num_classes, prepared.grid, prepared.source)
-        with watch.stage("blend"):
-            for slab in blend(plan, run.windows(), self.task.num_classes):
-                with watch.stage("restore"):
-                    for plane in range(slab.scores.shape[1]):
-                        restorer.add(slab.scores[:, plane])
-        stop_if(cancel)
+            grid = source.grid.to_task_grid(self.task.orientation, self.task.spacing)
+            way = choose_way(source, self.task, grid, self._engine, overlap, self._memory_limit)
+        reading = "read as the windows move" if way.streamed else "prepared whole"
+        _log.debug("%r, for the model %r: %d windows, %s", source.grid, grid, len(way.plan), reading)
+        work = ScanRun(self._engine, self.task, source, grid, way, watch, progress, cancel, keep_body=asked.within_body)
+        labels = work.labels(skip_air)
         with watch.stage("restore"):
-            labels = restorer.labels()
-            volumes = label_volumes(labels, self.task.labels, scan.grid)
+            removed = postprocess(labels, self.task.labels, source.grid, asked, work.body)
+            volumes = label_volumes(labels, self.task.labels, source.grid)
         empty = () if labels.any() else ("the result is empty: no voxel was labelled",)
+        seconds = sum(watch.milliseconds.values()) / 1000
+        _log.info("%r: %d windows, %d of air, %.2f s", source.grid, work.computed, work.skipped, seconds)
+        _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in watch.milliseconds.items()))
         return Result(
             labels=labels,
-            grid=scan.grid,
+            grid=source.grid,
             volumes_ml=volumes,
             timings=watch.milliseconds,
-            warnings=tuple(dict.fromkeys((*prepared.warnings, *run.warnings(), *empty))),
+            warnings=tuple(dict.fromkeys((*work.warnings, *emptied(removed, volumes), *empty))),
             engine=self._engine.name,
             precision=self._engine.precision,
-            windows=len(plan.starts),
-            windows_skipped=plan.skipped,
+            windows=work.computed,
+            windows_skipped=work.skipped,
+            postprocessing=removed,
         )
 
     def segment_array(
@@ -190,6 +193,7 @@ class Segmenter:
         cancel: Cancel | None = None,
         *,
         replace_nan: float | None = None,
+        postprocessing: Postprocessing | None = None,
     ) -> Result:
         """Segments a scan that is in memory; for embedding without files.
 
@@ -201,52 +205,13 @@ class Segmenter:
             progress: as in `segment`.
             cancel: as in `segment`.
             replace_nan: as in `segment`.
+            postprocessing: as in `segment`.
 
         Raises:
             InputError: not a 3D array with a valid affine and finite values.
         """
         data = np.asarray(hu)
         scan = Volume(data, Grid(data.shape, affine))
-        return self.segment(scan, overlap, skip_air, progress, cancel, replace_nan=replace_nan)
-
-
-def _open(bundle: Bundle, name: str, precision: str, threads: int | None, self_test: bool) -> Engine:
-    if name == "auto":
-        installed = available_engines()
-        if not installed:
-            raise UsageError("no engine is installed; run: pip install onnxruntime")
-        name = installed[0]
-    variant = bundle.variant(name, precision)
-    engine = open_engine(name, bundle.file(variant.file), threads=threads, precision=precision)
-    try:
-        task = bundle.task
-        if engine.patch_dhw != task.patch_dhw or engine.num_classes != task.num_classes:
-            raise BundleError(
-                f"{variant.file}: window {engine.patch_dhw} and {engine.num_classes} classes do not fit the task's "
-                f"{task.patch_dhw} and {task.num_classes}; export the bundle again"
-            )
-        if self_test:
-            check_golden(bundle, engine, variant)
-        else:
-            warm_up(engine)
-    except BaseException:
-        engine.close()
-        raise
-    return engine
-
-
-def _finite(scan: Volume, replace_nan: float | None) -> Volume:
-    """Treats a volume in memory as `read_volume` treats a file: NaN and infinity are refused, or replaced and told."""
-    data = scan.data
-    if data.dtype.kind != "f" or data.size == 0 or (np.isfinite(data.min()) and np.isfinite(data.max())):
-        return scan
-    bad = ~np.isfinite(data)
-    count = int(np.count_nonzero(bad))
-    if replace_nan is None:
-        raise InputError(
-            f"expected finite values, got {count:,} voxels that are NaN or Inf; repair, or set replace_nan"
+        return self.segment(
+            scan, overlap, skip_air, progress, cancel, replace_nan=replace_nan, postprocessing=postprocessing
         )
-    if not np.isfinite(replace_nan):
-        raise UsageError(f"replace_nan: expected a finite number, got {replace_nan}")
-    told = f"{count:,} voxels that were NaN or Inf replaced by {replace_nan:g}"
-    return Volume(np.where(bad, data.dtype.type(replace_nan), data), scan.grid, (*scan.warnings, told))

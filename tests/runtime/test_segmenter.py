@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import time
-import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -17,11 +16,9 @@ from bedside.runtime import (
     UsageError,
     Volume,
     read_labels,
-    segmenter,
     stopwatch,
 )
 from bedside.runtime.manifest import Parity, Variant
-from bedside.runtime.peak_memory import predict_bytes
 from bedside.runtime.self_test import check_golden
 
 AIR, FAT, BONE = -1000, 0, 1000
@@ -136,7 +133,9 @@ def test_an_inner_stage_stops_the_outer_ones_clock(monkeypatch):
 def test_progress_counts_from_nothing_to_all(seg):
     seen = []
     result = seg.segment_array(phantom()[0], AFFINE, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(done, result.windows) for done in range(result.windows + 1)]
+    total = result.windows + result.windows_skipped
+    assert result.windows_skipped > 0
+    assert seen == [(done, total) for done in range(total + 1)]
 
 
 def test_cancel_stops_before_the_next_window(seg):
@@ -173,7 +172,7 @@ def test_nan_is_refused_or_replaced_and_told(seg):
     hu, truth = phantom()
     with_nan = hu.astype(np.float32)
     with_nan[0, 0, :3] = np.nan
-    with pytest.raises(InputError, match="got 3 voxels that are NaN or Inf"):
+    with pytest.raises(InputError, match="got NaN or Inf in plane 1 of 40"):
         seg.segment_array(with_nan, AFFINE)
     result = seg.segment_array(with_nan, AFFINE, replace_nan=AIR)
     assert result.warnings == ("3 voxels that were NaN or Inf replaced by -1000",)
@@ -213,44 +212,11 @@ def test_a_scan_over_the_memory_limit_is_refused_before_it_starts(bundle_path):
     hu, truth = phantom()
     with (
         Segmenter.load(bundle_path, "onnxruntime", threads=1, memory_limit=10 * 2**20) as tight,
-        pytest.raises(ResourceError, match=r"this scan needs about \d+ MiB, the limit is 10 MiB"),
+        pytest.raises(ResourceError, match=r"this scan needs about [0-9,]+ MiB, the limit is 10 MiB"),
     ):
         tight.segment_array(hu, AFFINE)
     with Segmenter.load(bundle_path, "onnxruntime", threads=1, memory_limit=100 * 2**30) as roomy:
         assert np.array_equal(roomy.segment_array(hu, AFFINE).labels, truth)
-
-
-@pytest.mark.parametrize(("shape", "spacing"), [((96, 96, 160), 3.0), ((96, 96, 40), 6.0), ((160, 160, 120), 1.5)])
-def test_predicted_memory_is_enough_and_at_most_twice_what_is_taken(seg, task, shape, spacing):
-    hu = np.full(shape, AIR, np.int16)
-    hu[8:-8, 8:-8, 2:-2] = FAT
-    affine = np.diag([spacing] * 3 + [1])
-    scan = Volume(hu, Grid(shape, affine))
-    seg.segment(scan)  # caches are filled
-    tracemalloc.start()
-    try:
-        seg.segment(scan)
-        taken = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    predicted = predict_bytes(scan.grid, task)
-    assert taken <= predicted <= 2 * taken
-
-
-def test_memory_does_not_grow_with_classes_times_length(seg, task):
-    short, long = (predict_bytes(Grid((100, 100, depth), AFFINE), task) for depth in (200, 400))
-    assert long - short <= 100 * 100 * 200 * 15  # bytes per voxel, whatever the number of classes
-
-
-def test_auto_is_openvino_fp32_where_it_is_installed(bundle_path, monkeypatch):
-    with Segmenter.load(bundle_path, threads=1) as opened:
-        assert (opened.engine.name, opened.engine.precision) == ("openvino", "fp32")
-    monkeypatch.setattr(segmenter, "available_engines", lambda: ["onnxruntime"])
-    with Segmenter.load(bundle_path, threads=1) as opened:
-        assert opened.engine.name == "onnxruntime"
-    monkeypatch.setattr(segmenter, "available_engines", list)
-    with pytest.raises(UsageError, match="no engine is installed; run: pip install onnxruntime"):
-        Segmenter.load(bundle_path)
 
 
 def test_int8_is_there_when_asked_for(bundle_path):
@@ -259,7 +225,7 @@ def test_int8_is_there_when_asked_for(bundle_path):
 
 
 def test_unknown_precision_is_refused(bundle_path):
-    with pytest.raises(UsageError, match='precision: expected auto, fp32 or int8, got "fp16"'):
+    with pytest.raises(UsageError, match='precision: expected auto, fp32, bf16, int8, int8-bf16, got "fp16"'):
         Segmenter.load(bundle_path, precision="fp16")
 
 

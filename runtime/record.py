@@ -1,0 +1,184 @@
+"""The record of a run: what was run on what and how it ended, by hashes and figures, with nothing of the patient."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import __version__
+from .atomic import atomic_write
+from .bundle import Bundle
+from .engine_choice import Choice
+from .engines import default_threads
+from .errors import ExitCode
+from .hashing import file_sha256
+from .result import Result
+
+_PACKAGES = ("numpy", "nibabel", "msgspec", "onnxruntime", "openvino", "tensorrt")
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The machine and its software; no names of hosts or users.
+
+    Attributes:
+        system: operating system and its release.
+        architecture: ``"x86_64"``, ``"aarch64"``, …
+        cpus: CPUs this process may use.
+        python: version.
+        packages: installed package → version, of those the runtime can use.
+    """
+
+    system: str
+    architecture: str
+    cpus: int
+    python: str
+    packages: dict[str, str]
+
+    @staticmethod
+    def this() -> Machine:
+        """Describes the machine this runs on."""
+        packages: dict[str, str] = {}
+        for package in _PACKAGES:
+            try:
+                packages[package] = version(package)
+            except PackageNotFoundError:
+                continue
+        return Machine(
+            system=f"{platform.system()} {platform.release()}",
+            architecture=platform.machine(),
+            cpus=default_threads(),
+            python=platform.python_version(),
+            packages=packages,
+        )
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What decides about the labels, apart from the scan.
+
+    Attributes:
+        bedside: version.
+        bundle_sha256: of `bundle.json`, which holds the hash of every other file.
+        task: name of the task.
+        options: what the caller asked for, as the command line names it.
+    """
+
+    bedside: str
+    bundle_sha256: str
+    task: str
+    options: dict[str, Any]
+
+    @staticmethod
+    def of(bundle: Bundle, options: dict[str, Any]) -> Setup:
+        """Describes a bundle and the options it is run with."""
+        return Setup(bedside=__version__, bundle_sha256=bundle.sha256, task=bundle.task.name, options=options)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one scan ended.
+
+    Attributes:
+        finished: date and time, ISO 8601, UTC.
+        exit_code: as on the command line.
+        input_sha256: of the scan's file; None where it could not be read.
+        output_sha256: of the label map; None where none was written.
+        error: why there is none, without the file's name.
+        engine: engine that ran.
+        precision: precision that ran.
+        windows: windows the network saw.
+        windows_skipped: windows left out because they hold no body.
+        warnings: as `Result.warnings`.
+        volumes_ml: as `Result.volumes_ml`.
+        timings_ms: as `Result.timings`.
+        postprocessing: as `Result.postprocessing`.
+    """
+
+    finished: str
+    exit_code: int
+    input_sha256: str | None = None
+    output_sha256: str | None = None
+    error: str | None = None
+    engine: str | None = None
+    precision: str | None = None
+    windows: int = 0
+    windows_skipped: int = 0
+    warnings: tuple[str, ...] = ()
+    volumes_ml: dict[str, float] = {}
+    timings_ms: dict[str, float] = {}
+    postprocessing: tuple[dict[str, Any], ...] = ()
+
+    @staticmethod
+    def written(scan: Path, output: Path, result: Result) -> Outcome:
+        """Describes a label map that was written.
+
+        Raises:
+            OSError: one of the files cannot be read.
+        """
+        return Outcome(
+            finished=_now(),
+            exit_code=ExitCode.REVIEW if result.needs_review else ExitCode.OK,
+            input_sha256=file_sha256(scan),
+            output_sha256=file_sha256(output),
+            engine=result.engine,
+            precision=result.precision,
+            windows=result.windows,
+            windows_skipped=result.windows_skipped,
+            warnings=result.warnings,
+            volumes_ml=dict(result.volumes_ml),
+            timings_ms=dict(result.timings),
+            postprocessing=tuple(msgspec.to_builtins(entry) for entry in result.postprocessing),
+        )
+
+    @staticmethod
+    def failed(scan: Path, message: str, exit_code: int) -> Outcome:
+        """Describes a scan without a label map; the scan's name is taken out of the message."""
+        told = message.replace(f'"{scan.name}": ', "").replace(f'"{scan.name}"', "the scan")
+        try:
+            digest = file_sha256(scan)
+        except OSError:
+            digest = None
+        return Outcome(finished=_now(), exit_code=exit_code, input_sha256=digest, error=told)
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The record of one scan.
+
+    Attributes:
+        setup: bundle and options.
+        machine: where it ran.
+        threads: CPU threads asked for; None for all.
+        choice: engine, precision and streams that ran, and why these.
+        outcome: how it ended.
+    """
+
+    setup: Setup
+    machine: Machine
+    threads: int | None
+    choice: Choice
+    outcome: Outcome
+
+    def save(self, path: Path) -> None:
+        """Writes the record as indented JSON, whole or not at all.
+
+        Raises:
+            ResourceError: it cannot be written.
+        """
+        save_json(path, self)
+
+
+def save_json(path: Path, content: msgspec.Struct) -> None:
+    """Writes a struct as indented JSON, whole or not at all.
+
+    Raises:
+        ResourceError: it cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
