@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format scorecard clean
+.PHONY: help venv demo test lint format scorecard fuzz clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,5 +36,10 @@ format: venv  ## put the code into shape
 scorecard: venv  ## the reliability trials at full count, raw counts printed
 	BEDSIDE_TRIALS=full $(BIN)/python -m pytest tests/scorecard -s
 
+SECONDS_EACH ?= 60
+fuzz: venv  ## coverage-guided fuzzing of every parser, SECONDS_EACH=60 for each
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS_EACH)
+
 clean:  ## remove what make made
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo build fuzz-findings *.egg-info .pytest_cache .ruff_cache

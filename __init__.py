@@ -7,4 +7,13 @@ torch, ``devices`` measures and predicts how fast a machine is. ``bedside --help
 Research software; not a medical device.
 """
 
+import logging
+import os
+
+# ONNX Runtime reports to its maker from Linux too, some seconds after a model is loaded; it looks at this when it is
+# loaded itself, by whichever package that may be.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # who embeds bedside decides where its log goes
