@@ -1,0 +1,31 @@
+"""Builds the wheel of this repository from a clean copy, so that no left-over of another build gets into it.
+
+python benchmarks/reach/build_wheel.py OUT        prints the path of the wheel
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_LEFT_OUT = shutil.ignore_patterns(".*", "build", "demo", "*.egg-info", "__pycache__", "tests", "benchmarks", "docs")
+
+
+def build_wheel(out: Path) -> Path:
+    """Builds the wheel and returns its path in ``out``; pip fetches the build backend if it has to."""
+    with tempfile.TemporaryDirectory() as work:
+        source, built = Path(work) / "source", Path(work) / "built"
+        shutil.copytree(_REPOSITORY, source, ignore=_LEFT_OUT)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), str(source)]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        wheel = next(built.glob("bedside-*.whl"))
+        out.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy2(wheel, out))
+
+
+if __name__ == "__main__":
+    print(build_wheel(Path(sys.argv[1])))
