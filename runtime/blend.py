@@ -95,6 +95,7 @@ def blend(
                 window = next(results)
                 if window.logits is not None:
                     cells.add(window.start, window.logits)
+                del window  # its logits are in the cells now; the next ones may take their place
             yield from cells.take(layer, row)
 
 
@@ -169,10 +170,10 @@ class _Cells:
             part = logits[(slice(None), *self._lattice.box(index, start))]
             cell = self._cells.get(index)
             if cell is None:
-                self._cells[index] = _Cell(part.copy(order="K"), [start])
+                self._cells[index] = _Cell(self._copied(index, part, np.float32), [start])
                 continue
             if cell.scores.dtype != np.float32:
-                cell.scores = cell.scores.astype(np.float32)
+                cell.scores = self._copied(index, cell.scores, np.float32)
             cell.scores += part
             cell.starts.append(start)
         self._open.update(touched)
@@ -219,11 +220,15 @@ class _Cells:
     def _pack(self, indices: set[CellIndex]) -> None:
         for index in indices:
             cell = self._cells[index]
-            shape = (self._num_classes, *self._order.sizes_back(self._lattice.shape(index)))
-            packed = self._order.turned(own_pages(shape, self._dtype))
-            np.copyto(packed, cell.scores, casting="same_kind")
-            cell.scores = packed
+            cell.scores = self._copied(index, cell.scores, self._dtype)
         self._open -= indices
+
+    def _copied(self, index: CellIndex, scores: NDArray[np.floating], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """Returns scores [C, d, h, w] for a cell to keep; in pages of their own where memory is what counts."""
+        shape = (self._num_classes, *self._order.sizes_back(self._lattice.shape(index)))
+        kept = self._order.turned(np.empty(shape, dtype) if self._dtype == np.float32 else own_pages(shape, dtype))
+        np.copyto(kept, scores, casting="same_kind")
+        return kept
 
     def _weights(self, index: CellIndex, starts: list[Triple], inside: tuple[slice, ...]) -> NDArray[np.float32]:
         """Returns the sum of the weights of the windows that were added to a cell, over a part of it."""

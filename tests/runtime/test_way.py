@@ -10,7 +10,7 @@ import pytest
 from bedside.runtime import Grid, ResourceError, Volume, way
 from bedside.runtime.presets import PRESETS
 from bedside.runtime.scan import Scan
-from bedside.runtime.way import choose_way
+from bedside.runtime.way import SLACK, choose_way
 
 TASK = PRESETS["btcv"].replaced(spacing=(1.5, 1.5, 1.5), patch=(96, 96, 96))
 GB = 1e9
@@ -55,7 +55,7 @@ def test_a_wide_scan_is_worked_through_along_its_longest_axis():
 
 def test_beyond_the_label_map_nothing_grows_with_the_length():
     short, long = (chosen((300, 300, planes)) for planes in (700, 1400))
-    assert long.bytes - short.bytes <= 1.01 * 300 * 300 * 700
+    assert long.bytes - short.bytes <= SLACK * 1.01 * 300 * 300 * 700
 
 
 def test_a_limit_makes_the_choice_smaller_until_none_is_left(monkeypatch):
@@ -92,7 +92,7 @@ def test_an_engine_that_has_not_run_yet_is_counted():
 
 def test_every_further_stream_takes_a_windows_logits():
     one, two = (chosen((256, 256, 300), engine=LoadedEngine(parallel)) for parallel in (1, 2))
-    assert two.bytes - one.bytes == 4 * (14 + 1) * 96**3
+    assert two.bytes - one.bytes == pytest.approx(SLACK * 4 * (14 + 1) * 96**3, abs=2)
 
 
 @pytest.mark.parametrize("codes", ["RAI", "SRA", "ASR"])
