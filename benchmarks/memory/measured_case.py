@@ -1,0 +1,168 @@
+"""One scan segmented in this process, its memory read off the kernel. Run by memory.py: JSON in, JSON out."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bedside.runtime import Segmenter
+from bedside.runtime.errors import ResourceError
+from bedside.runtime.resident_memory import resident_bytes
+from bedside.runtime.scan import Scan
+from bedside.runtime.self_test import warm_up
+from bedside.runtime.way import Way, choose_way
+
+STEP = 2**20  # bytes; limits are tried in these steps
+MOST_STEPS = 2**16
+_PROCESS = Path("/proc/self")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is measured.
+
+    Attributes:
+        bundle: the bundle.
+        scan: the scan's file; None only loads the bundle, so that later processes know what to choose.
+        tight: run under the smallest memory limit that is accepted, instead of none.
+        engine: row of the engine table, or "auto".
+        precision: of the variant, or "auto".
+        threads: CPU threads; None for all.
+    """
+
+    bundle: str
+    scan: str | None
+    tight: bool
+    engine: str
+    precision: str
+    threads: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What came of a case; sizes in bytes.
+
+    Attributes:
+        engine: engine, precision and streams.
+        way: how the scan was worked through, in words.
+        predicted: what that was to take above the loaded engine.
+        above_engine: the peak above the loaded engine, which had run one window before.
+        process: the peak of the whole process since its start.
+        run: the peak of the whole process while it segmented.
+        limit: memory limit; None without.
+        voxels: of the scan on the task's grid.
+        classes: of the task.
+        windows: in all.
+        seconds: of the segmentation.
+    """
+
+    engine: str
+    way: str
+    predicted: int
+    above_engine: int
+    process: int
+    run: int
+    limit: int | None
+    voxels: int
+    classes: int
+    windows: int
+    seconds: float
+
+
+def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
+    """Segments a scan with a loaded bundle."""
+    warm_up(loaded.engine)
+    header = Scan.open(scan)
+    grid = header.grid.to_task_grid(loaded.task.orientation, loaded.task.spacing)
+    overlap = loaded.bundle.manifest.recommended_overlap
+
+    def way_under(limit: int | None) -> Way:
+        return choose_way(header, loaded.task, grid, loaded.engine, overlap, limit)
+
+    limit = least_limit(way_under) if case.tight else None
+    way = way_under(limit)
+    gc.collect()
+    process, held = high_water(), resident_bytes()
+    forget_high_water()
+    begun = time.perf_counter()
+    limit = segment(loaded, scan, limit)
+    seconds = time.perf_counter() - begun
+    run = high_water()
+    return Measured(
+        engine=str(loaded.choice.setting),
+        way=in_words(way),
+        predicted=way.bytes,
+        above_engine=run - held,
+        process=max(process, run),
+        run=run,
+        limit=limit,
+        voxels=grid.shape[0] * grid.shape[1] * grid.shape[2],
+        classes=loaded.task.num_classes,
+        windows=len(way.plan),
+        seconds=seconds,
+    )
+
+
+def least_limit(way_under: Callable[[int], object]) -> int:
+    """Returns the smallest limit in bytes, in whole steps, under which a way is found; nothing is run."""
+
+    def accepted(steps: int) -> bool:
+        try:
+            way_under(steps * STEP)
+        except ResourceError:
+            return False
+        return True
+
+    return bisect_left(range(MOST_STEPS), True, key=accepted) * STEP
+
+
+def segment(loaded: Segmenter, scan: Path, limit: int | None) -> int | None:
+    """Segments under a limit and returns it.
+
+    The process may have come to hold some pages more since the limit was found: then the scan is refused before it is
+    read, and one step more is given, once.
+    """
+    try:
+        Segmenter(loaded.bundle, loaded.engine, loaded.choice, limit).segment(scan)
+    except ResourceError:
+        if limit is None:
+            raise
+        limit += STEP
+        Segmenter(loaded.bundle, loaded.engine, loaded.choice, limit).segment(scan)
+    return limit
+
+
+def in_words(way: Way) -> str:
+    axes = "".join("zyx"[axis] for axis in way.order.axes)
+    together = ", last two layers together" if way.plan.last_two_together else ""
+    return f"{'streamed' if way.streamed else 'whole'}, {axes}, {way.dtype.__name__}{together}"
+
+
+def high_water() -> int:
+    """Returns the most physical memory this process has held since it was last forgotten, in bytes."""
+    for line in (_PROCESS / "status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("expected VmHWM in /proc/self/status, got none; run this on Linux")
+
+
+def forget_high_water() -> None:
+    """Sets the mark of `high_water` back to what the process holds now."""
+    (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
+
+
+def main() -> None:
+    case = Case(**json.load(sys.stdin))
+    with Segmenter.load(case.bundle, engine=case.engine, precision=case.precision, threads=case.threads) as loaded:
+        if case.scan is not None:
+            print(json.dumps(asdict(measured(case, Path(case.scan), loaded))))
+
+
+if __name__ == "__main__":
+    main()

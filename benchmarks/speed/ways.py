@@ -1,0 +1,121 @@
+"""The ways a scan can be segmented, run one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from agreement import Agreement
+from job import BedsideJob, Job, MonaiJob, NnunetJob, Outcome, run
+
+if TYPE_CHECKING:
+    from bedside.runtime import Task
+    from numpy.typing import NDArray
+
+OVERLAP = 0.5
+PAPER_OVERLAP = 0.75  # AutoSAM Adapter, appendix 7.2
+MONAI, MONAI_PAPER, NNUNET = "monai", "monai-paper", "nnunet"
+AUTO, AUTO_SKIPPING_AIR = "auto", "auto-skip-air"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way and what came of it; no agreement where the labels are the reference, or not compared."""
+
+    way: str
+    title: str
+    outcome: Outcome
+    agreement: Agreement | None = None
+
+
+class Ways:
+    """Runs ways and collects their rows; MONAI's first labels are the reference of all others.
+
+    Args:
+        common: what every way is told; its overlap is replaced where a way has its own.
+        task: the student's, as it is to be.
+        student_run: run directory of the student.
+        bundle: exported from the student for this task.
+        nnunet_python: interpreter that has nnunetv2; None where nnU-Net is not run.
+        body: [X, Y, Z], where labels are compared.
+        folder: for label maps.
+    """
+
+    def __init__(
+        self,
+        common: Job,
+        task: Task,
+        student_run: Path,
+        bundle: Path,
+        nnunet_python: Path | None,
+        body: NDArray[np.bool_],
+        folder: Path,
+    ) -> None:
+        self._common, self._task, self._student_run, self._bundle = common, task, student_run, bundle
+        self._nnunet_python, self._body, self._folder = nnunet_python, body, folder
+        self._reference: NDArray[np.integer] | None = None
+        self.rows: list[Row] = []
+
+    def run(self, way: str) -> None:
+        """Runs a way and adds its row."""
+        print(f"{way} …", file=sys.stderr, flush=True)
+        if way == MONAI:
+            self._monai()
+        elif way == MONAI_PAPER:
+            self._monai_paper()
+        elif way == NNUNET:
+            self._nnunet()
+        else:
+            self._bedside(way)
+
+    def _monai(self) -> None:
+        title = "MONAI sliding window, torch eager"
+        self._add(MONAI, title if self._reference is None else f"{title}, again", "monai_way.py", self._monai_job())
+
+    def _monai_paper(self) -> None:
+        job = replace(self._monai_job(), overlap=PAPER_OVERLAP, repeats=1)
+        self._add(MONAI_PAPER, f"MONAI, the paper's overlap {PAPER_OVERLAP}", "monai_way.py", job)
+
+    def _monai_job(self) -> MonaiJob:
+        task = self._task
+        return MonaiJob(
+            **vars(self._common), run=str(self._student_run), spacing=list(task.spacing), patch=list(task.patch)
+        )
+
+    def _bedside(self, way: str) -> None:
+        skip_air = way == AUTO_SKIPPING_AIR
+        engine, precision = ("auto", "auto") if way in (AUTO, AUTO_SKIPPING_AIR) else way.split("-", 1)
+        job = BedsideJob(
+            **vars(self._common), bundle=str(self._bundle), engine=engine, precision=precision, skip_air=skip_air
+        )
+        # The first start on a machine tries and compiles; what is measured is a later one, as at any other day.
+        run("bedside_way.py", replace(job, repeats=0))
+        ran = "bedside, auto: {taken}" if engine == "auto" else "bedside, {taken}"
+        self._add(way, f"{ran}, air skipped" if skip_air else ran, "bedside_way.py", job)
+
+    def _nnunet(self) -> None:
+        task = self._task
+        student = next(row.outcome.flops for row in self.rows if row.way == MONAI)
+        job = NnunetJob(
+            **vars(self._common), spacing=list(task.spacing[::-1]), patch=list(task.patch_dhw),
+            classes=list(task.labels), clip=list(task.intensity.clip), flops=student or 0.0,
+        )  # fmt: skip
+        outcome = run("nnunet_way.py", job, str(self._nnunet_python))
+        self.rows.append(Row(NNUNET, "nnU-Net's predictor, torch eager", outcome))
+
+    def _add(self, way: str, title: str, script: str, job: Job) -> None:
+        """Runs a way whose labels are compared, or are the reference; its title may name what was taken."""
+        file = self._folder / "labels.npy"
+        outcome = run(script, replace(job, labels=str(file)))
+        title = title.format(taken=outcome.taken)
+        labels = np.load(file)
+        file.unlink()
+        if self._reference is None:
+            self._reference = labels
+            self.rows.append(Row(way, title, outcome))
+            return
+        agreement = Agreement.of(labels, self._reference, self._body, self._task.labels)
+        self.rows.append(Row(way, title, outcome, agreement))
