@@ -15,7 +15,9 @@ SHORT = ("--cases", "6", "--teacher-epochs", "1", "--student-epochs", "1", "--st
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "demo"
-    return folder, run(["demo", "-o", str(folder), *SHORT, "-q"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BEDSIDE_CACHE", str(tmp_path_factory.mktemp("cache")))  # engines are chosen once, as for a user
+        return folder, run(["demo", "-o", str(folder), *SHORT, "-q"])
 
 
 def test_a_student_that_learned_nothing_calls_for_a_review(demo):
