@@ -37,8 +37,8 @@ class DemoReviewError(BedsideError):
 def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to fill.")] = Path("demo"),
     cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 24,
-    teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 24,
-    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 48,
+    teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 22,
+    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 36,
     steps: Annotated[int, typer.Option("--steps-per-epoch", min=1, help="Steps per epoch.")] = 10,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything.")] = 7,
     json: JsonOption = False,
