@@ -12,6 +12,8 @@ from bedside.runtime.errors import ExitCode, InputError
 from bedside.runtime.geometry import Grid
 from bedside.runtime.nifti import read_volume
 
+from .fake_engines import cached, workshop, write  # noqa: F401 - fixtures
+
 
 class NiftiFiles:
     """A small scan and ways to write it, for tests to use by way of the fixture `nifti`."""

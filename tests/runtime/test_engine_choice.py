@@ -2,130 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-import threading
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from bedside.runtime import (
-    Bundle,
     BundleError,
-    ResourceError,
     Segmenter,
     UsageError,
     calibration,
     engine_choice,
-    undisturbed,
-    write_manifest,
 )
-from bedside.runtime import engines as engine_table
 from bedside.runtime.calibration import Setting
 from bedside.runtime.engine_choice import open_for_bundle
-from bedside.runtime.engines import EngineEntry
-from bedside.runtime.manifest import Variant
 
-
-class Workshop:
-    """What fake engines are made of, and what became of them.
-
-    Attributes:
-        now: seconds on the clock, which only these engines move.
-        seconds: (engine, precision) → of one window in one stream; streams run at the same time.
-        unable: (engine, precision) the machine does not have.
-        wrong: (engine, precision) that return other logits than the student.
-        opened: settings opened, in order.
-        open_now: engines that nobody closed.
-        windows: calls of `infer`.
-    """
-
-    def __init__(self, toy, task):
-        self.toy, self.task = toy, task
-        self.now, self.seconds = 0.0, {}
-        self._moving = threading.Lock()
-        self.unable, self.wrong, self.full = set(), set(), set()
-        self.opened, self.open_now, self.windows = [], [], 0
-
-    def factory(self, name):
-        workshop = self
-
-        class Fake:
-            def __init__(self, model, threads, precision, streams, compiled):
-                workshop.imported = compiled
-                self.name, self.precision, self.parallel, self.threads = name, precision, streams, threads
-                self.patch_dhw, self.num_classes = workshop.task.patch_dhw, workshop.task.num_classes
-                self.pending_bytes = 0
-                workshop.opened.append(Setting(name, precision, streams))
-                if (name, precision) in workshop.full:
-                    raise ResourceError("no room")
-                workshop.open_now.append(self)
-
-            @staticmethod
-            def supports(precision):
-                return (name, precision) not in workshop.unable
-
-            def infer(self, patches):
-                with workshop._moving:
-                    workshop.windows += 1
-                    workshop.now += workshop.seconds.get((name, self.precision), 0.015) / self.parallel
-                logits = workshop.toy.nearest_mean_logits(patches)
-                return -logits if (name, self.precision) in workshop.wrong else logits
-
-            def compiled(self):
-                return b"compiled by " + name.encode()
-
-            def close(self):
-                if self in workshop.open_now:
-                    workshop.open_now.remove(self)
-
-        return Fake
-
-
-@pytest.fixture
-def workshop(monkeypatch, toy, task):
-    made = Workshop(toy, task)
-    clock = SimpleNamespace(perf_counter=lambda: made.now, process_time=lambda: 0.0)
-    monkeypatch.setattr(undisturbed, "_waited", dict)  # nothing else runs on this machine
-    monkeypatch.setattr(undisturbed, "time", clock)
-    monkeypatch.setattr(calibration, "time", clock)
-    module = SimpleNamespace(OpenVino=made.factory("openvino"), OnnxRuntime=made.factory("onnxruntime"))
-    monkeypatch.setitem(sys.modules, "fake_engines", module)
-    monkeypatch.setitem(engine_table.ENGINES, "openvino", EngineEntry("numpy", "openvino", "fake_engines", "OpenVino"))
-    monkeypatch.setitem(engine_table.ENGINES, "onnxruntime", EngineEntry("numpy", None, "fake_engines", "OnnxRuntime"))
-    return made
-
-
-@pytest.fixture
-def write(toy, task, tmp_path):
-    """Writes and opens a bundle of the variants (engine, precision, passed)."""
-    bundles = []
-
-    def bundle(*variants):
-        path = toy.write_bundle(tmp_path / f"{len(bundles)}.bedside", task)
-        told = tuple(
-            Variant(precision=precision, engine=engine, file="model.fp32.onnx", passed=passed, golden_agreement=1.0)
-            for engine, precision, passed in variants
-        )
-        write_manifest(path, toy.manifest(task, told))
-        bundles.append(Bundle.open(path))
-        return bundles[-1]
-
-    yield bundle
-    for each in bundles:
-        each.close()
-
-
-@pytest.fixture
-def cached(tmp_path, monkeypatch):
-    """Turns the cache on; its folder."""
-    monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-FP32 = ("openvino", "fp32", None)
-ALL = [FP32, *(("openvino", precision, True) for precision in ("bf16", "int8", "int8-bf16"))]
+from .fake_engines import ALL, FP32
 
 
 class TestTheFastest:
@@ -328,88 +218,3 @@ class TestSparingMemory:
         monkeypatch.setattr(calibration, "free_memory", lambda: 2**40)
         choice = open_for_bundle(write(FP32), "openvino", threads=2, memory_limit=700 * 2**20).choice
         assert choice.trials[1].note == "not measured, for want of memory"  # 300 MiB are left
-
-
-class TestTheNextStart:
-    def test_takes_the_same_without_measuring_or_testing(self, workshop, write, cached):
-        bundle = write(*ALL)
-        first = open_for_bundle(bundle).choice
-        workshop.opened.clear()
-        workshop.windows = 0
-        workshop.seconds["openvino", "fp32"] = 0.0  # would win now
-        assert open_for_bundle(bundle).choice == first
-        assert (workshop.opened, workshop.windows) == ([first.setting], 0)
-
-    def test_starts_from_what_was_compiled(self, workshop, write, cached):
-        bundle = write(FP32)
-        open_for_bundle(bundle, threads=1)
-        open_for_bundle(bundle, threads=1)
-        assert workshop.imported == b"compiled by openvino"
-
-    def test_compiles_again_where_that_was_altered(self, workshop, write, cached):
-        bundle = write(FP32)
-        open_for_bundle(bundle, threads=1)
-        (compiled,) = cached.glob("*.compiled")
-        compiled.write_bytes(b"compiled by somebody")
-        assert open_for_bundle(bundle, threads=1).engine.name == "openvino"
-        assert workshop.imported is None
-
-    def test_knows_what_the_engine_will_still_take(self, workshop, write, cached, monkeypatch):
-        held = iter(range(1, 1000))
-        monkeypatch.setattr(calibration, "resident_bytes", lambda: next(held) * 100 * 2**20)
-        bundle = write(FP32)
-        assert open_for_bundle(bundle, "openvino", threads=1).engine.pending_bytes == 0  # it has run
-        assert open_for_bundle(bundle, "openvino", threads=1).engine.pending_bytes == 100 * 2**20
-
-    @pytest.mark.parametrize(
-        "change",
-        ["bundle", "threads", "limit", "precision", "CPU", "package", "bedside"],
-    )
-    def test_measures_again_where_anything_is_another(self, workshop, write, cached, monkeypatch, change):
-        bundle, asked = write(*ALL), {"engine": "openvino", "threads": 1}
-        open_for_bundle(bundle, **asked)
-        if change == "bundle":
-            bundle = write(FP32, ("openvino", "int8", True))
-        elif change == "CPU":
-            monkeypatch.setattr(engine_choice, "cpu_identity", lambda: "another")
-        elif change == "package":
-            monkeypatch.setattr(engine_choice, "version", lambda package: "9.9")
-        elif change == "bedside":
-            monkeypatch.setattr(engine_choice, "__version__", "9.9")
-        else:
-            asked |= {"threads": {"threads": 3}, "limit": {"memory_limit": 2**40}, "precision": {"precision": "int8"}}[
-                change
-            ]
-        workshop.windows = 0
-        open_for_bundle(bundle, **asked)
-        assert workshop.windows > 0
-
-    @pytest.mark.parametrize("content", [b"{", b"{}", b'{"setting": {"engine": "openvino", "precision": 8}}'])
-    def test_measures_again_where_the_record_is_damaged(self, workshop, write, cached, content):
-        bundle = write(*ALL)
-        first = open_for_bundle(bundle).choice
-        (record,) = cached.glob("*.json")
-        record.write_bytes(content)
-        workshop.windows = 0
-        open_for_bundle(bundle)
-        assert workshop.windows > 0
-        assert json.loads(record.read_bytes())["threads"] == first.threads  # and mends it
-
-    def test_a_failed_self_test_is_not_remembered_as_passed(self, workshop, write, cached):
-        workshop.wrong.add(("openvino", "fp32"))
-        for _ in range(2):
-            with pytest.raises(BundleError, match="self-test"):
-                open_for_bundle(write(FP32), "openvino", threads=1)
-        assert not cached.exists() or list(cached.iterdir()) == []
-
-
-@pytest.mark.parametrize("streams", [1, 2])
-def test_real_engines_repeat_to_the_bit_after_the_choice_is_remembered(bundle_path, cached, streams):
-    patch = np.random.default_rng(1).random((1, 1, 8, 12, 16), np.float32)
-    results = []
-    for _ in range(2):
-        with Segmenter.load(bundle_path, threads=streams) as segmenter:
-            results.append((segmenter.choice, segmenter.engine.infer(patch)))
-    assert results[0][0] == results[1][0]
-    assert np.array_equal(results[0][1], results[1][1])
-    assert len(list(cached.glob("*.json"))) == 1
