@@ -23,6 +23,7 @@ class Slots(Generic[Slot]):
     def __init__(self, slots: Iterable[Slot]) -> None:
         self._free: SimpleQueue[Slot | None] = SimpleQueue()  # None: the engine is closed
         self._closing = Lock()
+        self.closed = False  # from the moment closing begins
         self.count = 0
         for slot in slots:
             self._free.put(slot)
@@ -37,16 +38,20 @@ class Slots(Generic[Slot]):
         """
         slot = self._free.get()
         try:
-            if slot is None:
+            if self.closed or slot is None:
                 raise UsageError("the engine is closed; load the bundle again")
             yield slot
         finally:
             self._free.put(slot)
 
     def close(self) -> None:
-        """Waits for the inferences under way and drops what the places hold; may be called twice."""
+        """Waits for the inferences under way and drops what the places hold; may be called twice.
+
+        Who waits for a place while this begins is told, not served.
+        """
+        self.closed = True
         with self._closing:
-            for _ in range(self.count):  # all are collected before one is given back: nobody gets a place in between
+            for _ in range(self.count):  # all are collected before one is given back
                 self._free.get()
             for _ in range(self.count):
                 self._free.put(None)

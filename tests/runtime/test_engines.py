@@ -297,7 +297,8 @@ class TestSlots:
         with slots.take():
             threads = [threading.Thread(target=target) for target in (slots.close, work)]
             threads[0].start()
-            time.sleep(0.02)  # closing collects first
+            while not slots.closed:
+                time.sleep(0.001)
             threads[1].start()
         for thread in threads:
             thread.join()

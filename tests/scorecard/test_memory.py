@@ -17,7 +17,7 @@ CHILD = Path(__file__).with_name("child_capped.py")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 
 
-SHAPE = (510, 510, 639)  # thrice the task's grid, so that its voxels hold one tissue and no labels are near a tie
+SHAPE = (510, 510, 960)  # thrice the task's grid, so that its voxels hold one tissue and no labels are near a tie
 
 
 @pytest.fixture(scope="module")
