@@ -17,9 +17,7 @@ from .geometry import Grid
 from .within_body import Body
 
 Step = Literal["within_body", "min_volume", "largest_component"]
-_ROUNDING = (
-    1e-6  # relative; a component of just the least volume stays, whatever the header's float32 made of the voxel
-)
+_ROUNDING = 1e-6  # relative: a component of just the least volume stays, whatever float32 made of the voxel's size
 
 
 class Postprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

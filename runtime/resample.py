@@ -75,6 +75,12 @@ def align(source: Grid, target: Grid) -> tuple[AxisMap, AxisMap, AxisMap]:
     return x, y, z
 
 
+def axes_along(maps: tuple[AxisMap, AxisMap, AxisMap]) -> tuple[int, int, int]:
+    """Returns which of the target's axes (0, 1, 2 for x, y, z) run along the source's z, y and x."""
+    found = [axis.source_axis for axis in maps]
+    return found.index(2), found.index(1), found.index(0)
+
+
 def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
     flipped = bool(positions[-1] < positions[0])
     return AxisMap(axis, flipped, np.round(size - 1 - positions if flipped else positions, _POSITION_DECIMALS))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .blend import Block
 from .errors import InputError
-from .resample import align
+from .resample import align, axes_along
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Labels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
 
-_CHUNK = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
+CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
 
 
 def label_dtype(num_classes: int) -> type[Any]:
@@ -49,7 +49,7 @@ class LabelRestorer:
         self._shape = (num_classes, depth, height, width)
         self._labels: Labels = np.zeros(source.shape, label_dtype(num_classes), order="F")
         maps = align(grid, source)
-        z, y, x = (next(k for k in range(3) if maps[k].source_axis == axis) for axis in (2, 1, 0))
+        z, y, x = axes_along(maps)
         self._target = self._labels.transpose(z, y, x)
         self._planes = _Neighbours.along(maps[z], depth)
         self._rows = _Neighbours.along(maps[y], height)
@@ -186,8 +186,8 @@ def _plane_labels(
     settled = low.uniform if low is high else low.uniform & high.uniform & (low.best == high.best)
     j, i = np.nonzero(~settled[cells])
     width = len(low.best[0])
-    for start in range(0, len(j), _CHUNK):
-        row, column = j[start : start + _CHUNK], i[start : start + _CHUNK]
+    for start in range(0, len(j), CHUNK_VOXELS):
+        row, column = j[start : start + CHUNK_VOXELS], i[start : start + CHUNK_VOXELS]
         above, below = rows.lower[row] * width, rows.upper[row] * width
         left, right, across = columns.lower[column], columns.upper[column], columns.weight[column]
         upper = _mix(low, high, weight, above + left, above + right, across)

@@ -19,7 +19,7 @@ from .errors import ResourceError
 from .free_memory import free_memory
 from .preprocess import PREPARING_BYTES
 from .resident_memory import resident_bytes
-from .restore import label_dtype
+from .restore import CHUNK_VOXELS, label_dtype
 from .window_input import StreamedInput
 from .windows import WindowPlan, plan_windows
 
@@ -33,7 +33,6 @@ ROOMY_BYTES = 512 * 2**20  # float32 is taken where all that is held stays below
 _PLANES = 6  # of the scan and of the model that exist at the same time while planes are read and resampled
 SLACK = 1.03  # what the process held above the sum of its arrays, with the heap's gaps: 0.4 to 2.3 % were measured …
 SLACK_BYTES = 16 * 2**20  # … and some megabytes where the sum is small
-_CHUNK = 16_384  # voxels interpolated at a time when labels are restored
 
 
 @dataclass(frozen=True)
@@ -120,11 +119,10 @@ def _way(
     patch = math.prod(plan.patch)
     logits = 4 * (classes + 1) * (engine.parallel + 1) * patch  # of windows in the engine's hands, and one in ours
     labels = voxels * np.dtype(label_dtype(classes)).itemsize
-    restoring = 4 * classes * model_plane + 40 * source_plane + 32 * classes * min(source_plane, _CHUNK)
+    restoring = 4 * classes * model_plane + 40 * source_plane + 32 * classes * min(source_plane, CHUNK_VOXELS)
     running = labels + restoring + logits + peak_blending_bytes(plan, classes, dtype)
     if streamed:
-        span = max(plan.axes[0][layers[-1]] - plan.axes[0][layers[0]] for layers in plan.layers) + plan.patch[0]
-        held = 4 * (span + MARGIN_VOXELS) * model_plane + _PLANES * 4 * max(source_plane, model_plane)
+        held = 4 * (plan.deepest + MARGIN_VOXELS) * model_plane + _PLANES * 4 * max(source_plane, model_plane)
         return Way(streamed, order, plan, dtype, _with_slack(running + held))
     raw = 0 if scan.in_memory is not None else voxels * scan.itemsize
     return Way(streamed, order, plan, dtype, _with_slack(max(raw + PREPARING_BYTES * padded, running + 4 * padded)))

@@ -106,9 +106,7 @@ class StreamedInput:
         self._normalise = Normaliser.fixed(task.intensity)
         self._threshold = task.foreground.above
         self._coming = _model_planes(scan, grid, watch)
-        z = plan.axes[0]
-        span = max(z[layers[-1]] - z[layers[0]] for layers in plan.layers) + plan.patch[0]
-        shape = (span + MARGIN_VOXELS, *plan.padded[1:])
+        shape = (plan.deepest + MARGIN_VOXELS, *plan.padded[1:])
         self._values = np.full(shape, task.intensity.air, np.float32)
         self._body = BodyWindows(plan, MARGIN_VOXELS)
         self._first = 0  # plane of the padded volume that lies at index 0 of the buffer

@@ -69,14 +69,17 @@ class WindowRun:
         ahead = max(1, self._engine.parallel)
         waiting: deque[tuple[Triple, Future[NDArray[np.float32]] | None]] = deque()
         self._report(0, len(self._plan))
-        done = 0
+        done = running = 0
         with ThreadPoolExecutor(ahead, "bedside-infer") as pool:
             try:
                 for start, patch in self._patches():
                     waiting.append((start, None if patch is None else pool.submit(self._engine.infer, patch)))
-                    while sum(future is not None for _, future in waiting) > ahead:
+                    running += patch is not None
+                    while waiting and (waiting[0][1] is None or running > ahead):
+                        oldest, future = waiting.popleft()
+                        running -= future is not None
                         done += 1
-                        yield self._finished(*waiting.popleft(), done)
+                        yield self._finished(oldest, future, done)
                 while waiting:
                     done += 1
                     yield self._finished(*waiting.popleft(), done)

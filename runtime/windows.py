@@ -65,6 +65,12 @@ class WindowPlan:
             return tuple(alone)
         return (*alone[:-2], (len(alone) - 2, len(alone) - 1))
 
+    @property
+    def deepest(self) -> int:
+        """Planes that the windows of the layers run together span, at most."""
+        z = self.axes[0]
+        return max(z[layers[-1]] - z[layers[0]] for layers in self.layers) + self.patch[0]
+
     def rows_of(self, layers: tuple[int, ...]) -> Iterator[tuple[int, int]]:
         """Yields the rows of windows of some layers, as indices of their z and y starts, in the order of running."""
         for row in range(len(self.axes[1])):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .geometry import Grid
-from .resample import align
+from .resample import align, axes_along
 
 
 class Body:
@@ -62,7 +62,7 @@ class Body:
         if not any(plane.any() for plane in self._planes):
             return removed
         maps = align(self._grid, source)
-        z, y, x = (next(k for k in range(3) if maps[k].source_axis == axis) for axis in (2, 1, 0))
+        z, y, x = axes_along(maps)
         closest = maps[z].unflipped(depth).nearest(depth)
         cells = np.ix_(maps[y].unflipped(height).nearest(height), maps[x].unflipped(width).nearest(width))
         for k, plane in zip(closest, label_map.transpose(z, y, x), strict=True):
