@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..runtime.atomic import atomic_write
 from ..runtime.errors import BedsideError, ExitCode, ResourceError, UsageError
+from ..runtime.files.atomic import atomic_write
 from .console import Console, JsonOption, QuietOption
 from .extras import require
 from .stages import Stage, run_stage

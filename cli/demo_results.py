@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.bundle import Bundle
-from ..runtime.nifti import read_labels, write_volume
+from ..runtime.bundles.bundle import Bundle
+from ..runtime.scans.nifti import read_labels, write_volume
 from ..runtime.task import Task
 from .console import Advance
 from .stages import Stage

@@ -174,7 +174,7 @@ def _as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _write_csv(file: Path, evaluation: Evaluation) -> None:
-    from ..runtime.atomic import atomic_write
+    from ..runtime.files.atomic import atomic_write
 
     with atomic_write(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream)

@@ -52,7 +52,7 @@ def command(
     require("train", "export")
     from ..distill import load_student
     from ..export.bundle_writer import DEFAULT_OVERLAP, DEFAULT_OVERLAP_REASON, export_bundle
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundles.bundle import Bundle
 
     console = Console(json=json, quiet=quiet)
     loaded = load_student(run)

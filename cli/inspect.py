@@ -13,8 +13,8 @@ from .console import Console, JsonOption, QuietOption
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..runtime.bundle import Bundle
-    from ..runtime.manifest import Variant
+    from ..runtime.bundles.bundle import Bundle
+    from ..runtime.bundles.manifest import Variant
     from ..runtime.task import Task
     from ..training.run import Run
 
@@ -40,7 +40,7 @@ def command(
         console.show(*_run_tables(run))
         console.emit(_run_facts(run))
         return
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundles.bundle import Bundle
 
     with Bundle.open(path) as bundle:
         console.show(*bundle_tables(bundle))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import MissingExtraError
-from ..runtime.nifti import read_labels, read_volume
+from ..runtime.scans.nifti import read_labels, read_volume
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ import typer
 from ..runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from ..runtime.postprocess import Postprocessing
+    from ..runtime.labels.postprocess import Postprocessing
 
 LargestComponentOption = Annotated[
     list[str] | None,
@@ -39,12 +39,12 @@ def postprocessing_of(
     if not (largest_component or min_volume or within_body):
         if not none:
             return None
-        from ..runtime.postprocess import Postprocessing
+        from ..runtime.labels.postprocess import Postprocessing
 
         return Postprocessing()
     if none:
         raise UsageError("--no-postprocessing excludes --largest-component, --min-volume and --within-body")
-    from ..runtime.postprocess import Postprocessing
+    from ..runtime.labels.postprocess import Postprocessing
 
     labels = tuple(largest_component or ())
     try:

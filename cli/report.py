@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..runtime.atomic import atomic_write
 from ..runtime.errors import MissingExtraError
+from ..runtime.files.atomic import atomic_write
 from .demo import LARGER_ORGANS
 from .demo_results import MODELS, DemoResults
 from .pictures import COLOURS, curves_picture, overlay_picture

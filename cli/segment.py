@@ -105,7 +105,7 @@ def command(
 
 
 def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, console: Console) -> ExitCode:
-    from ..runtime.nifti import check_output_name
+    from ..runtime.scans.nifti import check_output_name
 
     check_output_name(output)
     if output.resolve() == scan.resolve():

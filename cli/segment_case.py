@@ -13,7 +13,7 @@ from .failure import failure_of
 if TYPE_CHECKING:
     from ..runtime.record import Outcome
     from ..runtime.segmenter import Segmenter
-    from ..runtime.window_run import Progress
+    from ..runtime.windows.window_run import Progress
     from .segment_job import SegmentJob
 
 _log = logging.getLogger("bedside.segment")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..runtime.atomic import make_folder
-from ..runtime.bundle import Bundle
+from ..runtime.bundles.bundle import Bundle
 from ..runtime.errors import ExitCode, InputError, UsageError
+from ..runtime.files.atomic import make_folder
 from ..runtime.record import Machine, Outcome, Setup
 from .console import Advance, Console
 from .segment_case import Case

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from ..runtime.errors import InputError, UsageError
-from ..runtime.hashing import file_sha256
+from ..runtime.files.hashing import file_sha256
 from ..runtime.record import Machine, Outcome, Setup, save_json
 from .segment_case import Case
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..runtime.engine_choice import Choice
-    from ..runtime.postprocess import Applied
+    from ..runtime.choice.engine_choice import Choice
+    from ..runtime.labels.postprocess import Applied
     from ..runtime.result import Result
 
 

@@ -21,7 +21,7 @@ from .terminated import Terminated, unwind_on_sigterm
 
 if TYPE_CHECKING:
     from ..runtime.record import Outcome
-    from ..runtime.window_run import Progress
+    from ..runtime.windows.window_run import Progress
 
 _PATIENCE_S = 30.0  # for a process to leave the window it computes and to remove its temporary file
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..runtime.bundle import Bundle
+from ..runtime.bundles.bundle import Bundle
 from ..runtime.engines import ENGINES, open_engine
 from ..runtime.errors import BedsideError, ResourceError
 from ..runtime.segmenter import Segmenter

@@ -17,7 +17,7 @@ from .report import BenchmarkReport, FailedVariant, VariantReport
 from .synthetic import describe_grid, write_synthetic_scan
 
 if TYPE_CHECKING:
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundles.bundle import Bundle
     from ..runtime.task import Task
     from ._worker import Request
 
@@ -62,7 +62,7 @@ def benchmark(
     if input is not None and not Path(input).is_file():
         raise InputError(f'no scan "{Path(input).name}"; expected a .nii or .nii.gz file')
     # NumPy comes with these; `bedside --help` and `bedside devices` stay without it.
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundles.bundle import Bundle
     from ..runtime.engines import default_threads
     from ._worker import Request
 

@@ -69,8 +69,8 @@ def write_synthetic_scan(task: Task, path: Path) -> str:
     """
     import numpy as np
 
-    from ..runtime.geometry import Grid
-    from ..runtime.nifti import write_volume
+    from ..runtime.scans.geometry import Grid
+    from ..runtime.scans.nifti import write_volume
 
     scan = synthetic_scan(task)
     x, y, z = scan.shape

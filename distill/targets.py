@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..runtime.atomic import atomic_write, make_folder
+from ..runtime.files.atomic import atomic_write, make_folder
 from ..runtime.task import Task
 from ..training.crops import CropSource
 from ..training.prepare import PreparedCase

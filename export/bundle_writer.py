@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import __version__
-from ..runtime.atomic import atomic_directory
-from ..runtime.bundle import write_manifest
+from ..runtime.bundles.bundle import write_manifest
+from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
-from ..runtime.manifest import MANIFEST_NAME, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
+from ..runtime.files.atomic import atomic_directory
 from ..runtime.task import Task
 from .gate import GateCase, gate_dice
 from .golden import GoldenPatch

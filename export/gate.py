@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..runtime.bundles.manifest import Variant
 from ..runtime.errors import InputError
-from ..runtime.manifest import Variant
-from ..runtime.nifti import read_labels, read_volume
+from ..runtime.scans.nifti import read_labels, read_volume
 from ..runtime.segmenter import Segmenter
 from ..training.metrics import dice_per_class
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..devices.synthetic import synthetic_scan
+from ..runtime.bundles.manifest import Golden
 from ..runtime.engines import Engine
-from ..runtime.geometry import Grid
-from ..runtime.manifest import Golden
-from ..runtime.preprocess import to_model_input
+from ..runtime.preprocessing.preprocess import to_model_input
+from ..runtime.scans.geometry import Grid
+from ..runtime.scans.volume import Volume
 from ..runtime.task import Task
-from ..runtime.volume import Volume
-from ..runtime.windows import plan_windows
+from ..runtime.windows.plan import plan_windows
 from .parity import Logits, compare, student_logits
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..runtime.manifest import Manifest, Variant
+from ..runtime.bundles.manifest import Manifest, Variant
 
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at

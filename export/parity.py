@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.bundles.manifest import Parity
 from ..runtime.engines import Engine
 from ..runtime.errors import BundleError, UsageError
-from ..runtime.manifest import Parity
 
 if TYPE_CHECKING:
     import torch

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.nifti import read_volume
-from ..runtime.preprocess import to_model_input
+from ..runtime.preprocessing.preprocess import to_model_input
+from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
-from ..runtime.windows import plan_windows
+from ..runtime.windows.plan import plan_windows
 
 Patches = list[NDArray[np.float32]]
 

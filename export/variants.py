@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..runtime.bundles.manifest import Precision, Variant
 from ..runtime.engines import open_engine, supports
-from ..runtime.manifest import Precision, Variant
 from ..runtime.task import Task
 from .golden import GoldenPatch
 from .parity import Logits, check_fp32, compare

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..runtime.manifest import Variant
+from ..runtime.bundles.manifest import Variant
 
 MAX_DICE_DROP = 0.01  # of any class on the gate cases, against fp32 with the same engine
 LABEL_AGREEMENT = 0.99  # of voxels with the student's label, beside gate cases

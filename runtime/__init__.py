@@ -13,8 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bundle import Bundle as Bundle
-    from .bundle import write_manifest as write_manifest
+    from .bundles.bundle import Bundle as Bundle
+    from .bundles.bundle import write_manifest as write_manifest
+    from .bundles.manifest import Manifest as Manifest
     from .engines import Engine as Engine
     from .engines import available_engines as available_engines
     from .engines import open_engine as open_engine
@@ -26,43 +27,42 @@ if TYPE_CHECKING:
     from .errors import MissingExtraError as MissingExtraError
     from .errors import ResourceError as ResourceError
     from .errors import UsageError as UsageError
-    from .geometry import Grid as Grid
-    from .manifest import Manifest as Manifest
-    from .nifti import read_labels as read_labels
-    from .nifti import read_volume as read_volume
-    from .nifti import write_volume as write_volume
-    from .postprocess import Postprocessing as Postprocessing
+    from .labels.postprocess import Postprocessing as Postprocessing
     from .result import Result as Result
+    from .scans.geometry import Grid as Grid
+    from .scans.nifti import read_labels as read_labels
+    from .scans.nifti import read_volume as read_volume
+    from .scans.nifti import write_volume as write_volume
+    from .scans.volume import Volume as Volume
     from .segmenter import Segmenter as Segmenter
     from .task import Task as Task
     from .task import load_task as load_task
-    from .volume import Volume as Volume
 
 _HOME = {
     "BedsideError": "errors",
-    "Bundle": "bundle",
+    "Bundle": "bundles.bundle",
     "BundleError": "errors",
     "Cancelled": "errors",
     "Engine": "engines",
     "ExitCode": "errors",
-    "Grid": "geometry",
+    "Grid": "scans.geometry",
     "InputError": "errors",
-    "Manifest": "manifest",
+    "Manifest": "bundles.manifest",
     "MissingExtraError": "errors",
-    "Postprocessing": "postprocess",
+    "Postprocessing": "labels.postprocess",
     "ResourceError": "errors",
     "Result": "result",
     "Segmenter": "segmenter",
     "Task": "task",
     "UsageError": "errors",
-    "Volume": "volume",
+    "Volume": "scans.volume",
     "available_engines": "engines",
     "load_task": "task",
     "open_engine": "engines",
-    "read_labels": "nifti",
-    "read_volume": "nifti",
-    "write_manifest": "bundle",
-    "write_volume": "nifti",
+    "read_labels": "scans.nifti",
+    "read_volume": "scans.nifti",
+    "write_manifest": "bundles.bundle",
+    "write_volume": "scans.nifti",
 }
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]

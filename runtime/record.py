@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from .atomic import atomic_write
-from .bundle import Bundle
-from .engine_choice import Choice
+from .bundles.bundle import Bundle
+from .choice.engine_choice import Choice
 from .engines import default_threads
 from .errors import ExitCode
-from .hashing import file_sha256
+from .files.atomic import atomic_write
+from .files.hashing import file_sha256
 from .result import Result
 
 _PACKAGES = ("numpy", "nibabel", "msgspec", "onnxruntime", "openvino", "tensorrt")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import Grid
-from .nifti import write_volume
-from .postprocess import Applied
+from .labels.postprocess import Applied
+from .scans.geometry import Grid
+from .scans.nifti import write_volume
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .blend import Block, blend
-from .body import MARGIN_VOXELS
-from .preprocess import to_model_input
-from .restore import LabelRestorer, Labels
-from .window_input import InMemoryInput, StreamedInput, WindowInput
-from .window_run import Cancel, Progress, WindowRun, stop_if
-from .within_body import Body
+from .labels.restore import LabelRestorer, Labels
+from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.preprocess import to_model_input
+from .preprocessing.within_body import Body
+from .windows.blend import Block, blend
+from .windows.window_input import InMemoryInput, StreamedInput, WindowInput
+from .windows.window_run import Cancel, Progress, WindowRun, stop_if
 
 if TYPE_CHECKING:
     from .engines import Engine
-    from .geometry import Grid
-    from .scan import Scan
+    from .scans.geometry import Grid
+    from .scans.scan import Scan
     from .stopwatch import Stopwatch
     from .task import Task
     from .way import Way

@@ -10,20 +10,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .bundle import Bundle
-from .engine_choice import Choice, open_for_bundle
+from .bundles.bundle import Bundle
+from .choice.engine_choice import Choice, open_for_bundle
 from .engines import Engine
 from .errors import UsageError
-from .geometry import Grid
-from .postprocess import Postprocessing, emptied, postprocess
+from .labels.postprocess import Postprocessing, emptied, postprocess
 from .result import Result, label_volumes
-from .scan import Scan
 from .scan_run import ScanRun
+from .scans.geometry import Grid
+from .scans.scan import Scan
+from .scans.volume import Volume
 from .stopwatch import Stopwatch
 from .task import Task
-from .volume import Volume
 from .way import choose_way
-from .window_run import Cancel, Progress, stop_if
+from .windows.window_run import Cancel, Progress, stop_if
 
 _log = logging.getLogger("bedside.segmenter")
 

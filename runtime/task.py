@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from .errors import InputError, UsageError
-from .toml import read_toml
+from .files.toml import read_toml
 
 MAX_LABELS = 65_536  # what uint16 can hold
 

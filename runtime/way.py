@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axis_order import MODEL_ORDER, AxisOrder
-from .blend import peak_blending_bytes
-from .body import MARGIN_VOXELS
 from .errors import ResourceError
-from .free_memory import free_memory
-from .preprocess import PREPARING_BYTES
-from .resident_memory import resident_bytes
-from .restore import CHUNK_VOXELS, label_dtype
-from .window_input import StreamedInput
-from .windows import WindowPlan, plan_windows
+from .labels.restore import CHUNK_VOXELS, label_dtype
+from .memory.free_memory import free_memory
+from .memory.resident import resident_bytes
+from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.preprocess import PREPARING_BYTES
+from .windows.axis_order import MODEL_ORDER, AxisOrder
+from .windows.blend import peak_blending_bytes
+from .windows.plan import WindowPlan, plan_windows
+from .windows.window_input import StreamedInput
 
 if TYPE_CHECKING:
     from .engines import Engine
-    from .geometry import Grid
-    from .scan import Scan
+    from .scans.geometry import Grid
+    from .scans.scan import Scan
     from .task import Task
 
 ROOMY_BYTES = 512 * 2**20  # float32 is taken where all that is held stays below this, unless told otherwise

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from bedside.runtime import Manifest, Task, write_manifest
-from bedside.runtime.manifest import Golden, Provenance, TensorSpec, Variant
+from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec, Variant
 from bedside.runtime.task import Intensity, Modality
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper

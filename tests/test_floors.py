@@ -4,6 +4,7 @@ import ast
 import resource
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ FILES = sorted(path for folder in FLOORS for path in (ROOT / folder).rglob("*.py
 HEAVY = ("torch", "monai", "onnxruntime", "openvino", "segment_anything", "lightning_fabric")
 
 
-def imported_folders(path: Path) -> set[str]:
-    """Returns the product's folders a file imports from, wherever in the file the import stands."""
+def imports(path: Path) -> set[tuple[str, ...]]:
+    """Returns what a file imports of the product, as paths from its root, wherever in the file the import stands."""
     package = path.relative_to(ROOT).parts[:-1]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -23,12 +24,16 @@ def imported_folders(path: Path) -> set[str]:
             if node.level:
                 base = package[: len(package) - node.level + 1]
                 names = [node.module] if node.module else [alias.name for alias in node.names]
-                found |= {(*base, *name.split("."))[0] for name in names if name}
+                found |= {(*base, *name.split(".")) for name in names if name}
             elif node.module and node.module.startswith("bedside."):
-                found.add(node.module.split(".")[1])
+                found.add(tuple(node.module.split(".")[1:]))
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("bedside.")}
-    return found & FLOORS.keys()
+            found |= {tuple(alias.name.split(".")[1:]) for alias in node.names if alias.name.startswith("bedside.")}
+    return found
+
+
+def imported_folders(path: Path) -> set[str]:
+    return {place[0] for place in imports(path)} & FLOORS.keys()
 
 
 def loaded_modules(statement: str) -> set[str]:
@@ -46,6 +51,17 @@ def test_file_imports_only_from_lower_floors(path):
 
 def test_the_import_reader_sees_relative_imports(tmp_path):
     assert imported_folders(ROOT / "distill" / "train.py") >= {"runtime", "training", "teacher"}
+
+
+def test_the_folders_of_the_runtime_have_an_order():
+    runtime = ROOT / "runtime"
+    folders = {folder.name for folder in runtime.iterdir() if (folder / "__init__.py").exists()}
+    below = {
+        folder: {place[1] for path in (runtime / folder).glob("*.py") for place in imports(path) if place[1:]} & folders
+        for folder in folders
+    }
+    order = list(TopologicalSorter({folder: under - {folder} for folder, under in below.items()}).static_order())
+    assert order.index("files") < order.index("scans") < order.index("windows") < order.index("labels")
 
 
 @pytest.mark.parametrize("statement", ["import bedside.runtime", "import bedside.devices", "import bedside.cli.main"])

@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..runtime.atomic import atomic_write
 from ..runtime.errors import InputError, ResourceError
+from ..runtime.files.atomic import atomic_write
 
 _META = "bedside"
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import InputError
-from ..runtime.geometry import Grid
-from ..runtime.nifti import read_labels
+from ..runtime.scans.geometry import Grid
+from ..runtime.scans.nifti import read_labels
 from .dataset import ENDINGS, Case, stem
 from .metrics import CaseScores, evaluate_case, finite_mean
 

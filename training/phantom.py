@@ -14,11 +14,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ..runtime.atomic import atomic_write
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
-from ..runtime.geometry import Grid
-from ..runtime.nifti import write_volume
-from ..runtime.volume import Volume
+from ..runtime.files.atomic import atomic_write
+from ..runtime.scans.geometry import Grid
+from ..runtime.scans.nifti import write_volume
+from ..runtime.scans.volume import Volume
 from . import anatomy, trunk
 from .anatomy import Part, Phase
 from .canvas import Canvas

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.atomic import atomic_directory, make_folder
 from ..runtime.errors import InputError
-from ..runtime.nifti import read_labels, read_volume
-from ..runtime.preprocess import labels_to_model_grid, to_model_input
+from ..runtime.files.atomic import atomic_directory, make_folder
+from ..runtime.preprocessing.preprocess import labels_to_model_grid, to_model_input
+from ..runtime.scans.nifti import read_labels, read_volume
 from ..runtime.task import Task
 from .dataset import Case, Dataset
 

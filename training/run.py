@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..runtime.atomic import atomic_write, make_folder
 from ..runtime.errors import InputError, UsageError
+from ..runtime.files.atomic import atomic_write, make_folder
+from ..runtime.files.toml import read_toml
 from ..runtime.task import Task
-from ..runtime.toml import read_toml
 from .recipe import Recipe
 
 

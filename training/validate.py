@@ -10,10 +10,10 @@ import torch
 from monai.inferers.utils import sliding_window_inference
 from numpy.typing import NDArray
 
-from ..runtime.geometry import Grid
-from ..runtime.nifti import read_volume
-from ..runtime.preprocess import to_model_input
-from ..runtime.restore import Labels, scores_to_labels
+from ..runtime.labels.restore import Labels, scores_to_labels
+from ..runtime.preprocessing.preprocess import to_model_input
+from ..runtime.scans.geometry import Grid
+from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
 from .metrics import dice_per_class
 from .prepare import PreparedCase

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bedside.runtime import Segmenter
+from bedside.runtime.choice.self_test import warm_up
 from bedside.runtime.errors import ResourceError
-from bedside.runtime.resident_memory import resident_bytes
-from bedside.runtime.scan import Scan
-from bedside.runtime.self_test import warm_up
+from bedside.runtime.memory.resident import resident_bytes
+from bedside.runtime.scans.scan import Scan
 from bedside.runtime.way import Way, choose_way
 
 STEP = 2**20  # bytes; limits are tried in these steps

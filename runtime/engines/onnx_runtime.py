@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BundleError, ResourceError, UsageError
-from ..onnx_guard import refuse_external_data
 from .network import NetworkShape, first_line, read_model
+from .onnx_guard import refuse_external_data
 from .slots import Slots
 
 _ERRORS_ONLY = 3  # log severity: warnings of the graph optimiser are not the user's

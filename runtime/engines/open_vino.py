@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BundleError, ResourceError
-from ..onnx_guard import refuse_external_data
 from .network import NetworkShape, first_line, read_model
+from .onnx_guard import refuse_external_data
 from .slots import Slots
 
 _log = logging.getLogger("bedside.engine")

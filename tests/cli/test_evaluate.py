@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from bedside.cli.evaluate import CaseList, command
 from bedside.runtime.errors import InputError, UsageError
-from bedside.runtime.geometry import Grid
-from bedside.runtime.nifti import write_volume
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import write_volume
 
 GRID = Grid((12, 12, 12), np.diag([1.0, 1.0, 1.0, 1.0]))
 

@@ -1,8 +1,8 @@
 import numpy as np
 from bedside.cli.demo_results import RunCurve
 from bedside.cli.pictures import _towards_ras, curves_picture, overlay_picture
-from bedside.runtime.geometry import Grid
-from bedside.runtime.nifti import write_volume
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import write_volume
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

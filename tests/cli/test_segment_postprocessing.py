@@ -12,8 +12,8 @@ import typer
 from bedside.cli import segment
 from bedside.cli.postprocessing_options import postprocessing_of
 from bedside.runtime import Bundle, BundleError, Segmenter, UsageError, write_manifest
-from bedside.runtime.manifest import decode_manifest
-from bedside.runtime.postprocess import Postprocessing
+from bedside.runtime.bundles.manifest import decode_manifest
+from bedside.runtime.labels.postprocess import Postprocessing
 from typer.testing import CliRunner
 
 app = typer.Typer()

@@ -9,8 +9,8 @@ from bedside.devices import BenchmarkReport, benchmark
 from bedside.devices import child as child_module
 from bedside.runtime.engines import available_engines
 from bedside.runtime.errors import BundleError, InputError, ResourceError, UsageError
-from bedside.runtime.geometry import Grid
-from bedside.runtime.nifti import write_volume
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import write_volume
 
 
 def quick(bundle: Path, **options: object) -> BenchmarkReport:

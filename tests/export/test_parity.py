@@ -14,8 +14,8 @@ from bedside.export.parity import (
     softmax,
     student_logits,
 )
+from bedside.runtime.bundles.manifest import Parity
 from bedside.runtime.errors import BundleError, UsageError
-from bedside.runtime.manifest import Parity
 
 LN3 = float(np.log(3))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bedside.export.verdict import judged
-from bedside.runtime.manifest import Parity, Precision, Variant
+from bedside.runtime.bundles.manifest import Parity, Precision, Variant
 
 
 def variant(precision: Precision, agreement: float | None = 1.0, **dice: float) -> Variant:

@@ -24,11 +24,11 @@ from bedside.devices.cpu import parse_cpuinfo
 from bedside.devices.jetson import parse_l4t, parse_power_mode
 from bedside.devices.telemetry import parse_tegrastats
 from bedside.runtime import BedsideError, BundleError, InputError, ResourceError, load_task, read_labels, read_volume
-from bedside.runtime.bundle_zip import extract
-from bedside.runtime.byte_stream import ByteStream
-from bedside.runtime.manifest import decode_manifest
-from bedside.runtime.onnx_guard import refuse_external_data
+from bedside.runtime.bundles.bundle_zip import extract
+from bedside.runtime.bundles.manifest import decode_manifest
+from bedside.runtime.engines.onnx_guard import refuse_external_data
 from bedside.runtime.presets import PRESETS
+from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.training.dataset import load_dataset
 
 _UNPACKED_LIMIT = 1 << 20  # bytes a zip may unpack to while it is fuzzed

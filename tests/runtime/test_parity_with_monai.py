@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from bedside.runtime import Grid, Segmenter, Volume
-from bedside.runtime.blend import WindowScores, blend
-from bedside.runtime.preprocess import to_model_input
-from bedside.runtime.windows import plan_windows
+from bedside.runtime.preprocessing.preprocess import to_model_input
+from bedside.runtime.windows.blend import WindowScores, blend
+from bedside.runtime.windows.plan import plan_windows
 from monai.data import MetaTensor
 from monai.inferers.utils import sliding_window_inference
 from monai.transforms import SpatialResample

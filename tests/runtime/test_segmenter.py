@@ -18,8 +18,8 @@ from bedside.runtime import (
     read_labels,
     stopwatch,
 )
-from bedside.runtime.manifest import Parity, Variant
-from bedside.runtime.self_test import check_golden
+from bedside.runtime.bundles.manifest import Parity, Variant
+from bedside.runtime.choice.self_test import check_golden
 
 AIR, FAT, BONE = -1000, 0, 1000
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, ResourceError, Volume, way
 from bedside.runtime.presets import PRESETS
-from bedside.runtime.scan import Scan
+from bedside.runtime.scans.scan import Scan
 from bedside.runtime.way import SLACK, choose_way
 
 TASK = PRESETS["btcv"].replaced(spacing=(1.5, 1.5, 1.5), patch=(96, 96, 96))

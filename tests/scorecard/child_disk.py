@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from bedside.runtime import BedsideError, Bundle, Grid, read_labels, write_manifest, write_volume
-from bedside.runtime.atomic import atomic_directory
-from bedside.runtime.manifest import MANIFEST_NAME
+from bedside.runtime.bundles.manifest import MANIFEST_NAME
+from bedside.runtime.files.atomic import atomic_directory
 
 PAGE = 4096
 ROOMY = 2**30

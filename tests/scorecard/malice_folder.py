@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from bedside.runtime.bundle import write_manifest
-from bedside.runtime.manifest import CHECKSUM_NAME, MANIFEST_NAME, checksum_line, decode_manifest
+from bedside.runtime.bundles.bundle import write_manifest
+from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, checksum_line, decode_manifest
 from onnx import TensorProto, helper
 
 Maker = Callable[[Path, Path], None]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bedside.runtime.bundle import write_manifest
-from bedside.runtime.manifest import decode_manifest
+from bedside.runtime.bundles.bundle import write_manifest
+from bedside.runtime.bundles.manifest import decode_manifest
 
 CHILD = Path(__file__).with_name("child_disk.py")
 PAGES = 50  # the smallest of the three takes some more

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, Grid, ResourceError, read_labels, write_manifest, write_volume
-from bedside.runtime.atomic import atomic_directory
-from bedside.runtime.manifest import MANIFEST_NAME
+from bedside.runtime.bundles.manifest import MANIFEST_NAME
+from bedside.runtime.files.atomic import atomic_directory
 
 from .faults import BROKEN, FORBIDDEN, NO_SPACE, Faults
 

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.runtime.nifti import read_volume
+from bedside.runtime.scans.nifti import read_volume
 
 HEADER = 348
 # Bits of the gzip header that carry nothing of the content (date, level, system) and cannot be checked by anybody.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from bedside.runtime.geometry import Grid
-from bedside.runtime.nifti import write_volume
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import write_volume
 from bedside.runtime.task import Intensity, Modality, Task
 from bedside.training.dataset import Case, Dataset
 from bedside.training.prepare import prepare_cases

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.runtime.geometry import Grid
-from bedside.runtime.nifti import write_volume
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import write_volume
 from bedside.training.dataset import Case
 from bedside.training.evaluation import Pair, evaluate_pairs, pairs_of_cases, pairs_of_folders
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime.errors import ResourceError, UsageError
-from bedside.runtime.nifti import read_labels, read_volume
+from bedside.runtime.scans.nifti import read_labels, read_volume
 from bedside.training.anatomy import LABELS, Phase
 from bedside.training.dataset import load_dataset
 from bedside.training.phantom import ORIENTATIONS, Phantom, generate_phantom, write_phantoms

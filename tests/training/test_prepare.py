@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.runtime.geometry import Grid
-from bedside.runtime.nifti import read_labels, read_volume, write_volume
-from bedside.runtime.preprocess import to_model_input
+from bedside.runtime.preprocessing.preprocess import to_model_input
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import read_labels, read_volume, write_volume
 from bedside.training.dataset import Case
 from bedside.training.prepare import PreparedCase, check_labels, data_hash, prepare_case, prepare_cases
 

@@ -1,0 +1,120 @@
+"""Unpacking a zipped bundle without letting it write anywhere else."""
+
+from __future__ import annotations
+
+import errno
+import io
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from ..errors import BundleError, ResourceError
+from .manifest import MANIFEST_NAME
+
+_MAX_MEMBERS = 1000
+_MAX_EXPANSION = 100  # times; weights hardly shrink, a zip bomb by a thousand
+_ALWAYS_ALLOWED = 2**24  # bytes that may be unpacked whatever the expansion
+_BLOCK = 2**20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError,
+    NotImplementedError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
+# a seek before the file's start, one name for a file and a folder, a name too long for the disk
+_CAUSED_BY_CONTENT = {errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def extract(archive: Path, target: Path, limit: int) -> None:
+    """Unpacks a zip whose names, kinds and declared sizes were checked first; hashes are checked by the bundle.
+
+    A single folder around the bundle's files (what zipping the folder itself gives) is taken off.
+
+    Args:
+        archive: the zip.
+        target: an empty folder.
+        limit: bytes that all members may take together.
+
+    Raises:
+        BundleError: not a zip, a member that is a link or leads out of the folder, or more bytes than declared.
+        ResourceError: the disk is full.
+    """
+    try:
+        with _SmallReads(archive) as file, zipfile.ZipFile(file) as source:
+            members = _checked_members(
+                source, min(limit, max(_ALWAYS_ALLOWED, _MAX_EXPANSION * archive.stat().st_size))
+            )
+            if sum(member.file_size for member, _ in members) > shutil.disk_usage(target).free:
+                raise ResourceError(
+                    "no room in the temporary folder to unpack the bundle; free some, or unzip it yourself"
+                )
+            for member, name in members:
+                _write(source, member, target / name)
+    except _DAMAGED as error:
+        raise BundleError(f"the zipped bundle is damaged or of an unknown kind: {error}") from None
+    except OSError as error:
+        if error.errno in _CAUSED_BY_CONTENT:
+            raise BundleError(f"the zipped bundle is damaged: {error.strerror}") from None
+        raise ResourceError(f"the zipped bundle cannot be unpacked: {error.strerror}") from None
+
+
+class _SmallReads(io.FileIO):
+    """A file that is never read by more than a block at a time.
+
+    `zipfile` reads the whole table of contents in one go and makes an object of every entry: a million of them take
+    seven seconds and half a gigabyte, before anybody can look at their number.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _BLOCK:
+            raise BundleError(f"the zip's table of contents takes {size:,} bytes; a bundle has some ten files")
+        return super().read(size)
+
+
+def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.ZipInfo, str]]:
+    infos = source.infolist()
+    if len(infos) > _MAX_MEMBERS:
+        raise BundleError(f"the zip has {len(infos)} members; a bundle has some ten")
+    for info in infos:
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise BundleError(f'"{info.filename}" in the zip is a link or device; a bundle holds plain files only')
+        if info.compress_type not in _METHODS:
+            raise BundleError(f'"{info.filename}" in the zip: expected plain or deflated; zip it again')
+        if not is_safe_name(info.orig_filename.removesuffix("/")):
+            raise BundleError(f'"{info.orig_filename}" in the zip leads out of the bundle, or is no plain name')
+    if sum(info.file_size for info in infos) > limit:
+        raise BundleError(f"the zip unpacks to more than {limit} bytes")
+    files = [info for info in infos if not info.is_dir()]
+    around = {PurePosixPath(info.filename).parent.as_posix() for info in files if info.filename.endswith(MANIFEST_NAME)}
+    prefix = around.pop() + "/" if len(around) == 1 else ""
+    prefix = "" if prefix == "./" else prefix
+    if not all(info.filename.startswith(prefix) for info in files):
+        raise BundleError(f"the zip has files beside the folder that holds {MANIFEST_NAME}")
+    members = [(info, info.filename[len(prefix) :]) for info in files]
+    if len({name.casefold() for _, name in members}) != len(members):
+        raise BundleError("the zip has two members of one name")
+    return members
+
+
+def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    left = member.file_size
+    with source.open(member) as packed, target.open("xb") as unpacked:
+        while block := packed.read(_BLOCK):
+            left -= len(block)
+            if left < 0:
+                raise BundleError(f'"{member.filename}" unpacks to more than its declared {member.file_size} bytes')
+            unpacked.write(block)
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a POSIX path is relative, stays below its folder, also on Windows, and reads as what it is.
+
+    Names are printable ASCII: others may clash on some file systems, look like another name, or command the terminal.
+    """
+    parts = name.split("/")
+    plain = name.isascii() and name.isprintable() and not any(bad in name for bad in "\\:")
+    return plain and all(part.rstrip(". ") == part != "" for part in parts)

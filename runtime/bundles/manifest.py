@@ -1,0 +1,192 @@
+"""The bundle's manifest: what `bundle.json` says, and its strict reading."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from ..errors import BundleError
+from ..labels.postprocess import Postprocessing
+from ..task import Task
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "bundle.json"
+CHECKSUM_NAME = "bundle.sha256"  # of bundle.json, in the format of `sha256sum -c`
+MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
+
+Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
+EngineName = Literal["onnxruntime", "openvino", "tensorrt"]
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Size in bytes and SHA-256 (64 hexadecimal digits) of one file."""
+
+    size: int
+    sha256: str
+
+
+class TensorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network's input or output; a name in the shape stands for a free dimension (``"batch"``)."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str = "float32"
+
+
+class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How close a variant is to the torch student, over the voxels of some patches.
+
+    Attributes:
+        max_abs_probability: largest difference of a class probability.
+        mean_abs_probability: mean difference.
+        label_agreement: fraction of voxels with the same label.
+        patches: number of patches compared.
+    """
+
+    max_abs_probability: float
+    mean_abs_probability: float
+    label_agreement: float
+    patches: int
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model in one precision for one engine.
+
+    Attributes:
+        precision: ``"fp32"``; ``"int8"``, where the heavy layers are quantized; or one of these with the layers in
+            floating point computed in bfloat16 (``"bf16"``, ``"int8-bf16"``): the same file, run in another way.
+        engine: the engine it was measured with.
+        file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
+        parity: closeness to the torch student.
+        dice: label name → mean Dice on the gate cases.
+        golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; what the
+            self-test holds int8 and bf16 to.
+        passed: whether it may stand in for fp32 (`bedside.export.verdict` has the rule); None where that was not
+            measured. fp32 has always passed: what does not compute what the student computes is not exported.
+        gate_reason: why it did not pass, in words; empty otherwise.
+    """
+
+    precision: Precision
+    engine: EngineName
+    file: str
+    parity: Parity | None = None
+    dice: dict[str, float] = {}
+    golden_agreement: float | None = None
+    passed: bool | None = None
+    gate_reason: str = ""
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The self-test: a patch and the torch student's logits for it.
+
+    Attributes:
+        input: ``.npy`` file, [1, 1, D, H, W] float32, normalised.
+        output: ``.npy`` file, [1, C, D, H, W] float32 logits.
+    """
+
+    input: str = "golden_input.npy"
+    output: str = "golden_output.npy"
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a model comes from.
+
+    Attributes:
+        code_version: version of bedside that exported it.
+        created: date and time, ISO 8601.
+        student: registered name of the student.
+        teacher: registered name of the teacher, None without distillation.
+        lam: λ of the distillation loss, None without distillation.
+        data_hash: SHA-256 over the training data's list and files.
+        training: further facts of the training run, in words.
+    """
+
+    code_version: str
+    created: str
+    student: str
+    teacher: str | None = None
+    lam: float | None = None
+    data_hash: str = ""
+    training: dict[str, str] = {}
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a bundle holds and what it is for; see the attributes' own types.
+
+    Attributes:
+        schema_version: 1.
+        task: the task, exactly as in training.
+        files: path in the bundle → size and hash, for every file but `bundle.json` and `bundle.sha256`.
+        variants: the precisions and compiled forms on offer.
+        input: [batch, 1, D, H, W].
+        output: [batch, C, D, H, W].
+        recommended_overlap: overlap of windows, 0 ≤ overlap < 1.
+        overlap_reason: how it was chosen, in words.
+        postprocessing: what is removed from every label map; nothing unless the bundle says so.
+        golden: the self-test; None where the bundle has none.
+        provenance: where the model comes from.
+        licence: SPDX identifier or words.
+        intended_use: what the model is for, and what not.
+    """
+
+    task: Task
+    variants: tuple[Variant, ...]
+    input: TensorSpec
+    output: TensorSpec
+    recommended_overlap: float
+    overlap_reason: str
+    provenance: Provenance
+    licence: str
+    intended_use: str
+    postprocessing: Postprocessing = Postprocessing()
+    golden: Golden | None = None
+    files: dict[str, FileEntry] = {}
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        patch, classes = self.task.patch_dhw, self.task.num_classes
+        if not self.variants:
+            raise ValueError("variants: expected at least one")
+        self.postprocessing.check(self.task.labels)
+        if not 0 <= self.recommended_overlap < 1:
+            raise ValueError(f"recommended_overlap: expected 0 ≤ overlap < 1, got {self.recommended_overlap:g}")
+        if self.input.shape[1:] != (1, *patch) or self.output.shape[1:] != (classes, *patch):
+            raise ValueError(
+                f"input and output shapes {self.input.shape} → {self.output.shape} do not fit the task's "
+                f"patch {patch} (D, H, W) and {classes} labels"
+            )
+
+    def encoded(self) -> bytes:
+        """Returns the bytes of `bundle.json`: indented JSON, UTF-8."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+class _VersionOnly(msgspec.Struct):
+    schema_version: int
+
+
+def decode_manifest(content: bytes) -> Manifest:
+    """Reads `bundle.json`.
+
+    Raises:
+        BundleError: too large, another schema version, or fields that do not fit.
+    """
+    if len(content) > MANIFEST_LIMIT:
+        raise BundleError(f"{MANIFEST_NAME}: expected at most {MANIFEST_LIMIT} bytes, got {len(content)}")
+    try:
+        version = msgspec.json.decode(content, type=_VersionOnly).schema_version
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                f"{MANIFEST_NAME}: schema version {version}, this bedside reads {SCHEMA_VERSION}; "
+                f"{'update bedside' if version > SCHEMA_VERSION else 'export the bundle again'}"
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{MANIFEST_NAME} is not valid: {error}") from None
+
+
+def checksum_line(manifest: bytes) -> bytes:
+    """Returns the content of `bundle.sha256` for the bytes of `bundle.json`; ``sha256sum -c`` reads it."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST_NAME}\n".encode()

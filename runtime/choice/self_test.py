@@ -1,0 +1,120 @@
+"""The self-test: before first use on a machine, the engine repeats a result that travels in the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundles.bundle import Bundle
+from ..bundles.manifest import Variant
+from ..engines import Engine
+from ..errors import BundleError
+
+LABEL_AGREEMENT = 0.99  # of voxels, for a variant without a measured agreement of its own
+LARGEST_DIFFERENCE = 0.01  # of the logits' range, fp32: engines sum in another order, they do not compute another thing
+SLACK = 0.02  # kernels of int8 and bf16 differ between CPUs; this much below the agreement at export is accepted
+
+
+@dataclass(frozen=True)
+class GoldenTest:
+    """A window and what the torch student makes of it.
+
+    Attributes:
+        patch: [1, 1, D, H, W] float32, normalised.
+        logits: [1, C, D, H, W] float32; None where the bundle brings none.
+        labels: [1, D, H, W], the logits' argmax.
+    """
+
+    patch: NDArray[np.float32]
+    logits: NDArray[np.float32] | None = None
+    labels: NDArray[np.integer] | None = None
+
+    @staticmethod
+    def of(bundle: Bundle) -> GoldenTest:
+        """Reads a bundle's golden patch; a bundle without one gets an empty window, which is only run.
+
+        Raises:
+            BundleError: the files are not plain arrays, or not of the task's shapes.
+        """
+        golden, task = bundle.manifest.golden, bundle.task
+        if golden is None:
+            return GoldenTest(np.zeros((1, 1, *task.patch_dhw), np.float32))
+        patch, logits = bundle.array(golden.input), bundle.array(golden.output)
+        if patch.shape != (1, 1, *task.patch_dhw) or logits.shape != (1, task.num_classes, *task.patch_dhw):
+            raise BundleError(f"golden patch: shapes {patch.shape} → {logits.shape} are not the model's")
+        return GoldenTest(patch, logits, logits.argmax(1))
+
+    def run(self, engine: Engine) -> list[NDArray[np.float32]]:
+        """Runs the window once in every stream, all at the same time: so each takes its workspace.
+
+        Returns:
+            Logits [1, C, D, H, W] of each stream.
+
+        Raises:
+            ResourceError: the engine failed.
+        """
+        with ThreadPoolExecutor(engine.parallel, "bedside-self-test") as pool:
+            return list(pool.map(engine.infer, [self.patch] * engine.parallel))
+
+    def check(self, logits: NDArray[np.float32], engine: Engine, variant: Variant) -> None:
+        """Compares an engine's logits with the student's.
+
+        fp32 must keep 99 % of the labels and every logit within 1 % of the logits' range; the others must keep the
+        label agreement measured at export on this very patch, less two points.
+
+        Raises:
+            BundleError: the engine's result on this machine is another one.
+        """
+        if self.logits is None or self.labels is None:
+            return
+        where = f"self-test with {engine.name} {engine.precision} failed on this machine"
+        if not np.isfinite(logits).all():
+            raise BundleError(f"{where}: the output holds NaN or infinity; try another engine")
+        agreement = float((logits.argmax(1) == self.labels).mean())
+        if agreement < _least_agreement(variant):
+            raise BundleError(
+                f"{where}: {agreement:.4f} of the labels agree, expected at least {_least_agreement(variant):.4f}; "
+                "try another engine or export again"
+            )
+        difference = max(_differences(logits, self.logits))
+        if variant.precision == "fp32" and difference > LARGEST_DIFFERENCE:
+            raise BundleError(
+                f"{where}: logits differ by {difference:.4f} of their range, expected at most {LARGEST_DIFFERENCE}; "
+                "try another engine or export again"
+            )
+
+
+def check_golden(bundle: Bundle, engine: Engine, variant: Variant) -> None:
+    """Runs a bundle's golden patch in every stream of an engine and compares; see `GoldenTest.check`.
+
+    Raises:
+        BundleError: the engine's result on this machine is another one.
+    """
+    test = GoldenTest.of(bundle)
+    for logits in test.run(engine):
+        test.check(logits, engine, variant)
+
+
+def warm_up(engine: Engine) -> None:
+    """Runs one empty window per stream, so that the engine takes its workspace now and not under the first scan."""
+    GoldenTest(np.zeros((1, 1, *engine.patch_dhw), np.float32)).run(engine)
+
+
+def _least_agreement(variant: Variant) -> float:
+    measured = variant.golden_agreement
+    if measured is None and variant.parity is not None:
+        measured = variant.parity.label_agreement
+    if variant.precision == "fp32" or measured is None:
+        return LABEL_AGREEMENT
+    return min(LABEL_AGREEMENT, measured - SLACK)
+
+
+def _differences(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> Iterator[float]:
+    """Yields each class's largest difference, as a part of the range of all logits."""
+    span = max(float(np.ptp(expected)), float(np.finfo(np.float32).tiny))
+    for mine, wanted in zip(logits[0], expected[0], strict=True):  # a class at a time stays in the CPU's cache
+        yield float(np.abs(mine - wanted).max()) / span

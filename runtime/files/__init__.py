@@ -1,0 +1,1 @@
+"""Files that are whole or not there: atomic writing, what a killed writer left, hashes, TOML."""

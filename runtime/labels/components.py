@@ -1,0 +1,169 @@
+"""Connected components of a label map, from runs of equal voxels: memory follows the runs, not the voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+
+Connectivity = Literal[6, 26]
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Connected voxels of the same label; components are numbered by their first voxel in storage order.
+
+    Attributes:
+        labels: [N] label of each component.
+        voxels: [N] number of voxels of each.
+    """
+
+    labels: NDArray[np.intp]
+    voxels: NDArray[np.int64]
+    _runs: _Runs
+    _component: NDArray[np.intp]  # [R] of each run
+
+    def erase(self, label_map: NDArray[Any], unwanted: NDArray[np.bool_]) -> None:
+        """Makes components background, in place.
+
+        Args:
+            label_map: [X, Y, Z] the map the components were found in.
+            unwanted: [N] which components.
+        """
+        self._runs.erase(label_map, unwanted[self._component])
+
+
+def find_components(
+    label_map: NDArray[Any], labels: Sequence[int] | None = None, connectivity: Connectivity = 26
+) -> Components:
+    """Finds the connected components of each label.
+
+    A run is a row of equal voxels along the first axis. Runs are collected plane by plane, those that touch are found
+    by bisection of their sorted ends, and merged by pointer jumping. About 100 bytes per run; an organ has one or two
+    runs per line through it. Fastest where the first axis is the one that is contiguous, as in Fortran order.
+
+    Args:
+        label_map: [X, Y, Z] unsigned integers, 0 = background.
+        labels: labels to look for; None takes all but background.
+        connectivity: 6 joins voxels that share a face, 26 also those that share an edge or a corner.
+
+    Raises:
+        UsageError: another connectivity, or not a 3D map of unsigned integers.
+    """
+    if connectivity not in (6, 26):
+        raise UsageError(f"components: expected connectivity 6 or 26, got {connectivity}")
+    if label_map.ndim != 3 or label_map.dtype.kind != "u":
+        raise UsageError(f"components: expected [X, Y, Z] unsigned integers, got {label_map.ndim}D {label_map.dtype}")
+    runs = _Runs.of(label_map, labels)
+    parent = np.arange(len(runs.start))
+    line, plane = runs.width, runs.plane
+    before = [line, plane] if connectivity == 6 else [line, plane - line, plane, plane + line]
+    for distance in before:
+        parent = _merged(parent, *runs.touching(distance, 0 if connectivity == 6 else 1))
+    first = parent == np.arange(len(parent))  # the first run of each component is the one that all point to
+    component = (np.cumsum(first) - 1)[parent]
+    voxels = np.bincount(component, runs.stop - runs.start, int(first.sum())).astype(np.int64)
+    return Components(runs.label[first].astype(np.intp), voxels, runs, component)
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """The runs of a label map, sorted.
+
+    Positions count through lines with a zero after each, and planes with an empty line after each, so that nothing
+    touches across an edge of the volume.
+
+    Attributes:
+        start: [R] position of the first voxel.
+        stop: [R] position behind the last.
+        label: [R].
+        width: positions of a line.
+        plane: positions of a plane.
+    """
+
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    label: NDArray[Any]
+    width: int
+    plane: int
+
+    @classmethod
+    def of(cls, label_map: NDArray[Any], labels: Sequence[int] | None) -> _Runs:
+        """Collects the runs of some labels, or of all."""
+        x, y, z = label_map.shape
+        width, plane = x + 1, (x + 1) * (y + 1)
+        padded = np.zeros(1 + plane, label_map.dtype)  # a zero before the first voxel
+        inside = padded[1:].reshape(y + 1, width)[:y, :x]
+        kept = None if labels is None else _identity_of(labels, label_map.dtype)
+        starts, stops, found = [], [], []
+        for k in range(z):
+            lines = label_map[:, :, k].T
+            inside[...] = lines if kept is None else kept[lines]
+            edges = np.flatnonzero(padded[1:] != padded[:-1])
+            value = padded[1:][edges]
+            begins = np.flatnonzero(value)
+            starts.append(edges[begins] + k * plane)
+            stops.append(edges[begins + 1] + k * plane)  # every run ends in a zero or in another label
+            found.append(value[begins])
+        return cls(np.concatenate(starts), np.concatenate(stops), np.concatenate(found), width, plane)
+
+    def touching(self, distance: int, reach: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Returns pairs of runs of one label, the second lying ``distance`` positions before the first.
+
+        Args:
+            distance: from a line to the other line.
+            reach: 0 where voxels must lie side by side, 1 where a corner is enough.
+        """
+        low = np.searchsorted(self.stop, self.start - (distance + reach), "right")
+        high = np.searchsorted(self.start, self.stop - (distance - reach), "left")
+        count = np.maximum(high - low, 0)
+        first = np.repeat(np.arange(len(count)), count)
+        second = np.arange(len(first)) + np.repeat(low - (np.cumsum(count) - count), count)
+        same = self.label[first] == self.label[second]
+        return first[same], second[same]
+
+    def erase(self, label_map: NDArray[Any], unwanted: NDArray[np.bool_]) -> None:
+        """Makes the voxels of some runs background, plane by plane."""
+        x, y, _ = label_map.shape
+        step = np.zeros(self.plane, np.int8)
+        for k, start, stop in self._by_plane(unwanted):
+            step[start] += 1  # no two runs start at one place, and no two end at one
+            step[stop] -= 1
+            inside = np.cumsum(step, dtype=np.int8).reshape(y + 1, x + 1)[:y, :x]
+            label_map[:, :, k][inside.T.astype(np.bool_)] = 0
+            step[:] = 0
+
+    def _by_plane(self, unwanted: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        start, stop = self.start[unwanted], self.stop[unwanted]
+        planes = start // self.plane
+        for k in np.unique(planes).tolist():
+            here = slice(*np.searchsorted(planes, (k, k + 1)))
+            yield k, start[here] - k * self.plane, stop[here] - k * self.plane
+
+
+def _identity_of(labels: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Returns the table label → label for some labels, → 0 for all others."""
+    table = np.zeros(np.iinfo(dtype).max + 1, dtype)
+    table[list(labels)] = list(labels)
+    return table
+
+
+def _merged(parent: NDArray[np.intp], first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Returns the forest with some pairs joined; every node points to its root, the lowest of its tree.
+
+    Each round hooks every root that has a lower neighbour to the lowest of them, then flattens the trees.
+    """
+    while True:
+        first, second = parent[first], parent[second]
+        apart = first != second
+        first, second = first[apart], second[apart]
+        if not len(first):
+            return parent
+        np.minimum.at(parent, np.maximum(first, second), np.minimum(first, second))
+        while not np.array_equal(parent, further := parent[parent]):
+            parent = further

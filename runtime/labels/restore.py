@@ -1,0 +1,245 @@
+"""Bringing scores back to the scan: linear interpolation and argmax, block by block, without an array per class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ..errors import InputError
+from ..preprocessing.resample import align, axes_along
+from ..windows.blend import Block
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..preprocessing.resample import AxisMap
+    from ..scans.geometry import Grid
+
+Labels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
+
+CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
+
+
+def label_dtype(num_classes: int) -> type[Any]:
+    """Returns the smallest unsigned type that holds every label index: uint8 or uint16."""
+    return np.uint8 if num_classes <= 256 else np.uint16
+
+
+class LabelRestorer:
+    """Turns finished blocks of the model's grid into labels on the scan's grid.
+
+    Held are one plane of scores, and for every layer of blocks in work one row: what the next blocks interpolate with.
+    A scan voxel whose eight surrounding model voxels have the same best class has that class too (linear interpolation
+    weighs the eight, and the class leads in each of them), so only voxels at borders between classes are interpolated;
+    the result is the same.
+
+    Args:
+        num_classes: C, background included.
+        grid: the model's grid (shape x, y, z).
+        source: the scan's grid.
+
+    Raises:
+        InputError: the grids are not parallel.
+    """
+
+    def __init__(self, num_classes: int, grid: Grid, source: Grid) -> None:
+        width, height, depth = grid.shape
+        self._shape = (num_classes, depth, height, width)
+        self._labels: Labels = np.zeros(source.shape, label_dtype(num_classes), order="F")
+        maps = align(grid, source)
+        z, y, x = axes_along(maps)
+        self._target = self._labels.transpose(z, y, x)
+        self._planes = _Neighbours.along(maps[z], depth)
+        self._rows = _Neighbours.along(maps[y], height)
+        self._columns = _Neighbours.along(maps[x], width)
+        self._last_plane = np.empty((num_classes, height, width), np.float32)
+        self._last_rows: dict[int, NDArray[np.float32]] = {}  # first plane of a block → its last row, frame included
+        self._given = 0
+
+    def add(self, block: Block) -> None:
+        """Takes a block: after the one above it (smaller z) and the one before it (smaller y).
+
+        The block's frame is overwritten.
+
+        Raises:
+            InputError: the block is not of this grid.
+        """
+        classes, depth, height, width = self._shape
+        planes, rows = block.scores.shape[1:3]
+        stop_z, stop_y = block.z + planes, block.y + rows
+        if (len(block.framed), block.framed.shape[3]) != (classes, width) or stop_z > depth or stop_y > height:
+            raise InputError(f"scores: expected blocks within {self._shape}, got {block.framed.shape} at z {block.z}")
+        if block.z:
+            block.framed[:, 0, 1:] = self._last_plane[:, block.y : stop_y]
+        if block.y:
+            block.framed[:, :, 0] = self._last_rows[block.z]
+        self._label(block)
+        self._last_plane[:, block.y : stop_y] = block.framed[:, -1, 1:]
+        if stop_y < height:
+            self._last_rows[block.z] = block.framed[:, :, -1].copy()
+        else:
+            self._last_rows.pop(block.z, None)
+        self._given += planes * rows
+
+    def labels(self) -> Labels:
+        """Returns the labels [X, Y, Z] on the scan's grid.
+
+        Raises:
+            InputError: blocks are missing.
+        """
+        _, depth, height, _ = self._shape
+        if self._given != depth * height:
+            raise InputError(f"scores: expected {depth * height} rows of voxels, got {self._given}")
+        return self._labels
+
+    def _label(self, block: Block) -> None:
+        """Labels the scan's voxels whose upper neighbours lie in the block; the lower ones may lie in its frame."""
+        planes, rows = block.scores.shape[1:3]
+        wanted = self._rows.upper_within(block.y, block.y + rows)
+        if wanted.start == wanted.stop:
+            return
+        # The frame is left out where there is no neighbour, so that its undefined content is never looked at.
+        top, first = (0, block.y - 1) if block.y else (1, 0)
+        rows_inside = self._rows.part(wanted, first)
+        kept: dict[int, _ScorePlane] = {}
+        inside = self._planes.upper_within(block.z, block.z + planes)
+        order = range(inside.start, inside.stop)
+        for k in order if self._planes.increasing else reversed(order):
+            low, high = int(self._planes.lower[k]), int(self._planes.upper[k])
+            kept = {plane: scores for plane, scores in kept.items() if plane in (low, high)}
+            for plane in (low, high):
+                if plane not in kept:
+                    kept[plane] = _ScorePlane(block.framed[:, plane - block.z + 1, top:])
+            labels = _plane_labels(kept[low], kept[high], self._planes.weight[k], rows_inside, self._columns)
+            self._target[k, wanted] = labels
+
+
+def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
+    """Interpolates scores linearly onto the scan's grid and takes the best class of each voxel.
+
+    Works plane by plane; beside ``scores`` it needs the label map and a few planes.
+
+    Args:
+        scores: [C, D, H, W] logits or probabilities on ``grid``.
+        grid: the model's grid (shape x, y, z).
+        source: the scan's grid.
+
+    Returns:
+        [X, Y, Z] on ``source``: uint8 up to 256 classes, else uint16. Of equal scores the lower class wins.
+
+    Raises:
+        InputError: the scores do not fit the grid, or the grids are not parallel.
+    """
+    if scores.ndim != 4 or scores.shape[1:] != grid.shape[::-1]:
+        raise InputError(f"scores: expected [C, D, H, W] with D, H, W = {grid.shape[::-1]}, got {scores.shape}")
+    classes, depth, height, width = scores.shape
+    restorer = LabelRestorer(classes, grid, source)
+    for z in range(depth):
+        framed = np.empty((classes, 2, 1 + height, width), np.float32)
+        framed[:, 1, 1:] = scores[:, z]
+        restorer.add(Block(z, 0, framed))
+    return restorer.labels()
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """The model voxels between which the scan's voxels lie along one axis, and how near they are to the upper one.
+
+    Attributes:
+        lower: [n] index of the lower neighbour.
+        upper: [n] index of the upper neighbour; the lower one where the upper weighs nothing.
+        weight: [n] of the upper neighbour.
+    """
+
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    weight: NDArray[np.float32]
+
+    @staticmethod
+    def along(axis: AxisMap, size: int) -> _Neighbours:
+        lower, upper, weight = axis.unflipped(size).neighbours(size)
+        return _Neighbours(lower, np.where(weight == 0, lower, upper), weight)
+
+    @property
+    def increasing(self) -> bool:
+        """Whether the scan's axis runs the model's way."""
+        return bool(self.upper[-1] >= self.upper[0])
+
+    def upper_within(self, start: int, stop: int) -> slice:
+        """Returns the scan's voxels whose upper neighbour is from ``start`` to below ``stop``."""
+        found = np.flatnonzero((self.upper >= start) & (self.upper < stop))
+        return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
+
+    def part(self, voxels: slice, first: int) -> _Neighbours:
+        """Returns the neighbours of some of the scan's voxels, counted from the model voxel ``first``."""
+        return _Neighbours(self.lower[voxels] - first, self.upper[voxels] - first, self.weight[voxels])
+
+
+def _plane_labels(
+    low: _ScorePlane, high: _ScorePlane, weight: np.float32, rows: _Neighbours, columns: _Neighbours
+) -> NDArray[Any]:
+    """Returns labels [H', W'] of a plane between two planes of scores."""
+    cells = np.ix_(rows.lower, columns.lower)
+    labels = low.best[cells]
+    settled = low.uniform if low is high else low.uniform & high.uniform & (low.best == high.best)
+    j, i = np.nonzero(~settled[cells])
+    width = len(low.best[0])
+    for start in range(0, len(j), CHUNK_VOXELS):
+        row, column = j[start : start + CHUNK_VOXELS], i[start : start + CHUNK_VOXELS]
+        above, below = rows.lower[row] * width, rows.upper[row] * width
+        left, right, across = columns.lower[column], columns.upper[column], columns.weight[column]
+        upper = _mix(low, high, weight, above + left, above + right, across)
+        lower = _mix(low, high, weight, below + left, below + right, across)
+        lower -= upper
+        lower *= rows.weight[row]
+        lower += upper
+        labels[row, column] = _argmax(lower)
+    return labels
+
+
+class _ScorePlane:
+    """One plane of scores with its best class, and where that class fills a whole cell of 2×2 voxels."""
+
+    def __init__(self, scores: NDArray[Any]) -> None:
+        self.flat = np.ascontiguousarray(scores).reshape(len(scores), -1)
+        self.best = _argmax(self.flat).reshape(scores.shape[1:])
+        best = self.best
+        self.uniform = np.ones(best.shape, np.bool_)  # the cell that starts at each voxel
+        self.uniform[:-1] &= best[:-1] == best[1:]
+        self.uniform[:, :-1] &= best[:, :-1] == best[:, 1:]
+        self.uniform[:-1, :-1] &= best[:-1, :-1] == best[1:, 1:]
+
+
+def _mix(
+    low: _ScorePlane,
+    high: _ScorePlane,
+    weight: np.float32,
+    left: NDArray[np.intp],
+    right: NDArray[np.intp],
+    across: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Returns scores [C, n] between two voxels of a row, blended between two planes."""
+    mixed = []
+    for index in (left, right):
+        value = np.take(low.flat, index, axis=1).astype(np.float32, copy=False)
+        if low is not high:
+            value += weight * (np.take(high.flat, index, axis=1) - value)
+        mixed.append(value)
+    mixed[1] -= mixed[0]
+    mixed[1] *= across
+    mixed[1] += mixed[0]
+    return mixed[1]
+
+
+def _argmax(scores: NDArray[Any]) -> NDArray[Any]:
+    """Returns the best class [n] of scores [C, n]; many times faster than np.argmax along a leading axis."""
+    best = scores[0].copy()
+    dtype = label_dtype(len(scores))
+    labels = np.zeros(best.shape, dtype)
+    for index in range(1, len(scores)):
+        better = scores[index] > best
+        np.maximum(best, scores[index], out=best)
+        np.maximum(labels, better * dtype(index), out=labels)  # a later class has the larger index
+    return labels

@@ -1,0 +1,146 @@
+"""From a scan to what the network sees: the one code that training and the device share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError, ResourceError
+from ..memory.free_memory import free_memory
+from .body import body_mask, sample, tissue_threshold
+from .plausibility import geometry_warnings, no_tissue_warning, refuse_extent, refuse_values, value_warnings
+from .resample import resample_linear, resample_nearest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..scans.geometry import Grid
+    from ..scans.volume import Volume
+    from ..task import Intensity, Task
+
+PREPARING_BYTES = 7  # per voxel on the task's grid: float32, body mask twice, planes
+_SMALLEST_RANGE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInput:
+    """A scan on the task's grid, normalised.
+
+    Attributes:
+        array: [D, H, W] float32, normalised as the task says.
+        body: [D, H, W] whether a voxel may belong to the body; windows without any need no network.
+        grid: grid of ``array`` (its shape is x, y, z).
+        source: the scan's own grid, where labels go.
+        warnings: what should be looked at, one line each.
+    """
+
+    array: NDArray[np.float32]
+    body: NDArray[np.bool_]
+    grid: Grid
+    source: Grid
+    warnings: tuple[str, ...]
+
+
+def to_model_input(volume: Volume, task: Task) -> ModelInput:
+    """Orients, resamples (plain linear, as in the papers), clips and normalises a scan.
+
+    Raises:
+        InputError: values that are not finite or all the same, a sheared grid, or an impossible field of view.
+        ResourceError: the resampled scan does not fit into memory.
+    """
+    low, high = float(volume.data.min()), float(volume.data.max())
+    refuse_values(low, high)
+    grid = volume.grid.to_task_grid(task.orientation, task.spacing)
+    refuse_extent(grid)
+    _check_size(grid)
+    array = resample_linear(volume.data.T, volume.grid, grid)
+    threshold = tissue_threshold(array, task.foreground)
+    body = body_mask(array, threshold)
+    warnings = [*volume.warnings, *value_warnings(low, high, task), *geometry_warnings(volume.grid, task)]
+    if not body.any():
+        body[...] = True
+        warnings.append(no_tissue_warning(threshold))
+    normaliser = Normaliser.of(task.intensity, array, body)
+    for plane in array:
+        normaliser(plane)
+    return ModelInput(array, body, grid, volume.grid, tuple(warnings))
+
+
+def labels_to_model_grid(labels: Volume, grid: Grid) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Brings a label map onto the model's grid, closest voxel.
+
+    Args:
+        labels: integer labels 0…65,535 on a grid whose axes are parallel to ``grid``.
+        grid: the model's grid.
+
+    Returns:
+        [D, H, W], uint8 where every label is below 256, else uint16.
+
+    Raises:
+        InputError: labels out of range, or axes that are not parallel.
+    """
+    low, high = labels.data.min(), labels.data.max()
+    if labels.data.dtype.kind not in "iu" or low < 0 or high > np.iinfo(np.uint16).max:
+        raise InputError(f"labels: expected integers 0…65535, got {labels.data.dtype} from {low:g} to {high:g}")
+    dtype = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    return resample_nearest(labels.data.T.astype(dtype, copy=False), labels.grid, grid)
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Clips raw intensities to low…high and maps them linearly: value · factor + shift."""
+
+    low: float
+    high: float
+    factor: float
+    shift: float
+
+    @staticmethod
+    def of(intensity: Intensity, array: NDArray[np.float32], body: NDArray[np.bool_]) -> Normaliser:
+        """Reads the range off the body [D, H, W] where the task wants percentiles, else off the task.
+
+        Raises:
+            InputError: the body has a single value.
+        """
+        if not intensity.clip_percentiles:
+            return Normaliser.fixed(intensity)
+        low, high = (float(value) for value in np.percentile(_body_sample(array, body), intensity.clip))
+        if not high - low > _SMALLEST_RANGE:
+            raise InputError(f"values: the body is {low:g} almost everywhere, nothing to see; check the export")
+        return Normaliser._between(intensity, low, high)
+
+    @staticmethod
+    def fixed(intensity: Intensity) -> Normaliser:
+        """Returns the normaliser of a task whose clip range is in the scan's own unit."""
+        return Normaliser._between(intensity, *intensity.clip)
+
+    @staticmethod
+    def _between(intensity: Intensity, low: float, high: float) -> Normaliser:
+        if intensity.scale_to is not None:
+            start, end = intensity.scale_to
+            factor = (end - start) / (high - low)
+            return Normaliser(low, high, factor, start - low * factor)
+        factor = 1 / (intensity.divide or 1.0)
+        return Normaliser(low, high, factor, -(intensity.subtract or 0.0) * factor)
+
+    def __call__(self, plane: NDArray[np.float32]) -> None:
+        """Normalises a plane in place."""
+        np.clip(plane, self.low, self.high, out=plane)
+        plane *= np.float32(self.factor)
+        plane += np.float32(self.shift)
+
+
+def _check_size(grid: Grid) -> None:
+    needed, free = math.prod(grid.shape) * PREPARING_BYTES, free_memory()
+    if needed > free:
+        raise ResourceError(
+            f"memory: {grid} needs {needed / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free; crop the scan"
+        )
+
+
+def _body_sample(array: NDArray[np.float32], body: NDArray[np.bool_]) -> NDArray[np.float32]:
+    inside = sample(array)[sample(body)]
+    return inside if inside.size else array[body]

@@ -1,0 +1,242 @@
+"""Resampling between grids whose axes are parallel: one axis at a time, one plane at a time.
+
+Along each axis a target voxel reads its two neighbours (linear) or the closer one (nearest); beyond the outermost
+centres the outermost value is repeated. Plain linear interpolation without a low-pass filter is what the papers'
+MONAI ``Spacing`` does in training, so the device does it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..scans.geometry import Grid
+
+PARALLEL_TOLERANCE = 0.01  # voxels an axis may drift sideways over its length
+_POSITION_DECIMALS = 6  # voxels; hides the rounding of affines, so that mirrored files give identical results
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """Where the voxels of one target axis lie along the source axis it is parallel to.
+
+    Attributes:
+        source_axis: 0, 1, 2 for x, y, z of the source grid.
+        flipped: the axes run against each other; positions refer to the flipped source.
+        positions: [n] source voxel coordinates, increasing.
+    """
+
+    source_axis: int
+    flipped: bool
+    positions: NDArray[np.float64]
+
+    def unflipped(self, size: int) -> AxisMap:
+        """Returns the same map with positions, now perhaps decreasing, on the source axis as it is stored."""
+        if not self.flipped:
+            return self
+        return AxisMap(self.source_axis, False, np.round(size - 1 - self.positions, _POSITION_DECIMALS))
+
+    def neighbours(self, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """Returns lower index, upper index and weight of the upper one, each [n], on a source axis of ``size``."""
+        inside = np.clip(self.positions, 0, size - 1)
+        lower = np.floor(inside).astype(np.intp)
+        return lower, np.minimum(lower + 1, size - 1), (inside - lower).astype(np.float32)
+
+    def nearest(self, size: int) -> NDArray[np.intp]:
+        """Returns the closest source index, [n]; a tie goes to the upper one."""
+        return np.clip(np.floor(self.positions + 0.5), 0, size - 1).astype(np.intp)
+
+
+def align(source: Grid, target: Grid) -> tuple[AxisMap, AxisMap, AxisMap]:
+    """Relates the x, y, z axes of ``target`` to those of ``source``.
+
+    Raises:
+        InputError: the axes are not parallel.
+    """
+    step = np.linalg.inv(source.affine) @ target.affine
+    rotation, start = step[:3, :3], step[:3, 3]
+    axes = np.abs(rotation).argmax(axis=0)
+    drift = np.abs(rotation) * (np.asarray(target.shape) - 1)
+    drift[axes, [0, 1, 2]] = 0
+    if sorted(axes.tolist()) != [0, 1, 2] or drift.max() > PARALLEL_TOLERANCE:
+        raise InputError(f"resample: expected grids with parallel axes, got {source} and {target}")
+    x, y, z = (
+        _axis_map(int(axis), source.shape[axis], start[axis] + rotation[axis, k] * np.arange(target.shape[k]))
+        for k, axis in enumerate(axes)
+    )
+    return x, y, z
+
+
+def axes_along(maps: tuple[AxisMap, AxisMap, AxisMap]) -> tuple[int, int, int]:
+    """Returns which of the target's axes (0, 1, 2 for x, y, z) run along the source's z, y and x."""
+    found = [axis.source_axis for axis in maps]
+    return found.index(2), found.index(1), found.index(0)
+
+
+def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
+    flipped = bool(positions[-1] < positions[0])
+    return AxisMap(axis, flipped, np.round(size - 1 - positions if flipped else positions, _POSITION_DECIMALS))
+
+
+def resample_linear(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[np.float32]:
+    """Linear interpolation of ``array`` onto ``target``.
+
+    Needs the result and a few planes of memory; integers are converted plane by plane.
+
+    Args:
+        array: [Z, Y, X] on ``source``.
+        source: grid of ``array``.
+        target: grid of the result; its axes may be permuted and flipped.
+
+    Returns:
+        [Z, Y, X] on ``target``, C-contiguous.
+
+    Raises:
+        InputError: the axes are not parallel, or the array is not of the grid's shape.
+    """
+    view, maps = _aligned(array, source, target)
+    result = np.empty(target.shape[::-1], np.float32)
+    for plane, resampled in zip(result, resample_planes(view, view.shape, maps), strict=True):
+        plane[...] = resampled
+    return result
+
+
+def resample_planes(
+    planes: Iterable[NDArray[Any]], shape: tuple[int, ...], maps: tuple[AxisMap, AxisMap, AxisMap]
+) -> Iterator[NDArray[np.float32]]:
+    """Linear interpolation of a volume that comes plane by plane; a few planes are held.
+
+    Args:
+        planes: [Y, X] each, in the direction of ``maps``; gone through to the end.
+        shape: [Z, Y, X] of all of them.
+        maps: where the target's z, y and x lie along them, increasing along z.
+
+    Yields:
+        The target's planes [Y', X'] as float32; not to be written to, where nothing is interpolated they are the
+        source's own.
+    """
+    along_z, along_y, along_x = maps
+    interpolate = PlaneInterpolator(along_y, along_x, shape[1:])
+    lower, upper, weights = along_z.neighbours(shape[0])
+    upper = np.where(weights == 0, lower, upper)
+    blend_first = len(lower) <= shape[0]  # fewer planes to interpolate after blending, or before
+    coming = enumerate(planes)
+    held: dict[int, NDArray[Any]] = {}
+    newest = -1
+    for low, high, weight in zip(lower.tolist(), upper.tolist(), weights, strict=True):
+        held = {index: plane for index, plane in held.items() if index >= low}
+        while newest < high:
+            newest, plane = next(coming)
+            if newest >= low:
+                held[newest] = plane if blend_first else interpolate(plane)
+        mixed = blend(held[low], held[high], weight)
+        yield interpolate(mixed) if blend_first else mixed
+    for _ in coming:
+        pass
+
+
+def resample_nearest(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
+    """Takes for every target voxel the closest source voxel; for label maps.
+
+    Args:
+        array: [Z, Y, X] on ``source``.
+        source: grid of ``array``.
+        target: grid of the result; its axes may be permuted and flipped.
+
+    Returns:
+        [Z, Y, X] on ``target``, of the array's type.
+
+    Raises:
+        InputError: the axes are not parallel, or the array is not of the grid's shape.
+    """
+    view, maps = _aligned(array, source, target)
+    k, j, i = (axis.nearest(size) for axis, size in zip(maps, view.shape, strict=True))
+    result = np.empty(target.shape[::-1], array.dtype)
+    for index, plane in zip(k, result, strict=True):
+        plane[...] = view[index][np.ix_(j, i)]
+    return result
+
+
+class PlaneInterpolator:
+    """Linear interpolation of [H, W] planes onto fixed rows and columns.
+
+    Args:
+        rows: map of the target's rows.
+        columns: map of the target's columns.
+        shape: (H, W) of the planes that will come.
+    """
+
+    def __init__(self, rows: AxisMap, columns: AxisMap, shape: tuple[int, ...]) -> None:
+        self._row_neighbours = rows.neighbours(shape[0])
+        self._column_neighbours = columns.neighbours(shape[1])
+        self.shape = len(rows.positions), len(columns.positions)
+        self._rows_first = self.shape[0] <= shape[0]
+
+    def __call__(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns the plane [H', W'] as float32; the plane itself, where it is that already."""
+        values = plane.astype(np.float32, copy=False)
+        for axis in (0, 1) if self._rows_first else (1, 0):
+            values = _interpolate(values, axis, *(self._row_neighbours, self._column_neighbours)[axis])
+        return values
+
+
+def blend(low: NDArray[Any], high: NDArray[Any], weight: np.float32) -> NDArray[np.float32]:
+    """Returns low + weight · (high − low) as float32; ``low`` itself, where that is all it takes."""
+    start = low.astype(np.float32, copy=False)
+    if weight == 0:
+        return start
+    difference = np.subtract(high, start, dtype=np.float32)
+    difference *= weight
+    difference += start
+    return difference
+
+
+def _interpolate(
+    values: NDArray[np.float32],
+    axis: int,
+    lower: NDArray[np.intp],
+    upper: NDArray[np.intp],
+    weights: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    if len(lower) == values.shape[axis] and not weights.any() and bool((lower == np.arange(len(lower))).all()):
+        return values
+    low = np.take(values, lower, axis=axis)
+    difference = np.take(values, upper, axis=axis)
+    difference -= low
+    difference *= weights[:, None] if axis == 0 else weights
+    difference += low
+    return difference
+
+
+def plane_turner(maps: tuple[AxisMap, AxisMap, AxisMap]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Returns what turns a stored plane [Y, X] into the target's axis order and direction, as a view.
+
+    Args:
+        maps: of the target's z, y and x; z runs along the stored z.
+    """
+    _, along_y, along_x = maps
+    swapped = along_y.source_axis < along_x.source_axis
+    rows, columns = (slice(None, None, -1 if axis.flipped else 1) for axis in (along_y, along_x))
+
+    def turn(plane: NDArray[Any]) -> NDArray[Any]:
+        return (plane.T if swapped else plane)[rows, columns]
+
+    return turn
+
+
+def _aligned(array: NDArray[Any], source: Grid, target: Grid) -> tuple[NDArray[Any], tuple[AxisMap, AxisMap, AxisMap]]:
+    """Returns the array as a view in the target's axis order and direction, and the maps of its [Z, Y, X] axes."""
+    if array.shape != source.shape[::-1]:
+        raise InputError(f"resample: expected an array [Z, Y, X] of shape {source.shape[::-1]}, got {array.shape}")
+    x, y, z = align(source, target)
+    maps = (z, y, x)
+    view = array.transpose([2 - axis.source_axis for axis in maps])
+    return view[tuple(slice(None, None, -1 if axis.flipped else 1) for axis in maps)], maps

@@ -1,0 +1,198 @@
+"""Reading a file to its last byte, plain or gzip, with the checksum verified.
+
+nibabel stops reading once it has the voxels, before the gzip checksum: damaged files load. This reader does not.
+"""
+
+from __future__ import annotations
+
+import stat
+import zlib
+from typing import TYPE_CHECKING, BinaryIO
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+_CHUNK = 1 << 20
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # zlib's way to say: gzip container, verify CRC and length
+_DEFLATE_MAX_RATIO = 1032  # a deflate stream cannot expand further
+_SUSPICIOUS_RATIO = 100  # scans shrink by 2 to 10, label maps by some hundreds, bombs by a thousand
+_FREE_MEMBERS = 1000  # gzip members of any size; beyond them, members must hold something
+_SMALLEST_MEMBER = (
+    1024  # decompressed bytes, on average; block compressors write 64 KB, and files that stall us nothing
+)
+
+
+class ByteStream:
+    """The decompressed bytes of one file; a context manager.
+
+    Args:
+        path: a regular file; gzip is recognised by its content, not its name.
+
+    Raises:
+        InputError: missing, not a regular file, not readable, truncated, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = path.name
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError(f'"{self.name}": expected a file, got a folder or device; give a .nii or .nii.gz file')
+            self._file: BinaryIO = path.open("rb")
+        except FileNotFoundError:
+            raise InputError(f'"{self.name}": file not found; check the path') from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "invalid path"
+            raise InputError(f'"{self.name}": cannot be read ({reason}); check the path and permissions') from None
+        self._size = status.st_size
+        self._pending = self._read_file(2)
+        self.is_gzip = self._pending == _GZIP_MAGIC
+        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        self._members = self._inflated = 0
+
+    def __enter__(self) -> ByteStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def require_room(self, expected: int) -> None:
+        """Checks at no cost that the file can hold ``expected`` decompressed bytes: deflate expands up to 1032 times.
+
+        Raises:
+            InputError: it cannot.
+        """
+        if not self.is_gzip:
+            self._refuse_length(expected, self._size)
+        elif expected > self._size * _DEFLATE_MAX_RATIO:
+            raise InputError(
+                f'"{self.name}": the header promises {expected:,} bytes, more than its {self._size:,} compressed bytes '
+                "can hold; the file is truncated or its header is wrong, export it again"
+            )
+
+    def require_length(self, expected: int) -> None:
+        """Checks, before anything is allocated, that the file holds exactly ``expected`` decompressed bytes.
+
+        A gzip file is judged by its length field; where that disagrees (several members, or a lie), or where the file
+        would have to expand as far as a bomb, the stream is counted without being kept.
+
+        Raises:
+            InputError: it holds more or fewer.
+        """
+        if not self.is_gzip:
+            self._refuse_length(expected, self._size)
+            return
+        if self._stated_length() != expected % 2**32 or expected > self._size * _SUSPICIOUS_RATIO:
+            with ByteStream(self._path) as counter:
+                self._refuse_length(expected, counter.skip(expected + 1))
+
+    def readinto(self, buffer: memoryview) -> None:
+        """Fills ``buffer`` (bytes) from the stream.
+
+        Raises:
+            InputError: the stream ends early or is damaged.
+        """
+        filled = 0
+        while filled < len(buffer):
+            piece = self._next(len(buffer) - filled)
+            if not piece:
+                raise InputError(
+                    f'"{self.name}": expected {len(buffer) - filled:,} more bytes, got the end; copy it again'
+                )
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+
+    def skip(self, count: int) -> int:
+        """Reads and drops up to ``count`` bytes; returns how many there were."""
+        skipped = 0
+        while skipped < count:
+            piece = self._next(count - skipped)
+            if not piece:
+                break
+            skipped += len(piece)
+        return skipped
+
+    def finish(self) -> None:
+        """Reads to the end, so that the gzip checksum is verified.
+
+        Raises:
+            InputError: wrong checksum, truncated, or bytes left over.
+        """
+        if self._next(1):
+            raise InputError(
+                f'"{self.name}": expected the end of the file, got more bytes than its header says; export it again'
+            )
+
+    def _refuse_length(self, expected: int, got: int) -> None:
+        if got != expected:
+            more = "more" if got > expected else "fewer"
+            raise InputError(
+                f'"{self.name}": the header promises {expected:,} bytes, the file holds {more}; '
+                "it is truncated or its header is wrong, copy or export it again"
+            )
+
+    def _stated_length(self) -> int:
+        position = self._file.tell()
+        self._file.seek(max(0, self._size - 4))
+        length = int.from_bytes(self._read_file(4), "little")
+        self._file.seek(position)
+        return length
+
+    def _next(self, limit: int) -> bytes:
+        """Returns 1…limit bytes, or nothing at the end of a stream that proved whole."""
+        if not self.is_gzip:
+            piece = self._pending[:limit] or self._read_file(min(limit, _CHUNK))
+            self._pending = self._pending[len(piece) :] if self._pending else b""
+            return piece
+        while True:
+            if self._inflater.eof and not self._next_member():
+                return b""
+            ended = not self._pending
+            if ended:
+                self._pending = self._read_file(_CHUNK)
+            try:
+                piece = self._inflater.decompress(self._pending, min(limit, _CHUNK))
+            except zlib.error as error:
+                reason = str(error).rpartition(":")[2].strip()
+                raise InputError(
+                    f'"{self.name}": damaged gzip data ({reason}); copy or export the file again'
+                ) from None
+            stuck = ended and not self._pending and not self._inflater.eof
+            self._pending = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+            if piece:
+                self._inflated += len(piece)
+                return piece
+            if stuck:
+                raise InputError(f'"{self.name}": truncated gzip file; copy or export it again')
+
+    def _next_member(self) -> bool:
+        """Steps over zero padding to the next gzip member, if there is one."""
+        rest = self._pending.lstrip(b"\0")
+        while len(rest) < 2:
+            more = self._read_file(_CHUNK)
+            if not more:
+                break
+            rest = (rest + more).lstrip(b"\0")
+        self._pending = rest
+        if not rest:
+            return False
+        if not rest.startswith(_GZIP_MAGIC):
+            raise InputError(f'"{self.name}": unknown bytes after the gzip data; copy or export the file again')
+        self._members += 1
+        if self._members > max(_FREE_MEMBERS, self._inflated // _SMALLEST_MEMBER):
+            raise InputError(f'"{self.name}": too many empty gzip members; export the file again')
+        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        return True
+
+    def _read_file(self, count: int) -> bytes:
+        try:
+            return self._file.read(count)
+        except OSError as error:
+            raise InputError(f'"{self.name}": reading failed ({error.strerror}); check the disk') from None

@@ -1,0 +1,161 @@
+"""The voxel grid of a volume: its shape, and where its voxels lie in the patient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+SPACING_RANGE_MM = (0.01, 100.0)
+MAX_OFFSET_MM = 1e5  # beyond 100 m the float32 affine of a NIfTI no longer resolves a voxel
+SHEAR_TOLERANCE = 1e-3  # cosine between two axes; 1e-3 moves a corner of 512 voxels by half a voxel
+SAME_SPACING = 1e-3  # relative; within it a scan keeps its own spacing and is not resampled
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Grid:
+    """A regular voxel grid in RAS+ millimetres.
+
+    Index (i, j, k) is the *centre* of a voxel, and ``affine`` takes it to the patient: x to the right, y to the front,
+    z to the head. The grid's field of view reaches half a voxel beyond the outer centres.
+
+    Attributes:
+        shape: number of voxels along x, y, z of the array as stored.
+        affine: [4, 4] float64, read-only.
+
+    Raises:
+        InputError: empty shape; affine that is not finite, singular, or outside 0.01…100 mm.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+    def __init__(self, shape: Sequence[int], affine: ArrayLike) -> None:
+        sizes = tuple(int(size) for size in shape)
+        if len(sizes) != 3 or min(sizes) < 1:
+            raise InputError(f"grid: expected three axes of at least one voxel, got shape {sizes}; check the file")
+        object.__setattr__(self, "shape", sizes)
+        object.__setattr__(self, "affine", _checked_affine(affine))
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance between voxel centres along each axis, in mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
+        return x, y, z
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in millilitres: the determinant of the affine, so shear counts too."""
+        x, y, z = self.affine[:3, :3].T
+        return abs(float(x @ np.cross(y, z))) / 1000
+
+    @property
+    def axes(self) -> str:
+        """Closest axis codes, each axis named by the side it runs towards (``"RAS"``, ``"LPS"``)."""
+        return "".join(aff2axcodes(self.affine))
+
+    @property
+    def is_oblique(self) -> bool:
+        """Whether the axes are tilted against the patient's by more than about 0.06°."""
+        return bool(np.sort(np.abs(self._directions), axis=0)[:2].max() > SHEAR_TOLERANCE)
+
+    @property
+    def is_sheared(self) -> bool:
+        """Whether the axes do not stand at right angles (gantry tilt): no spacing describes such a grid."""
+        cosines = self._directions.T @ self._directions - np.eye(3)
+        return bool(np.abs(cosines).max() > SHEAR_TOLERANCE)
+
+    def reoriented(self, orientation: str) -> Grid:
+        """Returns the same voxels with axes permuted and flipped to the closest of ``orientation`` (``"RAS"``)."""
+        turn = ornt_transform(io_orientation(self.affine), axcodes2ornt(orientation))
+        shape = [0, 0, 0]
+        for axis, target in enumerate(turn[:, 0].astype(int)):
+            shape[target] = self.shape[axis]
+        return Grid(shape, self.affine @ inv_ornt_aff(turn, self.shape))
+
+    def to_task_grid(self, orientation: str, spacing: tuple[float, float, float]) -> Grid:
+        """Returns the grid a task works on: this field of view, in the task's axis order and spacing.
+
+        The axes stay the scan's own (closest to ``orientation``), so an oblique scan is not rotated. Each axis gets
+        ``round(size * old / new)`` voxels, at least one, and keeps its centre: the rounding is shared by both ends.
+        Where the scan's spacing is within 0.1 % of the wanted one it is kept, and nothing is interpolated.
+
+        Args:
+            orientation: axis codes of the task.
+            spacing: (x, y, z) in mm along the axes of ``orientation``.
+
+        Raises:
+            InputError: the axes are sheared.
+        """
+        if self.is_sheared:
+            raise InputError(
+                "geometry: expected axes at right angles, got a sheared affine (gantry tilt); "
+                "resample the scan onto a straight grid first"
+            )
+        own = self.reoriented(orientation)
+        old = np.asarray(own.spacing)
+        new = np.where(np.abs(np.asarray(spacing) / old - 1) <= SAME_SPACING, old, np.asarray(spacing, float))
+        old_shape = np.asarray(own.shape)
+        new_shape = np.maximum(1, np.floor(old_shape * old / new + 0.5)).astype(int)
+        affine = own.affine.copy()
+        affine[:3, :3] *= new / old
+        affine[:3, 3] += own.affine[:3, :3] @ ((old_shape - 1) / 2) - affine[:3, :3] @ ((new_shape - 1) / 2)
+        return Grid(new_shape.tolist(), affine)
+
+    @property
+    def _directions(self) -> NDArray[np.float64]:
+        return self.affine[:3, :3] / np.asarray(self.spacing)
+
+    def distance(self, other: Grid) -> float:
+        """Returns how far the corners of two grids lie apart at most, in mm; infinity if the shapes differ."""
+        if self.shape != other.shape:
+            return math.inf
+        corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+        corners[:, :3] *= np.array(self.shape) - 1
+        return float(np.linalg.norm(corners @ (self.affine - other.affine).T, axis=1).max())
+
+    def coincides(self, other: Grid) -> bool:
+        """Whether two grids are the same up to what headers round away: a hundredth of the smallest spacing."""
+        return self.distance(other) <= 0.01 * min(self.spacing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Grid) and self.shape == other.shape and bool(np.all(self.affine == other.affine))
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.affine.tobytes()))
+
+    def __repr__(self) -> str:
+        size = "×".join(str(count) for count in self.shape)
+        steps = "×".join(f"{step:.4g}" for step in self.spacing)
+        tilt = ", sheared" if self.is_sheared else ", oblique" if self.is_oblique else ""
+        return f"Grid({size} voxels, {steps} mm, {self.axes}{tilt})"
+
+
+def _checked_affine(values: ArrayLike) -> NDArray[np.float64]:
+    affine = np.array(values, dtype=np.float64)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise InputError(f"affine: expected a finite 4×4 matrix, got shape {affine.shape}; rewrite the file's geometry")
+    if not np.array_equal(affine[3], [0, 0, 0, 1]):
+        raise InputError(f"affine: expected last row 0 0 0 1, got {affine[3].tolist()}; rewrite the file's geometry")
+    with np.errstate(over="ignore"):
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    low, high = SPACING_RANGE_MM
+    if not ((spacing >= low) & (spacing <= high)).all():
+        got = " × ".join(f"{step:.4g}" for step in spacing)
+        raise InputError(f"spacing: expected {low:g}…{high:g} mm per axis, got {got}; correct the file's header")
+    if np.linalg.svd(affine[:3, :3] / spacing, compute_uv=False)[-1] < 1e-3:
+        raise InputError("affine: expected three independent axes, got a singular matrix; correct the file's header")
+    if np.abs(affine[:3, 3]).max() > MAX_OFFSET_MM:
+        raise InputError(f"affine: expected an origin within {MAX_OFFSET_MM:g} mm, got one beyond; correct the header")
+    affine.setflags(write=False)
+    return affine

@@ -1,0 +1,154 @@
+"""Reading and writing NIfTI volumes: believed only after every check, written only whole."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+
+from ..errors import InputError, ResourceError, UsageError
+from ..files.atomic import atomic_write
+from .nifti_file import NiftiFile
+from .scan import Scan
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .geometry import Grid
+    from .nifti_header import Form
+
+_GZIP_LEVEL = 3  # label maps: level 9 takes many times longer for a few kilobytes
+_NIFTI1_MAX_SIZE = 32_767
+_SLAB = 32
+
+
+def read_volume(
+    path: str | Path, *, volume: int | None = None, replace_nan: float | None = None, prefer: Form | None = None
+) -> Volume:
+    """Reads an image.
+
+    Args:
+        path: a .nii or .nii.gz file.
+        volume: which volume of a 4D file, from 0.
+        replace_nan: value for voxels that are not finite; without it they are refused.
+        prefer: which geometry to believe where sform and qform disagree.
+
+    Returns:
+        Scaled values as float32, or the stored integers where the file has no scaling.
+
+    Raises:
+        InputError: anything but a whole file with one valid geometry and finite values.
+        ResourceError: the volume does not fit into memory.
+    """
+    return Scan.open(path, volume=volume, replace_nan=replace_nan, prefer=prefer).load()
+
+
+def read_labels(path: str | Path, *, prefer: Form | None = None) -> Volume:
+    """Reads a label map: uint8, or uint16 where a label is above 255.
+
+    Whole numbers stored as floats are taken as the integers they are.
+
+    Raises:
+        InputError: as `read_volume`; also values that are negative, fractional, or above 65,535.
+        ResourceError: the volume does not fit into memory.
+    """
+    path = Path(path)
+    file = NiftiFile.open(path, prefer=prefer)
+    data = file.stored()
+    if file.header.is_scaled:
+        data = file.real(data)
+    low, high = data.min(), data.max()
+    whole = data.dtype.kind != "f" or (np.isfinite(low) and np.isfinite(high) and bool((data == np.rint(data)).all()))
+    if not whole or low < 0 or high > np.iinfo(np.uint16).max:
+        raise InputError(
+            f'"{path.name}": expected integer labels 0…65535, got values {low:g}…{high:g}; is this the label map?'
+        )
+    dtype = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    return Volume(data.astype(dtype, order="K", copy=False), file.header.grid)
+
+
+def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
+    """Writes a volume so that the file is either whole and verified, or not there at all.
+
+    sform and qform both hold the grid (code 1, scanner; a sheared grid has no qform). Same data, same bytes.
+
+    Args:
+        path: ends in .nii or .nii.gz; an existing file is replaced.
+        data: [X, Y, Z] real numbers or booleans, stored in their own type.
+        grid: the grid of ``data``.
+        description: at most 79 ASCII characters for the header; nothing of the patient.
+
+    Raises:
+        UsageError: another file ending, or data that do not fit the grid or the format.
+        ResourceError: the file cannot be written, or does not read back the same.
+    """
+    path = Path(path)
+    check_output_name(path)
+    if data.dtype == np.bool_:
+        data = data.view(np.uint8)
+    if data.shape != grid.shape:
+        raise UsageError(f"write: expected data of shape {grid.shape} as the grid says, got {data.shape}")
+    if data.dtype.kind not in "iuf" or data.dtype.itemsize > 8 or data.dtype == np.float16:
+        raise UsageError(f"write: expected integers, float32 or float64, got {data.dtype}")
+    data = data.astype(data.dtype.newbyteorder("<"), order="K", copy=False)
+    header = _header(data, grid, description)
+    with atomic_write(path) as temporary:
+        with temporary.open("wb") as file:
+            if path.name.endswith(".gz"):
+                with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as compressed:
+                    _write(compressed, header, data)
+            else:
+                _write(file, header, data)
+        _verify(temporary, data, grid, path.name)
+
+
+def check_output_name(path: Path) -> None:
+    """Refuses a file ending that is not NIfTI's; worth calling before an hour of work.
+
+    Raises:
+        UsageError: the name does not end in .nii or .nii.gz.
+    """
+    if not path.name.endswith((".nii", ".nii.gz")) or path.name in (".nii", ".nii.gz"):
+        raise UsageError(f'output "{path.name}": expected a name ending in .nii or .nii.gz')
+
+
+def _header(data: NDArray[Any], grid: Grid, description: str) -> bytes:
+    if len(description) > 79 or not description.isascii():
+        raise UsageError("write: the description holds at most 79 ASCII characters")
+    small = max(data.shape) <= _NIFTI1_MAX_SIZE
+    header = Nifti1Header() if small else Nifti2Header()
+    header.set_data_dtype(data.dtype)
+    header.set_data_shape(data.shape)
+    header.set_zooms(grid.spacing)
+    header.set_xyzt_units("mm")
+    header.set_sform(grid.affine, code=1)
+    if not grid.is_sheared:
+        header.set_qform(grid.affine, code=1)
+    header.set_slope_inter(1, 0)
+    header["descrip"] = description.encode("ascii")
+    header["magic"] = b"n+1" if small else b"n+2\0\r\n\032\n"
+    header["vox_offset"] = header.sizeof_hdr + 4
+    return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
+
+
+def _write(file: BinaryIO | gzip.GzipFile, header: bytes, data: NDArray[Any]) -> None:
+    file.write(header)
+    planes = data.T  # [Z, Y, X]: the file runs along x first
+    for start in range(0, len(planes), _SLAB):
+        file.write(np.ascontiguousarray(planes[start : start + _SLAB]).data)
+
+
+def _verify(temporary: Path, data: NDArray[Any], grid: Grid, name: str) -> None:
+    try:
+        file = NiftiFile.open(temporary)
+        written = file.stored()
+    except InputError as error:
+        raise ResourceError(f'"{name}": did not read back after writing ({error}); check the disk') from None
+    same_place = np.allclose(file.header.grid.affine, grid.affine, rtol=1e-6, atol=1e-4)
+    if not same_place or not np.array_equal(written, data, equal_nan=data.dtype.kind == "f"):
+        raise ResourceError(f'"{name}": reads back differently from what was written; check the disk')

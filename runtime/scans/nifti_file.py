@@ -1,0 +1,130 @@
+"""A NIfTI file whose header has been checked: its voxels, plane by plane or whole, proven by the end of the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, ResourceError
+from ..memory.free_memory import free_memory
+from .byte_stream import ByteStream
+from .nifti_header import Form, NiftiHeader, read_header
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class NiftiFile:
+    """One 3D volume of a .nii or .nii.gz file.
+
+    Attributes:
+        path: the file.
+        header: what its header says.
+        index: which of its volumes, from 0.
+    """
+
+    path: Path
+    header: NiftiHeader
+    index: int
+
+    @staticmethod
+    def open(path: Path, volume: int | None = None, prefer: Form | None = None) -> NiftiFile:
+        """Checks the header and, as far as that costs nothing, the file's length.
+
+        Args:
+            path: a .nii or .nii.gz file.
+            volume: which volume of a 4D file, from 0.
+            prefer: which geometry to believe where sform and qform disagree.
+
+        Raises:
+            InputError: not a NIfTI file with one valid geometry, a volume it does not have, or too short a file.
+        """
+        with ByteStream(path) as stream:
+            header = read_header(stream, prefer)
+            index = _volume_index(header, volume, path.name)
+            stream.require_room(header.file_bytes)
+        return NiftiFile(path, header, index)
+
+    @property
+    def converts(self) -> bool:
+        """Whether real values are float32 and not the stored integers."""
+        return self.header.is_scaled or self.header.dtype.kind == "f"
+
+    def planes(self) -> Iterator[NDArray[Any]]:
+        """Yields planes [Y, X] of real values: float32, or the stored integers where the file has no scaling.
+
+        Values beyond float32 become Inf.
+
+        Raises:
+            InputError: the file is truncated or damaged; known at the latest behind the last plane.
+        """
+        for plane in self.stored_planes():
+            yield self.real(plane) if self.converts else plane
+
+    def real(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns real values of stored ones, as float32."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.header.is_scaled:
+                stored = stored * np.float64(self.header.slope) + self.header.intercept
+            return stored.astype(np.float32, copy=False)
+
+    def stored_planes(self) -> Iterator[NDArray[Any]]:
+        """Yields planes [Y, X] as stored, in this machine's byte order; each a new array.
+
+        Raises:
+            InputError: as `planes`.
+        """
+        header = self.header
+        width, height, depth = header.shape
+        native = header.dtype.newbyteorder("=")
+        with ByteStream(self.path) as stream:
+            stream.require_length(header.file_bytes)
+            stream.skip(header.offset + self.index * header.volume_bytes)
+            for _ in range(depth):
+                flat = np.empty(height * width * header.dtype.itemsize, np.uint8)
+                stream.readinto(flat.data)
+                yield flat.view(header.dtype).reshape(height, width).astype(native, copy=False)
+            stream.skip((header.volumes - 1 - self.index) * header.volume_bytes)
+            stream.finish()
+
+    def stored(self) -> NDArray[Any]:
+        """Returns the whole volume [X, Y, Z] as stored, in Fortran order.
+
+        Raises:
+            InputError: as `planes`.
+            ResourceError: it does not fit into memory.
+        """
+        self.require_memory()
+        data = np.empty(self.header.shape, self.header.dtype.newbyteorder("="), order="F")
+        for k, plane in enumerate(self.stored_planes()):
+            data[:, :, k] = plane.T
+        return data
+
+    def require_memory(self) -> None:
+        """Checks that the real values of the whole volume fit into memory.
+
+        Raises:
+            ResourceError: they do not.
+        """
+        needed = math.prod(self.header.shape) * (4 if self.converts else self.header.dtype.itemsize)
+        free = free_memory()
+        if needed > free:
+            raise ResourceError(
+                f'"{self.path.name}": needs {needed / 2**20:,.0f} MiB of memory, {free / 2**20:,.0f} MiB are free; '
+                "crop the scan or free memory"
+            )
+
+
+def _volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:
+    if volume is None and header.volumes > 1:
+        raise InputError(f'"{name}": expected one 3D volume, got {header.volumes}; choose one (--volume N, from 0)')
+    index = volume or 0
+    if not 0 <= index < header.volumes:
+        raise InputError(f'"{name}": expected a volume from 0 to {header.volumes - 1}, got {index}')
+    return index

@@ -1,0 +1,132 @@
+"""A scan that is gone through plane by plane, from a file or from memory, with finite values only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, UsageError
+from .nifti_file import NiftiFile
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .geometry import Grid
+    from .nifti_header import Form
+
+
+class Scan:
+    """A scan whose planes can be gone through, more than once if need be.
+
+    Args:
+        source: a file with a checked header, or a volume in memory.
+        replace_nan: value for voxels that are not finite; without it they are refused.
+
+    Attributes:
+        grid: where the voxels lie.
+        in_memory: the volume, unless it is a file.
+        low: smallest value met so far.
+        high: largest value met so far.
+
+    Raises:
+        UsageError: ``replace_nan`` is not finite.
+    """
+
+    def __init__(self, source: NiftiFile | Volume, replace_nan: float | None = None) -> None:
+        if replace_nan is not None and not abs(replace_nan) <= float(np.finfo(np.float32).max):
+            raise UsageError(f"replace_nan: expected a finite number, got {replace_nan}")
+        self._source = source
+        self._replace_nan = replace_nan
+        self._replaced = 0
+        self.in_memory = source if isinstance(source, Volume) else None
+        self.grid: Grid = source.grid if isinstance(source, Volume) else source.header.grid
+        self.low, self.high = math.inf, -math.inf
+
+    @staticmethod
+    def open(
+        path: str | Path, *, volume: int | None = None, replace_nan: float | None = None, prefer: Form | None = None
+    ) -> Scan:
+        """Reads and checks a file's header; the voxels are read when they are gone through.
+
+        Args:
+            path: a .nii or .nii.gz file.
+            volume: which volume of a 4D file, from 0.
+            replace_nan: value for voxels that are not finite; without it they are refused.
+            prefer: which geometry to believe where sform and qform disagree.
+
+        Raises:
+            InputError: not a NIfTI file with one valid geometry.
+            UsageError: ``replace_nan`` is not finite.
+        """
+        return Scan(NiftiFile.open(Path(path), volume, prefer), replace_nan)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per voxel once loaded."""
+        if isinstance(self._source, Volume):
+            return self._source.data.dtype.itemsize
+        return 4 if self._source.converts else self._source.header.dtype.itemsize
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know about the values met so far."""
+        told = self._source.warnings if isinstance(self._source, Volume) else ()
+        if not self._replaced:
+            return told
+        return (*told, f"{self._replaced:,} voxels that were NaN or Inf replaced by {self._replace_nan:g}")
+
+    def planes(self) -> Iterator[NDArray[Any]]:
+        """Yields the planes [Y, X] along the third stored axis, with finite values; they are not to be written to.
+
+        A file's checksum is verified behind the last plane: nothing is proven before the iteration has ended.
+
+        Raises:
+            InputError: the file is damaged, or values are not finite.
+        """
+        self.low, self.high, self._replaced = math.inf, -math.inf, 0
+        source = self._source.data.T if isinstance(self._source, Volume) else self._source.planes()
+        for number, plane in enumerate(source, start=1):
+            low, high = plane.min(), plane.max()  # NaN and Inf come along, so a clean plane needs no mask
+            if not (np.isfinite(low) and np.isfinite(high)):
+                plane = self._finite(plane, number)
+                low, high = plane.min(), plane.max()
+            self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+            yield plane
+
+    def load(self) -> Volume:
+        """Returns the whole volume: scaled values as float32, or the stored integers where there is no scaling.
+
+        Raises:
+            InputError: as `planes`.
+            ResourceError: it does not fit into memory.
+        """
+        if isinstance(self._source, Volume):
+            for _ in self.planes():
+                pass
+            if not self._replaced:
+                return self._source
+        else:
+            self._source.require_memory()
+        planes = self.planes()
+        first = next(planes)
+        data = np.empty(self.grid.shape, first.dtype, order="F")
+        data[:, :, 0] = first.T
+        for k, plane in enumerate(planes, start=1):
+            data[:, :, k] = plane.T
+        return Volume(data, self.grid, self.warnings)
+
+    def _finite(self, plane: NDArray[Any], number: int) -> NDArray[Any]:
+        if self._replace_nan is None:
+            name = f'"{self._source.path.name}": ' if isinstance(self._source, NiftiFile) else ""
+            raise InputError(
+                f"{name}expected finite values, got NaN or Inf in plane {number} of {self.grid.shape[2]}; "
+                "repair the scan, or replace them (--replace-nan V)"
+            )
+        bad = ~np.isfinite(plane)
+        self._replaced += int(np.count_nonzero(bad))
+        return np.where(bad, plane.dtype.type(self._replace_nan), plane)

@@ -1,0 +1,62 @@
+"""In which order of its axes a volume is worked through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..scans.geometry import Grid
+from .plan import Triple
+
+
+@dataclass(frozen=True)
+class AxisOrder:
+    """The model's axes from the outermost to the innermost.
+
+    Windows run layer by layer along the outermost axis, and scores wait over a whole layer: the longer that axis, the
+    smaller the layers.
+
+    Attributes:
+        axes: 0 for the model's z, 1 for y, 2 for x.
+    """
+
+    axes: Triple = (0, 1, 2)
+
+    @staticmethod
+    def longest_outside(shape: Triple) -> AxisOrder:
+        """Returns the order by length of a volume (D, H, W), the longest axis outermost."""
+        z, y, x = sorted(range(3), key=lambda axis: -shape[axis])
+        return AxisOrder((z, y, x))
+
+    def sizes(self, sizes: Triple) -> Triple:
+        """Returns (D, H, W) of the model in this order."""
+        outer, middle, inner = (sizes[axis] for axis in self.axes)
+        return outer, middle, inner
+
+    def sizes_back(self, sizes: Triple) -> Triple:
+        """Returns sizes in this order as (D, H, W) of the model."""
+        z, y, x = (sizes[self.axes.index(axis)] for axis in range(3))
+        return z, y, x
+
+    def turned(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Returns a view of an array [..., D, H, W] with its last three axes in this order."""
+        leading = array.ndim - 3
+        return array.transpose([*range(leading), *(leading + axis for axis in self.axes)])
+
+    def turned_back(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Returns a view, as [..., D, H, W], of an array in this order."""
+        leading = array.ndim - 3
+        return array.transpose([*range(leading), *(leading + int(axis) for axis in np.argsort(self.axes))])
+
+    def grid(self, grid: Grid) -> Grid:
+        """Returns a model's grid for arrays in this order; its x is the innermost axis."""
+        columns = [2 - axis for axis in reversed(self.axes)]
+        affine = grid.affine.copy()
+        affine[:3, :3] = grid.affine[:3, columns]
+        return Grid([grid.shape[column] for column in columns], affine)
+
+
+MODEL_ORDER = AxisOrder()  # z outermost, x innermost, as arrays lie in memory

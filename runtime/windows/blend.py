@@ -1,0 +1,256 @@
+"""Blending: overlapping windows become one volume of scores, handed out block by block as it is finished.
+
+Windows run layer by layer along z, in a layer row by row along y, in a row along x. After a row of windows, the voxels
+from its start to the start of the next row and of the next layer are final: a block. What is not final yet lies in
+cells, the boxes between neighbouring window starts, made when a window first touches them and gone with their block.
+So at any time only about half a window's depth of planes is held, however long the scan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..memory.own_pages import own_pages
+from .axis_order import MODEL_ORDER, AxisOrder
+from .plan import Triple, WindowPlan, gaussian_weight
+
+BACKGROUND_LOGIT = 10.0  # how sure a network usually is in air; what a voxel gets that no window has seen
+
+_BLOCK_PLANES = 8  # of a block at most; it is float32 throughout and therefore kept small
+
+CellIndex = Triple  # of a cell: which start along z, y, x it begins at
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """What the network said about one window.
+
+    Attributes:
+        start: (z, y, x) of the window, as in `WindowPlan.starts`.
+        logits: [C, D, H, W] float32; blending overwrites it. None: the window is left out.
+    """
+
+    start: Triple
+    logits: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A finished part of the volume, over its whole width.
+
+    Attributes:
+        z: first plane, in the volume without padding.
+        y: first row, in the volume without padding.
+        framed: [C, 1 + planes, 1 + rows, W] float32. The first plane and the first row are room for the neighbours'
+            last ones, for whoever interpolates between blocks; their content is undefined.
+    """
+
+    z: int
+    y: int
+    framed: NDArray[np.float32]
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """[C, planes, rows, W] blended logits; with a float16 accumulator, relative to each voxel's best class."""
+        return self.framed[:, 1:, 1:]
+
+
+def blend(
+    plan: WindowPlan,
+    windows: Iterable[WindowScores],
+    num_classes: int,
+    dtype: type[np.floating] = np.float32,
+    order: AxisOrder = MODEL_ORDER,
+) -> Iterator[Block]:
+    """Blends logits with Gaussian weights and hands out blocks as soon as no later window touches them.
+
+    Logits are averaged, not probabilities, as MONAI does with a network that returns logits. Voxels that no window saw
+    (air that was skipped) are background.
+
+    Args:
+        plan: where the windows lie.
+        windows: results in the order of ``plan.starts``; pulled one by one, so they may be computed on the way.
+        num_classes: C.
+        dtype: of scores that wait for a later row of windows. With float16 logits are first taken relative to the best
+            class of each window's voxel, which by itself changes no label and no probability: classes that compete
+            then have values near 0, where float16 is finest. What is left are errors of some thousandths
+            of a probability at most.
+        order: of the plan's axes, which the logits are views in.
+
+    Yields:
+        Blocks that fill the volume without gap or overlap, in the order of the rows of windows.
+    """
+    cells = _Cells(plan, num_classes, dtype, order)
+    results = iter(windows)
+    for layers in plan.layers:
+        for layer, row in plan.rows_of(layers):
+            for _ in plan.axes[2]:
+                window = next(results)
+                if window.logits is not None:
+                    cells.add(window.start, window.logits)
+                del window  # its logits are in the cells now; the next ones may take their place
+            yield from cells.take(layer, row)
+
+
+@dataclass
+class _Cell:
+    """Weighted logits [C, d, h, w] of one cell, and the windows they came from."""
+
+    scores: NDArray[np.floating]
+    starts: list[Triple]
+
+
+class _Lattice:
+    """The cells of a plan: the boxes between neighbouring starts and ends of windows along each axis."""
+
+    def __init__(self, plan: WindowPlan) -> None:
+        self._plan = plan
+        self._bounds = tuple(
+            sorted({*starts, *(start + size for start in starts)})
+            for starts, size in zip(plan.axes, plan.patch, strict=True)
+        )
+        self._indices = tuple({bound: index for index, bound in enumerate(bounds)} for bounds in self._bounds)
+
+    def touched(self, start: Triple) -> list[CellIndex]:
+        """Returns the cells of a window."""
+        stops = (first + size for first, size in zip(start, self._plan.patch, strict=True))
+        z, y, x = (
+            range(indices[first], indices[stop])
+            for indices, first, stop in zip(self._indices, start, stops, strict=True)
+        )
+        return list(product(z, y, x))
+
+    def finished(self, layer: int, row: int) -> list[list[CellIndex]]:
+        """Returns the cells that a row of windows finished: those no later one touches, side by side along x."""
+        z, y = (
+            range(indices[starts[place]], indices[starts[place + 1]] if place + 1 < len(starts) else len(indices) - 1)
+            for place, starts, indices in zip((layer, row), self._plan.axes, self._indices, strict=False)
+        )
+        return [[(i, j, k) for k in range(len(self._indices[2]) - 1)] for i in z for j in y]
+
+    def box(self, cell: CellIndex, origin: Triple = (0, 0, 0)) -> Box:
+        """Returns where a cell lies, counted from ``origin`` in the padded volume."""
+        z, y, x = (
+            slice(bounds[index] - first, bounds[index + 1] - first)
+            for index, bounds, first in zip(cell, self._bounds, origin, strict=True)
+        )
+        return z, y, x
+
+    def shape(self, cell: CellIndex) -> Triple:
+        """Returns a cell's extent."""
+        z, y, x = self.box(cell)
+        return z.stop - z.start, y.stop - y.start, x.stop - x.start
+
+
+class _Cells:
+    """The cells that hold something, of all rows that are not finished."""
+
+    def __init__(self, plan: WindowPlan, num_classes: int, dtype: type[np.floating], order: AxisOrder) -> None:
+        self._plan, self._num_classes, self._dtype, self._order = plan, num_classes, dtype, order
+        self._lattice = _Lattice(plan)
+        # As in the logits, x lies innermost in memory also where it is not the innermost axis; so it does in cells.
+        self._weight = order.turned(gaussian_weight(order.sizes_back(plan.patch)))
+        self._cells: dict[CellIndex, _Cell] = {}
+        self._open: set[CellIndex] = set()  # those in float32
+
+    def add(self, start: Triple, logits: NDArray[np.float32]) -> None:
+        touched = self._lattice.touched(start)
+        if self._dtype != np.float32:
+            self._pack(self._open.difference(touched))
+            logits -= logits.max(axis=0)
+        np.multiply(logits, self._weight, out=logits)
+        for index in touched:
+            part = logits[(slice(None), *self._lattice.box(index, start))]
+            cell = self._cells.get(index)
+            if cell is None:
+                self._cells[index] = _Cell(self._copied(index, part, np.float32), [start])
+                continue
+            if cell.scores.dtype != np.float32:
+                cell.scores = self._copied(index, cell.scores, np.float32)
+            cell.scores += part
+            cell.starts.append(start)
+        self._open.update(touched)
+
+    def take(self, layer: int, row: int) -> Iterator[Block]:
+        """Yields the blocks that a row of windows finished, and forgets their cells."""
+        for indices in self._lattice.finished(layer, row):
+            cells = [(index, self._cells.pop(index)) for index in indices if index in self._cells]
+            self._open.difference_update(indices)
+            box = self._lattice.box(indices[0])
+            for first in range(box[0].start, box[0].stop, _BLOCK_PLANES):
+                planes = slice(first, min(first + _BLOCK_PLANES, box[0].stop))
+                block = self._block(cells, planes, box[1])
+                if block is not None:
+                    yield block
+
+    def _block(self, cells: list[tuple[CellIndex, _Cell]], planes: slice, rows: slice) -> Block | None:
+        """Returns some planes and rows of the padded volume as a block; None where they are all padding."""
+        plan = self._plan
+        low = [max(first, before) for first, before in zip((planes.start, rows.start, 0), plan.pad_before, strict=True)]
+        high = [
+            min(stop, before + size)
+            for stop, before, size in zip(
+                (planes.stop, rows.stop, plan.padded[2]), plan.pad_before, plan.shape, strict=True
+            )
+        ]
+        depth, height, width = (stop - first for first, stop in zip(low, high, strict=True))
+        if depth <= 0 or height <= 0:
+            return None
+        framed = np.empty((self._num_classes, 1 + depth, 1 + height, width), np.float32)
+        scores = framed[:, 1:, 1:]
+        scores[0], scores[1:] = BACKGROUND_LOGIT, 0
+        for index, cell in cells:
+            box = self._lattice.box(index)
+            common = [(max(part.start, a), min(part.stop, b)) for part, a, b in zip(box, low, high, strict=True)]
+            if any(start >= stop for start, stop in common):
+                continue
+            inside = tuple(slice(a - part.start, b - part.start) for (a, b), part in zip(common, box, strict=True))
+            into = tuple(slice(a - first, b - first) for (a, b), first in zip(common, low, strict=True))
+            weight = self._weights(index, cell.starts, inside)
+            np.divide(cell.scores[(slice(None), *inside)], weight, out=scores[(slice(None), *into)])
+        return Block(low[0] - plan.pad_before[0], low[1] - plan.pad_before[1], framed)
+
+    def _pack(self, indices: set[CellIndex]) -> None:
+        for index in indices:
+            cell = self._cells[index]
+            cell.scores = self._copied(index, cell.scores, self._dtype)
+        self._open -= indices
+
+    def _copied(self, index: CellIndex, scores: NDArray[np.floating], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """Returns scores [C, d, h, w] for a cell to keep; in pages of their own where memory is what counts."""
+        shape = (self._num_classes, *self._order.sizes_back(self._lattice.shape(index)))
+        kept = self._order.turned(np.empty(shape, dtype) if self._dtype == np.float32 else own_pages(shape, dtype))
+        np.copyto(kept, scores, casting="same_kind")
+        return kept
+
+    def _weights(self, index: CellIndex, starts: list[Triple], inside: tuple[slice, ...]) -> NDArray[np.float32]:
+        """Returns the sum of the weights of the windows that were added to a cell, over a part of it."""
+        return np.sum([self._weight[self._lattice.box(index, start)][inside] for start in starts], axis=0)
+
+
+def peak_blending_bytes(plan: WindowPlan, num_classes: int, dtype: type[np.floating]) -> int:
+    """Returns the most bytes that cells and the block on its way out take while every window of a plan is blended."""
+    lattice = _Lattice(plan)
+    width = plan.padded[2]
+    held: set[tuple[int, int]] = set()  # places along z and y where cells lie
+    waiting = peak = 0  # voxels, bytes per class
+    packed = np.dtype(dtype).itemsize
+    for layer, row in (row for layers in plan.layers for row in plan.rows_of(layers)):
+        start = (plan.axes[0][layer], plan.axes[1][row], 0)
+        touched = {(i, j) for i, j, k in lattice.touched(start) if k == 0}
+        waiting += sum(width * math.prod(lattice.shape((i, j, 0))[:2]) for i, j in touched - held)
+        held |= touched
+        finished = {indices[0][:2]: lattice.shape(indices[0]) for indices in lattice.finished(layer, row)}
+        block = max((1 + min(depth, _BLOCK_PLANES)) * (1 + height) for depth, height, _ in finished.values()) * width
+        # The cells of the window at work are float32, and so is the block with its frame.
+        peak = max(peak, packed * waiting + (4 - packed) * math.prod(plan.patch) + 4 * block)
+        waiting -= sum(width * depth * height for depth, height, _ in finished.values())
+        held.difference_update(finished)
+    return num_classes * peak

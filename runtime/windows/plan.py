@@ -1,0 +1,148 @@
+"""The window plan: where the network looks, in which order, and how much each voxel of a window counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+
+Triple = tuple[int, int, int]
+Starts = tuple[int, ...]
+
+SIGMA_SCALE = 0.125  # standard deviation of the Gaussian, in patch lengths; MONAI's and nnU-Net's default
+SMALLEST_WEIGHT = 1e-3  # so that a voxel seen by a window's corner alone still divides cleanly
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """The windows of one volume: every combination of a start along z, y and x.
+
+    Attributes:
+        shape: (D, H, W) of the volume, in voxels.
+        patch: (D, H, W) of a window.
+        padded: (D, H, W) after padding; at least as large as the patch along each axis.
+        pad_before: (z, y, x) voxels of padding in front of the volume.
+        axes: first voxels of the windows in the padded volume, increasing, along z, y and x.
+        last_two_together: whether the last two layers are run together, row by row.
+    """
+
+    shape: Triple
+    patch: Triple
+    padded: Triple
+    pad_before: Triple
+    axes: tuple[Starts, Starts, Starts]
+    last_two_together: bool = False
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether the volume is smaller than the patch along some axis."""
+        return self.padded != self.shape
+
+    @property
+    def starts(self) -> tuple[Triple, ...]:
+        """(z, y, x) of every window, in the order they are to be run."""
+        return tuple(start for layers in self.layers for start in self.starts_of(layers))
+
+    def __len__(self) -> int:
+        z, y, x = self.axes
+        return len(z) * len(y) * len(x)
+
+    @property
+    def layers(self) -> tuple[tuple[int, ...], ...]:
+        """Indices of the z starts that are run together, row by row.
+
+        The last window is moved back to end with the volume and so may overlap the one before by nearly a whole window;
+        run one after the other, nearly a window's depth of planes waits for it.
+        """
+        alone = [(layer,) for layer in range(len(self.axes[0]))]
+        if not self.last_two_together or len(alone) < 2:
+            return tuple(alone)
+        return (*alone[:-2], (len(alone) - 2, len(alone) - 1))
+
+    @property
+    def deepest(self) -> int:
+        """Planes that the windows of the layers run together span, at most."""
+        z = self.axes[0]
+        return max(z[layers[-1]] - z[layers[0]] for layers in self.layers) + self.patch[0]
+
+    def rows_of(self, layers: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+        """Yields the rows of windows of some layers, as indices of their z and y starts, in the order of running."""
+        for row in range(len(self.axes[1])):
+            for layer in layers:
+                yield layer, row
+
+    def starts_of(self, layers: tuple[int, ...]) -> Iterator[Triple]:
+        """Yields the starts of the windows of some layers, in the order they are to be run."""
+        z, y, x = self.axes
+        for layer, row in self.rows_of(layers):
+            for column in x:
+                yield z[layer], y[row], column
+
+    def pad(self, array: NDArray[np.generic], value: float) -> NDArray[np.generic]:
+        """Returns ``array`` [D, H, W] padded to `padded` with ``value``; the array itself where nothing is added."""
+        if not self.is_padded:
+            return array
+        widths = [
+            (before, large - small - before)
+            for before, small, large in zip(self.pad_before, self.shape, self.padded, strict=True)
+        ]
+        return np.pad(array, widths, constant_values=value)
+
+    def window(self, start: Triple) -> tuple[slice, slice, slice]:
+        """Returns the index of the window that starts at ``start`` into a padded [D, H, W] array."""
+        z, y, x = (slice(first, first + size) for first, size in zip(start, self.patch, strict=True))
+        return z, y, x
+
+
+def plan_windows(shape: Triple, patch: Triple, overlap: float) -> WindowPlan:
+    """Places windows over a volume, at the positions of MONAI's ``sliding_window_inference``.
+
+    Along each axis the step is ``int(patch · (1 − overlap))``, at least 1; the last window is moved back so that it
+    ends with the volume. An axis shorter than the patch is padded on both sides, the odd voxel behind.
+
+    Args:
+        shape: (D, H, W) of the volume.
+        patch: (D, H, W) of the network's window.
+        overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
+
+    Raises:
+        UsageError: the overlap is out of range, or a size is not positive.
+    """
+    if not 0 <= overlap < 1:
+        raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
+    if min(*shape, *patch) < 1:
+        raise UsageError(f"expected positive sizes, got volume {shape} and patch {patch}")
+    padded = cast(Triple, tuple(max(size, window) for size, window in zip(shape, patch, strict=True)))
+    before = cast(Triple, tuple((large - small) // 2 for large, small in zip(padded, shape, strict=True)))
+    z, y, x = (_axis_starts(size, window, overlap) for size, window in zip(padded, patch, strict=True))
+    return WindowPlan(shape, patch, padded, before, (z, y, x))
+
+
+def _axis_starts(size: int, patch: int, overlap: float) -> Starts:
+    step = max(1, int(patch * (1 - overlap)))
+    last = size - patch
+    return (*range(0, last, step), last)
+
+
+@lru_cache(maxsize=4)
+def gaussian_weight(patch: Triple) -> NDArray[np.float32]:
+    """Returns the importance of each voxel of a window, [D, H, W] float32, read-only and kept for the next call.
+
+    A Gaussian centred in the window, 0.125 patch lengths wide, never below 0.001: the network sees little context at a
+    window's border, so a border voxel is better known by the neighbouring window.
+    """
+    axes = [
+        np.exp(-(((np.arange(size) - (size - 1) / 2) / (SIGMA_SCALE * size)) ** 2) / 2).astype(np.float32)
+        for size in patch
+    ]
+    z, y, x = axes
+    weight = z[:, None, None] * y[None, :, None] * x[None, None, :]
+    np.maximum(weight, max(float(weight.min()), SMALLEST_WEIGHT), out=weight)
+    weight.flags.writeable = False
+    return weight

@@ -1,0 +1,198 @@
+"""Where windows are cut from: a prepared volume in memory, or the part of a file that windows need at the moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import InputError
+from ..preprocessing.body import MARGIN_VOXELS, plane_mask
+from ..preprocessing.plausibility import (
+    geometry_warnings,
+    no_tissue_warning,
+    refuse_extent,
+    refuse_values,
+    value_warnings,
+)
+from ..preprocessing.preprocess import ModelInput, Normaliser
+from ..preprocessing.resample import align, plane_turner, resample_planes
+from .body_windows import BodyWindows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ..preprocessing.within_body import Body
+    from ..scans.geometry import Grid
+    from ..scans.scan import Scan
+    from ..stopwatch import Stopwatch
+    from ..task import Task
+    from .axis_order import AxisOrder
+    from .plan import Triple, WindowPlan
+
+
+class WindowInput(Protocol):
+    """What a run of windows asks for; windows come in the order of the plan."""
+
+    def prepare(self, layers: tuple[int, ...]) -> None:
+        """Makes ready what the windows of some layers see, and forgets what lies before them."""
+        ...
+
+    def window(self, start: Triple) -> NDArray[np.float32]:
+        """Returns a window, normalised, in the plan's axis order; valid until the next `prepare`."""
+        ...
+
+    def has_body(self, start: Triple) -> bool:
+        """Whether a window holds body."""
+        ...
+
+    def finish(self) -> tuple[str, ...]:
+        """Checks what can only be known at the end of a scan, and returns what a person should know about it."""
+        ...
+
+
+class InMemoryInput:
+    """Windows of a scan that was prepared whole.
+
+    Args:
+        prepared: the scan on the task's grid.
+        plan: of the windows, in the order's axes.
+        order: in which the axes are worked through.
+        air: normalised value of air, put around a scan smaller than the window.
+    """
+
+    def __init__(self, prepared: ModelInput, plan: WindowPlan, order: AxisOrder, air: float) -> None:
+        self._plan = plan
+        self._array = plan.pad(order.turned(prepared.array), air)
+        self._body = BodyWindows(plan)
+        for plane, body in enumerate(order.turned(prepared.body)):
+            self._body.add(plane, body)
+        self._warnings = prepared.warnings
+
+    def prepare(self, layers: tuple[int, ...]) -> None:
+        """Has nothing to do."""
+
+    def window(self, start: Triple) -> NDArray[Any]:
+        """Returns a window, as `WindowInput.window`."""
+        return self._array[self._plan.window(start)]
+
+    def has_body(self, start: Triple) -> bool:
+        """Whether a window holds body."""
+        return self._body.hold(start)
+
+    def finish(self) -> tuple[str, ...]:
+        """Returns the warnings of the preparation."""
+        return self._warnings
+
+
+class StreamedInput:
+    """Windows of a scan that is read, resampled and normalised as the windows move along z.
+
+    For files whose slowest axis is the model's z, running the same way, and for tasks whose intensities are absolute:
+    then no plane depends on a later one, but for the two by which the body is grown. What it computes is what
+    `to_model_input` computes.
+
+    Args:
+        scan: the scan.
+        task: the task.
+        grid: the task's grid for this scan.
+        plan: of the windows.
+        watch: gets the time of reading as stage ``read``.
+        body: gets the body of each plane, not grown along z; None where nobody asks for it.
+    """
+
+    def __init__(
+        self, scan: Scan, task: Task, grid: Grid, plan: WindowPlan, watch: Stopwatch, body: Body | None = None
+    ) -> None:
+        refuse_extent(grid)
+        self._whole_body = body
+        self._scan, self._task, self._plan = scan, task, plan
+        self._normalise = Normaliser.fixed(task.intensity)
+        self._threshold = task.foreground.above
+        self._coming = _model_planes(scan, grid, watch)
+        shape = (plan.deepest + MARGIN_VOXELS, *plan.padded[1:])
+        self._values = np.full(shape, task.intensity.air, np.float32)
+        self._body = BodyWindows(plan, MARGIN_VOXELS)
+        self._first = 0  # plane of the padded volume that lies at index 0 of the buffer
+        self._loaded = 0  # first plane that is not in it
+
+    @staticmethod
+    def suits(scan: Scan, task: Task, grid: Grid) -> bool:
+        """Whether a scan can be worked through as it is read."""
+        along_z = align(scan.grid, grid)[2]
+        absolute = not (task.foreground.relative or task.intensity.clip_percentiles)
+        return absolute and along_z.source_axis == 2 and not along_z.flipped
+
+    def prepare(self, layers: tuple[int, ...]) -> None:
+        """Reads on to the end of the last layer, and forgets the planes before the first; see `WindowInput`."""
+        z = self._plan.axes[0]
+        self._forget(z[layers[0]])
+        until = min(z[layers[-1]] + self._plan.patch[0] + MARGIN_VOXELS, self._plan.padded[0])
+        for plane in range(self._loaded, until):
+            self._load(plane)
+
+    def window(self, start: Triple) -> NDArray[Any]:
+        """Returns a window, as `WindowInput.window`."""
+        z, y, x = self._plan.window((start[0] - self._first, start[1], start[2]))
+        return self._values[z, y, x]
+
+    def has_body(self, start: Triple) -> bool:
+        """Whether a window holds body, grown along z as `body_mask` grows it."""
+        return self._body.hold(start)
+
+    @property
+    def found_body(self) -> bool:
+        """Whether any plane read so far holds body."""
+        return self._body.any
+
+    def finish(self) -> tuple[str, ...]:
+        """Reads to the end, which proves a file, and checks the values; see `WindowInput`.
+
+        Raises:
+            InputError: the file is damaged, or the values are no image.
+        """
+        for _ in self._coming:
+            raise InputError("expected the scan to end with its grid, got more planes")
+        scan, task = self._scan, self._task
+        refuse_values(scan.low, scan.high)
+        empty = () if self.found_body else (no_tissue_warning(self._threshold),)
+        return (
+            *scan.warnings,
+            *value_warnings(scan.low, scan.high, task),
+            *geometry_warnings(scan.grid, task),
+            *empty,
+        )
+
+    def _forget(self, first: int) -> None:
+        planes = first - self._first
+        if planes <= 0:
+            return
+        kept = max(0, len(self._values) - planes)
+        self._values[:kept] = self._values[planes:]
+        self._values[kept:] = self._task.intensity.air
+        self._first = first
+
+    def _load(self, plane: int) -> None:
+        self._loaded = plane + 1
+        before, (depth, height, width) = self._plan.pad_before, self._plan.shape
+        if not 0 <= plane - before[0] < depth:
+            return  # the buffer holds air already
+        raw = next(self._coming)
+        mask = plane_mask(raw, self._threshold)
+        self._body.add(plane - before[0], mask)
+        if self._whole_body is not None:
+            self._whole_body.add(mask)
+        values = self._values[plane - self._first, before[1] : before[1] + height, before[2] : before[2] + width]
+        values[...] = raw
+        self._normalise(values)
+
+
+def _model_planes(scan: Scan, grid: Grid, watch: Stopwatch) -> Iterator[NDArray[np.float32]]:
+    x, y, z = align(scan.grid, grid)
+    maps = (z, y, x)
+    turn = plane_turner(maps)
+    width, height, depth = scan.grid.shape
+    turned_shape = (width, height) if y.source_axis == 0 else (height, width)
+    return resample_planes((turn(plane) for plane in watch.timed("read", scan.planes())), (depth, *turned_shape), maps)

@@ -1,0 +1,117 @@
+"""Windows cut from a scan as it is read are those cut from the scan prepared whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bedside.runtime import Grid, InputError, Volume, write_volume
+from bedside.runtime.preprocessing.preprocess import to_model_input
+from bedside.runtime.presets import PRESETS
+from bedside.runtime.scans.scan import Scan
+from bedside.runtime.stopwatch import Stopwatch
+from bedside.runtime.windows.axis_order import MODEL_ORDER, AxisOrder
+from bedside.runtime.windows.plan import plan_windows
+from bedside.runtime.windows.window_input import InMemoryInput, StreamedInput
+
+PATCH = (8, 12, 10)
+CT = PRESETS["btcv"].replaced(spacing=(2.0, 2.0, 2.0), patch=PATCH[::-1])
+
+
+def trunk(shape=(40, 36, 50), spacing=(1.5, 1.7, 1.3), codes="RAS"):
+    rng = np.random.default_rng(0)
+    hu = np.full(shape, -1000, np.int16)
+    hu[10:30, 8:30, 14:40] = rng.integers(-200, 300, (20, 22, 26))
+    whole = Grid(shape, np.diag([*spacing, 1.0])).reoriented(codes)
+    return Volume(_turned(hu, whole), whole)
+
+
+def _turned(hu, grid):
+    return np.ascontiguousarray(hu.transpose(_axes(grid))[_flips(grid)])
+
+
+def _axes(grid):
+    return [int(np.abs(grid.affine[:3, column]).argmax()) for column in range(3)]
+
+
+def _flips(grid):
+    return tuple(slice(None, None, -1 if grid.affine[:3, column].sum() < 0 else 1) for column in range(3))
+
+
+def inputs(volume, task=CT, overlap=0.5):
+    scan = Scan(volume)
+    grid = volume.grid.to_task_grid(task.orientation, task.spacing)
+    plan = plan_windows(grid.shape[::-1], task.patch_dhw, overlap)
+    whole = InMemoryInput(to_model_input(volume, task), plan, MODEL_ORDER, task.intensity.air)
+    return plan, whole, StreamedInput(scan, task, grid, plan, Stopwatch(("read",)))
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "ARS", "PLS"])
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [
+        ((40, 36, 50), (1.5, 1.7, 1.3)),
+        ((40, 36, 50), (2.0, 2.0, 2.0)),
+        ((50, 40, 44), (0.9, 3.1, 4.0)),
+        ((9, 36, 5), (2, 2, 2)),
+    ],
+)
+def test_streamed_windows_are_those_of_the_scan_prepared_whole(codes, shape, spacing):
+    if min(shape) < 30:
+        volume = Volume(
+            np.random.default_rng(1).integers(-900, 300, shape).astype(np.int16), Grid(shape, np.diag([*spacing, 1.0]))
+        )
+    else:
+        volume = trunk(shape, spacing, codes)
+    plan, whole, streamed = inputs(volume)
+    for layers in plan.layers:
+        streamed.prepare(layers)
+        for start in plan.starts_of(layers):
+            assert np.array_equal(streamed.window(start), whole.window(start))
+            assert streamed.has_body(start) == whole.has_body(start)
+    assert streamed.finish() == whole.finish()
+
+
+def test_some_windows_of_the_trunk_hold_no_body():
+    plan, whole, _ = inputs(trunk((40, 36, 90)), overlap=0.0)
+    assert 0 < sum(whole.has_body(start) for start in plan.starts) < len(plan)
+
+
+def test_windows_in_another_order_of_axes_are_the_same():
+    volume, order = trunk(), AxisOrder((1, 2, 0))
+    prepared = to_model_input(volume, CT)
+    shape = prepared.array.shape
+    straight = plan_windows(shape, PATCH, 0.5)
+    turned = plan_windows(order.sizes(shape), order.sizes(PATCH), 0.5)
+    one = InMemoryInput(prepared, straight, MODEL_ORDER, 0.0)
+    other = InMemoryInput(prepared, turned, order, 0.0)
+    for start in turned.starts:
+        same = order.sizes_back(start)
+        assert np.array_equal(order.turned_back(other.window(start)), one.window(same))
+        assert other.has_body(start) == one.has_body(same)
+
+
+@pytest.mark.parametrize(("codes", "suits"), [("RAS", True), ("LPS", True), ("RAI", False), ("SRA", False)])
+def test_only_scans_stored_from_feet_to_head_are_streamed(codes, suits):
+    volume = trunk(codes=codes)
+    assert StreamedInput.suits(Scan(volume), CT, volume.grid.to_task_grid("RAS", CT.spacing)) is suits
+
+
+def test_tasks_whose_range_is_read_off_the_scan_are_not_streamed():
+    volume, task = trunk(), PRESETS["amos-mr"]
+    assert not StreamedInput.suits(Scan(volume), task, volume.grid.to_task_grid("RAS", task.spacing))
+
+
+def test_a_file_is_proven_only_at_its_end(tmp_path):
+    volume = trunk()
+    write_volume(tmp_path / "ct.nii.gz", volume.data, volume.grid)
+    damaged = bytearray((tmp_path / "ct.nii.gz").read_bytes())
+    damaged[-6] ^= 1  # the checksum
+    (tmp_path / "ct.nii.gz").write_bytes(damaged)
+    scan = Scan.open(tmp_path / "ct.nii.gz")
+    grid = scan.grid.to_task_grid("RAS", CT.spacing)
+    plan = plan_windows(grid.shape[::-1], PATCH, 0.5)
+    streamed = StreamedInput(scan, CT, grid, plan, Stopwatch(("read",)))
+    for layers in plan.layers[:-1]:
+        streamed.prepare(layers)
+    with pytest.raises(InputError, match="damaged"):
+        streamed.prepare(plan.layers[-1])
