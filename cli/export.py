@@ -10,6 +10,7 @@ import typer
 from ..runtime.errors import UsageError
 from .console import Console, JsonOption, QuietOption
 from .extras import require
+from .postprocessing_options import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
 
 if TYPE_CHECKING:
     from ..runtime.task import Task
@@ -30,6 +31,9 @@ def command(
     overlap: Annotated[
         float | None, typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="0.5")
     ] = None,
+    largest_component: LargestComponentOption = None,
+    min_volume: MinVolumeOption = None,
+    within_body: WithinBodyOption = False,
     licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
@@ -40,6 +44,8 @@ def command(
 
     Gate cases come from the data set's test list (those with label maps), then from its validation list.
 
+    Post-processing asked for here becomes the bundle's own: `bedside segment` does it unless told otherwise.
+
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
     """
     precisions = [word.strip() for word in precision.split(",")]
@@ -48,6 +54,7 @@ def command(
         raise UsageError(f'--precision: expected fp32 or fp32,int8, got "{precision}"')
     if calibration is None and "int8" in precisions:
         raise UsageError("int8 is calibrated on scans: give --calibration DATASET, or --precision fp32")
+    postprocessing = postprocessing_of(largest_component, min_volume, within_body)
 
     require("train", "export")
     from ..distill import load_student
@@ -87,6 +94,7 @@ def command(
             training=training,
             overlap=DEFAULT_OVERLAP if overlap is None else overlap,
             overlap_reason="as given at export" if overlap is not None else DEFAULT_OVERLAP_REASON,
+            postprocessing=postprocessing,
             licence=licence,
             patches=patches,
             threads=threads,

@@ -1,4 +1,4 @@
-"""The options of `bedside segment` that ask for post-processing."""
+"""The options that ask for post-processing: `bedside segment` for one run, `bedside export` for the bundle."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ NoPostprocessingOption = Annotated[
 
 
 def postprocessing_of(
-    largest_component: Sequence[str] | None, min_volume: Sequence[str] | None, within_body: bool, none: bool
+    largest_component: Sequence[str] | None, min_volume: Sequence[str] | None, within_body: bool, none: bool = False
 ) -> Postprocessing | None:
-    """Returns what the options ask for; None, where none was given, leaves it to the bundle.
+    """Returns what the options ask for; None where none was given.
 
     Raises:
         UsageError: an option that cannot be read, or options that exclude each other.

@@ -17,6 +17,7 @@ from ..runtime.bundles.bundle import write_manifest
 from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
+from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
 from .gate import GateCase, gate_dice
 from .golden import GoldenPatch
@@ -54,6 +55,7 @@ def export_bundle(
     training: Mapping[str, str] | None = None,
     overlap: float = DEFAULT_OVERLAP,
     overlap_reason: str = DEFAULT_OVERLAP_REASON,
+    postprocessing: Postprocessing | None = None,
     licence: str = "Apache-2.0",
     patches: int = 16,
     threads: int | None = None,
@@ -77,6 +79,7 @@ def export_bundle(
         training: further facts about the training, in words.
         overlap: recommended overlap of windows.
         overlap_reason: how it was chosen.
+        postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
         licence: SPDX identifier or words.
         patches: number of calibration patches.
         threads: CPU threads of the measurements; None for all.
@@ -87,13 +90,15 @@ def export_bundle(
         ``out``.
 
     Raises:
-        UsageError: options that do not fit together, a bundle in the way, or a model that cannot be exported.
+        UsageError: options that do not fit together, a label that is not the task's, a bundle in the way, or a model
+            that cannot be exported.
         InputError: a calibration or gate scan is refused.
         BundleError: the exported model does not compute what the student computes.
         MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed.
         ResourceError: the bundle cannot be written, or memory is short.
     """
     _check_options(out, calibration, precisions, patches, overlap, force)
+    cleared = (postprocessing or Postprocessing()).checked(task.labels)
     _check_packages("int8" in precisions)
     wanted: list[Precision] = ["fp32", "int8"] if "int8" in precisions else ["fp32"]
     shown = affordable_patches(task.patch_dhw, task.num_classes, _PARITY_PATCHES)
@@ -117,6 +122,7 @@ def export_bundle(
                 output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch_dhw)),
                 recommended_overlap=overlap,
                 overlap_reason=overlap_reason,
+                postprocessing=cleared,
                 provenance=Provenance(
                     code_version=__version__,
                     created=datetime.now(timezone.utc).isoformat(timespec="seconds"),

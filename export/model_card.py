@@ -48,6 +48,7 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
         f"out. The network works at {spacing} mm ({task.orientation}) in windows of {patch} voxels (x, y, z); "
         f"recommended overlap {manifest.recommended_overlap:g}: {manifest.overlap_reason}",
         f"Labels: {', '.join(f'{index} {name}' for index, name in enumerate(task.labels))}.",
+        f"Post-processing of every label map, unless the caller wants another: {manifest.postprocessing}.",
         "## Figures\n\nAgainst the torch student, on patches; Dice on the gate cases, through the whole runtime. "
         "A bf16 variant is the file of its fp32 or int8 one, computed in bfloat16.\n\n"
         + _figures(manifest.variants, sizes),

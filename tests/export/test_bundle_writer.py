@@ -11,7 +11,7 @@ import pytest
 import torch
 from bedside.export import bundle_writer, export_bundle
 from bedside.export.model_card import model_card
-from bedside.runtime import Bundle, Grid, Segmenter, read_labels, write_volume
+from bedside.runtime import Bundle, Grid, Postprocessing, Segmenter, read_labels, write_volume
 from bedside.runtime.engines import supports
 from bedside.runtime.errors import BundleError, InputError, UsageError
 
@@ -186,6 +186,15 @@ def test_the_model_card_says_why_a_variant_failed(bundle):
 def test_int8_without_scans_is_a_usage_error(toy_student, toy_task, tmp_path):
     with pytest.raises(UsageError, match="int8 is calibrated on scans"):
         export_bundle(toy_student, toy_task, tmp_path / "toy.bedside", student="toy")
+
+
+def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins(toy_student, toy_task, tmp_path):
+    wanted = Postprocessing(largest_component=("spleen",))
+    with pytest.raises(UsageError, match='expected labels of the task, got "spleen"'):
+        export_bundle(
+            toy_student, toy_task, tmp_path / "b", student="toy", precisions=["fp32"], postprocessing=wanted,
+            progress=lambda *_: pytest.fail("work began"),
+        )  # fmt: skip
 
 
 def test_a_broken_gate_case_leaves_nothing_behind(toy_student, toy_task, toy_case, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.cli.main import run as bedside
-from bedside.runtime import Bundle, Grid, Task, write_volume
+from bedside.runtime import Bundle, Grid, Postprocessing, Task, write_volume
 from bedside.runtime.engines import supports
 from bedside.runtime.task import Intensity, Modality
 from bedside.training.recipe import Recipe
@@ -73,7 +73,8 @@ def exported(folder: Path) -> Path:
             config.data_hash, run.rows()[-1],
         )  # fmt: skip
 
-    words = ["--calibration", str(folder / "dataset.json"), "--patches", "2", "--threads", "1", "-q"]
+    words = ["--calibration", str(folder / "dataset.json"), "--patches", "2", "--threads", "1", "-q", "--within-body"]
+    words += ["--largest-component", "fat", "--min-volume", "bone=2.5"]
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(io.StringIO()) as said:
         patch.setattr(distill, "load_student", load_student)
         assert bedside(["export", str(folder / "student"), "-o", str(folder / "b"), *words]) == 0
@@ -96,6 +97,13 @@ def test_the_bundle_carries_the_runs_origin_and_dice_of_the_gate_case(exported):
         assert 0 <= variant.dice["fat"] <= 1
         assert variant.parity is not None
         assert variant.parity.max_abs_probability <= (1e-4 if variant.precision == "fp32" else 0.02)
+
+
+def test_the_bundle_declares_the_post_processing_asked_for_and_its_card_says_so(exported):
+    with Bundle.open(exported) as bundle:
+        declared = bundle.manifest.postprocessing
+    assert declared == Postprocessing(largest_component=("fat",), min_volume_ml={"bone": 2.5}, within_body=True)
+    assert str(declared) in (exported / "README.md").read_text()
 
 
 def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, folder):
