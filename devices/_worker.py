@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import msgspec
 import numpy as np
 
 from ..runtime.bundles.bundle import Bundle
-from ..runtime.engines import ENGINES, open_engine
+from ..runtime.engines import ENGINES, open_engine, package_version
 from ..runtime.errors import BedsideError, ResourceError
 from ..runtime.segmenter import Segmenter
 from .energy import EnergyMeter
@@ -99,7 +98,7 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
     return VariantReport(
         engine=request.engine,
         precision=request.precision,
-        engine_version=_engine_version(request.engine),
+        engine_version=package_version(ENGINES[request.engine].package) or "unknown",
         cold_start=ColdStart(opened - start, loaded - opened, first - loaded, first - start),
         window=latency,
         energy=meter.reading,
@@ -138,13 +137,6 @@ def _segment(segmenter: Segmenter, request: Request, progress: Callable[[float],
         stages={**stages, "save": saved - segmented},
         total_s=saved - start,
     )
-
-
-def _engine_version(engine: str) -> str:
-    try:
-        return version(ENGINES[engine].package)
-    except PackageNotFoundError:  # JetPack brings TensorRT without the metadata of a wheel
-        return "unknown"
 
 
 def main() -> None:

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from pathlib import Path
 from types import TracebackType
 
-from .files import read_text
-
-_STATUS = Path("/proc/self/status")
-
-
-def current_rss() -> int:
-    """Returns the resident memory of this process in bytes (on systems without /proc: its peak)."""
-    return _status_bytes("VmRSS")
-
-
-def peak_rss() -> int:
-    """Returns the largest resident memory this process has had since it started, in bytes; 0 where not readable."""
-    return _status_bytes("VmHWM")
+from ..runtime.memory.resident import peak_resident_bytes, resident_bytes
 
 
 class PeakMemory:
@@ -49,8 +35,8 @@ class PeakMemory:
         return max(self.peak - self.baseline, 0)
 
     def __enter__(self) -> PeakMemory:
-        self._high_water = peak_rss()
-        self.baseline = self._sampled = current_rss()
+        self._high_water = peak_resident_bytes()
+        self.baseline = self._sampled = resident_bytes()
         self._thread.start()
         return self
 
@@ -59,26 +45,10 @@ class PeakMemory:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        high_water = peak_rss()
+        high_water = peak_resident_bytes()
         self.exact = high_water > self._high_water
-        self.peak = high_water if self.exact else max(self._sampled, current_rss())
+        self.peak = high_water if self.exact else max(self._sampled, resident_bytes())
 
     def _sample(self) -> None:
         while not self._stop.wait(self._interval):
-            self._sampled = max(self._sampled, current_rss())
-
-
-def _status_bytes(field: str) -> int:
-    for line in read_text(_STATUS).splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    return _resource_bytes()
-
-
-def _resource_bytes() -> int:
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, the others KiB
+            self._sampled = max(self._sampled, resident_bytes())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import msgspec
 from .. import __version__
 from .bundles.bundle import Bundle
 from .choice.engine_choice import Choice
-from .engines import default_threads
+from .engines import default_threads, package_version
 from .errors import ExitCode
 from .files.atomic import atomic_write
 from .files.hashing import file_sha256
@@ -42,18 +41,13 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @staticmethod
     def this() -> Machine:
         """Describes the machine this runs on."""
-        packages: dict[str, str] = {}
-        for package in _PACKAGES:
-            try:
-                packages[package] = version(package)
-            except PackageNotFoundError:
-                continue
+        versions = {package: package_version(package) for package in _PACKAGES}
         return Machine(
             system=f"{platform.system()} {platform.release()}",
             architecture=platform.machine(),
             cpus=default_threads(),
             python=platform.python_version(),
-            packages=packages,
+            packages={package: version for package, version in versions.items() if version is not None},
         )
 
 

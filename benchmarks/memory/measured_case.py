@@ -14,7 +14,7 @@ from pathlib import Path
 from bedside.runtime import Segmenter
 from bedside.runtime.choice.self_test import warm_up
 from bedside.runtime.errors import ResourceError
-from bedside.runtime.memory.resident import resident_bytes
+from bedside.runtime.memory.resident import peak_resident_bytes, resident_bytes
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.way import Way, choose_way
 
@@ -88,12 +88,12 @@ def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
     limit = least_limit(way_under) if case.tight else None
     way = way_under(limit)
     gc.collect()
-    process, held = high_water(), resident_bytes()
+    process, held = peak_resident_bytes(), resident_bytes()
     forget_high_water()
     begun = time.perf_counter()
     limit = segment(loaded, scan, limit)
     seconds = time.perf_counter() - begun
-    run = high_water()
+    run = peak_resident_bytes()
     return Measured(
         engine=str(loaded.choice.setting),
         way=in_words(way),
@@ -144,16 +144,8 @@ def in_words(way: Way) -> str:
     return f"{'streamed' if way.streamed else 'whole'}, {axes}, {way.dtype.__name__}{together}"
 
 
-def high_water() -> int:
-    """Returns the most physical memory this process has held since it was last forgotten, in bytes."""
-    for line in (_PROCESS / "status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit("expected VmHWM in /proc/self/status, got none; run this on Linux")
-
-
 def forget_high_water() -> None:
-    """Sets the mark of `high_water` back to what the process holds now."""
+    """Sets the mark of `peak_resident_bytes` back to what the process holds now."""
     (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
 from ... import __version__
 from ..bundles.bundle import Bundle
-from ..engines import ENGINES, PRECISIONS, Engine, available_engines, default_threads, open_engine, supports
+from ..engines import (
+    ENGINES,
+    PRECISIONS,
+    Engine,
+    available_engines,
+    default_threads,
+    open_engine,
+    package_version,
+    supports,
+)
 from ..errors import BundleError, UsageError
 from .calibration import Calibration, Setting, Trial
 from .machine_cache import MachineCache, cpu_identity
@@ -194,14 +202,7 @@ def _key(
     bundle: Bundle, settings: Sequence[Setting], streams: Sequence[int], threads: int, memory_limit: int | None
 ) -> str:
     """Returns all that a choice depends on: it holds for no other bundle, machine, version or request."""
-    packages = [f"{entry.package} {_version(entry.package)}" for entry in ENGINES.values()]
+    packages = [f"{entry.package} {package_version(entry.package)}" for entry in ENGINES.values()]
     candidates = [str(setting) for setting in settings]
     facts = [bundle.sha256, __version__, *packages, cpu_identity(), *candidates, streams, threads, memory_limit]
     return "\n".join(str(fact) for fact in facts)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ __all__ = [
     "available_engines",
     "default_threads",
     "open_engine",
+    "package_version",
     "supports",
 ]
 
@@ -98,6 +100,14 @@ ENGINES: dict[str, EngineEntry] = {
 def available_engines() -> list[str]:
     """Returns the engines whose package is installed, the preferred one first; imports none of them."""
     return [name for name, entry in ENGINES.items() if find_spec(entry.package) is not None]
+
+
+def package_version(package: str) -> str | None:
+    """Returns the version of an installed package; None where it is not, or came without a wheel's metadata."""
+    try:
+        return version(package)
+    except PackageNotFoundError:  # JetPack brings TensorRT so
+        return None
 
 
 def default_threads() -> int:

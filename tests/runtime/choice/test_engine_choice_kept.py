@@ -59,7 +59,7 @@ class TestTheNextStart:
         elif change == "CPU":
             monkeypatch.setattr(engine_choice, "cpu_identity", lambda: "another")
         elif change == "package":
-            monkeypatch.setattr(engine_choice, "version", lambda package: "9.9")
+            monkeypatch.setattr(engine_choice, "package_version", lambda package: "9.9")
         elif change == "bedside":
             monkeypatch.setattr(engine_choice, "__version__", "9.9")
         else:
