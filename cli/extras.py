@@ -26,9 +26,10 @@ def require(*extras: str) -> None:
     """Checks that the packages of some extras are installed, without importing them.
 
     Raises:
-        MissingExtraError: one is not; the message has the pip command.
+        MissingExtraError: one is not; the message has the pip command for all that is missing.
     """
-    for extra in extras:
-        for package in _PACKAGES[extra]:
-            if find_spec(package) is None:
-                raise MissingExtraError(package, extra)
+    missing = {
+        extra: package for extra in extras for package in reversed(_PACKAGES[extra]) if find_spec(package) is None
+    }
+    if missing:
+        raise MissingExtraError(next(iter(missing.values())), ",".join(missing))

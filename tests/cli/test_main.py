@@ -3,6 +3,7 @@ import re
 import pytest
 import typer
 from bedside.cli.main import app, run
+from bedside.runtime import MissingExtraError
 
 COMMANDS = typer.main.get_command(app).commands
 DESIGNED = [
@@ -46,6 +47,14 @@ def test_a_missing_extra_is_named_with_the_pip_command(capfd, monkeypatch, tmp_p
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "monai" else object())
     assert run(["train-teacher", str(tmp_path), "-o", str(tmp_path / "run")]) == 2
     assert capfd.readouterr().err == "bedside: error: monai is not installed; run: pip install 'bedside[train]'\n"
+
+
+def test_all_missing_extras_are_named_at_once(monkeypatch):
+    from bedside.cli import extras
+
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name in ("torch", "monai", "onnx") else object())
+    with pytest.raises(MissingExtraError, match=r"torch is not installed; run: pip install 'bedside\[train,export\]'"):
+        extras.require("train", "export", "report")
 
 
 def test_a_fault_of_our_own_is_one_line_too(capfd, monkeypatch):
