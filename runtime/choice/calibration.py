@@ -9,7 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ..bundles.manifest import Variant
-from ..engines import Engine
+from ..engines import PRECISIONS, Engine
 from ..errors import BundleError, ResourceError
 from ..memory.free_memory import free_memory
 from ..memory.resident import resident_bytes
@@ -18,7 +18,7 @@ from .undisturbed import timed
 
 BUDGET_SECONDS = 3.3  # nothing is begun that will probably end later …
 BUDGET_DEFAULTS = 2.5  # … unless the default alone takes so long that this many of its times are more
-GAIN = 0.9  # of the time so far: what is not clearly faster does not replace what is more exact or simpler
+GAIN = 0.9  # of the other's time is clearly faster; what is not does not stand before what is more exact or simpler
 HOPELESS = 2.0  # times the best: an engine that far behind with its first precision is not measured further
 STREAM_SHARE = 0.25  # of the free memory, for what further streams take
 _REPEAT_SECONDS = 0.2  # short windows are timed several times
@@ -173,7 +173,7 @@ class Calibration:
         except BaseException:
             engine.close()
             raise
-        if self._best is None or ms < GAIN * self._best[2]:
+        if self._best is None or _preferred(setting, ms, *self._best[1:]):
             self._close_best()
             self._best = engine, setting, ms
         else:
@@ -197,3 +197,10 @@ class Calibration:
     def _close_best(self) -> None:
         if self._best is not None:
             self._best[0].close()
+
+
+def _preferred(setting: Setting, ms: float, best: Setting, best_ms: float) -> bool:
+    """Returns whether a setting takes the best one's place: `PRECISIONS` go from the most to the least exact."""
+    if PRECISIONS.index(setting.precision) < PRECISIONS.index(best.precision):
+        return best_ms >= GAIN * ms
+    return ms < GAIN * best_ms

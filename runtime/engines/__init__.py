@@ -27,7 +27,7 @@ __all__ = [
     "supports",
 ]
 
-PRECISIONS = ("fp32", "bf16", "int8", "int8-bf16")
+PRECISIONS = ("fp32", "bf16", "int8", "int8-bf16")  # the most exact first
 
 
 class Engine(Protocol):

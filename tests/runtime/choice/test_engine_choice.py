@@ -37,6 +37,15 @@ class TestTheFastest:
         bundle = write(FP32, ("openvino", "int8", True))
         assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "fp32"
 
+    @pytest.mark.parametrize(("seconds", "taken"), [(0.0071, "bf16"), (0.0060, "int8-bf16")])
+    def test_the_more_exact_of_two_is_taken_unless_the_other_is_clearly_faster(self, workshop, write, seconds, taken):
+        times = {"fp32": 0.0102, "int8-bf16": seconds, "bf16": 0.0067}
+        workshop.seconds.update({("openvino", precision): seconds for precision, seconds in times.items()})
+        bundle = write(*(("openvino", precision, True) for precision in times))
+        choice = open_for_bundle(bundle, "openvino", threads=1).choice
+        assert [trial.setting.precision for trial in choice.trials] == ["fp32", "int8-bf16", "bf16"]
+        assert choice.setting.precision == taken
+
     def test_only_the_chosen_engine_stays_open(self, workshop, write):
         workshop.seconds["openvino", "bf16"] = 0.002
         opened = open_for_bundle(write(*ALL), threads=2)
