@@ -158,10 +158,11 @@ class Segmenter:
         with watch.stage("plan"):
             overlap = self._bundle.manifest.recommended_overlap if overlap is None else overlap
             grid = source.grid.to_task_grid(self.task.orientation, self.task.spacing)
-            way = choose_way(source, self.task, grid, self._engine, overlap, self._memory_limit)
+            keep_body = asked.within_body
+            way = choose_way(source, self.task, grid, self._engine, overlap, self._memory_limit, keep_body)
         reading = "read as the windows move" if way.streamed else "prepared whole"
         _log.debug("%r, for the model %r: %d windows, %s", source.grid, grid, len(way.plan), reading)
-        work = ScanRun(self._engine, self.task, source, grid, way, watch, progress, cancel, keep_body=asked.within_body)
+        work = ScanRun(self._engine, self.task, source, grid, way, watch, progress, cancel, keep_body)
         labels = work.labels(skip_air)
         with watch.stage("restore"):
             removed = postprocess(labels, self.task.labels, source.grid, asked, work.body)

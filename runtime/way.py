@@ -54,7 +54,15 @@ class Way:
     bytes: int
 
 
-def choose_way(scan: Scan, task: Task, grid: Grid, engine: Engine, overlap: float, limit: int | None) -> Way:
+def choose_way(
+    scan: Scan,
+    task: Task,
+    grid: Grid,
+    engine: Engine,
+    overlap: float,
+    limit: int | None,
+    keep_body: bool = False,
+) -> Way:
     """Predicts the memory of every way and chooses one.
 
     Taken is the way with float32 that takes least, if that is at most 512 MiB and there is room for it; else the way
@@ -67,12 +75,14 @@ def choose_way(scan: Scan, task: Task, grid: Grid, engine: Engine, overlap: floa
         engine: what will run the windows.
         overlap: of windows.
         limit: bytes the process may hold in all; None for what is free.
+        keep_body: the body mask is kept to the end, for post-processing.
 
     Raises:
         ResourceError: every way takes more than the limit, or than is free.
     """
+    kept = math.prod(grid.shape) // 8 if keep_body else 0
     ways = [
-        _way(scan, task, engine, streamed, order, plan, dtype)
+        _way(scan, task, engine, streamed, order, plan, dtype, kept)
         for streamed, order in _orders(scan, task, grid)
         for plan in _plans(task, grid, order, overlap)
         for dtype in (np.float32, np.float16)
@@ -111,6 +121,7 @@ def _way(
     order: AxisOrder,
     plan: WindowPlan,
     dtype: type[np.floating[Any]],
+    kept: int,
 ) -> Way:
     voxels, padded = math.prod(scan.grid.shape), math.prod(plan.padded)
     source_plane = max(a * b for a, b in zip(scan.grid.shape, scan.grid.shape[1:] + scan.grid.shape[:1], strict=True))
@@ -120,7 +131,7 @@ def _way(
     logits = 4 * (classes + 1) * (engine.parallel + 1) * patch  # of windows in the engine's hands, and one in ours
     labels = voxels * np.dtype(label_dtype(classes)).itemsize
     restoring = 4 * classes * model_plane + 40 * source_plane + 32 * classes * min(source_plane, CHUNK_VOXELS)
-    running = labels + restoring + logits + peak_blending_bytes(plan, classes, dtype)
+    running = kept + labels + restoring + logits + peak_blending_bytes(plan, classes, dtype)
     if streamed:
         held = 4 * (plan.deepest + MARGIN_VOXELS) * model_plane + _PLANES * 4 * max(source_plane, model_plane)
         return Way(streamed, order, plan, dtype, _with_slack(running + held))

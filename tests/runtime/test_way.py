@@ -29,10 +29,10 @@ def scan_of(shape, codes="RAS", spacing=1.5):
     return Scan(Volume(np.broadcast_to(np.int16(0), grid.shape), grid))  # no memory
 
 
-def chosen(shape, codes="RAS", limit=None, task=TASK, engine=LoadedEngine(), spacing=1.5):  # noqa: B008
+def chosen(shape, codes="RAS", limit=None, task=TASK, engine=LoadedEngine(), spacing=1.5, **options):  # noqa: B008
     scan = scan_of(shape, codes, spacing)
     grid = scan.grid.to_task_grid(task.orientation, task.spacing)
-    return choose_way(scan, task, grid, engine, 0.5, limit)
+    return choose_way(scan, task, grid, engine, 0.5, limit, **options)
 
 
 def test_a_small_scan_keeps_full_precision():
@@ -51,6 +51,11 @@ def test_a_wide_scan_is_worked_through_along_its_longest_axis():
     assert not one.streamed
     assert one.order.axes[0] in (1, 2)
     assert one.bytes <= 0.7 * GB
+
+
+def test_a_body_mask_that_is_kept_is_counted_with_a_bit_for_each_voxel():
+    without, kept = (chosen((512, 512, 824), keep_body=keep) for keep in (False, True))
+    assert kept.bytes - without.bytes == pytest.approx(SLACK * 512 * 512 * 824 / 8, abs=2)
 
 
 def test_beyond_the_label_map_nothing_grows_with_the_length():
