@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +13,8 @@ from ..runtime.errors import InputError, UsageError
 from .console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from ..training.evaluation import Evaluation, Pair
+    from ..training.evaluation import Evaluation
+    from ..training.pairing import Pair
 
 
 class CaseList(str, Enum):
@@ -29,13 +27,19 @@ class CaseList(str, Enum):
 
 def command(
     prediction: Annotated[Path, typer.Option("--prediction", "-p", help="A label map, or a folder of them.")],
-    truth: Annotated[Path | None, typer.Option("--truth", "-t", help="The true label map, or a folder.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option("--truth", "-t", help="The true label map, a folder of them, or a data set.")
+    ] = None,
     dataset: Annotated[Path | None, typer.Option("--dataset", help="A data set that holds the truth.")] = None,
-    cases: Annotated[CaseList, typer.Option("--list", help="Which cases of --dataset.")] = CaseList.TEST,
+    cases: Annotated[CaseList, typer.Option("--list", help="Which cases of the data set.")] = CaseList.TEST,
     tolerance: Annotated[float, typer.Option("--tolerance", min=0.0, help="Tolerance of the NSD in mm.")] = 1.0,
     task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file that names the labels.")] = None,
     labels: Annotated[str | None, typer.Option("--labels", help="Names of labels 1, 2, … with commas.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write every score to this file.")] = None,
+    other: Annotated[
+        Path | None, typer.Option("--compare", help="Another model's --csv: Wilcoxon's signed-rank test against it.")
+    ] = None,
+    common: Annotated[bool, typer.Option("--common", help="Compare only the cases that both have.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -44,28 +48,46 @@ def command(
     Cases without an organ are left out of its means. A missed organ has Dice 0 and NSD 0; HD95 has no value there,
     and its mean says how many were missed.
 
-    Example: bedside evaluate -p predicted.nii.gz -t labels.nii.gz --task btcv
+    Example: bedside evaluate -p predicted/ -t data/dataset.json --csv student.csv --compare baseline.csv
     """
     console = Console(json=json, quiet=quiet)
     if not math.isfinite(tolerance):
         raise UsageError(f"evaluate: --tolerance is a number of mm, got {tolerance}")
+    if common and other is None:
+        raise UsageError("evaluate: --common goes with --compare")
     names = _label_names(task, labels)
     pairs, listed = _pairs(prediction, truth, dataset, cases.value, names)
+    from ..training.comparison import compare
     from ..training.evaluation import evaluate_pairs
+    from ..training.pairing import without_truth
+    from ..training.score_table import read_scores, table_of, write_scores
+    from .evaluate_json import as_json
+    from .evaluate_tables import comparison_tables, score_table
 
+    baseline = read_scores(other) if other is not None else None  # refused before the work, not after it
+    unused = without_truth(prediction, pairs) if prediction.is_dir() else []
+    if unused:
+        console.warn(f"{len(unused)} files in {prediction.name} belong to no case of the truth and are left out")
     with console.progress("evaluate") as advance:
         evaluation = evaluate_pairs(pairs, names or listed, tolerance, advance)
+    _say(console, evaluation)
     if csv_file is not None:
-        _write_csv(csv_file, evaluation)
-    console.show(_table(evaluation))
-    console.emit(_as_json(evaluation))
+        write_scores(csv_file, evaluation)
+    comparison = compare(table_of(evaluation), baseline, common=common) if baseline else None
+    console.show(score_table(evaluation))
+    if comparison is not None and other is not None:
+        console.show(*comparison_tables(comparison, other.name))
+    console.emit(as_json(evaluation, comparison))
 
 
 def _label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
     if task is not None and labels is not None:
         raise UsageError("evaluate: --task and --labels both name the labels; give one")
     if labels is not None:
-        return ("background", *(name.strip() for name in labels.split(",")))
+        names = tuple(name.strip() for name in labels.split(","))
+        if len(set(names)) < len(names) or "" in names:
+            raise UsageError(f"evaluate: --labels takes each name once, with commas between them, got {labels!r}")
+        return ("background", *names)
     if task is None:
         return None
     from ..runtime.task import load_task
@@ -81,14 +103,18 @@ def _pairs(
         raise UsageError("evaluate: -t and --dataset both give the truth; choose one")
     if not prediction.exists():
         raise InputError(f'evaluate: prediction "{prediction}" does not exist')
-    from ..training.evaluation import Pair, pairs_of_cases, pairs_of_folders
+    if _is_dataset(prediction):
+        raise UsageError(f'evaluate: "{prediction.name}" is a data set; -p takes the predictions, -t the truth')
+    from ..training.pairing import Pair, pairs_of_cases, pairs_of_folders
 
+    if truth is not None and _is_dataset(truth):
+        dataset = truth
     if dataset is not None:
         from ..training.dataset import load_dataset
 
         content = load_dataset(dataset, labels=names)
         if not prediction.is_dir():
-            raise UsageError("evaluate: with --dataset, -p is the folder with one prediction per case")
+            raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
         lists = {"training": content.training, "validation": content.validation, "test": content.test}
         return pairs_of_cases(prediction, lists[cases]), content.labels
     if truth is None:
@@ -102,85 +128,14 @@ def _pairs(
     return [Pair(prediction.name, prediction, truth)], None
 
 
-def _shown(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if math.isfinite(value) else "–"
+def _is_dataset(path: Path) -> bool:
+    return (path / "dataset.json").is_file() if path.is_dir() else path.name.endswith(".json") and path.is_file()
 
 
-def _table(evaluation: Evaluation) -> Table:
-    from rich.table import Table
-
-    from ..training.metrics import finite_mean
-
-    count, mm = len(evaluation.cases), f"{evaluation.tolerance_mm:g}"
-    table = Table(title=f"{count} case{'s' if count != 1 else ''}, NSD at {mm} mm tolerance")
-    table.add_column("organ", overflow="fold")
-    for heading in ("Dice", "NSD", "HD95 mm", "cases", "missed", "extra"):
-        table.add_column(heading, justify="right", no_wrap=True)  # a narrow terminal folds names, never cuts figures
-    for organ in evaluation.organs:
-        scores = _shown(organ.dice, 4), _shown(organ.nsd, 4), _shown(organ.hd95, 2)
-        table.add_row(organ.name, *scores, str(organ.cases), str(organ.missed), str(organ.spurious))
-    table.add_section()
-    means = [finite_mean(values) for values in _columns(evaluation)]
-    table.add_row("mean over organs", _shown(means[0], 4), _shown(means[1], 4), _shown(means[2], 2), "", "", "")
-    return table
-
-
-def _columns(evaluation: Evaluation) -> list[Any]:
-    import numpy as np
-
-    return [np.array([getattr(organ, kind) for organ in evaluation.organs]) for kind in ("dice", "nsd", "hd95")]
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Scores for machines; null where there is none, `missed` where the organ is there and nothing was predicted."""
-    from ..training.metrics import finite_mean
-
-    means = [finite_mean(values) for values in _columns(evaluation)]
-    return {
-        "tolerance_mm": evaluation.tolerance_mm,
-        "mean": {"dice": _number(means[0]), "nsd": _number(means[1]), "hd95_mm": _number(means[2])},
-        "organs": {
-            organ.name: {
-                "dice": _number(organ.dice),
-                "nsd": _number(organ.nsd),
-                "hd95_mm": _number(organ.hd95),
-                "cases": organ.cases,
-                "missed": organ.missed,
-                "spurious": organ.spurious,
-            }
-            for organ in evaluation.organs
-        },
-        "cases": [
-            {
-                "name": name,
-                "scores": {
-                    organ: {
-                        "dice": _number(scores.dice[label]),
-                        "nsd": _number(scores.nsd[label]),
-                        "hd95_mm": _number(scores.hd95[label]),
-                        "missed": math.isinf(scores.hd95[label]),
-                    }
-                    for label, organ in enumerate(evaluation.labels)
-                    if label > 0
-                },
-            }
-            for name, scores in evaluation.cases
-        ],
-    }
-
-
-def _write_csv(file: Path, evaluation: Evaluation) -> None:
-    from ..runtime.files.atomic import atomic_write
-
-    with atomic_write(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(("case", "label", "organ", "dice", "nsd", "hd95_mm", "tolerance_mm"))
-        for name, scores in evaluation.cases:
-            for label, organ in enumerate(evaluation.labels):
-                if label > 0:
-                    values = scores.dice[label], scores.nsd[label], scores.hd95[label]
-                    rows.writerow((name, label, organ, *(f"{value:.6g}" for value in values), scores.tolerance_mm))
+def _say(console: Console, evaluation: Evaluation) -> None:
+    """What a reader of the scores should know about how they came about."""
+    turned, count = len(evaluation.turned), len(evaluation.cases)
+    if turned:
+        console.info(f"{turned} of {count} predictions are stored along other axes than the truth: compared in place")
+    if not any(organ.cases for organ in evaluation.organs):
+        console.warn("the truth holds no organ in any case, so there are no scores; is it the label map?")

@@ -2,7 +2,7 @@
 
 An organ that is absent in the truth has no score: NaN, and left out of means, never counted as 0 or 1. An organ that
 is there but was missed has Dice 0, NSD 0 and HD95 infinite; a mean HD95 covers the cases where it is finite, and is to
-be shown with the number of missed ones.
+be shown with the number of missed ones. docs/evaluation.md has the formulas and what other programs do differently.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from ..runtime.errors import InputError, MissingExtraError
 
 Labels = NDArray[Any]
 Scores = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 DEFAULT_TOLERANCE_MM = 1.0
+# NIfTI headers hold spacings as float32: a surface one voxel of 1 mm away may lie at 1.00000006 mm, and is within 1 mm.
+_ROUNDING_MM = 1e-4
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,25 @@ class CaseScores:
         hd95: mm, the larger of the two directed 95th percentiles of surface distance; NaN as for NSD, infinite where
             the class was missed.
         tolerance_mm: of the NSD.
-        spurious: whether the class was predicted though the truth lacks it.
+        truth_voxels: how many voxels the truth gives each class.
+        predicted_voxels: how many the prediction gives it.
     """
 
     dice: Scores
     nsd: Scores
     hd95: Scores
     tolerance_mm: float
-    spurious: NDArray[np.bool_]
+    truth_voxels: Counts
+    predicted_voxels: Counts
+
+    @property
+    def spurious(self) -> NDArray[np.bool_]:
+        """Whether a class was predicted though the truth lacks it."""
+        return (self.predicted_voxels > 0) & (self.truth_voxels == 0)
 
 
 def dice_per_class(pred: Labels, truth: Labels, num_classes: int) -> Scores:
     """Returns 2|A∩B| / (|A| + |B|) per class, [num_classes] with the background at index 0.
-
-    Counted in one pass over the label maps: one-hot volumes of every class would take gigabytes for a large scan.
 
     Args:
         pred: integer labels, any shape.
@@ -58,12 +66,7 @@ def dice_per_class(pred: Labels, truth: Labels, num_classes: int) -> Scores:
     Raises:
         InputError: the shapes differ.
     """
-    _check_shapes(pred, truth)
-    predicted, true, both = (
-        np.bincount(values.ravel().astype(np.int64, copy=False), minlength=num_classes)[:num_classes].astype(np.float64)
-        for values in (pred, truth, truth[pred == truth])
-    )
-    return np.divide(2 * both, predicted + true, out=np.full(num_classes, np.nan), where=true > 0)
+    return _dice(*_voxels(pred, truth, num_classes))
 
 
 def evaluate_case(
@@ -80,21 +83,23 @@ def evaluate_case(
         truth: integer labels, the same shape.
         num_classes: classes, background included.
         spacing: mm along the arrays' axes, in their order.
-        tolerance_mm: of the NSD; surfaces closer than this agree.
+        tolerance_mm: of the NSD; surfaces as close as this agree.
 
     Raises:
         InputError: the shapes differ.
     """
-    dice = dice_per_class(pred, truth, num_classes)
+    predicted, true, both = _voxels(pred, truth, num_classes)
     nsd, hd95 = np.full(num_classes, np.nan), np.full(num_classes, np.nan)
-    spurious = np.zeros(num_classes, np.bool_)
-    for label in range(1, num_classes):
-        found, there = pred == label, truth == label
-        spurious[label] = found.any() and not there.any()
-        if not there.any():
+    boxes = zip(_boxes(pred, num_classes), _boxes(truth, num_classes), strict=True)
+    for label, (found, there) in enumerate(boxes, start=1):
+        if there is not None:
+            nsd[label], hd95[label] = 0.0, np.inf
+        if found is None or there is None:
             continue
-        nsd[label], hd95[label] = _surface_scores(found, there, spacing, tolerance_mm) if found.any() else (0.0, np.inf)
-    return CaseScores(dice, nsd, hd95, tolerance_mm, spurious)
+        # Surfaces are looked for inside the smallest box around both; all distances between them lie in it.
+        box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(found, there, strict=True))
+        nsd[label], hd95[label] = _surface_scores(pred[box] == label, truth[box] == label, spacing, tolerance_mm)
+    return CaseScores(_dice(predicted, true, both), nsd, hd95, tolerance_mm, true, predicted)
 
 
 def finite_mean(values: Scores) -> float:
@@ -103,9 +108,31 @@ def finite_mean(values: Scores) -> float:
     return float(finite.mean()) if finite.size else float("nan")
 
 
-def _check_shapes(pred: Labels, truth: Labels) -> None:
+def _voxels(pred: Labels, truth: Labels, num_classes: int) -> tuple[Counts, Counts, Counts]:
+    """Counts each class's voxels in the prediction, the truth and both, plane by plane: counting makes int64 copies."""
     if pred.shape != truth.shape:
         raise InputError(f"scores: expected a prediction of the truth's shape {truth.shape}, got {pred.shape}")
+    pred, truth = np.atleast_2d(pred), np.atleast_2d(truth)
+    slowest = int(np.argmax(np.abs(truth.strides)))
+    counts = np.zeros((3, num_classes), np.int64)
+    for found, there in zip(np.moveaxis(pred, slowest, 0), np.moveaxis(truth, slowest, 0), strict=True):
+        for row, values in enumerate((found, there, there[found == there])):
+            counts[row] += np.bincount(values.ravel().astype(np.int64), minlength=num_classes)[:num_classes]
+    return counts[0], counts[1], counts[2]
+
+
+def _dice(predicted: Counts, true: Counts, both: Counts) -> Scores:
+    return np.divide(2.0 * both, predicted + true, out=np.full(true.size, np.nan), where=true > 0)
+
+
+def _boxes(labels: Labels, num_classes: int) -> list[tuple[slice, ...] | None]:
+    """Returns the smallest box around each class, labels 1… in order, None where it is absent."""
+    try:
+        from scipy.ndimage import find_objects
+    except ImportError:
+        raise MissingExtraError("scipy", "train") from None
+
+    return find_objects(labels, num_classes - 1)[: num_classes - 1]
 
 
 def _surface_scores(
@@ -121,14 +148,13 @@ def _surface_scores(
     except ImportError as error:
         raise MissingExtraError(error.name or "monai", "train") from None
 
-    # Surfaces are found inside the smallest box around both, with a margin so that none is cut at a border.
-    either = np.nonzero(found | there)
-    box = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in either)
-    a, b = (torch.from_numpy(np.pad(mask[box], 1).astype(np.float32))[None, None] for mask in (found, there))
+    # The margin keeps a surface at the border: outside the scan is background.
+    a, b = (torch.from_numpy(np.pad(mask, 1).view(np.uint8))[None, None] for mask in (found, there))
     mm = [float(step) for step in spacing]
     with warnings.catch_warnings():
         # MONAI 1.6 warns of an argument of its own function that it passes itself.
         warnings.filterwarnings("ignore", message=".*get_mask_edges.*", category=FutureWarning)
-        nsd = compute_surface_dice(a, b, [tolerance_mm], include_background=True, spacing=mm, use_subvoxels=True)
+        within = [tolerance_mm + _ROUNDING_MM]
+        nsd = compute_surface_dice(a, b, within, include_background=True, spacing=mm, use_subvoxels=True)
         hd95 = compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=mm)
     return float(nsd), float(hd95)

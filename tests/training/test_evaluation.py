@@ -8,7 +8,8 @@ from bedside.runtime.errors import InputError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 from bedside.training.dataset import Case
-from bedside.training.evaluation import Pair, evaluate_pairs, pairs_of_cases, pairs_of_folders
+from bedside.training.evaluation import evaluate_pairs
+from bedside.training.pairing import Pair, pairs_of_cases, pairs_of_folders
 
 GRID = Grid((12, 12, 12), np.diag([2.0, 2.0, 2.0, 1.0]))
 
