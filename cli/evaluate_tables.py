@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ..training.comparison import Comparison, Difference, Metric
+from ..training.signed_rank import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,23 +72,24 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
     hd95 = comparison.metrics[Metric.HD95]
     organs, mean = len(hd95) - 1, hd95[-1]
     yield (
-        "diff: this − other, mean over n cases. +/−: cases in which this is better/worse. p: Wilcoxon's signed-rank\n"
-        "test, two-sided; Holm p: corrected for the number of organs. *: p < 0.05, for organs Holm's."
+        "diff: this − other, mean over n cases; +/−: cases in which this is better/worse.\n"
+        "p: Wilcoxon's signed-rank test, two-sided; Holm p: corrected for the number of\n"
+        "organs. *: p < 0.05, for organs Holm's."
     )
     if mean.missed or mean.missed_other:
         yield (
             f"Organs missed: {mean.missed} by this, {mean.missed_other} by the other. A missed organ has no HD95: it\n"
-            "counts in the test as the largest difference, and is left out of the means."
+            "counts in the test as the largest difference and is left out of the means."
         )
     differing = max(row.better + row.worse for rows in comparison.metrics.values() for row in rows)
-    needed = math.ceil(math.log2(2 * organs / _SIGNIFICANT))
+    needed = max(FEWEST, math.ceil(math.log2(2 * organs / _SIGNIFICANT)))
     if differing < needed:
         yield (
-            f"At most {differing} cases differ. p < 0.05 takes at least 6, and Holm's of {organs} "
-            f"organ{'s' if organs != 1 else ''} at least {needed}."
+            f"At most {differing} cases differ. p < 0.05 takes at least {FEWEST}, and Holm's p of {organs} "
+            f"organ{'s' if organs != 1 else ''}\nat least {needed}."
         )
     if comparison.left_out:
-        yield f"{len(comparison.left_out)} cases that only one of the two has are left out."
+        yield f"{len(comparison.left_out)} of the cases are in only one of the two and left out."
 
 
 def _table(title: str) -> Table:

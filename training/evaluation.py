@@ -125,8 +125,9 @@ def evaluate_pairs(
     for number, pair in enumerate(pairs):
         truth = _read(pair.truth, pair.name, "truth")
         prediction = _read(pair.prediction, pair.name, "prediction")
-        if prediction.grid.axes != truth.grid.axes:
-            prediction = _turned(prediction, truth)
+        in_place = _turned(prediction, truth) if prediction.grid.axes != truth.grid.axes else None
+        if in_place and in_place.grid.coincides(truth.grid):
+            prediction = in_place
             turned.append(pair.name)
         _check_grids(prediction, truth, pair.name)
         scored.append((pair.name, _scored(prediction, truth, labels, tolerance_mm, pair.name)))

@@ -54,23 +54,138 @@ def test_table_prints_the_tolerance(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "1.0000" in text
 
 
-def test_csv_has_one_row_per_case_and_organ(tmp_path: Path) -> None:
+NAMES = [
+    "esophagus", "liver", "inferior_vena_cava", "portal_vein_and_splenic_vein", "adrenal_gland_right",
+]  # fmt: skip
+
+
+def test_tables_fit_80_columns_with_all_figures_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    labels = np.zeros((60, 60, 60), np.uint8)
+    for label in range(1, len(NAMES) + 1):
+        labels[2:52, 2:52, 6 * label : 6 * label + 4] = label
+    grid = Grid(labels.shape, np.diag([10.0, 10.0, 10.0, 1.0]))
+    write_volume(tmp_path / "t.nii", labels, grid)
+    labels[:40] = 0
+    write_volume(tmp_path / "p.nii", labels, grid)
+    options = {"truth": tmp_path / "t.nii", "labels": ",".join(NAMES), "csv_file": tmp_path / "own.csv"}
+    call(tmp_path / "p.nii", **options)
+    capsys.readouterr()
+    call(tmp_path / "p.nii", **options, other=tmp_path / "own.csv", json=False, quiet=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert sum("380.00" in line for line in lines) == 2 * len(NAMES) + 2  # 38 planes of 10 mm
+    assert not any("…" in line for line in lines)
+
+
+def cubes(folder: Path, starts: dict[str, int]) -> Path:
+    for name, start in starts.items():
+        save(folder / f"{name}.nii.gz", start)
+    return folder
+
+
+CASES = "abcdef"
+
+
+@pytest.fixture
+def two_models(tmp_path: Path) -> Path:
+    """Six truths, a model that is one voxel off, and the scores of one that is two voxels off."""
+    cubes(tmp_path / "truth", dict.fromkeys(CASES, 3))
+    near, far = cubes(tmp_path / "near", dict.fromkeys(CASES, 4)), cubes(tmp_path / "far", dict.fromkeys(CASES, 5))
+    for folder in (near, far):
+        call(folder, truth=tmp_path / "truth", labels="liver", csv_file=tmp_path / f"{folder.name}.csv")
+    return tmp_path
+
+
+def test_comparison_of_two_models_by_json(two_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    call(two_models / "near", truth=two_models / "truth", labels="liver", other=two_models / "far.csv")
+    comparison = json.loads(capsys.readouterr().out)["comparison"]
+    liver = comparison["metrics"]["dice"]["organs"]["liver"]
+    assert comparison["cases"] == list(CASES)
+    # Dice 4/5 and 3/5; six of six better
+    assert (liver["pairs"], liver["better"], liver["worse"], liver["favours"]) == (6, 6, 0, "this")
+    assert (liver["this"], liver["other"], liver["difference"]) == pytest.approx((0.8, 0.6, 0.2))
+    assert liver["p"] == pytest.approx(2 / 2**6)
+    assert comparison["metrics"]["hd95_mm"]["mean"]["difference"] == pytest.approx(-1)
+    assert comparison["metrics"]["hd95_mm"]["mean"]["p_holm"] is None
+
+
+def test_comparison_with_the_own_scores_finds_no_difference(
+    two_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    call(two_models / "near", truth=two_models / "truth", labels="liver", other=two_models / "near.csv")
+    metrics = json.loads(capsys.readouterr().out)["comparison"]["metrics"]
+    assert {rows["mean"]["p"] for rows in metrics.values()} == {1.0}
+
+
+def test_comparison_as_a_table(two_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, other = two_models / "truth", two_models / "far.csv"
+    call(two_models / "near", truth=truth, labels="liver", other=other, json=False, quiet=False)
+    text = capsys.readouterr().out
+    (dice,) = [line for line in text.splitlines() if "liver" in line and "0.6000" in line and "Dice" not in line][:1]
+    assert dice.split("│")[1:-1] == [
+        " liver           ", " 6 ", " 0.6000 ", " +0.2000 ", " 6/0 ", " 0.0312 ", " 0.0312 ", " this * ",
+    ]  # fmt: skip
+    assert "Dice: against far.csv" in text
+
+
+def test_too_few_cases_are_said(two_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (two_models / "near" / "f.nii.gz").unlink()
+    (two_models / "truth" / "f.nii.gz").unlink()
+    options = {"truth": two_models / "truth", "labels": "liver", "other": two_models / "far.csv", "common": True}
+    call(two_models / "near", **options, json=False, quiet=False)
+    text = capsys.readouterr().out
+    assert "At most 5 cases differ. p < 0.05 takes at least 6" in text
+    assert "1 of the cases are in only one of the two" in text
+
+
+def test_comparison_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
+    here = save(tmp_path / "p.nii.gz", 3)
+    (tmp_path / "other.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(InputError, match=r'"other.csv": expected a CSV'):
+        call(here, truth=here, other=tmp_path / "other.csv", csv_file=tmp_path / "own.csv")
+    assert not (tmp_path / "own.csv").exists()
+
+
+def test_predictions_without_truth_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(cubes(tmp_path / "p", {"a": 3, "b": 3}), truth=cubes(tmp_path / "t", {"a": 3}))
+    assert "1 files in p belong to no case of the truth" in capsys.readouterr().err
+
+
+def test_a_truth_without_any_organ_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_volume(tmp_path / "t.nii.gz", np.zeros(GRID.shape, np.uint8), GRID)
+    call(save(tmp_path / "p.nii.gz", 3), truth=tmp_path / "t.nii.gz")
+    captured = capsys.readouterr()
+    assert "the truth holds no organ" in captured.err
+    assert json.loads(captured.out)["mean"]["dice"] is None
+
+
+def test_csv_has_one_row_per_case_and_organ_and_one_for_the_mean(tmp_path: Path) -> None:
     truth = save(tmp_path / "t.nii.gz", 3)
     call(truth, truth=truth, labels="liver", csv_file=tmp_path / "scores.csv")
     with (tmp_path / "scores.csv").open(newline="") as stream:
-        (row,) = csv.DictReader(stream)
+        row, mean = csv.DictReader(stream)
     assert (row["organ"], row["dice"], row["tolerance_mm"]) == ("liver", "1", "1.0")
+    assert (mean["organ"], mean["dice"]) == ("mean", "1")
 
 
-def test_dataset_gives_truth_and_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("option", ["dataset", "truth"])
+def test_dataset_gives_truth_and_names(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path / "set" / "images" / "a.nii.gz", 3)
     save(tmp_path / "set" / "labels" / "a.nii.gz", 3)
     entry = {"image": "images/a.nii.gz", "label": "labels/a.nii.gz"}
     content = {"labels": {"0": "background", "1": "liver"}, "training": [], "test": [entry]}
     (tmp_path / "set" / "dataset.json").write_text(json.dumps(content))
     save(tmp_path / "predicted" / "a.nii.gz", 3)
-    call(tmp_path / "predicted", dataset=tmp_path / "set")
-    assert json.loads(capsys.readouterr().out)["cases"][0]["scores"]["liver"]["dice"] == 1.0
+    for path in (tmp_path / "set", tmp_path / "set" / "dataset.json"):
+        call(tmp_path / "predicted", **{option: path})
+        assert json.loads(capsys.readouterr().out)["cases"][0]["scores"]["liver"]["dice"] == 1.0
+    with pytest.raises(UsageError, match="-p takes the predictions, -t the truth"):
+        call(tmp_path / "set", truth=tmp_path / "predicted")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +196,9 @@ def test_dataset_gives_truth_and_names(tmp_path: Path, capsys: pytest.CaptureFix
         ({"truth": Path(), "task": "btcv", "labels": "liver"}, "give one"),
         ({"truth": Path(), "tolerance": float("nan")}, "--tolerance"),
         ({"truth": Path()}, "two files or two folders"),
+        ({"truth": Path(), "labels": "liver,liver"}, "each name once"),
+        ({"truth": Path(), "labels": "liver,,spleen"}, "each name once"),
+        ({"truth": Path(), "common": True}, "--common goes with --compare"),
     ],
 )
 def test_calls_that_do_not_say_what_to_compare_are_refused(
