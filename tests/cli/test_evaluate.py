@@ -63,13 +63,12 @@ def test_tables_fit_80_columns_with_all_figures_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    labels = np.zeros((60, 60, 60), np.uint8)
-    for label in range(1, len(NAMES) + 1):
-        labels[2:52, 2:52, 6 * label : 6 * label + 4] = label
-    grid = Grid(labels.shape, np.diag([10.0, 10.0, 10.0, 1.0]))
-    write_volume(tmp_path / "t.nii", labels, grid)
-    labels[:40] = 0
-    write_volume(tmp_path / "p.nii", labels, grid)
+    grid = Grid((60, 60, 60), np.diag([10.0, 10.0, 10.0, 1.0]))
+    for file, at in (("t.nii", 2), ("p.nii", 40)):
+        labels = np.zeros(grid.shape, np.uint8)
+        for label in range(1, len(NAMES) + 1):
+            labels[at, 2:52, 8 * label : 8 * label + 7] = label
+        write_volume(tmp_path / file, labels, grid)
     options = {"truth": tmp_path / "t.nii", "labels": ",".join(NAMES), "csv_file": tmp_path / "own.csv"}
     call(tmp_path / "p.nii", **options)
     capsys.readouterr()
