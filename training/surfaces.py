@@ -1,8 +1,8 @@
 """The surface of a mask, in the two ways the field looks at it, and how far two surfaces lie apart.
 
-MONAI's ``compute_surface_dice`` computes the same by convolving the whole box in float32. That takes 140 bytes per voxel,
-4.4 GiB for a box of 400×400×200, and networks like to leave a stray voxel that stretches a box over the scan. Here a
-voxel of the box costs a few bytes. The table of areas is MONAI's, the search for the nearest point scipy's.
+MONAI's ``compute_surface_dice`` computes the same by convolving the whole box in float32. That takes 140 bytes per
+voxel, 4.4 GiB for a box of 400×400×200, and networks like to leave a stray voxel that stretches a box over the scan.
+Here a voxel of the box costs a few bytes. The table of areas is MONAI's, the search for the nearest point scipy's.
 """
 
 from __future__ import annotations
