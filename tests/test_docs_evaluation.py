@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_the_commands_print_what_the_document_shows(
     monkeypatch.chdir(data)
     monkeypatch.setenv("COLUMNS", "80")
     shown = 0
-    for (_, commands), (kind, expected) in zip(BLOCKS, BLOCKS[1:], strict=False):
+    for (_, commands), (kind, expected) in itertools.pairwise(BLOCKS):
         if kind != "text":
             continue
         for line in commands.replace("\\\n", " ").splitlines():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -132,7 +132,7 @@ def _goodness(table: ScoreTable, key: tuple[str, str], metric: Metric) -> float:
 
 
 def _array(
-    values: dict[tuple[str, str], tuple[float, float]], keys: Sequence[tuple[str, str]], part: int, name: str
+    values: Mapping[tuple[str, str], tuple[float, float]], keys: Sequence[tuple[str, str]], part: int, name: str
 ) -> Pairs:
     return np.array([values[key] for key in keys if key[part] == name], np.float64)
 

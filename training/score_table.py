@@ -13,8 +13,8 @@ from ..runtime.files.atomic import atomic_write
 from .evaluation import Evaluation
 
 MEAN = "mean"  # what the mean over a case's organs is called in the column of the organs; its label is empty
-_REQUIRED = ("case", "label", "organ", "dice", "nsd", "hd95_mm", "tolerance_mm")
-_COLUMNS = (*_REQUIRED, "truth_voxels", "predicted_voxels")
+_REQUIRED: tuple[str, ...] = ("case", "label", "organ", "dice", "nsd", "hd95_mm", "tolerance_mm")
+_COLUMNS: tuple[str, ...] = (*_REQUIRED, "truth_voxels", "predicted_voxels")
 
 
 @dataclass(frozen=True)

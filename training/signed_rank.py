@@ -57,7 +57,8 @@ def signed_rank(differences: NDArray[np.float64]) -> SignedRank:
     beyond = finite.max() + 1 if len(finite) else 1.0
     differing = np.clip(differing, -beyond, beyond)  # only their order counts
     balance = float((np.sign(differing) * rankdata(np.abs(differing))).sum())
-    return SignedRank(len(differences), positive, negative, float(wilcoxon(differing).pvalue), balance)
+    _, p = np.asarray(wilcoxon(differing), np.float64).tolist()
+    return SignedRank(len(differences), positive, negative, p, balance)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -55,7 +55,7 @@ def surface_voxels(mask: Mask, spacing: Spacing) -> Surface:
         shrunk[1:] &= whole[:-1]
         shrunk[:-1] &= whole[1:]
         shrunk[[0, -1]] = False
-    points = np.argwhere(mask & ~inner) * np.asarray(spacing)
+    points = _in_mm(mask & ~inner, spacing)
     return Surface(points, np.ones(len(points)))
 
 
@@ -81,4 +81,8 @@ def surface_elements(mask: Mask, spacing: Spacing) -> Surface:
         window = tuple(slice(start, start + size) for start, size in zip(corner, codes.shape, strict=True))
         codes += voxels[window] * np.uint8(weight)
     at_surface = (codes != 0) & (codes != _INSIDE)
-    return Surface(np.argwhere(at_surface) * np.asarray(spacing), areas[codes[at_surface]].astype(np.float64))
+    return Surface(_in_mm(at_surface, spacing), areas[codes[at_surface]].astype(np.float64))
+
+
+def _in_mm(places: Mask, spacing: Spacing) -> NDArray[np.float64]:
+    return np.argwhere(places).astype(np.float64) * np.asarray(spacing, np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,19 @@ def test_a_surface_as_far_as_the_tolerance_agrees_though_the_header_rounds_the_s
     spacing = (float(np.float32(1.1)), 1.0, 1.0)  # 1.10000002
     assert evaluate_case(plane(6), plane(5), 2, spacing, 1.1).nsd[1] == pytest.approx(1)
     assert evaluate_case(plane(6), plane(5), 2, spacing, 1.09).nsd[1] == pytest.approx(0.5)
+
+
+def test_a_stray_voxel_far_away_costs_a_few_bytes_for_each_voxel_between() -> None:
+    truth = np.zeros((100, 100, 100), np.uint8)
+    truth[:5, :5, :5] = 1
+    prediction = truth.copy()
+    prediction[-1, -1, -1] = 1
+    evaluate_case(prediction, truth, 2, (1, 1, 1))
+    tracemalloc.start()
+    evaluate_case(prediction, truth, 2, (1, 1, 1))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak / truth.size < 8  # MONAI's convolution takes 140
 
 
 def test_tolerance_zero_wants_the_same_surface() -> None:
