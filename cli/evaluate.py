@@ -57,24 +57,26 @@ def command(
         raise UsageError("evaluate: --common goes with --compare")
     names = _label_names(task, labels)
     pairs, listed = _pairs(prediction, truth, dataset, cases.value, names)
-    from ..training.comparison import compare
+    from ..training.comparison import check_tolerance, compare
     from ..training.evaluation import evaluate_pairs
     from ..training.pairing import without_truth
     from ..training.score_table import read_scores, table_of, write_scores
     from .evaluate_json import as_json
     from .evaluate_tables import comparison_tables, score_table
 
-    baseline = read_scores(other) if other is not None else None  # refused before the work, not after it
+    baseline = read_scores(other) if other is not None else None
+    if baseline is not None:
+        check_tolerance(tolerance, baseline)  # refused before the work, not after it
     unused = without_truth(prediction, pairs) if prediction.is_dir() else []
     if unused:
-        console.warn(f"{len(unused)} files in {prediction.name} belong to no case of the truth and are left out")
+        console.warn(f"{len(unused)} of the files in {prediction.name} belong to no case of the truth: left out")
     with console.progress("evaluate") as advance:
         evaluation = evaluate_pairs(pairs, names or listed, tolerance, advance)
     _say(console, evaluation)
     if csv_file is not None:
         write_scores(csv_file, evaluation)
+    console.show(score_table(evaluation))  # before a comparison that may be refused
     comparison = compare(table_of(evaluation), baseline, common=common) if baseline else None
-    console.show(score_table(evaluation))
     if comparison is not None and other is not None:
         console.show(*comparison_tables(comparison, other.name))
     console.emit(as_json(evaluation, comparison))

@@ -101,7 +101,7 @@ def compare(this: ScoreTable, other: ScoreTable, *, common: bool = False) -> Com
         InputError: other cases, organs, tolerance, or another truth.
     """
     left_out = tuple(sorted(set(this.cases) ^ set(other.cases)))
-    _check_tolerance(this, other)
+    check_tolerance(this.tolerance_mm, other)
     if left_out and not common:
         raise InputError(_different_cases(this, left_out))
     cases = tuple(case for case in this.cases if case not in left_out)
@@ -175,10 +175,15 @@ def _in_mm(row: Difference) -> Difference:
     return replace(row, this=0.0 - row.this, other=0.0 - row.other)
 
 
-def _check_tolerance(this: ScoreTable, other: ScoreTable) -> None:
-    if this.tolerance_mm != other.tolerance_mm:
+def check_tolerance(tolerance_mm: float, other: ScoreTable) -> None:
+    """Refuses scores at another tolerance; worth calling before scoring.
+
+    Raises:
+        InputError: NSD of the other model has another tolerance.
+    """
+    if tolerance_mm != other.tolerance_mm:
         raise InputError(
-            f"compare: expected NSD at the same tolerance, got {this.tolerance_mm:g} mm here and "
+            f"compare: expected NSD at the same tolerance, got {tolerance_mm:g} mm here and "
             f"{other.tolerance_mm:g} mm there; add --tolerance {other.tolerance_mm:g}"
         )
 

@@ -150,9 +150,25 @@ def test_comparison_is_refused_before_anything_is_scored(tmp_path: Path) -> None
     assert not (tmp_path / "own.csv").exists()
 
 
+def test_another_tolerance_is_refused_before_anything_is_scored(two_models: Path) -> None:
+    options = {"truth": two_models / "truth", "labels": "liver", "other": two_models / "far.csv"}
+    with pytest.raises(InputError, match="add --tolerance 1"):
+        call(two_models / "near", **options, tolerance=2.0, csv_file=two_models / "own.csv")
+    assert not (two_models / "own.csv").exists()
+
+
+def test_scores_are_shown_though_the_comparison_is_refused(
+    two_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"truth": two_models / "truth", "labels": "spleen", "other": two_models / "far.csv"}
+    with pytest.raises(InputError, match="spleen only here and liver only there"):
+        call(two_models / "near", **options, json=False, quiet=False)
+    assert "0.8000" in capsys.readouterr().out
+
+
 def test_predictions_without_truth_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call(cubes(tmp_path / "p", {"a": 3, "b": 3}), truth=cubes(tmp_path / "t", {"a": 3}))
-    assert "1 files in p belong to no case of the truth" in capsys.readouterr().err
+    assert "1 of the files in p belong to no case of the truth" in capsys.readouterr().err
 
 
 def test_a_truth_without_any_organ_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
