@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach")
 EXPECTED_DICE = 0.70
 
-_MADE = ("data", "teacher", "student", "baseline", "student.bedside", "predictions", "report.html", "results.json")
+_MADE = (
+    "data", "bedside-cases", "teacher", "student", "baseline", "student.bedside", "predictions", "report.html",
+    "results.json",
+)  # fmt: skip
 _MARKER = ".bedside-demo"  # in a folder that is the demo's own
 _GRID = ("--spacing", "5", "5", "5", "--patch", "64", "64", "32")
 _TRAINING = ("--batch", "2", "--positive", "0.7", "--balance-classes", "--device", "cpu")

@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..runtime.errors import ExitCode
-from . import benchmark, demo, devices, distill, evaluate, export, inspect, phantom, segment, train_teacher
+from . import benchmark, dataset, demo, devices, distill, evaluate, export, inspect, phantom, segment, train_teacher
 from .failure import failure_of
 from .terminated import Terminated, unwind_on_sigterm
 
@@ -56,6 +56,7 @@ for _name, _command in (
     ("inspect", inspect.command),
 ):
     app.command(_name)(_command)
+app.add_typer(dataset.app, name="dataset")
 
 
 # Some releases of typer bring a click of their own: its base error is found through an error typer exports.

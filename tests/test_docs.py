@@ -10,7 +10,18 @@ from bedside.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
-COMMANDS = typer.main.get_command(app).commands
+
+
+def leaves(group, *words):
+    """Yields the words and the command of every command, groups gone into."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, *words, name)
+        else:
+            yield (*words, name), command
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
 
 
 def parse(line):
@@ -20,7 +31,8 @@ def parse(line):
     if words[0].startswith("-"):
         typer.main.get_command(app).make_context("bedside", words, resilient_parsing=True)
     else:
-        COMMANDS[words[0]].make_context(words[0], words[1:])
+        name = next(tuple(words[:n]) for n in (2, 1) if tuple(words[:n]) in COMMANDS)
+        COMMANDS[name].make_context(" ".join(name), words[len(name) :])
 
 
 def shell_lines(text):
@@ -43,7 +55,7 @@ def test_command_lines_of_a_document_parse(document):
         parse(line)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
 def test_every_command_shows_an_example_that_parses(name):
     examples = re.findall(r"Example: (bedside [^\n]*(?:\n(?!\n)[^\n]+)*)", COMMANDS[name].callback.__doc__)
     assert examples

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from monai.data.meta_tensor import MetaTensor
-from monai.transforms.compose import Compose
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch.utils.data import Dataset as TorchDataset
 
 from ..runtime.task import Task
-from .augment import build_augmentation
-from .prepare import PreparedCase
+from .augment import CropAugmentation, Turn
+from .prepared_case import PreparedCase, open_array
 from .recipe import Recipe
 
 
@@ -32,12 +31,31 @@ class CropSource:
     teacher: Path | None = None
 
 
-class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
-    """Random crops of one epoch.
+@dataclass(frozen=True)
+class _Arrays:
+    """A source's arrays, memory-mapped."""
 
-    Item ``i`` of epoch ``e`` depends on (seed, e, i) alone, so a resumed run sees the crops it would have seen.
-    Items are ``image`` [1, D, H, W] float32, ``label`` [1, D, H, W] int64 and, with a teacher, ``teacher``
-    [C, D, H, W] float32 probabilities.
+    image: NDArray[np.float32]
+    labels: NDArray[Any]
+    centres: NDArray[Any]
+    teacher: NDArray[Any] | None
+
+    @classmethod
+    def of(cls, source: CropSource) -> _Arrays:
+        case = source.case
+        teacher = None if source.teacher is None else open_array(source.teacher)
+        return cls(case.image(), case.labels(), case.all_centres(), teacher)
+
+
+class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
+    """Random crops of one epoch, or of several that follow each other.
+
+    Item ``i`` of epoch ``e`` depends on (seed, e, i) alone, so a resumed run sees the crops it would have seen,
+    whatever the number of processes that load them. Items are ``image`` [1, D, H, W] float32, ``label`` [1, D, H, W]
+    int64 and, with a teacher, ``teacher`` [C, D, H, W] float32 probabilities.
+
+    Only the window is read, from memory-mapped files that stay open, and every array is copied once: cut out, turned
+    and converted in one go.
 
     Args:
         sources: the cases, visited in a new random order each round.
@@ -46,10 +64,20 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         length: crops per epoch.
         epoch: which epoch.
         start: first item (to resume inside an epoch).
+        epochs: how many epochs the items run through; with more than one, loading goes on from epoch to epoch without
+            a pause.
     """
 
     def __init__(
-        self, sources: Sequence[CropSource], task: Task, recipe: Recipe, *, length: int, epoch: int, start: int = 0
+        self,
+        sources: Sequence[CropSource],
+        task: Task,
+        recipe: Recipe,
+        *,
+        length: int,
+        epoch: int,
+        start: int = 0,
+        epochs: int = 1,
     ) -> None:
         self._sources = tuple(sources)
         self._task = task
@@ -57,74 +85,101 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         self._length = length
         self._epoch = epoch
         self._start = start
-        keys = ["image", "label"] + (["teacher"] if self._sources[0].teacher is not None else [])
-        self._augment: Compose = build_augmentation(task, recipe.augmentation, keys)
+        self._epochs = epochs
+        self._augment = CropAugmentation(task, recipe.augmentation)
+        self._opened: dict[int, _Arrays] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the open files out: another process opens its own, and pickling them would copy their content."""
+        return {**self.__dict__, "_opened": {}}
 
     def __len__(self) -> int:
-        return self._length - self._start
+        return self._epochs * self._length - self._start
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        item = index + self._start
+        later, item = divmod(index + self._start, self._length)
         rounds, place = divmod(item, len(self._sources))
-        order = np.random.default_rng((self._recipe.seed, self._epoch, rounds)).permutation(len(self._sources))
-        source = self._sources[order[place]]
-        rng = np.random.default_rng((self._recipe.seed, self._epoch, item, 1))
+        order = np.random.default_rng((self._recipe.seed, self._epoch + later, rounds)).permutation(len(self._sources))
+        number = int(order[place])
+        rng = np.random.default_rng((self._recipe.seed, self._epoch + later, item, 1))
 
-        image, labels = source.case.image(), source.case.labels()
-        window = _window(self._centre(source.case, image.shape, rng), image.shape, self._task.patch_dhw)
-        crop: dict[str, object] = {
-            "image": torch.from_numpy(_cut(image, window, fill=self._task.intensity.air)[None]),
-            "label": torch.from_numpy(_cut(labels, window, fill=0)[None].astype(np.int64)),
+        case, arrays = self._sources[number].case, self._arrays(number)
+        centre = self._centre(case, arrays, rng)
+        cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch_dhw), self._augment.draw(_seed(rng)))
+        image = cut(arrays.image[None], np.float32, (self._task.intensity.air,))
+        crop = {
+            "image": self._augment.change_intensities(torch.from_numpy(image)),
+            "label": torch.from_numpy(cut(arrays.labels[None], np.int64, (0,))),
         }
-        if source.teacher is not None:
-            teacher = np.load(source.teacher, mmap_mode="r", allow_pickle=False)
-            planes = [_cut(channel, window, fill=float(number == 0)) for number, channel in enumerate(teacher)]
-            crop["teacher"] = torch.from_numpy(np.stack(planes).astype(np.float32))
-        self._augment.set_random_state(seed=int(rng.integers(2**31)))
-        augmented: dict[str, torch.Tensor] = self._augment(crop)  # pyright: ignore[reportAssignmentType]
-        return {key: _plain(value) for key, value in augmented.items()}
+        if arrays.teacher is not None:
+            outside = (1.0, *(0.0 for _ in arrays.teacher[1:]))
+            crop["teacher"] = torch.from_numpy(cut(arrays.teacher, arrays.teacher.dtype, outside)).float()
+        return crop
 
-    def _centre(self, case: PreparedCase, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+    def _arrays(self, number: int) -> _Arrays:
+        if number not in self._opened:
+            self._opened[number] = _Arrays.of(self._sources[number])
+        return self._opened[number]
+
+    def _centre(self, case: PreparedCase, arrays: _Arrays, rng: np.random.Generator) -> tuple[int, ...]:
         """Draws the voxel to crop around: an organ with probability ``positive``, else other tissue."""
-        present = case.present
+        present, label = case.present, 0
         if present and rng.random() < self._recipe.positive:
             sizes = np.array([1 if self._recipe.balance_classes else case.counts[label] for label in present])
-            flat = case.centres(int(rng.choice(present, p=sizes / sizes.sum())))
-        else:
-            flat = case.centres(0)
-        if not flat.size:
-            flat = np.arange(int(np.prod(shape)), dtype=np.int64)
-        return tuple(int(place) for place in np.unravel_index(int(rng.choice(flat)), shape))
+            label = int(rng.choice(present, p=sizes / sizes.sum()))
+        kept = case.centre_range(label)
+        count = kept.stop - kept.start
+        chosen = int(rng.integers(count or arrays.image.size))  # no tissue at all: any voxel
+        flat = int(arrays.centres[kept.start + chosen]) if count else chosen
+        return tuple(int(place) for place in np.unravel_index(flat, arrays.image.shape))
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
 
 
 @dataclass(frozen=True)
 class _Window:
-    """Where a patch lies: the part inside the volume, and the padding around it, per axis."""
+    """Where a patch lies: the part inside the volume, and where that part stands in the patch, per axis."""
 
     inside: tuple[slice, ...]
-    padding: tuple[tuple[int, int], ...]
+    filled: tuple[slice, ...]
+    patch: tuple[int, ...]
+
+    @classmethod
+    def around(cls, centre: Sequence[int], shape: Sequence[int], patch: Sequence[int]) -> _Window:
+        """Places a patch around a centre, moved inside the volume; a smaller volume is centred in the patch."""
+        inside: list[slice] = []
+        filled: list[slice] = []
+        for middle, size, length in zip(centre, shape, patch, strict=True):
+            if size <= length:
+                before = (length - size) // 2
+                inside.append(slice(0, size))
+                filled.append(slice(before, before + size))
+            else:
+                start = min(max(middle - length // 2, 0), size - length)
+                inside.append(slice(start, start + length))
+                filled.append(slice(0, length))
+        return cls(tuple(inside), tuple(filled), tuple(patch))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the volume fills the patch."""
+        return all(part.stop - part.start == length for part, length in zip(self.filled, self.patch, strict=True))
 
 
-def _window(centre: Sequence[int], shape: Sequence[int], patch: Sequence[int]) -> _Window:
-    """Places a patch around a centre, moved inside the volume; a smaller volume is centred in the patch."""
-    inside: list[slice] = []
-    padding: list[tuple[int, int]] = []
-    for middle, size, length in zip(centre, shape, patch, strict=True):
-        if size <= length:
-            before = (length - size) // 2
-            inside.append(slice(0, size))
-            padding.append((before, length - size - before))
-        else:
-            start = min(max(middle - length // 2, 0), size - length)
-            inside.append(slice(start, start + length))
-            padding.append((0, 0))
-    return _Window(tuple(inside), tuple(padding))
+@dataclass(frozen=True)
+class _Cut:
+    """Cuts a window out of a volume and turns it."""
 
+    window: _Window
+    turn: Turn
 
-def _cut(array: NDArray[np.generic], window: _Window, *, fill: float) -> NDArray[np.generic]:
-    return np.pad(np.asarray(array[window.inside]), window.padding, constant_values=fill)
-
-
-def _plain(value: torch.Tensor) -> torch.Tensor:
-    """Takes off the metadata MONAI's transforms leave on a tensor."""
-    return (value.as_tensor() if isinstance(value, MetaTensor) else value).contiguous()
+    def __call__(self, array: NDArray[Any], dtype: DTypeLike, outside: Sequence[float]) -> NDArray[Any]:
+        """Returns the crop ``[C, D, H, W]`` of an array ``[C, D', H', W']``; each channel has a value for outside."""
+        result = np.empty((len(array), *(self.window.patch[axis] for axis in self.turn.axes)), dtype)
+        if not self.window.is_whole:
+            for channel, value in zip(result, outside, strict=True):
+                channel.fill(value)
+        self.turn.target(result)[(..., *self.window.filled)] = array[(..., *self.window.inside)]
+        return result

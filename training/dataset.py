@@ -98,6 +98,35 @@ class Dataset:
         )
 
 
+@dataclass(frozen=True)
+class BrokenCase:
+    """What is wrong with a case, as its list and a look for its files tell.
+
+    Attributes:
+        name: the case.
+        reason: expected, got.
+    """
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f'"{self.name}": {self.reason}'
+
+
+@dataclass(frozen=True)
+class DatasetListing:
+    """A data set as listed, with what is broken in it.
+
+    Attributes:
+        dataset: every case that is listed, broken or not.
+        broken: what is wrong with single cases; a case may occur more than once.
+    """
+
+    dataset: Dataset
+    broken: tuple[BrokenCase, ...]
+
+
 def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Dataset:
     """Reads a data set in any of the three layouts; which one is seen from its content.
 
@@ -119,6 +148,21 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
         InputError: unreadable list, labels that are not dense, or broken cases (missing file, no label map, a path that
             leaves the data set, a name used twice); the message names the first five and counts the rest.
     """
+    listing = list_dataset(path, labels=labels)
+    if listing.broken:
+        shown = "; ".join(str(case) for case in listing.broken[:_SHOWN])
+        rest = f" … and {len(listing.broken) - _SHOWN} more" if len(listing.broken) > _SHOWN else ""
+        file = Path(path).name if Path(path).is_file() else "dataset.json"
+        raise InputError(f"data set {file}: {len(listing.broken)} broken: {shown}{rest}")
+    return listing.dataset
+
+
+def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> DatasetListing:
+    """Reads a data set's list as `load_dataset` does; broken cases are told, not raised.
+
+    Raises:
+        InputError: unreadable list, no case, or labels that are not dense.
+    """
     source = Path(path)
     if source.is_dir():
         source = source / "dataset.json"
@@ -126,28 +170,26 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
         raise InputError(f'data set: expected a JSON file or a folder with dataset.json, found none at "{path}"')
     listing = read_listing(source)
     names = _dense_labels(listing.labels, labels, source.name)
-    broken = list(listing.broken)
+    broken: list[BrokenCase] = []
     case_names = _case_names(listing)
     lists = [
         tuple(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken) for raw in raw_list)
         for raw_list in (listing.training, listing.validation, listing.test)
     ]
     for cases in lists:
-        broken += [f'"{name}": listed {n} times' for name, n in Counter(c.name for c in cases).items() if n > 1]
+        times = Counter(case.name for case in cases)
+        broken += [BrokenCase(name, f"listed {n} times") for name, n in times.items() if n > 1]
     images: dict[str, Path] = {}
     for case in (case for cases in lists for case in cases):
         if images.setdefault(case.name, case.image) != case.image:
-            broken.append(f'"{case.name}": the name stands for two images')
-    broken = list(dict.fromkeys(broken))
-    if broken:
-        rest = f" … and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-        raise InputError(f"data set {source.name}: {len(broken)} broken: {'; '.join(broken[:_SHOWN])}{rest}")
+            broken.append(BrokenCase(case.name, "the name stands for two images"))
     if not any(lists):
         raise InputError(
             f"data set {source.name}: expected at least one case in training, validation or test, got none"
         )
     root = source.parent.resolve()
-    return Dataset(listing.name or root.name, names, lists[0], lists[1], lists[2], root)
+    dataset = Dataset(listing.name or root.name, names, lists[0], lists[1], lists[2], root)
+    return DatasetListing(dataset, tuple(dict.fromkeys(broken)))
 
 
 def _dense_labels(listed: dict[int, str], given: Sequence[str] | None, file: str) -> tuple[str, ...]:
@@ -190,19 +232,18 @@ def _case_names(listing: Listing) -> dict[Path, str]:
     return {image: name if uses[name] == 1 else f"{image.parent.name}_{name}" for image, name in plain.items()}
 
 
-def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[str]) -> Case:
-    def complain(reason: str) -> None:
-        broken.append(f'"{name}": {reason}')
-
+def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[BrokenCase]) -> Case:
+    reasons = list(raw.broken)
     if name in ("", ".", "..") or "/" in name or "\\" in name:
-        complain("a case name is part of file names and cannot be this")
+        reasons.append("a case name is part of file names and cannot be this")
     if raw.label is None and needs_label:
-        complain("no label map is listed")
+        reasons.append("no label map is listed")
     for kind, file in (("image", raw.image), ("label map", raw.label)):
         if file is None:
             continue
         if not file.name.endswith(ENDINGS):
-            complain(f'{kind} "{file.name}" is neither .nii nor .nii.gz')
+            reasons.append(f'{kind} "{file.name}" is neither .nii nor .nii.gz')
         elif not file.is_file():
-            complain(f'{kind} "{file.name}" does not exist')
+            reasons.append(f'{kind} "{file.name}" does not exist')
+    broken += [BrokenCase(name, reason) for reason in reasons]
     return Case(name, raw.image, raw.label, raw.fold)

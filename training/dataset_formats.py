@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ class RawCase:
         label: absolute path, if a label map is listed.
         name: if the layout gives one; else the file's name serves.
         fold: cross-validation fold, if listed.
+        broken: what is wrong with the entry itself.
     """
 
     image: Path
     label: Path | None = None
     name: str = ""
     fold: int | None = None
+    broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,6 @@ class Listing:
         training: cases of the list ``training``.
         validation: cases of the list ``validation``.
         test: cases of the list ``test`` or ``testing``.
-        broken: what is wrong with single entries, ``"name": reason``.
     """
 
     name: str
@@ -49,7 +51,6 @@ class Listing:
     training: tuple[RawCase, ...]
     validation: tuple[RawCase, ...] = ()
     test: tuple[RawCase, ...] = ()
-    broken: tuple[str, ...] = ()
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -86,33 +87,31 @@ class _Nnunet(msgspec.Struct, frozen=True):
     dataset: dict[str, _NnunetFiles] = {}
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Paths:
     """Turns listed paths into absolute ones, and notes those that may not be used."""
 
     root: Path
     stays_inside: bool
-    broken: list[str] = field(default_factory=list)
 
-    def at(self, listed: str) -> Path:
+    def case(self, images: Sequence[str], label: str | None, *, name: str = "", fold: int | None = None) -> RawCase:
+        broken = [] if len(images) == 1 else [f"expected one image channel, got {len(images)}"]
+        image = self._at(images[0] if images else "", broken)
+        truth = self._at(label, broken) if label else None
+        return RawCase(image, truth, name, fold, tuple(dict.fromkeys(broken)))
+
+    def entry(self, entry: _Entry | str) -> RawCase:
+        if isinstance(entry, str):
+            return self.case([entry], None)
+        images = [entry.image] if isinstance(entry.image, str) else entry.image
+        return self.case(images, entry.label, fold=entry.fold)
+
+    def _at(self, listed: str, broken: list[str]) -> Path:
         # Compared as written, links not followed: data sets are often trees of symbolic links.
         path = self.root / os.path.normpath(listed)
-        inside = path.is_relative_to(self.root) and ".." not in path.parts
-        if self.stays_inside and not inside:
-            self.broken.append(
-                f'"{Path(listed).name}": its path leaves the data set\'s folder; list it relative to that'
-            )
+        if self.stays_inside and not (path.is_relative_to(self.root) and ".." not in path.parts):
+            broken.append("its path leaves the data set's folder; list it relative to that")
         return path
-
-    def case(self, entry: _Entry | str) -> RawCase:
-        if isinstance(entry, str):
-            return RawCase(self.at(entry))
-        images = [entry.image] if isinstance(entry.image, str) else entry.image
-        if len(images) != 1:
-            name = Path(images[0]).name if images else "an entry"
-            self.broken.append(f'"{name}": expected one image channel, got {len(images)}')
-        image = self.at(images[0] if images else "")
-        return RawCase(image, self.at(entry.label) if entry.label else None, fold=entry.fold)
 
 
 def read_listing(file: Path) -> Listing:
@@ -144,10 +143,10 @@ def _from_case_list(content: _CaseList, file: Path, stays_inside: bool) -> Listi
         raise InputError(f"data set {file.name}: expected one image channel, got {len(channels)} modalities")
     paths = _Paths(file.parent.resolve(), stays_inside)
     training, validation, test = (
-        tuple(paths.case(entry) for entry in entries)
+        tuple(paths.entry(entry) for entry in entries)
         for entries in (content.training, content.validation, [*content.test, *content.testing])
     )
-    return Listing(content.name, _labels(content.labels, file.name), training, validation, test, tuple(paths.broken))
+    return Listing(content.name, _labels(content.labels, file.name), training, validation, test)
 
 
 def _from_nnunet(content: _Nnunet, file: Path) -> Listing:
@@ -158,16 +157,8 @@ def _from_nnunet(content: _Nnunet, file: Path) -> Listing:
     root, labels = file.parent.resolve(), _labels(content.labels, file.name)
     if content.dataset:
         paths = _Paths(root, stays_inside=True)
-        training = [
-            RawCase(paths.at(entry.images[0]) if entry.images else root, paths.at(entry.label), name)
-            for name, entry in content.dataset.items()
-        ]
-        broken = [
-            f'"{name}": expected one image channel, got {len(entry.images)}'
-            for name, entry in content.dataset.items()
-            if len(entry.images) != 1
-        ]
-        return Listing(content.name, labels, tuple(training), broken=(*paths.broken, *broken))
+        training = [paths.case(entry.images, entry.label, name=name) for name, entry in content.dataset.items()]
+        return Listing(content.name, labels, tuple(training))
     training = _nnunet_cases(root / "imagesTr", root / "labelsTr", content.file_ending, needs_label=True)
     test = _nnunet_cases(root / "imagesTs", root / "labelsTs", content.file_ending, needs_label=False)
     return Listing(content.name, labels, training, test=test)

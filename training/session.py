@@ -9,8 +9,11 @@ from pathlib import Path
 
 from ..runtime.errors import InputError
 from ..runtime.task import Task
+from .case_cache import CASES_FOLDER
+from .case_digest import data_hash, digest_cases
 from .dataset import Case, Dataset
-from .prepare import PreparedCase, check_labels, data_hash, prepare_cases
+from .prepare import check_labels, prepare_cases
+from .prepared_case import PreparedCase
 from .recipe import Recipe
 from .run import Distillation, ModelConfig, Run, RunConfig
 
@@ -41,29 +44,52 @@ def open_session(
     recipe: Recipe,
     distillation: Distillation | None = None,
     resume: bool = False,
+    cases: Path | None = None,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Session:
-    """Checks the data set against the task, opens the run directory and preprocesses the cases into it.
+    """Checks the data set against the task, opens the run directory and preprocesses the cases.
+
+    Args:
+        dataset: labelled cases.
+        task: grid, intensities, patch.
+        out: run directory.
+        model: which network.
+        recipe: how it is trained.
+        distillation: from which teacher, for a student.
+        resume: go on with the run in ``out``.
+        cases: folder of prepared cases; None takes `CASES_FOLDER` beside the run directory, so that a teacher, its
+            students and a sweep, which lie side by side, prepare every case once.
+        workers: cases read and prepared at the same time.
+        progress: hears of preparing, (done, total).
 
     Raises:
         InputError: no training case, labels that are not the task's, or cases that cannot be used (each is named).
-        UsageError: the directory holds another run.
+        UsageError: the run directory holds another run, or the folder of prepared cases other things.
+        ResourceError: a folder cannot be written.
     """
     check_labels(dataset, task)
     if not dataset.training:
         raise InputError(f'data set "{dataset.name}" lists no training case')
     # A case may serve both purposes (a single scan that is to be memorised): it is prepared once.
     unique: dict[str, Case] = {case.name: case for case in (*dataset.training, *dataset.validation)}
+    listed = tuple(unique.values())
+    if progress:
+        progress(0, len(listed))  # hashing a large data set takes a while too
+    digests = digest_cases(listed, workers)
     config = RunConfig(
         model=model,
         task=task,
         recipe=recipe,
         dataset=dataset.name,
-        data_hash=data_hash(tuple(unique.values())),
+        data_hash=data_hash(listed, digests),
         distillation=distillation,
     )
     run = Run.create(out, config, resume=resume)
-    prepared = {case.name: case for case in prepare_cases(tuple(unique.values()), task, run.cases, progress)}
+    folder = cases or out.resolve().parent / CASES_FOLDER
+    prepared = {
+        case.name: case for case in prepare_cases(listed, task, folder, progress, workers=workers, digests=digests)
+    }
     run.start()
     _tell_warnings(list(prepared.values()))
     return Session(

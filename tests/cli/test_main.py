@@ -6,6 +6,7 @@ from bedside.cli.main import app, run
 from bedside.runtime import MissingExtraError
 
 COMMANDS = typer.main.get_command(app).commands
+GROUPS = {"dataset": ["check"]}
 DESIGNED = [
     "demo",
     "phantom",
@@ -18,15 +19,19 @@ DESIGNED = [
     "devices",
     "inspect",
 ]
+LEAVES = {name: COMMANDS[name] for name in DESIGNED} | {
+    f"{group} {name}": COMMANDS[group].commands[name] for group, names in GROUPS.items() for name in names
+}
 
 
 def test_the_commands_are_those_of_the_design():
-    assert list(COMMANDS) == DESIGNED
+    assert [name for name in COMMANDS if name not in GROUPS] == DESIGNED
+    assert {group: list(COMMANDS[group].commands) for group in GROUPS} == GROUPS
 
 
-@pytest.mark.parametrize("name", DESIGNED)
+@pytest.mark.parametrize("name", LEAVES)
 def test_every_command_has_json_and_quiet_and_explained_options(name):
-    options = {option: parameter for parameter in COMMANDS[name].params for option in parameter.opts}
+    options = {option: parameter for parameter in LEAVES[name].params for option in parameter.opts}
     assert {"--json", "--quiet", "-q"} <= options.keys()
     assert [option for option, parameter in options.items() if not parameter.help] == []
 

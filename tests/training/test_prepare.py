@@ -4,8 +4,11 @@ from bedside.runtime.errors import InputError
 from bedside.runtime.preprocessing.preprocess import to_model_input
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import read_labels, read_volume, write_volume
+from bedside.training.case_cache import prepare_case
+from bedside.training.case_digest import data_hash, digest_cases
 from bedside.training.dataset import Case
-from bedside.training.prepare import PreparedCase, check_labels, data_hash, prepare_case, prepare_cases
+from bedside.training.prepare import check_labels, prepare_cases
+from bedside.training.prepared_case import PreparedCase
 
 
 def test_training_sees_exactly_what_the_device_would_see(prepared, small_dataset, small_task):
@@ -25,7 +28,7 @@ def test_a_prepared_case_opens_again_and_is_not_prepared_twice(prepared, small_d
     case = prepared[0]
     written = (case.folder / "image.npy").stat().st_mtime_ns
     again = prepare_cases(small_dataset.training, small_task, case.folder.parent)[0]
-    assert again == PreparedCase.open(case.folder) == case
+    assert again == PreparedCase.open(case.folder, "case0") == case
     assert (case.folder / "image.npy").stat().st_mtime_ns == written
 
 
@@ -39,9 +42,12 @@ def test_every_broken_case_is_named_with_its_reason(small_dataset, small_task, t
 
 def test_a_label_the_task_does_not_have_is_refused(small_dataset, small_task, tmp_path):
     case = small_dataset.training[0]
-    shifted = Case("shifted", case.label, case.image)  # the image, in HU, in place of the label map
-    with pytest.raises(InputError, match="shifted"):
-        prepare_cases([shifted], small_task, tmp_path)
+    labels = read_labels(case.label)
+    labels.data[3, 4, 5] = 7  # one voxel, which the task's grid would lose
+    write_volume(tmp_path / "seven.nii.gz", labels.data, labels.grid)
+    task = small_task.replaced(spacing=(8.0, 8.0, 8.0))
+    with pytest.raises(InputError, match=r'case "seven": "seven.nii.gz": expected labels 0…1, got 7'):
+        prepare_cases([Case("seven", case.image, tmp_path / "seven.nii.gz")], task, tmp_path / "cases")
 
 
 def test_data_set_and_task_must_mean_the_same_labels(small_dataset, small_task):
@@ -55,9 +61,42 @@ def test_data_hash_changes_with_one_voxel_and_not_with_the_place(small_dataset, 
     moved = Case(case.name, tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")
     moved.image.write_bytes(case.image.read_bytes())
     moved.label.write_bytes(case.label.read_bytes())
-    assert data_hash([moved]) == data_hash([case])
+    original = data_hash([case], digest_cases([case]))
+    assert data_hash([moved], digest_cases([moved])) == original
     moved.label.write_bytes(case.label.read_bytes() + b"\0")
-    assert data_hash([moved]) != data_hash([case])
+    assert data_hash([moved], digest_cases([moved])) != original
+
+
+def test_every_reason_against_a_case_is_given_at_once(small_dataset, small_task, tmp_path):
+    case = small_dataset.training[0]
+    scan, truth = read_volume(case.image), read_labels(case.label)
+    image = scan.data.astype(np.float32)
+    image[0, 0, 0] = np.nan
+    write_volume(tmp_path / "nan.nii.gz", image, scan.grid)
+    write_volume(tmp_path / "nine.nii.gz", truth.data * 9, truth.grid)
+    with pytest.raises(InputError, match=r"got NaN or Inf in plane 1 of 36.*; .*expected labels 0…1, got 9"):
+        prepare_case(Case("both", tmp_path / "nan.nii.gz", tmp_path / "nine.nii.gz"), small_task, tmp_path / "case")
+    assert not (tmp_path / "case").exists()
+
+
+def test_several_workers_give_the_cases_in_the_order_asked_for(prepared, small_dataset, small_task, tmp_path):
+    cases = [*small_dataset.training, *small_dataset.validation]
+    seen = []
+    several = prepare_cases(cases, small_task, tmp_path / "c", lambda *at: seen.append(at), workers=3)
+    assert [case.name for case in several] == ["case0", "case1", "case2"]
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    for one, other in zip(prepared, several, strict=False):
+        assert one.folder.name == other.folder.name
+        for file in ("image.npy", "labels.npy", "centres.npy", "case.json"):
+            assert (one.folder / file).read_bytes() == (other.folder / file).read_bytes()
+
+
+def test_counts_are_those_of_the_label_map(small_dataset, small_task, tmp_path):
+    case = small_dataset.training[0]
+    prepared = prepare_case(case, small_task, tmp_path / "case")
+    values, counts = np.unique(prepared.labels(), return_counts=True)
+    assert prepared.counts == dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert prepared.centres(5).size == 0
 
 
 def test_image_and_label_may_differ_by_what_headers_round_away(small_dataset, small_task, tmp_path):

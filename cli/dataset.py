@@ -1,0 +1,155 @@
+"""`bedside dataset`: what can be said about a data set before a network is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import Console, JsonOption, QuietOption
+from .training_options import DatasetArgument
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..runtime.task import Task
+    from ..training.case_check import CaseFacts
+    from ..training.dataset_check import DatasetCheck
+
+app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Look at a data set before training on it."""
+
+
+@app.command("check")
+def check(
+    dataset: DatasetArgument,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Preset or TOML file; without one, files, geometry, values and labels alone."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Cases read at the same time.")] = 1,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Name every case that training would refuse, and every one that deserves a look.
+
+    Every case is read and preprocessed as training would, none is changed and nothing is written. Exit code 3: a case
+    is broken; 6: warnings only; 0: nothing to say.
+
+    Example: bedside dataset check data/ --task btcv --workers 4
+    """
+    console = Console(json=json, quiet=quiet)
+    import msgspec
+
+    from ..runtime.task import load_task
+    from ..training.dataset_check import check_dataset
+
+    wanted = load_task(task) if task is not None else None
+    with console.progress("checking cases") as advance:
+        found = check_dataset(dataset, wanted, workers=workers, progress=advance)
+    tables = [_facts_table(found, wanted), _label_table(found), *_case_table(found)]
+    console.show(*tables, *found.problems, *found.warnings, _verdict(found))
+    if console.json or console.quiet:
+        for line in (*found.problems, *found.warnings, *(": ".join(row[::2]) for row in _rows(found))):
+            console.warn(line)
+    console.emit({**msgspec.to_builtins(found, str_keys=True), "exit_code": int(found.exit_code)})
+    return int(found.exit_code)
+
+
+def _verdict(found: DatasetCheck) -> str:
+    count = len(found.cases)
+    broken = sum(bool(case.problems) for case in found.cases)
+    odd = sum(bool(case.warnings) and not case.problems for case in found.cases)
+    if not broken and not found.problems:
+        advice = f"; {odd} deserve a look" if odd else ""
+        return f"{count} of {count} cases can be used{advice}"
+    if found.problems:
+        return "the data set cannot be used for this task as it is"
+    return f"{count - broken} of {count} cases can be used, {broken} are broken: mend them or take them off the list"
+
+
+def _rows(found: DatasetCheck) -> list[tuple[str, str, str]]:
+    """Returns (case, list, what) of everything there is to say about single cases, the broken ones first."""
+    broken = [(case.name, case.lists[0], text) for case in found.cases for text in case.problems]
+    return broken + [(case.name, case.lists[0], text) for case in found.cases for text in case.warnings]
+
+
+def _case_table(found: DatasetCheck) -> list[Table]:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = _rows(found)
+    if not rows:
+        return []
+    broken = sum(len(case.problems) for case in found.cases)
+    table = Table("case", "list", "", "what", title="Cases to look at", title_justify="left")
+    for number, (name, lists, text) in enumerate(rows):
+        # Text, because rich would take brackets in a name or a message for its own markup.
+        table.add_row(Text(name), lists, "broken" if number < broken else "warning", Text(text))
+    return [table]
+
+
+def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"Data set {found.name}" + (f", task {found.task}" if found.task else "")
+    table = Table("", "", title=Text(title), title_justify="left", show_header=False)
+    counts = [
+        f"{sum(name in case.lists for case in found.cases)} {name}" for name in ("training", "validation", "test")
+    ]
+    table.add_row("cases", ", ".join(counts))
+    facts = [case.facts for case in found.cases if case.facts is not None]
+    if not facts:
+        return table
+    table.add_row("voxels", " × ".join(_range([each.shape[axis] for each in facts]) for axis in range(3)))
+    spacing = " × ".join(_range([each.spacing[axis] for each in facts]) for axis in range(3)) + " mm"
+    if task is not None:
+        spacing += f"; the task works at {' × '.join(f'{step:g}' for step in task.spacing)} mm"
+    table.add_row("spacing", spacing)
+    table.add_row("values", f"{min(each.values[0] for each in facts):g} … {max(each.values[1] for each in facts):g}")
+    if task is not None:
+        table.add_row("in the body", _body_words(facts, task))
+    return table
+
+
+def _body_words(facts: Sequence[CaseFacts], task: Task) -> str:
+    """Says where the body's intensities lie against the task's range, by the median case."""
+    from statistics import median
+
+    bodies = [each.body for each in facts if each.body is not None]
+    if not bodies:
+        return "–"
+    points = ((body.percentile_1, body.median, body.percentile_99) for body in bodies)
+    percentiles = [median(values) for values in zip(*points, strict=True)]
+    words = "1 % below {:.0f}, median {:.0f}, 1 % above {:.0f}".format(*percentiles)
+    below = [body.below_clip for body in bodies if body.below_clip is not None]
+    above = [body.above_clip for body in bodies if body.above_clip is not None]
+    if not below or not above:
+        return f"{words}; the task reads its range off each scan"
+    low, high = task.intensity.clip
+    return f"{words}; the task's {low:g}…{high:g} cuts {median(below):.1%} below and {median(above):.1%} above"
+
+
+def _label_table(found: DatasetCheck) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("label", title="Labels", title_justify="left")
+    for heading in ("cases", "mean ml", "smallest", "largest"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for number, label in enumerate(found.labels, start=1):
+        volumes = (label.mean_ml, label.smallest_ml, label.largest_ml)
+        shown = ("–" if value is None else f"{value:.1f}" for value in volumes)
+        table.add_row(Text(f"{number} {label.name}"), str(label.cases), *shown)
+    return table
+
+
+def _range(values: Sequence[float], form: Callable[[float], str] = "{:.3g}".format) -> str:
+    low, high = form(min(values)), form(max(values))
+    return low if low == high else f"{low}…{high}"
