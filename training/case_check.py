@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime.errors import ExitCode, InputError, ResourceError
+from ..runtime.preprocessing.body import MARGIN_VOXELS
 from ..runtime.preprocessing.preprocess import ModelInput
 from ..runtime.preprocessing.resample import resample_nearest
 from ..runtime.scans.geometry import Grid
@@ -74,7 +77,6 @@ class CheckedCase(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     facts: CaseFacts | None = None
-
     exit_code: int = ExitCode.OK
 
 
@@ -154,7 +156,7 @@ def _label_warnings(found: Examination, labels: tuple[str, ...]) -> list[str]:
 
 def _body_values(scan: Volume, given: ModelInput, task: Task) -> BodyValues:
     step = max(1, int(np.ceil((given.array.size / _SAMPLE_VOXELS) ** (1 / 3))))
-    body = given.body[::step, ::step, ::step]
+    body = _well_inside(given.body, step)
     affine = given.grid.affine.copy()
     affine[:3, :3] *= step
     raw = resample_nearest(scan.data.T, scan.grid, Grid(body.shape[::-1], affine))
@@ -166,5 +168,17 @@ def _body_values(scan: Volume, given: ModelInput, task: Task) -> BodyValues:
     return BodyValues(percentile_1=low, median=median, percentile_99=high, below_clip=below, above_clip=above)
 
 
-def _outside(values: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+def _well_inside(body: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
+    """Returns every ``step``-th voxel of a body mask without the margin of air that it was grown by."""
+    places = [np.arange(0, size, step) for size in body.shape]
+    inside = body[np.ix_(*places)]
+    for axis, size in enumerate(body.shape):
+        for shift in (-MARGIN_VOXELS, MARGIN_VOXELS):
+            moved = places.copy()
+            moved[axis] = np.clip(places[axis] + shift, 0, size - 1)
+            inside &= body[np.ix_(*moved)]
+    return inside
+
+
+def _outside(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return values < low, values > high

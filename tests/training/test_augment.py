@@ -1,7 +1,9 @@
+import itertools
+
 import numpy as np
 import torch
 from bedside.runtime.presets import PRESETS
-from bedside.training.augment import build_augmentation, flip_axes
+from bedside.training.augment import PROBE, CropAugmentation, Turn, build_augmentation, flip_axes
 from bedside.training.recipe import AUGMENTATION, Augmentation
 
 DEPTH, HEIGHT, WIDTH = 0, 1, 2
@@ -43,3 +45,31 @@ def test_oblong_patches_are_not_turned():
 def test_probabilities_are_those_of_the_papers_appendix():
     assert AUGMENTATION["pelvic"] == Augmentation(flip=0.3, rotate=0.2, scale=0.1, shift=0.1)
     assert AUGMENTATION["btcv"] == Augmentation(flip=0.1, rotate=0.1, scale=0.2, shift=0.0)
+
+
+def test_every_turn_of_the_cube_is_read_off_eight_voxels():
+    volume = np.random.default_rng(0).random((2, 4, 4, 4))
+    turns = set()
+    for axes in itertools.permutations(range(3)):
+        for flips in itertools.product((slice(None), slice(None, None, -1)), repeat=3):
+            turn = Turn.read_from(PROBE[flips].transpose(axes))
+            result = np.empty_like(volume)
+            turn.target(result)[...] = volume
+            assert np.array_equal(result, volume[(slice(None), *flips)].transpose(0, *(axis + 1 for axis in axes)))
+            turns.add(turn)
+    assert len(turns) == 48
+
+
+def test_turns_and_intensities_are_those_of_monais_transforms_with_the_same_seed():
+    task = PRESETS["pelvic"].replaced(patch=(8, 8, 6))
+    augmentation = Augmentation(flip=0.5, rotate=0.7, scale=0.5, shift=0.5)
+    whole, quick = build_augmentation(task, augmentation, ["image"]), CropAugmentation(task, augmentation)
+    image, turns = crop()["image"], set()
+    for seed in range(40):
+        whole.set_random_state(seed=seed)
+        turn, turned = quick.draw(seed), np.empty((1, 6, 8, 8), np.float32)
+        turns.add(turn)
+        turn.target(turned)[...] = image.numpy()
+        expected = torch.as_tensor(whole({"image": image.clone()})["image"])
+        assert torch.equal(quick.change_intensities(torch.from_numpy(turned)), expected)
+    assert len(turns) > 10

@@ -1,9 +1,15 @@
+import pickle
+
 import numpy as np
+import pytest
 import torch
+from bedside.training.augment import build_augmentation
 from bedside.training.crops import CropDataset, CropSource
 from bedside.training.recipe import Augmentation, Recipe
+from torch.utils.data import DataLoader
 
 STILL = Augmentation(flip=0, rotate=0, scale=0)
+LIVELY = Augmentation(flip=0.5, rotate=0.5, scale=0.5, shift=0.5)
 
 
 def crops(prepared, task, **options):
@@ -66,3 +72,90 @@ def test_teacher_probabilities_are_cropped_with_the_image(prepared, small_task, 
         item = CropDataset(sources, small_task, recipe, length=4, epoch=0)[index]
         assert torch.equal(item["teacher"][1], item["label"][0].float())
         assert torch.equal(item["teacher"].sum(0), torch.ones(32, 64, 64))
+
+
+def taught(prepared, folder):
+    """The cases with teacher probabilities that tell every voxel from its neighbours."""
+    sources = []
+    for number, case in enumerate(prepared):
+        first = np.random.default_rng(number).random(case.image().shape, np.float32)
+        np.save(folder / f"{number}.npy", np.stack([first, 1 - first]).astype(np.float16))
+        sources.append(CropSource(case, folder / f"{number}.npy"))
+    return sources
+
+
+def plain_crop(sources, task, recipe, epoch, item):
+    """The crop computed the slow and obvious way: everything is padded and handed to MONAI's transforms."""
+    rounds, place = divmod(item, len(sources))
+    source = sources[np.random.default_rng((recipe.seed, epoch, rounds)).permutation(len(sources))[place]]
+    case, rng = source.case, np.random.default_rng((recipe.seed, epoch, item, 1))
+    label = 0
+    if case.present and rng.random() < recipe.positive:
+        sizes = np.array([1 if recipe.balance_classes else case.counts[label] for label in case.present])
+        label = int(rng.choice(case.present, p=sizes / sizes.sum()))
+    image = np.asarray(case.image())
+    centre = np.unravel_index(int(rng.choice(np.asarray(case.centres(label)))), image.shape)
+    padding, inside = [], []
+    for middle, size, length in zip(centre, image.shape, task.patch_dhw, strict=True):
+        missing = max(0, length - size)
+        padding.append((missing // 2, missing - missing // 2))
+        start = 0 if missing else min(max(int(middle) - length // 2, 0), size - length)
+        inside.append(slice(start, start + length))
+
+    def cut(array, outside):
+        return torch.from_numpy(np.pad(np.asarray(array), padding, constant_values=outside)[tuple(inside)].copy())
+
+    transform = build_augmentation(task, recipe.augmentation, ["image", "label", "teacher"])
+    transform.set_random_state(seed=int(rng.integers(2**31)))
+    teacher = np.load(source.teacher)
+    return transform(
+        {
+            "image": cut(image, task.intensity.air)[None],
+            "label": cut(case.labels(), 0)[None].long(),
+            "teacher": torch.stack([cut(teacher[0], 1), cut(teacher[1], 0)]).float(),
+        }
+    )
+
+
+@pytest.mark.parametrize("patch", [(32, 32, 16), (64, 64, 48), (80, 48, 24)], ids=["inside", "padded", "oblong"])
+def test_a_crop_is_bit_by_bit_what_monais_transforms_make_of_the_whole_arrays(prepared, small_task, tmp_path, patch):
+    task, sources = small_task.replaced(patch=patch), taught(prepared, tmp_path)
+    recipe = Recipe(augmentation=LIVELY, seed=11)
+    dataset = CropDataset(sources, task, recipe, length=8, epoch=2)
+    for item in range(8):
+        expected = plain_crop(sources, task, recipe, 2, item)
+        for key, value in dataset[item].items():
+            assert value.is_contiguous()
+            assert torch.equal(value, torch.as_tensor(expected[key])), (item, key)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_loading_processes_changes_nothing(prepared, small_task, tmp_path, workers):
+    sources, recipe = taught(prepared, tmp_path), Recipe(augmentation=LIVELY)
+    dataset = CropDataset(sources, small_task.replaced(patch=(16, 16, 16)), recipe, length=7, epoch=1)
+    loaded = list(DataLoader(dataset, batch_size=2, num_workers=workers))
+    assert len(loaded) == 4
+    for item in range(7):
+        batch = loaded[item // 2]
+        for key, value in dataset[item].items():
+            assert torch.equal(batch[key][item % 2], value)
+
+
+def test_several_epochs_in_a_row_are_the_epochs_one_by_one(prepared, small_task):
+    row = CropDataset(
+        [CropSource(case) for case in prepared], small_task, Recipe(augmentation=LIVELY),
+        length=3, epoch=4, epochs=3, start=2,
+    )  # fmt: skip
+    assert len(row) == 7
+    places = [(4, 2), (5, 0), (5, 1), (5, 2), (6, 0), (6, 1), (6, 2)]
+    for index, (epoch, item) in enumerate(places):
+        alone = crops(prepared, small_task, augmentation=LIVELY, length=3, epoch=epoch)[item]
+        assert torch.equal(row[index]["image"], alone["image"])
+
+
+def test_open_files_are_left_behind_when_a_data_set_goes_to_another_process(prepared, small_task):
+    dataset = crops(prepared, small_task, augmentation=LIVELY)
+    first = dataset[0]
+    assert len(pickle.dumps(dataset)) < 100_000  # the image alone has 600,000
+    there = pickle.loads(pickle.dumps(dataset))
+    assert torch.equal(there[0]["image"], first["image"])
