@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,14 +70,21 @@ def _verdict(found: DatasetCheck) -> str:
         advice = f"; {odd} deserve a look" if odd else ""
         return f"{count} of {count} cases can be used{advice}"
     if found.problems:
-        return "the data set cannot be used for this task as it is"
+        words = f"; {broken} of {count} cases are broken besides" if broken else ""
+        return f"data set and task do not fit{words}"
     return f"{count - broken} of {count} cases can be used, {broken} are broken: mend them or take them off the list"
 
 
 def _rows(found: DatasetCheck) -> list[tuple[str, str, str]]:
     """Returns (case, list, what) of everything there is to say about single cases, the broken ones first."""
     broken = [(case.name, case.lists[0], text) for case in found.cases for text in case.problems]
-    return broken + [(case.name, case.lists[0], text) for case in found.cases for text in case.warnings]
+    rows = broken + [(case.name, case.lists[0], text) for case in found.cases for text in case.warnings]
+    return [(_printable(name), lists, _printable(text)) for name, lists, text in rows]
+
+
+def _printable(text: str) -> str:
+    """Takes out of a file's name what commands a terminal, or turns the reading direction."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _case_table(found: DatasetCheck) -> list[Table]:
@@ -120,8 +128,6 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
 
 def _body_words(facts: Sequence[CaseFacts], task: Task) -> str:
     """Says where the body's intensities lie against the task's range, by the median case."""
-    from statistics import median
-
     bodies = [each.body for each in facts if each.body is not None]
     if not bodies:
         return "–"
@@ -133,7 +139,11 @@ def _body_words(facts: Sequence[CaseFacts], task: Task) -> str:
     if not below or not above:
         return f"{words}; the task reads its range off each scan"
     low, high = task.intensity.clip
-    return f"{words}; the task's {low:g}…{high:g} cuts {median(below):.1%} below and {median(above):.1%} above"
+    return f"{words}; the task's {low:g}…{high:g} cuts {_percent(below)} below and {_percent(above)} above"
+
+
+def _percent(shares: Sequence[float]) -> str:
+    return f"{100 * median(shares):.1f} %"
 
 
 def _label_table(found: DatasetCheck) -> Table:

@@ -18,6 +18,8 @@ from .examine import memory_needed
 from .in_threads import in_threads
 from .prepare import check_labels
 
+_SHOWN = 3  # cases named beside one that they are like; the rest are counted
+
 
 class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
     """How often a label occurs.
@@ -155,8 +157,9 @@ def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultd
     for kind, groups in (("image", images), ("label map", truths)):
         for group in (group for group in groups.values() if len(group) > 1):
             for case in group:
-                others = ", ".join(f'"{other.name}" ({other.lists[0]})' for other in group if other is not case)
-                found[case.name].append(f"its {kind} is byte by byte that of {others}")
+                others = [f'"{other.name}" ({other.lists[0]})' for other in group if other is not case]
+                rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+                found[case.name].append(f"its {kind} is byte by byte that of {', '.join(others[:_SHOWN])}{rest}")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from .dataset import Case
 
 LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 
+_OPTION = re.compile(r" \(--[^)]*\)")  # the reader advises options of `segment`, which training does not have
 _SOURCE_BYTES = 8  # per voxel of the scan: its values, its labels, and what is compared on the way
 _TARGET_BYTES = 17  # per voxel on the task's grid: image, body, labels, masks, indices of a class
 
@@ -50,7 +52,7 @@ class Examination:
         try:
             yield
         except InputError as error:
-            self.problems.append(str(error))
+            self.problems.append(_OPTION.sub("", str(error)))
 
 
 def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label: bool = True) -> Examination:
