@@ -1,0 +1,95 @@
+"""Ways to get training crops from the same prepared cases: bedside's, and MONAI's usual ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from bedside.runtime.task import Task
+from bedside.training.augment import build_augmentation
+from bedside.training.crops import CropDataset, CropSource
+from bedside.training.prepared_case import PreparedCase
+from bedside.training.recipe import Augmentation, Recipe
+
+Crop = Callable[[int], Any]
+WAYS = ("bedside", "monai-cache", "monai-cache-indices", "monai-persistent")
+
+
+def write_teacher(case: PreparedCase, classes: int, folder: Path) -> Path:
+    """Writes what stands for teacher probabilities: 0.9 for the true class, the rest shared."""
+    labels = np.asarray(case.labels())
+    file = folder / f"{case.folder.name}.npy"
+    if not file.exists():
+        rest = 0.1 / (classes - 1)
+        probabilities = np.lib.format.open_memmap(file, "w+", np.float16, (classes, *labels.shape))
+        for label, channel in enumerate(probabilities):
+            channel[...] = np.where(labels == label, 0.9, rest)
+        probabilities.flush()
+    return file
+
+
+def build(way: str, sources: Sequence[CropSource], task: Task, augmentation: Augmentation, scratch: Path) -> Crop:
+    """Returns what gives crop number i, a mapping with ``image`` and ``label``, and ``teacher`` where there is one.
+
+    Args:
+        way: one of `WAYS`.
+        sources: the cases.
+        task: patch and orientation.
+        augmentation: probabilities.
+        scratch: where MONAI's data set on disk goes.
+    """
+    if way == "bedside":
+        return CropDataset(sources, task, Recipe(augmentation=augmentation), length=1_000_000, epoch=0).__getitem__
+    from monai.data.dataset import CacheDataset, PersistentDataset
+
+    keys = ["image", "label", *(["teacher"] if sources[0].teacher is not None else [])]
+    steps = _once(keys, indices=way == "monai-cache-indices") + _each_time(keys, task, augmentation, way)
+    cases = [_files(source, keys) for source in sources]
+    if way == "monai-persistent":
+        dataset = PersistentDataset(cases, steps, cache_dir=scratch)
+    else:
+        dataset = CacheDataset(cases, steps, progress=False)
+    return lambda number: dataset[number % len(cases)]
+
+
+def _files(source: CropSource, keys: Sequence[str]) -> dict[str, str]:
+    folder = source.case.folder
+    files = {"image": folder / "image.npy", "label": folder / "labels.npy", "teacher": source.teacher}
+    return {key: str(files[key]) for key in keys}
+
+
+def _once(keys: Sequence[str], *, indices: bool) -> tuple[Any, ...]:
+    """What is done to a whole case, whose result MONAI keeps."""
+    from monai.transforms.io.dictionary import LoadImaged
+    from monai.transforms.utility.dictionary import EnsureChannelFirstd, FgBgToIndicesd
+
+    planes = [key for key in keys if key != "teacher"]
+    steps: list[Any] = [
+        LoadImaged(keys=planes, image_only=True),
+        EnsureChannelFirstd(keys=planes, channel_dim="no_channel"),
+    ]
+    if "teacher" in keys:
+        steps.append(LoadImaged(keys=["teacher"], image_only=True, dtype=np.float16))
+        steps.append(EnsureChannelFirstd(keys=["teacher"], channel_dim=0))
+    if indices:
+        steps.append(FgBgToIndicesd(keys="label", image_key="image", image_threshold=0))
+    return tuple(steps)
+
+
+def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, way: str) -> tuple[Any, ...]:
+    """What MONAI does for every crop: one crop, half of them on organs, and the same augmentation as bedside."""
+    from monai.transforms.croppad.dictionary import RandCropByPosNegLabeld
+    from monai.transforms.utility.dictionary import CastToTyped
+
+    found = {"fg_indices_key": "label_fg_indices", "bg_indices_key": "label_bg_indices"}
+    crop = RandCropByPosNegLabeld(
+        keys=keys, label_key="label", spatial_size=task.patch_dhw, pos=1, neg=1, num_samples=1, image_key="image",
+        image_threshold=0, **(found if way == "monai-cache-indices" else {}),
+    )  # fmt: skip
+    types = {"image": torch.float32, "label": torch.int64, "teacher": torch.float32}
+    cast = CastToTyped(keys=keys, dtype=[types[key] for key in keys])
+    # With one sample the crop comes as a list of one, through which Compose goes by itself.
+    return (crop, *build_augmentation(task, augmentation, keys).transforms, cast)
