@@ -48,11 +48,12 @@ class _Arrays:
 
 
 class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
-    """Random crops of one epoch, or of several that follow each other.
+    """Random crops of one epoch.
 
     Item ``i`` of epoch ``e`` depends on (seed, e, i) alone, so a resumed run sees the crops it would have seen,
     whatever the number of processes that load them. Items are ``image`` [1, D, H, W] float32, ``label`` [1, D, H, W]
-    int64 and, with a teacher, ``teacher`` [C, D, H, W] float32 probabilities.
+    int64 and, with a teacher, ``teacher`` [C, D, H, W] probabilities as they are stored (float16: they are the bulk of
+    a crop, and the loss's arithmetic is float32 all the same).
 
     Only the window is read, from memory-mapped files that stay open, and every array is copied once: cut out, turned
     and converted in one go.
@@ -64,8 +65,6 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         length: crops per epoch.
         epoch: which epoch.
         start: first item (to resume inside an epoch).
-        epochs: how many epochs the items run through; with more than one, loading goes on from epoch to epoch without
-            a pause.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         length: int,
         epoch: int,
         start: int = 0,
-        epochs: int = 1,
     ) -> None:
         self._sources = tuple(sources)
         self._task = task
@@ -85,7 +83,6 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         self._length = length
         self._epoch = epoch
         self._start = start
-        self._epochs = epochs
         self._augment = CropAugmentation(task, recipe.augmentation)
         self._opened: dict[int, _Arrays] = {}
 
@@ -94,14 +91,14 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         return {**self.__dict__, "_opened": {}}
 
     def __len__(self) -> int:
-        return self._epochs * self._length - self._start
+        return self._length - self._start
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        later, item = divmod(index + self._start, self._length)
+        item = index + self._start
         rounds, place = divmod(item, len(self._sources))
-        order = np.random.default_rng((self._recipe.seed, self._epoch + later, rounds)).permutation(len(self._sources))
+        order = np.random.default_rng((self._recipe.seed, self._epoch, rounds)).permutation(len(self._sources))
         number = int(order[place])
-        rng = np.random.default_rng((self._recipe.seed, self._epoch + later, item, 1))
+        rng = np.random.default_rng((self._recipe.seed, self._epoch, item, 1))
 
         case, arrays = self._sources[number].case, self._arrays(number)
         centre = self._centre(case, arrays, rng)
@@ -113,7 +110,7 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         }
         if arrays.teacher is not None:
             outside = (1.0, *(0.0 for _ in arrays.teacher[1:]))
-            crop["teacher"] = torch.from_numpy(cut(arrays.teacher, arrays.teacher.dtype, outside)).float()
+            crop["teacher"] = torch.from_numpy(cut(arrays.teacher, arrays.teacher.dtype, outside))
         return crop
 
     def _arrays(self, number: int) -> _Arrays:

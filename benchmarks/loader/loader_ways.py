@@ -89,7 +89,6 @@ def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, way:
         keys=keys, label_key="label", spatial_size=task.patch_dhw, pos=1, neg=1, num_samples=1, image_key="image",
         image_threshold=0, **(found if way == "monai-cache-indices" else {}),
     )  # fmt: skip
-    types = {"image": torch.float32, "label": torch.int64, "teacher": torch.float32}
-    cast = CastToTyped(keys=keys, dtype=[types[key] for key in keys])
+    cast = CastToTyped(keys=["image", "label"], dtype=[torch.float32, torch.int64])
     # With one sample the crop comes as a list of one, through which Compose goes by itself.
     return (crop, *build_augmentation(task, augmentation, keys).transforms, cast)

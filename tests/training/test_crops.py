@@ -70,8 +70,9 @@ def test_teacher_probabilities_are_cropped_with_the_image(prepared, small_task, 
     recipe = Recipe(positive=1.0, augmentation=Augmentation(flip=0.5, rotate=0.5, scale=0))
     for index in range(4):
         item = CropDataset(sources, small_task, recipe, length=4, epoch=0)[index]
-        assert torch.equal(item["teacher"][1], item["label"][0].float())
-        assert torch.equal(item["teacher"].sum(0), torch.ones(32, 64, 64))
+        assert item["teacher"].dtype == torch.float16
+        assert torch.equal(item["teacher"][1], item["label"][0].half())
+        assert torch.equal(item["teacher"].float().sum(0), torch.ones(32, 64, 64))
 
 
 def taught(prepared, folder):
@@ -126,7 +127,7 @@ def test_a_crop_is_bit_by_bit_what_monais_transforms_make_of_the_whole_arrays(pr
         expected = plain_crop(sources, task, recipe, 2, item)
         for key, value in dataset[item].items():
             assert value.is_contiguous()
-            assert torch.equal(value, torch.as_tensor(expected[key])), (item, key)
+            assert torch.equal(value, torch.as_tensor(expected[key]).to(value.dtype)), (item, key)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -141,16 +142,19 @@ def test_the_number_of_loading_processes_changes_nothing(prepared, small_task, t
             assert torch.equal(batch[key][item % 2], value)
 
 
-def test_several_epochs_in_a_row_are_the_epochs_one_by_one(prepared, small_task):
-    row = CropDataset(
-        [CropSource(case) for case in prepared], small_task, Recipe(augmentation=LIVELY),
-        length=3, epoch=4, epochs=3, start=2,
-    )  # fmt: skip
-    assert len(row) == 7
-    places = [(4, 2), (5, 0), (5, 1), (5, 2), (6, 0), (6, 1), (6, 2)]
-    for index, (epoch, item) in enumerate(places):
-        alone = crops(prepared, small_task, augmentation=LIVELY, length=3, epoch=epoch)[item]
-        assert torch.equal(row[index]["image"], alone["image"])
+def test_the_loss_of_half_precision_probabilities_is_that_of_the_same_numbers_in_single_precision():
+    from bedside.distill import DistillationLoss
+
+    logits, target = torch.randn(1, 3, 4, 4, 4), torch.randint(0, 3, (1, 1, 4, 4, 4))
+    stored = torch.rand(1, 3, 4, 4, 4).half()
+    outcomes = []
+    for probabilities in (stored, stored.float()):
+        given = logits.clone().requires_grad_()
+        loss = DistillationLoss(0.5)(given, probabilities, target)
+        loss.backward()
+        outcomes.append((loss.dtype, loss.item(), given.grad))
+    assert outcomes[0][:2] == outcomes[1][:2]
+    assert torch.equal(outcomes[0][2], outcomes[1][2])
 
 
 def test_open_files_are_left_behind_when_a_data_set_goes_to_another_process(prepared, small_task):
