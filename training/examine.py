@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from ..runtime.scans.volume import Volume
 from ..runtime.task import Task
 from .dataset import Case
 
+_Result = TypeVar("_Result")
 LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 
 _OPTION = re.compile(r" \(--[^)]*\)")  # the reader advises options of `segment`, which training does not have
@@ -46,13 +48,13 @@ class Examination:
     model_input: ModelInput | None = None
     labels: LabelMap | None = None
 
-    @contextmanager
-    def collecting(self) -> Generator[None]:
-        """Keeps the reason for which the block is left, instead of raising it."""
+    def attempt(self, step: Callable[[], _Result]) -> _Result | None:
+        """Returns what a step gives; None where it refuses the case, and the reason is kept."""
         try:
-            yield
+            return step()
         except InputError as error:
             self.problems.append(_OPTION.sub("", str(error)))
+            return None
 
 
 def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label: bool = True) -> Examination:
@@ -68,20 +70,15 @@ def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label
         ResourceError: it does not fit into memory.
     """
     found = Examination()
-    with found.collecting():
-        scan = read_volume(case.image)
-        refuse_values(float(scan.data.min()), float(scan.data.max()))
-        found.scan = scan
-    with found.collecting():
-        found.truth = _known_labels(case, num_classes, needs_label)
-        if found.truth is not None and found.scan is not None:
-            _refuse_other_grid(found.scan.grid, found.truth.grid)
-    if found.scan is not None and task is not None:
-        with found.collecting():
-            found.model_input = to_model_input(found.scan, task)
-    if found.truth is not None and found.model_input is not None and not found.problems:
-        with found.collecting():
-            found.labels = labels_to_model_grid(found.truth, found.model_input.grid)
+    scan = found.scan = found.attempt(lambda: _usable_scan(case.image))
+    truth = found.truth = found.attempt(lambda: _known_labels(case, num_classes, needs_label))
+    if scan is not None and truth is not None:
+        found.attempt(lambda: _refuse_other_grid(scan.grid, truth.grid))
+    if scan is None or task is None:
+        return found
+    given = found.model_input = found.attempt(lambda: to_model_input(scan, task))
+    if truth is not None and given is not None and not found.problems:
+        found.labels = found.attempt(lambda: labels_to_model_grid(truth, given.grid))
     return found
 
 
@@ -93,6 +90,12 @@ def memory_needed(case: Case, task: Task | None) -> int:
     except InputError:
         return 0
     return math.prod(source.shape) * _SOURCE_BYTES + math.prod(target.shape) * _TARGET_BYTES
+
+
+def _usable_scan(path: Path) -> Volume:
+    scan = read_volume(path)
+    refuse_values(float(scan.data.min()), float(scan.data.max()))
+    return scan
 
 
 def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | None:

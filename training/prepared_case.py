@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -44,11 +45,11 @@ class PreparedCase:
         """Returns the label map ``[D, H, W]``, memory-mapped."""
         return open_array(self.folder / _LABELS)
 
-    def all_centres(self) -> NDArray[np.int64]:
+    def all_centres(self) -> NDArray[np.signedinteger[Any]]:
         """Returns the crop centres of all labels, one label after the other as in `centre_counts`, memory-mapped."""
         return open_array(self.folder / _CENTRES)
 
-    def centres(self, label: int) -> NDArray[np.int64]:
+    def centres(self, label: int) -> NDArray[np.signedinteger[Any]]:
         """Returns flat indices of voxels of a label (0: body outside every organ), as crop centres."""
         return self.all_centres()[self.centre_range(label)]
 
@@ -101,7 +102,7 @@ class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, int]
 
 
-def open_array(file: Path) -> NDArray[np.generic]:  # pyright: ignore[reportInvalidTypeVarUse]
+def open_array(file: Path) -> NDArray[Any]:
     """Opens an array file memory-mapped.
 
     Raises:
@@ -153,7 +154,7 @@ def label_counts(labels: LabelMap) -> dict[int, int]:
 
 def _choose_centres(
     labels: LabelMap, body: NDArray[np.bool_], counts: dict[int, int]
-) -> dict[int, NDArray[np.int32] | NDArray[np.int64]]:
+) -> dict[int, NDArray[np.signedinteger[Any]]]:
     dtype = np.int32 if labels.size <= np.iinfo(np.int32).max else np.int64
     flat = labels.reshape(-1)
     labelled = np.flatnonzero(flat)
@@ -166,7 +167,7 @@ def _choose_centres(
     return {label: _some(indices, label).astype(dtype) for label, indices in found.items()}
 
 
-def _some(indices: NDArray[np.int64], label: int) -> NDArray[np.int64]:
+def _some(indices: NDArray[np.intp], label: int) -> NDArray[np.intp]:
     """Thins a class out by chance, the same way every time."""
     if indices.size <= _CENTRES_PER_CLASS:
         return indices
