@@ -172,6 +172,26 @@ def test_processes_that_prepare_the_same_cases_at_once_share_the_work(small_data
     assert not list((tmp_path / "c").glob("*.lock"))
 
 
+def test_what_a_killed_process_left_is_taken_over(case, small_task, tmp_path):
+    from bedside.training.case_cache import CASES_FOLDER
+
+    cache = CaseCache(tmp_path / CASES_FOLDER)
+    key = case_key(CaseDigest.of(case), small_task)
+    (cache.folder / f"{key}.lock").touch()  # nobody holds it
+    assert cache.obtain(case, CaseDigest.of(case), small_task).folder == cache.folder / key
+    assert not (cache.folder / f"{key}.lock").exists()
+
+
+def test_a_case_that_another_process_prepares_is_waited_for_and_not_prepared_twice(case, small_task, tmp_path):
+    from bedside.training.case_cache import _claim
+
+    cache, digest = CaseCache(tmp_path / "cases"), CaseDigest.of(case)
+    with _claim(cache.folder / f"{case_key(digest, small_task)}.lock") as ours:
+        assert ours
+        assert cache.obtain(case, digest, small_task) is None
+    assert cache.obtain(case, digest, small_task) is not None
+
+
 def test_without_locks_the_faster_process_wins_and_its_folder_is_left_alone(case, small_task, tmp_path, monkeypatch):
     from bedside.training import case_cache
 
