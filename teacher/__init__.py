@@ -18,8 +18,12 @@ __all__ = ["TEACHERS", "build_teacher"]
 
 TEACHERS: dict[str, str] = {
     "autosam": "autosam:build_autosam",
+    "autoprosam": "autosam:build_autosam",
 }
-"""Teacher name → ``module:function`` inside this package. A new teacher is one row."""
+"""Teacher name → ``module:function`` inside this package. A new teacher is one row.
+
+AutoSAM Adapter and AutoProSAM are the names that two papers give to the same network.
+"""
 
 
 def build_teacher(
@@ -33,6 +37,7 @@ def build_teacher(
     depth_axis: str = "z",
     apg: bool = True,
     mlam: bool = True,
+    checkpoint_activations: bool = False,
 ) -> nn.Module:
     """Builds a teacher; it maps ``[B, 1, D, H, W]`` to logits ``[B, num_classes, D, H, W]``.
 
@@ -46,6 +51,8 @@ def build_teacher(
         depth_axis: the axis that SAM's 2D planes are stacked along: ``"z"`` (axial planes), ``"y"`` or ``"x"``.
         apg: with the auto prompt generator; without it the encoder's map goes straight to the decoder.
         mlam: with multi-layer aggregation; without it the decoder sees the prompt alone.
+        checkpoint_activations: less memory for more work in training: keep only the tokens between blocks, and run
+            every block again for its gradient. The gradients are the same.
 
     Raises:
         UsageError: an unknown name or option, or an invalid patch.
@@ -70,4 +77,5 @@ def build_teacher(
         depth_axis=depth_axis,
         apg=apg,
         mlam=mlam,
+        checkpoint_activations=checkpoint_activations,
     )

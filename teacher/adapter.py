@@ -34,7 +34,8 @@ class SpatialAdapter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[B, D, H, W, C]`` for tokens ``[B, D, H, W, C]``."""
-        hidden = F.relu(self.down(x)).permute(0, 4, 1, 2, 3)
-        hidden = F.relu(self.convolution(hidden)).permute(0, 2, 3, 4, 1)
+        # Channels stay last throughout, and activations overwrite what they act on: one tensor is kept per step.
+        hidden = F.relu(self.down(x), inplace=True).permute(0, 4, 1, 2, 3)
+        hidden = F.relu(self.convolution(hidden).permute(0, 2, 3, 4, 1).contiguous(), inplace=True)
         change = self.up(hidden)
         return x + (torch.relu(change) if self.last_relu else change)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .recompute import recomputed
 from .sam_modules import Attention, get_rel_pos
 from .variants import Tokens3
 
@@ -62,6 +63,7 @@ class CubicWindowAttention(Attention):
         tokens: token counts (depth, height, width), each a multiple of 8.
         shifted: whether windows are shifted by half their size.
         table_size: side of the field the block attended to in SAM: 14 or 64 tokens.
+        recompute: keep only queries, keys and values for the gradient, and attend a second time.
     """
 
     mask_d: Tensor
@@ -69,9 +71,12 @@ class CubicWindowAttention(Attention):
     mask_w: Tensor
     key_coordinates: Tensor
 
-    def __init__(self, width: int, heads: int, tokens: Tokens3, *, shifted: bool, table_size: int) -> None:
+    def __init__(
+        self, width: int, heads: int, tokens: Tokens3, *, shifted: bool, table_size: int, recompute: bool = True
+    ) -> None:
         super().__init__(width, num_heads=heads, use_rel_pos=True, input_size=(table_size, table_size))
         self.rel_pos_d = nn.Parameter(torch.zeros_like(self.rel_pos_h))
+        self.recompute = recompute
         self.shifts = axis_shifts(tokens, shifted=shifted)
         for name, size, shift in zip("dhw", tokens, self.shifts, strict=True):
             self.register_buffer(f"mask_{name}", axis_mask(size, shift), persistent=False)
@@ -87,18 +92,18 @@ class CubicWindowAttention(Attention):
         moved = any(self.shifts)
         if moved:
             x = torch.roll(x, shifts=[-shift for shift in self.shifts], dims=(1, 2, 3))
-        x = self._attend(x)
+        x = self.proj(recomputed(self._attend, self.qkv(x), enabled=self.recompute))
         if moved:
             x = torch.roll(x, shifts=list(self.shifts), dims=(1, 2, 3))
         return x
 
-    def _attend(self, x: Tensor) -> Tensor:
-        batch, d, h, w, width = x.shape
+    def _attend(self, qkv: Tensor) -> Tensor:
+        """Returns ``[B, D, H, W, C]`` for queries, keys and values ``[B, D, H, W, 3·C]``."""
+        batch, d, h, w, _ = qkv.shape
         windows = (d // WINDOW, h // WINDOW, w // WINDOW)
         by_window = (batch, windows[0], WINDOW, windows[1], WINDOW, windows[2], WINDOW)
-        qkv = self.qkv(x).reshape(*by_window, 3, self.num_heads, -1)
         # [3, B, windows d, h, w, heads, 8, 8, 8, channels of a head]
-        q, k, v = qkv.permute(7, 0, 1, 3, 5, 8, 2, 4, 6, 9).unbind(0)
+        q, k, v = qkv.reshape(*by_window, 3, self.num_heads, -1).permute(7, 0, 1, 3, 5, 8, 2, 4, 6, 9).unbind(0)
         bias = torch.cat(self._axis_terms(q), dim=-1)
         q = torch.cat([q * self.scale, bias], dim=-1).flatten(6, 8).flatten(0, 4)
         k = k.reshape(-1, self.num_heads, WINDOW**3, k.shape[-1])
@@ -108,8 +113,7 @@ class CubicWindowAttention(Attention):
         # Fused kernels want values as wide as keys.
         out = F.scaled_dot_product_attention(q.reshape(k.shape), k, F.pad(v, (0, 3 * WINDOW)), scale=1.0)
         out = out[..., : v.shape[-1]].reshape(batch, *windows, self.num_heads, WINDOW, WINDOW, WINDOW, -1)
-        out = out.permute(0, 1, 5, 2, 6, 3, 7, 4, 8).reshape(batch, d, h, w, width)
-        return self.proj(out)
+        return out.permute(0, 1, 5, 2, 6, 3, 7, 4, 8).reshape(batch, d, h, w, -1)
 
     def _axis_terms(self, q: Tensor) -> list[Tensor]:
         """Relative-position terms plus shift mask: three of ``[B, nd, nh, nw, heads, 8, 8, 8, 8 key coordinates]``."""

@@ -65,6 +65,10 @@ class AutoSamConfig:
 class AutoSam(nn.Module):
     """The AutoSAM Adapter network.
 
+    Args:
+        config: its shape.
+        checkpoint_activations: keep only the tokens between blocks, and run every block again for its gradient.
+
     Attributes:
         config: what it was built from.
         encoder: SAM's image encoder for volumes.
@@ -72,14 +76,17 @@ class AutoSam(nn.Module):
         decoder: the mask decoder.
     """
 
-    def __init__(self, config: AutoSamConfig) -> None:
+    def __init__(self, config: AutoSamConfig, *, checkpoint_activations: bool = False) -> None:
         super().__init__()
         variant, preset = find_variant(config.sam), find_preset(config.preset)
         self.config = config
         self.head_stages = preset.head_stages if config.mlam else ()
         self.prompt_stage = preset.prompt_stage
         stages = (*self.head_stages, self.prompt_stage)
-        self.encoder = VolumeEncoder(variant, preset, config.patch, depth_axis=config.depth_axis, stages=stages)
+        self.encoder = VolumeEncoder(
+            variant, preset, config.patch,
+            depth_axis=config.depth_axis, stages=stages, checkpoint_activations=checkpoint_activations,
+        )  # fmt: skip
         d, h, w = (size // TOKEN_VOXELS for size in config.patch)
         self.prompt_generator = (
             AutoPromptGenerator(variant.neck_width, variant.prompt_widths, (d, h, w)) if config.apg else nn.Identity()
@@ -111,6 +118,7 @@ def build_autosam(
     depth_axis: str,
     apg: bool,
     mlam: bool,
+    checkpoint_activations: bool = False,
 ) -> AutoSam:
     """Builds an AutoSAM Adapter and fills it with SAM's weights; see `bedside.teacher.build_teacher`.
 
@@ -122,11 +130,11 @@ def build_autosam(
     if len(sizes) != 3:
         raise UsageError(f"patch: expected (D, H, W) in multiples of {PATCH_MULTIPLE} voxels, got {patch}")
     config = AutoSamConfig(num_classes, sam, preset, (sizes[0], sizes[1], sizes[2]), depth_axis, apg, mlam)
-    model = AutoSam(config)
+    model = AutoSam(config, checkpoint_activations=checkpoint_activations)
     variant = find_variant(sam)
     if checkpoint is not None:
         load_sam_weights(model.encoder, variant, checkpoint)
-    elif variant.public:
+    elif variant.public and not model.encoder.pos_embed.is_meta:
         _log.warning("no SAM checkpoint given: the frozen part of %s is random; pass one for real training", sam)
     counts = count_parameters(model)
     _log.info("%s: %d parameters, %d train, %d frozen", sam, counts.total, counts.trainable, counts.frozen)

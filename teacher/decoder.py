@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .doubled_convolution import DoubledConv3d
 from .prompt_generator import ConvNormRelu
 
 
@@ -14,6 +15,17 @@ class _Head(nn.Sequential):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__(ConvNormRelu(channels, width), ConvNormRelu(width, width))
+
+
+class _Fusion(nn.Sequential):
+    """Conv 3³, instance norm and ReLU over the doubled maps and the halved image."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__(DoubledConv3d(channels, 1, width), nn.InstanceNorm3d(width), nn.ReLU(inplace=True))
+
+    def forward(self, maps: Tensor, image: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        convolution, norm, activation = self
+        return activation(norm(convolution(maps, image)))
 
 
 class MaskDecoder(nn.Module):
@@ -29,7 +41,7 @@ class MaskDecoder(nn.Module):
     def __init__(self, channels: int, width: int, maps: int, num_classes: int) -> None:
         super().__init__()
         self.heads = nn.ModuleList(_Head(channels, width) for _ in range(maps))
-        self.fuse = ConvNormRelu(maps * width + 1, width)
+        self.fuse = _Fusion(maps * width, width)
         self.classify = nn.Conv3d(width, num_classes, 3, padding=1, bias=False)
 
     def forward(self, maps: list[Tensor], image: Tensor) -> Tensor:
@@ -40,11 +52,6 @@ class MaskDecoder(nn.Module):
             image: ``[B, 1, D, H, W]``.
         """
         heads = [head(features) for head, features in zip(self.heads, maps, strict=True)]
-        aggregated = _doubled(torch.cat(heads, dim=1))
         half_image = F.avg_pool3d(image, 2)  # what trilinear interpolation by ½ is
-        logits = self.classify(self.fuse(torch.cat([aggregated, half_image], dim=1)))
-        return _doubled(logits)
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)
+        logits = self.classify(self.fuse(torch.cat(heads, dim=1), half_image))
+        return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=False)

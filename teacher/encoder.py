@@ -10,6 +10,7 @@ from .adapter import SpatialAdapter
 from .attention import CubicWindowAttention
 from .patch_embedding import TOKEN_VOXELS, VolumePatchEmbed
 from .presets import Preset
+from .recompute import recomputed
 from .sam_modules import MLPBlock
 from .variants import PLANE_TABLE, SamVariant, Tokens3
 
@@ -33,25 +34,38 @@ class LayerNorm3d(nn.LayerNorm):
 
 
 class Block(nn.Module):
-    """A SAM block with a spatial adapter at its entry; the first residual is taken after the adapter."""
+    """A SAM block with a spatial adapter at its entry; the first residual is taken after the adapter.
 
-    def __init__(self, variant: SamVariant, preset: Preset, tokens: Tokens3, index: int) -> None:
+    Args:
+        variant: size of the encoder.
+        preset: reading of the paper.
+        tokens: token counts (depth, height, width).
+        index: of the block, from 0.
+        recompute: drop what attention and the hidden layer of the MLP worked on, and compute it again for the gradient.
+    """
+
+    def __init__(self, variant: SamVariant, preset: Preset, tokens: Tokens3, index: int, *, recompute: bool) -> None:
         super().__init__()
         self.adapter = SpatialAdapter(
             variant.width, last_relu=preset.adapter_last_relu, start_as_sam=preset.start_as_sam
         )
         self.norm1 = nn.LayerNorm(variant.width, eps=_EPS)
         self.attn = CubicWindowAttention(
-            variant.width, variant.heads, tokens, shifted=index % 2 == 0, table_size=variant.table_size(index)
-        )
+            variant.width, variant.heads, tokens,
+            shifted=index % 2 == 0, table_size=variant.table_size(index), recompute=recompute,
+        )  # fmt: skip
         self.norm2 = nn.LayerNorm(variant.width, eps=_EPS)
         self.mlp = MLPBlock(variant.width, 4 * variant.width)
+        self.recompute = recompute
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[B, D, H, W, C]`` for tokens ``[B, D, H, W, C]``."""
         x = self.adapter(x)
         x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        return x + recomputed(self._mlp, x, enabled=self.recompute)
+
+    def _mlp(self, x: Tensor) -> Tensor:
+        return self.mlp(self.norm2(x))
 
 
 class Neck(nn.Sequential):
@@ -65,6 +79,15 @@ class Neck(nn.Sequential):
             LayerNorm3d(channels),
         )
 
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name nn.Sequential gave it
+        """Returns the map ``[B, channels, D, H, W]`` of tokens ``[B, D, H, W, C]``."""
+        reduce, *rest = self
+        # A 1³ convolution of tokens is a linear layer: it keeps the block's own output for the gradient, not a copy.
+        x = F.linear(input, reduce.get_parameter("weight").flatten(1)).permute(0, 4, 1, 2, 3)
+        for layer in rest:
+            x = layer(x)
+        return x
+
 
 class VolumeEncoder(nn.Module):
     """SAM's image encoder for volumes.
@@ -77,20 +100,32 @@ class VolumeEncoder(nn.Module):
         patch: voxels (D, H, W), each a multiple of 32.
         depth_axis: key of `DEPTH_AXES`.
         stages: which of the stages 1…4 (after blocks depth/4·k) are given out; only those get a neck.
+        checkpoint_activations: keep only the tokens between blocks, and run every block again for its gradient.
     """
 
     def __init__(
-        self, variant: SamVariant, preset: Preset, patch: Tokens3, *, depth_axis: str, stages: tuple[int, ...]
+        self,
+        variant: SamVariant,
+        preset: Preset,
+        patch: Tokens3,
+        *,
+        depth_axis: str,
+        stages: tuple[int, ...],
+        checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
         self.axes = DEPTH_AXES[depth_axis]
         d, h, w = (patch[axis] // TOKEN_VOXELS for axis in self.axes)
         self.tokens: Tokens3 = (d, h, w)
         self.stage_blocks = variant.depth // STAGES
+        self.checkpoint_activations = checkpoint_activations
         self.patch_embed = VolumePatchEmbed(variant.width, start_as_sam=preset.start_as_sam)
         self.pos_embed = nn.Parameter(torch.empty(1, PLANE_TABLE, PLANE_TABLE, variant.width))
         self.depth_embed = nn.Parameter(torch.full((1, d, variant.width), preset.depth_table_start))
-        self.blocks = nn.ModuleList(Block(variant, preset, self.tokens, index) for index in range(variant.depth))
+        self.blocks = nn.ModuleList(
+            Block(variant, preset, self.tokens, index, recompute=not checkpoint_activations)
+            for index in range(variant.depth)
+        )
         self.necks = nn.ModuleDict({str(stage): Neck(variant.width, variant.neck_width) for stage in sorted(stages)})
         self._reset_tables()
 
@@ -129,9 +164,9 @@ class VolumeEncoder(nn.Module):
         tokens = self.patch_embed(x.permute(0, 1, *order)) + self.position()
         maps: dict[int, Tensor] = {}
         for count, block in enumerate(self.blocks, start=1):
-            tokens = block(tokens)
+            tokens = recomputed(block, tokens, enabled=self.checkpoint_activations)
             stage, rest = divmod(count, self.stage_blocks)
             if rest == 0 and str(stage) in self.necks:
                 neck = self.necks[str(stage)]
-                maps[stage] = neck(tokens.permute(0, 4, 1, 2, 3)).permute(0, 1, *back)
+                maps[stage] = neck(tokens).permute(0, 1, *back)
         return maps

@@ -1,0 +1,226 @@
+"""What training a teacher will cost, before it is built: parameters, floating-point work and peak memory."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..runtime.memory.free_memory import free_memory
+from . import build_teacher
+from .live_memory import LiveMemory
+from .parameters import ParameterCounts, count_parameters
+
+_ADAM_STATES = 2  # running means of the gradient and of its square
+_WORDS = {"32-true": "float32", "bf16-mixed": "bfloat16 beside float32 weights"}
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Bytes of one training step.
+
+    Attributes:
+        weights: parameters and constant tables.
+        gradients: of what trains.
+        optimiser: AdamW's two states of what trains.
+        kept: what the forward pass keeps for the gradient, batch and logits included.
+        peak: the most that is held at once. A convolution's own workspace and gaps between blocks are not counted.
+    """
+
+    weights: int
+    gradients: int
+    optimiser: int
+    kept: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training step of a teacher costs.
+
+    Attributes:
+        title: which teacher and how it trains, in words.
+        parameters: by component.
+        forward_flops: floating-point operations of one forward pass (a multiplication and an addition are two).
+        step_flops: of forward and backward pass together, what is computed twice included.
+        memory: bytes of a training step.
+    """
+
+    title: str
+    parameters: ParameterCounts
+    forward_flops: int
+    step_flops: int
+    memory: StepMemory
+
+    def lines(self, room: Room | None = None) -> list[str]:
+        """Returns the figures for people, one fact a line; with ``room``, whether it fits there."""
+        memory, counts = self.memory, self.parameters
+        lines = [self.title, f"parameters   {counts.total:>13,}", f"  train      {counts.trainable:>13,}"]
+        lines += [f"    {name:<21} {count:>11,}" for name, count in counts.components.items()]
+        lines += [
+            f"forward      {_tera(self.forward_flops)}",
+            f"training step {_tera(self.step_flops)[1:]}",
+            f"peak memory  {_giga(memory.peak)} of one training step",
+            f"  weights    {_giga(memory.weights)}",
+            f"  gradients  {_giga(memory.gradients)}",
+            f"  AdamW      {_giga(memory.optimiser)}",
+            f"  kept for the gradient {_giga(memory.kept)[7:]}",
+        ]
+        return lines if room is None else [*lines, room.verdict(memory.peak)]
+
+    def record(self, room: Room | None = None) -> dict[str, object]:
+        """Returns the figures for programs: counts, floating-point operations and bytes."""
+        memory = self.memory
+        record: dict[str, object] = {
+            "parameters": self.parameters.total,
+            "trainable": self.parameters.trainable,
+            "components": self.parameters.components,
+            "forward_flops": self.forward_flops,
+            "step_flops": self.step_flops,
+            "memory_bytes": {
+                "peak": memory.peak,
+                "weights": memory.weights,
+                "gradients": memory.gradients,
+                "optimiser": memory.optimiser,
+                "kept": memory.kept,
+            },
+        }
+        return record if room is None else {**record, "available_bytes": room.free, "fits": memory.peak <= room.free}
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where training would run.
+
+    Attributes:
+        name: of the device, in words.
+        free: bytes that are free there.
+    """
+
+    name: str
+    free: int
+
+    @classmethod
+    def at_hand(cls, device: str = "auto") -> Room:
+        """Returns the memory of the GPU if there is one and ``device`` allows it, else of this machine."""
+        if device != "cpu" and torch.cuda.is_available():
+            free, _ = torch.cuda.mem_get_info()
+            return cls(torch.cuda.get_device_name(), free)
+        return cls("this machine's memory", free_memory())
+
+    def verdict(self, needed: int) -> str:
+        """Says in one line whether ``needed`` bytes fit, and what to do where they do not."""
+        figures = f"{needed / 1e9:.1f} GB of {self.free / 1e9:.1f} GB free ({self.name})"
+        if needed <= self.free:
+            return f"fits: {figures}"
+        return f"does not fit: {figures}; use a smaller patch or batch, checkpoint activations, or a larger device"
+
+
+def describe(
+    name: str = "autosam",
+    *,
+    num_classes: int,
+    sam: str = "vit_b",
+    preset: str = "paper",
+    patch: int | tuple[int, int, int] = 128,
+    batch: int = 1,
+    precision: str = "32-true",
+    checkpoint_activations: bool = False,
+) -> Cost:
+    """Works out what a training step costs. Needs neither data nor a checkpoint, and allocates nothing.
+
+    The network is built without memory behind it, and one training step is followed operation by operation.
+
+    Args:
+        name: registered teacher.
+        num_classes: output channels, background included.
+        sam: image encoder.
+        preset: reading of the paper.
+        patch: voxels, one number or (D, H, W).
+        batch: patches per step.
+        precision: "32-true", or "bf16-mixed" as Lightning Fabric knows it.
+        checkpoint_activations: whether every block is run again for its gradient.
+
+    Raises:
+        UsageError: an unknown name or option, or an invalid patch.
+    """
+    with torch.device("meta"):
+        model = build_teacher(
+            name, num_classes=num_classes, sam=sam, preset=preset, patch=patch,
+            checkpoint_activations=checkpoint_activations,
+        )  # fmt: skip
+    d, h, w = (patch,) * 3 if isinstance(patch, int) else patch
+    counts = count_parameters(model)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        step = _Step((batch, 1, d, h, w), bf16=precision == "bf16-mixed")
+        memory, model = step.memory(model)
+        forward, total = step.flops(model)
+    title = f"{name} with {sam}, preset {preset}: patch {d}×{h}×{w}, batch {batch}, {_WORDS.get(precision, precision)}"
+    title += ", activations checkpointed" if checkpoint_activations else ""
+    return Cost(title, counts, forward, total, memory)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One training step on tensors without memory.
+
+    Attributes:
+        shape: of the batch, ``[B, 1, D, H, W]``.
+        bf16: under autocast to bfloat16.
+    """
+
+    shape: tuple[int, ...]
+    bf16: bool
+
+    def logits(self, model: nn.Module, images: Tensor) -> Tensor:
+        autocast = torch.autocast("cpu", torch.bfloat16) if self.bf16 else nullcontext()
+        with autocast:
+            return model(images)
+
+    def memory(self, model: nn.Module) -> tuple[StepMemory, nn.Module]:
+        """Follows memory; returns it and the model as it stands in the surrounding fake mode."""
+        with LiveMemory() as live:
+            model = model.to_empty(device="cpu")
+            weights = live.held
+            gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+            optimiser = _ADAM_STATES * gradients
+            images, labels = torch.empty(self.shape), torch.empty(self.shape)
+            logits = self.logits(model, images)
+            kept = live.held - weights
+            training_loss(logits.float(), labels).backward()
+        # The optimiser's own step holds one more copy of what it updates, after activations are gone.
+        at_the_update = weights + 2 * gradients + optimiser
+        peak = max(live.peak + optimiser, at_the_update)
+        return StepMemory(weights, gradients, optimiser, kept, peak), model
+
+    def flops(self, model: nn.Module) -> tuple[int, int]:
+        """Returns the operations of the forward pass, and of forward and backward pass."""
+        with FlopCounterMode(display=False) as counter:
+            logits = self.logits(model, torch.empty(self.shape))
+            forward = counter.get_total_flops()
+            logits.float().sum().backward()
+        return forward, counter.get_total_flops()
+
+
+def training_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Dice + cross-entropy as in `bedside.training.losses`, of operations that need no values to be followed."""
+    chances = logits.softmax(dim=1)
+    truth = torch.zeros_like(chances).scatter_(1, labels.long(), 1.0)
+    everywhere = [0, *range(2, logits.ndim)]
+    overlap = (chances * truth).sum(everywhere)
+    total = chances.sum(everywhere) + truth.sum(everywhere)
+    dice = 1 - (2 * overlap + 1e-5) / (total + 1e-5)
+    return dice.mean() + F.cross_entropy(logits, labels[:, 0].long())
+
+
+def _tera(flops: int) -> str:
+    return f"{flops / 1e12:>13.3f} TFLOP"
+
+
+def _giga(size: int) -> str:
+    return f"{size / 1e9:>13.2f} GB"

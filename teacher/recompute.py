@@ -1,0 +1,23 @@
+"""Memory for work: what a step computed is dropped after the forward pass and computed again for its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+
+def recomputed(step: Callable[[Tensor], Tensor], x: Tensor, *, enabled: bool = True) -> Tensor:
+    """Returns ``step(x)``, keeping nothing but ``x`` for the gradient if ``enabled``.
+
+    The gradient is the same to the last bit wherever the step computes the same twice; ours hold nothing random.
+    Without gradients, or where disabled, it is a plain call.
+    """
+    if not (enabled and torch.is_grad_enabled()):
+        return step(x)
+    result = checkpoint(step, x, use_reentrant=False, preserve_rng_state=False)
+    if not isinstance(result, Tensor):
+        raise TypeError(f"expected a step that returns a tensor, got {type(result).__name__}")
+    return result
