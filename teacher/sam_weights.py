@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import pickle
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..runtime.errors import InputError
@@ -16,33 +21,65 @@ from .variants import VARIANTS, SamVariant
 
 PREFIX = "image_encoder."
 
+_TAKE_METAS = "download Meta's own file (sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth or sam_vit_h_4b8939.pth)"
+
+# What torch, zipfile and safetensors raise on files that are damaged or none of theirs.
+_UNREADABLE = (
+    OSError, EOFError, RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
+    pickle.UnpicklingError, SafetensorError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+
 _log = logging.getLogger(__name__)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Returns the image-encoder tensors of a SAM checkpoint, named without their prefix.
 
+    Read are Meta's ``.pth`` and a ``.safetensors`` copy of it; tensors may stand under ``model`` or ``state_dict`` and
+    their names may begin with ``module.``, as training scripts save them. Nothing that could run code is read.
+
     Raises:
         InputError: the file cannot be read, or holds no SAM image encoder.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputError(f'no SAM checkpoint at "{path}"; download sam_vit_b, sam_vit_l or sam_vit_h first')
+    tensors = _named_tensors(_read(path), path.name)
+    encoder = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+    if encoder:
+        return encoder
+    if any(name.startswith("vision_encoder.") for name in tensors):
+        raise InputError(f'"{path.name}" is a SAM in Hugging Face\'s format; {_TAKE_METAS}')
+    raise InputError(f'"{path.name}" is not a SAM checkpoint: no tensor is named "{PREFIX}…"; {_TAKE_METAS}')
+
+
+def _read(path: Path) -> object:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f'no SAM checkpoint at "{path}"; download sam_vit_b, sam_vit_l or sam_vit_h first') from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f'"{path.name}" cannot be read as a torch checkpoint of plain tensors: {reason}') from error
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if zipfile.is_zipfile(path):  # torch does not check what it reads against the archive's checksums
+            with zipfile.ZipFile(path) as archive:
+                broken = archive.testzip()
+            if broken is not None:
+                raise InputError(f'"{path.name}" is damaged: a checksum inside does not match; download it again')
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(
+            f'"{path.name}" cannot be read as a checkpoint of plain tensors: {reason}; {_TAKE_METAS}'
+        ) from error
+
+
+def _named_tensors(state: object, file: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name, without what training scripts wrap around them."""
+    for wrapping in ("model", "state_dict"):
+        if isinstance(state, Mapping) and isinstance(state.get(wrapping), Mapping):
+            state = state[wrapping]
     if not isinstance(state, Mapping):
-        raise InputError(f'"{path.name}" is not a SAM checkpoint: expected named tensors, got {type(state).__name__}')
-    encoder = {
-        str(name).removeprefix(PREFIX): tensor
-        for name, tensor in state.items()
-        if str(name).startswith(PREFIX) and isinstance(tensor, Tensor)
-    }
-    if not encoder:
-        raise InputError(f'"{path.name}" is not a SAM checkpoint: no tensor is named "{PREFIX}…"')
-    return encoder
+        raise InputError(
+            f'"{file}" is not a SAM checkpoint: expected named tensors, got {type(state).__name__}; {_TAKE_METAS}'
+        )
+    return {str(name).removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def detect_variant(tensors: Mapping[str, Tensor]) -> SamVariant | None:
@@ -66,11 +103,17 @@ def reused_names(variant: SamVariant) -> list[str]:
     return names + [f"blocks.{block}.{name}" for block in range(variant.depth) for name in in_block]
 
 
+def neck_names() -> list[str]:
+    """Names of the six tensors of SAM's 2D neck, which a SAM checkpoint holds and the 3D encoder does not take over."""
+    return ["neck.0.weight", "neck.1.weight", "neck.1.bias", "neck.2.weight", "neck.3.weight", "neck.3.bias"]
+
+
 def load_sam_weights(encoder: VolumeEncoder, variant: SamVariant, path: str | Path) -> None:
     """Copies SAM's tensors into the encoder, then starts the relative depth tables from them.
 
     Raises:
-        InputError: the file cannot be read, is another variant, or a tensor is missing or has another shape.
+        InputError: the file cannot be read, is another variant, or a tensor is missing, foreign, of another shape or
+            not finite. Every message names the file, the tensor and what to do.
     """
     tensors = read_checkpoint(path)
     file = Path(path).name
@@ -79,14 +122,20 @@ def load_sam_weights(encoder: VolumeEncoder, variant: SamVariant, path: str | Pa
         raise InputError(f'"{file}" is SAM {found.name}, but {variant.name} was asked for; pass sam="{found.name}"')
     parameters = dict(encoder.named_parameters())
     names = reused_names(variant)
-    for name in names:
+    for name in (*names, *neck_names()):
         if name not in tensors:
-            raise InputError(f'"{file}" lacks the tensor "{PREFIX}{name}" of SAM {variant.name}; download it again')
+            raise InputError(f'"{file}" lacks the tensor "{PREFIX}{name}" of SAM {variant.name}; {_TAKE_METAS}')
+    foreign = sorted(tensors.keys() - {*names, *neck_names()})
+    if foreign:
+        raise InputError(f'"{file}": SAM {variant.name} has no tensor "{PREFIX}{foreign[0]}"; {_TAKE_METAS}')
+    for name in names:
         expected, got = tuple(parameters[name].shape), tuple(tensors[name].shape)
         if expected != got:
-            raise InputError(f'"{file}": expected "{PREFIX}{name}" of shape {expected} for {variant.name}, got {got}')
-        if not torch.isfinite(tensors[name]).all():
-            raise InputError(f'"{file}": "{PREFIX}{name}" holds NaN or infinite values; download it again')
+            raise InputError(
+                f'"{file}": expected "{PREFIX}{name}" of shape {expected} for {variant.name}, got {got}; {_TAKE_METAS}'
+            )
+        if not (tensors[name].is_floating_point() and torch.isfinite(tensors[name]).all()):
+            raise InputError(f'"{file}": "{PREFIX}{name}" holds NaN, infinite or no real values; {_TAKE_METAS}')
     with torch.no_grad():
         for name in names:
             parameters[name].copy_(tensors[name])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 from bedside.runtime.errors import UsageError
 from bedside.teacher import build_teacher
 from bedside.teacher.autosam import AutoSam
+from bedside.teacher.variants import VARIANTS
 
 torch.set_num_threads(1)
 
@@ -19,25 +21,30 @@ def make(**options) -> AutoSam:
     return build_teacher("autosam", **{**defaults, **options})
 
 
-@pytest.mark.parametrize("preset", ["paper", "released_code"])
-def test_gradients_reach_every_trainable_parameter_and_no_frozen_one(preset):
-    model = make(preset=preset)
-    model(torch.rand(1, 1, 32, 64, 32)).square().sum().backward()
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"preset": "released_code"},
+        {"apg": False},
+        {"apg": False, "preset": "released_code"},
+        {"mlam": False},
+        {"apg": False, "mlam": False},
+        {"checkpoint_activations": True},
+    ],
+    ids=str,
+)
+def test_gradients_reach_every_trainable_parameter_and_no_frozen_one(options):
+    model = make(**options)
+    logits = model(torch.rand(1, 1, 32, 64, 32))
+    logits.square().sum().backward()
+    assert logits.shape == (1, 3, 32, 64, 32)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, name
             assert parameter.grad.abs().max() > 0, name
         else:
             assert parameter.grad is None, name
-
-
-@pytest.mark.parametrize("options", [{"apg": False}, {"mlam": False}, {"apg": False, "mlam": False}])
-def test_ablations_run_and_leave_no_trainable_parameter_without_gradient(options):
-    model = make(**options)
-    logits = model(torch.rand(1, 1, 32, 64, 32))
-    logits.square().sum().backward()
-    assert logits.shape == (1, 3, 32, 64, 32)
-    assert all(p.grad is not None and p.grad.any() for p in model.parameters() if p.requires_grad)
 
 
 def test_paper_prompts_from_the_last_stage_and_the_release_from_the_first():
@@ -65,6 +72,22 @@ def test_checkpoint_holds_parameters_only_and_restores_the_same_function():
         assert torch.equal(model(x), other(x))
 
 
+@pytest.mark.parametrize("preset", ["paper", "released_code"])
+def test_every_layer_of_every_adapter_has_moved_after_three_steps(preset):
+    model = make(patch=32, preset=preset)
+    x = torch.rand(1, 1, 32, 32, 32)
+    target = (x[:, 0] > 0.5).long()
+    adapters = {name: p for name, p in model.named_parameters() if ".adapter." in name}
+    before = {name: p.detach().clone() for name, p in adapters.items()}
+    optimiser = torch.optim.SGD(adapters.values(), lr=0.1)
+    for _ in range(3):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), target).backward()
+        optimiser.step()
+    assert len(adapters) == 4 * 6
+    assert [name for name, p in adapters.items() if torch.equal(p, before[name])] == []
+
+
 def test_five_steps_on_one_patch_lower_the_loss():
     model = make(patch=32)
     x = torch.rand(1, 1, 32, 32, 32)
@@ -90,13 +113,18 @@ def test_frozen_parameters_do_not_move_in_training():
     assert moved == {name for name, p in model.named_parameters() if p.requires_grad}
 
 
-def test_missing_checkpoint_is_warned_about_for_public_variants_only(caplog):
+def test_missing_checkpoint_is_warned_about_for_public_variants_only(caplog, monkeypatch):
+    make(patch=32)
+    assert not caplog.records
+    monkeypatch.setitem(VARIANTS, "vit_nano", replace(VARIANTS["vit_nano"], public=True))
+    make(patch=32)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "the frozen part of vit_nano is random" in caplog.text
+
+
+def test_a_network_without_memory_has_no_weights_to_warn_about(caplog):
     with torch.device("meta"):
         make(sam="vit_b")
-        assert [record.levelno for record in caplog.records] == [logging.WARNING]
-        assert "the frozen part of vit_b is random" in caplog.text
-        caplog.clear()
-        make(sam="vit_nano")
     assert not caplog.records
 
 

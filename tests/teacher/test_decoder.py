@@ -19,12 +19,13 @@ def test_fusion_sees_the_maps_doubled_and_the_image_halved():
     torch.manual_seed(0)
     decoder = MaskDecoder(4, 6, maps=2, num_classes=3)
     seen = []
-    decoder.fuse.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    decoder.fuse[0].register_forward_hook(lambda *call: seen.append(call[-1]))
     maps, image = [torch.randn(1, 4, 4, 4, 4) for _ in range(2)], torch.randn(1, 1, 16, 16, 16)
     with torch.no_grad():
         decoder(maps, image)
-        first = F.interpolate(decoder.heads[0](maps[0]), scale_factor=2, mode="trilinear", align_corners=False)
-    assert seen[0].shape == (1, 2 * 6 + 1, 8, 8, 8)
-    torch.testing.assert_close(seen[0][:, :6], first)
+        heads = torch.cat([head(features) for head, features in zip(decoder.heads, maps, strict=True)], dim=1)
+    doubled = F.interpolate(heads, scale_factor=2, mode="trilinear", align_corners=False)
     half = F.interpolate(image, scale_factor=0.5, mode="trilinear", align_corners=False)
-    torch.testing.assert_close(seen[0][:, 12:], half)
+    expected = F.conv3d(torch.cat([doubled, half], dim=1), decoder.fuse[0].weight, padding=1)
+    assert expected.shape == (1, 6, 8, 8, 8)
+    torch.testing.assert_close(seen[0], expected, atol=1e-5, rtol=0)

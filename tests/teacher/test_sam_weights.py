@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import random
+import re
 from functools import partial
 
 import pytest
@@ -11,6 +13,7 @@ from bedside.runtime.errors import InputError
 from bedside.teacher import build_teacher
 from bedside.teacher.sam_weights import detect_variant, reused_names
 from bedside.teacher.variants import VARIANTS
+from safetensors.torch import save_file
 from segment_anything.modeling import ImageEncoderViT
 
 torch.set_num_threads(1)
@@ -72,9 +75,75 @@ def test_every_reused_tensor_arrives_unchanged(sam, message, tmp_path, caplog):
     assert torch.equal(block.rel_pos_d, 0.5 * (block.rel_pos_h + block.rel_pos_w))
 
 
-def test_missing_tensor_is_named(nano_state, tmp_path):
-    state = {name: tensor for name, tensor in nano_state.items() if name != "image_encoder.blocks.2.attn.qkv.bias"}
-    with pytest.raises(InputError, match=r'lacks the tensor "image_encoder\.blocks\.2\.attn\.qkv\.bias"'):
+def reused(model) -> dict[str, torch.Tensor]:
+    names = reused_names(VARIANTS["vit_nano"])
+    return {f"image_encoder.{name}": model.encoder.state_dict()[name] for name in names}
+
+
+def same(state, model) -> bool:
+    return all(torch.equal(state[name], tensor) for name, tensor in reused(model).items())
+
+
+def test_order_of_the_tensors_does_not_matter(nano_state, tmp_path):
+    names = list(nano_state)
+    random.Random(0).shuffle(names)
+    assert names != list(nano_state)
+    assert same(nano_state, load(save({name: nano_state[name] for name in names}, tmp_path / "sam.pth")))
+
+
+@pytest.mark.parametrize("wrapped_in", [(), ("model",), ("state_dict",)], ids=str)
+def test_what_training_scripts_wrap_around_the_tensors_is_taken_off(nano_state, wrapped_in, tmp_path):
+    state = {f"module.{name}": tensor for name, tensor in nano_state.items()}
+    for name in wrapped_in:
+        state = {name: state, "epoch": 3}
+    assert same(nano_state, load(save(state, tmp_path / "sam.pth")))
+
+
+def test_safetensors_copy_is_read(nano_state, tmp_path):
+    path = tmp_path / "sam.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in nano_state.items()}, path)
+    assert same(nano_state, load(path))
+
+
+def test_half_precision_copy_is_read(nano_state, tmp_path):
+    model = load(save({name: tensor.half() for name, tensor in nano_state.items()}, tmp_path / "sam.pth"))
+    assert model.encoder.pos_embed.dtype == torch.float32
+    assert torch.equal(model.encoder.pos_embed, nano_state["image_encoder.pos_embed"].half().float())
+
+
+@pytest.mark.parametrize("name", ["blocks.2.attn.qkv.bias", "pos_embed", "blocks.1.attn.rel_pos_w", "neck.2.weight"])
+def test_missing_tensor_is_named(nano_state, name, tmp_path):
+    state = {key: tensor for key, tensor in nano_state.items() if key != f"image_encoder.{name}"}
+    message = f'"sam.pth" lacks the tensor "image_encoder.{name}" of SAM vit_nano; download Meta\'s own file'
+    with pytest.raises(InputError, match=re.escape(message)):
+        load(save(state, tmp_path / "sam.pth"))
+
+
+def test_foreign_tensor_is_named(nano_state, tmp_path):
+    state = {**nano_state, "image_encoder.blocks.0.Space_Adapter.D_fc1.weight": torch.zeros(2)}
+    with pytest.raises(InputError, match=r'SAM vit_nano has no tensor "image_encoder\.blocks\.0\.Space_Adapter'):
+        load(save(state, tmp_path / "sam.pth"))
+
+
+def test_tensors_of_two_layers_that_changed_places_are_refused_where_their_shapes_differ(nano_state, tmp_path):
+    lin1, lin2 = (f"image_encoder.blocks.3.mlp.{name}.weight" for name in ("lin1", "lin2"))
+    state = {**nano_state, lin1: nano_state[lin2], lin2: nano_state[lin1]}
+    with pytest.raises(InputError, match=r"blocks\.3\.mlp\.lin1\.weight.*\(384, 96\).*got \(96, 384\)"):
+        load(save(state, tmp_path / "sam.pth"))
+
+
+def test_hugging_faces_format_is_recognised_and_said(tmp_path):
+    state = {"vision_encoder.pos_embed": torch.zeros(1, 64, 64, 96), "shared_image_embedding.weight": torch.zeros(2)}
+    with pytest.raises(InputError, match=r"Hugging Face's format; download Meta's own file \(sam_vit_b_01ec64\.pth"):
+        load(save(state, tmp_path / "model.pth"))
+
+
+@pytest.mark.parametrize("sam", ["vit_l", "vit_h"])
+def test_a_larger_sam_is_recognised_by_name(sam, tmp_path):
+    variant = VARIANTS[sam]
+    state = {f"image_encoder.{name}": torch.zeros(1) for name in reused_names(variant)}
+    state["image_encoder.patch_embed.proj.weight"] = torch.zeros(variant.width, 3, 1, 1)
+    with pytest.raises(InputError, match=f'is SAM {sam}, but vit_nano was asked for; pass sam="{sam}"'):
         load(save(state, tmp_path / "sam.pth"))
 
 
@@ -114,16 +183,43 @@ def test_file_that_would_run_code_is_refused(tmp_path):
         def __reduce__(self):
             return (print, ("code ran",))
 
-    with pytest.raises(InputError, match="cannot be read as a torch checkpoint of plain tensors"):
+    with pytest.raises(InputError, match="cannot be read as a checkpoint of plain tensors"):
         load(save({"image_encoder.pos_embed": Evil()}, tmp_path / "evil.pth"))
 
 
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken zip"])
-def test_broken_file_is_refused(content, tmp_path):
-    path = tmp_path / "broken.pth"
+def test_broken_file_is_refused(content, suffix, tmp_path):
+    path = tmp_path / f"broken.{suffix}"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r'"broken\.pth" cannot be read'):
+    with pytest.raises(InputError, match=rf'"broken\.{suffix}" cannot be read.*; download Meta'):
         load(path)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
+def test_truncated_file_is_refused(nano_state, share, tmp_path):
+    path = save(nano_state, tmp_path / "sam.pth")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(InputError, match=r'"sam\.pth" cannot be read as a checkpoint of plain tensors'):
+        load(path)
+
+
+def test_one_flipped_bit_in_a_weight_is_noticed(nano_state, tmp_path):
+    path = save(nano_state, tmp_path / "sam.pth")
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(nano_state["image_encoder.pos_embed"].numpy().tobytes()) + 2] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r'"sam\.pth" is damaged: a checksum inside does not match; download it again'):
+        load(path)
+
+
+def test_every_refusal_is_one_line(nano_state, tmp_path):
+    for state in ({}, [1, 2], {"a": 1}, {**nano_state, "image_encoder.pos_embed": torch.zeros(1, 64, 64, 96).long()}):
+        with pytest.raises(InputError) as refusal:
+            load(save(state, tmp_path / "sam.pth"))
+        assert "\n" not in str(refusal.value)
+        assert "; download Meta's own file" in str(refusal.value)
 
 
 def test_missing_file_says_what_to_download(tmp_path):

@@ -51,8 +51,17 @@ def test_part_of_a_teacher_is_frozen_and_part_trains(teacher_name):
     assert {parameter.requires_grad for parameter in make(teacher_name, patch=32).parameters()} == {True, False}
 
 
+def test_both_papers_names_give_the_same_network():
+    one, other = (make(name, patch=32) for name in ("autosam", "autoprosam"))
+    assert type(one) is type(other)
+    assert one.state_dict().keys() == other.state_dict().keys()
+    x = torch.rand(1, 1, 32, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(one(x), other(x))
+
+
 def test_unknown_teacher_lists_the_known_ones():
-    with pytest.raises(UsageError, match='no teacher "sam"; expected one of: autosam'):
+    with pytest.raises(UsageError, match='no teacher "sam"; expected one of: autosam, autoprosam'):
         build_teacher("sam", num_classes=2)
 
 

@@ -1,0 +1,144 @@
+"""One way of one training step, measured in this process. Run by teacher_cost.py: JSON in, JSON out."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from bedside.runtime.memory.resident import resident_bytes
+from bedside.teacher.autosam import AutoSam, AutoSamConfig
+from bedside.training.losses import segmentation_loss
+from torch import Tensor
+
+REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "teacher"
+WAYS = ("plain", "bedside", "bedside, checkpointed")
+_PROCESS = Path("/proc/self")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is measured.
+
+    Attributes:
+        way: row of `WAYS`.
+        sam: image encoder.
+        classes: output channels.
+        patch: voxels along each side.
+        batch: patches.
+        device: "cpu" or "cuda".
+        steps: steps that are timed, after one that is not.
+        threads: CPU threads.
+    """
+
+    way: str
+    sam: str
+    classes: int
+    patch: int
+    batch: int
+    device: str
+    steps: int
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What came of a case.
+
+    Attributes:
+        way: row of `WAYS`.
+        peak: bytes at the peak of a timed step, above the network without gradients; the largest of all steps.
+        seconds: of the fastest timed step (on a CPU: processor seconds).
+        loss: of the first step.
+        gradient: norm of the first step's gradient.
+    """
+
+    way: str
+    peak: int
+    seconds: float
+    loss: float
+    gradient: float
+
+
+def network(case: Case) -> tuple[AutoSam, Callable[[Tensor], Tensor]]:
+    """Returns the network, the same weights for every way, and the way to its logits."""
+    torch.manual_seed(0)
+    config = AutoSamConfig(case.classes, case.sam, patch=(case.patch,) * 3)
+    model = AutoSam(config, checkpoint_activations=case.way == "bedside, checkpointed").to(case.device)
+    if case.way != "plain":
+        return model, model
+    sys.path.insert(0, str(REFERENCE))
+    from reference import reference_logits
+
+    return model, lambda x: reference_logits(model, x)
+
+
+def measured(case: Case) -> Measured:
+    """Runs the steps of a case."""
+    torch.set_num_threads(case.threads)
+    model, logits = network(case)
+    size = (case.batch, 1, *(case.patch,) * 3)
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(size, generator=generator).to(case.device)
+    labels = torch.randint(case.classes, size, generator=generator).float().to(case.device)
+    loss_of = segmentation_loss()
+    meter = _Cuda() if case.device == "cuda" else _Cpu()
+    peaks, seconds = [], []
+    loss = gradient = 0.0
+    for step in range(case.steps + 1):
+        model.zero_grad(set_to_none=True)
+        gc.collect()
+        meter.start()
+        value = loss_of(logits(images), labels)
+        value.backward()
+        taken, peak = meter.stop()
+        if step == 0:
+            loss = float(value.detach())
+            gradients = [p.grad for p in model.parameters() if p.grad is not None]
+            gradient = float(torch.nn.utils.get_total_norm(gradients))
+            del gradients
+        else:
+            seconds.append(taken)
+            peaks.append(peak)
+        del value
+    return Measured(way=case.way, peak=max(peaks), seconds=min(seconds), loss=loss, gradient=gradient)
+
+
+class _Cpu:
+    """Processor seconds, and the kernel's high-water mark of physical memory above what was held before."""
+
+    def start(self) -> None:
+        ctypes.CDLL(None).malloc_trim(0)  # what the step before left free in the heap is not part of the network
+        (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
+        self.held = resident_bytes()
+        self.begun = time.process_time()
+
+    def stop(self) -> tuple[float, int]:
+        seconds = time.process_time() - self.begun
+        lines = (_PROCESS / "status").read_text(encoding="ascii").splitlines()
+        high = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        return seconds, high - self.held
+
+
+class _Cuda:
+    """Seconds until the GPU is done, and the most that torch had allocated on it above what was held before."""
+
+    def start(self) -> None:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        self.held = torch.cuda.memory_allocated()
+        self.begun = time.perf_counter()
+
+    def stop(self) -> tuple[float, int]:
+        torch.cuda.synchronize()
+        return time.perf_counter() - self.begun, torch.cuda.max_memory_allocated() - self.held
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measured(Case(**json.load(sys.stdin))))))

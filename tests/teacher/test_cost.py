@@ -1,0 +1,130 @@
+"""What a training step is said to cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from bedside.runtime.errors import UsageError
+from bedside.teacher import build_teacher
+from bedside.teacher.cost import Cost, Room, StepMemory, describe, training_loss
+from bedside.teacher.live_memory import LiveMemory
+from bedside.teacher.parameters import ParameterCounts
+from bedside.training.losses import segmentation_loss
+
+torch.set_num_threads(1)
+
+GB = 10**9
+
+
+@pytest.fixture(scope="module")
+def nano() -> Cost:
+    return describe(num_classes=4, sam="vit_nano", patch=(32, 64, 32))
+
+
+def made_up(peak: int = 3 * GB) -> Cost:
+    memory = StepMemory(weights=GB, gradients=GB // 4, optimiser=GB // 2, kept=GB, peak=peak)
+    return Cost("a teacher", ParameterCounts(250, 60, {"adapters": 60}), 2 * 10**12, 7 * 10**12, memory)
+
+
+def test_predicted_memory_is_what_a_real_step_holds(nano):
+    torch.manual_seed(0)
+    with LiveMemory() as live:
+        model = build_teacher("autosam", num_classes=4, sam="vit_nano", patch=(32, 64, 32))
+        model = model.to(torch.float32)
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        images, labels = torch.rand(1, 1, 32, 64, 32), torch.zeros(1, 1, 32, 64, 32)
+        live.peak = 0  # what building took is over
+        logits = model(images)
+        segmentation_loss()(logits, labels).backward()
+    states = 2 * sum(p.numel() for p in trainable) * 4
+    assert nano.memory.peak == pytest.approx(live.peak + states, rel=0.02)
+
+
+def test_memory_is_weights_gradients_two_states_and_activations(nano):
+    memory = nano.memory
+    coordinates = 4 * 512 * 24 * 4  # the one-hot key coordinates of four blocks; masks are a few hundred numbers
+    assert memory.weights - 4 * nano.parameters.total == pytest.approx(coordinates, rel=0.1)
+    assert memory.gradients == 4 * nano.parameters.trainable
+    assert memory.optimiser == 2 * memory.gradients
+    assert memory.peak > memory.weights + memory.optimiser + memory.kept
+
+
+def test_checkpointing_takes_less_memory_and_more_work():
+    options = {"num_classes": 14, "sam": "vit_b", "patch": 64}
+    usual, checkpointed = (describe(**options, checkpoint_activations=flag) for flag in (False, True))
+    assert checkpointed.memory.kept < 0.4 * usual.memory.kept
+    assert checkpointed.memory.peak < 0.7 * usual.memory.peak
+    assert usual.forward_flops == checkpointed.forward_flops
+    assert 1.05 < checkpointed.step_flops / usual.step_flops < 1.3
+
+
+def test_bfloat16_and_smaller_batches_take_less_memory(nano):
+    options = {"num_classes": 4, "sam": "vit_nano", "patch": (32, 64, 32)}
+    assert describe(**options, precision="bf16-mixed").memory.kept < 0.8 * nano.memory.kept
+    assert describe(**options, batch=2).memory.kept == pytest.approx(2 * nano.memory.kept, rel=0.02)
+    assert describe(**options, batch=2).forward_flops == pytest.approx(2 * nano.forward_flops, rel=0.02)
+
+
+def test_work_of_a_linear_layer_is_two_per_weight_and_token(nano):
+    # All linear layers of the four blocks: 12·C² of SAM's and C² of the adapter, 1024 tokens of C = 96.
+    linear = 2 * 4 * 13 * 96**2 * 8 * 16 * 8
+    assert linear < nano.forward_flops < 8 * linear
+    assert nano.step_flops > 2.5 * nano.forward_flops
+
+
+def test_vit_h_at_128_is_described_without_its_memory():
+    code = (
+        "import resource\n"
+        "from bedside.teacher.cost import describe\n"
+        "import torch\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "cost = describe(num_classes=14, sam='vit_h')\n"
+        "taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
+        "print(cost.parameters.total, cost.memory.peak > 30e9, taken < 400_000)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["709112704", "True", "True"]
+
+
+def test_figures_for_people_name_everything_and_the_verdict():
+    lines = made_up().lines(Room("a GPU", 4 * GB))
+    text = "\n".join(lines)
+    for figure in ("a teacher", "250", "60", "adapters", "2.000 TFLOP", "7.000 TFLOP", "3.00 GB", "0.25 GB", "0.50 GB"):
+        assert figure in text, figure
+    assert lines[-1] == "fits: 3.0 GB of 4.0 GB free (a GPU)"
+
+
+def test_what_does_not_fit_says_what_to_do():
+    verdict = made_up().lines(Room("a GPU", 2 * GB))[-1]
+    assert verdict.startswith("does not fit: 3.0 GB of 2.0 GB free (a GPU); use a smaller patch or batch")
+
+
+def test_figures_for_programs_are_plain_numbers():
+    record = made_up().record(Room("a GPU", 2 * GB))
+    assert record["parameters"] == 250
+    assert record["memory_bytes"]["peak"] == 3 * GB
+    assert record["available_bytes"] == 2 * GB
+    assert record["fits"] is False
+    assert "fits" not in made_up().record()
+
+
+def test_room_at_hand_is_this_machines_memory_where_a_cpu_is_asked_for():
+    room = Room.at_hand("cpu")
+    assert room.name == "this machine's memory"
+    assert room.free > 0
+
+
+def test_stand_in_for_the_loss_is_the_training_loss():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 4, 8, 8, 8), torch.randint(4, (2, 1, 8, 8, 8)).float()
+    torch.testing.assert_close(training_loss(logits, labels), segmentation_loss()(logits, labels), atol=1e-5, rtol=0)
+
+
+def test_wrong_options_are_refused_as_in_building():
+    with pytest.raises(UsageError, match="in multiples of 32 voxels"):
+        describe(num_classes=4, patch=48)
+    with pytest.raises(UsageError, match='no teacher "x"'):
+        describe("x", num_classes=4)
