@@ -41,7 +41,7 @@ class Block(nn.Module):
         preset: reading of the paper.
         tokens: token counts (depth, height, width).
         index: of the block, from 0.
-        recompute: drop what attention and the hidden layer of the MLP worked on, and compute it again for the gradient.
+        recompute: drop what the adapter and attention worked on, and compute it again for the gradient.
     """
 
     def __init__(self, variant: SamVariant, preset: Preset, tokens: Tokens3, index: int, *, recompute: bool) -> None:
@@ -60,12 +60,14 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[B, D, H, W, C]`` for tokens ``[B, D, H, W, C]``."""
-        x = self.adapter(x)
-        x = x + self.attn(self.norm1(x))
-        return x + recomputed(self._mlp, x, enabled=self.recompute)
+        x, normed = recomputed(self._adapted, x, enabled=self.recompute)
+        x = x + self.attn(normed)
+        return x + self.mlp(self.norm2(x))
 
-    def _mlp(self, x: Tensor) -> Tensor:
-        return self.mlp(self.norm2(x))
+    def _adapted(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens after the adapter, and the same normalised: dear to keep and cheap to compute twice."""
+        x = self.adapter(x)
+        return x, self.norm1(x)
 
 
 class Neck(nn.Sequential):

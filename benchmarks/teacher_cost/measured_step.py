@@ -33,7 +33,7 @@ class Case:
         patch: voxels along each side.
         batch: patches.
         device: "cpu" or "cuda".
-        steps: steps that are timed, after one that is not.
+        steps: steps that are measured, after one that is not; 0 measures that one, its one-time costs included.
         threads: CPU threads.
     """
 
@@ -98,16 +98,16 @@ def measured(case: Case) -> Measured:
         value = loss_of(logits(images), labels)
         value.backward()
         taken, peak = meter.stop()
+        peaks.append(peak)
+        seconds.append(taken)
         if step == 0:
             loss = float(value.detach())
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             gradient = float(torch.nn.utils.get_total_norm(gradients))
             del gradients
-        else:
-            seconds.append(taken)
-            peaks.append(peak)
         del value
-    return Measured(way=case.way, peak=max(peaks), seconds=min(seconds), loss=loss, gradient=gradient)
+    warm = slice(min(1, case.steps), None)
+    return Measured(way=case.way, peak=max(peaks[warm]), seconds=min(seconds[warm]), loss=loss, gradient=gradient)
 
 
 class _Cpu:
