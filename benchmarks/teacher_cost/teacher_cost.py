@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bedside.devices import detect
@@ -20,7 +21,8 @@ from bedside.teacher.cost import StepMemory, describe
 from measured_step import WAYS, Case, Measured
 
 SCRIPT = Path(__file__).parent / "measured_step.py"
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3  # of losses and gradient norms in float32; in float64 the tests ask for 1e-9
+OWN_PAGES = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # every tensor in pages of its own, given back when it is released
 GOAL_MEMORY, GOAL_TIME = 2.0, 1.5
 
 
@@ -30,20 +32,28 @@ class Row:
 
     Attributes:
         way: row of `WAYS`.
-        peak: bytes above the network, the median of the rounds.
+        peak: bytes above the network, every tensor in pages of its own; the median of the rounds.
+        heap: the same with the C library's heap as it comes, gaps between blocks included.
         seconds: the median of the rounds.
         predicted: bytes above the network; None for the plain way.
     """
 
     way: str
     peak: float
+    heap: float
     seconds: float
     predicted: int | None
 
 
-def run(case: Case) -> Measured:
+def run(case: Case, environment: dict[str, str] | None = None) -> Measured:
     """Runs a case in a process of its own."""
-    done = subprocess.run([sys.executable, str(SCRIPT)], input=json.dumps(asdict(case)), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT)],
+        input=json.dumps(asdict(case)),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
     if done.returncode:
         raise SystemExit(f"{SCRIPT.name} failed for {case.way}:\n{done.stderr}")
     return Measured(**json.loads(done.stdout))
@@ -78,8 +88,8 @@ def table(rows: Sequence[Row]) -> str:
     plain = rows[0]
     lines = [
         "| way | peak above the network, MB | times less | predicted, MB | predicted/measured "
-        "| seconds | times faster |",
-        "|---" * 7 + "|",
+        "| with the heap as it comes, MB | seconds | times faster |",
+        "|---" * 8 + "|",
     ]
     for row in rows:
         predicted = (
@@ -87,7 +97,7 @@ def table(rows: Sequence[Row]) -> str:
         )
         lines.append(
             f"| {row.way} | {row.peak / 1e6:.0f} | {plain.peak / row.peak:.2f} | {predicted[0]} | {predicted[1]} "
-            f"| {row.seconds:.2f} | {plain.seconds / row.seconds:.2f} |"
+            f"| {row.heap / 1e6:.0f} | {row.seconds:.2f} | {plain.seconds / row.seconds:.2f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -117,6 +127,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     rounds: dict[str, list[Measured]] = {way: [] for way in WAYS}
+    pages: dict[str, list[Measured]] = {way: [] for way in WAYS}
     for number in range(arguments.rounds):
         for way in WAYS:
             print(f"round {number + 1}: {way} …", file=sys.stderr, flush=True)
@@ -125,6 +136,7 @@ def main() -> None:
                 device=arguments.device, steps=arguments.steps, threads=arguments.threads,
             )  # fmt: skip
             rounds[way].append(run(case))
+            pages[way].append(run(replace(case, steps=0), OWN_PAGES) if arguments.device == "cpu" else rounds[way][-1])
     if problems := disagreements([result for way in WAYS for result in rounds[way]]):
         raise SystemExit("the ways do not compute the same:\n" + "\n".join(problems))
     rows = []
@@ -138,7 +150,8 @@ def main() -> None:
         rows.append(
             Row(
                 way=way,
-                peak=median([r.peak for r in results]),
+                peak=median([r.peak for r in pages[way]]),
+                heap=median([r.peak for r in results]),
                 seconds=median([r.seconds for r in results]),
                 predicted=None if cost is None else above_the_network(cost.memory),
             )

@@ -21,15 +21,15 @@ def script(monkeypatch):
 def rows(script, plain_peak=3000, peak=1000):
     row = script("teacher_cost").Row
     return [
-        row(way="plain", peak=plain_peak * MB, seconds=60.0, predicted=None),
-        row(way="bedside", peak=peak * MB, seconds=30.0, predicted=900 * MB),
+        row(way="plain", peak=plain_peak * MB, heap=4000 * MB, seconds=60.0, predicted=None),
+        row(way="bedside", peak=peak * MB, heap=1500 * MB, seconds=30.0, predicted=900 * MB),
     ]
 
 
 def test_ratios_are_to_the_plain_network(script):
     text = script("teacher_cost").table(rows(script))
-    assert "| plain | 3000 | 1.00 | – | – | 60.00 | 1.00 |" in text
-    assert "| bedside | 1000 | 3.00 | 900 | 0.90 | 30.00 | 2.00 |" in text
+    assert "| plain | 3000 | 1.00 | – | – | 4000 | 60.00 | 1.00 |" in text
+    assert "| bedside | 1000 | 3.00 | 900 | 0.90 | 1500 | 30.00 | 2.00 |" in text
 
 
 def test_a_missed_goal_is_said(script):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from bedside.runtime.errors import UsageError
+from bedside.runtime.memory.resident import resident_bytes
 from bedside.teacher import build_teacher
 from bedside.teacher.cost import Cost, Room, StepMemory, describe, training_loss
 from bedside.teacher.live_memory import LiveMemory
@@ -52,20 +50,21 @@ def test_memory_is_weights_gradients_two_states_and_activations(nano):
     assert memory.peak > memory.weights + memory.optimiser + memory.kept
 
 
-def test_checkpointing_takes_less_memory_and_more_work():
-    options = {"num_classes": 14, "sam": "vit_b", "patch": 64}
-    usual, checkpointed = (describe(**options, checkpoint_activations=flag) for flag in (False, True))
-    assert checkpointed.memory.kept < 0.4 * usual.memory.kept
-    assert checkpointed.memory.peak < 0.7 * usual.memory.peak
-    assert usual.forward_flops == checkpointed.forward_flops
-    assert 1.05 < checkpointed.step_flops / usual.step_flops < 1.3
+def test_checkpointing_takes_less_memory_and_more_work(nano):
+    checkpointed = describe(num_classes=4, sam="vit_nano", patch=(32, 64, 32), checkpoint_activations=True)
+    assert checkpointed.memory.kept < 0.75 * nano.memory.kept
+    assert checkpointed.memory.peak < 0.9 * nano.memory.peak
+    assert checkpointed.forward_flops == nano.forward_flops
+    assert 1.02 < checkpointed.step_flops / nano.step_flops < 1.4
 
 
-def test_bfloat16_and_smaller_batches_take_less_memory(nano):
+def test_bfloat16_takes_less_memory_and_a_larger_batch_takes_more(nano):
     options = {"num_classes": 4, "sam": "vit_nano", "patch": (32, 64, 32)}
-    assert describe(**options, precision="bf16-mixed").memory.kept < 0.8 * nano.memory.kept
-    assert describe(**options, batch=2).memory.kept == pytest.approx(2 * nano.memory.kept, rel=0.02)
-    assert describe(**options, batch=2).forward_flops == pytest.approx(2 * nano.forward_flops, rel=0.02)
+    # What is kept is half the size, but for norms and for the weights, which are kept in bfloat16 too.
+    assert describe(**options, precision="bf16-mixed").memory.kept < 0.85 * nano.memory.kept
+    two = describe(**options, batch=2)
+    assert two.memory.kept == pytest.approx(2 * nano.memory.kept, rel=0.05)
+    assert two.forward_flops == pytest.approx(2 * nano.forward_flops, rel=0.02)
 
 
 def test_work_of_a_linear_layer_is_two_per_weight_and_token(nano):
@@ -75,18 +74,12 @@ def test_work_of_a_linear_layer_is_two_per_weight_and_token(nano):
     assert nano.step_flops > 2.5 * nano.forward_flops
 
 
-def test_vit_h_at_128_is_described_without_its_memory():
-    code = (
-        "import resource\n"
-        "from bedside.teacher.cost import describe\n"
-        "import torch\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "cost = describe(num_classes=14, sam='vit_h')\n"
-        "taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
-        "print(cost.parameters.total, cost.memory.peak > 30e9, taken < 400_000)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["709112704", "True", "True"]
+def test_vit_b_at_128_is_described_without_the_memory_it_would_take():
+    before = resident_bytes()
+    cost = describe(num_classes=14, sam="vit_b")
+    assert cost.memory.peak > 10 * GB
+    assert cost.memory.weights > 0.46 * GB
+    assert resident_bytes() - before < 0.3 * GB
 
 
 def test_figures_for_people_name_everything_and_the_verdict():
