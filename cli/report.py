@@ -10,9 +10,10 @@ from typing import Any
 from .. import __version__
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
+from ..training.pictures import label_colour
 from .demo import LARGER_ORGANS
 from .demo_results import MODELS, DemoResults
-from .pictures import COLOURS, curves_picture, overlay_picture
+from .pictures import curves_picture, overlay_picture
 
 _SHOWN = 2  # phantoms drawn
 
@@ -76,7 +77,7 @@ def _organ_rows(results: DemoResults) -> list[_OrganRow]:
     return [
         _OrganRow(
             name.replace("_", " "),
-            COLOURS[(index - 1) % len(COLOURS)],
+            label_colour(index),
             name in LARGER_ORGANS,
             tuple(results.dice[model].get(name) for model in MODELS),
         )

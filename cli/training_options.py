@@ -1,10 +1,15 @@
-"""Options that train-teacher and distill share."""
+"""The options that train-teacher and distill share, each written once."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -14,6 +19,7 @@ from ..runtime.task import Task, load_task
 if TYPE_CHECKING:
     from ..training.dataset import Dataset
     from ..training.fit import FitResult
+    from ..training.hardware import Hardware
     from ..training.recipe import Recipe
     from .console import Console
 
@@ -21,74 +27,212 @@ DatasetArgument = Annotated[
     Path, typer.Argument(help="MSD dataset.json or its folder, nnU-Net v2 raw folder, or MONAI data list.")
 ]
 RunOption = Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")]
-SpacingOption = Annotated[
-    tuple[float, float, float] | None, typer.Option("--spacing", help="Voxel size x y z in mm instead of the task's.")
-]
-PatchOption = Annotated[
-    tuple[int, int, int] | None, typer.Option("--patch", help="Patch x y z in voxels instead of the task's.")
-]
-EpochsOption = Annotated[int | None, typer.Option("--epochs", help="Number of epochs. [default: 200]")]
-StepsOption = Annotated[
-    int | None, typer.Option("--steps-per-epoch", help="Optimiser steps per epoch. [default: one per training case]")
-]
-BatchOption = Annotated[int | None, typer.Option("--batch", help="Crops per step. [default: 1]")]
-RateOption = Annotated[float | None, typer.Option("--lr", help="Base learning rate. [default: 0.0005]")]
-WarmupOption = Annotated[int | None, typer.Option("--warmup", help="Warm-up epochs. [default: 5]")]
-PositiveOption = Annotated[
-    float | None, typer.Option("--positive", help="Share of crops centred on an organ. [default: 0.5]")
-]
-BalanceOption = Annotated[
-    bool, typer.Option("--balance-classes", help="Centre organ crops on every organ equally often, small or large.")
-]
-ValidateOption = Annotated[
-    int | None, typer.Option("--validate-every", help="Epochs between validations. [default: 1]")
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of weights, crops and augmentation.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-PrecisionOption = Annotated[str, typer.Option("--precision", help="Number format: 32-true, or bf16-mixed on a GPU.")]
-WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="Processes that load crops.")]
-FoldOption = Annotated[
-    int | None, typer.Option("--fold", min=0, help="Validate on this fold of a list that names folds.")
-]
-ValidationOption = Annotated[
-    float | None,
-    typer.Option("--validation-fraction", help="Validate on this share of the training cases, if none are listed."),
-]
-MirrorOption = Annotated[
-    bool, typer.Option("--mirror-sides", help="Flip left and right although the task has paired organs.")
-]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in the output directory.")]
+
+_DATA, _RECIPE, _HARDWARE = "Data", "Recipe", "Devices"
 
 
-def resolve_task(name: str, spacing: tuple[float, float, float] | None, patch: tuple[int, int, int] | None) -> Task:
-    """Returns a task by name or file, with grid and patch changed where asked.
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What both training commands can be told besides what is their own; None keeps the recipe's default."""
 
-    Raises:
-        UsageError: no such task, or values it cannot have.
-        InputError: a task file that is not valid.
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option("--spacing", help="Voxel size x y z in mm instead of the task's.", rich_help_panel=_DATA),
+    ] = None
+    patch: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option("--patch", help="Patch x y z in voxels instead of the task's.", rich_help_panel=_DATA),
+    ] = None
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", min=0, help="Validate on this fold of a list that names folds.", rich_help_panel=_DATA),
+    ] = None
+    validation_fraction: Annotated[
+        float | None,
+        typer.Option(
+            "--validation-fraction", help="Validate on this share of the training cases, if none are listed.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None  # fmt: skip
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Number of epochs.", show_default="200", rich_help_panel=_RECIPE)
+    ] = None
+    steps_per_epoch: Annotated[
+        int | None,
+        typer.Option(
+            "--steps-per-epoch", help="Optimiser steps per epoch.", show_default="one crop per training case",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None  # fmt: skip
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch", help="Crops per forward pass on each device.", show_default="1", rich_help_panel=_RECIPE
+        ),
+    ] = None
+    accumulate: Annotated[
+        int | None,
+        typer.Option("--accumulate", help="Forward passes per step on each device.", show_default="1",
+                     rich_help_panel=_RECIPE),
+    ] = None  # fmt: skip
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Base learning rate.", show_default="0.0005", rich_help_panel=_RECIPE)
+    ] = None
+    warmup: Annotated[
+        int | None, typer.Option("--warmup", help="Warm-up epochs.", show_default="5", rich_help_panel=_RECIPE)
+    ] = None
+    positive: Annotated[
+        float | None,
+        typer.Option(
+            "--positive", help="Share of crops centred on an organ.", show_default="0.5", rich_help_panel=_RECIPE
+        ),
+    ] = None
+    balance_classes: Annotated[
+        bool,
+        typer.Option("--balance-classes", help="Centre organ crops on every organ equally often, small or large.",
+                     rich_help_panel=_RECIPE),
+    ] = False  # fmt: skip
+    mirror_sides: Annotated[
+        bool,
+        typer.Option("--mirror-sides", help="Flip left and right although the task has paired organs.",
+                     rich_help_panel=_RECIPE),
+    ] = False  # fmt: skip
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of weights, crops and augmentation.", rich_help_panel=_RECIPE)
+    ] = 0
+    validate_every: Annotated[
+        int | None,
+        typer.Option("--validate-every", help="Epochs between validations.", show_default="1", rich_help_panel=_RECIPE),
+    ] = None
+    pictures_every: Annotated[
+        int | None,
+        typer.Option("--pictures-every", help="Epochs between pictures of a validation case; 0: none.",
+                     show_default="10", rich_help_panel=_RECIPE),
+    ] = None  # fmt: skip
+    precision: Annotated[
+        str,
+        typer.Option("--precision", help="Number format: 32-true, or bf16-mixed on a GPU.", rich_help_panel=_HARDWARE),
+    ] = "32-true"
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=_HARDWARE)
+    ] = "auto"  # fmt: skip
+    devices: Annotated[
+        int | None,
+        typer.Option("--devices", min=1, help="Devices on each node.", show_default="1, or as torchrun and SLURM say",
+                     rich_help_panel=_HARDWARE),
+    ] = None  # fmt: skip
+    nodes: Annotated[
+        int | None,
+        typer.Option("--nodes", min=1, help="Machines.", show_default="1, or as torchrun and SLURM say",
+                     rich_help_panel=_HARDWARE),
+    ] = None  # fmt: skip
+    strategy: Annotated[
+        str,
+        typer.Option("--strategy", help="auto, ddp (network on every device) or fsdp (spread over them).",
+                     rich_help_panel=_HARDWARE),
+    ] = "auto"  # fmt: skip
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes that load crops.", show_default="up to 4 on a GPU, else 0",
+                     rich_help_panel=_HARDWARE),
+    ] = None  # fmt: skip
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output directory.")] = False
+
+    def task(self, name: str) -> Task:
+        """Returns a task by name or file, with grid and patch changed where asked.
+
+        Raises:
+            UsageError: no such task, or values it cannot have.
+            InputError: a task file that is not valid.
+        """
+        changes: dict[str, Any] = {}
+        if self.spacing is not None:
+            changes["spacing"] = self.spacing
+        if self.patch is not None:
+            changes["patch"] = self.patch
+        task = load_task(name)
+        return task.replaced(**changes) if changes else task
+
+    def dataset(self, path: Path, task: Task) -> Dataset:
+        """Reads a data set, and takes validation cases out of its training list where that is asked for.
+
+        Raises:
+            InputError: the data set is refused.
+            UsageError: a split that cannot be made.
+        """
+        from ..training.dataset import load_dataset
+
+        dataset = load_dataset(path, labels=task.labels)
+        if self.fold is None and self.validation_fraction is None:
+            return dataset
+        if self.validation_fraction is None:
+            return dataset.split(fold=self.fold)
+        return dataset.split(fold=self.fold, fraction=self.validation_fraction)
+
+    def recipe(self, task_name: str) -> Recipe:
+        """Returns the papers' recipe, with the task's augmentation and what the caller gave.
+
+        Raises:
+            UsageError: a value is out of range.
+        """
+        import msgspec
+
+        from ..training.recipe import AUGMENTATION, Augmentation, Recipe
+
+        names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        augmentation = msgspec.structs.replace(
+            AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
+        )
+        try:
+            return msgspec.convert({"augmentation": msgspec.to_builtins(augmentation), **given}, Recipe)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"training options: {error}") from None
+
+    def hardware(self) -> Hardware:
+        """Returns what to train on.
+
+        Raises:
+            UsageError: an unknown strategy.
+        """
+        from ..training.hardware import Hardware
+
+        if self.strategy not in ("auto", "ddp", "fsdp"):
+            raise UsageError(f'--strategy: expected auto, ddp or fsdp, got "{self.strategy}"')
+        return Hardware(self.device, self.devices, self.nodes, self.strategy, self.workers)
+
+
+def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replaces a command's parameter ``training: TrainingOptions`` by the options that it is made of.
+
+    In a process that was started beside the first one of a training the command is silent: one voice is enough.
     """
-    changes: dict[str, Any] = {}
-    if spacing is not None:
-        changes["spacing"] = spacing
-    if patch is not None:
-        changes["patch"] = patch
-    task = load_task(name)
-    return task.replaced(**changes) if changes else task
+    own, shared = inspect.signature(command), inspect.signature(TrainingOptions)
+    kinds = get_type_hints(command, include_extras=True)
+    option_kinds = get_type_hints(TrainingOptions, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.parameters.items():
+        if name != "training":
+            parameters.append(parameter.replace(annotation=kinds[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        for option, details in shared.parameters.items():
+            parameters.append(details.replace(annotation=option_kinds[option], kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def merged(**given: Any) -> None:
+        options = {name: given.pop(name) for name in shared.parameters}
+        if _beside_the_first():
+            given |= {"json": False, "quiet": True}
+        command(training=TrainingOptions(**options), **given)
+
+    merged.__signature__ = own.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    merged.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return merged
 
 
-def open_dataset(path: Path, task: Task, fold: int | None, fraction: float | None) -> Dataset:
-    """Reads a data set, and takes validation cases out of its training list where that is asked for.
-
-    Raises:
-        InputError: the data set is refused.
-        UsageError: a split that cannot be made.
-    """
-    from ..training.dataset import load_dataset
-
-    dataset = load_dataset(path, labels=task.labels)
-    if fold is None and fraction is None:
-        return dataset
-    return dataset.split(fold=fold) if fraction is None else dataset.split(fold=fold, fraction=fraction)
+def _beside_the_first() -> bool:
+    """Whether the environment says that another process of this training is the first one."""
+    return any(os.environ.get(name, "0") != "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"))
 
 
 def report_training(console: Console, what: str, output: Path, result: FitResult) -> None:
@@ -97,21 +241,3 @@ def report_training(console: Console, what: str, output: Path, result: FitResult
     console.show(f"{what} trained in {output}: loss {result.loss:.3f}{score}")
     loss = result.loss if math.isfinite(result.loss) else None
     console.emit({"run": str(output), "loss": loss, "best_dice": result.best})
-
-
-def resolve_recipe(task_name: str, *, mirror_sides: bool, **given: Any) -> Recipe:
-    """Returns the papers' recipe, with the task's augmentation and what the caller gave (None: keep the default).
-
-    Raises:
-        UsageError: a value is out of range.
-    """
-    import msgspec
-
-    from ..training.recipe import AUGMENTATION, Augmentation, Recipe
-
-    fields = {key: value for key, value in given.items() if value is not None}
-    augmentation = msgspec.structs.replace(AUGMENTATION.get(task_name, Augmentation()), mirror_sides=mirror_sides)
-    try:
-        return msgspec.convert({"augmentation": msgspec.to_builtins(augmentation), **fields}, Recipe)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"training options: {error}") from None

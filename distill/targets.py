@@ -12,6 +12,7 @@ from ..runtime.files.atomic import atomic_write, make_folder
 from ..runtime.task import Task
 from ..training.crops import CropSource
 from ..training.prepare import PreparedCase
+from ..training.processes import Team
 from ..training.validate import predict_probabilities
 
 
@@ -20,6 +21,7 @@ def cache_targets(
     cases: Sequence[PreparedCase],
     task: Task,
     folder: Path,
+    team: Team,
     *,
     overlap: float,
     device: torch.device,
@@ -35,20 +37,28 @@ def cache_targets(
         cases: prepared with the same task as the teacher's.
         task: patch of the sliding window.
         folder: where ``<case>.npy`` go; those that are there are kept.
+        team: the processes; the cases are dealt to them.
         overlap: of the sliding window.
         device: where the teacher runs.
         progress: called with (done, total).
     """
     make_folder(folder)
     teacher = teacher.to(device).eval()
-    sources: list[CropSource] = []
-    for number, case in enumerate(cases):
-        path = folder / f"{case.name}.npy"
-        if not path.exists():
-            probabilities = predict_probabilities(teacher, case, task, overlap=overlap, device=device)
-            with atomic_write(path) as temporary:
-                np.save(temporary, probabilities.half().numpy())
-        sources.append(CropSource(case, path))
+    missing = [case for case in cases if not _target(folder, case).exists()]
+    team.wait()  # nobody writes before all have looked
+    share = missing[team.rank :: team.size]
+    there = len(cases) - len(missing)
+    for number, case in enumerate(share):
         if progress:
-            progress(number + 1, len(cases))
-    return sources
+            progress(there + min(number * team.size, len(missing)), len(cases))
+        probabilities = predict_probabilities(teacher, case, task, overlap=overlap, device=device)
+        with atomic_write(_target(folder, case)) as temporary:
+            np.save(temporary, probabilities.half().numpy())
+    team.wait()
+    if progress:
+        progress(len(cases), len(cases))
+    return [CropSource(case, _target(folder, case)) for case in cases]
+
+
+def _target(folder: Path, case: PreparedCase) -> Path:
+    return folder / f"{case.name}.npy"

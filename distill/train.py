@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import torch
 
 from ..runtime.errors import InputError, UsageError
+from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
 from ..training.checkpoint import load_weights
 from ..training.crops import CropSource
 from ..training.dataset import Dataset
-from ..training.fit import FitProgress, FitResult, fit, make_fabric
+from ..training.fit import FitProgress, FitResult, fit
+from ..training.hardware import Hardware
+from ..training.processes import Team
 from ..training.recipe import Recipe
 from ..training.run import Distillation, ModelConfig, Run
 from ..training.session import open_session
@@ -57,8 +60,7 @@ def distill(
     teacher: Path | None,
     task: Task | None,
     recipe: Recipe,
-    device: str = "auto",
-    workers: int = 0,
+    hardware: Hardware | None = None,
     resume: bool = False,
     preparing: Callable[[int, int], None] | None = None,
     teaching: Callable[[int, int], None] | None = None,
@@ -74,8 +76,7 @@ def distill(
         teacher: run directory of a trained teacher; needed unless λ is 1.
         task: grid, intensities, patch; None takes the teacher's.
         recipe: how to train.
-        device: "auto", "cpu" or "cuda".
-        workers: processes that load crops.
+        hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         resume: go on with the run in ``out``.
         preparing: hears of preprocessing, (done, total).
         teaching: hears of the teacher's pass over the cases, (done, total).
@@ -95,33 +96,42 @@ def distill(
 
         teacher_model, teacher_run = load_teacher(teacher)
         task = _student_task(task, teacher_run)
-        digest = hashlib.sha256(teacher_run.best.read_bytes()).hexdigest()
         if lam < 1:
+            digest = file_sha256(teacher_run.best)
             distillation = Distillation(lam=lam, teacher=teacher_run.name, teacher_hash=digest)
     if task is None:
         raise UsageError("give --task or --teacher")
     check_patch(student, task.patch_dhw)
 
-    fabric = make_fabric(device, recipe.precision)
-    fabric.seed_everything(recipe.seed, verbose=False)
-    model = build_student(student, num_classes=task.num_classes)
-    session = open_session(
-        dataset, task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
-        distillation=distillation, resume=resume, progress=preparing,
-    )  # fmt: skip
-    if teacher_model is not None and lam < 1:
-        sources = cache_targets(
-            teacher_model, session.train, task, session.run.path / "targets",
-            overlap=_TARGET_OVERLAP, device=fabric.device, progress=teaching,
+    the_task = task
+    hardware = hardware or Hardware()
+    with hardware.launched(recipe.precision) as fabric:
+        team = Team(fabric)
+        recipe = msgspec.structs.replace(recipe, processes=team.size)
+        fabric.seed_everything(recipe.seed, verbose=False)
+        model = build_student(student, num_classes=the_task.num_classes)
+        session = team.first_then_others(
+            lambda: open_session(
+                dataset, the_task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
+                distillation=distillation, resume=resume or not team.first,
+                progress=preparing if team.first else None,
+            )
         )  # fmt: skip
-        del teacher_model  # its memory is the student's now
-    else:
         sources = [CropSource(case) for case in session.train]
+        if teacher_model is not None and lam < 1:
+            sources = cache_targets(
+                teacher_model, session.train, the_task, session.run.path / "targets", team,
+                overlap=_TARGET_OVERLAP, device=fabric.device, progress=teaching if team.first else None,
+            )  # fmt: skip
+            del teacher_model  # its memory is the student's now
 
-    def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return criterion(logits, batch.get("teacher"), batch["label"])
+        def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return criterion(logits, batch.get("teacher"), batch["label"])
 
-    return fit(session.run, model, objective, sources, session.validation, fabric, workers=workers, progress=progress)
+        return fit(
+            session.run, model, objective, sources, session.validation, fabric,
+            workers=hardware.workers, progress=progress,
+        )  # fmt: skip
 
 
 def _student_task(task: Task | None, teacher: Run) -> Task:

@@ -134,8 +134,6 @@ def build_autosam(
     variant = find_variant(sam)
     if checkpoint is not None:
         load_sam_weights(model.encoder, variant, checkpoint)
-    elif variant.public and not model.encoder.pos_embed.is_meta:
-        _log.warning("no SAM checkpoint given: the frozen part of %s is random; pass one for real training", sam)
     counts = count_parameters(model)
     _log.info("%s: %d parameters, %d train, %d frozen", sam, counts.total, counts.trainable, counts.frozen)
     return model

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import torch
 
 from ..runtime.errors import InputError
+from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
 from ..training.checkpoint import load_weights
 from ..training.crops import CropSource
 from ..training.dataset import Dataset
-from ..training.fit import FitProgress, FitResult, fit, make_fabric
+from ..training.fit import FitProgress, FitResult, fit
+from ..training.hardware import Hardware
 from ..training.losses import segmentation_loss
+from ..training.processes import Team
 from ..training.recipe import Recipe
 from ..training.run import ModelConfig, Run
 from ..training.session import open_session
 from . import build_teacher
+from .variants import find_variant
+
+_log = logging.getLogger("bedside.teacher")
 
 
 def train_teacher(
@@ -30,8 +38,8 @@ def train_teacher(
     sam: str = "vit_b",
     checkpoint: Path | None = None,
     preset: str = "paper",
-    device: str = "auto",
-    workers: int = 0,
+    checkpoint_activations: bool = False,
+    hardware: Hardware | None = None,
     resume: bool = False,
     preparing: Callable[[int, int], None] | None = None,
     progress: FitProgress | None = None,
@@ -47,8 +55,8 @@ def train_teacher(
         sam: SAM's image encoder: vit_b, vit_l, vit_h or vit_nano.
         checkpoint: SAM's weights for it; None starts from random weights.
         preset: "paper" or "released_code".
-        device: "auto", "cpu" or "cuda".
-        workers: processes that load crops.
+        checkpoint_activations: compute activations again in the backward pass instead of keeping them.
+        hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         resume: go on with the run in ``out``.
         preparing: hears of preprocessing, (done, total).
         progress: hears of training.
@@ -57,23 +65,42 @@ def train_teacher(
         InputError: data set, checkpoint or a case was refused.
         UsageError: an unknown name, or ``out`` holds another run.
     """
+    extra = {"checkpoint_activations": True} if checkpoint_activations else {}
+    hardware = hardware or Hardware()
+    with hardware.launched(recipe.precision) as fabric:
+        team = Team(fabric)
+        recipe = msgspec.structs.replace(recipe, processes=team.size)
+        fabric.seed_everything(recipe.seed, verbose=False)
+        if checkpoint is None and find_variant(sam).public and team.first:
+            _log.warning("no SAM checkpoint given: the frozen part of %s is random; pass one for real training", sam)
+        model = build_teacher(
+            name, num_classes=task.num_classes, sam=sam, checkpoint=checkpoint, preset=preset, patch=task.patch_dhw,
+            **extra,
+        )  # fmt: skip
+        config = ModelConfig(kind="teacher", name=name, options=_options(sam, checkpoint, preset) | extra)
+        session = team.first_then_others(
+            lambda: open_session(
+                dataset, task, out, model=config, recipe=recipe, resume=resume or not team.first,
+                progress=preparing if team.first else None,
+            )
+        )  # fmt: skip
+        loss = segmentation_loss()
+
+        def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return loss(logits, batch["label"])
+
+        return fit(
+            session.run, model, objective, [CropSource(case) for case in session.train], session.validation, fabric,
+            workers=hardware.workers, progress=progress,
+        )  # fmt: skip
+
+
+def _options(sam: str, checkpoint: Path | None, preset: str) -> dict[str, str | int | float | bool]:
+    """Returns what the run's configuration says of the network; SAM's weights by name and content."""
     options: dict[str, str | int | float | bool] = {"sam": sam, "preset": preset}
     if checkpoint is not None:
-        options["checkpoint"] = checkpoint.name
-    config = ModelConfig(kind="teacher", name=name, options=options)
-    fabric = make_fabric(device, recipe.precision)
-    fabric.seed_everything(recipe.seed, verbose=False)
-    model = build_teacher(
-        name, num_classes=task.num_classes, sam=sam, checkpoint=checkpoint, preset=preset, patch=task.patch_dhw
-    )
-    session = open_session(dataset, task, out, model=config, recipe=recipe, resume=resume, progress=preparing)
-    loss = segmentation_loss()
-
-    def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return loss(logits, batch["label"])
-
-    sources = [CropSource(case) for case in session.train]
-    return fit(session.run, model, objective, sources, session.validation, fabric, workers=workers, progress=progress)
+        options |= {"checkpoint": checkpoint.name, "checkpoint_sha256": file_sha256(checkpoint)}
+    return options
 
 
 def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
@@ -88,7 +115,7 @@ def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
     run = Run.open(path)
     if run.config.model.kind != "teacher":
         raise InputError(f'"{run.name}" is a {run.config.model.kind} run; expected a teacher')
-    options = {key: value for key, value in run.config.model.options.items() if key != "checkpoint"}
+    options = run.config.model.options
     task = run.config.task
     model = build_teacher(
         run.config.model.name,

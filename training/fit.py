@@ -6,32 +6,32 @@ import logging
 import math
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader
 
-from ..runtime.errors import BedsideError, Cancelled, ExitCode, UsageError
-from .checkpoint import Position, load_checkpoint, save_checkpoint, save_weights
-from .crops import CropDataset, CropSource
-from .interrupt import StopRequest, TrainingInterrupted, leave_signals_to_the_parent
+from ..runtime.errors import Cancelled
+from .checkpoint import Position
+from .crops import CropSource
+from .hardware import default_workers, make_fabric
+from .interrupt import StopRequest, TrainingInterrupted
+from .keeper import Keeper
+from .loader import CropLoader, CropOrder
 from .prepare import PreparedCase
+from .processes import Team
 from .run import Run
+from .run_writer import RunWriter
 from .schedule import learning_rate
+from .step import DivergedError, Objective, Stepper
 from .validate import validate
 
+__all__ = ["DivergedError", "FitProgress", "FitResult", "Objective", "fit", "make_fabric"]
+
 _log = logging.getLogger("bedside.training")
-
-
-class Objective(Protocol):
-    """Turns a network's logits and a batch into a loss."""
-
-    def __call__(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Returns the scalar loss of logits ``[B, C, D, H, W]`` for a batch of `CropDataset` items."""
-        ...
 
 
 class FitProgress(Protocol):
@@ -40,12 +40,6 @@ class FitProgress(Protocol):
     def __call__(self, done: int, total: int, note: str) -> None:
         """Called after each step with steps done, steps in all and a note such as the current loss."""
         ...
-
-
-class DivergedError(BedsideError):
-    """The loss or its gradient is no longer a number: the options do not suit the data."""
-
-    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True)
@@ -61,27 +55,6 @@ class FitResult:
     loss: float
 
 
-def make_fabric(device: str, precision: str, devices: int = 1) -> Fabric:
-    """Builds the Fabric that places model and data.
-
-    Args:
-        device: "auto", "cpu", "cuda" or what else Lightning Fabric knows.
-        precision: Fabric's name of the number format.
-        devices: processes.
-
-    Raises:
-        UsageError: the device is not there, or mixed precision is asked for on a CPU, where convolutions in bfloat16
-            gave gradients of 1e32 (torch 2.15).
-    """
-    try:
-        fabric = Fabric(accelerator=device, devices=devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    except (ValueError, RuntimeError, ImportError) as error:
-        raise UsageError(f'device "{device}" with precision "{precision}" cannot be used: {error}') from None
-    if fabric.device.type == "cpu" and precision != "32-true":
-        raise UsageError(f"precision {precision} needs a GPU; on a CPU train in 32-true")
-    return fabric
-
-
 def fit(
     run: Run,
     model: torch.nn.Module,
@@ -90,161 +63,148 @@ def fit(
     validation: Sequence[PreparedCase],
     fabric: Fabric,
     *,
-    workers: int = 0,
+    workers: int | None = 0,
     progress: FitProgress | None = None,
 ) -> FitResult:
     """Trains a network in a run directory, going on from its last checkpoint if there is one.
 
     Only parameters with ``requires_grad`` are given to the optimiser. The best weights by mean validation Dice over
-    the organs are kept in ``best.safetensors``; without validation cases, the last epoch's.
+    the organs are kept in ``best.safetensors``; without validation cases, the last epoch's. Every process of a
+    training calls it; the first one writes and reports progress.
+
+    Args:
+        run: the run directory.
+        model: gives logits ``[B, C, D, H, W]``.
+        objective: its loss.
+        sources: what crops are drawn from.
+        validation: cases to choose the best epoch by; may be empty.
+        fabric: device, precision, processes; launched.
+        workers: processes that load crops; None: as many as the device calls for.
+        progress: hears of every step.
 
     Raises:
-        TrainingInterrupted: SIGTERM or Ctrl-C; the state was saved.
+        TrainingInterrupted: SIGTERM or Ctrl-C on any process; the state was saved.
         DivergedError: the loss became NaN or infinite; the last good checkpoint stays.
+        InputError: there are checkpoints, but none that can be read or that fits the network.
     """
-    task, recipe = run.config.task, run.config.recipe
-    steps = recipe.steps_per_epoch or math.ceil(len(sources) / (recipe.batch * fabric.world_size))
-    optimizer = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay,
-    )  # fmt: skip
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    position = Position()
-    newest = run.newest_checkpoint()
-    if newest is not None:
-        position = load_checkpoint(newest, model, optimizer.optimizer)
-    best, mean_loss = position.best, _last_loss(run)
-    if not validation:
+    if not validation and fabric.is_global_zero:
         _log.warning("no validation cases: the last epoch's weights are kept, not the best")
+    workers = default_workers(fabric) if workers is None else workers
+    with StopRequest() as stop:
+        return _Fit(run, model, objective, sources, validation, fabric, stop, progress).train(sources, workers)
 
-    with StopRequest() as stop, _Writer(run, fabric) as writer:
-        for epoch in range(position.epoch, recipe.epochs):
-            rate = learning_rate(epoch, base=recipe.lr, epochs=recipe.epochs, warmup=recipe.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            start = position.step if epoch == position.epoch else 0
-            loss_sum = position.loss_sum if start else 0.0
-            crops = CropDataset(
-                sources, task, recipe, epoch=epoch, length=steps * recipe.batch * fabric.world_size,
-                start=start * recipe.batch * fabric.world_size,
+
+class _Fit:
+    """A training under way: epoch by epoch, each with its steps, its validation and its checkpoint."""
+
+    def __init__(
+        self,
+        run: Run,
+        model: torch.nn.Module,
+        objective: Objective,
+        sources: Sequence[CropSource],
+        validation: Sequence[PreparedCase],
+        fabric: Fabric,
+        stop: StopRequest,
+        progress: FitProgress | None,
+    ) -> None:
+        self._run, self._fabric, self._stop, self._validation = run, fabric, stop, validation
+        self._team = Team(fabric)
+        self._progress = progress if self._team.first else None
+        # How many processes train is a fact, whatever the run was configured for.
+        self._recipe = recipe = msgspec.structs.replace(run.config.recipe, processes=self._team.size)
+        self._steps = recipe.steps(len(sources))
+        self._stepper = Stepper(model, objective, recipe, fabric, self._team)
+        self._keeper = Keeper(run, model, self._stepper.optimizer, self._team)
+        self._position = self._keeper.restore()
+
+    def train(self, sources: Sequence[CropSource], workers: int) -> FitResult:
+        """Trains from the restored position to the last epoch."""
+        recipe, start = self._recipe, self._position
+        mean_loss = _last_loss(self._run)
+        order = CropOrder(recipe, self._team, steps=self._steps, epoch=start.epoch, step=start.step)
+        loader = CropLoader(
+            sources, self._run.config.task, recipe, order,
+            length=self._steps * recipe.crops_per_step, fabric=self._fabric, workers=workers,
+        )  # fmt: skip
+        with RunWriter(self._run, active=self._team.first, epoch=start.epoch) as writer, loader:
+            for epoch in range(start.epoch, recipe.epochs):
+                rate = learning_rate(epoch, base=recipe.lr, epochs=recipe.epochs, warmup=recipe.warmup)
+                self._stepper.set_rate(rate)
+                loader.start_clock()
+                self._train_epoch(epoch, loader)
+                mean_loss = self._position.loss_sum / self._steps
+                row = {"lr": rate, "loss": mean_loss, "waiting": loader.waiting}
+                last = epoch + 1 == recipe.epochs
+                if self._validation and ((epoch + 1) % recipe.validate_every == 0 or last):
+                    row |= self._validate(epoch, writer)
+                elif last:
+                    self._keeper.save_best()
+                writer.log(epoch, row)
+                self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0))
+        return FitResult(self._position.best, mean_loss)
+
+    def _train_epoch(self, epoch: int, loader: CropLoader) -> None:
+        """Takes the epoch's steps that have not been taken yet."""
+        recipe, steps = self._recipe, self._steps
+        self._stepper.wrapped.train()
+        for step in range(self._position.step, steps):
+            loss = self._stepper.step(loader, self._stop, epoch)
+            before, done = self._position, step + 1
+            trend = before.trend.after(loss)
+            self._position = replace(
+                before, step=done, loss_sum=before.loss_sum + loss,
+                trend=trend.told_of(epoch) if self._team.first else trend,
             )  # fmt: skip
-            # A generator of its own: drawing worker seeds must not move the random state that checkpoints keep.
-            loader = DataLoader(
-                crops, recipe.batch, num_workers=workers, worker_init_fn=leave_signals_to_the_parent,
-                generator=torch.Generator().manual_seed(recipe.seed),
+            self._tell(epoch * steps + done, f"loss {self._position.loss_sum / done:.3f}")
+            stopped = self._stepper.stop
+            if stopped is not None or (done % recipe.checkpoint_every == 0 and done < steps):
+                self._save(self._position)
+            if stopped is not None:
+                raise TrainingInterrupted(stopped)
+
+    def _validate(self, epoch: int, writer: RunWriter) -> dict[str, float]:
+        """Returns the validation's row of figures; keeps the weights if they are the best so far."""
+        task, stop, drawn = self._run.config.task, self._stop, self._recipe.draws_pictures(epoch)
+        self._stepper.wrapped.eval()
+        try:
+            dice = validate(
+                self._predict, self._validation, task, self._team, overlap=self._recipe.validation_overlap,
+                device=self._fabric.device, agree=self._stop_together,
+                progress=lambda done, total: self._tell(
+                    (epoch + 1) * self._steps, f"validating, {done} of {total} cases"
+                ),
+                shown=(lambda case, labels: writer.draw(epoch, case, labels)) if drawn else None,
             )  # fmt: skip
-            loader = fabric.setup_dataloaders(loader)
-            wrapped.train()
-            for step, batch in enumerate(loader, start=start):
-                loss = objective(wrapped(batch["image"]).float(), batch)
-                value = float(loss.detach())
-                _check_finite("the loss", value, epoch)
-                fabric.backward(loss)
-                norm = fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.clip, error_if_nonfinite=False)
-                _check_finite("the gradient", 0.0 if norm is None else float(norm), epoch)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                loss_sum += value
-                if progress:
-                    progress(epoch * steps + step + 1, recipe.epochs * steps, f"loss {loss_sum / (step + 1):.3f}")
-                done = step + 1
-                if stop.signum is not None or (done % recipe.checkpoint_every == 0 and done < steps):
-                    _save(run, fabric, model, optimizer, Position(epoch, done, loss_sum, best))
-                if stop.signum is not None:
-                    raise TrainingInterrupted(stop.signum)
+        except Cancelled:
+            self._save(self._position)
+            raise TrainingInterrupted(stop.signum or signal.SIGINT) from None
+        score = float(np.nanmean(dice[1:])) if np.isfinite(dice[1:]).any() else 0.0
+        if self._position.best is None or score > self._position.best:
+            self._position = replace(self._position, best=score)
+            self._keeper.save_best()
+        organs = {f"dice_{name}": float(value) for name, value in zip(task.labels, dice, strict=True) if name}
+        return {"dice": score, **organs}
 
-            mean_loss = loss_sum / steps
-            row = {"lr": rate, "loss": mean_loss}
-            last_epoch = epoch + 1 == recipe.epochs
-            if validation and ((epoch + 1) % recipe.validate_every == 0 or last_epoch):
-                wrapped.eval()
+    def _predict(self, patches: torch.Tensor) -> torch.Tensor:
+        if not self._team.sharded:  # there, a process that leaves would keep the others waiting
+            self._stop.raise_here()
+        return self._stepper.predict(patches)
 
-                def between_cases(done: int, total: int, epoch: int = epoch) -> None:
-                    if stop.signum is not None:
-                        raise Cancelled
-                    if progress:
-                        note = f"validating, {done} of {total} cases"
-                        progress((epoch + 1) * steps, recipe.epochs * steps, note)
+    def _stop_together(self) -> None:
+        self._stop.signum = self._stop.ask(self._team)
+        self._stop.raise_here()
 
-                try:
-                    between_cases(0, len(validation))
-                    dice = validate(
-                        wrapped, validation, task, overlap=recipe.validation_overlap, device=fabric.device,
-                        progress=between_cases,
-                    )  # fmt: skip
-                except Cancelled:
-                    _save(run, fabric, model, optimizer, Position(epoch, steps, loss_sum, best))
-                    raise TrainingInterrupted(stop.signum or signal.SIGINT) from None
-                score = float(np.nanmean(dice[1:])) if np.isfinite(dice[1:]).any() else 0.0
-                row["dice"] = score
-                row |= {f"dice_{name}": float(value) for name, value in zip(task.labels, dice, strict=True) if name}
-                if best is None or score > best:
-                    best = score
-                    if fabric.is_global_zero:
-                        save_weights(run.best, model)
-            if not validation and last_epoch and fabric.is_global_zero:
-                save_weights(run.best, model)
-            writer.log(epoch, row)
-            _save(run, fabric, model, optimizer, Position(epoch + 1, 0, 0.0, best))
-    return FitResult(best, mean_loss)
+    def _save(self, position: Position) -> None:
+        self._position = position
+        self._keeper.save(position)
+
+    def _tell(self, done: int, note: str) -> None:
+        if self._progress:
+            self._progress(done, self._recipe.epochs * self._steps, note)
 
 
 def _last_loss(run: Run) -> float:
     """Returns the mean loss of the last epoch on record, for a run that is complete when it is opened."""
     rows = run.rows()
     return float(rows[-1]["loss"]) if rows else math.nan
-
-
-def _check_finite(what: str, value: float, epoch: int) -> None:
-    if not math.isfinite(value):
-        raise DivergedError(
-            f"{what} became {value} in epoch {epoch}; start again with a lower --lr, or with --precision 32-true"
-        )
-
-
-def _save(
-    run: Run, fabric: Fabric, model: torch.nn.Module, optimizer: torch.optim.Optimizer, position: Position
-) -> None:
-    """Keeps the last two checkpoints; the new one is whole before either of them is touched."""
-    if fabric.is_global_zero:
-        save_checkpoint(run.incoming, model, optimizer, position)
-        if run.last.exists():
-            run.last.replace(run.previous)
-        run.incoming.replace(run.last)
-    fabric.barrier()
-
-
-class _Writer:
-    """Writes an epoch's figures to CSV and TensorBoard."""
-
-    def __init__(self, run: Run, fabric: Fabric) -> None:
-        self._run = run
-        self._active = fabric.is_global_zero
-        self._events: _EventWriter | None = None
-
-    def __enter__(self) -> _Writer:
-        if self._active:
-            from torch.utils.tensorboard.writer import SummaryWriter
-
-            self._events = SummaryWriter(str(self._run.path / "events"))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._events is not None:
-            self._events.close()
-
-    def log(self, epoch: int, row: dict[str, float]) -> None:
-        if self._events is None:
-            return
-        self._run.log(epoch, row)
-        for name, value in row.items():
-            self._events.add_scalar(name.replace("dice_", "dice/"), value, epoch)
-        self._events.flush()
-
-
-class _EventWriter(Protocol):
-    """What is used of TensorBoard's writer."""
-
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
-    def flush(self) -> None: ...
-    def close(self) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -43,8 +44,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         epochs: number of epochs.
-        steps_per_epoch: optimiser steps per epoch on each device; None: one per training case.
-        batch: crops per step on each device.
+        steps_per_epoch: optimiser steps per epoch; None: as many as it takes to draw one crop per training case.
+        batch: crops in one forward pass, on each device.
+        accumulate: forward passes per step, on each device; their gradients are averaged.
+        processes: devices that train together. A step takes batch × accumulate × processes crops, and two processes
+            learn what one process learns with twice the accumulation.
         lr: base learning rate.
         betas: AdamW betas.
         weight_decay: AdamW weight decay.
@@ -57,13 +61,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         validation_overlap: of the sliding window.
         checkpoint_every: steps between checkpoints inside an epoch; every epoch ends with one too.
         seed: of weights, crops and augmentation.
-        precision: Lightning Fabric's name of the number format.
+        precision: Lightning Fabric's name of the number format. There is no "bf16-true": its weights have eight
+            significant bits, and most updates of AdamW at these rates would round to nothing.
+        pictures_every: epochs between overlay pictures of a validation case; 0 for none.
         augmentation: probabilities.
     """
 
     epochs: int = 200
     steps_per_epoch: int | None = None
     batch: int = 1
+    accumulate: int = 1
+    processes: int = 1
     lr: float = 5e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 1e-5
@@ -76,11 +84,15 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     checkpoint_every: int = 500
     seed: int = 0
     precision: Precision = "32-true"
+    pictures_every: int = 10
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or self.validate_every < 1 or self.checkpoint_every < 1:
-            raise ValueError("epochs, batch, validate_every and checkpoint_every must be at least 1")
+        for field in ("epochs", "batch", "accumulate", "processes", "validate_every", "checkpoint_every"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
+        if self.pictures_every < 0:
+            raise ValueError(f"pictures_every must be 0 (none) or more, got {self.pictures_every}")
         if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
             raise ValueError("steps_per_epoch must be at least 1")
         if not 0 <= self.warmup < self.epochs:
@@ -89,3 +101,20 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"lr must be positive, got {self.lr:g}")
         if not (0 <= self.positive <= 1 and 0 <= self.validation_overlap < 1):
             raise ValueError("positive lies in 0…1 and validation_overlap in 0…<1")
+
+    @property
+    def crops_per_step(self) -> int:
+        """Crops that one optimiser step learns from, on all devices."""
+        return self.batch * self.accumulate * self.processes
+
+    def steps(self, cases: int) -> int:
+        """Returns the optimiser steps of an epoch over so many training cases."""
+        return self.steps_per_epoch or math.ceil(cases / self.crops_per_step)
+
+    def draws_pictures(self, epoch: int) -> bool:
+        """Returns whether the validation after an epoch (from 0) is drawn: the first one of each `pictures_every`."""
+        if not self.pictures_every:
+            return False
+        done = epoch + 1
+        before = done - (done % self.validate_every or self.validate_every)
+        return done // self.pictures_every > before // self.pictures_every or done == self.epochs

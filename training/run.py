@@ -10,52 +10,13 @@ from typing import Any
 
 import msgspec
 
-from .. import __version__
 from ..runtime.errors import InputError, UsageError
 from ..runtime.files.atomic import atomic_write, make_folder
+from ..runtime.files.leftovers import remove_leftovers
 from ..runtime.files.toml import read_toml
-from ..runtime.task import Task
-from .recipe import Recipe
+from .run_config import Distillation, ModelConfig, RunConfig, decisive_differences
 
-
-class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which network a run trains.
-
-    Attributes:
-        kind: "teacher" or "student".
-        name: its registered name.
-        options: what its builder is given besides the number of classes and the patch.
-    """
-
-    kind: str
-    name: str
-    options: dict[str, str | int | float | bool] = {}
-
-
-class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a student learns from its teacher.
-
-    Attributes:
-        lam: λ, the weight of the truth; 1 is training without a teacher.
-        teacher: name of the teacher's run directory, or "" without one.
-        teacher_hash: SHA-256 of the teacher's weights file.
-    """
-
-    lam: float
-    teacher: str = ""
-    teacher_hash: str = ""
-
-
-class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that determines a run; written to ``config.toml``."""
-
-    model: ModelConfig
-    task: Task
-    recipe: Recipe
-    dataset: str
-    data_hash: str
-    distillation: Distillation | None = None
-    code_version: str = __version__
+__all__ = ["Distillation", "ModelConfig", "Run", "RunConfig"]
 
 
 class Run:
@@ -97,14 +58,22 @@ class Run:
         """The checkpoint being put in the newest one's place."""
         return self.path / "next.safetensors"
 
-    def newest_checkpoint(self) -> Path | None:
-        """Returns the checkpoint to go on from; a kill between two renames can leave the newest under another name."""
-        return next((path for path in (self.last, self.incoming, self.previous) if path.exists()), None)
+    def checkpoints(self) -> list[Path]:
+        """Returns the checkpoints that are there, newest first.
+
+        A kill between the two renames that put a checkpoint in its place can leave the newest under another name.
+        """
+        return [path for path in (self.last, self.incoming, self.previous) if path.exists()]
 
     @property
     def metrics(self) -> Path:
         """The metrics, one CSV row per epoch."""
         return self.path / "metrics.csv"
+
+    @property
+    def pictures(self) -> Path:
+        """Overlay pictures of a validation case."""
+        return self.path / "pictures"
 
     @property
     def cases(self) -> Path:
@@ -127,11 +96,17 @@ class Run:
         if (path / cls.CONFIG).exists():
             if not resume:
                 raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
-            _check_same(path.name, cls.open(path).config, config)
+            differing = decisive_differences(cls.open(path).config, config)
+            if differing:
+                raise UsageError(
+                    f'the run in "{path.name}" was made with another configuration (differs in: '
+                    f"{', '.join(differing)}); give the same options, or choose another -o"
+                )
             return cls(path, config)
         run = cls(make_folder(path), config)
         # Cases without a configuration were left by a start that was refused: nobody knows their grid.
         shutil.rmtree(run.cases, ignore_errors=True)
+        remove_leftovers(path)  # of a start that was killed
         others = sorted(entry.name for entry in path.iterdir())
         if others:
             raise UsageError(f'"{path.name}" holds other things (such as "{others[0]}"); choose another -o')
@@ -177,17 +152,6 @@ class Run:
             return []
         with self.metrics.open(newline="", encoding="utf-8") as file:
             return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
-
-
-def _check_same(name: str, there: RunConfig, given: RunConfig) -> None:
-    """Refuses to resume with another configuration; the code's version may have moved on."""
-    fields = [field for field in given.__struct_fields__ if field != "code_version"]
-    differing = [field for field in fields if getattr(there, field) != getattr(given, field)]
-    if differing:
-        raise UsageError(
-            f'the run in "{name}" was made with another configuration (differs in: {", ".join(differing)}); '
-            "give the same options, or choose another -o"
-        )
 
 
 def _without_none(value: Any) -> Any:
