@@ -42,38 +42,33 @@ class Scan:
     window: tuple[float, float]
     centre: tuple[int, ...]
 
-    def draw(self, axes: Axes, plane: str) -> None:
-        """Draws a plane as radiologists look at it: the patient's right on the viewer's left."""
-        axis = _PLANES[plane]
-        axes.imshow(
-            self.cut(self.image, plane), cmap="gray", vmin=self.window[0], vmax=self.window[1], origin="lower",
-            aspect=self._aspect(plane),
-        )  # fmt: skip
-        if axis != 0:
-            axes.invert_xaxis()
+    def draw(self, axes: Axes, plane: str, areas: NDArray[Any], outlines: NDArray[Any] | None = None) -> None:
+        """Draws a plane as radiologists look at it: the patient's right on the viewer's left.
+
+        Args:
+            axes: where to.
+            plane: axial, coronal or sagittal.
+            areas: labels ``[X, Y, Z]`` to lay over it as coloured areas.
+            outlines: labels ``[X, Y, Z]`` to lay over it as coloured lines.
+        """
+        across, up = (axis for axis in range(3) if axis != _PLANES[plane])
+        aspect = self.spacing[up] / self.spacing[across]
+        low, high = self.window
+        axes.imshow(self.cut(self.image, plane), cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
+        axes.imshow(_coloured(self.cut(areas, plane)), origin="lower", aspect=aspect, interpolation="nearest")
+        if outlines is not None:
+            lines = self.cut(outlines, plane)
+            for label in np.unique(lines[lines > 0]):
+                axes.contour(lines == label, levels=[0.5], colors=[label_colour(int(label))], linewidths=1.4)
         axes.set_xticks([])
         axes.set_yticks([])
-
-    def fill(self, axes: Axes, plane: str, labels: NDArray[Any]) -> None:
-        """Lays labels ``[X, Y, Z]`` over a plane as coloured areas."""
-        axes.imshow(
-            _coloured(self.cut(labels, plane)), origin="lower", aspect=self._aspect(plane), interpolation="nearest"
-        )
-
-    def outline(self, axes: Axes, plane: str, labels: NDArray[Any]) -> None:
-        """Lays labels ``[X, Y, Z]`` over a plane as coloured outlines."""
-        shown = self.cut(labels, plane)
-        for label in np.unique(shown[shown > 0]):
-            axes.contour(shown == label, levels=[0.5], colors=[label_colour(int(label))], linewidths=1.4)
+        if across == 0:
+            axes.invert_xaxis()  # last: every image that is drawn turns the axis back
 
     def cut(self, volume: NDArray[Any], plane: str) -> NDArray[Any]:
         """Returns a plane through the centre, rows first."""
         axis = _PLANES[plane]
         return np.take(volume, self.centre[axis], axis=axis).T
-
-    def _aspect(self, plane: str) -> float:
-        across, up = (other for other in range(3) if other != _PLANES[plane])
-        return self.spacing[up] / self.spacing[across]
 
 
 def columns_picture(scan: Scan, columns: Mapping[str, NDArray[Any]], names: Sequence[str]) -> bytes:
@@ -92,8 +87,7 @@ def columns_picture(scan: Scan, columns: Mapping[str, NDArray[Any]], names: Sequ
     for row, plane in enumerate(_PLANES):
         for column, (title, labels) in enumerate(columns.items()):
             axes = grid[row][column]
-            scan.draw(axes, plane)
-            scan.fill(axes, plane, labels)
+            scan.draw(axes, plane, labels)
             if row == 0:
                 axes.set_title(title, fontsize=11)
             if column == 0:
@@ -123,9 +117,7 @@ def case_picture(
     scan = Scan(grey, ras_spacing(task.spacing, task.orientation), window, middle(outlines))
     figure = new_figure(12, 5.2)
     for axes, plane in zip(figure.subplots(1, len(_PLANES)), _PLANES, strict=True):
-        scan.draw(axes, plane)
-        scan.fill(axes, plane, areas)
-        scan.outline(axes, plane, outlines)
+        scan.draw(axes, plane, areas, outlines)
         axes.set_title(plane, fontsize=11)
     figure.suptitle(f"{title}: prediction filled, truth outlined", fontsize=11)
     figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.16, wspace=0.02)

@@ -1,18 +1,10 @@
 import numpy as np
 from bedside.cli.demo_results import RunCurve
-from bedside.cli.pictures import _towards_ras, curves_picture, overlay_picture
+from bedside.cli.pictures import curves_picture, overlay_picture
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def test_axes_are_turned_towards_right_anterior_superior():
-    stored = np.zeros((4, 3, 2), int)  # axes S, P, L: superior first
-    stored[3, 0, 0] = 1  # most superior, most anterior, most right
-    turned = _towards_ras(stored, "SPL")
-    assert turned.shape == (2, 3, 4)
-    assert turned[-1, -1, -1] == 1
 
 
 def test_overlay_is_drawn_from_files(tmp_path):

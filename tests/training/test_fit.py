@@ -1,10 +1,12 @@
+import itertools
 import os
 import signal
+import sys
 
 import pytest
 import torch
-from bedside.runtime.errors import UsageError
-from bedside.training.crops import CropSource
+from bedside.runtime.errors import InputError, UsageError
+from bedside.training.crops import CropDataset, CropSource
 from bedside.training.fit import DivergedError, fit, make_fabric
 from bedside.training.interrupt import TrainingInterrupted
 from bedside.training.losses import segmentation_loss
@@ -39,6 +41,11 @@ def train(run, prepared, model=None, loss=objective, validation=(), progress=Non
     return fit(run, model, loss, sources, validation, make_fabric("cpu", "32-true"), progress=progress), model
 
 
+def figures(run):
+    """The rows of the metrics without the one that is a measurement of this machine."""
+    return [{key: value for key, value in row.items() if key != "waiting"} for row in run.rows()]
+
+
 def test_training_lowers_the_loss_and_learns_the_cube(tmp_path, prepared, small_task):
     run = make_run(tmp_path / "run", small_task, Recipe(epochs=12, steps_per_epoch=8, lr=2.0, warmup=0, positive=1.0))
     result, _ = train(run, prepared, validation=prepared)
@@ -62,7 +69,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_weights_and_curve(tmp_path
     assert stopped.value.exit_code == 143
     _, resumed = train(parts, prepared, model=torch.nn.Conv3d(1, 2, 1))
     assert torch.equal(resumed.weight, expected.weight)
-    assert parts.rows() == whole.rows()
+    assert figures(parts) == figures(whole)
 
 
 def test_the_last_two_checkpoints_are_kept_and_the_older_serves_if_the_newer_is_lost(tmp_path, prepared, small_task):
@@ -72,6 +79,33 @@ def test_the_last_two_checkpoints_are_kept_and_the_older_serves_if_the_newer_is_
     run.last.unlink()
     _, resumed = train(run, prepared, model=torch.nn.Conv3d(1, 2, 1))
     assert torch.equal(resumed.weight, expected.weight)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[:-1] + bytes([data[-1] ^ 1])])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(tmp_path, prepared, small_task, caplog, damage):
+    run = make_run(tmp_path / "run", small_task)
+    _, expected = train(run, prepared)
+    run.last.write_bytes(damage(run.last.read_bytes()))
+    _, resumed = train(run, prepared, model=torch.nn.Conv3d(1, 2, 1))
+    assert torch.equal(resumed.weight, expected.weight)
+    assert "cannot be read" in caplog.text
+    assert "going on from previous.safetensors instead, epoch 3, step 0" in caplog.text
+
+
+def test_checkpoints_that_are_all_damaged_are_not_taken_for_a_start_from_nothing(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared)
+    for path in run.checkpoints():
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"last.*cannot be read.*previous.*cannot be read.*start again with another"):
+        train(run, prepared)
+
+
+def test_a_new_run_with_a_checkpoint_of_another_network_is_refused(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared)
+    with pytest.raises(InputError, match=r"tensor bias: expected \(3,\), got \(2,\)"):
+        train(run, prepared, model=torch.nn.Conv3d(1, 3, 1))
 
 
 def test_without_validation_the_last_epochs_weights_are_the_best(tmp_path, prepared, small_task):
@@ -131,7 +165,7 @@ def test_a_stop_during_validation_is_honoured_and_nothing_is_lost(tmp_path, prep
         train(parts, prepared, validation=prepared, progress=stop_while_validating)
     _, resumed = train(parts, prepared, model=torch.nn.Conv3d(1, 2, 1), validation=prepared)
     assert torch.equal(resumed.weight, expected.weight)
-    assert parts.rows() == whole.rows()
+    assert figures(parts) == figures(whole)
 
 
 def test_a_finished_run_can_be_resumed_and_tells_its_loss(tmp_path, prepared, small_task):
@@ -139,6 +173,65 @@ def test_a_finished_run_can_be_resumed_and_tells_its_loss(tmp_path, prepared, sm
     first, _ = train(run, prepared)
     again, _ = train(run, prepared)
     assert again.loss == pytest.approx(first.loss, rel=1e-5)
+
+
+def test_each_epoch_tells_the_share_of_time_spent_waiting_for_crops(tmp_path, prepared, small_task, monkeypatch):
+    """By a clock that moves 3 s while a crop is loaded and 1 s while its loss is computed."""
+    now = [0.0]
+    monkeypatch.setattr("bedside.training.loader.time.perf_counter", lambda: now[0])
+    load = CropDataset.__getitem__
+
+    def loading(self, index):
+        now[0] += 3
+        return load(self, index)
+
+    def computing(logits, batch):
+        now[0] += 1
+        return objective(logits, batch)
+
+    monkeypatch.setattr(CropDataset, "__getitem__", loading)
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared, loss=computing)
+    assert [row["waiting"] for row in run.rows()] == ["0.75"] * 4
+
+
+def test_a_loss_that_climbs_is_reported_once_and_the_training_goes_on(
+    tmp_path, prepared, small_task, caplog, monkeypatch
+):
+    monkeypatch.setattr("bedside.training.loss_watch.WINDOW", 3)
+    steps = itertools.count()
+
+    def climbing(logits, batch):
+        return objective(logits, batch) * 0 + 1 + max(0, next(steps) - 4)
+
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared, loss=climbing)
+    told = [record.getMessage() for record in caplog.records if "the loss is climbing" in record.getMessage()]
+    assert len(told) == 1
+    assert "start again with a lower --lr" in told[0]
+    assert len(run.rows()) == 4
+
+
+def test_a_picture_of_a_validation_case_is_drawn_every_few_epochs(tmp_path, prepared, small_task):
+    recipe = Recipe(epochs=4, steps_per_epoch=1, warmup=0, validate_every=1, pictures_every=2)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    train(run, prepared, validation=prepared)
+    assert sorted(path.name for path in run.pictures.iterdir()) == ["epoch_0001.png", "epoch_0003.png"]
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run.path / "events")).Reload()
+    assert [image.step for image in events.Images("validation")] == [1, 3]
+
+
+def test_without_matplotlib_there_are_no_pictures_and_one_line_says_so(
+    tmp_path, prepared, small_task, caplog, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    recipe = Recipe(epochs=2, steps_per_epoch=1, warmup=0, pictures_every=1)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    train(run, prepared, validation=prepared)
+    assert not run.pictures.exists()
+    assert caplog.text.count("run: pip install 'bedside[report]'") == 1
 
 
 def test_mixed_precision_on_a_cpu_is_refused():
