@@ -15,6 +15,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+_SPEED_SECONDS = 3600.0  # what the time left is reckoned from: a training step may take minutes, a validation more
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no text; errors still show.")]
 
@@ -81,10 +83,11 @@ class Console:
         from rich.progress import TimeRemainingColumn as Remaining
 
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Remaining(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            Remaining(), TextColumn("left"), TextColumn("{task.fields[note]}"),
         )  # fmt: skip
-        with Progress(*columns, console=RichConsole(file=sys.stderr)) as bar:
+        console = RichConsole(file=sys.stderr)
+        with Progress(*columns, console=console, speed_estimate_period=_SPEED_SECONDS) as bar:
 
             def stage(description: str) -> Advance:
                 task = bar.add_task(description, start=False, visible=False, total=None, note="")

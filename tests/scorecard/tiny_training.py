@@ -1,0 +1,112 @@
+"""A training that takes half a second: cubes in a box, a student and a teacher of two convolutions each.
+
+It goes through the real commands and functions; only the two networks are rows of the test's own.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+import torch.utils.tensorboard.writer  # once here, not in every child
+from bedside.distill.students import STUDENTS
+from bedside.runtime import Grid, write_volume
+from bedside.runtime.task import Intensity, Modality, Task
+from bedside.teacher import TEACHERS
+from bedside.training.checkpoint import save_weights
+from bedside.training.recipe import Recipe
+from bedside.training.run import ModelConfig, Run, RunConfig
+from safetensors.torch import load_file
+
+TASK = Task(
+    name="cube", modality=Modality.CT, labels=("background", "cube"), spacing=(4.0, 4.0, 4.0),
+    intensity=Intensity(clip=(-200.0, 300.0), scale_to=(0.0, 1.0)), patch=(32, 32, 32),
+)  # fmt: skip
+EPOCHS, STEPS = 3, 4
+
+
+def network(classes):
+    return torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv3d(2, classes, 1))
+
+
+class TinyStudent:
+    source = "the scorecard"
+    patch_rule = "any edges"
+
+    def build(self, num_classes):
+        return network(num_classes)
+
+    def takes(self, patch_dhw):
+        return True
+
+
+def build_tiny_teacher(*, num_classes, **_):
+    return network(num_classes)
+
+
+STUDENTS["tiny"] = TinyStudent()
+TEACHERS["tiny"] = "tiny:build_tiny_teacher"
+sys.modules["bedside.teacher.tiny"] = ModuleType("bedside.teacher.tiny")
+sys.modules["bedside.teacher.tiny"].build_tiny_teacher = build_tiny_teacher
+
+
+def write_cubes(folder: Path) -> Path:
+    """Writes two training scans and one for validation; returns the list of them."""
+    folder.mkdir(parents=True)
+    entries = []
+    for number in range(3):
+        image = np.full((36, 34, 40), 40, np.int16)
+        labels = np.zeros(image.shape, np.uint8)
+        place = (slice(8 + 4 * number, 20 + 4 * number), slice(8, 20), slice(12, 24))
+        image[place], labels[place] = 200, 1
+        grid = Grid(image.shape, np.diag([4.0, 4.0, 4.0, 1.0]))
+        write_volume(folder / f"case{number}.nii.gz", image, grid)
+        write_volume(folder / f"label{number}.nii.gz", labels, grid)
+        entries.append({"image": f"case{number}.nii.gz", "label": f"label{number}.nii.gz"})
+    listing = {"labels": {"0": "background", "1": "cube"}, "training": entries[:2], "validation": entries[2:]}
+    (folder / "dataset.json").write_text(json.dumps(listing))
+    return folder / "dataset.json"
+
+
+def write_teacher(path: Path) -> Path:
+    """Writes a teacher's run directory."""
+    model = ModelConfig(kind="teacher", name="tiny", options={"sam": "vit_nano", "preset": "paper"})
+    config = RunConfig(model=model, task=TASK, recipe=Recipe(), dataset="cubes", data_hash="0" * 64)
+    run = Run.create(path, config, resume=False)
+    run.start()
+    torch.manual_seed(1)
+    save_weights(run.best, network(TASK.num_classes))
+    return path
+
+
+def forked(work):
+    """Runs work in a child process that ends with its return value, and returns the child's number."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = int(work() or 0)
+        finally:
+            os._exit(code)
+    return child
+
+
+def exit_code(child: int) -> int:
+    """Waits for a child; below zero: the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def outcome(path: Path):
+    """What a finished run has learned: every weight, and every figure but the measurement of this machine."""
+    run = Run.open(path)
+    weights = {
+        f"{file.name} {name}": tensor.numpy().tobytes()
+        for file in (run.last, run.best)
+        for name, tensor in load_file(file).items()
+        if name.startswith(("model.", "optimizer."))
+    }
+    return weights, [{key: value for key, value in row.items() if key != "waiting"} for row in run.rows()]
