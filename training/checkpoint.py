@@ -160,7 +160,7 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
     state: dict[str, Tensors] = {}
     for name, tensor in checkpoint.part("optimizer").items():
         parameter, _, key = name.rpartition(".")
-        # Up to version 0.2 a parameter was known by its place.
+        # Up to version 0.1 a parameter was known by its place.
         place = int(parameter) if parameter.isdigit() else None
         parameter = trained[place] if place is not None and place < len(trained) else parameter
         if parameter not in trained:

@@ -9,6 +9,7 @@ from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.presets import PRESETS
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.training.dataset import load_dataset
+from bedside.training.hardware import Hardware
 from bedside.training.phantom import write_phantoms
 from bedside.training.recipe import Recipe
 from bedside.training.run import Run
@@ -30,7 +31,7 @@ def task():
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory, dataset, task):
     out = tmp_path_factory.mktemp("runs") / "teacher"
-    train_teacher(dataset, task, out, recipe=RECIPE, sam="vit_nano", device="cpu")
+    train_teacher(dataset, task, out, recipe=RECIPE, sam="vit_nano", hardware=Hardware("cpu"))
     return out
 
 
@@ -45,7 +46,7 @@ def test_a_trained_teacher_opens_from_its_run(teacher, task):
 def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path, teacher, dataset, task):
     distill(
         dataset, tmp_path / "student", student="unet-nano", lam=0.5, teacher=teacher, task=None, recipe=RECIPE,
-        device="cpu",
+        hardware=Hardware("cpu"),
     )  # fmt: skip
     loaded = load_student(tmp_path / "student")
     assert loaded.task == task
@@ -58,7 +59,7 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path,
 def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
     distill(
         dataset, tmp_path / "baseline", student="unet-nano", lam=1.0, teacher=None, task=task, recipe=RECIPE,
-        device="cpu",
+        hardware=Hardware("cpu"),
     )  # fmt: skip
     loaded = load_student(tmp_path / "baseline")
     assert (loaded.lam, loaded.teacher) == (1.0, None)
