@@ -62,25 +62,24 @@ class Hardware:
         fabric = make_fabric(
             self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy
         )  # fmt: skip
-        fabric.launch()
-        helpers: list[subprocess.Popen[bytes]] = getattr(fabric.strategy.launcher, "procs", [])
         try:
+            fabric.launch()
             yield fabric
         except AgreedOutcome as error:
-            _part(helpers)
+            _part(_helpers(fabric))
             if fabric.is_global_zero:
                 raise
             # A helper's own code would have Fabric's observer kill the first process, which has more to say.
             raise SystemExit(ExitCode.OK if _is_helper(fabric) else error.exit_code) from None
         except BaseException as error:
-            for helper in helpers:  # they write nothing, and may wait for this process for ever
+            for helper in _helpers(fabric):  # they write nothing, and may wait for this process for ever
                 helper.kill()
             if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
                 raise ResourceError(
                     "another process of this training has ended; see its own message, then go on with --resume"
                 ) from error
             raise
-        _part(helpers)
+        _part(_helpers(fabric))
 
 
 def make_fabric(
@@ -160,8 +159,7 @@ def _strategy(name: StrategyName, processes: int) -> str | Strategy:
     if name == "fsdp":
         return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1, timeout=_PATIENCE)
     if name == "ddp" or processes > 1:
-        # The networks' buffers are constants: nothing to broadcast.
-        return DDPStrategy(timeout=_PATIENCE, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DDPStrategy(timeout=_PATIENCE, gradient_as_bucket_view=True)
     return "auto"
 
 
@@ -185,6 +183,11 @@ def _is_helper(fabric: Fabric) -> bool:
     """Whether this process was started by the first one of its node rather than by torchrun or SLURM."""
     environment = getattr(fabric.strategy, "cluster_environment", None)
     return isinstance(environment, LightningEnvironment) and fabric.local_rank > 0
+
+
+def _helpers(fabric: Fabric) -> list[subprocess.Popen[bytes]]:
+    """Returns the processes that this one has started."""
+    return getattr(fabric.strategy.launcher, "procs", [])
 
 
 def _part(helpers: list[subprocess.Popen[bytes]]) -> None:
