@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import torch
@@ -99,7 +100,7 @@ def save_weights(path: Path, model: torch.nn.Module, *, write: bool = True) -> N
         model: all processes of a network that is spread over them have to call together.
         write: whether this process is the one that writes.
     """
-    tensors = _prefixed("model", get_model_state_dict(model, options=_WHOLE))
+    tensors = _prefixed("model", _model_state(model))
     if write:
         _write(path, tensors, "{}")
 
@@ -116,9 +117,8 @@ def save_checkpoint(
         position: where training is.
         write: whether this process is the one that writes.
     """
-    tensors = _prefixed("model", get_model_state_dict(model, options=_WHOLE))
-    states = get_optimizer_state_dict(model, optimizer, options=_WHOLE).get("state", {})
-    for name, state in states.items():
+    tensors = _prefixed("model", _model_state(model))
+    for name, state in _optimizer_state(model, optimizer).items():
         tensors |= _prefixed(f"optimizer.{name}", {key: torch.as_tensor(value) for key, value in state.items()})
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
@@ -135,7 +135,7 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
     """
     checkpoint = Checkpoint.read(path)
     _check_model(checkpoint, model)
-    set_model_state_dict(model, checkpoint.part("model"), options=_GIVEN)
+    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
 
 
 def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Position:
@@ -168,13 +168,22 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
         state.setdefault(parameter, {})[key] = tensor
     group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
     # First, because the library gives a new optimiser its state by a step of length zero.
-    set_optimizer_state_dict(
-        model, optimizer, {"state": state, "param_groups": [{**group, "params": trained}]}, options=_GIVEN
-    )
-    set_model_state_dict(model, checkpoint.part("model"), options=_GIVEN)
+    whole: dict[str, Any] = {"state": state, "param_groups": [{**group, "params": trained}]}
+    set_optimizer_state_dict(model, optimizer, whole, options=_GIVEN)
+    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
     torch.set_rng_state(checkpoint.tensors["random.cpu"])
     if "random.cuda" in checkpoint.tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"])
+
+
+def _model_state(model: torch.nn.Module) -> Tensors:
+    return cast(Tensors, get_model_state_dict(model, options=_WHOLE))
+
+
+def _optimizer_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Any]]:
+    """Returns what the optimiser keeps of each parameter, by its name; nothing but on the first process."""
+    whole: dict[str, Any] = dict(get_optimizer_state_dict(model, optimizer, options=_WHOLE))
+    return whole.get("state", {})
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
@@ -195,7 +204,7 @@ def _digest(tensors: Mapping[str, torch.Tensor], position: str) -> str:
     digest = hashlib.sha256(position.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+        digest.update(memoryview(tensors[name].reshape(-1).view(torch.uint8).numpy()))
     return digest.hexdigest()
 
 

@@ -56,8 +56,11 @@ class Stepper:
             [parameter for parameter in model.parameters() if parameter.requires_grad],
             lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay,
         )  # fmt: skip
-        self._optimizer = fabric.setup_optimizers(optimizer)
-        self.optimizer: torch.optim.Optimizer = self._optimizer.optimizer
+        prepared = fabric.setup_optimizers(optimizer)
+        if isinstance(prepared, tuple):
+            raise TypeError("expected one optimiser from Fabric, got several")
+        self._optimizer = prepared
+        self.optimizer: torch.optim.Optimizer = prepared.optimizer
         self.stop: int | None = None
 
     def set_rate(self, rate: float) -> None:
