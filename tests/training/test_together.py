@@ -38,8 +38,8 @@ def new_run(path, task, **changes):
     return run
 
 
-def together(run, prepared, strategy):
-    command = [sys.executable, CHILD, run.path, "2", strategy, *(case.folder for case in prepared)]
+def together(run, prepared, strategy, starter):
+    command = [sys.executable, CHILD, run.path, strategy, starter, *(case.folder for case in prepared)]
     environment = {key: value for key, value in os.environ.items() if key != "LOCAL_RANK"} | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -70,7 +70,7 @@ def one(tmp_path_factory, prepared, small_task):
 @pytest.fixture(scope="module")
 def two(tmp_path_factory, prepared, small_task):
     run = new_run(tmp_path_factory.mktemp("two") / "run", small_task)
-    child = together(run, prepared, "ddp")
+    child = together(run, prepared, "ddp", "torchrun")
     _, words = child.communicate(timeout=120)
     assert child.returncode == 0, words
     return run
@@ -88,7 +88,7 @@ def test_loss_and_validation_of_two_processes_are_those_of_one(one, two):
 
 def test_a_sharded_network_stopped_on_one_process_is_saved_whole_and_goes_on_alone(tmp_path, prepared, small_task, one):
     run = new_run(tmp_path / "run", small_task, processes=2)
-    child = together(run, prepared, "fsdp")
+    child = together(run, prepared, "fsdp", "own")
     deadline = time.monotonic() + 60
     while not run.last.exists() and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -1,10 +1,9 @@
 """Sends SIGTERM to `bedside distill` in each of its phases, then resumes it; counts exit codes and results.
 
-Arguments: folder, trials, seed. Prints one JSON object of outcomes. The command says where it is through a pipe: its
-progress bars and its writing of checkpoints are wrapped for that, nothing else.
+The command says where it is through a pipe: its progress bars and its writing of checkpoints are wrapped for that,
+nothing else.
 """
 
-import json
 import os
 import signal
 import sys
@@ -14,9 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from bedside.cli.console import Console
 from bedside.cli.main import run
 from bedside.cli.terminated import unwind_on_sigterm
@@ -25,19 +21,15 @@ from tiny_training import EPOCHS, STEPS, exit_code, forked, outcome, write_cubes
 
 PHASES = ("preparing", "asking the teacher", "training", "validating", "saving")
 GRACE_SECONDS = 30.0
-folder, trials, rng = Path(sys.argv[1]), int(sys.argv[2]), np.random.default_rng(int(sys.argv[3]))
-data, teacher = write_cubes(folder / "data"), write_teacher(folder / "teacher")
 
 
-def command(path):
-    return [
-        "distill", str(data), "--teacher", str(teacher), "--student", "tiny", "-o", str(path), "--resume", "-q",
-        "--epochs", str(EPOCHS), "--steps-per-epoch", str(STEPS), "--warmup", "0", "--lr", "0.01", "--device", "cpu",
-        "--pictures-every", "0",
-    ]  # fmt: skip
+def command(folder, path):
+    words = f"distill {folder}/data/dataset.json --teacher {folder}/teacher -o {path} --student tiny --resume -q"
+    length = f"--epochs {EPOCHS} --steps-per-epoch {STEPS} --warmup 0 --lr 0.01 --pictures-every 0 --device cpu"
+    return [*words.split(), *length.split()]
 
 
-def distil(path, told):
+def distil(folder, path, told):
     """The command as a process of its own runs it, telling its phase."""
 
     def announce(phase):
@@ -67,12 +59,12 @@ def distil(path, told):
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     unwind_on_sigterm()
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
-    return run(command(path))
+    return run(command(folder, path))
 
 
 def trained(path):
     ready, told = os.pipe()
-    child = forked(lambda: distil(path, told))
+    child = forked(lambda: distil(path.parent, path, told))
     os.close(told)
     while os.read(ready, 4096):
         pass
@@ -83,7 +75,7 @@ def trained(path):
 def stopped_in(path, phase, occurrence, delay):
     """Sends SIGTERM when the phase has been reached so many times; returns exit code and seconds until the end."""
     ready, told = os.pipe()
-    child = forked(lambda: distil(path, told))
+    child = forked(lambda: distil(path.parent, path, told))
     os.close(told)
     seen = 0
     while seen < occurrence and (heard := os.read(ready, 1)):
@@ -99,20 +91,22 @@ def stopped_in(path, phase, occurrence, delay):
     return code, time.perf_counter() - started
 
 
-if trained(folder / "reference"):
-    sys.exit("the reference training failed")
-expected = outcome(folder / "reference")
-counts = Counter()
-slowest = 0.0
-for trial in range(trials):
-    path, phase = folder / f"run{trial}", trial % len(PHASES)
-    times = {"preparing": 2, "asking the teacher": 2, "training": EPOCHS * STEPS - 1}.get(PHASES[phase], EPOCHS - 1)
-    code, seconds = stopped_in(path, phase, int(rng.integers(1, times + 1)), rng.uniform(0, 0.01))
-    slowest = max(slowest, seconds)
-    counts[f"stopped while {PHASES[phase]}"] += code == 143
-    counts["another exit code"] += code != 143
-    counts["longer than 30 s"] += seconds > GRACE_SECONDS
-    counts["resumed"] += trained(path) == 0
-    counts["same weights and curve"] += outcome(path) == expected
-counts["ms until the slowest had ended"] = round(1000 * slowest)
-print(json.dumps(counts))
+def trials(folder: Path, number: int, rng: np.random.Generator) -> Counter[str]:
+    """Returns how many trials had which outcome, and how long the slowest took to end."""
+    write_cubes(folder / "data")
+    write_teacher(folder / "teacher")
+    if trained(folder / "reference"):
+        raise RuntimeError("the reference training failed")
+    expected, counts, slowest = outcome(folder / "reference"), Counter({"another exit code": 0}), 0.0
+    for trial in range(number):
+        path, phase = folder / f"run{trial}", trial % len(PHASES)
+        times = {"preparing": 2, "asking the teacher": 2, "training": EPOCHS * STEPS - 1}.get(PHASES[phase], EPOCHS - 1)
+        code, seconds = stopped_in(path, phase, int(rng.integers(1, times + 1)), rng.uniform(0, 0.01))
+        slowest = max(slowest, seconds)
+        counts[f"stopped while {PHASES[phase]}"] += code == 143
+        counts["another exit code"] += code != 143
+        counts["longer than 30 s"] += seconds > GRACE_SECONDS
+        counts["resumed"] += trained(path) == 0
+        counts["same weights and curve"] += outcome(path) == expected
+    counts["ms until the slowest had ended"] = round(1000 * slowest)
+    return counts
