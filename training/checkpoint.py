@@ -204,8 +204,13 @@ def _digest(tensors: Mapping[str, torch.Tensor], position: str) -> str:
     digest = hashlib.sha256(position.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(memoryview(tensors[name].reshape(-1).view(torch.uint8).numpy()))
+        digest.update(_bytes(tensors[name]))
     return digest.hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    whole: Any = tensor.reshape(-1).view(torch.uint8).numpy()
+    return memoryview(whole)
 
 
 def _check_model(checkpoint: Checkpoint, model: torch.nn.Module) -> None:

@@ -38,12 +38,6 @@ def new_run(path, task, **changes):
     return run
 
 
-def together(run, prepared, strategy, starter):
-    command = [sys.executable, CHILD, run.path, strategy, starter, *(case.folder for case in prepared)]
-    environment = {key: value for key, value in os.environ.items() if key != "LOCAL_RANK"} | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-
-
 def alone(run, prepared):
     loss = segmentation_loss()
     return fit(
@@ -68,33 +62,35 @@ def one(tmp_path_factory, prepared, small_task):
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory, prepared, small_task):
-    run = new_run(tmp_path_factory.mktemp("two") / "run", small_task)
-    child = together(run, prepared, "ddp", "torchrun")
-    _, words = child.communicate(timeout=120)
-    assert child.returncode == 0, words
-    return run
+def together(tmp_path_factory, prepared, small_task):
+    """Two runs of two processes each, and the exit code of the second, whose second process was sent SIGTERM."""
+    folder = tmp_path_factory.mktemp("together")
+    two, stopped = (new_run(folder / name, small_task, processes=2) for name in ("ddp", "fsdp"))
+    command = [sys.executable, CHILD, two.path, stopped.path, *(case.folder for case in prepared)]
+    environment = {key: value for key, value in os.environ.items() if key != "LOCAL_RANK"} | {"OMP_NUM_THREADS": "1"}
+    with (folder / "words").open("w+") as words:
+        child = subprocess.Popen(command, env=environment, stderr=words)
+        while not stopped.last.exists() and child.poll() is None:
+            time.sleep(0.005)
+        if child.poll() is None:
+            os.kill(int((stopped.path / "rank1").read_text()), signal.SIGTERM)
+        code = child.wait(120)
+    return two, stopped, code, (folder / "words").read_text()
 
 
-def test_two_processes_learn_what_one_learns_from_twice_the_batches(one, two):
-    ours, theirs = weights(one), weights(two)
+def test_two_processes_learn_what_one_learns_from_twice_the_batches(one, together):
+    ours, theirs = weights(one), weights(together[0])
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_loss_and_validation_of_two_processes_are_those_of_one(one, two):
-    assert figures(two) == figures(one)
+def test_loss_and_validation_of_two_processes_are_those_of_one(one, together):
+    assert figures(together[0]) == figures(one)
 
 
-def test_a_sharded_network_stopped_on_one_process_is_saved_whole_and_goes_on_alone(tmp_path, prepared, small_task, one):
-    run = new_run(tmp_path / "run", small_task, processes=2)
-    child = together(run, prepared, "fsdp", "own")
-    deadline = time.monotonic() + 60
-    while not run.last.exists() and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(int((run.path / "rank1").read_text()), signal.SIGTERM)
-    _, words = child.communicate(timeout=60)
-    assert child.returncode == 143, words
+def test_a_sharded_network_stopped_on_one_process_is_saved_whole_and_goes_on_alone(prepared, one, together):
+    _, run, code, words = together
+    assert code == 143, words
     assert len(figures(run)) < 3
     resumed = Run.create(run.path, one.config, resume=True)
     alone(resumed, prepared)
