@@ -37,7 +37,7 @@ class LiveMemory(TorchDispatchMode):
         return result
 
     def _take_note(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
+        key = storage._cdata  # pyright: ignore[reportPrivateUsage] - its only identity without memory
         if key in self._storages:
             return
         size = storage.nbytes()

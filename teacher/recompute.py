@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,4 +20,4 @@ def recomputed(step: Callable[[Tensor], Result], x: Tensor, *, enabled: bool = T
     """
     if not (enabled and torch.is_grad_enabled()):
         return step(x)
-    return cast("Result", checkpoint(step, x, use_reentrant=False, preserve_rng_state=False))
+    return checkpoint(step, x, use_reentrant=False, preserve_rng_state=False)
