@@ -60,17 +60,18 @@ class Cost:
     def lines(self, room: Room | None = None) -> list[str]:
         """Returns the figures for people, one fact a line; with ``room``, whether it fits there."""
         memory, counts = self.memory, self.parameters
-        lines = [self.title, f"parameters   {counts.total:>13,}", f"  train      {counts.trainable:>13,}"]
-        lines += [f"    {name:<21} {count:>11,}" for name, count in counts.components.items()]
-        lines += [
-            f"forward      {_tera(self.forward_flops)}",
-            f"training step {_tera(self.step_flops)[1:]}",
-            f"peak memory  {_giga(memory.peak)} of one training step",
-            f"  weights    {_giga(memory.weights)}",
-            f"  gradients  {_giga(memory.gradients)}",
-            f"  AdamW      {_giga(memory.optimiser)}",
-            f"  kept for the gradient {_giga(memory.kept)[7:]}",
+        figures = [("parameters", f"{counts.total:,}"), ("  train", f"{counts.trainable:,}")]
+        figures += [(f"    {name}", f"{count:,}") for name, count in counts.components.items()]
+        figures += [
+            ("forward pass", f"{self.forward_flops / 1e12:.3f} TFLOP"),
+            ("training step", f"{self.step_flops / 1e12:.3f} TFLOP"),
+            ("peak memory of a step", f"{memory.peak / 1e9:.2f} GB"),
+            ("  weights", f"{memory.weights / 1e9:.2f} GB"),
+            ("  gradients", f"{memory.gradients / 1e9:.2f} GB"),
+            ("  states of AdamW", f"{memory.optimiser / 1e9:.2f} GB"),
+            ("  kept for the gradient", f"{memory.kept / 1e9:.2f} GB"),
         ]
+        lines = [self.title, *(f"{name:<27}{value:>14}" for name, value in figures)]
         return lines if room is None else [*lines, room.verdict(memory.peak)]
 
     def record(self, room: Room | None = None) -> dict[str, object]:
@@ -216,11 +217,3 @@ def training_loss(logits: Tensor, labels: Tensor) -> Tensor:
     total = chances.sum(everywhere) + truth.sum(everywhere)
     dice = 1 - (2 * overlap + 1e-5) / (total + 1e-5)
     return dice.mean() + F.cross_entropy(logits, labels[:, 0].long())
-
-
-def _tera(flops: int) -> str:
-    return f"{flops / 1e12:>13.3f} TFLOP"
-
-
-def _giga(size: int) -> str:
-    return f"{size / 1e9:>13.2f} GB"
