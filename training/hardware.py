@@ -122,8 +122,8 @@ def make_fabric(
 def default_workers(fabric: Fabric) -> int:
     """Returns how many processes should load crops for one training process, if nobody says.
 
-    On a GPU up to four, as far as there are cores; on a CPU none: there a crop costs a hundredth of a step or less,
-    and a loader takes its core from the step.
+    On a GPU up to four, as far as there are cores; on a CPU none: there crops took 0.2 % of the time of a nano teacher
+    and 3 % of that of the smallest student with its teacher's probabilities, and a loader takes its core from the step.
     """
     if fabric.device.type == "cpu":
         return 0
