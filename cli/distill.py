@@ -57,6 +57,7 @@ def command(
     with console.stages("preparing cases", "asking the teacher", "training student") as (preparing, teaching, learning):
         result = distill(
             cases, output, student=student, lam=lam, teacher=teacher, task=resolved, recipe=recipe,
-            hardware=hardware, resume=training.resume, preparing=preparing, teaching=teaching, progress=learning,
+            hardware=hardware, cases=training.cases, resume=training.resume,
+            preparing=preparing, teaching=teaching, progress=learning,
         )  # fmt: skip
     report_training(console, "student", output, result)

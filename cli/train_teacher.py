@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.errors import UsageError
 from .console import Console, JsonOption, QuietOption
 from .extras import require
-from .training_options import DatasetArgument, RunOption, TrainingOptions, report_training, with_training_options
+from .training_options import DATASET, RUN, TrainingOptions, report_training, with_training_options
 
 
 @with_training_options
 def command(
-    dataset: DatasetArgument,
-    output: RunOption,
+    dataset: Annotated[Path | None, DATASET] = None,
+    output: Annotated[Path | None, RUN] = None,
     task: Annotated[str, typer.Option("--task", help="Preset (btcv, amos-ct, …) or a TOML file.")] = "btcv",
     name: Annotated[str, typer.Option("--name", help="Registered teacher.")] = "autosam",
     sam: Annotated[str, typer.Option("--sam", help="SAM encoder: vit_b, vit_l, vit_h; vit_nano for CPUs.")] = "vit_b",
@@ -26,6 +27,9 @@ def command(
     checkpoint_activations: Annotated[
         bool, typer.Option("--checkpoint-activations", help="Less memory, more work: keep no activations of blocks.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell parameters, FLOPs and memory; needs no data, no -o.")
+    ] = False,
     *,
     training: TrainingOptions,
     json: JsonOption = False,
@@ -34,18 +38,33 @@ def command(
     """Train a SAM-adapted 3D teacher and leave a run directory that can be resumed.
 
     Example: bedside train-teacher data/ --task btcv --checkpoint sam_vit_b_01ec64.pth -o runs/teacher
+
+    Example: bedside train-teacher --task btcv --patch 96 96 96 --dry-run
     """
     console = Console(json, quiet)
     resolved = training.task(task)
     recipe = training.recipe(resolved.name)
     require("train")
+    if dry_run:
+        from ..teacher.cost import Room, describe
+
+        cost = describe(
+            name, num_classes=resolved.num_classes, sam=sam, preset=preset, patch=resolved.patch_dhw,
+            batch=recipe.batch, precision=recipe.precision, checkpoint_activations=checkpoint_activations,
+        )  # fmt: skip
+        room = Room.at_hand(training.device)
+        console.show(*cost.lines(room))
+        console.emit(cost.record(room))
+        return
+    if dataset is None or output is None:
+        raise UsageError("train-teacher: give a data set and --output; only --dry-run does without")
     from ..teacher.train import train_teacher
 
     cases, hardware = training.dataset(dataset, resolved), training.hardware()
     with console.stages("preparing cases", "training teacher") as (preparing, learning):
         result = train_teacher(
             cases, resolved, output, recipe=recipe, name=name, sam=sam, checkpoint=checkpoint, preset=preset,
-            checkpoint_activations=checkpoint_activations, hardware=hardware, resume=training.resume,
-            preparing=preparing, progress=learning,
+            checkpoint_activations=checkpoint_activations, hardware=hardware, cases=training.cases,
+            resume=training.resume, preparing=preparing, progress=learning,
         )  # fmt: skip
     report_training(console, "teacher", output, result)

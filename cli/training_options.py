@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from ..training.recipe import Recipe
     from .console import Console
 
-DatasetArgument = Annotated[
-    Path, typer.Argument(help="MSD dataset.json or its folder, nnU-Net v2 raw folder, or MONAI data list.")
-]
-RunOption = Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")]
+DATASET = typer.Argument(
+    help="MSD dataset.json or its folder, nnU-Net v2 raw folder, or MONAI data list.", show_default=False
+)
+RUN = typer.Option("--output", "-o", help="Run directory to write.", show_default=False)
+DatasetArgument = Annotated[Path, DATASET]
+RunOption = Annotated[Path, RUN]
 
 _DATA, _RECIPE, _HARDWARE = "Data", "Recipe", "Devices"
 
@@ -52,6 +54,13 @@ class TrainingOptions:
         typer.Option(
             "--validation-fraction", help="Validate on this share of the training cases, if none are listed.",
             rich_help_panel=_DATA,
+        ),
+    ] = None  # fmt: skip
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            "--cases", help="Folder of prepared cases, shared by runs.",
+            show_default="bedside-cases beside the run directory", rich_help_panel=_DATA,
         ),
     ] = None  # fmt: skip
     epochs: Annotated[

@@ -61,6 +61,7 @@ def distill(
     task: Task | None,
     recipe: Recipe,
     hardware: Hardware | None = None,
+    cases: Path | None = None,
     resume: bool = False,
     preparing: Callable[[int, int], None] | None = None,
     teaching: Callable[[int, int], None] | None = None,
@@ -77,6 +78,7 @@ def distill(
         task: grid, intensities, patch; None takes the teacher's.
         recipe: how to train.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
+        cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: go on with the run in ``out``.
         preparing: hears of preprocessing, (done, total).
         teaching: hears of the teacher's pass over the cases, (done, total).
@@ -114,7 +116,7 @@ def distill(
             lambda: open_session(
                 dataset, the_task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
                 distillation=distillation, resume=resume or not team.first,
-                progress=preparing if team.first else None,
+                cases=cases, progress=preparing if team.first else None,
             )
         )  # fmt: skip
         sources = [CropSource(case) for case in session.train]

@@ -40,6 +40,7 @@ def train_teacher(
     preset: str = "paper",
     checkpoint_activations: bool = False,
     hardware: Hardware | None = None,
+    cases: Path | None = None,
     resume: bool = False,
     preparing: Callable[[int, int], None] | None = None,
     progress: FitProgress | None = None,
@@ -57,6 +58,7 @@ def train_teacher(
         preset: "paper" or "released_code".
         checkpoint_activations: compute activations again in the backward pass instead of keeping them.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
+        cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: go on with the run in ``out``.
         preparing: hears of preprocessing, (done, total).
         progress: hears of training.
@@ -81,7 +83,7 @@ def train_teacher(
         session = team.first_then_others(
             lambda: open_session(
                 dataset, task, out, model=config, recipe=recipe, resume=resume or not team.first,
-                progress=preparing if team.first else None,
+                cases=cases, progress=preparing if team.first else None,
             )
         )  # fmt: skip
         loss = segmentation_loss()

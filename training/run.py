@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,11 +74,6 @@ class Run:
         """Overlay pictures of a validation case."""
         return self.path / "pictures"
 
-    @property
-    def cases(self) -> Path:
-        """Preprocessed cases."""
-        return self.path / "cases"
-
     @classmethod
     def create(cls, path: Path, config: RunConfig, *, resume: bool) -> Run:
         """Claims a directory for a run; its configuration is written by `start`, once the data are known to be good.
@@ -104,8 +98,6 @@ class Run:
                 )
             return cls(path, config)
         run = cls(make_folder(path), config)
-        # Cases without a configuration were left by a start that was refused: nobody knows their grid.
-        shutil.rmtree(run.cases, ignore_errors=True)
         remove_leftovers(path)  # of a start that was killed
         others = sorted(entry.name for entry in path.iterdir())
         if others:

