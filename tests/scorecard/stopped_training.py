@@ -100,7 +100,9 @@ def trials(folder: Path, number: int, rng: np.random.Generator) -> Counter[str]:
     expected, counts, slowest = outcome(folder / "reference"), Counter({"another exit code": 0}), 0.0
     for trial in range(number):
         path, phase = folder / f"run{trial}", trial % len(PHASES)
-        times = {"preparing": 2, "asking the teacher": 2, "training": EPOCHS * STEPS - 1}.get(PHASES[phase], EPOCHS - 1)
+        times = {"preparing": 2, "asking the teacher": 2, "training": (EPOCHS - 1) * STEPS}.get(
+            PHASES[phase], EPOCHS - 1
+        )
         code, seconds = stopped_in(path, phase, int(rng.integers(1, times + 1)), rng.uniform(0, 0.01))
         slowest = max(slowest, seconds)
         counts[f"stopped while {PHASES[phase]}"] += code == 143
