@@ -77,7 +77,7 @@ def train_teacher(
             _log.warning("no SAM checkpoint given: the frozen part of %s is random; pass one for real training", sam)
         model = build_teacher(
             name, num_classes=task.num_classes, sam=sam, checkpoint=checkpoint, preset=preset, patch=task.patch_dhw,
-            **extra,  # pyright: ignore[reportArgumentType]
+            checkpoint_activations=checkpoint_activations,
         )  # fmt: skip
         config = ModelConfig(kind="teacher", name=name, options=_options(sam, checkpoint, preset) | extra)
         session = team.first_then_others(

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -60,7 +61,7 @@ def asked(monkeypatch, tmp_path):
 def test_options_reach_recipe_hardware_and_task(asked):
     recipe_words = "--epochs 7 --accumulate 4 --lr 0.1 --warmup 1 --pictures-every 3 --mirror-sides"
     device_words = "--device cpu --devices 2 --nodes 3 --strategy fsdp --workers 5 --checkpoint-activations"
-    words = f"{recipe_words} {device_words} --patch 64 64 32 --resume"
+    words = f"{recipe_words} {device_words} --patch 64 64 32 --cases shared --resume"
     code, given = asked(*words.split(" "))
     assert code == 0
     recipe, hardware = given["recipe"], given["hardware"]
@@ -70,6 +71,7 @@ def test_options_reach_recipe_hardware_and_task(asked):
     assert (hardware.strategy, hardware.workers) == ("fsdp", 5)
     assert given["task"].patch == (64, 64, 32)
     assert given["checkpoint_activations"]
+    assert given["cases"] == Path("shared")
     assert given["resume"]
 
 
@@ -106,3 +108,17 @@ def test_processes_beside_the_first_one_say_nothing(asked, capsys, monkeypatch, 
     monkeypatch.setenv(variable, "1")
     assert asked("--json")[0] == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_dry_run_tells_the_cost_of_a_step_and_needs_neither_data_nor_a_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train-teacher", "--sam", "vit_nano", "--patch", "64", "64", "64", "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["parameters"] == 2_715_360
+    assert told["trainable"] == 1_772_928
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_dry_run_data_and_output_are_needed(capsys):
+    assert run(["train-teacher", "--sam", "vit_nano"]) == 2
+    assert "give a data set and --output; only --dry-run does without" in capsys.readouterr().err

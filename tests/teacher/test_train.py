@@ -24,7 +24,7 @@ def opened(monkeypatch):
     """The configurations that runs were opened with; network and loop are replaced."""
     configurations = []
 
-    def open_session(dataset, task, out, *, model, recipe, resume, progress):
+    def open_session(dataset, task, out, *, model, recipe, resume, cases, progress):
         configurations.append((model, recipe))
         return SimpleNamespace(run=None, train=[], validation=[])
 
