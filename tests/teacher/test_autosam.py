@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
-
 import pytest
 import torch
 from bedside.runtime.errors import UsageError
 from bedside.teacher import build_teacher
 from bedside.teacher.autosam import AutoSam
-from bedside.teacher.variants import VARIANTS
 
 torch.set_num_threads(1)
 
@@ -111,21 +107,6 @@ def test_frozen_parameters_do_not_move_in_training():
     optimiser.step()
     moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
     assert moved == {name for name, p in model.named_parameters() if p.requires_grad}
-
-
-def test_missing_checkpoint_is_warned_about_for_public_variants_only(caplog, monkeypatch):
-    make(patch=32)
-    assert not caplog.records
-    monkeypatch.setitem(VARIANTS, "vit_nano", replace(VARIANTS["vit_nano"], public=True))
-    make(patch=32)
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "the frozen part of vit_nano is random" in caplog.text
-
-
-def test_a_network_without_memory_has_no_weights_to_warn_about(caplog):
-    with torch.device("meta"):
-        make(sam="vit_b")
-    assert not caplog.records
 
 
 @pytest.mark.parametrize("patch", [48, 16, (32, 64, 100), (32, 32), 0])
