@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..runtime.task import Task
-    from ..training.case_check import CaseFacts
-    from ..training.dataset_check import DatasetCheck
+    from ..training.data.case_check import CaseFacts
+    from ..training.data.dataset_check import DatasetCheck
 
 app = typer.Typer(help="Look at a data set before training on it.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ def check(
     import msgspec
 
     from ..runtime.task import load_task
-    from ..training.dataset_check import check_dataset
+    from ..training.data.dataset_check import check_dataset
 
     wanted = load_task(task) if task is not None else None
     with console.progress("checking cases") as advance:

@@ -104,10 +104,10 @@ def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoRes
 
     from ..distill import load_student
     from ..teacher.train import load_teacher
-    from ..training.dataset import load_dataset
-    from ..training.metrics import dice_per_class
-    from ..training.run import Run
-    from ..training.validate import segment_scan
+    from ..training.data.dataset import load_dataset
+    from ..training.loop.validate import segment_scan
+    from ..training.runs.run import Run
+    from ..training.scores.metrics import dice_per_class
 
     teacher, _ = load_teacher(folder / "teacher")
     networks = {"teacher": teacher, "baseline": load_student(folder / "baseline").model}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import UsageError
-from ..training.run import Run
+from ..training.runs.run import Run
 from .console import Console, JsonOption, QuietOption
 from .extras import require
 from .training_options import DatasetArgument, RunOption, TrainingOptions, report_training, with_training_options

@@ -13,8 +13,8 @@ from ..runtime.errors import InputError, UsageError
 from .console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
-    from ..training.evaluation import Evaluation
-    from ..training.pairing import Pair
+    from ..training.scores.evaluation import Evaluation
+    from ..training.scores.pairing import Pair
 
 
 class CaseList(str, Enum):
@@ -57,10 +57,10 @@ def command(
         raise UsageError("evaluate: --common goes with --compare")
     names = _label_names(task, labels)
     pairs, listed = _pairs(prediction, truth, dataset, cases.value, names)
-    from ..training.comparison import check_tolerance, compare
-    from ..training.evaluation import evaluate_pairs
-    from ..training.pairing import without_truth
-    from ..training.score_table import read_scores, table_of, write_scores
+    from ..training.scores.comparison import check_tolerance, compare
+    from ..training.scores.evaluation import evaluate_pairs
+    from ..training.scores.pairing import without_truth
+    from ..training.scores.score_table import read_scores, table_of, write_scores
     from .evaluate_json import as_json
     from .evaluate_tables import comparison_tables, score_table
 
@@ -107,12 +107,12 @@ def _pairs(
         raise InputError(f'evaluate: prediction "{prediction}" does not exist')
     if _is_dataset(prediction):
         raise UsageError(f'evaluate: "{prediction.name}" is a data set; -p takes the predictions, -t the truth')
-    from ..training.pairing import Pair, pairs_of_cases, pairs_of_folders
+    from ..training.scores.pairing import Pair, pairs_of_cases, pairs_of_folders
 
     if truth is not None and _is_dataset(truth):
         dataset = truth
     if dataset is not None:
-        from ..training.dataset import load_dataset
+        from ..training.data.dataset import load_dataset
 
         content = load_dataset(dataset, labels=names)
         if not prediction.is_dir():

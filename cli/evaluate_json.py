@@ -7,9 +7,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..training.comparison import Comparison, Difference
-    from ..training.evaluation import Evaluation, Means, OrganSummary
-    from ..training.metrics import CaseScores
+    from ..training.scores.comparison import Comparison, Difference
+    from ..training.scores.evaluation import Evaluation, Means, OrganSummary
+    from ..training.scores.metrics import CaseScores
 
 
 def as_json(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:

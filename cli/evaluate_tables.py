@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from ..training.comparison import Comparison, Difference, Metric
-from ..training.signed_rank import FEWEST
+from ..training.scores.comparison import Comparison, Difference, Metric
+from ..training.scores.signed_rank import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..training.evaluation import Evaluation
+    from ..training.scores.evaluation import Evaluation
 
 _DECIMALS = {Metric.DICE: 4, Metric.NSD: 4, Metric.HD95: 2}
 _TITLES = {Metric.DICE: "Dice", Metric.NSD: "NSD", Metric.HD95: "HD95 in mm, less is better"}

@@ -115,8 +115,8 @@ def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[t
     """Returns the scans to calibrate on and the gate cases."""
     if path is None:
         return [], []
-    from ..training.dataset import load_dataset
-    from ..training.prepare import check_labels
+    from ..training.data.dataset import load_dataset
+    from ..training.data.prepare import check_labels
 
     dataset = load_dataset(path, labels=task.labels)
     held_out = [(case.image, case.label) for case in (*dataset.test, *dataset.validation) if case.label is not None]

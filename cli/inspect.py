@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runtime.bundles.bundle import Bundle
     from ..runtime.bundles.manifest import Variant
     from ..runtime.task import Task
-    from ..training.run import Run
+    from ..training.runs.run import Run
 
 
 def command(
@@ -34,7 +34,7 @@ def command(
     if not path.exists():
         raise InputError(f'nothing at "{path.name}"; expected a bundle or a run directory')
     if (path / "config.toml").is_file():
-        from ..training.run import Run
+        from ..training.runs.run import Run
 
         run = Run.open(path)
         console.show(*_run_tables(run))

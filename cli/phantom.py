@@ -30,7 +30,7 @@ def command(
         raise UsageError(f'"{out}" is a file; expected a folder')
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UsageError(f'"{out}" is not empty; choose another folder, or write into it with --force')
-    from ..training.phantom import write_phantoms
+    from ..training.phantoms.phantom import write_phantoms
 
     with console.progress("phantoms") as advance:
         file = write_phantoms(out, cases, seed, advance)

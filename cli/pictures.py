@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.scans.nifti import read_labels, read_volume
-from ..training.pictures import Scan, columns_picture, middle, new_figure, png, towards_ras
+from ..training.runs.pictures import Scan, columns_picture, middle, new_figure, png, towards_ras
 
 if TYPE_CHECKING:
     from .demo_results import RunCurve

@@ -10,7 +10,7 @@ from typing import Any
 from .. import __version__
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
-from ..training.pictures import label_colour
+from ..training.runs.pictures import label_colour
 from .demo import LARGER_ORGANS
 from .demo_results import MODELS, DemoResults
 from .pictures import curves_picture, overlay_picture

@@ -17,9 +17,9 @@ from ..runtime.errors import UsageError
 from ..runtime.task import Task, load_task
 
 if TYPE_CHECKING:
-    from ..training.dataset import Dataset
-    from ..training.fit import FitResult
-    from ..training.hardware import Hardware
+    from ..training.data.dataset import Dataset
+    from ..training.loop.fit import FitResult
+    from ..training.loop.hardware import Hardware
     from ..training.recipe import Recipe
     from .console import Console
 
@@ -169,7 +169,7 @@ class TrainingOptions:
             InputError: the data set is refused.
             UsageError: a split that cannot be made.
         """
-        from ..training.dataset import load_dataset
+        from ..training.data.dataset import load_dataset
 
         dataset = load_dataset(path, labels=task.labels)
         if self.fold is None and self.validation_fraction is None:
@@ -204,7 +204,7 @@ class TrainingOptions:
         Raises:
             UsageError: an unknown strategy.
         """
-        from ..training.hardware import Hardware
+        from ..training.loop.hardware import Hardware
 
         if self.strategy not in ("auto", "ddp", "fsdp"):
             raise UsageError(f'--strategy: expected auto, ddp or fsdp, got "{self.strategy}"')

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from ..runtime.errors import UsageError
-from ..training.losses import segmentation_loss
+from ..training.loop.losses import segmentation_loss
 
 
 class DistillationLoss(torch.nn.Module):

@@ -10,10 +10,10 @@ import torch
 
 from ..runtime.files.atomic import atomic_write, make_folder
 from ..runtime.task import Task
-from ..training.crops import CropSource
-from ..training.prepare import PreparedCase
-from ..training.processes import Team
-from ..training.validate import predict_probabilities
+from ..training.data.crops import CropSource
+from ..training.data.prepare import PreparedCase
+from ..training.loop.processes import Team
+from ..training.loop.validate import predict_probabilities
 
 
 def cache_targets(

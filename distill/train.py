@@ -12,14 +12,14 @@ import torch
 from ..runtime.errors import InputError, UsageError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
-from ..training.checkpoint import load_weights
-from ..training.crops import CropSource
-from ..training.dataset import Dataset
-from ..training.fit import FitProgress, FitResult, fit
-from ..training.hardware import Hardware
-from ..training.processes import Team
+from ..training.data.crops import CropSource
+from ..training.data.dataset import Dataset
+from ..training.loop.checkpoint import load_weights
+from ..training.loop.fit import FitProgress, FitResult, fit
+from ..training.loop.hardware import Hardware
+from ..training.loop.processes import Team
 from ..training.recipe import Recipe
-from ..training.run import Distillation, ModelConfig, Run
+from ..training.runs.run import Distillation, ModelConfig, Run
 from ..training.session import open_session
 from .loss import DistillationLoss
 from .students import build_student, check_patch

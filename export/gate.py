@@ -11,7 +11,7 @@ from ..runtime.bundles.manifest import Variant
 from ..runtime.errors import InputError
 from ..runtime.scans.nifti import read_labels, read_volume
 from ..runtime.segmenter import Segmenter
-from ..training.metrics import dice_per_class
+from ..training.scores.metrics import dice_per_class
 
 GateCase = tuple[Path, Path]
 

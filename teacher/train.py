@@ -12,15 +12,15 @@ import torch
 from ..runtime.errors import InputError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
-from ..training.checkpoint import load_weights
-from ..training.crops import CropSource
-from ..training.dataset import Dataset
-from ..training.fit import FitProgress, FitResult, fit
-from ..training.hardware import Hardware
-from ..training.losses import segmentation_loss
-from ..training.processes import Team
+from ..training.data.crops import CropSource
+from ..training.data.dataset import Dataset
+from ..training.loop.checkpoint import load_weights
+from ..training.loop.fit import FitProgress, FitResult, fit
+from ..training.loop.hardware import Hardware
+from ..training.loop.losses import segmentation_loss
+from ..training.loop.processes import Team
 from ..training.recipe import Recipe
-from ..training.run import ModelConfig, Run
+from ..training.runs.run import ModelConfig, Run
 from ..training.session import open_session
 from . import build_teacher
 from .variants import find_variant

@@ -53,15 +53,25 @@ def test_the_import_reader_sees_relative_imports(tmp_path):
     assert imported_folders(ROOT / "distill" / "train.py") >= {"runtime", "training", "teacher"}
 
 
-def test_the_folders_of_the_runtime_have_an_order():
-    runtime = ROOT / "runtime"
-    folders = {folder.name for folder in runtime.iterdir() if (folder / "__init__.py").exists()}
+@pytest.mark.parametrize(
+    ("floor", "some"),
+    [("runtime", ("files", "scans", "windows", "labels")), ("training", ("data", "runs", "loop"))],
+)
+def test_the_folders_of_a_floor_have_an_order(floor, some):
+    top = ROOT / floor
+    folders = {folder.name for folder in top.iterdir() if (folder / "__init__.py").exists()}
     below = {
-        folder: {place[1] for path in (runtime / folder).glob("*.py") for place in imports(path) if place[1:]} & folders
+        folder: {
+            place[1]
+            for path in (top / folder).glob("*.py")
+            for place in imports(path)
+            if place[0] == floor and place[1:]
+        }
+        & folders
         for folder in folders
     }
     order = list(TopologicalSorter({folder: under - {folder} for folder, under in below.items()}).static_order())
-    assert order.index("files") < order.index("scans") < order.index("windows") < order.index("labels")
+    assert [folder for folder in order if folder in some] == list(some)
 
 
 @pytest.mark.parametrize("statement", ["import bedside.runtime", "import bedside.devices", "import bedside.cli.main"])

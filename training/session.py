@@ -10,13 +10,13 @@ from pathlib import Path
 from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
 from ..runtime.task import Task
-from .case_cache import CASES_FOLDER
-from .case_digest import data_hash, digest_cases
-from .dataset import Case, Dataset
-from .prepare import check_labels, prepare_cases
-from .prepared_case import PreparedCase
+from .data.case_cache import CASES_FOLDER
+from .data.case_digest import data_hash, digest_cases
+from .data.dataset import Case, Dataset
+from .data.prepare import check_labels, prepare_cases
+from .data.prepared_case import PreparedCase
 from .recipe import Recipe
-from .run import Distillation, ModelConfig, Run, RunConfig
+from .runs.run import Distillation, ModelConfig, Run, RunConfig
 
 _log = logging.getLogger("bedside.training")
 

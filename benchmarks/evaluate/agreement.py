@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import surface_distance
-from bedside.training.metrics import evaluate_case
+from bedside.training.scores.metrics import evaluate_case
 from shapes import SPACINGS, ShapePair, shape_pairs
 
 

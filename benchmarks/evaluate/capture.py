@@ -1,6 +1,6 @@
 """Keeps what surface-distance says of small shapes, for the tests: they then need no such package.
 
-    python benchmarks/evaluate/capture.py tests/training/surface_distance.npz
+    python benchmarks/evaluate/capture.py tests/training/scores/surface_distance.npz
 
 Needs surface-distance (Apache-2.0; see README.md).
 """

@@ -33,7 +33,7 @@ Rows = list[list[float]]  # Dice, NSD, HD95 of each organ
 
 def label_maps(folder: Path, shape: Sequence[int], speck: bool) -> None:
     """Writes truth and prediction, in the order of memory that a NIfTI file has."""
-    from bedside.training.phantom import generate_phantom
+    from bedside.training.phantoms.phantom import generate_phantom
 
     source = generate_phantom(0).labels.data
     where = (np.arange(size) * old // size for size, old in zip(shape, source.shape, strict=True))
@@ -47,7 +47,7 @@ def label_maps(folder: Path, shape: Sequence[int], speck: bool) -> None:
 
 
 def prepare_bedside() -> Callable[[Labels, Labels], Rows]:
-    from bedside.training.metrics import evaluate_case
+    from bedside.training.scores.metrics import evaluate_case
 
     def score(prediction: Labels, truth: Labels) -> Rows:
         scores = evaluate_case(prediction, truth, CLASSES, SPACING, 1.0)

@@ -16,9 +16,9 @@ from statistics import median
 
 import torch
 from bedside.runtime.task import load_task
-from bedside.training.crops import CropSource
-from bedside.training.dataset import load_dataset
-from bedside.training.prepare import prepare_cases
+from bedside.training.data.crops import CropSource
+from bedside.training.data.dataset import load_dataset
+from bedside.training.data.prepare import prepare_cases
 from bedside.training.recipe import AUGMENTATION, Augmentation
 from loader_ways import WAYS, Crop, build, write_teacher
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from bedside.runtime.task import Task
-from bedside.training.augment import build_augmentation
-from bedside.training.crops import CropDataset, CropSource
-from bedside.training.prepared_case import PreparedCase
+from bedside.training.data.augment import build_augmentation
+from bedside.training.data.crops import CropDataset, CropSource
+from bedside.training.data.prepared_case import PreparedCase
 from bedside.training.recipe import Augmentation, Recipe
 
 Crop = Callable[[int], Any]

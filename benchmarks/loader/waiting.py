@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from bedside.runtime.task import load_task
 from bedside.teacher import build_teacher
-from bedside.training.crops import CropDataset, CropSource
-from bedside.training.dataset import load_dataset
-from bedside.training.losses import segmentation_loss
-from bedside.training.prepare import prepare_cases
+from bedside.training.data.crops import CropDataset, CropSource
+from bedside.training.data.dataset import load_dataset
+from bedside.training.data.prepare import prepare_cases
+from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import AUGMENTATION, Recipe
 from loader_ways import write_teacher
 from torch.utils.data import DataLoader

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from bedside.runtime.memory.resident import resident_bytes
 from bedside.teacher.autosam import AutoSam, AutoSamConfig
-from bedside.training.losses import segmentation_loss
+from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
 
 REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "teacher"

@@ -11,9 +11,9 @@ import torch
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 from bedside.runtime.task import Intensity, Modality, Task
-from bedside.training.crops import CropSource
-from bedside.training.dataset import Case
-from bedside.training.prepare import prepare_cases
+from bedside.training.data.crops import CropSource
+from bedside.training.data.dataset import Case
+from bedside.training.data.prepare import prepare_cases
 from bedside.training.recipe import Augmentation
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "loader"

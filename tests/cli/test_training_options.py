@@ -8,7 +8,7 @@ import pytest
 import typer
 from bedside.cli.main import app, run
 from bedside.cli.training_options import TrainingOptions
-from bedside.training.fit import FitResult
+from bedside.training.loop.fit import FitResult
 
 COMMANDS = typer.main.get_command(app).commands
 SHARED = tuple(inspect.signature(TrainingOptions).parameters)

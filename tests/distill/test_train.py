@@ -8,11 +8,11 @@ from bedside.distill import distill, load_student
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.presets import PRESETS
 from bedside.teacher.train import load_teacher, train_teacher
-from bedside.training.dataset import load_dataset
-from bedside.training.hardware import Hardware
-from bedside.training.phantom import write_phantoms
+from bedside.training.data.dataset import load_dataset
+from bedside.training.loop.hardware import Hardware
+from bedside.training.phantoms.phantom import write_phantoms
 from bedside.training.recipe import Recipe
-from bedside.training.run import Run
+from bedside.training.runs.run import Run
 
 RECIPE = Recipe(epochs=1, steps_per_epoch=2, batch=2, warmup=0)
 

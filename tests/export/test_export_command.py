@@ -14,7 +14,7 @@ from bedside.runtime import Bundle, Grid, Postprocessing, Task, write_volume
 from bedside.runtime.engines import supports
 from bedside.runtime.task import Intensity, Modality
 from bedside.training.recipe import Recipe
-from bedside.training.run import Distillation, ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Distillation, ModelConfig, Run, RunConfig
 
 TASK = Task(
     name="toy",

@@ -29,7 +29,7 @@ from bedside.runtime.bundles.manifest import decode_manifest
 from bedside.runtime.engines.onnx_guard import refuse_external_data
 from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.byte_stream import ByteStream
-from bedside.training.dataset import load_dataset
+from bedside.training.data.dataset import load_dataset
 
 _UNPACKED_LIMIT = 1 << 20  # bytes a zip may unpack to while it is fuzzed
 _FOLDER = tempfile.TemporaryDirectory(prefix="bedside-fuzz-")

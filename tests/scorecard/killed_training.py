@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from bedside.distill import distill
 from bedside.runtime.errors import BedsideError
-from bedside.training.checkpoint import Checkpoint
-from bedside.training.dataset import load_dataset
-from bedside.training.hardware import Hardware
+from bedside.training.data.dataset import load_dataset
+from bedside.training.loop.checkpoint import Checkpoint
+from bedside.training.loop.hardware import Hardware
 from bedside.training.recipe import Recipe
-from bedside.training.run import Run
+from bedside.training.runs.run import Run
 from tiny_training import EPOCHS, STEPS, TASK, exit_code, forked, outcome, write_cubes
 
 INTERVAL = 2

@@ -16,7 +16,7 @@ import numpy as np
 from bedside.cli.console import Console
 from bedside.cli.main import run
 from bedside.cli.terminated import unwind_on_sigterm
-from bedside.training import checkpoint
+from bedside.training.loop import checkpoint
 from tiny_training import EPOCHS, STEPS, exit_code, forked, outcome, write_cubes, write_teacher
 
 PHASES = ("preparing", "asking the teacher", "training", "validating", "saving")

@@ -16,9 +16,9 @@ from bedside.distill.students import STUDENTS
 from bedside.runtime import Grid, write_volume
 from bedside.runtime.task import Intensity, Modality, Task
 from bedside.teacher import TEACHERS
-from bedside.training.checkpoint import save_weights
+from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
-from bedside.training.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
 from safetensors.torch import load_file
 
 TASK = Task(

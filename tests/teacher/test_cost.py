@@ -10,7 +10,7 @@ from bedside.teacher import build_teacher
 from bedside.teacher.cost import Cost, Room, StepMemory, describe, training_loss
 from bedside.teacher.live_memory import LiveMemory
 from bedside.teacher.parameters import ParameterCounts
-from bedside.training.losses import segmentation_loss
+from bedside.training.loop.losses import segmentation_loss
 
 torch.set_num_threads(1)
 

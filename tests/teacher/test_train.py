@@ -11,10 +11,10 @@ from bedside.runtime.presets import PRESETS
 from bedside.teacher import train as module
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.teacher.variants import VARIANTS
-from bedside.training.checkpoint import save_weights
-from bedside.training.hardware import Hardware
+from bedside.training.loop.checkpoint import save_weights
+from bedside.training.loop.hardware import Hardware
 from bedside.training.recipe import Recipe
-from bedside.training.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
 
 TASK = PRESETS["btcv"]
 

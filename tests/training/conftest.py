@@ -3,8 +3,8 @@ import pytest
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 from bedside.runtime.task import Intensity, Modality, Task
-from bedside.training.dataset import Case, Dataset
-from bedside.training.prepare import prepare_cases
+from bedside.training.data.dataset import Case, Dataset
+from bedside.training.data.prepare import prepare_cases
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import pytest
 from bedside.runtime.errors import InputError, UsageError
 from bedside.training.recipe import Recipe
-from bedside.training.run import ModelConfig
+from bedside.training.runs.run import ModelConfig
 from bedside.training.session import open_session
 
 RECIPE = Recipe(epochs=1, warmup=0)

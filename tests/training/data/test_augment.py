@@ -1,0 +1,75 @@
+import itertools
+
+import numpy as np
+import torch
+from bedside.runtime.presets import PRESETS
+from bedside.training.data.augment import PROBE, CropAugmentation, Turn, build_augmentation, flip_axes
+from bedside.training.recipe import AUGMENTATION, Augmentation
+
+DEPTH, HEIGHT, WIDTH = 0, 1, 2
+
+
+def crop(size=(6, 8, 8)):
+    image = torch.from_numpy(np.random.default_rng(0).random((1, *size), np.float32))
+    return {"image": image, "label": (image > 0.5).long(), "teacher": torch.cat([1 - image, image])}
+
+
+def test_left_right_is_not_flipped_where_the_task_names_sides():
+    assert flip_axes(PRESETS["btcv"], Augmentation()) == (DEPTH, HEIGHT)
+    assert flip_axes(PRESETS["btcv"], Augmentation(mirror_sides=True)) == (DEPTH, HEIGHT, WIDTH)
+    assert flip_axes(PRESETS["pelvic"], Augmentation()) == (DEPTH, HEIGHT, WIDTH)
+
+
+def test_the_side_axis_follows_the_tasks_orientation():
+    task = PRESETS["btcv"].replaced(orientation="SRA")  # sides along y, which is the height of a crop
+    assert flip_axes(task, Augmentation()) == (DEPTH, WIDTH)
+
+
+def test_image_label_and_teacher_turn_together():
+    task = PRESETS["pelvic"].replaced(patch=(8, 8, 6))
+    transform = build_augmentation(task, Augmentation(flip=0.5, rotate=1.0, scale=0), ["image", "label", "teacher"])
+    transform.set_random_state(seed=3)
+    before, after = crop(), transform(crop())
+    assert not torch.equal(torch.as_tensor(after["image"]), before["image"])
+    assert torch.equal(torch.as_tensor(after["label"]), (torch.as_tensor(after["image"]) > 0.5).long())
+    assert torch.equal(torch.as_tensor(after["teacher"])[1:], torch.as_tensor(after["image"]))
+
+
+def test_oblong_patches_are_not_turned():
+    task = PRESETS["pelvic"].replaced(patch=(16, 8, 6))
+    transform = build_augmentation(task, Augmentation(flip=0, rotate=1.0, scale=0), ["image"])
+    start = crop((6, 8, 16))
+    assert torch.equal(torch.as_tensor(transform(dict(start))["image"]), start["image"])
+
+
+def test_probabilities_are_those_of_the_papers_appendix():
+    assert AUGMENTATION["pelvic"] == Augmentation(flip=0.3, rotate=0.2, scale=0.1, shift=0.1)
+    assert AUGMENTATION["btcv"] == Augmentation(flip=0.1, rotate=0.1, scale=0.2, shift=0.0)
+
+
+def test_every_turn_of_the_cube_is_read_off_eight_voxels():
+    volume = np.random.default_rng(0).random((2, 4, 4, 4))
+    turns = set()
+    for axes in itertools.permutations(range(3)):
+        for flips in itertools.product((slice(None), slice(None, None, -1)), repeat=3):
+            turn = Turn.read_from(PROBE[flips].transpose(axes))
+            result = np.empty_like(volume)
+            turn.target(result)[...] = volume
+            assert np.array_equal(result, volume[(slice(None), *flips)].transpose(0, *(axis + 1 for axis in axes)))
+            turns.add(turn)
+    assert len(turns) == 48
+
+
+def test_turns_and_intensities_are_those_of_monais_transforms_with_the_same_seed():
+    task = PRESETS["pelvic"].replaced(patch=(8, 8, 6))
+    augmentation = Augmentation(flip=0.5, rotate=0.7, scale=0.5, shift=0.5)
+    whole, quick = build_augmentation(task, augmentation, ["image"]), CropAugmentation(task, augmentation)
+    image, turns = crop()["image"], set()
+    for seed in range(40):
+        whole.set_random_state(seed=seed)
+        turn, turned = quick.draw(seed), np.empty((1, 6, 8, 8), np.float32)
+        turns.add(turn)
+        turn.target(turned)[...] = image.numpy()
+        expected = torch.as_tensor(whole({"image": image.clone()})["image"])
+        assert torch.equal(quick.change_intensities(torch.from_numpy(turned)), expected)
+    assert len(turns) > 10

@@ -1,0 +1,165 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from bedside.training.data.augment import build_augmentation
+from bedside.training.data.crops import CropDataset, CropSource
+from bedside.training.recipe import Augmentation, Recipe
+from torch.utils.data import DataLoader
+
+STILL = Augmentation(flip=0, rotate=0, scale=0)
+LIVELY = Augmentation(flip=0.5, rotate=0.5, scale=0.5, shift=0.5)
+
+
+def crops(prepared, task, **options):
+    keys = {"length": 12, "epoch": 0} | {
+        key: options.pop(key) for key in ("length", "epoch", "start") if key in options
+    }
+    recipe = Recipe(augmentation=options.pop("augmentation", STILL), **options)
+    return CropDataset([CropSource(case) for case in prepared], task, recipe, **keys)
+
+
+def test_a_crop_is_one_patch_of_image_and_label(prepared, small_task):
+    item = crops(prepared, small_task)[0]
+    assert item["image"].shape == item["label"].shape == (1, 32, 64, 64)
+    assert item["image"].dtype == torch.float32
+    assert item["label"].dtype == torch.int64
+
+
+def test_label_lies_on_the_bright_cube(prepared, small_task):
+    item = crops(prepared, small_task, positive=1.0)[0]
+    assert item["label"].sum() == 12**3
+    assert torch.equal(item["image"] > 0.7, item["label"] == 1)  # 200 HU is 0.8 of the range, the body 0.48
+
+
+def test_every_case_is_visited_once_a_round(prepared, small_task):
+    dataset = crops(prepared, small_task, positive=1.0, length=4)
+    columns = [int(dataset[i]["image"].argmax() % 64) for i in range(4)]
+    assert len(set(columns[:2])) == 2  # two cases, two places of the cube
+
+
+def test_same_seed_epoch_and_index_give_the_same_crop(prepared, small_task):
+    one = crops(prepared, small_task, augmentation=Augmentation(flip=0.5, rotate=0.5), epoch=3)
+    resumed = crops(prepared, small_task, augmentation=Augmentation(flip=0.5, rotate=0.5), epoch=3, start=5)
+    assert len(resumed) == 7
+    assert torch.equal(one[9]["image"], resumed[4]["image"])
+    assert not torch.equal(one[9]["image"], one[8]["image"])
+
+
+def test_share_of_crops_centred_on_an_organ_follows_the_recipe(prepared, small_task):
+    task = small_task.replaced(patch=(16, 16, 8))
+    dataset = crops(prepared, task, positive=0.5, length=200)
+    centred = sum(int(dataset[i]["label"][0, 4, 8, 8]) for i in range(200))
+    assert 75 <= centred <= 125
+
+
+def test_a_scan_smaller_than_the_patch_is_padded_with_air_and_background(prepared, small_task):
+    item = crops(prepared, small_task.replaced(patch=(128, 128, 64)), positive=1.0)[0]
+    assert item["image"].shape == (1, 64, 128, 128)
+    assert item["image"][0, 0].max() == 0
+    assert item["label"].sum() == 12**3
+
+
+def test_teacher_probabilities_are_cropped_with_the_image(prepared, small_task, tmp_path):
+    sources = []
+    for case in prepared:
+        bright = (case.image() > 0.7).astype(np.float16)
+        np.save(tmp_path / f"{case.name}.npy", np.stack([1 - bright, bright]))
+        sources.append(CropSource(case, tmp_path / f"{case.name}.npy"))
+    recipe = Recipe(positive=1.0, augmentation=Augmentation(flip=0.5, rotate=0.5, scale=0))
+    for index in range(4):
+        item = CropDataset(sources, small_task, recipe, length=4, epoch=0)[index]
+        assert item["teacher"].dtype == torch.float16
+        assert torch.equal(item["teacher"][1], item["label"][0].half())
+        assert torch.equal(item["teacher"].float().sum(0), torch.ones(32, 64, 64))
+
+
+def taught(prepared, folder):
+    """The cases with teacher probabilities that tell every voxel from its neighbours."""
+    sources = []
+    for number, case in enumerate(prepared):
+        first = np.random.default_rng(number).random(case.image().shape, np.float32)
+        np.save(folder / f"{number}.npy", np.stack([first, 1 - first]).astype(np.float16))
+        sources.append(CropSource(case, folder / f"{number}.npy"))
+    return sources
+
+
+def plain_crop(sources, task, recipe, epoch, item):
+    """The crop computed the slow and obvious way: everything is padded and handed to MONAI's transforms."""
+    rounds, place = divmod(item, len(sources))
+    source = sources[np.random.default_rng((recipe.seed, epoch, rounds)).permutation(len(sources))[place]]
+    case, rng = source.case, np.random.default_rng((recipe.seed, epoch, item, 1))
+    label = 0
+    if case.present and rng.random() < recipe.positive:
+        sizes = np.array([1 if recipe.balance_classes else case.counts[label] for label in case.present])
+        label = int(rng.choice(case.present, p=sizes / sizes.sum()))
+    image = np.asarray(case.image())
+    centre = np.unravel_index(int(rng.choice(np.asarray(case.centres(label)))), image.shape)
+    padding, inside = [], []
+    for middle, size, length in zip(centre, image.shape, task.patch_dhw, strict=True):
+        missing = max(0, length - size)
+        padding.append((missing // 2, missing - missing // 2))
+        start = 0 if missing else min(max(int(middle) - length // 2, 0), size - length)
+        inside.append(slice(start, start + length))
+
+    def cut(array, outside):
+        return torch.from_numpy(np.pad(np.asarray(array), padding, constant_values=outside)[tuple(inside)].copy())
+
+    transform = build_augmentation(task, recipe.augmentation, ["image", "label", "teacher"])
+    transform.set_random_state(seed=int(rng.integers(2**31)))
+    teacher = np.load(source.teacher)
+    return transform(
+        {
+            "image": cut(image, task.intensity.air)[None],
+            "label": cut(case.labels(), 0)[None].long(),
+            "teacher": torch.stack([cut(teacher[0], 1), cut(teacher[1], 0)]).float(),
+        }
+    )
+
+
+@pytest.mark.parametrize("patch", [(32, 32, 16), (64, 64, 48), (80, 48, 24)], ids=["inside", "padded", "oblong"])
+def test_a_crop_is_bit_by_bit_what_monais_transforms_make_of_the_whole_arrays(prepared, small_task, tmp_path, patch):
+    task, sources = small_task.replaced(patch=patch), taught(prepared, tmp_path)
+    recipe = Recipe(augmentation=LIVELY, seed=11)
+    dataset = CropDataset(sources, task, recipe, length=8, epoch=2)
+    for item in range(8):
+        expected = plain_crop(sources, task, recipe, 2, item)
+        for key, value in dataset[item].items():
+            assert value.is_contiguous()
+            assert torch.equal(value, torch.as_tensor(expected[key]).to(value.dtype)), (item, key)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_loading_processes_changes_nothing(prepared, small_task, tmp_path, workers):
+    sources, recipe = taught(prepared, tmp_path), Recipe(augmentation=LIVELY)
+    dataset = CropDataset(sources, small_task.replaced(patch=(16, 16, 16)), recipe, length=7, epoch=1)
+    loaded = list(DataLoader(dataset, batch_size=2, num_workers=workers))
+    assert len(loaded) == 4
+    for item in range(7):
+        batch = loaded[item // 2]
+        for key, value in dataset[item].items():
+            assert torch.equal(batch[key][item % 2], value)
+
+
+def test_the_loss_of_half_precision_probabilities_is_that_of_the_same_numbers_in_single_precision():
+    from bedside.distill import DistillationLoss
+
+    logits, target = torch.randn(1, 3, 4, 4, 4), torch.randint(0, 3, (1, 1, 4, 4, 4))
+    stored = torch.rand(1, 3, 4, 4, 4).half()
+    outcomes = []
+    for probabilities in (stored, stored.float()):
+        given = logits.clone().requires_grad_()
+        loss = DistillationLoss(0.5)(given, probabilities, target)
+        loss.backward()
+        outcomes.append((loss.dtype, loss.item(), given.grad))
+    assert outcomes[0][:2] == outcomes[1][:2]
+    assert torch.equal(outcomes[0][2], outcomes[1][2])
+
+
+def test_open_files_are_left_behind_when_a_data_set_goes_to_another_process(prepared, small_task):
+    dataset = crops(prepared, small_task, augmentation=LIVELY)
+    first = dataset[0]
+    assert len(pickle.dumps(dataset)) < 100_000  # the image alone has 600,000
+    there = pickle.loads(pickle.dumps(dataset))
+    assert torch.equal(there[0]["image"], first["image"])

@@ -1,0 +1,103 @@
+"""Two trainings by two processes each, from one process that loads torch once and forks the others.
+
+Arguments: run directory of a training with DDP, whose processes find themselves started as torchrun starts them; run
+directory of one with FSDP, whose second process the product starts; then the folders of the prepared cases. Ends with
+the exit code of the second. The network is in `networks.py`; every process leaves its number in a file of the run
+directory named after its rank.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bedside.training.data.crops import CropSource
+from bedside.training.data.prepare import PreparedCase
+from bedside.training.loop.fit import fit
+from bedside.training.loop.hardware import Hardware
+from bedside.training.loop.interrupt import TrainingInterrupted
+from bedside.training.loop.losses import segmentation_loss
+from bedside.training.runs.run import Run
+from lightning_fabric.strategies.launchers import subprocess_script
+from networks import small_network
+
+loss = segmentation_loss()
+cases = [PreparedCase.open(Path(folder)) for folder in sys.argv[3:]]
+
+
+def train(path, strategy, devices):
+    run = Run.open(Path(path))
+    try:
+        with Hardware("cpu", devices=devices, strategy=strategy).launched("32-true") as fabric:
+            (run.path / f"rank{fabric.global_rank}").write_text(str(os.getpid()))
+            fit(
+                run, small_network(), lambda logits, batch: loss(logits, batch["label"]),
+                [CropSource(case) for case in cases], cases, fabric,
+            )  # fmt: skip
+    except TrainingInterrupted as stopped:
+        return int(stopped.exit_code)
+    return 0
+
+
+def forked(work, environment):
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.environ |= environment
+        code = work()
+    except SystemExit as left:
+        code = int(left.code or 0)
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class ForkedProcess:
+    """In place of the `Popen` with which Fabric starts this script again: the same, without loading torch again."""
+
+    def __init__(self, command, env, cwd):
+        self.pid, self.returncode = forked(lambda: train(sys.argv[2], "fsdp", 2), env), None
+
+    def poll(self):
+        if self.returncode is None and (found := os.waitpid(self.pid, os.WNOHANG))[0]:
+            self.returncode = os.waitstatus_to_exitcode(found[1])
+        return self.returncode
+
+    def wait(self, timeout):
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("train", timeout)
+            time.sleep(0.01)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def as_torchrun(rank, port):
+    return {
+        "TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": str(rank),
+        "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1",
+    }  # fmt: skip
+
+
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    port = str(probe.getsockname()[1])
+children = [forked(lambda: train(sys.argv[1], "ddp", None), as_torchrun(rank, port)) for rank in range(2)]
+ends = [os.waitpid(child, 0)[1] for child in children]
+if any(ends):
+    sys.exit("the training with DDP failed")
+subprocess_script.subprocess.Popen = ForkedProcess
+sys.exit(train(sys.argv[2], "fsdp", 2))

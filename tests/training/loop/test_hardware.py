@@ -1,0 +1,106 @@
+import os
+
+import pytest
+from bedside.runtime.errors import ExitCode, ResourceError, UsageError
+from bedside.training.loop.hardware import Hardware, default_workers, make_fabric
+from bedside.training.loop.interrupt import TrainingInterrupted
+from bedside.training.loop.processes import FirstProcessFailed, Team
+from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "3", "WORLD_SIZE": "6",
+            "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}  # fmt: skip
+SLURM = {"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
+         "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "1", "SLURM_NTASKS_PER_NODE": "4"}  # fmt: skip
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in [*TORCHRUN, *SLURM]:
+        monkeypatch.delenv(name, raising=False)
+    return lambda values: [monkeypatch.setenv(*pair) for pair in values.items()]
+
+
+def test_one_process_needs_no_strategy(environment):
+    fabric = make_fabric("cpu", "32-true")
+    assert not isinstance(fabric.strategy, (DDPStrategy, ModelParallelStrategy))
+    assert (Team(fabric).size, Team(fabric).rank, Team(fabric).first) == (1, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("auto", DDPStrategy), ("ddp", DDPStrategy), ("fsdp", ModelParallelStrategy)]
+)
+def test_several_processes_share_the_work_as_asked(environment, name, kind):
+    assert isinstance(make_fabric("cpu", "32-true", devices=2, strategy=name).strategy, kind)
+
+
+@pytest.mark.parametrize(("started", "devices", "nodes"), [(TORCHRUN, 2, 3), (SLURM, 4, 2)])
+def test_what_a_launcher_has_started_is_taken_as_it_is(environment, started, devices, nodes):
+    environment(started)
+    strategy = make_fabric("cpu", "32-true").strategy
+    assert (strategy.num_processes, strategy.num_nodes) == (devices, nodes)
+
+
+@pytest.mark.parametrize(
+    ("started", "name", "words"),
+    [(TORCHRUN, "torchrun", "2 on each of 3 nodes"), (SLURM, "SLURM", "4 on each of 2 nodes")],
+)
+def test_other_counts_than_the_launchers_are_refused(environment, started, name, words):
+    environment(started)
+    with pytest.raises(UsageError, match=rf"--devices 5 .* but {name} has started {words}; leave both options out"):
+        make_fabric("cpu", "32-true", devices=5)
+
+
+def test_a_device_that_is_not_there_is_told_with_how_many_were_asked_for(environment):
+    with pytest.raises(UsageError, match='2 × device "quantum" with precision "32-true" cannot be used'):
+        make_fabric("quantum", "32-true", devices=2)
+
+
+def test_crops_are_loaded_by_the_training_process_itself_on_a_cpu(environment):
+    assert default_workers(make_fabric("cpu", "32-true")) == 0
+
+
+def test_an_outcome_reaches_the_caller_of_a_single_process(environment):
+    with pytest.raises(TrainingInterrupted), Hardware("cpu").launched("32-true"):
+        raise TrainingInterrupted(15)
+
+
+class TwoProcesses:
+    """Stands for Fabric in a team of two, of which this is one; the other answers with what is given."""
+
+    def __init__(self, rank, answer=None):
+        self.global_rank, self.world_size, self.is_global_zero = rank, 2, rank == 0
+        self.strategy, self.said, self._answer = None, [], answer
+
+    def broadcast(self, value):
+        self.said.append(value)
+        return value if self.is_global_zero else self._answer
+
+
+def test_the_first_process_works_before_the_others():
+    fabric = TwoProcesses(0)
+
+    def work():
+        assert not fabric.said
+        return "done"
+
+    assert Team(fabric).first_then_others(work) == "done"
+    assert fabric.said == [None]
+
+
+def test_what_the_first_process_cannot_do_is_told_to_the_others():
+    fabric = TwoProcesses(0)
+
+    def work():
+        raise ResourceError("the disk is full")
+
+    with pytest.raises(ResourceError):
+        Team(fabric).first_then_others(work)
+    assert fabric.said == [("the disk is full", 5)]
+
+
+def test_the_others_do_not_try_what_the_first_could_not_do():
+    tried = []
+    with pytest.raises(FirstProcessFailed, match="the disk is full") as failed:
+        Team(TwoProcesses(1, ("the disk is full", 5))).first_then_others(lambda: tried.append(os.getpid()))
+    assert failed.value.exit_code == ExitCode.RESOURCE
+    assert not tried

@@ -1,0 +1,138 @@
+import os
+
+import msgspec
+import pytest
+from bedside.runtime.errors import InputError, ResourceError, UsageError
+from bedside.runtime.files.leftovers import temporary_name
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import Distillation, ModelConfig, Run, RunConfig
+
+
+@pytest.fixture
+def config(small_task):
+    return RunConfig(
+        model=ModelConfig(kind="student", name="unet-nano", options={"heads": 2, "wide": True}),
+        task=small_task, recipe=Recipe(lr=1e-3), dataset="cubes", data_hash="0" * 64,
+        distillation=Distillation(lam=0.5, teacher="teacher", teacher_hash="1" * 64),
+    )  # fmt: skip
+
+
+def test_configuration_survives_the_round_trip_through_toml(tmp_path, config):
+    Run.create(tmp_path / "run", config, resume=False).start()
+    assert Run.open(tmp_path / "run").config == config
+
+
+def test_a_run_is_not_overwritten_without_resume(tmp_path, config):
+    Run.create(tmp_path / "run", config, resume=False).start()
+    with pytest.raises(UsageError, match="--resume"):
+        Run.create(tmp_path / "run", config, resume=False)
+    assert Run.create(tmp_path / "run", config, resume=True).config == config
+
+
+def test_resuming_with_other_options_names_what_differs(tmp_path, config, small_task):
+    Run.create(tmp_path / "run", config, resume=False).start()
+    other = RunConfig(
+        model=config.model, task=small_task, recipe=Recipe(lr=1e-4), dataset="cubes", data_hash="0" * 64,
+        distillation=config.distillation,
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="differs in: recipe"):
+        Run.create(tmp_path / "run", other, resume=True)
+
+
+def test_metrics_of_repeated_epochs_are_replaced(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.log(0, {"loss": 3.0})
+    run.log(1, {"loss": 2.0, "dice": 0.5})
+    run.log(1, {"loss": 1.5})
+    assert run.rows() == [{"epoch": "0", "loss": "3"}, {"epoch": "1", "loss": "1.5"}]
+
+
+@pytest.mark.parametrize("content", [None, "not toml [", 'model = "x"', "\x00\xff"])
+def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "config.toml").write_text(content, encoding="latin-1")
+    with pytest.raises(InputError, match=r"not a run directory|is not valid"):
+        Run.open(tmp_path)
+
+
+def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):
+    Run.create(tmp_path / "run", config, resume=False)
+    Run.create(tmp_path / "run", config, resume=False).start()
+    assert Run.open(tmp_path / "run").config == config
+
+
+def test_a_folder_with_other_things_is_not_taken(tmp_path, config):
+    (tmp_path / "last.safetensors").write_bytes(b"of another time")
+    with pytest.raises(UsageError, match=r"last\.safetensors"):
+        Run.create(tmp_path, config, resume=True)
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run"])
+def test_a_path_that_cannot_be_a_folder_is_a_resource_error(tmp_path, config, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError):
+        Run.create(tmp_path / place, config, resume=False)
+
+
+def test_a_newer_version_of_the_code_may_resume(tmp_path, config):
+    older = msgspec.structs.replace(config, code_version="0.0.1")
+    Run.create(tmp_path / "run", older, resume=False).start()
+    assert Run.create(tmp_path / "run", config, resume=True).config == config
+
+
+def resumed(tmp_path, config, *, model=None, **recipe):
+    """Resumes a run with other options of recipe and model."""
+    Run.create(tmp_path / "run", config, resume=False).start()
+    given = msgspec.structs.replace(
+        config, recipe=msgspec.structs.replace(config.recipe, **recipe), model=model or config.model
+    )
+    return Run.create(tmp_path / "run", given, resume=True)
+
+
+@pytest.mark.parametrize(("processes", "accumulate"), [(4, 1), (2, 2), (1, 4)])
+def test_a_run_may_go_on_with_other_devices_that_take_as_many_crops_per_step(tmp_path, config, processes, accumulate):
+    four = msgspec.structs.replace(config, recipe=msgspec.structs.replace(config.recipe, processes=4))
+    assert resumed(tmp_path, four, processes=processes, accumulate=accumulate, pictures_every=3)
+
+
+def test_more_crops_per_step_are_another_training(tmp_path, config):
+    with pytest.raises(UsageError, match="differs in: recipe: --devices × --nodes × --accumulate"):
+        resumed(tmp_path, config, processes=2)
+
+
+def test_activations_may_be_checkpointed_later_on(tmp_path, config):
+    options = config.model.options | {"checkpoint_activations": True}
+    assert resumed(tmp_path, config, model=msgspec.structs.replace(config.model, options=options))
+
+
+def with_sam(config, **options):
+    return msgspec.structs.replace(config, model=msgspec.structs.replace(config.model, options=options))
+
+
+def test_sams_weights_are_known_by_their_content_and_not_by_their_name(tmp_path, config):
+    there = with_sam(config, checkpoint="a.pth", checkpoint_sha256="1")
+    assert resumed(tmp_path, there, model=with_sam(config, checkpoint="b.pth", checkpoint_sha256="1").model)
+    with pytest.raises(UsageError, match=r"differs in: model\.checkpoint_sha256"):
+        Run.create(tmp_path / "run", with_sam(config, checkpoint="a.pth", checkpoint_sha256="2"), resume=True)
+
+
+def test_a_run_from_before_sams_weights_were_hashed_can_be_resumed(tmp_path, config):
+    there = with_sam(config, checkpoint="a.pth")
+    assert resumed(tmp_path, there, model=with_sam(config, checkpoint="a.pth", checkpoint_sha256="1").model)
+
+
+def test_a_configuration_from_before_there_were_several_devices_opens(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    file = tmp_path / "run" / "config.toml"
+    new = ("accumulate", "processes", "pictures_every")
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith(new)))
+    assert Run.open(tmp_path / "run").config == config
+
+
+def test_what_a_killed_start_left_in_the_folder_is_in_nobodys_way(tmp_path, config):
+    (tmp_path / "run").mkdir()
+    name = temporary_name(".toml").replace(f"-{os.getpid()}-", "-4194304-")  # of a process that cannot be
+    (tmp_path / "run" / name).touch()
+    Run.create(tmp_path / "run", config, resume=True).start()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.toml"]

@@ -1,0 +1,179 @@
+"""The folder of prepared cases: found by content, so that every run on the same scans and task shares them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ...runtime.errors import InputError, ResourceError, UsageError
+from ...runtime.files.atomic import atomic_directory, atomic_write, make_folder
+from ...runtime.task import Task
+from .case_digest import CaseDigest
+from .dataset import Case
+from .examine import examine_case
+from .prepared_case import PreparedCase, write_arrays
+
+_log = logging.getLogger("bedside.training")
+
+CASES_FOLDER = "bedside-cases"
+PREPARATION_VERSION = 1  # raised whenever the same file and task would give other arrays
+_KEY_DIGITS = 32
+_TAG = "CACHEDIR.TAG"
+_NOTES = {
+    # The first is the sign that the folder is ours; backup programs know it too (bford.info/cachedir).
+    _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Prepared cases of bedside; see README.txt.\n",
+    "README.txt": (
+        "Preprocessed training cases of bedside, one folder each, named by the content of scan, label map and task.\n"
+        "They hold patient data: treat this folder like the scans themselves.\n"
+        "It may be deleted whenever no training runs; what is needed is prepared again.\n"
+    ),
+    ".gitignore": "*\n",
+}
+
+
+class CaseCache:
+    """A folder of prepared cases that several runs and processes may share.
+
+    A case is a folder ``<key>`` with ``image.npy``, ``labels.npy``, ``centres.npy`` and ``case.json``. The key is a
+    hash of the files' bytes, of what preprocessing takes from the task, and of the version of the code: a changed file,
+    spacing or clip range is another case, and nothing in the folder is ever wrong, only unused.
+
+    Args:
+        folder: made if needed.
+
+    Raises:
+        UsageError: the folder holds other things.
+        ResourceError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        visible = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+        # Looked for after the listing: another process may be making the same folder now, and writes this first.
+        if visible and not (folder / _TAG).is_file():
+            raise UsageError(
+                f'"{folder.name}" holds other things (such as "{sorted(visible)[0]}"); '
+                "choose a new folder for prepared cases"
+            )
+        self.folder = folder
+        for name, text in _NOTES.items():
+            if not (folder / name).is_file():
+                with atomic_write(folder / name) as temporary:
+                    temporary.write_text(text, encoding="ascii")
+
+    def obtain(self, case: Case, digest: CaseDigest, task: Task) -> PreparedCase | None:
+        """Returns a case, preparing it if it is not there or damaged; None while another process prepares it.
+
+        Raises:
+            InputError: the case cannot be used; the message names it and every reason.
+            ResourceError: it does not fit into memory, or the folder cannot be written.
+        """
+        folder = self.folder / case_key(digest, task)
+        there = self._open(folder, case)
+        if there is not None:
+            return there
+        with _claim(folder.with_name(f"{folder.name}.lock")) as ours:
+            return (self._open(folder, case) or self._prepare(case, digest, task, folder)) if ours else None
+
+    @staticmethod
+    def _open(folder: Path, case: Case) -> PreparedCase | None:
+        if not folder.is_dir():
+            return None
+        try:
+            return PreparedCase.open(folder, case.name)
+        except InputError as error:
+            _log.warning("%s: it is prepared again", str(error).rpartition(";")[0])
+            return None
+
+    def _prepare(self, case: Case, digest: CaseDigest, task: Task, folder: Path) -> PreparedCase:
+        try:
+            with atomic_directory(folder) as temporary:
+                _write_case(case, task, temporary)
+                digest.refuse_changed(case)
+                # Where the file system has no locks another process may have been faster, and its folder be in use.
+                if self._open(folder, case) is not None:
+                    raise _OvertakenError
+        except (ResourceError, _OvertakenError):
+            there = self._open(folder, case)
+            if there is None:
+                raise
+            return there
+        return PreparedCase.open(folder, case.name)
+
+
+class _OvertakenError(Exception):
+    """Another process has prepared the case."""
+
+
+def case_key(digest: CaseDigest, task: Task) -> str:
+    """Returns the name of a case's folder: 32 hexadecimal digits."""
+    decisive = {
+        "version": PREPARATION_VERSION,
+        "image": digest.image,
+        "label": digest.label,
+        "classes": task.num_classes,
+        **{field: getattr(task, field) for field in ("modality", "spacing", "orientation", "intensity", "foreground")},
+    }
+    return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()[:_KEY_DIGITS]
+
+
+def prepare_case(case: Case, task: Task, folder: Path) -> PreparedCase:
+    """Preprocesses one labelled case into a folder of arrays, which is there whole or not at all.
+
+    Args:
+        case: image and label map.
+        task: grid and intensities.
+        folder: where the arrays go; what is there is replaced.
+
+    Raises:
+        InputError: the case cannot be used; the message names it and every reason.
+        ResourceError: it does not fit into memory, or the folder cannot be written.
+    """
+    with atomic_directory(folder) as temporary:
+        _write_case(case, task, temporary)
+    return PreparedCase.open(folder, case.name)
+
+
+def _write_case(case: Case, task: Task, folder: Path) -> None:
+    found = examine_case(case, task.num_classes, task)
+    given, labels = found.model_input, found.labels
+    if given is None or labels is None or found.problems:
+        raise InputError(f'case "{case.name}": {"; ".join(found.problems)}')
+    del found  # the scan as stored: its memory is needed now
+    write_arrays(folder, given.array, labels, given.body, given.grid.spacing, given.warnings)
+
+
+@contextmanager
+def _claim(file: Path) -> Generator[bool]:
+    """Yields whether the work behind a lock file is this process's; the system frees the lock of a killed one."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes may do the same work, and the last one's folder stays
+        yield True
+        return
+    try:
+        descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        raise ResourceError(
+            f'"{file.parent.name}": cannot be written ({error.strerror}); check permissions and free space'
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a file system without locks, as on Windows
+            _log.info("the folder of prepared cases has no locks: processes may prepare the same case twice")
+        try:
+            yield True
+        finally:
+            file.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,184 @@
+"""Checking one case before training: can it be used, and what about it deserves a look?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import ExitCode, InputError, ResourceError
+from ...runtime.preprocessing.body import MARGIN_VOXELS
+from ...runtime.preprocessing.preprocess import ModelInput
+from ...runtime.preprocessing.resample import resample_nearest
+from ...runtime.scans.geometry import Grid
+from ...runtime.scans.volume import Volume
+from ...runtime.task import Task
+from .case_digest import CaseDigest
+from .dataset import Case
+from .examine import Examination, examine_case
+from .prepared_case import label_counts
+
+_SAMPLE_VOXELS = 1_000_000
+
+
+class BodyValues(msgspec.Struct, frozen=True, kw_only=True):
+    """Raw intensities where the body is (HU for CT), of evenly spread voxels.
+
+    Attributes:
+        percentile_1: a hundredth of the voxels lies below.
+        median: half of them.
+        percentile_99: all but a hundredth.
+        below_clip: share of the voxels below the task's range; None where the range is read off each scan.
+        above_clip: share above it.
+    """
+
+    percentile_1: float
+    median: float
+    percentile_99: float
+    below_clip: float | None = None
+    above_clip: float | None = None
+
+
+class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a readable case is like.
+
+    Attributes:
+        shape: voxels from left to right, back to front, feet to head.
+        spacing: mm along the same axes.
+        values: smallest and largest raw intensity.
+        volumes_ml: millilitres of each label that occurs, by index.
+        body: intensities in the body; None without a task.
+    """
+
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    values: tuple[float, float]
+    volumes_ml: dict[int, float]
+    body: BodyValues | None
+
+
+class CheckedCase(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a case.
+
+    Attributes:
+        name: in the data set.
+        lists: which lists it stands in.
+        problems: why it cannot be used.
+        warnings: what deserves a look.
+        facts: None where image or label map cannot be read.
+        exit_code: 0, 6 with warnings, 3 with problems, 5 where memory does not suffice to tell.
+    """
+
+    name: str
+    lists: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    facts: CaseFacts | None = None
+    exit_code: int = ExitCode.OK
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A case to check.
+
+    Attributes:
+        case: its files.
+        lists: names of the lists it stands in.
+        broken: what is wrong with its entry; such a case is not read.
+    """
+
+    case: Case
+    lists: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+def check_case(listed: Listed, labels: tuple[str, ...], task: Task | None) -> tuple[CheckedCase, CaseDigest | None]:
+    """Checks a case as preparation would, without writing anything.
+
+    Args:
+        listed: the case.
+        labels: the data set's names, by index.
+        task: grid and intensities; None leaves out what depends on them.
+
+    Returns:
+        The outcome, and what the files' content is; None where they cannot be read.
+    """
+    name, lists = listed.case.name, listed.lists
+    if listed.broken:
+        return CheckedCase(name=name, lists=lists, problems=listed.broken, exit_code=ExitCode.INPUT), None
+    try:
+        digest = CaseDigest.of(listed.case)
+        found = examine_case(listed.case, len(labels), task, needs_label=lists != ("test",))
+    except ResourceError as error:
+        return CheckedCase(name=name, lists=lists, problems=(str(error),), exit_code=ExitCode.RESOURCE), None
+    except InputError as error:
+        return CheckedCase(name=name, lists=lists, problems=(str(error),), exit_code=ExitCode.INPUT), None
+    facts = _facts(found, task)
+    if found.problems:
+        problems = tuple(found.problems)
+        return CheckedCase(name=name, lists=lists, problems=problems, facts=facts, exit_code=ExitCode.INPUT), digest
+    warnings = (*(found.model_input.warnings if found.model_input else ()), *_label_warnings(found, labels))
+    code = ExitCode.REVIEW if warnings else ExitCode.OK
+    return CheckedCase(name=name, lists=lists, warnings=warnings, facts=facts, exit_code=code), digest
+
+
+def _facts(found: Examination, task: Task | None) -> CaseFacts | None:
+    scan = found.scan
+    if scan is None:
+        return None
+    upright = scan.grid.reoriented("RAS")
+    volumes: dict[int, float] = {}
+    if found.truth is not None:
+        voxels = label_counts(found.truth.data.T)
+        volumes = {label: count * scan.grid.voxel_ml for label, count in voxels.items() if label}
+    body = _body_values(scan, found.model_input, task) if found.model_input and task else None
+    values = float(scan.data.min()), float(scan.data.max())
+    return CaseFacts(shape=upright.shape, spacing=upright.spacing, values=values, volumes_ml=volumes, body=body)
+
+
+def _label_warnings(found: Examination, labels: tuple[str, ...]) -> list[str]:
+    if found.truth is None:
+        return []
+    if not found.truth.data.any():
+        return ["the label map is empty: nothing is marked in this scan"]
+    if found.labels is None:
+        return []
+    before, after = label_counts(found.truth.data.T), label_counts(found.labels)
+    return [
+        f"{labels[label]} ({count} voxel{'s' if count > 1 else ''}) is gone on the task's grid"
+        for label, count in before.items()
+        if label not in after
+    ]
+
+
+def _body_values(scan: Volume, given: ModelInput, task: Task) -> BodyValues:
+    step = max(1, int(np.ceil((given.array.size / _SAMPLE_VOXELS) ** (1 / 3))))
+    body = _well_inside(given.body, step)
+    affine = given.grid.affine.copy()
+    affine[:3, :3] *= step
+    raw = resample_nearest(scan.data.T, scan.grid, Grid(body.shape[::-1], affine))
+    inside = raw[body] if body.any() else raw.ravel()
+    low, median, high = (float(value) for value in np.percentile(inside, (1, 50, 99)))
+    below = above = None
+    if not task.intensity.clip_percentiles:
+        below, above = (float(np.mean(outside)) for outside in _outside(inside, *task.intensity.clip))
+    return BodyValues(percentile_1=low, median=median, percentile_99=high, below_clip=below, above_clip=above)
+
+
+def _well_inside(body: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
+    """Returns every ``step``-th voxel of a body mask without the margin of air that it was grown by."""
+    places = [np.arange(0, size, step) for size in body.shape]
+    inside = body[np.ix_(*places)]
+    for axis, size in enumerate(body.shape):
+        for shift in (-MARGIN_VOXELS, MARGIN_VOXELS):
+            moved = places.copy()
+            moved[axis] = np.clip(places[axis] + shift, 0, size - 1)
+            inside &= body[np.ix_(*moved)]
+    return inside
+
+
+def _outside(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return values < low, values > high

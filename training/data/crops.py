@@ -1,0 +1,182 @@
+"""Training crops: a patch around an organ or around other tissue, augmented; the same crop for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+from torch.utils.data import Dataset as TorchDataset
+
+from ...runtime.task import Task
+from ..recipe import Recipe
+from .augment import CropAugmentation, Turn
+from .prepared_case import PreparedCase, open_array
+
+
+@dataclass(frozen=True)
+class CropSource:
+    """A case together with what is cropped along with it.
+
+    Attributes:
+        case: image and labels.
+        teacher: a ``[C, D, H, W]`` float16 array of teacher probabilities on the same grid, or None.
+    """
+
+    case: PreparedCase
+    teacher: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """A source's arrays, memory-mapped."""
+
+    image: NDArray[np.float32]
+    labels: NDArray[Any]
+    centres: NDArray[Any]
+    teacher: NDArray[Any] | None
+
+    @classmethod
+    def of(cls, source: CropSource) -> _Arrays:
+        case = source.case
+        teacher = None if source.teacher is None else open_array(source.teacher)
+        return cls(case.image(), case.labels(), case.all_centres(), teacher)
+
+
+class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
+    """Random crops of one epoch.
+
+    Item ``i`` of epoch ``e`` depends on (seed, e, i) alone, so a resumed run sees the crops it would have seen,
+    whatever the number of processes that load them. Items are ``image`` [1, D, H, W] float32, ``label`` [1, D, H, W]
+    int64 and, with a teacher, ``teacher`` [C, D, H, W] probabilities as they are stored (float16: they are the bulk of
+    a crop, and the loss's arithmetic is float32 all the same).
+
+    Only the window is read, from memory-mapped files that stay open, and every array is copied once: cut out, turned
+    and converted in one go.
+
+    Args:
+        sources: the cases, visited in a new random order each round.
+        task: patch and orientation.
+        recipe: balance, augmentation, seed.
+        length: crops per epoch.
+        epoch: which epoch.
+        start: first item (to resume inside an epoch).
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[CropSource],
+        task: Task,
+        recipe: Recipe,
+        *,
+        length: int,
+        epoch: int,
+        start: int = 0,
+    ) -> None:
+        self._sources = tuple(sources)
+        self._task = task
+        self._recipe = recipe
+        self._length = length
+        self._epoch = epoch
+        self._start = start
+        self._augment = CropAugmentation(task, recipe.augmentation)
+        self._opened: dict[int, _Arrays] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the open files out: another process opens its own, and pickling them would copy their content."""
+        return {**self.__dict__, "_opened": {}}
+
+    def __len__(self) -> int:
+        return self._length - self._start
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        item = index + self._start
+        rounds, place = divmod(item, len(self._sources))
+        order = np.random.default_rng((self._recipe.seed, self._epoch, rounds)).permutation(len(self._sources))
+        number = int(order[place])
+        rng = np.random.default_rng((self._recipe.seed, self._epoch, item, 1))
+
+        case, arrays = self._sources[number].case, self._arrays(number)
+        centre = self._centre(case, arrays, rng)
+        cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch_dhw), self._augment.draw(_seed(rng)))
+        image = cut(arrays.image[None], np.float32, (self._task.intensity.air,))
+        crop = {
+            "image": self._augment.change_intensities(torch.from_numpy(image)),
+            "label": torch.from_numpy(cut(arrays.labels[None], np.int64, (0,))),
+        }
+        if arrays.teacher is not None:
+            outside = (1.0, *(0.0 for _ in arrays.teacher[1:]))
+            crop["teacher"] = torch.from_numpy(cut(arrays.teacher, arrays.teacher.dtype, outside))
+        return crop
+
+    def _arrays(self, number: int) -> _Arrays:
+        if number not in self._opened:
+            self._opened[number] = _Arrays.of(self._sources[number])
+        return self._opened[number]
+
+    def _centre(self, case: PreparedCase, arrays: _Arrays, rng: np.random.Generator) -> tuple[int, ...]:
+        """Draws the voxel to crop around: an organ with probability ``positive``, else other tissue."""
+        present, label = case.present, 0
+        if present and rng.random() < self._recipe.positive:
+            sizes = np.array([1 if self._recipe.balance_classes else case.counts[label] for label in present])
+            label = int(rng.choice(present, p=sizes / sizes.sum()))
+        kept = case.centre_range(label)
+        count = kept.stop - kept.start
+        chosen = int(rng.integers(count or arrays.image.size))  # no tissue at all: any voxel
+        flat = int(arrays.centres[kept.start + chosen]) if count else chosen
+        return tuple(int(place) for place in np.unravel_index(flat, arrays.image.shape))
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Where a patch lies: the part inside the volume, and where that part stands in the patch, per axis."""
+
+    inside: tuple[slice, ...]
+    filled: tuple[slice, ...]
+    patch: tuple[int, ...]
+
+    @classmethod
+    def around(cls, centre: Sequence[int], shape: Sequence[int], patch: Sequence[int]) -> _Window:
+        """Places a patch around a centre, moved inside the volume; a smaller volume is centred in the patch."""
+        inside: list[slice] = []
+        filled: list[slice] = []
+        for middle, size, length in zip(centre, shape, patch, strict=True):
+            if size <= length:
+                before = (length - size) // 2
+                inside.append(slice(0, size))
+                filled.append(slice(before, before + size))
+            else:
+                start = min(max(middle - length // 2, 0), size - length)
+                inside.append(slice(start, start + length))
+                filled.append(slice(0, length))
+        return cls(tuple(inside), tuple(filled), tuple(patch))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the volume fills the patch."""
+        return all(part.stop - part.start == length for part, length in zip(self.filled, self.patch, strict=True))
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Cuts a window out of a volume and turns it."""
+
+    window: _Window
+    turn: Turn
+
+    def __call__(self, array: NDArray[Any], dtype: DTypeLike, outside: Sequence[float]) -> NDArray[Any]:
+        """Returns the crop ``[C, D, H, W]`` of an array ``[C, D', H', W']``; each channel has a value for outside."""
+        result = np.empty((len(array), *(self.window.patch[axis] for axis in self.turn.axes)), dtype)
+        if not self.window.is_whole:
+            for channel, value in zip(result, outside, strict=True):
+                channel.fill(value)
+        self.turn.target(result)[(..., *self.window.filled)] = array[(..., *self.window.inside)]
+        return result

@@ -1,0 +1,183 @@
+"""Checking a whole data set before training: every case, whatever is wrong with the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ...runtime.errors import ExitCode, InputError
+from ...runtime.task import Task
+from .case_check import CheckedCase, Listed, check_case
+from .case_digest import CaseDigest
+from .dataset import Case, DatasetListing, list_dataset
+from .examine import memory_needed
+from .in_threads import in_threads
+from .prepare import check_labels
+
+_SHOWN = 3  # cases named beside one that they are like; the rest are counted
+
+
+class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a label occurs.
+
+    Attributes:
+        name: of the label.
+        cases: readable cases in which it occurs.
+        mean_ml: its mean volume in those, in millilitres; None if there are none.
+        smallest_ml: the smallest.
+        largest_ml: the largest.
+    """
+
+    name: str
+    cases: int
+    mean_ml: float | None = None
+    smallest_ml: float | None = None
+    largest_ml: float | None = None
+
+
+class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a data set.
+
+    Attributes:
+        name: of the data set.
+        task: name of the task it was checked for, if any.
+        problems: what is wrong with the data set as a whole.
+        warnings: what deserves a look in it as a whole.
+        labels: label by label, background left out.
+        cases: every case, in the order of the lists.
+    """
+
+    name: str
+    task: str | None
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    labels: tuple[LabelSummary, ...]
+    cases: tuple[CheckedCase, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The worst found: 5 memory did not suffice for a case, 3 something is broken, 6 warnings only, 0 all well."""
+        codes = {case.exit_code for case in self.cases}
+        codes |= {ExitCode.INPUT} if self.problems else set()
+        codes |= {ExitCode.REVIEW} if self.warnings else set()
+        worst_first = (ExitCode.RESOURCE, ExitCode.INPUT, ExitCode.REVIEW)
+        return next((code for code in worst_first if code in codes), ExitCode.OK)
+
+
+def check_dataset(
+    path: Path, task: Task | None, *, workers: int = 1, progress: Callable[[int, int], None] | None = None
+) -> DatasetCheck:
+    """Checks every case as preparation would, and what only shows when cases are compared.
+
+    Args:
+        path: as in `load_dataset`.
+        task: what it is to be used for; None checks files, geometry, values and labels alone.
+        workers: cases read at the same time, as far as memory allows.
+        progress: called with (done, total).
+
+    Raises:
+        InputError: the list itself cannot be read.
+    """
+    listing = list_dataset(path, labels=task.labels if task else None)
+    dataset = listing.dataset
+    listed = _listed(listing)
+    if progress:
+        progress(0, len(listed))
+    checked: dict[str, CheckedCase] = {}
+    digests: dict[str, CaseDigest] = {}
+    for each, (outcome, digest) in in_threads(
+        lambda each: check_case(each, dataset.labels, task),
+        listed,
+        workers,
+        lambda each: 0 if each.broken else memory_needed(each.case, task),
+    ):
+        checked[each.case.name] = outcome
+        if digest is not None:
+            digests[each.case.name] = digest
+        if progress:
+            progress(len(checked), len(listed))
+    cases = [checked[each.case.name] for each in listed]
+    alike = _alike(cases, digests)
+    cases = [_with_warnings(case, alike[case.name]) for case in cases]
+    problems: list[str] = []
+    if task is not None:
+        try:
+            check_labels(dataset, task)
+        except InputError as error:
+            problems.append(str(error))
+    labels = tuple(_summary(name, label, cases) for label, name in enumerate(dataset.labels) if label)
+    warnings = [] if dataset.training else ["no training case is listed"]
+    missing = [label.name for label in labels if not label.cases]
+    if missing:
+        warnings.append(f"in no case that can be read: {', '.join(missing)}")
+    return DatasetCheck(
+        name=dataset.name,
+        task=task.name if task else None,
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+        labels=labels,
+        cases=tuple(cases),
+    )
+
+
+def _listed(listing: DatasetListing) -> list[Listed]:
+    """Returns every case once, with the lists it stands in and what is wrong with its entry."""
+    cases: dict[str, Case] = {}
+    lists: defaultdict[str, list[str]] = defaultdict(list)
+    broken: defaultdict[str, list[str]] = defaultdict(list)
+    dataset = listing.dataset
+    for name, entries in (("training", dataset.training), ("validation", dataset.validation), ("test", dataset.test)):
+        for case in entries:
+            known = cases.setdefault(case.name, case)
+            if known.label is None and case.label is not None:
+                cases[case.name] = case
+            if name not in lists[case.name]:
+                lists[case.name].append(name)
+    for each in listing.broken:
+        broken[each.name].append(each.reason)
+    return [Listed(case, tuple(lists[name]), tuple(broken[name])) for name, case in cases.items()]
+
+
+def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultdict[str, list[str]]:
+    """Returns warnings by case: the same scan under two names or in two lists, the same label map for two scans."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    images: defaultdict[str, list[CheckedCase]] = defaultdict(list)
+    truths: defaultdict[str, list[CheckedCase]] = defaultdict(list)
+    for case in cases:
+        if len(case.lists) > 1:
+            found[case.name].append(f"stands in the lists {' and '.join(case.lists)}")
+        if case.name in digests:
+            images[digests[case.name].image].append(case)
+            if digests[case.name].label and case.facts is not None and case.facts.volumes_ml:
+                truths[digests[case.name].label].append(case)
+    for kind, groups in (("image", images), ("label map", truths)):
+        for group in (group for group in groups.values() if len(group) > 1):
+            for case in group:
+                others = [f'"{other.name}" ({other.lists[0]})' for other in group if other is not case]
+                rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+                found[case.name].append(f"its {kind} is byte by byte that of {', '.join(others[:_SHOWN])}{rest}")
+    return found
+
+
+def _with_warnings(case: CheckedCase, more: list[str]) -> CheckedCase:
+    if not more:
+        return case
+    code = case.exit_code or ExitCode.REVIEW
+    return msgspec.structs.replace(case, warnings=(*case.warnings, *more), exit_code=code)
+
+
+def _summary(name: str, label: int, cases: list[CheckedCase]) -> LabelSummary:
+    volumes = [case.facts.volumes_ml[label] for case in cases if case.facts and label in case.facts.volumes_ml]
+    if not volumes:
+        return LabelSummary(name=name, cases=0)
+    return LabelSummary(
+        name=name,
+        cases=len(volumes),
+        mean_ml=float(np.mean(volumes)),
+        smallest_ml=min(volumes),
+        largest_ml=max(volumes),
+    )

@@ -1,0 +1,129 @@
+"""Reading one case as a network will see it: the one place that says which cases can be used, and why not."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import InputError
+from ...runtime.preprocessing.plausibility import refuse_values
+from ...runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
+from ...runtime.scans.geometry import Grid
+from ...runtime.scans.nifti import read_labels, read_volume
+from ...runtime.scans.nifti_file import NiftiFile
+from ...runtime.scans.volume import Volume
+from ...runtime.task import Task
+from .dataset import Case
+
+_Result = TypeVar("_Result")
+LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
+
+_OPTION = re.compile(r" \(--[^)]*\)")  # the reader advises options of `segment`, which training does not have
+_SOURCE_BYTES = 8  # per voxel of the scan: its values, its labels, and what is compared on the way
+_TARGET_BYTES = 17  # per voxel on the task's grid: image, body, labels, masks, indices of a class
+
+
+@dataclass
+class Examination:
+    """What reading a case gave.
+
+    Attributes:
+        problems: why it cannot be used, one line each; empty where it can.
+        scan: the image as stored, if it can be used.
+        truth: the label map as stored, if its labels are known.
+        model_input: the image on the task's grid, normalised.
+        labels: ``[D, H, W]`` the label map on the task's grid.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    scan: Volume | None = None
+    truth: Volume | None = None
+    model_input: ModelInput | None = None
+    labels: LabelMap | None = None
+
+    def attempt(self, step: Callable[[], _Result]) -> _Result | None:
+        """Returns what a step gives; None where it refuses the case, and the reason is kept."""
+        try:
+            return step()
+        except InputError as error:
+            self.problems.append(_OPTION.sub("", str(error)))
+            return None
+
+
+def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label: bool = True) -> Examination:
+    """Reads and preprocesses a case; every reason against it is collected, not only the first.
+
+    Args:
+        case: the files.
+        num_classes: labels are below this.
+        task: grid and intensities; None leaves out what depends on them.
+        needs_label: whether a case without a label map is refused.
+
+    Raises:
+        ResourceError: it does not fit into memory.
+    """
+    found = Examination()
+    scan = found.scan = found.attempt(lambda: _usable_scan(case.image))
+    truth = found.truth = found.attempt(lambda: _known_labels(case, num_classes, needs_label))
+    if scan is not None and truth is not None:
+        found.attempt(lambda: _refuse_other_grid(scan.grid, truth.grid))
+    if scan is None or task is None:
+        return found
+    given = found.model_input = found.attempt(lambda: to_model_input(scan, task))
+    if truth is not None and given is not None and not found.problems:
+        found.labels = found.attempt(lambda: labels_to_model_grid(truth, given.grid))
+    return found
+
+
+def memory_needed(case: Case, task: Task | None) -> int:
+    """Returns about how many bytes `examine_case` and writing its result take; 0 for a case that will be refused."""
+    try:
+        source = NiftiFile.open(case.image).header.grid
+        target = source if task is None else source.to_task_grid(task.orientation, task.spacing)
+    except InputError:
+        return 0
+    return math.prod(source.shape) * _SOURCE_BYTES + math.prod(target.shape) * _TARGET_BYTES
+
+
+def _usable_scan(path: Path) -> Volume:
+    scan = read_volume(path)
+    refuse_values(float(scan.data.min()), float(scan.data.max()))
+    return scan
+
+
+def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | None:
+    if case.label is None:
+        if needs_label:
+            raise InputError("expected a label map, the data set lists none")
+        return None
+    truth = read_labels(case.label)
+    # In the file itself: on the task's grid a small structure may be gone, and its wrong number with it.
+    if int(truth.data.max()) >= num_classes:
+        unknown = np.unique(truth.data[truth.data >= num_classes])
+        names = ", ".join(str(label) for label in unknown[:5]) + (", …" if unknown.size > 5 else "")
+        raise InputError(
+            f'"{case.label.name}": expected labels 0…{num_classes - 1}, got {names}; '
+            "renumber the label map, or take the task that has them"
+        )
+    return truth
+
+
+def _refuse_other_grid(image: Grid, truth: Grid) -> None:
+    if image.shape != truth.shape:
+        raise InputError(
+            f"image and label map differ in size: {'×'.join(map(str, image.shape))} voxels against "
+            f"{'×'.join(map(str, truth.shape))}; export the label map again on the image's grid"
+        )
+    if not image.coincides(truth):
+        apart = image.distance(truth)
+        raise InputError(
+            f"image and label map lie on different grids, {apart:.3g} mm apart at a corner; "
+            "resample the label map onto the image's grid, or correct the header that is wrong"
+        )

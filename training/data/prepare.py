@@ -1,0 +1,113 @@
+"""From a data set to prepared cases: checked against the task, preprocessed once, several at a time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...runtime.errors import InputError
+from ...runtime.task import Task
+from .case_cache import CaseCache, case_key
+from .case_digest import CaseDigest, digest_cases
+from .dataset import Case, Dataset
+from .examine import memory_needed
+from .in_threads import in_threads
+from .prepared_case import PreparedCase
+
+_log = logging.getLogger("bedside.training")
+_BUSY_SECONDS = 0.2  # between two looks at what another process prepares
+
+
+def check_labels(dataset: Dataset, task: Task) -> None:
+    """Checks that data set and task mean the same by every label index.
+
+    Raises:
+        InputError: they differ; the message names the first difference.
+    """
+    if dataset.labels == task.labels:
+        return
+    for index in range(max(len(dataset.labels), len(task.labels))):
+        ours = task.labels[index] if index < len(task.labels) else "nothing"
+        theirs = dataset.labels[index] if index < len(dataset.labels) else "nothing"
+        if ours != theirs:
+            raise InputError(
+                f'label {index} is "{theirs}" in data set "{dataset.name}" but "{ours}" in task "{task.name}"; '
+                "choose the task that fits, or write one with the data set's labels"
+            )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A case to obtain, and its place in the list."""
+
+    place: int
+    case: Case
+    digest: CaseDigest
+
+
+def prepare_cases(
+    cases: Sequence[Case],
+    task: Task,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    workers: int = 1,
+    digests: Sequence[CaseDigest] | None = None,
+) -> list[PreparedCase]:
+    """Preprocesses cases into a folder that runs share, or finds them there (see `CaseCache`).
+
+    Several processes may do this at once: each takes a case that no other has, and they wait for each other's.
+
+    Args:
+        cases: labelled cases.
+        task: grid and intensities.
+        folder: of prepared cases; made if needed.
+        progress: called with (done, total).
+        workers: cases at the same time, as far as memory allows.
+        digests: of the cases, if they are known already.
+
+    Raises:
+        InputError: at least one case cannot be used; every broken case is named with its reasons.
+        UsageError: the folder holds other things.
+        ResourceError: the folder cannot be written.
+    """
+    if progress:
+        progress(0, len(cases))
+    cache = CaseCache(folder)
+    digests = digests if digests is not None else digest_cases(cases, workers)
+    wanted = [_Wanted(place, *pair) for place, pair in enumerate(zip(cases, digests, strict=True))]
+    prepared: dict[int, PreparedCase] = {}
+    broken: dict[int, str] = {}
+
+    def obtain(each: _Wanted) -> PreparedCase | InputError | None:
+        try:
+            return cache.obtain(each.case, each.digest, task)
+        except InputError as error:
+            return error
+
+    def memory(each: _Wanted) -> int:
+        there = (cache.folder / case_key(each.digest, task)).is_dir()
+        return 0 if there else memory_needed(each.case, task)
+
+    while wanted:
+        busy: list[_Wanted] = []
+        for each, outcome in in_threads(obtain, wanted, workers, memory):
+            if outcome is None:
+                busy.append(each)
+                continue
+            if isinstance(outcome, InputError):
+                broken[each.place] = str(outcome)
+            else:
+                prepared[each.place] = outcome
+            if progress:
+                progress(len(prepared) + len(broken), len(cases))
+        if len(busy) == len(wanted):
+            time.sleep(_BUSY_SECONDS)
+        wanted = busy
+    if broken:
+        told = "; ".join(broken[place] for place in sorted(broken))
+        raise InputError(f"{len(broken)} of {len(cases)} cases cannot be used: {told}")
+    return [prepared[place] for place in range(len(cases))]

@@ -1,0 +1,174 @@
+"""A preprocessed case as a folder of arrays that are memory-mapped: what the device would feed the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import InputError
+from .examine import LabelMap
+
+_CENTRES_PER_CLASS = 20_000  # candidate crop centres kept of each class: enough variety, a megabyte per case
+_IMAGE, _LABELS, _CENTRES, _FACTS = "image.npy", "labels.npy", "centres.npy", "case.json"
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """One case on the task's grid.
+
+    Attributes:
+        name: the case's name in the data set.
+        folder: where its arrays lie.
+        spacing: (x, y, z) in mm.
+        counts: voxels of each label that occurs, on the task's grid.
+        warnings: what is unusual about the scan, as the device would say it.
+        centre_counts: how many crop centres are kept of each label.
+    """
+
+    name: str
+    folder: Path
+    spacing: tuple[float, float, float]
+    counts: dict[int, int]
+    warnings: tuple[str, ...]
+    centre_counts: dict[int, int]
+
+    def image(self) -> NDArray[np.float32]:
+        """Returns the normalised image ``[D, H, W]``, memory-mapped."""
+        return open_array(self.folder / _IMAGE)
+
+    def labels(self) -> LabelMap:
+        """Returns the label map ``[D, H, W]``, memory-mapped."""
+        return open_array(self.folder / _LABELS)
+
+    def all_centres(self) -> NDArray[np.signedinteger[Any]]:
+        """Returns the crop centres of all labels, one label after the other as in `centre_counts`, memory-mapped."""
+        return open_array(self.folder / _CENTRES)
+
+    def centres(self, label: int) -> NDArray[np.signedinteger[Any]]:
+        """Returns flat indices of voxels of a label (0: body outside every organ), as crop centres."""
+        return self.all_centres()[self.centre_range(label)]
+
+    def centre_range(self, label: int) -> slice:
+        """Returns where a label's centres stand in `all_centres`; empty for a label that does not occur."""
+        start = 0
+        for other, count in self.centre_counts.items():
+            if other == label:
+                return slice(start, start + count)
+            start += count
+        return slice(0, 0)
+
+    @property
+    def present(self) -> tuple[int, ...]:
+        """The labels above 0 that occur in the case."""
+        return tuple(label for label in self.counts if label > 0)
+
+    @classmethod
+    def open(cls, folder: Path, name: str | None = None) -> PreparedCase:
+        """Opens a folder written by `write_arrays`; its files are measured, not read.
+
+        Args:
+            folder: where it lies.
+            name: the case's name in the data set; None takes the folder's.
+
+        Raises:
+            InputError: the folder is missing or damaged.
+        """
+        try:
+            facts = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
+            sizes = {file: (folder / file).stat().st_size for file in facts.files}
+        except (OSError, msgspec.DecodeError) as error:
+            raise InputError(f"prepared case {folder.name}: cannot be read ({error}); delete its folder") from None
+        for file, expected in facts.files.items():
+            if sizes[file] != expected:
+                raise InputError(
+                    f"prepared case {folder.name}: expected {expected:,} bytes in {file}, got {sizes[file]:,}; "
+                    "delete its folder"
+                )
+        return cls(name or folder.name, folder, facts.spacing, facts.counts, facts.warnings, facts.centres)
+
+
+class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``case.json`` says: the case's figures, and the size in bytes of every file beside it."""
+
+    spacing: tuple[float, float, float]
+    counts: dict[int, int]
+    centres: dict[int, int]
+    warnings: tuple[str, ...]
+    files: dict[str, int]
+
+
+def open_array(file: Path) -> NDArray[Any]:
+    """Opens an array file memory-mapped.
+
+    Raises:
+        InputError: it is gone or damaged.
+    """
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise InputError(
+            f"{file.parent.name}/{file.name} is gone or damaged; start again, with --resume where a run is there"
+        ) from None
+
+
+def write_arrays(
+    folder: Path,
+    image: NDArray[np.float32],
+    labels: LabelMap,
+    body: NDArray[np.bool_],
+    spacing: tuple[float, float, float],
+    warnings: tuple[str, ...],
+) -> None:
+    """Writes a case into an existing folder.
+
+    Args:
+        folder: empty.
+        image: ``[D, H, W]``, normalised.
+        labels: ``[D, H, W]``.
+        body: ``[D, H, W]``, where the body is.
+        spacing: (x, y, z) in mm.
+        warnings: kept with the case.
+    """
+    np.save(folder / _IMAGE, image)
+    np.save(folder / _LABELS, labels)
+    counts = label_counts(labels)
+    centres = _choose_centres(labels, body, counts)
+    np.save(folder / _CENTRES, np.concatenate(list(centres.values())))
+    sizes = {file: (folder / file).stat().st_size for file in (_IMAGE, _LABELS, _CENTRES)}
+    facts = _Facts(spacing, counts, {label: len(flat) for label, flat in centres.items()}, warnings, sizes)
+    (folder / _FACTS).write_bytes(msgspec.json.encode(facts))
+
+
+def label_counts(labels: LabelMap) -> dict[int, int]:
+    """Returns how many voxels each label that occurs in ``[D, H, W]`` has, by label."""
+    highest = int(labels.max())
+    # Plane by plane: numpy counts in eight bytes per voxel.
+    total = sum(np.bincount(plane.ravel(), minlength=highest + 1) for plane in labels)
+    return {label: int(count) for label, count in enumerate(np.asarray(total)) if count}
+
+
+def _choose_centres(
+    labels: LabelMap, body: NDArray[np.bool_], counts: dict[int, int]
+) -> dict[int, NDArray[np.signedinteger[Any]]]:
+    dtype = np.int32 if labels.size <= np.iinfo(np.int32).max else np.int64
+    flat = labels.reshape(-1)
+    labelled = np.flatnonzero(flat)
+    labelled = labelled[np.argsort(flat[labelled], kind="stable")]
+    found = {0: np.flatnonzero((flat == 0) & body.reshape(-1))}
+    start = 0
+    for label in sorted(set(counts) - {0}):
+        found[label] = labelled[start : start + counts[label]]
+        start += counts[label]
+    return {label: _some(indices, label).astype(dtype) for label, indices in found.items()}
+
+
+def _some(indices: NDArray[np.intp], label: int) -> NDArray[np.intp]:
+    """Thins a class out by chance, the same way every time."""
+    if indices.size <= _CENTRES_PER_CLASS:
+        return indices
+    return np.random.default_rng(label).choice(indices, _CENTRES_PER_CLASS, replace=False)

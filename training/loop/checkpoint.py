@@ -1,0 +1,223 @@
+"""Checkpoints as safetensors: model, optimiser, random state and position, written atomically, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from ...runtime.errors import InputError, ResourceError
+from ...runtime.files.atomic import atomic_write
+from .loss_watch import LossTrend
+
+_META = "bedside"
+_DIGEST = "sha256"
+# Whole tensors, on the first process, also where a network is spread over several.
+_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_GIVEN = StateDictOptions(full_state_dict=True)  # whole tensors on every process, each of which takes its part
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in a training run a checkpoint was taken.
+
+    Attributes:
+        epoch: the epoch to go on with.
+        step: the next step inside that epoch.
+        loss_sum: sum of the losses of that epoch's finished steps.
+        best: best validation score so far, or None.
+        trend: how the loss has gone.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    best: float | None = None
+    trend: LossTrend = field(default_factory=LossTrend)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a checkpoint file, found whole.
+
+    Attributes:
+        path: the file.
+        tensors: by name: ``model.…``, ``optimizer.<parameter>.<what>``, ``random.cpu``, ``random.cuda``.
+        position: where training was.
+    """
+
+    path: Path
+    tensors: Tensors
+    position: Position
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Reads a file written by `save_weights` or `save_checkpoint`.
+
+        Raises:
+            InputError: the file is missing, cut off or altered.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:  # pyright: ignore[reportArgumentType]
+                meta = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            position = msgspec.json.decode(meta.get(_META, "{}"), type=Position)
+        except FileNotFoundError:
+            raise InputError(f'no checkpoint "{path.name}" in {path.parent.name}; was the run trained?') from None
+        except (SafetensorError, OSError, msgspec.DecodeError) as error:
+            raise InputError(f'checkpoint "{path.name}" cannot be read: {error}') from None
+        if _DIGEST in meta and meta[_DIGEST] != _digest(tensors, meta.get(_META, "")):
+            raise InputError(f'checkpoint "{path.name}" cannot be read: its content is not what was written')
+        return cls(path, tensors, position)
+
+    def part(self, name: str) -> Tensors:
+        """Returns the tensors under a name, without it: ``model`` or ``optimizer``."""
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)}
+
+
+def save_weights(path: Path, model: torch.nn.Module, *, write: bool = True) -> None:
+    """Writes a model's weights (parameters and persistent buffers) atomically.
+
+    Args:
+        path: the file.
+        model: all processes of a network that is spread over them have to call together.
+        write: whether this process is the one that writes.
+    """
+    tensors = _prefixed("model", _model_state(model))
+    if write:
+        _write(path, tensors, "{}")
+
+
+def save_checkpoint(
+    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, position: Position, *, write: bool = True
+) -> None:
+    """Writes everything that is needed to go on: weights, optimiser, random state, position. Atomic.
+
+    Args:
+        path: the file.
+        model: all processes of a network that is spread over them have to call together.
+        optimizer: its optimiser.
+        position: where training is.
+        write: whether this process is the one that writes.
+    """
+    tensors = _prefixed("model", _model_state(model))
+    for name, state in _optimizer_state(model, optimizer).items():
+        tensors |= _prefixed(f"optimizer.{name}", {key: torch.as_tensor(value) for key, value in state.items()})
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    if write:
+        _write(path, tensors, msgspec.json.encode(position).decode())
+
+
+def load_weights(path: Path, model: torch.nn.Module) -> None:
+    """Loads weights written by `save_weights` or `save_checkpoint`.
+
+    Raises:
+        InputError: the file cannot be read, or its tensors are not this model's; the message names the first.
+    """
+    checkpoint = Checkpoint.read(path)
+    _check_model(checkpoint, model)
+    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
+
+
+def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+    """Restores a checkpoint into model, optimiser and random state and returns the position.
+
+    Raises:
+        InputError: the file cannot be read or belongs to another model.
+    """
+    checkpoint = Checkpoint.read(path)
+    restore(checkpoint, model, optimizer)
+    return checkpoint.position
+
+
+def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Restores a checkpoint into model, optimiser and random state; every process does.
+
+    Raises:
+        InputError: it belongs to another model.
+    """
+    _check_model(checkpoint, model)
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    state: dict[str, Tensors] = {}
+    for name, tensor in checkpoint.part("optimizer").items():
+        parameter, _, key = name.rpartition(".")
+        # Up to version 0.1 a parameter was known by its place.
+        place = int(parameter) if parameter.isdigit() else None
+        parameter = trained[place] if place is not None and place < len(trained) else parameter
+        if parameter not in trained:
+            raise InputError(f'checkpoint "{checkpoint.path.name}": parameter {parameter} is not trained by this run')
+        state.setdefault(parameter, {})[key] = tensor
+    group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+    # First, because the library gives a new optimiser its state by a step of length zero.
+    whole: dict[str, Any] = {"state": state, "param_groups": [{**group, "params": trained}]}
+    set_optimizer_state_dict(model, optimizer, whole, options=_GIVEN)
+    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
+    torch.set_rng_state(checkpoint.tensors["random.cpu"])
+    if "random.cuda" in checkpoint.tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"])
+
+
+def _model_state(model: torch.nn.Module) -> Tensors:
+    return cast(Tensors, get_model_state_dict(model, options=_WHOLE))
+
+
+def _optimizer_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Any]]:
+    """Returns what the optimiser keeps of each parameter, by its name; nothing but on the first process."""
+    whole: dict[str, Any] = dict(get_optimizer_state_dict(model, optimizer, options=_WHOLE))
+    return whole.get("state", {})
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _write(path: Path, tensors: Mapping[str, torch.Tensor], position: str) -> None:
+    flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with atomic_write(path) as temporary:
+        try:
+            save_file(flat, temporary, metadata={_META: position, _DIGEST: _digest(flat, position)})
+        except SafetensorError as error:  # a full disk, in the library's own words
+            raise ResourceError(f'"{path.name}" cannot be written: {error}; check the free space') from None
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], position: str) -> str:
+    """Returns a SHA-256 of names, bytes and position: safetensors itself notices a cut, not a changed byte."""
+    digest = hashlib.sha256(position.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(_bytes(tensors[name]))
+    return digest.hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    whole: Any = tensor.reshape(-1).view(torch.uint8).numpy()
+    return memoryview(whole)
+
+
+def _check_model(checkpoint: Checkpoint, model: torch.nn.Module) -> None:
+    weights = checkpoint.part("model")
+    expected = model.state_dict()
+    for name in sorted(expected.keys() | weights.keys()):
+        ours = tuple(expected[name].shape) if name in expected else "no such tensor"
+        theirs = tuple(weights[name].shape) if name in weights else "no such tensor"
+        if ours != theirs:
+            raise InputError(f'checkpoint "{checkpoint.path.name}": tensor {name}: expected {ours}, got {theirs}')

@@ -1,0 +1,201 @@
+"""What a training runs on: devices, processes and nodes, by way of Lightning Fabric."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch.distributed.device_mesh import DeviceMesh
+
+from ...runtime.errors import ExitCode, ResourceError, UsageError
+from .processes import AgreedOutcome
+
+StrategyName = Literal["auto", "ddp", "fsdp"]
+
+_PATIENCE = timedelta(hours=12)  # the others wait while the first process prepares a large data set
+_FAREWELL_SECONDS = 20.0
+_LOST_PEER = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|broken pipe", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where a training runs. None of it changes what is learned, except that more processes take more crops per step.
+
+    Attributes:
+        device: "auto", "cpu", "cuda" or what else Lightning Fabric knows.
+        devices: processes on each node, one device each; None: those that torchrun or SLURM has started, else one.
+        nodes: machines; None: those of torchrun or SLURM, else one.
+        strategy: "ddp" keeps the whole network on every device, "fsdp" spreads it over them; "auto" is "ddp" where
+            there are several processes.
+        workers: processes that load crops, for each training process; None: `default_workers`.
+    """
+
+    device: str = "auto"
+    devices: int | None = None
+    nodes: int | None = None
+    strategy: StrategyName = "auto"
+    workers: int | None = None
+
+    @contextmanager
+    def launched(self, precision: str) -> Generator[Fabric]:
+        """Yields Fabric with all processes running; those that are started here have ended when the block is left.
+
+        An `AgreedOutcome` is told by the first process alone: the others leave silently (`SystemExit`), with its exit
+        code where torchrun or SLURM started them.
+
+        Raises:
+            UsageError: the device is not there, or the options contradict each other or the launcher.
+            ResourceError: another process of the training has gone.
+        """
+        fabric = make_fabric(
+            self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy
+        )  # fmt: skip
+        try:
+            fabric.launch()
+            yield fabric
+        except AgreedOutcome as error:
+            _part(_helpers(fabric))
+            if fabric.is_global_zero:
+                raise
+            # A helper's own code would have Fabric's observer kill the first process, which has more to say.
+            raise SystemExit(ExitCode.OK if _is_helper(fabric) else error.exit_code) from None
+        except BaseException as error:
+            for helper in _helpers(fabric):  # they write nothing, and may wait for this process for ever
+                helper.kill()
+            if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
+                raise ResourceError(
+                    "another process of this training has ended; see its own message, then go on with --resume"
+                ) from error
+            raise
+        _part(_helpers(fabric))
+
+
+def make_fabric(
+    device: str,
+    precision: str,
+    *,
+    devices: int | None = None,
+    nodes: int | None = None,
+    strategy: StrategyName = "auto",
+) -> Fabric:
+    """Builds the Fabric that places model and data; see `Hardware` for the arguments.
+
+    Args:
+        device: "auto", "cpu", "cuda" or what else Lightning Fabric knows.
+        precision: Fabric's name of the number format.
+        devices: processes on each node.
+        nodes: machines.
+        strategy: how several processes share the work.
+
+    Raises:
+        UsageError: the device is not there, the counts are not those of the launcher, or mixed precision is asked for
+            on a CPU, where convolutions in bfloat16 gave gradients of 1e32 (torch 2.15).
+    """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
+    per_node, nodes = _processes(devices, nodes)
+    try:
+        fabric = Fabric(
+            accelerator=device, devices=per_node, num_nodes=nodes, precision=precision,  # pyright: ignore[reportArgumentType]
+            strategy=_strategy(strategy, per_node * nodes),
+        )  # fmt: skip
+        kind = fabric.device.type
+    except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
+        what = f'{per_node} × device "{device}"' if per_node > 1 else f'device "{device}"'
+        raise UsageError(f'{what} with precision "{precision}" cannot be used: {error}') from None
+    if kind == "cpu" and precision != "32-true":
+        raise UsageError(f"precision {precision} needs a GPU; on a CPU train in 32-true")
+    return fabric
+
+
+def default_workers(fabric: Fabric) -> int:
+    """Returns how many processes should load crops for one training process, if nobody says.
+
+    On a GPU up to four, as far as there are cores; on a CPU none: there crops took 0.2 % of the time of a nano teacher
+    and 3 % of that of the smallest student with its teacher's probabilities, and a loader takes its core from the step.
+    """
+    if fabric.device.type == "cpu":
+        return 0
+    with suppress(AttributeError):  # not on macOS and Windows
+        return max(1, min(4, len(os.sched_getaffinity(0)) // _local_size(fabric) - 1))
+    return max(1, min(4, (os.cpu_count() or 1) // _local_size(fabric) - 1))
+
+
+def _local_size(fabric: Fabric) -> int:
+    return getattr(fabric.strategy, "num_processes", 1)
+
+
+def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
+    """Returns processes per node and nodes: as asked, if that is what the launcher has started, else the launcher's."""
+    for name, environment, per_node, node_count in (
+        ("torchrun", TorchElasticEnvironment, "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"),
+        ("SLURM", SLURMEnvironment, None, "SLURM_NNODES"),
+    ):
+        if not environment.detect():
+            continue
+        started_nodes = int(os.environ.get(node_count, "1"))
+        started = int(os.environ[per_node]) if per_node else int(os.environ["SLURM_NTASKS"]) // started_nodes
+        if (devices or started, nodes or started_nodes) != (started, started_nodes):
+            raise UsageError(
+                f"--devices {devices or started} --nodes {nodes or started_nodes} was asked for, but {name} has "
+                f"started {started} on each of {started_nodes} nodes; leave both options out, or change its own"
+            )
+        return started, started_nodes
+    return devices or 1, nodes or 1
+
+
+def _strategy(name: StrategyName, processes: int) -> str | Strategy:
+    if name == "fsdp":
+        return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1, timeout=_PATIENCE)
+    if name == "ddp" or processes > 1:
+        return DDPStrategy(timeout=_PATIENCE, gradient_as_bucket_view=True)
+    return "auto"
+
+
+def _shard(model: torch.nn.Module, mesh: DeviceMesh) -> torch.nn.Module:
+    """Spreads a network over the processes: first the blocks of its lists one by one, then the rest.
+
+    The parameters of a block (of a transformer, say) are gathered when it runs, and only then.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    over = mesh["data_parallel"]
+    for container in [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]:
+        for block in container:
+            if any(True for _ in block.parameters()):
+                fully_shard(block, mesh=over)
+    fully_shard(model, mesh=over)
+    return model
+
+
+def _is_helper(fabric: Fabric) -> bool:
+    """Whether this process was started by the first one of its node rather than by torchrun or SLURM."""
+    environment = getattr(fabric.strategy, "cluster_environment", None)
+    return isinstance(environment, LightningEnvironment) and fabric.local_rank > 0
+
+
+def _helpers(fabric: Fabric) -> list[subprocess.Popen[bytes]]:
+    """Returns the processes that this one has started."""
+    return getattr(fabric.strategy.launcher, "procs", [])
+
+
+def _part(helpers: list[subprocess.Popen[bytes]]) -> None:
+    """Leaves the group of processes in order and waits for those that were started here."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for helper in helpers:
+        try:
+            helper.wait(_FAREWELL_SECONDS)
+        except subprocess.TimeoutExpired:
+            helper.kill()

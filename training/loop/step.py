@@ -1,0 +1,117 @@
+"""One optimiser step: forward and backward over the step's batches, what all processes agree on, and the update."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch.distributed.tensor import DTensor
+
+from ...runtime.errors import ExitCode
+from ..recipe import Recipe
+from .interrupt import StopRequest
+from .loader import Batch, CropLoader
+from .processes import AgreedOutcome, Team
+
+
+class Objective(Protocol):
+    """Turns a network's logits and a batch into a loss."""
+
+    def __call__(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Returns the scalar loss of logits ``[B, C, D, H, W]`` for a batch of `CropDataset` items."""
+        ...
+
+
+class DivergedError(AgreedOutcome):
+    """The loss or its gradient is no longer a number: the options do not suit the data."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Stepper:
+    """A network with its optimiser, set up on the device.
+
+    Only parameters with ``requires_grad`` are given to the optimiser.
+
+    Attributes:
+        model: the network itself; sharded in place where the processes share its parameters.
+        wrapped: the network as the processes train it together.
+        optimizer: AdamW.
+        stop: the signal that asked for an end, on any process, by the last step; or None.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, objective: Objective, recipe: Recipe, fabric: Fabric, team: Team
+    ) -> None:
+        self._objective = objective
+        self._recipe = recipe
+        self._fabric = fabric
+        self._team = team
+        self.model = model
+        self.wrapped = fabric.setup_module(model)
+        optimizer = torch.optim.AdamW(
+            [parameter for parameter in model.parameters() if parameter.requires_grad],
+            lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay,
+        )  # fmt: skip
+        prepared = fabric.setup_optimizers(optimizer)
+        if isinstance(prepared, tuple):
+            raise TypeError("expected one optimiser from Fabric, got several")
+        self._optimizer = prepared
+        self.optimizer: torch.optim.Optimizer = prepared.optimizer
+        self.stop: int | None = None
+
+    def set_rate(self, rate: float) -> None:
+        """Sets the learning rate."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+    def step(self, loader: CropLoader, request: StopRequest, epoch: int) -> float:
+        """Takes one step and returns its loss, the mean over all its batches on all processes.
+
+        Raises:
+            DivergedError: loss or gradient is not a number; the weights were left as they are.
+        """
+        count, loss = self._recipe.accumulate, 0.0
+        for number in range(count):
+            loss += self._add_gradient(loader.next_batch(), last=number + 1 == count) / count
+        # One message per step carries the loss and who was asked to stop.
+        agreed = self._team.total(np.array([loss / self._team.size, *request.flags()]))
+        loss, self.stop = float(agreed[0]), request.agreed(agreed[1:])
+        _check_finite("the loss", loss, epoch)
+        norm = self._fabric.clip_gradients(
+            self.wrapped, self._optimizer, max_norm=self._recipe.clip, error_if_nonfinite=False
+        )
+        _check_finite("the gradient", _number(norm), epoch)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return loss
+
+    def _add_gradient(self, batch: Batch, *, last: bool) -> float:
+        """Adds a batch's share to the gradients; the processes' gradients are averaged with the last one."""
+        with self._fabric.no_backward_sync(self.wrapped, enabled=not last):
+            loss = self._objective(self.wrapped(batch["image"]).float(), batch)
+            self._fabric.backward(loss / self._recipe.accumulate)
+        return float(loss.detach())
+
+    def predict(self, patches: torch.Tensor) -> torch.Tensor:
+        """Returns float32 logits ``[B, C, D, H, W]``; of a sharded network, all processes ask together."""
+        if self._team.sharded:
+            return self.wrapped(patches).float()
+        with self._fabric.autocast():
+            return self.model(patches).float()
+
+
+def _number(norm: torch.Tensor | None) -> float:
+    if norm is None:
+        return 0.0
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+
+def _check_finite(what: str, value: float, epoch: int) -> None:
+    if not math.isfinite(value):
+        raise DivergedError(
+            f"{what} became {value} in epoch {epoch}; start again with a lower --lr, or with --precision 32-true"
+        )

@@ -1,0 +1,140 @@
+"""Validation during training: sliding window over prepared cases, Dice per class on the task's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from monai.inferers.utils import sliding_window_inference
+from numpy.typing import NDArray
+
+from ...runtime.errors import Cancelled
+from ...runtime.labels.restore import Labels, scores_to_labels
+from ...runtime.preprocessing.preprocess import to_model_input
+from ...runtime.scans.geometry import Grid
+from ...runtime.scans.nifti import read_volume
+from ...runtime.task import Task
+from ..data.prepare import PreparedCase
+from ..scores.metrics import dice_per_class
+from .processes import Team
+
+Predictor = Callable[[torch.Tensor], torch.Tensor]
+
+
+def predict_logits(
+    model: Predictor,
+    image: NDArray[np.float32],
+    task: Task,
+    *,
+    overlap: float,
+    device: torch.device,
+) -> torch.Tensor:
+    """Runs a network over an image by Gaussian-weighted sliding windows.
+
+    Args:
+        model: logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
+        image: ``[D, H, W]``, normalised.
+        task: its patch is the window.
+        overlap: of neighbouring windows, 0…<1.
+        device: where the network is.
+
+    Returns:
+        Blended logits ``[C, D, H, W]``, float32, on the CPU.
+    """
+    batch = torch.from_numpy(np.array(image))[None, None].to(device)
+    with torch.inference_mode():
+        logits = sliding_window_inference(
+            batch, task.patch_dhw, 1, model, overlap=overlap, mode="gaussian", cval=task.intensity.air
+        )
+    if not isinstance(logits, torch.Tensor):
+        raise TypeError(f"expected one tensor of logits, got {type(logits).__name__}")
+    return logits[0].float().cpu()
+
+
+def predict_probabilities(
+    model: Predictor, case: PreparedCase, task: Task, *, overlap: float, device: torch.device
+) -> torch.Tensor:
+    """Returns a prepared case's softmax probabilities ``[C, D, H, W]`` (see `predict_logits`)."""
+    return predict_logits(model, case.image(), task, overlap=overlap, device=device).softmax(0)
+
+
+class Shown(Protocol):
+    """Hears of the first case's labels, to draw them."""
+
+    def __call__(self, case: PreparedCase, labels: NDArray[np.integer]) -> None:
+        """Called with labels ``[D, H, W]``, on the process that predicted them."""
+        ...
+
+
+def validate(
+    model: Predictor,
+    cases: Sequence[PreparedCase],
+    task: Task,
+    team: Team,
+    *,
+    overlap: float,
+    device: torch.device,
+    agree: Callable[[], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    shown: Shown | None = None,
+) -> NDArray[np.float64]:
+    """Returns the mean Dice per class over cases, ``[num_classes]``; NaN where no case has the class.
+
+    The cases are dealt to the processes one by one, and the scores are put together: N processes need an N-th of the
+    time, and get what one process would. Where the network itself is spread over the processes, each forward pass
+    needs them all, and all predict every case together.
+
+    Args:
+        model: logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``; may raise `Cancelled` between two windows, which
+            ends the case, and then `agree` has to raise it.
+        cases: prepared cases, the same on every process.
+        task: patch of the sliding window.
+        team: the processes.
+        overlap: of neighbouring windows, 0…<1.
+        device: where the network is.
+        agree: called by all processes together after each round of cases; raises `Cancelled` to stop them all.
+        progress: called with (done, total).
+        shown: hears of the first case's labels.
+
+    Raises:
+        Cancelled: the caller's ``agree`` raised it.
+    """
+    together = 1 if team.sharded else team.size
+    scores = np.zeros((len(cases), task.num_classes))
+    for start in range(0, len(cases), together):
+        number = start if team.sharded else start + team.rank
+        if number < len(cases):
+            case = cases[number]
+            with suppress(Cancelled):  # one process was asked to stop; all hear of it in `agree`
+                labels = predict_probabilities(model, case, task, overlap=overlap, device=device).argmax(0).numpy()
+                scores[number] = dice_per_class(labels, np.asarray(case.labels()), task.num_classes)
+                if number == 0 and shown:
+                    shown(case, labels)
+        if agree:
+            agree()
+        if progress:
+            progress(min(start + together, len(cases)), len(cases))
+    if not team.sharded:
+        scores = team.total(scores)  # a case is zero but on the process that has scored it
+    present = np.isfinite(scores)
+    counts = present.sum(axis=0)
+    return np.divide(
+        np.where(present, scores, 0).sum(axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0
+    )
+
+
+def segment_scan(
+    model: Predictor, scan: Path, task: Task, *, overlap: float, device: torch.device
+) -> tuple[Labels, Grid]:
+    """Runs a network over a scan, from the file to labels on the scan's own grid, as the runtime does.
+
+    Raises:
+        InputError: the scan was refused.
+    """
+    model_input = to_model_input(read_volume(scan), task)
+    logits = predict_logits(model, model_input.array, task, overlap=overlap, device=device)
+    return scores_to_labels(logits.numpy(), model_input.grid, model_input.source), model_input.source

@@ -1,0 +1,1 @@
+"""The run directory: configuration, metrics and pictures of one training."""

@@ -1,0 +1,197 @@
+"""Overlays of labels on a scan in three planes, as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import MissingExtraError
+from ...runtime.task import Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# One colour per label, distinct on grey; after the thirteenth they repeat.
+COLOURS = (
+    "#e6194b", "#f58231", "#ffe119", "#bfef45", "#3cb44b", "#a0522d", "#42d4f4", "#ff4d6d", "#4363d8", "#911eb4",
+    "#f032e6", "#fabed4", "#aaffc3",
+)  # fmt: skip
+_PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
+"""Name of each plane → the axis of ``[X, Y, Z]`` it stands across."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan to draw on; axes grow towards right, anterior and superior.
+
+    Attributes:
+        image: ``[X, Y, Z]``.
+        spacing: (x, y, z) in mm.
+        window: grey values from black to white.
+        centre: the voxel through which the planes go.
+    """
+
+    image: NDArray[Any]
+    spacing: tuple[float, float, float]
+    window: tuple[float, float]
+    centre: tuple[int, ...]
+
+    def draw(self, axes: Axes, plane: str, areas: NDArray[Any], outlines: NDArray[Any] | None = None) -> None:
+        """Draws a plane as radiologists look at it: the patient's right on the viewer's left.
+
+        Args:
+            axes: where to.
+            plane: axial, coronal or sagittal.
+            areas: labels ``[X, Y, Z]`` to lay over it as coloured areas.
+            outlines: labels ``[X, Y, Z]`` to lay over it as coloured lines.
+        """
+        across, up = (axis for axis in range(3) if axis != _PLANES[plane])
+        aspect = self.spacing[up] / self.spacing[across]
+        low, high = self.window
+        axes.imshow(self.cut(self.image, plane), cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
+        axes.imshow(_coloured(self.cut(areas, plane)), origin="lower", aspect=aspect, interpolation="nearest")
+        if outlines is not None:
+            lines = self.cut(outlines, plane)
+            for label in np.unique(lines[lines > 0]):
+                axes.contour(lines == label, levels=[0.5], colors=[label_colour(int(label))], linewidths=1.4)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        if across == 0:
+            axes.invert_xaxis()  # last: every image that is drawn turns the axis back
+
+    def cut(self, volume: NDArray[Any], plane: str) -> NDArray[Any]:
+        """Returns a plane through the centre, rows first."""
+        axis = _PLANES[plane]
+        return np.take(volume, self.centre[axis], axis=axis).T
+
+
+def columns_picture(scan: Scan, columns: Mapping[str, NDArray[Any]], names: Sequence[str]) -> bytes:
+    """Draws the three planes (rows) of a scan under several label maps (columns).
+
+    Args:
+        scan: the scan.
+        columns: title → labels ``[X, Y, Z]``.
+        names: label index → name.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = new_figure(3.1 * len(columns), 8.2)
+    grid = figure.subplots(len(_PLANES), len(columns), squeeze=False)
+    for row, plane in enumerate(_PLANES):
+        for column, (title, labels) in enumerate(columns.items()):
+            axes = grid[row][column]
+            scan.draw(axes, plane, labels)
+            if row == 0:
+                axes.set_title(title, fontsize=11)
+            if column == 0:
+                axes.set_ylabel(plane, fontsize=11)
+    figure.subplots_adjust(left=0.03, right=0.995, top=0.96, bottom=0.1, wspace=0.02, hspace=0.03)
+    _legend(figure, names, np.unique(np.stack([np.asarray(labels) for labels in columns.values()])))
+    return png(figure)
+
+
+def case_picture(
+    image: NDArray[Any], truth: NDArray[Any], prediction: NDArray[Any], task: Task, title: str
+) -> bytes:  # fmt: skip
+    """Draws the three planes of a prepared case: the prediction as coloured areas, the truth as outlines.
+
+    Args:
+        image: ``[D, H, W]``, normalised.
+        truth: ``[D, H, W]`` labels; the planes go through their middle.
+        prediction: ``[D, H, W]`` labels.
+        task: grid and names.
+        title: stands above.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    grey, outlines, areas = (towards_ras(array.transpose(), task.orientation) for array in (image, truth, prediction))
+    window = float(image.min()), float(image.max())
+    scan = Scan(grey, ras_spacing(task.spacing, task.orientation), window, middle(outlines))
+    figure = new_figure(12, 5.2)
+    for axes, plane in zip(figure.subplots(1, len(_PLANES)), _PLANES, strict=True):
+        scan.draw(axes, plane, areas, outlines)
+        axes.set_title(plane, fontsize=11)
+    figure.suptitle(f"{title}: prediction filled, truth outlined", fontsize=11)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.16, wspace=0.02)
+    _legend(figure, task.labels, np.unique(np.stack([outlines, areas])))
+    return png(figure)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Returns an empty figure, in inches, that belongs to no window.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "report") from None
+    return Figure((width, height))
+
+
+def png(figure: Figure) -> bytes:
+    """Returns a figure as a PNG file's bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def label_colour(label: int) -> str:
+    """Returns the colour of a label above 0."""
+    return COLOURS[(label - 1) % len(COLOURS)]
+
+
+def towards_ras(data: NDArray[Any], axes: str) -> NDArray[Any]:
+    """Returns a view [X, Y, Z] whose axes grow towards right, anterior and superior."""
+    view = data.transpose(_ras_order(axes))
+    return view[tuple(slice(None, None, -1 if axes[k] in "LPI" else 1) for k in _ras_order(axes))]
+
+
+def ras_spacing(spacing: Sequence[float], axes: str) -> tuple[float, float, float]:
+    """Returns the spacing of `towards_ras`'s view."""
+    x, y, z = (spacing[k] for k in _ras_order(axes))
+    return x, y, z
+
+
+def _ras_order(axes: str) -> list[int]:
+    return [next(k for k, code in enumerate(axes) if code in pair) for pair in ("RL", "AP", "SI")]
+
+
+def middle(labels: NDArray[Any]) -> tuple[int, ...]:
+    """Returns the voxel through which the most labelled voxels can be seen in each plane."""
+    inside = labels > 0
+    if not inside.any():
+        return tuple(size // 2 for size in labels.shape)
+    return tuple(
+        int(inside.sum(axis=tuple(other for other in range(3) if other != axis)).argmax()) for axis in range(3)
+    )
+
+
+def _coloured(labels: NDArray[Any]) -> NDArray[np.float32]:
+    from matplotlib.colors import to_rgba
+
+    table = np.zeros((int(labels.max(initial=0)) + 1, 4), np.float32)
+    for label in range(1, len(table)):
+        table[label] = to_rgba(label_colour(label), 0.55)
+    return table[labels]
+
+
+def _legend(figure: Figure, names: Sequence[str], present: NDArray[Any]) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [
+        Patch(color=label_colour(int(label)), label=str(names[label]).replace("_", " "))
+        for label in present
+        if label > 0
+    ]
+    if patches:
+        figure.legend(handles=patches, loc="lower center", ncols=5, fontsize=9, frameon=False)

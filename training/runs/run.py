@@ -1,0 +1,155 @@
+"""A run directory: resolved configuration, metrics as CSV and TensorBoard, checkpoints."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...runtime.errors import InputError, UsageError
+from ...runtime.files.atomic import atomic_write, make_folder
+from ...runtime.files.leftovers import remove_leftovers
+from ...runtime.files.toml import read_toml
+from .run_config import Distillation, ModelConfig, RunConfig, decisive_differences
+
+__all__ = ["Distillation", "ModelConfig", "Run", "RunConfig"]
+
+
+class Run:
+    """An open run directory.
+
+    Attributes:
+        path: the directory.
+        config: its resolved configuration.
+    """
+
+    CONFIG = "config.toml"
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.config = config
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.resolve().name
+
+    @property
+    def best(self) -> Path:
+        """Weights with the best validation score; equal to the last ones where there is no validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "last.safetensors"
+
+    @property
+    def previous(self) -> Path:
+        """The checkpoint before the newest."""
+        return self.path / "previous.safetensors"
+
+    @property
+    def incoming(self) -> Path:
+        """The checkpoint being put in the newest one's place."""
+        return self.path / "next.safetensors"
+
+    def checkpoints(self) -> list[Path]:
+        """Returns the checkpoints that are there, newest first.
+
+        A kill between the two renames that put a checkpoint in its place can leave the newest under another name.
+        """
+        return [path for path in (self.last, self.incoming, self.previous) if path.exists()]
+
+    @property
+    def metrics(self) -> Path:
+        """The metrics, one CSV row per epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def pictures(self) -> Path:
+        """Overlay pictures of a validation case."""
+        return self.path / "pictures"
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, *, resume: bool) -> Run:
+        """Claims a directory for a run; its configuration is written by `start`, once the data are known to be good.
+
+        Args:
+            path: the directory; made if needed.
+            config: what is to be trained.
+            resume: go on with the run that is there, if its configuration is the same.
+
+        Raises:
+            UsageError: the directory holds a run and ``resume`` is not set, another configuration, or other files.
+            ResourceError: the directory cannot be made.
+        """
+        if (path / cls.CONFIG).exists():
+            if not resume:
+                raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
+            differing = decisive_differences(cls.open(path).config, config)
+            if differing:
+                raise UsageError(
+                    f'the run in "{path.name}" was made with another configuration (differs in: '
+                    f"{', '.join(differing)}); give the same options, or choose another -o"
+                )
+            return cls(path, config)
+        run = cls(make_folder(path), config)
+        remove_leftovers(path)  # of a start that was killed
+        others = sorted(entry.name for entry in path.iterdir())
+        if others:
+            raise UsageError(f'"{path.name}" holds other things (such as "{others[0]}"); choose another -o')
+        return run
+
+    def start(self) -> None:
+        """Writes the configuration, which makes the directory a run."""
+        import tomli_w
+
+        if not (self.path / self.CONFIG).exists():
+            plain = _without_none(msgspec.to_builtins(self.config, str_keys=True))
+            with atomic_write(self.path / self.CONFIG) as temporary:
+                temporary.write_bytes(tomli_w.dumps(plain).encode())
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Opens an existing run directory.
+
+        Raises:
+            InputError: it is none, or its configuration cannot be read.
+        """
+        file = path / cls.CONFIG
+        if not file.is_file():
+            raise InputError(f'"{path.name}" is not a run directory: it has no {cls.CONFIG}')
+        try:
+            return cls(path, msgspec.convert(read_toml(file, "run configuration"), RunConfig))
+        except msgspec.ValidationError as error:
+            raise InputError(f'{cls.CONFIG} in "{path.name}" is not valid: {error}') from None
+
+    def log(self, epoch: int, row: Mapping[str, float]) -> None:
+        """Writes an epoch's row; rows of this and later epochs, left by an interrupted run, are replaced."""
+        rows = [old for old in self.rows() if int(old["epoch"]) < epoch]
+        rows.append({"epoch": str(epoch), **{key: f"{value:.6g}" for key, value in row.items()}})
+        columns = list(dict.fromkeys(key for each in rows for key in each))
+        with atomic_write(self.metrics) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Returns the metrics, one mapping per epoch; empty before the first epoch ended."""
+        if not self.metrics.exists():
+            return []
+        with self.metrics.open(newline="", encoding="utf-8") as file:
+            return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: an absent key is the default."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(item) for item in value]
+    return value

@@ -1,0 +1,221 @@
+"""Two models' scores on the same cases: mean difference and signed-rank test, per organ and over the cases' means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import InputError
+from .score_table import MEAN, ScoreTable
+from .signed_rank import FEWEST, holm, signed_rank
+
+Pairs = NDArray[np.float64]  # [pairs, 2]: this model, the other; −∞ for the HD95 of a missed organ
+
+_SHOWN = 3
+
+
+class Metric(str, Enum):
+    """What is compared; the value is its name in files."""
+
+    DICE = "dice"
+    NSD = "nsd"
+    HD95 = "hd95_mm"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of one organ, or of the cases' means, in two models.
+
+    Attributes:
+        organ: its name, or "mean" for the means over each case's organs.
+        pairs: cases that have the organ.
+        this: mean over the pairs; of HD95 over those where both found the organ. NaN if there are none.
+        other: the same of the other model.
+        better: in how many pairs this model is better.
+        worse: in how many it is worse.
+        missed: in how many pairs this model missed the organ; for the mean, how many organs it missed in all.
+        missed_other: the same of the other model.
+        p: two-sided, of Wilcoxon's signed-rank test; 1 if no pair differs.
+        p_holm: p corrected for the number of organs; NaN for the mean, which is a test of its own.
+        favours: "this" or "other", the side with the larger sum of ranks; empty if they are equal.
+    """
+
+    organ: str
+    pairs: int
+    this: float
+    other: float
+    better: int
+    worse: int
+    missed: int
+    missed_other: int
+    p: float
+    p_holm: float
+    favours: str
+
+    @property
+    def difference(self) -> float:
+        """Mean of this − other."""
+        return self.this - self.other
+
+    @property
+    def too_few(self) -> bool:
+        """Whether no outcome of so few differing pairs could have had p < 0.05."""
+        return self.better + self.worse < FEWEST
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same cases.
+
+    Attributes:
+        cases: names of the cases compared.
+        left_out: names of cases that only one of the two has.
+        tolerance_mm: of the NSD.
+        metrics: metric → every organ, and the mean last.
+    """
+
+    cases: tuple[str, ...]
+    left_out: tuple[str, ...]
+    tolerance_mm: float
+    metrics: dict[Metric, tuple[Difference, ...]]
+
+
+def compare(this: ScoreTable, other: ScoreTable, *, common: bool = False) -> Comparison:
+    """Compares two models.
+
+    Dice and NSD of a missed organ are 0. Its HD95 is infinite, which a test of ranks can use: it counts as the largest
+    difference there is, and as none if both missed the organ. In the means over a case's organs, HD95 is taken over the
+    organs that both found; where one missed more organs of a case, that counts as the largest difference.
+
+    Args:
+        this: scores of the model in question.
+        other: scores of the one it is compared with.
+        common: leave out cases that only one of them has.
+
+    Raises:
+        InputError: other cases, organs, tolerance, or another truth.
+    """
+    left_out = tuple(sorted(set(this.cases) ^ set(other.cases)))
+    check_tolerance(this.tolerance_mm, other)
+    if left_out and not common:
+        raise InputError(_different_cases(this, left_out))
+    cases = tuple(case for case in this.cases if case not in left_out)
+    if not cases:
+        raise InputError("compare: expected the same cases in both, got none that both have; are they named alike?")
+    _check_truth(this, other, cases)
+    keys = [key for key in this.scores if key[0] in cases]
+    organs = [organ for organ in this.organs if any(key[1] == organ for key in keys)]
+    metrics: dict[Metric, tuple[Difference, ...]] = {}
+    for metric in Metric:
+        values = {key: (_goodness(this, key, metric), _goodness(other, key, metric)) for key in keys}
+        missed = {key: (math.isinf(this.scores[key].hd95), math.isinf(other.scores[key].hd95)) for key in keys}
+        rows = [
+            _of_organ(organ, _array(values, keys, 1, organ), _array(missed, keys, 1, organ).sum(axis=0))
+            for organ in organs
+        ]
+        rows = [replace(row, p_holm=p) for row, p in zip(rows, holm([row.p for row in rows]), strict=True)]
+        by_case = [(_array(values, keys, 0, case), _array(missed, keys, 0, case).sum(axis=0)) for case in cases]
+        rows.append(_of_means(by_case))
+        metrics[metric] = tuple(_in_mm(row) for row in rows) if metric is Metric.HD95 else tuple(rows)
+    return Comparison(cases, left_out, this.tolerance_mm, metrics)
+
+
+def _goodness(table: ScoreTable, key: tuple[str, str], metric: Metric) -> float:
+    """A score of which more is better: Dice, NSD or −HD95."""
+    score = table.scores[key]
+    return {Metric.DICE: score.dice, Metric.NSD: score.nsd, Metric.HD95: -score.hd95}[metric]
+
+
+def _array(
+    values: Mapping[tuple[str, str], tuple[float, float]], keys: Sequence[tuple[str, str]], part: int, name: str
+) -> Pairs:
+    return np.array([values[key] for key in keys if key[part] == name], np.float64)
+
+
+def _of_organ(name: str, values: Pairs, missed: Pairs) -> Difference:
+    with np.errstate(invalid="ignore"):
+        differences = values[:, 0] - values[:, 1]
+    differences[np.isinf(values).all(axis=1)] = 0.0  # missed by both
+    return _tested(name, differences, values[np.isfinite(values).all(axis=1)], missed)
+
+
+def _of_means(cases: Sequence[tuple[Pairs, Pairs]]) -> Difference:
+    """Compares the means over each case's organs; a case is [organs, 2] and how many were missed [2]."""
+    missed = np.array([missed for _, missed in cases])
+    means = np.array([_mean_of_finite(values) for values, _ in cases])
+    differences = means[:, 0] - means[:, 1]
+    if any(np.isinf(values).any() for values, _ in cases):
+        more_missed = missed[:, 1] - missed[:, 0]
+        differences = np.where(more_missed != 0, np.copysign(np.inf, more_missed), differences)
+    # A case that each missed as much of, and of which both found nothing, says nothing.
+    differences = differences[~np.isnan(differences)]
+    return _tested(MEAN, differences, means[np.isfinite(means).all(axis=1)], missed.sum(axis=0))
+
+
+def _mean_of_finite(values: Pairs) -> Pairs:
+    both = values[np.isfinite(values).all(axis=1)]
+    return both.mean(axis=0) if len(both) else np.full(2, np.nan)
+
+
+def _tested(name: str, differences: NDArray[np.float64], both: Pairs, missed: Pairs) -> Difference:
+    this, other = both.mean(axis=0).tolist() if len(both) else (math.nan, math.nan)
+    test = signed_rank(differences)
+    favours = "this" if test.balance > 0 else "other" if test.balance < 0 else ""
+    counts = test.positive, test.negative, int(missed[0]), int(missed[1])
+    return Difference(name, test.pairs, this, other, *counts, test.p, math.nan, favours)
+
+
+def _in_mm(row: Difference) -> Difference:
+    """Turns −HD95 back into HD95."""
+    return replace(row, this=0.0 - row.this, other=0.0 - row.other)
+
+
+def check_tolerance(tolerance_mm: float, other: ScoreTable) -> None:
+    """Refuses scores at another tolerance; worth calling before scoring.
+
+    Raises:
+        InputError: NSD of the other model has another tolerance.
+    """
+    if tolerance_mm != other.tolerance_mm:
+        raise InputError(
+            f"compare: expected NSD at the same tolerance, got {tolerance_mm:g} mm here and "
+            f"{other.tolerance_mm:g} mm there; add --tolerance {other.tolerance_mm:g}"
+        )
+
+
+def _different_cases(this: ScoreTable, left_out: Sequence[str]) -> str:
+    here = [case for case in left_out if case in this.cases]
+    there = [case for case in left_out if case not in this.cases]
+    return (
+        f"compare: expected the same cases in both, got {_named(here)} only here and {_named(there)} only there; "
+        "--common compares those that both have"
+    )
+
+
+def _check_truth(this: ScoreTable, other: ScoreTable, cases: Sequence[str]) -> None:
+    """Both were scored against the same truth: the same organs in it, of the same size where the files say it."""
+    for case in cases:
+        here, there = ({organ for name, organ in table.scores if name == case} for table in (this, other))
+        if here != there:
+            raise InputError(
+                f'compare: expected the same organs in both, but case "{case}" has {_named(sorted(here - there))} only '
+                f"here and {_named(sorted(there - here))} only there; score both against the same truth, with the same "
+                "names (--labels, --task)"
+            )
+    for (case, organ), score in this.scores.items():
+        sizes = score.truth_voxels, other.scores[case, organ].truth_voxels if case in cases else 0
+        if 0 not in sizes and sizes[0] != sizes[1]:
+            raise InputError(
+                f'compare: "{organ}" of case "{case}" has {sizes[0]} voxels in the truth here and {sizes[1]} there; '
+                "score both against the same truth"
+            )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "none"

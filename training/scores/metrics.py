@@ -1,0 +1,148 @@
+"""Scores of a label map against the truth: Dice, normalised surface Dice (NSD) and HD95, per class.
+
+An organ that is absent in the truth has no score: NaN, and left out of means, never counted as 0 or 1. An organ that
+is there but was missed has Dice 0, NSD 0 and HD95 infinite; a mean HD95 covers the cases where it is finite, and is to
+be shown with the number of missed ones. docs/evaluation.md has the formulas and what other programs do differently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import InputError, MissingExtraError
+from .surfaces import Mask, Spacing, surface_elements, surface_voxels
+
+Labels = NDArray[Any]
+Scores = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+DEFAULT_TOLERANCE_MM = 1.0
+# NIfTI headers hold spacings as float32: a surface one voxel of 1 mm away may lie at 1.00000006 mm, and is within 1 mm.
+_ROUNDING_MM = 1e-4
+
+
+@dataclass(frozen=True)
+class CaseScores:
+    """One case's scores, arrays [num_classes] indexed by label.
+
+    Attributes:
+        dice: 0…1; NaN where the truth lacks the class. Index 0 is the background.
+        nsd: 0…1, the share of both surfaces that lies within ``tolerance_mm`` of the other; NaN as for Dice, and for
+            the background.
+        hd95: mm, the larger of the two directed 95th percentiles of surface distance; NaN as for NSD, infinite where
+            the class was missed.
+        tolerance_mm: of the NSD.
+        truth_voxels: how many voxels the truth gives each class.
+        predicted_voxels: how many the prediction gives it.
+    """
+
+    dice: Scores
+    nsd: Scores
+    hd95: Scores
+    tolerance_mm: float
+    truth_voxels: Counts
+    predicted_voxels: Counts
+
+    @property
+    def spurious(self) -> NDArray[np.bool_]:
+        """Whether a class was predicted though the truth lacks it."""
+        return (self.predicted_voxels > 0) & (self.truth_voxels == 0)
+
+
+def dice_per_class(pred: Labels, truth: Labels, num_classes: int) -> Scores:
+    """Returns 2|A∩B| / (|A| + |B|) per class, [num_classes] with the background at index 0.
+
+    Args:
+        pred: integer labels, any shape.
+        truth: integer labels, the same shape.
+        num_classes: classes, background included; labels from there on are scored as no class.
+
+    Returns:
+        NaN where the truth lacks the class.
+
+    Raises:
+        InputError: the shapes differ.
+    """
+    return _dice(*_voxels(pred, truth, num_classes))
+
+
+def evaluate_case(
+    pred: Labels,
+    truth: Labels,
+    num_classes: int,
+    spacing: Spacing,
+    tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+) -> CaseScores:
+    """Scores one case.
+
+    Args:
+        pred: integer labels, three axes.
+        truth: integer labels, the same shape.
+        num_classes: classes, background included.
+        spacing: mm along the arrays' axes, in their order.
+        tolerance_mm: of the NSD; surfaces as close as this agree.
+
+    Raises:
+        InputError: the shapes differ.
+    """
+    predicted, true, both = _voxels(pred, truth, num_classes)
+    nsd, hd95 = np.full(num_classes, np.nan), np.full(num_classes, np.nan)
+    boxes = zip(_boxes(pred, num_classes), _boxes(truth, num_classes), strict=True)
+    for label, (found, there) in enumerate(boxes, start=1):
+        if there is not None:
+            nsd[label], hd95[label] = 0.0, np.inf
+        if found is None or there is None:
+            continue
+        # Surfaces are looked for inside the smallest box around both; all distances between them lie in it.
+        box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(found, there, strict=True))
+        nsd[label], hd95[label] = _surface_scores(pred[box] == label, truth[box] == label, spacing, tolerance_mm)
+    return CaseScores(_dice(predicted, true, both), nsd, hd95, tolerance_mm, true, predicted)
+
+
+def finite_mean(values: Scores) -> float:
+    """Returns the mean of the finite values; NaN if there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
+
+
+def _voxels(pred: Labels, truth: Labels, num_classes: int) -> tuple[Counts, Counts, Counts]:
+    """Counts each class's voxels in the prediction, the truth and both, plane by plane: counting makes int64 copies."""
+    if pred.shape != truth.shape:
+        raise InputError(f"scores: expected a prediction of the truth's shape {truth.shape}, got {pred.shape}")
+    pred, truth = np.atleast_2d(pred), np.atleast_2d(truth)
+    slowest = int(np.argmax(np.abs(truth.strides)))
+    counts = np.zeros((3, num_classes), np.int64)
+    for found, there in zip(np.moveaxis(pred, slowest, 0), np.moveaxis(truth, slowest, 0), strict=True):
+        for row, values in enumerate((found, there, there[found == there])):
+            counts[row] += np.bincount(values.ravel().astype(np.int64), minlength=num_classes)[:num_classes]
+    return counts[0], counts[1], counts[2]
+
+
+def _dice(predicted: Counts, true: Counts, both: Counts) -> Scores:
+    return np.divide(2.0 * both, predicted + true, out=np.full(true.size, np.nan), where=true > 0)
+
+
+def _boxes(labels: Labels, num_classes: int) -> list[tuple[slice, ...] | None]:
+    """Returns the smallest box around each class, labels 1… in order, None where it is absent."""
+    try:
+        from scipy.ndimage import find_objects
+    except ImportError:
+        raise MissingExtraError("scipy", "train") from None
+
+    return find_objects(labels, num_classes - 1)[: num_classes - 1]
+
+
+def _surface_scores(found: Mask, there: Mask, spacing: Spacing, tolerance_mm: float) -> tuple[float, float]:
+    """Returns NSD and HD95 of two non-empty masks."""
+    within, area = 0.0, 0.0
+    elements = [surface_elements(mask, spacing) for mask in (found, there)]
+    for surface, other in (elements, elements[::-1]):
+        agrees = surface.distances_to(other) <= tolerance_mm + _ROUNDING_MM
+        within, area = within + surface.areas[agrees].sum(), area + surface.areas.sum()
+    voxels = [surface_voxels(mask, spacing) for mask in (found, there)]
+    directed = [np.percentile(surface.distances_to(other), 95) for surface, other in (voxels, voxels[::-1])]
+    return float(within / area), float(max(directed))

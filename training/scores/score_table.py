@@ -1,0 +1,128 @@
+"""Scores as a CSV file: one row per case and organ, and one per case for its mean."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...runtime.errors import InputError
+from ...runtime.files.atomic import atomic_write
+from .evaluation import Evaluation
+
+MEAN = "mean"  # what the mean over a case's organs is called in the column of the organs; its label is empty
+_REQUIRED: tuple[str, ...] = ("case", "label", "organ", "dice", "nsd", "hd95_mm", "tolerance_mm")
+_COLUMNS: tuple[str, ...] = (*_REQUIRED, "truth_voxels", "predicted_voxels")
+
+
+@dataclass(frozen=True)
+class Score:
+    """An organ of a case that has it.
+
+    Attributes:
+        dice: 0…1.
+        nsd: 0…1.
+        hd95: mm; infinite where the organ was missed.
+        truth_voxels: the organ's size in the truth; 0 if the file does not say.
+    """
+
+    dice: float
+    nsd: float
+    hd95: float
+    truth_voxels: int = 0
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The scores of a model on some cases, as far as there are any: absent organs have no score.
+
+    Attributes:
+        scores: (case, organ) → score, in the order of the file.
+        tolerance_mm: of the NSD.
+    """
+
+    scores: dict[tuple[str, str], Score]
+    tolerance_mm: float
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Names of the cases that have an organ."""
+        return tuple(dict.fromkeys(case for case, _ in self.scores))
+
+    @property
+    def organs(self) -> tuple[str, ...]:
+        """Names of the organs that a case has."""
+        return tuple(dict.fromkeys(organ for _, organ in self.scores))
+
+
+def table_of(evaluation: Evaluation) -> ScoreTable:
+    """Returns the scores as they would be read from the file that `write_scores` writes: six digits of each."""
+    rows = (dict(zip(_COLUMNS, row, strict=True)) for row in _rows(evaluation))
+    return ScoreTable(dict(_scores(rows)), evaluation.tolerance_mm)
+
+
+def write_scores(file: Path, evaluation: Evaluation) -> None:
+    """Writes every score, ``nan`` where the truth lacks the organ, ``inf`` for the HD95 of a missed one.
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+    with atomic_write(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(_COLUMNS)
+        rows.writerows(_rows(evaluation))
+
+
+def read_scores(file: Path) -> ScoreTable:
+    """Reads what `write_scores` wrote.
+
+    Raises:
+        InputError: no such file; not such a file; two tolerances or two scores of one organ in it; nothing scored.
+    """
+    expected = f'"{file.name}": expected a CSV that bedside evaluate --csv wrote'
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"{expected}, got one without the columns {', '.join(missing)}")
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{expected}: {error}") from None
+    try:
+        tolerances = sorted({float(row["tolerance_mm"]) for row in rows})
+        scores = list(_scores(iter(rows)))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{expected}: {error}") from None
+    if len(tolerances) > 1:
+        raise InputError(f"{expected}, got NSD at {len(tolerances)} tolerances in one file; compare them one by one")
+    if not scores:
+        raise InputError(f"{expected}, got no case with a score")
+    if len(dict(scores)) < len(scores):
+        raise InputError(f"{expected}, got a case that has two scores of one organ")
+    return ScoreTable(dict(scores), tolerances[0])
+
+
+def _rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
+    tolerance = str(float(evaluation.tolerance_mm))
+    for name, case in evaluation.cases:
+        for label in evaluation.listed:
+            values = (f"{value:.6g}" for value in (case.dice[label], case.nsd[label], case.hd95[label]))
+            voxels = str(case.truth_voxels[label]), str(case.predicted_voxels[label])
+            yield name, str(label), evaluation.labels[label], *values, tolerance, *voxels
+        mean = evaluation.case_mean(case)
+        yield name, "", MEAN, *(f"{value:.6g}" for value in (mean.dice, mean.nsd, mean.hd95)), tolerance, "", ""
+
+
+def _scores(rows: Iterator[dict[str, str]]) -> Iterator[tuple[tuple[str, str], Score]]:
+    for number, row in enumerate(rows, start=2):
+        if row["label"] == "":
+            continue
+        dice, nsd, hd95 = (float(row[column]) for column in ("dice", "nsd", "hd95_mm"))
+        if math.isnan(dice) and math.isnan(nsd) and math.isnan(hd95):
+            continue
+        if not (0 <= dice <= 1 and 0 <= nsd <= 1 and hd95 >= 0):
+            raise ValueError(f"row {number} has Dice {dice:g}, NSD {nsd:g} and HD95 {hd95:g}")
+        yield (row["case"], row["organ"]), Score(dice, nsd, hd95, int(row.get("truth_voxels") or 0))

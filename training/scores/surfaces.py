@@ -1,0 +1,88 @@
+"""The surface of a mask, in the two ways the field looks at it, and how far two surfaces lie apart.
+
+MONAI's ``compute_surface_dice`` computes the same by convolving the whole box in float32. That takes 140 bytes per
+voxel, 4.4 GiB for a box of 400×400×200, and networks like to leave a stray voxel that stretches a box over the scan.
+Here a voxel of the box costs a few bytes. The table of areas is MONAI's, the search for the nearest point scipy's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import MissingExtraError
+
+Mask = NDArray[np.bool_]
+Spacing = tuple[float, float, float]
+
+_INSIDE = 0b1111_1111
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Points on the surface of a mask.
+
+    Attributes:
+        points: [points, 3] mm.
+        areas: [points] mm², the surface around each point; ones where every point counts the same.
+    """
+
+    points: NDArray[np.float64]
+    areas: NDArray[np.float64]
+
+    def distances_to(self, other: Surface) -> NDArray[np.float64]:
+        """Returns each point's distance to the nearest point of another surface, [points] mm."""
+        try:
+            from scipy.spatial import KDTree
+        except ImportError:
+            raise MissingExtraError("scipy", "train") from None
+
+        return KDTree(other.points).query(self.points)[0]
+
+
+def surface_voxels(mask: Mask, spacing: Spacing) -> Surface:
+    """Returns the voxels of a mask that have a face outside of it, for distances of Hausdorff's kind.
+
+    Args:
+        mask: [X, Y, Z]; outside the array is outside the mask.
+        spacing: mm along the axes.
+    """
+    inner = mask.copy()
+    for axis in range(3):
+        shrunk, whole = np.moveaxis(inner, axis, 0), np.moveaxis(mask, axis, 0)
+        shrunk[1:] &= whole[:-1]
+        shrunk[:-1] &= whole[1:]
+        shrunk[[0, -1]] = False
+    points = _in_mm(mask & ~inner, spacing)
+    return Surface(points, np.ones(len(points)))
+
+
+def surface_elements(mask: Mask, spacing: Spacing) -> Surface:
+    """Returns the elements of a mask's surface at the corners of its voxels, with their areas (arXiv:1809.04430).
+
+    The eight voxels around a corner, inside or outside, make a code; marching cubes lay a piece of surface through each
+    code but those of all inside and all outside.
+
+    Args:
+        mask: [X, Y, Z]; outside the array is outside the mask.
+        spacing: mm along the axes.
+    """
+    try:
+        from monai.metrics.utils import create_table_neighbour_code_to_surface_area
+    except ImportError as error:
+        raise MissingExtraError(error.name or "monai", "train") from None
+
+    areas, weights = (table.numpy() for table in create_table_neighbour_code_to_surface_area(spacing))
+    voxels = np.pad(mask, 1).view(np.uint8)
+    codes = np.zeros([size - 1 for size in voxels.shape], np.uint8)
+    for corner, weight in np.ndenumerate(weights.reshape(2, 2, 2)):
+        window = tuple(slice(start, start + size) for start, size in zip(corner, codes.shape, strict=True))
+        codes += voxels[window] * np.uint8(weight)
+    at_surface = (codes != 0) & (codes != _INSIDE)
+    return Surface(_in_mm(at_surface, spacing), areas[codes[at_surface]].astype(np.float64))
+
+
+def _in_mm(places: Mask, spacing: Spacing) -> NDArray[np.float64]:
+    return np.argwhere(places).astype(np.float64) * np.asarray(spacing, np.float64)
