@@ -1,0 +1,100 @@
+"""One network, one seed: trained, then scored on the test phantoms.
+
+    python benchmarks/teacher/one_run.py OUT ROW SEED
+
+`teacher.py` starts it. What an interrupted run has learnt is gone on with; ``scores.csv`` is there when it is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from plan import load_plan
+from rows import ROWS
+from step_cost import clock, epochs_of
+
+_TEST_OVERLAP = 0.5
+
+
+def run_folder(out: Path, name: str, seed: int) -> Path:
+    return out / "runs" / f"{name}_{seed}"
+
+
+def train(out: Path, name: str, seed: int) -> None:
+    """Trains as `train_teacher` does, writes label maps of the test phantoms, and has `bedside evaluate` score them."""
+    import torch
+    from bedside.runtime.scans.nifti import write_volume
+    from bedside.training.checkpoint import load_weights
+    from bedside.training.crops import CropSource
+    from bedside.training.dataset import load_dataset
+    from bedside.training.fit import fit, make_fabric
+    from bedside.training.losses import segmentation_loss
+    from bedside.training.session import open_session
+    from bedside.training.validate import segment_scan
+
+    plan, row, folder = load_plan(out), ROWS[name], run_folder(out, name, seed)
+    torch.set_num_threads(plan.threads)
+    task = plan.task
+    recipe = plan.recipe(seed, epochs_of(name, plan, out))
+    dataset = load_dataset(out / "data")
+    fabric = make_fabric(plan.device, recipe.precision)
+    fabric.seed_everything(seed, verbose=False)
+    model = row.build(plan, task)
+    folder.mkdir(parents=True, exist_ok=True)
+    resume = (folder / "run" / "config.toml").exists()
+    session = open_session(dataset, task, folder / "run", model=row.config(plan), recipe=recipe, resume=resume)
+    loss = segmentation_loss()
+
+    def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return loss(logits, batch["label"])
+
+    def tell(done: int, total: int, note: str) -> None:
+        if done % plan.steps_per_epoch == 0:
+            print(f"{time.strftime('%H:%M:%S')} step {done}/{total} {note}", flush=True)
+
+    begun = clock(plan.device)
+    try:
+        sources = [CropSource(case) for case in session.train]
+        result = fit(session.run, model, objective, sources, session.validation, fabric, progress=tell)
+    finally:  # an interrupted run has cost its seconds too
+        with (folder / "seconds.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{clock(plan.device) - begun:.1f}\n")
+
+    load_weights(session.run.best, model)
+    model.eval()
+    predictions = folder / "predictions"
+    predictions.mkdir(exist_ok=True)
+    for case in dataset.test:
+        labels, grid = segment_scan(model, case.image, task, overlap=_TEST_OVERLAP, device=fabric.device)
+        write_volume(predictions / case.image.name, labels, grid)
+    facts = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "steps": recipe.epochs * plan.steps_per_epoch,
+        "validation_dice": result.best,
+    }
+    (folder / "facts.json").write_text(json.dumps(facts, indent=1))
+    scores = folder / "scores.csv"
+    command = [sys.executable, "-m", "bedside", "evaluate", "-p", predictions, "--dataset", out / "data"]
+    command += ["--list", "test", "-q", "--tolerance", str(plan.tolerance_mm), "--csv", scores]
+    subprocess.run(command, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("row", choices=list(ROWS))
+    parser.add_argument("seed", type=int)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    train(arguments.out, arguments.row, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The networks that are compared: the teacher with and without its two parts, and a SwinUNETR from scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from bedside.runtime import Task
+    from bedside.training.run import ModelConfig
+    from plan import Plan
+
+
+@dataclass(frozen=True)
+class AutoSamRow:
+    """A row of the AutoSAM Adapter paper's Table 3.
+
+    Attributes:
+        title: in tables.
+        apg: with the auto prompt generator.
+        mlam: with multi-layer aggregation.
+        paper_dice: mean Dice on BTCV in the paper, in percent.
+    """
+
+    title: str
+    apg: bool
+    mlam: bool
+    paper_dice: float
+    equal_time = False
+
+    def build(self, plan: Plan, task: Task) -> torch.nn.Module:
+        """Returns the network with fresh weights (SAM's, where the plan has them)."""
+        from bedside.teacher import build_teacher
+
+        return build_teacher(
+            "autosam", num_classes=task.num_classes, sam=plan.sam, checkpoint=plan.checkpoint or None,
+            patch=task.patch_dhw, apg=self.apg, mlam=self.mlam,
+        )  # fmt: skip
+
+    def config(self, plan: Plan) -> ModelConfig:
+        """Returns how the run directory names it."""
+        from bedside.training.run import ModelConfig
+
+        return ModelConfig(
+            kind="teacher", name="autosam", options={"sam": plan.sam, "apg": self.apg, "mlam": self.mlam}
+        )
+
+
+@dataclass(frozen=True)
+class SwinUnetrRow:
+    """MONAI's SwinUNETR with feature size 48 and fresh weights.
+
+    Attributes:
+        title: in tables.
+        equal_time: with as many steps as take the whole teacher's time, instead of as many steps as it takes.
+    """
+
+    title: str
+    equal_time: bool
+    paper_dice = None
+
+    def build(self, plan: Plan, task: Task) -> torch.nn.Module:
+        """Returns the network with fresh weights."""
+        from monai.networks.nets.swin_unetr import SwinUNETR
+
+        return SwinUNETR(in_channels=1, out_channels=task.num_classes, feature_size=48, spatial_dims=3)
+
+    def config(self, plan: Plan) -> ModelConfig:
+        """Returns how the run directory names it."""
+        from bedside.training.run import ModelConfig
+
+        return ModelConfig(kind="student", name="swinunetr-48")
+
+
+Row = AutoSamRow | SwinUnetrRow
+
+WHOLE = "both"
+ROWS: dict[str, Row] = {
+    WHOLE: AutoSamRow("APG + MLAM", apg=True, mlam=True, paper_dice=87.15),
+    "no-apg": AutoSamRow("no APG", apg=False, mlam=True, paper_dice=85.23),
+    "no-mlam": AutoSamRow("no MLAM", apg=True, mlam=False, paper_dice=84.37),
+    "neither": AutoSamRow("neither", apg=False, mlam=False, paper_dice=81.14),
+    "swinunetr48-time": SwinUnetrRow("SwinUNETR-48, same time", equal_time=True),
+    "swinunetr48-steps": SwinUnetrRow("SwinUNETR-48, same steps", equal_time=False),
+}
+ABLATION = tuple(name for name, row in ROWS.items() if row.paper_dice is not None)
+"""From the best row of the paper's table to its worst."""

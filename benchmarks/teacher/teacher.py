@@ -1,0 +1,121 @@
+"""The teacher on phantoms: learning curve, Dice per organ, the ablation of the paper's Table 3, and SwinUNETR-48.
+
+    python benchmarks/teacher/teacher.py OUT [--jobs 2] [--seeds 0 1 2] [--rows both no-apg ...]
+    python benchmarks/teacher/teacher.py OUT --sam vit_b --checkpoint sam_vit_b_01ec64.pth --device cuda ...
+
+Finished runs are skipped and interrupted ones gone on with, so the same command may be given again after a Ctrl-C, or
+with more seeds. The tables and the picture are written anew after every run. README.md says what is compared how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from one_run import run_folder
+from plan import Plan, load_plan, make_phantoms, save_plan
+from report import write_report
+from rows import ROWS
+from step_cost import measure_steps
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder for phantoms, runs, tables")
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), help="in this order; else all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each run")
+    parser.add_argument("--sam", default="vit_nano", help="vit_nano, vit_b, vit_l, vit_h")
+    parser.add_argument("--checkpoint", type=Path, help="SAM's weights for it; else random")
+    parser.add_argument("--spacing", type=float, nargs=3, default=[5.0, 5.0, 5.0], metavar="MM")
+    parser.add_argument("--patch", type=int, nargs=3, default=[64, 64, 32], metavar="VOXELS", help="x y z")
+    parser.add_argument("--epochs", type=int, default=36)
+    parser.add_argument("--steps-per-epoch", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--lr", type=float, default=0.002)
+    parser.add_argument("--warmup", type=int, default=1)
+    parser.add_argument("--positive", type=float, default=0.7)
+    parser.add_argument("--plain-crops", action="store_true", help="every organ voxel equally likely, as in the paper")
+    parser.add_argument("--validations", type=int, default=6, help="points of the learning curve")
+    parser.add_argument("--tolerance", type=float, default=3.0, help="of the NSD, in mm")
+    parser.add_argument("--data-seed", type=int, default=30)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", default="32-true", help="32-true, or bf16-mixed on a GPU")
+    return parser.parse_args()
+
+
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    x, y, z = arguments.spacing
+    width, height, depth = arguments.patch
+    return Plan(
+        sam=arguments.sam, checkpoint=str(arguments.checkpoint.resolve()) if arguments.checkpoint else "",
+        spacing=(x, y, z), patch=(width, height, depth), epochs=arguments.epochs,
+        steps_per_epoch=arguments.steps_per_epoch, batch=arguments.batch, lr=arguments.lr, warmup=arguments.warmup,
+        positive=arguments.positive, balance_classes=not arguments.plain_crops, validations=arguments.validations,
+        data_seed=arguments.data_seed, tolerance_mm=arguments.tolerance, device=arguments.device,
+        precision=arguments.precision, threads=arguments.threads,
+    )  # fmt: skip
+
+
+def run_all(out: Path, runs: list[tuple[str, int]], jobs: int, threads: int) -> list[str]:
+    """Runs what is not finished, `jobs` processes at a time; returns the names of those that failed."""
+    (out / "logs").mkdir(exist_ok=True)
+    waiting = [run for run in runs if not (run_folder(out, *run) / "scores.csv").exists()]
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    failed: list[str] = []
+    program = Path(__file__).with_name("one_run.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                name, seed = waiting.pop(0)
+                title = f"{name}_{seed}"
+                print(f"{time.strftime('%H:%M:%S')} {title} starts, {len(waiting)} wait", flush=True)
+                with (out / "logs" / f"{title}.log").open("ab") as log:
+                    words = [sys.executable, str(program), str(out), name, str(seed)]
+                    running[title] = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+            time.sleep(1)
+            for title in [title for title, process in running.items() if process.poll() is not None]:
+                code = running.pop(title).returncode
+                print(f"{time.strftime('%H:%M:%S')} {title} ended with {code}", flush=True)
+                if code:
+                    failed.append(title)
+                write_report(out)
+    finally:
+        for process in running.values():
+            process.terminate()  # it keeps a checkpoint
+        for process in running.values():
+            process.wait()
+    return failed
+
+
+def main() -> None:
+    arguments = parse()
+    out: Path = arguments.out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    save_plan(plan_of(arguments), out)
+    plan = load_plan(out)
+    make_phantoms(out / "data", plan.data_seed)
+    costs = out / "step_seconds.json"
+    if not costs.exists():
+        costs.write_text(json.dumps(measure_steps(plan, list(ROWS)), indent=1))
+    # The dearest row comes last: it is the one to do without when time is short.
+    dearest = "swinunetr48-steps"
+    runs = [(name, seed) for seed in arguments.seeds for name in arguments.rows if name != dearest]
+    runs += [(name, seed) for seed in arguments.seeds for name in arguments.rows if name == dearest]
+    failed = run_all(out, runs, arguments.jobs, arguments.threads)
+    write_report(out)
+    print((out / "tables.md").read_text())
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}; see {out / 'logs'}")
+
+
+if __name__ == "__main__":
+    main()
