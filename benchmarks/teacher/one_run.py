@@ -55,7 +55,7 @@ def train(out: Path, name: str, seed: int) -> None:
         return loss(logits, batch["label"])
 
     def tell(done: int, total: int, note: str) -> None:
-        if done % plan.steps_per_epoch == 0:
+        if done % plan.steps_per_epoch == 0 and note.startswith("loss"):
             print(f"{time.strftime('%H:%M:%S')} step {done}/{total} {note}", flush=True)
 
     begun = clock(plan.device)
