@@ -119,7 +119,7 @@ def _draw(file: Path, runs: Runs, cost: dict[str, float]) -> None:
         axes.grid(alpha=0.3)
         if axes.has_data():
             axes.legend(fontsize=8)
-    figure.savefig(file, dpi=90)
+    figure.savefig(file, dpi=75)
     plt.close(figure)
 
 
