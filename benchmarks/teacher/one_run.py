@@ -30,13 +30,13 @@ def train(out: Path, name: str, seed: int) -> None:
     """Trains as `train_teacher` does, writes label maps of the test phantoms, and has `bedside evaluate` score them."""
     import torch
     from bedside.runtime.scans.nifti import write_volume
-    from bedside.training.checkpoint import load_weights
-    from bedside.training.crops import CropSource
-    from bedside.training.dataset import load_dataset
-    from bedside.training.fit import fit, make_fabric
-    from bedside.training.losses import segmentation_loss
+    from bedside.training.data.crops import CropSource
+    from bedside.training.data.dataset import load_dataset
+    from bedside.training.loop.checkpoint import load_weights
+    from bedside.training.loop.fit import fit, make_fabric
+    from bedside.training.loop.losses import segmentation_loss
+    from bedside.training.loop.validate import segment_scan
     from bedside.training.session import open_session
-    from bedside.training.validate import segment_scan
 
     plan, row, folder = load_plan(out), ROWS[name], run_folder(out, name, seed)
     torch.set_num_threads(plan.threads)

@@ -101,7 +101,7 @@ def load_plan(out: Path) -> Plan:
 def make_phantoms(out: Path, seed: int) -> None:
     """Writes the data set, split 24 / 3 / 6; one that is there already is taken."""
     from bedside.runtime.files.atomic import atomic_write
-    from bedside.training.phantom import write_phantoms
+    from bedside.training.phantoms.phantom import write_phantoms
 
     if (out / "dataset.json").exists():
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
     from bedside.runtime import Task
-    from bedside.training.run import ModelConfig
+    from bedside.training.runs.run import ModelConfig
     from plan import Plan
 
 
@@ -40,7 +40,7 @@ class AutoSamRow:
 
     def config(self, plan: Plan) -> ModelConfig:
         """Returns how the run directory names it."""
-        from bedside.training.run import ModelConfig
+        from bedside.training.runs.run import ModelConfig
 
         return ModelConfig(
             kind="teacher", name="autosam", options={"sam": plan.sam, "apg": self.apg, "mlam": self.mlam}
@@ -68,7 +68,7 @@ class SwinUnetrRow:
 
     def config(self, plan: Plan) -> ModelConfig:
         """Returns how the run directory names it."""
-        from bedside.training.run import ModelConfig
+        from bedside.training.runs.run import ModelConfig
 
         return ModelConfig(kind="student", name="swinunetr-48")
 

@@ -28,8 +28,8 @@ def clock(device: str) -> float:
 def measure_steps(plan: Plan, names: list[str]) -> dict[str, float]:
     """Returns seconds per training step of each row."""
     import torch
-    from bedside.training.fit import make_fabric
-    from bedside.training.losses import segmentation_loss
+    from bedside.training.loop.fit import make_fabric
+    from bedside.training.loop.losses import segmentation_loss
 
     torch.set_num_threads(plan.threads)
     task, loss = plan.task, segmentation_loss()
