@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -216,16 +216,14 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
 
     In a process that was started beside the first one of a training the command is silent: one voice is enough.
     """
-    own, shared = inspect.signature(command), inspect.signature(TrainingOptions)
-    kinds = get_type_hints(command, include_extras=True)
-    option_kinds = get_type_hints(TrainingOptions, include_extras=True)
+    # Not get_type_hints: Python 3.10 wraps what defaults to None in a further Optional, and typer no longer sees it.
+    own, shared = (inspect.signature(each, eval_str=True) for each in (command, TrainingOptions))
     parameters: list[inspect.Parameter] = []
     for name, parameter in own.parameters.items():
         if name != "training":
-            parameters.append(parameter.replace(annotation=kinds[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
-        for option, details in shared.parameters.items():
-            parameters.append(details.replace(annotation=option_kinds[option], kind=inspect.Parameter.KEYWORD_ONLY))
+        parameters += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in shared.parameters.values()]
 
     @functools.wraps(command)
     def merged(**given: Any) -> None:
