@@ -18,7 +18,7 @@ from .undisturbed import timed
 
 BUDGET_SECONDS = 3.3  # nothing is begun that will probably end later …
 BUDGET_DEFAULTS = 2.5  # … unless the default alone takes so long that this many of its times are more
-GAIN = 0.9  # of the other's time is clearly faster; what is not does not stand before what is more exact or simpler
+GAIN = 0.9  # of the other's time is clearly faster; what is not gives way to what ranks first (`_rank`)
 HOPELESS = 2.0  # times the best: an engine that far behind with its first precision is not measured further
 STREAM_SHARE = 0.25  # of the free memory, for what further streams take
 _REPEAT_SECONDS = 0.2  # short windows are timed several times
@@ -200,7 +200,16 @@ class Calibration:
 
 
 def _preferred(setting: Setting, ms: float, best: Setting, best_ms: float) -> bool:
-    """Returns whether a setting takes the best one's place: `PRECISIONS` go from the most to the least exact."""
-    if PRECISIONS.index(setting.precision) < PRECISIONS.index(best.precision):
+    """Returns whether a setting takes the best one's place."""
+    if _rank(setting) < _rank(best):
         return best_ms >= GAIN * ms
     return ms < GAIN * best_ms
+
+
+def _rank(setting: Setting) -> tuple[int, int]:
+    """Returns what stands first where nothing is clearly faster: the more exact, then the more streams.
+
+    A window is timed alone; in a scan a thread blends meanwhile. It stops one stream, and all threads of that stream
+    wait for each other: of one stream all, of two the half.
+    """
+    return PRECISIONS.index(setting.precision), -setting.streams

@@ -28,6 +28,7 @@ class Workshop:
     Attributes:
         now: seconds on the clock, which only these engines move.
         seconds: (engine, precision) → of one window in one stream; streams run at the same time.
+        together: (engine, precision, streams) → of each window where several streams gain less than that.
         unable: (engine, precision) the machine does not have.
         wrong: (engine, precision) that return other logits than the student.
         opened: settings opened, in order.
@@ -37,7 +38,7 @@ class Workshop:
 
     def __init__(self, toy, task):
         self.toy, self.task = toy, task
-        self.now, self.seconds = 0.0, {}
+        self.now, self.seconds, self.together = 0.0, {}, {}
         self._moving = threading.Lock()
         self.unable, self.wrong, self.full = set(), set(), set()
         self.opened, self.open_now, self.windows = [], [], 0
@@ -63,7 +64,8 @@ class Workshop:
             def infer(self, patches):
                 with workshop._moving:
                     workshop.windows += 1
-                    workshop.now += workshop.seconds.get((name, self.precision), 0.015) / self.parallel
+                    alone = workshop.seconds.get((name, self.precision), 0.015)
+                    workshop.now += workshop.together.get((name, self.precision, self.parallel), alone / self.parallel)
                 logits = workshop.toy.nearest_mean_logits(patches)
                 return -logits if (name, self.precision) in workshop.wrong else logits
 

@@ -32,6 +32,12 @@ class TestTheFastest:
         opened = open_for_bundle(write(FP32), "openvino", threads=2)  # two at a time in the time of one
         assert (opened.engine.parallel, opened.choice.setting.streams) == (2, 2)
 
+    @pytest.mark.parametrize(("together", "streams"), [(0.105, 2), (0.115, 1)])
+    def test_streams_that_gain_nothing_are_taken_unless_clearly_slower(self, workshop, write, together, streams):
+        workshop.seconds["openvino", "fp32"] = 0.100
+        workshop.together["openvino", "fp32", 2] = together
+        assert open_for_bundle(write(FP32), "openvino", threads=2).choice.setting.streams == streams
+
     def test_a_gain_below_a_tenth_does_not_replace_the_exact_one(self, workshop, write):
         workshop.seconds.update({("openvino", "fp32"): 0.100, ("openvino", "int8"): 0.091})
         bundle = write(FP32, ("openvino", "int8", True))
