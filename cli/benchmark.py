@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Console, JsonOption, QuietOption
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..runtime.errors import InputError, UsageError
-from .console import Console, JsonOption, QuietOption
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from ..training.scores.evaluation import Evaluation
@@ -61,8 +61,8 @@ def command(
     from ..training.scores.evaluation import evaluate_pairs
     from ..training.scores.pairing import without_truth
     from ..training.scores.score_table import read_scores, table_of, write_scores
-    from .evaluate_json import as_json
-    from .evaluate_tables import comparison_tables, score_table
+    from .evaluating.as_json import as_json
+    from .evaluating.tables import comparison_tables, score_table
 
     baseline = read_scores(other) if other is not None else None
     if baseline is not None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..runtime.errors import UsageError
-from .console import Console, JsonOption, QuietOption
-from .extras import require
-from .postprocessing_options import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
+from .options.extras import require
+from .options.postprocessing import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from ..runtime.task import Task
@@ -101,7 +101,7 @@ def command(
             force=force,
             progress=progress,
         )
-    from .inspect import bundle_facts, bundle_tables
+    from .inspecting.bundle import bundle_facts, bundle_tables
 
     with Bundle.open(output) as bundle:
         for variant in bundle.manifest.variants:

@@ -13,8 +13,8 @@ import typer
 from .. import __version__
 from ..runtime.errors import ExitCode
 from . import benchmark, dataset, demo, devices, distill, evaluate, export, inspect, phantom, segment, train_teacher
-from .failure import failure_of
-from .terminated import Terminated, unwind_on_sigterm
+from .processes.terminated import Terminated, unwind_on_sigterm
+from .terminal.failure import failure_of
 
 app = typer.Typer(
     name="bedside",

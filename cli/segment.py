@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..runtime.errors import ExitCode, UsageError
-from .console import Console, JsonOption, QuietOption
-from .failure import failure_of
-from .postprocessing_options import (
+from .options.postprocessing import (
     LargestComponentOption,
     MinVolumeOption,
     NoPostprocessingOption,
     WithinBodyOption,
     postprocessing_of,
 )
-from .segment_job import SegmentJob
-from .segment_words import as_json, summary, volumes_table
+from .segmenting.job import SegmentJob
+from .segmenting.words import as_json, summary, volumes_table
+from .terminal.console import Console, JsonOption, QuietOption
+from .terminal.failure import failure_of
 
 if TYPE_CHECKING:
     from ..runtime.record import Outcome
@@ -97,7 +97,7 @@ def command(
     else:
         if record is not None:
             raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
-        from .segment_folder import segment_folder
+        from .segmenting.folder import segment_folder
 
         code = segment_folder(job, scan, output, workers or 1, force, console)
     if code:

@@ -1,0 +1,1 @@
+"""What `bedside evaluate` is made of: tables and JSON of the scores."""
