@@ -58,7 +58,7 @@ def test_the_import_reader_sees_relative_imports(tmp_path):
     [
         ("runtime", ("files", "scans", "windows", "labels")),
         ("training", ("data", "runs", "loop")),
-        ("cli", ("terminal", "segmenting")),
+        ("cli", ("terminal", "processes", "segmenting")),
     ],
 )
 def test_the_folders_of_a_floor_have_an_order(floor, some):

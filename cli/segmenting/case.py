@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, UsageError
 from ..terminal.failure import failure_of
+from ..terminal.log import log_failure
 
 if TYPE_CHECKING:
     from ...runtime.record import Outcome
     from ...runtime.segmenter import Segmenter
     from ...runtime.windows.window_run import Progress
     from .job import SegmentJob
-
-_log = logging.getLogger("bedside.segment")
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Case:
             raise
         except Exception as error:
             failure = failure_of(error)
-            _log.debug("a case failed: %s", type(error).__name__)
+            log_failure("a case failed", error)
             return self.failed(failure.message, failure.code)
 
     def failed(self, message: str, exit_code: int) -> Outcome:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,11 @@ def segment_folder(
     journal.save(outputs)
     with console.stages("scans", "windows") as (advance, windows):
         advance(skipped, len(cases))
-        for done, (case, outcome) in enumerate(_run(job, todo, workers, windows), skipped + 1):
-            journal = journal.with_outcome(case, outcome)
-            journal.save(outputs)
-            advance(done, len(cases))
+        with closing(_run(job, todo, workers, windows)) as segmented:
+            for done, (case, outcome) in enumerate(segmented, skipped + 1):
+                journal = journal.with_outcome(case, outcome)
+                journal.save(outputs)
+                advance(done, len(cases))
     return _tell(cases, {case.scan.name for case in todo}, journal.cases, console)
 
 
@@ -88,13 +90,13 @@ def find_cases(scans: Path, outputs: Path) -> list[Case]:
     return list(cases.values())
 
 
-def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance) -> Iterator[tuple[Case, Outcome]]:
+def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance) -> Generator[tuple[Case, Outcome]]:
     if not cases:
         return
     if workers > 1:
-        from .workers import run_in_workers
+        from .workers import segment_in_workers
 
-        yield from run_in_workers(job, cases, min(workers, len(cases)), windows)
+        yield from segment_in_workers(job, cases, min(workers, len(cases)), windows)
         return
     with job.load() as segmenter:
         for case in cases:

@@ -19,6 +19,12 @@ class Failure:
     message: str
     code: ExitCode
 
+    def error(self) -> BedsideError:
+        """Returns an error of which the same is told: for one that was raised in another process."""
+        error = BedsideError(self.message)
+        error.exit_code = self.code
+        return error
+
 
 def failure_of(error: Exception) -> Failure:
     """Returns what to tell of an error; what bedside did not raise on purpose is a fault in bedside."""

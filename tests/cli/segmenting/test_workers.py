@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import psutil
 import pytest
 from bedside.cli.segmenting.case import Case
 from bedside.cli.segmenting.job import SegmentJob
-from bedside.cli.segmenting.workers import run_in_workers
+from bedside.cli.segmenting.workers import segment_in_workers
 from bedside.runtime import BedsideError
 
 
@@ -67,7 +68,7 @@ def nothing(done, total):
 def test_two_workers_write_every_label_map(bundle_path, scans, tmp_path):
     outcomes = {
         case.scan.name: outcome
-        for case, outcome in run_in_workers(job_of(bundle_path), cases_of(scans, tmp_path), 2, nothing)
+        for case, outcome in segment_in_workers(job_of(bundle_path), cases_of(scans, tmp_path), 2, nothing)
     }
     assert {name: outcome.volumes_ml["fat"] for name, outcome in outcomes.items()} == pytest.approx(
         {"2.nii.gz": 8 * 0.027, "3.nii.gz": 27 * 0.027, "4.nii.gz": 64 * 0.027}
@@ -89,7 +90,7 @@ def test_a_worker_that_is_killed_costs_its_scan_and_no_other(slow_bundle, scans,
 
     outcomes = {
         case.scan.name: outcome
-        for case, outcome in run_in_workers(job_of(slow_bundle), cases_of(scans, tmp_path), 1, kill)
+        for case, outcome in segment_in_workers(job_of(slow_bundle), cases_of(scans, tmp_path), 1, kill)
     }
     assert outcomes["1slow.nii.gz"].exit_code == 5
     assert "killed by signal 9" in outcomes["1slow.nii.gz"].error
@@ -99,7 +100,7 @@ def test_a_worker_that_is_killed_costs_its_scan_and_no_other(slow_bundle, scans,
 def test_a_bundle_that_is_refused_stops_all_with_its_exit_code(bundle_path, scans, tmp_path):
     (bundle_path / "model.fp32.onnx").write_bytes(b"")
     with pytest.raises(BedsideError, match=r"model\.fp32\.onnx") as caught:
-        list(run_in_workers(job_of(bundle_path), cases_of(scans, tmp_path), 2, nothing))
+        list(segment_in_workers(job_of(bundle_path), cases_of(scans, tmp_path), 2, nothing))
     assert caught.value.exit_code == 4
 
 
@@ -153,3 +154,18 @@ def test_the_command_shares_out_a_folder(bundle_path, scans, tmp_path):
     assert [case["name"] for case in json.loads(out)["cases"]] == ["2.nii.gz", "3.nii.gz", "4.nii.gz"]
     written = json.loads((tmp_path / "out" / "segment.json").read_text())
     assert (written["workers"], written["threads"]) == (2, None)
+
+
+def test_debug_shows_the_workers_log_and_where_a_scan_failed(bundle_path, scans, tmp_path):
+    (scans / "2.nii.gz").write_bytes(b"no scan")
+    command = [
+        sys.executable, "-m", "bedside", "--debug", "segment", bundle_path, "-i", scans, "-o", tmp_path / "out",
+        "--workers", 2, "--engine", "onnxruntime", "-q",
+    ]  # fmt: skip
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    for number in (1, 2):
+        assert re.search(rf"^worker {number}: INFO:bedside\.\S+:onnxruntime fp32 opened", done.stderr, re.MULTILINE)
+    assert re.search(r'^worker 1: ERROR:bedside:a case failed: InputError\n  File "', done.stderr, re.MULTILINE)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("bedside: ")]
+    assert line.startswith('bedside: warning: "2.nii.gz": ')
