@@ -9,6 +9,7 @@ import typer
 
 from ..runtime.errors import UsageError
 from .options.extras import require
+from .options.machine import ThreadsOption
 from .options.postprocessing import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
 from .terminal.console import Console, JsonOption, QuietOption
 
@@ -35,7 +36,7 @@ def command(
     min_volume: MinVolumeOption = None,
     within_body: WithinBodyOption = False,
     licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")] = None,
+    threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,

@@ -25,6 +25,8 @@ def command(
     console = Console(json, quiet)
     if not path.exists():
         raise InputError(f'nothing at "{path.name}"; expected a bundle or a run directory')
+    if (path / "dataset.json").is_file():
+        raise InputError(f'"{path.name}" is a data set; expected a bundle or a run. Use: bedside dataset check')
     if (path / "config.toml").is_file():
         from ..training.runs.run import Run
         from .inspecting.run import run_facts, run_tables

@@ -1,1 +1,1 @@
-"""What `bedside evaluate` is made of: tables and JSON of the scores."""
+"""What `bedside evaluate` is made of: what to compare, the scoring in one or several processes, tables and JSON."""

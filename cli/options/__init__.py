@@ -1,1 +1,1 @@
-"""What several commands ask for alike: options, and the extras of the install that they stand on."""
+"""What several commands ask for alike: options, a look at outputs, the extras of the install."""

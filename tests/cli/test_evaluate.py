@@ -26,7 +26,7 @@ def save(path: Path, start: int) -> Path:
 def call(prediction: Path, **changes: Any) -> None:
     defaults: dict[str, Any] = {
         "truth": None, "dataset": None, "cases": CaseList.TEST, "tolerance": 1.0, "task": None, "labels": None,
-        "csv_file": None, "other": None, "common": False, "json": True, "quiet": True,
+        "csv_file": None, "other": None, "common": False, "workers": None, "json": True, "quiet": True,
     }  # fmt: skip
     command(prediction, **{**defaults, **changes})
 
