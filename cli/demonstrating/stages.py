@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ...runtime.errors import BedsideError, ExitCode
+from ..terminal.log import log_is_shown
 
 GRACE_SECONDS = 20.0  # a stopped command has this long to remove its temporary files and keep its checkpoint
 
@@ -57,7 +58,8 @@ class Stage:
 def run_stage(title: str, words: Sequence[str], *, accept: Sequence[int] = (ExitCode.OK,)) -> Stage:
     """Runs ``bedside WORDS`` in a child process; its progress goes to this process's stderr.
 
-    Any exception in this process (Ctrl-C, SIGTERM) ends the child: first with SIGTERM, after a grace with SIGKILL.
+    With ``--debug`` here, the child shows its log and tracebacks too. Any exception in this process (Ctrl-C, SIGTERM)
+    ends the child: first with SIGTERM, after a grace with SIGKILL.
 
     Args:
         title: what it is for.
@@ -68,7 +70,8 @@ def run_stage(title: str, words: Sequence[str], *, accept: Sequence[int] = (Exit
         StageFailedError: another exit code, or the child was killed by a signal.
     """
     start = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", "bedside", *words], stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, "-m", "bedside", *(["--debug"] if log_is_shown() else []), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         try:
             output = child.stdout.read() if child.stdout else ""
             _, status, usage = os.wait4(child.pid, 0)

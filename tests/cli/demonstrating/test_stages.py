@@ -1,3 +1,4 @@
+import logging
 import os
 import signal
 
@@ -51,6 +52,13 @@ def test_a_failing_stage_keeps_its_exit_code(tmp_path):
     with pytest.raises(StageFailedError, match="bedside inspect ended with exit code") as failed:
         run_stage("Inspect", ["inspect", str(tmp_path / "nothing"), "-q"])
     assert failed.value.exit_code in (3, 4)
+
+
+def test_debug_is_passed_on(child, caplog):
+    child('echo "$@"')
+    assert run_stage("Train", ["distill"]).output == "-m bedside distill\n"
+    with caplog.at_level(logging.DEBUG, "bedside"):
+        assert run_stage("Train", ["distill"]).output == "-m bedside --debug distill\n"
 
 
 def test_an_interrupted_stage_lets_its_child_clean_up(tmp_path, child, interrupts):
