@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ...runtime.errors import UsageError
 from ...runtime.scans.nifti import check_output_name
@@ -36,7 +37,8 @@ def _is_ours(path: Path) -> bool:
     import nibabel as nib
 
     try:
-        description = nib.load(path).header["descrip"]
+        header: Any = nib.load(path).header
+        description = bytes(header["descrip"].tobytes()).rstrip(b"\0")
     except Exception:  # nibabel raises whatever its readers meet; a file that is none of its formats is not ours
         return False
-    return bytes(description.tobytes()).rstrip(b"\0") == b"bedside label map"
+    return description == b"bedside label map"
