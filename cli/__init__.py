@@ -1,1 +1,1 @@
-"""The command line: one thin file per command; heavy imports happen inside the commands."""
+"""The command line: a thin file per command, folders for what longer ones are made of; heavy imports inside."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Console, JsonOption, QuietOption
+from .options.machine import ThreadsOption
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +30,7 @@ def command(
     precision: Annotated[
         list[str] | None, typer.Option(help="fp32, bf16, int8 or int8-bf16, may be repeated. Default: all.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all usable ones.", min=1)] = None,
+    threads: ThreadsOption = None,
     overlap: Annotated[
         float | None, typer.Option(help="Overlap of windows, 0 to below 1. Default: the bundle's recommendation.")
     ] = None,

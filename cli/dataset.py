@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Console, JsonOption, QuietOption
-from .training_options import DatasetArgument
+from .options.training import DatasetArgument
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import Console, JsonOption, QuietOption
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,9 +9,9 @@ import typer
 
 from ..runtime.errors import UsageError
 from ..training.runs.run import Run
-from .console import Console, JsonOption, QuietOption
-from .extras import require
-from .training_options import DatasetArgument, RunOption, TrainingOptions, report_training, with_training_options
+from .options.extras import require
+from .options.training import DatasetArgument, RunOption, TrainingOptions, report_training, with_training_options
+from .terminal.console import Console, JsonOption, QuietOption
 
 
 @with_training_options

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..runtime.errors import InputError, UsageError
-from .console import Console, JsonOption, QuietOption
+from ..runtime.errors import UsageError
+from .evaluating.pairs import find_pairs, label_names
+from .options.outputs import check_writable
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from ..training.scores.evaluation import Evaluation
-    from ..training.scores.pairing import Pair
 
 
 class CaseList(str, Enum):
@@ -40,6 +41,9 @@ def command(
         Path | None, typer.Option("--compare", help="Another model's --csv: Wilcoxon's signed-rank test against it.")
     ] = None,
     common: Annotated[bool, typer.Option("--common", help="Compare only the cases that both have.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Folders: cases scored at the same time.", show_default="1")
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -53,25 +57,31 @@ def command(
     console = Console(json=json, quiet=quiet)
     if not math.isfinite(tolerance):
         raise UsageError(f"evaluate: --tolerance is a number of mm, got {tolerance}")
+    if csv_file is not None and other is not None and csv_file.resolve() == other.resolve():
+        raise UsageError("evaluate: --csv would replace the scores that --compare reads; give it a name of its own")
     if common and other is None:
         raise UsageError("evaluate: --common goes with --compare")
-    names = _label_names(task, labels)
-    pairs, listed = _pairs(prediction, truth, dataset, cases.value, names)
+    names = label_names(task, labels)
+    if workers is not None and prediction.is_file():
+        raise UsageError("evaluate: --workers goes with a folder of predictions; this is one prediction")
+    pairs, listed = find_pairs(prediction, truth, dataset, cases.value, names)
     from ..training.scores.comparison import check_tolerance, compare
-    from ..training.scores.evaluation import evaluate_pairs
     from ..training.scores.pairing import without_truth
     from ..training.scores.score_table import read_scores, table_of, write_scores
-    from .evaluate_json import as_json
-    from .evaluate_tables import comparison_tables, score_table
+    from .evaluating.as_json import as_json
+    from .evaluating.scoring import score_pairs
+    from .evaluating.tables import comparison_tables, score_table
 
     baseline = read_scores(other) if other is not None else None
     if baseline is not None:
         check_tolerance(tolerance, baseline)  # refused before the work, not after it
     unused = without_truth(prediction, pairs) if prediction.is_dir() else []
+    if csv_file is not None:
+        check_writable(csv_file, ".csv")
     if unused:
         console.warn(f"{len(unused)} of the files in {prediction.name} belong to no case of the truth: left out")
     with console.progress("evaluate") as advance:
-        evaluation = evaluate_pairs(pairs, names or listed, tolerance, advance)
+        evaluation = score_pairs(pairs, names or listed, tolerance, workers or 1, advance)
     _say(console, evaluation)
     if csv_file is not None:
         write_scores(csv_file, evaluation)
@@ -80,58 +90,6 @@ def command(
     if comparison is not None and other is not None:
         console.show(*comparison_tables(comparison, other.name))
     console.emit(as_json(evaluation, comparison))
-
-
-def _label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
-    if task is not None and labels is not None:
-        raise UsageError("evaluate: --task and --labels both name the labels; give one")
-    if labels is not None:
-        names = tuple(name.strip() for name in labels.split(","))
-        if len(set(names)) < len(names) or "" in names:
-            raise UsageError(f"evaluate: --labels takes each name once, with commas between them, got {labels!r}")
-        return ("background", *names)
-    if task is None:
-        return None
-    from ..runtime.task import load_task
-
-    return load_task(task).labels
-
-
-def _pairs(
-    prediction: Path, truth: Path | None, dataset: Path | None, cases: str, names: tuple[str, ...] | None
-) -> tuple[list[Pair], tuple[str, ...] | None]:
-    """Returns what to compare, and the data set's label names if there is a data set."""
-    if truth is not None and dataset is not None:
-        raise UsageError("evaluate: -t and --dataset both give the truth; choose one")
-    if not prediction.exists():
-        raise InputError(f'evaluate: prediction "{prediction}" does not exist')
-    if _is_dataset(prediction):
-        raise UsageError(f'evaluate: "{prediction.name}" is a data set; -p takes the predictions, -t the truth')
-    from ..training.scores.pairing import Pair, pairs_of_cases, pairs_of_folders
-
-    if truth is not None and _is_dataset(truth):
-        dataset = truth
-    if dataset is not None:
-        from ..training.data.dataset import load_dataset
-
-        content = load_dataset(dataset, labels=names)
-        if not prediction.is_dir():
-            raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
-        lists = {"training": content.training, "validation": content.validation, "test": content.test}
-        return pairs_of_cases(prediction, lists[cases]), content.labels
-    if truth is None:
-        raise UsageError("evaluate: give the truth either with -t or with --dataset")
-    if not truth.exists():
-        raise InputError(f'evaluate: truth "{truth}" does not exist')
-    if prediction.is_dir() != truth.is_dir():
-        raise UsageError("evaluate: -p and -t are either two files or two folders")
-    if prediction.is_dir():
-        return pairs_of_folders(prediction, truth), None
-    return [Pair(prediction.name, prediction, truth)], None
-
-
-def _is_dataset(path: Path) -> bool:
-    return (path / "dataset.json").is_file() if path.is_dir() else path.name.endswith(".json") and path.is_file()
 
 
 def _say(console: Console, evaluation: Evaluation) -> None:

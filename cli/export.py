@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..runtime.errors import UsageError
-from .console import Console, JsonOption, QuietOption
-from .extras import require
-from .postprocessing_options import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
+from .options.extras import require
+from .options.machine import ThreadsOption
+from .options.postprocessing import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
+from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from ..runtime.task import Task
@@ -35,7 +36,7 @@ def command(
     min_volume: MinVolumeOption = None,
     within_body: WithinBodyOption = False,
     licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")] = None,
+    threads: ThreadsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -101,7 +102,7 @@ def command(
             force=force,
             progress=progress,
         )
-    from .inspect import bundle_facts, bundle_tables
+    from .inspecting.bundle import bundle_facts, bundle_tables
 
     with Bundle.open(output) as bundle:
         for variant in bundle.manifest.variants:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
@@ -13,8 +11,10 @@ import typer
 from .. import __version__
 from ..runtime.errors import ExitCode
 from . import benchmark, dataset, demo, devices, distill, evaluate, export, inspect, phantom, segment, train_teacher
-from .failure import failure_of
-from .terminated import Terminated, unwind_on_sigterm
+from .processes.terminated import Terminated, unwind_on_sigterm
+from .terminal.failure import failure_of
+from .terminal.log import log_failure, show_log
+from .terminal.usage import usage_words
 
 app = typer.Typer(
     name="bedside",
@@ -38,9 +38,7 @@ def root(
         print(f"bedside {__version__} (research software; not a medical device)")
         raise typer.Exit
     if debug:
-        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-        logging.getLogger().setLevel(logging.INFO)
-        logging.getLogger("bedside").setLevel(logging.DEBUG)
+        show_log()
 
 
 for _name, _command in (
@@ -76,24 +74,21 @@ def run(arguments: Sequence[str]) -> int:
     try:
         outcome = typer.main.get_command(app).main(list(arguments), prog_name="bedside", standalone_mode=False)
         return outcome if isinstance(outcome, int) else ExitCode.OK
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; nothing half-written", ExitCode.INTERRUPTED, debug)
-    except Terminated:
-        return _fail("terminated; nothing half-written", ExitCode.TERMINATED, debug)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _fail("interrupted; nothing half-written", ExitCode.INTERRUPTED, error, debug)
+    except Terminated as error:
+        return _fail("terminated; nothing half-written", ExitCode.TERMINATED, error, debug)
     except _CLICK_ERROR as error:
-        message = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
-        return _fail(f"{message} Try 'bedside --help'." if message else "see 'bedside --help'", ExitCode.USAGE, debug)
+        return _fail(usage_words(error, arguments), ExitCode.USAGE, error, debug)
     except Exception as error:
         failure = failure_of(error)
-        return _fail(failure.message, failure.code, debug)
+        return _fail(failure.message, failure.code, error, debug)
 
 
-def _fail(message: str, code: ExitCode, debug: bool) -> int:
+def _fail(message: str, code: ExitCode, error: BaseException, debug: bool) -> int:
     if debug:
-        # Where it happened, not what was said: that may name a file, and a log outlives the person's screen.
-        kind, _, trace = sys.exc_info()
-        where = "".join(traceback.format_tb(trace))
-        logging.getLogger("bedside").error("the command failed: %s\n%s", kind.__name__ if kind else "", where)
+        show_log()  # the failure may be that of the command line itself
+        log_failure("the command failed", error)
     # A name in the message may hold what commands a terminal, or turns the reading direction.
     line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
     print(f"bedside: error: {line}", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import UsageError
-from .console import Console, JsonOption, QuietOption
+from .terminal.console import Console, JsonOption, QuietOption
 
 
 def command(

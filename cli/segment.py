@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..runtime.errors import ExitCode, UsageError
-from .console import Console, JsonOption, QuietOption
-from .failure import failure_of
-from .postprocessing_options import (
+from .options.machine import ThreadsOption
+from .options.outputs import check_writable
+from .options.postprocessing import (
     LargestComponentOption,
     MinVolumeOption,
     NoPostprocessingOption,
     WithinBodyOption,
     postprocessing_of,
 )
-from .segment_job import SegmentJob
-from .segment_words import as_json, summary, volumes_table
+from .segmenting.job import SegmentJob
+from .segmenting.words import as_json, summary, volumes_table
+from .terminal.console import Console, JsonOption, QuietOption
+from .terminal.failure import failure_of
 
 if TYPE_CHECKING:
     from ..runtime.record import Outcome
@@ -40,12 +42,13 @@ def command(
     overlap: Annotated[
         float | None, typer.Option(help="Overlap of windows, 0 to below 1.", show_default="the bundle's")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of all workers.", show_default="all")] = None,
+    threads: ThreadsOption = None,
     memory_limit: Annotated[
-        int | None, typer.Option(help="MiB a process may take; a scan that needs more is refused before it starts.")
+        int | None,
+        typer.Option(min=1, help="MiB a process may take; a scan that needs more is refused before it starts."),
     ] = None,
     no_skip_air: Annotated[bool, typer.Option("--no-skip-air", help="Also run windows without body.")] = False,
-    volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
+    volume: Annotated[int | None, typer.Option(min=0, help="Which volume of a 4D file, from 0.")] = None,
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None,
     use_sform: Annotated[bool, typer.Option("--use-sform", help="Believe the sform where both disagree.")] = False,
     use_qform: Annotated[bool, typer.Option("--use-qform", help="Believe the qform where both disagree.")] = False,
@@ -57,7 +60,9 @@ def command(
         Path | None, typer.Option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Folder: processes that share the threads.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Folder: also segment what is there already.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also replace what is there: label maps of a folder, any file as output.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -73,6 +78,7 @@ def command(
 
     Example: bedside segment demo/student.bedside -i ct.nii.gz -o labels.nii.gz
     """
+    _check_order(bundle, scan)
     if use_sform and use_qform:
         raise UsageError("--use-sform and --use-qform exclude each other; give one")
     prefer: Literal["sform", "qform"] | None = "sform" if use_sform else "qform" if use_qform else None
@@ -91,27 +97,38 @@ def command(
     )
     console = Console(json=json, quiet=quiet)
     if not scan.is_dir():
-        if workers is not None or force:
-            raise UsageError("--workers and --force go with a folder of scans; this is one scan")
-        code = _one(job, scan, output, record, console)
+        if workers is not None:
+            raise UsageError("--workers goes with a folder of scans; this is one scan")
+        code = _one(job, scan, output, record, force, console)
     else:
         if record is not None:
             raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
-        from .segment_folder import segment_folder
+        from .segmenting.folder import segment_folder
 
         code = segment_folder(job, scan, output, workers or 1, force, console)
     if code:
         raise typer.Exit(code)
 
 
-def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, console: Console) -> ExitCode:
-    from ..runtime.scans.nifti import check_output_name
+def _check_order(bundle: Path, scan: Path) -> None:
+    """Tells who has bundle and scan the wrong way round, before either is refused for what it is not."""
+    if (scan / "bundle.json").is_file() or bundle.name.endswith((".nii", ".nii.gz")):
+        raise UsageError(
+            f'expected a bundle first and a scan after -i, got "{bundle.name}" first and "{scan.name}" after -i; '
+            "write: bedside segment BUNDLE -i SCAN -o LABELS"
+        )
 
-    check_output_name(output)
+
+def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: bool, console: Console) -> ExitCode:
+    from .segmenting.output import check_output
+
     if output.resolve() == scan.resolve():
         raise UsageError("-i and -o are the same file; the label map would replace the scan")
     if record is not None and record.resolve() in (scan.resolve(), output.resolve()):
         raise UsageError("--record needs a file of its own")
+    check_output(output, force)
+    if record is not None:
+        check_writable(record, ".json")
     with job.load() as segmenter, console.progress("segment") as advance:
         try:
             result = job.segment(segmenter, scan, advance)

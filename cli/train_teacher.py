@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import UsageError
-from .console import Console, JsonOption, QuietOption
-from .extras import require
-from .training_options import DATASET, RUN, TrainingOptions, report_training, with_training_options
+from .options.extras import require
+from .options.training import DATASET, RUN, TrainingOptions, report_training, with_training_options
+from .terminal.console import Console, JsonOption, QuietOption
 
 
 @with_training_options

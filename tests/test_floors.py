@@ -55,7 +55,11 @@ def test_the_import_reader_sees_relative_imports(tmp_path):
 
 @pytest.mark.parametrize(
     ("floor", "some"),
-    [("runtime", ("files", "scans", "windows", "labels")), ("training", ("data", "runs", "loop"))],
+    [
+        ("runtime", ("files", "scans", "windows", "labels")),
+        ("training", ("data", "runs", "loop")),
+        ("cli", ("terminal", "processes", "segmenting")),
+    ],
 )
 def test_the_folders_of_a_floor_have_an_order(floor, some):
     top = ROOT / floor
@@ -72,6 +76,16 @@ def test_the_folders_of_a_floor_have_an_order(floor, some):
     }
     order = list(TopologicalSorter({folder: under - {folder} for folder, under in below.items()}).static_order())
     assert [folder for folder in order if folder in some] == list(some)
+
+
+def test_no_command_imports_another_and_no_folder_below_imports_a_command():
+    commands = {path.stem for path in (ROOT / "cli").glob("*.py")} - {"__init__", "main"}
+    found = {
+        str(path.relative_to(ROOT)): {place[1] for place in imports(path) if place[0] == "cli" and place[1:]} & commands
+        for path in (ROOT / "cli").rglob("*.py")
+    }
+    assert found.pop("cli/main.py") == commands
+    assert {path for path, imported in found.items() if imported} == set()
 
 
 @pytest.mark.parametrize("statement", ["import bedside.runtime", "import bedside.devices", "import bedside.cli.main"])

@@ -97,6 +97,62 @@ def test_output_folder_that_cannot_be_written(refused, bundle_path, scan):
     refused("segment", bundle_path, "-i", scan, "-o", "/proc/labels.nii.gz", "--threads", 1, code=5)
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(refused, bundle_path, scan, tmp_path, monkeypatch):
+    monkeypatch.setattr("bedside.cli.segment.SegmentJob.load", lambda job: pytest.fail("the bundle was loaded"))
+    words = ("segment", bundle_path, "-i", scan, "-o")
+    refused(*words, tmp_path / "nowhere" / "labels.nii.gz", code=5)
+    refused(*words, tmp_path / "out" / "labels.nii.gz", "--record", tmp_path / "nowhere" / "record.json", code=5)
+    refused(*words, tmp_path / "out" / "labels.nii.gz", "--record", tmp_path / "record.nii.gz", code=2)
+
+
+def test_scan_and_output_the_wrong_way_round_leave_the_scan(refused, bundle_path, scan, tmp_path):
+    labels = save(tmp_path / "labels.nii.gz", np.zeros((20, 20, 20), np.uint8))
+    before = scan.read_bytes()
+    line = refused("segment", bundle_path, "-i", labels, "-o", scan, code=2)
+    assert "are -i and -o the right way round?" in line
+    assert scan.read_bytes() == before
+
+
+@pytest.mark.parametrize("there", ["an earlier label map", "an empty file", "a scan that may go"])
+def test_what_may_be_replaced_is_replaced(bundle_path, scan, tmp_path, there):
+    output = tmp_path / "labels.nii.gz"
+    words = [str(word) for word in ("segment", bundle_path, "-i", scan, "-o", output, "--threads", 1, "-q")]
+    if there == "an earlier label map":
+        assert run(words) == 0
+        os.utime(output, (0, 0))
+    elif there == "an empty file":
+        output.touch()
+    else:
+        output.write_bytes(scan.read_bytes())
+        words.append("--force")
+    assert run(words) == 0
+    assert np.asarray(nib.load(output).dataobj).sum() == 1000
+    assert output.stat().st_mtime > 0
+
+
+@pytest.mark.parametrize(("first", "second"), [("ct.nii.gz", "toy.bedside"), ("ct.nii.gz", "ct.nii.gz")])
+def test_bundle_and_scan_the_wrong_way_round(refused, bundle_path, scan, tmp_path, first, second):
+    line = refused("segment", tmp_path / first, "-i", tmp_path / second, "-o", tmp_path / "out" / "l.nii.gz", code=2)
+    assert f'got "{first}" first and "{second}" after -i' in line
+
+
+def test_scores_that_cannot_be_written_are_refused_before_the_work(refused, scan, tmp_path):
+    for folder in ("t", "p"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.nii.gz").write_bytes(b"never read")
+    (tmp_path / "scores.csv").write_text("of another model")
+    words = ("evaluate", "-p", tmp_path / "p", "-t", tmp_path / "t", "--csv")
+    refused(*words, tmp_path / "nowhere" / "scores.csv", code=5)
+    refused(*words, tmp_path / "t" / "a.nii.gz", code=2)
+    refused(*words, tmp_path / "scores.csv", "--compare", tmp_path / "scores.csv", code=2)
+    assert (tmp_path / "t" / "a.nii.gz").read_bytes() == b"never read"
+    assert (tmp_path / "scores.csv").read_text() == "of another model"
+
+
+def test_inspecting_a_data_set_says_what_looks_at_one(refused, tmp_path):
+    assert "bedside dataset check" in refused("inspect", dataset(tmp_path).parent, code=3)
+
+
 def test_full_disk_leaves_nothing(refused, bundle_path, scan, tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, os.strerror(28))
@@ -136,6 +192,11 @@ def test_data_set_with_other_labels_than_the_task(refused, scan, tmp_path):
         ("train-teacher", "data", "--task", "nonsense", "-o", "run"),
         ("distill", "data", "--lambda", "2", "-o", "run"),
         ("phantom",),
+        ("segment", "x.bedside", "-i", "a.nii.gz", "-o", "b.nii.gz", "--threads", "-2"),
+        ("segment", "x.bedside", "-i", "a.nii.gz", "-o", "b.nii.gz", "--threads", "100000"),
+        ("segment", "x.bedside", "-i", "a.nii.gz", "-o", "b.nii.gz", "--memory-limit", "-5"),
+        ("segment", "x.bedside", "-i", "a.nii.gz", "-o", "b.nii.gz", "--volume", "-1"),
+        ("evaluate", "-p", "p", "-t", "t", "--workers", "0"),
     ],
     ids=" ".join,
 )

@@ -148,8 +148,8 @@ def test_figures_that_cannot_be_written_are_one_line(tmp_path, capfd, children, 
         (folder / "results.json").mkdir()
         return SimpleNamespace(to_dict=dict)
 
-    monkeypatch.setattr("bedside.cli.demo_results.collect", collect)
-    monkeypatch.setattr("bedside.cli.report.write_report", lambda path, results: path)
+    monkeypatch.setattr("bedside.cli.demonstrating.results.collect", collect)
+    monkeypatch.setattr("bedside.cli.demonstrating.report.write_report", lambda path, results: path)
     assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 5
     assert 'bedside: error: "results.json": expected a file to write' in capfd.readouterr().err
 

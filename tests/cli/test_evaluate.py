@@ -26,7 +26,7 @@ def save(path: Path, start: int) -> Path:
 def call(prediction: Path, **changes: Any) -> None:
     defaults: dict[str, Any] = {
         "truth": None, "dataset": None, "cases": CaseList.TEST, "tolerance": 1.0, "task": None, "labels": None,
-        "csv_file": None, "other": None, "common": False, "json": True, "quiet": True,
+        "csv_file": None, "other": None, "common": False, "workers": None, "json": True, "quiet": True,
     }  # fmt: skip
     command(prediction, **{**defaults, **changes})
 
@@ -69,8 +69,8 @@ def test_tables_fit_80_columns_with_all_figures_whole(
         for label in range(1, len(NAMES) + 1):
             labels[at, 2:52, 8 * label : 8 * label + 7] = label
         write_volume(tmp_path / file, labels, grid)
-    options = {"truth": tmp_path / "t.nii", "labels": ",".join(NAMES), "csv_file": tmp_path / "own.csv"}
-    call(tmp_path / "p.nii", **options)
+    options = {"truth": tmp_path / "t.nii", "labels": ",".join(NAMES)}
+    call(tmp_path / "p.nii", **options, csv_file=tmp_path / "own.csv")
     capsys.readouterr()
     call(tmp_path / "p.nii", **options, other=tmp_path / "own.csv", json=False, quiet=False)
     lines = capsys.readouterr().out.splitlines()

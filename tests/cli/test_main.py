@@ -47,7 +47,7 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(capfd):
 
 
 def test_a_missing_extra_is_named_with_the_pip_command(capfd, monkeypatch, tmp_path):
-    from bedside.cli import extras
+    from bedside.cli.options import extras
 
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "monai" else object())
     assert run(["train-teacher", str(tmp_path), "-o", str(tmp_path / "run")]) == 2
@@ -55,7 +55,7 @@ def test_a_missing_extra_is_named_with_the_pip_command(capfd, monkeypatch, tmp_p
 
 
 def test_all_missing_extras_are_named_at_once(monkeypatch):
-    from bedside.cli import extras
+    from bedside.cli.options import extras
 
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name in ("torch", "monai", "onnx") else object())
     with pytest.raises(MissingExtraError, match=r"torch is not installed; run: pip install 'bedside\[train,export\]'"):

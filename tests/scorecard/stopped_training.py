@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from bedside.cli.console import Console
 from bedside.cli.main import run
-from bedside.cli.terminated import unwind_on_sigterm
+from bedside.cli.processes.terminated import unwind_on_sigterm
+from bedside.cli.terminal.console import Console
 from bedside.training.loop import checkpoint
 from tiny_training import EPOCHS, STEPS, exit_code, forked, outcome, write_cubes, write_teacher
 

@@ -89,7 +89,9 @@ def read_scores(file: Path) -> ScoreTable:
             if missing:
                 raise InputError(f"{expected}, got one without the columns {', '.join(missing)}")
             rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(f"{expected}, got none that can be read ({error.strerror}); check the path") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{expected}: {error}") from None
     try:
         tolerances = sorted({float(row["tolerance_mm"]) for row in rows})

@@ -1,0 +1,1 @@
+"""What `bedside demo` is made of: its stages, the figures they leave, and the report."""

@@ -1,0 +1,51 @@
+"""The demo's folder: its own or a new one, cleared of what an earlier demo made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ...runtime.errors import ResourceError, UsageError
+
+_MADE = (
+    "data", "bedside-cases", "teacher", "student", "baseline", "student.bedside", "predictions", "report.html",
+    "results.json",
+)  # fmt: skip
+_MARKER = ".bedside-demo"  # in a folder that is the demo's own
+
+
+def clear(output: Path) -> None:
+    """Makes the folder, or removes what an earlier demo made in it, and nothing else.
+
+    Raises:
+        UsageError: it is a file, or holds what no demo made.
+        ResourceError: it cannot be written.
+    """
+    try:
+        _check_ours(output)
+        output.mkdir(parents=True, exist_ok=True)
+        (output / _MARKER).touch()
+        for path in (*(output / name for name in _MADE), *output.glob(".bedside-*")):
+            if path.name != _MARKER:
+                _remove(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ResourceError(f'"{output}": cannot be written ({reason}); choose another folder with -o') from error
+
+
+def _check_ours(output: Path) -> None:
+    """Refuses a file, and a folder with content that no demo has marked as its own."""
+    if output.exists() and not output.is_dir():
+        raise UsageError(f'"{output}" is a file; expected a folder')
+    there = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    if there and not (output / _MARKER).is_file():
+        names = ", ".join(f'"{name}"' for name in there[:3]) + (", ..." if len(there) > 3 else "")
+        raise UsageError(f'"{output}" is no earlier demo\'s folder, it holds {names}; choose a new folder with -o')
+
+
+def _remove(path: Path) -> None:
+    """Removes a file, a folder or a link; what a link leads to stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

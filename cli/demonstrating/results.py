@@ -1,0 +1,186 @@
+"""What the demo found: label maps of unseen phantoms by every model, scored against the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...runtime.bundles.bundle import Bundle
+from ...runtime.scans.nifti import read_labels, write_volume
+from ...runtime.task import Task
+from ..terminal.console import Advance
+from .stages import Stage
+
+# The organs the AutoSAM Adapter paper calls large (appendix 7.1).
+LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach")
+MODELS = {
+    "teacher": "Teacher",
+    "baseline": "Student, no teacher",
+    "fp32": "Student, distilled (fp32)",
+    "int8": "Student, distilled (int8)",
+}
+
+
+@dataclass(frozen=True)
+class RunCurve:
+    """Learning curve of one run.
+
+    Attributes:
+        title: what was trained.
+        epochs: epoch numbers from 1.
+        loss: mean loss of each epoch.
+        dice: (epoch, mean Dice on the validation phantoms).
+    """
+
+    title: str
+    epochs: tuple[int, ...]
+    loss: tuple[float, ...]
+    dice: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class DemoResults:
+    """Everything the report shows.
+
+    Attributes:
+        folder: the demo's folder.
+        task: of the models.
+        stages: the commands that ran.
+        curves: learning curves.
+        dice: model → organ → mean Dice over the unseen phantoms; organs no phantom shows are left out.
+        unseen: number of unseen phantoms.
+        parameters: model → number of parameters.
+        file_bytes: precision → size of the ONNX file in bytes.
+        parity: the bundle's measured parity with the student in torch, per variant.
+        benchmark: the benchmark's JSON object.
+    """
+
+    folder: Path
+    task: Task
+    stages: tuple[Stage, ...]
+    curves: tuple[RunCurve, ...]
+    dice: dict[str, dict[str, float]]
+    unseen: int
+    parameters: dict[str, int]
+    file_bytes: dict[str, int]
+    parity: tuple[dict[str, Any], ...]
+    benchmark: dict[str, Any]
+
+    def mean_dice(self, model: str, organs: Sequence[str]) -> float:
+        """Returns the mean Dice of a model over organs."""
+        return float(np.mean([self.dice[model][organ] for organ in organs]))
+
+    def bundle_megabytes(self, precision: str) -> float:
+        """Returns the size of a precision's ONNX file in MB."""
+        return self.file_bytes[precision] / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the figures as plain JSON values."""
+        stages = [
+            {"title": s.title, "command": s.command, "seconds": s.seconds, "peak_bytes": s.peak_bytes}
+            for s in self.stages
+        ]
+        return {
+            "dice": self.dice,
+            "unseen": self.unseen,
+            "parameters": self.parameters,
+            "file_bytes": self.file_bytes,
+            "parity": list(self.parity),
+            "curves": [asdict(curve) for curve in self.curves],
+            "stages": stages,
+            "benchmark": self.benchmark,
+        }
+
+
+def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoResults:
+    """Runs teacher and baseline over the unseen phantoms, scores all label maps, and gathers the figures.
+
+    The teacher's and the baseline's label maps are written beside the bundle's under ``predictions``.
+    """
+    import torch
+
+    from ...distill import load_student
+    from ...teacher.train import load_teacher
+    from ...training.data.dataset import load_dataset
+    from ...training.loop.validate import segment_scan
+    from ...training.runs.run import Run
+    from ...training.scores.metrics import dice_per_class
+
+    teacher, _ = load_teacher(folder / "teacher")
+    networks = {"teacher": teacher, "baseline": load_student(folder / "baseline").model}
+    student = load_student(folder / "student")
+    task = student.task
+    cases = load_dataset(folder / "data").test
+    scores: dict[str, list[Any]] = {model: [] for model in MODELS}
+    for number, case in enumerate(cases):
+        if case.label is None:
+            continue
+        truth = read_labels(case.label)
+        for model in MODELS:
+            path = folder / "predictions" / model / case.image.name
+            if model in networks:
+                labels, grid = segment_scan(networks[model], case.image, task, overlap=0.5, device=torch.device("cpu"))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_volume(path, labels, grid)
+            scores[model].append(dice_per_class(read_labels(path).data, truth.data, task.num_classes))
+        progress(number + 1, len(cases))
+
+    counted = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+    with Bundle.open(folder / "student.bedside") as bundle:
+        manifest = bundle.manifest
+    return DemoResults(
+        folder=folder,
+        task=task,
+        stages=tuple(stages),
+        curves=tuple(
+            _curve(Run.open(folder / name).rows(), title)
+            for name, title in (
+                ("teacher", "Teacher"),
+                ("student", "Student, distilled"),
+                ("baseline", "Student, no teacher"),
+            )
+        ),
+        dice={model: _means(np.array(rows), task.labels) for model, rows in scores.items()},
+        unseen=len(cases),
+        parameters={**counted, "student": sum(p.numel() for p in student.model.parameters())},
+        file_bytes={
+            variant.precision: manifest.files[variant.file].size
+            for variant in manifest.variants
+            if variant.engine == "onnxruntime"
+        },
+        parity=tuple(
+            {"engine": variant.engine, "precision": variant.precision, **_parity(variant.parity)}
+            for variant in manifest.variants
+        ),
+        benchmark=json.loads(stages[-1].output),
+    )
+
+
+def _parity(parity: Any) -> dict[str, Any]:
+    import msgspec
+
+    return {} if parity is None else msgspec.to_builtins(parity)
+
+
+def _means(scores: Any, labels: Sequence[str]) -> dict[str, float]:
+    """Returns organ → mean Dice over the cases that have it."""
+    present = np.isfinite(scores)
+    return {
+        name: float(scores[present[:, index], index].mean())
+        for index, name in enumerate(labels)
+        if index > 0 and present[:, index].any()
+    }
+
+
+def _curve(rows: Sequence[dict[str, str]], title: str) -> RunCurve:
+    return RunCurve(
+        title,
+        tuple(int(row["epoch"]) + 1 for row in rows),
+        tuple(float(row["loss"]) for row in rows),
+        tuple((int(row["epoch"]) + 1, float(row["dice"])) for row in rows if row.get("dice")),
+    )

@@ -1,0 +1,82 @@
+"""What `bedside inspect` shows of a bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .facts import facts_table, task_rows
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...runtime.bundles.bundle import Bundle
+    from ...runtime.bundles.manifest import Variant
+
+
+def bundle_facts(bundle: Bundle) -> dict[str, Any]:
+    """Returns what `inspect --json` says of a bundle: its manifest, with the size of each variant in bytes."""
+    import msgspec
+
+    manifest = bundle.manifest
+    facts: dict[str, Any] = msgspec.to_builtins(manifest)
+    for fields, variant in zip(facts["variants"], manifest.variants, strict=True):
+        fields["bytes"] = _bytes(bundle, variant)
+    total = sum(entry.size for entry in manifest.files.values())
+    return {"kind": "bundle", "bytes": total, **facts}
+
+
+def bundle_tables(bundle: Bundle) -> list[str | Table]:
+    """Returns what a person sees of a bundle."""
+    from rich.table import Table
+
+    manifest = bundle.manifest
+    origin = manifest.provenance
+    facts = facts_table(f"Bundle {bundle.path.name} (intact)")
+    for name, value in task_rows(manifest.task):
+        facts.add_row(name, value)
+    facts.add_row("overlap", f"{manifest.recommended_overlap:g} ({manifest.overlap_reason})")
+    facts.add_row("post-processing", str(manifest.postprocessing))
+    facts.add_row("student", origin.student)
+    facts.add_row(
+        "teacher", f"{origin.teacher or 'none'}" + (f", λ = {origin.lam:g}" if origin.lam is not None else "")
+    )
+    facts.add_row("training data", origin.data_hash[:16] or "not recorded")
+    facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
+    facts.add_row("size", _megabytes(sum(entry.size for entry in manifest.files.values())))
+    facts.add_row("licence", manifest.licence)
+    facts.add_row("intended use", manifest.intended_use)
+
+    verdicts = {True: "passed", False: "failed", None: "–"}
+    variants = Table(
+        "variant", "size", "same label", "largest probability difference", "mean Dice", "gate", title="Variants"
+    )
+    for variant in manifest.variants:
+        parity = variant.parity
+        variants.add_row(
+            f"{variant.engine} {variant.precision}",
+            _megabytes(_bytes(bundle, variant)),
+            f"{100 * parity.label_agreement:.2f} %" if parity else "–",
+            f"{parity.max_abs_probability:.4f}" if parity else "–",
+            f"{sum(variant.dice.values()) / len(variant.dice):.4f}" if variant.dice else "–",
+            verdicts[variant.passed],
+        )
+    failed = [variant for variant in manifest.variants if variant.passed is False]
+    reasons = [f"{variant.engine} {variant.precision} failed: {variant.gate_reason}" for variant in failed]
+    parts: list[str | Table] = [facts, variants, *reasons]
+    measured = [variant for variant in manifest.variants if variant.dice]
+    if measured:
+        dice = Table("organ", *(f"{variant.engine} {variant.precision}" for variant in measured), title="Dice")
+        for organ in (label for label in manifest.task.labels if label in measured[0].dice):
+            dice.add_row(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured))
+        parts.append(dice)
+    return parts
+
+
+def _bytes(bundle: Bundle, variant: Variant) -> int:
+    files = bundle.manifest.files
+    weights = files.get(f"{variant.file.removesuffix('.xml')}.bin") if variant.file.endswith(".xml") else None
+    return files[variant.file].size + (weights.size if weights else 0)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

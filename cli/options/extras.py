@@ -1,0 +1,35 @@
+"""What a command needs beyond the device install, said in one line before anything else happens."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ...runtime.errors import MissingExtraError
+
+_PACKAGES = {
+    "train": (
+        "torch",
+        "torchvision",
+        "monai",
+        "segment_anything",
+        "lightning_fabric",
+        "safetensors",
+        "tensorboard",
+        "scipy",
+    ),
+    "export": ("onnx", "onnxscript", "nncf", "openvino"),
+    "report": ("matplotlib", "jinja2"),
+}
+
+
+def require(*extras: str) -> None:
+    """Checks that the packages of some extras are installed, without importing them.
+
+    Raises:
+        MissingExtraError: one is not; the message has the pip command for all that is missing.
+    """
+    missing = {
+        extra: package for extra in extras for package in reversed(_PACKAGES[extra]) if find_spec(package) is None
+    }
+    if missing:
+        raise MissingExtraError(next(iter(missing.values())), ",".join(missing))

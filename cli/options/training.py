@@ -1,0 +1,250 @@
+"""The options that train-teacher and distill share, each written once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...runtime.errors import UsageError
+from ...runtime.task import Task, load_task
+
+if TYPE_CHECKING:
+    from ...training.data.dataset import Dataset
+    from ...training.loop.fit import FitResult
+    from ...training.loop.hardware import Hardware
+    from ...training.recipe import Recipe
+    from ..terminal.console import Console
+
+DATASET = typer.Argument(
+    help="MSD dataset.json or its folder, nnU-Net v2 raw folder, or MONAI data list.", show_default=False
+)
+RUN = typer.Option("--output", "-o", help="Run directory to write.", show_default=False)
+DatasetArgument = Annotated[Path, DATASET]
+RunOption = Annotated[Path, RUN]
+
+_DATA, _RECIPE, _HARDWARE = "Data", "Recipe", "Devices"
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What both training commands can be told besides what is their own; None keeps the recipe's default."""
+
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option("--spacing", help="Voxel size x y z in mm instead of the task's.", rich_help_panel=_DATA),
+    ] = None
+    patch: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option("--patch", help="Patch x y z in voxels instead of the task's.", rich_help_panel=_DATA),
+    ] = None
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", min=0, help="Validate on this fold of a list that names folds.", rich_help_panel=_DATA),
+    ] = None
+    validation_fraction: Annotated[
+        float | None,
+        typer.Option(
+            "--validation-fraction", help="Validate on this share of the training cases, if none are listed.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None  # fmt: skip
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            "--cases", help="Folder of prepared cases, shared by runs.",
+            show_default="bedside-cases beside the run directory", rich_help_panel=_DATA,
+        ),
+    ] = None  # fmt: skip
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Number of epochs.", show_default="200", rich_help_panel=_RECIPE)
+    ] = None
+    steps_per_epoch: Annotated[
+        int | None,
+        typer.Option(
+            "--steps-per-epoch", help="Optimiser steps per epoch.", show_default="one crop per training case",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None  # fmt: skip
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch", help="Crops per forward pass on each device.", show_default="1", rich_help_panel=_RECIPE
+        ),
+    ] = None
+    accumulate: Annotated[
+        int | None,
+        typer.Option("--accumulate", help="Forward passes per step on each device.", show_default="1",
+                     rich_help_panel=_RECIPE),
+    ] = None  # fmt: skip
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Base learning rate.", show_default="0.0005", rich_help_panel=_RECIPE)
+    ] = None
+    warmup: Annotated[
+        int | None, typer.Option("--warmup", help="Warm-up epochs.", show_default="5", rich_help_panel=_RECIPE)
+    ] = None
+    positive: Annotated[
+        float | None,
+        typer.Option(
+            "--positive", help="Share of crops centred on an organ.", show_default="0.5", rich_help_panel=_RECIPE
+        ),
+    ] = None
+    balance_classes: Annotated[
+        bool,
+        typer.Option("--balance-classes", help="Centre organ crops on every organ equally often, small or large.",
+                     rich_help_panel=_RECIPE),
+    ] = False  # fmt: skip
+    mirror_sides: Annotated[
+        bool,
+        typer.Option("--mirror-sides", help="Flip left and right although the task has paired organs.",
+                     rich_help_panel=_RECIPE),
+    ] = False  # fmt: skip
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of weights, crops and augmentation.", rich_help_panel=_RECIPE)
+    ] = 0
+    validate_every: Annotated[
+        int | None,
+        typer.Option("--validate-every", help="Epochs between validations.", show_default="1", rich_help_panel=_RECIPE),
+    ] = None
+    pictures_every: Annotated[
+        int | None,
+        typer.Option("--pictures-every", help="Epochs between pictures of a validation case; 0: none.",
+                     show_default="10", rich_help_panel=_RECIPE),
+    ] = None  # fmt: skip
+    precision: Annotated[
+        str,
+        typer.Option("--precision", help="Number format: 32-true, or bf16-mixed on a GPU.", rich_help_panel=_HARDWARE),
+    ] = "32-true"
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=_HARDWARE)
+    ] = "auto"  # fmt: skip
+    devices: Annotated[
+        int | None,
+        typer.Option("--devices", min=1, help="Devices on each node.", show_default="1, or as torchrun and SLURM say",
+                     rich_help_panel=_HARDWARE),
+    ] = None  # fmt: skip
+    nodes: Annotated[
+        int | None,
+        typer.Option("--nodes", min=1, help="Machines.", show_default="1, or as torchrun and SLURM say",
+                     rich_help_panel=_HARDWARE),
+    ] = None  # fmt: skip
+    strategy: Annotated[
+        str,
+        typer.Option("--strategy", help="auto, ddp (network on every device) or fsdp (spread over them).",
+                     rich_help_panel=_HARDWARE),
+    ] = "auto"  # fmt: skip
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes that load crops.", show_default="up to 4 on a GPU, else 0",
+                     rich_help_panel=_HARDWARE),
+    ] = None  # fmt: skip
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output directory.")] = False
+
+    def task(self, name: str) -> Task:
+        """Returns a task by name or file, with grid and patch changed where asked.
+
+        Raises:
+            UsageError: no such task, or values it cannot have.
+            InputError: a task file that is not valid.
+        """
+        changes: dict[str, Any] = {}
+        if self.spacing is not None:
+            changes["spacing"] = self.spacing
+        if self.patch is not None:
+            changes["patch"] = self.patch
+        task = load_task(name)
+        return task.replaced(**changes) if changes else task
+
+    def dataset(self, path: Path, task: Task) -> Dataset:
+        """Reads a data set, and takes validation cases out of its training list where that is asked for.
+
+        Raises:
+            InputError: the data set is refused.
+            UsageError: a split that cannot be made.
+        """
+        from ...training.data.dataset import load_dataset
+
+        dataset = load_dataset(path, labels=task.labels)
+        if self.fold is None and self.validation_fraction is None:
+            return dataset
+        if self.validation_fraction is None:
+            return dataset.split(fold=self.fold)
+        return dataset.split(fold=self.fold, fraction=self.validation_fraction)
+
+    def recipe(self, task_name: str) -> Recipe:
+        """Returns the papers' recipe, with the task's augmentation and what the caller gave.
+
+        Raises:
+            UsageError: a value is out of range.
+        """
+        import msgspec
+
+        from ...training.recipe import AUGMENTATION, Augmentation, Recipe
+
+        names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        augmentation = msgspec.structs.replace(
+            AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
+        )
+        try:
+            return msgspec.convert({"augmentation": msgspec.to_builtins(augmentation), **given}, Recipe)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"training options: {error}") from None
+
+    def hardware(self) -> Hardware:
+        """Returns what to train on.
+
+        Raises:
+            UsageError: an unknown strategy.
+        """
+        from ...training.loop.hardware import Hardware
+
+        if self.strategy not in ("auto", "ddp", "fsdp"):
+            raise UsageError(f'--strategy: expected auto, ddp or fsdp, got "{self.strategy}"')
+        return Hardware(self.device, self.devices, self.nodes, self.strategy, self.workers)
+
+
+def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replaces a command's parameter ``training: TrainingOptions`` by the options that it is made of.
+
+    In a process that was started beside the first one of a training the command is silent: one voice is enough.
+    """
+    # Not get_type_hints: Python 3.10 wraps what defaults to None in a further Optional, and typer no longer sees it.
+    own, shared = (inspect.signature(each, eval_str=True) for each in (command, TrainingOptions))
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.parameters.items():
+        if name != "training":
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        parameters += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in shared.parameters.values()]
+
+    @functools.wraps(command)
+    def merged(**given: Any) -> None:
+        options = {name: given.pop(name) for name in shared.parameters}
+        if _beside_the_first():
+            given |= {"json": False, "quiet": True}
+        command(training=TrainingOptions(**options), **given)
+
+    merged.__signature__ = own.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    merged.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return merged
+
+
+def _beside_the_first() -> bool:
+    """Whether the environment says that another process of this training is the first one."""
+    return any(os.environ.get(name, "0") != "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"))
+
+
+def report_training(console: Console, what: str, output: Path, result: FitResult) -> None:
+    """Says how a training ended."""
+    score = "" if result.best is None else f", best mean Dice on validation {result.best:.3f}"
+    console.show(f"{what} trained in {output}: loss {result.loss:.3f}{score}")
+    loss = result.loss if math.isfinite(result.loss) else None
+    console.emit({"run": str(output), "loss": loss, "best_dice": result.best})

@@ -1,0 +1,1 @@
+"""The processes a command runs in, and what ends them."""

@@ -1,0 +1,57 @@
+"""One scan of a folder: from a file to a label map and an outcome, whatever happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...runtime.errors import BundleError, UsageError
+from ..terminal.failure import failure_of
+from ..terminal.log import log_failure
+
+if TYPE_CHECKING:
+    from ...runtime.record import Outcome
+    from ...runtime.segmenter import Segmenter
+    from ...runtime.windows.window_run import Progress
+    from .job import SegmentJob
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scan and where its label map goes.
+
+    Attributes:
+        scan: .nii or .nii.gz file.
+        output: .nii.gz file.
+    """
+
+    scan: Path
+    output: Path
+
+    def run(self, job: SegmentJob, segmenter: Segmenter, progress: Progress | None = None) -> Outcome:
+        """Segments the scan; what concerns this scan alone becomes its outcome.
+
+        Raises:
+            UsageError: the call is wrong, for every scan.
+            BundleError: the bundle is refused, for every scan.
+        """
+        from ...runtime.record import Outcome
+
+        try:
+            result = job.segment(segmenter, self.scan, progress)
+            result.save(self.output)
+            return Outcome.written(self.scan, self.output, result)
+        except (UsageError, BundleError):
+            raise
+        except Exception as error:
+            failure = failure_of(error)
+            log_failure("a case failed", error)
+            return self.failed(failure.message, failure.code)
+
+    def failed(self, message: str, exit_code: int) -> Outcome:
+        """Returns the outcome of a scan that has no label map, or only one of an earlier run."""
+        from ...runtime.record import Outcome
+
+        older = "; an older label map is still there" if self.output.exists() else ""
+        return Outcome.failed(self.scan, message + older, exit_code)

@@ -1,0 +1,141 @@
+"""`bedside segment` with a folder: every scan in it, resumable, with one table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...runtime.bundles.bundle import Bundle
+from ...runtime.errors import ExitCode, InputError, UsageError
+from ...runtime.files.atomic import make_folder
+from ...runtime.record import Machine, Outcome, Setup
+from ..terminal.console import Advance, Console
+from .case import Case
+from .job import SegmentJob
+from .journal import Journal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_ENDINGS = (".nii.gz", ".nii")
+_WORST_FIRST = (ExitCode.FAULT, ExitCode.RESOURCE, ExitCode.INPUT, ExitCode.REVIEW)
+
+
+def segment_folder(
+    job: SegmentJob, scans: Path, outputs: Path, workers: int, force: bool, console: Console
+) -> ExitCode:
+    """Segments every scan directly in a folder.
+
+    Args:
+        job: what to do with each.
+        scans: folder of .nii and .nii.gz files; other files, hidden files and folders are left alone.
+        outputs: folder for the label maps and the journal; made if need be.
+        workers: number of processes.
+        force: also segment what is finished already.
+        console: where words go.
+
+    Returns:
+        The exit code of the worst case: a fault in bedside (1), resources (5), input (3), review (6), all well (0).
+
+    Raises:
+        InputError: no scan in the folder, or two with the same output.
+        UsageError: the output folder is the input folder, a file, or holds label maps made otherwise.
+        BundleError: the bundle is refused.
+        ResourceError: the output folder cannot be written.
+    """
+    cases = find_cases(scans, outputs)
+    with Bundle.open(job.bundle) as bundle:
+        setup = Setup.of(bundle, job.options)
+    journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)
+    journal = journal.resumed(outputs, cases, force)
+    make_folder(outputs)
+    todo = [case for case in cases if not journal.finished(case)]
+    skipped = len(cases) - len(todo)
+    if skipped:
+        console.info(f"{skipped} of {len(cases)} scans have their label map already")
+    journal.save(outputs)
+    with console.stages("scans", "windows") as (advance, windows):
+        advance(skipped, len(cases))
+        with closing(_run(job, todo, workers, windows)) as segmented:
+            for done, (case, outcome) in enumerate(segmented, skipped + 1):
+                journal = journal.with_outcome(case, outcome)
+                journal.save(outputs)
+                advance(done, len(cases))
+    return _tell(cases, {case.scan.name for case in todo}, journal.cases, console)
+
+
+def find_cases(scans: Path, outputs: Path) -> list[Case]:
+    """Returns the scans of a folder by name, each with its output; raises as `segment_folder`."""
+    if outputs.resolve() == scans.resolve():
+        raise UsageError("-i and -o are the same folder; the label maps would replace the scans")
+    if outputs.name.endswith(_ENDINGS) or (outputs.exists() and not outputs.is_dir()):
+        raise UsageError(f'-i is a folder, so -o must be one too; got "{outputs.name}"')
+    found = sorted(
+        path for path in scans.iterdir() if path.name.endswith(_ENDINGS) and path.name[0] != "." and not path.is_dir()
+    )
+    if not found:
+        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, found none')
+    cases: dict[str, Case] = {}
+    for path in found:
+        stem = path.name.removesuffix(".gz").removesuffix(".nii")
+        if stem in cases:
+            raise InputError(
+                f'"{cases[stem].scan.name}" and "{path.name}" would have the same label map; rename or remove one'
+            )
+        cases[stem] = Case(path, outputs / f"{stem}.nii.gz")
+    return list(cases.values())
+
+
+def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance) -> Generator[tuple[Case, Outcome]]:
+    if not cases:
+        return
+    if workers > 1:
+        from .workers import segment_in_workers
+
+        yield from segment_in_workers(job, cases, min(workers, len(cases)), windows)
+        return
+    with job.load() as segmenter:
+        for case in cases:
+            yield case, case.run(job, segmenter, windows)
+
+
+def _tell(cases: Sequence[Case], fresh: set[str], outcomes: dict[str, Outcome], console: Console) -> ExitCode:
+    told = {case.scan.name: outcomes[case.scan.name] for case in cases}
+    codes = {outcome.exit_code for outcome in told.values()}
+    worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)
+    failed = sum(outcome.output_sha256 is None for outcome in told.values())
+    console.show(_table(told, fresh), f"{len(told)} scans: {len(told) - failed} have a label map, {failed} have none")
+    if console.json or console.quiet:
+        for name, outcome in told.items():
+            for line in _reasons(outcome):
+                console.warn(f'"{name}": {line}')
+    console.emit(
+        {
+            "cases": [
+                {"name": name, "skipped": name not in fresh, **msgspec.to_builtins(outcome)}
+                for name, outcome in told.items()
+            ],
+            "exit_code": int(worst),
+        }
+    )
+    return worst
+
+
+def _table(told: dict[str, Outcome], fresh: set[str]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("scan", "exit", "seconds", "")
+    for name, outcome in told.items():
+        seconds = f"{sum(outcome.timings_ms.values()) / 1000:.1f}" if name in fresh else "before"
+        # Text, because rich would take brackets in a name or a message for its own markup.
+        table.add_row(Text(name), str(outcome.exit_code), seconds, Text("\n".join(_reasons(outcome))))
+    return table
+
+
+def _reasons(outcome: Outcome) -> tuple[str, ...]:
+    return outcome.warnings if outcome.error is None else (outcome.error,)

@@ -1,0 +1,73 @@
+"""What `bedside segment` was asked to do, apart from the scan: small enough to send to another process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ...runtime.labels.postprocess import Postprocessing
+    from ...runtime.result import Result
+    from ...runtime.segmenter import Segmenter
+    from ...runtime.windows.window_run import Progress
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """Arguments of `Segmenter.load` and `Segmenter.segment`; see there.
+
+    Attributes:
+        memory_limit: bytes one process may hold.
+    """
+
+    bundle: Path
+    engine: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    memory_limit: int | None = None
+    overlap: float | None = None
+    skip_air: bool = True
+    volume: int | None = None
+    replace_nan: float | None = None
+    prefer: Literal["sform", "qform"] | None = None
+    postprocessing: Postprocessing | None = None
+
+    def load(self) -> Segmenter:
+        """Opens the bundle; raises what `Segmenter.load` raises."""
+        from ...runtime.segmenter import Segmenter
+
+        return Segmenter.load(self.bundle, self.engine, self.precision, self.threads, self.memory_limit)
+
+    def segment(self, segmenter: Segmenter, scan: Path, progress: Progress | None = None) -> Result:
+        """Segments one scan; raises what `Segmenter.segment` raises."""
+        return segmenter.segment(
+            scan,
+            self.overlap,
+            self.skip_air,
+            progress,
+            volume=self.volume,
+            replace_nan=self.replace_nan,
+            prefer=self.prefer,
+            postprocessing=self.postprocessing,
+        )
+
+    def with_threads(self, threads: int) -> SegmentJob:
+        """Returns the same job for another number of CPU threads."""
+        return replace(self, threads=threads)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was asked for, for the record: all that may change labels; neither paths nor threads nor memory."""
+        import msgspec
+
+        return {
+            "engine": self.engine,
+            "precision": self.precision,
+            "overlap": self.overlap,
+            "skip_air": self.skip_air,
+            "volume": self.volume,
+            "replace_nan": self.replace_nan,
+            "prefer": self.prefer,
+            "postprocessing": msgspec.json.decode(msgspec.json.encode(self.postprocessing)),
+        }

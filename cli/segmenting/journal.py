@@ -1,0 +1,100 @@
+"""The journal of a folder of label maps, segment.json: by what they were made, and how each scan ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ...runtime.errors import InputError, UsageError
+from ...runtime.files.hashing import file_sha256
+from ...runtime.record import Machine, Outcome, Setup, save_json
+from .case import Case
+
+JOURNAL_NAME = "segment.json"
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `segment.json` holds. It is what makes a batch resumable, and the record of its runs.
+
+    Attributes:
+        setup: bundle and options, the same for all label maps of the folder.
+        machine: where the last run took place.
+        threads: CPU threads of the last run; None for all.
+        workers: processes of the last run.
+        cases: file name of the scan → outcome.
+    """
+
+    setup: Setup
+    machine: Machine
+    threads: int | None
+    workers: int
+    cases: dict[str, Outcome] = {}
+
+    def resumed(self, folder: Path, cases: list[Case], force: bool) -> Journal:
+        """Returns this journal with the outcomes that the folder's own has for the same setup.
+
+        Args:
+            folder: output folder.
+            cases: of this run.
+            force: nothing is taken over.
+
+        Raises:
+            UsageError: the folder holds label maps made otherwise, or not by this command.
+            InputError: its journal cannot be read.
+        """
+        path = folder / JOURNAL_NAME
+        if force:
+            return self
+        if not path.exists():
+            foreign = [case for case in cases if case.output.exists()]
+            if foreign:
+                raise UsageError(
+                    f'"{folder.name}": {len(foreign)} files named like label maps to come are there, but no '
+                    f"{JOURNAL_NAME} that says where from; choose another folder, or replace them (--force)"
+                )
+            return self
+        try:
+            earlier = msgspec.json.decode(path.read_bytes(), type=Journal)
+        except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+            raise InputError(
+                f"{JOURNAL_NAME} in the output folder cannot be read ({error}); --force begins anew"
+            ) from None
+        changed = _difference(earlier.setup, self.setup)
+        if changed:
+            raise UsageError(
+                f'"{folder.name}" holds label maps made otherwise ({changed}); choose another folder, or make all of '
+                "them anew (--force)"
+            )
+        return msgspec.structs.replace(self, cases=earlier.cases)
+
+    def finished(self, case: Case) -> bool:
+        """Whether a case has its label map: that very file, made from this very scan."""
+        outcome = self.cases.get(case.scan.name)
+        if outcome is None or outcome.output_sha256 is None:
+            return False
+        try:
+            return file_sha256(case.output) == outcome.output_sha256 and file_sha256(case.scan) == outcome.input_sha256
+        except OSError:
+            return False
+
+    def with_outcome(self, case: Case, outcome: Outcome) -> Journal:
+        """Returns the journal with one more outcome."""
+        cases = dict(sorted({**self.cases, case.scan.name: outcome}.items()))
+        return msgspec.structs.replace(self, cases=cases)
+
+    def save(self, folder: Path) -> None:
+        """Writes `segment.json`, whole or not at all; raises `ResourceError` where that fails."""
+        save_json(folder / JOURNAL_NAME, self)
+
+
+def _difference(earlier: Setup, now: Setup) -> str:
+    """Names the first thing that differs, empty if nothing does."""
+    if earlier.bundle_sha256 != now.bundle_sha256:
+        return "another bundle"
+    if earlier.bedside != now.bedside:
+        return f"bedside {earlier.bedside}"
+    for name, value in now.options.items():
+        if earlier.options.get(name) != value:
+            return f"{name} {earlier.options.get(name)}"
+    return ""

@@ -1,0 +1,31 @@
+"""What is told of a command line that its parser refuses: the parser's words, what was given, where to read on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def usage_words(error: Exception, arguments: Sequence[str]) -> str:
+    """Returns one line on a parser's error.
+
+    Args:
+        error: click's, whichever release of it typer brings.
+        arguments: the words after ``bedside``.
+    """
+    message = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
+    path = getattr(getattr(error, "ctx", None), "command_path", "bedside")  # of the command that was called wrongly
+    if not message:
+        return f"see '{path} --help'"
+    given = _given(getattr(getattr(error, "param", None), "opts", ()), arguments)
+    if given is not None and given not in message and message.startswith("Invalid value"):
+        message = f"{message.rstrip('.')}, got '{given}'."
+    return f"{message}{'.' if message[-1].isalnum() else ''} Try '{path} --help'."
+
+
+def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """Returns what was given to an option, None if it is not found."""
+    for word, following in zip(arguments, (*arguments[1:], ""), strict=True):
+        name, equals, value = word.partition("=")
+        if name in options:
+            return value if equals else following
+    return None

@@ -1,0 +1,37 @@
+"""Every error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from bedside.cli.terminal.failure import Failure, failure_of
+from bedside.runtime import BundleError, InputError
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch names its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (InputError("expected this,\n  got that"), 3, "expected this, got that"),
+        (BundleError("no"), 4, "no"),
+        (MemoryError(), 5, "out of memory; give the job more memory or a smaller input"),
+        (OSError(28, "No space left on device"), 5, "the system refused: No space left on device"),
+        (OutOfMemoryError("CUDA"), 5, "out of memory; give the job more, or take a smaller patch"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "out of memory; give the job more, or take"),
+        (ValueError("a\nslip"), 1, "a fault in bedside (ValueError: a slip); --debug before the command shows where"),
+    ],
+)
+def test_an_error_becomes_one_line_and_a_code(error, code, words):
+    failure = failure_of(error)
+    assert failure.code == code
+    assert failure.message.startswith(words)
+    assert "\n" not in failure.message
+
+
+def test_a_failure_travels_between_processes():
+    failure = failure_of(InputError("no scan"))
+    assert pickle.loads(pickle.dumps(failure)) == Failure("no scan", failure.code)

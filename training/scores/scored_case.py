@@ -1,0 +1,115 @@
+"""One predicted label file against the true one: read, brought onto the same axes, scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+
+from ...runtime.errors import InputError
+from ...runtime.scans.nifti import read_labels
+from ...runtime.scans.nifti_file import NiftiFile
+from ...runtime.scans.volume import Volume
+from .metrics import CaseScores, evaluate_case
+from .pairing import Pair
+
+
+@dataclass(frozen=True)
+class ScoredCase:
+    """A case and its scores.
+
+    Attributes:
+        name: of the case.
+        scores: per class; without names for the labels, as many as this case has.
+        turned: whether the prediction is stored along other axes than the truth.
+    """
+
+    name: str
+    scores: CaseScores
+    turned: bool
+
+
+def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) -> ScoredCase:
+    """Scores one pair.
+
+    Args:
+        pair: what to compare.
+        labels: index → name; if not given, any label may occur.
+        tolerance_mm: of the NSD.
+
+    Raises:
+        InputError: an unreadable file, grids that differ or are sheared, or a label beyond the names.
+    """
+    truth = _read(pair.truth, pair.name, "truth")
+    prediction = _read(pair.prediction, pair.name, "prediction")
+    in_place = _turned(prediction, truth) if prediction.grid.axes != truth.grid.axes else None
+    turned = in_place is not None and in_place.grid.coincides(truth.grid)
+    if in_place is not None and turned:
+        prediction = in_place
+    _check_grids(prediction, truth, pair.name)
+    return ScoredCase(pair.name, _scored(prediction, truth, labels, tolerance_mm, pair.name), turned)
+
+
+def _read(file: Path, name: str, role: str) -> Volume:
+    try:
+        return read_labels(file)
+    except InputError as error:
+        volumes = _volumes(file)
+        if volumes > 1:
+            raise InputError(
+                f'case "{name}", {role}: expected one label per voxel, got {volumes} volumes in "{file.name}"; '
+                "if they are probabilities per class, save their argmax"
+            ) from None
+        raise InputError(f'case "{name}", {role}: {error}') from None
+
+
+def _volumes(file: Path) -> int:
+    """Returns how many volumes a file holds, 0 if it cannot be read at all."""
+    try:
+        return NiftiFile.open(file, volume=0).header.volumes
+    except InputError:
+        return 0
+
+
+def _turned(prediction: Volume, truth: Volume) -> Volume:
+    """Returns the prediction along the axes of the truth: the same voxels at the same places, stored in another order.
+
+    Other tools store label maps as LPS or RAS whatever the scan was; nothing is interpolated.
+    """
+    turn = ornt_transform(io_orientation(prediction.grid.affine), axcodes2ornt(truth.grid.axes))
+    return Volume(apply_orientation(prediction.data, turn), prediction.grid.reoriented(truth.grid.axes))
+
+
+def _check_grids(prediction: Volume, truth: Volume, name: str) -> None:
+    if prediction.grid.shape != truth.grid.shape:
+        raise InputError(
+            f'case "{name}": expected a prediction on the truth\'s grid {truth.grid!r}, got {prediction.grid!r}; '
+            "write the prediction on the scan's own grid"
+        )
+    if not prediction.grid.coincides(truth.grid):
+        apart = prediction.grid.distance(truth.grid)
+        raise InputError(
+            f'case "{name}": prediction {prediction.grid!r} and truth {truth.grid!r} lie up to {apart:.3g} mm apart; '
+            "write the prediction on the scan's own grid"
+        )
+    if truth.grid.is_sheared:
+        raise InputError(
+            f'case "{name}": expected axes at right angles, got {truth.grid!r}: voxels of a sheared grid have no '
+            "spacing to measure distances with; resample scan and truth onto a straight grid"
+        )
+
+
+def _scored(
+    prediction: Volume, truth: Volume, labels: Sequence[str] | None, tolerance_mm: float, name: str
+) -> CaseScores:
+    highest = {"truth": int(truth.data.max()), "prediction": int(prediction.data.max())}
+    for role, label in highest.items():
+        if labels is not None and label >= len(labels):
+            raise InputError(
+                f'case "{name}": label {label} of the {role} has no name; there are names for 0…{len(labels) - 1}. '
+                "Give names for all labels (--labels, --task), or check that this is the label map"
+            )
+    classes = len(labels) if labels is not None else max(highest.values()) + 1
+    return evaluate_case(prediction.data, truth.data, classes, truth.grid.spacing, tolerance_mm)
