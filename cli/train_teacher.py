@@ -24,6 +24,10 @@ def command(
         Path | None, typer.Option("--checkpoint", help="SAM's weights, such as sam_vit_b_01ec64.pth.")
     ] = None,
     preset: Annotated[str, typer.Option("--preset", help="paper or released_code.")] = "paper",
+    no_apg: Annotated[bool, typer.Option("--no-apg", help="Ablation: leave the auto prompt generator out.")] = False,
+    no_mlam: Annotated[
+        bool, typer.Option("--no-mlam", help="Ablation: leave multi-layer aggregation out; decode the prompt alone.")
+    ] = False,
     checkpoint_activations: Annotated[
         bool, typer.Option("--checkpoint-activations", help="Less memory, more work: keep no activations of blocks.")
     ] = False,
@@ -40,17 +44,25 @@ def command(
     Example: bedside train-teacher data/ --task btcv --checkpoint sam_vit_b_01ec64.pth -o runs/teacher
 
     Example: bedside train-teacher --task btcv --patch 96 96 96 --dry-run
+
+    Example: bedside train-teacher data/ --task btcv --checkpoint sam_vit_b_01ec64.pth --no-apg -o runs/no-apg
     """
     console = Console(json, quiet)
     resolved = training.task(task)
     recipe = training.recipe(resolved.name)
     require("train")
+    from ..teacher.design import TeacherDesign
+
+    design = TeacherDesign(
+        name=name, sam=sam, checkpoint=checkpoint, preset=preset, apg=not no_apg, mlam=not no_mlam,
+        checkpoint_activations=checkpoint_activations,
+    )  # fmt: skip
     if dry_run:
         from ..teacher.cost import Room, describe
 
         cost = describe(
-            name, num_classes=resolved.num_classes, sam=sam, preset=preset, patch=resolved.patch_dhw,
-            batch=recipe.batch, precision=recipe.precision, checkpoint_activations=checkpoint_activations,
+            design, num_classes=resolved.num_classes, patch=resolved.patch_dhw, batch=recipe.batch,
+            precision=recipe.precision,
         )  # fmt: skip
         room = Room.at_hand(training.device)
         console.show(*cost.lines(room))
@@ -63,8 +75,7 @@ def command(
     cases, hardware = training.dataset(dataset, resolved), training.hardware()
     with console.stages("preparing cases", "training teacher") as (preparing, learning):
         result = train_teacher(
-            cases, resolved, output, recipe=recipe, name=name, sam=sam, checkpoint=checkpoint, preset=preset,
-            checkpoint_activations=checkpoint_activations, hardware=hardware, cases=training.cases,
+            cases, resolved, output, design=design, recipe=recipe, hardware=hardware, cases=training.cases,
             resume=training.resume, preparing=preparing, progress=learning,
         )  # fmt: skip
     report_training(console, "teacher", output, result)

@@ -11,7 +11,7 @@ import torch
 from ..runtime.files.atomic import atomic_write, make_folder
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
-from ..training.data.prepare import PreparedCase
+from ..training.data.prepared_case import PreparedCase
 from ..training.loop.processes import Team
 from ..training.loop.validate import predict_probabilities
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from ..training.loop.hardware import Hardware
 from ..training.loop.processes import Team
 from ..training.recipe import Recipe
 from ..training.runs.run import Distillation, ModelConfig, Run
-from ..training.session import open_session
+from ..training.session import Session, open_session
 from .loss import DistillationLoss
 from .students import build_student, check_patch
 from .targets import cache_targets
@@ -88,52 +89,79 @@ def distill(
         InputError: data set, teacher or a case was refused.
         UsageError: options that do not fit together.
     """
-    criterion = DistillationLoss(lam)
     if teacher is None and (lam < 1 or task is None):
         raise UsageError("without --teacher, give --task and --lambda 1")
-    distillation = Distillation(lam=lam)
-    teacher_model: torch.nn.Module | None = None
-    if teacher is not None:
-        from ..teacher.train import load_teacher
-
-        teacher_model, teacher_run = load_teacher(teacher)
-        task = _student_task(task, teacher_run)
-        if lam < 1:
-            digest = file_sha256(teacher_run.best)
-            distillation = Distillation(lam=lam, teacher=teacher_run.name, teacher_hash=digest)
-    if task is None:
-        raise UsageError("give --task or --teacher")
-    check_patch(student, task.patch_dhw)
-
-    the_task = task
+    criterion = DistillationLoss(lam)
     hardware = hardware or Hardware()
     with hardware.launched(recipe.precision) as fabric:
         team = Team(fabric)
         recipe = msgspec.structs.replace(recipe, processes=team.size)
+        lesson = team.first_then_others(lambda: _Lesson.of(task, teacher, lam, student))
+        task = lesson.task
         fabric.seed_everything(recipe.seed, verbose=False)
-        model = build_student(student, num_classes=the_task.num_classes)
-        session = team.first_then_others(
-            lambda: open_session(
-                dataset, the_task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
-                distillation=distillation, resume=resume or not team.first,
-                cases=cases, progress=preparing if team.first else None,
-            )
-        )  # fmt: skip
-        sources = [CropSource(case) for case in session.train]
-        if teacher_model is not None and lam < 1:
-            sources = cache_targets(
-                teacher_model, session.train, the_task, session.run.path / "targets", team,
-                overlap=_TARGET_OVERLAP, device=fabric.device, progress=teaching if team.first else None,
+        model = build_student(student, num_classes=task.num_classes)
+        with open_session(
+            team, dataset, task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
+            distillation=team.told_by_first(partial(lesson.recorded, lam)), resume=resume, cases=cases,
+            progress=preparing,
+        ) as session:  # fmt: skip
+            sources = lesson.sources(session, team, fabric.device, teaching if team.first else None)
+            del lesson  # its teacher's memory is the student's now
+
+            def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+                return criterion(logits, batch.get("teacher"), batch["label"])
+
+            return fit(
+                session.run, model, objective, sources, session.validation, fabric,
+                workers=hardware.workers, progress=progress,
             )  # fmt: skip
-            del teacher_model  # its memory is the student's now
 
-        def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-            return criterion(logits, batch.get("teacher"), batch["label"])
 
-        return fit(
-            session.run, model, objective, sources, session.validation, fabric,
-            workers=hardware.workers, progress=progress,
+@dataclass(frozen=True)
+class _Lesson:
+    """What a student is taught.
+
+    Attributes:
+        task: the student's, and its teacher's.
+        run: the teacher's.
+        teacher: the network, where its probabilities are learned from.
+    """
+
+    task: Task
+    run: Run | None = None
+    teacher: torch.nn.Module | None = None
+
+    @classmethod
+    def of(cls, task: Task | None, teacher: Path | None, lam: float, student: str) -> _Lesson:
+        """Opens the teacher, if there is one, and takes its task, which has to suit the student."""
+        if teacher is not None:
+            from ..teacher.train import load_teacher
+
+            model, run = load_teacher(teacher)
+            lesson = cls(_student_task(task, run), run, model if lam < 1 else None)
+        elif task is not None:
+            lesson = cls(task)
+        else:
+            raise UsageError("give --task or --teacher")
+        check_patch(student, lesson.task.patch_dhw)
+        return lesson
+
+    def sources(
+        self, session: Session, team: Team, device: torch.device, progress: Callable[[int, int], None] | None
+    ) -> list[CropSource]:
+        """Returns what crops are drawn from: the training cases, with the teacher's probabilities where it teaches."""
+        if self.teacher is None:
+            return [CropSource(case) for case in session.train]
+        return cache_targets(
+            self.teacher, session.train, self.task, session.run.path / "targets", team, overlap=_TARGET_OVERLAP,
+            device=device, progress=progress,
         )  # fmt: skip
+
+    def recorded(self, lam: float) -> Distillation:
+        """Returns what the student's run says of it; the teacher's weights are read for their hash."""
+        if self.run is None or self.teacher is None:
+            return Distillation(lam=lam)
+        return Distillation(lam=lam, teacher=self.run.name, teacher_hash=file_sha256(self.run.best))
 
 
 def _student_task(task: Task | None, teacher: Run) -> Task:
@@ -154,7 +182,9 @@ def load_student(run: Path) -> LoadedStudent:
     opened = Run.open(run)
     config = opened.config
     if config.model.kind != "student":
-        raise InputError(f'"{opened.name}" is a {config.model.kind} run; expected a student')
+        raise InputError(
+            f'"{opened.name}" is a {config.model.kind} run; expected a student: give what was --output of distill'
+        )
     model = build_student(config.model.name, num_classes=config.task.num_classes)
     load_weights(opened.best, model)
     rows = opened.rows()

@@ -59,7 +59,9 @@ class AutoSamConfig:
         if self.depth_axis not in DEPTH_AXES:
             raise UsageError(f'depth_axis: expected one of {", ".join(DEPTH_AXES)}, got "{self.depth_axis}"')
         if not self.mlam and preset.prompt_stage != 4:
-            raise UsageError(f'mlam=False with preset "{self.preset}" would leave most of the encoder unused')
+            raise UsageError(
+                f'mlam=False with preset "{self.preset}" would leave most of the encoder unused; take preset "paper"'
+            )
 
 
 class AutoSam(nn.Module):

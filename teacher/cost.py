@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..runtime.memory.free_memory import free_memory
-from . import build_teacher
+from .design import TeacherDesign
 from .live_memory import LiveMemory
 from .parameters import ParameterCounts, count_parameters
 
@@ -123,46 +123,37 @@ class Room:
 
 
 def describe(
-    name: str = "autosam",
+    design: TeacherDesign,
     *,
     num_classes: int,
-    sam: str = "vit_b",
-    preset: str = "paper",
     patch: int | tuple[int, int, int] = 128,
     batch: int = 1,
     precision: str = "32-true",
-    checkpoint_activations: bool = False,
 ) -> Cost:
     """Works out what a training step costs. Needs neither data nor a checkpoint, and allocates nothing.
 
     The network is built without memory behind it, and one training step is followed operation by operation.
 
     Args:
-        name: registered teacher.
+        design: the teacher; its checkpoint is not looked at.
         num_classes: output channels, background included.
-        sam: image encoder.
-        preset: reading of the paper.
         patch: voxels, one number or (D, H, W).
         batch: patches per step.
         precision: "32-true", or "bf16-mixed" as Lightning Fabric knows it.
-        checkpoint_activations: whether every block is run again for its gradient.
 
     Raises:
         UsageError: an unknown name or option, or an invalid patch.
     """
     with torch.device("meta"):
-        model = build_teacher(
-            name, num_classes=num_classes, sam=sam, preset=preset, patch=patch,
-            checkpoint_activations=checkpoint_activations,
-        )  # fmt: skip
+        model = replace(design, checkpoint=None).build(num_classes, patch)
     d, h, w = (patch,) * 3 if isinstance(patch, int) else patch
     counts = count_parameters(model)
     with FakeTensorMode(allow_non_fake_inputs=True):
         step = _Step((batch, 1, d, h, w), bf16=precision == "bf16-mixed")
         memory, model = step.memory(model)
         forward, total = step.flops(model)
-    title = f"{name} with {sam}, preset {preset}: patch {d}×{h}×{w}, batch {batch}, {_WORDS.get(precision, precision)}"
-    title += ", activations checkpointed" if checkpoint_activations else ""
+    title = f"{design.title}: patch {d}×{h}×{w}, batch {batch}, {_WORDS.get(precision, precision)}"
+    title += ", activations checkpointed" if design.checkpoint_activations else ""
     return Cost(title, counts, forward, total, memory)
 
 

@@ -10,7 +10,6 @@ import msgspec
 import torch
 
 from ..runtime.errors import InputError
-from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
 from ..training.data.dataset import Dataset
@@ -20,10 +19,9 @@ from ..training.loop.hardware import Hardware
 from ..training.loop.losses import segmentation_loss
 from ..training.loop.processes import Team
 from ..training.recipe import Recipe
-from ..training.runs.run import ModelConfig, Run
+from ..training.runs.run import Run
 from ..training.session import open_session
-from . import build_teacher
-from .variants import find_variant
+from .design import TeacherDesign
 
 _log = logging.getLogger("bedside.teacher")
 
@@ -33,12 +31,8 @@ def train_teacher(
     task: Task,
     out: Path,
     *,
+    design: TeacherDesign,
     recipe: Recipe,
-    name: str = "autosam",
-    sam: str = "vit_b",
-    checkpoint: Path | None = None,
-    preset: str = "paper",
-    checkpoint_activations: bool = False,
     hardware: Hardware | None = None,
     cases: Path | None = None,
     resume: bool = False,
@@ -51,12 +45,8 @@ def train_teacher(
         dataset: labelled cases; its labels must be the task's.
         task: grid, intensities, patch.
         out: run directory.
+        design: which teacher.
         recipe: how to train.
-        name: registered teacher.
-        sam: SAM's image encoder: vit_b, vit_l, vit_h or vit_nano.
-        checkpoint: SAM's weights for it; None starts from random weights.
-        preset: "paper" or "released_code".
-        checkpoint_activations: compute activations again in the backward pass instead of keeping them.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: go on with the run in ``out``.
@@ -67,42 +57,29 @@ def train_teacher(
         InputError: data set, checkpoint or a case was refused.
         UsageError: an unknown name, or ``out`` holds another run.
     """
-    extra = {"checkpoint_activations": True} if checkpoint_activations else {}
     hardware = hardware or Hardware()
     with hardware.launched(recipe.precision) as fabric:
         team = Team(fabric)
         recipe = msgspec.structs.replace(recipe, processes=team.size)
         fabric.seed_everything(recipe.seed, verbose=False)
-        if checkpoint is None and find_variant(sam).public and team.first:
-            _log.warning("no SAM checkpoint given: the frozen part of %s is random; pass one for real training", sam)
-        model = build_teacher(
-            name, num_classes=task.num_classes, sam=sam, checkpoint=checkpoint, preset=preset, patch=task.patch_dhw,
-            checkpoint_activations=checkpoint_activations,
-        )  # fmt: skip
-        config = ModelConfig(kind="teacher", name=name, options=_options(sam, checkpoint, preset) | extra)
-        session = team.first_then_others(
-            lambda: open_session(
-                dataset, task, out, model=config, recipe=recipe, resume=resume or not team.first,
-                cases=cases, progress=preparing if team.first else None,
+        model = team.first_then_others(lambda: design.build(task.num_classes, task.patch_dhw))
+        if design.lacks_weights and team.first:
+            _log.warning(
+                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", design.sam
             )
-        )  # fmt: skip
         loss = segmentation_loss()
 
         def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
             return loss(logits, batch["label"])
 
-        return fit(
-            session.run, model, objective, [CropSource(case) for case in session.train], session.validation, fabric,
-            workers=hardware.workers, progress=progress,
-        )  # fmt: skip
-
-
-def _options(sam: str, checkpoint: Path | None, preset: str) -> dict[str, str | int | float | bool]:
-    """Returns what the run's configuration says of the network; SAM's weights by name and content."""
-    options: dict[str, str | int | float | bool] = {"sam": sam, "preset": preset}
-    if checkpoint is not None:
-        options |= {"checkpoint": checkpoint.name, "checkpoint_sha256": file_sha256(checkpoint)}
-    return options
+        with open_session(
+            team, dataset, task, out, model=team.told_by_first(design.recorded), recipe=recipe, resume=resume,
+            cases=cases, progress=preparing,
+        ) as session:  # fmt: skip
+            return fit(
+                session.run, model, objective, [CropSource(case) for case in session.train], session.validation,
+                fabric, workers=hardware.workers, progress=progress,
+            )  # fmt: skip
 
 
 def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
@@ -116,15 +93,11 @@ def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
     """
     run = Run.open(path)
     if run.config.model.kind != "teacher":
-        raise InputError(f'"{run.name}" is a {run.config.model.kind} run; expected a teacher')
-    options = run.config.model.options
+        raise InputError(
+            f'"{run.name}" is a {run.config.model.kind} run; expected a teacher: '
+            "give what was --output of train-teacher"
+        )
     task = run.config.task
-    model = build_teacher(
-        run.config.model.name,
-        num_classes=task.num_classes,
-        sam=str(options["sam"]),
-        preset=str(options["preset"]),
-        patch=task.patch_dhw,
-    )
+    model = TeacherDesign.of(run.config.model).build(task.num_classes, task.patch_dhw)
     load_weights(run.best, model)
     return model.eval(), run

@@ -41,16 +41,6 @@ class SamVariant:
     prompt_widths: tuple[int, ...] = (16, 32, 64, 128, 160)
     decoder_width: int = 128
 
-    @property
-    def reused_tensors(self) -> int:
-        """Tensors taken from SAM: the position table, patch embedding (2) and 14 per block."""
-        return 3 + 14 * self.depth
-
-    @property
-    def image_encoder_tensors(self) -> int:
-        """Tensors of SAM's own image encoder: the reused ones and the six of its 2D neck."""
-        return self.reused_tensors + 6
-
     def table_size(self, block: int) -> int:
         """Side length, in tokens, of the attention field block ``block`` had in SAM."""
         return PLANE_TABLE if block in self.global_blocks else _WINDOW_TABLE

@@ -90,17 +90,23 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         for field in ("epochs", "batch", "accumulate", "processes", "validate_every", "checkpoint_every"):
             if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
+                raise ValueError(f"{field}: expected 1 or more, got {getattr(self, field)}")
         if self.pictures_every < 0:
-            raise ValueError(f"pictures_every must be 0 (none) or more, got {self.pictures_every}")
+            raise ValueError(f"pictures_every: expected 0 (none) or more, got {self.pictures_every}")
         if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
-            raise ValueError("steps_per_epoch must be at least 1")
+            raise ValueError(f"steps_per_epoch: expected 1 or more, got {self.steps_per_epoch}")
         if not 0 <= self.warmup < self.epochs:
-            raise ValueError(f"warmup ({self.warmup}) must be shorter than the training ({self.epochs} epochs)")
+            raise ValueError(
+                f"warmup: expected fewer epochs than the whole training, {self.epochs}, got {self.warmup}; "
+                f"give a warmup of 0…{self.epochs - 1}"
+                + (f", or {self.warmup + 1} epochs or more" if self.warmup > 0 else "")
+            )
         if not self.lr > 0:
-            raise ValueError(f"lr must be positive, got {self.lr:g}")
-        if not (0 <= self.positive <= 1 and 0 <= self.validation_overlap < 1):
-            raise ValueError("positive lies in 0…1 and validation_overlap in 0…<1")
+            raise ValueError(f"lr: expected more than 0, got {self.lr:g}")
+        if not 0 <= self.positive <= 1:
+            raise ValueError(f"positive: expected a share of 0…1, got {self.positive:g}")
+        if not 0 <= self.validation_overlap < 1:
+            raise ValueError(f"validation_overlap: expected 0 or more and less than 1, got {self.validation_overlap:g}")
 
     @property
     def crops_per_step(self) -> int:

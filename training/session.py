@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
 from ..runtime.task import Task
-from .data.case_cache import CASES_FOLDER
+from .data.case_cache import CASES_FOLDER, CaseCache, case_key
 from .data.case_digest import data_hash, digest_cases
+from .data.case_use import in_use
 from .data.dataset import Case, Dataset
 from .data.prepare import check_labels, prepare_cases
 from .data.prepared_case import PreparedCase
+from .loop.processes import Team
 from .recipe import Recipe
 from .runs.run import Distillation, ModelConfig, Run, RunConfig
 
@@ -36,7 +39,9 @@ class Session:
     validation: list[PreparedCase]
 
 
+@contextmanager
 def open_session(
+    team: Team,
     dataset: Dataset,
     task: Task,
     out: Path,
@@ -48,10 +53,14 @@ def open_session(
     cases: Path | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Session:
+) -> Generator[Session]:
     """Checks the data set against the task, opens the run directory and preprocesses the cases.
 
+    The first process does it, and yields to all of them what it has found; nobody else reads the data set. While the
+    block runs the prepared cases are noted as in use.
+
     Args:
+        team: the processes that train together.
         dataset: labelled cases.
         task: grid, intensities, patch.
         out: run directory.
@@ -62,43 +71,46 @@ def open_session(
         cases: folder of prepared cases; None takes `CASES_FOLDER` beside the run directory, so that a teacher, its
             students and a sweep, which lie side by side, prepare every case once.
         workers: cases read and prepared at the same time; None: one for each CPU, as far as memory goes.
-        progress: hears of preparing, (done, total).
+        progress: hears of preparing, (done, total), on the first process.
 
     Raises:
         InputError: no training case, labels that are not the task's, or cases that cannot be used (each is named).
         UsageError: the run directory holds another run, or the folder of prepared cases other things.
         ResourceError: a folder cannot be written.
     """
+    threads = workers or default_threads()
+
+    def opened() -> Session:
+        listed = _listed(dataset, task)
+        if progress:
+            progress(0, len(listed))  # hashing a large data set takes a while too
+        digests = digest_cases(listed, threads)
+        config = RunConfig(
+            model=model, task=task, recipe=recipe, dataset=dataset.name, data_hash=data_hash(listed, digests),
+            distillation=distillation,
+        )  # fmt: skip
+        run = Run.create(out, config, resume=resume)
+        cache = CaseCache(cases or out.resolve().parent / CASES_FOLDER)
+        held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in digests]))
+        prepared = prepare_cases(listed, task, cache.folder, progress, workers=threads, digests=digests)
+        run.start()
+        _tell_warnings(prepared)
+        named = {case.name: case for case in prepared}
+        training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
+        return Session(run, training, validation)
+
+    with ExitStack() as held:
+        yield team.told_by_first(opened)
+
+
+def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
+    """Returns the cases to train with; one that serves both purposes (a scan to be memorised) is prepared once."""
     check_labels(dataset, task)
     if not dataset.training:
-        raise InputError(f'data set "{dataset.name}" lists no training case')
-    # A case may serve both purposes (a single scan that is to be memorised): it is prepared once.
-    unique: dict[str, Case] = {case.name: case for case in (*dataset.training, *dataset.validation)}
-    listed = tuple(unique.values())
-    if progress:
-        progress(0, len(listed))  # hashing a large data set takes a while too
-    workers = workers or default_threads()
-    digests = digest_cases(listed, workers)
-    config = RunConfig(
-        model=model,
-        task=task,
-        recipe=recipe,
-        dataset=dataset.name,
-        data_hash=data_hash(listed, digests),
-        distillation=distillation,
-    )
-    run = Run.create(out, config, resume=resume)
-    folder = cases or out.resolve().parent / CASES_FOLDER
-    prepared = {
-        case.name: case for case in prepare_cases(listed, task, folder, progress, workers=workers, digests=digests)
-    }
-    run.start()
-    _tell_warnings(list(prepared.values()))
-    return Session(
-        run,
-        [prepared[case.name] for case in dataset.training],
-        [prepared[case.name] for case in dataset.validation],
-    )
+        raise InputError(
+            f'data set "{dataset.name}" lists no training case; name scans with label maps under "training"'
+        )
+    return tuple({case.name: case for case in (*dataset.training, *dataset.validation)}.values())
 
 
 def _tell_warnings(cases: list[PreparedCase]) -> None:

@@ -42,7 +42,8 @@ def build(way: str, sources: Sequence[CropSource], task: Task, augmentation: Aug
         scratch: where MONAI's data set on disk goes.
     """
     if way == "bedside":
-        return CropDataset(sources, task, Recipe(augmentation=augmentation), length=1_000_000, epoch=0).__getitem__
+        crops = CropDataset(sources, task, Recipe(augmentation=augmentation))
+        return lambda number: crops[0, number]
     from monai.data.dataset import CacheDataset, PersistentDataset
 
     keys = ["image", "label", *(["teacher"] if sources[0].teacher is not None else [])]

@@ -23,13 +23,13 @@ from loader_ways import write_teacher
 from torch.utils.data import DataLoader
 
 
-def waiting(crops: CropDataset, model: torch.nn.Module, workers: int) -> tuple[float, float]:
-    """Trains over the crops once and returns seconds waited for crops and seconds in all, the first step left out."""
+def waiting(crops: CropDataset, model: torch.nn.Module, steps: int, workers: int) -> tuple[float, float]:
+    """Trains for so many crops and returns seconds waited for crops and seconds in all, the first step left out."""
     loss = segmentation_loss()
     optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=1e-4)
-    batches = iter(DataLoader(crops, 1, num_workers=workers))
+    batches = iter(DataLoader(crops, 1, sampler=[(0, item) for item in range(steps)], num_workers=workers))
     waited = start = 0.0
-    for step in range(len(crops)):
+    for step in range(steps):
         before = time.perf_counter()
         batch = next(batches)
         if step:
@@ -60,9 +60,9 @@ def main() -> None:
         targets = given.work / "targets"
         files = [write_teacher(case, task.num_classes, targets) if teacher else None for case in prepared]
         sources = [CropSource(case, file) for case, file in zip(prepared, files, strict=True)]
-        crops = CropDataset(sources, task, recipe, length=given.steps, epoch=0)
+        crops = CropDataset(sources, task, recipe)
         for workers in given.workers:
-            waited, seconds = waiting(crops, model, workers)
+            waited, seconds = waiting(crops, model, given.steps, workers)
             print(
                 f"patch {given.patch}³, teacher probabilities {'with' if teacher else 'without'}, {workers} workers: "
                 f"{seconds / (given.steps - 1):.2f} s per step, {100 * waited / seconds:.1f} % of it waiting",

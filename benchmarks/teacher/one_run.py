@@ -33,8 +33,10 @@ def train(out: Path, name: str, seed: int) -> None:
     from bedside.training.data.crops import CropSource
     from bedside.training.data.dataset import load_dataset
     from bedside.training.loop.checkpoint import load_weights
-    from bedside.training.loop.fit import fit, make_fabric
+    from bedside.training.loop.fit import fit
+    from bedside.training.loop.hardware import make_fabric
     from bedside.training.loop.losses import segmentation_loss
+    from bedside.training.loop.processes import Team
     from bedside.training.loop.validate import segment_scan
     from bedside.training.session import open_session
 
@@ -47,8 +49,6 @@ def train(out: Path, name: str, seed: int) -> None:
     fabric.seed_everything(seed, verbose=False)
     model = row.build(plan, task)
     folder.mkdir(parents=True, exist_ok=True)
-    resume = (folder / "run" / "config.toml").exists()
-    session = open_session(dataset, task, folder / "run", model=row.config(plan), recipe=recipe, resume=resume)
     loss = segmentation_loss()
 
     def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -58,13 +58,16 @@ def train(out: Path, name: str, seed: int) -> None:
         if done % plan.steps_per_epoch == 0 and note.startswith("loss"):
             print(f"{time.strftime('%H:%M:%S')} step {done}/{total} {note}", flush=True)
 
-    begun = clock(plan.device)
-    try:
-        sources = [CropSource(case) for case in session.train]
-        result = fit(session.run, model, objective, sources, session.validation, fabric, progress=tell)
-    finally:  # an interrupted run has cost its seconds too
-        with (folder / "seconds.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{clock(plan.device) - begun:.1f}\n")
+    with open_session(
+        Team(fabric), dataset, task, folder / "run", model=row.config(plan), recipe=recipe, resume=True
+    ) as session:
+        begun = clock(plan.device)
+        try:
+            sources = [CropSource(case) for case in session.train]
+            result = fit(session.run, model, objective, sources, session.validation, fabric, progress=tell)
+        finally:  # an interrupted run has cost its seconds too
+            with (folder / "seconds.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{clock(plan.device) - begun:.1f}\n")
 
     load_weights(session.run.best, model)
     model.eval()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
     from bedside.runtime import Task
+    from bedside.teacher.design import TeacherDesign
     from bedside.training.runs.run import ModelConfig
     from plan import Plan
 
@@ -31,20 +33,17 @@ class AutoSamRow:
 
     def build(self, plan: Plan, task: Task) -> torch.nn.Module:
         """Returns the network with fresh weights (SAM's, where the plan has them)."""
-        from bedside.teacher import build_teacher
-
-        return build_teacher(
-            "autosam", num_classes=task.num_classes, sam=plan.sam, checkpoint=plan.checkpoint or None,
-            patch=task.patch_dhw, apg=self.apg, mlam=self.mlam,
-        )  # fmt: skip
+        return self._design(plan).build(task.num_classes, task.patch_dhw)
 
     def config(self, plan: Plan) -> ModelConfig:
         """Returns how the run directory names it."""
-        from bedside.training.runs.run import ModelConfig
+        return self._design(plan).recorded()
 
-        return ModelConfig(
-            kind="teacher", name="autosam", options={"sam": plan.sam, "apg": self.apg, "mlam": self.mlam}
-        )
+    def _design(self, plan: Plan) -> TeacherDesign:
+        from bedside.teacher.design import TeacherDesign
+
+        checkpoint = Path(plan.checkpoint) if plan.checkpoint else None
+        return TeacherDesign(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam)
 
 
 @dataclass(frozen=True)

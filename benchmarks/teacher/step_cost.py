@@ -28,7 +28,7 @@ def clock(device: str) -> float:
 def measure_steps(plan: Plan, names: list[str]) -> dict[str, float]:
     """Returns seconds per training step of each row."""
     import torch
-    from bedside.training.loop.fit import make_fabric
+    from bedside.training.loop.hardware import make_fabric
     from bedside.training.loop.losses import segmentation_loss
 
     torch.set_num_threads(plan.threads)
@@ -38,7 +38,8 @@ def measure_steps(plan: Plan, names: list[str]) -> dict[str, float]:
     image = torch.rand(plan.batch, 1, *task.patch_dhw, device=fabric.device)
     label = torch.randint(task.num_classes, image.shape, device=fabric.device)
     # Rows that train the same network at different length share the first one's figure.
-    first = {name: next(n for n in names if ROWS[n].config(plan) == ROWS[name].config(plan)) for name in names}
+    configs = {name: ROWS[name].config(plan) for name in names}
+    first = {name: next(other for other in names if configs[other] == configs[name]) for name in names}
     steps: dict[str, tuple[torch.nn.Module, torch.optim.Optimizer]] = {}
     for name in dict.fromkeys(first.values()):
         model = ROWS[name].build(plan, task)

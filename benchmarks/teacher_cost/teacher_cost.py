@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bedside.devices import detect
 from bedside.teacher.cost import StepMemory, describe
+from bedside.teacher.design import TeacherDesign
 from measured_step import WAYS, Case, Measured
 
 SCRIPT = Path(__file__).parent / "measured_step.py"
@@ -144,8 +145,8 @@ def main() -> None:
         cost = None
         if way != "plain":
             cost = describe(
-                num_classes=arguments.classes, sam=arguments.sam, patch=arguments.patch, batch=arguments.batch,
-                checkpoint_activations=way.endswith("checkpointed"),
+                TeacherDesign(sam=arguments.sam, checkpoint_activations=way.endswith("checkpointed")),
+                num_classes=arguments.classes, patch=arguments.patch, batch=arguments.batch,
             )  # fmt: skip
         rows.append(
             Row(

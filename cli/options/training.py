@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -186,13 +186,15 @@ class TrainingOptions:
         """
         import msgspec
 
-        from ...training.recipe import AUGMENTATION, Augmentation, Recipe
+        from ...training.recipe import AUGMENTATION, Augmentation, Precision, Recipe
 
         names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         augmentation = msgspec.structs.replace(
             AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
         )
+        if self.precision not in get_args(Precision):
+            raise UsageError(f'--precision: expected {" or ".join(get_args(Precision))}, got "{self.precision}"')
         try:
             return msgspec.convert({"augmentation": msgspec.to_builtins(augmentation), **given}, Recipe)
         except msgspec.ValidationError as error:

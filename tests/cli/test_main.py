@@ -6,7 +6,7 @@ from bedside.cli.main import app, run
 from bedside.runtime import MissingExtraError
 
 COMMANDS = typer.main.get_command(app).commands
-GROUPS = {"dataset": ["check"]}
+GROUPS = {"dataset": ["check", "prepared"]}
 DESIGNED = [
     "demo",
     "phantom",

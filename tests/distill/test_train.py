@@ -7,12 +7,14 @@ import torch
 from bedside.distill import distill, load_student
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.presets import PRESETS
+from bedside.teacher.design import TeacherDesign
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.training.data.dataset import load_dataset
+from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.phantoms.phantom import write_phantoms
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run
+from bedside.training.runs.run import Run, RunConfig
 
 RECIPE = Recipe(epochs=1, steps_per_epoch=2, batch=2, warmup=0)
 
@@ -31,13 +33,13 @@ def task():
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory, dataset, task):
     out = tmp_path_factory.mktemp("runs") / "teacher"
-    train_teacher(dataset, task, out, recipe=RECIPE, sam="vit_nano", hardware=Hardware("cpu"))
+    train_teacher(dataset, task, out, design=TeacherDesign(sam="vit_nano"), recipe=RECIPE, hardware=Hardware("cpu"))
     return out
 
 
 def test_a_trained_teacher_opens_from_its_run(teacher, task):
     model, run = load_teacher(teacher)
-    assert run.config.model.options == {"sam": "vit_nano", "preset": "paper"}
+    assert run.config.model.options == {"sam": "vit_nano", "preset": "paper", "apg": True, "mlam": True}
     assert not model.training
     with torch.inference_mode():
         assert model(torch.zeros(1, 1, *task.patch_dhw)).shape == (1, 14, 32, 64, 64)
@@ -54,6 +56,22 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path,
     assert loaded.data_hash == Run.open(teacher).config.data_hash
     assert float(loaded.metrics["loss"]) > 0
     assert len(list((tmp_path / "student" / "targets").glob("*.npy"))) == len(dataset.training)
+
+
+def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, task):
+    design = TeacherDesign(sam="vit_nano", apg=False, mlam=False)
+    run = Run.create(
+        tmp_path / "neither",
+        RunConfig(model=design.recorded(), task=task, recipe=RECIPE, dataset="d", data_hash="0"), resume=False,
+    )  # fmt: skip
+    run.start()
+    save_weights(run.best, design.build(task.num_classes, task.patch_dhw))
+    one_case = replace(dataset, training=dataset.training[:1])
+    distill(
+        one_case, tmp_path / "student", student="unet-nano", lam=0.5, teacher=run.path, task=None,
+        recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0), hardware=Hardware("cpu"),
+    )  # fmt: skip
+    assert load_student(tmp_path / "student").teacher == "neither"
 
 
 def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from bedside.runtime.errors import UsageError
 from bedside.runtime.memory.resident import resident_bytes
 from bedside.teacher import build_teacher
 from bedside.teacher.cost import Cost, Room, StepMemory, describe, training_loss
+from bedside.teacher.design import TeacherDesign
 from bedside.teacher.live_memory import LiveMemory
 from bedside.teacher.parameters import ParameterCounts
 from bedside.training.loop.losses import segmentation_loss
@@ -15,11 +18,12 @@ from bedside.training.loop.losses import segmentation_loss
 torch.set_num_threads(1)
 
 GB = 10**9
+NANO = TeacherDesign(sam="vit_nano")
 
 
 @pytest.fixture(scope="module")
 def nano() -> Cost:
-    return describe(num_classes=4, sam="vit_nano", patch=(32, 64, 32))
+    return describe(NANO, num_classes=4, patch=(32, 64, 32))
 
 
 def made_up(peak: int = 3 * GB) -> Cost:
@@ -51,7 +55,7 @@ def test_memory_is_weights_gradients_two_states_and_activations(nano):
 
 
 def test_checkpointing_takes_less_memory_and_more_work(nano):
-    checkpointed = describe(num_classes=4, sam="vit_nano", patch=(32, 64, 32), checkpoint_activations=True)
+    checkpointed = describe(replace(NANO, checkpoint_activations=True), num_classes=4, patch=(32, 64, 32))
     assert checkpointed.memory.kept < 0.75 * nano.memory.kept
     assert checkpointed.memory.peak < 0.9 * nano.memory.peak
     assert checkpointed.forward_flops == nano.forward_flops
@@ -59,7 +63,7 @@ def test_checkpointing_takes_less_memory_and_more_work(nano):
 
 
 def test_bfloat16_takes_less_memory_and_a_larger_batch_takes_more(nano):
-    options = {"num_classes": 4, "sam": "vit_nano", "patch": (32, 64, 32)}
+    options = {"design": NANO, "num_classes": 4, "patch": (32, 64, 32)}
     # What is kept is half the size, but for norms and for the weights, which are kept in bfloat16 too.
     assert describe(**options, precision="bf16-mixed").memory.kept < 0.85 * nano.memory.kept
     two = describe(**options, batch=2)
@@ -76,7 +80,7 @@ def test_work_of_a_linear_layer_is_two_per_weight_and_token(nano):
 
 def test_vit_b_at_128_is_described_without_the_memory_it_would_take():
     before = resident_bytes()
-    cost = describe(num_classes=14, sam="vit_b")
+    cost = describe(TeacherDesign(), num_classes=14)
     assert cost.memory.peak > 10 * GB
     assert cost.memory.weights > 0.46 * GB
     assert resident_bytes() - before < 0.3 * GB
@@ -118,6 +122,6 @@ def test_stand_in_for_the_loss_is_the_training_loss():
 
 def test_wrong_options_are_refused_as_in_building():
     with pytest.raises(UsageError, match="in multiples of 32 voxels"):
-        describe(num_classes=4, patch=48)
+        describe(TeacherDesign(), num_classes=4, patch=48)
     with pytest.raises(UsageError, match='no teacher "x"'):
-        describe("x", num_classes=4)
+        describe(TeacherDesign(name="x"), num_classes=4)

@@ -32,7 +32,9 @@ SIZES = {  # millions of the 3D encoder: total, trainable; SAM's image-encoder t
     "vit_b": (104.06, 15.21, 177, 171, 88_883_456),
     "vit_l": (341.22, 33.89, 345, 339, 307_425_280),
     "vit_h": (697.73, 61.78, 457, 451, 636_107_520),
+    "vit_nano": (1.47, 0.53, 65, 59, 943_968),
 }
+PUBLIC = ("vit_b", "vit_l", "vit_h")
 
 
 @cache
@@ -61,6 +63,25 @@ def test_convolutions_adapters_and_norms_with_16_classes_are_the_papers_26_53_mi
     assert counts["trainable"] - counts["relative depth tables"] - counts["depth table"] == 26_530_944
 
 
+@pytest.mark.parametrize(
+    ("apg", "mlam", "total", "trainable"),
+    [
+        (False, True, 111_186_304, 22_339_712),
+        (True, False, 104_231_808, 15_385_216),
+        (False, False, 99_976_576, 11_129_984),
+    ],
+)
+def test_counts_of_the_ablations(apg, mlam, total, trainable):
+    with torch.device("meta"):
+        counts = count_parameters(build_teacher("autosam", num_classes=14, apg=apg, mlam=mlam))
+    assert (counts.total, counts.trainable) == (total, trainable)
+    assert counts.components.get("prompt generator", 0) == (4_255_232 if apg else 0)
+    # Without aggregation: one neck of four, one head of four, 128 channels and the image's one in the fusion.
+    assert counts.components["necks"] == (7_868_416 if mlam else 7_868_416 // 4)
+    one_head = 27 * (256 * 128 + 128 * 128)
+    assert counts.components["mask decoder"] == (7_129_728 if mlam else one_head + 27 * (129 * 128 + 128 * 14))
+
+
 @pytest.mark.parametrize(("sam", "figures"), SIZES.items())
 def test_counts_of_the_encoder_and_of_what_it_takes_from_sam(sam, figures):
     encoder = on_meta(sam=sam).encoder
@@ -73,7 +94,7 @@ def test_counts_of_the_encoder_and_of_what_it_takes_from_sam(sam, figures):
     assert (round(total, 2), round(trainable, 2), in_sam, len(set(names)), reused) == figures
 
 
-@pytest.mark.parametrize("sam", list(SIZES))
+@pytest.mark.parametrize("sam", PUBLIC)
 def test_names_and_shapes_are_those_of_sams_own_image_encoder(sam):
     variant = find_variant(sam)
     with torch.device("meta"):

@@ -1,20 +1,23 @@
-"""What a teacher's run remembers of SAM's weights, and what is said without them; training itself is stubbed."""
+"""What a teacher's run remembers of its design, and what is said without SAM's weights; training itself is stubbed."""
 
 import hashlib
 import logging
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from bedside.runtime.presets import PRESETS
+from bedside.teacher import design
 from bedside.teacher import train as module
+from bedside.teacher.design import TeacherDesign
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.teacher.variants import VARIANTS
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run, RunConfig
 
 TASK = PRESETS["btcv"]
 
@@ -24,25 +27,37 @@ def opened(monkeypatch):
     """The configurations that runs were opened with; network and loop are replaced."""
     configurations = []
 
-    def open_session(dataset, task, out, *, model, recipe, resume, cases, progress):
+    @contextmanager
+    def open_session(team, dataset, task, out, *, model, recipe, resume, cases, progress):
         configurations.append((model, recipe))
-        return SimpleNamespace(run=None, train=[], validation=[])
+        yield SimpleNamespace(run=None, train=[], validation=[])
 
     monkeypatch.setattr(module, "open_session", open_session)
-    monkeypatch.setattr(module, "build_teacher", lambda name, **_: torch.nn.Conv3d(1, 14, 1))
+    monkeypatch.setattr(design, "build_teacher", lambda name, **_: torch.nn.Conv3d(1, 14, 1))
     monkeypatch.setattr(module, "fit", lambda *_, **__: None)
     return configurations
 
 
 def train(tmp_path, **options):
-    train_teacher(None, TASK, tmp_path / "run", recipe=Recipe(), hardware=Hardware("cpu"), **options)
+    made_of = TeacherDesign(**options)
+    train_teacher(None, TASK, tmp_path / "run", design=made_of, recipe=Recipe(), hardware=Hardware("cpu"))
+
+
+def trained(path, made_of):
+    """Writes the run of a teacher, as if it had been trained."""
+    task = TASK.replaced(patch=(32, 32, 32))
+    config = RunConfig(model=made_of.recorded(), task=task, recipe=Recipe(), dataset="d", data_hash="0")
+    run = Run.create(path, config, resume=False)
+    run.start()
+    save_weights(run.best, made_of.build(14, 32))
+    return run.path
 
 
 def test_a_run_remembers_sams_weights_by_name_and_content(tmp_path, opened):
     (tmp_path / "sam_vit_b.pth").write_bytes(b"weights of SAM")
     train(tmp_path, checkpoint=tmp_path / "sam_vit_b.pth")
     assert opened[0][0].options == {
-        "sam": "vit_b", "preset": "paper", "checkpoint": "sam_vit_b.pth",
+        "sam": "vit_b", "preset": "paper", "apg": True, "mlam": True, "checkpoint": "sam_vit_b.pth",
         "checkpoint_sha256": hashlib.sha256(b"weights of SAM").hexdigest(),
     }  # fmt: skip
 
@@ -59,13 +74,39 @@ def test_our_own_small_size_has_no_weights_to_miss(tmp_path, opened, caplog):
 
 def test_a_trained_teacher_of_a_public_size_opens_without_a_word(tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(VARIANTS, "vit_b", replace(VARIANTS["vit_nano"], public=True))  # as vit_b, but small
-    task = TASK.replaced(patch=(32, 32, 32))
-    model = ModelConfig(kind="teacher", name="autosam", options={"sam": "vit_b", "preset": "paper"})
-    run = Run.create(
-        tmp_path / "run", RunConfig(model=model, task=task, recipe=Recipe(), dataset="d", data_hash="0"), resume=False
-    )
-    run.start()
-    save_weights(run.best, module.build_teacher("autosam", num_classes=14, sam="vit_b", patch=32))
+    path = trained(tmp_path / "run", TeacherDesign(sam="vit_b"))
     with caplog.at_level(logging.WARNING):
-        load_teacher(run.path)
+        load_teacher(path)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("apg", "mlam"), [(False, True), (True, False), (False, False)])
+def test_an_ablated_teacher_opens_as_what_it_was_trained_as(tmp_path, apg, mlam):
+    path = trained(tmp_path / "run", TeacherDesign(sam="vit_nano", apg=apg, mlam=mlam))
+    written = (path / "config.toml").read_text()
+    assert f"apg = {str(apg).lower()}" in written
+    assert f"mlam = {str(mlam).lower()}" in written
+    model, _ = load_teacher(path)
+    assert (model.config.apg, model.config.mlam) == (apg, mlam)
+
+
+def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_path):
+    path = trained(tmp_path / "run", TeacherDesign(sam="vit_nano"))
+    lines = (path / "config.toml").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("apg", "mlam"))]
+    assert len(kept) == len(lines) - 2
+    (path / "config.toml").write_text("\n".join(kept))
+    model, _ = load_teacher(path)
+    assert (model.config.apg, model.config.mlam) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({}, "autosam with vit_b, preset paper"),
+        ({"apg": False}, "autosam with vit_b without auto prompt generator, preset paper"),
+        ({"apg": False, "mlam": False}, "autosam with vit_b without auto prompt generator and MLAM, preset paper"),
+    ],
+)
+def test_a_design_tells_what_it_leaves_out(parts, words):
+    assert TeacherDesign(**parts).title == words

@@ -26,5 +26,14 @@ def test_no_pictures_where_none_are_asked_for():
 
 @pytest.mark.parametrize("field", ["epochs", "batch", "accumulate", "processes", "validate_every", "checkpoint_every"])
 def test_counts_below_one_are_refused_by_name(field):
-    with pytest.raises(ValueError, match=f"{field} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"{field}: expected 1 or more, got 0"):
         Recipe(**{field: 0})
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "advice"),
+    [(3, 5, "a warmup of 0…2, or 6 epochs or more"), (5, 5, "0…4, or 6 epochs"), (3, -1, "0…2$")],
+)
+def test_a_warmup_that_does_not_fit_says_what_would(epochs, warmup, advice):
+    with pytest.raises(ValueError, match=f"got {warmup}; give .*{advice}"):
+        Recipe(epochs=epochs, warmup=warmup)

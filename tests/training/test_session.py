@@ -2,6 +2,8 @@
 
 import pytest
 from bedside.runtime.errors import InputError, UsageError
+from bedside.training.loop.hardware import make_fabric
+from bedside.training.loop.processes import Team
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig
 from bedside.training.session import open_session
@@ -9,8 +11,13 @@ from bedside.training.session import open_session
 RECIPE = Recipe(epochs=1, warmup=0)
 
 
+TEAM = Team(make_fabric("cpu", "32-true"))
+
+
 def start(dataset, task, out, **options):
-    return open_session(dataset, task, out, model=ModelConfig(kind="teacher", name="x"), recipe=RECIPE, **options)
+    model = ModelConfig(kind="teacher", name="x")
+    with open_session(TEAM, dataset, task, out, model=model, recipe=RECIPE, **options) as session:
+        return session
 
 
 def test_runs_side_by_side_share_prepared_cases(small_dataset, small_task, tmp_path):

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,8 +15,10 @@ from ...runtime.errors import InputError, ResourceError, UsageError
 from ...runtime.files.atomic import atomic_directory, atomic_write, make_folder
 from ...runtime.task import Task
 from .case_digest import CaseDigest
+from .case_use import TAG, touch
 from .dataset import Case
 from .examine import examine_case
+from .file_lock import Lock, take_lock
 from .prepared_case import PreparedCase, write_arrays
 
 _log = logging.getLogger("bedside.training")
@@ -24,14 +26,13 @@ _log = logging.getLogger("bedside.training")
 CASES_FOLDER = "bedside-cases"
 PREPARATION_VERSION = 1  # raised whenever the same file and task would give other arrays
 _KEY_DIGITS = 32
-_TAG = "CACHEDIR.TAG"
 _NOTES = {
     # The first is the sign that the folder is ours; backup programs know it too (bford.info/cachedir).
-    _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Prepared cases of bedside; see README.txt.\n",
+    TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Prepared cases of bedside; see README.txt.\n",
     "README.txt": (
         "Preprocessed training cases of bedside, one folder each, named by the content of scan, label map and task.\n"
         "They hold patient data: treat this folder like the scans themselves.\n"
-        "It may be deleted whenever no training runs; what is needed is prepared again.\n"
+        "Clear it with `bedside dataset prepared FOLDER --clear`; what is needed is prepared again.\n"
     ),
     ".gitignore": "*\n",
 }
@@ -56,7 +57,7 @@ class CaseCache:
         make_folder(folder)
         visible = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
         # Looked for after the listing: another process may be making the same folder now, and writes this first.
-        if visible and not (folder / _TAG).is_file():
+        if visible and not (folder / TAG).is_file():
             raise UsageError(
                 f'"{folder.name}" holds other things (such as "{sorted(visible)[0]}"); '
                 "choose a new folder for prepared cases"
@@ -77,6 +78,7 @@ class CaseCache:
         folder = self.folder / case_key(digest, task)
         there = self._open(folder, case)
         if there is not None:
+            touch(folder)
             return there
         with _claim(folder.with_name(f"{folder.name}.lock")) as ours:
             return (self._open(folder, case) or self._prepare(case, digest, task, folder)) if ours else None
@@ -123,21 +125,10 @@ def case_key(digest: CaseDigest, task: Task) -> str:
     return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()[:_KEY_DIGITS]
 
 
-def prepare_case(case: Case, task: Task, folder: Path) -> PreparedCase:
-    """Preprocesses one labelled case into a folder of arrays, which is there whole or not at all.
-
-    Args:
-        case: image and label map.
-        task: grid and intensities.
-        folder: where the arrays go; what is there is replaced.
-
-    Raises:
-        InputError: the case cannot be used; the message names it and every reason.
-        ResourceError: it does not fit into memory, or the folder cannot be written.
-    """
-    with atomic_directory(folder) as temporary:
-        _write_case(case, task, temporary)
-    return PreparedCase.open(folder, case.name)
+def is_case_folder(folder: Path) -> bool:
+    """Returns whether a folder is one of prepared cases, and not another program's cache."""
+    tag = folder / TAG
+    return tag.is_file() and tag.read_text(encoding="ascii", errors="replace") == _NOTES[TAG]
 
 
 def _write_case(case: Case, task: Task, folder: Path) -> None:
@@ -146,34 +137,25 @@ def _write_case(case: Case, task: Task, folder: Path) -> None:
     if given is None or labels is None or found.problems:
         raise InputError(f'case "{case.name}": {"; ".join(found.problems)}')
     del found  # the scan as stored: its memory is needed now
-    write_arrays(folder, given.array, labels, given.body, given.grid.spacing, given.warnings)
+    write_arrays(folder, given.array, labels, given.body, given.grid.spacing, given.warnings, task.name)
 
 
 @contextmanager
 def _claim(file: Path) -> Generator[bool]:
     """Yields whether the work behind a lock file is this process's; the system frees the lock of a killed one."""
     try:
-        import fcntl
-    except ImportError:  # Windows: two processes may do the same work, and the last one's folder stays
-        yield True
-        return
-    try:
         descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
     except OSError as error:
         raise ResourceError(
             f'"{file.parent.name}": cannot be written ({error.strerror}); check permissions and free space'
         ) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:  # a file system without locks, as on Windows
+    with ExitStack() as held:
+        held.callback(os.close, descriptor)
+        lock = take_lock(descriptor, wait=False)
+        if lock is Lock.OURS:
+            held.callback(file.unlink, missing_ok=True)  # before it is closed: the next one locks a file of its own
+        elif lock is Lock.UNSUPPORTED:  # two processes may do the same work, and the last one's folder stays
             _log.info("the folder of prepared cases has no locks: processes may prepare the same case twice")
-        try:
-            yield True
-        finally:
-            file.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
+        yield lock is not Lock.TAKEN
+    if lock is Lock.UNSUPPORTED:
+        file.unlink(missing_ok=True)

@@ -47,13 +47,18 @@ class _Arrays:
         return cls(case.image(), case.labels(), case.all_centres(), teacher)
 
 
-class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
-    """Random crops of one epoch.
+Batch = dict[str, torch.Tensor]
+Key = tuple[int, int]
+"""Epoch and item: what a crop depends on, besides the seed."""
 
-    Item ``i`` of epoch ``e`` depends on (seed, e, i) alone, so a resumed run sees the crops it would have seen,
-    whatever the number of processes that load them. Items are ``image`` [1, D, H, W] float32, ``label`` [1, D, H, W]
-    int64 and, with a teacher, ``teacher`` [C, D, H, W] probabilities as they are stored (float16: they are the bulk of
-    a crop, and the loss's arithmetic is float32 all the same).
+
+class CropDataset(TorchDataset[Batch]):
+    """Random crops of all epochs.
+
+    ``crops[e, i]``, item i of epoch e, depends on (seed, e, i) alone, so a resumed run sees the crops it would have
+    seen, whatever the number of processes that load them. Items are ``image`` [1, D, H, W] float32, ``label``
+    [1, D, H, W] int64 and, with a teacher, ``teacher`` [C, D, H, W] probabilities as they are stored (float16: they are
+    the bulk of a crop, and the loss's arithmetic is float32 all the same).
 
     Only the window is read, from memory-mapped files that stay open, and every array is copied once: cut out, turned
     and converted in one go.
@@ -62,27 +67,12 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         sources: the cases, visited in a new random order each round.
         task: patch and orientation.
         recipe: balance, augmentation, seed.
-        length: crops per epoch.
-        epoch: which epoch.
-        start: first item (to resume inside an epoch).
     """
 
-    def __init__(
-        self,
-        sources: Sequence[CropSource],
-        task: Task,
-        recipe: Recipe,
-        *,
-        length: int,
-        epoch: int,
-        start: int = 0,
-    ) -> None:
+    def __init__(self, sources: Sequence[CropSource], task: Task, recipe: Recipe) -> None:
         self._sources = tuple(sources)
         self._task = task
         self._recipe = recipe
-        self._length = length
-        self._epoch = epoch
-        self._start = start
         self._augment = CropAugmentation(task, recipe.augmentation)
         self._opened: dict[int, _Arrays] = {}
 
@@ -90,15 +80,12 @@ class CropDataset(TorchDataset[dict[str, torch.Tensor]]):
         """Leaves the open files out: another process opens its own, and pickling them would copy their content."""
         return {**self.__dict__, "_opened": {}}
 
-    def __len__(self) -> int:
-        return self._length - self._start
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        item = index + self._start
+    def __getitem__(self, key: Key) -> Batch:
+        epoch, item = key
         rounds, place = divmod(item, len(self._sources))
-        order = np.random.default_rng((self._recipe.seed, self._epoch, rounds)).permutation(len(self._sources))
+        order = np.random.default_rng((self._recipe.seed, epoch, rounds)).permutation(len(self._sources))
         number = int(order[place])
-        rng = np.random.default_rng((self._recipe.seed, self._epoch, item, 1))
+        rng = np.random.default_rng((self._recipe.seed, epoch, item, 1))
 
         case, arrays = self._sources[number].case, self._arrays(number)
         centre = self._centre(case, arrays, rng)

@@ -56,11 +56,6 @@ class Dataset:
     test: tuple[Case, ...]
     root: Path
 
-    @property
-    def num_classes(self) -> int:
-        """Number of labels, background included."""
-        return len(self.labels)
-
     def split(self, *, fold: int | None = None, fraction: float = 0.2, seed: int = 0) -> Dataset:
         """Returns the data set with a validation list taken out of its training list.
 
@@ -75,19 +70,26 @@ class Dataset:
                 outside 0…1.
         """
         if self.validation:
-            raise UsageError(f'data set "{self.name}" already has {len(self.validation)} validation cases')
+            raise UsageError(
+                f'data set "{self.name}" already has {len(self.validation)} validation cases; '
+                "train with those, without --fold or --validation-fraction"
+            )
         if fold is not None:
             chosen = {case.name for case in self.training if case.fold == fold}
             if not chosen or len(chosen) == len(self.training):
                 folds = sorted({case.fold for case in self.training if case.fold is not None})
                 raise UsageError(
-                    f'data set "{self.name}" cannot be split at fold {fold}; it has folds {folds or "none"}'
+                    f'data set "{self.name}" cannot be split at fold {fold}; it has folds {folds or "none"}; '
+                    "name another, or set a share of the cases apart: --validation-fraction 0.2"
                 )
         else:
             if not 0 < fraction < 1:
                 raise UsageError(f"validation fraction: expected more than 0 and less than 1, got {fraction:g}")
             if len(self.training) < 2:
-                raise UsageError(f'data set "{self.name}" has one training case; a split needs two')
+                raise UsageError(
+                    f'data set "{self.name}": expected two training cases or more to set one apart, got '
+                    f"{len(self.training)}; train without validation"
+                )
             names = sorted(case.name for case in self.training)
             count = min(max(round(fraction * len(names)), 1), len(names) - 1)
             chosen = {names[i] for i in np.random.default_rng(seed).permutation(len(names))[:count]}
@@ -167,7 +169,10 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     if source.is_dir():
         source = source / "dataset.json"
     if not source.is_file():
-        raise InputError(f'data set: expected a JSON file or a folder with dataset.json, found none at "{path}"')
+        raise InputError(
+            f'data set: expected a JSON file or a folder with dataset.json, found none at "{path}"; '
+            "give the folder or the list of a data set"
+        )
     listing = read_listing(source)
     names = _dense_labels(listing.labels, labels, source.name)
     broken: list[BrokenCase] = []

@@ -33,12 +33,14 @@ def in_threads(
     """
     pending = deque(jobs)
     running: dict[Future[_Result], tuple[_Job, int]] = {}
-    with ThreadPoolExecutor(max(1, workers)) as pool:
+    workers = max(1, workers)
+
+    def fits(needed: int) -> bool:
+        return not running or needed + sum(bytes_ for _, bytes_ in running.values()) <= free_memory()
+
+    with ThreadPoolExecutor(workers) as pool:
         while pending or running:
-            while pending and len(running) < max(1, workers):
-                needed = memory(pending[0])
-                if running and needed + sum(bytes_ for _, bytes_ in running.values()) > free_memory():
-                    break
+            while pending and len(running) < workers and fits(needed := memory(pending[0])):
                 job = pending.popleft()
                 running[pool.submit(work, job)] = job, needed
             finished, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -47,6 +47,18 @@ class _Wanted:
     case: Case
     digest: CaseDigest
 
+    def obtain(self, cache: CaseCache, task: Task) -> PreparedCase | InputError | None:
+        """Returns the case, or why it cannot be used; None while another process prepares it."""
+        try:
+            return cache.obtain(self.case, self.digest, task)
+        except InputError as error:
+            return error
+
+    def memory(self, cache: CaseCache, task: Task) -> int:
+        """Returns about how many bytes `obtain` takes."""
+        there = (cache.folder / case_key(self.digest, task)).is_dir()
+        return 0 if there else memory_needed(self.case, task)
+
 
 def prepare_cases(
     cases: Sequence[Case],
@@ -82,19 +94,11 @@ def prepare_cases(
     prepared: dict[int, PreparedCase] = {}
     broken: dict[int, str] = {}
 
-    def obtain(each: _Wanted) -> PreparedCase | InputError | None:
-        try:
-            return cache.obtain(each.case, each.digest, task)
-        except InputError as error:
-            return error
-
-    def memory(each: _Wanted) -> int:
-        there = (cache.folder / case_key(each.digest, task)).is_dir()
-        return 0 if there else memory_needed(each.case, task)
-
     while wanted:
         busy: list[_Wanted] = []
-        for each, outcome in in_threads(obtain, wanted, workers, memory):
+        for each, outcome in in_threads(
+            lambda each: each.obtain(cache, task), wanted, workers, lambda each: each.memory(cache, task)
+        ):
             if outcome is None:
                 busy.append(each)
                 continue

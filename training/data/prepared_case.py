@@ -28,6 +28,7 @@ class PreparedCase:
         counts: voxels of each label that occurs, on the task's grid.
         warnings: what is unusual about the scan, as the device would say it.
         centre_counts: how many crop centres are kept of each label.
+        task: name of the task it was prepared for; another that preprocesses alike may share it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PreparedCase:
     counts: dict[int, int]
     warnings: tuple[str, ...]
     centre_counts: dict[int, int]
+    task: str
 
     def image(self) -> NDArray[np.float32]:
         """Returns the normalised image ``[D, H, W]``, memory-mapped."""
@@ -89,10 +91,10 @@ class PreparedCase:
                     f"prepared case {folder.name}: expected {expected:,} bytes in {file}, got {sizes[file]:,}; "
                     "delete its folder"
                 )
-        return cls(name or folder.name, folder, facts.spacing, facts.counts, facts.warnings, facts.centres)
+        return cls(name or folder.name, folder, facts.spacing, facts.counts, facts.warnings, facts.centres, facts.task)
 
 
-class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Facts(msgspec.Struct, frozen=True):
     """What ``case.json`` says: the case's figures, and the size in bytes of every file beside it."""
 
     spacing: tuple[float, float, float]
@@ -100,6 +102,7 @@ class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     centres: dict[int, int]
     warnings: tuple[str, ...]
     files: dict[str, int]
+    task: str = ""  # not known of cases from before it was noted
 
 
 def open_array(file: Path) -> NDArray[Any]:
@@ -123,6 +126,7 @@ def write_arrays(
     body: NDArray[np.bool_],
     spacing: tuple[float, float, float],
     warnings: tuple[str, ...],
+    task: str,
 ) -> None:
     """Writes a case into an existing folder.
 
@@ -133,6 +137,7 @@ def write_arrays(
         body: ``[D, H, W]``, where the body is.
         spacing: (x, y, z) in mm.
         warnings: kept with the case.
+        task: the task's name.
     """
     np.save(folder / _IMAGE, image)
     np.save(folder / _LABELS, labels)
@@ -140,7 +145,7 @@ def write_arrays(
     centres = _choose_centres(labels, body, counts)
     np.save(folder / _CENTRES, np.concatenate(list(centres.values())))
     sizes = {file: (folder / file).stat().st_size for file in (_IMAGE, _LABELS, _CENTRES)}
-    facts = _Facts(spacing, counts, {label: len(flat) for label, flat in centres.items()}, warnings, sizes)
+    facts = _Facts(spacing, counts, {label: len(flat) for label, flat in centres.items()}, warnings, sizes, task)
     (folder / _FACTS).write_bytes(msgspec.json.encode(facts))
 
 

@@ -79,7 +79,9 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             position = msgspec.json.decode(meta.get(_META, "{}"), type=Position)
         except FileNotFoundError:
-            raise InputError(f'no checkpoint "{path.name}" in {path.parent.name}; was the run trained?') from None
+            raise InputError(
+                f'no checkpoint "{path.name}" in {path.parent.name}; train it to the end first, with --resume'
+            ) from None
         except (SafetensorError, OSError, msgspec.DecodeError) as error:
             raise InputError(f'checkpoint "{path.name}" cannot be read: {error}') from None
         if _DIGEST in meta and meta[_DIGEST] != _digest(tensors, meta.get(_META, "")):
@@ -136,17 +138,6 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
     checkpoint = Checkpoint.read(path)
     _check_model(checkpoint, model)
     set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
-
-
-def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Position:
-    """Restores a checkpoint into model, optimiser and random state and returns the position.
-
-    Raises:
-        InputError: the file cannot be read or belongs to another model.
-    """
-    checkpoint = Checkpoint.read(path)
-    restore(checkpoint, model, optimizer)
-    return checkpoint.position
 
 
 def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:

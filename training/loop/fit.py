@@ -16,20 +16,18 @@ from lightning_fabric import Fabric
 
 from ...runtime.errors import Cancelled
 from ..data.crops import CropSource
-from ..data.prepare import PreparedCase
+from ..data.prepared_case import PreparedCase
 from ..runs.run import Run
 from ..runs.run_writer import RunWriter
 from .checkpoint import Position
-from .hardware import default_workers, make_fabric
+from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .keeper import Keeper
 from .loader import CropLoader, CropOrder
 from .processes import Team
 from .schedule import learning_rate
-from .step import DivergedError, Objective, Stepper
+from .step import Objective, Stepper
 from .validate import validate
-
-__all__ = ["DivergedError", "FitProgress", "FitResult", "Objective", "fit", "make_fabric"]
 
 _log = logging.getLogger("bedside.training")
 
@@ -123,10 +121,7 @@ class _Fit:
         recipe, start = self._recipe, self._position
         mean_loss = _last_loss(self._run)
         order = CropOrder(recipe, self._team, steps=self._steps, epoch=start.epoch, step=start.step)
-        loader = CropLoader(
-            sources, self._run.config.task, recipe, order,
-            length=self._steps * recipe.crops_per_step, fabric=self._fabric, workers=workers,
-        )  # fmt: skip
+        loader = CropLoader(sources, self._run.config.task, recipe, order, fabric=self._fabric, workers=workers)
         with RunWriter(self._run, active=self._team.first, epoch=start.epoch) as writer, loader:
             for epoch in range(start.epoch, recipe.epochs):
                 rate = learning_rate(epoch, base=recipe.lr, epochs=recipe.epochs, warmup=recipe.warmup)

@@ -113,7 +113,10 @@ def make_fabric(
         kind = fabric.device.type
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         what = f'{per_node} × device "{device}"' if per_node > 1 else f'device "{device}"'
-        raise UsageError(f'{what} with precision "{precision}" cannot be used: {error}') from None
+        raise UsageError(
+            f'{what} with precision "{precision}" cannot be used: {" ".join(str(error).split())}; '
+            "take --device auto, or another number of devices"
+        ) from None
     if kind == "cpu" and precision != "32-true":
         raise UsageError(f"precision {precision} needs a GPU; on a CPU train in 32-true")
     return fabric

@@ -36,8 +36,14 @@ class Keeper:
         Raises:
             InputError: there are checkpoints, but none can be read, or they belong to another network.
         """
-        found = self._team.first_then_others(lambda: self._newest() if self._team.first else None)
-        name = self._team.told_by_first(found.path.name if found else None)
+        found: Checkpoint | None = None
+
+        def find() -> str | None:
+            nonlocal found
+            found = self._newest()
+            return found.path.name if found else None
+
+        name = self._team.told_by_first(find)
         if name is None:
             return Position()
         checkpoint = found or Checkpoint.read(self._run.path / name)

@@ -9,17 +9,12 @@ from typing import cast
 import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Sampler
-from torch.utils.data import Dataset as TorchDataset
 
 from ...runtime.task import Task
-from ..data.crops import CropDataset, CropSource
+from ..data.crops import Batch, CropDataset, CropSource, Key
 from ..recipe import Recipe
 from .interrupt import leave_signals_to_the_parent
 from .processes import Team
-
-Batch = dict[str, torch.Tensor]
-Key = tuple[int, int]
-"""Epoch and item: what a crop depends on, besides the seed."""
 
 
 class CropOrder(Sampler[list[Key]]):
@@ -64,7 +59,6 @@ class CropLoader:
         task: patch.
         recipe: how crops are drawn.
         order: which crops, in which order.
-        length: crops per epoch.
         fabric: brings batches to the device.
         workers: processes that load.
     """
@@ -76,13 +70,12 @@ class CropLoader:
         recipe: Recipe,
         order: CropOrder,
         *,
-        length: int,
         fabric: Fabric,
         workers: int,
     ) -> None:
         # A generator of its own: drawing worker seeds must not move the random state that checkpoints keep.
         loader = DataLoader(
-            _EveryEpoch(sources, task, recipe, length), batch_sampler=order, num_workers=workers,
+            CropDataset(sources, task, recipe), batch_sampler=order, num_workers=workers,
             worker_init_fn=leave_signals_to_the_parent, generator=torch.Generator().manual_seed(recipe.seed),
             pin_memory=workers > 0 and fabric.device.type == "cuda",
         )  # fmt: skip
@@ -116,18 +109,3 @@ class CropLoader:
         """Share of the time since `start_clock` that was spent in `next_batch`, 0…1."""
         passed = time.perf_counter() - self._since
         return self._waited / passed if passed > 0 else 0.0
-
-
-class _EveryEpoch(TorchDataset[Batch]):
-    """The crops of all epochs, by epoch and item."""
-
-    def __init__(self, sources: Sequence[CropSource], task: Task, recipe: Recipe, length: int) -> None:
-        self._sources, self._task, self._recipe, self._length = sources, task, recipe, length
-        self._current: tuple[int, CropDataset] | None = None
-
-    def __getitem__(self, key: Key) -> Batch:
-        epoch, item = key
-        if self._current is None or self._current[0] != epoch:
-            dataset = CropDataset(self._sources, self._task, self._recipe, length=self._length, epoch=epoch)
-            self._current = epoch, dataset
-        return self._current[1][item]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +34,14 @@ class FirstProcessFailed(AgreedOutcome):
         self.exit_code = code
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """What the first process tells the others in place of a result."""
+
+    message: str
+    code: ExitCode
+
+
 class Team:
     """The processes of one training; alone, every method is free.
 
@@ -60,21 +69,11 @@ class Team:
             raise TypeError(f"expected a tensor from all_reduce, got {type(summed).__name__}")
         return summed.cpu().numpy()
 
-    def mean(self, value: float) -> float:
-        """Returns the mean of the processes' values."""
-        return float(self.total(np.array([value]))[0]) / self.size
+    def told_by_first(self, work: Callable[[], T]) -> T:
+        """Does work on the first process alone and returns its result on all of them; the others wait.
 
-    def told_by_first(self, value: T) -> T:
-        """Returns the first process's value on all of them."""
-        return value if self.size == 1 else self._fabric.broadcast(value)
-
-    def wait(self) -> None:
-        """Returns when all processes are here."""
-        if self.size > 1:
-            self._fabric.barrier()
-
-    def first_then_others(self, work: Callable[[], T]) -> T:
-        """Does the same work on all processes, on the first one before the others: they find what it has written.
+        Args:
+            work: its result travels as a copy.
 
         Raises:
             BedsideError: on the first process, what the work raised; on the others `FirstProcessFailed`.
@@ -82,14 +81,28 @@ class Team:
         if self.size == 1:
             return work()
         if not self.first:
-            failure: tuple[str, int] | None = self._fabric.broadcast(None)
-            if failure is not None:
-                raise FirstProcessFailed(failure[0], ExitCode(failure[1]))
-            return work()
+            told: Any = self._fabric.broadcast(None)
+            if isinstance(told, _Failure):
+                raise FirstProcessFailed(told.message, told.code)
+            return told
         try:
             result = work()
         except BedsideError as error:
-            self._fabric.broadcast((str(error), int(error.exit_code)))
+            self._fabric.broadcast(_Failure(str(error), error.exit_code))
             raise
-        self._fabric.broadcast(None)
-        return result
+        return self._fabric.broadcast(result)
+
+    def first_then_others(self, work: Callable[[], T]) -> T:
+        """Does the same work on all processes, on the first one before the others: where it fails, it fails once.
+
+        Raises:
+            BedsideError: on the first process, what the work raised; on the others `FirstProcessFailed`.
+        """
+        done: list[T] = []
+        self.told_by_first(lambda: done.append(work()))
+        return done[0] if done else work()
+
+    def wait(self) -> None:
+        """Returns when all processes are here."""
+        if self.size > 1:
+            self._fabric.barrier()

@@ -11,9 +11,10 @@ from lightning_fabric import Fabric
 from torch.distributed.tensor import DTensor
 
 from ...runtime.errors import ExitCode
+from ..data.crops import Batch
 from ..recipe import Recipe
 from .interrupt import StopRequest
-from .loader import Batch, CropLoader
+from .loader import CropLoader
 from .processes import AgreedOutcome, Team
 
 

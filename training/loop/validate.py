@@ -18,7 +18,7 @@ from ...runtime.preprocessing.preprocess import to_model_input
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import read_volume
 from ...runtime.task import Task
-from ..data.prepare import PreparedCase
+from ..data.prepared_case import PreparedCase
 from ..scores.metrics import dice_per_class
 from .processes import Team
 
@@ -105,15 +105,19 @@ def validate(
     """
     together = 1 if team.sharded else team.size
     scores = np.zeros((len(cases), task.num_classes))
+
+    def score(number: int) -> None:
+        case = cases[number]
+        labels = predict_probabilities(model, case, task, overlap=overlap, device=device).argmax(0).numpy()
+        scores[number] = dice_per_class(labels, np.asarray(case.labels()), task.num_classes)
+        if number == 0 and shown:
+            shown(case, labels)
+
     for start in range(0, len(cases), together):
         number = start if team.sharded else start + team.rank
         if number < len(cases):
-            case = cases[number]
             with suppress(Cancelled):  # one process was asked to stop; all hear of it in `agree`
-                labels = predict_probabilities(model, case, task, overlap=overlap, device=device).argmax(0).numpy()
-                scores[number] = dice_per_class(labels, np.asarray(case.labels()), task.num_classes)
-                if number == 0 and shown:
-                    shown(case, labels)
+                score(number)
         if agree:
             agree()
         if progress:

@@ -122,7 +122,10 @@ class Run:
         """
         file = path / cls.CONFIG
         if not file.is_file():
-            raise InputError(f'"{path.name}" is not a run directory: it has no {cls.CONFIG}')
+            raise InputError(
+                f'"{path.resolve().name}" is not a run directory: expected a {cls.CONFIG} in it; '
+                "give what was --output of train-teacher or distill"
+            )
         try:
             return cls(path, msgspec.convert(read_toml(file, "run configuration"), RunConfig))
         except msgspec.ValidationError as error:

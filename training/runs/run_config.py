@@ -51,6 +51,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     code_version: str = __version__
 
 
+_BEFORE = {"model.apg": True, "model.mlam": True}
+"""What runs of before these options existed did."""
+
+
 def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
     """Returns the names of the options that would make another run of it, and that differ.
 
@@ -59,7 +63,11 @@ def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
     many. SAM's weights are known by their hash, if both have it, and may have another name.
     """
     ours, theirs = _decisive(there, given), _decisive(given, there)
-    return [key for key in dict.fromkeys((*ours, *theirs)) if ours.get(key) != theirs.get(key)]
+    return [
+        key
+        for key in dict.fromkeys((*ours, *theirs))
+        if ours.get(key, _BEFORE.get(key)) != theirs.get(key, _BEFORE.get(key))
+    ]
 
 
 def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import MissingExtraError
 from ...runtime.files.atomic import atomic_write, make_folder
-from ..data.prepare import PreparedCase
+from ..data.prepared_case import PreparedCase
 from .pictures import case_picture
 from .run import Run
 

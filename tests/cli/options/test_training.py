@@ -8,6 +8,7 @@ import pytest
 import typer
 from bedside.cli.main import app, run
 from bedside.cli.options.training import TrainingOptions
+from bedside.teacher.design import TeacherDesign
 from bedside.training.loop.fit import FitResult
 
 COMMANDS = typer.main.get_command(app).commands
@@ -70,7 +71,7 @@ def test_options_reach_recipe_hardware_and_task(asked):
     assert (hardware.device, hardware.devices, hardware.nodes) == ("cpu", 2, 3)
     assert (hardware.strategy, hardware.workers) == ("fsdp", 5)
     assert given["task"].patch == (64, 64, 32)
-    assert given["checkpoint_activations"]
+    assert given["design"].checkpoint_activations
     assert given["cases"] == Path("shared")
     assert given["resume"]
 
@@ -86,9 +87,11 @@ def test_what_is_not_given_is_the_papers_recipe_on_one_device(asked):
     ("words", "message"),
     [
         (["--strategy", "magic"], '--strategy: expected auto, ddp or fsdp, got "magic"'),
-        (["--accumulate", "0"], "accumulate must be at least 1, got 0"),
-        (["--precision", "bf16-true"], "training options"),
-        (["--pictures-every", "-1"], "pictures_every must be 0 (none) or more, got -1"),
+        (["--accumulate", "0"], "accumulate: expected 1 or more, got 0"),
+        (["--precision", "bf16-true"], '--precision: expected 32-true or bf16-mixed, got "bf16-true"'),
+        (["--epochs", "3"], "got 5; give a warmup of 0…2, or 6 epochs or more"),
+        (["--positive", "50"], "positive: expected a share of 0…1, got 50"),
+        (["--pictures-every", "-1"], "pictures_every: expected 0 (none) or more, got -1"),
     ],
 )
 def test_values_that_cannot_be_are_refused_in_one_line(asked, capsys, words, message):
@@ -117,6 +120,25 @@ def test_a_dry_run_tells_the_cost_of_a_step_and_needs_neither_data_nor_a_run(cap
     assert told["parameters"] == 2_715_360
     assert told["trainable"] == 1_772_928
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ablations_of_the_paper_are_options(asked):
+    assert asked()[1]["design"] == TeacherDesign()
+    assert asked("--no-apg")[1]["design"] == TeacherDesign(apg=False)
+    assert asked("--no-mlam", "--no-apg")[1]["design"] == TeacherDesign(apg=False, mlam=False)
+
+
+def test_a_dry_run_tells_the_cost_of_an_ablation(capsys):
+    words = "train-teacher --sam vit_nano --patch 32 32 32 --no-apg --no-mlam --dry-run --json"
+    assert run(words.split()) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["parameters"], told["trainable"]) == (1_244_512, 302_080)  # as in benchmarks/teacher
+    assert "prompt generator" not in told["components"]
+
+
+def test_an_ablation_that_leaves_nothing_to_learn_from_is_refused(capsys):
+    assert run(["train-teacher", "--sam", "vit_nano", "--no-mlam", "--preset", "released_code", "--dry-run"]) == 2
+    assert capsys.readouterr().err.endswith('would leave most of the encoder unused; take preset "paper"\n')
 
 
 def test_without_a_dry_run_data_and_output_are_needed(capsys):

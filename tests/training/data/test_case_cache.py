@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.task import Intensity, Modality
-from bedside.training.data.case_cache import CaseCache, case_key, prepare_case
+from bedside.training.data.case_cache import CaseCache, case_key
 from bedside.training.data.case_digest import CaseDigest
 from bedside.training.data.dataset import Case
 from bedside.training.data.prepare import prepare_cases
@@ -198,15 +198,10 @@ def test_without_locks_the_faster_process_wins_and_its_folder_is_left_alone(case
     write, times = case_cache._write_case, {}
 
     def overtaken(case, task, temporary):
-        final = tmp_path / "cases" / case_key(CaseDigest.of(case), task)
-        prepare(case, task, final)
-        times.update({file: file.stat().st_mtime_ns for file in final.iterdir()})
-        write(case, task, temporary)
-
-    def prepare(case, task, final):
-        """What the other process does meanwhile."""
         monkeypatch.setattr(case_cache, "_write_case", write)
-        prepare_case(case, task, final)
+        faster = CaseCache(tmp_path / "cases").obtain(case, CaseDigest.of(case), task)  # the other process, meanwhile
+        times.update({file: file.stat().st_mtime_ns for file in faster.folder.iterdir()})
+        write(case, task, temporary)
 
     monkeypatch.setitem(sys.modules, "fcntl", None)  # importing it fails, as on Windows
     monkeypatch.setattr(case_cache, "_write_case", overtaken)

@@ -110,7 +110,7 @@ def test_one_scan_may_train_and_validate(real_data: Path) -> None:
     dataset = load_dataset(real_data)
     assert dataset.training == dataset.validation
     assert dataset.training[0].name == "abdomen_ct"
-    assert (dataset.num_classes, dataset.labels[6]) == (14, "liver")
+    assert (len(dataset.labels), dataset.labels[6]) == (14, "liver")
     assert dataset.test[0].label is None
 
 
@@ -208,7 +208,7 @@ def test_split_is_decided_by_the_seed_and_takes_every_case_once(tmp_path: Path) 
 
 
 def test_split_needs_two_cases_and_a_fraction_between_0_and_1(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="needs two"):
+    with pytest.raises(UsageError, match="expected two training cases or more to set one apart, got 1"):
         load_dataset(decathlon(tmp_path / "one", cases=1)).split()
     with pytest.raises(UsageError, match="fraction"):
         load_dataset(decathlon(tmp_path / "two")).split(fraction=1.0)

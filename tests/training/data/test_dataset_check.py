@@ -8,7 +8,8 @@ import pytest
 from bedside.runtime.errors import InputError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
-from bedside.training.data.case_cache import prepare_case
+from bedside.training.data.case_cache import CaseCache
+from bedside.training.data.case_digest import CaseDigest
 from bedside.training.data.dataset import Case
 from bedside.training.data.dataset_check import check_dataset
 
@@ -141,7 +142,7 @@ def test_check_and_preparation_give_the_same_reasons(folder, task, kind):
     checked = next(case for case in folder.check(task).cases if case.name == "case")
     case = Case("case", folder.path / "case.nii.gz", folder.path / "case_label.nii.gz")
     with pytest.raises(InputError) as refused:
-        prepare_case(case, task, folder.path / "prepared")
+        CaseCache(folder.path / "prepared").obtain(case, CaseDigest.of(case), task)
     assert str(refused.value) == f'case "case": {"; ".join(checked.problems)}'
 
 

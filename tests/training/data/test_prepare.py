@@ -4,11 +4,15 @@ from bedside.runtime.errors import InputError
 from bedside.runtime.preprocessing.preprocess import to_model_input
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import read_labels, read_volume, write_volume
-from bedside.training.data.case_cache import prepare_case
-from bedside.training.data.case_digest import data_hash, digest_cases
+from bedside.training.data.case_cache import CaseCache
+from bedside.training.data.case_digest import CaseDigest, data_hash, digest_cases
 from bedside.training.data.dataset import Case
 from bedside.training.data.prepare import check_labels, prepare_cases
 from bedside.training.data.prepared_case import PreparedCase
+
+
+def prepared_alone(case, task, folder):
+    return CaseCache(folder).obtain(case, CaseDigest.of(case), task)
 
 
 def test_training_sees_exactly_what_the_device_would_see(prepared, small_dataset, small_task):
@@ -75,8 +79,8 @@ def test_every_reason_against_a_case_is_given_at_once(small_dataset, small_task,
     write_volume(tmp_path / "nan.nii.gz", image, scan.grid)
     write_volume(tmp_path / "nine.nii.gz", truth.data * 9, truth.grid)
     with pytest.raises(InputError, match=r"got NaN or Inf in plane 1 of 36.*; .*expected labels 0…1, got 9"):
-        prepare_case(Case("both", tmp_path / "nan.nii.gz", tmp_path / "nine.nii.gz"), small_task, tmp_path / "case")
-    assert not (tmp_path / "case").exists()
+        prepared_alone(Case("both", tmp_path / "nan.nii.gz", tmp_path / "nine.nii.gz"), small_task, tmp_path / "case")
+    assert not [path for path in (tmp_path / "case").iterdir() if path.is_dir()]
 
 
 def test_several_workers_give_the_cases_in_the_order_asked_for(prepared, small_dataset, small_task, tmp_path):
@@ -93,7 +97,7 @@ def test_several_workers_give_the_cases_in_the_order_asked_for(prepared, small_d
 
 def test_counts_are_those_of_the_label_map(small_dataset, small_task, tmp_path):
     case = small_dataset.training[0]
-    prepared = prepare_case(case, small_task, tmp_path / "case")
+    prepared = prepared_alone(case, small_task, tmp_path / "case")
     values, counts = np.unique(prepared.labels(), return_counts=True)
     assert prepared.counts == dict(zip(values.tolist(), counts.tolist(), strict=True))
     assert prepared.centres(5).size == 0
@@ -108,16 +112,16 @@ def test_image_and_label_may_differ_by_what_headers_round_away(small_dataset, sm
         moved = tmp_path / f"moved{accepted}.nii.gz"
         write_volume(moved, labels.data, Grid(labels.grid.shape, affine))
         if accepted:
-            prepare_case(Case("near", case.image, moved), small_task, tmp_path / "near")
+            prepared_alone(Case("near", case.image, moved), small_task, tmp_path / "near")
         else:
             with pytest.raises(InputError, match=r"0\.5 mm apart"):
-                prepare_case(Case("far", case.image, moved), small_task, tmp_path / "far")
+                prepared_alone(Case("far", case.image, moved), small_task, tmp_path / "far")
 
 
 def test_what_the_device_would_flag_is_kept_with_the_case(small_dataset, small_task, tmp_path):
     case = small_dataset.training[0]
     scan = read_volume(case.image)
     write_volume(tmp_path / "offset.nii.gz", (scan.data + 1024).astype(np.int16), scan.grid)
-    offset = prepare_case(Case("offset", tmp_path / "offset.nii.gz", case.label), small_task, tmp_path / "case")
+    offset = prepared_alone(Case("offset", tmp_path / "offset.nii.gz", case.label), small_task, tmp_path / "case")
     assert "CT without its offset" in offset.warnings[0]
     assert PreparedCase.open(offset.folder).warnings == offset.warnings

@@ -8,7 +8,6 @@ directory named after its rank.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bedside.training.data.crops import CropSource
-from bedside.training.data.prepare import PreparedCase
+from bedside.training.data.prepared_case import PreparedCase
 from bedside.training.loop.fit import fit
 from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.interrupt import TrainingInterrupted
@@ -25,6 +24,7 @@ from bedside.training.loop.losses import segmentation_loss
 from bedside.training.runs.run import Run
 from lightning_fabric.strategies.launchers import subprocess_script
 from networks import small_network
+from ranks import as_torchrun, forked, free_port
 
 loss = segmentation_loss()
 cases = [PreparedCase.open(Path(folder)) for folder in sys.argv[3:]]
@@ -42,21 +42,6 @@ def train(path, strategy, devices):
     except TrainingInterrupted as stopped:
         return int(stopped.exit_code)
     return 0
-
-
-def forked(work, environment):
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.environ |= environment
-        code = work()
-    except SystemExit as left:
-        code = int(left.code or 0)
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
 
 
 class ForkedProcess:
@@ -85,16 +70,7 @@ class ForkedProcess:
             os.kill(self.pid, number)
 
 
-def as_torchrun(rank, port):
-    return {
-        "TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": str(rank),
-        "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1",
-    }  # fmt: skip
-
-
-with socket.socket() as probe:
-    probe.bind(("127.0.0.1", 0))
-    port = str(probe.getsockname()[1])
+port = free_port()
 children = [forked(lambda: train(sys.argv[1], "ddp", None), as_torchrun(rank, port)) for rank in range(2)]
 ends = [os.waitpid(child, 0)[1] for child in children]
 if any(ends):

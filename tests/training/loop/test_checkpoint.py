@@ -1,7 +1,7 @@
 import pytest
 import torch
 from bedside.runtime.errors import InputError
-from bedside.training.loop.checkpoint import Position, load_checkpoint, load_weights, save_checkpoint, save_weights
+from bedside.training.loop.checkpoint import Checkpoint, Position, load_weights, restore, save_checkpoint, save_weights
 from bedside.training.loop.loss_watch import LossTrend
 from safetensors.torch import load_file, save_file
 
@@ -21,13 +21,19 @@ def step(model, optimizer):
     optimizer.step()
 
 
+def restored(path, model, optimizer):
+    checkpoint = Checkpoint.read(path)
+    restore(checkpoint, model, optimizer)
+    return checkpoint.position
+
+
 def test_going_on_from_a_checkpoint_gives_the_weights_of_never_having_stopped(tmp_path):
     model, optimizer = trained(0, 3)
     save_checkpoint(tmp_path / "last.safetensors", model, optimizer, Position(2, 1, 4.5, 0.25))
     for _ in range(3):
         step(model, optimizer)
     resumed, other = trained(1, 1)
-    position = load_checkpoint(tmp_path / "last.safetensors", resumed, other)
+    position = restored(tmp_path / "last.safetensors", resumed, other)
     for _ in range(3):
         step(resumed, other)
     assert position == Position(2, 1, 4.5, 0.25)
@@ -44,7 +50,7 @@ def test_a_checkpoint_of_version_0_1_knows_parameters_by_their_place(tmp_path):
     meta = {"bedside": '{"epoch": 2, "step": 1, "loss_sum": 4.5, "best": null}'}
     save_file(tensors, tmp_path / "last.safetensors", metadata=meta)
     resumed, other = trained(1, 1)
-    assert load_checkpoint(tmp_path / "last.safetensors", resumed, other) == Position(2, 1, 4.5)
+    assert restored(tmp_path / "last.safetensors", resumed, other) == Position(2, 1, 4.5)
     for pair in ((model, optimizer), (resumed, other)):
         torch.manual_seed(5)
         step(*pair)
@@ -54,7 +60,7 @@ def test_a_checkpoint_of_version_0_1_knows_parameters_by_their_place(tmp_path):
 def test_the_trend_of_the_loss_is_part_of_a_checkpoint(tmp_path):
     position = Position(2, 1, 4.5, 0.25, LossTrend((1.0, 2.0), 3.0, 1.5, told=True))
     save_checkpoint(tmp_path / "last.safetensors", *trained(0, 3), position)
-    assert load_checkpoint(tmp_path / "last.safetensors", *trained(1, 1)) == position
+    assert restored(tmp_path / "last.safetensors", *trained(1, 1)) == position
 
 
 def test_frozen_parameters_have_no_place_in_the_optimisers_state(tmp_path):
@@ -94,5 +100,5 @@ def test_a_truncated_checkpoint_is_refused_in_one_line(tmp_path, cut):
 
 
 def test_a_missing_checkpoint_is_refused(tmp_path):
-    with pytest.raises(InputError, match="was the run trained"):
+    with pytest.raises(InputError, match="train it to the end first"):
         load_weights(tmp_path / "best.safetensors", torch.nn.Linear(3, 2))

@@ -7,9 +7,11 @@ import pytest
 import torch
 from bedside.runtime.errors import InputError, UsageError
 from bedside.training.data.crops import CropDataset, CropSource
-from bedside.training.loop.fit import DivergedError, fit, make_fabric
+from bedside.training.loop.fit import fit
+from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.losses import segmentation_loss
+from bedside.training.loop.step import DivergedError
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig
 from safetensors.torch import load_file

@@ -4,7 +4,7 @@ import pytest
 from bedside.runtime.errors import ExitCode, ResourceError, UsageError
 from bedside.training.loop.hardware import Hardware, default_workers, make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
-from bedside.training.loop.processes import FirstProcessFailed, Team
+from bedside.training.loop.processes import FirstProcessFailed, Team, _Failure
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "3", "WORLD_SIZE": "6",
@@ -95,12 +95,14 @@ def test_what_the_first_process_cannot_do_is_told_to_the_others():
 
     with pytest.raises(ResourceError):
         Team(fabric).first_then_others(work)
-    assert fabric.said == [("the disk is full", 5)]
+    assert [(told.message, told.code) for told in fabric.said] == [("the disk is full", 5)]
 
 
 def test_the_others_do_not_try_what_the_first_could_not_do():
     tried = []
     with pytest.raises(FirstProcessFailed, match="the disk is full") as failed:
-        Team(TwoProcesses(1, ("the disk is full", 5))).first_then_others(lambda: tried.append(os.getpid()))
+        Team(TwoProcesses(1, _Failure("the disk is full", ExitCode.RESOURCE))).first_then_others(
+            lambda: tried.append(os.getpid())
+        )
     assert failed.value.exit_code == ExitCode.RESOURCE
     assert not tried

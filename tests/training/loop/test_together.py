@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 from bedside.training.data.crops import CropSource
-from bedside.training.loop.fit import fit, make_fabric
+from bedside.training.loop.fit import fit
+from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig

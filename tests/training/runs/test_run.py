@@ -116,6 +116,18 @@ def test_sams_weights_are_known_by_their_content_and_not_by_their_name(tmp_path,
         Run.create(tmp_path / "run", with_sam(config, checkpoint="a.pth", checkpoint_sha256="2"), resume=True)
 
 
+def test_another_ablation_is_another_training(tmp_path, config):
+    there = with_sam(config, apg=True, mlam=True)
+    with pytest.raises(UsageError, match=r"differs in: model\.apg\)"):
+        resumed(tmp_path, there, model=with_sam(config, apg=False, mlam=True).model)
+
+
+def test_a_run_from_before_there_were_ablations_goes_on_as_the_whole_teacher(tmp_path, config):
+    assert resumed(tmp_path, with_sam(config, sam="x"), model=with_sam(config, sam="x", apg=True, mlam=True).model)
+    with pytest.raises(UsageError, match=r"differs in: model\.mlam\)"):
+        Run.create(tmp_path / "run", with_sam(config, sam="x", apg=True, mlam=False), resume=True)
+
+
 def test_a_run_from_before_sams_weights_were_hashed_can_be_resumed(tmp_path, config):
     there = with_sam(config, checkpoint="a.pth")
     assert resumed(tmp_path, there, model=with_sam(config, checkpoint="a.pth", checkpoint_sha256="1").model)

@@ -1,0 +1,35 @@
+"""Processes that find themselves started as torchrun starts them, forked from one that has loaded torch."""
+
+import os
+import socket
+import sys
+
+
+def forked(work, environment):
+    """Runs work in a child that ends with its return value or exit code; returns the child's number."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.environ |= environment
+        code = work()
+    except SystemExit as left:
+        code = int(left.code or 0)
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def as_torchrun(rank, port):
+    """The environment of one of two processes."""
+    return {
+        "TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": str(rank),
+        "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1",
+    }  # fmt: skip
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
