@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BedsideError, ResourceError
 from .leftovers import remove_leftovers, temporary_name
+from .swap import bring_back, put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -50,7 +51,9 @@ def atomic_write(path: str | Path) -> Generator[Path]:
 def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generator[Path]:
     """Yields a temporary folder beside ``path`` to fill; puts it in place when the block ends well.
 
-    An existing folder is set aside, replaced and then removed; it comes back if the replacement fails.
+    An existing folder changes places with the new one and is then removed; it comes back if that fails. A process
+    killed meanwhile leaves the old folder or the new one; what it had to set aside comes back here, with the next
+    write (see `swap`).
 
     Args:
         path: the folder to write.
@@ -62,9 +65,10 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
     """
     final = _real(path)
     temporary = final.with_name(temporary_name(".new"))
-    aside = temporary.with_suffix(".old")
+    replaced: Path | None = None
     remove_leftovers(final.parent)
     try:
+        bring_back(final)
         if final.exists() and not final.is_dir():
             raise ResourceError(f'"{final.name}": expected a folder to write, got a file; choose another path')
         if marker and final.is_dir() and any(final.iterdir()) and not (final / marker).is_file():
@@ -75,14 +79,14 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
             for file in files:
                 _sync(Path(folder) / file)
             _sync(Path(folder))
-        _swap(temporary, final, aside)
+        replaced = put_in_place(temporary, final)
         _sync(final.parent)
     except OSError as error:
         raise _resource_error(final, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if final.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+        if replaced is not None:
+            shutil.rmtree(replaced, ignore_errors=True)
 
 
 def make_folder(path: str | Path) -> Path:
@@ -97,18 +101,6 @@ def make_folder(path: str | Path) -> Path:
     except OSError as error:
         raise _resource_error(folder, error) from error
     return folder
-
-
-def _swap(new: Path, final: Path, aside: Path) -> None:
-    if not final.exists():
-        new.replace(final)
-        return
-    final.replace(aside)
-    try:
-        new.replace(final)
-    except BaseException:
-        aside.replace(final)
-        raise
 
 
 def _real(path: str | Path) -> Path:

@@ -117,23 +117,6 @@ def test_a_failed_directory_leaves_the_old_one(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["b"]
 
 
-def test_a_failed_rename_brings_the_old_directory_back(tmp_path, monkeypatch):
-    with atomic_directory(tmp_path / "b") as temporary:
-        (temporary / "old").touch()
-    real_replace = Path.replace
-
-    def replace(self: Path, target: Path) -> Path:
-        if self.name.endswith(".new"):
-            raise OSError(errno.EIO, "Input/output error")
-        return real_replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", replace)
-    with pytest.raises(ResourceError, match="Input/output"), atomic_directory(tmp_path / "b"):
-        pass
-    assert [entry.name for entry in (tmp_path / "b").iterdir()] == ["old"]
-    assert [entry.name for entry in tmp_path.iterdir()] == ["b"]
-
-
 def test_a_folder_that_is_not_ours_is_not_replaced(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").touch()
