@@ -67,7 +67,7 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
         start = time.perf_counter()
         with Bundle.open(request.bundle) as bundle:
             opened = time.perf_counter()
-            model = bundle.file(bundle.variant(request.engine, request.precision).file)
+            model = bundle.model(bundle.variant(request.engine, request.precision))
             engine = open_engine(request.engine, model, threads=request.threads, precision=request.precision)
             loaded = time.perf_counter()
             try:

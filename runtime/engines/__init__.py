@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtraError, UsageError
+from .model_bytes import Model
 
 __all__ = [
     "ENGINES",
@@ -136,7 +136,7 @@ def supports(name: str, precision: str) -> bool:
 
 def open_engine(
     name: str,
-    model: Path | bytes,
+    model: Model,
     *,
     threads: int | None = None,
     precision: str = "fp32",
@@ -147,7 +147,8 @@ def open_engine(
 
     Args:
         name: row of the engine table.
-        model: an ONNX file or its bytes; for openvino also the ``.xml`` of an IR with its ``.bin`` beside it.
+        model: an ONNX file or its bytes; for openvino also the ``.xml`` of an IR with its ``.bin`` beside it. Or what
+            returns the bytes, which is called if they are needed (`Bundle.model` makes such).
         threads: CPU threads of all streams together; None uses all that the process may use.
         precision: one of `PRECISIONS`. The model itself says which layers run in int8; ``bf16`` says that all others
             run in bfloat16.
@@ -159,6 +160,7 @@ def open_engine(
         UsageError: unknown engine or precision, one that this machine does not have, or streams without a thread.
         MissingExtraError: the engine's package is not installed.
         BundleError: the model cannot be read, or is not [N, 1, D, H, W] → [N, C, D, H, W] with a fixed window.
+        ResourceError: there is no memory for it.
     """
     entry = _entry(name)
     _check_precision(precision)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from functools import lru_cache
-from pathlib import Path
+import threading
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BundleError, ResourceError
-from .network import NetworkShape, first_line, read_model
+from ..errors import BedsideError, ResourceError
+from .model_bytes import Model, model_bytes
+from .network import NetworkShape, first_line, refusal
 from .onnx_guard import refuse_external_data
 from .slots import Slots
 
 _log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
+_making_core = threading.Lock()
 _ARITHMETIC = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "int8-bf16": "bf16"}  # of what the model does not quantize
 
 
@@ -39,7 +41,6 @@ def import_openvino() -> Any:
     return openvino
 
 
-@lru_cache(maxsize=1)
 def openvino_core() -> Any:
     """Returns the process's one ``openvino.Core``, which is never destroyed.
 
@@ -47,6 +48,12 @@ def openvino_core() -> Any:
     thread that unloads it. Loaded in one thread and unloaded, with the last core or model, in another, the first keeps
     a stack that is freed: the next signal it handles ends the process with a segmentation fault.
     """
+    with _making_core:  # two threads that begin at the same time must not make one each
+        return _core()
+
+
+@cache
+def _core() -> Any:
     return import_openvino().Core()
 
 
@@ -59,7 +66,7 @@ class OpenVinoEngine:
     are bit-identical from run to run.
 
     Args:
-        model: ONNX file or its bytes, or the ``.xml`` of an IR with its ``.bin`` beside it.
+        model: ONNX or IR.
         threads: CPU threads of all streams together.
         precision: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"int8-bf16"``.
         streams: inferences that run at the same time.
@@ -67,13 +74,14 @@ class OpenVinoEngine:
 
     Raises:
         BundleError: the model cannot be read or has another form.
+        ResourceError: there is no memory for it.
     """
 
     name = "openvino"
 
     def __init__(
         self,
-        model: Path | bytes,
+        model: Model,
         threads: int,
         precision: str = "fp32",
         streams: int = 1,
@@ -93,10 +101,10 @@ class OpenVinoEngine:
                 network = _compiled(core, model, hints)
             shape = _shape(network)
             requests: list[Any] = [network.create_infer_request() for _ in range(streams)]
-        except BundleError:
+        except BedsideError:
             raise
         except Exception as error:  # the bindings raise RuntimeError, TypeError, ValueError and their own classes
-            raise BundleError(f"OpenVINO refuses the model: {first_line(error)}") from None
+            raise refusal("OpenVINO", error) from None
         self._network = shape
         self._compiled: Any = network
         self._requests = Slots(requests)
@@ -147,13 +155,13 @@ class OpenVinoEngine:
         return stream.getvalue()
 
 
-def _compiled(core: Any, model: Path | bytes, hints: dict[str, Any]) -> Any:
-    content = read_model(model)
-    if isinstance(model, Path) and model.suffix == ".xml":
-        network = core.read_model(content, read_model(model.with_suffix(".bin")))
+def _compiled(core: Any, model: Model, hints: dict[str, Any]) -> Any:
+    content = model_bytes(model)
+    if content.weights is not None:
+        network = core.read_model(content.graph, content.weights)
     else:
-        refuse_external_data(content)
-        network = core.read_model(content)
+        refuse_external_data(content.graph)
+        network = core.read_model(content.graph)
     network.reshape({network.inputs[0]: [1, 1, *_shape(network).patch_dhw]})
     return core.compile_model(network, "CPU", hints)
 
