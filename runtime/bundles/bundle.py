@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -51,11 +53,11 @@ class Bundle:
         sha256: of `bundle.json` as it was verified; it holds that of every other file, so it stands for the bundle.
     """
 
-    def __init__(self, path: Path, root: Path, temporary: tempfile.TemporaryDirectory[str] | None):
+    def __init__(self, path: Path, root: Path, temporary: bool):
         self.path = path
         self.manifest, self.sha256 = _verified(root, path.name or root.name)
         self._root = root
-        self._temporary = temporary
+        self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -75,16 +77,15 @@ class Bundle:
         path = Path(path)
         mode = _mode(path)
         if stat.S_ISDIR(mode):
-            return cls(path, path.absolute(), None)
+            return cls(path, path.absolute(), temporary=False)
         if not stat.S_ISREG(mode):
             raise BundleError(f'no bundle at "{path.name}"; expected a directory or zip with a {MANIFEST_NAME}')
-        temporary = _temporary_folder()
+        root = _temporary_folder()
         try:
-            root = Path(temporary.name)
             extract(path, root, BUNDLE_LIMIT)
-            return cls(path, root, temporary)
+            return cls(path, root, temporary=True)
         except BaseException:
-            temporary.cleanup()
+            shutil.rmtree(root, ignore_errors=True)
             raise
 
     def __enter__(self) -> Bundle:
@@ -97,9 +98,8 @@ class Bundle:
 
     def close(self) -> None:
         """Removes the temporary folder of a zip; may be called twice."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
-            self._temporary = None
+        if self._remove is not None:
+            self._remove()
 
     @property
     def task(self) -> Task:
@@ -220,12 +220,17 @@ def _mode(path: Path) -> int:
         raise BundleError(f'no bundle at "{path.name}": {reason}; check the path and permissions') from None
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+def _temporary_folder() -> Path:
     try:
         remove_leftovers(Path(tempfile.gettempdir()))  # of processes that were killed
-        return tempfile.TemporaryDirectory(prefix=temporary_name("-"), ignore_cleanup_errors=True)
+        return Path(tempfile.mkdtemp(prefix=temporary_name("-")))
     except OSError as error:
         raise ResourceError(f"no temporary folder to unpack the bundle: {error.strerror}") from None
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a child that was forked meanwhile ends, too, and has not made it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _verified(root: Path, told: str) -> tuple[Manifest, str]:
