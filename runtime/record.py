@@ -130,8 +130,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @staticmethod
     def failed(scan: Path, message: str, exit_code: int) -> Outcome:
         """Describes a scan without a label map; the scan's name is taken out of the message."""
-        name = printable(scan.name)  # as it stands in messages
-        told = message.replace(f'"{name}": ', "").replace(f'"{name}"', "the scan")
+        told, name = message, printable(scan.name)
+        for spelled in (name, " ".join(name.split())):  # as messages have it, and as the command line passes them on
+            told = told.replace(f'"{spelled}": ', "").replace(f'"{spelled}"', "the scan")
         try:
             digest = file_sha256(scan)
         except OSError:
