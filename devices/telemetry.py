@@ -136,7 +136,8 @@ class TegraSampler:
         if program is not None:
             self._process = subprocess.Popen(
                 [program, "--interval", str(self._interval_ms)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                text=True, errors="replace",
             )  # fmt: skip
             self._thread = threading.Thread(target=self._read, name="bedside-tegrastats", daemon=True)
             self._thread.start()

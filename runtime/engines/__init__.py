@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtraError, UsageError
+from ..memory.cgroup import read_limits
 from .model_bytes import Model
 
 __all__ = [
@@ -111,10 +113,13 @@ def package_version(package: str) -> str | None:
 
 
 def default_threads() -> int:
-    """Returns the number of CPUs this process may use; in a container that is less than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Returns the number of CPUs this process may use; in a container that is less than the machine has.
+
+    A share of CPU time counts as so many whole CPUs, rounded up: threads beyond it would only stop each other.
+    """
+    granted = read_limits().cpus
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpus if granted is None else max(1, min(cpus, math.ceil(granted)))
 
 
 def supports(name: str, precision: str) -> bool:

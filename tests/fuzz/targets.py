@@ -19,7 +19,6 @@ from pathlib import Path
 import msgspec
 import nibabel as nib
 import numpy as np
-from bedside.devices.cgroup import read_limits
 from bedside.devices.cpu import parse_cpuinfo
 from bedside.devices.jetson import parse_l4t, parse_power_mode
 from bedside.devices.telemetry import parse_tegrastats
@@ -27,6 +26,7 @@ from bedside.runtime import BedsideError, BundleError, InputError, ResourceError
 from bedside.runtime.bundles.bundle_zip import extract
 from bedside.runtime.bundles.manifest import decode_manifest
 from bedside.runtime.engines.onnx_guard import refuse_external_data
+from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.training.data.dataset import load_dataset
