@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -98,12 +99,8 @@ def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, descriptio
     data = data.astype(data.dtype.newbyteorder("<"), order="K", copy=False)
     header = _header(data, grid, description)
     with atomic_write(path) as temporary:
-        with temporary.open("wb") as file:
-            if path.name.endswith(".gz"):
-                with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as compressed:
-                    _write(compressed, header, data)
-            else:
-                _write(file, header, data)
+        with temporary.open("wb") as file, _packing(file, path) as packed:
+            _write(packed, header, data)
         _verify(temporary, data, grid, path.name)
 
 
@@ -134,6 +131,11 @@ def _header(data: NDArray[Any], grid: Grid, description: str) -> bytes:
     header["magic"] = b"n+1" if small else b"n+2\0\r\n\032\n"
     header["vox_offset"] = header.sizeof_hdr + 4
     return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
+
+
+def _packing(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
+    """Returns what packs, where the name says so; the same data give the same bytes, so no name and no time goes in."""
+    return gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) if path.name.endswith(".gz") else nullcontext(file)
 
 
 def _write(file: BinaryIO | gzip.GzipFile, header: bytes, data: NDArray[Any]) -> None:
