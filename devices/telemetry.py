@@ -120,11 +120,6 @@ class TegraSampler:
         self._thread: threading.Thread | None = None
         self.samples: list[TegraSample] = []
 
-    @staticmethod
-    def is_available() -> bool:
-        """Whether tegrastats is on the PATH."""
-        return shutil.which("tegrastats") is not None
-
     @property
     def mean_watts(self) -> float | None:
         """Mean power of the module over the block, in W; None without samples or rails."""
