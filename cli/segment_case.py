@@ -11,9 +11,9 @@ from ..runtime.errors import BundleError, UsageError
 from .failure import failure_of
 
 if TYPE_CHECKING:
+    from ..runtime.callbacks import Progress
     from ..runtime.record import Outcome
     from ..runtime.segmenter import Segmenter
-    from ..runtime.windows.window_run import Progress
     from .segment_job import SegmentJob
 
 _log = logging.getLogger("bedside.segment")

@@ -20,8 +20,8 @@ from .segment_job import SegmentJob
 from .terminated import Terminated, unwind_on_sigterm
 
 if TYPE_CHECKING:
+    from ..runtime.callbacks import Progress
     from ..runtime.record import Outcome
-    from ..runtime.windows.window_run import Progress
 
 _PATIENCE_S = 30.0  # for a process to leave the window it computes and to remove its temporary file
 
