@@ -344,3 +344,12 @@ def test_running_an_engine_never_imports_torch_or_onnx(name, model_file, tmp_pat
         "print([name for name in ('torch', 'onnx', 'monai') if name in sys.modules])"
     )
     assert run_python(code, tmp_path) == "[]"
+
+
+def test_openvino_holds_no_window_of_a_scan_between_calls(model):
+    engine = open_engine("openvino", model, threads=1)
+    patch = np.ones((1, 1, *PATCH), np.float32)
+    logits = engine.infer(patch)
+    kept = [sys.getrefcount(array) for array in (patch, logits)]
+    fresh = [sys.getrefcount(array) for array in (np.ones(3), np.ones(3))]
+    assert kept == [count + 1 for count in fresh]  # this function's own name for each
