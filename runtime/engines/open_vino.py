@@ -109,8 +109,6 @@ class OpenVinoEngine:
         self._compiled: Any = network
         self._requests = Slots(requests)
         self._tensor = openvino.Tensor
-        # What a request holds between calls, instead of the last window of a scan; never touched, so no memory.
-        self._at_rest = tuple(np.zeros((1, count, *shape.patch_dhw), np.float32) for count in (1, shape.num_classes))
         self.precision = precision
         self.parallel = streams
         self.pending_bytes = 0
@@ -127,23 +125,19 @@ class OpenVinoEngine:
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
         patches = self._network.check_patches(patches)
-        patches = patches if patches.flags.writeable else patches.copy()  # it shares no other memory
+        patches = patches if patches.flags.writeable else patches.copy()  # OpenVINO shares no other memory
         logits = np.empty((len(patches), self.num_classes, *self.patch_dhw), np.float32)
         with self._requests.take() as request:
             try:
                 for patch, result in zip(patches[:, None], logits[:, None], strict=True):
-                    self._share(request, patch, result)
-                    request.infer(share_outputs=True)  # by itself it would return a copy of what it wrote in place
-                self._share(request, *self._at_rest)
+                    # Read and written where they lie. Given as an argument, the patch would stay with the request.
+                    request.set_input_tensor(self._tensor(patch, shared_memory=True))
+                    request.set_output_tensor(self._tensor(result, shared_memory=True))
+                    request.infer(share_outputs=True)  # by itself it would return a copy of what it wrote
             except Exception as error:
                 raise ResourceError(f"OpenVINO failed while running: {first_line(error)}") from None
         self.pending_bytes = 0
         return logits
-
-    def _share(self, request: Any, patch: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
-        """Lets a request read a patch [1, 1, D, H, W] and write logits [1, C, D, H, W] where they lie."""
-        request.set_input_tensor(self._tensor(patch, shared_memory=True))
-        request.set_output_tensor(self._tensor(logits, shared_memory=True))
 
     def close(self) -> None:
         """Drops the compiled model and its memory; waits for inferences under way."""
