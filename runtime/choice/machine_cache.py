@@ -144,7 +144,12 @@ def cpu_identity() -> str:
 
 def _user_cache() -> Path:
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return given if given.is_absolute() else Path.home() / ".cache"  # the XDG specification ignores relative paths
+    if given.is_absolute():  # the XDG specification ignores relative paths
+        return given
+    home = Path.home()
+    if not (home.is_absolute() and home.is_dir() and os.environ.get("HOME") != ""):
+        raise RuntimeError("the user has no home folder; BEDSIDE_CACHE names another place")  # services have none
+    return home / ".cache"
 
 
 def _words(error: Exception) -> str:

@@ -187,6 +187,20 @@ def test_of_what_was_compiled_the_oldest_makes_room(folder):
     ]
 
 
+@pytest.mark.parametrize("home", ["none", "", "relative"])
+def test_a_home_that_is_not_there_is_not_made(tmp_path, monkeypatch, caplog, home):
+    """Services are given such homes, "/nonexistent" on Debian, and may run as root, who could make them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "relative").mkdir()
+    monkeypatch.delenv("BEDSIDE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / home) if home == "none" else home)
+    with caplog.at_level(logging.INFO, "bedside"):
+        MachineCache.of_this_user().write("k", Note(7))
+    assert "the user has no home folder" in caplog.text
+    assert [path.name for path in tmp_path.rglob("*")] == ["relative"]
+
+
 def test_off_keeps_nothing_and_says_nothing(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("BEDSIDE_CACHE", "off")
     monkeypatch.chdir(tmp_path)
@@ -201,6 +215,7 @@ def test_off_keeps_nothing_and_says_nothing(tmp_path, monkeypatch, caplog):
 )
 def test_without_a_wish_it_lies_where_the_system_keeps_caches(tmp_path, monkeypatch, xdg, where):
     monkeypatch.delenv("BEDSIDE_CACHE")
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", xdg.format(tmp_path))
     MachineCache.of_this_user().write("k", Note(7))
