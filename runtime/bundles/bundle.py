@@ -202,6 +202,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     complete = msgspec.structs.replace(manifest, files=files)
     _check_names(complete)
     content = complete.encoded()
+    decode_manifest(content)  # what would be refused on the device is refused here
     for name, data in ((MANIFEST_NAME, content), (CHECKSUM_NAME, checksum_line(content))):
         with atomic_write(directory / name) as temporary:
             temporary.write_bytes(data)
