@@ -26,10 +26,8 @@ def in_turn(file: Path, patience: float) -> Generator[None]:
         patience: seconds to wait at most.
     """
     try:
-        import fcntl  # noqa: F401 - Windows has none
-
-        descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except (ImportError, OSError):  # or a folder that cannot be written to
+        descriptor = os.open(file, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except OSError:  # a folder that cannot be written to
         yield
         return
     try:
@@ -43,8 +41,10 @@ def in_turn(file: Path, patience: float) -> Generator[None]:
 
 def _locked(descriptor: int) -> bool:
     """Takes the lock, if nobody has it; where there are no locks, nobody has."""
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
