@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from ..runtime.bundles.bundle import Bundle
 from ..runtime.engines import ENGINES, open_engine, package_version
 from ..runtime.errors import BedsideError, ResourceError
 from ..runtime.segmenter import Segmenter
-from .energy import EnergyMeter
-from .latency import measure_latency
+from .energy import Energy, EnergyMeter
+from .latency import Latency, measure_latency
 from .memory import PeakMemory
 from .report import ColdStart, EndToEnd, MemoryUse, VariantReport
 
@@ -64,46 +65,24 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
         BedsideError: whatever loading or running the bundle raises.
     """
     with PeakMemory() as network:
-        start = time.perf_counter()
-        with Bundle.open(request.bundle) as bundle:
-            opened = time.perf_counter()
-            model = bundle.file(bundle.variant(request.engine, request.precision).file)
-            engine = open_engine(request.engine, model, threads=request.threads, precision=request.precision)
-            loaded = time.perf_counter()
-            try:
-                window = np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)
-                engine.infer(window)
-                first = time.perf_counter()
-                progress(_COLD_SHARE)
-                with EnergyMeter() as meter:
-                    latency = measure_latency(
-                        lambda: engine.infer(window),
-                        min_seconds=request.min_seconds,
-                        progress=lambda share: progress(_COLD_SHARE + share * _WINDOW_SHARE),
-                    )
-            finally:
-                engine.close()
+        alone = _measure_network(request, progress)
     end_to_end, whole = None, None
     if request.input is not None:
-        with (
-            PeakMemory() as whole,
-            Segmenter.load(
-                request.bundle, engine=request.engine, precision=request.precision, threads=request.threads
-            ) as segmenter,
-        ):
+        asked = request.bundle, request.engine, request.precision, request.threads
+        with PeakMemory() as whole, Segmenter.load(*asked) as segmenter:
             end_to_end = _segment(segmenter, request, progress)
     progress(1.0)
-    watts = meter.reading.watts
+    watts = alone.energy.watts
     peak = max(network.peak, whole.peak if whole else 0)
     return VariantReport(
         engine=request.engine,
         precision=request.precision,
         engine_version=package_version(ENGINES[request.engine].package) or "unknown",
-        cold_start=ColdStart(opened - start, loaded - opened, first - loaded, first - start),
-        window=latency,
-        energy=meter.reading,
+        cold_start=alone.cold_start,
+        window=alone.latency,
+        energy=alone.energy,
         # Power times the time of one window: the meter's block also holds the warm-up.
-        joules_per_window=None if watts is None else watts * latency.mean_ms / 1e3,
+        joules_per_window=None if watts is None else watts * alone.latency.mean_ms / 1e3,
         memory=MemoryUse(
             baseline=network.baseline,
             network_peak=network.peak,
@@ -113,6 +92,36 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
         ),
         end_to_end=end_to_end,
     )
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What was measured of the network alone."""
+
+    cold_start: ColdStart
+    latency: Latency
+    energy: Energy
+
+
+def _measure_network(request: Request, progress: Callable[[float], None]) -> _Network:
+    start = time.perf_counter()
+    with Bundle.open(request.bundle) as bundle:
+        opened = time.perf_counter()
+        model = bundle.model(bundle.variant(request.engine, request.precision))
+        engine = open_engine(request.engine, model, threads=request.threads, precision=request.precision)
+    loaded = time.perf_counter()
+    with closing(engine):
+        window = np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)
+        engine.infer(window)
+        first = time.perf_counter()
+        progress(_COLD_SHARE)
+        with EnergyMeter() as meter:
+            latency = measure_latency(
+                lambda: engine.infer(window),
+                min_seconds=request.min_seconds,
+                progress=lambda share: progress(_COLD_SHARE + share * _WINDOW_SHARE),
+            )
+    return _Network(ColdStart(opened - start, loaded - opened, first - loaded, first - start), latency, meter.reading)
 
 
 def _segment(segmenter: Segmenter, request: Request, progress: Callable[[float], None]) -> EndToEnd:

@@ -70,16 +70,31 @@ def _converse(
         except BrokenPipeError:  # died before it read; its exit code and last words tell why
             return None
         for line in answers:
-            try:
-                answer: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
-                if "progress" in answer:
-                    progress(float(answer["progress"]))
-                elif "error" in answer:
-                    raise _error(answer["error"]["kind"], answer["error"]["message"])
-                elif "result" in answer:
-                    return msgspec.convert(answer["result"], VariantReport)
-            except (msgspec.DecodeError, KeyError, TypeError) as error:
-                raise ResourceError(f"the measuring process gave an answer nobody understands: {error}") from None
+            answer = _understood(line)
+            if isinstance(answer, VariantReport):
+                return answer
+            if answer is not None:
+                progress(answer)
+    return None
+
+
+def _understood(line: bytes) -> VariantReport | float | None:
+    """Returns what a line of the child's says: the report, how far it is, or nothing for us.
+
+    Raises:
+        BedsideError: the child refused, or the line cannot be understood.
+    """
+    try:
+        answer: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+        if "result" in answer:
+            return msgspec.convert(answer["result"], VariantReport)
+        if "progress" in answer:
+            return float(answer["progress"])
+        refusal = _error(answer["error"]["kind"], answer["error"]["message"]) if "error" in answer else None
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        raise ResourceError(f"the measuring process gave an answer nobody understands: {error}") from None
+    if refusal is not None:
+        raise refusal
     return None
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import read_text
+from ..runtime.files.system_files import read_text
 
 # Kernel flag → the name people use. Order is the order of display.
 _FEATURES = {

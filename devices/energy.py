@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from .files import read_int, read_text
+from ..runtime.files.system_files import read_int, read_text
 from .telemetry import TegraSampler
 
 

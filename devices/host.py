@@ -7,9 +7,9 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cgroup import Limits, read_limits
+from ..runtime.files.system_files import read_text, whole_number
+from ..runtime.memory.cgroup import Limits, read_limits
 from .cpu import Cpu, read_cpu
-from .files import read_text, whole_number
 from .jetson import Jetson, read_jetson
 from .profiles import match_profile
 

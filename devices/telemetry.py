@@ -120,11 +120,6 @@ class TegraSampler:
         self._thread: threading.Thread | None = None
         self.samples: list[TegraSample] = []
 
-    @staticmethod
-    def is_available() -> bool:
-        """Whether tegrastats is on the PATH."""
-        return shutil.which("tegrastats") is not None
-
     @property
     def mean_watts(self) -> float | None:
         """Mean power of the module over the block, in W; None without samples or rails."""
@@ -136,7 +131,8 @@ class TegraSampler:
         if program is not None:
             self._process = subprocess.Popen(
                 [program, "--interval", str(self._interval_ms)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                text=True, errors="replace",
             )  # fmt: skip
             self._thread = threading.Thread(target=self._read, name="bedside-tegrastats", daemon=True)
             self._thread.start()

@@ -115,27 +115,16 @@ def export_bundle(
             variants = _compare(folder, source, variants, threads, steps)
             source.golden.save(folder)
             (folder / "LICENSE").write_text(licence_text(licence), encoding="utf-8")
-            manifest = Manifest(
-                task=task,
-                variants=tuple(variants),
-                input=TensorSpec(name=INPUT_NAME, shape=(BATCH_NAME, 1, *task.patch_dhw)),
-                output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch_dhw)),
-                recommended_overlap=overlap,
-                overlap_reason=overlap_reason,
-                postprocessing=cleared,
-                provenance=Provenance(
-                    code_version=__version__,
-                    created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                    student=student,
-                    teacher=teacher,
-                    lam=lam,
-                    data_hash=data_hash,
-                    training=dict(training or {}),
-                ),
-                licence=licence,
-                intended_use=task.intended_use,
-                golden=Golden(),
+            provenance = Provenance(
+                code_version=__version__,
+                created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                student=student,
+                teacher=teacher,
+                lam=lam,
+                data_hash=data_hash,
+                training=dict(training or {}),
             )
+            manifest = _manifest(task, variants, (overlap, overlap_reason), cleared, provenance, licence)
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             if gate:
                 manifest = _gated(folder, manifest, gate, threads, steps)
@@ -146,6 +135,30 @@ def export_bundle(
         raise ResourceError(f'"{out.name}": the bundle cannot be written ({error.strerror or error})') from error
     steps.finish()
     return out
+
+
+def _manifest(
+    task: Task,
+    variants: Sequence[Variant],
+    overlap: tuple[float, str],
+    postprocessing: Postprocessing,
+    provenance: Provenance,
+    licence: str,
+) -> Manifest:
+    """Returns the manifest of a model that `student_to_onnx` wrote; ``overlap`` comes with its reason."""
+    return Manifest(
+        task=task,
+        variants=tuple(variants),
+        input=TensorSpec(name=INPUT_NAME, shape=(BATCH_NAME, 1, *task.patch_dhw)),
+        output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch_dhw)),
+        recommended_overlap=overlap[0],
+        overlap_reason=overlap[1],
+        postprocessing=postprocessing,
+        provenance=provenance,
+        licence=licence,
+        intended_use=task.intended_use,
+        golden=Golden(),
+    )
 
 
 def _check_options(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .bundles.bundle import Bundle as Bundle
     from .bundles.bundle import write_manifest as write_manifest
     from .bundles.manifest import Manifest as Manifest
+    from .choice.engine_choice import Choice as Choice
     from .engines import Engine as Engine
     from .engines import available_engines as available_engines
     from .engines import open_engine as open_engine
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .errors import MissingExtraError as MissingExtraError
     from .errors import ResourceError as ResourceError
     from .errors import UsageError as UsageError
+    from .labels.postprocess import Applied as Applied
     from .labels.postprocess import Postprocessing as Postprocessing
     from .result import Result as Result
     from .scans.geometry import Grid as Grid
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
     from .task import load_task as load_task
 
 _HOME = {
+    "Applied": "labels.postprocess",
     "BedsideError": "errors",
     "Bundle": "bundles.bundle",
     "BundleError": "errors",
     "Cancelled": "errors",
+    "Choice": "choice.engine_choice",
     "Engine": "engines",
     "ExitCode": "errors",
     "Grid": "scans.geometry",

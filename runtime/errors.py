@@ -22,10 +22,17 @@ class ExitCode(IntEnum):
 class BedsideError(Exception):
     """Base of every error bedside raises on purpose.
 
-    The message is one line: what was expected, what came, what to do about it.
+    The message is one line: what was expected, what came, what to do about it. It may quote a file's name or a bundle's
+    words; what cannot be printed there is escaped, so that it neither breaks the line nor commands the terminal.
+
+    Args:
+        message: the line.
     """
 
     exit_code: ExitCode = ExitCode.USAGE
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class UsageError(BedsideError):
@@ -68,3 +75,10 @@ class MissingExtraError(UsageError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; run: pip install 'bedside[{extra}]'")
+
+
+def printable(text: str) -> str:
+    """Returns a text on one line: line ends, control characters and bytes that are no UTF-8 as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)

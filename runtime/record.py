@@ -13,7 +13,7 @@ from .. import __version__
 from .bundles.bundle import Bundle
 from .choice.engine_choice import Choice
 from .engines import default_threads, package_version
-from .errors import ExitCode
+from .errors import ExitCode, printable
 from .files.atomic import atomic_write
 from .files.hashing import file_sha256
 from .result import Result
@@ -130,7 +130,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @staticmethod
     def failed(scan: Path, message: str, exit_code: int) -> Outcome:
         """Describes a scan without a label map; the scan's name is taken out of the message."""
-        told = message.replace(f'"{scan.name}": ', "").replace(f'"{scan.name}"', "the scan")
+        told, name = message, printable(scan.name)
+        for spelled in (name, " ".join(name.split())):  # as messages have it, and as the command line passes them on
+            told = told.replace(f'"{spelled}": ', "").replace(f'"{spelled}"', "the scan")
         try:
             digest = file_sha256(scan)
         except OSError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from .callbacks import Cancel, Progress, stop_if
 from .labels.restore import LabelRestorer, Labels
 from .preprocessing.body import MARGIN_VOXELS
 from .preprocessing.preprocess import to_model_input
 from .preprocessing.within_body import Body
 from .windows.blend import Block, blend
 from .windows.window_input import InMemoryInput, StreamedInput, WindowInput
-from .windows.window_run import Cancel, Progress, WindowRun, stop_if
+from .windows.window_run import WindowRun
 
 if TYPE_CHECKING:
     from .engines import Engine
@@ -103,8 +105,8 @@ class ScanRun:
             skip_air=skip_air, progress=self._progress, cancel=self._cancel,
         )  # fmt: skip
         restorer = LabelRestorer(self._task.num_classes, way.order.grid(self._grid), self._scan.grid)
-        with watch.stage("blend"):
-            for block in self._blocks(run):
+        with watch.stage("blend"), closing(self._blocks(run)) as blocks:  # ends the run where an error ends the loop
+            for block in blocks:
                 with watch.stage("restore"):
                     restorer.add(block)
         stop_if(self._cancel)
@@ -113,6 +115,7 @@ class ScanRun:
         self.computed, self.skipped, self.warnings = run.computed, run.skipped, (*told, *run.warnings())
         return restorer.labels()
 
-    def _blocks(self, run: WindowRun) -> Iterator[Block]:
+    def _blocks(self, run: WindowRun) -> Generator[Block]:
         way = self._way
-        return blend(way.plan, run.windows(), self._task.num_classes, way.dtype, way.order)
+        with closing(run.windows()) as windows:
+            yield from blend(way.plan, windows, self._task.num_classes, way.dtype, way.order)

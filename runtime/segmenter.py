@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .bundles.bundle import Bundle
+from .callbacks import Cancel, Progress, stop_if
 from .choice.engine_choice import Choice, open_for_bundle
 from .engines import Engine
-from .errors import UsageError
+from .errors import InputError, ResourceError, UsageError
 from .labels.postprocess import Postprocessing, emptied, postprocess
+from .memory.promises import promises
 from .result import Result, label_volumes
 from .scan_run import ScanRun
 from .scans.geometry import Grid
+from .scans.nifti_header import Form
 from .scans.scan import Scan
 from .scans.volume import Volume
 from .stopwatch import Stopwatch
 from .task import Task
-from .way import choose_way
-from .windows.window_run import Cancel, Progress, stop_if
+from .way import Way, choose_way
 
 _log = logging.getLogger("bedside.segmenter")
 
@@ -41,6 +44,8 @@ class Segmenter:
         self._engine = engine
         self._choice = choice
         self._memory_limit = memory_limit
+        self._process = os.getpid()
+        self._closed = False
 
     @classmethod
     def load(
@@ -66,12 +71,15 @@ class Segmenter:
 
         Raises:
             BundleError: the bundle is not intact, has no such model, or fails the self-test.
-            UsageError: unknown engine or precision, or the engine is not installed.
+            UsageError: unknown engine or precision, fewer than one thread, or the engine is not installed.
             ResourceError: no room for the model or to unpack a zip.
         """
         bundle = Bundle.open(path)
         try:
             opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test)
+        except MemoryError:
+            bundle.close()
+            raise ResourceError("memory ran out while the model was opened; free memory or choose int8") from None
         except BaseException:
             bundle.close()
             raise
@@ -87,7 +95,13 @@ class Segmenter:
         self.close()
 
     def close(self) -> None:
-        """Closes the engine and removes the temporary folder of a zipped bundle; may be called twice."""
+        """Closes the engine and removes the temporary folder of a zipped bundle; may be called twice.
+
+        Waits for windows under way in other threads, whose calls of `segment` are then told that it is closed.
+        """
+        self._closed = True
+        if os.getpid() != self._process:  # engine and folder are the other process's
+            return
         self._engine.close()
         self._bundle.close()
 
@@ -121,7 +135,7 @@ class Segmenter:
         *,
         volume: int | None = None,
         replace_nan: float | None = None,
-        prefer: Literal["sform", "qform"] | None = None,
+        prefer: Form | None = None,
         postprocessing: Postprocessing | None = None,
     ) -> Result:
         """Segments one scan.
@@ -140,37 +154,65 @@ class Segmenter:
 
         Raises:
             InputError: the scan is refused.
-            ResourceError: the predicted memory is above the limit, or the engine failed.
+            ResourceError: the predicted memory is above the limit, memory ran out, or the engine failed.
             Cancelled: ``cancel()`` returned true.
-            UsageError: an argument is out of range, a label is not the task's, or the segmenter is closed.
+            UsageError: an argument is out of range, a label is not the task's, or the segmenter is closed or was made
+                before this process was forked.
         """
+        self._refuse_unusable()
         asked = self._bundle.manifest.postprocessing if postprocessing is None else postprocessing
         asked = asked.checked(self.task.labels)
         watch = Stopwatch(STAGES)
         stop_if(cancel)
-        with watch.stage("read"):
-            if isinstance(scan, Volume):
-                if volume is not None or prefer is not None:
+        try:
+            with watch.stage("read"):
+                if not isinstance(scan, Volume):
+                    source = Scan.open(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
+                elif volume is None and prefer is None:
+                    source = Scan(scan, replace_nan, cancel)
+                else:
                     raise UsageError("volume and prefer choose within a file; this scan is already in memory")
-                source = Scan(scan, replace_nan)
-            else:
-                source = Scan.open(scan, volume=volume, replace_nan=replace_nan, prefer=prefer)
+            return self._segment(source, overlap, skip_air, progress, cancel, asked, watch)
+        except MemoryError:
+            raise ResourceError("memory ran out while the scan was worked on; free memory or crop the scan") from None
+
+    def _refuse_unusable(self) -> None:
+        if self._closed:
+            raise UsageError("the segmenter is closed; load the bundle again")
+        if os.getpid() != self._process:
+            raise UsageError("the segmenter was made before this process was forked; load the bundle after the fork")
+
+    def _segment(
+        self,
+        source: Scan,
+        overlap: float | None,
+        skip_air: bool,
+        progress: Progress | None,
+        cancel: Cancel | None,
+        asked: Postprocessing,
+        watch: Stopwatch,
+    ) -> Result:
         with watch.stage("plan"):
-            overlap = self._bundle.manifest.recommended_overlap if overlap is None else overlap
             grid = source.grid.to_task_grid(self.task.orientation, self.task.spacing)
-            keep_body = asked.within_body
-            way = choose_way(source, self.task, grid, self._engine, overlap, self._memory_limit, keep_body)
-        reading = "read as the windows move" if way.streamed else "prepared whole"
-        _log.debug("%r, for the model %r: %d windows, %s", source.grid, grid, len(way.plan), reading)
-        work = ScanRun(self._engine, self.task, source, grid, way, watch, progress, cancel, keep_body)
-        labels = work.labels(skip_air)
-        with watch.stage("restore"):
-            removed = postprocess(labels, self.task.labels, source.grid, asked, work.body)
-            volumes = label_volumes(labels, self.task.labels, source.grid)
+
+        def choose(promised: int) -> Way:
+            wanted = self._bundle.manifest.recommended_overlap if overlap is None else overlap
+            with watch.stage("plan"):
+                return choose_way(
+                    source, self.task, grid, self._engine, wanted, self._memory_limit, asked.within_body, promised
+                )
+
+        with promises().kept(choose) as way:
+            reading = "read as the windows move" if way.streamed else "prepared whole"
+            _log.debug("%r, for the model %r: %d windows, %s", source.grid, grid, len(way.plan), reading)
+            work = ScanRun(self._engine, self.task, source, grid, way, watch, progress, cancel, asked.within_body)
+            labels = work.labels(skip_air)
+            stop_if(cancel)
+            with watch.stage("restore"):
+                removed = postprocess(labels, self.task.labels, source.grid, asked, work.body)
+                volumes = label_volumes(labels, self.task.labels, source.grid)
+        self._tell(work, source.grid, watch)
         empty = () if labels.any() else ("the result is empty: no voxel was labelled",)
-        seconds = sum(watch.milliseconds.values()) / 1000
-        _log.info("%r: %d windows, %d of air, %.2f s", source.grid, work.computed, work.skipped, seconds)
-        _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in watch.milliseconds.items()))
         return Result(
             labels=labels,
             grid=source.grid,
@@ -183,6 +225,12 @@ class Segmenter:
             windows_skipped=work.skipped,
             postprocessing=removed,
         )
+
+    @staticmethod
+    def _tell(work: ScanRun, grid: Grid, watch: Stopwatch) -> None:
+        seconds = sum(watch.milliseconds.values()) / 1000
+        _log.info("%r: %d windows, %d of air, %.2f s", grid, work.computed, work.skipped, seconds)
+        _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in watch.milliseconds.items()))
 
     def segment_array(
         self,
@@ -211,8 +259,15 @@ class Segmenter:
         Raises:
             InputError: not a 3D array with a valid affine and finite values.
         """
-        data = np.asarray(hu)
+        data = _as_array(hu)
         scan = Volume(data, Grid(data.shape, affine))
         return self.segment(
             scan, overlap, skip_air, progress, cancel, replace_nan=replace_nan, postprocessing=postprocessing
         )
+
+
+def _as_array(values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:  # rows of different lengths
+        raise InputError(f"volume: expected an array [X, Y, Z] of numbers ({error})") from None

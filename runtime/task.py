@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ from .errors import InputError, UsageError
 from .files.toml import read_toml
 
 MAX_LABELS = 65_536  # what uint16 can hold
+MAX_PATCH_VOXELS = 2**27  # 512³; networks take some millions
+_RANGE = (1e-15, 1e15)  # of intensities; far beyond any scanner, and float32 arithmetic stays finite within it
+
+
+def _refuse_extreme(what: str, *numbers: float) -> None:
+    """Refuses NaN, infinity and what float32 arithmetic would make of numbers near the ends of its range."""
+    low, high = _RANGE
+    for number in numbers:
+        if number != 0 and not low <= abs(number) <= high:
+            raise ValueError(f"{what}: expected 0 or numbers from {low:g} to {high:g} in size, got {number}")
 
 
 class Modality(str, Enum):
@@ -40,6 +51,7 @@ class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         low, high = self.clip
+        _refuse_extreme("intensity", *self.clip, *(self.scale_to or ()), self.subtract or 0.0, self.divide or 0.0)
         if not low < high:
             raise ValueError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
         if self.clip_percentiles and not (low >= 0 and high <= 100):
@@ -76,6 +88,9 @@ class Foreground(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     above: float = -500.0
     relative: bool = False
 
+    def __post_init__(self) -> None:
+        _refuse_extreme("foreground", self.above)
+
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A segmentation task.
@@ -111,12 +126,15 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError('labels: expected "background" at index 0 and at least one more label')
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels: every name must be given once")
+        for name in (self.name, *self.labels):
+            if not (name.strip() and name.isprintable()):
+                raise ValueError(f"name and labels: expected words on one line, got {name!r}")
         if len(self.labels) > MAX_LABELS:
             raise ValueError(f"labels: at most {MAX_LABELS}, got {len(self.labels)}")
         if not all(0.01 <= step <= 100 for step in self.spacing):
             raise ValueError(f"spacing: expected 0.01…100 mm per axis, got {self.spacing}")
-        if not all(size >= 1 for size in self.patch):
-            raise ValueError(f"patch: expected positive voxel counts, got {self.patch}")
+        if not all(size >= 1 for size in self.patch) or math.prod(self.patch) > MAX_PATCH_VOXELS:
+            raise ValueError(f"patch: expected positive voxel counts, {MAX_PATCH_VOXELS:,} in all, got {self.patch}")
         pairs = ({"L", "R"}, {"A", "P"}, {"S", "I"})
         if len(self.orientation) != 3 or any(len(pair & set(self.orientation)) != 1 for pair in pairs):
             raise ValueError(f'orientation: expected axis codes such as "RAS", got "{self.orientation}"')
@@ -171,7 +189,11 @@ def load_task(source: str | Path) -> Task:
     if str(source) in PRESETS:
         return PRESETS[str(source)]
     path = Path(source)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):  # closed to us, or a name that no file has
+        there = False
+    if not there:
         raise UsageError(f'no task "{source}"; expected a TOML file or one of: {", ".join(PRESETS)}')
     try:
         return msgspec.convert(read_toml(path, "task file"), Task)

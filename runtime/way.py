@@ -62,6 +62,7 @@ def choose_way(
     overlap: float,
     limit: int | None,
     keep_body: bool = False,
+    promised: int = 0,
 ) -> Way:
     """Predicts the memory of every way and chooses one.
 
@@ -76,6 +77,7 @@ def choose_way(
         overlap: of windows.
         limit: bytes the process may hold in all; None for what is free.
         keep_body: the body mask is kept to the end, for post-processing.
+        promised: bytes that other scans under way will still take.
 
     Raises:
         ResourceError: every way takes more than the limit, or than is free.
@@ -87,8 +89,9 @@ def choose_way(
         for plan in _plans(task, grid, order, overlap)
         for dtype in (np.float32, np.float16)
     ]
-    free = free_memory() - engine.pending_bytes
-    held = resident_bytes() + engine.pending_bytes
+    spoken_for = engine.pending_bytes + promised
+    free = free_memory() - spoken_for
+    held = resident_bytes() + spoken_for
     allowed = free if limit is None else min(free, limit - held)
     exact = min((way for way in ways if way.dtype is np.float32), key=lambda way: way.bytes)
     least = min(ways, key=lambda way: way.bytes)

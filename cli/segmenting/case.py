@@ -13,7 +13,7 @@ from ..terminal.log import log_failure
 if TYPE_CHECKING:
     from ...runtime.record import Outcome
     from ...runtime.segmenter import Segmenter
-    from ...runtime.windows.window_run import Progress
+    from ...runtime.callbacks import Progress
     from .job import SegmentJob
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ...runtime.labels.postprocess import Postprocessing
     from ...runtime.result import Result
     from ...runtime.segmenter import Segmenter
-    from ...runtime.windows.window_run import Progress
+    from ...runtime.callbacks import Progress
 
 
 @dataclass(frozen=True)

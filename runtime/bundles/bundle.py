@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import stat
 import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
@@ -12,9 +17,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engines.model_bytes import ModelBytes
 from ..errors import BundleError, ResourceError
 from ..files.atomic import atomic_write
 from ..files.hashing import file_sha256
+from ..files.leftovers import remove_leftovers, temporary_name
+from ..files.swap import bring_back
 from ..task import Task
 from .bundle_zip import extract, is_safe_name
 from .manifest import (
@@ -33,6 +41,7 @@ BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so 
 # Data formats only: no pickle, no code. A compiled TensorRT engine is code, so it never travels in a bundle.
 _ALLOWED_SUFFIXES = {".onnx", ".xml", ".bin", ".json", ".npy", ".md", ".txt", ".toml", ".csv", ".png", ".svg"}
 _ALLOWED_NAMES = {"LICENSE", "LICENCE", "NOTICE"}
+_MOST_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
 
 
 class Bundle:
@@ -41,20 +50,22 @@ class Bundle:
     Attributes:
         path: the directory or zip that was opened.
         manifest: what `bundle.json` says.
+        sha256: of `bundle.json` as it was verified; it holds that of every other file, so it stands for the bundle.
     """
 
-    def __init__(self, path: Path, root: Path, manifest: Manifest, temporary: tempfile.TemporaryDirectory[str] | None):
+    def __init__(self, path: Path, root: Path, temporary: bool):
         self.path = path
-        self.manifest = manifest
+        self.manifest, self.sha256 = _verified(root, path.name or root.name)
         self._root = root
-        self._temporary = temporary
+        self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
         """Opens a bundle and verifies the size and SHA-256 of every file.
 
         The manifest itself is covered by `bundle.sha256`. Links, files that the manifest does not list, names that lead
-        out of the bundle and formats other than plain data are refused.
+        out of the bundle and formats other than plain data are refused. A bundle whose replacement was killed half-way
+        is brought back.
 
         Args:
             path: a directory or a zip of one.
@@ -64,20 +75,17 @@ class Bundle:
             ResourceError: no room to unpack a zip.
         """
         path = Path(path)
-        if path.is_dir():
-            return cls(path, path, _verified(path), None)
-        if not path.is_file():
+        mode = _mode(path)
+        if stat.S_ISDIR(mode):
+            return cls(path, path.absolute(), temporary=False)
+        if not stat.S_ISREG(mode):
             raise BundleError(f'no bundle at "{path.name}"; expected a directory or zip with a {MANIFEST_NAME}')
+        root = _temporary_folder()
         try:
-            temporary = tempfile.TemporaryDirectory(prefix="bedside-bundle-", ignore_cleanup_errors=True)
-        except OSError as error:
-            raise ResourceError(f"no temporary folder to unpack the bundle: {error.strerror}") from None
-        try:
-            root = Path(temporary.name)
             extract(path, root, BUNDLE_LIMIT)
-            return cls(path, root, _verified(root), temporary)
+            return cls(path, root, temporary=True)
         except BaseException:
-            temporary.cleanup()
+            shutil.rmtree(root, ignore_errors=True)
             raise
 
     def __enter__(self) -> Bundle:
@@ -90,22 +98,16 @@ class Bundle:
 
     def close(self) -> None:
         """Removes the temporary folder of a zip; may be called twice."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
-            self._temporary = None
+        if self._remove is not None:
+            self._remove()
 
     @property
     def task(self) -> Task:
         """The task the model was trained for."""
         return self.manifest.task
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of `bundle.json`, which holds that of every other file: it stands for the whole bundle."""
-        return file_sha256(self._root / MANIFEST_NAME)
-
     def file(self, name: str) -> Path:
-        """Returns where a file of the bundle lies.
+        """Returns where a file of the bundle lies; what is there by now is another question, see `read`.
 
         Args:
             name: path in the bundle, as in the manifest (``"openvino/model.fp32.xml"``).
@@ -116,6 +118,34 @@ class Bundle:
         if name not in self.manifest.files:
             raise BundleError(f'the bundle has no file "{name}"; it lists: {", ".join(sorted(self.manifest.files))}')
         return self._root / name
+
+    def read(self, name: str) -> bytes:
+        """Reads a file of the bundle and verifies once more what was read: it may have been replaced meanwhile.
+
+        Args:
+            name: as in `file`.
+
+        Raises:
+            BundleError: no such file, or it is another one by now.
+        """
+        path, entry = self.file(name), self.manifest.files[name]
+        try:
+            with path.open("rb") as file:
+                content = file.read(entry.size + 1)
+        except OSError as error:
+            raise BundleError(f"{name} cannot be read: {error.strerror}") from None
+        if sha256(content).hexdigest() != entry.sha256:
+            raise BundleError(f"{name} was changed since the bundle was opened; open it again")
+        return content
+
+    def model(self, variant: Variant) -> Callable[[], ModelBytes]:
+        """Returns what reads and verifies a variant's model, for `open_engine`."""
+
+        def read() -> ModelBytes:
+            weights = _weights_of(variant)
+            return ModelBytes(self.read(variant.file), None if weights is None else self.read(weights))
+
+        return read
 
     def variant(self, engine: str, precision: str) -> Variant:
         """Returns the model to run with an engine in a precision.
@@ -144,7 +174,7 @@ class Bundle:
             BundleError: no such file, or not a float32 array.
         """
         try:
-            array = np.load(self.file(name), allow_pickle=False)
+            array = np.load(io.BytesIO(self.read(name)), allow_pickle=False)
         except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
             raise BundleError(f"{name} is not a plain NumPy array: {error}") from None
         if not isinstance(array, np.ndarray) or array.dtype != np.float32:
@@ -172,29 +202,58 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     complete = msgspec.structs.replace(manifest, files=files)
     _check_names(complete)
     content = complete.encoded()
+    decode_manifest(content)  # what would be refused on the device is refused here
     for name, data in ((MANIFEST_NAME, content), (CHECKSUM_NAME, checksum_line(content))):
         with atomic_write(directory / name) as temporary:
             temporary.write_bytes(data)
     return complete
 
 
-def _verified(root: Path) -> Manifest:
+def _mode(path: Path) -> int:
+    """Returns what there is at a path, 0 for nothing."""
     try:
+        bring_back(path.resolve())
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except (OSError, RuntimeError, ValueError) as error:  # closed to us, too long, links in a circle, a NUL
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise BundleError(f'no bundle at "{path.name}": {reason}; check the path and permissions') from None
+
+
+def _temporary_folder() -> Path:
+    try:
+        remove_leftovers(Path(tempfile.gettempdir()))  # of processes that were killed
+        return Path(tempfile.mkdtemp(prefix=temporary_name("-")))
+    except OSError as error:
+        raise ResourceError(f"no temporary folder to unpack the bundle: {error.strerror}") from None
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a child that was forked meanwhile ends, too, and has not made it
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _verified(root: Path, told: str) -> tuple[Manifest, str]:
+    """Returns the manifest and its SHA-256; ``told`` is what the bundle is called in messages."""
+    try:
+        if not (root / MANIFEST_NAME).is_file():  # before the folder is gone through: it may be anything
+            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}')
         present = _listed(root)
-        content = _small_file(root, MANIFEST_NAME, present, MANIFEST_LIMIT)
-        if _small_file(root, CHECKSUM_NAME, present, 1000) != checksum_line(content):
+        if CHECKSUM_NAME not in present:
+            raise BundleError(f'"{told}" is not a bundle: it has no {CHECKSUM_NAME}')
+        content = _small_file(root, MANIFEST_NAME, MANIFEST_LIMIT)
+        if _small_file(root, CHECKSUM_NAME, 1000) != checksum_line(content):
             raise BundleError(f"{MANIFEST_NAME} does not have the hash in {CHECKSUM_NAME}: the bundle was altered")
         manifest = decode_manifest(content)
         _check_names(manifest)
         _check_files(root, manifest, present)
     except OSError as error:
         raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
-    return manifest
+    return manifest, sha256(content).hexdigest()
 
 
-def _small_file(root: Path, name: str, present: set[str], limit: int) -> bytes:
-    if name not in present:
-        raise BundleError(f'"{root.name}" is not a bundle: it has no {name}')
+def _small_file(root: Path, name: str, limit: int) -> bytes:
     with (root / name).open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -205,19 +264,27 @@ def _small_file(root: Path, name: str, present: set[str], limit: int) -> bytes:
 def _listed(root: Path) -> set[str]:
     """Returns the relative POSIX paths of all regular files; refuses anything else but folders."""
     names: set[str] = set()
-    pending = [root]
+    for number, entry in enumerate(_entries(root)):
+        name = Path(entry.path).relative_to(root).as_posix()
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if number == _MOST_FILES:
+            raise BundleError(f'"{root.name}" holds more than {_MOST_FILES} files and folders; a bundle has some ten')
+        if stat.S_ISREG(mode):
+            names.add(name)
+        elif not stat.S_ISDIR(mode):
+            raise BundleError(f'"{name}" is a link or device; a bundle holds plain files only')
+    return names
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yields all that lies in a folder and its folders."""
+    pending = [folder]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
-                name = Path(entry.path).relative_to(root).as_posix()
-                mode = entry.stat(follow_symlinks=False).st_mode
-                if stat.S_ISDIR(mode):
+                if entry.is_dir(follow_symlinks=False):
                     pending.append(Path(entry.path))
-                elif stat.S_ISREG(mode):
-                    names.add(name)
-                else:
-                    raise BundleError(f'"{name}" is a link or device; a bundle holds plain files only')
-    return names
+                yield entry
 
 
 def _check_names(manifest: Manifest) -> None:
@@ -228,11 +295,16 @@ def _check_names(manifest: Manifest) -> None:
         if Path(name).suffix not in _ALLOWED_SUFFIXES and Path(name).name not in _ALLOWED_NAMES:
             raise BundleError(f'"{name}" does not belong in a bundle: no pickles, no code, no engines built elsewhere')
     needed = [variant.file for variant in manifest.variants]
-    needed += [f"{Path(name).with_suffix('.bin').as_posix()}" for name in needed if name.endswith(".xml")]
+    needed += [weights for variant in manifest.variants if (weights := _weights_of(variant)) is not None]
     needed += [] if manifest.golden is None else [manifest.golden.input, manifest.golden.output]
     missing = [name for name in needed if name not in manifest.files]
     if missing:
         raise BundleError(f"{MANIFEST_NAME} refers to files it does not list: {', '.join(missing)}")
+
+
+def _weights_of(variant: Variant) -> str | None:
+    """Returns the file of an IR's weights; None for an ONNX, which holds its own."""
+    return variant.file.removesuffix(".xml") + ".bin" if variant.file.endswith(".xml") else None
 
 
 def _check_files(root: Path, manifest: Manifest, present: set[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -15,6 +17,8 @@ SCHEMA_VERSION = 1
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # of bundle.json, in the format of `sha256sum -c`
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
+
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tabs and line ends
 
 Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
 EngineName = Literal["onnxruntime", "openvino", "tensorrt"]
@@ -182,9 +186,23 @@ def decode_manifest(content: bytes) -> Manifest:
                 f"{MANIFEST_NAME}: schema version {version}, this bedside reads {SCHEMA_VERSION}; "
                 f"{'update bedside' if version > SCHEMA_VERSION else 'export the bundle again'}"
             )
-        return msgspec.json.decode(content, type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{MANIFEST_NAME} is not valid: {error}") from None
+    if any(_CONTROLS.search(text) for text in _texts(msgspec.to_builtins(manifest))):
+        raise BundleError(f"{MANIFEST_NAME} is not valid: its words hold characters that command a terminal")
+    return manifest
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yields all strings in what JSON can hold."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(list(cast("dict[str, Any]", value).items()))
+    elif isinstance(value, (list, tuple)):
+        for each in cast("Sequence[Any]", value):
+            yield from _texts(each)
 
 
 def checksum_line(manifest: bytes) -> bytes:

@@ -84,44 +84,90 @@ def open_for_bundle(
 
     Raises:
         BundleError: the bundle has no such model, or what there is fails the self-test.
-        UsageError: unknown engine or precision, or one that this machine does not have.
+        UsageError: unknown engine or precision, one that this machine does not have, or fewer than one thread.
         ResourceError: no room for the model.
     """
     if precision not in ("auto", *PRECISIONS):
         raise UsageError(f'precision: expected auto, {", ".join(PRECISIONS)}, got "{precision}"')
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads: expected at least 1, got {threads}")
     settled = threads is not None and "auto" not in (engine, precision)
     threads = threads or default_threads()
     settings = _settings(bundle, engine, precision)
     if not self_test:
         return _untested(bundle, settings[0], threads)
-    streams = () if settled else _more_streams(threads)
-    cache, key = MachineCache.of_this_user(), _key(bundle, settings, streams, threads, memory_limit)
-    choice = cache.read(key, Choice)
-    if choice is not None and _offered(choice.setting, settings, streams):
-        opened = _open(bundle, choice.setting, threads, cache.read_compiled(key, choice.compiled_sha256))
+    asked = _Asked(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
+    cache = MachineCache.of_this_user()
+    remembered = asked.remembered(cache)
+    if remembered is not None:
+        return remembered
+    with cache.my_turn():  # another process may have measured the same meanwhile
+        return asked.remembered(cache) or asked.measured(cache)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be opened, and what may be chosen.
+
+    Attributes:
+        bundle: the bundle.
+        settings: candidates in one stream each, the default first.
+        streams: numbers of streams above one that may be tried.
+        threads: CPU threads of all streams together.
+        memory_limit: bytes this process may hold.
+    """
+
+    bundle: Bundle
+    settings: Sequence[Setting]
+    streams: Sequence[int]
+    threads: int
+    memory_limit: int | None
+
+    @property
+    def key(self) -> str:
+        """All that a choice depends on: it holds for no other bundle, machine, version or request."""
+        packages = [f"{entry.package} {package_version(entry.package)}" for entry in ENGINES.values()]
+        candidates = [str(setting) for setting in self.settings]
+        request = [*candidates, self.streams, self.threads, self.memory_limit]
+        facts = [self.bundle.sha256, __version__, *packages, cpu_identity(), *request]
+        return "\n".join(str(fact) for fact in facts)
+
+    def remembered(self, cache: MachineCache) -> Opened | None:
+        """Opens what was chosen before on this machine; None where nothing was, or nothing that is on offer."""
+        choice = cache.read(self.key, Choice)
+        if choice is None or not _offered(choice.setting, self.settings, self.streams):
+            return None
+        opened = _open(self.bundle, choice.setting, self.threads, cache.read_compiled(choice.compiled_sha256))
         opened.pending_bytes = choice.workspace_bytes
         _log.info("%s; measured before on this machine", choice.reason)
         return Opened(opened, choice)
-    calibration = Calibration(
-        GoldenTest.of(bundle),
-        lambda setting: _open(bundle, setting, threads),
-        lambda setting: bundle.variant(setting.engine, setting.precision),
-        threads,
-        memory_limit,
-    )
-    opened, setting = calibration.fastest(settings, streams)
-    compiled = opened.compiled()
-    choice = Choice(
-        setting=setting,
-        threads=threads,
-        reason=calibration.reason(),
-        workspace_bytes=calibration.workspace_bytes * setting.streams,
-        trials=tuple(calibration.trials),
-        compiled_sha256="" if compiled is None else cache.write_compiled(key, compiled),
-    )
-    _log.info("%s", choice.reason)
-    cache.write(key, choice)
-    return Opened(opened, choice)
+
+    def measured(self, cache: MachineCache) -> Opened:
+        """Tests and times the candidates, opens the fastest and remembers it."""
+        calibration = Calibration(
+            GoldenTest.of(self.bundle),
+            lambda setting: _open(self.bundle, setting, self.threads),
+            lambda setting: self.bundle.variant(setting.engine, setting.precision),
+            self.threads,
+            self.memory_limit,
+        )
+        opened, setting = calibration.fastest(self.settings, self.streams)
+        try:
+            compiled = opened.compiled()
+        except BaseException:  # a copy of all weights: there may be no memory for it
+            opened.close()
+            raise
+        choice = Choice(
+            setting=setting,
+            threads=self.threads,
+            reason=calibration.reason(),
+            workspace_bytes=calibration.workspace_bytes * setting.streams,
+            trials=tuple(calibration.trials),
+            compiled_sha256="" if compiled is None else cache.write_compiled(compiled),
+        )
+        _log.info("%s", choice.reason)
+        cache.write(self.key, choice)
+        return Opened(opened, choice)
 
 
 def _untested(bundle: Bundle, setting: Setting, threads: int) -> Opened:
@@ -183,7 +229,7 @@ def _open(bundle: Bundle, setting: Setting, threads: int, compiled: bytes | None
     variant, task = bundle.variant(setting.engine, setting.precision), bundle.task
     engine = open_engine(
         setting.engine,
-        bundle.file(variant.file),
+        bundle.model(variant),
         threads=threads,
         precision=setting.precision,
         streams=setting.streams,
@@ -196,13 +242,3 @@ def _open(bundle: Bundle, setting: Setting, threads: int, compiled: bytes | None
             f"{task.patch_dhw} and {task.num_classes}; export the bundle again"
         )
     return engine
-
-
-def _key(
-    bundle: Bundle, settings: Sequence[Setting], streams: Sequence[int], threads: int, memory_limit: int | None
-) -> str:
-    """Returns all that a choice depends on: it holds for no other bundle, machine, version or request."""
-    packages = [f"{entry.package} {package_version(entry.package)}" for entry in ENGINES.values()]
-    candidates = [str(setting) for setting in settings]
-    facts = [bundle.sha256, __version__, *packages, cpu_identity(), *candidates, streams, threads, memory_limit]
-    return "\n".join(str(fact) for fact in facts)

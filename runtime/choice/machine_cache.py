@@ -10,7 +10,9 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import stat
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +20,16 @@ import msgspec
 
 from ..errors import ResourceError
 from ..files.atomic import atomic_write, make_folder
+from ..files.turn import in_turn
 
 _log = logging.getLogger("bedside.cache")
 _RECORD_LIMIT = 100_000  # bytes; they have a few thousand
 _COMPILED_LIMIT = 2**30  # bytes; a few times a student's weights
 _MOST_COMPILED = 8  # of all bundles together; the oldest goes first
+_PATIENCE = 60.0  # seconds; who measures longer than that is measured beside
 _CPU_LINES = ("model name", "flags", "Features", "CPU implementer", "CPU part", "CPU variant")
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -54,12 +60,18 @@ class MachineCache:
             folder.mkdir(mode=0o700, exist_ok=True)
             trouble = _not_ours(folder.stat())
         except (OSError, RuntimeError, ResourceError) as error:  # RuntimeError: the user has no home
-            trouble = str(error)
-            folder = None
+            trouble, folder = _words(error), None
         if trouble:
             _log.info("working without the cache of this machine: %s", trouble)
             return MachineCache(None)
         return MachineCache(folder)
+
+    def my_turn(self) -> AbstractContextManager[None]:
+        """Returns a block that runs when no other process of this user is in one, or after a minute in any case.
+
+        Programs started at the same time would measure each other, and might choose differently.
+        """
+        return nullcontext() if self._folder is None else in_turn(self._folder / "measuring.lock", _PATIENCE)
 
     def read(self, key: str, kind: type[Record]) -> Record | None:
         """Returns the record kept under a key; None where there is none, or none that can be trusted (logged)."""
@@ -71,32 +83,36 @@ class MachineCache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            _log.info("a record in the cache of this machine is left aside and made again: %s", error)
+            _log.info("a record in the cache of this machine is left aside and made again: %s", _words(error))
             return None
 
     def write(self, key: str, record: msgspec.Struct) -> None:
         """Keeps a record; where that is impossible, says so in the log."""
         self._write(_file_name(key, ".json"), msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
 
-    def read_compiled(self, key: str, sha256: str) -> bytes | None:
+    def read_compiled(self, sha256: str) -> bytes | None:
         """Returns what an engine compiled; None where it is not there, or not what the record says (logged)."""
-        if self._folder is None or not sha256:
+        if self._folder is None or not _SHA256.fullmatch(sha256):
             return None
         try:
-            content = _read_own(self._folder / _file_name(key, ".compiled"), _COMPILED_LIMIT)
+            content = _read_own(self._folder / f"{sha256}.compiled", _COMPILED_LIMIT)
         except FileNotFoundError:
             return None  # made room for others
         except (OSError, ValueError) as error:
-            _log.info("what was compiled for this machine is left aside: %s", error)
+            _log.info("what was compiled for this machine is left aside: %s", _words(error))
             return None
         if hashlib.sha256(content).hexdigest() != sha256:
             _log.info("what was compiled for this machine is left aside: it has another hash")
             return None
         return content
 
-    def write_compiled(self, key: str, content: bytes) -> str:
-        """Keeps what an engine compiled and returns its SHA-256, for the record; the oldest make room."""
-        self._write(_file_name(key, ".compiled"), content)
+    def write_compiled(self, content: bytes) -> str:
+        """Keeps what an engine compiled and returns its SHA-256, for the record; the oldest make room.
+
+        It is kept under that hash: of two processes that compile the same, neither spoils the other's.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._write(f"{sha256}.compiled", content)
         if self._folder is not None:
             try:
                 kept = sorted(self._folder.glob("*.compiled"), key=lambda path: path.stat().st_mtime)
@@ -104,13 +120,13 @@ class MachineCache:
                     path.unlink(missing_ok=True)
             except OSError as error:
                 _log.info("the cache of this machine could not be tidied: %s", error.strerror)
-        return hashlib.sha256(content).hexdigest()
+        return sha256
 
     def _write(self, name: str, content: bytes) -> None:
         if self._folder is None:
             return
         try:
-            with atomic_write(self._folder / name) as temporary:
+            with atomic_write(self._folder / name) as temporary:  # its messages name the file: a hash
                 temporary.chmod(0o600)
                 temporary.write_bytes(content)
         except ResourceError as error:
@@ -128,7 +144,17 @@ def cpu_identity() -> str:
 
 def _user_cache() -> Path:
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return given if given.is_absolute() else Path.home() / ".cache"  # the XDG specification ignores relative paths
+    if given.is_absolute():  # the XDG specification ignores relative paths
+        return given
+    home = Path.home()
+    if not (home.is_absolute() and home.is_dir() and os.environ.get("HOME") != ""):
+        raise RuntimeError("the user has no home folder; BEDSIDE_CACHE names another place")  # services have none
+    return home / ".cache"
+
+
+def _words(error: Exception) -> str:
+    """Returns a reason for the log, where no path may stand."""
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
 
 def _file_name(key: str, suffix: str) -> str:
@@ -156,8 +182,8 @@ def _read_own(path: Path, limit: int) -> bytes:
 
 def _not_ours(status: os.stat_result) -> str:
     """Says why somebody else could have put it there; empty where nobody could."""
-    if not hasattr(os, "getuid"):
+    if not hasattr(os, "geteuid"):
         return ""  # Windows: the profile's folder is the user's by its access list
-    if status.st_uid != os.getuid():
+    if status.st_uid != os.geteuid():  # whom we act for: a caller's folder is not trusted with another's rights
         return "it belongs to another user"
     return "others may write to it; run: chmod 700" if status.st_mode & 0o022 else ""

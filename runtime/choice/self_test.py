@@ -88,17 +88,6 @@ class GoldenTest:
             )
 
 
-def check_golden(bundle: Bundle, engine: Engine, variant: Variant) -> None:
-    """Runs a bundle's golden patch in every stream of an engine and compares; see `GoldenTest.check`.
-
-    Raises:
-        BundleError: the engine's result on this machine is another one.
-    """
-    test = GoldenTest.of(bundle)
-    for logits in test.run(engine):
-        test.check(logits, engine, variant)
-
-
 def warm_up(engine: Engine) -> None:
     """Runs one empty window per stream, so that the engine takes its workspace now and not under the first scan."""
     GoldenTest(np.zeros((1, 1, *engine.patch_dhw), np.float32)).run(engine)

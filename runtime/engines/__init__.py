@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtraError, UsageError
+from ..memory.cgroup import read_limits
+from .model_bytes import Model
 
 __all__ = [
     "ENGINES",
@@ -111,10 +113,13 @@ def package_version(package: str) -> str | None:
 
 
 def default_threads() -> int:
-    """Returns the number of CPUs this process may use; in a container that is less than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Returns the number of CPUs this process may use; in a container that is less than the machine has.
+
+    A share of CPU time counts as so many whole CPUs, rounded up: threads beyond it would only stop each other.
+    """
+    granted = read_limits().cpus
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpus if granted is None else max(1, min(cpus, math.ceil(granted)))
 
 
 def supports(name: str, precision: str) -> bool:
@@ -136,7 +141,7 @@ def supports(name: str, precision: str) -> bool:
 
 def open_engine(
     name: str,
-    model: Path | bytes,
+    model: Model,
     *,
     threads: int | None = None,
     precision: str = "fp32",
@@ -147,7 +152,8 @@ def open_engine(
 
     Args:
         name: row of the engine table.
-        model: an ONNX file or its bytes; for openvino also the ``.xml`` of an IR with its ``.bin`` beside it.
+        model: an ONNX file or its bytes; for openvino also the ``.xml`` of an IR with its ``.bin`` beside it. Or what
+            returns the bytes, which is called if they are needed (`Bundle.model` makes such).
         threads: CPU threads of all streams together; None uses all that the process may use.
         precision: one of `PRECISIONS`. The model itself says which layers run in int8; ``bf16`` says that all others
             run in bfloat16.
@@ -159,6 +165,7 @@ def open_engine(
         UsageError: unknown engine or precision, one that this machine does not have, or streams without a thread.
         MissingExtraError: the engine's package is not installed.
         BundleError: the model cannot be read, or is not [N, 1, D, H, W] → [N, C, D, H, W] with a fixed window.
+        ResourceError: there is no memory for it.
     """
     entry = _entry(name)
     _check_precision(precision)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BundleError, UsageError
+from ..errors import BedsideError, BundleError, ResourceError, UsageError
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,16 @@ class NetworkShape:
         return np.ascontiguousarray(patches)
 
 
-def read_model(model: Path | bytes) -> bytes:
-    """Returns a model's bytes.
+def refusal(engine: str, error: Exception) -> BedsideError:
+    """Returns what to raise where an engine's library did not open a model: want of memory is not the bundle's fault.
 
-    Raises:
-        BundleError: the file cannot be read.
+    Args:
+        engine: its name in words.
+        error: what the library raised.
     """
-    if isinstance(model, bytes):
-        return model
-    try:
-        return model.read_bytes()
-    except OSError as error:
-        raise BundleError(f"model file {model.name} cannot be read: {error.strerror}") from None
+    if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "bad allocation" in str(error):
+        return ResourceError(f"{engine} has no memory left for the model; free memory or choose int8")
+    return BundleError(f"{engine} refuses the model: {first_line(error)}")
 
 
 def first_line(error: Exception) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from ..errors import BundleError
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _BYTES = 0, 2  # wire types
+_FIXED_BYTES = {1: 8, 5: 4}
 _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 
 # message → field number → message inside it
@@ -44,28 +45,35 @@ def _walk(model: memoryview) -> None:
         while position < end:
             key, position = _varint(model, position, end)
             field, wire = key >> 3, key & 7
-            if message == "tensor" and field in (_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION):
-                value, _ = _varint(model, position, end)
-                if field == _TENSOR_EXTERNAL_DATA or value != 0:
-                    raise BundleError(
-                        "the model keeps weights in another file; expected one ONNX with everything inside"
-                    )
-            if wire == _VARINT:
-                _, position = _varint(model, position, end)
-            elif wire == _FIXED64:
-                position += 8
-            elif wire == _FIXED32:
-                position += 4
-            elif wire == _BYTES:
-                size, position = _varint(model, position, end)
-                inside = _NESTED[message].get(field)
-                if inside is not None:
-                    pending.append((inside, position, position + size))
-                position += size
-            else:
-                raise ValueError("unknown wire type")
+            if message == "tensor":
+                _refuse_elsewhere(model, field, position, end)
+            start, position = _content(model, wire, position, end)
+            inside = _NESTED[message].get(field) if wire == _BYTES else None
+            if inside is not None:
+                pending.append((inside, start, position))
         if position != end:
             raise ValueError("a field runs over the end of its message")
+
+
+def _refuse_elsewhere(model: memoryview, field: int, position: int, end: int) -> None:
+    """Refuses the two fields of a tensor that say its values lie in another file."""
+    if field not in (_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION):
+        return
+    value, _ = _varint(model, position, end)
+    if field == _TENSOR_EXTERNAL_DATA or value != 0:
+        raise BundleError("the model keeps weights in another file; expected one ONNX with everything inside")
+
+
+def _content(model: memoryview, wire: int, position: int, end: int) -> tuple[int, int]:
+    """Returns where the content of a field starts and stops."""
+    if wire == _VARINT:
+        return position, _varint(model, position, end)[1]
+    if wire in _FIXED_BYTES:
+        return position, position + _FIXED_BYTES[wire]
+    if wire != _BYTES:
+        raise ValueError("unknown wire type")
+    size, position = _varint(model, position, end)
+    return position, position + size
 
 
 def _varint(data: memoryview, position: int, end: int) -> tuple[int, int]:

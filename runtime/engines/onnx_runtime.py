@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BundleError, ResourceError, UsageError
-from .network import NetworkShape, first_line, read_model
+from ..errors import ResourceError, UsageError
+from .model_bytes import Model, model_bytes
+from .network import NetworkShape, first_line, refusal
 from .onnx_guard import refuse_external_data
 from .slots import Slots
 
@@ -24,7 +24,7 @@ class OnnxRuntimeEngine:
     streams on the same machine, results are bit-identical from run to run.
 
     Args:
-        model: ONNX file or its bytes, everything inside.
+        model: ONNX, everything inside.
         threads: CPU threads of all streams together.
         precision: ``"fp32"`` or ``"int8"``, kept for reports: the model itself says what runs in int8.
         streams: inferences that run at the same time.
@@ -32,13 +32,14 @@ class OnnxRuntimeEngine:
 
     Raises:
         BundleError: the model cannot be read or has another form.
+        ResourceError: there is no memory for it.
     """
 
     name = "onnxruntime"
 
     def __init__(
         self,
-        model: Path | bytes,
+        model: Model,
         threads: int,
         precision: str = "fp32",
         streams: int = 1,
@@ -46,17 +47,20 @@ class OnnxRuntimeEngine:
     ) -> None:
         if compiled is not None:
             raise UsageError("compiled: ONNX Runtime has no such form; expected None")
-        content = read_model(model)
+        content = model_bytes(model).graph
         refuse_external_data(content)
         onnxruntime = _import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = max(1, threads // streams)
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
+        # By itself it takes its own format too, recognised by some bytes that an ONNX may hold as well: the guard would
+        # then have looked at something else than what is loaded.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a class per failure and no common base but Exception
-            raise BundleError(f"ONNX Runtime refuses the model: {first_line(error)}") from None
+            raise refusal("ONNX Runtime", error) from None
         self._network = NetworkShape.checked(
             [_fixed(node.shape) for node in session.get_inputs()],
             [_fixed(node.shape) for node in session.get_outputs()],

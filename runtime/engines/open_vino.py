@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from functools import lru_cache
-from pathlib import Path
+import threading
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BundleError, ResourceError
-from .network import NetworkShape, first_line, read_model
+from ..errors import BedsideError, ResourceError
+from .model_bytes import Model, model_bytes
+from .network import NetworkShape, first_line, refusal
 from .onnx_guard import refuse_external_data
 from .slots import Slots
 
 _log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
+_making_core = threading.Lock()
 _ARITHMETIC = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "int8-bf16": "bf16"}  # of what the model does not quantize
 
 
@@ -39,7 +41,6 @@ def import_openvino() -> Any:
     return openvino
 
 
-@lru_cache(maxsize=1)
 def openvino_core() -> Any:
     """Returns the process's one ``openvino.Core``, which is never destroyed.
 
@@ -47,6 +48,12 @@ def openvino_core() -> Any:
     thread that unloads it. Loaded in one thread and unloaded, with the last core or model, in another, the first keeps
     a stack that is freed: the next signal it handles ends the process with a segmentation fault.
     """
+    with _making_core:  # two threads that begin at the same time must not make one each
+        return _core()
+
+
+@cache
+def _core() -> Any:
     return import_openvino().Core()
 
 
@@ -59,7 +66,7 @@ class OpenVinoEngine:
     are bit-identical from run to run.
 
     Args:
-        model: ONNX file or its bytes, or the ``.xml`` of an IR with its ``.bin`` beside it.
+        model: ONNX or IR.
         threads: CPU threads of all streams together.
         precision: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"int8-bf16"``.
         streams: inferences that run at the same time.
@@ -67,13 +74,14 @@ class OpenVinoEngine:
 
     Raises:
         BundleError: the model cannot be read or has another form.
+        ResourceError: there is no memory for it.
     """
 
     name = "openvino"
 
     def __init__(
         self,
-        model: Path | bytes,
+        model: Model,
         threads: int,
         precision: str = "fp32",
         streams: int = 1,
@@ -93,10 +101,10 @@ class OpenVinoEngine:
                 network = _compiled(core, model, hints)
             shape = _shape(network)
             requests: list[Any] = [network.create_infer_request() for _ in range(streams)]
-        except BundleError:
+        except BedsideError:
             raise
         except Exception as error:  # the bindings raise RuntimeError, TypeError, ValueError and their own classes
-            raise BundleError(f"OpenVINO refuses the model: {first_line(error)}") from None
+            raise refusal("OpenVINO", error) from None
         self._network = shape
         self._compiled: Any = network
         self._requests = Slots(requests)
@@ -117,13 +125,15 @@ class OpenVinoEngine:
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
         patches = self._network.check_patches(patches)
+        patches = patches if patches.flags.writeable else patches.copy()  # OpenVINO shares no other memory
         logits = np.empty((len(patches), self.num_classes, *self.patch_dhw), np.float32)
         with self._requests.take() as request:
             try:
-                for index in range(len(patches)):
-                    here = slice(index, index + 1)
-                    request.set_output_tensor(self._tensor(logits[here], shared_memory=True))  # written in place
-                    request.infer([patches[here]], share_inputs=True)
+                for patch, result in zip(patches[:, None], logits[:, None], strict=True):
+                    # Read and written where they lie. Given as an argument, the patch would stay with the request.
+                    request.set_input_tensor(self._tensor(patch, shared_memory=True))
+                    request.set_output_tensor(self._tensor(result, shared_memory=True))
+                    request.infer(share_outputs=True)  # by itself it would return a copy of what it wrote
             except Exception as error:
                 raise ResourceError(f"OpenVINO failed while running: {first_line(error)}") from None
         self.pending_bytes = 0
@@ -147,13 +157,13 @@ class OpenVinoEngine:
         return stream.getvalue()
 
 
-def _compiled(core: Any, model: Path | bytes, hints: dict[str, Any]) -> Any:
-    content = read_model(model)
-    if isinstance(model, Path) and model.suffix == ".xml":
-        network = core.read_model(content, read_model(model.with_suffix(".bin")))
+def _compiled(core: Any, model: Model, hints: dict[str, Any]) -> Any:
+    content = model_bytes(model)
+    if content.weights is not None:
+        network = core.read_model(content.graph, content.weights)
     else:
-        refuse_external_data(content)
-        network = core.read_model(content)
+        refuse_external_data(content.graph)
+        network = core.read_model(content.graph)
     network.reshape({network.inputs[0]: [1, 1, *_shape(network).patch_dhw]})
     return core.compile_model(network, "CPU", hints)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BedsideError, ResourceError
 from .leftovers import remove_leftovers, temporary_name
+from .swap import bring_back, put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 def atomic_write(path: str | Path) -> Generator[Path]:
     """Yields a temporary path beside ``path`` (same suffixes) to write to; renames it when the block ends well.
 
-    The file is flushed to the disk before the rename and the folder after it. Any exception removes the temporary
-    and leaves an existing file as it was; what a killed process left in the folder goes with the next write.
+    The file is flushed to the disk before the rename and the folder after it. Any exception removes the temporary and
+    leaves an existing file as it was; what a killed process left in the folder goes with the next write. Permissions
+    stay: who might not read the old file may not read the new one.
 
     Raises:
         ResourceError: the folder is missing or not writable, the disk is full, or ``path`` is not a regular file.
@@ -35,6 +38,7 @@ def atomic_write(path: str | Path) -> Generator[Path]:
                 f'"{final.name}": expected a file to write, got a folder or device; choose another path'
             )
         temporary.touch(exist_ok=False)
+        _keep_permissions(final, temporary)
         yield temporary
         _sync(temporary)
         temporary.replace(final)
@@ -50,7 +54,9 @@ def atomic_write(path: str | Path) -> Generator[Path]:
 def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generator[Path]:
     """Yields a temporary folder beside ``path`` to fill; puts it in place when the block ends well.
 
-    An existing folder is set aside, replaced and then removed; it comes back if the replacement fails.
+    An existing folder changes places with the new one and is then removed; it comes back if that fails. A process
+    killed meanwhile leaves the old folder or the new one; what it had to set aside comes back here, with the next
+    write (see `swap`). The folder's own permissions stay.
 
     Args:
         path: the folder to write.
@@ -62,27 +68,29 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
     """
     final = _real(path)
     temporary = final.with_name(temporary_name(".new"))
-    aside = temporary.with_suffix(".old")
+    replaced: Path | None = None
     remove_leftovers(final.parent)
     try:
+        bring_back(final)
         if final.exists() and not final.is_dir():
             raise ResourceError(f'"{final.name}": expected a folder to write, got a file; choose another path')
         if marker and final.is_dir() and any(final.iterdir()) and not (final / marker).is_file():
             raise ResourceError(f'"{final.name}": this folder holds other files (no {marker}); choose another path')
         temporary.mkdir()
+        _keep_permissions(final, temporary)
         yield temporary
         for folder, _, files in os.walk(temporary):
             for file in files:
                 _sync(Path(folder) / file)
             _sync(Path(folder))
-        _swap(temporary, final, aside)
+        replaced = put_in_place(temporary, final)
         _sync(final.parent)
     except OSError as error:
         raise _resource_error(final, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if final.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+        if replaced is not None:
+            shutil.rmtree(replaced, ignore_errors=True)
 
 
 def make_folder(path: str | Path) -> Path:
@@ -99,18 +107,6 @@ def make_folder(path: str | Path) -> Path:
     return folder
 
 
-def _swap(new: Path, final: Path, aside: Path) -> None:
-    if not final.exists():
-        new.replace(final)
-        return
-    final.replace(aside)
-    try:
-        new.replace(final)
-    except BaseException:
-        aside.replace(final)
-        raise
-
-
 def _real(path: str | Path) -> Path:
     """Follows links: the link's target is replaced, not the link."""
     try:
@@ -119,10 +115,19 @@ def _real(path: str | Path) -> Path:
         raise ResourceError(f'"{Path(path).name}": expected a path that can be written, got a broken one') from None
 
 
+def _keep_permissions(old: Path, new: Path) -> None:
+    if old.exists():
+        needed = 0o700 if old.is_dir() else 0o200  # for what is written now
+        new.chmod(old.stat().st_mode & 0o777 | needed)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL or not path.is_dir():  # some file systems flush folders by themselves
+            raise
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ _WORTHWHILE = 1 << 16  # bytes; below it the pages would be mostly edges
 
 
 def own_pages(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Returns a zeroed C-contiguous array.
+    """Returns a zeroed C-contiguous array; raises MemoryError where NumPy does.
 
     The C library keeps freed blocks of some megabytes in its heap and, where sizes mix, cannot reuse all of them: with
     arrays that come and go for minutes, a process held a tenth more than it used.
@@ -22,4 +23,13 @@ def own_pages(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     size = count * np.dtype(dtype).itemsize
     if size < _WORTHWHILE:
         return np.zeros(shape, dtype)
-    return np.frombuffer(mmap.mmap(-1, size), dtype, count).reshape(shape)
+    try:
+        return np.frombuffer(_pages(size), dtype, count).reshape(shape)
+    except OSError:
+        raise MemoryError(f"no {size} bytes left") from None
+
+
+def _pages(size: int) -> mmap.mmap:
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON)  # else children that are forked would share them

@@ -5,9 +5,10 @@ nibabel stops reading once it has the voxels, before the gzip checksum: damaged 
 
 from __future__ import annotations
 
+import os
 import stat
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..errors import InputError
 
@@ -26,11 +27,30 @@ _SMALLEST_MEMBER = (
 )
 
 
+class Identity(NamedTuple):
+    """What tells a file's content from another's: where it lies, its size, and when it was last written."""
+
+    device: int
+    number: int
+    size: int
+    written_ns: int
+
+    @staticmethod
+    def of(status: os.stat_result) -> Identity:
+        """Reads it off a file's status."""
+        return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 class ByteStream:
     """The decompressed bytes of one file; a context manager.
 
     Args:
         path: a regular file; gzip is recognised by its content, not its name.
+
+    Attributes:
+        name: the file's name.
+        is_gzip: whether it is compressed.
+        identity: of what was opened.
 
     Raises:
         InputError: missing, not a regular file, not readable, truncated, or damaged.
@@ -40,16 +60,16 @@ class ByteStream:
         self._path = path
         self.name = path.name
         try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
                 raise InputError(f'"{self.name}": expected a file, got a folder or device; give a .nii or .nii.gz file')
             self._file: BinaryIO = path.open("rb")
+            self.identity = Identity.of(os.fstat(self._file.fileno()))
         except FileNotFoundError:
             raise InputError(f'"{self.name}": file not found; check the path') from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "invalid path"
             raise InputError(f'"{self.name}": cannot be read ({reason}); check the path and permissions') from None
-        self._size = status.st_size
+        self._size = self.identity.size
         self._pending = self._read_file(2)
         self.is_gzip = self._pending == _GZIP_MAGIC
         self._inflater = zlib.decompressobj(_GZIP_WINDOW)
@@ -123,12 +143,22 @@ class ByteStream:
         """Reads to the end, so that the gzip checksum is verified.
 
         Raises:
-            InputError: wrong checksum, truncated, or bytes left over.
+            InputError: wrong checksum, truncated, bytes left over, or written to since it was opened.
         """
         if self._next(1):
             raise InputError(
                 f'"{self.name}": expected the end of the file, got more bytes than its header says; export it again'
             )
+        self.refuse_other(Identity.of(os.fstat(self._file.fileno())))
+
+    def refuse_other(self, identity: Identity) -> None:
+        """Checks that this is the content seen another time: a header and its voxels must be of the same scan.
+
+        Raises:
+            InputError: it is not.
+        """
+        if identity != self.identity:
+            raise InputError(f'"{self.name}": the file was changed while it was read; try again once it is complete')
 
     def _refuse_length(self, expected: int, got: int) -> None:
         if got != expected:

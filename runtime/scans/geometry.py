@@ -142,7 +142,13 @@ class Grid:
 
 
 def _checked_affine(values: ArrayLike) -> NDArray[np.float64]:
-    affine = np.array(values, dtype=np.float64)
+    try:
+        given = np.asarray(values)
+        if np.iscomplexobj(given):
+            raise TypeError
+        affine = np.array(given, dtype=np.float64)
+    except (ValueError, TypeError):  # rows of different lengths, words, complex numbers
+        raise InputError("affine: expected a 4×4 matrix of real numbers, got something else") from None
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise InputError(f"affine: expected a finite 4×4 matrix, got shape {affine.shape}; rewrite the file's geometry")
     if not np.array_equal(affine[3], [0, 0, 0, 1]):

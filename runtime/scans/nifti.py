@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -98,12 +99,8 @@ def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, descriptio
     data = data.astype(data.dtype.newbyteorder("<"), order="K", copy=False)
     header = _header(data, grid, description)
     with atomic_write(path) as temporary:
-        with temporary.open("wb") as file:
-            if path.name.endswith(".gz"):
-                with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as compressed:
-                    _write(compressed, header, data)
-            else:
-                _write(file, header, data)
+        with temporary.open("wb") as file, _packing(file, path) as packed:
+            _write(packed, header, data)
         _verify(temporary, data, grid, path.name)
 
 
@@ -136,6 +133,11 @@ def _header(data: NDArray[Any], grid: Grid, description: str) -> bytes:
     return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
 
 
+def _packing(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
+    """Returns what packs, where the name says so; the same data give the same bytes, so no name and no time goes in."""
+    return gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) if path.name.endswith(".gz") else nullcontext(file)
+
+
 def _write(file: BinaryIO | gzip.GzipFile, header: bytes, data: NDArray[Any]) -> None:
     file.write(header)
     planes = data.T  # [Z, Y, X]: the file runs along x first
@@ -144,11 +146,13 @@ def _write(file: BinaryIO | gzip.GzipFile, header: bytes, data: NDArray[Any]) ->
 
 
 def _verify(temporary: Path, data: NDArray[Any], grid: Grid, name: str) -> None:
+    may_be_nan = data.dtype.kind == "f"
     try:
         file = NiftiFile.open(temporary)
-        written = file.stored()
-    except InputError as error:
+        same = np.allclose(file.header.grid.affine, grid.affine, rtol=1e-6, atol=1e-4)
+        for written, given in zip(file.stored_planes(), data.T, strict=True):  # to the end, which has the checksum
+            same = same and np.array_equal(written, given, equal_nan=may_be_nan)
+    except (InputError, ValueError) as error:
         raise ResourceError(f'"{name}": did not read back after writing ({error}); check the disk') from None
-    same_place = np.allclose(file.header.grid.affine, grid.affine, rtol=1e-6, atol=1e-4)
-    if not same_place or not np.array_equal(written, data, equal_nan=data.dtype.kind == "f"):
+    if not same:
         raise ResourceError(f'"{name}": reads back differently from what was written; check the disk')

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError, ResourceError
 from ..memory.free_memory import free_memory
-from .byte_stream import ByteStream
+from .byte_stream import ByteStream, Identity
 from .nifti_header import Form, NiftiHeader, read_header
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ class NiftiFile:
         path: the file.
         header: what its header says.
         index: which of its volumes, from 0.
+        identity: of the file whose header it is.
     """
 
     path: Path
     header: NiftiHeader
     index: int
+    identity: Identity
 
     @staticmethod
     def open(path: Path, volume: int | None = None, prefer: Form | None = None) -> NiftiFile:
@@ -49,7 +51,7 @@ class NiftiFile:
             header = read_header(stream, prefer)
             index = _volume_index(header, volume, path.name)
             stream.require_room(header.file_bytes)
-        return NiftiFile(path, header, index)
+        return NiftiFile(path, header, index, stream.identity)
 
     @property
     def converts(self) -> bool:
@@ -62,7 +64,8 @@ class NiftiFile:
         Values beyond float32 become Inf.
 
         Raises:
-            InputError: the file is truncated or damaged; known at the latest behind the last plane.
+            InputError: the file is truncated, damaged, or no longer the one whose header was read; known at the latest
+                behind the last plane.
         """
         for plane in self.stored_planes():
             yield self.real(plane) if self.converts else plane
@@ -84,6 +87,7 @@ class NiftiFile:
         width, height, depth = header.shape
         native = header.dtype.newbyteorder("=")
         with ByteStream(self.path) as stream:
+            stream.refuse_other(self.identity)
             stream.require_length(header.file_bytes)
             stream.skip(header.offset + self.index * header.volume_bytes)
             for _ in range(depth):

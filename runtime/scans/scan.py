@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..callbacks import Cancel, stop_if
 from ..errors import InputError, UsageError
 from .nifti_file import NiftiFile
 from .volume import Volume
@@ -26,6 +27,7 @@ class Scan:
     Args:
         source: a file with a checked header, or a volume in memory.
         replace_nan: value for voxels that are not finite; without it they are refused.
+        cancel: asked before every plane.
 
     Attributes:
         grid: where the voxels lie.
@@ -37,11 +39,14 @@ class Scan:
         UsageError: ``replace_nan`` is not finite.
     """
 
-    def __init__(self, source: NiftiFile | Volume, replace_nan: float | None = None) -> None:
+    def __init__(
+        self, source: NiftiFile | Volume, replace_nan: float | None = None, cancel: Cancel | None = None
+    ) -> None:
         if replace_nan is not None and not abs(replace_nan) <= float(np.finfo(np.float32).max):
             raise UsageError(f"replace_nan: expected a finite number, got {replace_nan}")
         self._source = source
         self._replace_nan = replace_nan
+        self._cancel = cancel
         self._replaced = 0
         self.in_memory = source if isinstance(source, Volume) else None
         self.grid: Grid = source.grid if isinstance(source, Volume) else source.header.grid
@@ -49,7 +54,12 @@ class Scan:
 
     @staticmethod
     def open(
-        path: str | Path, *, volume: int | None = None, replace_nan: float | None = None, prefer: Form | None = None
+        path: str | Path,
+        *,
+        volume: int | None = None,
+        replace_nan: float | None = None,
+        prefer: Form | None = None,
+        cancel: Cancel | None = None,
     ) -> Scan:
         """Reads and checks a file's header; the voxels are read when they are gone through.
 
@@ -58,12 +68,13 @@ class Scan:
             volume: which volume of a 4D file, from 0.
             replace_nan: value for voxels that are not finite; without it they are refused.
             prefer: which geometry to believe where sform and qform disagree.
+            cancel: asked before every plane.
 
         Raises:
             InputError: not a NIfTI file with one valid geometry.
             UsageError: ``replace_nan`` is not finite.
         """
-        return Scan(NiftiFile.open(Path(path), volume, prefer), replace_nan)
+        return Scan(NiftiFile.open(Path(path), volume, prefer), replace_nan, cancel)
 
     @property
     def itemsize(self) -> int:
@@ -87,10 +98,12 @@ class Scan:
 
         Raises:
             InputError: the file is damaged, or values are not finite.
+            Cancelled: ``cancel()`` returned true.
         """
         self.low, self.high, self._replaced = math.inf, -math.inf, 0
         source = self._source.data.T if isinstance(self._source, Volume) else self._source.planes()
         for number, plane in enumerate(source, start=1):
+            stop_if(self._cancel)
             low, high = plane.min(), plane.max()  # NaN and Inf come along, so a clean plane needs no mask
             if not (np.isfinite(low) and np.isfinite(high)):
                 plane = self._finite(plane, number)

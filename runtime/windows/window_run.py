@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..callbacks import Cancel, Progress, stop_if
 from ..engines import Engine
-from ..errors import Cancelled
 from ..stopwatch import Stopwatch
 from .axis_order import AxisOrder
 from .blend import WindowScores
 from .plan import Triple, WindowPlan
 from .window_input import WindowInput
-
-Progress = Callable[[int, int], object]
-Cancel = Callable[[], bool]
 
 
 class WindowRun:
@@ -59,7 +56,7 @@ class WindowRun:
         """Windows that the network sees in a whole pass."""
         return len(self._plan) - self.skipped
 
-    def windows(self) -> Iterator[WindowScores]:
+    def windows(self) -> Generator[WindowScores]:
         """Yields each window's logits; none for a window of air, and for one with NaN or infinity.
 
         Raises:
@@ -135,13 +132,3 @@ class WindowRun:
     def _report(self, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress(done, total)
-
-
-def stop_if(cancel: Cancel | None) -> None:
-    """Asks the caller whether to go on.
-
-    Raises:
-        Cancelled: it said no.
-    """
-    if cancel is not None and cancel():
-        raise Cancelled("cancelled by the caller; nothing was written")

@@ -63,6 +63,16 @@ def test_progress_arrives_before_the_end() -> None:
     assert shares == [0.25, 1.0]
 
 
+def test_an_error_of_the_callers_own_comes_out_as_it_is() -> None:
+    """It is not an answer of the child's that nobody understands."""
+
+    def failing(share: float) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run_child({}, failing, child("print('{\"progress\": 1}')"))
+
+
 def test_an_interrupted_measurement_leaves_no_process_behind() -> None:
     seen: list[int] = []
 

@@ -6,6 +6,7 @@ small valid inputs to start from. Driven by `test_fuzz.py` (hypothesis) and `run
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import struct
@@ -19,14 +20,23 @@ from pathlib import Path
 import msgspec
 import nibabel as nib
 import numpy as np
-from bedside.devices.cgroup import read_limits
 from bedside.devices.cpu import parse_cpuinfo
 from bedside.devices.jetson import parse_l4t, parse_power_mode
 from bedside.devices.telemetry import parse_tegrastats
-from bedside.runtime import BedsideError, BundleError, InputError, ResourceError, load_task, read_labels, read_volume
+from bedside.runtime import (
+    BedsideError,
+    Bundle,
+    BundleError,
+    InputError,
+    ResourceError,
+    load_task,
+    read_labels,
+    read_volume,
+)
 from bedside.runtime.bundles.bundle_zip import extract
-from bedside.runtime.bundles.manifest import decode_manifest
+from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, checksum_line, decode_manifest
 from bedside.runtime.engines.onnx_guard import refuse_external_data
+from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.training.data.dataset import load_dataset
@@ -73,6 +83,22 @@ def manifest(data: bytes) -> None:
     except BundleError:
         return
     assert decode_manifest(read.encoded()) == read
+
+
+def bundle_folder(data: bytes) -> None:
+    """A forger's: its checksum fits, so everything `bundle.json` says is believed until it is found wrong."""
+    (folder := Path(_FOLDER.name) / "folder").mkdir(exist_ok=True)
+    (folder / MANIFEST_NAME).write_bytes(data)
+    (folder / CHECKSUM_NAME).write_bytes(checksum_line(data))
+    (folder / "model.onnx").write_bytes(b"abc")
+    with suppress(BundleError), Bundle.open(folder) as bundle:
+        assert all(str(bundle.file(name).resolve()).startswith(str(folder)) for name in bundle.manifest.files)
+        for name in bundle.manifest.files:
+            with suppress(BundleError):
+                bundle.read(name)
+        for variant in bundle.manifest.variants:
+            with suppress(BundleError):
+                bundle.model(variant)()
 
 
 def bundle_zip(data: bytes) -> None:
@@ -171,6 +197,11 @@ def _manifest_seeds() -> list[bytes]:
     return [json.dumps(fields).encode()]
 
 
+def _folder_seeds() -> list[bytes]:
+    honest = hashlib.sha256(b"abc").hexdigest().encode()
+    return [seed.replace(b"0" * 64, honest) for seed in _manifest_seeds()]
+
+
 def _zip_seeds() -> list[bytes]:
     seeds: list[bytes] = []
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -234,6 +265,7 @@ TARGETS = {
     "nifti": Target(nifti, _nifti_seeds),
     "gzip_stream": Target(gzip_stream, _gzip_seeds),
     "manifest": Target(manifest, _manifest_seeds),
+    "bundle_folder": Target(bundle_folder, _folder_seeds),
     "bundle_zip": Target(bundle_zip, _zip_seeds),
     "onnx_guard": Target(onnx_guard, _onnx_seeds),
     "task_toml": Target(task_toml, _task_seeds),

@@ -19,10 +19,16 @@ from bedside.runtime import (
     stopwatch,
 )
 from bedside.runtime.bundles.manifest import Parity, Variant
-from bedside.runtime.choice.self_test import check_golden
+from bedside.runtime.choice.self_test import GoldenTest
 
 AIR, FAT, BONE = -1000, 0, 1000
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
+
+
+def check_golden(bundle, engine, variant):
+    test = GoldenTest.of(bundle)
+    for logits in test.run(engine):
+        test.check(logits, engine, variant)
 
 
 def phantom(shape=(30, 24, 40)):

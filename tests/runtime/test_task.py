@@ -107,6 +107,17 @@ def test_an_unknown_name_lists_the_presets():
         load_task("btvc")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_a_name_that_no_file_can_have_is_an_unknown_name(name):
+    with pytest.raises(UsageError, match="no task"):
+        load_task(name)
+
+
+def test_foreground_is_a_number():
+    with pytest.raises(ValueError, match="foreground"):
+        Foreground(above=float("nan"))
+
+
 def test_an_unknown_label_lists_the_labels():
     with pytest.raises(UsageError, match="prostate, bladder, rectum"):
         PRESETS["pelvic"].index("liver")
@@ -126,6 +137,14 @@ def test_an_unknown_label_lists_the_labels():
         ('"LPS"', '"LPX"', "orientation"),
         ('"LPS"', '"LRS"', "orientation"),
         ("[-100.0, 300.0]", "[300.0, -100.0]", "clip"),
+        ("[-100.0, 300.0]", "[-inf, inf]", "intensity"),
+        ("[-100.0, 300.0]", "[-1e300, 1e300]", "intensity"),
+        ("divide = 80.0", "divide = nan", "intensity"),
+        ("divide = 80.0", "divide = 1e-320", "intensity"),
+        ("[96, 96, 64]", "[100000, 100000, 100000]", "patch"),
+        ('"kidney_right"', '"kidney\\nright"', "one line"),
+        ('"kidney_right"', '" "', "one line"),
+        ('name = "two-kidneys"', "name = [" + "[" * 5000, "not valid"),
         ("divide = 80.0", "divide = 0.0", "scale_to"),
         ("divide = 80.0", "", "scale_to"),
         ("divide = 80.0", "divide = 80.0\nscale_to = [0.0, 1.0]", "scale_to"),

@@ -11,6 +11,8 @@ import io
 import os
 from pathlib import Path
 
+from bedside.runtime.files import swap
+
 CALLS = ("open", "write", "fsync", "close", "replace", "rename", "mkdir")
 _FLAGS = {
     "r": os.O_RDONLY,
@@ -32,13 +34,14 @@ class Faults:
     def __init__(self, folder: Path, failing: int | None, code: int) -> None:
         self._folder, self._failing, self._code = str(folder), failing, code
         self._descriptors: set[int] = set()
-        self._real = {name: getattr(os, name) for name in CALLS}
+        self._real = {"exchange": swap.exchange, **{name: getattr(os, name) for name in CALLS}}
         self.calls: list[str] = []
 
     def install(self, monkeypatch) -> None:
         for name in CALLS:
             monkeypatch.setattr(os, name, getattr(self, f"_{name}"))
         monkeypatch.setattr(io, "open", self._io_open)
+        monkeypatch.setattr(swap, "exchange", self._exchange)  # a system call that `os` does not have
 
     def _fails(self, name: str) -> bool:
         self.calls.append(name)
@@ -87,6 +90,9 @@ class Faults:
 
     def _rename(self, source, target, **options):
         return self._moves("rename", source, target, **options)
+
+    def _exchange(self, source, target):
+        return self._moves("exchange", source, target)
 
     def _mkdir(self, path, *arguments, **options):
         if self._concerns(path) and self._fails("mkdir"):

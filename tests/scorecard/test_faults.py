@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, Grid, ResourceError, read_labels, write_manifest, write_volume
 from bedside.runtime.bundles.manifest import MANIFEST_NAME
+from bedside.runtime.files import swap
 from bedside.runtime.files.atomic import atomic_directory
 
 from .faults import BROKEN, FORBIDDEN, NO_SPACE, Faults
@@ -15,8 +16,8 @@ GRID = Grid((20, 20, 20), np.diag([1, 1, 1, 1]))
 OLD, NEW = (np.random.default_rng(seed).integers(0, 14, GRID.shape).astype(np.uint8) for seed in (1, 2))
 
 
-def last(calls, name):
-    return len(calls) - 1 - calls[::-1].index(name)
+def last(calls, *names):
+    return max(number for number, call in enumerate(calls) if call in names)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def failing_everywhere(tmp_path, monkeypatch, trials, count):
         assert {"open", "write", "fsync", "close", "replace"} <= set(counting.calls)
         # What comes behind the last flush and its close is clearing up.
         calls = counting.calls[: last(counting.calls, "fsync") + 2]
-        placed = last(calls, "replace")
+        placed = last(calls, "replace", "exchange")
         every = list(itertools.product(range(len(calls)), (NO_SPACE, BROKEN, FORBIDDEN)))
         for chosen in np.random.default_rng(14).permutation(len(every))[: trials(len(every))]:
             number, code = every[chosen]
@@ -66,8 +67,11 @@ def test_14_a_fault_in_any_call_of_a_label_write(tmp_path, failing_everywhere, e
     failing_everywhere(lambda: write_volume(path, OLD, GRID), lambda: write_volume(path, NEW, GRID), state)
 
 
-def test_14_a_fault_in_any_call_of_a_bundle_write(tmp_path, toy, task, failing_everywhere):
+@pytest.mark.parametrize("how", ["exchanged", "two renames"])
+def test_14_a_fault_in_any_call_of_a_bundle_write(tmp_path, toy, task, failing_everywhere, monkeypatch, how):
     """The bundle writer's frame: a folder filled, its manifest written, all of it put in place at once."""
+    if how == "two renames":
+        monkeypatch.setattr(swap, "exchange", lambda *_: False)
     source = toy.write_bundle(tmp_path.parent / f"{tmp_path.name}-source.bedside", task)
     with Bundle.open(source) as opened:
         manifest = opened.manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import Variant, decode_manifest
 from bedside.runtime.errors import BundleError
 
@@ -34,3 +35,32 @@ def test_an_unknown_precision_is_refused(fields):
     fields["variants"][0]["precision"] = "int4"
     with pytest.raises(BundleError, match="int4"):
         decode_manifest(json.dumps(fields).encode())
+
+
+@pytest.mark.parametrize("bad", ["\x1b[2J", "\x00", "\x7f", "\x9b31m"])
+@pytest.mark.parametrize("where", ["licence", "intended_use", "provenance", "variants", "task"])
+def test_words_that_command_a_terminal_are_refused(fields, bad, where):
+    """`inspect` shows them to people."""
+    if where == "provenance":
+        fields["provenance"]["training"] = {f"data{bad}": "x"}
+    elif where == "variants":
+        fields["variants"][0]["gate_reason"] = bad
+    elif where == "task":
+        fields["task"]["anatomy"] = bad
+    else:
+        fields[where] = f"words {bad}"
+    with pytest.raises(BundleError, match="command a terminal"):
+        decode_manifest(json.dumps(fields).encode())
+
+
+def test_words_may_have_paragraphs(fields):
+    fields["intended_use"] = "Livers.\r\n\tNothing else: 3 × 3 µm, Größe, 肝."
+    assert decode_manifest(json.dumps(fields).encode()).intended_use == fields["intended_use"]
+
+
+def test_what_no_device_would_read_is_not_written(toy, task, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    variant = Variant(precision="fp32", engine="onnxruntime", file="model.onnx")
+    with pytest.raises(BundleError, match="command a terminal"):
+        write_manifest(tmp_path, toy.manifest(task, (variant,), golden=None, licence="\x1b"))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -86,7 +87,14 @@ class TestTheNextStart:
         for _ in range(2):
             with pytest.raises(BundleError, match="self-test"):
                 open_for_bundle(write(FP32), "openvino", threads=1)
-        assert not cached.exists() or list(cached.iterdir()) == []
+        assert [path.name for path in cached.iterdir()] == ["measuring.lock"]
+
+    def test_of_several_at_the_same_time_one_measures_and_the_others_take_its_choice(self, workshop, write, cached):
+        bundle = write(*ALL)
+        with ThreadPoolExecutor(4) as pool:
+            opened = list(pool.map(lambda _: open_for_bundle(bundle), range(4)))
+        assert len({repr(each.choice) for each in opened}) == 1
+        assert len(workshop.opened) == len(opened[0].choice.trials) + 3
 
 
 @pytest.mark.parametrize("streams", [1, 2])

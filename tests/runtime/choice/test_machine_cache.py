@@ -77,7 +77,7 @@ def test_a_record_that_others_may_write_is_left_aside(kept, caplog):
 
 def test_a_record_of_another_user_is_left_aside(kept, monkeypatch, caplog):
     cache = MachineCache.of_this_user()
-    monkeypatch.setattr(os, "getuid", lambda: kept.stat().st_uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: kept.stat().st_uid + 1)
     with caplog.at_level(logging.INFO, "bedside"):
         assert cache.read("k", Note) is None
     assert "it belongs to another user" in caplog.text
@@ -101,7 +101,7 @@ def test_a_folder_that_is_not_ours_alone_is_not_used(folder, monkeypatch, caplog
     if spoil == "lax":
         folder.chmod(0o777)
     if spoil == "foreign":
-        monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+        monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
     with caplog.at_level(logging.INFO, "bedside"):
         MachineCache.of_this_user().write("k", Note(7))
     assert caplog.text.count("working without the cache of this machine") == 1
@@ -122,27 +122,83 @@ def test_a_disk_that_is_full_is_told_and_nothing_more(folder, monkeypatch, caplo
 
 def test_what_was_compiled_comes_back_with_its_hash_only(folder):
     cache = MachineCache.of_this_user()
-    digest = cache.write_compiled("k", b"code")
-    assert cache.read_compiled("k", digest) == b"code"
-    assert cache.read_compiled("k", digest[::-1]) is None
-    assert cache.read_compiled("k", "") is None
+    digest = cache.write_compiled(b"code")
+    assert cache.read_compiled(digest) == b"code"
+    assert cache.read_compiled(digest[::-1]) is None
+    assert cache.read_compiled("") is None
     (file,) = folder.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.chmod(0o660)
-    assert cache.read_compiled("k", digest) is None
+    assert cache.read_compiled(digest) is None
+
+
+def test_what_was_compiled_and_altered_is_not_taken(folder, caplog):
+    cache = MachineCache.of_this_user()
+    digest = cache.write_compiled(b"code")
+    (folder / f"{digest}.compiled").write_bytes(b"c0de")
+    with caplog.at_level(logging.INFO, "bedside"):
+        assert cache.read_compiled(digest) is None
+    assert "it has another hash" in caplog.text
+
+
+def test_two_that_compile_the_same_do_not_spoil_each_others(folder):
+    """Engines need not compile to the same bytes twice; each record names its own."""
+    cache = MachineCache.of_this_user()
+    first, second = cache.write_compiled(b"once"), cache.write_compiled(b"twice")
+    assert (cache.read_compiled(first), cache.read_compiled(second)) == (b"once", b"twice")
+
+
+@pytest.mark.parametrize("told", ["../secret", "/etc/passwd", "a" * 63, "A" * 64])
+def test_a_record_cannot_name_another_file(folder, told):
+    cache = MachineCache.of_this_user()
+    assert cache.read_compiled(told) is None
+
+
+def test_the_log_has_no_path(tmp_path, monkeypatch, caplog):
+    (tmp_path / "doe").write_text("a file in the way")
+    monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path / "doe"))
+    with caplog.at_level(logging.INFO, "bedside"):
+        MachineCache.of_this_user()
+    assert "File exists" in caplog.text
+    assert "doe" not in caplog.text
+    monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path / "own"))
+    cache = MachineCache.of_this_user()
+    cache.write("k", Note(7))
+    (record,) = (tmp_path / "own").iterdir()
+    record.rename(tmp_path / "elsewhere")
+    record.symlink_to(tmp_path / "elsewhere")
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "bedside"):
+        cache.read("k", Note)
+    assert "made again" in caplog.text
+    assert str(tmp_path) not in caplog.text
 
 
 def test_of_what_was_compiled_the_oldest_makes_room(folder):
     cache = MachineCache.of_this_user()
     digests = {}
     for number in range(9):
-        digests[number] = cache.write_compiled(str(number), b"%d" % number)
+        digests[number] = cache.write_compiled(b"%d" % number)
         for file in folder.iterdir():
             os.utime(file, (file.stat().st_mtime - 10,) * 2)
-    assert [cache.read_compiled(str(number), digest) for number, digest in digests.items()] == [
+    assert [cache.read_compiled(digest) for digest in digests.values()] == [
         None,
         *(b"%d" % number for number in range(1, 9)),
     ]
+
+
+@pytest.mark.parametrize("home", ["none", "", "relative"])
+def test_a_home_that_is_not_there_is_not_made(tmp_path, monkeypatch, caplog, home):
+    """Services are given such homes, "/nonexistent" on Debian, and may run as root, who could make them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "relative").mkdir()
+    monkeypatch.delenv("BEDSIDE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / home) if home == "none" else home)
+    with caplog.at_level(logging.INFO, "bedside"):
+        MachineCache.of_this_user().write("k", Note(7))
+    assert "the user has no home folder" in caplog.text
+    assert [path.name for path in tmp_path.rglob("*")] == ["relative"]
 
 
 def test_off_keeps_nothing_and_says_nothing(tmp_path, monkeypatch, caplog):
@@ -159,6 +215,7 @@ def test_off_keeps_nothing_and_says_nothing(tmp_path, monkeypatch, caplog):
 )
 def test_without_a_wish_it_lies_where_the_system_keeps_caches(tmp_path, monkeypatch, xdg, where):
     monkeypatch.delenv("BEDSIDE_CACHE")
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", xdg.format(tmp_path))
     MachineCache.of_this_user().write("k", Note(7))

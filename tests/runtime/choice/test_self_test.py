@@ -4,9 +4,15 @@ import threading
 
 import numpy as np
 import pytest
-from bedside.runtime import Bundle, BundleError, UsageError, open_engine
+from bedside.runtime import Bundle, BundleError, UsageError, open_engine, write_manifest
 from bedside.runtime.bundles.manifest import Variant
-from bedside.runtime.choice.self_test import GoldenTest, check_golden, warm_up
+from bedside.runtime.choice.self_test import GoldenTest, warm_up
+
+
+def check_golden(bundle, engine, variant):
+    test = GoldenTest.of(bundle)
+    for logits in test.run(engine):
+        test.check(logits, engine, variant)
 
 
 class Recorder:
@@ -78,10 +84,11 @@ def test_what_is_less_exact_is_held_to_the_labels_not_to_the_logits(bundle, toy,
 def test_a_golden_patch_of_another_shape_is_refused(toy, tmp_path):
     path = toy.write_bundle(tmp_path / "b", toy.task())
     other = toy.write_bundle(tmp_path / "other", toy.task(patch=(8, 8, 8)))
-    with Bundle.open(path) as bundle:  # changed after its hashes were checked
-        (path / "golden_input.npy").write_bytes((other / "golden_input.npy").read_bytes())
-        with pytest.raises(BundleError, match=r"golden patch: shapes \(1, 1, 8, 8, 8\) → .* are not the model's"):
-            GoldenTest.of(bundle)
+    (path / "golden_input.npy").write_bytes((other / "golden_input.npy").read_bytes())
+    write_manifest(path, toy.manifest(toy.task(), (variant(),)))
+    mismatch = r"golden patch: shapes \(1, 1, 8, 8, 8\) → .* are not the model's"
+    with Bundle.open(path) as bundle, pytest.raises(BundleError, match=mismatch):
+        GoldenTest.of(bundle)
 
 
 def test_the_test_of_a_closed_engine_says_so(bundle, task):

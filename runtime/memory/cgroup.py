@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import is_folder, read_int, read_text, whole_number
+from ..files.system_files import is_folder, read_int, read_text, whole_number
 
 _UNLIMITED = 1 << 60  # v1 writes "no limit" as the largest multiple of a page; no machine has an exbibyte
 

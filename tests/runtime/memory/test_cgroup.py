@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bedside.devices.cgroup import Limits, read_limits
+from bedside.runtime.memory.cgroup import Limits, read_limits
 
 GIB = 2**30
 

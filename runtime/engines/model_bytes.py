@@ -1,0 +1,46 @@
+"""A model as an engine reads it: its bytes, from wherever they are told to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ..errors import BundleError
+
+
+@dataclass(frozen=True)
+class ModelBytes:
+    """A model in memory.
+
+    Attributes:
+        graph: an ONNX file, or the ``.xml`` of an OpenVINO IR.
+        weights: the ``.bin`` of an IR; None for an ONNX, which holds its own.
+    """
+
+    graph: bytes
+    weights: bytes | None = None
+
+
+Model: TypeAlias = "Path | bytes | Callable[[], ModelBytes]"  # what is called is called only when the bytes are needed
+
+
+def model_bytes(model: Model) -> ModelBytes:
+    """Returns a model's bytes; for the ``.xml`` of an IR also those of the ``.bin`` beside it.
+
+    Raises:
+        BundleError: a file cannot be read.
+    """
+    if isinstance(model, bytes):
+        return ModelBytes(model)
+    if not isinstance(model, Path):
+        return model()
+    return ModelBytes(_read(model), _read(model.with_suffix(".bin")) if model.suffix == ".xml" else None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"model file {path.name} cannot be read: {error.strerror}") from None
