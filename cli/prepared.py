@@ -46,8 +46,8 @@ def command(
     there = PreparedFolder(folder)
     if clear:
         cases = there.clear(unused_for)
-        left = len(there.cases())
-        verdict = f"cleared {_amount(cases)}; {left} left"
+        left = there.cases()
+        verdict = f"cleared {_amount(cases)}; left {_amount(left)}, {sum(case.in_use for case in left)} in use"
     else:
         cases = [case for case in there.cases() if not unused_for or case.unused_for(unused_for)]
         verdict = _amount(cases)

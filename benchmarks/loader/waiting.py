@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+from bedside.runtime.files.atomic import make_folder
 from bedside.runtime.task import load_task
 from bedside.teacher import build_teacher
 from bedside.training.data.crops import CropDataset, CropSource
@@ -57,7 +58,7 @@ def main() -> None:
     recipe = Recipe(augmentation=AUGMENTATION["btcv"])
     model = build_teacher("autosam", num_classes=task.num_classes, sam="vit_nano", patch=task.patch_dhw)
     for teacher in (False, True):
-        targets = given.work / "targets"
+        targets = make_folder(given.work / "targets")
         files = [write_teacher(case, task.num_classes, targets) if teacher else None for case in prepared]
         sources = [CropSource(case, file) for case, file in zip(prepared, files, strict=True)]
         crops = CropDataset(sources, task, recipe)

@@ -46,7 +46,7 @@ def test_what_would_be_cleared_can_be_seen_first(runs, capfd):
     assert "1 case, 1.5 MB" in capfd.readouterr().out
     assert keys(runs) == ["0", "1", "2"]
     assert run(["dataset", "prepared", str(runs), "--unused-for", "30", "--clear"]) == 0
-    assert "cleared 1 case, 1.5 MB; 2 left" in capfd.readouterr().out
+    assert "cleared 1 case, 1.5 MB; left 2 cases, 3.0 MB, 0 in use" in capfd.readouterr().out
     assert keys(runs) == ["1", "2"]
 
 

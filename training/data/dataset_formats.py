@@ -126,7 +126,8 @@ def read_listing(file: Path) -> Listing:
         raise InputError(f"data set {file.name}: expected a readable JSON file: {error}") from None
     if not isinstance(content, dict) or not ({"training", "channel_names"} & content.keys()):
         raise InputError(
-            f'data set {file.name}: expected "training" (MSD, MONAI list) or "channel_names" (nnU-Net v2) at the top'
+            f'data set {file.name}: expected "training" (MSD, MONAI list) or "channel_names" (nnU-Net v2) at the top, '
+            f"got {_top(content)}; give another file, or list the cases as docs/data.md shows"
         )
     try:
         if "training" in content:
@@ -137,10 +138,21 @@ def read_listing(file: Path) -> Listing:
         raise InputError(f"data set {file.name}: {error}") from None
 
 
+def _top(content: object) -> str:
+    """Says what stands at the top of a JSON file that is no list of cases."""
+    if not isinstance(content, dict):
+        return "no mapping"
+    names = [f'"{name}"' for name in content]
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else "an empty one"
+
+
 def _from_case_list(content: _CaseList, file: Path, stays_inside: bool) -> Listing:
     channels = content.modality
     if isinstance(channels, dict | list) and len(channels) > 1:
-        raise InputError(f"data set {file.name}: expected one image channel, got {len(channels)} modalities")
+        raise InputError(
+            f"data set {file.name}: expected one image channel, got {len(channels)} modalities; "
+            "bedside reads one: list single-channel images"
+        )
     paths = _Paths(file.parent.resolve(), stays_inside)
     training, validation, test = (
         tuple(paths.entry(entry) for entry in entries)
@@ -151,9 +163,15 @@ def _from_case_list(content: _CaseList, file: Path, stays_inside: bool) -> Listi
 
 def _from_nnunet(content: _Nnunet, file: Path) -> Listing:
     if len(content.channel_names) != 1:
-        raise InputError(f"data set {file.name}: expected one image channel, got {len(content.channel_names)}")
+        raise InputError(
+            f"data set {file.name}: expected one image channel, got {len(content.channel_names)}; "
+            "bedside reads one: list single-channel images"
+        )
     if content.file_ending not in (".nii", ".nii.gz"):
-        raise InputError(f'data set {file.name}: expected NIfTI files (.nii, .nii.gz), got "{content.file_ending}"')
+        raise InputError(
+            f'data set {file.name}: expected NIfTI files (.nii, .nii.gz), got "{content.file_ending}"; '
+            "convert the scans and name their ending"
+        )
     root, labels = file.parent.resolve(), _labels(content.labels, file.name)
     if content.dataset:
         paths = _Paths(root, stays_inside=True)
@@ -199,6 +217,9 @@ def _labels(listed: dict[str, Any] | list[str], file: str) -> dict[int, str]:
                 f'data set {file}: expected labels as {{"0": name}} or {{name: 0}}, got "{key}": {value!r}'
             )
         if number in labels:
-            raise InputError(f'data set {file}: label value {number} stands for "{labels[number]}" and "{name}"')
+            raise InputError(
+                f'data set {file}: label value {number} stands for "{labels[number]}" and "{name}"; '
+                "give every value one name"
+            )
         labels[number] = name.strip()
     return labels

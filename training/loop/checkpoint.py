@@ -155,7 +155,10 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
         place = int(parameter) if parameter.isdigit() else None
         parameter = trained[place] if place is not None and place < len(trained) else parameter
         if parameter not in trained:
-            raise InputError(f'checkpoint "{checkpoint.path.name}": parameter {parameter} is not trained by this run')
+            raise InputError(
+                f'checkpoint "{checkpoint.path.name}": parameter {parameter} is not trained by this run; '
+                "give the options that the run was started with"
+            )
         state.setdefault(parameter, {})[key] = tensor
     group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
     # First, because the library gives a new optimiser its state by a step of length zero.
@@ -211,4 +214,7 @@ def _check_model(checkpoint: Checkpoint, model: torch.nn.Module) -> None:
         ours = tuple(expected[name].shape) if name in expected else "no such tensor"
         theirs = tuple(weights[name].shape) if name in weights else "no such tensor"
         if ours != theirs:
-            raise InputError(f'checkpoint "{checkpoint.path.name}": tensor {name}: expected {ours}, got {theirs}')
+            raise InputError(
+                f'checkpoint "{checkpoint.path.name}": tensor {name}: expected {ours}, got {theirs}; '
+                "it is another network's"
+            )
