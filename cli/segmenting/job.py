@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from ...runtime.callbacks import Progress
     from ...runtime.labels.postprocess import Postprocessing
     from ...runtime.result import Result
     from ...runtime.segmenter import Segmenter
-    from ...runtime.callbacks import Progress
 
 
 @dataclass(frozen=True)
