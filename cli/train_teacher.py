@@ -45,6 +45,7 @@ def command(
     resolved = training.task(task)
     recipe = training.recipe(resolved.name)
     require("train")
+    hardware = training.hardware()
     if dry_run:
         from ..teacher.cost import Room, describe
 
@@ -60,7 +61,7 @@ def command(
         raise UsageError("train-teacher: give a data set and --output; only --dry-run does without")
     from ..teacher.train import train_teacher
 
-    cases, hardware = training.dataset(dataset, resolved), training.hardware()
+    cases = training.dataset(dataset, resolved)
     with console.stages("preparing cases", "training teacher") as (preparing, learning):
         result = train_teacher(
             cases, resolved, output, recipe=recipe, name=name, sam=sam, checkpoint=checkpoint, preset=preset,

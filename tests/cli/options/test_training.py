@@ -87,7 +87,9 @@ def test_what_is_not_given_is_the_papers_recipe_on_one_device(asked):
     [
         (["--strategy", "magic"], '--strategy: expected auto, ddp or fsdp, got "magic"'),
         (["--accumulate", "0"], "accumulate must be at least 1, got 0"),
-        (["--precision", "bf16-true"], "training options"),
+        (["--precision", "bf16-true"], '--precision: expected 32-true or bf16-mixed, got "bf16-true"'),
+        (["--device", "gpu"], '--device: expected auto, cpu or cuda, got "gpu"'),
+        (["--device", "gpu", "--dry-run"], '--device: expected auto, cpu or cuda, got "gpu"'),
         (["--pictures-every", "-1"], "pictures_every must be 0 (none) or more, got -1"),
     ],
 )
