@@ -138,7 +138,8 @@ def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: 
                 from ..runtime.record import Outcome
 
                 failure = failure_of(error)
-                _save_record(record, job, segmenter, Outcome.failed(scan, failure.message, failure.code))
+                told = failure.message.replace(f'"{output.name}"', "the label map")  # a name may be a person's
+                _save_record(record, job, segmenter, Outcome.failed(scan, told, failure.code))
             raise
         if record is not None:
             from ..runtime.record import Outcome
