@@ -112,7 +112,7 @@ def command(
 
 def _check_order(bundle: Path, scan: Path) -> None:
     """Tells who has bundle and scan the wrong way round, before either is refused for what it is not."""
-    if (scan / "bundle.json").is_file() or bundle.name.endswith((".nii", ".nii.gz")):
+    if (scan.is_dir() and (scan / "bundle.json").is_file()) or bundle.name.endswith((".nii", ".nii.gz")):
         raise UsageError(
             f'expected a bundle first and a scan after -i, got "{bundle.name}" first and "{scan.name}" after -i; '
             "write: bedside segment BUNDLE -i SCAN -o LABELS"
