@@ -53,7 +53,8 @@ def command(
     require("train")
     from ..distill import distill
 
-    cases, hardware = training.dataset(dataset, resolved), training.hardware()
+    hardware = training.hardware()
+    cases = training.dataset(dataset, resolved)
     with console.stages("preparing cases", "asking the teacher", "training student") as (preparing, teaching, learning):
         result = distill(
             cases, output, student=student, lam=lam, teacher=teacher, task=resolved, recipe=recipe,

@@ -112,7 +112,7 @@ def command(
 
 def _check_order(bundle: Path, scan: Path) -> None:
     """Tells who has bundle and scan the wrong way round, before either is refused for what it is not."""
-    if (scan / "bundle.json").is_file() or bundle.name.endswith((".nii", ".nii.gz")):
+    if (scan.is_dir() and (scan / "bundle.json").is_file()) or bundle.name.endswith((".nii", ".nii.gz")):
         raise UsageError(
             f'expected a bundle first and a scan after -i, got "{bundle.name}" first and "{scan.name}" after -i; '
             "write: bedside segment BUNDLE -i SCAN -o LABELS"
@@ -138,7 +138,8 @@ def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: 
                 from ..runtime.record import Outcome
 
                 failure = failure_of(error)
-                _save_record(record, job, segmenter, Outcome.failed(scan, failure.message, failure.code))
+                told = failure.message.replace(f'"{output.name}"', "the label map")  # a name may be a person's
+                _save_record(record, job, segmenter, Outcome.failed(scan, told, failure.code))
             raise
         if record is not None:
             from ..runtime.record import Outcome

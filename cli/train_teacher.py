@@ -51,6 +51,7 @@ def command(
     resolved = training.task(task)
     recipe = training.recipe(resolved.name)
     require("train")
+    hardware = training.hardware()
     from ..teacher.design import TeacherDesign
 
     design = TeacherDesign(
@@ -72,7 +73,7 @@ def command(
         raise UsageError("train-teacher: give a data set and --output; only --dry-run does without")
     from ..teacher.train import train_teacher
 
-    cases, hardware = training.dataset(dataset, resolved), training.hardware()
+    cases = training.dataset(dataset, resolved)
     with console.stages("preparing cases", "training teacher") as (preparing, learning):
         result = train_teacher(
             cases, resolved, output, design=design, recipe=recipe, hardware=hardware, cases=training.cases,

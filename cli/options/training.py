@@ -188,6 +188,8 @@ class TrainingOptions:
 
         from ...training.recipe import AUGMENTATION, Augmentation, Precision, Recipe
 
+        if self.precision not in get_args(Precision):
+            raise UsageError(f'--precision: expected {" or ".join(get_args(Precision))}, got "{self.precision}"')
         names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         augmentation = msgspec.structs.replace(
@@ -204,10 +206,12 @@ class TrainingOptions:
         """Returns what to train on.
 
         Raises:
-            UsageError: an unknown strategy.
+            UsageError: an unknown device or strategy.
         """
         from ...training.loop.hardware import Hardware
 
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f'--device: expected auto, cpu or cuda, got "{self.device}"')
         if self.strategy not in ("auto", "ddp", "fsdp"):
             raise UsageError(f'--strategy: expected auto, ddp or fsdp, got "{self.strategy}"')
         return Hardware(self.device, self.devices, self.nodes, self.strategy, self.workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...runtime.errors import BedsideError, ExitCode
 
@@ -33,8 +34,16 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, MemoryError):
         return Failure("out of memory; give the job more memory or a smaller input", ExitCode.RESOURCE)
     if isinstance(error, OSError):
-        return Failure(f"the system refused: {error.strerror or error}", ExitCode.RESOURCE)
+        return Failure(_refused(error), ExitCode.RESOURCE)
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's own
         return Failure("out of memory; give the job more, or take a smaller patch", ExitCode.RESOURCE)
     words = f"a fault in bedside ({type(error).__name__}: {error}); --debug before the command shows where"
     return Failure(" ".join(words.split()), ExitCode.FAULT)
+
+
+def _refused(error: OSError) -> str:
+    """What is told of the system's own errors; of a path only the last part, as everywhere."""
+    reason = error.strerror or " ".join(str(error).split())
+    if not isinstance(error.filename, str):
+        return f"the system refused: {reason}"
+    return f'"{Path(error.filename).name}": the system refused it ({reason}); check path, permissions and free space'

@@ -16,7 +16,8 @@ def usage_words(error: Exception, arguments: Sequence[str]) -> str:
     path = getattr(getattr(error, "ctx", None), "command_path", "bedside")  # of the command that was called wrongly
     if not message:
         return f"see '{path} --help'"
-    given = _given(getattr(getattr(error, "param", None), "opts", ()), arguments)
+    options = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name.startswith("-")]
+    given = _given(options, arguments)
     if given is not None and given not in message and message.startswith("Invalid value"):
         message = f"{message.rstrip('.')}, got '{given}'."
     return f"{message}{'.' if message[-1].isalnum() else ''} Try '{path} --help'."

@@ -92,6 +92,8 @@ def test_what_is_not_given_is_the_papers_recipe_on_one_device(asked):
         (["--epochs", "3"], "got 5; give a warmup of 0…2, or 6 epochs or more"),
         (["--positive", "50"], "positive: expected a share of 0…1, got 50"),
         (["--pictures-every", "-1"], "pictures_every: expected 0 (none) or more, got -1"),
+        (["--device", "gpu"], '--device: expected auto, cpu or cuda, got "gpu"'),
+        (["--device", "gpu", "--dry-run"], '--device: expected auto, cpu or cuda, got "gpu"'),
     ],
 )
 def test_values_that_cannot_be_are_refused_in_one_line(asked, capsys, words, message):

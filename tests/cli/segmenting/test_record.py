@@ -11,7 +11,7 @@ import pytest
 import typer
 from bedside import __version__
 from bedside.cli import segment
-from bedside.runtime import InputError
+from bedside.runtime import InputError, ResourceError
 from typer.testing import CliRunner
 
 app = typer.Typer()
@@ -85,6 +85,18 @@ def test_nothing_of_the_patient_is_in_the_record(bundle_path, scan, damaged):
     assert "canary" not in record.read_text().lower()
     assert "jane" not in record.read_text().lower()
     assert str(scan.parent) not in record.read_text()
+
+
+def test_a_label_map_that_could_not_be_written_is_on_record_without_its_name(bundle_path, scan, monkeypatch):
+    def full(result, path):
+        raise ResourceError(f'"{path.name}": cannot be written (No space left on device)')
+
+    monkeypatch.setattr("bedside.runtime.result.Result.save", full)
+    done, record = run(bundle_path, scan)
+    assert isinstance(done.exception, ResourceError)
+    assert json.loads(record.read_text())["outcome"]["error"] == (
+        "the label map: cannot be written (No space left on device)"
+    )
 
 
 @pytest.mark.parametrize("name", ["ct.nii.gz", "labels.nii.gz"])

@@ -20,6 +20,11 @@ class OutOfMemoryError(RuntimeError):
         (BundleError("no"), 4, "no"),
         (MemoryError(), 5, "out of memory; give the job more memory or a smaller input"),
         (OSError(28, "No space left on device"), 5, "the system refused: No space left on device"),
+        (
+            PermissionError(13, "Denied", "/a/b.nii"),
+            5,
+            '"b.nii": the system refused it (Denied); check path',
+        ),
         (OutOfMemoryError("CUDA"), 5, "out of memory; give the job more, or take a smaller patch"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "out of memory; give the job more, or take"),
         (ValueError("a\nslip"), 1, "a fault in bedside (ValueError: a slip); --debug before the command shows where"),
