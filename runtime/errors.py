@@ -81,7 +81,7 @@ class MissingExtraError(UsageError):
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line: line ends and tabs as spaces; control characters, bytes that are no UTF-8 as escapes."""
+    """Returns a text on one line: line ends and tabs as spaces, control characters and what is no UTF-8 as escapes."""
     if text.isprintable():
         return text
     signs = _BREAK.sub(" ", text)
