@@ -92,10 +92,7 @@ def blend(
     for layers in plan.layers:
         for layer, row in plan.rows_of(layers):
             for _ in plan.axes[2]:
-                window = next(results)
-                if window.logits is not None:
-                    cells.add(window.start, window.logits)
-                del window  # its logits are in the cells now; the next ones may take their place
+                cells.add(next(results))  # and hold it no longer: the next one's logits may take its place
             yield from cells.take(layer, row)
 
 
@@ -160,7 +157,10 @@ class _Cells:
         self._cells: dict[CellIndex, _Cell] = {}
         self._open: set[CellIndex] = set()  # those in float32
 
-    def add(self, start: Triple, logits: NDArray[np.float32]) -> None:
+    def add(self, window: WindowScores) -> None:
+        start, logits = window.start, window.logits
+        if logits is None:
+            return
         touched = self._lattice.touched(start)
         if self._dtype != np.float32:
             self._pack(self._open.difference(touched))
