@@ -67,8 +67,7 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
 
 def variant_bytes(variant: Variant, sizes: Mapping[str, int]) -> int:
     """Returns the size of a variant's files in bytes: an IR has its weights in a ``.bin`` beside the ``.xml``."""
-    weights = variant.file.removesuffix(".xml") + ".bin"
-    return sizes[variant.file] + (sizes[weights] if variant.file.endswith(".xml") else 0)
+    return sizes[variant.file] + (0 if variant.weights is None else sizes[variant.weights])
 
 
 def mean_dice(variant: Variant) -> float | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
+
+_BREAK = re.compile(r" *[\t\n\r\f\v]\s*")
 
 
 class ExitCode(IntEnum):
@@ -78,7 +81,8 @@ class MissingExtraError(UsageError):
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line: line ends, control characters and bytes that are no UTF-8 as escapes."""
+    """Returns a text on one line: line ends and tabs as spaces, control characters and what is no UTF-8 as escapes."""
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
+    signs = _BREAK.sub(" ", text)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in signs)

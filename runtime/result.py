@@ -56,6 +56,7 @@ class Result:
         """Writes the label map as ``.nii`` or ``.nii.gz``: a temporary file beside it, read back, then renamed.
 
         Raises:
+            UsageError: another file ending.
             ResourceError: the file cannot be written.
         """
         write_volume(Path(path), self.labels, self.grid, description="bedside label map")

@@ -209,7 +209,7 @@ class Segmenter:
             labels = work.labels(skip_air)
             stop_if(cancel)
             with watch.stage("restore"):
-                removed = postprocess(labels, self.task.labels, source.grid, asked, work.body)
+                removed = postprocess(labels, self.task.labels, source.grid, asked, work.body, cancel)
                 volumes = label_volumes(labels, self.task.labels, source.grid)
         self._tell(work, source.grid, watch)
         empty = () if labels.any() else ("the result is empty: no voxel was labelled",)

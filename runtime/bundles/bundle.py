@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -24,24 +24,9 @@ from ..files.hashing import file_sha256
 from ..files.leftovers import remove_leftovers, temporary_name
 from ..files.swap import bring_back
 from ..task import Task
-from .bundle_zip import extract, is_safe_name
-from .manifest import (
-    CHECKSUM_NAME,
-    MANIFEST_LIMIT,
-    MANIFEST_NAME,
-    FileEntry,
-    Manifest,
-    Variant,
-    checksum_line,
-    decode_manifest,
-)
-
-BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so far takes 0.2 GB
-
-# Data formats only: no pickle, no code. A compiled TensorRT engine is code, so it never travels in a bundle.
-_ALLOWED_SUFFIXES = {".onnx", ".xml", ".bin", ".json", ".npy", ".md", ".txt", ".toml", ".csv", ".png", ".svg"}
-_ALLOWED_NAMES = {"LICENSE", "LICENCE", "NOTICE"}
-_MOST_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
+from .bundle_zip import extract
+from .manifest import CHECKSUM_NAME, MANIFEST_NAME, FileEntry, Manifest, Variant, checksum_line, decode_manifest
+from .verification import BUNDLE_LIMIT, check_names, listed, verified
 
 
 class Bundle:
@@ -55,7 +40,7 @@ class Bundle:
 
     def __init__(self, path: Path, root: Path, temporary: bool):
         self.path = path
-        self.manifest, self.sha256 = _verified(root, path.name or root.name)
+        self.manifest, self.sha256 = verified(root, path.name or root.name)
         self._root = root
         self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
@@ -142,7 +127,7 @@ class Bundle:
         """Returns what reads and verifies a variant's model, for `open_engine`."""
 
         def read() -> ModelBytes:
-            weights = _weights_of(variant)
+            weights = variant.weights
             return ModelBytes(self.read(variant.file), None if weights is None else self.read(weights))
 
         return read
@@ -196,11 +181,11 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
         BundleError: a file does not belong in a bundle, or the manifest names one that is not there.
         ResourceError: the directory cannot be written.
     """
-    names = sorted(_listed(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
+    names = sorted(listed(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
     paths = {name: directory / name for name in names}
     files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
     complete = msgspec.structs.replace(manifest, files=files)
-    _check_names(complete)
+    check_names(complete)
     content = complete.encoded()
     decode_manifest(content)  # what would be refused on the device is refused here
     for name, data in ((MANIFEST_NAME, content), (CHECKSUM_NAME, checksum_line(content))):
@@ -232,93 +217,3 @@ def _temporary_folder() -> Path:
 def _remove(folder: Path, process: int) -> None:
     if os.getpid() == process:  # a child that was forked meanwhile ends, too, and has not made it
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _verified(root: Path, told: str) -> tuple[Manifest, str]:
-    """Returns the manifest and its SHA-256; ``told`` is what the bundle is called in messages."""
-    try:
-        if not (root / MANIFEST_NAME).is_file():  # before the folder is gone through: it may be anything
-            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}')
-        present = _listed(root)
-        if CHECKSUM_NAME not in present:
-            raise BundleError(f'"{told}" is not a bundle: it has no {CHECKSUM_NAME}')
-        content = _small_file(root, MANIFEST_NAME, MANIFEST_LIMIT)
-        if _small_file(root, CHECKSUM_NAME, 1000) != checksum_line(content):
-            raise BundleError(f"{MANIFEST_NAME} does not have the hash in {CHECKSUM_NAME}: the bundle was altered")
-        manifest = decode_manifest(content)
-        _check_names(manifest)
-        _check_files(root, manifest, present)
-    except OSError as error:
-        raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
-    return manifest, sha256(content).hexdigest()
-
-
-def _small_file(root: Path, name: str, limit: int) -> bytes:
-    with (root / name).open("rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise BundleError(f"{name}: expected at most {limit} bytes")
-    return content
-
-
-def _listed(root: Path) -> set[str]:
-    """Returns the relative POSIX paths of all regular files; refuses anything else but folders."""
-    names: set[str] = set()
-    for number, entry in enumerate(_entries(root)):
-        name = Path(entry.path).relative_to(root).as_posix()
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if number == _MOST_FILES:
-            raise BundleError(f'"{root.name}" holds more than {_MOST_FILES} files and folders; a bundle has some ten')
-        if stat.S_ISREG(mode):
-            names.add(name)
-        elif not stat.S_ISDIR(mode):
-            raise BundleError(f'"{name}" is a link or device; a bundle holds plain files only')
-    return names
-
-
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yields all that lies in a folder and its folders."""
-    pending = [folder]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(Path(entry.path))
-                yield entry
-
-
-def _check_names(manifest: Manifest) -> None:
-    """Checks that listed names are plain data inside the bundle, and that what the manifest refers to is listed."""
-    for name in manifest.files:
-        if not is_safe_name(name) or name in (MANIFEST_NAME, CHECKSUM_NAME):
-            raise BundleError(f'{MANIFEST_NAME} lists "{name}"; expected a relative path inside the bundle')
-        if Path(name).suffix not in _ALLOWED_SUFFIXES and Path(name).name not in _ALLOWED_NAMES:
-            raise BundleError(f'"{name}" does not belong in a bundle: no pickles, no code, no engines built elsewhere')
-    needed = [variant.file for variant in manifest.variants]
-    needed += [weights for variant in manifest.variants if (weights := _weights_of(variant)) is not None]
-    needed += [] if manifest.golden is None else [manifest.golden.input, manifest.golden.output]
-    missing = [name for name in needed if name not in manifest.files]
-    if missing:
-        raise BundleError(f"{MANIFEST_NAME} refers to files it does not list: {', '.join(missing)}")
-
-
-def _weights_of(variant: Variant) -> str | None:
-    """Returns the file of an IR's weights; None for an ONNX, which holds its own."""
-    return variant.file.removesuffix(".xml") + ".bin" if variant.file.endswith(".xml") else None
-
-
-def _check_files(root: Path, manifest: Manifest, present: set[str]) -> None:
-    listed = set(manifest.files)
-    extra = present - listed - {MANIFEST_NAME, CHECKSUM_NAME}
-    if extra:
-        raise BundleError(f"files that {MANIFEST_NAME} does not list: {', '.join(sorted(extra)[:3])}; remove them")
-    if listed - present:
-        raise BundleError(f"missing from the bundle: {', '.join(sorted(listed - present)[:3])}; copy it again")
-    if sum(entry.size for entry in manifest.files.values()) > BUNDLE_LIMIT:
-        raise BundleError(f"the bundle holds more than {BUNDLE_LIMIT} bytes")
-    for name, entry in manifest.files.items():
-        size = (root / name).stat().st_size
-        if size != entry.size:
-            raise BundleError(f"{name}: expected {entry.size} bytes, got {size}; copy the bundle again")
-        if file_sha256(root / name) != entry.sha256:
-            raise BundleError(f"{name} does not have the SHA-256 in {MANIFEST_NAME}; copy the bundle again")

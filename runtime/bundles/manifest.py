@@ -81,6 +81,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     passed: bool | None = None
     gate_reason: str = ""
 
+    @property
+    def weights(self) -> str | None:
+        """The file of an OpenVINO IR's weights, beside the ``.xml``; None for an ONNX, which holds its own."""
+        return self.file.removesuffix(".xml") + ".bin" if self.file.endswith(".xml") else None
+
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The self-test: a patch and the torch student's logits for it.

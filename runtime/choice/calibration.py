@@ -156,6 +156,12 @@ class Calibration:
         return needed > free or (streams - 1) * self.workspace_bytes > STREAM_SHARE * free
 
     def _try(self, setting: Setting) -> Trial:
+        try:
+            return self._tried(setting)
+        except MemoryError:  # another setting may do with less
+            return self._failed(setting, ResourceError("not enough memory"))
+
+    def _tried(self, setting: Setting) -> Trial:
         begun, held = time.perf_counter(), resident_bytes()
         try:
             engine = self._open(setting)

@@ -17,8 +17,8 @@ Slot = TypeVar("Slot")
 class Slots(Generic[Slot]):
     """A fixed number of places; who finds none free waits. Safe to share between threads.
 
-    A process forked meanwhile has none of the engine's threads, and a place that was taken then is taken there for ever:
-    who waits for it hangs. There the places count as closed.
+    A process forked meanwhile has none of the engine's threads, and a place taken at that moment is taken there for
+    ever: who waits for it hangs. There the places count as closed.
 
     Args:
         slots: what each place holds: an inference request, a session.

@@ -9,9 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..callbacks import Cancel, stop_if
+from ..errors import ResourceError, UsageError
+from ..memory.free_memory import free_memory
 
 Connectivity = Literal[6, 26]
+_RUN_BYTES = 100  # of arrays that exist at the same time, per run
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,10 @@ class Components:
 
 
 def find_components(
-    label_map: NDArray[Any], labels: Sequence[int] | None = None, connectivity: Connectivity = 26
+    label_map: NDArray[Any],
+    labels: Sequence[int] | None = None,
+    connectivity: Connectivity = 26,
+    cancel: Cancel | None = None,
 ) -> Components:
     """Finds the connected components of each label.
 
@@ -51,20 +57,31 @@ def find_components(
         label_map: [X, Y, Z] unsigned integers, 0 = background.
         labels: labels to look for; None takes all but background.
         connectivity: 6 joins voxels that share a face, 26 also those that share an edge or a corner.
+        cancel: asked before every step that may take long where the map is noise.
 
     Raises:
         UsageError: another connectivity, or not a 3D map of unsigned integers.
+        ResourceError: the map is so ragged that its runs would not fit into memory.
+        Cancelled: ``cancel()`` returned true.
     """
     if connectivity not in (6, 26):
         raise UsageError(f"components: expected connectivity 6 or 26, got {connectivity}")
     if label_map.ndim != 3 or label_map.dtype.kind != "u":
         raise UsageError(f"components: expected [X, Y, Z] unsigned integers, got {label_map.ndim}D {label_map.dtype}")
     runs = _Runs.of(label_map, labels)
+    needed, free = len(runs.start) * _RUN_BYTES, free_memory()
+    if needed > free:
+        raise ResourceError(
+            f"memory: a label map of {len(runs.start):,} separate rows needs {needed / 2**20:,.0f} MiB to be "
+            f"post-processed, {free / 2**20:,.0f} MiB are free; it may be noise, look at it without post-processing"
+        )
     parent = np.arange(len(runs.start))
     line, plane = runs.width, runs.plane
     before = [line, plane] if connectivity == 6 else [line, plane - line, plane, plane + line]
     for distance in before:
+        stop_if(cancel)
         parent = _merged(parent, *runs.touching(distance, 0 if connectivity == 6 else 1))
+    stop_if(cancel)
     first = parent == np.arange(len(parent))  # the first run of each component is the one that all point to
     component = (np.cumsum(first) - 1)[parent]
     voxels = np.bincount(component, runs.stop - runs.start, int(first.sum())).astype(np.int64)

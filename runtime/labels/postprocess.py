@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..callbacks import Cancel
 from ..errors import UsageError
 from ..preprocessing.within_body import Body
 from ..scans.geometry import Grid
@@ -105,7 +106,12 @@ class Applied:
 
 
 def postprocess(
-    label_map: NDArray[Any], names: tuple[str, ...], grid: Grid, settings: Postprocessing, body: Body | None = None
+    label_map: NDArray[Any],
+    names: tuple[str, ...],
+    grid: Grid,
+    settings: Postprocessing,
+    body: Body | None = None,
+    cancel: Cancel | None = None,
 ) -> tuple[Applied, ...]:
     """Carries out post-processing, in place.
 
@@ -115,12 +121,15 @@ def postprocess(
         grid: grid of the label map.
         settings: what to do.
         body: where the body is; needed for ``within_body``.
+        cancel: asked before every step that may take long.
 
     Returns:
         One entry for each step and label asked for, also where nothing was removed.
 
     Raises:
         UsageError: a label is not the task's, or the body is needed and not given.
+        ResourceError: the map is too ragged for the memory there is.
+        Cancelled: ``cancel()`` returned true.
     """
     settings = settings.checked(names)
     voxel_ml = grid.voxel_ml
@@ -133,7 +142,7 @@ def postprocess(
             Applied("within_body", name, None, int(count), int(count) * voxel_ml)
             for name, count in zip(names[1:], removed[1:], strict=True)
         ]
-    return (*applied, *_without_components(label_map, names, voxel_ml, settings))
+    return (*applied, *_without_components(label_map, names, voxel_ml, settings, cancel))
 
 
 def emptied(applied: tuple[Applied, ...], volumes_ml: Mapping[str, float]) -> tuple[str, ...]:
@@ -154,14 +163,18 @@ def emptied(applied: tuple[Applied, ...], volumes_ml: Mapping[str, float]) -> tu
 
 
 def _without_components(
-    label_map: NDArray[Any], names: tuple[str, ...], voxel_ml: float, settings: Postprocessing
+    label_map: NDArray[Any],
+    names: tuple[str, ...],
+    voxel_ml: float,
+    settings: Postprocessing,
+    cancel: Cancel | None,
 ) -> Iterator[Applied]:
     least = np.array([settings.min_volume_ml.get(name, 0.0) for name in names]) * (1 - _ROUNDING)
     keeps_largest = np.array([settings.keeps_largest(name) for name in names])
     wanted = [index for index in range(1, len(names)) if least[index] > 0 or keeps_largest[index]]
     if not wanted:
         return
-    found = find_components(label_map, wanted)
+    found = find_components(label_map, wanted, cancel=cancel)
     largest = np.zeros(len(names), np.int64)
     np.maximum.at(largest, found.labels, found.voxels)
     small = found.voxels * voxel_ml < least[found.labels]

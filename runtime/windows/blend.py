@@ -92,10 +92,7 @@ def blend(
     for layers in plan.layers:
         for layer, row in plan.rows_of(layers):
             for _ in plan.axes[2]:
-                window = next(results)
-                if window.logits is not None:
-                    cells.add(window.start, window.logits)
-                del window  # its logits are in the cells now; the next ones may take their place
+                cells.add(next(results))  # and hold it no longer: the next one's logits may take its place
             yield from cells.take(layer, row)
 
 
@@ -120,12 +117,20 @@ class _Lattice:
 
     def touched(self, start: Triple) -> list[CellIndex]:
         """Returns the cells of a window."""
+        return list(product(*self._spans(start)))
+
+    def touched_columns(self, start: Triple) -> set[tuple[int, int]]:
+        """Returns where, along z and y, the cells of a row of windows lie; ``start`` is that of any of them."""
+        z, y, _ = self._spans(start)
+        return set(product(z, y))
+
+    def _spans(self, start: Triple) -> tuple[range, range, range]:
         stops = (first + size for first, size in zip(start, self._plan.patch, strict=True))
         z, y, x = (
             range(indices[first], indices[stop])
             for indices, first, stop in zip(self._indices, start, stops, strict=True)
         )
-        return list(product(z, y, x))
+        return z, y, x
 
     def finished(self, layer: int, row: int) -> list[list[CellIndex]]:
         """Returns the cells that a row of windows finished: those no later one touches, side by side along x."""
@@ -160,7 +165,10 @@ class _Cells:
         self._cells: dict[CellIndex, _Cell] = {}
         self._open: set[CellIndex] = set()  # those in float32
 
-    def add(self, start: Triple, logits: NDArray[np.float32]) -> None:
+    def add(self, window: WindowScores) -> None:
+        start, logits = window.start, window.logits
+        if logits is None:
+            return
         touched = self._lattice.touched(start)
         if self._dtype != np.float32:
             self._pack(self._open.difference(touched))
@@ -244,7 +252,7 @@ def peak_blending_bytes(plan: WindowPlan, num_classes: int, dtype: type[np.float
     packed = np.dtype(dtype).itemsize
     for layer, row in (row for layers in plan.layers for row in plan.rows_of(layers)):
         start = (plan.axes[0][layer], plan.axes[1][row], 0)
-        touched = {(i, j) for i, j, k in lattice.touched(start) if k == 0}
+        touched = lattice.touched_columns(start)
         waiting += sum(width * math.prod(lattice.shape((i, j, 0))[:2]) for i, j in touched - held)
         held |= touched
         finished = {indices[0][:2]: lattice.shape(indices[0]) for indices in lattice.finished(layer, row)}

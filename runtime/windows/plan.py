@@ -16,6 +16,7 @@ Triple = tuple[int, int, int]
 Starts = tuple[int, ...]
 
 SIGMA_SCALE = 0.125  # standard deviation of the Gaussian, in patch lengths; MONAI's and nnU-Net's default
+MOST_WINDOWS = 1_000_000  # a day's work where a window takes a tenth of a second
 SMALLEST_WEIGHT = 1e-3  # so that a voxel seen by a window's corner alone still divides cleanly
 
 
@@ -112,7 +113,8 @@ def plan_windows(shape: Triple, patch: Triple, overlap: float) -> WindowPlan:
         overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
 
     Raises:
-        UsageError: the overlap is out of range, or a size is not positive.
+        UsageError: the overlap is out of range or asks for more windows than anybody can wait for, or a size is not
+            positive.
     """
     if not 0 <= overlap < 1:
         raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
@@ -121,6 +123,11 @@ def plan_windows(shape: Triple, patch: Triple, overlap: float) -> WindowPlan:
     padded = cast(Triple, tuple(max(size, window) for size, window in zip(shape, patch, strict=True)))
     before = cast(Triple, tuple((large - small) // 2 for large, small in zip(padded, shape, strict=True)))
     z, y, x = (_axis_starts(size, window, overlap) for size, window in zip(padded, patch, strict=True))
+    count = len(z) * len(y) * len(x)
+    if count > MOST_WINDOWS:
+        raise UsageError(
+            f"overlap: {overlap:g} asks for {count:,} windows, at most {MOST_WINDOWS:,} make sense; lower it"
+        )
     return WindowPlan(shape, patch, padded, before, (z, y, x))
 
 

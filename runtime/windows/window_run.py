@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from .axis_order import AxisOrder
 from .blend import WindowScores
 from .plan import Triple, WindowPlan
 from .window_input import WindowInput
+
+_Waiting: TypeAlias = "tuple[Triple, Future[NDArray[np.float32]] | None]"  # a window's start, and its logits to come
 
 
 class WindowRun:
@@ -64,26 +67,29 @@ class WindowRun:
             ResourceError: the engine failed.
         """
         ahead = max(1, self._engine.parallel)
-        waiting: deque[tuple[Triple, Future[NDArray[np.float32]] | None]] = deque()
+        waiting: deque[_Waiting] = deque()
         self._report(0, len(self._plan))
-        done = running = 0
         with ThreadPoolExecutor(ahead, "bedside-infer") as pool:
             try:
-                for start, patch in self._patches():
-                    waiting.append((start, None if patch is None else pool.submit(self._engine.infer, patch)))
-                    running += patch is not None
-                    while waiting and (waiting[0][1] is None or running > ahead):
-                        oldest, future = waiting.popleft()
-                        running -= future is not None
-                        done += 1
-                        yield self._finished(oldest, future, done)
-                while waiting:
-                    done += 1
-                    yield self._finished(*waiting.popleft(), done)
+                yield from self._in_order(pool, ahead, waiting)
             finally:
                 for _, future in waiting:
                     if future is not None:
                         future.cancel()
+
+    def _in_order(self, pool: ThreadPoolExecutor, ahead: int, waiting: deque[_Waiting]) -> Iterator[WindowScores]:
+        done = running = 0
+        for start, patch in self._patches():
+            waiting.append((start, None if patch is None else pool.submit(self._engine.infer, patch)))
+            running += patch is not None
+            while waiting and (waiting[0][1] is None or running > ahead):
+                oldest, future = waiting.popleft()
+                running -= future is not None
+                done += 1
+                yield self._finished(oldest, future, done)
+        while waiting:
+            done += 1
+            yield self._finished(*waiting.popleft(), done)
 
     def warnings(self) -> tuple[str, ...]:
         """Returns what a person should know about the windows computed so far."""

@@ -13,7 +13,7 @@ from bedside.runtime.record import Outcome
     ("text", "told"),
     [
         ("Größe 3×3: π", "Größe 3×3: π"),
-        ("a\nb\tc", r"a\nb\tc"),
+        ("a\n b\tc \r\n d  e", "a b c d  e"),
         ("\x1b[2Jgone", r"\x1b[2Jgone"),
         ("caf\udce9", r"caf\udce9"),  # how Python names the byte E9 where it is no UTF-8
         ("\u202eabc\u2028", r"\u202eabc\u2028"),  # right to left, line separator

@@ -17,7 +17,7 @@ from bedside.runtime.files.atomic import atomic_directory
 
 folder, trials, rng = Path(sys.argv[1]), int(sys.argv[2]), np.random.default_rng(int(sys.argv[3]))
 final = folder / "toy.bedside"
-FILES = 10
+FILES = 4
 
 
 def write(number):

@@ -26,7 +26,7 @@ def test_12_a_killed_write_leaves_the_old_file_or_the_new_one(tmp_path, trials, 
 
 @pytest.mark.parametrize("how", ["exchanged", "two renames"])
 def test_12_a_killed_replacement_leaves_the_old_folder_or_the_new_one(tmp_path, trials, count, how):
-    number = trials(500)
+    number = trials(200)
     command = [sys.executable, FOLDER_CHILD, tmp_path, str(number), "12", how]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -232,3 +232,16 @@ class TestSparingMemory:
         monkeypatch.setattr(calibration, "free_memory", lambda: 2**40)
         choice = open_for_bundle(write(FP32), "openvino", threads=2, memory_limit=700 * 2**20).choice
         assert choice.trials[1].note == "not measured, for want of memory"  # 300 MiB are left
+
+    def test_a_setting_that_runs_out_of_memory_is_passed_over_and_closed(self, workshop, write, monkeypatch):
+        real = calibration.GoldenTest.check
+
+        def check(test, logits, engine, variant):
+            if variant.precision == "bf16":
+                raise MemoryError
+            real(test, logits, engine, variant)
+
+        monkeypatch.setattr(calibration.GoldenTest, "check", check)
+        choice = open_for_bundle(write(FP32, ("openvino", "bf16", True)), "openvino", threads=1).choice
+        assert (choice.setting.precision, choice.trials[1].note) == ("fp32", "not enough memory")
+        assert len(workshop.open_now) == 1

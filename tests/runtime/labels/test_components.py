@@ -5,7 +5,8 @@ import tracemalloc
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
-from bedside.runtime.errors import UsageError
+from bedside.runtime.errors import Cancelled, ResourceError, UsageError
+from bedside.runtime.labels import components
 from bedside.runtime.labels.components import find_components
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,3 +125,17 @@ def test_memory_follows_the_runs_and_not_the_voxels():
 def test_what_cannot_be_searched_is_refused(label_map, connectivity, message):
     with pytest.raises(UsageError, match=message):
         find_components(label_map, connectivity=connectivity)
+
+
+def test_a_map_of_noise_is_refused_where_its_runs_do_not_fit(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 3, (20, 20, 20)).astype(np.uint8)
+    runs = int(np.count_nonzero((np.diff(noise, axis=0, prepend=0) != 0) & (noise > 0)))
+    monkeypatch.setattr(components, "free_memory", lambda: 50 * runs)
+    with pytest.raises(ResourceError, match="it may be noise"):
+        find_components(noise)
+
+
+def test_a_search_can_be_cancelled_between_its_steps():
+    asked = []
+    with pytest.raises(Cancelled):
+        find_components(np.ones((3, 3, 3), np.uint8), cancel=lambda: bool(asked.append(1)) or len(asked) == 3)

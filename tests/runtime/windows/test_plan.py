@@ -83,3 +83,9 @@ def test_gaussian_weight_is_shared_and_cannot_be_changed():
     assert weight is gaussian_weight((4, 4, 4))
     with pytest.raises(ValueError, match="read-only"):
         weight[0, 0, 0] = 1
+
+
+def test_more_windows_than_anybody_can_wait_for_are_refused():
+    assert len(plan_windows((131, 131, 131), (32, 32, 32), 0.99)) == 100**3  # a step of one voxel
+    with pytest.raises(UsageError, match=r"overlap: 0\.99 asks for 1,030,301 windows, at most 1,000,000 make sense"):
+        plan_windows((132, 132, 132), (32, 32, 32), 0.99)

@@ -1,0 +1,133 @@
+"""Checking a bundle's folder before any parser sees a byte of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from ..errors import BundleError
+from ..files.hashing import file_sha256
+from .bundle_zip import is_safe_name
+from .manifest import (
+    CHECKSUM_NAME,
+    MANIFEST_LIMIT,
+    MANIFEST_NAME,
+    Manifest,
+    checksum_line,
+    decode_manifest,
+)
+
+BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so far takes 0.2 GB
+
+# Data formats only: no pickle, no code. A compiled TensorRT engine is code, so it never travels in a bundle.
+_ALLOWED_SUFFIXES = {".onnx", ".xml", ".bin", ".json", ".npy", ".md", ".txt", ".toml", ".csv", ".png", ".svg"}
+_ALLOWED_NAMES = {"LICENSE", "LICENCE", "NOTICE"}
+_MOST_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
+
+
+def verified(root: Path, told: str) -> tuple[Manifest, str]:
+    """Verifies a bundle's folder: sizes, hashes, names, and that there is nothing else.
+
+    Args:
+        root: the folder.
+        told: what the bundle is called in messages.
+
+    Returns:
+        The manifest, and the SHA-256 of `bundle.json`.
+
+    Raises:
+        BundleError: anything is not as the manifest says; the message names the file.
+    """
+    try:
+        if not (root / MANIFEST_NAME).is_file():  # before the folder is gone through: it may be anything
+            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}')
+        present = listed(root)
+        if CHECKSUM_NAME not in present:
+            raise BundleError(f'"{told}" is not a bundle: it has no {CHECKSUM_NAME}')
+        content = _small_file(root, MANIFEST_NAME, MANIFEST_LIMIT)
+        if _small_file(root, CHECKSUM_NAME, 1000) != checksum_line(content):
+            raise BundleError(f"{MANIFEST_NAME} does not have the hash in {CHECKSUM_NAME}: the bundle was altered")
+        manifest = decode_manifest(content)
+        check_names(manifest)
+        _check_files(root, manifest, present)
+    except OSError as error:
+        raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
+    return manifest, sha256(content).hexdigest()
+
+
+def _small_file(root: Path, name: str, limit: int) -> bytes:
+    with (root / name).open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise BundleError(f"{name}: expected at most {limit} bytes")
+    return content
+
+
+def listed(root: Path) -> set[str]:
+    """Returns the relative POSIX paths of all regular files.
+
+    Raises:
+        BundleError: there is anything else but files and folders, or more of them than any bundle has.
+        OSError: the folder cannot be read.
+    """
+    names: set[str] = set()
+    for number, entry in enumerate(_entries(root)):
+        name = Path(entry.path).relative_to(root).as_posix()
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if number == _MOST_FILES:
+            raise BundleError(f'"{root.name}" holds more than {_MOST_FILES} files and folders; a bundle has some ten')
+        if stat.S_ISREG(mode):
+            names.add(name)
+        elif not stat.S_ISDIR(mode):
+            raise BundleError(f'"{name}" is a link or device; a bundle holds plain files only')
+    return names
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yields all that lies in a folder and its folders."""
+    pending = [folder]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(Path(entry.path))
+                yield entry
+
+
+def check_names(manifest: Manifest) -> None:
+    """Checks that listed names are plain data inside the bundle, and that what the manifest refers to is listed.
+
+    Raises:
+        BundleError: one is not.
+    """
+    for name in manifest.files:
+        if not is_safe_name(name) or name in (MANIFEST_NAME, CHECKSUM_NAME):
+            raise BundleError(f'{MANIFEST_NAME} lists "{name}"; expected a relative path inside the bundle')
+        if Path(name).suffix not in _ALLOWED_SUFFIXES and Path(name).name not in _ALLOWED_NAMES:
+            raise BundleError(f'"{name}" does not belong in a bundle: no pickles, no code, no engines built elsewhere')
+    needed = [variant.file for variant in manifest.variants]
+    needed += [variant.weights for variant in manifest.variants if variant.weights is not None]
+    needed += [] if manifest.golden is None else [manifest.golden.input, manifest.golden.output]
+    missing = [name for name in needed if name not in manifest.files]
+    if missing:
+        raise BundleError(f"{MANIFEST_NAME} refers to files it does not list: {', '.join(missing)}")
+
+
+def _check_files(root: Path, manifest: Manifest, present: set[str]) -> None:
+    named = set(manifest.files)
+    extra = present - named - {MANIFEST_NAME, CHECKSUM_NAME}
+    if extra:
+        raise BundleError(f"files that {MANIFEST_NAME} does not list: {', '.join(sorted(extra)[:3])}; remove them")
+    if named - present:
+        raise BundleError(f"missing from the bundle: {', '.join(sorted(named - present)[:3])}; copy it again")
+    if sum(entry.size for entry in manifest.files.values()) > BUNDLE_LIMIT:
+        raise BundleError(f"the bundle holds more than {BUNDLE_LIMIT} bytes")
+    for name, entry in manifest.files.items():
+        size = (root / name).stat().st_size
+        if size != entry.size:
+            raise BundleError(f"{name}: expected {entry.size} bytes, got {size}; copy the bundle again")
+        if file_sha256(root / name) != entry.sha256:
+            raise BundleError(f"{name} does not have the SHA-256 in {MANIFEST_NAME}; copy the bundle again")
