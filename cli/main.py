@@ -10,7 +10,20 @@ import typer
 
 from .. import __version__
 from ..runtime.errors import ExitCode
-from . import benchmark, dataset, demo, devices, distill, evaluate, export, inspect, phantom, segment, train_teacher
+from . import (
+    benchmark,
+    dataset_check,
+    dataset_prepared,
+    demo,
+    devices,
+    distill,
+    evaluate,
+    export,
+    inspect,
+    phantom,
+    segment,
+    train_teacher,
+)
 from .processes.terminated import Terminated, unwind_on_sigterm
 from .terminal.failure import failure_of
 from .terminal.log import log_failure, show_log
@@ -26,6 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
+
+
+dataset = typer.Typer(help="Look at a data set before training on it, and at what was prepared.", no_args_is_help=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -54,7 +70,9 @@ for _name, _command in (
     ("inspect", inspect.command),
 ):
     app.command(_name)(_command)
-app.add_typer(dataset.app, name="dataset")
+for _name, _command in (("check", dataset_check.command), ("prepared", dataset_prepared.command)):
+    dataset.command(_name)(_command)
+app.add_typer(dataset, name="dataset")
 
 
 # Some releases of typer bring a click of their own: its base error is found through an error typer exports.

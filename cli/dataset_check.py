@@ -1,4 +1,4 @@
-"""`bedside dataset`: what can be said about a data set before a network is trained on it, and what is kept of it."""
+"""`bedside dataset check`: what can be said about a data set before a network is trained on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import prepared
 from .options.training import DatasetArgument
 from .terminal.console import Console, JsonOption, QuietOption
 
@@ -19,16 +18,8 @@ if TYPE_CHECKING:
     from ..training.data.case_check import CaseFacts
     from ..training.data.dataset_check import DatasetCheck
 
-app = typer.Typer(help="Look at a data set before training on it, and at what was prepared.", no_args_is_help=True)
 
-
-@app.callback()
-def group() -> None:
-    """Look at a data set before training on it, and at what was prepared."""
-
-
-@app.command("check")
-def check(
+def command(
     dataset: DatasetArgument,
     task: Annotated[
         str | None,
@@ -61,9 +52,6 @@ def check(
             console.warn(line)
     console.emit({**msgspec.to_builtins(found, str_keys=True), "exit_code": int(found.exit_code)})
     return int(found.exit_code)
-
-
-app.command("prepared")(prepared.command)
 
 
 def _verdict(found: DatasetCheck) -> str:
