@@ -91,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         outcome = typer.main.get_command(app).main(list(arguments), prog_name="bedside", standalone_mode=False)
+        if outcome == ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt  # some releases of typer catch it and return this code, without a word
         return outcome if isinstance(outcome, int) else ExitCode.OK
     except (KeyboardInterrupt, typer.Abort) as error:
         return _fail("interrupted; nothing half-written", ExitCode.INTERRUPTED, error, debug)

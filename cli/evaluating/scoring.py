@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ...runtime.errors import ExitCode
 from ...training.scores.evaluation import Evaluation, evaluate_pairs
@@ -25,6 +25,7 @@ class _Scoring:
 
     labels: tuple[str, ...] | None
     tolerance_mm: float
+    unwinds: ClassVar[bool] = False  # it only reads
 
     @contextmanager
     def ready(self) -> Generator[Callable[[Pair, Progress], ScoredCase | Failure]]:

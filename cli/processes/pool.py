@@ -38,7 +38,7 @@ def run_in_workers(
     """Does all items in several processes and yields each with its result as it is finished.
 
     A worker that dies (say, killed for memory) costs its item, of which `Work.lost` says what comes, and is replaced.
-    When the iteration ends, for whatever reason, the workers do too, and what they do unwinds. If this process is
+    When the iteration ends, for whatever reason, the workers do too, as `Work.unwinds` says. If this process is
     killed, they end with their item. Close the generator where the loop over it may be left early.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from ..terminal.failure import failure_of
 from ..terminal.log import log_failure, show_log
@@ -21,7 +21,13 @@ Progress = Callable[[int, int], None]
 
 
 class Work(Protocol[Item_contra, Result_co]):
-    """What workers do with their items; each gets a copy, so it can be pickled."""
+    """What workers do with their items; each gets a copy, so it can be pickled.
+
+    Attributes:
+        unwinds: whether a worker that is stopped has something to remove, a temporary file say; else it ends at once.
+    """
+
+    unwinds: ClassVar[bool]
 
     def ready(self) -> AbstractContextManager[Callable[[Item_contra, Progress], Result_co]]:
         """Prepares, in a worker, what all items need, and gives what does one item and may report its progress.
@@ -62,7 +68,8 @@ def work_off(connection: Connection, work: Work[Any, Any], log_prefix: str | Non
     """
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        unwind_on_sigterm()
+        if work.unwinds:
+            unwind_on_sigterm()
         if log_prefix is not None:
             show_log(log_prefix)
         _serve(connection, work)

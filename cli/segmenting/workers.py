@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ...runtime.engines import default_threads
 from ...runtime.errors import ExitCode
@@ -23,6 +23,7 @@ class _Segmenting:
     """What each worker does: opens the bundle and segments the scans it is sent."""
 
     job: SegmentJob
+    unwinds: ClassVar[bool] = True  # a label map may be half written, a zipped bundle unpacked
 
     @contextmanager
     def ready(self) -> Generator[Callable[[Case, Progress], Outcome]]:

@@ -3,6 +3,7 @@ import re
 import pytest
 import typer
 from bedside.cli.main import app, run
+from bedside.cli.processes.terminated import Terminated
 from bedside.runtime import MissingExtraError
 
 COMMANDS = typer.main.get_command(app).commands
@@ -60,6 +61,18 @@ def test_all_missing_extras_are_named_at_once(monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name in ("torch", "monai", "onnx") else object())
     with pytest.raises(MissingExtraError, match=r"torch is not installed; run: pip install 'bedside\[train,export\]'"):
         extras.require("train", "export", "report")
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "word"), [(KeyboardInterrupt, 130, "interrupted"), (Terminated, 143, "terminated")]
+)
+def test_a_command_that_is_stopped_says_so_in_one_line(capfd, monkeypatch, stop, code, word):
+    def stopped():
+        raise stop
+
+    monkeypatch.setattr("bedside.devices.detect", stopped)
+    assert run(["devices"]) == code
+    assert capfd.readouterr().err == f"bedside: error: {word}; nothing half-written\n"
 
 
 def test_a_fault_of_our_own_is_one_line_too(capfd, monkeypatch):

@@ -130,6 +130,8 @@ def test_however_it_ends_no_process_and_no_file_is_left(many: Path, how: str | s
     out, errors = process.communicate(timeout=60)
     assert process.returncode == code
     assert (out, "Traceback" in errors) == ("", False)
+    if code > 0:
+        assert errors.splitlines()[-1].endswith("nothing half-written")
     _, left = psutil.wait_procs(workers, timeout=30)
     assert left == []
     assert sorted(path.name for path in many.iterdir()) == ["p", "t"]

@@ -13,7 +13,7 @@ from bedside.runtime import BedsideError
 
 # A worker imports what it is to do, so that stands in a file of its own.
 ARITHMETIC = """
-import os, signal, time
+import os, signal, sys, time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from bedside.runtime import InputError
@@ -21,6 +21,7 @@ from bedside.runtime import InputError
 @dataclass(frozen=True)
 class Reciprocals:
     refuse: bool = False
+    unwinds: bool = True
 
     @contextmanager
     def ready(self):
@@ -30,11 +31,19 @@ class Reciprocals:
 
     def do(self, item, progress):
         progress(1, 2)
+        time.sleep(0.01)
         if item == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if item == "sleep":
-            time.sleep(60)
+            self.sleep()
         return 1 / item
+
+    def sleep(self):
+        try:
+            print("asleep", file=sys.stderr, flush=True)
+            time.sleep(60)
+        finally:
+            print("removed", file=sys.stderr, flush=True)
 
     def lost(self, item, why):
         return why
@@ -83,11 +92,16 @@ def test_a_fault_in_a_worker_is_told_as_a_fault(reciprocals):
     assert caught.value.exit_code == 1
 
 
-def test_leaving_the_loop_early_ends_the_workers(reciprocals):
-    with closing(run_in_workers(reciprocals(), [2, "sleep", 4], 2)) as results:
-        assert next(results) == (2, 0.5)
+@pytest.mark.parametrize("unwinds", [True, False])
+def test_leaving_the_loop_early_ends_the_workers(reciprocals, capfd, unwinds):
+    told = ""
+    with closing(run_in_workers(reciprocals(unwinds=unwinds), ["sleep", *range(1, 1000)], 2)) as results:
+        while "asleep" not in told:
+            assert next(results)[0] != "sleep"
+            told += capfd.readouterr().err
         assert len(workers_alive()) == 2
     assert workers_alive() == []
+    assert ("removed" in told + capfd.readouterr().err) == unwinds
 
 
 @pytest.mark.parametrize("shown", [True, False])

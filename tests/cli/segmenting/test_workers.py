@@ -142,6 +142,11 @@ def test_however_it_ends_no_process_and_no_part_of_a_file_is_left(slow_bundle, t
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in errors
+    if code > 0:
+        assert (
+            errors.splitlines()[-1]
+            == f"bedside: error: {'interrupted' if code == 130 else 'terminated'}; nothing half-written"
+        )
     _, left = psutil.wait_procs(alive, timeout=30)
     assert left == []
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["segment.json"]
