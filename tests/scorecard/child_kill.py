@@ -4,8 +4,6 @@ Arguments: folder, trials, seed. Prints one JSON object of outcomes.
 """
 
 import json
-import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from bedside.runtime import Grid, read_labels, write_volume
+from killed_writer import kill_a_writer
 
 folder, trials, rng = Path(sys.argv[1]), int(sys.argv[2]), np.random.default_rng(int(sys.argv[3]))
 final = folder / "labels.nii.gz"
@@ -33,22 +32,7 @@ write(0)
 duration = time.perf_counter() - started
 counts = Counter()
 for _ in range(trials):
-    ready, told = os.pipe()
-    child = os.fork()
-    if child == 0:
-        for number in range(10_000):
-            write(number % 2)
-            if number == 0:
-                os.write(told, b"x")
-        os._exit(0)
-    os.close(told)
-    wait_for_first = rng.random() < 0.5
-    if wait_for_first:
-        os.read(ready, 1)
-    time.sleep(rng.uniform(0, 2 * duration))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    os.close(ready)
+    kill_a_writer(write, rng.uniform(0, 2 * duration), after_the_first=rng.random() < 0.5)
     labels = read_labels(final).data
     which = [number for number in range(2) if np.array_equal(labels, maps[number])]
     counts["whole" if which else "another content"] += 1

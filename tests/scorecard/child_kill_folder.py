@@ -4,8 +4,6 @@ Arguments: folder, trials, seed, "exchanged" or "two renames". Prints one JSON o
 """
 
 import json
-import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from bedside.runtime.files import swap
 from bedside.runtime.files.atomic import atomic_directory
+from killed_writer import kill_a_writer
 
 folder, trials, rng = Path(sys.argv[1]), int(sys.argv[2]), np.random.default_rng(int(sys.argv[3]))
 final = folder / "toy.bedside"
@@ -53,20 +52,7 @@ write(1)
 duration = (time.perf_counter() - started) / 2
 counts = Counter()
 for _ in range(trials):
-    ready, told = os.pipe()
-    child = os.fork()
-    if child == 0:
-        for number in range(10_000):
-            write(number % 2)
-            if number == 0:
-                os.write(told, b"x")
-        os._exit(0)
-    os.close(told)
-    os.read(ready, 1)
-    time.sleep(rng.uniform(0, 2 * duration))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    os.close(ready)
+    kill_a_writer(write, rng.uniform(0, 2 * duration))
     counts["missing until brought back"] += not final.exists()
     swap.bring_back(final)
     counts["whole" if final.exists() and whole(final) is not None else "another content"] += 1
