@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .lock import Lock, take_lock
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -32,23 +34,8 @@ def in_turn(file: Path, patience: float) -> Generator[None]:
         return
     try:
         end = time.monotonic() + patience
-        while not _locked(descriptor) and time.monotonic() < end:
+        while take_lock(descriptor, wait=False) is Lock.TAKEN and time.monotonic() < end:
             time.sleep(_ASK_AGAIN)
         yield
     finally:
         os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    """Takes the lock, if nobody has it; where there are no locks, nobody has."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True

@@ -13,12 +13,12 @@ import msgspec
 
 from ...runtime.errors import InputError, ResourceError, UsageError
 from ...runtime.files.atomic import atomic_directory, atomic_write, make_folder
+from ...runtime.files.lock import Lock, take_lock
 from ...runtime.task import Task
 from .case_digest import CaseDigest
 from .case_use import TAG, touch
 from .dataset import Case
 from .examine import examine_case
-from .file_lock import Lock, take_lock
 from .prepared_case import PreparedCase, write_arrays
 
 _log = logging.getLogger("bedside.training")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .file_lock import Lock, take_lock
+from ...runtime.files.lock import Lock, take_lock
 
 _log = logging.getLogger("bedside.training")
 _USE = ".use-"

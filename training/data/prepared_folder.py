@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ...runtime.errors import InputError, ResourceError
 from ...runtime.files.leftovers import remove_leftovers, temporary_name
+from ...runtime.files.lock import Lock
 from .case_cache import CASES_FOLDER, is_case_folder
 from .case_use import gate, keys_in_use
-from .file_lock import Lock
 from .prepared_case import PreparedCase
 
 _KEY = re.compile(r"[0-9a-f]{32}")
