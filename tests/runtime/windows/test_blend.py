@@ -64,7 +64,7 @@ def test_blended_logits_are_monais_gaussian_sliding_window(shape, overlap):
     np.testing.assert_allclose(whole(plan, blocks(plan, volume)), monai_logits(volume, overlap), atol=1e-4)
 
 
-@pytest.mark.parametrize("axes", permutations(range(3)))
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
 @pytest.mark.parametrize("together", [False, True])
 def test_every_order_of_the_axes_blends_the_same(axes, together):
     volume = np.random.default_rng(2).random((20, 21, 29), np.float32)
