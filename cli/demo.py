@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Go the whole way on phantoms: teacher, student with and without it, bundle, label maps, benchmark, report.
 
-    Needs no data, no network and no GPU; a few minutes on two cores. What an earlier demo left in the folder is
+    Needs no data, no network and no GPU; under ten minutes on two cores. What an earlier demo left in the folder is
     replaced; any other folder with content is refused.
 
     Example: bedside demo -o demo

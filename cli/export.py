@@ -22,7 +22,9 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle directory to write.", show_default=False)],
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Data set whose training scans calibrate int8; without it, fp32 only.", show_default=False),
+        typer.Option(
+            help="Data set whose training scans calibrate int8; not needed with --precision fp32.", show_default=False
+        ),
     ] = None,
     gate: Annotated[
         int, typer.Option(min=0, help="Held-out cases of that data set to measure Dice on, per variant; 0 for none.")

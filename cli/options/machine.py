@@ -11,5 +11,11 @@ MOST_THREADS = 1024
 
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, max=MOST_THREADS, help="CPU threads of all workers together.", show_default="all"),
+    typer.Option(
+        "--threads",
+        min=1,
+        max=MOST_THREADS,
+        help="CPU threads, of all workers and streams together.",
+        show_default="all",
+    ),
 ]
