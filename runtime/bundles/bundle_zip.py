@@ -53,10 +53,12 @@ def extract(archive: Path, target: Path, limit: int) -> None:
             for member, name in members:
                 _write(source, member, target / name)
     except _DAMAGED as error:
-        raise BundleError(f"the zipped bundle is damaged or of an unknown kind: {error}") from None
+        raise BundleError(
+            f'"{archive.name}": expected a bundle, got no zip or a damaged one ({error}); copy it again'
+        ) from None
     except OSError as error:
         if error.errno in _CAUSED_BY_CONTENT:
-            raise BundleError(f"the zipped bundle is damaged: {error.strerror}") from None
+            raise BundleError(f'"{archive.name}": the zip is damaged ({error.strerror}); copy it again') from None
         raise ResourceError(f"the zipped bundle cannot be unpacked: {error.strerror}") from None
 
 
