@@ -20,6 +20,17 @@ os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: no
 
 Floats = NDArray[np.float32]
 REPOSITORY = Path(__file__).resolve().parents[1]
+CUBE_TASK = """
+name = "cube"
+modality = "CT"
+labels = ["background", "cube"]
+spacing = [4.0, 4.0, 4.0]
+patch = [16, 16, 16]
+
+[intensity]
+clip = [-200.0, 300.0]
+scale_to = [0.0, 1.0]
+"""
 MEANS = (0.0, 0.5, 1.0)  # normalised intensity of background, fat, bone in the toy task
 
 
@@ -117,6 +128,12 @@ def toy() -> type[Toy]:
 @pytest.fixture
 def task() -> Task:
     return toy_task()
+
+
+@pytest.fixture(scope="session")
+def cube_task() -> str:
+    """A task's TOML: cubes in CT, voxels of 4 mm, crops of 16³."""
+    return CUBE_TASK
 
 
 @pytest.fixture

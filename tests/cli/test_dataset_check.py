@@ -9,22 +9,11 @@ from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 
 SHAPE = (24, 20, 16)
-TASK = """
-name = "cube"
-modality = "CT"
-labels = ["background", "cube"]
-spacing = [4.0, 4.0, 4.0]
-patch = [16, 16, 16]
-
-[intensity]
-clip = [-200.0, 300.0]
-scale_to = [0.0, 1.0]
-"""
 
 
 @pytest.fixture
-def task(tmp_path):
-    (tmp_path / "cube.toml").write_text(TASK)
+def task(tmp_path, cube_task):
+    (tmp_path / "cube.toml").write_text(cube_task)
     return str(tmp_path / "cube.toml")
 
 

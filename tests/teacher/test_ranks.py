@@ -14,26 +14,13 @@ from bedside.runtime.scans.nifti import write_volume
 
 CHILD = Path(__file__).with_name("child_ranks.py")
 SHAPE = (24, 20, 16)
-TASK = """
-name = "cube"
-modality = "CT"
-labels = ["background", "cube"]
-spacing = [4.0, 4.0, 4.0]
-patch = [16, 16, 16]
-
-[intensity]
-clip = [-200.0, 300.0]
-scale_to = [0.0, 1.0]
-"""
-
-
 TEACHERS = {"good": "tiny", "broken": "tiny", "unknown": "none"}
 
 
 @pytest.fixture(scope="module")
-def trainings(tmp_path_factory):
+def trainings(tmp_path_factory, cube_task):
     """Folders of three trainings by two processes: a good one, one with a broken case, one of an unknown teacher."""
-    folders = {name: write_data(tmp_path_factory.mktemp(name)) for name in TEACHERS}
+    folders = {name: write_data(tmp_path_factory.mktemp(name), cube_task) for name in TEACHERS}
     image = folders["broken"] / "case1.nii.gz"
     image.write_bytes(image.read_bytes()[:-20])
     words = {
@@ -48,7 +35,7 @@ def trainings(tmp_path_factory):
     return folders
 
 
-def write_data(folder):
+def write_data(folder, task):
     """Writes two training scans, one for validation, and a file in place of SAM's weights."""
     entries = []
     for number in range(3):
@@ -59,7 +46,7 @@ def write_data(folder):
         entries.append({"image": f"case{number}.nii.gz", "label": f"label{number}.nii.gz"})
     listing = {"labels": ["background", "cube"], "training": entries[:2], "validation": entries[2:]}
     (folder / "dataset.json").write_text(json.dumps(listing))
-    (folder / "cube.toml").write_text(TASK)
+    (folder / "cube.toml").write_text(task)
     (folder / "sam.pth").write_bytes(b"weights of SAM")
     return folder
 
