@@ -195,8 +195,6 @@ class TrainingOptions:
         augmentation = msgspec.structs.replace(
             AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
         )
-        if self.precision not in get_args(Precision):
-            raise UsageError(f'--precision: expected {" or ".join(get_args(Precision))}, got "{self.precision}"')
         try:
             return msgspec.convert({"augmentation": msgspec.to_builtins(augmentation), **given}, Recipe)
         except msgspec.ValidationError as error:
