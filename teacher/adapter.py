@@ -1,4 +1,7 @@
-"""The spatial adapter: the small trainable path that lets a frozen SAM block see in three dimensions."""
+"""The spatial adapter: the small trainable path that lets a frozen SAM block see in three dimensions.
+
+Equals `plain.adapter`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The light mask decoder with multi-layer aggregation (MLAM, section 3.4)."""
+"""The light mask decoder with multi-layer aggregation (MLAM, section 3.4).
+
+Equals `plain.decode`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""SAM's image encoder turned three-dimensional: tokens, position, blocks and the necks of its four stages."""
+"""SAM's image encoder in three dimensions: tokens, position, blocks and the necks of its four stages.
+
+Equals `plain.encode`; `Block` equals `plain.block`, `Neck` equals `plain.neck`.
+"""
 
 from __future__ import annotations
 

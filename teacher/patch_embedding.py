@@ -4,6 +4,8 @@ The paper's path (section 3.2, "Patch embedding adjustments") enlarges the patch
 channels, embeds every slice with SAM's frozen 16×16 patch embedding and gathers 16 slices with a depth-wise
 convolution. Every step is linear, so together they are one convolution on the original voxels: stride 4, kernel 6
 (the four voxels of a token and one neighbour on either side, which linear interpolation reaches).
+
+Equals `plain.embed`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The auto prompt generator: a light 3D U-Net in place of points and boxes (section 3.3, Fig. 2C)."""
+"""The auto prompt generator: a light 3D U-Net in place of points and boxes (section 3.3, Fig. 2C).
+
+Equals `plain.generate_prompt`.
+"""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from bedside.runtime.memory.resident import resident_bytes
 from bedside.teacher.autosam import AutoSam, AutoSamConfig
+from bedside.teacher.plain import plain_logits
 from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
 
-REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "teacher"
 WAYS = ("plain", "bedside", "bedside, checkpointed")
 _PROCESS = Path("/proc/self")
 
@@ -73,10 +73,7 @@ def network(case: Case) -> tuple[AutoSam, Callable[[Tensor], Tensor]]:
     model = AutoSam(config, checkpoint_activations=case.way == "bedside, checkpointed").to(case.device)
     if case.way != "plain":
         return model, model
-    sys.path.insert(0, str(REFERENCE))
-    from reference import reference_logits
-
-    return model, lambda x: reference_logits(model, x)
+    return model, lambda x: plain_logits(model, x)
 
 
 def measured(case: Case) -> Measured:

@@ -1,4 +1,4 @@
-"""The whole network against the plain one of `reference.py`: same weights, same logits, same gradients."""
+"""The whole network against the plain one of `teacher/plain.py`: same weights, same logits, same gradients."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import torch
 from bedside.teacher import build_teacher
 from bedside.teacher.attention import MASKED, axis_mask
 from bedside.teacher.autosam import AutoSam
+from bedside.teacher.plain import plain_logits, shift_mask
 from torch.utils.flop_counter import FlopCounterMode
-
-from .reference import reference_logits, window_mask
 
 torch.set_num_threads(1)
 
@@ -44,7 +43,7 @@ def test_logits_equal_those_of_the_plain_network(options):
     model = make(**options)
     x = torch.rand(1, 1, *model.config.patch, dtype=torch.float64)
     with torch.no_grad():
-        ours, plain = model(x), reference_logits(model, x)
+        ours, plain = model(x), plain_logits(model, x)
     assert plain.std() > 0.1
     torch.testing.assert_close(ours, plain, atol=1e-9, rtol=0)
 
@@ -54,7 +53,7 @@ def test_gradients_equal_those_of_the_plain_network():
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     x = torch.rand(1, 1, *PATCH, dtype=torch.float64)
     ours = torch.autograd.grad(model(x).square().sum(), list(trainable.values()))
-    plain = torch.autograd.grad(reference_logits(model, x).square().sum(), list(trainable.values()))
+    plain = torch.autograd.grad(plain_logits(model, x).square().sum(), list(trainable.values()))
     for name, one, other in zip(trainable, ours, plain, strict=True):
         assert other.abs().max() > 0, name
         assert (one - other).abs().max() <= 1e-9 * other.abs().max(), name
@@ -64,7 +63,7 @@ def test_float32_logits_lie_within_1e_4_of_the_plain_network_in_float64():
     model = make()
     x = torch.rand(1, 1, *PATCH, dtype=torch.float64)
     with torch.no_grad():
-        plain = reference_logits(model, x)
+        plain = plain_logits(model, x)
         ours = model.float()(x.float()).double()
     torch.testing.assert_close(ours, plain, atol=1e-4, rtol=0)
 
@@ -76,7 +75,7 @@ def test_bfloat16_logits_are_finite_and_as_close_to_float32_as_the_plain_network
     with torch.no_grad():
         exact = model(x)
         with torch.autocast("cpu", torch.bfloat16):
-            ours, plain = model(x), reference_logits(model, x)
+            ours, plain = model(x), plain_logits(model, x)
     assert ours.dtype == torch.bfloat16
     assert ours.isfinite().all()
     ours_off, plain_off = ((rounded.float() - exact).abs().mean() / exact.std() for rounded in (ours, plain))
@@ -89,7 +88,7 @@ def test_the_sum_of_three_axis_masks_is_the_brute_force_mask_of_a_shifted_volume
     axes = [axis_mask(size, move) for size, move in zip(tokens, shift, strict=True)]
     d, h, w = (mask[place] for mask, place in zip(axes, _places(), strict=True))
     ours = (d + h + w).reshape(2 * 1 * 3, 512, 512) <= MASKED
-    brute = window_mask(tokens, shift, torch.float32, torch.device("cpu")) < 0
+    brute = shift_mask(tokens, shift, torch.float32, torch.device("cpu")) < 0
     assert torch.equal(ours, brute)
     assert brute.any(dim=(1, 2)).tolist() == [False, False, True, True, True, True]
 
@@ -104,6 +103,6 @@ def test_one_forward_of_the_plain_network_at_128_is_the_releases_9_12_tflop():
     with torch.device("meta"):
         model = build_teacher("autosam", num_classes=14, sam="vit_b")
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            logits = reference_logits(model, torch.empty(1, 1, 128, 128, 128))
+            logits = plain_logits(model, torch.empty(1, 1, 128, 128, 128))
     assert logits.shape == (1, 14, 128, 128, 128)
     assert round(counter.get_total_flops() / 1e12, 2) == 9.12
