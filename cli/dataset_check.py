@@ -50,9 +50,10 @@ def command(
     with console.progress("checking cases") as advance:
         found = check_dataset(dataset, wanted, fold=fold, workers=workers, progress=advance)
     tables = [_facts_table(found, wanted), _label_table(found), *_case_table(found)]
-    console.show(*tables, *found.notes, *found.problems, *found.warnings, _verdict(found))
+    remarks = [_printable(line) for line in (*found.problems, *found.warnings)]
+    console.show(*tables, *map(_printable, found.notes), *remarks, _verdict(found))
     if console.json or console.quiet:
-        for line in (*found.problems, *found.warnings, *(": ".join(row[::2]) for row in _rows(found))):
+        for line in (*remarks, *(": ".join(row[::2]) for row in _rows(found))):
             console.warn(line)
     console.emit({**msgspec.to_builtins(found, str_keys=True), "exit_code": int(found.exit_code)})
     return int(found.exit_code)

@@ -120,11 +120,9 @@ def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
 
 
 def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
-    """Returns a hash over which cases are trained on and which are validated on; empty without validation."""
+    """Returns a hash over which cases are trained on and which are validated on."""
     by_name = {case.name: (case, digest) for case, digest in zip(listed, digests, strict=True)}
     halves = [[by_name[case.name] for case in cases] for cases in (dataset.training, dataset.validation)]
-    if not halves[1]:
-        return ""
     hashes = (data_hash([case for case, _ in half], [digest for _, digest in half]) for half in halves)
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 

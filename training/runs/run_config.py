@@ -49,8 +49,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         dataset: the data set's name.
         data_hash: SHA-256 over the content of all cases.
         fold: the fold of a cross-validation that was asked for, if any.
-        split_hash: SHA-256 over which cases are trained on and which are validated on; empty without validation, and
-            in runs of before it was recorded.
+        split_hash: SHA-256 over which cases are trained on and which are validated on; empty in runs of before it
+            was recorded.
         distillation: from which teacher, for a student.
         code_version: of bedside.
     """
