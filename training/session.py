@@ -108,10 +108,11 @@ def open_session(
 def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
     """Returns the cases to train with; one that serves both purposes (a scan to be memorised) is prepared once."""
     check_labels(dataset, task)
-    unused = unused_splits(dataset) if dataset.fold is None else None
-    for remark in (*dataset.warnings, other_modality(dataset, task), unused):
+    for remark in (*dataset.warnings, other_modality(dataset, task)):
         if remark:
             _log.warning("%s", remark)
+    if dataset.fold is None and (unused := unused_splits(dataset)):
+        _log.info("%s", unused)
     if not dataset.training:
         raise InputError(
             f'data set "{dataset.name}" lists no training case; name scans with label maps under "training"'

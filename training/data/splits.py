@@ -112,7 +112,9 @@ def read_splits(file: Path) -> Splits:
 
 
 def unused_splits(dataset: Dataset) -> str | None:
-    """Returns what to say of a splits file that a data set has and that nobody asked for; None where it has none."""
+    """Returns what to say of a splits file that nobody asked for; None without one, or where the list validates."""
+    if dataset.validation:
+        return None
     try:
         file = find_splits(dataset.root)
         folds = len(read_splits(file).folds) if file is not None else 0

@@ -169,11 +169,13 @@ def test_an_entry_with_two_label_maps_is_refused(tmp_path: Path) -> None:
     [
         ({"img": "a.nii.gz"}, r'training\[0\]: expected "image", got "img"'),
         (7, r"training\[0\]: expected a path or a mapping, got int"),
+        ({"image": "/", "label": "/"}, "leaves the data set's folder"),
+        ({"image": "", "label": ""}, "no label map is listed|neither .nii nor .nii.gz"),
         ({"image": "a.nii.gz", "label": 3}, r"training\[0\]\.label: expected a path, got int"),
         ({"image": "a.nii.gz", "label": "b.nii.gz", "fold": "1"}, r"fold: expected a whole number, got str"),
     ],
 )
-def test_an_entry_that_is_none_is_named_by_its_place(tmp_path: Path, broken: object, reason: str) -> None:
+def test_an_entry_that_is_none_is_refused_by_its_place_or_name(tmp_path: Path, broken: object, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         load_dataset(write(tmp_path, {**DECATHLON, "training": [broken]}))
 
