@@ -32,10 +32,13 @@ def split_channel(case: str) -> tuple[str, int] | None:
 def nifti_files(folder: Path) -> list[Path]:
     """Returns the NIfTI files directly in a folder by name; hidden files and folders are left alone.
 
+    A link whose file is gone is among them: who reads it says so.
+
     Raises:
         OSError: the folder cannot be read.
     """
-    return sorted(path for path in folder.iterdir() if is_nifti(path.name) and path.name[0] != "." and path.is_file())
+    found = (path for path in folder.iterdir() if is_nifti(path.name) and path.name[0] != ".")
+    return sorted(path for path in found if not path.is_dir())
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -6,29 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import InputError
 from .names import nifti_files, stem, subfolders
 
-_TRUTH = frozenset(
-    (
-        "label",
-        "labels",
-        "labelmap",
-        "seg",
-        "segs",
-        "segmentation",
-        "segmentations",
-        "mask",
-        "masks",
-        "msk",
-        "gt",
-        "truth",
-        "groundtruth",
-        "annotation",
-        "annotations",
-        "contour",
-        "contours",
-    )
-)
+_TRUTH = {
+    "label", "labels", "labelmap", "seg", "segs", "segmentation", "segmentations", "mask", "masks", "msk", "gt",
+    "truth", "groundtruth", "annotation", "annotations", "contour", "contours",
+}  # fmt: skip
 _ROLES = re.compile(r"(images?|labels?|masks?|seg(mentation)?s?)(tr|ts|va|val|train|test)?", re.IGNORECASE)
 
 
@@ -53,13 +37,18 @@ class PatientFolder:
         """Looks into a folder.
 
         Raises:
-            OSError: it cannot be read.
+            InputError: it cannot be read.
         """
-        files = nifti_files(path)
+        try:
+            files = nifti_files(path)
+            inner = [file for folder in subfolders(path) if _names_truth(folder.name) for file in nifti_files(folder)]
+        except OSError as error:
+            raise InputError(
+                f'folder "{path.name}": cannot be read ({error.strerror}); check its permissions'
+            ) from None
         truths = tuple(file for file in files if _names_truth(stem(file.name)))
         images = tuple(file for file in files if file not in truths)
-        masks = tuple(file for folder in subfolders(path) if _names_truth(folder.name) for file in nifti_files(folder))
-        return PatientFolder(path, images, truths, masks)
+        return PatientFolder(path, images, truths, tuple(inner))
 
 
 def patient_folders(root: Path) -> list[PatientFolder]:
@@ -68,7 +57,8 @@ def patient_folders(root: Path) -> list[PatientFolder]:
     Folders by role are such as ``imagesTr`` and ``labelsTr``; subfolders without a NIfTI file are left out.
 
     Raises:
-        OSError: a folder cannot be read.
+        OSError: the folder itself cannot be read.
+        InputError: a patient's folder cannot be read.
     """
     inner = subfolders(root)
     if nifti_files(root) or any(_ROLES.fullmatch(folder.name) for folder in inner):

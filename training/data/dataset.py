@@ -12,7 +12,7 @@ import numpy as np
 from ...runtime.errors import InputError, UsageError
 from ...runtime.scans.names import is_nifti, split_channel, stem
 from .formats.labels import dense_labels
-from .formats.listing import Listing, RawCase
+from .formats.listing import RawCase
 from .formats.reading import read_listing, read_source
 from .organ_masks import OrganMasks, truth_files
 from .splits import SPLITS, choose, find_splits, read_splits
@@ -206,7 +206,7 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     layout, listing = read_listing(source)
     names = dense_labels(listing.labels, labels, source.called)
     broken: list[BrokenCase] = []
-    case_names = _case_names(listing)
+    case_names = _case_names((*listing.training, *listing.validation, *listing.test))
     lists = [
         tuple(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken) for raw in raw_list)
         for raw_list in (listing.training, listing.validation, listing.test)
@@ -223,7 +223,8 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
             f"data set {source.called}: expected at least one case in training, validation or test, got none; "
             "add cases to its lists or files to its folders (docs/data.md)"
         )
-    unlabelled = tuple(Case(case_names[raw.image], raw.image) for raw in listing.unlabelled)
+    unlabelled_names = _case_names(listing.unlabelled)
+    unlabelled = tuple(Case(unlabelled_names[raw.image], raw.image) for raw in listing.unlabelled)
     dataset = Dataset(
         listing.name or source.root.name, names.names, lists[0], lists[1], lists[2], source.root, unlabelled,
         listing.modality, listing.warnings,
@@ -232,9 +233,9 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     return DatasetListing(dataset, source.called, layout, tuple(dict.fromkeys(broken)), tuple(notes))
 
 
-def _case_names(listing: Listing) -> dict[Path, str]:
+def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
     """Names every image by its file; where files in different folders share a name, by folder and file."""
-    cases = {raw.image: raw for raw in reversed(listing.cases)}
+    cases = {raw.image: raw for raw in reversed(listed)}
     unnamed = [raw for raw in cases.values() if not raw.name]
     # Four digits are nnU-Net's channel where every image ends in 0000 and no label map does; else they number cases.
     splits = {raw.image: split_channel(stem(raw.image.name)) for raw in unnamed}

@@ -28,6 +28,11 @@ def test_a_folders_scans_are_listed_without_hidden_files_and_folders(tmp_path):
     assert [file.name for file in nifti_files(tmp_path)] == ["A.NII.GZ", "b.nii"]
 
 
+def test_a_link_whose_file_is_gone_is_listed_so_that_its_reader_can_say_so(tmp_path):
+    (tmp_path / "a.nii.gz").symlink_to(tmp_path / "gone.nii.gz")
+    assert [file.name for file in nifti_files(tmp_path)] == ["a.nii.gz"]
+
+
 def test_a_channel_is_four_digits_behind_the_case():
     assert split_channel("liver_003_0001") == ("liver_003", 1)
     assert split_channel("liver_003") is None

@@ -207,6 +207,12 @@ def test_unlabelled_scans_are_kept_apart_and_need_not_be_there(tmp_path: Path, k
     assert names(dataset) == ["a"]
 
 
+def test_an_unlabelled_scan_changes_no_other_cases_name(tmp_path: Path) -> None:
+    touch(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz", "more/a.nii.gz")
+    dataset = load_dataset(write(tmp_path, {**DECATHLON, "training": [entry("a")], "unlabeled": ["more/a.nii.gz"]}))
+    assert names(dataset) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("words", "meant"),
     [

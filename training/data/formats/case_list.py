@@ -96,6 +96,10 @@ class _Entries:
             named = ", ".join(f'"{key}"' for key in list(fields)[:4]) or "nothing"
             raise InputError(f'data set {self.called}: {place}: expected "image", got {named}; name its file "image"')
         images = self._files(fields["image"], f"{place}.image")
+        if len(images) > 1:
+            raise InputError(
+                f"data set {self.called}: {place}: expected one image channel, got {len(images)} files; {ONE_CHANNEL}"
+            )
         labels = self._files(fields.get("label"), f"{place}.label")
         fold = fields.get("fold")
         if fold is not None and (not isinstance(fold, int) or isinstance(fold, bool)):

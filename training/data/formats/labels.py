@@ -9,24 +9,10 @@ from typing import Any
 
 from ....runtime.errors import InputError
 
-_BACKGROUND = frozenset(
-    (
-        "background",
-        "bg",
-        "back",
-        "backgr",
-        "unlabelled",
-        "unlabeled",
-        "unknown",
-        "clearlabel",
-        "none",
-        "nothing",
-        "void",
-        "empty",
-        "null",
-        "outside",
-    )
-)
+_BACKGROUND = {
+    "background", "bg", "back", "backgr", "unlabelled", "unlabeled", "unknown", "clearlabel", "none", "nothing", "void",
+    "empty", "null", "outside",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,11 +72,6 @@ class Listing:
     unlabelled: tuple[RawCase, ...] = ()
     modality: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def cases(self) -> Sequence[RawCase]:
-        """Every case of every list."""
-        return (*self.training, *self.validation, *self.test, *self.unlabelled)
 
 
 class Layout(Protocol):

@@ -11,34 +11,12 @@ from ....runtime.task import Modality
 from .listing import ONE_CHANNEL
 
 _WORDS = {
-    Modality.CT: frozenset(("ct", "cta", "cect", "ncct", "ncect", "ldct", "cbct", "tomography")),
-    Modality.MR: frozenset(
-        (
-            "mr",
-            "mri",
-            "mra",
-            "magnetic",
-            "t1",
-            "t1w",
-            "t1c",
-            "t1ce",
-            "t1gd",
-            "t1n",
-            "t2",
-            "t2w",
-            "t2f",
-            "t2star",
-            "flair",
-            "dwi",
-            "adc",
-            "swi",
-            "pd",
-            "pdw",
-            "cmr",
-            "bssfp",
-        )
-    ),
-}
+    Modality.CT: {"ct", "cta", "cect", "ncct", "ncect", "ldct", "cbct", "tomography"},
+    Modality.MR: {
+        "mr", "mri", "mra", "magnetic", "t1", "t1w", "t1c", "t1ce", "t1gd", "t1n", "t2", "t2w", "t2f", "t2star",
+        "flair", "dwi", "adc", "swi", "pd", "pdw", "cmr", "bssfp",
+    },
+}  # fmt: skip
 _FIELDS = ("modality", "channel_names")
 
 

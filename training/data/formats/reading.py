@@ -64,7 +64,7 @@ def is_dataset(path: Path) -> bool:
         return path.name.lower().endswith(".json") and path.is_file()
     try:
         return (path / LIST).is_file() or _layout(Source(path, path.name)) is not None
-    except OSError:
+    except (InputError, OSError):  # who reads it as label maps says what is wrong with it
         return False
 
 
