@@ -109,5 +109,5 @@ def _of_dataset(prediction: Path, dataset: Path, cases: str | None, names: tuple
         if cases is None and len(fitting) == 1 and not any(case.label for case in content.test):
             ((name, pairs),) = fitting.items()
             return Found(pairs, content.labels, name)
-        hint = f"; the predictions are those of {' and '.join(sorted(fitting))}: --list says which" if fitting else ""
-        raise InputError(f"{error}{hint}") from None
+        options = " or ".join(f"--list {name}" for name in sorted(fitting))
+        raise InputError(f"{error}; the predictions fit {options}" if fitting else str(error)) from None

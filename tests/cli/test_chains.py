@@ -99,4 +99,4 @@ def test_predictions_of_another_list_than_the_one_asked_for_are_not_scored_but_n
     nnunet_v2(tmp_path)
     save(tmp_path, "imagesTs/la_002_0000.nii.gz", "labelsTs/la_002.nii.gz", 4)
     assert run(["evaluate", "-p", str(tmp_path / "labelsTr"), "-t", str(tmp_path)]) == 3
-    assert "the predictions are those of training: --list says which" in capfd.readouterr().err
+    assert "the predictions fit --list training" in capfd.readouterr().err

@@ -246,7 +246,9 @@ def test_folders_without_a_list_follow_the_channel_numbers_too(tmp_path: Path) -
 
 def test_without_a_list_the_task_names_the_labels(tmp_path: Path) -> None:
     touch(tmp_path, "p1/ct.nii.gz", "p1/labels.nii.gz")
-    with pytest.raises(InputError, match=r"it names no labels; give a task that does \(--task\)"):
+    with pytest.raises(
+        InputError, match=r"it names no labels; give a task that does \(--task; evaluate also takes --labels\)"
+    ):
         load_dataset(tmp_path)
 
 

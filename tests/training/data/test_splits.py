@@ -118,9 +118,11 @@ def test_a_file_that_nobody_asked_for_is_told(folder):
     assert unused_splits(load_dataset(folder)) == expected
 
 
-def test_a_broken_file_that_nobody_asked_for_stops_nothing(folder):
-    (folder / "splits_final.json").write_text("{")
-    assert unused_splits(load_dataset(folder)).endswith("it is not used without --fold")
+def test_a_broken_file_that_nobody_asked_for_stops_nothing_and_no_case_is_named_for_it(folder):
+    write(folder, [{"train": ["a", "anna"], "val": ["anna"]}])
+    said = unused_splits(load_dataset(folder))
+    assert "cannot be used; it is not needed without --fold" in said
+    assert "anna" not in said
 
 
 def test_dataset_check_shows_the_lists_of_a_fold(folder):

@@ -75,8 +75,8 @@ def dense_labels(listed: dict[int, str], given: Sequence[str] | None, file: str)
     if not listed:
         if given is None:
             raise InputError(
-                f"data set {file}: it names no labels; give a task that does (--task), or add "
-                '"labels": {"0": "background", "1": …} to its JSON file'
+                f"data set {file}: it names no labels; give a task that does (--task; evaluate also takes --labels), "
+                'or a JSON list with "labels": {"0": "background", "1": …}'
             )
         return LabelNames(tuple(given))
     labels = {0: "background", **listed}
