@@ -101,7 +101,7 @@ def read_splits(file: Path) -> Splits:
         if not fold.train or not fold.val:
             raise InputError(
                 f"{file.name}: fold {number}: expected cases under train and val, got {len(fold.train)} and "
-                f"{len(fold.val)}"
+                f"{len(fold.val)}; name at least one of each"
             )
         both = sorted(set(fold.train) & set(fold.val))
         if both:
