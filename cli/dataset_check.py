@@ -25,6 +25,10 @@ def command(
         str | None,
         typer.Option("--task", help="Preset or TOML file; without one, files, geometry, values and labels alone."),
     ] = None,
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", min=0, help="Take training and validation cases as this fold has them."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Cases read at the same time.")] = 1,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -44,11 +48,12 @@ def command(
 
     wanted = load_task(task) if task is not None else None
     with console.progress("checking cases") as advance:
-        found = check_dataset(dataset, wanted, workers=workers, progress=advance)
+        found = check_dataset(dataset, wanted, fold=fold, workers=workers, progress=advance)
     tables = [_facts_table(found, wanted), _label_table(found), *_case_table(found)]
-    console.show(*tables, *found.problems, *found.warnings, _verdict(found))
+    remarks = [_printable(line) for line in (*found.problems, *found.warnings)]
+    console.show(*tables, *map(_printable, found.notes), *remarks, _verdict(found))
     if console.json or console.quiet:
-        for line in (*found.problems, *found.warnings, *(": ".join(row[::2]) for row in _rows(found))):
+        for line in (*remarks, *(": ".join(row[::2]) for row in _rows(found))):
             console.warn(line)
     console.emit({**msgspec.to_builtins(found, str_keys=True), "exit_code": int(found.exit_code)})
     return int(found.exit_code)
@@ -103,6 +108,9 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
     counts = [
         f"{sum(name in case.lists for case in found.cases)} {name}" for name in ("training", "validation", "test")
     ]
+    if found.unlabelled:
+        counts.append(f"{found.unlabelled} unlabelled (not checked)")
+    table.add_row("layout", found.layout)
     table.add_row("cases", ", ".join(counts))
     facts = [case.facts for case in found.cases if case.facts is not None]
     if not facts:

@@ -32,7 +32,10 @@ def command(
         Path | None, typer.Option("--truth", "-t", help="The true label map, a folder of them, or a data set.")
     ] = None,
     dataset: Annotated[Path | None, typer.Option("--dataset", help="A data set that holds the truth.")] = None,
-    cases: Annotated[CaseList, typer.Option("--list", help="Which cases of the data set.")] = CaseList.TEST,
+    cases: Annotated[
+        CaseList | None,
+        typer.Option("--list", help="Which cases of the data set.", show_default="test, if it has label maps"),
+    ] = None,
     tolerance: Annotated[float, typer.Option("--tolerance", min=0.0, help="Tolerance of the NSD in mm.")] = 1.0,
     task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file that names the labels.")] = None,
     labels: Annotated[str | None, typer.Option("--labels", help="Names of labels 1, 2, … with commas.")] = None,
@@ -64,7 +67,8 @@ def command(
     names = label_names(task, labels)
     if workers is not None and prediction.is_file():
         raise UsageError("evaluate: --workers goes with a folder of predictions; this is one prediction")
-    pairs, listed = find_pairs(prediction, truth, dataset, cases.value, names)
+    found = find_pairs(prediction, truth, dataset, None if cases is None else cases.value, names)
+    pairs, listed = found.pairs, found.labels
     from ..training.scores.comparison import check_tolerance, compare
     from ..training.scores.pairing import without_truth
     from ..training.scores.score_table import read_scores, table_of, write_scores
@@ -78,6 +82,8 @@ def command(
     unused = without_truth(prediction, pairs) if prediction.is_dir() else []
     if csv_file is not None:
         check_writable(csv_file, ".csv")
+    if found.list_name is not None:
+        console.info(f"the test list has no label map: these are the cases of the {found.list_name} list")
     if unused:
         console.warn(f"{len(unused)} of the files in {prediction.name} belong to no case of the truth: left out")
     with console.progress("evaluate") as advance:

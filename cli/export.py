@@ -14,6 +14,7 @@ from .options.postprocessing import LargestComponentOption, MinVolumeOption, Wit
 from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
+    from ..export.gate import GateCase
     from ..runtime.task import Task
 
 
@@ -114,7 +115,7 @@ def command(
         console.emit(bundle_facts(bundle))
 
 
-def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[tuple[Path, Path]]]:
+def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[GateCase]]:
     """Returns the scans to calibrate on and the gate cases."""
     if path is None:
         return [], []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..runtime.errors import ExitCode, UsageError
+from ..runtime.scans.names import is_nifti
 from .options.machine import ThreadsOption
 from .options.outputs import check_writable
 from .options.postprocessing import (
@@ -68,9 +69,9 @@ def command(
 ) -> None:
     """Segment a scan with a bundle; the label map lies on the scan's own grid.
 
-    With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder, which
-    also keeps the record, segment.json. Called again, it goes on where it stopped. The exit code is that of the worst
-    case: 1 before 5 before 3 before 6 before 0.
+    With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder; with a
+    folder for each patient, each gives one of the folder's name. segment.json there keeps the record. Called again, it
+    goes on where it stopped. The exit code is that of the worst case: 1 before 5 before 3 before 6 before 0.
 
     Exit code 6: written, but a person should look (empty result, replaced NaN, unusual intensities).
 
@@ -112,7 +113,7 @@ def command(
 
 def _check_order(bundle: Path, scan: Path) -> None:
     """Tells who has bundle and scan the wrong way round, before either is refused for what it is not."""
-    if (scan.is_dir() and (scan / "bundle.json").is_file()) or bundle.name.endswith((".nii", ".nii.gz")):
+    if (scan.is_dir() and (scan / "bundle.json").is_file()) or is_nifti(bundle.name):
         raise UsageError(
             f'expected a bundle first and a scan after -i, got "{bundle.name}" first and "{scan.name}" after -i; '
             "write: bedside segment BUNDLE -i SCAN -o LABELS"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from .students import build_student, check_patch
 from .targets import cache_targets
 
 _TARGET_OVERLAP = 0.5
+_log = logging.getLogger("bedside.distill")
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,12 @@ def distill(
             distillation=team.told_by_first(partial(lesson.recorded, lam)), resume=resume, cases=cases,
             progress=preparing,
         ) as session:  # fmt: skip
+            if team.first and lesson.has_seen_validation(session):
+                _log.warning(
+                    "the teacher was trained on other cases of this data set than the student: the student's "
+                    "validation cases may have taught the teacher, and their Dice says too much; name the teacher's "
+                    "fold (--fold)"
+                )
             sources = lesson.sources(session, team, fabric.device, teaching if team.first else None)
             del lesson  # its teacher's memory is the student's now
 
@@ -145,6 +153,14 @@ class _Lesson:
             raise UsageError("give --task or --teacher")
         check_patch(student, lesson.task.patch_dhw)
         return lesson
+
+    def has_seen_validation(self, session: Session) -> bool:
+        """Whether the teacher may have learned from the student's validation cases: the same data, split otherwise."""
+        if self.run is None or self.teacher is None or not session.validation:
+            return False
+        theirs, ours = self.run.config, session.run.config
+        split_otherwise = theirs.split_hash not in ("", ours.split_hash)
+        return theirs.data_hash == ours.data_hash and split_otherwise
 
     def sources(
         self, session: Session, team: Team, device: torch.device, progress: Callable[[int, int], None] | None

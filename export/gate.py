@@ -9,11 +9,12 @@ import numpy as np
 
 from ..runtime.bundles.manifest import Variant
 from ..runtime.errors import InputError
-from ..runtime.scans.nifti import read_labels, read_volume
+from ..runtime.scans.nifti import read_volume
 from ..runtime.segmenter import Segmenter
+from ..training.data.organ_masks import OrganMasks, read_truth
 from ..training.scores.metrics import dice_per_class
 
-GateCase = tuple[Path, Path]
+GateCase = tuple[Path, Path | OrganMasks]
 
 
 def gate_dice(
@@ -46,7 +47,7 @@ def gate_dice(
         for number, (image, label) in enumerate(cases, start=1):
             if starting is not None:
                 starting()
-            scan, truth = read_volume(image), read_labels(label)
+            scan, truth = read_volume(image), read_truth(label)
             if not scan.grid.coincides(truth.grid):
                 raise InputError(f"gate case {number}: image and label map lie on different grids")
             labels = segmenter.segment(scan).labels

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
 from ..runtime.task import Task
 from .data.case_cache import CASES_FOLDER, CaseCache, case_key
-from .data.case_digest import data_hash, digest_cases
+from .data.case_digest import CaseDigest, data_hash, digest_cases
 from .data.case_use import in_use
 from .data.dataset import Case, Dataset
-from .data.prepare import check_labels, prepare_cases
+from .data.prepare import check_labels, other_modality, prepare_cases
 from .data.prepared_case import PreparedCase
+from .data.splits import unused_splits
 from .loop.processes import Team
 from .recipe import Recipe
 from .runs.run import Distillation, ModelConfig, Run, RunConfig
@@ -87,7 +89,7 @@ def open_session(
         digests = digest_cases(listed, threads)
         config = RunConfig(
             model=model, task=task, recipe=recipe, dataset=dataset.name, data_hash=data_hash(listed, digests),
-            distillation=distillation,
+            fold=dataset.fold, split_hash=_split_hash(dataset, listed, digests), distillation=distillation,
         )  # fmt: skip
         run = Run.create(out, config, resume=resume)
         cache = CaseCache(cases or out.resolve().parent / CASES_FOLDER)
@@ -106,11 +108,24 @@ def open_session(
 def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
     """Returns the cases to train with; one that serves both purposes (a scan to be memorised) is prepared once."""
     check_labels(dataset, task)
+    for remark in (*dataset.warnings, other_modality(dataset, task)):
+        if remark:
+            _log.warning("%s", remark)
+    if dataset.fold is None and (unused := unused_splits(dataset)):
+        _log.info("%s", unused)
     if not dataset.training:
         raise InputError(
             f'data set "{dataset.name}" lists no training case; name scans with label maps under "training"'
         )
     return tuple({case.name: case for case in (*dataset.training, *dataset.validation)}.values())
+
+
+def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
+    """Returns a hash over which cases are trained on and which are validated on."""
+    by_name = {case.name: (case, digest) for case, digest in zip(listed, digests, strict=True)}
+    halves = [[by_name[case.name] for case in cases] for cases in (dataset.training, dataset.validation)]
+    hashes = (data_hash([case for case, _ in half], [digest for _, digest in half]) for half in halves)
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _tell_warnings(cases: list[PreparedCase]) -> None:

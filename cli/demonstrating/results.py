@@ -107,6 +107,7 @@ def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoRes
     from ...distill import load_student
     from ...teacher.train import load_teacher
     from ...training.data.dataset import load_dataset
+    from ...training.data.organ_masks import read_truth
     from ...training.loop.validate import segment_scan
     from ...training.runs.run import Run
     from ...training.scores.metrics import dice_per_class
@@ -120,7 +121,7 @@ def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoRes
     for number, case in enumerate(cases):
         if case.label is None:
             continue
-        truth = read_labels(case.label)
+        truth = read_truth(case.label)
         for model in MODELS:
             path = folder / "predictions" / model / case.image.name
             if model in networks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,16 +34,32 @@ def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
     return load_task(task).labels
 
 
+@dataclass(frozen=True)
+class Found:
+    """What to compare.
+
+    Attributes:
+        pairs: predictions with their truths.
+        labels: the data set's label names, if there is a data set.
+        list_name: the data set's list that the cases are of, where nobody named it and it is not the test list.
+    """
+
+    pairs: list[Pair]
+    labels: tuple[str, ...] | None = None
+    list_name: str | None = None
+
+
 def find_pairs(
-    prediction: Path, truth: Path | None, dataset: Path | None, cases: str, names: tuple[str, ...] | None
-) -> tuple[list[Pair], tuple[str, ...] | None]:
+    prediction: Path, truth: Path | None, dataset: Path | None, cases: str | None, names: tuple[str, ...] | None
+) -> Found:
     """Returns what to compare, and the data set's label names if there is a data set.
 
     Args:
         prediction: a label map, or a folder of them.
         truth: the same, or a data set.
         dataset: a data set, instead of the truth.
-        cases: list of the data set.
+        cases: list of the data set; None takes the test list, or, where that has no label map, the one whose cases are
+            predicted.
         names: labels that the data set must have, if given.
 
     Raises:
@@ -52,20 +70,15 @@ def find_pairs(
         raise UsageError("evaluate: -t and --dataset both give the truth; choose one")
     if not prediction.exists():
         raise InputError(f'evaluate: prediction "{prediction}" does not exist')
-    if _is_dataset(prediction):
-        raise UsageError(f'evaluate: "{prediction.name}" is a data set; -p takes the predictions, -t the truth')
-    from ...training.scores.pairing import Pair, pairs_of_cases, pairs_of_folders
+    from ...training.data.formats.reading import is_dataset
+    from ...training.scores.pairing import Pair, pairs_of_folders
 
-    if truth is not None and _is_dataset(truth):
+    if is_dataset(prediction):
+        raise UsageError(f'evaluate: "{prediction.name}" is a data set; -p takes the predictions, -t the truth')
+    if truth is not None and is_dataset(truth):
         dataset = truth
     if dataset is not None:
-        from ...training.data.dataset import load_dataset
-
-        content = load_dataset(dataset, labels=names)
-        if not prediction.is_dir():
-            raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
-        lists = {"training": content.training, "validation": content.validation, "test": content.test}
-        return pairs_of_cases(prediction, lists[cases]), content.labels
+        return _of_dataset(prediction, dataset, cases, names)
     if truth is None:
         raise UsageError("evaluate: give the truth either with -t or with --dataset")
     if not truth.exists():
@@ -73,9 +86,28 @@ def find_pairs(
     if prediction.is_dir() != truth.is_dir():
         raise UsageError("evaluate: -p and -t are either two files or two folders")
     if prediction.is_dir():
-        return pairs_of_folders(prediction, truth), None
-    return [Pair(prediction.name, prediction, truth)], None
+        return Found(pairs_of_folders(prediction, truth))
+    return Found([Pair(prediction.name, prediction, truth)])
 
 
-def _is_dataset(path: Path) -> bool:
-    return (path / "dataset.json").is_file() if path.is_dir() else path.name.endswith(".json") and path.is_file()
+def _of_dataset(prediction: Path, dataset: Path, cases: str | None, names: tuple[str, ...] | None) -> Found:
+    from ...training.data.dataset import load_dataset
+    from ...training.scores.pairing import pairs_of_cases
+
+    content = load_dataset(dataset, labels=names)
+    if not prediction.is_dir():
+        raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
+    lists = {"test": content.test, "training": content.training, "validation": content.validation}
+    wanted = cases or "test"
+    try:
+        return Found(pairs_of_cases(prediction, lists[wanted]), content.labels)
+    except InputError as error:
+        fitting: dict[str, list[Pair]] = {}
+        for name in lists.keys() - {wanted}:
+            with suppress(InputError):  # those are not the cases that were predicted
+                fitting[name] = pairs_of_cases(prediction, lists[name])
+        if cases is None and len(fitting) == 1 and not any(case.label for case in content.test):
+            ((name, pairs),) = fitting.items()
+            return Found(pairs, content.labels, name)
+        options = " or ".join(f"--list {name}" for name in sorted(fitting))
+        raise InputError(f"{error}; the predictions fit {options}" if fitting else str(error)) from None

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ..terminal.console import Console
 
 DATASET = typer.Argument(
-    help="MSD dataset.json or its folder, nnU-Net v2 raw folder, or MONAI data list.", show_default=False
+    help="MSD dataset.json or its folder, nnU-Net raw folder, MONAI data list, or a folder for each patient.",
+    show_default=False,
 )
 RUN = typer.Option("--output", "-o", help="Run directory to write.", show_default=False)
 DatasetArgument = Annotated[Path, DATASET]
@@ -47,8 +48,11 @@ class TrainingOptions:
     ] = None
     fold: Annotated[
         int | None,
-        typer.Option("--fold", min=0, help="Validate on this fold of a list that names folds.", rich_help_panel=_DATA),
-    ] = None
+        typer.Option(
+            "--fold", min=0, help="Validate on this fold, as the list or nnU-Net's splits_final.json says.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None  # fmt: skip
     validation_fraction: Annotated[
         float | None,
         typer.Option(

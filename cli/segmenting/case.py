@@ -24,10 +24,17 @@ class Case:
     Attributes:
         scan: .nii or .nii.gz file.
         output: .nii.gz file.
+        folder: name of the patient's folder that the scan is in, where each has one.
     """
 
     scan: Path
     output: Path
+    folder: str = ""
+
+    @property
+    def name(self) -> str:
+        """What journal and table call it: the file's name, behind its patient's folder."""
+        return f"{self.folder}/{self.scan.name}" if self.folder else self.scan.name
 
     def run(self, job: SegmentJob, segmenter: Segmenter, progress: Progress | None = None) -> Outcome:
         """Segments the scan; what concerns this scan alone becomes its outcome.

@@ -13,6 +13,8 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.atomic import make_folder
 from ...runtime.record import Machine, Outcome, Setup
+from ...runtime.scans.names import in_words, is_nifti, nifti_files, stem, subfolders
+from ...runtime.scans.patient_folder import patient_folders
 from ..terminal.console import Advance, Console
 from .case import Case
 from .job import SegmentJob
@@ -21,7 +23,6 @@ from .journal import Journal
 if TYPE_CHECKING:
     from rich.table import Table
 
-_ENDINGS = (".nii.gz", ".nii")
 _WORST_FIRST = (ExitCode.FAULT, ExitCode.RESOURCE, ExitCode.INPUT, ExitCode.REVIEW)
 
 
@@ -32,7 +33,8 @@ def segment_folder(
 
     Args:
         job: what to do with each.
-        scans: folder of .nii and .nii.gz files; other files, hidden files and folders are left alone.
+        scans: folder of .nii and .nii.gz files, in upper or lower case; other files, hidden files and folders are left
+            alone. Without such a file: the folders in it, each with the scan of one patient.
         outputs: folder for the label maps and the journal; made if need be.
         workers: number of processes.
         force: also segment what is finished already.
@@ -65,29 +67,44 @@ def segment_folder(
                 journal = journal.with_outcome(case, outcome)
                 journal.save(outputs)
                 advance(done, len(cases))
-    return _tell(cases, {case.scan.name for case in todo}, journal.cases, console)
+    return _tell(cases, {case.name for case in todo}, journal.cases, console)
 
 
 def find_cases(scans: Path, outputs: Path) -> list[Case]:
     """Returns the scans of a folder by name, each with its output; raises as `segment_folder`."""
     if outputs.resolve() == scans.resolve():
         raise UsageError("-i and -o are the same folder; the label maps would replace the scans")
-    if outputs.name.endswith(_ENDINGS) or (outputs.exists() and not outputs.is_dir()):
+    if is_nifti(outputs.name) or (outputs.exists() and not outputs.is_dir()):
         raise UsageError(f'-i is a folder, so -o must be one too; got "{outputs.name}"')
-    found = sorted(
-        path for path in scans.iterdir() if path.name.endswith(_ENDINGS) and path.name[0] != "." and not path.is_dir()
-    )
+    found = nifti_files(scans)
     if not found:
-        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, found none')
+        return _of_patients(scans, outputs)
     cases: dict[str, Case] = {}
     for path in found:
-        stem = path.name.removesuffix(".gz").removesuffix(".nii")
-        if stem in cases:
+        name = stem(path.name)
+        if name in cases:
             raise InputError(
-                f'"{cases[stem].scan.name}" and "{path.name}" would have the same label map; rename or remove one'
+                f'"{cases[name].scan.name}" and "{path.name}" would have the same label map; rename or remove one'
             )
-        cases[stem] = Case(path, outputs / f"{stem}.nii.gz")
+        cases[name] = Case(path, outputs / f"{name}.nii.gz")
     return list(cases.values())
+
+
+def _of_patients(scans: Path, outputs: Path) -> list[Case]:
+    """Returns the scans of a folder that has one folder for each patient; the label maps are called like those."""
+    patients = [patient for patient in patient_folders(scans) if patient.images]
+    if not patients:
+        inner = [folder.name for folder in subfolders(scans) if nifti_files(folder)]
+        advice = f"; give one of its folders: {in_words(inner)}" if inner else ""
+        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, found none{advice}')
+    several = [patient for patient in patients if len(patient.images) > 1]
+    if several:
+        names = in_words(file.name for file in several[0].images)
+        raise InputError(
+            f'"{several[0].path.name}": expected one scan in each patient\'s folder, got {len(several[0].images)} '
+            f"({names}); put the scans to be segmented into one folder, under the patients' names"
+        )
+    return [Case(patient.images[0], outputs / f"{patient.path.name}.nii.gz", patient.path.name) for patient in patients]
 
 
 def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance) -> Generator[tuple[Case, Outcome]]:
@@ -104,7 +121,7 @@ def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance)
 
 
 def _tell(cases: Sequence[Case], fresh: set[str], outcomes: dict[str, Outcome], console: Console) -> ExitCode:
-    told = {case.scan.name: outcomes[case.scan.name] for case in cases}
+    told = {case.name: outcomes[case.name] for case in cases}
     codes = {outcome.exit_code for outcome in told.values()}
     worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)
     failed = sum(outcome.output_sha256 is None for outcome in told.values())

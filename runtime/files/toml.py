@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .text import read_utf8
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -15,18 +16,17 @@ else:
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """Returns the contents of a TOML file.
+    """Returns the contents of a TOML file; a byte order mark is read past.
 
     Args:
         path: the file.
         what: what it is, for the message: "task file".
 
     Raises:
-        InputError: it cannot be read or is not TOML.
+        InputError: it cannot be read, is not UTF-8 or is not TOML.
     """
+    named = f'{what} "{path.name}"'
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f'{what} "{path.name}" cannot be read: {error.strerror}') from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f'{what} "{path.name}" is not valid: {error}') from None
+        return tomllib.loads(read_utf8(path, named))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{named} is not valid: {error}") from None

@@ -116,3 +116,59 @@ def test_nothing_is_written(dataset, task):
     before = sorted(path.name for path in dataset.rglob("*"))
     run(["dataset", "check", str(dataset), "--task", task])
     assert sorted(path.name for path in dataset.rglob("*")) == before
+
+
+def relist(dataset, **changes):
+    content = json.loads((dataset / "dataset.json").read_text())
+    (dataset / "dataset.json").write_text(json.dumps({**content, **changes}))
+
+
+def shown(capfd):
+    return " ".join(capfd.readouterr().out.replace("│", " ").split())
+
+
+def test_unlabelled_scans_are_counted_and_stop_nothing(dataset, task, capfd):
+    relist(dataset, unlabeled=["case0.nii.gz", {"image": "case1.nii.gz"}])
+    assert run(["dataset", "check", str(dataset), "--task", task]) == 0
+    assert "2 training, 0 validation, 0 test, 2 unlabelled (not checked)" in shown(capfd)
+
+
+def test_unlabelled_scans_that_do_not_exist_are_a_warning(dataset, task, capfd):
+    relist(dataset, unlabeled=["case0.nii.gz", "gone.nii.gz"])
+    assert run(["dataset", "check", str(dataset), "--task", task]) == 6
+    assert "1 of 2 unlabelled scans do not exist" in shown(capfd)
+
+
+def test_layout_and_another_word_for_background_are_shown_without_a_warning(dataset, task, capfd):
+    relist(dataset, labels={"BG": 0, "cube": 1})
+    assert run(["dataset", "check", str(dataset), "--task", task]) == 0
+    text = shown(capfd)
+    assert "layout MONAI data list" in text
+    assert 'label 0, "BG", is taken as background' in text
+
+
+@pytest.mark.parametrize(("word", "code"), [("MRI", 6), ("T1", 6), ("CT", 0), ("ct", 0), ("PET", 0)])
+def test_a_list_of_another_modality_than_the_tasks_is_a_warning(dataset, task, capfd, word, code):
+    relist(dataset, modality={"0": word})
+    assert run(["dataset", "check", str(dataset), "--task", task]) == code
+    said = f'the list calls its images "{word}", and task "cube" is for CT; take a task for MR, or correct the list'
+    assert (said in shown(capfd)) == (code == 6)
+
+
+def test_a_fold_that_is_not_there_is_a_usage_error(dataset, task, capfd):
+    assert run(["dataset", "check", str(dataset), "--task", task, "--fold", "0"]) == 2
+    assert 'no "fold" in its list, and no splits_final.json' in capfd.readouterr().err
+
+
+def test_the_lists_of_the_real_data_are_read_cleanly(real_data, tmp_path):
+    for name in ("headneck", "hippocampus"):
+        content = json.loads((real_data / name / "dataset.json").read_text())
+        kept = {}
+        for part in ("training", "validation", "test", "unlabeled"):
+            kept[part] = [
+                {key: str(real_data / name / value) for key, value in entry.items()}
+                for entry in (each if isinstance(each, dict) else {"image": each} for each in content.get(part, [])[:2])
+            ]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"labels": content["labels"], **kept}))
+        words = ["--task", str(real_data / name / "task.toml"), "-q"]
+        assert run(["dataset", "check", str(tmp_path / f"{name}.json"), *words]) == 0

@@ -45,7 +45,7 @@ def test_a_trained_teacher_opens_from_its_run(teacher, task):
         assert model(torch.zeros(1, 1, *task.patch_dhw)).shape == (1, 14, 32, 64, 64)
 
 
-def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path, teacher, dataset, task):
+def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path, teacher, dataset, task, caplog):
     distill(
         dataset, tmp_path / "student", student="unet-nano", lam=0.5, teacher=teacher, task=None, recipe=RECIPE,
         hardware=Hardware("cpu"),
@@ -56,6 +56,7 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path,
     assert loaded.data_hash == Run.open(teacher).config.data_hash
     assert float(loaded.metrics["loss"]) > 0
     assert len(list((tmp_path / "student" / "targets").glob("*.npy"))) == len(dataset.training)
+    assert "taught the teacher" not in caplog.text  # nothing is validated on
 
 
 def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, task):
@@ -102,3 +103,11 @@ def test_a_task_other_than_the_teachers_is_refused_naming_the_field(tmp_path, te
 def test_a_student_run_is_no_teacher_and_the_other_way_round(teacher):
     with pytest.raises(InputError, match="is a teacher run; expected a student"):
         load_student(teacher)
+
+
+def test_a_teacher_that_has_seen_the_students_validation_cases_is_told(tmp_path, teacher, dataset, task, caplog):
+    distill(
+        replace(dataset, validation=dataset.training), tmp_path / "student", student="unet-nano", lam=0.5,
+        teacher=teacher, task=None, recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0), hardware=Hardware("cpu"),
+    )  # fmt: skip
+    assert "validation cases may have taught the teacher" in caplog.text

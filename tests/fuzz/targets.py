@@ -40,6 +40,7 @@ from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.training.data.dataset import load_dataset
+from bedside.training.data.splits import read_splits
 
 _UNPACKED_LIMIT = 1 << 20  # bytes a zip may unpack to while it is fuzzed
 _FOLDER = tempfile.TemporaryDirectory(prefix="bedside-fuzz-")
@@ -152,6 +153,11 @@ def machine_files(data: bytes) -> None:
     parse_power_mode(text)
 
 
+def splits(data: bytes) -> None:
+    with suppress(BedsideError):
+        read_splits(_file("splits_final.json", data))
+
+
 def dataset_list(data: bytes) -> None:
     with suppress(BedsideError):
         load_dataset(_file("dataset.json", data))
@@ -258,7 +264,13 @@ def _dataset_seeds() -> list[bytes]:
     nnunet = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}, "file_ending": ".nii.gz"}
     listed = nnunet | {"dataset": {"a": {"images": ["a.nii.gz"], "label": "b.nii.gz"}}}
     decathlon = lists | {"modality": {"0": "CT"}, "numTraining": 2, "tensorImageSize": "3D"}
-    return [json.dumps(content).encode() for content in (lists, nnunet, listed, decathlon)]
+    elsewhere = nnunet | {"dataset": {"a": {"images": ["${nnUNet_raw}/a.nii.gz"], "label": "../b.nii.gz"}}}
+    further = lists | {"unlabeled": ["e.nii.gz"], "training": [cases[0], {"image": ["f.nii.gz"], "t2": "g.nii.gz"}]}
+    return [json.dumps(content).encode() for content in (lists, nnunet, listed, decathlon, elsewhere, further)]
+
+
+def _splits_seeds() -> list[bytes]:
+    return [json.dumps([{"train": ["a", "b"], "val": ["c"]}, {"train": ["c"], "val": ["a"]}]).encode()]
 
 
 TARGETS = {
@@ -272,4 +284,5 @@ TARGETS = {
     "tegrastats": Target(tegrastats, _tegrastats_seeds),
     "machine_files": Target(machine_files, _machine_seeds),
     "dataset_list": Target(dataset_list, _dataset_seeds),
+    "splits": Target(splits, _splits_seeds),
 }

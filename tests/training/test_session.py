@@ -1,11 +1,13 @@
 """What every training starts with: above all, where prepared cases lie and who shares them."""
 
+from dataclasses import replace
+
 import pytest
 from bedside.runtime.errors import InputError, UsageError
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.processes import Team
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig
+from bedside.training.runs.run import ModelConfig, Run
 from bedside.training.session import open_session
 
 RECIPE = Recipe(epochs=1, warmup=0)
@@ -63,3 +65,29 @@ def test_progress_is_heard_from_the_start_for_reading_takes_time_too(small_datas
     start(small_dataset, small_task, tmp_path / "run", progress=lambda *at: seen.append(at))
     assert seen[0] == (0, 3)
     assert seen[-1] == (3, 3)
+
+
+def test_a_run_records_its_fold_and_is_not_resumed_on_another(small_dataset, small_task, tmp_path):
+    cases = (*small_dataset.training, *small_dataset.validation)
+    folded = replace(small_dataset, validation=(), training=tuple(replace(c, fold=n) for n, c in enumerate(cases)))
+    run = start(folded.split(fold=1), small_task, tmp_path / "run").run
+    assert Run.open(run.path).config.fold == 1
+    start(folded.split(fold=1), small_task, tmp_path / "run", resume=True)
+    with pytest.raises(UsageError, match=r"differs in: the training and validation cases: --fold"):
+        start(folded.split(fold=2), small_task, tmp_path / "run", resume=True)
+    with pytest.raises(UsageError, match="training and validation cases"):
+        start(folded, small_task, tmp_path / "run", resume=True)
+
+
+def test_a_run_of_before_splits_were_recorded_goes_on(small_dataset, small_task, tmp_path):
+    config = tmp_path / "run" / "config.toml"
+    start(small_dataset, small_task, tmp_path / "run")
+    lines = [line for line in config.read_text().splitlines() if not line.startswith("split_hash")]
+    config.write_text("\n".join(lines))
+    assert start(small_dataset, small_task, tmp_path / "run", resume=True).run.config.split_hash
+
+
+def test_what_deserves_a_look_in_the_list_is_logged_when_training_starts(small_dataset, small_task, tmp_path, caplog):
+    start(replace(small_dataset, modality=("MRI",), warnings=("a remark",)), small_task, tmp_path / "run")
+    assert "a remark" in caplog.text
+    assert 'the list calls its images "MRI", and task "cube" is for CT' in caplog.text

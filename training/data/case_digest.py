@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ...runtime.errors import InputError
 from ...runtime.files.hashing import file_sha256
 from .dataset import Case
+from .organ_masks import OrganMasks, truth_files
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class CaseDigest:
 
     Attributes:
         image: of the image file.
-        label: of the label map; empty without one.
+        label: of the label map, or over its organs' masks; empty without one.
         stamps: size in bytes and time in ns of each file before it was read.
     """
 
@@ -35,7 +36,7 @@ class CaseDigest:
         """
         try:
             stamps = _stamps(case)
-            return CaseDigest(file_sha256(case.image), file_sha256(case.label) if case.label else "", stamps)
+            return CaseDigest(file_sha256(case.image), _truth_sha256(case), stamps)
         except OSError as error:
             raise InputError(f'case "{case.name}": its files cannot be read: {error.strerror}') from None
 
@@ -71,6 +72,14 @@ def data_hash(cases: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
     return total.hexdigest()
 
 
+def _truth_sha256(case: Case) -> str:
+    """Returns the label map's hash; of one mask per organ, a hash over theirs in the order of the labels."""
+    hashes = [file_sha256(file) for file in truth_files(case.label)]
+    if isinstance(case.label, OrganMasks):
+        return hashlib.sha256("\n".join(("masks", *hashes)).encode()).hexdigest()
+    return "".join(hashes)
+
+
 def _stamps(case: Case) -> tuple[tuple[int, int], ...]:
-    found = (path.stat() for path in (case.image, case.label) if path is not None)
+    found = (path.stat() for path in (case.image, *truth_files(case.label)))
     return tuple((status.st_size, status.st_mtime_ns) for status in found)

@@ -10,10 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from ...runtime.errors import InputError, UsageError
-from .dataset_formats import Listing, RawCase, read_listing
+from ...runtime.scans.names import is_nifti, split_channel, stem
+from .formats.labels import dense_labels
+from .formats.listing import RawCase
+from .formats.reading import read_listing, read_source
+from .organ_masks import OrganMasks, truth_files
+from .splits import SPLITS, choose, find_splits, read_splits
 
+_NO_FOLDS = f'none: no "fold" in its list, and no {SPLITS} beside it or in nnUNet_preprocessed'
 _SHOWN = 5  # broken cases named in one message; the rest are counted
-ENDINGS = (".nii.gz", ".nii")
 
 
 @dataclass(frozen=True)
@@ -21,15 +26,15 @@ class Case:
     """One scan.
 
     Attributes:
-        name: unique in its data set; the image's file name, without ending and channel number.
+        name: unique in its data set; the image's file name, without ending and channel number, or its folder's name.
         image: the image file.
-        label: the label map, if there is one.
+        label: the label map, or its organs' masks, if there are any.
         fold: the cross-validation fold it is listed in, if any.
     """
 
     name: str
     image: Path
-    label: Path | None = None
+    label: Path | OrganMasks | None = None
     fold: int | None = None
 
 
@@ -47,6 +52,10 @@ class Dataset:
         validation: cases to choose the best epoch by, all with labels; empty if the data set lists none (see `split`).
         test: held-out cases, with or without labels.
         root: the folder the data set lies in.
+        unlabelled: images that the list keeps apart because nobody has labelled them; their files are not looked for.
+        modality: the list's own words for its images, such as ``("MRI",)``.
+        warnings: what deserves a look in the list as a whole.
+        fold: the fold that training and validation are those of, after `split`.
     """
 
     name: str
@@ -55,12 +64,17 @@ class Dataset:
     validation: tuple[Case, ...]
     test: tuple[Case, ...]
     root: Path
+    unlabelled: tuple[Case, ...] = ()
+    modality: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    fold: int | None = None
 
     def split(self, *, fold: int | None = None, fraction: float = 0.2, seed: int = 0) -> Dataset:
         """Returns the data set with a validation list taken out of its training list.
 
         Args:
-            fold: validate on the cases of this fold and train on the others.
+            fold: validate on the cases of this fold and train on the others, as the list's own folds or else nnU-Net's
+                ``splits_final.json`` say; cases that the latter names nowhere take no part.
             fraction: share of the training cases to validate on, if no fold is given; at least one case, and at least
                 one stays for training.
             seed: which cases; the choice depends on the names, not on the order they are listed in.
@@ -68,36 +82,53 @@ class Dataset:
         Raises:
             UsageError: the data set already has a validation list, has no such fold, or is too small; or a fraction
                 outside 0…1.
+            InputError: a splits file that cannot be used, or that names cases which the data set lacks.
         """
         if self.validation:
             raise UsageError(
                 f'data set "{self.name}" already has {len(self.validation)} validation cases; '
                 "train with those, without --fold or --validation-fraction"
             )
+        names = frozenset(case.name for case in self.training)
+        validated = self._share(fraction, seed) if fold is None else frozenset[str]()
+        trained = names - validated
         if fold is not None:
-            chosen = {case.name for case in self.training if case.fold == fold}
-            if not chosen or len(chosen) == len(self.training):
-                folds = sorted({case.fold for case in self.training if case.fold is not None})
-                raise UsageError(
-                    f'data set "{self.name}" cannot be split at fold {fold}; it has folds {folds or "none"}; '
-                    "name another, or set a share of the cases apart: --validation-fraction 0.2"
-                )
-        else:
-            if not 0 < fraction < 1:
-                raise UsageError(f"validation fraction: expected more than 0 and less than 1, got {fraction:g}")
-            if len(self.training) < 2:
-                raise UsageError(
-                    f'data set "{self.name}": expected two training cases or more to set one apart, got '
-                    f"{len(self.training)}; train without validation"
-                )
-            names = sorted(case.name for case in self.training)
-            count = min(max(round(fraction * len(names)), 1), len(names) - 1)
-            chosen = {names[i] for i in np.random.default_rng(seed).permutation(len(names))[:count]}
+            file = None if any(case.fold is not None for case in self.training) else find_splits(self.root)
+            if file is None:
+                validated = self._listed_fold(fold)
+                trained = names - validated
+            else:
+                listed = read_splits(file).fold(fold)
+                trained = choose(listed.train, names, f"fold {fold}, train")
+                validated = choose(listed.val, names, f"fold {fold}, val")
         return replace(
             self,
-            training=tuple(case for case in self.training if case.name not in chosen),
-            validation=tuple(case for case in self.training if case.name in chosen),
+            training=tuple(case for case in self.training if case.name in trained),
+            validation=tuple(case for case in self.training if case.name in validated),
+            fold=fold,
         )
+
+    def _listed_fold(self, fold: int) -> frozenset[str]:
+        chosen = frozenset(case.name for case in self.training if case.fold == fold)
+        if not chosen or len(chosen) == len(self.training):
+            folds = sorted({case.fold for case in self.training if case.fold is not None})
+            raise UsageError(
+                f'data set "{self.name}" cannot be split at fold {fold}; it has folds {folds or _NO_FOLDS}; '
+                "name another, or set a share of the cases apart: --validation-fraction 0.2"
+            )
+        return chosen
+
+    def _share(self, fraction: float, seed: int) -> frozenset[str]:
+        if not 0 < fraction < 1:
+            raise UsageError(f"validation fraction: expected more than 0 and less than 1, got {fraction:g}")
+        if len(self.training) < 2:
+            raise UsageError(
+                f'data set "{self.name}": expected two training cases or more to set one apart, got '
+                f"{len(self.training)}; train without validation"
+            )
+        names = sorted(case.name for case in self.training)
+        count = min(max(round(fraction * len(names)), 1), len(names) - 1)
+        return frozenset(names[i] for i in np.random.default_rng(seed).permutation(len(names))[:count])
 
 
 @dataclass(frozen=True)
@@ -122,29 +153,36 @@ class DatasetListing:
 
     Attributes:
         dataset: every case that is listed, broken or not.
+        called: the list's or the folder's name, for messages.
+        layout: what people call the way in which the data set is stored.
         broken: what is wrong with single cases; a case may occur more than once.
+        notes: how the list was understood where it could have been otherwise.
     """
 
     dataset: Dataset
+    called: str
+    layout: str
     broken: tuple[BrokenCase, ...]
+    notes: tuple[str, ...] = ()
 
 
 def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Dataset:
-    """Reads a data set in any of the three layouts; which one is seen from its content.
+    """Reads a data set in any of the layouts of `formats.reading`; which one is seen from its content.
 
     - Medical Segmentation Decathlon: ``dataset.json`` (or its folder) with ``labels`` as ``{"0": name}`` or
-      ``{name: 0}`` and lists ``training``, ``validation``, ``test``;
+      ``{name: 0}`` and lists ``training``, ``validation``, ``test``, ``unlabeled``; so do nnU-Net v1 folders;
     - nnU-Net v2 raw folder: ``dataset.json`` with ``channel_names``, ``imagesTr/case_0000.nii.gz``,
-      ``labelsTr/case.nii.gz``, and ``imagesTs``, ``labelsTs`` where there are any;
+      ``labelsTr/case.nii.gz``, and ``imagesTs``, ``labelsTs`` where there are any; or its cases under ``dataset``;
     - MONAI data list: a JSON file with ``training`` (and ``validation``, ``testing``) lists of ``image``, ``label`` and
-      optionally ``fold``; paths may be absolute or relative to the file.
+      optionally ``fold``; paths may be absolute or relative to the file;
+    - ``imagesTr`` and ``labelsTr`` without a list, or a folder for each patient; the task names the labels.
 
     Label values must be dense (0, 1, 2, …): the value in a label map is the index of a network output, and renumbering
     behind the user's back would hide which organ is which. One image channel per case.
 
     Args:
-        path: the JSON file, or the folder with ``dataset.json``.
-        labels: label names, background first, for a MONAI list that has none.
+        path: the JSON file, or the folder.
+        labels: label names, background first, for a data set that has none.
 
     Raises:
         InputError: unreadable list, labels that are not dense, or broken cases (missing file, no label map, a path that
@@ -154,8 +192,7 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     if listing.broken:
         shown = "; ".join(str(case) for case in listing.broken[:_SHOWN])
         rest = f" … and {len(listing.broken) - _SHOWN} more" if len(listing.broken) > _SHOWN else ""
-        file = Path(path).name if Path(path).is_file() else "dataset.json"
-        raise InputError(f"data set {file}: {len(listing.broken)} broken: {shown}{rest}")
+        raise InputError(f"data set {listing.called}: {len(listing.broken)} broken: {shown}{rest}")
     return listing.dataset
 
 
@@ -165,18 +202,11 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     Raises:
         InputError: unreadable list, no case, or labels that are not dense.
     """
-    source = Path(path)
-    if source.is_dir():
-        source = source / "dataset.json"
-    if not source.is_file():
-        raise InputError(
-            f'data set: expected a JSON file or a folder with dataset.json, found none at "{path}"; '
-            "give the folder or the list of a data set"
-        )
-    listing = read_listing(source)
-    names = _dense_labels(listing.labels, labels, source.name)
+    source = read_source(path, labels)
+    layout, listing = read_listing(source)
+    names = dense_labels(listing.labels, labels, source.called)
     broken: list[BrokenCase] = []
-    case_names = _case_names(listing)
+    case_names = _case_names((*listing.training, *listing.validation, *listing.test))
     lists = [
         tuple(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken) for raw in raw_list)
         for raw_list in (listing.training, listing.validation, listing.test)
@@ -190,49 +220,32 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
             broken.append(BrokenCase(case.name, "the name stands for two images"))
     if not any(lists):
         raise InputError(
-            f"data set {source.name}: expected at least one case in training, validation or test, got none"
+            f"data set {source.called}: expected at least one case in training, validation or test, got none; "
+            "add cases to its lists or files to its folders (docs/data.md)"
         )
-    root = source.parent.resolve()
-    dataset = Dataset(listing.name or root.name, names, lists[0], lists[1], lists[2], root)
-    return DatasetListing(dataset, tuple(dict.fromkeys(broken)))
+    unlabelled_names = _case_names(listing.unlabelled)
+    unlabelled = tuple(Case(unlabelled_names[raw.image], raw.image) for raw in listing.unlabelled)
+    dataset = Dataset(
+        listing.name or source.root.name, names.names, lists[0], lists[1], lists[2], source.root, unlabelled,
+        listing.modality, listing.warnings,
+    )  # fmt: skip
+    notes = [f'label 0, "{names.background}", is taken as background'] if names.background else []
+    return DatasetListing(dataset, source.called, layout, tuple(dict.fromkeys(broken)), tuple(notes))
 
 
-def _dense_labels(listed: dict[int, str], given: Sequence[str] | None, file: str) -> tuple[str, ...]:
-    if not listed:
-        if given is None:
-            raise InputError(
-                f'data set {file}: it names no labels; add "labels": {{"0": "background", "1": …}} or give a task'
-            )
-        return tuple(given)
-    labels = {0: "background", **listed}
-    if labels[0].lower() != "background":
-        raise InputError(
-            f'data set {file}: expected label 0 to be "background", got "{labels[0]}"; renumber the labels'
-        )
-    labels[0] = "background"
-    if sorted(labels) != list(range(len(labels))):
-        raise InputError(
-            f"data set {file}: expected label values 0…{len(labels) - 1} without gaps, got {sorted(labels)}; "
-            "renumber the label maps and the list"
-        )
-    names = tuple(labels[value] for value in range(len(labels)))
-    if len(names) < 2 or len(set(names)) != len(names):
-        raise InputError(f"data set {file}: expected at least one label, each name once, got {list(names)}")
-    return names
-
-
-def stem(file: str) -> str:
-    """Returns a NIfTI file's name without its ending."""
-    for ending in ENDINGS:
-        if file.endswith(ending):
-            return file[: -len(ending)]
-    return file
-
-
-def _case_names(listing: Listing) -> dict[Path, str]:
+def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
     """Names every image by its file; where files in different folders share a name, by folder and file."""
-    images = {raw.image: raw.name for raw in (*listing.training, *listing.validation, *listing.test)}
-    plain = {image: name or stem(image.name) for image, name in images.items()}
+    cases = {raw.image: raw for raw in reversed(listed)}
+    unnamed = [raw for raw in cases.values() if not raw.name]
+    # Four digits are nnU-Net's channel where every image ends in 0000 and no label map does; else they number cases.
+    splits = {raw.image: split_channel(stem(raw.image.name)) for raw in unnamed}
+    are_channels = all(split is not None and split[1] == 0 for split in splits.values()) and not any(
+        stem(file.name) == stem(raw.image.name) for raw in unnamed for file in truth_files(raw.label)
+    )
+    plain: dict[Path, str] = {}
+    for image, raw in cases.items():
+        split = splits.get(image) if are_channels else None
+        plain[image] = raw.name or (split[0] if split else stem(image.name))
     uses = Counter(plain.values())
     return {image: name if uses[name] == 1 else f"{image.parent.name}_{name}" for image, name in plain.items()}
 
@@ -241,13 +254,11 @@ def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[Broke
     reasons = list(raw.broken)
     if name in ("", ".", "..") or "/" in name or "\\" in name:
         reasons.append("a case name is part of file names and cannot be this")
-    if raw.label is None and needs_label:
+    if raw.label is None and needs_label and not reasons:
         reasons.append("no label map is listed")
-    for kind, file in (("image", raw.image), ("label map", raw.label)):
-        if file is None:
-            continue
-        if not file.name.endswith(ENDINGS):
-            reasons.append(f'{kind} "{file.name}" is neither .nii nor .nii.gz')
+    for kind, file in (("image", raw.image), *(("label map", file) for file in truth_files(raw.label))):
+        if not is_nifti(file.name):
+            reasons.append(f'{kind} "{file.name}" is neither .nii nor .nii.gz; convert it')
         elif not file.is_file():
             reasons.append(f'{kind} "{file.name}" does not exist')
     broken += [BrokenCase(name, reason) for reason in reasons]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,8 @@ from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
 from .examine import memory_needed
 from .in_threads import in_threads
-from .prepare import check_labels
+from .prepare import check_labels, other_modality
+from .splits import unused_splits
 
 _SHOWN = 3  # cases named beside one that they are like; the rest are counted
 
@@ -44,17 +46,23 @@ class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: of the data set.
+        layout: in which it was found to be stored.
         task: name of the task it was checked for, if any.
         problems: what is wrong with the data set as a whole.
         warnings: what deserves a look in it as a whole.
+        notes: how its list was understood, and what else is there; nothing to mend.
+        unlabelled: number of scans that its list keeps apart as not labelled.
         labels: label by label, background left out.
         cases: every case, in the order of the lists.
     """
 
     name: str
+    layout: str
     task: str | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    unlabelled: int
     labels: tuple[LabelSummary, ...]
     cases: tuple[CheckedCase, ...]
 
@@ -69,20 +77,29 @@ class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_dataset(
-    path: Path, task: Task | None, *, workers: int = 1, progress: Callable[[int, int], None] | None = None
+    path: Path,
+    task: Task | None,
+    *,
+    fold: int | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCheck:
     """Checks every case as preparation would, and what only shows when cases are compared.
 
     Args:
         path: as in `load_dataset`.
         task: what it is to be used for; None checks files, geometry, values and labels alone.
+        fold: training and validation cases are taken as those of this fold; None takes the lists as they are.
         workers: cases read at the same time, as far as memory allows.
         progress: called with (done, total).
 
     Raises:
-        InputError: the list itself cannot be read.
+        InputError: the list itself cannot be read, or the splits file that the fold is taken from.
+        UsageError: there is no such fold.
     """
     listing = list_dataset(path, labels=task.labels if task else None)
+    if fold is not None:
+        listing = replace(listing, dataset=listing.dataset.split(fold=fold))
     dataset = listing.dataset
     listed = _listed(listing)
     if progress:
@@ -110,15 +127,26 @@ def check_dataset(
         except InputError as error:
             problems.append(str(error))
     labels = tuple(_summary(name, label, cases) for label, name in enumerate(dataset.labels) if label)
-    warnings = [] if dataset.training else ["no training case is listed"]
+    notes = list(listing.notes)
+    warnings = [*dataset.warnings, *([] if dataset.training else ["no training case is listed"])]
+    if task is not None and (other := other_modality(dataset, task)):
+        warnings.append(other)
+    if fold is None and (unused := unused_splits(dataset)):
+        notes.append(unused)
+    gone = sum(not case.image.is_file() for case in dataset.unlabelled)
+    if gone:
+        warnings.append(f"{gone} of {len(dataset.unlabelled)} unlabelled scans do not exist")
     missing = [label.name for label in labels if not label.cases]
     if missing:
         warnings.append(f"in no case that can be read: {', '.join(missing)}")
     return DatasetCheck(
         name=dataset.name,
+        layout=listing.layout,
         task=task.name if task else None,
         problems=tuple(problems),
         warnings=tuple(warnings),
+        notes=tuple(notes),
+        unlabelled=len(dataset.unlabelled),
         labels=labels,
         cases=tuple(cases),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +15,17 @@ from ...runtime.errors import InputError
 from ...runtime.preprocessing.plausibility import refuse_values
 from ...runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
 from ...runtime.scans.geometry import Grid
-from ...runtime.scans.nifti import read_labels, read_volume
+from ...runtime.scans.nifti import read_volume
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
+from .advice import without_options
 from .dataset import Case
+from .organ_masks import read_truth
 
 _Result = TypeVar("_Result")
 LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 
-_OPTION = re.compile(r" \(--[^)]*\)")  # the reader advises options of `segment`, which training does not have
 _SOURCE_BYTES = 8  # per voxel of the scan: its values, its labels, and what is compared on the way
 _TARGET_BYTES = 17  # per voxel on the task's grid: image, body, labels, masks, indices of a class
 
@@ -53,7 +53,7 @@ class Examination:
         try:
             return step()
         except InputError as error:
-            self.problems.append(_OPTION.sub("", str(error)))
+            self.problems.append(without_options(str(error)))
             return None
 
 
@@ -103,7 +103,7 @@ def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | N
         if needs_label:
             raise InputError("expected a label map, the data set lists none")
         return None
-    truth = read_labels(case.label)
+    truth = read_truth(case.label)
     # In the file itself: on the task's grid a small structure may be gone, and its wrong number with it.
     if int(truth.data.max()) >= num_classes:
         unknown = np.unique(truth.data[truth.data >= num_classes])

@@ -14,6 +14,7 @@ from .case_cache import CaseCache, case_key
 from .case_digest import CaseDigest, digest_cases
 from .dataset import Case, Dataset
 from .examine import memory_needed
+from .formats.modality import modality_of
 from .in_threads import in_threads
 from .prepared_case import PreparedCase
 
@@ -37,6 +38,21 @@ def check_labels(dataset: Dataset, task: Task) -> None:
                 f'label {index} is "{theirs}" in data set "{dataset.name}" but "{ours}" in task "{task.name}"; '
                 "choose the task that fits, or write one with the data set's labels"
             )
+
+
+def other_modality(dataset: Dataset, task: Task) -> str | None:
+    """Returns what to say where a data set's own word for its images means another modality than the task's.
+
+    Words that mean neither CT nor MR are left alone.
+    """
+    meant = modality_of(dataset.modality)
+    if meant is None or meant is task.modality:
+        return None
+    word = ", ".join(dataset.modality)
+    return (
+        f'the list calls its images "{word}", and task "{task.name}" is for {task.modality.value}; '
+        f"take a task for {meant.value}, or correct the list"
+    )
 
 
 @dataclass(frozen=True)

@@ -40,17 +40,33 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that determines a run; written to ``config.toml``."""
+    """Everything that determines a run; written to ``config.toml``.
+
+    Attributes:
+        model: which network.
+        task: grid, intensities, patch.
+        recipe: how it is trained.
+        dataset: the data set's name.
+        data_hash: SHA-256 over the content of all cases.
+        fold: the fold of a cross-validation that was asked for, if any.
+        split_hash: SHA-256 over which cases are trained on and which are validated on; empty in runs of before it
+            was recorded.
+        distillation: from which teacher, for a student.
+        code_version: of bedside.
+    """
 
     model: ModelConfig
     task: Task
     recipe: Recipe
     dataset: str
     data_hash: str
+    fold: int | None = None
+    split_hash: str = ""
     distillation: Distillation | None = None
     code_version: str = __version__
 
 
+_SPLIT = "the training and validation cases: --fold, --validation-fraction"
 _BEFORE = {"model.apg": True, "model.mlam": True}
 """What runs of before these options existed did."""
 
@@ -60,7 +76,8 @@ def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
 
     The code's version may have moved on, pictures and checkpoints may come more or less often, activations may be
     checkpointed or not, and the crops of a step may be dealt to another number of processes, as long as they are as
-    many. SAM's weights are known by their hash, if both have it, and may have another name.
+    many. SAM's weights are known by their hash, if both have it, and may have another name. Which cases are validated
+    on counts where both have recorded it.
     """
     ours, theirs = _decisive(there, given), _decisive(given, there)
     return [
@@ -88,5 +105,6 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
         "recipe: --devices × --nodes × --accumulate": parallel,
         "dataset": config.dataset,
         "data_hash": config.data_hash,
+        **({_SPLIT: config.split_hash} if config.split_hash and other.split_hash else {}),
         "distillation": config.distillation,
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import InputError
-from ..data.dataset import ENDINGS, Case, stem
+from ...runtime.scans.names import FIRST_CHANNEL, in_words, nifti_files, stem
+from ..data.dataset import Case
+from ..data.organ_masks import OrganMasks
 
 _SHOWN = 5
 
@@ -18,26 +21,29 @@ class Pair:
 
     name: str
     prediction: Path
-    truth: Path
+    truth: Path | OrganMasks
 
 
 def pairs_of_folders(predictions: Path, truths: Path) -> list[Pair]:
     """Pairs the files of two folders by name.
 
+    ``case_0000`` on one side is ``case`` on the other: nnU-Net names a scan's only channel so, and `segment` names
+    label maps as the scans are named.
+
     Raises:
-        InputError: no truth at all, or truths without a prediction.
+        InputError: no truth at all, truths without a prediction, or names that could mean two files.
     """
-    files = _label_files(truths)
+    files = nifti_files(truths)
     if not files:
         raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", found none')
     return _paired(predictions, [(stem(file.name), file) for file in files])
 
 
 def pairs_of_cases(predictions: Path, cases: Sequence[Case]) -> list[Pair]:
-    """Pairs a data set's labelled cases with the files of their names in a folder.
+    """Pairs a data set's labelled cases with the files of their names in a folder, as `pairs_of_folders` does.
 
     Raises:
-        InputError: cases without a prediction, or no case with a label map.
+        InputError: cases without a prediction or with two, or no case with a label map.
     """
     labelled = [(case.name, case.label) for case in cases if case.label is not None]
     if not labelled:
@@ -50,28 +56,45 @@ def pairs_of_cases(predictions: Path, cases: Sequence[Case]) -> list[Pair]:
 def without_truth(predictions: Path, pairs: Sequence[Pair]) -> list[str]:
     """Returns the names of the files in a folder of predictions that no pair uses."""
     used = {pair.prediction for pair in pairs}
-    return [file.name for file in _label_files(predictions) if file not in used]
+    return [file.name for file in nifti_files(predictions) if file not in used]
 
 
-def _label_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.name.endswith(ENDINGS) and file.name[0] != ".")
-
-
-def _paired(predictions: Path, truths: Sequence[tuple[str, Path]]) -> list[Pair]:
+def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) -> list[Pair]:
+    predicted: dict[str, list[Path]] = {}
+    for file in nifti_files(predictions):
+        predicted.setdefault(stem(file.name), []).append(file)
+    cases = Counter(name for name, _ in truths)
+    doubled = [name for name, times in cases.items() if times > 1]
+    if doubled:
+        raise InputError(
+            f"evaluate: expected one true label map for each case, got two of {in_words(doubled)}; remove one"
+        )
     pairs: list[Pair] = []
     missing: list[str] = []
     for name, truth in truths:
-        found = [file for file in (predictions / f"{name}{ending}" for ending in ENDINGS) if file.is_file()]
-        if len(found) == 1:
+        # Names that are a case of their own stand for that one alone.
+        spellings = [name, *(other for other in _other_spellings(name) if other not in cases)]
+        found = [file for spelling in spellings for file in predicted.get(spelling, [])]
+        if len(found) > 1:
+            raise InputError(
+                f'evaluate: expected one prediction for case "{name}" in "{predictions.name}", got '
+                f"{in_words(file.name for file in found)}; remove the one that is not to be scored"
+            )
+        if found:
             pairs.append(Pair(name, found[0], truth))
         else:
             missing.append(name)
     if missing:
-        listed = ", ".join(missing[:_SHOWN]) + (f" … and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
-        there = ", ".join(file.name for file in _label_files(predictions)[:2])
+        there = in_words((file.name for files in predicted.values() for file in files), 2)
         raise InputError(
             f'evaluate: expected one prediction (.nii.gz or .nii) per case in "{predictions.name}"; '
-            f"{len(missing)} of {len(truths)} have none or two: {listed}; "
-            + (f"the files there are called {there}, …" if there else "there is no such file at all")
+            f"{len(missing)} of {len(truths)} have none: {in_words(missing, _SHOWN)}; "
+            + (f"the files there are called {there}" if there else "there is no such file at all")
         )
     return pairs
+
+
+def _other_spellings(name: str) -> list[str]:
+    """Returns how else a case of that name may be written: with nnU-Net's number of the first channel, or without."""
+    plain = name.removesuffix(FIRST_CHANNEL)
+    return [f"{name}{FIRST_CHANNEL}"] if plain == name else [plain]

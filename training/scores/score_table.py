@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from ...runtime.errors import InputError
 from ...runtime.files.atomic import atomic_write
+from ...runtime.files.text import read_utf8
 from .evaluation import Evaluation
 
 MEAN = "mean"  # what the mean over a case's organs is called in the column of the organs; its label is empty
@@ -83,15 +85,12 @@ def read_scores(file: Path) -> ScoreTable:
     """
     expected = f'"{file.name}": expected a CSV that bedside evaluate --csv wrote'
     try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"{expected}, got one without the columns {', '.join(missing)}")
-            rows = list(reader)
-    except OSError as error:
-        raise InputError(f"{expected}, got none that can be read ({error.strerror}); check the path") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_utf8(file, f"{expected}; it"), newline=""))
+        missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{expected}, got one without the columns {', '.join(missing)}")
+        rows = list(reader)
+    except csv.Error as error:
         raise InputError(f"{expected}: {error}") from None
     try:
         tolerances = sorted({float(row["tolerance_mm"]) for row in rows})

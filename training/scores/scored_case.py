@@ -9,9 +9,10 @@ from pathlib import Path
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
 from ...runtime.errors import InputError
-from ...runtime.scans.nifti import read_labels
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
+from ..data.advice import without_options
+from ..data.organ_masks import OrganMasks, read_truth, truth_files
 from .metrics import CaseScores, evaluate_case
 from .pairing import Pair
 
@@ -52,17 +53,18 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     return ScoredCase(pair.name, _scored(prediction, truth, labels, tolerance_mm, pair.name), turned)
 
 
-def _read(file: Path, name: str, role: str) -> Volume:
+def _read(label: Path | OrganMasks, name: str, role: str) -> Volume:
     try:
-        return read_labels(file)
+        return read_truth(label)
     except InputError as error:
-        volumes = _volumes(file)
-        if volumes > 1:
-            raise InputError(
-                f'case "{name}", {role}: expected one label per voxel, got {volumes} volumes in "{file.name}"; '
-                "if they are probabilities per class, save their argmax"
-            ) from None
-        raise InputError(f'case "{name}", {role}: {error}') from None
+        for file in truth_files(label):
+            volumes = _volumes(file)
+            if volumes > 1:
+                raise InputError(
+                    f'case "{name}", {role}: expected one label per voxel, got {volumes} volumes in "{file.name}"; '
+                    "if they are probabilities per class, save their argmax"
+                ) from None
+        raise InputError(f'case "{name}", {role}: {without_options(str(error))}') from None
 
 
 def _volumes(file: Path) -> int:

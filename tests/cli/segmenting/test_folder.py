@@ -286,3 +286,48 @@ def test_what_is_wrong_for_every_scan_stops_all(bundle_path, scans, tmp_path, se
     with pytest.raises(UsageError, match='got "heart"'):
         run(bundle_path, scans, tmp_path / "out", "--largest-component", "heart")
     assert segmented == ["a.nii.gz"]
+
+
+def test_endings_in_upper_case_count(bundle_path, tmp_path):
+    (tmp_path / "scans").mkdir()
+    save(tmp_path / "b.nii.gz", cube(5))
+    (tmp_path / "b.nii.gz").rename(tmp_path / "scans" / "B.NII.GZ")
+    assert run(bundle_path, tmp_path / "scans", tmp_path / "out").exit_code == 0
+    assert fat(tmp_path / "out" / "B.nii.gz") == 125
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """One folder for each patient, the second with a label map of its own; a folder without scans beside them."""
+    for name, size in (("p1", 5), ("p2", 10)):
+        (tmp_path / "patients" / name).mkdir(parents=True)
+        save(tmp_path / "patients" / name / "ct.nii.gz", cube(size))
+    save(tmp_path / "patients" / "p2" / "labels.nii.gz", np.ones((20, 20, 20), np.uint8))
+    (tmp_path / "patients" / "notes").mkdir()
+    return tmp_path / "patients"
+
+
+def test_a_folder_for_each_patient_gives_label_maps_of_the_folders_names(bundle_path, patients, tmp_path, segmented):
+    assert run(bundle_path, patients, tmp_path / "out").exit_code == 0
+    assert (fat(tmp_path / "out" / "p1.nii.gz"), fat(tmp_path / "out" / "p2.nii.gz")) == (125, 1000)
+    assert list(json.loads((tmp_path / "out" / "segment.json").read_text())["cases"]) == [
+        "p1/ct.nii.gz",
+        "p2/ct.nii.gz",
+    ]
+    assert segmented == ["ct.nii.gz", "ct.nii.gz"]  # the label map is not taken for a scan
+    assert run(bundle_path, patients, tmp_path / "out").exit_code == 0
+    assert len(segmented) == 2  # both are finished
+
+
+def test_a_patients_folder_with_two_scans_is_refused_by_name(bundle_path, patients, tmp_path):
+    save(patients / "p1" / "t2.nii.gz", cube(5))
+    with pytest.raises(InputError, match=r'"p1": expected one scan in each patient\'s folder, got 2 \(ct.nii.gz, t2'):
+        run(bundle_path, patients, tmp_path / "out")
+
+
+def test_a_data_sets_folder_is_refused_with_the_folders_that_hold_scans(bundle_path, tmp_path):
+    for name in ("imagesTr", "labelsTr"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        save(tmp_path / "data" / name / "a.nii.gz", cube(5))
+    with pytest.raises(InputError, match="found none; give one of its folders: imagesTr, labelsTr"):
+        run(bundle_path, tmp_path / "data", tmp_path / "out")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bedside.runtime.errors import InputError, UsageError
-from bedside.training.data.dataset import load_dataset
+from bedside.training.data.dataset import list_dataset, load_dataset
 
 LABELS = {"0": "background", "1": "liver", "2": "spleen"}
 
@@ -59,6 +59,21 @@ def test_a_folder_stands_for_its_dataset_json(tmp_path: Path) -> None:
 
 def test_background_need_not_be_listed(tmp_path: Path) -> None:
     assert load_dataset(decathlon(tmp_path, labels={"1": "liver"})).labels == ("background", "liver")
+
+
+BACKGROUNDS = ["bg", "BG", "Background", "back_ground", "_background_", "unlabelled", "Unlabeled", "Clear Label"]
+
+
+@pytest.mark.parametrize("word", BACKGROUNDS)
+def test_usual_words_for_background_are_taken_as_it(tmp_path: Path, word: str) -> None:
+    found = list_dataset(decathlon(tmp_path, labels={word: 0, "liver": 1}))
+    assert found.dataset.labels == ("background", "liver")
+    assert found.notes == (() if word == "Background" else (f'label 0, "{word}", is taken as background',))
+
+
+def test_another_label_0_is_refused_with_advice_that_renumbers_nothing_needlessly(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match='got "rest"; rename label 0 to background if 0 is what lies outside'):
+        load_dataset(decathlon(tmp_path, labels={"rest": 0, "liver": 1}))
 
 
 def test_nnunet_folder_is_paired_by_case(tmp_path: Path) -> None:
@@ -171,7 +186,7 @@ def test_labels_that_cannot_be_network_outputs_are_refused(tmp_path: Path, label
 
 
 def test_several_channels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="2 modalities"):
+    with pytest.raises(InputError, match=r'got 2 in "modality" \(T1, T2\); bedside reads one'):
         load_dataset(decathlon(tmp_path / "msd", modality={"0": "T1", "1": "T2"}))
     with pytest.raises(InputError, match="one image channel, got 2"):
         load_dataset(nnunet(tmp_path / "nnunet", channel_names={"0": "T1", "1": "T2"}))

@@ -253,3 +253,23 @@ def test_a_scan_that_memory_does_not_hold_is_told_as_such(folder, task, monkeypa
     found = folder.check(task)
     assert "MiB are free" in told(found)["fine"][0]
     assert found.exit_code == 5
+
+
+def test_no_reason_advises_an_option_that_training_does_not_have(folder, task):
+    folder.add("4d").add("nan", image=with_nan(scan())).add("forms")
+    four_dimensions(folder.path / "4d.nii.gz")
+    disagreeing_forms(folder.path / "forms.nii.gz")
+    reasons = told(folder.check(task))
+    assert "got 3; store the one to train on as a 3D file and list that" in reasons["4d"][0]
+    assert reasons["nan"][0].endswith("; repair the scan")
+    assert "correct the header" in reasons["forms"][0]
+    assert not any("--" in reason for case in reasons.values() for reason in case)
+
+
+def disagreeing_forms(path):
+    import nibabel as nib
+
+    image = nib.Nifti1Image(scan(), np.diag([4.0, 4.0, 5.0, 1.0]))
+    image.set_sform(np.diag([4.0, 4.0, 5.0, 1.0]), code=1)
+    image.set_qform(np.diag([-4.0, -4.0, 5.0, 1.0]), code=1)
+    nib.save(image, path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 from pathlib import Path
@@ -96,3 +97,15 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.nii.gz").write_bytes(b"\x1f\x8b\xff\x00")
     with pytest.raises(InputError, match="expected a CSV"):
         read_scores(tmp_path / "labels.nii.gz")
+
+
+def test_a_byte_order_mark_is_read_past(file: Path) -> None:
+    table = read_scores(file)
+    file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    assert read_scores(file) == table
+
+
+def test_a_file_in_utf_16_is_refused_as_such(file: Path) -> None:
+    file.write_text(file.read_text(), encoding="utf-16")
+    with pytest.raises(InputError, match=r'"scores\.csv": expected a CSV .* expected UTF-8 text, got UTF-16; save it'):
+        read_scores(file)

@@ -1,0 +1,42 @@
+"""Reading text files as people's editors write them: UTF-8, with or without a byte order mark."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from ..errors import InputError
+
+_OTHERS = (  # UTF-32 first: its mark begins with that of UTF-16
+    ("UTF-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
+    ("UTF-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)),
+)
+_NUL_WITHIN = 4  # the first bytes; text in UTF-16 without a mark has zeros between its letters
+
+
+def read_utf8(path: Path, named: str) -> str:
+    """Returns the contents of a text file, line ends as they are; a UTF-8 byte order mark is read past.
+
+    Args:
+        path: the file.
+        named: what a message calls it: ``task file "liver.toml"``.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{named} cannot be read: {error.strerror}") from None
+    other = next((name for name, marks in _OTHERS if content.startswith(marks)), None)
+    if other is None and 0 in content[:_NUL_WITHIN]:
+        other = "UTF-16, or no text"
+    if other is not None:
+        raise InputError(f'{named} is not valid: expected UTF-8 text, got {other}; save it as "UTF-8" in your editor')
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{named} is not valid: expected UTF-8 text, got another encoding (byte {error.start}); "
+            'save it as "UTF-8" in your editor'
+        ) from None

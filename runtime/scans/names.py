@@ -1,0 +1,57 @@
+"""File names of scans: their endings in any case, and the channel number that nnU-Net puts behind a case's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+ENDINGS = (".nii.gz", ".nii")
+FIRST_CHANNEL = "_0000"
+
+_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
+
+
+def is_nifti(name: str) -> bool:
+    """Whether a file's name has NIfTI's ending, ``.nii`` or ``.nii.gz``, in upper or lower case."""
+    return name.lower().endswith(ENDINGS)
+
+
+def stem(name: str) -> str:
+    """Returns a NIfTI file's name without its ending; another file's name as it is."""
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+    return name[: len(name) - len(ending)]
+
+
+def split_channel(case: str) -> tuple[str, int] | None:
+    """Returns case and channel of a name without ending, ``("liver_003", 0)`` of ``liver_003_0000``; None without."""
+    found = _CHANNEL.fullmatch(case)
+    return (found["case"], int(found["channel"])) if found else None
+
+
+def nifti_files(folder: Path) -> list[Path]:
+    """Returns the NIfTI files directly in a folder by name; hidden files and folders are left alone.
+
+    A link whose file is gone is among them: who reads it says so.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    found = (path for path in folder.iterdir() if is_nifti(path.name) and path.name[0] != ".")
+    return sorted(path for path in found if not path.is_dir())
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Returns the folders directly in a folder by name, without hidden ones.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
+
+
+def in_words(names: Iterable[str], shown: int = 4) -> str:
+    """Returns the first names with commas between them, and how many more there are."""
+    every = list(names)
+    rest = f" … and {len(every) - shown} more" if len(every) > shown else ""
+    return ", ".join(every[:shown]) + rest

@@ -1,0 +1,1 @@
+"""The layouts in which people have data sets, each read into one `Listing`."""

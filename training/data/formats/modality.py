@@ -1,0 +1,53 @@
+"""Which modality a data set says that its images are of, and how many channels they have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ....runtime.errors import InputError
+from ....runtime.task import Modality
+from .listing import ONE_CHANNEL
+
+_WORDS = {
+    Modality.CT: {"ct", "cta", "cect", "ncct", "ncect", "ldct", "cbct", "tomography"},
+    Modality.MR: {
+        "mr", "mri", "mra", "magnetic", "t1", "t1w", "t1c", "t1ce", "t1gd", "t1n", "t2", "t2w", "t2f", "t2star",
+        "flair", "dwi", "adc", "swi", "pd", "pdw", "cmr", "bssfp",
+    },
+}  # fmt: skip
+_FIELDS = ("modality", "channel_names")
+
+
+def channel_words(content: dict[str, Any], called: str) -> tuple[str, ...]:
+    """Returns what a list calls its one image channel, in ``modality`` and in ``channel_names``.
+
+    Raises:
+        InputError: it names several channels.
+    """
+    words: list[str] = []
+    for field in _FIELDS:
+        channels = _channels(content.get(field))
+        if len(channels) > 1:
+            raise InputError(
+                f'data set {called}: expected one image channel, got {len(channels)} in "{field}" '
+                f"({', '.join(channels[:4])}{', …' if len(channels) > 4 else ''}); {ONE_CHANNEL}"
+            )
+        words += channels
+    return tuple(dict.fromkeys(words))
+
+
+def modality_of(words: Iterable[str]) -> Modality | None:
+    """Returns the modality that words such as "MRI", "T1w" or "ct" mean; None where they mean none, or both."""
+    parts = {part for word in words for part in re.split(r"[\W_]+", word.lower())}
+    meant = [modality for modality, names in _WORDS.items() if not names.isdisjoint(parts)]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _channels(listed: object) -> list[str]:
+    if isinstance(listed, dict):
+        return [str(name) for name in listed.values()]
+    if isinstance(listed, list):
+        return [str(name) for name in listed]
+    return [listed] if isinstance(listed, str) and listed else []

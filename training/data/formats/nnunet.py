@@ -1,0 +1,60 @@
+"""nnU-Net v2's raw folders: ``imagesTr/case_0000.nii.gz``, ``labelsTr/case.nii.gz`` and a dataset.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ....runtime.errors import InputError
+from ....runtime.scans.names import ENDINGS
+from .labels import listed_labels
+from .listing import Listing, Source
+from .modality import channel_words
+from .paired_folders import pair_files
+from .paths import Paths
+
+
+class _Files(msgspec.Struct, frozen=True):
+    images: list[str]
+    label: str
+
+
+class _Content(msgspec.Struct, frozen=True):
+    labels: dict[str, Any]
+    file_ending: str = ".nii.gz"
+    name: str = ""
+    dataset: dict[str, _Files] = {}
+
+
+@dataclass(frozen=True)
+class Nnunet:
+    """A dataset.json with ``channel_names``; its cases are under ``dataset`` or, without that, in the folders."""
+
+    name: str = "nnU-Net v2"
+
+    def recognises(self, source: Source) -> bool:
+        """Whether a list has ``channel_names`` and names no training case itself."""
+        content = source.content or {}
+        return "channel_names" in content and not content.get("training")
+
+    def read(self, source: Source) -> Listing:
+        """Reads list and folders; see `Layout`."""
+        words = channel_words(source.content or {}, source.called)
+        content = msgspec.convert(source.content, _Content)
+        ending = content.file_ending
+        if ending.lower() not in ENDINGS:
+            raise InputError(
+                f'data set {source.called}: expected NIfTI files (.nii, .nii.gz), got "{ending}"; '
+                'convert scans and label maps to .nii.gz and set "file_ending" to that'
+            )
+        root, labels = source.root, listed_labels(content.labels, source.called)
+        if content.dataset:
+            # The user's own list may name any file: nnU-Net's examples point into other folders.
+            paths = Paths(root, expands=True)
+            training = [paths.case(entry.images, entry.label, name=name) for name, entry in content.dataset.items()]
+            return Listing(content.name, labels, tuple(training), modality=words)
+        training = pair_files(root / "imagesTr", root / "labelsTr", channels=True, ending=ending)
+        test = pair_files(root / "imagesTs", root / "labelsTs", needs_label=False, channels=True, ending=ending)
+        return Listing(content.name, labels, training, test=test, modality=words)

@@ -1,0 +1,71 @@
+"""From paths as lists write them to files, and what is wrong with those that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....runtime.scans.names import FIRST_CHANNEL, in_words, is_nifti, nifti_files, split_channel, stem
+from .listing import ONE_CHANNEL, RawCase
+
+_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """How a layout's paths are meant.
+
+    Attributes:
+        root: absolute folder that paths are relative to.
+        stays_inside: whether they must stay in it.
+        expands: whether ``${NAME}`` in them is an environment variable, as in nnU-Net's lists.
+    """
+
+    root: Path
+    stays_inside: bool = False
+    expands: bool = False
+
+    def case(self, images: Sequence[str], label: str | None, *, name: str = "", fold: int | None = None) -> RawCase:
+        """Returns a case; what is wrong with it goes into ``broken``."""
+        broken = [] if len(images) == 1 else [f"expected one image channel, got {len(images)}; {ONE_CHANNEL}"]
+        image = self._at(images[0] if images else "", broken)
+        if not image.is_file() and (channels := _channels(image)):
+            # nnU-Net v1 lists la_000.nii.gz and stores la_000_0000.nii.gz, one file for each channel.
+            name, image = name or stem(image.name), channels[0]
+            if len(channels) > 1:
+                files = in_words(file.name for file in channels)
+                broken.append(f"expected one image channel, got {len(channels)} ({files}); {ONE_CHANNEL}")
+        truth = self._at(label, broken) if label else None
+        return RawCase(image, truth, name, fold, tuple(dict.fromkeys(broken)))
+
+    def _at(self, listed: str, broken: list[str]) -> Path:
+        if self.expands:
+            unset = [found for found in _VARIABLE.findall(listed) if found.strip("{}") not in os.environ]
+            if unset:
+                variable = unset[0].strip("{}")
+                broken.append(
+                    f"its path names the environment variable {variable}, which is not set; "
+                    f"set it (export {variable}=FOLDER) or list the path without it"
+                )
+            listed = os.path.expandvars(listed)
+        # Compared as written, links not followed: data sets are often trees of symbolic links.
+        path = self.root / os.path.normpath(listed)
+        if self.stays_inside and not (path.is_relative_to(self.root) and ".." not in path.parts):
+            broken.append(
+                "its path leaves the data set's folder; move or link the file into the folder, or list the cases in a "
+                "MONAI data list, which may name any path (docs/data.md)"
+            )
+        return path
+
+
+def _channels(image: Path) -> list[Path]:
+    """Returns the files ``case_0000``, ``case_0001`` … of a listed ``case``, if the first is there."""
+    case = stem(image.name)
+    ending = image.name[len(case) :]
+    if not is_nifti(image.name) or not image.with_name(f"{case}{FIRST_CHANNEL}{ending}").is_file():
+        return []
+    found = ((split_channel(stem(file.name)), file) for file in nifti_files(image.parent))
+    return [file for split, file in found if split is not None and split[0] == case]

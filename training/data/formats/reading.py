@@ -1,0 +1,115 @@
+"""Reads what the user named as a data set; the layout is recognised by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from ....runtime.errors import InputError
+from ....runtime.files.text import read_utf8
+from ....runtime.scans.names import in_words, is_nifti
+from .case_list import CaseList
+from .listing import Layout, Listing, Source
+from .nnunet import Nnunet
+from .paired_folders import PairedFolders
+from .patient_folders import PatientFolders
+
+LIST = "dataset.json"
+LAYOUTS: tuple[Layout, ...] = (
+    Nnunet(),
+    CaseList("Medical Segmentation Decathlon", decathlon=True),
+    CaseList("MONAI data list", decathlon=False),
+    PairedFolders(),
+    PatientFolders(),
+)
+
+
+def read_source(path: str | Path, labels: Sequence[str] | None = None) -> Source:
+    """Returns what a path stands for: a list, a folder with a dataset.json, or a folder of scans.
+
+    Args:
+        path: as the user gave it.
+        labels: label names that the task gives.
+
+    Raises:
+        InputError: nothing of that name, or a file that is no JSON.
+    """
+    place = Path(path)
+    given = None if labels is None else tuple(labels)
+    if place.is_dir() and not (place / LIST).is_file():
+        root = place.resolve()
+        return Source(root, f'"{root.name}"', None, given)
+    file = place / LIST if place.is_dir() else place
+    if not file.is_file():
+        raise InputError(
+            f'data set: expected a JSON file or a folder, found none at "{path}"; '
+            "give the folder or the list of a data set"
+        )
+    if is_nifti(file.name):
+        raise InputError(f'data set "{file.name}": expected a folder or a JSON list of cases, got a scan')
+    try:
+        content = msgspec.json.decode(read_utf8(file, f"data set {file.name}"))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"data set {file.name}: expected a readable JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise _unknown(file.name, "no mapping")
+    return Source(file.parent.resolve(), file.name, {str(key): value for key, value in content.items()}, given)
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a path is meant as a data set: a JSON file, a folder with one, or folders of scans; no label maps."""
+    if not path.is_dir():
+        return path.name.lower().endswith(".json") and path.is_file()
+    try:
+        return (path / LIST).is_file() or _layout(Source(path, path.name)) is not None
+    except (InputError, OSError):  # who reads it as label maps says what is wrong with it
+        return False
+
+
+def read_listing(source: Source) -> tuple[str, Listing]:
+    """Reads a data set's cases and labels.
+
+    Returns:
+        The layout's name, and what the data set says.
+
+    Raises:
+        InputError: none of the known layouts, several image channels, or labels that cannot be used.
+    """
+    try:
+        layout = _layout(source)
+        if layout is not None:
+            return layout.name, layout.read(source)
+    except msgspec.ValidationError as error:
+        raise InputError(f"data set {source.called}: {error}") from None
+    except OSError as error:
+        raise InputError(f"data set {source.called}: a folder cannot be read: {error.strerror}") from None
+    if source.content is not None:
+        raise _unknown(source.called, _top(source.content))
+    lists = in_words(sorted(file.name for file in source.root.glob("*.json")))
+    raise InputError(
+        f"data set {source.called}: expected {LIST}, folders imagesTr and labelsTr, or a folder for each patient, "
+        + (
+            f"found none; give one of its lists: {lists}"
+            if lists
+            else "found none; docs/data.md shows how data sets are laid out"
+        )
+    )
+
+
+def _layout(source: Source) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.recognises(source)), None)
+
+
+def _unknown(called: str, got: str) -> InputError:
+    return InputError(
+        f'data set {called}: expected "training" (MSD, MONAI list) or "channel_names" (nnU-Net v2) at the top, '
+        f"got {got}; give another file, or list the cases as docs/data.md shows"
+    )
+
+
+def _top(content: dict[str, object]) -> str:
+    """Says what stands at the top of a JSON file that is no list of cases."""
+    names = [f'"{name}"' for name in content]
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else "an empty one"
