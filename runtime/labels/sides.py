@@ -86,8 +86,8 @@ def _words(text: str) -> frozenset[str]:
 # Japanese, Korean; ambiguous as some are ("der", "sin"), they count only where the other side's name is in the list.
 _FULL = {
     Side.LEFT: _words(
-        "left sinister sinistra sinistrum sinistri links linke linker linkes linken gauche izquierdo izquierda esquerdo "
-        "esquerda sinistro lewy lewa lewe левый левая левое vänster venstre sol 左 왼쪽"
+        "left sinister sinistra sinistrum sinistri links linke linker linkes linken gauche izquierdo izquierda "
+        "esquerdo esquerda sinistro lewy lewa lewe левый левая левое vänster venstre sol 左 왼쪽"
     ),
     Side.RIGHT: _words(
         "right dexter dextra dextrum dextri rechts rechte rechter rechtes rechten droit droite derecho derecha direito "
