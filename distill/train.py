@@ -91,7 +91,7 @@ def distill(
     """
     if teacher is None and (lam < 1 or task is None):
         raise UsageError("without --teacher, give --task and --lambda 1")
-    criterion = DistillationLoss(lam)
+    criterion = DistillationLoss(lam, ignores=dataset.ignore is not None)
     hardware = hardware or Hardware()
     with hardware.launched(recipe.precision) as fabric:
         team = Team(fabric)

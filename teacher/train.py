@@ -67,7 +67,7 @@ def train_teacher(
             _log.warning(
                 "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", design.sam
             )
-        loss = segmentation_loss()
+        loss = segmentation_loss(ignores=dataset.ignore is not None)
 
         def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
             return loss(logits, batch["label"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,12 @@ def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
 
 
 def find_pairs(
-    prediction: Path, truth: Path | None, dataset: Path | None, cases: str, names: tuple[str, ...] | None
+    prediction: Path,
+    truth: Path | None,
+    dataset: Path | None,
+    cases: str,
+    names: tuple[str, ...] | None,
+    ignore_label: int | None = None,
 ) -> tuple[list[Pair], tuple[str, ...] | None]:
     """Returns what to compare, and the data set's label names if there is a data set.
 
@@ -43,6 +49,7 @@ def find_pairs(
         dataset: a data set, instead of the truth.
         cases: list of the data set.
         names: labels that the data set must have, if given.
+        ignore_label: value in the truth of voxels that take no part; a data set has its own.
 
     Raises:
         UsageError: options that do not go together.
@@ -64,8 +71,12 @@ def find_pairs(
         content = load_dataset(dataset, labels=names)
         if not prediction.is_dir():
             raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
+        if ignore_label is not None and content.ignore not in (None, ignore_label):
+            raise UsageError(
+                f"evaluate: the data set ignores label {content.ignore}, --ignore-label {ignore_label}; leave it out"
+            )
         lists = {"training": content.training, "validation": content.validation, "test": content.test}
-        return pairs_of_cases(prediction, lists[cases]), content.labels
+        return _ignoring(pairs_of_cases(prediction, lists[cases]), ignore_label), content.labels
     if truth is None:
         raise UsageError("evaluate: give the truth either with -t or with --dataset")
     if not truth.exists():
@@ -73,8 +84,12 @@ def find_pairs(
     if prediction.is_dir() != truth.is_dir():
         raise UsageError("evaluate: -p and -t are either two files or two folders")
     if prediction.is_dir():
-        return pairs_of_folders(prediction, truth), None
-    return [Pair(prediction.name, prediction, truth)], None
+        return _ignoring(pairs_of_folders(prediction, truth), ignore_label), None
+    return [Pair(prediction.name, prediction, truth, ignore_label)], None
+
+
+def _ignoring(pairs: list[Pair], label: int | None) -> list[Pair]:
+    return pairs if label is None else [replace(pair, ignore=label) for pair in pairs]
 
 
 def _is_dataset(path: Path) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...runtime.errors import InputError, UsageError
 from .dataset_formats import Listing, RawCase, read_listing
+from .ignore_label import split_ignore_label
 
 _SHOWN = 5  # broken cases named in one message; the rest are counted
 ENDINGS = (".nii.gz", ".nii")
@@ -25,12 +26,14 @@ class Case:
         image: the image file.
         label: the label map, if there is one.
         fold: the cross-validation fold it is listed in, if any.
+        ignore: the value in its label map of voxels that take no part in loss and scores; None where there is none.
     """
 
     name: str
     image: Path
     label: Path | None = None
     fold: int | None = None
+    ignore: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class Dataset:
     validation: tuple[Case, ...]
     test: tuple[Case, ...]
     root: Path
+
+    @property
+    def ignore(self) -> int | None:
+        """The value of the ignore label in the label maps, the same in all of them; None where there is none."""
+        return next((case.ignore for case in (*self.training, *self.validation, *self.test)), None)
 
     def split(self, *, fold: int | None = None, fraction: float = 0.2, seed: int = 0) -> Dataset:
         """Returns the data set with a validation list taken out of its training list.
@@ -140,7 +148,8 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
       optionally ``fold``; paths may be absolute or relative to the file.
 
     Label values must be dense (0, 1, 2, …): the value in a label map is the index of a network output, and renumbering
-    behind the user's back would hide which organ is which. One image channel per case.
+    behind the user's back would hide which organ is which. A label named "ignore", with the highest value, is no class:
+    its voxels take no part in loss and scores. One image channel per case.
 
     Args:
         path: the JSON file, or the folder with ``dataset.json``.
@@ -174,11 +183,15 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
             "give the folder or the list of a data set"
         )
     listing = read_listing(source)
-    names = _dense_labels(listing.labels, labels, source.name)
+    listed, ignore = split_ignore_label(listing.labels, source.name)
+    names = _dense_labels(listed, labels, source.name)
     broken: list[BrokenCase] = []
     case_names = _case_names(listing)
     lists = [
-        tuple(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken) for raw in raw_list)
+        tuple(
+            replace(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken), ignore=ignore)
+            for raw in raw_list
+        )
         for raw_list in (listing.training, listing.validation, listing.test)
     ]
     for cases in lists:

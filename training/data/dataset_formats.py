@@ -204,8 +204,6 @@ def _labels(listed: dict[str, Any] | list[str], file: str) -> dict[int, str]:
     for key, value in listed.items():
         if isinstance(value, list):
             raise InputError(f'data set {file}: label "{key}" is a region of several values; list plain labels instead')
-        if key == "ignore":
-            raise InputError(f'data set {file}: an "ignore" label is not supported; remove the cases that use it')
         if isinstance(value, int) and not isinstance(value, bool):
             number, name = value, key
         elif isinstance(value, str) and key.isdecimal():

@@ -207,7 +207,10 @@ def test_volumes_are_millilitres_of_the_label_map_itself(folder, task):
 
 def test_a_label_that_never_occurs_is_told(tmp_path, task):
     found = Folder(tmp_path / "data").add("healthy", labels=truth() * 0).check(task)
-    assert found.warnings == ("in no case that can be read: cube",)
+    assert found.warnings == (
+        "in no case that can be read: cube",
+        "no training case holds a label: a network can learn nothing but background; check the label maps",
+    )
 
 
 def test_facts_are_in_the_order_left_right_back_front_feet_head(tmp_path, task):
