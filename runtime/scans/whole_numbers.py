@@ -21,7 +21,7 @@ by less. A value further away means that this is no label map, or one that was s
 _HIGHEST = np.iinfo(np.uint16).max
 
 
-def read_whole_numbers(file: NiftiFile) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def read_whole_numbers(file: NiftiFile) -> NDArray[np.unsignedinteger[Any]]:
     """Reads the labels of a file.
 
     Returns:
