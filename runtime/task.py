@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .errors import InputError, UsageError
 from .files.toml import read_toml
-from .labels.sides import SidedLabels, find_sides
+
+if TYPE_CHECKING:
+    from .labels.sides import SidedLabels
 
 MAX_LABELS = 65_536  # what uint16 can hold
 MAX_PATCH_VOXELS = 2**27  # 512³; networks take some millions
@@ -154,6 +156,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def sides(self) -> SidedLabels:
         """Which labels are the left and the right of a pair."""
+        from .labels.sides import find_sides  # its word lists are read by those who train, not by `--help`
+
         return find_sides(self.labels)
 
     @property
