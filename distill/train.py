@@ -91,7 +91,7 @@ def distill(
     """
     if teacher is None and (lam < 1 or task is None):
         raise UsageError("without --teacher, give --task and --lambda 1")
-    criterion = DistillationLoss(lam, ignores=dataset.ignore is not None)
+    DistillationLoss(lam)  # a λ that it refuses is refused before anything is read
     hardware = hardware or Hardware()
     with hardware.launched(recipe.precision) as fabric:
         team = Team(fabric)
@@ -105,6 +105,7 @@ def distill(
             distillation=team.told_by_first(partial(lesson.recorded, lam)), resume=resume, cases=cases,
             progress=preparing,
         ) as session:  # fmt: skip
+            criterion = DistillationLoss(lam, ignores=any(case.ignored for case in session.train))
             sources = lesson.sources(session, team, fabric.device, teaching if team.first else None)
             del lesson  # its teacher's memory is the student's now
 

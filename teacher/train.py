@@ -71,7 +71,7 @@ def train_teacher(
             team, dataset, task, out, model=team.told_by_first(design.recorded), recipe=recipe, resume=resume,
             cases=cases, progress=preparing,
         ) as session:  # fmt: skip
-            loss = segmentation_loss(ignores=dataset.ignore is not None)
+            loss = segmentation_loss(ignores=any(case.ignored for case in session.train))
 
             def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
                 return loss(logits, batch["label"])

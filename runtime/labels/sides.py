@@ -95,8 +95,8 @@ _FULL = {
     ),
 }
 _SHORT = {
-    Side.LEFT: _words("l lt lft lh sin sx izq esq li lk"),
-    Side.RIGHT: _words("r rt rgt rh dex dext dx der dir re rk"),
+    Side.LEFT: _words("l lt lft lh sin sx izq esq li"),
+    Side.RIGHT: _words("r rt rgt rh dex dext dx der dir re"),
 }
 _GLUED = {"left": Side.LEFT, "right": Side.RIGHT, "links": Side.LEFT, "rechts": Side.RIGHT}
 _LETTER = {"l": Side.LEFT, "r": Side.RIGHT}
