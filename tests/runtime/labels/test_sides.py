@@ -2,6 +2,8 @@
 
 import pytest
 from bedside.runtime.labels.sides import find_sides
+from hypothesis import given
+from hypothesis import strategies as st
 
 TOTALSEGMENTATOR = (
     "spleen", "kidney_right", "kidney_left", "gallbladder", "liver", "stomach", "pancreas", "adrenal_gland_right",
@@ -178,3 +180,13 @@ def test_words_name_the_pairs_and_count_those_beyond_the_limit():
     found = find_sides(("eye_l", "eye_r", "ear_l", "ear_r", "hip_l", "hip_r"))
     assert found.words() == "eye_l / eye_r, ear_l / ear_r, hip_l / hip_r"
     assert found.words(2) == "eye_l / eye_r, ear_l / ear_r and 1 more"
+
+
+@given(st.lists(st.text("lrLR left right_1左kidáñé ", max_size=12), unique=True, max_size=8))
+def test_whatever_the_names_none_is_in_two_pairs_and_the_lists_order_does_not_matter_to_a_pair(labels):
+    pairs = find_sides(labels).pairs
+    named = [name for pair in pairs for name in pair]
+    assert len(set(named)) == len(named)
+    assert set(named) <= set(labels)
+    for left, right in pairs:
+        assert find_sides((left, right)).pairs == find_sides((right, left)).pairs == ((left, right),)
