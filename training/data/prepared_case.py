@@ -51,7 +51,7 @@ class PreparedCase:
         return open_array(self.folder / _LABELS)
 
     def ignored_voxels(self) -> NDArray[np.bool_] | None:
-        """Returns where voxels take no part in loss and scores ``[D, H, W]``; None where all of them do."""
+        """Returns where voxels take no part in loss and scores, ``[D, H, W]``; None where all take part."""
         return np.asarray(self.labels() == IGNORED) if self.ignored else None
 
     def organs(self) -> LabelMap:

@@ -106,7 +106,7 @@ def evaluate_case(
         if found is None or there is None:
             continue
         # Surfaces are looked for inside the smallest box around both; all distances between them lie in it.
-        # What is ignored beside it tells where a border is none.
+        # With a voxel more around it where some are ignored: those beside the organ say where it has no border.
         more = 0 if ignored is None else 1
         box = tuple(
             slice(max(0, min(a.start, b.start) - more), max(a.stop, b.stop) + more)
@@ -179,6 +179,6 @@ def _surface_scores(
         for surface, other in (voxels, voxels[::-1])
         if surface.areas.any()
     ]
-    if not directed or not area:  # what is known of both lies within the organ, up to all its edges
+    if not directed or not area:  # no border of either is known: those towards ignored voxels have to do
         return _surface_scores(found, there, spacing, tolerance_mm, None)
     return float(within / area), float(max(directed))

@@ -117,8 +117,8 @@ def _scored(
 ) -> CaseScores:
     compared: bool | NDArray[np.bool_] = True if ignored is None else ~ignored
     highest = {
-        role: int(labels_there.data.max(where=compared, initial=0))
-        for role, labels_there in (("truth", truth), ("prediction", prediction))
+        role: int(volume.data.max(where=compared, initial=0))
+        for role, volume in (("truth", truth), ("prediction", prediction))
     }
     for role, label in highest.items():
         if labels is not None and label >= len(labels):
