@@ -103,6 +103,8 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from ..runtime.labels.sides import find_sides
+
     title = f"Data set {found.name}" + (f", task {found.task}" if found.task else "")
     table = Table("", "", title=Text(title), title_justify="left", show_header=False)
     counts = [
@@ -123,6 +125,12 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
     table.add_row("values", f"{min(each.values[0] for each in facts):g} … {max(each.values[1] for each in facts):g}")
     if task is not None:
         table.add_row("in the body", _body_words(facts, task))
+    sides = find_sides([label.name for label in found.labels])
+    if sides.forbid_mirroring:
+        table.add_row("sides", Text(f"{sides.words()}: left and right are not mirrored in training"))
+    if found.ignore is not None:
+        share = f"{100 * found.ignore.share:.2g} % of the voxels take no part"
+        table.add_row("ignored", f"label {found.ignore.value} is the ignore label: {share}")
     return table
 
 

@@ -39,6 +39,16 @@ def command(
     tolerance: Annotated[float, typer.Option("--tolerance", min=0.0, help="Tolerance of the NSD in mm.")] = 1.0,
     task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file that names the labels.")] = None,
     labels: Annotated[str | None, typer.Option("--labels", help="Names of labels 1, 2, … with commas.")] = None,
+    ignore_label: Annotated[
+        int | None,
+        typer.Option(
+            "--ignore-label",
+            min=1,
+            max=65_535,
+            show_default="the data set's, if it has one",
+            help="Value in the truth of voxels that take no part.",
+        ),
+    ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write every score to this file.")] = None,
     other: Annotated[
         Path | None, typer.Option("--compare", help="Another model's --csv: Wilcoxon's signed-rank test against it.")
@@ -67,7 +77,7 @@ def command(
     names = label_names(task, labels)
     if workers is not None and prediction.is_file():
         raise UsageError("evaluate: --workers goes with a folder of predictions; this is one prediction")
-    found = find_pairs(prediction, truth, dataset, None if cases is None else cases.value, names)
+    found = find_pairs(prediction, truth, dataset, None if cases is None else cases.value, names, ignore_label)
     pairs, listed = found.pairs, found.labels
     from ..training.scores.comparison import check_tolerance, compare
     from ..training.scores.pairing import without_truth
@@ -101,6 +111,8 @@ def command(
 def _say(console: Console, evaluation: Evaluation) -> None:
     """What a reader of the scores should know about how they came about."""
     turned, count = len(evaluation.turned), len(evaluation.cases)
+    if evaluation.ignored:
+        console.info(f"the truth ignores {100 * evaluation.ignored:.2g} % of the voxels, which take no part in scores")
     if turned:
         console.info(f"{turned} of {count} predictions are stored along other axes than the truth: compared in place")
     if not any(organ.cases for organ in evaluation.organs):

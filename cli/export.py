@@ -67,7 +67,7 @@ def command(
 
     console = Console(json=json, quiet=quiet)
     loaded = load_student(run)
-    images, cases = _cases(calibration, loaded.task, gate)
+    images, cases, ignore = _cases(calibration, loaded.task, gate)
     training = {name: value for name, value in loaded.metrics.items() if value}
     if gate and not cases:
         console.warn("no held-out case with a label map: the bundle will carry no Dice")
@@ -91,6 +91,7 @@ def command(
             student=loaded.student,
             calibration=images,
             gate=cases,
+            gate_ignore=ignore,
             precisions=[word for word in ("fp32", "int8") if word in precisions],
             teacher=loaded.teacher,
             lam=loaded.lam,
@@ -115,10 +116,10 @@ def command(
         console.emit(bundle_facts(bundle))
 
 
-def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[GateCase]]:
-    """Returns the scans to calibrate on and the gate cases."""
+def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[GateCase], int | None]:
+    """Returns the scans to calibrate on, the gate cases, and the value of their label maps that is ignored."""
     if path is None:
-        return [], []
+        return [], [], None
     from ..training.data.dataset import load_dataset
     from ..training.data.prepare import check_labels
 
@@ -127,4 +128,4 @@ def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[G
     if gate and held_out:
         check_labels(dataset, task)
     images = [case.image for case in dataset.training or dataset.validation or dataset.test]
-    return images, held_out[:gate]
+    return images, held_out[:gate], dataset.ignore

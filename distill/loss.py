@@ -14,19 +14,23 @@ class DistillationLoss(torch.nn.Module):
 
     Source: AutoSAM Adapter, section 3.5, Eq. 2, with the squared error averaged over classes and voxels.
 
+    Voxels whose truth is ignored take no part in the first term. They do in the second one, which needs no truth: there
+    the student learns what the teacher takes them for.
+
     Args:
         lam: λ in 0…1. 1 trains on the truth alone, the baseline without a teacher; 0 on the teacher alone.
+        ignores: whether targets may have `IGNORED` voxels (training/data/ignore_label.py).
 
     Raises:
         UsageError: λ lies outside 0…1.
     """
 
-    def __init__(self, lam: float = 0.5) -> None:
+    def __init__(self, lam: float = 0.5, *, ignores: bool = False) -> None:
         super().__init__()
         if not 0 <= lam <= 1:
             raise UsageError(f"lambda lies in 0…1, got {lam:g}")
         self.lam = lam
-        self._segmentation = segmentation_loss()
+        self._segmentation = segmentation_loss(ignores=ignores)
 
     def forward(
         self, student_logits: torch.Tensor, teacher_probs: torch.Tensor | None, target: torch.Tensor

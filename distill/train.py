@@ -93,7 +93,7 @@ def distill(
     """
     if teacher is None and (lam < 1 or task is None):
         raise UsageError("without --teacher, give --task and --lambda 1")
-    criterion = DistillationLoss(lam)
+    DistillationLoss(lam)  # a λ that it refuses is refused before anything is read
     hardware = hardware or Hardware()
     with hardware.launched(recipe.precision) as fabric:
         team = Team(fabric)
@@ -113,6 +113,7 @@ def distill(
                     "validation cases may have taught the teacher, and their Dice says too much; name the teacher's "
                     "fold (--fold)"
                 )
+            criterion = DistillationLoss(lam, ignores=any(case.ignored for case in session.train))
             sources = lesson.sources(session, team, fabric.device, teaching if team.first else None)
             del lesson  # its teacher's memory is the student's now
 

@@ -48,6 +48,7 @@ def export_bundle(
     student: str,
     calibration: Sequence[Path] = (),
     gate: Sequence[GateCase] = (),
+    gate_ignore: int | None = None,
     precisions: Sequence[Precision] = ("fp32", "int8"),
     teacher: str | None = None,
     lam: float | None = None,
@@ -71,6 +72,7 @@ def export_bundle(
         student: registered name of the student.
         calibration: scans to draw patches from, for int8 and for the comparison with the student.
         gate: (image, label map) pairs; Dice of each variant on them goes into the manifest.
+        gate_ignore: value in the gate's label maps of voxels that take no part; None compares all of them.
         precisions: of the models to write: "fp32", always there, and "int8". Where this machine computes in bfloat16,
             their variants in it are measured and offered too; they need no files.
         teacher: name of the teacher, None without distillation.
@@ -127,7 +129,7 @@ def export_bundle(
             manifest = _manifest(task, variants, (overlap, overlap_reason), cleared, provenance, licence)
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             if gate:
-                manifest = _gated(folder, manifest, gate, threads, steps)
+                manifest = _gated(folder, manifest, gate, gate_ignore, threads, steps)
             manifest = msgspec.structs.replace(manifest, variants=judged(manifest.variants))
             _describe(folder, manifest)
             write_manifest(folder, manifest)
@@ -233,13 +235,15 @@ def _compare(
     return measured
 
 
-def _gated(folder: Path, manifest: Manifest, gate: Sequence[GateCase], threads: int | None, steps: Steps) -> Manifest:
+def _gated(
+    folder: Path, manifest: Manifest, gate: Sequence[GateCase], ignore: int | None, threads: int | None, steps: Steps
+) -> Manifest:
     """Runs the gate cases with the bundle as far as it is, and returns the manifest with their Dice."""
     write_manifest(folder, manifest)
     measured: list[Variant] = []
     for variant in manifest.variants:
         starting = partial(steps.begin, f"gate case with {variant.engine} {variant.precision}")
-        dice = gate_dice(folder, variant, gate, threads=threads, starting=starting)
+        dice = gate_dice(folder, variant, gate, threads=threads, ignore=ignore, starting=starting)
         measured.append(msgspec.structs.replace(variant, dice=dice))
     return msgspec.structs.replace(manifest, variants=tuple(measured))
 

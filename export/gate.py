@@ -23,6 +23,7 @@ def gate_dice(
     cases: Sequence[GateCase],
     *,
     threads: int | None = None,
+    ignore: int | None = None,
     starting: Callable[[], None] | None = None,
 ) -> dict[str, float]:
     """Segments the gate cases with one variant.
@@ -32,6 +33,7 @@ def gate_dice(
         variant: which of its models to run.
         cases: (image, label map on the same grid).
         threads: CPU threads.
+        ignore: value in the label maps of voxels that take no part; None compares all of them.
         starting: called before each case.
 
     Returns:
@@ -51,7 +53,8 @@ def gate_dice(
             if not scan.grid.coincides(truth.grid):
                 raise InputError(f"gate case {number}: image and label map lie on different grids")
             labels = segmenter.segment(scan).labels
-            scores.append(dice_per_class(labels, truth.data, len(names)))
+            ignored = None if ignore is None else truth.data == ignore
+            scores.append(dice_per_class(labels, truth.data, len(names), ignored))
     return {
         name: float(np.nanmean(column))
         for name, column in zip(names[1:], np.stack(scores).T[1:], strict=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .errors import InputError, UsageError
 from .files.toml import read_toml
+
+if TYPE_CHECKING:
+    from .labels.sides import SidedLabels
 
 MAX_LABELS = 65_536  # what uint16 can hold
 MAX_PATCH_VOXELS = 2**27  # 512³; networks take some millions
@@ -151,9 +154,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return z, y, x
 
     @property
+    def sides(self) -> SidedLabels:
+        """Which labels are the left and the right of a pair."""
+        from .labels.sides import find_sides  # its word lists are read by those who train, not by `--help`
+
+        return find_sides(self.labels)
+
+    @property
     def has_paired_organs(self) -> bool:
-        """Whether a label names a side: mirroring such a scan would swap left and right."""
-        return any(side in label.lower().split("_") for label in self.labels for side in ("left", "right"))
+        """Whether labels name sides, in any usual spelling: mirroring such a scan would swap left and right."""
+        return self.sides.forbid_mirroring
 
     def index(self, label: str) -> int:
         """Returns the index of a label.

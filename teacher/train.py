@@ -67,15 +67,15 @@ def train_teacher(
             _log.warning(
                 "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", design.sam
             )
-        loss = segmentation_loss()
-
-        def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-            return loss(logits, batch["label"])
-
         with open_session(
             team, dataset, task, out, model=team.told_by_first(design.recorded), recipe=recipe, resume=resume,
             cases=cases, progress=preparing,
         ) as session:  # fmt: skip
+            loss = segmentation_loss(ignores=any(case.ignored for case in session.train))
+
+            def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+                return loss(logits, batch["label"])
+
             return fit(
                 session.run, model, objective, [CropSource(case) for case in session.train], session.validation,
                 fabric, workers=hardware.workers, progress=progress,

@@ -18,7 +18,7 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         rotate: quarter turns in the axial plane.
         scale: intensity multiplied by 1 ± 0.1.
         shift: intensity shifted by ± 0.1.
-        mirror_sides: allow left/right flips although the task names sides.
+        mirror_sides: allow left/right flips although labels are pairs of a left and a right organ.
     """
 
     flip: float = 0.1

@@ -16,6 +16,8 @@ from .data.case_cache import CASES_FOLDER, CaseCache, case_key
 from .data.case_digest import CaseDigest, data_hash, digest_cases
 from .data.case_use import in_use
 from .data.dataset import Case, Dataset
+from .data.labels_seen import training_warning, unseen_labels
+from .data.mirroring import mirroring_note, mirroring_warning
 from .data.prepare import check_labels, other_modality, prepare_cases
 from .data.prepared_case import PreparedCase
 from .data.splits import unused_splits
@@ -96,9 +98,9 @@ def open_session(
         held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in digests]))
         prepared = prepare_cases(listed, task, cache.folder, progress, workers=threads, digests=digests)
         run.start()
-        _tell_warnings(prepared)
         named = {case.name: case for case in prepared}
         training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
+        _tell(prepared, training, task, recipe)
         return Session(run, training, validation)
 
     with ExitStack() as held:
@@ -128,8 +130,15 @@ def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[Case
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _tell_warnings(cases: list[PreparedCase]) -> None:
-    """Logs what is unusual about the scans; each kind once, and no case by name."""
-    unusual = [case for case in cases if case.warnings]
+def _tell(prepared: list[PreparedCase], training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
+    """Logs what is unusual about scans and labels; each kind once, and no case by name."""
+    unusual = [case for case in prepared if case.warnings]
     if unusual:
-        _log.warning("%d of %d scans are unusual, such as: %s", len(unusual), len(cases), unusual[0].warnings[0])
+        _log.warning("%d of %d scans are unusual, such as: %s", len(unusual), len(prepared), unusual[0].warnings[0])
+    unseen = unseen_labels((case.present for case in training), task.labels)
+    for warning in (training_warning(unseen, task.labels), mirroring_warning(task, recipe.augmentation)):
+        if warning:
+            _log.warning("%s", warning)
+    note = mirroring_note(task, recipe.augmentation)
+    if note:
+        _log.info("%s", note)

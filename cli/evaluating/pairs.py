@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,12 @@ class Found:
 
 
 def find_pairs(
-    prediction: Path, truth: Path | None, dataset: Path | None, cases: str | None, names: tuple[str, ...] | None
+    prediction: Path,
+    truth: Path | None,
+    dataset: Path | None,
+    cases: str | None,
+    names: tuple[str, ...] | None,
+    ignore_label: int | None = None,
 ) -> Found:
     """Returns what to compare, and the data set's label names if there is a data set.
 
@@ -61,6 +66,7 @@ def find_pairs(
         cases: list of the data set; None takes the test list, or, where that has no label map, the one whose cases are
             predicted.
         names: labels that the data set must have, if given.
+        ignore_label: value in the truth of voxels that take no part; a data set has its own.
 
     Raises:
         UsageError: options that do not go together.
@@ -78,7 +84,7 @@ def find_pairs(
     if truth is not None and is_dataset(truth):
         dataset = truth
     if dataset is not None:
-        return _of_dataset(prediction, dataset, cases, names)
+        return _of_dataset(prediction, dataset, cases, names, ignore_label)
     if truth is None:
         raise UsageError("evaluate: give the truth either with -t or with --dataset")
     if not truth.exists():
@@ -86,21 +92,31 @@ def find_pairs(
     if prediction.is_dir() != truth.is_dir():
         raise UsageError("evaluate: -p and -t are either two files or two folders")
     if prediction.is_dir():
-        return Found(pairs_of_folders(prediction, truth))
-    return Found([Pair(prediction.name, prediction, truth)])
+        return Found(_ignoring(pairs_of_folders(prediction, truth), ignore_label))
+    return Found([Pair(prediction.name, prediction, truth, ignore_label)])
 
 
-def _of_dataset(prediction: Path, dataset: Path, cases: str | None, names: tuple[str, ...] | None) -> Found:
+def _ignoring(pairs: list[Pair], label: int | None) -> list[Pair]:
+    return pairs if label is None else [replace(pair, ignore=label) for pair in pairs]
+
+
+def _of_dataset(
+    prediction: Path, dataset: Path, cases: str | None, names: tuple[str, ...] | None, ignore_label: int | None
+) -> Found:
     from ...training.data.dataset import load_dataset
     from ...training.scores.pairing import pairs_of_cases
 
     content = load_dataset(dataset, labels=names)
     if not prediction.is_dir():
         raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
+    if ignore_label is not None and content.ignore not in (None, ignore_label):
+        raise UsageError(
+            f"evaluate: the data set ignores label {content.ignore}, --ignore-label {ignore_label}; leave it out"
+        )
     lists = {"test": content.test, "training": content.training, "validation": content.validation}
     wanted = cases or "test"
     try:
-        return Found(pairs_of_cases(prediction, lists[wanted]), content.labels)
+        return Found(_ignoring(pairs_of_cases(prediction, lists[wanted]), ignore_label), content.labels)
     except InputError as error:
         fitting: dict[str, list[Pair]] = {}
         for name in lists.keys() - {wanted}:
@@ -108,6 +124,6 @@ def _of_dataset(prediction: Path, dataset: Path, cases: str | None, names: tuple
                 fitting[name] = pairs_of_cases(prediction, lists[name])
         if cases is None and len(fitting) == 1 and not any(case.label for case in content.test):
             ((name, pairs),) = fitting.items()
-            return Found(pairs, content.labels, name)
+            return Found(_ignoring(pairs, ignore_label), content.labels, name)
         options = " or ".join(f"--list {name}" for name in sorted(fitting))
         raise InputError(f"{error}; the predictions fit {options}" if fitting else str(error)) from None

@@ -50,10 +50,10 @@ def run_tables(run: Run) -> list[str | Table]:
 
 
 def _best(run: Run) -> dict[str, str] | None:
-    """Returns the epoch with the highest validation Dice, None before the first validation."""
+    """Returns the epoch with the highest validation Dice, the later of two alike; None where there is no score."""
     try:
         scored = [row for row in run.rows() if row.get("dice")]
-        return max(scored, key=lambda row: float(row["dice"]), default=None)
+        return max(reversed(scored), key=lambda row: float(row["dice"]), default=None)
     except ValueError:
         raise InputError(f'the metrics in "{run.name}" hold a Dice that is no number; restore metrics.csv') from None
 

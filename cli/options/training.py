@@ -15,13 +15,14 @@ import typer
 
 from ...runtime.errors import UsageError
 from ...runtime.task import Task, load_task
+from ..terminal.console import Console
+from ..terminal.log import log_on
 
 if TYPE_CHECKING:
     from ...training.data.dataset import Dataset
     from ...training.loop.fit import FitResult
     from ...training.loop.hardware import Hardware
     from ...training.recipe import Recipe
-    from ..terminal.console import Console
 
 DATASET = typer.Argument(
     help="MSD dataset.json or its folder, nnU-Net raw folder, MONAI data list, or a folder for each patient.",
@@ -107,7 +108,7 @@ class TrainingOptions:
     ] = False  # fmt: skip
     mirror_sides: Annotated[
         bool,
-        typer.Option("--mirror-sides", help="Flip left and right although the task has paired organs.",
+        typer.Option("--mirror-sides", help="Flip left and right although labels are pairs of a left and a right.",
                      rich_help_panel=_RECIPE),
     ] = False  # fmt: skip
     seed: Annotated[
@@ -222,7 +223,8 @@ class TrainingOptions:
 def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
     """Replaces a command's parameter ``training: TrainingOptions`` by the options that it is made of.
 
-    In a process that was started beside the first one of a training the command is silent: one voice is enough.
+    What the training logs is shown while it runs. In a process that was started beside the first one of a training the
+    command is silent: one voice is enough.
     """
     # Not get_type_hints: Python 3.10 wraps what defaults to None in a further Optional, and typer no longer sees it.
     own, shared = (inspect.signature(each, eval_str=True) for each in (command, TrainingOptions))
@@ -238,7 +240,10 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
         options = {name: given.pop(name) for name in shared.parameters}
         if _beside_the_first():
             given |= {"json": False, "quiet": True}
-        command(training=TrainingOptions(**options), **given)
+            command(training=TrainingOptions(**options), **given)
+            return
+        with log_on(Console(given["json"], given["quiet"])):
+            command(training=TrainingOptions(**options), **given)
 
     merged.__signature__ = own.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
     merged.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

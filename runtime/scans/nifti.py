@@ -16,6 +16,7 @@ from ..files.atomic import atomic_write
 from .nifti_file import NiftiFile
 from .scan import Scan
 from .volume import Volume
+from .whole_numbers import read_whole_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,25 +53,16 @@ def read_volume(
 def read_labels(path: str | Path, *, prefer: Form | None = None) -> Volume:
     """Reads a label map: uint8, or uint16 where a label is above 255.
 
-    Whole numbers stored as floats are taken as the integers they are.
+    Values that lie within 1e-3 of a whole number are taken as that: a scale factor or a float type may have blurred
+    them.
 
     Raises:
-        InputError: as `read_volume`; also values that are negative, fractional, or above 65,535.
+        InputError: as `read_volume`; also values that are negative, fractional, or above 65,535: the message shows the
+            first one.
         ResourceError: the volume does not fit into memory.
     """
-    path = Path(path)
-    file = NiftiFile.open(path, prefer=prefer)
-    data = file.stored()
-    if file.header.is_scaled:
-        data = file.real(data)
-    low, high = data.min(), data.max()
-    whole = data.dtype.kind != "f" or (np.isfinite(low) and np.isfinite(high) and bool((data == np.rint(data)).all()))
-    if not whole or low < 0 or high > np.iinfo(np.uint16).max:
-        raise InputError(
-            f'"{path.name}": expected integer labels 0…65535, got values {low:g}…{high:g}; is this the label map?'
-        )
-    dtype = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
-    return Volume(data.astype(dtype, order="K", copy=False), file.header.grid)
+    file = NiftiFile.open(Path(path), prefer=prefer)
+    return Volume(read_whole_numbers(file), file.header.grid)
 
 
 def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, description: str = "") -> None:

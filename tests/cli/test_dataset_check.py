@@ -89,6 +89,21 @@ def test_quiet_still_names_what_is_broken(dataset, task, capfd):
     assert len(captured.err.strip().splitlines()) == 1
 
 
+def test_sides_and_the_ignore_label_are_facts_of_the_data_set(dataset, capfd):
+    listed = json.loads((dataset / "dataset.json").read_text())
+    listed["labels"] = {"0": "background", "1": "ear_l", "2": "ear_r", "3": "ignore"}
+    (dataset / "dataset.json").write_text(json.dumps(listed))
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[10:14, 8:12, 6:10], labels[10:14, 8:12, 10:14], labels[:, :, :4] = 1, 2, 3
+    for number in range(2):
+        grid = Grid(SHAPE, np.diag([4.0, 4.0, 4.0, 1.0]))
+        write_volume(dataset / f"case{number}_label.nii.gz", labels + np.uint8(0), grid)
+    run(["dataset", "check", str(dataset)])
+    shown = " ".join(capfd.readouterr().out.replace("│", " ").split())
+    assert "sides ear_l / ear_r: left and right are not mirrored in training" in shown
+    assert "ignored label 3 is the ignore label: 25 % of the voxels take no part" in shown
+
+
 def test_without_a_task_the_data_sets_own_labels_are_taken(dataset, capfd):
     assert run(["dataset", "check", str(dataset)]) == 0
     assert "the task" not in capfd.readouterr().out

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.scans.nifti import read_labels, write_volume
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.processes import Team
-from bedside.training.recipe import Recipe
+from bedside.training.recipe import Augmentation, Recipe
 from bedside.training.runs.run import ModelConfig, Run
 from bedside.training.session import open_session
 
@@ -18,7 +20,7 @@ TEAM = Team(make_fabric("cpu", "32-true"))
 
 def start(dataset, task, out, **options):
     model = ModelConfig(kind="teacher", name="x")
-    with open_session(TEAM, dataset, task, out, model=model, recipe=RECIPE, **options) as session:
+    with open_session(TEAM, dataset, task, out, model=model, **{"recipe": RECIPE, **options}) as session:
         return session
 
 
@@ -91,3 +93,41 @@ def test_what_deserves_a_look_in_the_list_is_logged_when_training_starts(small_d
     start(replace(small_dataset, modality=("MRI",), warnings=("a remark",)), small_task, tmp_path / "run")
     assert "a remark" in caplog.text
     assert 'the list calls its images "MRI", and task "cube" is for CT' in caplog.text
+
+
+def sided(dataset, task):
+    """The same cases, their only label named as the left one of two."""
+    labels = ("background", "cube left", "cube right")
+    return replace(dataset, labels=labels), task.replaced(labels=labels)
+
+
+def test_the_pairs_that_keep_sides_from_being_mirrored_are_told(small_dataset, small_task, tmp_path, caplog):
+    dataset, task = sided(small_dataset, small_task)
+    with caplog.at_level("INFO", "bedside.training"):
+        start(dataset, task, tmp_path / "run")
+    assert "left and right are not mirrored, for labels name sides: cube left / cube right" in caplog.text
+
+
+def test_mirroring_on_request_is_warned_of_where_labels_are_pairs(small_dataset, small_task, tmp_path, caplog):
+    dataset, task = sided(small_dataset, small_task)
+    recipe = Recipe(epochs=1, warmup=0, augmentation=Augmentation(mirror_sides=True))
+    start(dataset, task, tmp_path / "run", recipe=recipe)
+    assert "--mirror-sides: left and right are mirrored although labels name sides (cube left / cube" in caplog.text
+    caplog.clear()
+    start(small_dataset, small_task, tmp_path / "other", recipe=recipe)
+    assert "mirror" not in caplog.text
+
+
+def test_an_organ_that_no_training_case_has_is_named(small_dataset, small_task, tmp_path, caplog):
+    dataset, task = sided(small_dataset, small_task)
+    start(dataset, task, tmp_path / "run")
+    assert "in no training case: cube right; a network cannot learn what it is not shown" in caplog.text
+
+
+def test_nothing_but_empty_label_maps_is_warned_of(small_dataset, small_task, tmp_path, caplog):
+    empty = tmp_path / "empty.nii.gz"
+    grid = read_labels(small_dataset.training[0].label).grid
+    write_volume(empty, np.zeros(grid.shape, np.uint8), grid)
+    cases = tuple(replace(case, label=empty) for case in small_dataset.training)
+    start(replace(small_dataset, training=cases), small_task, tmp_path / "run")
+    assert "no training case holds a label: a network can learn nothing but background" in caplog.text

@@ -24,7 +24,8 @@ _DEPTH, _HEIGHT, _WIDTH = 0, 1, 2
 def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
     """Returns the spatial axes of a ``[C, D, H, W]`` crop that may be flipped.
 
-    The left/right axis is left out where the task names sides: a mirrored scan would teach that left is right.
+    The left/right axis is left out where labels are pairs of a left and a right organ: a mirrored scan would teach
+    that left is right.
     """
     width_is_sides = task.orientation[0] in "LR"
     sides = _WIDTH if width_is_sides else (_HEIGHT if task.orientation[1] in "LR" else _DEPTH)

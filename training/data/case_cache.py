@@ -120,6 +120,7 @@ def case_key(digest: CaseDigest, task: Task) -> str:
         "image": digest.image,
         "label": digest.label,
         "classes": task.num_classes,
+        **({} if digest.ignore is None else {"ignore": digest.ignore}),
         **{field: getattr(task, field) for field in ("modality", "spacing", "orientation", "intensity", "foreground")},
     }
     return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()[:_KEY_DIGITS]
@@ -137,7 +138,10 @@ def _write_case(case: Case, task: Task, folder: Path) -> None:
     if given is None or labels is None or found.problems:
         raise InputError(f'case "{case.name}": {"; ".join(found.problems)}')
     del found  # the scan as stored: its memory is needed now
-    write_arrays(folder, given.array, labels, given.body, given.grid.spacing, given.warnings, task.name)
+    write_arrays(
+        folder, given.array, labels, given.body, given.grid.spacing, given.warnings, task.name,
+        has_ignored=case.ignore is not None,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ...runtime.task import Task
 from .case_digest import CaseDigest
 from .dataset import Case
 from .examine import Examination, examine_case
+from .ignore_label import IGNORED
 from .prepared_case import label_counts
 
 _SAMPLE_VOXELS = 1_000_000
@@ -51,6 +52,7 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
         values: smallest and largest raw intensity.
         volumes_ml: millilitres of each label that occurs, by index.
         body: intensities in the body; None without a task.
+        ignored: share of the voxels, 0…1, whose label takes no part in loss and scores.
     """
 
     shape: tuple[int, int, int]
@@ -58,6 +60,7 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[float, float]
     volumes_ml: dict[int, float]
     body: BodyValues | None
+    ignored: float = 0.0
 
 
 class CheckedCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,37 +119,51 @@ def check_case(listed: Listed, labels: tuple[str, ...], task: Task | None) -> tu
         return CheckedCase(name=name, lists=lists, problems=(str(error),), exit_code=ExitCode.RESOURCE), None
     except InputError as error:
         return CheckedCase(name=name, lists=lists, problems=(str(error),), exit_code=ExitCode.INPUT), None
-    facts = _facts(found, task)
+    has_ignored = listed.case.ignore is not None
+    facts = _facts(found, task, has_ignored)
     if found.problems:
         problems = tuple(found.problems)
         return CheckedCase(name=name, lists=lists, problems=problems, facts=facts, exit_code=ExitCode.INPUT), digest
-    warnings = (*(found.model_input.warnings if found.model_input else ()), *_label_warnings(found, labels))
+    warnings = (
+        *(found.model_input.warnings if found.model_input else ()),
+        *_label_warnings(found, labels, has_ignored),
+    )
     code = ExitCode.REVIEW if warnings else ExitCode.OK
     return CheckedCase(name=name, lists=lists, warnings=warnings, facts=facts, exit_code=code), digest
 
 
-def _facts(found: Examination, task: Task | None) -> CaseFacts | None:
+def _facts(found: Examination, task: Task | None, has_ignored: bool) -> CaseFacts | None:
     scan = found.scan
     if scan is None:
         return None
     upright = scan.grid.reoriented("RAS")
     volumes: dict[int, float] = {}
+    ignored = 0
     if found.truth is not None:
         voxels = label_counts(found.truth.data.T)
+        ignored = voxels.pop(IGNORED, 0) if has_ignored else 0
         volumes = {label: count * scan.grid.voxel_ml for label, count in voxels.items() if label}
     body = _body_values(scan, found.model_input, task) if found.model_input and task else None
     values = float(scan.data.min()), float(scan.data.max())
-    return CaseFacts(shape=upright.shape, spacing=upright.spacing, values=values, volumes_ml=volumes, body=body)
+    return CaseFacts(
+        shape=upright.shape, spacing=upright.spacing, values=values, volumes_ml=volumes, body=body,
+        ignored=ignored / scan.data.size,
+    )  # fmt: skip
 
 
-def _label_warnings(found: Examination, labels: tuple[str, ...]) -> list[str]:
+def _label_warnings(found: Examination, labels: tuple[str, ...], has_ignored: bool) -> list[str]:
     if found.truth is None:
         return []
-    if not found.truth.data.any():
+    before = label_counts(found.truth.data.T)
+    if has_ignored:
+        before.pop(IGNORED, 0)
+    if not before:
+        return ["the whole label map is ignored: nothing can be learned from this scan"]
+    if not before.keys() - {0}:
         return ["the label map is empty: nothing is marked in this scan"]
     if found.labels is None:
         return []
-    before, after = label_counts(found.truth.data.T), label_counts(found.labels)
+    after = label_counts(found.labels)
     return [
         f"{labels[label]} ({count} voxel{'s' if count > 1 else ''}) is gone on the task's grid"
         for label, count in before.items()

@@ -21,11 +21,13 @@ class CaseDigest:
         image: of the image file.
         label: of the label map, or over its organs' masks; empty without one.
         stamps: size in bytes and time in ns of each file before it was read.
+        ignore: the value of the label map's voxels that take no part; None where there is none.
     """
 
     image: str
     label: str
     stamps: tuple[tuple[int, int], ...]
+    ignore: int | None = None
 
     @staticmethod
     def of(case: Case) -> CaseDigest:
@@ -36,7 +38,7 @@ class CaseDigest:
         """
         try:
             stamps = _stamps(case)
-            return CaseDigest(file_sha256(case.image), _truth_sha256(case), stamps)
+            return CaseDigest(file_sha256(case.image), _truth_sha256(case), stamps, case.ignore)
         except OSError as error:
             raise InputError(f'case "{case.name}": its files cannot be read: {error.strerror}') from None
 
@@ -68,7 +70,8 @@ def data_hash(cases: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
     """Returns a SHA-256 over the content of cases, in the order of their names, independent of where they lie."""
     total = hashlib.sha256()
     for _, digest in sorted(zip((case.name for case in cases), digests, strict=True), key=lambda pair: pair[0]):
-        total.update(f"{digest.image}\n{digest.label}\n".encode())
+        ignore = "" if digest.ignore is None else f"ignore {digest.ignore}\n"
+        total.update(f"{digest.image}\n{digest.label}\n{ignore}".encode())
     return total.hexdigest()
 
 

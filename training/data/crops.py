@@ -57,8 +57,9 @@ class CropDataset(TorchDataset[Batch]):
 
     ``crops[e, i]``, item i of epoch e, depends on (seed, e, i) alone, so a resumed run sees the crops it would have
     seen, whatever the number of processes that load them. Items are ``image`` [1, D, H, W] float32, ``label``
-    [1, D, H, W] int64 and, with a teacher, ``teacher`` [C, D, H, W] probabilities as they are stored (float16: they are
-    the bulk of a crop, and the loss's arithmetic is float32 all the same).
+    [1, D, H, W] int64 (`IGNORED` where a voxel takes no part in the loss) and, with a teacher, ``teacher``
+    [C, D, H, W] probabilities as they are stored (float16: they are the bulk of a crop, and the loss's arithmetic is
+    float32 all the same).
 
     Only the window is read, from memory-mapped files that stay open, and every array is copied once: cut out, turned
     and converted in one go.

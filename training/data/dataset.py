@@ -14,6 +14,7 @@ from ...runtime.scans.names import is_nifti, split_channel, stem
 from .formats.labels import dense_labels
 from .formats.listing import RawCase
 from .formats.reading import read_listing, read_source
+from .ignore_label import split_ignore_label
 from .organ_masks import OrganMasks, truth_files
 from .splits import SPLITS, choose, find_splits, read_splits
 
@@ -30,12 +31,14 @@ class Case:
         image: the image file.
         label: the label map, or its organs' masks, if there are any.
         fold: the cross-validation fold it is listed in, if any.
+        ignore: the value in its label map of voxels that take no part in loss and scores; None where there is none.
     """
 
     name: str
     image: Path
     label: Path | OrganMasks | None = None
     fold: int | None = None
+    ignore: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class Dataset:
     modality: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     fold: int | None = None
+
+    @property
+    def ignore(self) -> int | None:
+        """The value of the ignore label in the label maps, the same in all of them; None where there is none."""
+        return next((case.ignore for case in (*self.training, *self.validation, *self.test)), None)
 
     def split(self, *, fold: int | None = None, fraction: float = 0.2, seed: int = 0) -> Dataset:
         """Returns the data set with a validation list taken out of its training list.
@@ -178,7 +186,8 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     - ``imagesTr`` and ``labelsTr`` without a list, or a folder for each patient; the task names the labels.
 
     Label values must be dense (0, 1, 2, …): the value in a label map is the index of a network output, and renumbering
-    behind the user's back would hide which organ is which. One image channel per case.
+    behind the user's back would hide which organ is which. A label named "ignore", with the highest value, is no class:
+    its voxels take no part in loss and scores. One image channel per case.
 
     Args:
         path: the JSON file, or the folder.
@@ -204,11 +213,15 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     """
     source = read_source(path, labels)
     layout, listing = read_listing(source)
-    names = dense_labels(listing.labels, labels, source.called)
+    listed, ignore = split_ignore_label(listing.labels, source.called)
+    names = dense_labels(listed, labels, source.called)
     broken: list[BrokenCase] = []
     case_names = _case_names((*listing.training, *listing.validation, *listing.test))
     lists = [
-        tuple(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken) for raw in raw_list)
+        tuple(
+            replace(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken), ignore=ignore)
+            for raw in raw_list
+        )
         for raw_list in (listing.training, listing.validation, listing.test)
     ]
     for cases in lists:

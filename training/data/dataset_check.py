@@ -11,12 +11,14 @@ import msgspec
 import numpy as np
 
 from ...runtime.errors import ExitCode, InputError
+from ...runtime.labels.sides import find_sides
 from ...runtime.task import Task
 from .case_check import CheckedCase, Listed, check_case
 from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
 from .examine import memory_needed
 from .in_threads import in_threads
+from .labels_seen import training_warning, unseen_labels, validation_warning
 from .prepare import check_labels, other_modality
 from .splits import unused_splits
 
@@ -41,6 +43,20 @@ class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
     largest_ml: float | None = None
 
 
+class IgnoreSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The ignore label, whose voxels take no part in loss and scores.
+
+    Attributes:
+        value: in the label maps.
+        cases: readable cases in which it occurs.
+        share: mean share of the voxels, 0…1, over all readable cases.
+    """
+
+    value: int
+    cases: int
+    share: float
+
+
 class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about a data set.
 
@@ -54,6 +70,8 @@ class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
         unlabelled: number of scans that its list keeps apart as not labelled.
         labels: label by label, background left out.
         cases: every case, in the order of the lists.
+        pairs: (left, right) names of labels that differ by the side alone: left and right are not mirrored in training.
+        ignore: what is ignored; None where the data set has no such label.
     """
 
     name: str
@@ -65,6 +83,8 @@ class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
     unlabelled: int
     labels: tuple[LabelSummary, ...]
     cases: tuple[CheckedCase, ...]
+    pairs: tuple[tuple[str, str], ...] = ()
+    ignore: IgnoreSummary | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -139,6 +159,7 @@ def check_dataset(
     missing = [label.name for label in labels if not label.cases]
     if missing:
         warnings.append(f"in no case that can be read: {', '.join(missing)}")
+    warnings += _list_warnings(cases, dataset.labels, missing)
     return DatasetCheck(
         name=dataset.name,
         layout=listing.layout,
@@ -149,6 +170,30 @@ def check_dataset(
         unlabelled=len(dataset.unlabelled),
         labels=labels,
         cases=tuple(cases),
+        pairs=find_sides(dataset.labels).pairs,
+        ignore=_ignore_summary(dataset.ignore, cases),
+    )
+
+
+def _list_warnings(cases: list[CheckedCase], labels: tuple[str, ...], missing: list[str]) -> list[str]:
+    """Returns what training and validation lack, beyond the labels that are missing everywhere."""
+    found: list[str] = []
+    for name, warning in (("training", training_warning), ("validation", validation_warning)):
+        facts = [case.facts for case in cases if name in case.lists and case.facts is not None]
+        unseen = unseen_labels((each.volumes_ml for each in facts), labels)
+        nothing = len(unseen) == len(labels) - 1
+        words = warning(unseen if nothing else [label for label in unseen if label not in missing], labels)
+        if facts and words:
+            found.append(words)
+    return found
+
+
+def _ignore_summary(value: int | None, cases: list[CheckedCase]) -> IgnoreSummary | None:
+    if value is None:
+        return None
+    shares = [case.facts.ignored for case in cases if case.facts is not None]
+    return IgnoreSummary(
+        value=value, cases=sum(share > 0 for share in shares), share=float(np.mean(shares)) if shares else 0.0
     )
 
 

@@ -21,6 +21,7 @@ from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
 from .advice import without_options
 from .dataset import Case
+from .ignore_label import IGNORED
 from .organ_masks import read_truth
 
 _Result = TypeVar("_Result")
@@ -37,9 +38,9 @@ class Examination:
     Attributes:
         problems: why it cannot be used, one line each; empty where it can.
         scan: the image as stored, if it can be used.
-        truth: the label map as stored, if its labels are known.
+        truth: the label map as stored, if its labels are known; `IGNORED` where it has the ignore label.
         model_input: the image on the task's grid, normalised.
-        labels: ``[D, H, W]`` the label map on the task's grid.
+        labels: ``[D, H, W]`` the label map on the task's grid, likewise.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -105,14 +106,17 @@ def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | N
         return None
     truth = read_truth(case.label)
     # In the file itself: on the task's grid a small structure may be gone, and its wrong number with it.
-    if int(truth.data.max()) >= num_classes:
-        unknown = np.unique(truth.data[truth.data >= num_classes])
+    if int(truth.data.max()) < num_classes:
+        return truth
+    unknown = np.unique(truth.data[truth.data >= num_classes])
+    unknown = unknown[unknown != case.ignore]
+    if unknown.size:
         names = ", ".join(str(label) for label in unknown[:5]) + (", …" if unknown.size > 5 else "")
         raise InputError(
             f'"{case.label.name}": expected labels 0…{num_classes - 1}, got {names}; '
             "renumber the label map, or take the task that has them"
         )
-    return truth
+    return Volume(np.where(truth.data == case.ignore, np.uint16(IGNORED), truth.data), truth.grid, truth.warnings)
 
 
 def _refuse_other_grid(image: Grid, truth: Grid) -> None:

@@ -15,6 +15,7 @@ from .case_digest import CaseDigest, digest_cases
 from .dataset import Case, Dataset
 from .examine import memory_needed
 from .formats.modality import modality_of
+from .ignore_label import NAME as IGNORE
 from .in_threads import in_threads
 from .prepared_case import PreparedCase
 
@@ -34,6 +35,11 @@ def check_labels(dataset: Dataset, task: Task) -> None:
         ours = task.labels[index] if index < len(task.labels) else "nothing"
         theirs = dataset.labels[index] if index < len(dataset.labels) else "nothing"
         if ours != theirs:
+            if ours.lower() == IGNORE and dataset.ignore == index:
+                raise InputError(
+                    f'label {index} is the ignore label of data set "{dataset.name}" and no class; '
+                    f'take "{ours}" off the labels of task "{task.name}"'
+                )
             raise InputError(
                 f'label {index} is "{theirs}" in data set "{dataset.name}" but "{ours}" in task "{task.name}"; '
                 "choose the task that fits, or write one with the data set's labels"

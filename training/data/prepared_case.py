@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
 from .examine import LabelMap
+from .ignore_label import IGNORED
 
 _CENTRES_PER_CLASS = 20_000  # candidate crop centres kept of each class: enough variety, a megabyte per case
 _IMAGE, _LABELS, _CENTRES, _FACTS = "image.npy", "labels.npy", "centres.npy", "case.json"
@@ -29,6 +30,7 @@ class PreparedCase:
         warnings: what is unusual about the scan, as the device would say it.
         centre_counts: how many crop centres are kept of each label.
         task: name of the task it was prepared for; another that preprocesses alike may share it.
+        ignored: voxels that take no part in loss and scores; they are `IGNORED` in the label map.
     """
 
     name: str
@@ -38,6 +40,7 @@ class PreparedCase:
     warnings: tuple[str, ...]
     centre_counts: dict[int, int]
     task: str
+    ignored: int = 0
 
     def image(self) -> NDArray[np.float32]:
         """Returns the normalised image ``[D, H, W]``, memory-mapped."""
@@ -46,6 +49,15 @@ class PreparedCase:
     def labels(self) -> LabelMap:
         """Returns the label map ``[D, H, W]``, memory-mapped."""
         return open_array(self.folder / _LABELS)
+
+    def ignored_voxels(self) -> NDArray[np.bool_] | None:
+        """Returns where voxels take no part in loss and scores, ``[D, H, W]``; None where all take part."""
+        return np.asarray(self.labels() == IGNORED) if self.ignored else None
+
+    def organs(self) -> LabelMap:
+        """Returns the label map ``[D, H, W]`` with background in place of what is ignored, to be looked at."""
+        labels, ignored = self.labels(), self.ignored_voxels()
+        return labels if ignored is None else np.where(ignored, np.uint16(0), labels)
 
     def all_centres(self) -> NDArray[np.signedinteger[Any]]:
         """Returns the crop centres of all labels, one label after the other as in `centre_counts`, memory-mapped."""
@@ -91,7 +103,10 @@ class PreparedCase:
                     f"prepared case {folder.name}: expected {expected:,} bytes in {file}, got {sizes[file]:,}; "
                     "delete its folder"
                 )
-        return cls(name or folder.name, folder, facts.spacing, facts.counts, facts.warnings, facts.centres, facts.task)
+        return cls(
+            name or folder.name, folder, facts.spacing, facts.counts, facts.warnings, facts.centres, facts.task,
+            facts.ignored,
+        )  # fmt: skip
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -103,6 +118,7 @@ class _Facts(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     files: dict[str, int]
     task: str = ""  # not known of cases from before it was noted
+    ignored: int = 0
 
 
 def open_array(file: Path) -> NDArray[Any]:
@@ -127,6 +143,8 @@ def write_arrays(
     spacing: tuple[float, float, float],
     warnings: tuple[str, ...],
     task: str,
+    *,
+    has_ignored: bool = False,
 ) -> None:
     """Writes a case into an existing folder.
 
@@ -138,14 +156,17 @@ def write_arrays(
         spacing: (x, y, z) in mm.
         warnings: kept with the case.
         task: the task's name.
+        has_ignored: whether `IGNORED` in ``labels`` stands for voxels that take no part.
     """
     np.save(folder / _IMAGE, image)
     np.save(folder / _LABELS, labels)
     counts = label_counts(labels)
+    ignored = counts.pop(IGNORED, 0) if has_ignored else 0
     centres = _choose_centres(labels, body, counts)
     np.save(folder / _CENTRES, np.concatenate(list(centres.values())))
     sizes = {file: (folder / file).stat().st_size for file in (_IMAGE, _LABELS, _CENTRES)}
-    facts = _Facts(spacing, counts, {label: len(flat) for label, flat in centres.items()}, warnings, sizes, task)
+    kept = {label: len(flat) for label, flat in centres.items()}
+    facts = _Facts(spacing, counts, kept, warnings, sizes, task, ignored)
     (folder / _FACTS).write_bytes(msgspec.json.encode(facts))
 
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from ...runtime.errors import Cancelled
 from ..data.crops import CropSource
+from ..data.labels_seen import unseen_labels, validation_warning
 from ..data.prepared_case import PreparedCase
 from ..runs.run import Run
 from ..runs.run_writer import RunWriter
+from ..scores.metrics import finite_mean
 from .checkpoint import Position
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
@@ -45,7 +46,7 @@ class FitResult:
     """How a training ended.
 
     Attributes:
-        best: best mean validation Dice over the organs, or None without validation.
+        best: best mean validation Dice over the organs, or None where there was no score.
         loss: mean loss of the last epoch.
     """
 
@@ -67,8 +68,9 @@ def fit(
     """Trains a network in a run directory, going on from its last checkpoint if there is one.
 
     Only parameters with ``requires_grad`` are given to the optimiser. The best weights by mean validation Dice over
-    the organs are kept in ``best.safetensors``; without validation cases, the last epoch's. Every process of a
-    training calls it; the first one writes and reports progress.
+    the organs are kept in ``best.safetensors``, the later ones of two that score the same; without validation cases,
+    or where they hold no organ and so give no score, the last epoch's. Every process of a training calls it; the first
+    one writes and reports progress.
 
     Args:
         run: the run directory.
@@ -85,8 +87,9 @@ def fit(
         DivergedError: the loss became NaN or infinite; the last good checkpoint stays.
         InputError: there are checkpoints, but none that can be read or that fits the network.
     """
-    if not validation and fabric.is_global_zero:
-        _log.warning("no validation cases: the last epoch's weights are kept, not the best")
+    warning = _validation_warning(run, validation)
+    if warning and fabric.is_global_zero:
+        _log.warning("%s", warning)
     workers = default_workers(fabric) if workers is None else workers
     with StopRequest() as stop:
         return _Fit(run, model, objective, sources, validation, fabric, stop, progress).train(sources, workers)
@@ -133,7 +136,7 @@ class _Fit:
                 last = epoch + 1 == recipe.epochs
                 if self._validation and ((epoch + 1) % recipe.validate_every == 0 or last):
                     row |= self._validate(epoch, writer)
-                elif last:
+                if last and math.isnan(row.get("dice", math.nan)):
                     self._keeper.save_best()
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0))
@@ -159,7 +162,7 @@ class _Fit:
                 raise TrainingInterrupted(stopped)
 
     def _validate(self, epoch: int, writer: RunWriter) -> dict[str, float]:
-        """Returns the validation's row of figures; keeps the weights if they are the best so far."""
+        """Returns the validation's row of figures, NaN where there is none; keeps the weights if they are the best."""
         task, stop, drawn = self._run.config.task, self._stop, self._recipe.draws_pictures(epoch)
         self._stepper.wrapped.eval()
         try:
@@ -174,8 +177,9 @@ class _Fit:
         except Cancelled:
             self._save(self._position)
             raise TrainingInterrupted(stop.signum or signal.SIGINT) from None
-        score = float(np.nanmean(dice[1:])) if np.isfinite(dice[1:]).any() else 0.0
-        if self._position.best is None or score > self._position.best:
+        score = finite_mean(dice[1:])  # NaN where no case holds an organ: no score, which is not a score of 0
+        best = self._position.best
+        if not math.isnan(score) and (best is None or score >= best):
             self._position = replace(self._position, best=score)
             self._keeper.save_best()
         organs = {f"dice_{name}": float(value) for name, value in zip(task.labels, dice, strict=True) if name}
@@ -197,6 +201,13 @@ class _Fit:
     def _tell(self, done: int, note: str) -> None:
         if self._progress:
             self._progress(done, self._recipe.epochs * self._steps, note)
+
+
+def _validation_warning(run: Run, validation: Sequence[PreparedCase]) -> str | None:
+    if not validation:
+        return "no validation cases: the last epoch's weights are kept, not the best"
+    labels = run.config.task.labels
+    return validation_warning(unseen_labels((case.present for case in validation), labels), labels)
 
 
 def _last_loss(run: Run) -> float:

@@ -1,13 +1,42 @@
-"""The supervised loss of the papers: Dice plus cross-entropy."""
+"""The supervised loss of the papers: Dice plus cross-entropy, over the voxels of which the truth is known."""
 
 from __future__ import annotations
 
-from monai.losses.dice import DiceCELoss
+import torch
+from monai.losses.dice import DiceCELoss, DiceLoss
+from torch.nn import functional as F
+
+from ..data.ignore_label import IGNORED
 
 
-def segmentation_loss() -> DiceCELoss:
+def segmentation_loss(*, ignores: bool = False) -> torch.nn.Module:
     """Returns Dice + cross-entropy over softmax probabilities, background included (AutoSAM Adapter, Eq. 1).
 
     Called with logits ``[B, C, D, H, W]`` and integer targets ``[B, 1, D, H, W]``.
+
+    Args:
+        ignores: whether targets may have `IGNORED` voxels, which then take no part.
     """
+    if ignores:
+        return KnownVoxelsLoss()
     return DiceCELoss(to_onehot_y=True, softmax=True, include_background=True, batch=True)
+
+
+class KnownVoxelsLoss(torch.nn.Module):
+    """Dice + cross-entropy as of `segmentation_loss`, over the voxels whose target is not `IGNORED`.
+
+    The same as if the other voxels were cut out of the batch; a batch that has nothing else gives 0.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dice = DiceLoss(include_background=True, batch=True)
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Returns the scalar loss of logits ``[B, C, D, H, W]`` for targets ``[B, 1, D, H, W]``."""
+        known = target != IGNORED
+        classes = torch.arange(logits.shape[1], device=target.device).reshape(1, -1, 1, 1, 1)
+        # No class equals IGNORED: such a voxel has a target of zeros, and gets probabilities of zeros.
+        dice = self._dice(logits.softmax(1) * known, (target == classes).to(logits.dtype))
+        entropy = F.cross_entropy(logits, target[:, 0].long(), ignore_index=IGNORED, reduction="sum")
+        return dice + entropy / known.sum().clamp(min=1)

@@ -84,6 +84,8 @@ def validate(
 ) -> NDArray[np.float64]:
     """Returns the mean Dice per class over cases, ``[num_classes]``; NaN where no case has the class.
 
+    Voxels that a case's label map ignores are not compared.
+
     The cases are dealt to the processes one by one, and the scores are put together: N processes need an N-th of the
     time, and get what one process would. Where the network itself is spread over the processes, each forward pass
     needs them all, and all predict every case together.
@@ -109,7 +111,9 @@ def validate(
     def score(number: int) -> None:
         case = cases[number]
         labels = predict_probabilities(model, case, task, overlap=overlap, device=device).argmax(0).numpy()
-        scores[number] = dice_per_class(labels, np.asarray(case.labels()), task.num_classes)
+        scores[number] = dice_per_class(
+            labels, np.asarray(case.labels()), task.num_classes, case.ignored_voxels()
+        )  # fmt: skip
         if number == 0 and shown:
             shown(case, labels)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """Weights with the best validation score; equal to the last ones where there is no validation."""
+        """Weights with the best validation score; equal to the last ones where there is no score."""
         return self.path / "best.safetensors"
 
     @property
@@ -132,14 +133,25 @@ class Run:
             raise InputError(f'{cls.CONFIG} in "{path.name}" is not valid: {error}') from None
 
     def log(self, epoch: int, row: Mapping[str, float]) -> None:
-        """Writes an epoch's row; rows of this and later epochs, left by an interrupted run, are replaced."""
+        """Writes an epoch's row; rows of this and later epochs, left by an interrupted run, are replaced.
+
+        A figure that there is none of (NaN) is an empty cell.
+        """
         rows = [old for old in self.rows() if int(old["epoch"]) < epoch]
-        rows.append({"epoch": str(epoch), **{key: f"{value:.6g}" for key, value in row.items()}})
-        columns = list(dict.fromkeys(key for each in rows for key in each))
+        figures = {key: "" if math.isnan(value) else f"{value:.6g}" for key, value in row.items()}
+        rows.append({"epoch": str(epoch), **figures})
+        columns = list(dict.fromkeys((*self._columns(), *rows[-1])))
         with atomic_write(self.metrics) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
+
+    def _columns(self) -> list[str]:
+        """Returns the columns of the metrics so far; also those that are empty in every row."""
+        if not self.metrics.exists():
+            return []
+        with self.metrics.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), [])
 
     def rows(self) -> list[dict[str, str]]:
         """Returns the metrics, one mapping per epoch; empty before the first epoch ended."""

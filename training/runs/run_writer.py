@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -52,7 +53,8 @@ class RunWriter:
             return
         self._run.log(epoch, row)
         for name, value in row.items():
-            self._events.add_scalar(name.replace("dice_", "dice/"), value, epoch)
+            if not math.isnan(value):
+                self._events.add_scalar(name.replace("dice_", "dice/"), value, epoch)
         self._events.flush()
 
     def draw(self, epoch: int, case: PreparedCase, labels: NDArray[Any]) -> None:
@@ -60,7 +62,7 @@ class RunWriter:
         if self._events is None or not self._pictures:
             return
         try:
-            png = case_picture(case.image(), case.labels(), labels, self._run.config.task, f"epoch {epoch}")
+            png = case_picture(case.image(), case.organs(), labels, self._run.config.task, f"epoch {epoch}")
         except MissingExtraError as error:
             self._pictures = False
             _log.warning("no pictures of validation cases: %s", error)

@@ -61,6 +61,7 @@ class Evaluation:
         cases: (name, scores) per case.
         tolerance_mm: of the NSD.
         turned: names of the cases whose prediction is stored along other axes than the truth.
+        ignored: mean share of a case's voxels, 0…1, that were not compared.
     """
 
     labels: tuple[str, ...]
@@ -68,6 +69,7 @@ class Evaluation:
     cases: tuple[tuple[str, CaseScores], ...]
     tolerance_mm: float
     turned: tuple[str, ...] = ()
+    ignored: float = 0.0
 
     @classmethod
     def of(cls, scored: Sequence[ScoredCase], labels: Sequence[str] | None, tolerance_mm: float) -> Evaluation:
@@ -81,12 +83,13 @@ class Evaluation:
         classes = max(case.scores.dice.size for case in scored)
         cases = tuple((case.name, _widened(case.scores, classes)) for case in scored)
         turned = tuple(case.name for case in scored if case.turned)
+        ignored = float(np.mean([case.ignored for case in scored]))
         if labels is not None:
-            return cls(tuple(labels), tuple(range(1, classes)), cases, tolerance_mm, turned)
+            return cls(tuple(labels), tuple(range(1, classes)), cases, tolerance_mm, turned, ignored)
         names = ("background", *(f"label {n}" for n in range(1, classes)))
         occurs = np.sum([scores.truth_voxels + scores.predicted_voxels for _, scores in cases], axis=0)
         listed = tuple(label for label in range(1, classes) if occurs[label])
-        return cls(names, listed, cases, tolerance_mm, turned)
+        return cls(names, listed, cases, tolerance_mm, turned, ignored)
 
     @property
     def organs(self) -> tuple[OrganSummary, ...]:

@@ -53,13 +53,14 @@ class CaseScores:
         return (self.predicted_voxels > 0) & (self.truth_voxels == 0)
 
 
-def dice_per_class(pred: Labels, truth: Labels, num_classes: int) -> Scores:
+def dice_per_class(pred: Labels, truth: Labels, num_classes: int, ignored: Mask | None = None) -> Scores:
     """Returns 2|A∩B| / (|A| + |B|) per class, [num_classes] with the background at index 0.
 
     Args:
         pred: integer labels, any shape.
         truth: integer labels, the same shape.
         num_classes: classes, background included; labels from there on are scored as no class.
+        ignored: voxels that are not compared, the same shape; None compares all of them.
 
     Returns:
         NaN where the truth lacks the class.
@@ -67,7 +68,7 @@ def dice_per_class(pred: Labels, truth: Labels, num_classes: int) -> Scores:
     Raises:
         InputError: the shapes differ.
     """
-    return _dice(*_voxels(pred, truth, num_classes))
+    return _dice(*_voxels(pred, truth, num_classes, ignored))
 
 
 def evaluate_case(
@@ -76,8 +77,12 @@ def evaluate_case(
     num_classes: int,
     spacing: Spacing,
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+    ignored: Mask | None = None,
 ) -> CaseScores:
     """Scores one case.
+
+    Voxels about which nothing is known are not compared, and where an organ ends only because they begin there is no
+    surface to measure from: a border counts where a voxel that is known to be outside touches it.
 
     Args:
         pred: integer labels, three axes.
@@ -85,11 +90,14 @@ def evaluate_case(
         num_classes: classes, background included.
         spacing: mm along the arrays' axes, in their order.
         tolerance_mm: of the NSD; surfaces as close as this agree.
+        ignored: voxels that are not compared, the same shape; None compares all of them.
 
     Raises:
         InputError: the shapes differ.
     """
-    predicted, true, both = _voxels(pred, truth, num_classes)
+    predicted, true, both = _voxels(pred, truth, num_classes, ignored)
+    if ignored is not None:
+        pred, truth = _without(pred, ignored), _without(truth, ignored)
     nsd, hd95 = np.full(num_classes, np.nan), np.full(num_classes, np.nan)
     boxes = zip(_boxes(pred, num_classes), _boxes(truth, num_classes), strict=True)
     for label, (found, there) in enumerate(boxes, start=1):
@@ -98,8 +106,15 @@ def evaluate_case(
         if found is None or there is None:
             continue
         # Surfaces are looked for inside the smallest box around both; all distances between them lie in it.
-        box = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(found, there, strict=True))
-        nsd[label], hd95[label] = _surface_scores(pred[box] == label, truth[box] == label, spacing, tolerance_mm)
+        # With a voxel more around it where some are ignored: those beside the organ say where it has no border.
+        more = 0 if ignored is None else 1
+        box = tuple(
+            slice(max(0, min(a.start, b.start) - more), max(a.stop, b.stop) + more)
+            for a, b in zip(found, there, strict=True)
+        )
+        unknown = None if ignored is None else ignored[box]
+        masks = pred[box] == label, truth[box] == label
+        nsd[label], hd95[label] = _surface_scores(*masks, spacing, tolerance_mm, unknown)
     return CaseScores(_dice(predicted, true, both), nsd, hd95, tolerance_mm, true, predicted)
 
 
@@ -109,14 +124,27 @@ def finite_mean(values: Scores) -> float:
     return float(finite.mean()) if finite.size else float("nan")
 
 
-def _voxels(pred: Labels, truth: Labels, num_classes: int) -> tuple[Counts, Counts, Counts]:
+def _without(labels: Labels, ignored: Mask) -> Labels:
+    """Returns a copy with background in place of what is ignored."""
+    copy = labels.copy(order="K")
+    copy[ignored] = 0
+    return copy
+
+
+def _voxels(
+    pred: Labels, truth: Labels, num_classes: int, ignored: Mask | None
+) -> tuple[Counts, Counts, Counts]:  # fmt: skip
     """Counts each class's voxels in the prediction, the truth and both, plane by plane: counting makes int64 copies."""
     if pred.shape != truth.shape:
         raise InputError(f"scores: expected a prediction of the truth's shape {truth.shape}, got {pred.shape}")
     pred, truth = np.atleast_2d(pred), np.atleast_2d(truth)
     slowest = int(np.argmax(np.abs(truth.strides)))
     counts = np.zeros((3, num_classes), np.int64)
-    for found, there in zip(np.moveaxis(pred, slowest, 0), np.moveaxis(truth, slowest, 0), strict=True):
+    known = None if ignored is None else np.moveaxis(~np.atleast_2d(ignored), slowest, 0)
+    planes = zip(np.moveaxis(pred, slowest, 0), np.moveaxis(truth, slowest, 0), strict=True)
+    for number, (found, there) in enumerate(planes):
+        if known is not None:
+            found, there = found[known[number]], there[known[number]]
         for row, values in enumerate((found, there, there[found == there])):
             counts[row] += np.bincount(values.ravel().astype(np.int64), minlength=num_classes)[:num_classes]
     return counts[0], counts[1], counts[2]
@@ -136,13 +164,21 @@ def _boxes(labels: Labels, num_classes: int) -> list[tuple[slice, ...] | None]:
     return find_objects(labels, num_classes - 1)[: num_classes - 1]
 
 
-def _surface_scores(found: Mask, there: Mask, spacing: Spacing, tolerance_mm: float) -> tuple[float, float]:
+def _surface_scores(
+    found: Mask, there: Mask, spacing: Spacing, tolerance_mm: float, unknown: Mask | None
+) -> tuple[float, float]:  # fmt: skip
     """Returns NSD and HD95 of two non-empty masks."""
     within, area = 0.0, 0.0
-    elements = [surface_elements(mask, spacing) for mask in (found, there)]
+    elements = [surface_elements(mask, spacing, unknown) for mask in (found, there)]
     for surface, other in (elements, elements[::-1]):
         agrees = surface.distances_to(other) <= tolerance_mm + _ROUNDING_MM
         within, area = within + surface.areas[agrees].sum(), area + surface.areas.sum()
-    voxels = [surface_voxels(mask, spacing) for mask in (found, there)]
-    directed = [np.percentile(surface.distances_to(other), 95) for surface, other in (voxels, voxels[::-1])]
+    voxels = [surface_voxels(mask, spacing, unknown) for mask in (found, there)]
+    directed = [
+        np.percentile(surface.distances_to(other)[surface.areas > 0], 95)
+        for surface, other in (voxels, voxels[::-1])
+        if surface.areas.any()
+    ]
+    if not directed or not area:  # no border of either is known: those towards ignored voxels have to do
+        return _surface_scores(found, there, spacing, tolerance_mm, None)
     return float(within / area), float(max(directed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...runtime.errors import InputError
@@ -17,11 +17,19 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction and the truth it is scored against."""
+    """A prediction and the truth it is scored against.
+
+    Attributes:
+        name: of the case.
+        prediction: a label map.
+        truth: the true one.
+        ignore: the value in the truth of voxels that are not compared; None compares all of them.
+    """
 
     name: str
     prediction: Path
     truth: Path | OrganMasks
+    ignore: int | None = None
 
 
 def pairs_of_folders(predictions: Path, truths: Path) -> list[Pair]:
@@ -50,7 +58,8 @@ def pairs_of_cases(predictions: Path, cases: Sequence[Case]) -> list[Pair]:
         raise InputError(
             "evaluate: expected at least one case with a label map in this list, found none; choose another with --list"
         )
-    return _paired(predictions, labelled)
+    ignore = {case.name: case.ignore for case in cases}
+    return [replace(pair, ignore=ignore[pair.name]) for pair in _paired(predictions, labelled)]
 
 
 def without_truth(predictions: Path, pairs: Sequence[Pair]) -> list[str]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
 from ...runtime.scans.nifti_file import NiftiFile
@@ -25,11 +27,13 @@ class ScoredCase:
         name: of the case.
         scores: per class; without names for the labels, as many as this case has.
         turned: whether the prediction is stored along other axes than the truth.
+        ignored: share of the voxels, 0…1, that were not compared.
     """
 
     name: str
     scores: CaseScores
     turned: bool
+    ignored: float = 0.0
 
 
 def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) -> ScoredCase:
@@ -50,7 +54,9 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     if in_place is not None and turned:
         prediction = in_place
     _check_grids(prediction, truth, pair.name)
-    return ScoredCase(pair.name, _scored(prediction, truth, labels, tolerance_mm, pair.name), turned)
+    ignored = None if pair.ignore is None else truth.data == pair.ignore
+    scores = _scored(prediction, truth, labels, tolerance_mm, pair.name, ignored)
+    return ScoredCase(pair.name, scores, turned, 0.0 if ignored is None else float(ignored.mean()))
 
 
 def _read(label: Path | OrganMasks, name: str, role: str) -> Volume:
@@ -104,14 +110,24 @@ def _check_grids(prediction: Volume, truth: Volume, name: str) -> None:
 
 
 def _scored(
-    prediction: Volume, truth: Volume, labels: Sequence[str] | None, tolerance_mm: float, name: str
+    prediction: Volume,
+    truth: Volume,
+    labels: Sequence[str] | None,
+    tolerance_mm: float,
+    name: str,
+    ignored: NDArray[np.bool_] | None,
 ) -> CaseScores:
-    highest = {"truth": int(truth.data.max()), "prediction": int(prediction.data.max())}
+    compared: bool | NDArray[np.bool_] = True if ignored is None else ~ignored
+    highest = {
+        role: int(volume.data.max(where=compared, initial=0))
+        for role, volume in (("truth", truth), ("prediction", prediction))
+    }
     for role, label in highest.items():
         if labels is not None and label >= len(labels):
             raise InputError(
                 f'case "{name}": label {label} of the {role} has no name; there are names for 0…{len(labels) - 1}. '
                 "Give names for all labels (--labels, --task), or check that this is the label map"
+                + (f"; if its voxels are to be ignored, add --ignore-label {label}" if role == "truth" else "")
             )
     classes = len(labels) if labels is not None else max(highest.values()) + 1
-    return evaluate_case(prediction.data, truth.data, classes, truth.grid.spacing, tolerance_mm)
+    return evaluate_case(prediction.data, truth.data, classes, truth.grid.spacing, tolerance_mm, ignored)

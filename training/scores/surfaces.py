@@ -8,6 +8,7 @@ Here a voxel of the box costs a few bytes. The table of areas is MONAI's, the se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ class Surface:
 
     Attributes:
         points: [points, 3] mm.
-        areas: [points] mm², the surface around each point; ones where every point counts the same.
+        areas: [points] mm², the surface around each point; ones where every point counts the same; zeros where a point
+            is a border only because nothing is known beyond it.
     """
 
     points: NDArray[np.float64]
@@ -42,24 +44,33 @@ class Surface:
         return KDTree(other.points).query(self.points)[0]
 
 
-def surface_voxels(mask: Mask, spacing: Spacing) -> Surface:
+def surface_voxels(mask: Mask, spacing: Spacing, unknown: Mask | None = None) -> Surface:
     """Returns the voxels of a mask that have a face outside of it, for distances of Hausdorff's kind.
 
     Args:
         mask: [X, Y, Z]; outside the array is outside the mask.
         spacing: mm along the axes.
+        unknown: [X, Y, Z] voxels outside the mask of which nothing is known.
     """
+    border = mask & ~_inner(mask)
+    points = _in_mm(border, spacing)
+    if unknown is None:
+        return Surface(points, np.ones(len(points)))
+    return Surface(points, (~_inner(mask | unknown))[border].astype(np.float64))
+
+
+def _inner(mask: Mask) -> Mask:
+    """Returns the voxels of a mask that have no face outside of it."""
     inner = mask.copy()
     for axis in range(3):
         shrunk, whole = np.moveaxis(inner, axis, 0), np.moveaxis(mask, axis, 0)
         shrunk[1:] &= whole[:-1]
         shrunk[:-1] &= whole[1:]
         shrunk[[0, -1]] = False
-    points = _in_mm(mask & ~inner, spacing)
-    return Surface(points, np.ones(len(points)))
+    return inner
 
 
-def surface_elements(mask: Mask, spacing: Spacing) -> Surface:
+def surface_elements(mask: Mask, spacing: Spacing, unknown: Mask | None = None) -> Surface:
     """Returns the elements of a mask's surface at the corners of its voxels, with their areas (arXiv:1809.04430).
 
     The eight voxels around a corner, inside or outside, make a code; marching cubes lay a piece of surface through each
@@ -68,6 +79,7 @@ def surface_elements(mask: Mask, spacing: Spacing) -> Surface:
     Args:
         mask: [X, Y, Z]; outside the array is outside the mask.
         spacing: mm along the axes.
+        unknown: [X, Y, Z] voxels outside the mask of which nothing is known.
     """
     try:
         from monai.metrics.utils import create_table_neighbour_code_to_surface_area
@@ -75,13 +87,22 @@ def surface_elements(mask: Mask, spacing: Spacing) -> Surface:
         raise MissingExtraError(error.name or "monai", "train") from None
 
     areas, weights = (table.numpy() for table in create_table_neighbour_code_to_surface_area(spacing))
+    codes = _codes(mask, weights)
+    at_surface = (codes != 0) & (codes != _INSIDE)
+    covered = areas[codes[at_surface]].astype(np.float64)
+    if unknown is not None:
+        covered[_codes(mask | unknown, weights)[at_surface] == _INSIDE] = 0
+    return Surface(_in_mm(at_surface, spacing), covered)
+
+
+def _codes(mask: Mask, weights: NDArray[Any]) -> NDArray[np.uint8]:
+    """Returns which of the eight voxels around each corner are inside, [X + 1, Y + 1, Z + 1]."""
     voxels = np.pad(mask, 1).view(np.uint8)
     codes = np.zeros([size - 1 for size in voxels.shape], np.uint8)
     for corner, weight in np.ndenumerate(weights.reshape(2, 2, 2)):
         window = tuple(slice(start, start + size) for start, size in zip(corner, codes.shape, strict=True))
         codes += voxels[window] * np.uint8(weight)
-    at_surface = (codes != 0) & (codes != _INSIDE)
-    return Surface(_in_mm(at_surface, spacing), areas[codes[at_surface]].astype(np.float64))
+    return codes
 
 
 def _in_mm(places: Mask, spacing: Spacing) -> NDArray[np.float64]:

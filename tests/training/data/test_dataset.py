@@ -176,13 +176,27 @@ def test_a_case_listed_twice_is_refused(tmp_path: Path) -> None:
         ({"0": "background"}, "at least one label"),
         ({"background": 0, "liver": 1, "other": 1}, "label value 1 stands for"),
         ({"background": 0, "whole": [1, 2], "core": 2}, "region of several values"),
-        ({"background": 0, "liver": 1, "ignore": 2}, '"ignore" label'),
+        ({"background": 0, "ignore": 1, "liver": 2}, "got 1 where the highest other one is 2"),
+        ({"background": 0, "liver": 1, "ignore": 70_000}, "at most 65535, got 70000"),
+        ({"0": "background", "1": "liver", "2": "ignore", "3": "Ignore"}, "expected one label .* got 2 and 3"),
         ({"background": 0, "liver": True}, "expected labels as"),
     ],
 )
 def test_labels_that_cannot_be_network_outputs_are_refused(tmp_path: Path, labels: Any, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         load_dataset(decathlon(tmp_path, labels=labels))
+
+
+@pytest.mark.parametrize("value", [2, 255])
+def test_the_ignore_label_is_no_class_and_its_value_stays_with_the_cases(tmp_path: Path, value: int) -> None:
+    dataset = load_dataset(nnunet(tmp_path, labels={"background": 0, "liver": 1, "ignore": value}))
+    assert dataset.labels == ("background", "liver")
+    assert dataset.ignore == value
+    assert {case.ignore for case in dataset.training} == {value}
+
+
+def test_without_an_ignore_label_no_value_is_ignored(tmp_path: Path) -> None:
+    assert load_dataset(nnunet(tmp_path)).ignore is None
 
 
 def test_several_channels_are_refused(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ class Folder:
         self.lists[to].append({"image": f"{name}.nii.gz", "label": f"{name}_label.nii.gz"})
         return self
 
-    def check(self, task, **options):
-        labels = {"0": "background", "1": "cube"}
+    def check(self, task, *, labels=("background", "cube"), **options):
+        labels = {str(value): name for value, name in enumerate(labels)}
         (self.path / "dataset.json").write_text(json.dumps({"name": "cubes", "labels": labels, **self.lists}))
         return check_dataset(self.path, task, **options)
 
@@ -207,7 +207,10 @@ def test_volumes_are_millilitres_of_the_label_map_itself(folder, task):
 
 def test_a_label_that_never_occurs_is_told(tmp_path, task):
     found = Folder(tmp_path / "data").add("healthy", labels=truth() * 0).check(task)
-    assert found.warnings == ("in no case that can be read: cube",)
+    assert found.warnings == (
+        "in no case that can be read: cube",
+        "no training case holds a label: a network can learn nothing but background; check the label maps",
+    )
 
 
 def test_facts_are_in_the_order_left_right_back_front_feet_head(tmp_path, task):
@@ -273,3 +276,34 @@ def disagreeing_forms(path):
     image.set_sform(np.diag([4.0, 4.0, 5.0, 1.0]), code=1)
     image.set_qform(np.diag([-4.0, -4.0, 5.0, 1.0]), code=1)
     nib.save(image, path)
+
+
+def test_a_label_that_the_training_cases_lack_is_told(folder, task):
+    folder.add("held out", labels=truth(2), to="validation")
+    found = folder.check(task.replaced(labels=("background", "cube", "ball")), labels=("background", "cube", "ball"))
+    assert found.warnings == (
+        "in no training case: ball; a network cannot learn what it is not shown",
+        "in no validation case: cube; the mean Dice leaves this out",
+    )
+    assert found.exit_code == 6
+
+
+def test_validation_cases_that_can_give_no_score_are_told(folder, task):
+    found = folder.add("healthy", labels=truth() * 0, to="validation").check(task)
+    assert found.warnings == (
+        "no validation case holds a label: there is no score, so the last epoch's weights are kept, not the best",
+    )
+
+
+def test_pairs_of_left_and_right_are_told_and_are_no_warning(tmp_path, task):
+    labels = ("background", "right ear", "left ear")
+    folder = Folder(tmp_path / "data").add("one", labels=truth(1) + np.roll(truth(2), 6, axis=0))
+    found = folder.check(task.replaced(labels=labels), labels=labels)
+    assert found.pairs == (("left ear", "right ear"),)
+    assert found.exit_code == 0
+
+
+def test_labels_blurred_by_a_float_type_are_taken(folder, task):
+    write_volume(folder.path / "fine_label.nii.gz", truth().astype(np.float32) * np.float32(0.9999999), GRID)
+    found = folder.check(task)
+    assert (told(found), found.exit_code) == ({}, 0)

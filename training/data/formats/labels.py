@@ -32,7 +32,7 @@ def listed_labels(listed: dict[str, Any] | list[str], file: str) -> dict[int, st
     """Returns value → name from ``{"0": name}``, ``{name: 0}`` or ``[name, …]``.
 
     Raises:
-        InputError: regions, an ignore label, two names of one value, or something else.
+        InputError: regions, two names of one value, or something else.
     """
     if isinstance(listed, list):
         return dict(enumerate(listed))
@@ -40,8 +40,6 @@ def listed_labels(listed: dict[str, Any] | list[str], file: str) -> dict[int, st
     for key, value in listed.items():
         if isinstance(value, list):
             raise InputError(f'data set {file}: label "{key}" is a region of several values; list plain labels instead')
-        if key == "ignore":
-            raise InputError(f'data set {file}: an "ignore" label is not supported; remove the cases that use it')
         if isinstance(value, int) and not isinstance(value, bool):
             number, name = value, key
         elif isinstance(value, str) and key.isdecimal():

@@ -1,0 +1,179 @@
+"""Organs that a list names by side: which of its names are the left and the right of a pair, in any usual spelling."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Side(Enum):
+    """A side of the body."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True)
+class SidedLabels:
+    """What a list of labels says about sides.
+
+    Attributes:
+        pairs: (left, right) names that differ by the side alone, in the order of the list.
+        single: names of one side of an organ that the body has twice, without the other side in the list.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    single: tuple[str, ...]
+
+    @property
+    def forbid_mirroring(self) -> bool:
+        """Whether a scan mirrored left to right would show an organ under the other side's name."""
+        return bool(self.pairs or self.single)
+
+    def words(self, limit: int | None = None) -> str:
+        """Names the pairs, or the single sides where there is no pair, in one line.
+
+        Args:
+            limit: how many are named; the rest are counted.
+        """
+        named = [f"{left} / {right}" for left, right in self.pairs] or list(self.single)
+        shown = named[:limit]
+        rest = f" and {len(named) - len(shown)} more" if len(shown) < len(named) else ""
+        return ", ".join(shown) + rest
+
+
+def find_sides(labels: Sequence[str]) -> SidedLabels:
+    """Finds the pairs of left and right among labels.
+
+    Two names are a pair if they are the same but for a word or a letter that says the side: ``kidney_left`` and
+    ``kidney_right``, ``Left-Thalamus``, ``right kidney``, ``KidneyLeft``, ``Parotid_L``, ``hippocampus_lh``,
+    ``linke Niere``, ``rein gauche``, ``LV`` and ``RV``. A letter that is part of a word counts only before or behind
+    an organ's name (``rkid``, ``lkid``): ``liver`` and ``river`` are no pair.
+
+    A side without its counterpart is no pair either. ``left atrium`` alone may be mirrored, for the heart has no second
+    one; ``kidney_left`` alone may not, for the mirrored right kidney would be taught as no kidney, or as the left one.
+    """
+    left: dict[tuple[str, ...], int] = {}
+    right: dict[tuple[str, ...], int] = {}
+    for index, label in enumerate(labels):
+        for side, rest in _readings(label):
+            (left if side is Side.LEFT else right).setdefault(rest, index)
+    pairs: dict[int, tuple[int, int]] = {}
+    paired: set[int] = set()
+    for rest, one in left.items():
+        other = right.get(rest)
+        if other is not None and not paired & {one, other}:
+            pairs[min(one, other)] = one, other
+            paired |= {one, other}
+    single = (label for index, label in enumerate(labels) if index not in paired and _is_one_of_two(label))
+    return SidedLabels(tuple((labels[one], labels[other]) for _, (one, other) in sorted(pairs.items())), tuple(single))
+
+
+def _folded(text: str) -> str:
+    """Returns text without accents; case stays."""
+    apart = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(sign for sign in apart if not unicodedata.combining(sign)))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_folded(text).split())
+
+
+# English, Latin, German, Dutch, French, Spanish, Portuguese, Italian, Polish, Russian, Scandinavian, Turkish, Chinese,
+# Japanese, Korean; ambiguous as some are ("der", "sin"), they count only where the other side's name is in the list.
+_FULL = {
+    Side.LEFT: _words(
+        "left sinister sinistra sinistrum sinistri links linke linker linkes linken gauche izquierdo izquierda "
+        "esquerdo esquerda sinistro lewy lewa lewe левый левая левое vänster venstre sol 左 왼쪽"
+    ),
+    Side.RIGHT: _words(
+        "right dexter dextra dextrum dextri rechts rechte rechter rechtes rechten droit droite derecho derecha direito "
+        "direita destro destra prawy prawa prawe правый правая правое höger højre høyre sağ 右 오른쪽"
+    ),
+}
+_SHORT = {
+    Side.LEFT: _words("l lt lft lh sin sx izq esq li"),
+    Side.RIGHT: _words("r rt rgt rh dex dext dx der dir re"),
+}
+_GLUED = {"left": Side.LEFT, "right": Side.RIGHT, "links": Side.LEFT, "rechts": Side.RIGHT}
+_LETTER = {"l": Side.LEFT, "r": Side.RIGHT}
+
+_ORGANS = _words(
+    "accumbens adrenal amygdala atrium auricle bronchus breast carotid caudate cerebellum cerebral cerebrum clavicle "
+    "clavicula cochlea cortex eye eyeball femoral femur fibula foot frontal gluteus gonad hand hemisphere hip "
+    "hippocampus humerus iliac iliopsoas insula jugular kidney knee lacrimal lens lobe lung mastoid nerve niere "
+    "occipital optic orbit ovary pallidum parietal parotid patella psoas putamen radius renal rib scapula shoulder "
+    "subclavian submandibular temporal testicle testis thalamus thyroid tibia tonsil ulna ureter ventricle"
+)
+_BEGINNING = 3  # letters of an organ's name that say which organ is meant: kid, hip, fem
+_ABBREVIATED = _words("a v ad ag k kid lu pa pv ca cca ica mca aca pca ul ll")
+"""What follows the side's letter in lad (MONAI's left adrenal gland), rv, lk, rul and their like."""
+_ACRONYM = range(2, 5)  # letters of LV, RPA, LCCA
+
+_OF_ONE_ORGAN = _words(
+    "atrium atrial atria appendage auricle ventricle ventricular ventriculus myocardium myocardial heart cardiac "
+    "coronary liver hepatic gastric colon colic vorhof herzkammer ventrikel"
+)
+"""Words of organs that the body has once: a side then names a part of them."""
+
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
+_SIGNS = re.compile("([左右])")
+
+
+def _split(label: str) -> list[str]:
+    """Splits a name into its words, at signs, at changes of case and around numbers; case stays."""
+    return _WORD.findall(_SIGNS.sub(r" \1 ", _folded(label)))
+
+
+def _readings(label: str) -> Iterator[tuple[Side, tuple[str, ...]]]:
+    """Yields each side that a name may mean, with the name's other words."""
+    written = _split(label)
+    words = [word.lower() for word in written]
+    sides = [_side_of(word) for word in words]
+    if len(set(sides) - {None}) == 1 and sum(side is not None for side in sides) > 1:
+        rest = tuple(word for word, side in zip(words, sides, strict=True) if side is None)
+        yield next(side for side in sides if side is not None), rest
+    for place, side in enumerate(sides):
+        before, after = words[:place], words[place + 1 :]
+        if side is not None:
+            yield side, (*before, *after)
+        for glued, rest in _glued_sides(written[place]):
+            yield glued, (*before, rest, *after)
+
+
+def _side_of(word: str) -> Side | None:
+    return next((side for side in Side if word in _FULL[side] or word in _SHORT[side]), None)
+
+
+def _glued_sides(written: str) -> Iterator[tuple[Side, str]]:
+    """Yields each side that stands before or behind the rest of a single word, with that rest."""
+    word = written.lower()
+    for said, side in _GLUED.items():
+        for rest in (word.removeprefix(said), word.removesuffix(said)):
+            if rest and rest != word:
+                yield side, rest
+    first, last = _LETTER.get(word[0]), _LETTER.get(word[-1])
+    if first is not None and _may_follow_a_side(written[1:], acronym=written.isupper()):
+        yield first, word[1:]
+    if last is not None and word[:-1] in _ORGANS | {"kid"}:
+        yield last, word[:-1]
+
+
+def _may_follow_a_side(rest: str, *, acronym: bool) -> bool:
+    if acronym and len(rest) + 1 in _ACRONYM:
+        return True
+    rest = rest.lower()
+    if rest in _ABBREVIATED:
+        return True
+    return len(rest) >= _BEGINNING and any(organ.startswith(rest) for organ in _ORGANS)
+
+
+def _is_one_of_two(label: str) -> bool:
+    """Whether a name says a side in a whole word, of an organ that the body has twice."""
+    words = {word.lower() for word in _split(label)}
+    if not words & (_FULL[Side.LEFT] | _FULL[Side.RIGHT]):
+        return False
+    return "lateral" in words or not words & _OF_ONE_ORGAN  # the lateral ventricles are the brain's, one on each side

@@ -1,0 +1,64 @@
+"""What the training commands say of labels: sides, scores that are none, voxels that are ignored."""
+
+import json
+
+import numpy as np
+import pytest
+from bedside.cli.main import run
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import write_volume
+from safetensors.torch import load_file
+
+SHAPE = (24, 20, 16)
+TASK = """
+name = "eyes"
+modality = "CT"
+labels = ["background", "eye L", "eye R"]
+spacing = [4.0, 4.0, 4.0]
+patch = [64, 32, 32]
+[intensity]
+clip = [-200.0, 300.0]
+scale_to = [0.0, 1.0]
+"""
+
+
+@pytest.fixture
+def words(tmp_path):
+    """A call that trains a student for two steps on one case with a left eye; its validation case has none."""
+    image, left, nothing = np.full(SHAPE, -1000, np.int16), np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    image[3:21, 3:17] = 40
+    left[10:14, 8:12, 6:10] = 1
+    left[14:16] = nothing[14:16] = 3
+    for name, data in (("image", image), ("left", left), ("nothing", nothing)):
+        write_volume(tmp_path / f"{name}.nii.gz", data, Grid(SHAPE, np.diag([4.0, 4.0, 4.0, 1.0])))
+    write_volume(tmp_path / "other.nii.gz", image + 1, Grid(SHAPE, np.diag([4.0, 4.0, 4.0, 1.0])))
+    content = {
+        "labels": {"background": 0, "eye L": 1, "eye R": 2, "ignore": 3},
+        "training": [{"image": "image.nii.gz", "label": "left.nii.gz"}],
+        "validation": [{"image": "other.nii.gz", "label": "nothing.nii.gz"}],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    (tmp_path / "eyes.toml").write_text(TASK)
+    return [
+        "distill", str(tmp_path), "--task", str(tmp_path / "eyes.toml"), "--student", "unet-nano", "--lambda", "1",
+        "-o", str(tmp_path / "run"), "--epochs", "2", "--warmup", "0", "--pictures-every", "0", "--device", "cpu",
+    ]  # fmt: skip
+
+
+def test_a_training_says_what_its_labels_mean_for_it(words, tmp_path, capfd):
+    assert run(words) == 0
+    said = capfd.readouterr()
+    assert "\nleft and right are not mirrored, for labels name sides: eye L / eye R\n" in said.err
+    assert "bedside: warning: in no training case: eye R; a network cannot learn" in said.err
+    assert "bedside: warning: no validation case holds a label: there is no score" in said.err
+    assert "best mean Dice" not in said.out
+    best, last = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "last"))
+    assert all((best[name] == last[name]).all() for name in best)
+
+
+def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(words, capfd):
+    assert run([*words, "--mirror-sides", "-q", "--epochs", "1", "--json"]) == 0
+    captured = capfd.readouterr()
+    assert "bedside: warning: --mirror-sides: left and right are mirrored although labels name sides" in captured.err
+    assert "not mirrored" not in captured.err
+    assert json.loads(captured.out)["best_dice"] is None
