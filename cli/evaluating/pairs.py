@@ -97,7 +97,13 @@ def find_pairs(
 
 
 def _ignoring(pairs: list[Pair], label: int | None) -> list[Pair]:
-    return pairs if label is None else [replace(pair, ignore=label) for pair in pairs]
+    if label is None:
+        return pairs
+    if not all(isinstance(pair.truth, Path) for pair in pairs):
+        raise UsageError(
+            "evaluate: --ignore-label goes with label maps; the truth here is one mask per organ: leave it out"
+        )
+    return [replace(pair, ignore=label) for pair in pairs]
 
 
 def _of_dataset(

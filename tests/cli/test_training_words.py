@@ -62,3 +62,23 @@ def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(words, capfd):
     assert "bedside: warning: --mirror-sides: left and right are mirrored although labels name sides" in captured.err
     assert "not mirrored" not in captured.err
     assert json.loads(captured.out)["best_dice"] is None
+
+
+@pytest.fixture
+def worded(words, tmp_path):
+    """The same data set, whose list says MRI to a task for CT and names files that are not read."""
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    content["modality"] = "MRI"
+    content["training"][0]["dose"] = "image.nii.gz"
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    teacher = ["train-teacher", *words[1:4], "--sam", "vit_nano", *words[8:]]
+    return {"distill": words, "train-teacher": teacher}
+
+
+@pytest.mark.parametrize("command", ["distill", "train-teacher"])
+def test_what_deserves_a_look_in_the_list_is_warned_of_on_stderr_alone(worded, command, tmp_path, capfd):
+    assert run([*worded[command], "--epochs", "1", "--json"]) == 0
+    captured = capfd.readouterr()
+    assert 'bedside: warning: the list calls its images "MRI", and task "eyes" is for CT' in captured.err
+    assert 'bedside: warning: the list also names files as "dose": only "image" and "label" are read' in captured.err
+    assert json.loads(captured.out)["run"] == str(tmp_path / "run")

@@ -213,7 +213,7 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     """
     source = read_source(path, labels)
     layout, listing = read_listing(source)
-    listed, ignore = split_ignore_label(listing.labels, source.called)
+    listed, ignore = split_ignore_label(listing.labels, source.called, labels)
     names = dense_labels(listed, labels, source.called)
     broken: list[BrokenCase] = []
     case_names = _case_names((*listing.training, *listing.validation, *listing.test))

@@ -6,6 +6,8 @@ no output for it. See nnU-Net #1926.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...runtime.errors import InputError
 
 NAME = "ignore"
@@ -14,12 +16,15 @@ IGNORED = 65_535
 of a loss."""
 
 
-def split_ignore_label(listed: dict[int, str], file: str) -> tuple[dict[int, str], int | None]:
+def split_ignore_label(
+    listed: dict[int, str], file: str, given: Sequence[str] | None = None
+) -> tuple[dict[int, str], int | None]:
     """Takes the ignore label out of a list of labels.
 
     Args:
         listed: value → name.
         file: the list's file name.
+        given: the task's names, which are the labels where the list names none.
 
     Returns:
         The labels without it, and its value; None where there is none.
@@ -32,7 +37,7 @@ def split_ignore_label(listed: dict[int, str], file: str) -> tuple[dict[int, str
         return listed, None
     labels = {value: name for value, name in listed.items() if value not in values}
     ignore = values[0]
-    highest = max(labels, default=0)
+    highest = max(labels, default=len(given or [NAME]) - 1)
     if len(values) > 1 or not highest < ignore <= IGNORED:
         got = " and ".join(str(value) for value in sorted(values))
         raise InputError(

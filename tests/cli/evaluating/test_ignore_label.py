@@ -70,6 +70,17 @@ def test_the_data_set_knows_its_ignore_label(
     assert "the data set ignores label 2, --ignore-label 1" in capsys.readouterr().err
 
 
+def test_a_mask_for_each_organ_has_no_ignore_label(
+    tmp_path: Path, prediction: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient = tmp_path / "patients" / "case"
+    save(patient / "ct.nii.gz", stray=2)
+    save(patient / "segmentations" / "liver.nii.gz", stray=0)
+    words = "-p", str(prediction.parent), "-t", str(tmp_path / "patients"), "--labels", "liver"
+    assert run(["evaluate", *words, "--ignore-label", "1"]) == 2
+    assert "the truth here is one mask per organ" in capsys.readouterr().err
+
+
 def test_who_does_not_know_the_option_is_told_of_it(
     prediction: Path, truth: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

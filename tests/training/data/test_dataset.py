@@ -195,6 +195,13 @@ def test_the_ignore_label_is_no_class_and_its_value_stays_with_the_cases(tmp_pat
     assert {case.ignore for case in dataset.training} == {value}
 
 
+def test_an_ignore_label_alone_in_a_list_lies_above_the_tasks_labels(tmp_path: Path) -> None:
+    task = ("background", "liver", "spleen")
+    assert load_dataset(decathlon(tmp_path / "above", labels={"ignore": 3}), labels=task).ignore == 3
+    with pytest.raises(InputError, match="got 2 where the highest other one is 2"):
+        load_dataset(decathlon(tmp_path / "one of them", labels={"ignore": 2}), labels=task)
+
+
 def test_without_an_ignore_label_no_value_is_ignored(tmp_path: Path) -> None:
     assert load_dataset(nnunet(tmp_path)).ignore is None
 

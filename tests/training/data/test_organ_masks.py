@@ -48,6 +48,12 @@ def test_masks_become_the_tasks_label_map_and_others_are_left_out(folder):
     assert read_truth(chosen(folder)).data[:, 0, 0].tolist() == [1, 1, 0, 0, 2, 0, 0, 0]
 
 
+def test_masks_blurred_by_a_float_type_are_taken(folder):
+    inside = read_truth(folder / "liver.nii.gz").data
+    write_volume(folder / "liver.nii.gz", inside * np.float32(0.9999), GRID)
+    assert read_truth(chosen(folder)).data[:, 0, 0].tolist() == [1, 1, 0, 0, 2, 0, 0, 0]
+
+
 def test_the_order_of_the_labels_is_the_tasks(folder):
     labels = chosen(folder, ("background", "kidney right", "liver"))
     assert labels.read().data[:, 0, 0].tolist() == [2, 2, 0, 0, 1, 0, 0, 0]
