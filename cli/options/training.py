@@ -142,7 +142,7 @@ class TrainingOptions:
     ] = "auto"  # fmt: skip
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=0, help="Processes that load crops.", show_default="up to 4 on a GPU, else 0",
+        typer.Option("--workers", min=0, help="Threads that load crops.", show_default="up to 4 on a GPU, else 0",
                      rich_help_panel=_HARDWARE),
     ] = None  # fmt: skip
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output directory.")] = False

@@ -77,7 +77,7 @@ def fit(
         sources: what crops are drawn from.
         validation: cases to choose the best epoch by; may be empty.
         fabric: device, precision, processes; launched.
-        workers: processes that load crops; None: as many as the device calls for.
+        workers: threads that load crops; None: as many as the device calls for.
         progress: hears of every step.
 
     Raises:

@@ -40,7 +40,7 @@ class Hardware:
         nodes: machines; None: those of torchrun or SLURM, else one.
         strategy: "ddp" keeps the whole network on every device, "fsdp" spreads it over them; "auto" is "ddp" where
             there are several processes.
-        workers: processes that load crops, for each training process; None: `default_workers`.
+        workers: threads that load crops, for each training process; None: `default_workers`.
     """
 
     device: str = "auto"
@@ -136,7 +136,7 @@ def make_fabric(
 
 
 def default_workers(fabric: Fabric) -> int:
-    """Returns how many processes should load crops for one training process, if nobody says.
+    """Returns how many threads should load crops for one training process, if nobody says.
 
     On a GPU up to four, as far as there are cores; on a CPU none: there crops took 0.2 % of the time of a nano teacher
     and 3 % of that of the smallest student with its teacher's probabilities, and a loader takes its core from the step.
