@@ -20,6 +20,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.distributed.device_mesh import DeviceMesh
 
 from ...runtime.errors import ExitCode, ResourceError, UsageError
+from ...runtime.files.shared_memory import TOO_SMALL, is_for_want_of_it
 from .companions import LOST, Companions
 from .processes import AgreedOutcome
 
@@ -57,7 +58,7 @@ class Hardware:
 
         Raises:
             UsageError: the device is not there, or the options contradict each other or the launcher.
-            ResourceError: another process of the training has gone.
+            ResourceError: another process of the training has gone, or shared memory is too small.
         """
         fabric = make_fabric(
             self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy
@@ -74,6 +75,8 @@ class Hardware:
                 raise SystemExit(ExitCode.OK if companions.is_helper else error.exit_code) from None
             except BaseException as error:
                 companions.kill()
+                if is_for_want_of_it(error):  # NCCL's, say
+                    raise ResourceError(TOO_SMALL) from error
                 if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
                     raise ResourceError(LOST) from error
                 raise
