@@ -6,9 +6,9 @@ the first process with SIGKILL, which says nothing to anybody.
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
+import sys
 import threading
 
 import torch
@@ -26,8 +26,6 @@ _FIRST = "BEDSIDE_FIRST_PROCESS"
 _ASK_AGAIN = 0.2  # seconds
 _GRACE = 5.0  # seconds for the training to find out by itself, and to say so with its traceback
 _FAREWELL_SECONDS = 20.0
-
-_log = logging.getLogger("bedside.training")
 
 
 class Companions:
@@ -104,7 +102,7 @@ class Companions:
     def _end_if_nobody_does(self) -> None:
         if self._over.wait(_GRACE):
             return
-        _log.error(LOST)
+        print(f"bedside: error: {LOST}", file=sys.stderr, flush=True)  # nobody is left to be told by an exception
         for helper in self._helpers:
             helper.kill()
         os._exit(ExitCode.RESOURCE)
