@@ -34,6 +34,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(_line(str(error)), error.exit_code)
     if isinstance(error, MemoryError):
         return Failure("out of memory; give the job more memory or a smaller input", ExitCode.RESOURCE)
+    if "can't start new thread" in str(error):
+        return Failure("the system allows no more threads here; take fewer --workers", ExitCode.RESOURCE)
     if is_for_want_of_it(error):
         return Failure(TOO_SMALL, ExitCode.RESOURCE)
     if isinstance(error, OSError):

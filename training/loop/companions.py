@@ -48,9 +48,9 @@ class Companions:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         environment = getattr(fabric.strategy, "cluster_environment", None)
-        starts = isinstance(environment, LightningEnvironment) and self._expected > 0
-        self.is_helper = starts and environment.local_rank() > 0
-        if starts:
+        self.is_helper = False
+        if isinstance(environment, LightningEnvironment) and self._expected > 0:
+            self.is_helper = environment.local_rank() > 0
             work = self._watch_first if self.is_helper else self._watch_helpers
             self._thread = threading.Thread(target=work, name="bedside-companions", daemon=True)
 
@@ -62,13 +62,16 @@ class Companions:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
 
     def part(self) -> None:
         """Leaves the group of processes in order and waits for those that were started here."""
-        self.__exit__()
+        self._stop_watching()
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
         for helper in self._all():
@@ -79,7 +82,7 @@ class Companions:
 
     def kill(self) -> None:
         """Ends those that were started here: they write nothing, and may wait for this process for ever."""
-        self.__exit__()
+        self._stop_watching()
         for helper in self._all():
             helper.kill()
 

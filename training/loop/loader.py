@@ -145,8 +145,12 @@ class _Threads:
         compute_threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self._number, "bedside-crops")
         everybody = threading.Barrier(self._number)
-        for begun in [self._pool.submit(self._begin, everybody) for _ in range(self._number)]:
-            begun.result()
+        try:
+            for begun in [self._pool.submit(self._begin, everybody) for _ in range(self._number)]:
+                begun.result()
+        except BaseException:
+            everybody.abort()  # those that have started wait for one that never will
+            raise
         torch.set_num_threads(compute_threads)  # for threads that torch starts from here on, such as autograd's
 
     def _begin(self, everybody: threading.Barrier) -> None:

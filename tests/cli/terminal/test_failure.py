@@ -37,6 +37,7 @@ class OutOfMemoryError(RuntimeError):
             5,
             "the shared memory (/dev/shm) is too small",
         ),
+        (RuntimeError("can't start new thread"), 5, "the system allows no more threads here; take fewer --workers"),
         (
             RuntimeError("\x1b[1mdo\x1b[0m this,\n  or \x1b[2Jthat"),
             1,

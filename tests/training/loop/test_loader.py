@@ -130,6 +130,19 @@ def test_loading_takes_no_core_from_the_network(prepared, small_task):
         torch.set_num_threads(before)
 
 
+def test_threads_that_the_system_does_not_allow_are_an_error_and_not_a_wait(prepared, small_task, monkeypatch):
+    start = threading.Thread.start
+
+    def one_alone(thread):
+        if loading_threads():
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", one_alone)
+    with pytest.raises(RuntimeError, match="can't start new thread"), loader(prepared, small_task, 2):
+        pass
+
+
 def open_arrays():
     return {file.path for file in psutil.Process().open_files() if file.path.endswith(".npy")}
 
