@@ -40,10 +40,10 @@ def objective(logits, batch):
     return segmentation_loss()(logits, batch["label"])
 
 
-def train(run, prepared, model=None, loss=objective, validation=(), progress=None):
-    sources = [CropSource(case) for case in prepared]
+def train(run, prepared, model=None, loss=objective, validation=(), progress=None, workers=0):
+    sources, fabric = [CropSource(case) for case in prepared], make_fabric("cpu", "32-true")
     model = model or network()
-    return fit(run, model, loss, sources, validation, make_fabric("cpu", "32-true"), progress=progress), model
+    return fit(run, model, loss, sources, validation, fabric, workers=workers, progress=progress), model
 
 
 def figures(run):
@@ -61,7 +61,8 @@ def test_training_lowers_the_loss_and_learns_the_cube(tmp_path, prepared, small_
     assert result.best > 0.5
 
 
-def test_a_stopped_and_resumed_run_ends_with_the_same_weights_and_curve(tmp_path, prepared, small_task):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stopped_and_resumed_run_ends_with_the_same_weights_and_curve(tmp_path, prepared, small_task, workers):
     whole, parts = make_run(tmp_path / "whole", small_task), make_run(tmp_path / "parts", small_task)
     _, expected = train(whole, prepared)
 
@@ -70,9 +71,9 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_weights_and_curve(tmp_path
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(TrainingInterrupted) as stopped:
-        train(parts, prepared, progress=stop_at_fifth_step)
+        train(parts, prepared, progress=stop_at_fifth_step, workers=workers)
     assert stopped.value.exit_code == 143
-    _, resumed = train(parts, prepared, model=torch.nn.Conv3d(1, 2, 1))
+    _, resumed = train(parts, prepared, model=torch.nn.Conv3d(1, 2, 1), workers=workers)
     assert torch.equal(resumed.weight, expected.weight)
     assert figures(parts) == figures(whole)
 

@@ -131,3 +131,9 @@ def test_a_path_that_cannot_be_a_folder_is_a_resource_error(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError), sole_writer(tmp_path / place):
         pass
+
+
+def test_a_directory_that_cannot_be_written_is_a_resource_error(tmp_path):
+    (tmp_path / LOCK).mkdir()  # a read-only folder would not stop root, who may run the tests
+    with pytest.raises(ResourceError, match=r"cannot be written \(Is a directory\)"), sole_writer(tmp_path):
+        pass
