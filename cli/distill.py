@@ -49,7 +49,7 @@ def command(
         resolved = Run.open(teacher).config.task
     else:
         raise UsageError("give --teacher, or --task and --lambda 1")
-    recipe = training.recipe(resolved.name)
+    recipe = training.recipe(resolved.name, output)
     require("train")
     from ..distill import distill
 

@@ -49,7 +49,7 @@ def command(
     """
     console = Console(json, quiet)
     resolved = training.task(task)
-    recipe = training.recipe(resolved.name)
+    recipe = training.recipe(resolved.name, output)
     require("train")
     hardware = training.hardware()
     from ..teacher.design import TeacherDesign

@@ -6,6 +6,7 @@ import re
 from enum import IntEnum
 
 _BREAK = re.compile(r" *[\t\n\r\f\v]\s*")
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")  # torch emphasises parts of its messages
 
 
 class ExitCode(IntEnum):
@@ -81,8 +82,11 @@ class MissingExtraError(UsageError):
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line: line ends and tabs as spaces, control characters and what is no UTF-8 as escapes."""
+    """Returns a text on one line: line ends and tabs as spaces, control characters and what is no UTF-8 as escapes.
+
+    Colours and emphasis for terminals, which libraries put into their messages, go.
+    """
     if text.isprintable():
         return text
-    signs = _BREAK.sub(" ", text)
+    signs = _BREAK.sub(" ", _COLOUR.sub("", text))
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in signs)

@@ -64,7 +64,13 @@ class TrainingOptions:
         ),
     ] = None  # fmt: skip
     epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Number of epochs.", show_default="200", rich_help_panel=_RECIPE)
+        int | None,
+        typer.Option(
+            "--epochs",
+            help="Number of epochs.",
+            show_default="200",
+            rich_help_panel=_RECIPE,
+        ),
     ] = None
     steps_per_epoch: Annotated[
         int | None,
@@ -142,10 +148,12 @@ class TrainingOptions:
     ] = "auto"  # fmt: skip
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=0, help="Processes that load crops.", show_default="up to 4 on a GPU, else 0",
+        typer.Option("--workers", min=0, help="Threads that load crops.", show_default="up to 4 on a GPU, else 0",
                      rich_help_panel=_HARDWARE),
     ] = None  # fmt: skip
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output directory.")] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output directory; more --epochs make it longer.")
+    ] = False
 
     def task(self, name: str) -> Task:
         """Returns a task by name or file, with grid and patch changed where asked.
@@ -178,20 +186,28 @@ class TrainingOptions:
             return dataset.split(fold=self.fold)
         return dataset.split(fold=self.fold, fraction=self.validation_fraction)
 
-    def recipe(self, task_name: str) -> Recipe:
+    def recipe(self, task_name: str, run: Path | None = None) -> Recipe:
         """Returns the papers' recipe, with the task's augmentation and what the caller gave.
+
+        Args:
+            task_name: whose augmentation.
+            run: a run directory; one that is resumed without ``--epochs`` has as many as it was to have.
 
         Raises:
             UsageError: a value is out of range.
+            InputError: the configuration of the run to resume cannot be read.
         """
         import msgspec
 
         from ...training.recipe import AUGMENTATION, Augmentation, Precision, Recipe
+        from ...training.runs.run import Run
 
         if self.precision not in get_args(Precision):
             raise UsageError(f'--precision: expected {" or ".join(get_args(Precision))}, got "{self.precision}"')
         names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.resume and self.epochs is None and run is not None and (run / Run.CONFIG).exists():
+            given["epochs"] = Run.open(run).config.recipe.epochs
         augmentation = msgspec.structs.replace(
             AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
         )

@@ -15,6 +15,7 @@ from bedside.runtime.record import Outcome
         ("Größe 3×3: π", "Größe 3×3: π"),
         ("a\n b\tc \r\n d  e", "a b c d  e"),
         ("\x1b[2Jgone", r"\x1b[2Jgone"),
+        ("\x1b[1;31mred\x1b[0m and \x1b[mplain", "red and plain"),
         ("caf\udce9", r"caf\udce9"),  # how Python names the byte E9 where it is no UTF-8
         ("\u202eabc\u2028", r"\u202eabc\u2028"),  # right to left, line separator
     ],

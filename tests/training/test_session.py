@@ -1,11 +1,11 @@
 """What every training starts with: above all, where prepared cases lie and who shares them."""
 
 import pytest
-from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.processes import Team
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig
+from bedside.training.runs.run import ModelConfig, Run
 from bedside.training.session import open_session
 
 RECIPE = Recipe(epochs=1, warmup=0)
@@ -63,3 +63,14 @@ def test_progress_is_heard_from_the_start_for_reading_takes_time_too(small_datas
     start(small_dataset, small_task, tmp_path / "run", progress=lambda *at: seen.append(at))
     assert seen[0] == (0, 3)
     assert seen[-1] == (3, 3)
+
+
+def test_a_run_that_is_being_trained_is_refused_at_once_but_can_be_read(small_dataset, small_task, tmp_path):
+    model = ModelConfig(kind="teacher", name="x")
+    with open_session(TEAM, small_dataset, small_task, tmp_path / "run", model=model, recipe=RECIPE) as session:
+        heard = []
+        with pytest.raises(ResourceError, match='another process trains in "run"'):
+            start(small_dataset, small_task, tmp_path / "run", resume=True, progress=lambda *at: heard.append(at))
+        assert heard == []
+        assert Run.open(tmp_path / "run").config == session.run.config
+    start(small_dataset, small_task, tmp_path / "run", resume=True)

@@ -78,9 +78,3 @@ class StopRequest:
     def ask(self, team: Team) -> int | None:
         """Returns the signal that any process has received by now; all processes call this together."""
         return self.agreed(team.total(np.array(self.flags())))
-
-
-def leave_signals_to_the_parent(worker: int) -> None:
-    """Makes a data-loading process ignore stop requests: the training process decides when the loading ends."""
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, signal.SIG_IGN)

@@ -127,7 +127,7 @@ def test_a_crop_is_bit_by_bit_what_monais_transforms_make_of_the_whole_arrays(pr
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_number_of_loading_processes_changes_nothing(prepared, small_task, tmp_path, workers):
+def test_other_processes_draw_the_same_crops(prepared, small_task, tmp_path, workers):
     sources, recipe = taught(prepared, tmp_path), Recipe(augmentation=LIVELY)
     dataset = CropDataset(sources, small_task.replaced(patch=(16, 16, 16)), recipe)
     order = [(1, item) for item in range(7)]
