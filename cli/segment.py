@@ -10,6 +10,7 @@ import typer
 from ..runtime.errors import ExitCode, UsageError
 from .options.machine import ThreadsOption
 from .options.outputs import check_writable
+from .options.paths import path_argument, path_option
 from .options.postprocessing import (
     LargestComponentOption,
     MinVolumeOption,
@@ -28,13 +29,11 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: Annotated[Path, typer.Argument(help="Bundle directory or zip.", show_default=False)],
+    bundle: Annotated[Path, path_argument(help="Bundle directory or zip.", show_default=False)],
     scan: Annotated[
-        Path, typer.Option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
+        Path, path_option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
-    ],
+    output: Annotated[Path, path_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)],
     engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime; auto is the faster here.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="auto, fp32, bf16, int8 or int8-bf16; auto: fastest that passed the gate.")
@@ -57,7 +56,7 @@ def command(
     within_body: WithinBodyOption = False,
     no_postprocessing: NoPostprocessingOption = False,
     record: Annotated[
-        Path | None, typer.Option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
+        Path | None, path_option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Folder: processes that share the threads.")] = None,
     force: Annotated[
@@ -145,6 +144,7 @@ def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: 
             from ..runtime.record import Outcome
 
             _save_record(record, job, segmenter, Outcome.written(scan, output, result))
+    console.wrote(f'the label map "{output.name}"')
     for warning in result.warnings:
         console.warn(warning)
     console.show(volumes_table(result), summary(result))
