@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options.machine import ThreadsOption
-from .options.paths import path_argument, path_option
+from .options.paths import bundle_argument, input_option
 from .terminal.console import Console, JsonOption, QuietOption
 from .terminal.width import NARROWEST
 
@@ -25,10 +25,10 @@ _VARIANTS = 4  # columns of figures that fit beside the stages' names
 
 
 def command(
-    bundle: Annotated[Path, path_argument(help="Bundle: a directory or zip.", show_default=False)],
+    bundle: Annotated[Path, bundle_argument(help="Bundle: a directory or zip.", show_default=False)],
     scan: Annotated[
         Path | None,
-        path_option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
+        input_option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
     ] = None,
     engine: Annotated[
         list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options.paths import path_argument
+from .options.paths import input_argument
 from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def command(
     folder: Annotated[
-        Path, path_argument(help="Folder of prepared cases, or the one that holds bedside-cases.", show_default=False)
+        Path, input_argument(help="Folder of prepared cases, or the one that holds bedside-cases.", show_default=False)
     ],
     unused_for: Annotated[
         int, typer.Option("--unused-for", min=0, help="Only cases that no training has used for so many days.")

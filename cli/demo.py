@@ -13,7 +13,7 @@ from ..runtime.files.atomic import atomic_write
 from .demonstrating.course import run_course
 from .demonstrating.folder import clear
 from .options.extras import require
-from .options.paths import path_option
+from .options.paths import output_option
 from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class DemoReviewError(BedsideError):
 
 
 def command(
-    output: Annotated[Path, path_option("--output", "-o", help="Folder to fill.")] = Path("demo"),
+    output: Annotated[Path, output_option("--output", "-o", help="Folder to fill.")] = Path("demo"),
     cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 24,
     teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 22,
     student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 36,

@@ -10,7 +10,7 @@ import typer
 from ..runtime.errors import UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
-from .options.paths import path_argument, path_option
+from .options.paths import input_argument, input_option, output_option
 from .options.postprocessing import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
 from .terminal.console import Console, JsonOption, QuietOption
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[Path, path_argument(help="Run directory of a student.", show_default=False)],
-    output: Annotated[Path, path_option("--output", "-o", help="Bundle directory to write.", show_default=False)],
+    run: Annotated[Path, input_argument(help="Run directory of a student.", show_default=False)],
+    output: Annotated[Path, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)],
     calibration: Annotated[
         Path | None,
-        path_option(
+        input_option(
             help="Data set whose training scans calibrate int8; not needed with --precision fp32.", show_default=False
         ),
     ] = None,

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 from ..runtime.errors import InputError
-from .options.paths import path_argument
+from .options.paths import input_argument
 from .terminal.console import Console, JsonOption, QuietOption
 
 
 def command(
-    path: Annotated[Path, path_argument(help="Bundle (directory or zip) or run directory.", show_default=False)],
+    path: Annotated[Path, input_argument(help="Bundle (directory or zip) or run directory.", show_default=False)],
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

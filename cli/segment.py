@@ -10,7 +10,7 @@ import typer
 from ..runtime.errors import ExitCode, UsageError
 from .options.machine import ThreadsOption
 from .options.outputs import check_writable
-from .options.paths import path_argument, path_option
+from .options.paths import bundle_argument, input_option, output_option
 from .options.postprocessing import (
     LargestComponentOption,
     MinVolumeOption,
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: Annotated[Path, path_argument(help="Bundle directory or zip.", show_default=False)],
+    bundle: Annotated[Path, bundle_argument(help="Bundle directory or zip.", show_default=False)],
     scan: Annotated[
-        Path, path_option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
+        Path, input_option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
     ],
-    output: Annotated[Path, path_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)],
+    output: Annotated[
+        Path, output_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
+    ],
     engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime; auto is the faster here.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="auto, fp32, bf16, int8 or int8-bf16; auto: fastest that passed the gate.")
@@ -56,7 +58,7 @@ def command(
     within_body: WithinBodyOption = False,
     no_postprocessing: NoPostprocessingOption = False,
     record: Annotated[
-        Path | None, path_option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
+        Path | None, output_option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Folder: processes that share the threads.")] = None,
     force: Annotated[

@@ -15,7 +15,7 @@ import typer
 
 from ...runtime.errors import UsageError
 from ...runtime.task import Task, load_task
-from .paths import path_argument, path_option
+from .paths import input_argument, output_option
 
 if TYPE_CHECKING:
     from ...training.data.dataset import Dataset
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from ...training.recipe import Recipe
     from ..terminal.console import Console
 
-DATASET = path_argument(
+DATASET = input_argument(
     help="MSD dataset.json or its folder, nnU-Net v2 raw folder, or MONAI data list.", show_default=False
 )
-RUN = path_option("--output", "-o", help="Run directory to write.", show_default=False)
+RUN = output_option("--output", "-o", help="Run directory to write.", show_default=False)
 DatasetArgument = Annotated[Path, DATASET]
 RunOption = Annotated[Path, RUN]
 
@@ -59,7 +59,7 @@ class TrainingOptions:
     ] = None  # fmt: skip
     cases: Annotated[
         Path | None,
-        path_option(
+        output_option(
             "--cases", help="Folder of prepared cases, shared by runs.",
             show_default="bedside-cases beside the run directory", rich_help_panel=_DATA,
         ),
