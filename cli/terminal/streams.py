@@ -9,6 +9,7 @@ import errno
 import io
 import os
 import select
+import stat
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -65,8 +66,9 @@ def _safe(stream: Any, must_arrive: bool) -> Any:
         with suppress(AttributeError):
             stream.reconfigure(errors=READABLE)
         return stream
+    output = _SafeOutput(raw.fileno(), must_arrive)
     return io.TextIOWrapper(
-        io.BufferedWriter(_SafeOutput(raw.fileno(), must_arrive)),
+        output if buffer is raw else io.BufferedWriter(output),  # pyright: ignore[reportArgumentType]
         encoding=stream.encoding,
         errors=READABLE,
         line_buffering=stream.line_buffering,
@@ -80,18 +82,22 @@ class _SafeOutput(io.FileIO):
     def __init__(self, descriptor: int, must_arrive: bool) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._must_arrive = must_arrive
-        self._terminal = self.isatty()
+        self._device = stat.S_ISCHR(os.fstat(descriptor).st_mode)  # a closed terminal no longer says it is one
 
     def write(self, data: ReadableBuffer, /) -> int:
+        left = memoryview(data).cast("B")
+        size = left.nbytes
         try:
-            while (written := super().write(data)) is None:  # another process made it non-blocking
-                select.select([], [self], [])
+            while left:
+                written: int | None = super().write(left)
+                if written is None:  # another process made it non-blocking
+                    select.select([], [self], [])
+                left = left[written or 0 :]
         except OSError as error:
             _to_null_device(self.fileno())
             if self._must_arrive and not self._has_no_reader(error):
                 raise OSError(error.errno, error.strerror, "stdout") from error
-            return memoryview(data).nbytes
-        return written
+        return size
 
     def _has_no_reader(self, error: OSError) -> bool:
-        return error.errno in _NO_READER or (self._terminal and error.errno == errno.EIO)  # the terminal was closed
+        return error.errno in _NO_READER or (self._device and error.errno == errno.EIO)
