@@ -96,7 +96,7 @@ def network_table(report: BenchmarkReport) -> Table:
     from rich.table import Table
 
     table = Table(title="The network alone, one window", title_justify="left", box=None, pad_edge=False)
-    table.add_column("variant", no_wrap=True, style="bold")
+    table.add_column("variant", style="bold")  # gives way where figures are long
     for name in (
         "cold\nstart s",
         "p50\nms",
