@@ -47,7 +47,7 @@ def command(
     there = PreparedFolder(folder)
     if clear:
         cases = there.clear(unused_for)
-        console.wrote(f"{len(cases)} cases cleared")
+        console.finished(f"{_amount(cases)} cleared")
         left = there.cases()
         verdict = f"cleared {_amount(cases)}; left {_amount(left)}, {sum(case.in_use for case in left)} in use"
     else:

@@ -57,7 +57,7 @@ def command(
         results = collect(output, stages, advance)
     report = write_report(output / "report.html", results)
     _write_results(output / "results.json", results)
-    console.wrote(f'the report "{report.name}" and the bundle in "{output.name}"')
+    console.finished(f'the report "{report.name}" and the bundle in "{output.name}" are written')
     mean = results.mean_dice("int8", LARGER_ORGANS)
     console.show(
         f"The student (int8, {results.bundle_megabytes('int8'):.0f} MB) finds the larger organs of {results.unseen} "

@@ -86,7 +86,7 @@ def command(
     _say(console, evaluation)
     if csv_file is not None:
         write_scores(csv_file, evaluation)
-        console.wrote(f'the scores "{csv_file.name}"')
+        console.finished(f'the scores "{csv_file.name}" are written')
     console.show(score_table(evaluation))  # before a comparison that may be refused
     comparison = compare(table_of(evaluation), baseline, common=common) if baseline else None
     if comparison is not None and other is not None:

@@ -105,7 +105,7 @@ def command(
             force=force,
             progress=progress,
         )
-    console.wrote(f'the bundle "{output.name}"')
+    console.finished(f'the bundle "{output.name}" is written')
     from .inspecting.bundle import bundle_facts, bundle_tables
 
     with Bundle.open(output) as bundle:

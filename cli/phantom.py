@@ -35,6 +35,6 @@ def command(
 
     with console.progress("phantoms") as advance:
         file = write_phantoms(out, cases, seed, advance)
-    console.wrote(f'the data set "{out.name}"')
+    console.finished(f'the data set "{out.resolve().name}" is written')
     console.show(f"{cases} phantoms in {file}")
     console.emit({"dataset": str(file), "cases": cases, "seed": seed})

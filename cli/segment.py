@@ -146,7 +146,7 @@ def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: 
             from ..runtime.record import Outcome
 
             _save_record(record, job, segmenter, Outcome.written(scan, output, result))
-    console.wrote(f'the label map "{output.name}"')
+    console.finished(f'the label map "{output.name}" is written')
     for warning in result.warnings:
         console.warn(warning)
     console.show(volumes_table(result), summary(result))

@@ -249,7 +249,7 @@ def _beside_the_first() -> bool:
 
 def report_training(console: Console, what: str, output: Path, result: FitResult) -> None:
     """Says how a training ended."""
-    console.wrote(f'the run "{output.name}"')
+    console.finished(f'the run "{output.name}" is written')
     score = "" if result.best is None else f", best mean Dice on validation {result.best:.3f}"
     console.show(f"{what} trained in {output}: loss {result.loss:.3f}{score}")
     loss = result.loss if math.isfinite(result.loss) else None

@@ -108,7 +108,7 @@ def _tell(cases: Sequence[Case], fresh: set[str], outcomes: dict[str, Outcome], 
     codes = {outcome.exit_code for outcome in told.values()}
     worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)
     failed = sum(outcome.output_sha256 is None for outcome in told.values())
-    console.wrote(f'{len(told) - failed} label maps and the record "{JOURNAL_NAME}"')
+    console.finished(f'{len(told) - failed} label maps and the record "{JOURNAL_NAME}" are written')
     console.show(_table(told, fresh), f"{len(told)} scans: {len(told) - failed} have a label map, {failed} have none")
     if console.json or console.quiet:
         for name, outcome in told.items():

@@ -43,11 +43,11 @@ class Console:
 
     json: bool = False
     quiet: bool = False
-    _written: list[str] = field(default_factory=list[str], init=False, repr=False)
+    _finished: list[str] = field(default_factory=list[str], init=False, repr=False)
 
-    def wrote(self, what: str) -> None:
-        """Notes what the command has written, such as ``the label map "a.nii.gz"``; an error of stdout names it."""
-        self._written.append(what)
+    def finished(self, what: str) -> None:
+        """Notes work that is done, such as ``the label map "a.nii.gz" is written``: an error of stdout says so."""
+        self._finished.append(what)
 
     def info(self, text: str) -> None:
         """Writes a line for people to stderr."""
@@ -90,9 +90,10 @@ class Console:
             yield
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            whole = f"; the work is done: {', '.join(self._written)}" if self._written else ""
+            done = "".join(f"{what}; " for what in self._finished)
             raise ResourceError(
-                f"the result cannot be printed on stdout ({reason}){whole}; send stdout where there is space"
+                f"{done}{'only ' if done else ''}the result could not be printed: stdout cannot be written ({reason}); "
+                "send it where there is space"
             ) from error
 
     @contextmanager

@@ -120,10 +120,10 @@ class Full(io.StringIO):
 def test_a_stdout_that_fails_is_told_with_what_was_written(monkeypatch, json_wanted):
     monkeypatch.setattr("sys.stdout", Full())
     console = Console(json=json_wanted)
-    console.wrote('the label map "a.nii.gz"')
+    console.finished('the label map "a.nii.gz" is written')
     with pytest.raises(ResourceError) as caught:
         console.emit({}) if json_wanted else console.show("done")
     assert str(caught.value) == (
-        "the result cannot be printed on stdout (No space left on device); the work is done: the label map "
-        '"a.nii.gz"; send stdout where there is space'
+        'the label map "a.nii.gz" is written; only the result could not be printed: stdout cannot be written '
+        "(No space left on device); send it where there is space"
     )
