@@ -16,7 +16,8 @@ from pathlib import Path
 
 NAMELESS = ["unshare", "--user", "--map-user=12345", "--map-group=12345"]  # the caller's rights under an unknown id
 NAMES = dict.fromkeys(("USER", "LOGNAME", "LNAME", "USERNAME"))
-NO_HOME = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "BEDSIDE_CACHE"))
+NO_HOME = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"))
+CACHED = {**NO_HOME, "BEDSIDE_CACHE": None}  # only where no folder for the cache can be made
 FORGETFUL = """
 import pwd
 def missing(uid):
@@ -36,7 +37,7 @@ class Environment:
         reads: what becomes of stdout and stderr: read both (``"all"``), read neither, the pipe has no reader
             (``"nothing"``), or read one line of both and leave (``"a line"``).
         nameless: the user id has no name.
-        loses_stdout: what the command prints there meets a full disk.
+        stdout: whether what is printed there is ``"read"``, ``"gone"`` without a word, or meets a ``"full"`` disk.
     """
 
     shell: str = 'exec "$@"'
@@ -44,35 +45,30 @@ class Environment:
     folder: str | None = None
     reads: str = "all"
     nameless: bool = False
-    loses_stdout: bool = False
-
-    @property
-    def keeps_stdout(self) -> bool:
-        """Whether the whole of stdout reaches the test."""
-        return self.reads == "all" and ">&-" not in self.shell.replace("2>&-", "") and not self.loses_stdout
+    stdout: str = "read"
 
 
 ENVIRONMENTS = {
     "as it is": Environment(),
     "stdin closed": Environment('exec "$@" 0<&-'),
-    "stdout closed": Environment('exec "$@" >&-'),
+    "stdout closed": Environment('exec "$@" >&-', stdout="gone"),
     "stderr closed": Environment('exec "$@" 2>&-'),
     "stdin and stderr closed": Environment('exec "$@" 0<&- 2>&-'),
-    "stdout and stderr closed": Environment('exec "$@" >&- 2>&-'),
-    "all three closed": Environment('exec "$@" 0<&- >&- 2>&-'),
-    "no reader": Environment('exec "$@" 2>/dev/null', reads="nothing"),
-    "no reader of either": Environment(reads="nothing"),
-    "one line read of both": Environment(reads="a line"),
-    "stdout on a full disk": Environment('exec "$@" >/dev/full', loses_stdout=True),
+    "stdout and stderr closed": Environment('exec "$@" >&- 2>&-', stdout="gone"),
+    "all three closed": Environment('exec "$@" 0<&- >&- 2>&-', stdout="gone"),
+    "no reader": Environment('exec "$@" 2>/dev/null', reads="nothing", stdout="gone"),
+    "no reader of either": Environment(reads="nothing", stdout="gone"),
+    "one line read of both": Environment(reads="a line", stdout="gone"),
+    "stdout on a full disk": Environment('exec "$@" >/dev/full', stdout="full"),
     "stderr on a full disk": Environment('exec "$@" 2>/dev/full'),
-    "both on a full disk": Environment('exec "$@" >/dev/full 2>&1', loses_stdout=True),
+    "both on a full disk": Environment('exec "$@" >/dev/full 2>&1', stdout="full"),
     "SIGINT and SIGHUP ignored": Environment('trap "" INT HUP; exec "$@"'),
     "no name": Environment(nameless=True),
-    "no name and no HOME": Environment(nameless=True, variables=NO_HOME),
+    "no name and no HOME": Environment(nameless=True, variables=CACHED),
     "no HOME": Environment(variables=NO_HOME),
-    "HOME that is not there": Environment(variables={**NO_HOME, "HOME": "/nowhere/home"}),
-    "HOME read-only": Environment(variables={**NO_HOME, "HOME": "/proc"}),
-    "cache read-only": Environment(variables={**NO_HOME, "XDG_CACHE_HOME": "/proc"}),
+    "HOME that is not there": Environment(variables={**CACHED, "HOME": "/nowhere/home"}),
+    "HOME read-only": Environment(variables={**CACHED, "HOME": "/proc"}),
+    "cache read-only": Environment(variables={**CACHED, "XDG_CACHE_HOME": "/proc"}),
     "TMPDIR that is not there": Environment(variables={"TMPDIR": "/nowhere/tmp"}),
     "working folder read-only": Environment(folder="/proc"),
     "ASCII": Environment(variables={"PYTHONIOENCODING": "ascii"}),

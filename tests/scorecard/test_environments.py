@@ -84,11 +84,11 @@ def test_25_every_command_does_its_work_in(name, files, tmp_path, count):
         out.mkdir()
         here = replace(files, out=out)
         ended = run_in(environment, command.words(here), out)
-        expected = STREAM_LOST if environment.loses_stdout and command.prints else command.code
+        expected = STREAM_LOST if environment.stdout == "full" and command.prints else command.code
         told = f"{command_name}, {name}: {ended.err.decode(errors='replace')}"
         assert ended.code == expected, told
         command.check(here)
         assert b"Traceback" not in ended.err, told
-        if "--json" in command_name and environment.keeps_stdout:
+        if "--json" in command_name and environment.stdout == "read":
             assert isinstance(json.loads(ended.out.decode("utf-8")), dict), told
         count[f"exit code {expected}"] += 1
