@@ -10,6 +10,7 @@ import typer
 from ..runtime.errors import ExitCode, UsageError
 from .options.machine import ThreadsOption
 from .options.outputs import check_writable
+from .options.paths import bundle_argument, input_option, output_option
 from .options.postprocessing import (
     LargestComponentOption,
     MinVolumeOption,
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: Annotated[Path, typer.Argument(help="Bundle directory or zip.", show_default=False)],
+    bundle: Annotated[Path, bundle_argument(help="Bundle directory or zip.", show_default=False)],
     scan: Annotated[
-        Path, typer.Option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
+        Path, input_option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
+        Path, output_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
     ],
     engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime; auto is the faster here.")] = "auto",
     precision: Annotated[
@@ -57,7 +58,7 @@ def command(
     within_body: WithinBodyOption = False,
     no_postprocessing: NoPostprocessingOption = False,
     record: Annotated[
-        Path | None, typer.Option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
+        Path | None, output_option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Folder: processes that share the threads.")] = None,
     force: Annotated[
@@ -145,6 +146,7 @@ def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: 
             from ..runtime.record import Outcome
 
             _save_record(record, job, segmenter, Outcome.written(scan, output, result))
+    console.finished(f'the label map "{output.name}" is written')
     for warning in result.warnings:
         console.warn(warning)
     console.show(volumes_table(result), summary(result))

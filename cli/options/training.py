@@ -15,6 +15,7 @@ import typer
 
 from ...runtime.errors import UsageError
 from ...runtime.task import Task, load_task
+from .paths import input_argument, output_option
 
 if TYPE_CHECKING:
     from ...training.data.dataset import Dataset
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from ...training.recipe import Recipe
     from ..terminal.console import Console
 
-DATASET = typer.Argument(
+DATASET = input_argument(
     help="MSD dataset.json or its folder, nnU-Net v2 raw folder, or MONAI data list.", show_default=False
 )
-RUN = typer.Option("--output", "-o", help="Run directory to write.", show_default=False)
+RUN = output_option("--output", "-o", help="Run directory to write.", show_default=False)
 DatasetArgument = Annotated[Path, DATASET]
 RunOption = Annotated[Path, RUN]
 
@@ -58,7 +59,7 @@ class TrainingOptions:
     ] = None  # fmt: skip
     cases: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             "--cases", help="Folder of prepared cases, shared by runs.",
             show_default="bedside-cases beside the run directory", rich_help_panel=_DATA,
         ),
@@ -264,6 +265,7 @@ def _beside_the_first() -> bool:
 
 def report_training(console: Console, what: str, output: Path, result: FitResult) -> None:
     """Says how a training ended."""
+    console.finished(f'the run "{output.name}" is written')
     score = "" if result.best is None else f", best mean Dice on validation {result.best:.3f}"
     console.show(f"{what} trained in {output}: loss {result.loss:.3f}{score}")
     loss = result.loss if math.isfinite(result.loss) else None

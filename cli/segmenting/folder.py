@@ -16,7 +16,7 @@ from ...runtime.record import Machine, Outcome, Setup
 from ..terminal.console import Advance, Console
 from .case import Case
 from .job import SegmentJob
-from .journal import Journal
+from .journal import JOURNAL_NAME, Journal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,6 +108,7 @@ def _tell(cases: Sequence[Case], fresh: set[str], outcomes: dict[str, Outcome], 
     codes = {outcome.exit_code for outcome in told.values()}
     worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)
     failed = sum(outcome.output_sha256 is None for outcome in told.values())
+    console.finished(f'{len(told) - failed} label maps and the record "{JOURNAL_NAME}" are written')
     console.show(_table(told, fresh), f"{len(told)} scans: {len(told) - failed} have a label map, {failed} have none")
     if console.json or console.quiet:
         for name, outcome in told.items():
