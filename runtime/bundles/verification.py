@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import BundleError
 from ..files.hashing import file_sha256
+from ..scans.file_kind import kind_of_file
 from .bundle_zip import is_safe_name
 from .manifest import (
     CHECKSUM_NAME,
@@ -43,7 +44,7 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
     """
     try:
         if not (root / MANIFEST_NAME).is_file():  # before the folder is gone through: it may be anything
-            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}')
+            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}{_instead(root)}')
         present = listed(root)
         if CHECKSUM_NAME not in present:
             raise BundleError(f'"{told}" is not a bundle: it has no {CHECKSUM_NAME}')
@@ -56,6 +57,14 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
     except OSError as error:
         raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
     return manifest, sha256(content).hexdigest()
+
+
+def _instead(folder: Path) -> str:
+    """Returns what a folder is that is no bundle, for the message."""
+    if (folder / "config.toml").is_file() and (folder / "metrics.csv").is_file():
+        return "; it is a training run, of which bedside export makes a bundle"
+    kind = kind_of_file(folder)
+    return "" if kind is None else f"; it is {kind.name}: give the bundle first and the scan as scan"
 
 
 def _small_file(root: Path, name: str, limit: int) -> bytes:
