@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast
 
 from .errors import UsageError
 
-MOST_THREADS = 1024  # more than any machine has CPUs; each thread holds a stack and buffers of its own
+MOST_THREADS = 1024  # more never helps, and a machine that is asked for tens of thousands stands still
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _AXES = ({"L", "R"}, {"A", "P"}, {"S", "I"})
 _SHOWN = 40  # characters of a text that a message repeats
+_SHOWN_PARTS = 5  # of a list
 _VOWELS = "aeiouAEIOU"
 
 _Value = TypeVar("_Value")
@@ -50,10 +51,9 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
     Raises:
         UsageError: anything else.
     """
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        number = int(value)
-        if number >= low and (high is None or number <= high):
-            return number
+    whole = _whole(value)
+    if whole is not None and whole >= low and (high is None or whole <= high):
+        return whole
     refuse(name, f"a whole number from {low} " + ("up" if high is None else f"to {high}"), value)
 
 
@@ -71,7 +71,7 @@ def number(
     Raises:
         UsageError: anything else.
     """
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Real):
         try:
             given = float(value)
         except OverflowError:  # an integer that no float can hold
@@ -105,7 +105,7 @@ def share(name: str, value: Any) -> float:
     Raises:
         UsageError: anything else.
     """
-    return number(name, value, "a number from 0 to 1", lambda given: 0 <= given <= 1)
+    return number(name, value, "a number in 0…1", lambda given: 0 <= given <= 1)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -202,16 +202,16 @@ def millimetres(name: str, value: Any) -> tuple[float, float, float]:
     refuse(name, words, value)
 
 
-def triple(name: str, value: Any) -> tuple[int, int, int]:
+def triple(name: str, value: Any, words: str = "three whole numbers from 1 up") -> tuple[int, int, int]:
     """Takes three whole numbers from 1 up.
 
     Raises:
         UsageError: anything else.
     """
-    words = "three whole numbers from 1 up"
-    sizes = [whole_number(name, size, 1) for size in sequence(name, value, words)]
-    if len(sizes) == 3:
-        return sizes[0], sizes[1], sizes[2]
+    sizes = [_whole(size) for size in sequence(name, value, words)]
+    taken = [size for size in sizes if size is not None and size >= 1]
+    if len(taken) == len(sizes) == 3:
+        return taken[0], taken[1], taken[2]
     refuse(name, words, value)
 
 
@@ -295,8 +295,17 @@ def shown(value: Any) -> str:
         return f"{float(value):g}"
     if isinstance(value, type):
         return f"the type {value.__name__}"
+    if isinstance(value, (list, tuple)) and len(parts := cast("Sequence[Any]", value)) <= _SHOWN_PARTS:
+        return f"({', '.join(shown(part) for part in parts)})"
     return _with_article(type(value).__name__)
 
 
+def _whole(value: Any) -> int | None:
+    """Returns a whole number as Python's own; None for anything else, a truth value included."""
+    return int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
+
+
 def _with_article(noun: str) -> str:
+    if noun == "ndarray":
+        return "a NumPy array"
     return f"{'an' if noun[:1] in _VOWELS else 'a'} {noun}"

@@ -29,7 +29,8 @@ class CheckedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             given = getattr(self, name)
             try:
                 taken = msgspec.convert(_plain(given), kind)
-            except (msgspec.ValidationError, RecursionError) as error:
+            except (msgspec.ValidationError, TypeError, AttributeError, RecursionError) as error:
+                # the last three come out of objects that only look like lists or mappings
                 raise FieldError(f"{name}: {_words(error, given, kind)}") from None
             if taken is not given:
                 msgspec.structs.force_setattr(self, name, taken)
@@ -49,8 +50,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(each) for key, each in cast("dict[Any, Any]", value).items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in cast("list[Any]", value)]
-    if type(value).__module__ == "numpy":
-        return cast(Any, value).tolist()
+    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
     return value
 
 

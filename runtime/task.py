@@ -169,6 +169,7 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Raises:
             UsageError: the task has no such label.
         """
+        label = arguments.text("label", label)
         if label not in self.labels:
             raise UsageError(f'task "{self.name}" has no label "{label}"; it has: {", ".join(self.labels)}')
         return self.labels.index(label)

@@ -26,6 +26,7 @@ from .variants import find_variant
 
 PATCH_MULTIPLE = 32
 """Patches are whole attention windows: 8 tokens of 4 voxels."""
+_PATCHES = f"(D, H, W) in multiples of {PATCH_MULTIPLE} voxels"
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class AutoSamConfig:
         arguments.whole_number("num_classes", self.num_classes, 2, MAX_LABELS)
         arguments.flag("apg", self.apg)
         arguments.flag("mlam", self.mlam)
-        if any(size < PATCH_MULTIPLE or size % PATCH_MULTIPLE for size in self.patch):
-            raise UsageError(f"patch: expected (D, H, W) in multiples of {PATCH_MULTIPLE} voxels, got {self.patch}")
+        if any(size % PATCH_MULTIPLE for size in arguments.triple("patch", self.patch, _PATCHES)):
+            arguments.refuse("patch", _PATCHES, self.patch)
         arguments.one_of("depth_axis", self.depth_axis, DEPTH_AXES)
         if not self.mlam and preset.prompt_stage != 4:
             raise UsageError(
@@ -133,7 +134,7 @@ def build_autosam(
     """
     checkpoint = arguments.optional(arguments.path, "checkpoint", checkpoint)
     checkpoint_activations = arguments.flag("checkpoint_activations", checkpoint_activations)
-    sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
+    sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch, _PATCHES)
     config = AutoSamConfig(num_classes, sam, preset, sizes, depth_axis, apg, mlam)
     model = AutoSam(config, checkpoint_activations=checkpoint_activations)
     variant = find_variant(sam)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..runtime.errors import InputError
+from ..runtime.files.system_files import is_file
 from .encoder import VolumeEncoder
 from .variants import VARIANTS, SamVariant
 
@@ -42,7 +43,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         InputError: the file cannot be read, or holds no SAM image encoder.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f'no SAM checkpoint at "{path}"; download sam_vit_b, sam_vit_l or sam_vit_h first')
     tensors = _named_tensors(_read(path), path.name)
     encoder = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}

@@ -24,6 +24,7 @@ from ..files.atomic import atomic_write
 from ..files.hashing import file_sha256
 from ..files.leftovers import remove_leftovers, temporary_name
 from ..files.swap import bring_back
+from ..files.system_files import is_folder
 from ..scans.file_kind import BUNDLE, ZIP, is_nifti, kind_of_file
 from ..task import Task
 from .bundle_zip import extract
@@ -195,6 +196,8 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     """
     directory = arguments.path("directory", directory)
     manifest = arguments.instance("manifest", manifest, Manifest)
+    if not is_folder(directory):
+        raise ResourceError(f'"{directory.name}": expected the folder that holds the bundle\'s files, found none')
     names = sorted(listed(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
     paths = {name: directory / name for name in names}
     files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
@@ -229,8 +232,8 @@ def _refuse_other_kind(path: Path) -> None:
     kind = kind_of_file(path)
     if kind is not None and kind not in (BUNDLE, ZIP):
         raise BundleError(
-            f'"{path.name}": expected a bundle (a directory or zip with a {MANIFEST_NAME}), got {kind.name}; '
-            "give what bedside export wrote"
+            f'"{path.name}": expected a bundle, got no zip but {kind.name}; copy it again, or give what bedside export '
+            "wrote"
         )
 
 

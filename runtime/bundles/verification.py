@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ..errors import BundleError
 from ..files.hashing import file_sha256
-from ..scans.file_kind import kind_of_file
 from .bundle_zip import is_safe_name
 from .manifest import (
     CHECKSUM_NAME,
@@ -60,11 +59,9 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
 
 
 def _instead(folder: Path) -> str:
-    """Returns what a folder is that is no bundle, for the message."""
-    if (folder / "config.toml").is_file() and (folder / "metrics.csv").is_file():
-        return "; it is a training run, of which bedside export makes a bundle"
-    kind = kind_of_file(folder)
-    return "" if kind is None else f"; it is {kind.name}: give the bundle first and the scan as scan"
+    """Returns what to do about a folder that is no bundle, for the message; the folder is not gone through."""
+    is_run = (folder / "config.toml").is_file() and (folder / "metrics.csv").is_file()
+    return "; this is a training run, bedside export makes a bundle of it" if is_run else ""
 
 
 def _small_file(root: Path, name: str, limit: int) -> bytes:

@@ -172,14 +172,12 @@ def open_engine(
     arguments.one_of("precision", precision, PRECISIONS)
     threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
     threads = threads or default_threads()
-    streams = arguments.whole_number("streams", streams, 1)
+    streams = arguments.whole_number("streams", streams, 1, threads)  # one thread for each
     if isinstance(model, (str, os.PathLike)):
         model = arguments.path("model", model)
     elif not (isinstance(model, bytes) or callable(model)):
         arguments.refuse("model", "a path, bytes, or a function that returns ModelBytes", model)
     arguments.optional(arguments.instance, "compiled", compiled, bytes)
-    if streams > threads:
-        raise UsageError(f"streams: expected 1 to {threads}, one thread for each, got {streams}")
     if find_spec(entry.package) is None:
         if entry.extra is None:
             raise UsageError(f"{entry.package} is not installed; run: pip install {entry.package}")

@@ -19,7 +19,7 @@ def is_folder(path: Path) -> bool:
     """Whether a folder is there; a name that no file system takes is none."""
     try:
         return path.is_dir()
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -154,7 +154,7 @@ def emptied(applied: tuple[Applied, ...], volumes_ml: Mapping[str, float]) -> tu
         applied: what was removed.
         volumes_ml: label → millilitres that are left.
     """
-    removed: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    removed: dict[str, float] = {}
     for entry in applied:
         removed[entry.label] = removed.get(entry.label, 0.0) + entry.ml
     return tuple(
