@@ -41,8 +41,8 @@ class DistillationLoss(torch.nn.Module):
             target: integer labels ``[B, 1, D, H, W]``.
 
         Raises:
-            UsageError: λ < 1 without a teacher, tensors whose shapes do not belong together, labels that are not those
-                of the classes, or a teacher's output that is no probabilities.
+            UsageError: λ < 1 without a teacher, tensors whose shapes do not belong together, or a teacher's output that
+                is no probabilities.
         """
         _check_target(student_logits, target)
         if self.lam == 1:
@@ -65,9 +65,6 @@ def _check_target(logits: torch.Tensor, target: torch.Tensor) -> None:
         raise UsageError(
             f"target: expected {expected} [B, 1, D, H, W] as the logits are {shape}, got {_shape('', target)}"
         )
-    low, high = (float(edge) for edge in torch.aminmax(target))
-    if not (low >= 0 and high < shape[1]):
-        raise UsageError(f"target: expected labels 0…{shape[1] - 1}, one for each channel, got {low:g}…{high:g}")
 
 
 def _check_probabilities(logits: torch.Tensor, teacher: torch.Tensor) -> None:

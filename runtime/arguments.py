@@ -45,16 +45,17 @@ def optional(
     return None if value is None else check(name, value, *args, **options)
 
 
-def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Takes a whole number from ``low`` to ``high``; 4.0 is none, because 4.5 would be cut off silently.
+def whole_number(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+    """Takes a whole number from ``low`` to ``high``, None for no limit; 4.0 is none, as 4.5 would be cut off silently.
 
     Raises:
         UsageError: anything else.
     """
     whole = _whole(value)
-    if whole is not None and whole >= low and (high is None or whole <= high):
+    if whole is not None and (low is None or whole >= low) and (high is None or whole <= high):
         return whole
-    refuse(name, f"a whole number from {low} " + ("up" if high is None else f"to {high}"), value)
+    limits = "" if low is None else f" from {low} up" if high is None else f" from {low} to {high}"
+    refuse(name, f"a whole number{limits}", value)
 
 
 def number(
@@ -130,13 +131,13 @@ def text(name: str, value: Any) -> str:
     refuse(name, "a text", value)
 
 
-def one_of(name: str, value: Any, known: Iterable[str]) -> str:
+def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """Takes one of some names.
 
     Raises:
         UsageError: anything else.
     """
-    names = list(known)
+    names = list(choices)
     if isinstance(value, str) and value in names:
         return value
     refuse(name, ", ".join(names), value)
@@ -292,11 +293,16 @@ def shown(value: Any) -> str:
     if isinstance(value, Integral):
         return str(int(value)) if abs(int(value)) < 10**18 else "a number of more than 18 digits"
     if isinstance(value, Real):
-        return f"{float(value):g}"
+        try:
+            return f"{float(value):g}"
+        except OverflowError:  # a fraction that no float can hold
+            return "a number of more than 300 digits"
     if isinstance(value, type):
         return f"the type {value.__name__}"
-    if isinstance(value, (list, tuple)) and len(parts := cast("Sequence[Any]", value)) <= _SHOWN_PARTS:
-        return f"({', '.join(shown(part) for part in parts)})"
+    if isinstance(value, (list, tuple)):
+        parts = cast("Sequence[Any]", value)
+        if len(parts) <= _SHOWN_PARTS and not any(isinstance(part, (list, tuple)) for part in parts):
+            return f"({', '.join(shown(part) for part in parts)})"
     return _with_article(type(value).__name__)
 
 

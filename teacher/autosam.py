@@ -6,6 +6,7 @@ Source: "Auto-Prompting SAM for Mobile Friendly 3D Medical Image Segmentation", 
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from ..runtime import arguments
 from ..runtime.errors import UsageError
-from ..runtime.task import MAX_LABELS
+from ..runtime.task import MAX_LABELS, MAX_PATCH_VOXELS
 from .decoder import MaskDecoder
 from .encoder import DEPTH_AXES, VolumeEncoder
 from .parameters import count_parameters, freeze_sam
@@ -26,7 +27,7 @@ from .variants import find_variant
 
 PATCH_MULTIPLE = 32
 """Patches are whole attention windows: 8 tokens of 4 voxels."""
-_PATCHES = f"(D, H, W) in multiples of {PATCH_MULTIPLE} voxels"
+_PATCHES = f"(D, H, W) in multiples of {PATCH_MULTIPLE} voxels, at most {MAX_PATCH_VOXELS:,} in all"
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class AutoSamConfig:
         arguments.whole_number("num_classes", self.num_classes, 2, MAX_LABELS)
         arguments.flag("apg", self.apg)
         arguments.flag("mlam", self.mlam)
-        if any(size % PATCH_MULTIPLE for size in arguments.triple("patch", self.patch, _PATCHES)):
+        patch = arguments.triple("patch", self.patch, _PATCHES)
+        if any(size % PATCH_MULTIPLE for size in patch) or math.prod(patch) > MAX_PATCH_VOXELS:
             arguments.refuse("patch", _PATCHES, self.patch)
         arguments.one_of("depth_axis", self.depth_axis, DEPTH_AXES)
         if not self.mlam and preset.prompt_stage != 4:

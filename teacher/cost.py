@@ -18,6 +18,7 @@ from .design import TeacherDesign
 from .live_memory import LiveMemory
 from .parameters import ParameterCounts, count_parameters
 
+_MOST_IN_A_BATCH = 65_536  # beyond it the counts themselves overflow
 _ADAM_STATES = 2  # running means of the gradient and of its square
 _WORDS = {"32-true": "float32", "bf16-mixed": "bfloat16 beside float32 weights"}
 
@@ -148,7 +149,7 @@ def describe(
         UsageError: an unknown name or option, or an invalid patch.
     """
     design = arguments.instance("design", design, TeacherDesign)
-    batch = arguments.whole_number("batch", batch, 1)
+    batch = arguments.whole_number("batch", batch, 1, _MOST_IN_A_BATCH)
     precision = arguments.one_of("precision", precision, _WORDS)
     d, h, w = sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
     with torch.device("meta"):

@@ -141,6 +141,12 @@ def _kind_of_text(start: bytes) -> FileKind | None:
     return FileKind("a text file", _TEXT_IS_NO_SCAN) if plain else None
 
 
+def found_in(folder: Path) -> str:
+    """Returns what a folder without NIfTI files holds, for the message that there are none."""
+    kind = kind_of_file(folder)
+    return "found none" if kind is None else f"got {kind}"
+
+
 def _kind_of_folder(folder: Path) -> FileKind | None:
     if (folder / _BUNDLE_FILE).is_file():
         return BUNDLE

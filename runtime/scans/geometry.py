@@ -44,7 +44,7 @@ class Grid:
     affine: NDArray[np.float64]
 
     def __init__(self, shape: Sequence[int], affine: ArrayLike) -> None:
-        sizes = tuple(arguments.whole_number("shape", size, 0) for size in arguments.sequence("shape", shape, _SHAPE))
+        sizes = tuple(arguments.whole_number("shape", size) for size in arguments.sequence("shape", shape, _SHAPE))
         if len(sizes) != 3 or min(sizes) < 1:
             raise InputError(f"grid: expected three axes of at least one voxel, got shape {sizes}; check the file")
         object.__setattr__(self, "shape", sizes)
