@@ -47,7 +47,7 @@ def test_numpys_integers_are_patches_and_classes():
 
 def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    always = {"name", "num_classes", "sam", "preset", "patch", "depth_axis"}
+    always = {"name", "num_classes", "sam", "preset", "patch"}  # "x" is an axis
     assert refusals(build_teacher, GOOD, [name for name in GOOD if name not in ("apg", "mlam")]) == always
     assert refusals(load_teacher, {"path": tmp_path / "none"}) == {"path"}
     given = dict.fromkeys(["dataset", "task", "out", "design", "recipe", "hardware", "cases"])
