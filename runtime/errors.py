@@ -45,6 +45,13 @@ class UsageError(BedsideError):
     exit_code = ExitCode.USAGE
 
 
+class FieldError(UsageError, ValueError):
+    """A field of a struct (a task, a recipe) got a value that it does not take.
+
+    It is a ValueError too: msgspec, which reads these structs from files, then says where in the file the field stands.
+    """
+
+
 class InputError(BedsideError):
     """An input was refused: unreadable file, bad geometry, bad intensities, wrong modality, broken data set."""
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..runtime.errors import InputError
+from ..runtime.files.system_files import is_file
 from .encoder import VolumeEncoder
 from .variants import VARIANTS, SamVariant
 
@@ -50,7 +51,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         InputError: the file cannot be read, or holds no SAM image encoder, or several.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f'no SAM checkpoint at "{path}"; download sam_vit_b, sam_vit_l or sam_vit_h first')
     tensors = _named_tensors(_read(path), path.name)
     encoders: dict[str, dict[str, Tensor]] = {}

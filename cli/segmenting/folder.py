@@ -13,6 +13,7 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.atomic import make_folder
 from ...runtime.record import Machine, Outcome, Setup
+from ...runtime.scans.file_kind import found_in
 from ..terminal.console import Advance, Console
 from .case import Case
 from .job import SegmentJob
@@ -78,7 +79,7 @@ def find_cases(scans: Path, outputs: Path) -> list[Case]:
         path for path in scans.iterdir() if path.name.endswith(_ENDINGS) and path.name[0] != "." and not path.is_dir()
     )
     if not found:
-        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, found none')
+        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, {found_in(scans)}')
     cases: dict[str, Case] = {}
     for path in found:
         stem = path.name.removesuffix(".gz").removesuffix(".nii")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
+from .. import arguments
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SPACING_RANGE_MM = (0.01, 100.0)
 MAX_OFFSET_MM = 1e5  # beyond 100 m the float32 affine of a NIfTI no longer resolves a voxel
 SHEAR_TOLERANCE = 1e-3  # cosine between two axes; 1e-3 moves a corner of 512 voxels by half a voxel
+_SHAPE = "three whole numbers, the voxels along x, y and z"
 SAME_SPACING = 1e-3  # relative; within it a scan keeps its own spacing and is not resampled
 
 
@@ -34,6 +36,7 @@ class Grid:
         affine: [4, 4] float64, read-only.
 
     Raises:
+        UsageError: a shape that is no list of whole numbers.
         InputError: empty shape; affine that is not finite, singular, or outside 0.01…100 mm.
     """
 
@@ -41,7 +44,7 @@ class Grid:
     affine: NDArray[np.float64]
 
     def __init__(self, shape: Sequence[int], affine: ArrayLike) -> None:
-        sizes = tuple(int(size) for size in shape)
+        sizes = tuple(arguments.whole_number("shape", size) for size in arguments.sequence("shape", shape, _SHAPE))
         if len(sizes) != 3 or min(sizes) < 1:
             raise InputError(f"grid: expected three axes of at least one voxel, got shape {sizes}; check the file")
         object.__setattr__(self, "shape", sizes)
@@ -76,7 +79,12 @@ class Grid:
         return bool(np.abs(cosines).max() > SHEAR_TOLERANCE)
 
     def reoriented(self, orientation: str) -> Grid:
-        """Returns the same voxels with axes permuted and flipped to the closest of ``orientation`` (``"RAS"``)."""
+        """Returns the same voxels with axes permuted and flipped to the closest of ``orientation`` (``"RAS"``).
+
+        Raises:
+            UsageError: no axis codes.
+        """
+        orientation = arguments.axis_codes("orientation", orientation)
         turn = ornt_transform(io_orientation(self.affine), axcodes2ornt(orientation))
         shape = [0, 0, 0]
         for axis, target in enumerate(turn[:, 0].astype(int)):
@@ -95,8 +103,10 @@ class Grid:
             spacing: (x, y, z) in mm along the axes of ``orientation``.
 
         Raises:
+            UsageError: no axis codes, or no three steps above 0.
             InputError: the axes are sheared.
         """
+        steps = arguments.millimetres("spacing", spacing)
         if self.is_sheared:
             raise InputError(
                 "geometry: expected axes at right angles, got a sheared affine (gantry tilt); "
@@ -104,7 +114,7 @@ class Grid:
             )
         own = self.reoriented(orientation)
         old = np.asarray(own.spacing)
-        new = np.where(np.abs(np.asarray(spacing) / old - 1) <= SAME_SPACING, old, np.asarray(spacing, float))
+        new = np.where(np.abs(np.asarray(steps) / old - 1) <= SAME_SPACING, old, np.asarray(steps))
         old_shape = np.asarray(own.shape)
         new_shape = np.maximum(1, np.floor(old_shape * old / new + 0.5)).astype(int)
         affine = own.affine.copy()
@@ -118,6 +128,7 @@ class Grid:
 
     def distance(self, other: Grid) -> float:
         """Returns how far the corners of two grids lie apart at most, in mm; infinity if the shapes differ."""
+        arguments.instance("other", other, Grid)
         if self.shape != other.shape:
             return math.inf
         corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
@@ -144,10 +155,10 @@ class Grid:
 def _checked_affine(values: ArrayLike) -> NDArray[np.float64]:
     try:
         given = np.asarray(values)
-        if np.iscomplexobj(given):
+        if given.dtype.kind not in "iuf" or np.ma.is_masked(values):
             raise TypeError
         affine = np.array(given, dtype=np.float64)
-    except (ValueError, TypeError):  # rows of different lengths, words, complex numbers
+    except (ValueError, TypeError, RuntimeError):  # rows of different lengths, words, a tensor with a gradient
         raise InputError("affine: expected a 4×4 matrix of real numbers, got something else") from None
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise InputError(f"affine: expected a finite 4×4 matrix, got shape {affine.shape}; rewrite the file's geometry")

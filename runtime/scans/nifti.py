@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
+from .. import arguments
 from ..errors import InputError, ResourceError, UsageError
 from ..files.atomic import atomic_write
+from .geometry import Grid
 from .nifti_file import NiftiFile
-from .scan import Scan
+from .nifti_header import FORMS
+from .open_scan import open_scan
 from .volume import Volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .geometry import Grid
     from .nifti_header import Form
 
 _GZIP_LEVEL = 3  # label maps: level 9 takes many times longer for a few kilobytes
@@ -29,7 +32,11 @@ _SLAB = 32
 
 
 def read_volume(
-    path: str | Path, *, volume: int | None = None, replace_nan: float | None = None, prefer: Form | None = None
+    path: str | os.PathLike[str],
+    *,
+    volume: int | None = None,
+    replace_nan: float | None = None,
+    prefer: Form | None = None,
 ) -> Volume:
     """Reads an image.
 
@@ -43,22 +50,26 @@ def read_volume(
         Scaled values as float32, or the stored integers where the file has no scaling.
 
     Raises:
+        UsageError: an argument of another type or out of range.
         InputError: anything but a whole file with one valid geometry and finite values.
         ResourceError: the volume does not fit into memory.
     """
-    return Scan.open(path, volume=volume, replace_nan=replace_nan, prefer=prefer).load()
+    file = arguments.path("path", path)
+    return open_scan(file, volume=volume, replace_nan=replace_nan, prefer=prefer).load()
 
 
-def read_labels(path: str | Path, *, prefer: Form | None = None) -> Volume:
+def read_labels(path: str | os.PathLike[str], *, prefer: Form | None = None) -> Volume:
     """Reads a label map: uint8, or uint16 where a label is above 255.
 
     Whole numbers stored as floats are taken as the integers they are.
 
     Raises:
+        UsageError: an argument of another type.
         InputError: as `read_volume`; also values that are negative, fractional, or above 65,535.
         ResourceError: the volume does not fit into memory.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
+    prefer = cast("Form | None", arguments.optional(arguments.one_of, "prefer", prefer, FORMS))
     file = NiftiFile.open(path, prefer=prefer)
     data = file.stored()
     if file.header.is_scaled:
@@ -73,7 +84,7 @@ def read_labels(path: str | Path, *, prefer: Form | None = None) -> Volume:
     return Volume(data.astype(dtype, order="K", copy=False), file.header.grid)
 
 
-def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
+def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
     """Writes a volume so that the file is either whole and verified, or not there at all.
 
     sform and qform both hold the grid (code 1, scanner; a sheared grid has no qform). Same data, same bytes.
@@ -88,8 +99,13 @@ def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, descriptio
         UsageError: another file ending, or data that do not fit the grid or the format.
         ResourceError: the file cannot be written, or does not read back the same.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     check_output_name(path)
+    data = arguments.instance("data", data, np.ndarray, "make an array of it with numpy.asarray")
+    grid = arguments.instance("grid", grid, Grid)
+    description = arguments.instance("description", description, str)
+    if np.ma.is_masked(data):
+        raise UsageError("write: the masked voxels have no value; say which: .filled(value)")
     if data.dtype == np.bool_:
         data = data.view(np.uint8)
     if data.shape != grid.shape:

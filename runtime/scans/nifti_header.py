@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
@@ -13,14 +13,14 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
 from ..errors import InputError
+from .file_kind import SNIFFED_BYTES, FileKind
 from .geometry import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .byte_stream import ByteStream
-
 Form = Literal["sform", "qform"]
+FORMS = ("sform", "qform")
 
 MAX_VOLUME_BYTES = 4 * 2**30
 MAX_FILE_BYTES = 16 * 2**30
@@ -28,6 +28,7 @@ _HEADERS: dict[int, tuple[type[Nifti1Header], bytes]] = {
     348: (Nifti1Header, b"n+1\0"),
     540: (Nifti2Header, b"n+2\0\r\n\032\n"),
 }
+_BYTE_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _READABLE = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"}
 _HALF_VOXEL = 0.5
 _LAST_FORM_CODE = 5  # "template, other"
@@ -74,21 +75,41 @@ class NiftiHeader:
         return (self.slope, self.intercept) != (1.0, 0.0)
 
 
-def read_header(stream: ByteStream, prefer: Form | None) -> NiftiHeader:
+class HeaderSource(Protocol):
+    """Where a header is read from: a file (`ByteStream`), or an image in memory.
+
+    Attributes:
+        name: of the file, for messages.
+    """
+
+    name: str
+
+    def read(self, count: int, /) -> bytes:
+        """Returns the next ``count`` bytes, fewer at the end."""
+        ...
+
+    def readinto(self, buffer: memoryview, /) -> object:
+        """Fills ``buffer``."""
+        ...
+
+    def kind(self, start: bytes) -> FileKind | None:
+        """Returns what begins with ``start``, if that is known and no NIfTI."""
+        ...
+
+
+def read_header(stream: HeaderSource, prefer: Form | None) -> NiftiHeader:
     """Reads and checks the header at the start of ``stream``; leaves the stream at the header's end.
 
     Raises:
         InputError: not a NIfTI file, or a header that contradicts itself.
     """
     name = stream.name
-    start = bytearray(4)
-    stream.readinto(memoryview(start))
-    order = next((o for o in ("<", ">") if int(np.frombuffer(start, f"{o}i4")[0]) in _HEADERS), None)
-    if order is None:
-        raise InputError(
-            f'"{name}": expected a NIfTI file (.nii, .nii.gz), got something else; convert it to NIfTI first'
-        )
-    kind, magic = _HEADERS[int(np.frombuffer(start, f"{order}i4")[0])]
+    start = stream.read(4)
+    order = next((o for o in _BYTE_ORDERS if int.from_bytes(start, _BYTE_ORDERS[o]) in _HEADERS), None)
+    if order is None or len(start) < 4:
+        got = stream.kind(start + stream.read(SNIFFED_BYTES - 4)) or "something else; convert it to NIfTI first"
+        raise InputError(f'"{name}": expected a NIfTI file (.nii, .nii.gz), got {got}')
+    kind, magic = _HEADERS[int.from_bytes(start, _BYTE_ORDERS[order])]
     block = bytearray(kind.sizeof_hdr)
     block[:4] = start
     stream.readinto(memoryview(block)[4:])

@@ -53,7 +53,7 @@ def test_a_path_that_cannot_be_is_no_bundle(tmp_path, path, monkeypatch):
 
 @pytest.mark.parametrize("threads", [0, -1, -64])
 def test_fewer_than_one_thread_is_refused(bundle_path, threads):
-    with pytest.raises(UsageError, match=f"threads: expected at least 1, got {threads}"):
+    with pytest.raises(UsageError, match=f"threads: expected a whole number from 1 to 1024, got {threads}"):
         Segmenter.load(bundle_path, threads=threads)
 
 

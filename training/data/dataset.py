@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runtime import arguments
 from ...runtime.errors import InputError, UsageError
 from .dataset_formats import Listing, RawCase, read_listing
 
@@ -165,7 +166,8 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     Raises:
         InputError: unreadable list, no case, or labels that are not dense.
     """
-    source = Path(path)
+    source = arguments.path("data set", path)
+    labels = arguments.optional(arguments.names, "labels", labels)
     if source.is_dir():
         source = source / "dataset.json"
     if not source.is_file():

@@ -12,6 +12,7 @@ import msgspec
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.leftovers import remove_leftovers
+from ...runtime.files.system_files import is_file
 from ...runtime.files.toml import read_toml
 from .run_config import Distillation, Lengthening, ModelConfig, RunConfig, decisive_differences
 from .sole_writer import LOCK
@@ -154,9 +155,9 @@ class Run:
             InputError: it is none, or its configuration cannot be read.
         """
         file = path / cls.CONFIG
-        if not file.is_file():
+        if not is_file(file):
             raise InputError(
-                f'"{path.resolve().name}" is not a run directory: expected a {cls.CONFIG} in it; '
+                f'"{path.name or path.absolute().name}" is not a run directory: expected a {cls.CONFIG} in it; '
                 "give what was --output of train-teacher or distill"
             )
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import InputError
+from ...runtime.scans.file_kind import found_in
 from ..data.dataset import ENDINGS, Case, stem
 
 _SHOWN = 5
@@ -29,7 +30,7 @@ def pairs_of_folders(predictions: Path, truths: Path) -> list[Pair]:
     """
     files = _label_files(truths)
     if not files:
-        raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", found none')
+        raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", {found_in(truths)}')
     return _paired(predictions, [(stem(file.name), file) for file in files])
 
 

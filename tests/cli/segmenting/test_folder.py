@@ -224,6 +224,16 @@ def test_two_scans_of_one_name_are_refused_before_anything_is_done(scans, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_of_dicom_files_is_refused_with_what_to_do(bundle_path, tmp_path):
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    with pytest.raises(
+        InputError, match=r"files in this folder, got a folder of DICOM files; convert .* dcm2niix -z y"
+    ):
+        run(bundle_path, tmp_path / "series", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_without_scans_is_refused(bundle_path, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"expected \.nii or \.nii\.gz files in this folder, found none"):

@@ -143,7 +143,7 @@ def test_the_loss_of_half_precision_probabilities_is_that_of_the_same_numbers_in
     from bedside.distill import DistillationLoss
 
     logits, target = torch.randn(1, 3, 4, 4, 4), torch.randint(0, 3, (1, 1, 4, 4, 4))
-    stored = torch.rand(1, 3, 4, 4, 4).half()
+    stored = torch.rand(1, 3, 4, 4, 4).softmax(1).half()
     outcomes = []
     for probabilities in (stored, stored.float()):
         given = logits.clone().requires_grad_()

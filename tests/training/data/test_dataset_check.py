@@ -88,7 +88,7 @@ def four_dimensions(path):
 BROKEN = {
     "missing label": (lambda path: (path / "case_label.nii.gz").unlink(), 'label map "case_label.nii.gz" does not'),
     "missing image": (lambda path: (path / "case.nii.gz").unlink(), 'image "case.nii.gz" does not exist'),
-    "empty file": (lambda path: (path / "case.nii.gz").write_bytes(b""), "expected 4 more bytes, got the end"),
+    "empty file": (lambda path: (path / "case.nii.gz").write_bytes(b""), "got an empty file; copy or export it again"),
     "no image": (lambda path: (path / "case.nii.gz").write_text("hello" * 90), "expected a NIfTI file"),
     "cut": (
         lambda path: (path / "case.nii.gz").write_bytes((path / "case.nii.gz").read_bytes()[:-30]),
