@@ -158,6 +158,8 @@ def _fill_in(header: Nifti1Header, data: NDArray[Any], grid: Grid, description: 
     header["descrip"] = description.encode("ascii")
     header["magic"] = b"n+2\0\r\n\032\n" if isinstance(header, Nifti2Header) else b"n+1"
     header["vox_offset"] = header.sizeof_hdr + 4
+    if grid.is_sheared:
+        return
     with_qform = header.copy()
     with_qform.set_qform(grid.affine, code=1)
     try:

@@ -72,9 +72,8 @@ def _forms_set(header: Nifti1Header, prefer: Form | None) -> list[str]:
     codes = {form: int(header[f"{form}_code"]) for form in ("sform", "qform")}
     needed = {form: code for form, code in codes.items() if prefer in (None, form)}
     if not all(0 <= code <= _LAST_FORM_CODE for code in needed.values()):
-        raise InputError(
-            f"orientation: expected sform and qform codes 0…{_LAST_FORM_CODE}, got {codes}; correct the header"
-        )
+        remedy = _BELIEVE if prefer is None and 0 < codes["sform"] <= _LAST_FORM_CODE else "correct the header"
+        raise InputError(f"orientation: expected sform and qform codes 0…{_LAST_FORM_CODE}, got {codes}; {remedy}")
     present = [form for form, code in codes.items() if code > 0]
     if not present:
         raise InputError("orientation: neither sform nor qform is set, left and right are unknown; set one of them")
