@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..scans.geometry import Grid
 
-CROSSING_BYTES = 12 * 2**20  # what the voxels that are placed at the same time take, and their values
+CROSSING_BYTES = 6 * 2**20  # what the voxels that are placed at the same time take, and their values
 _CHUNK_VOXELS = 32_768
 _POSITION_DECIMALS = 6  # voxels; hides the rounding of affines, so that mirrored files give identical results
 _HALF_VOXEL = 0.5
@@ -196,14 +196,14 @@ def _seen(places: list[NDArray[np.float64]], shape: tuple[int, ...], outside: fl
 
 
 def _interpolated(view: NDArray[Any], z: Neighbours, y: Neighbours, x: Neighbours) -> NDArray[np.float32]:
-    planes = []
-    for k in (z.lower, z.upper):
-        rows = [
-            mixed(*(view[k, j, i].astype(np.float32, copy=False) for i in (x.lower, x.upper)), x.weight)
-            for j in (y.lower, y.upper)
-        ]
-        planes.append(mixed(*rows, y.weight))
-    return mixed(*planes, z.weight)
+    def row(k: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float32]:
+        low, high = (view[k, j, i].astype(np.float32, copy=False) for i in (x.lower, x.upper))
+        return mixed(low, high, x.weight)
+
+    def plane(k: NDArray[np.intp]) -> NDArray[np.float32]:
+        return mixed(row(k, y.lower), row(k, y.upper), y.weight)
+
+    return mixed(plane(z.lower), plane(z.upper), z.weight)
 
 
 def mixed(low: NDArray[np.float32], high: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -134,7 +134,7 @@ def test_corners_without_values_are_air_and_do_not_count_for_the_range(task):
     found = to_model_input(scan, mr)
     plain = to_model_input(Volume(scan.data, gantry(0, (30, 30, 12))), mr)
     assert found.array[~found.body].size > 0.1 * found.array.size
-    assert (found.array[~found.body] == 0).all()
+    assert found.array[~found.body].max() < 1e-6
     assert np.median(found.array[found.body]) == pytest.approx(np.median(plain.array[plain.body]), abs=0.1)
 
 
