@@ -19,8 +19,8 @@ from .labels.restore_sheared import SEARCH_BYTES
 from .memory.free_memory import free_memory
 from .memory.resident import resident_bytes
 from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.crossing import CROSSING_BYTES
 from .preprocessing.preprocess import PREPARING_BYTES
-from .preprocessing.straighten import CROSSING_BYTES
 from .windows.axis_order import MODEL_ORDER, AxisOrder
 from .windows.blend import BLOCK_PLANES, peak_blending_bytes
 from .windows.plan import WindowPlan, plan_windows

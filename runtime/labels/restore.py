@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..errors import InputError
+from ..preprocessing.crossing import crosses
 from ..preprocessing.resample import align, axes_along
-from ..preprocessing.straighten import crosses
 from ..windows.blend import Block
 from .best_class import best_class, label_dtype
 from .restore_sheared import ShearedLabels

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..preprocessing.straighten import Crossing, Neighbours, Part, along_axes_of, mixed
+from ..preprocessing.crossing import Crossing, Neighbours, Part, along_axes_of, mixed
 from .best_class import best_class
 
 if TYPE_CHECKING:

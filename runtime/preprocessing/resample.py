@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from .straighten import crosses, straighten_linear, straighten_nearest
+from .crossing import crosses
+from .straighten import straighten_linear, straighten_nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

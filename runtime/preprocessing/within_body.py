@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..scans.geometry import Grid
+from .crossing import Crossing, along_axes_of, crosses, nearest
 from .resample import align, axes_along
-from .straighten import Crossing, along_axes_of, crosses, nearest
 
 
 class Body:

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from bedside.runtime import Grid, Volume, way
-from bedside.runtime.preprocessing.straighten import CROSSING_BYTES
+from bedside.runtime.preprocessing.crossing import CROSSING_BYTES
 from bedside.runtime.scan_run import ScanRun
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.segmenter import STAGES
