@@ -51,8 +51,12 @@ def command(
     no_skip_air: Annotated[bool, typer.Option("--no-skip-air", help="Also run windows without body.")] = False,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of a 4D file, from 0.")] = None,
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None,
-    use_sform: Annotated[bool, typer.Option("--use-sform", help="Believe the sform where both disagree.")] = False,
-    use_qform: Annotated[bool, typer.Option("--use-qform", help="Believe the qform where both disagree.")] = False,
+    use_sform: Annotated[
+        bool, typer.Option("--use-sform", help="Believe the sform, whatever qform and pixdim say.")
+    ] = False,
+    use_qform: Annotated[
+        bool, typer.Option("--use-qform", help="Believe the qform, unless the sform is sheared.")
+    ] = False,
     largest_component: LargestComponentOption = None,
     min_volume: MinVolumeOption = None,
     within_body: WithinBodyOption = False,
@@ -72,6 +76,8 @@ def command(
     With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder, which
     also keeps the record, segment.json. Called again, it goes on where it stopped. The exit code is that of the worst
     case: 1 before 5 before 3 before 6 before 0.
+
+    A scan with a gantry tilt is straightened for the network; its label map lies on the scan's own sheared grid.
 
     Exit code 6: written, but a person should look (empty result, replaced NaN, unusual intensities).
 
@@ -149,6 +155,8 @@ def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: 
     console.finished(f'the label map "{output.name}" is written')
     for warning in result.warnings:
         console.warn(warning)
+    for note in result.notes:
+        console.info(note)
     console.show(volumes_table(result), summary(result))
     console.emit(as_json(result, segmenter.choice))
     return ExitCode.REVIEW if result.needs_review else ExitCode.OK

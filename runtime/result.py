@@ -48,6 +48,16 @@ class Result:
         return self.grid.affine
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person may want to know and need not look after, one line each."""
+        if not self.grid.is_sheared:
+            return ()
+        return (
+            f"the scan is sheared by {self.grid.shear_degrees:.3g}° (gantry tilt): the network saw it straightened, "
+            "the labels are on the scan's own sheared grid",
+        )
+
+    @property
     def needs_review(self) -> bool:
         """Whether a person has to look before the result is used: it is empty, the input was repaired or is unusual."""
         return bool(self.warnings)

@@ -15,11 +15,13 @@ from .callbacks import Cancel, Progress, stop_if
 from .choice.engine_choice import Choice, open_for_bundle
 from .engines import ENGINES, PRECISIONS, Engine
 from .errors import ResourceError, UsageError
+from .labels.best_class import label_dtype
 from .labels.postprocess import Postprocessing, emptied, postprocess
 from .memory.promises import promises
 from .result import Result, label_volumes
 from .scan_run import ScanRun
 from .scans.geometry import Grid
+from .scans.nifti import refuse_size
 from .scans.nifti_header import Form
 from .scans.open_scan import open_scan
 from .scans.scan import Scan
@@ -198,6 +200,7 @@ class Segmenter:
         watch: Stopwatch,
     ) -> Result:
         with watch.stage("plan"):
+            refuse_size(source.grid.shape, label_dtype(self.task.num_classes))
             grid = source.grid.to_task_grid(self.task.orientation, self.task.spacing)
 
         def choose(promised: int) -> Way:

@@ -135,7 +135,9 @@ def _table(told: dict[str, Outcome], fresh: set[str]) -> Table:
     for name, outcome in told.items():
         seconds = f"{sum(outcome.timings_ms.values()) / 1000:.1f}" if name in fresh else "before"
         # Text, because rich would take brackets in a name or a message for its own markup.
-        table.add_row(Text(name), str(outcome.exit_code), seconds, Text("\n".join(_reasons(outcome))))
+        table.add_row(
+            Text(name), str(outcome.exit_code), seconds, Text("\n".join((*_reasons(outcome), *outcome.notes)))
+        )
     return table
 
 

@@ -22,6 +22,8 @@ MAX_OFFSET_MM = 1e5  # beyond 100 m the float32 affine of a NIfTI no longer reso
 SHEAR_TOLERANCE = 1e-3  # cosine between two axes; 1e-3 moves a corner of 512 voxels by half a voxel
 _SHAPE = "three whole numbers, the voxels along x, y and z"
 SAME_SPACING = 1e-3  # relative; within it a scan keeps its own spacing and is not resampled
+MAX_SHEAR_DEGREES = 60.0  # gantries tilt by 30° at most; beyond twice that a voxel is a sliver and the header is wrong
+_ROUNDING_VOXELS = 1e-6  # what a field of view may exceed whole voxels by before it gets one more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,9 +76,18 @@ class Grid:
 
     @property
     def is_sheared(self) -> bool:
-        """Whether the axes do not stand at right angles (gantry tilt): no spacing describes such a grid."""
-        cosines = self._directions.T @ self._directions - np.eye(3)
-        return bool(np.abs(cosines).max() > SHEAR_TOLERANCE)
+        """Whether the axes do not stand at right angles, as after a gantry tilt."""
+        return self._shear > SHEAR_TOLERANCE
+
+    @property
+    def shear_degrees(self) -> float:
+        """By how much the two axes farthest from a right angle miss it, 0…90°; for a gantry tilt the tilt's angle."""
+        return math.degrees(math.asin(min(1.0, self._shear)))
+
+    @property
+    def _shear(self) -> float:
+        """The largest cosine, in size, between two axes."""
+        return float(np.abs(self._directions.T @ self._directions - np.eye(3)).max())
 
     def reoriented(self, orientation: str) -> Grid:
         """Returns the same voxels with axes permuted and flipped to the closest of ``orientation`` (``"RAS"``).
@@ -98,20 +109,19 @@ class Grid:
         ``round(size * old / new)`` voxels, at least one, and keeps its centre: the rounding is shared by both ends.
         Where the scan's spacing is within 0.1 % of the wanted one it is kept, and nothing is interpolated.
 
+        A sheared scan gets the closest grid with right angles, see `straightened`.
+
         Args:
             orientation: axis codes of the task.
             spacing: (x, y, z) in mm along the axes of ``orientation``.
 
         Raises:
             UsageError: no axis codes, or no three steps above 0.
-            InputError: the axes are sheared.
+            InputError: the axes are sheared by more than 60°.
         """
         steps = arguments.millimetres("spacing", spacing)
         if self.is_sheared:
-            raise InputError(
-                "geometry: expected axes at right angles, got a sheared affine (gantry tilt); "
-                "resample the scan onto a straight grid first"
-            )
+            return self.straightened(orientation, spacing)
         own = self.reoriented(orientation)
         old = np.asarray(own.spacing)
         new = np.where(np.abs(np.asarray(steps) / old - 1) <= SAME_SPACING, old, np.asarray(steps))
@@ -120,6 +130,35 @@ class Grid:
         affine = own.affine.copy()
         affine[:3, :3] *= new / old
         affine[:3, 3] += own.affine[:3, :3] @ ((old_shape - 1) / 2) - affine[:3, :3] @ ((new_shape - 1) / 2)
+        return Grid(new_shape.tolist(), affine)
+
+    def straightened(self, orientation: str, spacing: tuple[float, float, float]) -> Grid:
+        """Returns the grid with right angles whose axes are closest to these, around the whole field of view.
+
+        Closest is the orthogonal matrix of the polar decomposition of the axes: of two axes that stand at 70° each
+        gives way by 10°, and the order in which a file stores its axes makes no difference. The centre is kept.
+
+        Args:
+            orientation: axis codes that the new axes are closest to.
+            spacing: (x, y, z) in mm along the new axes.
+
+        Raises:
+            InputError: the axes are sheared by more than 60°.
+        """
+        if self.shear_degrees > MAX_SHEAR_DEGREES:
+            raise InputError(
+                f"geometry: expected axes sheared by at most {MAX_SHEAR_DEGREES:g}° (a gantry tilts by 30°), "
+                f"got {self.shear_degrees:.0f}°; correct the header"
+            )
+        own = self.reoriented(orientation)
+        left, _, right = np.linalg.svd(own._directions)
+        directions, edges = left @ right, own.affine[:3, :3] * np.asarray(own.shape)
+        new, extent = np.asarray(spacing, float), np.abs(directions.T @ edges).sum(axis=1)
+        new_shape = np.maximum(1, np.ceil(extent / new - _ROUNDING_VOXELS)).astype(int)
+        affine = np.eye(4)
+        affine[:3, :3] = directions * new
+        centre = own.affine[:3, 3] + own.affine[:3, :3] @ ((np.asarray(own.shape) - 1) / 2)
+        affine[:3, 3] = centre - affine[:3, :3] @ ((new_shape - 1) / 2)
         return Grid(new_shape.tolist(), affine)
 
     @property
@@ -148,7 +187,8 @@ class Grid:
     def __repr__(self) -> str:
         size = "×".join(str(count) for count in self.shape)
         steps = "×".join(f"{step:.4g}" for step in self.spacing)
-        tilt = ", sheared" if self.is_sheared else ", oblique" if self.is_oblique else ""
+        sheared = f", sheared by {self.shear_degrees:.3g}°"
+        tilt = sheared if self.is_sheared else ", oblique" if self.is_oblique else ""
         return f"Grid({size} voxels, {steps} mm, {self.axes}{tilt})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -17,18 +18,20 @@ from ..errors import InputError, ResourceError, UsageError
 from ..files.atomic import atomic_write
 from .geometry import Grid
 from .nifti_file import NiftiFile
-from .nifti_header import FORMS
+from .nifti_forms import FORMS, qform_departs_by
+from .nifti_header import MAX_VOLUME_BYTES
 from .open_scan import open_scan
 from .volume import Volume
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from .nifti_header import Form
+    from .nifti_forms import Form
 
 _GZIP_LEVEL = 3  # label maps: level 9 takes many times longer for a few kilobytes
 _NIFTI1_MAX_SIZE = 32_767
 _SLAB = 32
+_QFORM_VOXELS = 0.1  # a qform that places a corner farther from the sform than this is left out
 
 
 def read_volume(
@@ -87,7 +90,9 @@ def read_labels(path: str | os.PathLike[str], *, prefer: Form | None = None) -> 
 def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
     """Writes a volume so that the file is either whole and verified, or not there at all.
 
-    sform and qform both hold the grid (code 1, scanner; a sheared grid has no qform). Same data, same bytes.
+    sform and qform both hold the grid (code 1, scanner). The qform is left out (code 0) where it cannot say the same:
+    for a sheared grid, and where its rounding moves a corner. NIfTI-2 is written where the numbers of NIfTI-1 do not
+    suffice. Same data, same bytes.
 
     Args:
         path: ends in .nii or .nii.gz; an existing file is replaced.
@@ -97,6 +102,7 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
 
     Raises:
         UsageError: another file ending, or data that do not fit the grid or the format.
+        InputError: more than 4 GiB of data, which would not be read again.
         ResourceError: the file cannot be written, or does not read back the same.
     """
     path = arguments.path("path", path)
@@ -112,6 +118,7 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
         raise UsageError(f"write: expected data of shape {grid.shape} as the grid says, got {data.shape}")
     if data.dtype.kind not in "iuf" or data.dtype.itemsize > 8 or data.dtype == np.float16:
         raise UsageError(f"write: expected integers, float32 or float64, got {data.dtype}")
+    refuse_size(data.shape, data.dtype)
     data = data.astype(data.dtype.newbyteorder("<"), order="K", copy=False)
     header = _header(data, grid, description)
     with atomic_write(path) as temporary:
@@ -130,23 +137,60 @@ def check_output_name(path: Path) -> None:
         raise UsageError(f'output "{path.name}": expected a name ending in .nii or .nii.gz')
 
 
+def refuse_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:
+    """Checks that a volume is one that can be read again; worth calling before an hour of work.
+
+    Raises:
+        InputError: it takes more than 4 GiB.
+    """
+    if math.prod(shape) * np.dtype(dtype).itemsize > MAX_VOLUME_BYTES:
+        raise InputError(
+            f"expected a volume of at most {MAX_VOLUME_BYTES / 2**30:g} GiB to write, got {'×'.join(map(str, shape))} "
+            f"voxels of {np.dtype(dtype).name}; crop the scan"
+        )
+
+
 def _header(data: NDArray[Any], grid: Grid, description: str) -> bytes:
+    """Returns a NIfTI-1 header, or a NIfTI-2 header where that cannot hold the shape or resolve the grid."""
     if len(description) > 79 or not description.isascii():
         raise UsageError("write: the description holds at most 79 ASCII characters")
-    small = max(data.shape) <= _NIFTI1_MAX_SIZE
-    header = Nifti1Header() if small else Nifti2Header()
+    header = Nifti1Header()
+    if max(grid.shape) <= _NIFTI1_MAX_SIZE:
+        _fill_in(header, data, grid, description)
+    if max(grid.shape) > _NIFTI1_MAX_SIZE or not _resolves(header, grid):
+        header = Nifti2Header()
+        _fill_in(header, data, grid, description)
+    return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
+
+
+def _fill_in(header: Nifti1Header, data: NDArray[Any], grid: Grid, description: str) -> None:
     header.set_data_dtype(data.dtype)
-    header.set_data_shape(data.shape)
+    header.set_data_shape(grid.shape)
     header.set_zooms(grid.spacing)
     header.set_xyzt_units("mm")
     header.set_sform(grid.affine, code=1)
-    if not grid.is_sheared:
-        header.set_qform(grid.affine, code=1)
     header.set_slope_inter(1, 0)
     header["descrip"] = description.encode("ascii")
-    header["magic"] = b"n+1" if small else b"n+2\0\r\n\032\n"
+    header["magic"] = b"n+2\0\r\n\032\n" if isinstance(header, Nifti2Header) else b"n+1"
     header["vox_offset"] = header.sizeof_hdr + 4
-    return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
+    if grid.is_sheared:
+        return
+    with_qform = header.copy()
+    with_qform.set_qform(grid.affine, code=1)
+    try:
+        agrees = qform_departs_by(with_qform, grid.shape) <= _QFORM_VOXELS
+    except InputError:  # the grid is at the edge of what is read, and rounding took it beyond
+        return
+    if agrees:
+        header.set_qform(grid.affine, code=1)
+
+
+def _resolves(header: Nifti1Header, grid: Grid) -> bool:
+    """Whether the single precision of a NIfTI-1 header says the same grid."""
+    try:
+        return Grid(grid.shape, np.asarray(header.get_sform(), float)).coincides(grid)
+    except InputError:
+        return False
 
 
 def _packing(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
@@ -165,7 +209,7 @@ def _verify(temporary: Path, data: NDArray[Any], grid: Grid, name: str) -> None:
     may_be_nan = data.dtype.kind == "f"
     try:
         file = NiftiFile.open(temporary)
-        same = np.allclose(file.header.grid.affine, grid.affine, rtol=1e-6, atol=1e-4)
+        same = file.header.grid.coincides(grid)
         for written, given in zip(file.stored_planes(), data.T, strict=True):  # to the end, which has the checksum
             same = same and np.array_equal(written, given, equal_nan=may_be_nan)
     except (InputError, ValueError) as error:

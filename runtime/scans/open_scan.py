@@ -8,7 +8,7 @@ from nibabel.nifti1 import Nifti1Pair
 
 from .. import arguments
 from ..errors import UsageError
-from .nifti_header import FORMS, Form
+from .nifti_forms import FORMS, Form
 from .nifti_image import image_volume
 from .scan import Scan
 from .volume import Volume

@@ -73,6 +73,17 @@ def test_a_data_set_in_order_has_nothing_to_tell(folder, task):
     assert (told(found), found.problems, found.warnings, found.exit_code) == ({}, (), (), 0)
 
 
+def test_a_scan_with_a_gantry_tilt_is_in_order_too(folder, task):
+    affine = GRID.affine.copy()
+    affine[1:3, 1] = 4 * np.cos(0.3), 4 * np.sin(0.3)
+    tilted = Grid(SHAPE, affine)
+    found = folder.add("tilted", grid=tilted, truth_grid=tilted).check(task)
+    assert (told(found), found.exit_code) == ({}, 0)
+    facts = {case.name: case.facts for case in found.cases}
+    assert facts["tilted"].volumes_ml[1] == pytest.approx(facts["fine"].volumes_ml[1] * np.cos(0.3))
+    assert facts["tilted"].body.median == 40
+
+
 def with_nan(image):
     image = image.astype(np.float32)
     image[2, 3, 4] = np.nan
