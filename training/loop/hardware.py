@@ -72,6 +72,7 @@ class Hardware:
                 companions.part()
                 if fabric.is_global_zero:
                     raise
+                # A helper's own code would end the first process, which has more to say.
                 raise SystemExit(ExitCode.OK if companions.is_helper else error.exit_code) from None
             except BaseException as error:
                 companions.kill()
