@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: nothing outside the tests' folders
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING"):
+    os.environ.pop(_name, None)  # the caller's terminal is not what tests are about
 
 Floats = NDArray[np.float32]
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import InputError, UsageError
+from ...runtime.files.names import utf8_name
 
 if TYPE_CHECKING:
     from ...training.scores.pairing import Pair
@@ -74,7 +75,7 @@ def find_pairs(
         raise UsageError("evaluate: -p and -t are either two files or two folders")
     if prediction.is_dir():
         return pairs_of_folders(prediction, truth), None
-    return [Pair(prediction.name, prediction, truth)], None
+    return [Pair(utf8_name(prediction.name), prediction, truth)], None
 
 
 def _is_dataset(path: Path) -> bool:

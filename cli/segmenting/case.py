@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, UsageError
+from ...runtime.files.names import utf8_name
 from ..terminal.failure import failure_of
 from ..terminal.log import log_failure
 
@@ -28,6 +29,11 @@ class Case:
 
     scan: Path
     output: Path
+
+    @property
+    def name(self) -> str:
+        """The scan's file name, as the journal has it."""
+        return utf8_name(self.scan.name)
 
     def run(self, job: SegmentJob, segmenter: Segmenter, progress: Progress | None = None) -> Outcome:
         """Segments the scan; what concerns this scan alone becomes its outcome.

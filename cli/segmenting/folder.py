@@ -66,7 +66,7 @@ def segment_folder(
                 journal = journal.with_outcome(case, outcome)
                 journal.save(outputs)
                 advance(done, len(cases))
-    return _tell(cases, {case.scan.name for case in todo}, journal.cases, console)
+    return _tell(cases, {case.name for case in todo}, journal.cases, console)
 
 
 def find_cases(scans: Path, outputs: Path) -> list[Case]:
@@ -105,7 +105,7 @@ def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance)
 
 
 def _tell(cases: Sequence[Case], fresh: set[str], outcomes: dict[str, Outcome], console: Console) -> ExitCode:
-    told = {case.scan.name: outcomes[case.scan.name] for case in cases}
+    told = {case.name: outcomes[case.name] for case in cases}
     codes = {outcome.exit_code for outcome in told.values()}
     worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)
     failed = sum(outcome.output_sha256 is None for outcome in told.values())

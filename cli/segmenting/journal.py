@@ -70,7 +70,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def finished(self, case: Case) -> bool:
         """Whether a case has its label map: that very file, made from this very scan."""
-        outcome = self.cases.get(case.scan.name)
+        outcome = self.cases.get(case.name)
         if outcome is None or outcome.output_sha256 is None:
             return False
         try:
@@ -80,7 +80,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def with_outcome(self, case: Case, outcome: Outcome) -> Journal:
         """Returns the journal with one more outcome."""
-        cases = dict(sorted({**self.cases, case.scan.name: outcome}.items()))
+        cases = dict(sorted({**self.cases, case.name: outcome}.items()))
         return msgspec.structs.replace(self, cases=cases)
 
     def save(self, folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import InputError
+from ...runtime.files.names import utf8_name
 from ...runtime.scans.file_kind import found_in
 from ..data.dataset import ENDINGS, Case, stem
 
@@ -64,7 +65,7 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path]]) -> list[Pair]
     for name, truth in truths:
         found = [file for file in (predictions / f"{name}{ending}" for ending in ENDINGS) if file.is_file()]
         if len(found) == 1:
-            pairs.append(Pair(name, found[0], truth))
+            pairs.append(Pair(utf8_name(name), found[0], truth))
         else:
             missing.append(name)
     if missing:

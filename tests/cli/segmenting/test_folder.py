@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import nibabel as nib
 import numpy as np
@@ -296,3 +297,15 @@ def test_what_is_wrong_for_every_scan_stops_all(bundle_path, scans, tmp_path, se
     with pytest.raises(UsageError, match='got "heart"'):
         run(bundle_path, scans, tmp_path / "out", "--largest-component", "heart")
     assert segmented == ["a.nii.gz"]
+
+
+def test_a_name_that_is_no_utf_8_is_segmented_recorded_and_known_again(bundle_path, scans, tmp_path, segmented):
+    save(scans / os.fsdecode(b"\xfc.nii.gz"), cube(4))  # as latin-1 systems write it
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert fat(tmp_path / "out" / os.fsdecode(b"\xfc.nii.gz")) == 64
+    assert list(json.loads((tmp_path / "out" / "segment.json").read_text())["cases"]) == [
+        r"\xfc.nii.gz", "a.nii.gz", "b.nii",
+    ]  # fmt: skip
+    del segmented[:]
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert segmented == []
