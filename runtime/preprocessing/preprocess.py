@@ -10,7 +10,9 @@ import numpy as np
 
 from ..errors import InputError, ResourceError
 from ..memory.free_memory import free_memory
+from ..scans.intensity_sample import IntensitySample
 from .body import body_mask, sample, tissue_threshold
+from .distribution import Distribution
 from .plausibility import geometry_warnings, no_tissue_warning, refuse_extent, refuse_values, value_warnings
 from .resample import resample_linear, resample_nearest
 
@@ -56,10 +58,14 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
     grid = volume.grid.to_task_grid(task.orientation, task.spacing)
     refuse_extent(grid)
     _check_size(grid)
-    array = resample_linear(volume.data.T, volume.grid, grid)
+    sample = IntensitySample.of(volume.data)
+    relative = task.intensity.clip_percentiles or task.foreground.relative  # read off the scan, so not off its padding
+    floor = Distribution.of(sample.values).floor if relative else None
+    array = resample_linear(volume.data.T, volume.grid, grid, floor)
     threshold = tissue_threshold(array, task.foreground)
     body = body_mask(array, threshold)
-    warnings = [*volume.warnings, *value_warnings(low, high, task), *geometry_warnings(volume.grid, task)]
+    values = value_warnings(sample, low, high, task)
+    warnings = [*volume.warnings, *values, *geometry_warnings(volume.grid, task)]
     if not body.any():
         body[...] = True
         warnings.append(no_tissue_warning(threshold))

@@ -86,7 +86,9 @@ def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
     return AxisMap(axis, flipped, np.round(size - 1 - positions if flipped else positions, _POSITION_DECIMALS))
 
 
-def resample_linear(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[np.float32]:
+def resample_linear(
+    array: NDArray[Any], source: Grid, target: Grid, floor: float | None = None
+) -> NDArray[np.float32]:
     """Linear interpolation of ``array`` onto ``target``.
 
     Needs the result and a few planes of memory; integers are converted plane by plane.
@@ -95,6 +97,7 @@ def resample_linear(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[
         array: [Z, Y, X] on ``source``.
         source: grid of ``array``.
         target: grid of the result; its axes may be permuted and flipped.
+        floor: lower values (padding) are raised to it before they blend with their neighbours.
 
     Returns:
         [Z, Y, X] on ``target``, C-contiguous.
@@ -104,7 +107,8 @@ def resample_linear(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[
     """
     view, maps = _aligned(array, source, target)
     result = np.empty(target.shape[::-1], np.float32)
-    for plane, resampled in zip(result, resample_planes(view, view.shape, maps), strict=True):
+    planes = view if floor is None else (np.maximum(plane, view.dtype.type(floor)) for plane in view)
+    for plane, resampled in zip(result, resample_planes(planes, view.shape, maps), strict=True):
         plane[...] = resampled
     return result
 
