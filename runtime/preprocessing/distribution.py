@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LOWEST_HU = -1100.0  # no scanner measures less than air, but for noise: what is below is padding
 _PADDING_GAP = 100.0  # between padding and the values of the image
 _PADDING_SHARE = 0.02  # of the voxels; fewer at the lowest value are noise
+_MOST_PADDING_VALUES = 8  # a scanner's, an archive's and a converter's, and some outliers
+_NORMALISED_SPAN = 40.0  # of values that are no HU, for which -1000 is padding as well
 _SATURATED_SHARE = 0.2  # of the voxels at the highest value: metal beyond the range of 12 bits
 
 
@@ -29,19 +31,28 @@ class Distribution:
     padded: bool
 
     @staticmethod
-    def of(values: NDArray[np.float32]) -> Distribution:
-        """Takes off padding: values that no tissue has, such as -2000, -3024 or -32768, apart from all others."""
+    def of(values: NDArray[np.float32], lowest: float = LOWEST_HU) -> Distribution:
+        """Takes off padding: values such as -2000, -3024 or -32768, apart from all others or the same in many voxels.
+
+        Args:
+            values: of the sampled voxels.
+            lowest: no value of the image itself is lower, but for noise; 0 for MR.
+        """
         padded = False
-        while (rest := values[values > values.min()]).size:
-            low = float(values.min())
-            gap = float(rest.min()) - low
+        for _ in range(_MOST_PADDING_VALUES):
+            low = values.min()
+            rest = values[values > low]
+            if not rest.size:
+                break
+            gap = float(rest.min() - low)
             span = float(np.subtract(*np.percentile(rest, (99.9, 0.1))))
+            apart = gap >= max(_PADDING_GAP, 0.1 * span)
             frequent = 1 - rest.size / values.size > _PADDING_SHARE
-            unlike_tissue = low < LOWEST_HU and (gap >= _PADDING_GAP or frequent)
-            if not (unlike_tissue or (low < 0 and gap > 2 * span)):
+            normalised = low < 0 and gap > 2 * span and span < _NORMALISED_SPAN and bool(np.any(rest % 1))
+            if not (normalised or (low < lowest and (apart or frequent))):
                 break
             values, padded = rest, True
-            if gap < _PADDING_GAP:  # the image's own values follow, blended with the padding where it was resampled
+            if not apart:  # the image's own values follow, blended with the padding where it was resampled
                 break
         return Distribution(values, padded)
 

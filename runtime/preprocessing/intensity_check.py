@@ -96,7 +96,8 @@ def _is_without_negatives(found: Distribution) -> bool:
     if -5 <= lowest <= 200 and float(np.mean(found.values == lowest)) > _LARGEST_FLOOR:
         return True
     p0, p1, p5, p25, p50, p75, p95 = found.percentiles(0.2, 1, 5, 25, 50, 75, 95)
-    if p95 - p5 > 900 or (p25 - p0 < 8 and p95 - p5 > 25):  # the noise of a CT alone spreads 11 HU from p0 to p25
+    too_even = p25 - p0 < 8 or p5 - p0 < 3  # CT's noise alone spreads 11 and 6 HU between these
+    if p95 - p5 > 900 or (too_even and p95 - p5 > 25):
         return True
     if not -0.02 * p50 <= p0 < 0.13 * p50:
         return False

@@ -60,7 +60,7 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
     _check_size(grid)
     sample = IntensitySample.of(volume.data)
     relative = task.intensity.clip_percentiles or task.foreground.relative  # read off the scan, so not off its padding
-    floor = Distribution.of(sample.values).floor if relative else None
+    floor = Distribution.of(sample.values, lowest=0).floor if relative else None
     array = resample_linear(volume.data.T, volume.grid, grid, floor)
     threshold = tissue_threshold(array, task.foreground)
     body = body_mask(array, threshold)

@@ -86,9 +86,7 @@ def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
     return AxisMap(axis, flipped, np.round(size - 1 - positions if flipped else positions, _POSITION_DECIMALS))
 
 
-def resample_linear(
-    array: NDArray[Any], source: Grid, target: Grid, floor: float | None = None
-) -> NDArray[np.float32]:
+def resample_linear(array: NDArray[Any], source: Grid, target: Grid, floor: float | None = None) -> NDArray[np.float32]:
     """Linear interpolation of ``array`` onto ``target``.
 
     Needs the result and a few planes of memory; integers are converted plane by plane.
