@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..scans.intensity_sample import IntensitySample
 
 NORMALISED = "this looks like normalised values"
-OFFSET = "this looks like CT with an offset (its rescale intercept left out), or inverted"
-NO_NEGATIVES = "hardly any value is negative: this looks like MR, or like CT with an offset or rescaled from 0"
+OFFSET = "this looks like CT without its offset (the rescale intercept, mostly -1024), or inverted"
+NO_NEGATIVES = "hardly any value is negative: this looks like MR, or like CT without its offset or rescaled from 0"
 TENFOLD = "this is outside what CT in HU can hold: it looks like HU times 10, or like integers that wrapped around"
 TENTH = "this looks like HU divided by 10"
 

@@ -27,7 +27,7 @@ def grid(shape, spacing=(2.0, 2.0, 2.0), codes="RAS"):
 def test_the_warning_says_in_one_line_what_was_expected_and_what_came(trunk):
     (line,) = warnings(trunk + 1024, CT)
     assert line.startswith("intensities: expected CT in HU (air near -1000, muscle near 50), but half of the values")
-    assert "this looks like CT with an offset" in line
+    assert "this looks like CT without its offset" in line
     assert "\n" not in line
 
 

@@ -161,7 +161,7 @@ def test_a_structure_that_the_tasks_grid_loses_is_told(folder, task):
 
 def test_values_that_are_no_ct_in_hounsfield_units_are_told_as_the_device_would(folder, task):
     found = folder.add("offset", image=scan(1) + 1024).check(task)
-    assert "this looks like CT with an offset" in told(found)["offset"][0]
+    assert "this looks like CT without its offset" in told(found)["offset"][0]
 
 
 def test_the_same_scan_under_two_names_is_told_for_both(folder, task):
