@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..task import Modality, Task
-from .intensity_check import doubt_in_ct, looks_like_ct
+from .intensity_check import TENFOLD, doubt_in_ct, looks_like_ct
 
 if TYPE_CHECKING:
     from ..scans.geometry import Grid
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_VALUE = 1e15  # far beyond any scanner; float32 arithmetic stays finite below it
 MAX_EXTENT_MM = 4000.0  # no patient and no table is longer
 _COARSE = 4.0  # a scan this many times coarser than the task deserves a word
+_HIGHEST_HU = 70_000.0  # beyond metal on any scale, and beyond 16 bits
 _NARROWEST_WINDOW_HU = 20.0  # narrower clip ranges are not in HU
 _THIN = 1 / 3  # of the patch's extent; whole scans of data sets made for their patch reach down to 0.37 of it
 
@@ -66,7 +67,9 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
         return ()
     clip_low, clip_high = task.intensity.clip
     in_hu = task.intensity.clip_percentiles or clip_high - clip_low >= _NARROWEST_WINDOW_HU
-    doubt = doubt_in_ct(sample) if in_hu else None  # a task made for normalised values gets them
+    doubt = None  # a task made for normalised values gets them
+    if in_hu:
+        doubt = TENFOLD if high > _HIGHEST_HU else doubt_in_ct(sample)
     if doubt is not None:
         return (f"intensities: expected CT in HU (air near -1000, muscle near 50), but {half}: {doubt}",)
     if not task.intensity.clip_percentiles and (high <= clip_low or low >= clip_high):
