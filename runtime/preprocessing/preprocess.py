@@ -10,7 +10,9 @@ import numpy as np
 
 from ..errors import InputError, ResourceError
 from ..memory.free_memory import free_memory
+from ..scans.intensity_sample import IntensitySample
 from .body import body_mask, sample, tissue_threshold
+from .distribution import Distribution
 from .plausibility import geometry_warnings, no_tissue_warning, refuse_extent, refuse_values, value_warnings
 from .resample import resample_linear, resample_nearest
 
@@ -58,11 +60,15 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
     grid = volume.grid.to_task_grid(task.orientation, task.spacing)
     refuse_extent(grid)
     _check_size(grid)
-    array = resample_linear(volume.data.T, volume.grid, grid, _beyond(low, task))
+    sample = IntensitySample.of(volume.data)
+    relative = task.intensity.clip_percentiles or task.foreground.relative  # read off the scan, so not off its padding
+    floor = Distribution.of(sample.values, lowest=0).floor if relative else None
+    array = resample_linear(volume.data.T, volume.grid, grid, floor=floor, outside=_beyond(low, task, floor))
     # A straight grid around a sheared scan has corners without values, which say nothing about the scan's range.
     threshold = tissue_threshold(volume.data if volume.grid.is_sheared else array, task.foreground)
     body = body_mask(array, threshold)
-    warnings = [*volume.warnings, *value_warnings(low, high, task), *geometry_warnings(volume.grid, task)]
+    values = value_warnings(sample, low, high, task)
+    warnings = [*volume.warnings, *values, *geometry_warnings(volume.grid, task)]
     if not body.any():
         body[...] = True
         warnings.append(no_tissue_warning(threshold))
@@ -136,10 +142,10 @@ class Normaliser:
         plane += np.float32(self.shift)
 
 
-def _beyond(low: float, task: Task) -> float:
+def _beyond(low: float, task: Task, floor: float | None) -> float:
     """Returns a raw value that is air to the task, whatever the lowest value of the scan is."""
-    if task.intensity.clip_percentiles or task.foreground.relative:
-        return low
+    if floor is not None:
+        return max(low, floor)
     return min(low, task.intensity.clip[0], task.foreground.above)
 
 

@@ -91,7 +91,7 @@ def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
 
 
 def resample_linear(
-    array: NDArray[Any], source: Grid, target: Grid, outside: float | None = None
+    array: NDArray[Any], source: Grid, target: Grid, *, outside: float | None = None, floor: float | None = None
 ) -> NDArray[np.float32]:
     """Linear interpolation of ``array`` onto ``target``.
 
@@ -103,6 +103,7 @@ def resample_linear(
         target: grid of the result; its axes may be permuted and flipped.
         outside: between a sheared grid and a straight one, the value beyond the source's field of view; None repeats
             the outermost value, as between parallel grids.
+        floor: lower values (padding) are raised to it before they blend with their neighbours.
 
     Returns:
         [Z, Y, X] on ``target``, C-contiguous.
@@ -112,10 +113,12 @@ def resample_linear(
     """
     _refuse_other_shape(array, source)
     if crosses(source, target):
-        return straighten_linear(array, source, target, outside)
+        raised = array if floor is None else np.maximum(array, array.dtype.type(floor))
+        return straighten_linear(raised, source, target, outside)
     view, maps = _aligned(array, source, target)
     result = np.empty(target.shape[::-1], np.float32)
-    for plane, resampled in zip(result, resample_planes(view, view.shape, maps), strict=True):
+    planes = view if floor is None else (np.maximum(plane, view.dtype.type(floor)) for plane in view)
+    for plane, resampled in zip(result, resample_planes(planes, view.shape, maps), strict=True):
         plane[...] = resampled
     return result
 

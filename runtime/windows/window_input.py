@@ -162,7 +162,7 @@ class StreamedInput:
         empty = () if self.found_body else (no_tissue_warning(self._threshold),)
         return (
             *scan.warnings,
-            *value_warnings(scan.low, scan.high, task),
+            *value_warnings(scan.sample, scan.low, scan.high, task),
             *geometry_warnings(scan.grid, task),
             *empty,
         )

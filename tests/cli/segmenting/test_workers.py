@@ -44,7 +44,7 @@ def slow_scan(tmp_path):
 
 @pytest.fixture
 def slow_bundle(toy, tmp_path):
-    return toy.write_bundle(tmp_path / "slow.bedside", toy.task(patch=(64, 64, 64)))
+    return toy.write_bundle(tmp_path / "slow.bedside", toy.task(patch=(60, 60, 60)))
 
 
 def cases_of(scans, tmp_path):

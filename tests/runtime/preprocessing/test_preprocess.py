@@ -18,8 +18,8 @@ from bedside.runtime.task import Foreground, Intensity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-CT = PRESETS["btcv"].replaced(spacing=(2.0, 2.0, 2.0))
-MR = PRESETS["amos-mr"].replaced(spacing=(2.0, 2.0, 2.0))
+CT = PRESETS["btcv"].replaced(spacing=(2.0, 2.0, 2.0), patch=(16, 16, 16))
+MR = PRESETS["amos-mr"].replaced(spacing=(2.0, 2.0, 2.0), patch=(16, 16, 16))
 ORIENTATIONS = [
     "".join(pair[side] for pair, side in zip(order, sides, strict=True))
     for order in permutations(("RL", "AP", "SI"))
@@ -120,7 +120,7 @@ def test_the_body_never_loses_tissue(seed, fraction):
 
 def test_the_body_of_the_real_scan_holds_every_organ(real_data):
     scan, organs = read_volume(real_data / "abdomen_ct.nii.gz"), read_labels(real_data / "abdomen_label.nii.gz")
-    made = to_model_input(scan, PRESETS["btcv"].replaced(spacing=(3.0, 3.0, 3.0)))
+    made = to_model_input(scan, PRESETS["btcv"].replaced(spacing=(3.0, 3.0, 3.0), patch=(64, 64, 64)))
     on_grid = labels_to_model_grid(organs, made.grid)
     assert made.grid == scan.grid
     assert (on_grid == organs.data.T).all()

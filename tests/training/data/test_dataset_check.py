@@ -61,7 +61,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def task(small_task):
-    return small_task.replaced(spacing=(4.0, 4.0, 5.0))
+    return small_task.replaced(spacing=(4.0, 4.0, 5.0), patch=(32, 32, 16))
 
 
 def told(found):
@@ -166,13 +166,13 @@ def test_an_empty_label_map_is_a_warning_for_a_scan_may_lack_what_is_looked_for(
 def test_a_structure_that_the_tasks_grid_loses_is_told(folder, task):
     labels = np.zeros(SHAPE, np.uint8)
     labels[5, 5, 5] = 1
-    found = folder.add("dot", labels=labels).check(task.replaced(spacing=(12.0, 12.0, 15.0)))
+    found = folder.add("dot", labels=labels).check(task.replaced(spacing=(12.0, 12.0, 15.0), patch=(16, 16, 8)))
     assert told(found)["dot"] == ("cube (1 voxel) is gone on the task's grid",)
 
 
 def test_values_that_are_no_ct_in_hounsfield_units_are_told_as_the_device_would(folder, task):
     found = folder.add("offset", image=scan(1) + 1024).check(task)
-    assert "this may be MR, or CT without its offset" in told(found)["offset"][0]
+    assert "this looks like CT without its offset" in told(found)["offset"][0]
 
 
 def test_the_same_scan_under_two_names_is_told_for_both(folder, task):
