@@ -3,7 +3,7 @@
 CT has an absolute unit: air is near -1000 HU, fat near -100, soft tissue from 0 to 100, and only bone, metal and
 contrast agent are denser. So other units, an offset or another modality move most of the values to where CT has few.
 The judgement needs positive evidence: a crop in which every voxel is lung, brain, liver or blood with contrast agent
-is CT as well. The limits below were set on CT of 167 people and crops of 10 to 96 voxels a side out of them.
+is CT as well. The limits below were set on 167 CT scans and crops of 10 to 96 voxels a side out of them.
 """
 
 from __future__ import annotations
