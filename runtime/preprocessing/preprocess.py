@@ -144,8 +144,8 @@ class Normaliser:
 
 def _beyond(low: float, task: Task, floor: float | None) -> float:
     """Returns a raw value that is air to the task, whatever the lowest value of the scan is."""
-    if floor is not None:
-        return max(low, floor)
+    if task.intensity.clip_percentiles or task.foreground.relative:
+        return low if floor is None else max(low, floor)
     return min(low, task.intensity.clip[0], task.foreground.above)
 
 
