@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options.machine import ThreadsOption
+from .options.paths import bundle_argument, input_option
 from .terminal.console import Console, JsonOption, QuietOption
+from .terminal.width import NARROWEST
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ..devices import BenchmarkReport
+    from ..devices.report import EndToEnd, VariantReport
 
 _MB = 1e6
+_VARIANTS = 4  # columns of figures that fit beside the stages' names
 
 
 def command(
-    bundle: Annotated[Path, typer.Argument(help="Bundle: a directory or zip.", show_default=False)],
+    bundle: Annotated[Path, bundle_argument(help="Bundle: a directory or zip.", show_default=False)],
     scan: Annotated[
         Path | None,
-        typer.Option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
+        input_option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
     ] = None,
     engine: Annotated[
         list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
@@ -64,9 +70,7 @@ def command(
             end_to_end=end_to_end,
             progress=advance,
         )
-    console.show(
-        heading(report), network_table(report), *([stage_table(report)] if end_to_end else []), remarks(report)
-    )
+    console.show(heading(report), network_table(report), *stage_tables(report), remarks(report))
     for warning in report.warnings:
         console.warn(warning)
     console.emit(report.to_dict())
@@ -79,10 +83,12 @@ def heading(report: BenchmarkReport) -> str:
     """Returns what was measured, where."""
     cpu = report.host.cpu
     machine = report.host.jetson.model if report.host.jetson else cpu.model
-    return (
-        f"task {report.task}, window {'×'.join(map(str, report.patch))}, {report.threads} threads\n"
-        f"on {machine} ({cpu.logical_cores} threads; {' '.join(cpu.features)})\n"
+    features = f"; {' '.join(cpu.features)}" if cpu.features else ""
+    lines = (
+        f"task {report.task}, window {'×'.join(map(str, report.patch))}, {report.threads} threads",
+        f"on {machine} ({cpu.logical_cores} threads{features})",
     )
+    return "\n".join(map(_wrapped, lines)) + "\n"
 
 
 def network_table(report: BenchmarkReport) -> Table:
@@ -90,7 +96,7 @@ def network_table(report: BenchmarkReport) -> Table:
     from rich.table import Table
 
     table = Table(title="The network alone, one window", title_justify="left", box=None, pad_edge=False)
-    table.add_column("variant", no_wrap=True, style="bold")
+    table.add_column("variant", style="bold")  # gives way where figures are long
     for name in (
         "cold\nstart s",
         "p50\nms",
@@ -114,11 +120,15 @@ def network_table(report: BenchmarkReport) -> Table:
     return table
 
 
-def stage_table(report: BenchmarkReport) -> Table:
-    """Returns the seconds of each stage from scan file to label file, one column per variant."""
+def stage_tables(report: BenchmarkReport) -> list[Table]:
+    """Returns the seconds of each stage from scan file to label file, one column per variant, few to a table."""
+    runs = [(variant, variant.end_to_end) for variant in report.variants if variant.end_to_end is not None]
+    return [_stage_table(runs[first : first + _VARIANTS]) for first in range(0, len(runs), _VARIANTS)]
+
+
+def _stage_table(runs: Sequence[tuple[VariantReport, EndToEnd]]) -> Table:
     from rich.table import Table
 
-    runs = [(variant, variant.end_to_end) for variant in report.variants if variant.end_to_end is not None]
     table = Table(title="\nEnd to end, scan file to label file", title_justify="left", box=None, pad_edge=False)
     table.add_column("seconds", style="bold")
     for variant, _ in runs:
@@ -152,7 +162,12 @@ def remarks(report: BenchmarkReport) -> str:
     ]
     if report.host.jetson is not None:
         lines.append(f"power mode: {report.host.jetson.power_mode or 'not readable'}")
-    return "\n".join(lines)
+    return "\n".join(map(_wrapped, lines))
+
+
+def _wrapped(line: str) -> str:
+    """Breaks a line between words: engines and CPUs name themselves at any length."""
+    return textwrap.fill(line, NARROWEST, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _three_digits(value: float) -> str:

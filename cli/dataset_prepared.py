@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options.paths import input_argument
 from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def command(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of prepared cases, or the one that holds bedside-cases.", show_default=False)
+        Path, input_argument(help="Folder of prepared cases, or the one that holds bedside-cases.", show_default=False)
     ],
     unused_for: Annotated[
         int, typer.Option("--unused-for", min=0, help="Only cases that no training has used for so many days.")
@@ -46,6 +47,7 @@ def command(
     there = PreparedFolder(folder)
     if clear:
         cases = there.clear(unused_for)
+        console.finished(f"{_amount(cases)} cleared")
         left = there.cases()
         verdict = f"cleared {_amount(cases)}; left {_amount(left)}, {sum(case.in_use for case in left)} in use"
     else:

@@ -13,6 +13,7 @@ from ..runtime.files.atomic import atomic_write
 from .demonstrating.course import run_course
 from .demonstrating.folder import clear
 from .options.extras import require
+from .options.paths import output_option
 from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class DemoReviewError(BedsideError):
 
 
 def command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to fill.")] = Path("demo"),
+    output: Annotated[Path, output_option("--output", "-o", help="Folder to fill.")] = Path("demo"),
     cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 24,
     teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 22,
     student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 36,
@@ -56,6 +57,7 @@ def command(
         results = collect(output, stages, advance)
     report = write_report(output / "report.html", results)
     _write_results(output / "results.json", results)
+    console.finished(f'the report "{report.name}" and the bundle in "{output.name}" are written')
     mean = results.mean_dice("int8", LARGER_ORGANS)
     console.show(
         f"The student (int8, {results.bundle_megabytes('int8'):.0f} MB) finds the larger organs of {results.unseen} "

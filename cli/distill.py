@@ -10,6 +10,7 @@ import typer
 from ..runtime.errors import UsageError
 from ..training.runs.run import Run
 from .options.extras import require
+from .options.paths import input_option
 from .options.training import DatasetArgument, RunOption, TrainingOptions, report_training, with_training_options
 from .terminal.console import Console, JsonOption, QuietOption
 
@@ -18,7 +19,7 @@ from .terminal.console import Console, JsonOption, QuietOption
 def command(
     dataset: DatasetArgument,
     output: RunOption,
-    teacher: Annotated[Path | None, typer.Option("--teacher", help="Run directory of a trained teacher.")] = None,
+    teacher: Annotated[Path | None, input_option("--teacher", help="Run directory of a trained teacher.")] = None,
     student: Annotated[
         str, typer.Option("--student", help="swinunetr-tiny, swinunetr-small or unet-nano.")
     ] = "swinunetr-tiny",
@@ -49,7 +50,7 @@ def command(
         resolved = Run.open(teacher).config.task
     else:
         raise UsageError("give --teacher, or --task and --lambda 1")
-    recipe = training.recipe(resolved.name)
+    recipe = training.recipe(resolved.name, output)
     require("train")
     from ..distill import distill
 

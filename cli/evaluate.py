@@ -12,6 +12,7 @@ import typer
 from ..runtime.errors import UsageError
 from .evaluating.pairs import find_pairs, label_names
 from .options.outputs import check_writable
+from .options.paths import input_option, output_option
 from .terminal.console import Console, JsonOption, QuietOption
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ class CaseList(str, Enum):
 
 
 def command(
-    prediction: Annotated[Path, typer.Option("--prediction", "-p", help="A label map, or a folder of them.")],
+    prediction: Annotated[Path, input_option("--prediction", "-p", help="A label map, or a folder of them.")],
     truth: Annotated[
-        Path | None, typer.Option("--truth", "-t", help="The true label map, a folder of them, or a data set.")
+        Path | None, input_option("--truth", "-t", help="The true label map, a folder of them, or a data set.")
     ] = None,
-    dataset: Annotated[Path | None, typer.Option("--dataset", help="A data set that holds the truth.")] = None,
+    dataset: Annotated[Path | None, input_option("--dataset", help="A data set that holds the truth.")] = None,
     cases: Annotated[
         CaseList | None,
         typer.Option("--list", help="Which cases of the data set.", show_default="test, if it has label maps"),
@@ -49,9 +50,9 @@ def command(
             help="Value in the truth of voxels that take no part.",
         ),
     ] = None,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write every score to this file.")] = None,
+    csv_file: Annotated[Path | None, output_option("--csv", help="Also write every score to this file.")] = None,
     other: Annotated[
-        Path | None, typer.Option("--compare", help="Another model's --csv: Wilcoxon's signed-rank test against it.")
+        Path | None, input_option("--compare", help="Another model's --csv: Wilcoxon's signed-rank test against it.")
     ] = None,
     common: Annotated[bool, typer.Option("--common", help="Compare only the cases that both have.")] = False,
     workers: Annotated[
@@ -101,6 +102,7 @@ def command(
     _say(console, evaluation)
     if csv_file is not None:
         write_scores(csv_file, evaluation)
+        console.finished(f'the scores "{csv_file.name}" are written')
     console.show(score_table(evaluation))  # before a comparison that may be refused
     comparison = compare(table_of(evaluation), baseline, common=common) if baseline else None
     if comparison is not None and other is not None:

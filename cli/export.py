@@ -10,6 +10,7 @@ import typer
 from ..runtime.errors import UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
+from .options.paths import input_argument, input_option, output_option
 from .options.postprocessing import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
 from .terminal.console import Console, JsonOption, QuietOption
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run directory of a student.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle directory to write.", show_default=False)],
+    run: Annotated[Path, input_argument(help="Run directory of a student.", show_default=False)],
+    output: Annotated[Path, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)],
     calibration: Annotated[
         Path | None,
-        typer.Option(
+        input_option(
             help="Data set whose training scans calibrate int8; not needed with --precision fp32.", show_default=False
         ),
     ] = None,
@@ -106,6 +107,7 @@ def command(
             force=force,
             progress=progress,
         )
+    console.finished(f'the bundle "{output.name}" is written')
     from .inspecting.bundle import bundle_facts, bundle_tables
 
     with Bundle.open(output) as bundle:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..runtime.errors import InputError
+from .options.paths import input_argument
 from .terminal.console import Console, JsonOption, QuietOption
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="Bundle (directory or zip) or run directory.", show_default=False)],
+    path: Annotated[Path, input_argument(help="Bundle (directory or zip) or run directory.", show_default=False)],
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -27,7 +27,9 @@ from . import (
 from .processes.terminated import Terminated, unwind_on_sigterm
 from .terminal.failure import failure_of
 from .terminal.log import log_failure, show_log
+from .terminal.streams import prepare_streams
 from .terminal.usage import usage_words
+from .terminal.width import bound_columns
 
 app = typer.Typer(
     name="bedside",
@@ -91,6 +93,7 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         outcome = typer.main.get_command(app).main(list(arguments), prog_name="bedside", standalone_mode=False)
+        sys.stdout.flush()  # a stream that cannot be written is told here, not at the exit
         if outcome == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt  # some releases of typer catch it and return this code, without a word
         return outcome if isinstance(outcome, int) else ExitCode.OK
@@ -117,5 +120,7 @@ def _fail(message: str, code: ExitCode, error: BaseException, debug: bool) -> in
 
 def main() -> NoReturn:
     """Entry point of the ``bedside`` command."""
+    prepare_streams()
+    bound_columns()
     unwind_on_sigterm()
     sys.exit(run(sys.argv[1:]))

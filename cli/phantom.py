@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import UsageError
+from .options.paths import output_argument
 from .terminal.console import Console, JsonOption, QuietOption
 
 
 def command(
-    out: Annotated[Path, typer.Argument(help="Folder of the new data set.", show_default=False)],
+    out: Annotated[Path, output_argument(help="Folder of the new data set.", show_default=False)],
     cases: Annotated[int, typer.Option("--cases", min=1, help="Number of phantoms.")] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same files.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Write into OUT even if it is not empty.")] = False,
@@ -34,5 +35,6 @@ def command(
 
     with console.progress("phantoms") as advance:
         file = write_phantoms(out, cases, seed, advance)
+    console.finished(f'the data set "{out.resolve().name}" is written')
     console.show(f"{cases} phantoms in {file}")
     console.emit({"dataset": str(file), "cases": cases, "seed": seed})

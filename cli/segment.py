@@ -11,6 +11,7 @@ from ..runtime.errors import ExitCode, UsageError
 from ..runtime.scans.names import is_nifti
 from .options.machine import ThreadsOption
 from .options.outputs import check_writable
+from .options.paths import bundle_argument, input_option, output_option
 from .options.postprocessing import (
     LargestComponentOption,
     MinVolumeOption,
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: Annotated[Path, typer.Argument(help="Bundle directory or zip.", show_default=False)],
+    bundle: Annotated[Path, bundle_argument(help="Bundle directory or zip.", show_default=False)],
     scan: Annotated[
-        Path, typer.Option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
+        Path, input_option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
+        Path, output_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
     ],
     engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime; auto is the faster here.")] = "auto",
     precision: Annotated[
@@ -51,14 +52,18 @@ def command(
     no_skip_air: Annotated[bool, typer.Option("--no-skip-air", help="Also run windows without body.")] = False,
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of a 4D file, from 0.")] = None,
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None,
-    use_sform: Annotated[bool, typer.Option("--use-sform", help="Believe the sform where both disagree.")] = False,
-    use_qform: Annotated[bool, typer.Option("--use-qform", help="Believe the qform where both disagree.")] = False,
+    use_sform: Annotated[
+        bool, typer.Option("--use-sform", help="Believe the sform, whatever qform and pixdim say.")
+    ] = False,
+    use_qform: Annotated[
+        bool, typer.Option("--use-qform", help="Believe the qform, unless the sform is sheared.")
+    ] = False,
     largest_component: LargestComponentOption = None,
     min_volume: MinVolumeOption = None,
     within_body: WithinBodyOption = False,
     no_postprocessing: NoPostprocessingOption = False,
     record: Annotated[
-        Path | None, typer.Option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
+        Path | None, output_option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Folder: processes that share the threads.")] = None,
     force: Annotated[
@@ -72,6 +77,8 @@ def command(
     With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder; with a
     folder for each patient, each gives one of the folder's name. segment.json there keeps the record. Called again, it
     goes on where it stopped. The exit code is that of the worst case: 1 before 5 before 3 before 6 before 0.
+
+    A scan with a gantry tilt is straightened for the network; its label map lies on the scan's own sheared grid.
 
     Exit code 6: written, but a person should look (empty result, replaced NaN, unusual intensities).
 
@@ -146,8 +153,11 @@ def _one(job: SegmentJob, scan: Path, output: Path, record: Path | None, force: 
             from ..runtime.record import Outcome
 
             _save_record(record, job, segmenter, Outcome.written(scan, output, result))
+    console.finished(f'the label map "{output.name}" is written')
     for warning in result.warnings:
         console.warn(warning)
+    for note in result.notes:
+        console.info(note)
     console.show(volumes_table(result), summary(result))
     console.emit(as_json(result, segmenter.choice))
     return ExitCode.REVIEW if result.needs_review else ExitCode.OK

@@ -9,6 +9,7 @@ import typer
 
 from ..runtime.errors import UsageError
 from .options.extras import require
+from .options.paths import input_option
 from .options.training import DATASET, RUN, TrainingOptions, report_training, with_training_options
 from .terminal.console import Console, JsonOption, QuietOption
 
@@ -21,7 +22,7 @@ def command(
     name: Annotated[str, typer.Option("--name", help="Registered teacher.")] = "autosam",
     sam: Annotated[str, typer.Option("--sam", help="SAM encoder: vit_b, vit_l, vit_h; vit_nano for CPUs.")] = "vit_b",
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="SAM's weights, such as sam_vit_b_01ec64.pth.")
+        Path | None, input_option("--checkpoint", help="SAM's weights, such as sam_vit_b_01ec64.pth.")
     ] = None,
     preset: Annotated[str, typer.Option("--preset", help="paper or released_code.")] = "paper",
     no_apg: Annotated[bool, typer.Option("--no-apg", help="Ablation: leave the auto prompt generator out.")] = False,
@@ -49,7 +50,7 @@ def command(
     """
     console = Console(json, quiet)
     resolved = training.task(task)
-    recipe = training.recipe(resolved.name)
+    recipe = training.recipe(resolved.name, output)
     require("train")
     hardware = training.hardware()
     from ..teacher.design import TeacherDesign

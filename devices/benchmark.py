@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..runtime import arguments
 from ..runtime.errors import InputError, MissingExtraError, ResourceError, UsageError
+from ..runtime.files.system_files import is_file
 from .child import run_child
 from .conditions import busy_warning, read_conditions
 from .host import detect
@@ -25,11 +27,11 @@ _STEPS = 100  # of the progress bar, per variant
 
 
 def benchmark(
-    bundle: str | Path | Bundle,
+    bundle: str | os.PathLike[str] | Bundle,
     *,
     engines: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
-    input: str | Path | None = None,  # noqa: A002 - the name the command line uses
+    input: str | os.PathLike[str] | None = None,  # noqa: A002 - the name the command line uses
     threads: int | None = None,
     overlap: float | None = None,
     min_seconds: float = 3.0,
@@ -53,20 +55,27 @@ def benchmark(
         progress: told how many steps are done, of how many.
 
     Raises:
-        UsageError: an engine or precision that is not there, or a number out of range.
+        UsageError: an engine or precision that is not there, or an argument of another type or out of range.
         InputError: the scan is refused.
         BundleError: the bundle is refused.
         ResourceError: no variant could be measured.
     """
-    _check_numbers(threads, overlap, min_seconds)
-    if input is not None and not Path(input).is_file():
-        raise InputError(f'no scan "{Path(input).name}"; expected a .nii or .nii.gz file')
+    threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
+    overlap = arguments.optional(arguments.overlap_share, "overlap", overlap)
+    min_seconds = arguments.number("min_seconds", min_seconds, "a number from 0 up", lambda given: given >= 0)
+    end_to_end = arguments.flag("end_to_end", end_to_end)
+    engines = arguments.optional(arguments.names, "engines", engines)
+    precisions = arguments.optional(arguments.names, "precisions", precisions)
+    arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
+    input = arguments.optional(arguments.path, "input", input)  # noqa: A001 - as above
+    if input is not None and not is_file(input):
+        raise InputError(f'no scan "{input.name}"; expected a .nii or .nii.gz file')
     # NumPy comes with these; `bedside --help` and `bedside devices` stay without it.
     from ..runtime.bundles.bundle import Bundle
     from ..runtime.engines import default_threads
     from ._worker import Request
 
-    path = bundle.path if isinstance(bundle, Bundle) else Path(bundle)
+    path = bundle.path if isinstance(bundle, Bundle) else arguments.path("bundle", bundle)
     with Bundle.open(path) as opened:
         task = opened.task
         pairs = _pairs(opened, engines, precisions)
@@ -114,15 +123,6 @@ def benchmark(
     )
 
 
-def _check_numbers(threads: int | None, overlap: float | None, min_seconds: float) -> None:
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads: expected at least 1, got {threads}")
-    if overlap is not None and not 0 <= overlap < 1:
-        raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
-    if not (math.isfinite(min_seconds) and min_seconds >= 0):
-        raise UsageError(f"seconds: expected a number from 0 up, got {min_seconds:g}")
-
-
 def _pairs(
     bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> tuple[tuple[str, str], ...]:
@@ -153,12 +153,12 @@ def _pairs(
     return pairs
 
 
-def _scan(task: Task, given: str | Path | None, folder: Path, *, end_to_end: bool) -> tuple[str, Path | None]:
+def _scan(task: Task, given: Path | None, folder: Path, *, end_to_end: bool) -> tuple[str, Path | None]:
     """Returns the scan in words, and its path; None where there is no end-to-end run."""
     if not end_to_end:
         return "none (end-to-end time was not asked for)", None
     if given is not None:
-        return "the scan that was given", Path(given).resolve()
+        return "the scan that was given", given.resolve()
     path = folder / "synthetic.nii.gz"
     return write_synthetic_scan(task, path), path
 

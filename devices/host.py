@@ -7,6 +7,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..runtime import arguments
 from ..runtime.files.system_files import read_text, whole_number
 from ..runtime.memory.cgroup import Limits, read_limits
 from .cpu import Cpu, read_cpu
@@ -42,12 +43,16 @@ class Host:
     profile: str | None
 
 
-def detect(root: Path = Path("/")) -> Host:
+def detect(root: str | os.PathLike[str] = Path("/")) -> Host:
     """Describes the machine this runs on; never asks for privileges, never fails for want of a file.
 
     Args:
         root: folder that stands for ``/``; another one in tests with recorded files.
+
+    Raises:
+        UsageError: no path.
     """
+    root = arguments.path("root", root)
     cpu, limits, jetson = read_cpu(root), read_limits(root), read_jetson(root)
     total, available = _read_memory(root)
     left = [amount for amount in (available, limits.memory_free) if amount is not None]

@@ -5,8 +5,12 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from ..runtime import arguments
 from ..runtime.errors import UsageError
 from ..training.loop.losses import segmentation_loss
+
+_EVERY = 8  # of the voxels along H and W whose probabilities are looked at, so that a step costs no more for it
+_ROUNDING = 0.02  # what bfloat16 makes of a sum of probabilities
 
 
 class DistillationLoss(torch.nn.Module):
@@ -22,14 +26,12 @@ class DistillationLoss(torch.nn.Module):
         ignores: whether targets may have `IGNORED` voxels (training/data/ignore_label.py).
 
     Raises:
-        UsageError: λ lies outside 0…1.
+        UsageError: λ is no number in 0…1.
     """
 
     def __init__(self, lam: float = 0.5, *, ignores: bool = False) -> None:
         super().__init__()
-        if not 0 <= lam <= 1:
-            raise UsageError(f"lambda lies in 0…1, got {lam:g}")
-        self.lam = lam
+        self.lam = arguments.share("lambda", lam)
         self._segmentation = segmentation_loss(ignores=ignores)
 
     def forward(
@@ -43,13 +45,47 @@ class DistillationLoss(torch.nn.Module):
             target: integer labels ``[B, 1, D, H, W]``.
 
         Raises:
-            UsageError: λ < 1 without a teacher.
+            UsageError: λ < 1 without a teacher, tensors whose shapes do not belong together, or a teacher's output that
+                is no probabilities.
         """
+        _check_target(student_logits, target)
         if self.lam == 1:
             return self._segmentation(student_logits, target)
         if teacher_probs is None:
             raise UsageError(f"lambda {self.lam:g} needs a teacher; give one, or lambda 1")
+        _check_probabilities(student_logits, teacher_probs)
         imitation = F.mse_loss(student_logits.softmax(1), teacher_probs)
         if self.lam == 0:
             return imitation
         return self.lam * self._segmentation(student_logits, target) + (1 - self.lam) * imitation
+
+
+def _check_target(logits: torch.Tensor, target: torch.Tensor) -> None:
+    shape = _shape("student_logits", logits)
+    if len(shape) != 5:
+        raise UsageError(f"student_logits: expected [B, C, D, H, W], got {shape}")
+    expected = [shape[0], 1, *shape[2:]]
+    if _shape("target", target) != expected:
+        raise UsageError(
+            f"target: expected {expected} [B, 1, D, H, W] as the logits are {shape}, got {_shape('', target)}"
+        )
+
+
+def _check_probabilities(logits: torch.Tensor, teacher: torch.Tensor) -> None:
+    if _shape("teacher_probs", teacher) != _shape("student_logits", logits):
+        raise UsageError(
+            f"teacher_probs: expected the logits' shape {list(logits.shape)}, got {list(teacher.shape)}; "
+            "teacher and student need the same classes and window"
+        )
+    few = teacher.detach()[..., ::_EVERY, ::_EVERY].float()  # logits in their place show in any voxel
+    sums = few.sum(1)
+    if not bool(((few >= -_ROUNDING) & (sums.unsqueeze(1) - 1).abs().le(_ROUNDING)).all()):
+        raise UsageError(
+            "teacher_probs: expected probabilities that sum to 1 over the classes, "
+            f"got {float(few.min()):g}…{float(few.max()):g} with sums {float(sums.min()):g}…{float(sums.max()):g}; "
+            "take the softmax of the teacher's logits"
+        )
+
+
+def _shape(name: str, tensor: torch.Tensor) -> list[int]:
+    return list(arguments.instance(name, tensor, torch.Tensor).shape)

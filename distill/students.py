@@ -7,7 +7,9 @@ from typing import Protocol
 
 import torch
 
+from ..runtime import arguments
 from ..runtime.errors import UsageError
+from ..runtime.task import MAX_LABELS
 
 PatchDHW = tuple[int, int, int]
 
@@ -121,9 +123,7 @@ def student_spec(name: str) -> StudentSpec:
     Raises:
         UsageError: no student of that name.
     """
-    if name not in STUDENTS:
-        raise UsageError(f'no student "{name}"; there are: {", ".join(STUDENTS)}')
-    return STUDENTS[name]
+    return STUDENTS[arguments.known("student", name, STUDENTS)]
 
 
 def build_student(name: str, *, num_classes: int) -> torch.nn.Module:
@@ -137,9 +137,9 @@ def build_student(name: str, *, num_classes: int) -> torch.nn.Module:
         A network giving logits ``[B, C, D, H, W]`` from images ``[B, 1, D, H, W]``.
 
     Raises:
-        UsageError: no student of that name.
+        UsageError: no student of that name, or no number of classes from 2 to 65,536.
     """
-    return student_spec(name).build(num_classes)
+    return student_spec(name).build(arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS))
 
 
 def check_patch(name: str, patch_dhw: PatchDHW) -> None:
@@ -149,6 +149,7 @@ def check_patch(name: str, patch_dhw: PatchDHW) -> None:
         UsageError: it cannot, or there is no student of that name.
     """
     spec = student_spec(name)
+    patch_dhw = arguments.triple("patch", patch_dhw)
     if not spec.takes(patch_dhw):
         shown = " ".join(str(edge) for edge in reversed(patch_dhw))
         raise UsageError(f'student "{name}" needs a patch with {spec.patch_rule}; got {shown}')

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..runtime import arguments
 from ..runtime.files.atomic import atomic_write, make_folder
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
 from ..training.data.prepared_case import PreparedCase
 from ..training.loop.processes import Team
 from ..training.loop.validate import predict_probabilities
+
+_CASES = "a list of prepared cases"
 
 
 def cache_targets(
@@ -41,7 +44,16 @@ def cache_targets(
         overlap: of the sliding window.
         device: where the teacher runs.
         progress: called with (done, total).
+
+    Raises:
+        UsageError: an argument of another type, or an overlap outside 0 ≤ overlap < 1.
     """
+    teacher = arguments.instance("teacher", teacher, torch.nn.Module)
+    cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
+    task, folder = arguments.instance("task", task, Task), arguments.path("folder", folder)
+    team, device = arguments.instance("team", team, Team), arguments.instance("device", device, torch.device)
+    overlap = arguments.overlap_share("overlap", overlap)
+    arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
     make_folder(folder)
     teacher = teacher.to(device).eval()
     missing = [case for case in cases if not _target(folder, case).exists()]

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import torch
 
+from ..runtime import arguments
 from ..runtime.errors import InputError, UsageError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
@@ -24,7 +25,7 @@ from ..training.recipe import Recipe
 from ..training.runs.run import Distillation, ModelConfig, Run
 from ..training.session import Session, open_session
 from .loss import DistillationLoss
-from .students import build_student, check_patch
+from .students import STUDENTS, build_student, check_patch
 from .targets import cache_targets
 
 _TARGET_OVERLAP = 0.5
@@ -89,12 +90,22 @@ def distill(
 
     Raises:
         InputError: data set, teacher or a case was refused.
-        UsageError: options that do not fit together.
+        UsageError: an argument of another type or out of range, or options that do not fit together.
     """
+    dataset = arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
+    out = arguments.path("out", out)
+    arguments.known("student", student, STUDENTS)
+    criterion = DistillationLoss(lam)
+    teacher = arguments.optional(arguments.path, "teacher", teacher)
+    task = arguments.optional(arguments.instance, "task", task, Task)
+    recipe = arguments.instance("recipe", recipe, Recipe)
+    hardware = arguments.optional(arguments.instance, "hardware", hardware, Hardware) or Hardware()
+    cases = arguments.optional(arguments.path, "cases", cases)
+    resume = arguments.flag("resume", resume)
+    for name, hook in (("preparing", preparing), ("teaching", teaching), ("progress", progress)):
+        arguments.optional(arguments.callback, name, hook, f"{name}(done, total)")
     if teacher is None and (lam < 1 or task is None):
         raise UsageError("without --teacher, give --task and --lambda 1")
-    DistillationLoss(lam)  # a λ that it refuses is refused before anything is read
-    hardware = hardware or Hardware()
     with hardware.launched(recipe.precision) as fabric:
         team = Team(fabric)
         recipe = msgspec.structs.replace(recipe, processes=team.size)
@@ -194,9 +205,10 @@ def load_student(run: Path) -> LoadedStudent:
     """Opens a trained student from its run directory.
 
     Raises:
+        UsageError: no path.
         InputError: the directory holds no trained student.
     """
-    opened = Run.open(run)
+    opened = Run.open(arguments.path("run", run))
     config = opened.config
     if config.model.kind != "student":
         raise InputError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import __version__
+from ..runtime import arguments
 from ..runtime.bundles.bundle import write_manifest
 from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OVERLAP = 0.5
 DEFAULT_OVERLAP_REASON = "the default; not yet chosen by measurement"
+_PAIRS = "a list of pairs (image, label map)"
 _PARITY_PATCHES = 8
 
 
@@ -99,8 +101,23 @@ def export_bundle(
         MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed.
         ResourceError: the bundle cannot be written, or memory is short.
     """
-    _check_options(out, calibration, precisions, patches, overlap, force)
-    cleared = (postprocessing or Postprocessing()).checked(task.labels)
+    out = arguments.path("out", out)
+    task = arguments.instance("task", task, Task)
+    student = arguments.text("student", student)
+    calibration = _paths("calibration", calibration)
+    gate = [_pair(case) for case in arguments.sequence("gate", gate, _PAIRS)]
+    teacher = arguments.optional(arguments.text, "teacher", teacher)
+    lam = arguments.optional(arguments.share, "lam", lam)
+    overlap = arguments.overlap_share("overlap", overlap)
+    threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
+    patches = arguments.whole_number("patches", patches, 1)
+    for name, words in (("data_hash", data_hash), ("overlap_reason", overlap_reason), ("licence", licence)):
+        arguments.instance(name, words, str)
+    facts = arguments.optional(arguments.instance, "training", training, Mapping) or {}
+    arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
+    _check_options(out, calibration, arguments.names("precisions", precisions), arguments.flag("force", force))
+    asked = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
+    cleared = (asked or Postprocessing()).checked(task.labels)
     _check_packages("int8" in precisions)
     wanted: list[Precision] = ["fp32", "int8"] if "int8" in precisions else ["fp32"]
     shown = affordable_patches(task.patch_dhw, task.num_classes, _PARITY_PATCHES)
@@ -124,7 +141,7 @@ def export_bundle(
                 teacher=teacher,
                 lam=lam,
                 data_hash=data_hash,
-                training=dict(training or {}),
+                training=dict(facts),
             )
             manifest = _manifest(task, variants, (overlap, overlap_reason), cleared, provenance, licence)
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
@@ -163,23 +180,23 @@ def _manifest(
     )
 
 
-def _check_options(
-    out: Path,
-    calibration: Sequence[Path],
-    precisions: Sequence[str],
-    patches: int,
-    overlap: float,
-    force: bool,
-) -> None:
+def _paths(name: str, given: object) -> list[Path]:
+    return [arguments.path(name, each) for each in arguments.sequence(name, given, "a list of paths")]
+
+
+def _pair(case: object) -> GateCase:
+    paths = _paths("gate", case)
+    if len(paths) != 2:
+        arguments.refuse("gate", _PAIRS, case)
+    return paths[0], paths[1]
+
+
+def _check_options(out: Path, calibration: Sequence[Path], precisions: Sequence[str], force: bool) -> None:
     unknown = [precision for precision in precisions if precision not in ("fp32", "int8")]
     if unknown or not precisions:
         raise UsageError(f"precision: expected fp32 or fp32,int8, got {', '.join(unknown) or 'none'}")
     if "int8" in precisions and not calibration:
         raise UsageError("int8 is calibrated on scans; give calibration scans, or export fp32 only")
-    if patches < 1:
-        raise UsageError(f"patches: expected at least 1, got {patches}")
-    if not 0 <= overlap < 1:
-        raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
     if out.is_dir() and any(out.iterdir()):
         if not (out / MANIFEST_NAME).is_file():
             raise UsageError(f'"{out.name}" is a folder with other content; choose another path for the bundle')
@@ -201,6 +218,7 @@ def _reference(model: torch.nn.Module, task: Task, calibration: Sequence[Path], 
     """Draws the patches to compare on, others than those of the calibration, and lets the student answer."""
     import torch
 
+    model = arguments.instance("model", model, torch.nn.Module)
     student = copy.deepcopy(model).to(torch.device("cpu"), torch.float32).eval()
     drawn = sample_patches(calibration, task, count, seed=1) if calibration else noise_patches(task, count)
     reference = [student_logits(student, patch) for patch in drawn]

@@ -6,6 +6,7 @@ import re
 from enum import IntEnum
 
 _BREAK = re.compile(r" *[\t\n\r\f\v]\s*")
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")  # torch emphasises parts of its messages
 
 
 class ExitCode(IntEnum):
@@ -42,6 +43,13 @@ class UsageError(BedsideError):
     """The call itself is wrong: an unknown name, options that exclude each other, a missing extra."""
 
     exit_code = ExitCode.USAGE
+
+
+class FieldError(UsageError, ValueError):
+    """A field of a struct (a task, a recipe) got a value that it does not take.
+
+    It is a ValueError too: msgspec, which reads these structs from files, then says where in the file the field stands.
+    """
 
 
 class InputError(BedsideError):
@@ -81,8 +89,11 @@ class MissingExtraError(UsageError):
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line: line ends and tabs as spaces, control characters and what is no UTF-8 as escapes."""
+    """Returns a text on one line: line ends and tabs as spaces, control characters and what is no UTF-8 as escapes.
+
+    Colours and emphasis for terminals, which libraries put into their messages, go.
+    """
     if text.isprintable():
         return text
-    signs = _BREAK.sub(" ", text)
+    signs = _BREAK.sub(" ", _COLOUR.sub("", text))
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in signs)

@@ -86,6 +86,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         windows: windows the network saw.
         windows_skipped: windows left out because they hold no body.
         warnings: as `Result.warnings`.
+        notes: as `Result.notes`.
         volumes_ml: as `Result.volumes_ml`.
         timings_ms: as `Result.timings`.
         postprocessing: as `Result.postprocessing`.
@@ -101,6 +102,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     windows: int = 0
     windows_skipped: int = 0
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     volumes_ml: dict[str, float] = {}
     timings_ms: dict[str, float] = {}
     postprocessing: tuple[dict[str, Any], ...] = ()
@@ -122,6 +124,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             windows=result.windows,
             windows_skipped=result.windows_skipped,
             warnings=result.warnings,
+            notes=result.notes,
             volumes_ml=dict(result.volumes_ml),
             timings_ms=dict(result.timings),
             postprocessing=tuple(msgspec.to_builtins(entry) for entry in result.postprocessing),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,18 +48,28 @@ class Result:
         return self.grid.affine
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person may want to know and need not look after, one line each."""
+        if not self.grid.is_sheared:
+            return ()
+        return (
+            f"the scan is sheared by {self.grid.shear_degrees:.3g}° (gantry tilt): the network saw it straightened, "
+            "the labels are on the scan's own sheared grid",
+        )
+
+    @property
     def needs_review(self) -> bool:
         """Whether a person has to look before the result is used: it is empty, the input was repaired or is unusual."""
         return bool(self.warnings)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the label map as ``.nii`` or ``.nii.gz``: a temporary file beside it, read back, then renamed.
 
         Raises:
-            UsageError: another file ending.
+            UsageError: no path, or another file ending.
             ResourceError: the file cannot be written.
         """
-        write_volume(Path(path), self.labels, self.grid, description="bedside label map")
+        write_volume(path, self.labels, self.grid, description="bedside label map")
 
 
 def label_volumes(labels: NDArray[np.integer], names: tuple[str, ...], grid: Grid) -> dict[str, float]:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from nibabel.nifti1 import Nifti1Pair
+from numpy.typing import ArrayLike
 
+from . import arguments
 from .bundles.bundle import Bundle
 from .callbacks import Cancel, Progress, stop_if
 from .choice.engine_choice import Choice, open_for_bundle
-from .engines import Engine
-from .errors import InputError, ResourceError, UsageError
+from .engines import ENGINES, PRECISIONS, Engine
+from .errors import ResourceError, UsageError
+from .labels.best_class import label_dtype
 from .labels.postprocess import Postprocessing, emptied, postprocess
 from .memory.promises import promises
 from .result import Result, label_volumes
 from .scan_run import ScanRun
 from .scans.geometry import Grid
+from .scans.nifti import refuse_size
 from .scans.nifti_header import Form
+from .scans.open_scan import open_scan
 from .scans.scan import Scan
 from .scans.volume import Volume
+from .scans.voxels import as_voxels
 from .stopwatch import Stopwatch
 from .task import Task
 from .way import Way, choose_way
@@ -50,7 +53,7 @@ class Segmenter:
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | os.PathLike[str],
         engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
@@ -71,9 +74,14 @@ class Segmenter:
 
         Raises:
             BundleError: the bundle is not intact, has no such model, or fails the self-test.
-            UsageError: unknown engine or precision, fewer than one thread, or the engine is not installed.
+            UsageError: an argument of another type or out of range, or the engine is not installed.
             ResourceError: no room for the model or to unpack a zip.
         """
+        threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
+        memory_limit = arguments.optional(arguments.whole_number, "memory_limit", memory_limit, 1)
+        self_test = arguments.flag("self_test", self_test)
+        arguments.known("engine", engine, ("auto", *ENGINES))
+        arguments.one_of("precision", precision, ("auto", *PRECISIONS))
         bundle = Bundle.open(path)
         try:
             opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test)
@@ -127,7 +135,7 @@ class Segmenter:
 
     def segment(
         self,
-        scan: str | Path | Volume,
+        scan: str | os.PathLike[str] | Volume | Nifti1Pair,
         overlap: float | None = None,
         skip_air: bool = True,
         progress: Progress | None = None,
@@ -141,12 +149,12 @@ class Segmenter:
         """Segments one scan.
 
         Args:
-            scan: NIfTI file, or a volume in memory.
+            scan: NIfTI file, a volume in memory, or a nibabel NIfTI image, which is held to the checks of a file.
             overlap: of windows, 0 ≤ overlap < 1; None takes the one the bundle recommends.
             skip_air: leave out windows without body; their voxels become background.
             progress: called with (windows done, windows in all), from the thread that runs.
             cancel: asked before every window and stage.
-            volume: which volume of a 4D file, from 0.
+            volume: which volume of a 4D file or image, from 0.
             replace_nan: put in place of NaN and infinity, which are refused otherwise.
             prefer: which geometry to believe where sform and qform disagree.
             postprocessing: what to remove from the label map; None takes what the bundle says, `Postprocessing()`
@@ -156,22 +164,21 @@ class Segmenter:
             InputError: the scan is refused.
             ResourceError: the predicted memory is above the limit, memory ran out, or the engine failed.
             Cancelled: ``cancel()`` returned true.
-            UsageError: an argument is out of range, a label is not the task's, or the segmenter is closed or was made
-                before this process was forked.
+            UsageError: an argument is of another type or out of range, a label is not the task's, or the segmenter is
+                closed or was made before this process was forked.
         """
         self._refuse_unusable()
-        asked = self._bundle.manifest.postprocessing if postprocessing is None else postprocessing
-        asked = asked.checked(self.task.labels)
+        overlap = arguments.optional(arguments.overlap_share, "overlap", overlap)
+        skip_air = arguments.flag("skip_air", skip_air)
+        arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
+        arguments.optional(arguments.callback, "cancel", cancel, "cancel() that says whether to stop")
+        asked = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
+        asked = (self._bundle.manifest.postprocessing if asked is None else asked).checked(self.task.labels)
         watch = Stopwatch(STAGES)
         stop_if(cancel)
         try:
             with watch.stage("read"):
-                if not isinstance(scan, Volume):
-                    source = Scan.open(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
-                elif volume is None and prefer is None:
-                    source = Scan(scan, replace_nan, cancel)
-                else:
-                    raise UsageError("volume and prefer choose within a file; this scan is already in memory")
+                source = open_scan(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
             return self._segment(source, overlap, skip_air, progress, cancel, asked, watch)
         except MemoryError:
             raise ResourceError("memory ran out while the scan was worked on; free memory or crop the scan") from None
@@ -193,6 +200,7 @@ class Segmenter:
         watch: Stopwatch,
     ) -> Result:
         with watch.stage("plan"):
+            refuse_size(source.grid.shape, label_dtype(self.task.num_classes))
             grid = source.grid.to_task_grid(self.task.orientation, self.task.spacing)
 
         def choose(promised: int) -> Way:
@@ -247,7 +255,7 @@ class Segmenter:
         """Segments a scan that is in memory; for embedding without files.
 
         Args:
-            hu: [X, Y, Z] raw intensities (HU for CT), integers or floats.
+            hu: [X, Y, Z] raw intensities (HU for CT), integers or floats: an array, or what NumPy can make one of.
             affine: 4×4, voxel → RAS+ mm.
             overlap: as in `segment`.
             skip_air: as in `segment`.
@@ -257,17 +265,11 @@ class Segmenter:
             postprocessing: as in `segment`.
 
         Raises:
-            InputError: not a 3D array with a valid affine and finite values.
+            InputError: not a 3D array with a valid affine and finite values, or partly masked.
+            UsageError: another argument is of another type or out of range.
         """
-        data = _as_array(hu)
+        data = as_voxels("volume", hu)
         scan = Volume(data, Grid(data.shape, affine))
         return self.segment(
             scan, overlap, skip_air, progress, cancel, replace_nan=replace_nan, postprocessing=postprocessing
         )
-
-
-def _as_array(values: ArrayLike) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:  # rows of different lengths
-        raise InputError(f"volume: expected an array [X, Y, Z] of numbers ({error})") from None

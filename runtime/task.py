@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .errors import InputError, UsageError
+from . import arguments
+from .arguments import is_axis_codes
+from .errors import FieldError, InputError, UsageError
+from .fields import CheckedStruct
 from .files.toml import read_toml
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ def _refuse_extreme(what: str, *numbers: float) -> None:
     low, high = _RANGE
     for number in numbers:
         if number != 0 and not low <= abs(number) <= high:
-            raise ValueError(f"{what}: expected 0 or numbers from {low:g} to {high:g} in size, got {number}")
+            raise FieldError(f"{what}: expected 0 or numbers from {low:g} to {high:g} in size, got {number}")
 
 
 class Modality(str, Enum):
@@ -35,7 +38,7 @@ class Modality(str, Enum):
     MR = "MR"
 
 
-class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How raw intensities become network input: clip, then either scale or standardise.
 
     Attributes:
@@ -53,17 +56,18 @@ class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     divide: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         low, high = self.clip
         _refuse_extreme("intensity", *self.clip, *(self.scale_to or ()), self.subtract or 0.0, self.divide or 0.0)
         if not low < high:
-            raise ValueError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
+            raise FieldError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
         if self.clip_percentiles and not (low >= 0 and high <= 100):
-            raise ValueError(f"intensity.clip: percentiles lie in 0…100, got ({low:g}, {high:g})")
+            raise FieldError(f"intensity.clip: percentiles lie in 0…100, got ({low:g}, {high:g})")
         standardises = self.subtract is not None and bool(self.divide)
         if (self.subtract is None) != (self.divide is None) or (self.scale_to is not None) == standardises:
-            raise ValueError("intensity: give either scale_to, or subtract together with a non-zero divide")
+            raise FieldError("intensity: give either scale_to, or subtract together with a non-zero divide")
         if self.clip_percentiles and standardises:
-            raise ValueError("intensity: percentile clipping goes with scale_to, not with subtract/divide")
+            raise FieldError("intensity: percentile clipping goes with scale_to, not with subtract/divide")
 
     @property
     def air(self) -> float:
@@ -79,7 +83,7 @@ class Intensity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return low, high
 
 
-class Foreground(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Foreground(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the body is told from air and table.
 
     Attributes:
@@ -92,10 +96,11 @@ class Foreground(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     relative: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _refuse_extreme("foreground", self.above)
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A segmentation task.
 
     Triples are in x, y, z order (of the task's ``orientation``); network tensors are ``[B, C, D, H, W]`` with D = z.
@@ -111,6 +116,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         foreground: how body is told from air.
         anatomy: the region, in words.
         intended_use: what the model is for, in words.
+
+    Raises:
+        UsageError: a field of another type or out of range (a `FieldError`, which is a ValueError too).
     """
 
     name: str
@@ -125,22 +133,22 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     intended_use: str = "Research only. Not a medical device."
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.labels) < 2 or self.labels[0] != "background":
-            raise ValueError('labels: expected "background" at index 0 and at least one more label')
+            raise FieldError('labels: expected "background" at index 0 and at least one more label')
         if len(set(self.labels)) != len(self.labels):
-            raise ValueError("labels: every name must be given once")
+            raise FieldError("labels: every name must be given once")
         for name in (self.name, *self.labels):
             if not (name.strip() and name.isprintable()):
-                raise ValueError(f"name and labels: expected words on one line, got {name!r}")
+                raise FieldError(f"name and labels: expected words on one line, got {name!r}")
         if len(self.labels) > MAX_LABELS:
-            raise ValueError(f"labels: at most {MAX_LABELS}, got {len(self.labels)}")
+            raise FieldError(f"labels: at most {MAX_LABELS}, got {len(self.labels)}")
         if not all(0.01 <= step <= 100 for step in self.spacing):
-            raise ValueError(f"spacing: expected 0.01…100 mm per axis, got {self.spacing}")
+            raise FieldError(f"spacing: expected 0.01…100 mm per axis, got {self.spacing}")
         if not all(size >= 1 for size in self.patch) or math.prod(self.patch) > MAX_PATCH_VOXELS:
-            raise ValueError(f"patch: expected positive voxel counts, {MAX_PATCH_VOXELS:,} in all, got {self.patch}")
-        pairs = ({"L", "R"}, {"A", "P"}, {"S", "I"})
-        if len(self.orientation) != 3 or any(len(pair & set(self.orientation)) != 1 for pair in pairs):
-            raise ValueError(f'orientation: expected axis codes such as "RAS", got "{self.orientation}"')
+            raise FieldError(f"patch: expected positive voxel counts, {MAX_PATCH_VOXELS:,} in all, got {self.patch}")
+        if not is_axis_codes(self.orientation):
+            raise FieldError(f'orientation: expected axis codes such as "RAS", got "{self.orientation}"')
 
     @property
     def num_classes(self) -> int:
@@ -171,6 +179,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Raises:
             UsageError: the task has no such label.
         """
+        label = arguments.text("label", label)
         if label not in self.labels:
             raise UsageError(f'task "{self.name}" has no label "{label}"; it has: {", ".join(self.labels)}')
         return self.labels.index(label)
@@ -183,22 +192,22 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         try:
             return msgspec.structs.replace(self, **changes)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # TypeError: no field of that name
             raise UsageError(f'task "{self.name}": {error}') from None
 
 
-def load_task(source: str | Path) -> Task:
+def load_task(source: str | os.PathLike[str]) -> Task:
     """Reads a task: the name of a preset (``"btcv"``), or a TOML file with the fields of `Task`.
 
     Raises:
-        UsageError: no preset and no file of that name.
+        UsageError: no path, or no preset and no file of that name.
         InputError: the file is not a valid task.
     """
     from .presets import PRESETS
 
+    path = arguments.path("task", source)
     if str(source) in PRESETS:
         return PRESETS[str(source)]
-    path = Path(source)
     try:
         there = path.is_file()
     except (OSError, ValueError):  # closed to us, or a name that no file has

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import ResourceError
-from .labels.restore import CHUNK_VOXELS, label_dtype
+from .labels.best_class import label_dtype
+from .labels.restore import CHUNK_VOXELS
+from .labels.restore_sheared import SEARCH_BYTES
 from .memory.free_memory import free_memory
 from .memory.resident import resident_bytes
 from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.crossing import CROSSING_BYTES
 from .preprocessing.preprocess import PREPARING_BYTES
 from .windows.axis_order import MODEL_ORDER, AxisOrder
-from .windows.blend import peak_blending_bytes
+from .windows.blend import BLOCK_PLANES, peak_blending_bytes
 from .windows.plan import WindowPlan, plan_windows
 from .windows.window_input import StreamedInput
 
@@ -134,12 +137,18 @@ def _way(
     logits = 4 * (classes + 1) * (engine.parallel + 1) * patch  # of windows in the engine's hands, and one in ours
     labels = voxels * np.dtype(label_dtype(classes)).itemsize
     restoring = 4 * classes * model_plane + 40 * source_plane + 32 * classes * min(source_plane, CHUNK_VOXELS)
-    running = kept + labels + restoring + logits + peak_blending_bytes(plan, classes, dtype)
+    crossing = 0
+    if scan.grid.is_sheared:
+        block = (1 + BLOCK_PLANES) * (1 + plan.patch[1]) * plan.padded[2]
+        crossing = CROSSING_BYTES + SEARCH_BYTES * block
+    running = kept + labels + restoring + crossing + logits + peak_blending_bytes(plan, classes, dtype)
     if streamed:
         held = 4 * (plan.deepest + MARGIN_VOXELS) * model_plane + _PLANES * 4 * max(source_plane, model_plane)
         return Way(streamed, order, plan, dtype, _with_slack(running + held))
     raw = 0 if scan.in_memory is not None else voxels * scan.itemsize
-    return Way(streamed, order, plan, dtype, _with_slack(max(raw + PREPARING_BYTES * padded, running + 4 * padded)))
+    return Way(
+        streamed, order, plan, dtype, _with_slack(max(raw + PREPARING_BYTES * padded + crossing, running + 4 * padded))
+    )
 
 
 def _with_slack(arrays: int) -> int:

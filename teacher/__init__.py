@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import MissingExtraError, UsageError
+from ..runtime import arguments
+from ..runtime.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,8 +60,7 @@ def build_teacher(
         MissingExtraError: the packages of the ``train`` extra are not installed.
         InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
     """
-    if name not in TEACHERS:
-        raise UsageError(f'no teacher "{name}"; expected one of: {", ".join(TEACHERS)}')
+    arguments.known("teacher", name, TEACHERS)
     module_name, function_name = TEACHERS[name].split(":")
     try:
         module = import_module(f".{module_name}", __name__)

@@ -8,12 +8,16 @@ Source: "Auto-Prompting SAM for Mobile Friendly 3D Medical Image Segmentation", 
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from ..runtime import arguments
 from ..runtime.errors import UsageError
+from ..runtime.task import MAX_LABELS, MAX_PATCH_VOXELS
 from .decoder import MaskDecoder
 from .encoder import DEPTH_AXES, VolumeEncoder
 from .parameters import count_parameters, freeze_sam
@@ -25,6 +29,7 @@ from .variants import find_variant
 
 PATCH_MULTIPLE = 32
 """Patches are whole attention windows: 8 tokens of 4 voxels."""
+_PATCHES = f"(D, H, W) in multiples of {PATCH_MULTIPLE} voxels, at most {MAX_PATCH_VOXELS:,} in all"
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +59,13 @@ class AutoSamConfig:
     def __post_init__(self) -> None:
         find_variant(self.sam)
         preset = find_preset(self.preset)
-        if self.num_classes < 2:
-            raise UsageError(f"num_classes: expected background and at least one label, got {self.num_classes}")
-        if any(size < PATCH_MULTIPLE or size % PATCH_MULTIPLE for size in self.patch):
-            raise UsageError(f"patch: expected (D, H, W) in multiples of {PATCH_MULTIPLE} voxels, got {self.patch}")
-        if self.depth_axis not in DEPTH_AXES:
-            raise UsageError(f'depth_axis: expected one of {", ".join(DEPTH_AXES)}, got "{self.depth_axis}"')
+        arguments.whole_number("num_classes", self.num_classes, 2, MAX_LABELS)
+        arguments.flag("apg", self.apg)
+        arguments.flag("mlam", self.mlam)
+        patch = arguments.triple("patch", self.patch, _PATCHES)
+        if any(size % PATCH_MULTIPLE for size in patch) or math.prod(patch) > MAX_PATCH_VOXELS:
+            arguments.refuse("patch", _PATCHES, self.patch)
+        arguments.one_of("depth_axis", self.depth_axis, DEPTH_AXES)
         if not self.mlam and preset.prompt_stage != 4:
             raise UsageError(
                 f'mlam=False with preset "{self.preset}" would leave most of the encoder unused; take preset "paper"'
@@ -130,10 +136,10 @@ def build_autosam(
         UsageError: an unknown name or option, or an invalid patch.
         InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
     """
-    sizes = [patch] * 3 if isinstance(patch, int) else list(patch)
-    if len(sizes) != 3:
-        raise UsageError(f"patch: expected (D, H, W) in multiples of {PATCH_MULTIPLE} voxels, got {patch}")
-    config = AutoSamConfig(num_classes, sam, preset, (sizes[0], sizes[1], sizes[2]), depth_axis, apg, mlam)
+    checkpoint = arguments.optional(arguments.path, "checkpoint", checkpoint)
+    checkpoint_activations = arguments.flag("checkpoint_activations", checkpoint_activations)
+    sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch, _PATCHES)
+    config = AutoSamConfig(num_classes, sam, preset, sizes, depth_axis, apg, mlam)
     model = AutoSam(config, checkpoint_activations=checkpoint_activations)
     variant = find_variant(sam)
     if checkpoint is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..runtime import arguments
 from ..runtime.memory.free_memory import free_memory
 from .design import TeacherDesign
 from .live_memory import LiveMemory
 from .parameters import ParameterCounts, count_parameters
 
+_MOST_IN_A_BATCH = 65_536  # beyond it the counts themselves overflow
 _ADAM_STATES = 2  # running means of the gradient and of its square
 _WORDS = {"32-true": "float32", "bf16-mixed": "bfloat16 beside float32 weights"}
 
@@ -59,6 +62,7 @@ class Cost:
 
     def lines(self, room: Room | None = None) -> list[str]:
         """Returns the figures for people, one fact a line; with ``room``, whether it fits there."""
+        arguments.optional(arguments.instance, "room", room, Room)
         memory, counts = self.memory, self.parameters
         figures = [("parameters", f"{counts.total:,}"), ("  train", f"{counts.trainable:,}")]
         figures += [(f"    {name}", f"{count:,}") for name, count in counts.components.items()]
@@ -144,15 +148,18 @@ def describe(
     Raises:
         UsageError: an unknown name or option, or an invalid patch.
     """
+    design = arguments.instance("design", design, TeacherDesign)
+    batch = arguments.whole_number("batch", batch, 1, _MOST_IN_A_BATCH)
+    precision = arguments.one_of("precision", precision, _WORDS)
+    d, h, w = sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
     with torch.device("meta"):
-        model = replace(design, checkpoint=None).build(num_classes, patch)
-    d, h, w = (patch,) * 3 if isinstance(patch, int) else patch
+        model = replace(design, checkpoint=None).build(num_classes, sizes)
     counts = count_parameters(model)
     with FakeTensorMode(allow_non_fake_inputs=True):
         step = _Step((batch, 1, d, h, w), bf16=precision == "bf16-mixed")
         memory, model = step.memory(model)
         forward, total = step.flops(model)
-    title = f"{design.title}: patch {d}×{h}×{w}, batch {batch}, {_WORDS.get(precision, precision)}"
+    title = f"{design.title}: patch {d}×{h}×{w}, batch {batch}, {_WORDS[precision]}"
     title += ", activations checkpointed" if design.checkpoint_activations else ""
     return Cost(title, counts, forward, total, memory)
 

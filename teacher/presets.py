@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime.errors import UsageError
+from ..runtime import arguments
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,4 @@ def find_preset(name: str) -> Preset:
     Raises:
         UsageError: there is none.
     """
-    if name not in PRESETS:
-        raise UsageError(f'no teacher preset "{name}"; expected one of: {", ".join(PRESETS)}')
-    return PRESETS[name]
+    return PRESETS[arguments.known("teacher preset", name, PRESETS)]

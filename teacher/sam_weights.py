@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..runtime.errors import InputError
+from ..runtime.files.system_files import is_file
 from .encoder import VolumeEncoder
 from .variants import VARIANTS, SamVariant
 
@@ -29,26 +32,41 @@ _UNREADABLE = (
     pickle.UnpicklingError, SafetensorError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
 
+_WRAPPERS = ("module", "_orig_mod")  # of DataParallel and torch.compile, wherever they were put around a part
+_DEEPEST = 4  # dictionaries within each other
+_OBJECT = re.compile(r"GLOBAL (\S+)")
+
 _log = logging.getLogger(__name__)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Returns the image-encoder tensors of a SAM checkpoint, named without their prefix.
 
-    Read are Meta's ``.pth`` and a ``.safetensors`` copy of it; tensors may stand under ``model`` or ``state_dict`` and
-    their names may begin with ``module.``, as training scripts save them. Nothing that could run code is read.
+    Read are Meta's ``.pth`` and a ``.safetensors`` copy of it. The tensors may stand in dictionaries (``model``,
+    ``state_dict``, ``model_state_dict``, …) and their names may begin with whatever training scripts and networks
+    around SAM put there (``module.``, ``_orig_mod.``, ``sam.``, …); other tensors beside the image encoder's do not
+    matter. Nothing that could run code is read.
 
     Raises:
-        InputError: the file cannot be read, or holds no SAM image encoder.
+        InputError: the file cannot be read, or holds no SAM image encoder, or several.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f'no SAM checkpoint at "{path}"; download sam_vit_b, sam_vit_l or sam_vit_h first')
     tensors = _named_tensors(_read(path), path.name)
-    encoder = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
-    if encoder:
+    encoders: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        before, prefix, rest = _unwrapped(name).partition(PREFIX)
+        if prefix and (not before or before.endswith(".")):
+            encoders.setdefault(before, {})[rest] = tensor
+    if len(encoders) > 1:
+        found = " and ".join(f'"{before}{PREFIX}"' for before in sorted(encoders)[:2])
+        raise InputError(f'"{path.name}" holds several image encoders ({found}): save one of them alone')
+    for before, encoder in encoders.items():
+        if before:
+            _log.info('the tensors of "%s" are those of a SAM under "%s"', path.name, before)
         return encoder
-    if any(name.startswith("vision_encoder.") for name in tensors):
+    if any("vision_encoder." in name for name in tensors):
         raise InputError(f'"{path.name}" is a SAM in Hugging Face\'s format; {_TAKE_METAS}')
     raise InputError(f'"{path.name}" is not a SAM checkpoint: no tensor is named "{PREFIX}…"; {_TAKE_METAS}')
 
@@ -64,22 +82,39 @@ def _read(path: Path) -> object:
                 raise InputError(f'"{path.name}" is damaged: a checksum inside does not match; download it again')
         return torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise InputError(
-            f'"{path.name}" cannot be read as a checkpoint of plain tensors: {reason}; {_TAKE_METAS}'
-        ) from error
+        raise InputError(f'"{path.name}" cannot be read as a checkpoint of plain tensors: {_reason(error)}') from error
+
+
+def _reason(error: Exception) -> str:
+    """Returns why torch cannot read a file, and what to do; its own advice on a file with objects is to trust it."""
+    message = str(error)
+    named = _OBJECT.search(message)
+    if named:
+        return f"it holds Python objects ({named[1]}), which could run code; save its tensors alone, or {_TAKE_METAS}"
+    reason = "it is none, or damaged" if "Weights only" in message else message.partition("\n")[0].rstrip(".")
+    return f"{reason}; {_TAKE_METAS}"
 
 
 def _named_tensors(state: object, file: str) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, without what training scripts wrap around them."""
-    for wrapping in ("model", "state_dict"):
-        if isinstance(state, Mapping) and isinstance(state.get(wrapping), Mapping):
-            state = state[wrapping]
+    """Returns the tensors of a checkpoint by name, those in dictionaries under the dictionaries' names."""
     if not isinstance(state, Mapping):
         raise InputError(
             f'"{file}" is not a SAM checkpoint: expected named tensors, got {type(state).__name__}; {_TAKE_METAS}'
         )
-    return {str(name).removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
+    return dict(_tensors_within(state, "", _DEEPEST))
+
+
+def _tensors_within(state: Mapping[Any, object], before: str, levels: int) -> Iterator[tuple[str, Tensor]]:
+    for key, value in state.items():
+        name = f"{before}{key}"
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, Mapping) and levels > 1:
+            yield from _tensors_within(value, f"{name}.", levels - 1)
+
+
+def _unwrapped(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
 def detect_variant(tensors: Mapping[str, Tensor]) -> SamVariant | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 
+from ..runtime import arguments
 from ..runtime.errors import InputError
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
@@ -55,9 +56,17 @@ def train_teacher(
 
     Raises:
         InputError: data set, checkpoint or a case was refused.
-        UsageError: an unknown name, or ``out`` holds another run.
+        UsageError: an unknown name, an argument of another type, or ``out`` holds another run.
     """
-    hardware = hardware or Hardware()
+    dataset = arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
+    task, out = arguments.instance("task", task, Task), arguments.path("out", out)
+    design = arguments.instance("design", design, TeacherDesign)
+    recipe = arguments.instance("recipe", recipe, Recipe)
+    hardware = arguments.optional(arguments.instance, "hardware", hardware, Hardware) or Hardware()
+    cases = arguments.optional(arguments.path, "cases", cases)
+    resume = arguments.flag("resume", resume)
+    for name, hook in (("preparing", preparing), ("progress", progress)):
+        arguments.optional(arguments.callback, name, hook, f"{name}(done, total)")
     with hardware.launched(recipe.precision) as fabric:
         team = Team(fabric)
         recipe = msgspec.structs.replace(recipe, processes=team.size)
@@ -89,9 +98,10 @@ def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
         The network in evaluation mode, logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``, and its run.
 
     Raises:
+        UsageError: no path.
         InputError: the directory holds no trained teacher.
     """
-    run = Run.open(path)
+    run = Run.open(arguments.path("path", path))
     if run.config.model.kind != "teacher":
         raise InputError(
             f'"{run.name}" is a {run.config.model.kind} run; expected a teacher: '

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime.errors import UsageError
+from ..runtime import arguments
 
 Tokens3 = tuple[int, int, int]
 """Three counts along (depth, height, width)."""
@@ -72,6 +72,4 @@ def find_variant(name: str) -> SamVariant:
     Raises:
         UsageError: there is none.
     """
-    if name not in VARIANTS:
-        raise UsageError(f'no SAM variant "{name}"; expected one of: {", ".join(VARIANTS)}')
-    return VARIANTS[name]
+    return VARIANTS[arguments.known("SAM variant", name, VARIANTS)]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import nibabel as nib
 import numpy as np
 import onnx
 import pytest
-from bedside.runtime import Manifest, Task, write_manifest
+from bedside.runtime import BedsideError, Manifest, Task, write_manifest
 from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec, Variant
 from bedside.runtime.task import Intensity, Modality
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: nothing outside the tests' folders
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING"):
+    os.environ.pop(_name, None)  # the caller's terminal is not what tests are about
 
 Floats = NDArray[np.float32]
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -118,6 +123,42 @@ class Toy:
     task = staticmethod(toy_task)
     manifest = staticmethod(toy_manifest)
     write_bundle = staticmethod(write_bundle)
+
+
+WRONG = (
+    None, True, 0, -1, 1.5, math.nan, math.inf, 10**400, "", "x", "a\0b", "x" * 5000, b"x", [], [1], {}, {"a": 1},
+    (1, 2, 3), object(), int, np.ones((2, 3, 4), np.int16), np.ones(3, object), np.ma.masked_all((2, 2, 2)),
+    np.float64(2), np.eye(4), 1j, Path("no/such"), len, nib.Nifti1Image(np.ones((2, 3, 4), np.int16), None),
+)  # fmt: skip
+HOOKS = ("progress", "cancel", "model", "preparing", "teaching")  # called, so that what they raise comes through
+
+
+def refusals(call: Callable[..., object], good: dict[str, Any], only: Sequence[str] | None = None) -> set[str]:
+    """Gives a call each wrong value in each argument: it works, or raises an error of bedside's.
+
+    Returns:
+        The arguments for which every wrong value was refused.
+    """
+    always: set[str] = set()
+    for name in good if only is None else only:
+        taken = 0
+        for value in WRONG:
+            try:
+                call(**{**good, name: value})
+                taken += 1
+            except BedsideError as error:
+                assert "\n" not in str(error)  # noqa: PT017 - which values are refused is open
+            except Exception as error:
+                if not (callable(value) and name in HOOKS):
+                    raise AssertionError(f"{call}: {name}={str(value)[:40]!r}") from error
+        if not taken:
+            always.add(name)
+    return always
+
+
+@pytest.fixture(scope="session", name="refusals")
+def refusals_fixture() -> Callable[..., set[str]]:
+    return refusals
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import msgspec
+from ..runtime.errors import FieldError
+from ..runtime.fields import CheckedStruct
 
 Precision = Literal["32-true", "bf16-mixed"]
 
 
-class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2).
 
     Attributes:
@@ -36,7 +37,7 @@ AUGMENTATION: dict[str, Augmentation] = {
 }
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a network is trained.
 
     Defaults are the paper's (AutoSAM Adapter, section 4 and appendix 7.3): AdamW 5e-4, weight decay 1e-5, 200 epochs
@@ -88,25 +89,26 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for field in ("epochs", "batch", "accumulate", "processes", "validate_every", "checkpoint_every"):
             if getattr(self, field) < 1:
-                raise ValueError(f"{field}: expected 1 or more, got {getattr(self, field)}")
+                raise FieldError(f"{field}: expected 1 or more, got {getattr(self, field)}")
         if self.pictures_every < 0:
-            raise ValueError(f"pictures_every: expected 0 (none) or more, got {self.pictures_every}")
+            raise FieldError(f"pictures_every: expected 0 (none) or more, got {self.pictures_every}")
         if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
-            raise ValueError(f"steps_per_epoch: expected 1 or more, got {self.steps_per_epoch}")
+            raise FieldError(f"steps_per_epoch: expected 1 or more, got {self.steps_per_epoch}")
         if not 0 <= self.warmup < self.epochs:
-            raise ValueError(
+            raise FieldError(
                 f"warmup: expected fewer epochs than the whole training, {self.epochs}, got {self.warmup}; "
                 f"give a warmup of 0…{self.epochs - 1}"
                 + (f", or {self.warmup + 1} epochs or more" if self.warmup > 0 else "")
             )
         if not self.lr > 0:
-            raise ValueError(f"lr: expected more than 0, got {self.lr:g}")
+            raise FieldError(f"lr: expected more than 0, got {self.lr:g}")
         if not 0 <= self.positive <= 1:
-            raise ValueError(f"positive: expected a share of 0…1, got {self.positive:g}")
+            raise FieldError(f"positive: expected a share of 0…1, got {self.positive:g}")
         if not 0 <= self.validation_overlap < 1:
-            raise ValueError(f"validation_overlap: expected 0 or more and less than 1, got {self.validation_overlap:g}")
+            raise FieldError(f"validation_overlap: expected 0 or more and less than 1, got {self.validation_overlap:g}")
 
     @property
     def crops_per_step(self) -> int:

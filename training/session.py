@@ -24,6 +24,7 @@ from .data.splits import unused_splits
 from .loop.processes import Team
 from .recipe import Recipe
 from .runs.run import Distillation, ModelConfig, Run, RunConfig
+from .runs.sole_writer import sole_writer
 
 _log = logging.getLogger("bedside.training")
 
@@ -61,7 +62,7 @@ def open_session(
     """Checks the data set against the task, opens the run directory and preprocesses the cases.
 
     The first process does it, and yields to all of them what it has found; nobody else reads the data set. While the
-    block runs the prepared cases are noted as in use.
+    block runs the prepared cases are noted as in use, and nobody else may train in the run directory.
 
     Args:
         team: the processes that train together.
@@ -71,7 +72,7 @@ def open_session(
         model: which network.
         recipe: how it is trained.
         distillation: from which teacher, for a student.
-        resume: go on with the run in ``out``.
+        resume: go on with the run in ``out``; with more epochs in the recipe it is made longer.
         cases: folder of prepared cases; None takes `CASES_FOLDER` beside the run directory, so that a teacher, its
             students and a sweep, which lie side by side, prepare every case once.
         workers: cases read and prepared at the same time; None: one for each CPU, as far as memory goes.
@@ -80,12 +81,13 @@ def open_session(
     Raises:
         InputError: no training case, labels that are not the task's, or cases that cannot be used (each is named).
         UsageError: the run directory holds another run, or the folder of prepared cases other things.
-        ResourceError: a folder cannot be written.
+        ResourceError: a folder cannot be written, or another process trains in the run directory.
     """
     threads = workers or default_threads()
 
     def opened() -> Session:
         listed = _listed(dataset, task)
+        held.enter_context(sole_writer(out))
         if progress:
             progress(0, len(listed))  # hashing a large data set takes a while too
         digests = digest_cases(listed, threads)

@@ -1,4 +1,4 @@
-"""Which share of a training the network waits for crops: a nano teacher on the CPU, crops from processes of their own.
+"""Which share of a training the network waits for crops: a nano teacher on the CPU, crops from threads of their own.
 
     python benchmarks/loader/waiting.py DATASET [--patch 64] [--steps 20] [--workers 0 1] [--work FOLDER]
 
@@ -13,32 +13,36 @@ from pathlib import Path
 
 import torch
 from bedside.runtime.files.atomic import make_folder
-from bedside.runtime.task import load_task
+from bedside.runtime.task import Task, load_task
 from bedside.teacher import build_teacher
-from bedside.training.data.crops import CropDataset, CropSource
+from bedside.training.data.crops import CropSource
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.prepare import prepare_cases
+from bedside.training.loop.hardware import make_fabric
+from bedside.training.loop.loader import CropLoader
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import AUGMENTATION, Recipe
 from loader_ways import write_teacher
-from torch.utils.data import DataLoader
 
 
-def waiting(crops: CropDataset, model: torch.nn.Module, steps: int, workers: int) -> tuple[float, float]:
+def waiting(
+    sources: list[CropSource], task: Task, recipe: Recipe, model: torch.nn.Module, steps: int, workers: int
+) -> tuple[float, float]:
     """Trains for so many crops and returns seconds waited for crops and seconds in all, the first step left out."""
     loss = segmentation_loss()
     optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=1e-4)
-    batches = iter(DataLoader(crops, 1, sampler=[(0, item) for item in range(steps)], num_workers=workers))
+    order, fabric = [[(0, item)] for item in range(steps)], make_fabric("cpu", "32-true")
     waited = start = 0.0
-    for step in range(steps):
-        before = time.perf_counter()
-        batch = next(batches)
-        if step:
-            waited += time.perf_counter() - before
-        loss(model(batch["image"]), batch["label"]).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        start = start or time.perf_counter()
+    with CropLoader(sources, task, recipe, order, fabric=fabric, workers=workers) as loader:
+        for step in range(steps):
+            before = time.perf_counter()
+            batch = loader.next_batch()
+            if step:
+                waited += time.perf_counter() - before
+            loss(model(batch["image"]), batch["label"]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            start = start or time.perf_counter()
     return waited, time.perf_counter() - start
 
 
@@ -61,9 +65,8 @@ def main() -> None:
         targets = make_folder(given.work / "targets")
         files = [write_teacher(case, task.num_classes, targets) if teacher else None for case in prepared]
         sources = [CropSource(case, file) for case, file in zip(prepared, files, strict=True)]
-        crops = CropDataset(sources, task, recipe)
         for workers in given.workers:
-            waited, seconds = waiting(crops, model, given.steps, workers)
+            waited, seconds = waiting(sources, task, recipe, model, given.steps, workers)
             print(
                 f"patch {given.patch}³, teacher probabilities {'with' if teacher else 'without'}, {workers} workers: "
                 f"{seconds / (given.steps - 1):.2f} s per step, {100 * waited / seconds:.1f} % of it waiting",

@@ -10,7 +10,7 @@ import torch
 from bedside.distill import load_student
 from bedside.runtime import Grid, read_volume
 from bedside.runtime.engines import default_threads
-from bedside.runtime.labels.restore import label_dtype
+from bedside.runtime.labels.best_class import label_dtype
 from job import MonaiJob, Outcome, answer, peak_bytes, read_job, timed
 from monai.data import MetaTensor
 from monai.inferers import sliding_window_inference

@@ -71,7 +71,8 @@ def run_stage(title: str, words: Sequence[str], *, accept: Sequence[int] = (Exit
     """
     start = time.perf_counter()
     command = [sys.executable, "-m", "bedside", *(["--debug"] if log_is_shown() else []), *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    # Of the output only JSON is read, which is UTF-8 or ASCII whatever encoding the child prints its other words in.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="backslashreplace") as child:
         try:
             output = child.stdout.read() if child.stdout else ""
             _, status, usage = os.wait4(child.pid, 0)

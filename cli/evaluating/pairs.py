@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import InputError, UsageError
+from ...runtime.files.names import utf8_name
 
 if TYPE_CHECKING:
     from ...training.scores.pairing import Pair
@@ -93,7 +94,7 @@ def find_pairs(
         raise UsageError("evaluate: -p and -t are either two files or two folders")
     if prediction.is_dir():
         return Found(_ignoring(pairs_of_folders(prediction, truth), ignore_label))
-    return Found([Pair(prediction.name, prediction, truth, ignore_label)])
+    return Found([Pair(utf8_name(prediction.name), prediction, truth, ignore_label)])
 
 
 def _ignoring(pairs: list[Pair], label: int | None) -> list[Pair]:

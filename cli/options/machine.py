@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-# More never helps, and a machine that is asked for tens of thousands of threads stands still.
-MOST_THREADS = 1024
+from ...runtime.arguments import MOST_THREADS
 
 ThreadsOption = Annotated[
     int | None,

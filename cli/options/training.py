@@ -17,6 +17,7 @@ from ...runtime.errors import UsageError
 from ...runtime.task import Task, load_task
 from ..terminal.console import Console
 from ..terminal.log import log_on
+from .paths import input_argument, output_option
 
 if TYPE_CHECKING:
     from ...training.data.dataset import Dataset
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from ...training.loop.hardware import Hardware
     from ...training.recipe import Recipe
 
-DATASET = typer.Argument(
+DATASET = input_argument(
     help="MSD dataset.json or its folder, nnU-Net raw folder, MONAI data list, or a folder for each patient.",
     show_default=False,
 )
-RUN = typer.Option("--output", "-o", help="Run directory to write.", show_default=False)
+RUN = output_option("--output", "-o", help="Run directory to write.", show_default=False)
 DatasetArgument = Annotated[Path, DATASET]
 RunOption = Annotated[Path, RUN]
 
@@ -63,13 +64,19 @@ class TrainingOptions:
     ] = None  # fmt: skip
     cases: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             "--cases", help="Folder of prepared cases, shared by runs.",
             show_default="bedside-cases beside the run directory", rich_help_panel=_DATA,
         ),
     ] = None  # fmt: skip
     epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Number of epochs.", show_default="200", rich_help_panel=_RECIPE)
+        int | None,
+        typer.Option(
+            "--epochs",
+            help="Number of epochs.",
+            show_default="200",
+            rich_help_panel=_RECIPE,
+        ),
     ] = None
     steps_per_epoch: Annotated[
         int | None,
@@ -147,10 +154,12 @@ class TrainingOptions:
     ] = "auto"  # fmt: skip
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=0, help="Processes that load crops.", show_default="up to 4 on a GPU, else 0",
+        typer.Option("--workers", min=0, help="Threads that load crops.", show_default="up to 4 on a GPU, else 0",
                      rich_help_panel=_HARDWARE),
     ] = None  # fmt: skip
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output directory.")] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output directory; more --epochs make it longer.")
+    ] = False
 
     def task(self, name: str) -> Task:
         """Returns a task by name or file, with grid and patch changed where asked.
@@ -183,20 +192,28 @@ class TrainingOptions:
             return dataset.split(fold=self.fold)
         return dataset.split(fold=self.fold, fraction=self.validation_fraction)
 
-    def recipe(self, task_name: str) -> Recipe:
+    def recipe(self, task_name: str, run: Path | None = None) -> Recipe:
         """Returns the papers' recipe, with the task's augmentation and what the caller gave.
+
+        Args:
+            task_name: whose augmentation.
+            run: a run directory; one that is resumed without ``--epochs`` has as many as it was to have.
 
         Raises:
             UsageError: a value is out of range.
+            InputError: the configuration of the run to resume cannot be read.
         """
         import msgspec
 
         from ...training.recipe import AUGMENTATION, Augmentation, Precision, Recipe
+        from ...training.runs.run import Run
 
         if self.precision not in get_args(Precision):
             raise UsageError(f'--precision: expected {" or ".join(get_args(Precision))}, got "{self.precision}"')
         names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.resume and self.epochs is None and run is not None and (run / Run.CONFIG).exists():
+            given["epochs"] = Run.open(run).config.recipe.epochs
         augmentation = msgspec.structs.replace(
             AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
         )
@@ -257,6 +274,7 @@ def _beside_the_first() -> bool:
 
 def report_training(console: Console, what: str, output: Path, result: FitResult) -> None:
     """Says how a training ended."""
+    console.finished(f'the run "{output.name}" is written')
     score = "" if result.best is None else f", best mean Dice on validation {result.best:.3f}"
     console.show(f"{what} trained in {output}: loss {result.loss:.3f}{score}")
     loss = result.loss if math.isfinite(result.loss) else None

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from ..terminal.failure import failure_of
 from ..terminal.log import log_failure, show_log
+from ..terminal.streams import prepare_streams
 from .terminated import Terminated, unwind_on_sigterm
 
 Item = TypeVar("Item")
@@ -66,6 +67,7 @@ def work_off(connection: Connection, work: Work[Any, Any], log_prefix: str | Non
         work: what to do.
         log_prefix: before each entry of the log; None shows none.
     """
+    prepare_streams()
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if work.unwinds:

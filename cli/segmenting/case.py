@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, UsageError
+from ...runtime.files.names import utf8_name
 from ..terminal.failure import failure_of
 from ..terminal.log import log_failure
 
@@ -33,8 +34,8 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What journal and table call it: the file's name, behind its patient's folder."""
-        return f"{self.folder}/{self.scan.name}" if self.folder else self.scan.name
+        """What journal and table call it: the file's name, behind its patient's folder, in UTF-8."""
+        return utf8_name(f"{self.folder}/{self.scan.name}" if self.folder else self.scan.name)
 
     def run(self, job: SegmentJob, segmenter: Segmenter, progress: Progress | None = None) -> Outcome:
         """Segments the scan; what concerns this scan alone becomes its outcome.

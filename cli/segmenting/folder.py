@@ -13,12 +13,13 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.atomic import make_folder
 from ...runtime.record import Machine, Outcome, Setup
+from ...runtime.scans.file_kind import found_in
 from ...runtime.scans.names import in_words, is_nifti, nifti_files, stem, subfolders
 from ...runtime.scans.patient_folder import patient_folders
 from ..terminal.console import Advance, Console
 from .case import Case
 from .job import SegmentJob
-from .journal import Journal
+from .journal import JOURNAL_NAME, Journal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,7 +97,7 @@ def _of_patients(scans: Path, outputs: Path) -> list[Case]:
     if not patients:
         inner = [folder.name for folder in subfolders(scans) if nifti_files(folder)]
         advice = f"; give one of its folders: {in_words(inner)}" if inner else ""
-        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, found none{advice}')
+        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, {found_in(scans)}{advice}')
     several = [patient for patient in patients if len(patient.images) > 1]
     if several:
         names = in_words(file.name for file in several[0].images)
@@ -125,6 +126,7 @@ def _tell(cases: Sequence[Case], fresh: set[str], outcomes: dict[str, Outcome], 
     codes = {outcome.exit_code for outcome in told.values()}
     worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)
     failed = sum(outcome.output_sha256 is None for outcome in told.values())
+    console.finished(f'{len(told) - failed} label maps and the record "{JOURNAL_NAME}" are written')
     console.show(_table(told, fresh), f"{len(told)} scans: {len(told) - failed} have a label map, {failed} have none")
     if console.json or console.quiet:
         for name, outcome in told.items():
@@ -150,7 +152,9 @@ def _table(told: dict[str, Outcome], fresh: set[str]) -> Table:
     for name, outcome in told.items():
         seconds = f"{sum(outcome.timings_ms.values()) / 1000:.1f}" if name in fresh else "before"
         # Text, because rich would take brackets in a name or a message for its own markup.
-        table.add_row(Text(name), str(outcome.exit_code), seconds, Text("\n".join(_reasons(outcome))))
+        table.add_row(
+            Text(name), str(outcome.exit_code), seconds, Text("\n".join((*_reasons(outcome), *outcome.notes)))
+        )
     return table
 
 

@@ -43,6 +43,7 @@ def as_json(result: Result, choice: Choice) -> dict[str, object]:
         "volumes_ml": dict(result.volumes_ml),
         "timings_ms": dict(result.timings),
         "warnings": list(result.warnings),
+        "notes": list(result.notes),
         "needs_review": result.needs_review,
         "engine": result.engine,
         "precision": result.precision,

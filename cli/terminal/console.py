@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
+
+from ...runtime.errors import ResourceError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,6 +43,11 @@ class Console:
 
     json: bool = False
     quiet: bool = False
+    _finished: list[str] = field(default_factory=list[str], init=False, repr=False)
+
+    def finished(self, what: str) -> None:
+        """Notes work that is done, such as ``the label map "a.nii.gz" is written``: an error of stdout says so."""
+        self._finished.append(what)
 
     def info(self, text: str) -> None:
         """Writes a line for people to stderr."""
@@ -51,20 +59,42 @@ class Console:
         print(f"bedside: warning: {text}", file=sys.stderr, flush=True)
 
     def show(self, *parts: str | Table) -> None:
-        """Writes the result for people (text or tables) to stdout, unless it goes there as JSON."""
+        """Writes the result for people (text or tables) to stdout, unless it goes there as JSON.
+
+        Raises:
+            ResourceError: stdout cannot be written, for want of disk space say.
+        """
         if self.json or self.quiet:
             return
-        from rich.console import Console as RichConsole
+        from .result_console import ResultConsole
 
-        console = RichConsole(file=sys.stdout, highlight=False, soft_wrap=False)
-        for part in parts:
-            # Lines are left to the terminal to wrap: a path broken in the middle cannot be copied.
-            console.print(part, markup=False, soft_wrap=True) if isinstance(part, str) else console.print(part)
+        with self._printing():
+            console = ResultConsole()
+            for part in parts:
+                # Lines are left to the terminal to wrap: a path broken in the middle cannot be copied.
+                console.print(part, markup=False, soft_wrap=True) if isinstance(part, str) else console.print(part)
 
     def emit(self, result: dict[str, Any]) -> None:
-        """Prints the result as one JSON object on stdout if the caller asked for JSON."""
+        """Prints the result as one JSON object on stdout if the caller asked for JSON.
+
+        Raises:
+            ResourceError: stdout cannot be written, for want of disk space say.
+        """
         if self.json:
-            print(json.dumps(result, ensure_ascii=False, allow_nan=False), flush=True)
+            with self._printing():
+                print(_as_json(result, sys.stdout.encoding or "utf-8"), flush=True)
+
+    @contextmanager
+    def _printing(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            done = "".join(f"{what}; " for what in self._finished)
+            raise ResourceError(
+                f"{done}{'only ' if done else ''}the result could not be printed: stdout cannot be written ({reason}); "
+                "send it where there is space"
+            ) from error
 
     @contextmanager
     def progress(self, description: str) -> Generator[Advance]:
@@ -103,6 +133,16 @@ class Console:
                 return advance
 
             yield tuple(stage(description) for description in descriptions)
+
+
+def _as_json(result: dict[str, Any], encoding: str) -> str:
+    """Returns JSON that loses nothing on a stream of this encoding; readers take it for UTF-8 or ASCII."""
+    if codecs.lookup(encoding).name == "utf-8":
+        text = json.dumps(result, ensure_ascii=False, allow_nan=False)
+        with suppress(UnicodeEncodeError):  # a file's name that is no UTF-8
+            text.encode("utf-8")
+            return text
+    return json.dumps(result, ensure_ascii=True, allow_nan=False)
 
 
 class _PlainBar:

@@ -17,12 +17,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import arguments
 from ..engines.model_bytes import ModelBytes
 from ..errors import BundleError, ResourceError
 from ..files.atomic import atomic_write
 from ..files.hashing import file_sha256
 from ..files.leftovers import remove_leftovers, temporary_name
 from ..files.swap import bring_back
+from ..files.system_files import is_folder
+from ..scans.file_kind import BUNDLE, ZIP, is_nifti, kind_of_file
 from ..task import Task
 from .bundle_zip import extract
 from .manifest import CHECKSUM_NAME, MANIFEST_NAME, FileEntry, Manifest, Variant, checksum_line, decode_manifest
@@ -45,7 +48,7 @@ class Bundle:
         self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
     @classmethod
-    def open(cls, path: str | Path) -> Bundle:
+    def open(cls, path: str | os.PathLike[str]) -> Bundle:
         """Opens a bundle and verifies the size and SHA-256 of every file.
 
         The manifest itself is covered by `bundle.sha256`. Links, files that the manifest does not list, names that lead
@@ -56,15 +59,17 @@ class Bundle:
             path: a directory or a zip of one.
 
         Raises:
+            UsageError: no path.
             BundleError: anything is not as the manifest says; the message names the file.
             ResourceError: no room to unpack a zip.
         """
-        path = Path(path)
+        path = arguments.path("bundle", path)
         mode = _mode(path)
         if stat.S_ISDIR(mode):
             return cls(path, path.absolute(), temporary=False)
         if not stat.S_ISREG(mode):
             raise BundleError(f'no bundle at "{path.name}"; expected a directory or zip with a {MANIFEST_NAME}')
+        _refuse_other_kind(path)
         root = _temporary_folder()
         try:
             extract(path, root, BUNDLE_LIMIT)
@@ -98,8 +103,10 @@ class Bundle:
             name: path in the bundle, as in the manifest (``"openvino/model.fp32.xml"``).
 
         Raises:
+            UsageError: no text.
             BundleError: the bundle does not list such a file.
         """
+        name = arguments.text("name", name)
         if name not in self.manifest.files:
             raise BundleError(f'the bundle has no file "{name}"; it lists: {", ".join(sorted(self.manifest.files))}')
         return self._root / name
@@ -125,6 +132,7 @@ class Bundle:
 
     def model(self, variant: Variant) -> Callable[[], ModelBytes]:
         """Returns what reads and verifies a variant's model, for `open_engine`."""
+        variant = arguments.instance("variant", variant, Variant)
 
         def read() -> ModelBytes:
             weights = variant.weights
@@ -138,8 +146,10 @@ class Bundle:
         Engines that read ONNX take the ONNX of that precision where no form of their own is in the bundle.
 
         Raises:
+            UsageError: no text.
             BundleError: the bundle has none.
         """
+        engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
         for wanted in (engine, "onnxruntime"):
             for variant in self.manifest.variants:
                 if variant.engine == wanted and variant.precision == precision:
@@ -149,6 +159,7 @@ class Bundle:
 
     def offers(self, engine: str, precision: str) -> bool:
         """Whether there is a model to run with an engine in a precision, as `variant` finds it."""
+        engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
         engines = {variant.engine for variant in self.manifest.variants if variant.precision == precision}
         return bool(engines & {engine, "onnxruntime"})
 
@@ -156,6 +167,7 @@ class Bundle:
         """Reads a float32 ``.npy`` of the bundle; pickled objects are refused.
 
         Raises:
+            UsageError: no text.
             BundleError: no such file, or not a float32 array.
         """
         try:
@@ -178,9 +190,14 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
         The manifest as written.
 
     Raises:
+        UsageError: no path, or no manifest.
         BundleError: a file does not belong in a bundle, or the manifest names one that is not there.
         ResourceError: the directory cannot be written.
     """
+    directory = arguments.path("directory", directory)
+    manifest = arguments.instance("manifest", manifest, Manifest)
+    if not is_folder(directory):
+        raise ResourceError(f'"{directory.name}": expected the folder that holds the bundle\'s files, found none')
     names = sorted(listed(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
     paths = {name: directory / name for name in names}
     files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
@@ -204,6 +221,20 @@ def _mode(path: Path) -> int:
     except (OSError, RuntimeError, ValueError) as error:  # closed to us, too long, links in a circle, a NUL
         reason = getattr(error, "strerror", None) or "not a path"
         raise BundleError(f'no bundle at "{path.name}": {reason}; check the path and permissions') from None
+
+
+def _refuse_other_kind(path: Path) -> None:
+    """Says what was given for a bundle, where that is known and no zip; what remains is for `extract` to judge."""
+    if is_nifti(path):
+        raise BundleError(
+            f'"{path.name}": expected a bundle, got a NIfTI file; give the bundle first and the scan as scan'
+        )
+    kind = kind_of_file(path)
+    if kind is not None and kind not in (BUNDLE, ZIP):
+        raise BundleError(
+            f'"{path.name}": expected a bundle, got no zip but {kind.name}; copy it again, or give what bedside export '
+            "wrote"
+        )
 
 
 def _temporary_folder() -> Path:

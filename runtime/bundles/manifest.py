@@ -9,7 +9,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from ..errors import BundleError
+from ..errors import BundleError, FieldError
+from ..fields import CheckedStruct
 from ..labels.postprocess import Postprocessing
 from ..task import Task
 
@@ -24,14 +25,14 @@ Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
 EngineName = Literal["onnxruntime", "openvino", "tensorrt"]
 
 
-class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FileEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Size in bytes and SHA-256 (64 hexadecimal digits) of one file."""
 
     size: int
     sha256: str
 
 
-class TensorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TensorSpec(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A network's input or output; a name in the shape stands for a free dimension (``"batch"``)."""
 
     name: str
@@ -39,7 +40,7 @@ class TensorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     dtype: str = "float32"
 
 
-class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Parity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How close a variant is to the torch student, over the voxels of some patches.
 
     Attributes:
@@ -55,7 +56,7 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     patches: int
 
 
-class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model in one precision for one engine.
 
     Attributes:
@@ -76,7 +77,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     engine: EngineName
     file: str
     parity: Parity | None = None
-    dice: dict[str, float] = {}
+    dice: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     golden_agreement: float | None = None
     passed: bool | None = None
     gate_reason: str = ""
@@ -87,7 +88,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.file.removesuffix(".xml") + ".bin" if self.file.endswith(".xml") else None
 
 
-class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Golden(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The self-test: a patch and the torch student's logits for it.
 
     Attributes:
@@ -99,7 +100,7 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     output: str = "golden_output.npy"
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Provenance(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a model comes from.
 
     Attributes:
@@ -118,10 +119,10 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     teacher: str | None = None
     lam: float | None = None
     data_hash: str = ""
-    training: dict[str, str] = {}
+    training: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a bundle holds and what it is for; see the attributes' own types.
 
     Attributes:
@@ -151,18 +152,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     intended_use: str
     postprocessing: Postprocessing = Postprocessing()
     golden: Golden | None = None
-    files: dict[str, FileEntry] = {}
+    files: dict[str, FileEntry] = msgspec.field(default_factory=dict[str, FileEntry])
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         patch, classes = self.task.patch_dhw, self.task.num_classes
         if not self.variants:
-            raise ValueError("variants: expected at least one")
+            raise FieldError("variants: expected at least one")
         self.postprocessing.check(self.task.labels)
         if not 0 <= self.recommended_overlap < 1:
-            raise ValueError(f"recommended_overlap: expected 0 ≤ overlap < 1, got {self.recommended_overlap:g}")
+            raise FieldError(f"recommended_overlap: expected 0 ≤ overlap < 1, got {self.recommended_overlap:g}")
         if self.input.shape[1:] != (1, *patch) or self.output.shape[1:] != (classes, *patch):
-            raise ValueError(
+            raise FieldError(
                 f"input and output shapes {self.input.shape} → {self.output.shape} do not fit the task's "
                 f"patch {patch} (D, H, W) and {classes} labels"
             )

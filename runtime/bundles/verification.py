@@ -43,7 +43,7 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
     """
     try:
         if not (root / MANIFEST_NAME).is_file():  # before the folder is gone through: it may be anything
-            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}')
+            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}{_instead(root)}')
         present = listed(root)
         if CHECKSUM_NAME not in present:
             raise BundleError(f'"{told}" is not a bundle: it has no {CHECKSUM_NAME}')
@@ -56,6 +56,12 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
     except OSError as error:
         raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
     return manifest, sha256(content).hexdigest()
+
+
+def _instead(folder: Path) -> str:
+    """Returns what to do about a folder that is no bundle, for the message; the folder is not gone through."""
+    is_run = (folder / "config.toml").is_file() and (folder / "metrics.csv").is_file()
+    return "; this is a training run, bedside export makes a bundle of it" if is_run else ""
 
 
 def _small_file(root: Path, name: str, limit: int) -> bytes:

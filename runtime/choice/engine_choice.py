@@ -12,7 +12,6 @@ from ... import __version__
 from ..bundles.bundle import Bundle
 from ..engines import (
     ENGINES,
-    PRECISIONS,
     Engine,
     available_engines,
     default_threads,
@@ -87,10 +86,6 @@ def open_for_bundle(
         UsageError: unknown engine or precision, one that this machine does not have, or fewer than one thread.
         ResourceError: no room for the model.
     """
-    if precision not in ("auto", *PRECISIONS):
-        raise UsageError(f'precision: expected auto, {", ".join(PRECISIONS)}, got "{precision}"')
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads: expected at least 1, got {threads}")
     settled = threads is not None and "auto" not in (engine, precision)
     threads = threads or default_threads()
     settings = _settings(bundle, engine, precision)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import arguments
 from ..errors import MissingExtraError, UsageError
 from ..memory.cgroup import read_limits
 from .model_bytes import Model
@@ -135,7 +136,7 @@ def supports(name: str, precision: str) -> bool:
         UsageError: unknown engine or precision.
     """
     entry = _entry(name)
-    _check_precision(precision)
+    arguments.one_of("precision", precision, PRECISIONS)
     return find_spec(entry.package) is not None and bool(_factory(entry).supports(precision))
 
 
@@ -168,12 +169,15 @@ def open_engine(
         ResourceError: there is no memory for it.
     """
     entry = _entry(name)
-    _check_precision(precision)
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads: expected at least 1, got {threads}")
+    arguments.one_of("precision", precision, PRECISIONS)
+    threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
     threads = threads or default_threads()
-    if not 1 <= streams <= threads:
-        raise UsageError(f"streams: expected 1 to {threads}, one thread for each, got {streams}")
+    streams = arguments.whole_number("streams", streams, 1, threads)  # one thread for each
+    if isinstance(model, (str, os.PathLike)):
+        model = arguments.path("model", model)
+    elif not (isinstance(model, bytes) or callable(model)):
+        arguments.refuse("model", "a path, bytes, or a function that returns ModelBytes", model)
+    arguments.optional(arguments.instance, "compiled", compiled, bytes)
     if find_spec(entry.package) is None:
         if entry.extra is None:
             raise UsageError(f"{entry.package} is not installed; run: pip install {entry.package}")
@@ -185,15 +189,7 @@ def open_engine(
 
 
 def _entry(name: str) -> EngineEntry:
-    entry = ENGINES.get(name)
-    if entry is None:
-        raise UsageError(f'no engine "{name}"; expected one of: {", ".join(ENGINES)}')
-    return entry
-
-
-def _check_precision(precision: str) -> None:
-    if precision not in PRECISIONS:
-        raise UsageError(f'precision: expected {", ".join(PRECISIONS)}, got "{precision}"')
+    return ENGINES[arguments.known("engine", name, ENGINES)]
 
 
 def _factory(entry: EngineEntry) -> Any:

@@ -42,5 +42,6 @@ def model_bytes(model: Model) -> ModelBytes:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"model file {path.name} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise BundleError(f"model file {path.name} cannot be read: {reason}") from None

@@ -19,7 +19,15 @@ def is_folder(path: Path) -> bool:
     """Whether a folder is there; a name that no file system takes is none."""
     try:
         return path.is_dir()
-    except OSError:
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
         return False
 
 

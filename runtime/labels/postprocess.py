@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..callbacks import Cancel
-from ..errors import UsageError
+from ..errors import FieldError, UsageError
+from ..fields import CheckedStruct
 from ..preprocessing.within_body import Body
 from ..scans.geometry import Grid
 from .components import find_components
@@ -21,7 +22,7 @@ Step = Literal["within_body", "min_volume", "largest_component"]
 _ROUNDING = 1e-6  # relative: a component of just the least volume stays, whatever float32 made of the voxel's size
 
 
-class Postprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is removed from a label map, in this order; by default nothing.
 
     A component is a set of voxels of one label that share a face, an edge or a corner (26 neighbours), so that nothing
@@ -35,13 +36,14 @@ class Postprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     largest_component: tuple[str, ...] | Literal["all"] = ()
-    min_volume_ml: dict[str, float] = {}
+    min_volume_ml: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     within_body: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for label, least in self.min_volume_ml.items():
             if not (math.isfinite(least) and least > 0):
-                raise ValueError(
+                raise FieldError(
                     f'postprocessing.min_volume_ml: expected millilitres above 0 for "{label}", got {least}'
                 )
 
@@ -58,7 +60,7 @@ class Postprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         largest = () if self.largest_component == "all" else self.largest_component
         for label in (*largest, *self.min_volume_ml):
             if label not in organs:
-                raise ValueError(
+                raise FieldError(
                     f'postprocessing: expected labels of the task, got "{label}"; it has {", ".join(organs)}'
                 )
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..errors import InputError
+from ..preprocessing.crossing import crosses
 from ..preprocessing.resample import align, axes_along
 from ..windows.blend import Block
+from .best_class import best_class, label_dtype
+from .restore_sheared import ShearedLabels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,11 +23,6 @@ if TYPE_CHECKING:
 Labels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
 
 CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
-
-
-def label_dtype(num_classes: int) -> type[Any]:
-    """Returns the smallest unsigned type that holds every label index: uint8 or uint16."""
-    return np.uint8 if num_classes <= 256 else np.uint16
 
 
 class LabelRestorer:
@@ -38,25 +36,28 @@ class LabelRestorer:
     Args:
         num_classes: C, background included.
         grid: the model's grid (shape x, y, z).
-        source: the scan's grid.
+        source: the scan's grid; parallel to the model's, or sheared.
 
     Raises:
-        InputError: the grids are not parallel.
+        InputError: both have right angles and are not parallel.
     """
 
     def __init__(self, num_classes: int, grid: Grid, source: Grid) -> None:
         width, height, depth = grid.shape
         self._shape = (num_classes, depth, height, width)
         self._labels: Labels = np.zeros(source.shape, label_dtype(num_classes), order="F")
+        self._last_plane = np.empty((num_classes, height, width), np.float32)
+        self._last_rows: dict[int, NDArray[np.float32]] = {}  # first plane of a block → its last row, frame included
+        self._given = 0
+        self._sheared = ShearedLabels(self._labels, grid, source) if crosses(grid, source) else None
+        if self._sheared is not None:
+            return
         maps = align(grid, source)
         z, y, x = axes_along(maps)
         self._target = self._labels.transpose(z, y, x)
         self._planes = _Neighbours.along(maps[z], depth)
         self._rows = _Neighbours.along(maps[y], height)
         self._columns = _Neighbours.along(maps[x], width)
-        self._last_plane = np.empty((num_classes, height, width), np.float32)
-        self._last_rows: dict[int, NDArray[np.float32]] = {}  # first plane of a block → its last row, frame included
-        self._given = 0
 
     def add(self, block: Block) -> None:
         """Takes a block: after the one above it (smaller z) and the one before it (smaller y).
@@ -96,6 +97,9 @@ class LabelRestorer:
 
     def _label(self, block: Block) -> None:
         """Labels the scan's voxels whose upper neighbours lie in the block; the lower ones may lie in its frame."""
+        if self._sheared is not None:
+            self._sheared.label(block)
+            return
         planes, rows = block.scores.shape[1:3]
         wanted = self._rows.upper_within(block.y, block.y + rows)
         if wanted.start == wanted.stop:
@@ -195,7 +199,7 @@ def _plane_labels(
         lower -= upper
         lower *= rows.weight[row]
         lower += upper
-        labels[row, column] = _argmax(lower)
+        labels[row, column] = best_class(lower)
     return labels
 
 
@@ -204,7 +208,7 @@ class _ScorePlane:
 
     def __init__(self, scores: NDArray[Any]) -> None:
         self.flat = np.ascontiguousarray(scores).reshape(len(scores), -1)
-        self.best = _argmax(self.flat).reshape(scores.shape[1:])
+        self.best = best_class(self.flat).reshape(scores.shape[1:])
         best = self.best
         self.uniform = np.ones(best.shape, np.bool_)  # the cell that starts at each voxel
         self.uniform[:-1] &= best[:-1] == best[1:]
@@ -231,15 +235,3 @@ def _mix(
     mixed[1] *= across
     mixed[1] += mixed[0]
     return mixed[1]
-
-
-def _argmax(scores: NDArray[Any]) -> NDArray[Any]:
-    """Returns the best class [n] of scores [C, n]; many times faster than np.argmax along a leading axis."""
-    best = scores[0].copy()
-    dtype = label_dtype(len(scores))
-    labels = np.zeros(best.shape, dtype)
-    for index in range(1, len(scores)):
-        better = scores[index] > best
-        np.maximum(best, scores[index], out=best)
-        np.maximum(labels, better * dtype(index), out=labels)  # a later class has the larger index
-    return labels

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import InputError
 from ..task import Modality, Task
+from .intensity_check import TENFOLD, doubt_in_ct, looks_like_ct
 
 if TYPE_CHECKING:
     from ..scans.geometry import Grid
+    from ..scans.intensity_sample import IntensitySample
 
 MAX_VALUE = 1e15  # far beyond any scanner; float32 arithmetic stays finite below it
 MAX_EXTENT_MM = 4000.0  # no patient and no table is longer
 _COARSE = 4.0  # a scan this many times coarser than the task deserves a word
-_CT_AIR_HU = -500.0
-_CT_RANGE_HU = (-5_000.0, 70_000.0)  # padding values and metal included
+_HIGHEST_HU = 70_000.0  # beyond metal on any scale, and beyond 16 bits
+_NARROWEST_WINDOW_HU = 20.0  # narrower clip ranges are not in HU
+_THIN = 1 / 3  # of the patch's extent; whole scans of data sets made for their patch reach down to 0.37 of it
 
 
 def refuse_values(low: float, high: float) -> None:
@@ -46,33 +51,62 @@ def refuse_extent(grid: Grid) -> None:
         )
 
 
-def value_warnings(low: float, high: float, task: Task) -> tuple[str, ...]:
-    """Returns what is odd about a scan's values, for the task's modality."""
-    spans = f"values run from {low:g} to {high:g}"
+def value_warnings(sample: IntensitySample, low: float, high: float, task: Task) -> tuple[str, ...]:
+    """Returns what is odd about a scan's values, for the task's modality and range.
+
+    Args:
+        sample: of the scan's values.
+        low: smallest value of the scan.
+        high: largest value.
+        task: the task.
+    """
+    half = "half of the values lie from {:.4g} to {:.4g}".format(*np.percentile(sample.values, (25, 75)))
     if task.modality is Modality.MR:
-        return (f"{spans}: this looks like CT, the task is for MR",) if low <= _CT_AIR_HU else ()
-    if low >= 0:
-        return (f"{spans}: a CT in HU has air near -1000; this may be MR, or CT without its offset",)
-    if low < _CT_RANGE_HU[0] or high > _CT_RANGE_HU[1]:
-        return (f"{spans}: outside what CT in HU can hold",)
-    if not task.intensity.clip_percentiles and (high <= task.intensity.clip[0] or low >= task.intensity.clip[1]):
-        clip_low, clip_high = task.intensity.clip
-        return (f"{spans}: nothing lies in the task's range {clip_low:g}…{clip_high:g}",)
+        if looks_like_ct(sample):
+            return (f"intensities: expected MR, got values from {low:g} to {high:g}, {half}: this looks like CT",)
+        return ()
+    clip_low, clip_high = task.intensity.clip
+    in_hu = task.intensity.clip_percentiles or clip_high - clip_low >= _NARROWEST_WINDOW_HU
+    doubt = None  # a task made for normalised values gets them
+    if in_hu:
+        doubt = TENFOLD if high > _HIGHEST_HU else doubt_in_ct(sample)
+    if doubt is not None:
+        return (f"intensities: expected CT in HU (air near -1000, muscle near 50), but {half}: {doubt}",)
+    if not task.intensity.clip_percentiles and (high <= clip_low or low >= clip_high):
+        return (f"values run from {low:g} to {high:g}: nothing lies in the task's range {clip_low:g}…{clip_high:g}",)
     return ()
 
 
 def geometry_warnings(source: Grid, task: Task) -> tuple[str, ...]:
-    """Returns what is odd about a scan's grid, for the task's spacing."""
-    own = source.reoriented(task.orientation).spacing
+    """Returns what is odd about a scan's grid, for the task's spacing and patch."""
+    own = source.reoriented(task.orientation)
+    return (*_coarse_warnings(own, task), *_thin_warnings(own, task))
+
+
+def _coarse_warnings(own: Grid, task: Task) -> tuple[str, ...]:
     coarse = [
         f"{axis} {old:.3g} mm"
-        for axis, old, new in zip("xyz", own, task.spacing, strict=True)
+        for axis, old, new in zip("xyz", own.spacing, task.spacing, strict=True)
         if old > _COARSE * new and old > 2.0
     ]
     if not coarse:
         return ()
     wanted = " × ".join(f"{step:g}" for step in task.spacing)
     return (f"the scan is much coarser ({', '.join(coarse)}) than the task's {wanted} mm: small organs may be missed",)
+
+
+def _thin_warnings(own: Grid, task: Task) -> tuple[str, ...]:
+    thin: list[str] = []
+    for axis, size, old, voxels, new in zip("xyz", own.shape, own.spacing, task.patch, task.spacing, strict=True):
+        extent, patch = size * old, voxels * new
+        if extent < _THIN * patch:
+            thin.append(f"{axis} {extent:.3g} mm of the patch's {patch:.3g} mm")
+    if not thin:
+        return ()
+    return (
+        f"the field of view is much smaller than what the network sees at once ({', '.join(thin)}): "
+        "labels may differ from those of a larger scan",
+    )
 
 
 def no_tissue_warning(threshold: float) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 
 from ..errors import InputError, ResourceError
 from ..memory.free_memory import free_memory
+from ..scans.intensity_sample import IntensitySample
 from .body import body_mask, sample, tissue_threshold
+from .distribution import Distribution
 from .plausibility import geometry_warnings, no_tissue_warning, refuse_extent, refuse_values, value_warnings
 from .resample import resample_linear, resample_nearest
 
@@ -47,8 +49,10 @@ class ModelInput:
 def to_model_input(volume: Volume, task: Task) -> ModelInput:
     """Orients, resamples (plain linear, as in the papers), clips and normalises a scan.
 
+    A sheared scan is brought onto a straight grid around it, with air in the corners beyond its field of view.
+
     Raises:
-        InputError: values that are not finite or all the same, a sheared grid, or an impossible field of view.
+        InputError: values that are not finite or all the same, or an impossible field of view.
         ResourceError: the resampled scan does not fit into memory.
     """
     low, high = float(volume.data.min()), float(volume.data.max())
@@ -56,10 +60,15 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
     grid = volume.grid.to_task_grid(task.orientation, task.spacing)
     refuse_extent(grid)
     _check_size(grid)
-    array = resample_linear(volume.data.T, volume.grid, grid)
-    threshold = tissue_threshold(array, task.foreground)
+    sample = IntensitySample.of(volume.data)
+    relative = task.intensity.clip_percentiles or task.foreground.relative  # read off the scan, so not off its padding
+    floor = Distribution.of(sample.values, lowest=0).floor if relative else None
+    array = resample_linear(volume.data.T, volume.grid, grid, floor=floor, outside=_beyond(low, task, floor))
+    # A straight grid around a sheared scan has corners without values, which say nothing about the scan's range.
+    threshold = tissue_threshold(volume.data if volume.grid.is_sheared else array, task.foreground)
     body = body_mask(array, threshold)
-    warnings = [*volume.warnings, *value_warnings(low, high, task), *geometry_warnings(volume.grid, task)]
+    values = value_warnings(sample, low, high, task)
+    warnings = [*volume.warnings, *values, *geometry_warnings(volume.grid, task)]
     if not body.any():
         body[...] = True
         warnings.append(no_tissue_warning(threshold))
@@ -73,7 +82,7 @@ def labels_to_model_grid(labels: Volume, grid: Grid) -> NDArray[np.uint8] | NDAr
     """Brings a label map onto the model's grid, closest voxel.
 
     Args:
-        labels: integer labels 0…65,535 on a grid whose axes are parallel to ``grid``.
+        labels: integer labels 0…65,535 on a grid whose axes are parallel to ``grid``, or sheared.
         grid: the model's grid.
 
     Returns:
@@ -86,7 +95,7 @@ def labels_to_model_grid(labels: Volume, grid: Grid) -> NDArray[np.uint8] | NDAr
     if labels.data.dtype.kind not in "iu" or low < 0 or high > np.iinfo(np.uint16).max:
         raise InputError(f"labels: expected integers 0…65535, got {labels.data.dtype} from {low:g} to {high:g}")
     dtype = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
-    return resample_nearest(labels.data.T.astype(dtype, copy=False), labels.grid, grid)
+    return resample_nearest(labels.data.T.astype(dtype, copy=False), labels.grid, grid, outside=0)
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,13 @@ class Normaliser:
         np.clip(plane, self.low, self.high, out=plane)
         plane *= np.float32(self.factor)
         plane += np.float32(self.shift)
+
+
+def _beyond(low: float, task: Task, floor: float | None) -> float:
+    """Returns a raw value that is air to the task, whatever the lowest value of the scan is."""
+    if task.intensity.clip_percentiles or task.foreground.relative:
+        return low if floor is None else max(low, floor)
+    return min(low, task.intensity.clip[0], task.foreground.above)
 
 
 def _check_size(grid: Grid) -> None:

@@ -3,6 +3,8 @@
 Along each axis a target voxel reads its two neighbours (linear) or the closer one (nearest); beyond the outermost
 centres the outermost value is repeated. Plain linear interpolation without a low-pass filter is what the papers'
 MONAI ``Spacing`` does in training, so the device does it too.
+
+Between a sheared grid and a straight one `straighten` does the same voxel by voxel.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from .crossing import crosses
+from .straighten import straighten_linear, straighten_nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +90,9 @@ def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
     return AxisMap(axis, flipped, np.round(size - 1 - positions if flipped else positions, _POSITION_DECIMALS))
 
 
-def resample_linear(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[np.float32]:
+def resample_linear(
+    array: NDArray[Any], source: Grid, target: Grid, *, outside: float | None = None, floor: float | None = None
+) -> NDArray[np.float32]:
     """Linear interpolation of ``array`` onto ``target``.
 
     Needs the result and a few planes of memory; integers are converted plane by plane.
@@ -95,16 +101,24 @@ def resample_linear(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[
         array: [Z, Y, X] on ``source``.
         source: grid of ``array``.
         target: grid of the result; its axes may be permuted and flipped.
+        outside: between a sheared grid and a straight one, the value beyond the source's field of view; None repeats
+            the outermost value, as between parallel grids.
+        floor: lower values (padding) are raised to it before they blend with their neighbours.
 
     Returns:
         [Z, Y, X] on ``target``, C-contiguous.
 
     Raises:
-        InputError: the axes are not parallel, or the array is not of the grid's shape.
+        InputError: both grids have right angles and are not parallel, or the array is not of the grid's shape.
     """
+    _refuse_other_shape(array, source)
+    if crosses(source, target):
+        raised = array if floor is None else np.maximum(array, array.dtype.type(floor))
+        return straighten_linear(raised, source, target, outside)
     view, maps = _aligned(array, source, target)
     result = np.empty(target.shape[::-1], np.float32)
-    for plane, resampled in zip(result, resample_planes(view, view.shape, maps), strict=True):
+    planes = view if floor is None else (np.maximum(plane, view.dtype.type(floor)) for plane in view)
+    for plane, resampled in zip(result, resample_planes(planes, view.shape, maps), strict=True):
         plane[...] = resampled
     return result
 
@@ -143,20 +157,25 @@ def resample_planes(
         pass
 
 
-def resample_nearest(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
+def resample_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: int | None = None) -> NDArray[Any]:
     """Takes for every target voxel the closest source voxel; for label maps.
 
     Args:
         array: [Z, Y, X] on ``source``.
         source: grid of ``array``.
         target: grid of the result; its axes may be permuted and flipped.
+        outside: between a sheared grid and a straight one, the value beyond the source's field of view; None repeats
+            the outermost value, as between parallel grids.
 
     Returns:
         [Z, Y, X] on ``target``, of the array's type.
 
     Raises:
-        InputError: the axes are not parallel, or the array is not of the grid's shape.
+        InputError: as `resample_linear`.
     """
+    _refuse_other_shape(array, source)
+    if crosses(source, target):
+        return straighten_nearest(array, source, target, outside)
     view, maps = _aligned(array, source, target)
     k, j, i = (axis.nearest(size) for axis, size in zip(maps, view.shape, strict=True))
     result = np.empty(target.shape[::-1], array.dtype)
@@ -232,10 +251,13 @@ def plane_turner(maps: tuple[AxisMap, AxisMap, AxisMap]) -> Callable[[NDArray[An
     return turn
 
 
-def _aligned(array: NDArray[Any], source: Grid, target: Grid) -> tuple[NDArray[Any], tuple[AxisMap, AxisMap, AxisMap]]:
-    """Returns the array as a view in the target's axis order and direction, and the maps of its [Z, Y, X] axes."""
+def _refuse_other_shape(array: NDArray[Any], source: Grid) -> None:
     if array.shape != source.shape[::-1]:
         raise InputError(f"resample: expected an array [Z, Y, X] of shape {source.shape[::-1]}, got {array.shape}")
+
+
+def _aligned(array: NDArray[Any], source: Grid, target: Grid) -> tuple[NDArray[Any], tuple[AxisMap, AxisMap, AxisMap]]:
+    """Returns the array as a view in the target's axis order and direction, and the maps of its [Z, Y, X] axes."""
     x, y, z = align(source, target)
     maps = (z, y, x)
     view = array.transpose([2 - axis.source_axis for axis in maps])

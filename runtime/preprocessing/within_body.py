@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..scans.geometry import Grid
+from .crossing import Crossing, along_axes_of, crosses, nearest
 from .resample import align, axes_along
 
 
@@ -53,13 +54,16 @@ class Body:
             [num_classes] number of voxels taken from each label; background's entry is 0.
 
         Raises:
-            InputError: the grids are not parallel, or planes are missing.
+            InputError: both grids have right angles and are not parallel, or planes are missing.
         """
         width, height, depth = self._grid.shape
         if len(self._planes) != depth:
             raise InputError(f"body: expected {depth} planes, got {len(self._planes)}")
         removed = np.zeros(num_classes, np.int64)
         if not any(plane.any() for plane in self._planes):
+            return removed
+        if crosses(self._grid, source):
+            self._clear_sheared(label_map, source, removed)
             return removed
         maps = align(self._grid, source)
         z, y, x = axes_along(maps)
@@ -74,3 +78,31 @@ class Body:
                 removed += np.bincount(plane[outside], minlength=num_classes)
                 plane[outside] = 0
         return removed
+
+    def _clear_sheared(self, label_map: NDArray[Any], source: Grid, removed: NDArray[np.int64]) -> None:
+        width, height, depth = self._grid.shape
+        labels, own = along_axes_of(label_map.T, source, self._grid)
+        crossing = Crossing(own, self._grid)
+        for part in crossing.parts():
+            values = labels[part.plane, part.rows, part.columns]
+            labelled = values > 0
+            if not labelled.any():
+                continue
+            z, y, x = (
+                nearest(crossing.positions(part, axis)[labelled], size)
+                for axis, size in enumerate((depth, height, width))
+            )
+            outside = labelled.copy()
+            outside[labelled] = ~self._holds(z, y * width + x)
+            removed += np.bincount(values[outside], minlength=len(removed))
+            values[outside] = 0
+
+    def _holds(self, planes: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Returns whether voxels, each given by its plane and its place in it, are body."""
+        byte, bit = places >> 3, np.uint8(128) >> (places & 7).astype(np.uint8)
+        held = np.zeros(len(planes), np.bool_)
+        for plane in np.unique(planes):
+            mine = planes == plane
+            near = self._planes[max(0, plane - self._margin) : plane + self._margin + 1]
+            held[mine] = np.bitwise_or.reduce(near)[byte[mine]] & bit[mine] > 0
+        return held

@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..errors import InputError
+from .file_kind import FileKind, kind_of_bytes, kind_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,8 @@ class ByteStream:
         self.name = path.name
         try:
             if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
-                raise InputError(f'"{self.name}": expected a file, got a folder or device; give a .nii or .nii.gz file')
+                got = kind_of_file(path) or "a folder or device; give a .nii or .nii.gz file"
+                raise InputError(f'"{self.name}": expected a file, got {got}')
             self._file: BinaryIO = path.open("rb")
             self.identity = Identity.of(os.fstat(self._file.fileno()))
         except FileNotFoundError:
@@ -128,6 +130,20 @@ class ByteStream:
                 )
             buffer[filled : filled + len(piece)] = piece
             filled += len(piece)
+
+    def read(self, count: int) -> bytes:
+        """Returns the next ``count`` bytes, fewer where the stream ends."""
+        pieces = bytearray()
+        while len(pieces) < count:
+            piece = self._next(count - len(pieces))
+            if not piece:
+                break
+            pieces += piece
+        return bytes(pieces)
+
+    def kind(self, start: bytes) -> FileKind | None:
+        """Returns what the file is, if that is known and no NIfTI; ``start`` is how its decompressed bytes begin."""
+        return kind_of_bytes(start) if self.is_gzip else kind_of_file(self._path)
 
     def skip(self, count: int) -> int:
         """Reads and drops up to ``count`` bytes; returns how many there were."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
+from .. import arguments
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 SPACING_RANGE_MM = (0.01, 100.0)
 MAX_OFFSET_MM = 1e5  # beyond 100 m the float32 affine of a NIfTI no longer resolves a voxel
 SHEAR_TOLERANCE = 1e-3  # cosine between two axes; 1e-3 moves a corner of 512 voxels by half a voxel
+_SHAPE = "three whole numbers, the voxels along x, y and z"
 SAME_SPACING = 1e-3  # relative; within it a scan keeps its own spacing and is not resampled
+MAX_SHEAR_DEGREES = 60.0  # gantries tilt by 30° at most; beyond twice that a voxel is a sliver and the header is wrong
+_ROUNDING_VOXELS = 1e-6  # what a field of view may exceed whole voxels by before it gets one more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,6 +38,7 @@ class Grid:
         affine: [4, 4] float64, read-only.
 
     Raises:
+        UsageError: a shape that is no list of whole numbers.
         InputError: empty shape; affine that is not finite, singular, or outside 0.01…100 mm.
     """
 
@@ -41,7 +46,7 @@ class Grid:
     affine: NDArray[np.float64]
 
     def __init__(self, shape: Sequence[int], affine: ArrayLike) -> None:
-        sizes = tuple(int(size) for size in shape)
+        sizes = tuple(arguments.whole_number("shape", size) for size in arguments.sequence("shape", shape, _SHAPE))
         if len(sizes) != 3 or min(sizes) < 1:
             raise InputError(f"grid: expected three axes of at least one voxel, got shape {sizes}; check the file")
         object.__setattr__(self, "shape", sizes)
@@ -71,12 +76,26 @@ class Grid:
 
     @property
     def is_sheared(self) -> bool:
-        """Whether the axes do not stand at right angles (gantry tilt): no spacing describes such a grid."""
-        cosines = self._directions.T @ self._directions - np.eye(3)
-        return bool(np.abs(cosines).max() > SHEAR_TOLERANCE)
+        """Whether the axes do not stand at right angles, as after a gantry tilt."""
+        return self._shear > SHEAR_TOLERANCE
+
+    @property
+    def shear_degrees(self) -> float:
+        """By how much the two axes farthest from a right angle miss it, 0…90°; for a gantry tilt the tilt's angle."""
+        return math.degrees(math.asin(min(1.0, self._shear)))
+
+    @property
+    def _shear(self) -> float:
+        """The largest cosine, in size, between two axes."""
+        return float(np.abs(self._directions.T @ self._directions - np.eye(3)).max())
 
     def reoriented(self, orientation: str) -> Grid:
-        """Returns the same voxels with axes permuted and flipped to the closest of ``orientation`` (``"RAS"``)."""
+        """Returns the same voxels with axes permuted and flipped to the closest of ``orientation`` (``"RAS"``).
+
+        Raises:
+            UsageError: no axis codes.
+        """
+        orientation = arguments.axis_codes("orientation", orientation)
         turn = ornt_transform(io_orientation(self.affine), axcodes2ornt(orientation))
         shape = [0, 0, 0]
         for axis, target in enumerate(turn[:, 0].astype(int)):
@@ -90,26 +109,56 @@ class Grid:
         ``round(size * old / new)`` voxels, at least one, and keeps its centre: the rounding is shared by both ends.
         Where the scan's spacing is within 0.1 % of the wanted one it is kept, and nothing is interpolated.
 
+        A sheared scan gets the closest grid with right angles, see `straightened`.
+
         Args:
             orientation: axis codes of the task.
             spacing: (x, y, z) in mm along the axes of ``orientation``.
 
         Raises:
-            InputError: the axes are sheared.
+            UsageError: no axis codes, or no three steps above 0.
+            InputError: the axes are sheared by more than 60°.
         """
+        steps = arguments.millimetres("spacing", spacing)
         if self.is_sheared:
-            raise InputError(
-                "geometry: expected axes at right angles, got a sheared affine (gantry tilt); "
-                "resample the scan onto a straight grid first"
-            )
+            return self.straightened(orientation, spacing)
         own = self.reoriented(orientation)
         old = np.asarray(own.spacing)
-        new = np.where(np.abs(np.asarray(spacing) / old - 1) <= SAME_SPACING, old, np.asarray(spacing, float))
+        new = np.where(np.abs(np.asarray(steps) / old - 1) <= SAME_SPACING, old, np.asarray(steps))
         old_shape = np.asarray(own.shape)
         new_shape = np.maximum(1, np.floor(old_shape * old / new + 0.5)).astype(int)
         affine = own.affine.copy()
         affine[:3, :3] *= new / old
         affine[:3, 3] += own.affine[:3, :3] @ ((old_shape - 1) / 2) - affine[:3, :3] @ ((new_shape - 1) / 2)
+        return Grid(new_shape.tolist(), affine)
+
+    def straightened(self, orientation: str, spacing: tuple[float, float, float]) -> Grid:
+        """Returns the grid with right angles whose axes are closest to these, around the whole field of view.
+
+        Closest is the orthogonal matrix of the polar decomposition of the axes: of two axes that stand at 70° each
+        gives way by 10°, and the order in which a file stores its axes makes no difference. The centre is kept.
+
+        Args:
+            orientation: axis codes that the new axes are closest to.
+            spacing: (x, y, z) in mm along the new axes.
+
+        Raises:
+            InputError: the axes are sheared by more than 60°.
+        """
+        if self.shear_degrees > MAX_SHEAR_DEGREES:
+            raise InputError(
+                f"geometry: expected axes sheared by at most {MAX_SHEAR_DEGREES:g}° (a gantry tilts by 30°), "
+                f"got {self.shear_degrees:.0f}°; correct the header"
+            )
+        own = self.reoriented(orientation)
+        left, _, right = np.linalg.svd(own._directions)
+        directions, edges = left @ right, own.affine[:3, :3] * np.asarray(own.shape)
+        new, extent = np.asarray(spacing, float), np.abs(directions.T @ edges).sum(axis=1)
+        new_shape = np.maximum(1, np.ceil(extent / new - _ROUNDING_VOXELS)).astype(int)
+        affine = np.eye(4)
+        affine[:3, :3] = directions * new
+        centre = own.affine[:3, 3] + own.affine[:3, :3] @ ((np.asarray(own.shape) - 1) / 2)
+        affine[:3, 3] = centre - affine[:3, :3] @ ((new_shape - 1) / 2)
         return Grid(new_shape.tolist(), affine)
 
     @property
@@ -118,6 +167,7 @@ class Grid:
 
     def distance(self, other: Grid) -> float:
         """Returns how far the corners of two grids lie apart at most, in mm; infinity if the shapes differ."""
+        arguments.instance("other", other, Grid)
         if self.shape != other.shape:
             return math.inf
         corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
@@ -137,17 +187,18 @@ class Grid:
     def __repr__(self) -> str:
         size = "×".join(str(count) for count in self.shape)
         steps = "×".join(f"{step:.4g}" for step in self.spacing)
-        tilt = ", sheared" if self.is_sheared else ", oblique" if self.is_oblique else ""
+        sheared = f", sheared by {self.shear_degrees:.3g}°"
+        tilt = sheared if self.is_sheared else ", oblique" if self.is_oblique else ""
         return f"Grid({size} voxels, {steps} mm, {self.axes}{tilt})"
 
 
 def _checked_affine(values: ArrayLike) -> NDArray[np.float64]:
     try:
         given = np.asarray(values)
-        if np.iscomplexobj(given):
+        if given.dtype.kind not in "iuf" or np.ma.is_masked(values):
             raise TypeError
         affine = np.array(given, dtype=np.float64)
-    except (ValueError, TypeError):  # rows of different lengths, words, complex numbers
+    except (ValueError, TypeError, RuntimeError):  # rows of different lengths, words, a tensor with a gradient
         raise InputError("affine: expected a 4×4 matrix of real numbers, got something else") from None
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise InputError(f"affine: expected a finite 4×4 matrix, got shape {affine.shape}; rewrite the file's geometry")

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import gzip
+import math
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
+from .. import arguments
 from ..errors import InputError, ResourceError, UsageError
 from ..files.atomic import atomic_write
+from .geometry import Grid
 from .nifti_file import NiftiFile
-from .scan import Scan
+from .nifti_forms import FORMS, qform_departs_by
+from .nifti_header import MAX_VOLUME_BYTES
+from .open_scan import open_scan
 from .volume import Volume
 from .whole_numbers import read_whole_numbers
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from .geometry import Grid
-    from .nifti_header import Form
+    from .nifti_forms import Form
 
 _GZIP_LEVEL = 3  # label maps: level 9 takes many times longer for a few kilobytes
 _NIFTI1_MAX_SIZE = 32_767
 _SLAB = 32
+_QFORM_VOXELS = 0.1  # a qform that places a corner farther from the sform than this is left out
 
 
 def read_volume(
-    path: str | Path, *, volume: int | None = None, replace_nan: float | None = None, prefer: Form | None = None
+    path: str | os.PathLike[str],
+    *,
+    volume: int | None = None,
+    replace_nan: float | None = None,
+    prefer: Form | None = None,
 ) -> Volume:
     """Reads an image.
 
@@ -44,31 +54,38 @@ def read_volume(
         Scaled values as float32, or the stored integers where the file has no scaling.
 
     Raises:
+        UsageError: an argument of another type or out of range.
         InputError: anything but a whole file with one valid geometry and finite values.
         ResourceError: the volume does not fit into memory.
     """
-    return Scan.open(path, volume=volume, replace_nan=replace_nan, prefer=prefer).load()
+    file = arguments.path("path", path)
+    return open_scan(file, volume=volume, replace_nan=replace_nan, prefer=prefer).load()
 
 
-def read_labels(path: str | Path, *, prefer: Form | None = None) -> Volume:
+def read_labels(path: str | os.PathLike[str], *, prefer: Form | None = None) -> Volume:
     """Reads a label map: uint8, or uint16 where a label is above 255.
 
     Values that lie within 1e-3 of a whole number are taken as that: a scale factor or a float type may have blurred
     them.
 
     Raises:
+        UsageError: an argument of another type.
         InputError: as `read_volume`; also values that are negative, fractional, or above 65,535: the message shows the
             first one.
         ResourceError: the volume does not fit into memory.
     """
-    file = NiftiFile.open(Path(path), prefer=prefer)
+    path = arguments.path("path", path)
+    prefer = cast("Form | None", arguments.optional(arguments.one_of, "prefer", prefer, FORMS))
+    file = NiftiFile.open(path, prefer=prefer)
     return Volume(read_whole_numbers(file), file.header.grid)
 
 
-def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
+def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
     """Writes a volume so that the file is either whole and verified, or not there at all.
 
-    sform and qform both hold the grid (code 1, scanner; a sheared grid has no qform). Same data, same bytes.
+    sform and qform both hold the grid (code 1, scanner). The qform is left out (code 0) where it cannot say the same:
+    for a sheared grid, and where its rounding moves a corner. NIfTI-2 is written where the numbers of NIfTI-1 do not
+    suffice. Same data, same bytes.
 
     Args:
         path: ends in .nii or .nii.gz; an existing file is replaced.
@@ -78,16 +95,23 @@ def write_volume(path: str | Path, data: NDArray[Any], grid: Grid, *, descriptio
 
     Raises:
         UsageError: another file ending, or data that do not fit the grid or the format.
+        InputError: more than 4 GiB of data, which would not be read again.
         ResourceError: the file cannot be written, or does not read back the same.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     check_output_name(path)
+    data = arguments.instance("data", data, np.ndarray, "make an array of it with numpy.asarray")
+    grid = arguments.instance("grid", grid, Grid)
+    description = arguments.instance("description", description, str)
+    if np.ma.is_masked(data):
+        raise UsageError("write: the masked voxels have no value; say which: .filled(value)")
     if data.dtype == np.bool_:
         data = data.view(np.uint8)
     if data.shape != grid.shape:
         raise UsageError(f"write: expected data of shape {grid.shape} as the grid says, got {data.shape}")
     if data.dtype.kind not in "iuf" or data.dtype.itemsize > 8 or data.dtype == np.float16:
         raise UsageError(f"write: expected integers, float32 or float64, got {data.dtype}")
+    refuse_size(data.shape, data.dtype)
     data = data.astype(data.dtype.newbyteorder("<"), order="K", copy=False)
     header = _header(data, grid, description)
     with atomic_write(path) as temporary:
@@ -106,23 +130,60 @@ def check_output_name(path: Path) -> None:
         raise UsageError(f'output "{path.name}": expected a name ending in .nii or .nii.gz')
 
 
+def refuse_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:
+    """Checks that a volume is one that can be read again; worth calling before an hour of work.
+
+    Raises:
+        InputError: it takes more than 4 GiB.
+    """
+    if math.prod(shape) * np.dtype(dtype).itemsize > MAX_VOLUME_BYTES:
+        raise InputError(
+            f"expected a volume of at most {MAX_VOLUME_BYTES / 2**30:g} GiB to write, got {'×'.join(map(str, shape))} "
+            f"voxels of {np.dtype(dtype).name}; crop the scan"
+        )
+
+
 def _header(data: NDArray[Any], grid: Grid, description: str) -> bytes:
+    """Returns a NIfTI-1 header, or a NIfTI-2 header where that cannot hold the shape or resolve the grid."""
     if len(description) > 79 or not description.isascii():
         raise UsageError("write: the description holds at most 79 ASCII characters")
-    small = max(data.shape) <= _NIFTI1_MAX_SIZE
-    header = Nifti1Header() if small else Nifti2Header()
+    header = Nifti1Header()
+    if max(grid.shape) <= _NIFTI1_MAX_SIZE:
+        _fill_in(header, data, grid, description)
+    if max(grid.shape) > _NIFTI1_MAX_SIZE or not _resolves(header, grid):
+        header = Nifti2Header()
+        _fill_in(header, data, grid, description)
+    return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
+
+
+def _fill_in(header: Nifti1Header, data: NDArray[Any], grid: Grid, description: str) -> None:
     header.set_data_dtype(data.dtype)
-    header.set_data_shape(data.shape)
+    header.set_data_shape(grid.shape)
     header.set_zooms(grid.spacing)
     header.set_xyzt_units("mm")
     header.set_sform(grid.affine, code=1)
-    if not grid.is_sheared:
-        header.set_qform(grid.affine, code=1)
     header.set_slope_inter(1, 0)
     header["descrip"] = description.encode("ascii")
-    header["magic"] = b"n+1" if small else b"n+2\0\r\n\032\n"
+    header["magic"] = b"n+2\0\r\n\032\n" if isinstance(header, Nifti2Header) else b"n+1"
     header["vox_offset"] = header.sizeof_hdr + 4
-    return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
+    if grid.is_sheared:
+        return
+    with_qform = header.copy()
+    with_qform.set_qform(grid.affine, code=1)
+    try:
+        agrees = qform_departs_by(with_qform, grid.shape) <= _QFORM_VOXELS
+    except InputError:  # the grid is at the edge of what is read, and rounding took it beyond
+        return
+    if agrees:
+        header.set_qform(grid.affine, code=1)
+
+
+def _resolves(header: Nifti1Header, grid: Grid) -> bool:
+    """Whether the single precision of a NIfTI-1 header says the same grid."""
+    try:
+        return Grid(grid.shape, np.asarray(header.get_sform(), float)).coincides(grid)
+    except InputError:
+        return False
 
 
 def _packing(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
@@ -141,7 +202,7 @@ def _verify(temporary: Path, data: NDArray[Any], grid: Grid, name: str) -> None:
     may_be_nan = data.dtype.kind == "f"
     try:
         file = NiftiFile.open(temporary)
-        same = np.allclose(file.header.grid.affine, grid.affine, rtol=1e-6, atol=1e-4)
+        same = file.header.grid.coincides(grid)
         for written, given in zip(file.stored_planes(), data.T, strict=True):  # to the end, which has the checksum
             same = same and np.array_equal(written, given, equal_nan=may_be_nan)
     except (InputError, ValueError) as error:

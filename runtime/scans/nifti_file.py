@@ -49,7 +49,7 @@ class NiftiFile:
         """
         with ByteStream(path) as stream:
             header = read_header(stream, prefer)
-            index = _volume_index(header, volume, path.name)
+            index = volume_index(header, volume, path.name)
             stream.require_room(header.file_bytes)
         return NiftiFile(path, header, index, stream.identity)
 
@@ -116,16 +116,30 @@ class NiftiFile:
         Raises:
             ResourceError: they do not.
         """
-        needed = math.prod(self.header.shape) * (4 if self.converts else self.header.dtype.itemsize)
-        free = free_memory()
-        if needed > free:
-            raise ResourceError(
-                f'"{self.path.name}": needs {needed / 2**20:,.0f} MiB of memory, {free / 2**20:,.0f} MiB are free; '
-                "crop the scan or free memory"
-            )
+        itemsize = 4 if self.converts else self.header.dtype.itemsize
+        require_memory(self.path.name, math.prod(self.header.shape) * itemsize)
 
 
-def _volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:
+def require_memory(name: str, needed: int) -> None:
+    """Checks that so many bytes of a scan's fit into memory.
+
+    Raises:
+        ResourceError: they do not.
+    """
+    free = free_memory()
+    if needed > free:
+        raise ResourceError(
+            f'"{name}": needs {needed / 2**20:,.0f} MiB of memory, {free / 2**20:,.0f} MiB are free; '
+            "crop the scan or free memory"
+        )
+
+
+def volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:
+    """Returns which volume is to be read, from 0.
+
+    Raises:
+        InputError: there is no such volume, or several and none was chosen.
+    """
     if volume is None and header.volumes > 1:
         raise InputError(f'"{name}": expected one 3D volume, got {header.volumes}; choose one (--volume N, from 0)')
     index = volume or 0

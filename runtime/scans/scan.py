@@ -11,6 +11,7 @@ import numpy as np
 
 from ..callbacks import Cancel, stop_if
 from ..errors import InputError, UsageError
+from .intensity_sample import IntensitySample
 from .nifti_file import NiftiFile
 from .volume import Volume
 
@@ -34,6 +35,7 @@ class Scan:
         in_memory: the volume, unless it is a file.
         low: smallest value met so far.
         high: largest value met so far.
+        sample: values of evenly spread voxels met so far.
 
     Raises:
         UsageError: ``replace_nan`` is not finite.
@@ -51,6 +53,7 @@ class Scan:
         self.in_memory = source if isinstance(source, Volume) else None
         self.grid: Grid = source.grid if isinstance(source, Volume) else source.header.grid
         self.low, self.high = math.inf, -math.inf
+        self.sample = IntensitySample(self.grid.shape)
 
     @staticmethod
     def open(
@@ -101,6 +104,7 @@ class Scan:
             Cancelled: ``cancel()`` returned true.
         """
         self.low, self.high, self._replaced = math.inf, -math.inf, 0
+        self.sample = IntensitySample(self.grid.shape)
         source = self._source.data.T if isinstance(self._source, Volume) else self._source.planes()
         for number, plane in enumerate(source, start=1):
             stop_if(self._cancel)
@@ -109,6 +113,7 @@ class Scan:
                 plane = self._finite(plane, number)
                 low, high = plane.min(), plane.max()
             self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+            self.sample.add(plane)
             yield plane
 
     def load(self) -> Volume:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .. import arguments
 from ..errors import InputError
+from .geometry import Grid
+from .voxels import as_voxels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from .geometry import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,8 @@ class Volume:
         warnings: what a reader should know about how the values were obtained, one line each.
 
     Raises:
-        InputError: data that are not real numbers, or not of the grid's shape.
+        UsageError: data that are no NumPy array, or a grid that is no `Grid`.
+        InputError: data that are not real numbers or partly masked, or not of the grid's shape.
     """
 
     data: NDArray[Any]
@@ -31,8 +35,9 @@ class Volume:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.data.dtype.kind not in "iuf":
-            raise InputError(f"volume: expected real numbers, got {self.data.dtype}; convert to integers or float32")
+        arguments.instance("data", self.data, np.ndarray, "make an array of it with numpy.asarray")
+        arguments.instance("grid", self.grid, Grid, "make one of shape and affine: Grid(data.shape, affine)")
+        as_voxels("volume", self.data)
         if self.data.shape != self.grid.shape:
             raise InputError(f"volume: expected shape {self.grid.shape} as the grid says, got {self.data.shape}")
 

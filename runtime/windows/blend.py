@@ -22,7 +22,7 @@ from .plan import Triple, WindowPlan, gaussian_weight
 
 BACKGROUND_LOGIT = 10.0  # how sure a network usually is in air; what a voxel gets that no window has seen
 
-_BLOCK_PLANES = 8  # of a block at most; it is float32 throughout and therefore kept small
+BLOCK_PLANES = 8  # of a block at most; it is float32 throughout and therefore kept small
 
 CellIndex = Triple  # of a cell: which start along z, y, x it begins at
 Box = tuple[slice, slice, slice]
@@ -192,8 +192,8 @@ class _Cells:
             cells = [(index, self._cells.pop(index)) for index in indices if index in self._cells]
             self._open.difference_update(indices)
             box = self._lattice.box(indices[0])
-            for first in range(box[0].start, box[0].stop, _BLOCK_PLANES):
-                planes = slice(first, min(first + _BLOCK_PLANES, box[0].stop))
+            for first in range(box[0].start, box[0].stop, BLOCK_PLANES):
+                planes = slice(first, min(first + BLOCK_PLANES, box[0].stop))
                 block = self._block(cells, planes, box[1])
                 if block is not None:
                     yield block
@@ -256,7 +256,7 @@ def peak_blending_bytes(plan: WindowPlan, num_classes: int, dtype: type[np.float
         waiting += sum(width * math.prod(lattice.shape((i, j, 0))[:2]) for i, j in touched - held)
         held |= touched
         finished = {indices[0][:2]: lattice.shape(indices[0]) for indices in lattice.finished(layer, row)}
-        block = max((1 + min(depth, _BLOCK_PLANES)) * (1 + height) for depth, height, _ in finished.values()) * width
+        block = max((1 + min(depth, BLOCK_PLANES)) * (1 + height) for depth, height, _ in finished.values()) * width
         # The cells of the window at work are float32, and so is the block with its frame.
         peak = max(peak, packed * waiting + (4 - packed) * math.prod(plan.patch) + 4 * block)
         waiting -= sum(width * depth * height for depth, height, _ in finished.values())

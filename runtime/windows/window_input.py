@@ -121,6 +121,8 @@ class StreamedInput:
     @staticmethod
     def suits(scan: Scan, task: Task, grid: Grid) -> bool:
         """Whether a scan can be worked through as it is read."""
+        if scan.grid.is_sheared:  # a plane of the straight grid cuts through many of the scan's
+            return False
         along_z = align(scan.grid, grid)[2]
         absolute = not (task.foreground.relative or task.intensity.clip_percentiles)
         return absolute and along_z.source_axis == 2 and not along_z.flipped
@@ -160,7 +162,7 @@ class StreamedInput:
         empty = () if self.found_body else (no_tissue_warning(self._threshold),)
         return (
             *scan.warnings,
-            *value_warnings(scan.low, scan.high, task),
+            *value_warnings(scan.sample, scan.low, scan.high, task),
             *geometry_warnings(scan.grid, task),
             *empty,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,20 @@ def test_json_holds_the_scores_the_tolerance_and_null_for_absent_organs(
         "dice": None, "nsd": None, "hd95_mm": None, "cases": 0, "missed": 0, "spurious": 0,
     }  # fmt: skip
     assert result["mean"]["dice"] == pytest.approx(0.8)
+
+
+def test_a_name_that_is_no_utf_8_is_scored_written_and_found_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"\xfc.nii.gz")  # as latin-1 systems write it
+    save(tmp_path / "p" / name, 4)
+    save(tmp_path / "t" / name, 3)
+    scores = tmp_path / "scores.csv"
+    call(tmp_path / "p", truth=tmp_path / "t", csv_file=scores)
+    call(tmp_path / "p", truth=tmp_path / "t", other=scores)
+    compared = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [case["name"] for case in compared["cases"]] == [r"\xfc"]
+    assert compared["comparison"]["cases"] == [r"\xfc"]
 
 
 def test_table_prints_the_tolerance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,7 +121,7 @@ def test_a_scan_that_is_no_nifti_is_refused_in_the_childs_words(bundle: Path, tm
     [
         ({"engines": ["caffe"]}, 'no engine "caffe"'),
         ({"precisions": ["int4"]}, 'no precision "int4"; it has: fp32, int8'),
-        ({"threads": 0}, "threads: expected at least 1"),
+        ({"threads": 0}, "threads: expected a whole number from 1 to 1024, got 0"),
         ({"overlap": 1.0}, "overlap: expected 0 ≤ overlap < 1"),
         ({"min_seconds": float("nan")}, "seconds: expected a number"),
     ],

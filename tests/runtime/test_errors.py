@@ -15,6 +15,7 @@ from bedside.runtime.record import Outcome
         ("Größe 3×3: π", "Größe 3×3: π"),
         ("a\n b\tc \r\n d  e", "a b c d  e"),
         ("\x1b[2Jgone", r"\x1b[2Jgone"),
+        ("\x1b[1;31mred\x1b[0m and \x1b[mplain", "red and plain"),
         ("caf\udce9", r"caf\udce9"),  # how Python names the byte E9 where it is no UTF-8
         ("\u202eabc\u2028", r"\u202eabc\u2028"),  # right to left, line separator
     ],
@@ -52,7 +53,7 @@ def test_a_path_that_cannot_be_is_no_bundle(tmp_path, path, monkeypatch):
 
 @pytest.mark.parametrize("threads", [0, -1, -64])
 def test_fewer_than_one_thread_is_refused(bundle_path, threads):
-    with pytest.raises(UsageError, match=f"threads: expected at least 1, got {threads}"):
+    with pytest.raises(UsageError, match=f"threads: expected a whole number from 1 to 1024, got {threads}"):
         Segmenter.load(bundle_path, threads=threads)
 
 
@@ -90,7 +91,7 @@ AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
         (HU, np.diag([0, 1, 1, 1])),
         (HU, np.diag([1, 1, 1, 2])),
         (HU, np.ones((4, 4))),
-        (HU, np.array([[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])),
+        (HU, np.array([[1, 2, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])),
         (HU, np.array([[1, 0, 0, 1e9], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])),
     ],
 )

@@ -105,6 +105,22 @@ def test_scans_stored_another_way_are_prepared_whole(codes):
     assert not chosen((200, 200, 150), codes).streamed
 
 
+def sheared(shape):
+    affine = np.diag([1.5, 1.5, 1.5, 1])
+    affine[2, 1] = 0.5
+    return Scan(Volume(np.broadcast_to(np.int16(0), shape), Grid(shape, affine)))
+
+
+def test_a_sheared_scan_is_prepared_whole_on_the_larger_grid_around_it():
+    scan = sheared((200, 200, 150))
+    grid = scan.grid.to_task_grid(TASK.orientation, TASK.spacing)
+    one = choose_way(scan, TASK, grid, LoadedEngine(), 0.5, None)
+    assert not one.streamed
+    assert one.plan.shape == one.order.sizes(grid.shape[::-1])
+    straight = chosen((200, 200, 150), "RSA")
+    assert one.bytes > straight.bytes
+
+
 def test_just_enough_memory_gives_the_same_choice_as_plenty(monkeypatch):
     calm = chosen((256, 256, 300))
     monkeypatch.setattr(way, "free_memory", lambda: calm.bytes + 1)

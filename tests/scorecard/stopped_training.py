@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 from bedside.cli.main import run
 from bedside.cli.processes.terminated import unwind_on_sigterm
 from bedside.cli.terminal.console import Console
@@ -73,7 +74,10 @@ def trained(path):
 
 
 def stopped_in(path, phase, occurrence, delay):
-    """Sends SIGTERM when the phase has been reached so many times; returns exit code and seconds until the end."""
+    """Sends SIGTERM when the phase has been reached so many times; returns exit code and seconds until the end.
+
+    The code is None for a training that has ended before the signal, as it can where this process waits for a core.
+    """
     ready, told = os.pipe()
     child = forked(lambda: distil(path.parent, path, told))
     os.close(told)
@@ -82,13 +86,13 @@ def stopped_in(path, phase, occurrence, delay):
         seen += heard[0] == phase
     time.sleep(delay)
     started = time.perf_counter()
-    with suppress(ProcessLookupError):
-        os.kill(child, signal.SIGTERM)
+    had_ended = psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    os.kill(child, signal.SIGTERM)
     while os.read(ready, 4096):
         pass
     os.close(ready)
     code = exit_code(child)
-    return code, time.perf_counter() - started
+    return None if had_ended else code, time.perf_counter() - started
 
 
 def trials(folder: Path, number: int, rng: np.random.Generator) -> Counter[str]:
@@ -106,7 +110,8 @@ def trials(folder: Path, number: int, rng: np.random.Generator) -> Counter[str]:
         code, seconds = stopped_in(path, phase, int(rng.integers(1, times + 1)), rng.uniform(0, 0.01))
         slowest = max(slowest, seconds)
         counts[f"stopped while {PHASES[phase]}"] += code == 143
-        counts["another exit code"] += code != 143
+        counts["had ended before the request"] += code is None
+        counts["another exit code"] += code not in (143, None)
         counts["longer than 30 s"] += seconds > GRACE_SECONDS
         counts["resumed"] += trained(path) == 0
         counts["same weights and curve"] += outcome(path) == expected

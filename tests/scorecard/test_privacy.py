@@ -20,7 +20,11 @@ CANARY = "Zzyzx^Qwfp"  # in no other text
 FIELDS = {"data_type": (4, 10), "db_name": (14, 18), "descrip": (148, 80), "aux_file": (228, 24), "intent": (328, 16)}
 EXTENSIONS = {"DICOM": 2, "AFNI": 4, "comment": 6, "XCEDE": 8, "MRS": 44, "unknown": 998}
 NAMES = ("scan.{}.nii.gz", "{}.nii.gz", "{}.nii", "scan {}.nii.gz")
-OUTCOMES = ("written", "NaN refused", "NaN replaced", "sheared", "cut short", "no such volume", "constant", "full disk")
+OUTCOMES = (
+    "written", "sheared", "NaN refused", "NaN replaced", "sheared too far", "cut short", "no such volume", "constant",
+    "full disk",
+)  # fmt: skip
+CODES = {"written": 0, "sheared": 0, "NaN replaced": 6, "full disk": 5}  # others are refused with 3
 
 
 def scan(outcome, place):
@@ -30,8 +34,8 @@ def scan(outcome, place):
     affine = np.diag([3.0, 3, 3, 1])
     if outcome.startswith("NaN"):
         hu[1, 1, 1] = np.nan
-    elif outcome == "sheared":
-        affine[0, 1] = 2
+    elif outcome.startswith("sheared"):
+        affine[0, 1] = 9 if outcome == "sheared too far" else 2
     elif outcome == "constant":
         hu[:] = 3
     image = nib.Nifti1Image(hu, affine)
@@ -95,7 +99,7 @@ def test_22_canaries_in_the_header_are_found_nowhere(watched, tmp_path, trials, 
         place, outcome = places[number % len(places)], str(rng.choice(OUTCOMES))
         (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(scan(outcome, place)))
         code, everything, error = watched(tmp_path / "ct.nii.gz", outcome, debug=number % 2 == 0)
-        assert code == {"written": 0, "NaN replaced": 6, "full disk": 5}.get(outcome, 3), (outcome, error)
+        assert code == CODES.get(outcome, 3), (outcome, error)
         assert CANARY[:8] not in everything + error, (place, outcome)
         count["0 found"] += 1
 
@@ -109,7 +113,7 @@ def test_22_canaries_in_names_are_found_in_the_error_line_only(watched, tmp_path
         content = scan(outcome, "none")
         (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
         code, everything, error = watched(folder / name, outcome, debug=number % 2 == 0)
-        assert code == {"written": 0, "NaN replaced": 6, "full disk": 5}.get(outcome, 3), (outcome, error)
+        assert code == CODES.get(outcome, 3), (outcome, error)
         assert f"{CANARY}Folder" not in everything + error, outcome
         assert CANARY not in everything, outcome
         assert error.replace(f'"{name}"', "").count(CANARY) == 0, error

@@ -120,8 +120,8 @@ def test_patches_that_are_not_multiples_of_32_are_refused(patch):
     [
         ({"sam": "vit_x"}, 'no SAM variant "vit_x"; expected one of: vit_b, vit_l, vit_h, vit_nano'),
         ({"preset": "code"}, 'no teacher preset "code"; expected one of: paper, released_code'),
-        ({"depth_axis": "d"}, 'depth_axis: expected one of z, y, x, got "d"'),
-        ({"num_classes": 1}, "num_classes: expected background and at least one label, got 1"),
+        ({"depth_axis": "d"}, 'depth_axis: expected z, y, x, got "d"'),
+        ({"num_classes": 1}, "num_classes: expected a whole number from 2 to 65536, got 1"),
         ({"preset": "released_code", "mlam": False}, "would leave most of the encoder unused"),
     ],
 )

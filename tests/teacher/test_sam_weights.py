@@ -91,12 +91,59 @@ def test_order_of_the_tensors_does_not_matter(nano_state, tmp_path):
     assert same(nano_state, load(save({name: nano_state[name] for name in names}, tmp_path / "sam.pth")))
 
 
-@pytest.mark.parametrize("wrapped_in", [(), ("model",), ("state_dict",)], ids=str)
-def test_what_training_scripts_wrap_around_the_tensors_is_taken_off(nano_state, wrapped_in, tmp_path):
-    state = {f"module.{name}": tensor for name, tensor in nano_state.items()}
-    for name in wrapped_in:
-        state = {name: state, "epoch": 3}
+WRAPPINGS = {
+    "": "",
+    "module.": "",
+    "_orig_mod.": "",
+    "_orig_mod.module.": "",
+    "model.": "model.",
+    "sam.": "sam.",
+    "module.net.sam.": "net.sam.",
+    "model/": "model.",
+    "state_dict/": "state_dict.",
+    "model_state_dict/": "model_state_dict.",
+    "state_dict/model.": "state_dict.model.",
+    "checkpoint/model/module.": "checkpoint.model.",
+}
+
+
+@pytest.mark.parametrize(("wrapping", "told"), WRAPPINGS.items())
+def test_what_training_scripts_wrap_around_the_tensors_is_taken_off(nano_state, wrapping, told, tmp_path, caplog):
+    *dictionaries, prefix = wrapping.split("/")
+    state = {f"{prefix}{name}": tensor for name, tensor in nano_state.items()}
+    for key in reversed(dictionaries):
+        state = {key: state, "epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}}}
+    with caplog.at_level(logging.INFO, logger="bedside.teacher"):
+        assert same(nano_state, load(save(state, tmp_path / "sam.pth")))
+    assert (f'the tensors of "sam.pth" are those of a SAM under "{told}"' in caplog.messages) == bool(told)
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod", "module"])
+def test_a_wrapper_around_a_part_of_the_network_is_taken_off(nano_state, wrapper, tmp_path):
+    state = {name.replace("image_encoder.", f"image_encoder.{wrapper}."): value for name, value in nano_state.items()}
     assert same(nano_state, load(save(state, tmp_path / "sam.pth")))
+
+
+def test_tensors_beside_the_image_encoder_do_not_matter(nano_state, tmp_path):
+    """SAM-HQ has more of a mask decoder, MedSAM's training a prompt encoder and an optimiser."""
+    others = ("mask_decoder.hf_token.weight", "prompt_encoder.no_mask_embed.weight", "my_image_encoder.x")
+    state = {**nano_state, **{name: torch.zeros(2) for name in others}}
+    assert same(nano_state, load(save({"model": state, "optimizer": {"lr": 0.1}}, tmp_path / "sam.pth")))
+
+
+def test_several_image_encoders_in_one_file_are_refused_by_name(nano_state, tmp_path):
+    state = {"model": nano_state, "ema": nano_state}
+    with pytest.raises(
+        InputError, match=r'several image encoders \("ema\.image_encoder\." and "model\.image_encoder\."\)'
+    ):
+        load(save(state, tmp_path / "sam.pth"))
+
+
+def test_dictionaries_without_end_are_no_checkpoint(tmp_path):
+    state = {}
+    state["model"] = state
+    with pytest.raises(InputError, match="is not a SAM checkpoint"):
+        load(save(state, tmp_path / "sam.pth"))
 
 
 def test_safetensors_copy_is_read(nano_state, tmp_path):
@@ -183,8 +230,13 @@ def test_file_that_would_run_code_is_refused(tmp_path):
         def __reduce__(self):
             return (print, ("code ran",))
 
-    with pytest.raises(InputError, match="cannot be read as a checkpoint of plain tensors"):
+    told = (
+        r"plain tensors: it holds Python objects \(.*print\), which could run code; save its tensors alone, or download"
+    )
+    with pytest.raises(InputError, match=told) as refusal:
         load(save({"image_encoder.pos_embed": Evil()}, tmp_path / "evil.pth"))
+    assert str(refusal.value).isprintable()
+    assert "\\x1b" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.scans.nifti import read_labels, write_volume
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.processes import Team
@@ -131,3 +131,14 @@ def test_nothing_but_empty_label_maps_is_warned_of(small_dataset, small_task, tm
     cases = tuple(replace(case, label=empty) for case in small_dataset.training)
     start(replace(small_dataset, training=cases), small_task, tmp_path / "run")
     assert "no training case holds a label: a network can learn nothing but background" in caplog.text
+
+
+def test_a_run_that_is_being_trained_is_refused_at_once_but_can_be_read(small_dataset, small_task, tmp_path):
+    model = ModelConfig(kind="teacher", name="x")
+    with open_session(TEAM, small_dataset, small_task, tmp_path / "run", model=model, recipe=RECIPE) as session:
+        heard = []
+        with pytest.raises(ResourceError, match='another process trains in "run"'):
+            start(small_dataset, small_task, tmp_path / "run", resume=True, progress=lambda *at: heard.append(at))
+        assert heard == []
+        assert Run.open(tmp_path / "run").config == session.run.config
+    start(small_dataset, small_task, tmp_path / "run", resume=True)

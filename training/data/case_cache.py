@@ -24,7 +24,7 @@ from .prepared_case import PreparedCase, write_arrays
 _log = logging.getLogger("bedside.training")
 
 CASES_FOLDER = "bedside-cases"
-PREPARATION_VERSION = 1  # raised whenever the same file and task would give other arrays
+PREPARATION_VERSION = 2  # raised whenever the same file and task would give other arrays
 _KEY_DIGITS = 32
 _NOTES = {
     # The first is the sign that the folder is ours; backup programs know it too (bford.info/cachedir).

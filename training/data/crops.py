@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from ...runtime.task import Task
 from ..recipe import Recipe
 from .augment import CropAugmentation, Turn
 from .prepared_case import PreparedCase, open_array
+
+OPEN_CASES = 128
+"""Cases whose files stay open: four descriptors each, and many systems allow a process 1,024."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,13 @@ class CropDataset(TorchDataset[Batch]):
     """Random crops of all epochs.
 
     ``crops[e, i]``, item i of epoch e, depends on (seed, e, i) alone, so a resumed run sees the crops it would have
-    seen, whatever the number of processes that load them. Items are ``image`` [1, D, H, W] float32, ``label``
+    seen, whatever loads them. Items are ``image`` [1, D, H, W] float32, ``label``
     [1, D, H, W] int64 (`IGNORED` where a voxel takes no part in the loss) and, with a teacher, ``teacher``
     [C, D, H, W] probabilities as they are stored (float16: they are the bulk of a crop, and the loss's arithmetic is
     float32 all the same).
 
-    Only the window is read, from memory-mapped files that stay open, and every array is copied once: cut out, turned
-    and converted in one go.
+    Only the window is read, from memory-mapped files of which those of the last `OPEN_CASES` cases stay open, and every
+    array is copied once: cut out, turned and converted in one go.
 
     Args:
         sources: the cases, visited in a new random order each round.
@@ -75,11 +79,17 @@ class CropDataset(TorchDataset[Batch]):
         self._task = task
         self._recipe = recipe
         self._augment = CropAugmentation(task, recipe.augmentation)
-        self._opened: dict[int, _Arrays] = {}
+        self._arrays = lru_cache(OPEN_CASES)(lambda number: _Arrays.of(sources[number]))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def for_another_thread(self) -> CropDataset:
+        """Returns the same crops for another thread: from the same open files, drawn by transforms of its own."""
+        other = CropDataset(self._sources, self._task, self._recipe)
+        other._arrays = self._arrays
+        return other
+
+    def __reduce__(self) -> tuple[object, ...]:
         """Leaves the open files out: another process opens its own, and pickling them would copy their content."""
-        return {**self.__dict__, "_opened": {}}
+        return CropDataset, (self._sources, self._task, self._recipe)
 
     def __getitem__(self, key: Key) -> Batch:
         epoch, item = key
@@ -100,11 +110,6 @@ class CropDataset(TorchDataset[Batch]):
             outside = (1.0, *(0.0 for _ in arrays.teacher[1:]))
             crop["teacher"] = torch.from_numpy(cut(arrays.teacher, arrays.teacher.dtype, outside))
         return crop
-
-    def _arrays(self, number: int) -> _Arrays:
-        if number not in self._opened:
-            self._opened[number] = _Arrays.of(self._sources[number])
-        return self._opened[number]
 
     def _centre(self, case: PreparedCase, arrays: _Arrays, rng: np.random.Generator) -> tuple[int, ...]:
         """Draws the voxel to crop around: an organ with probability ``positive``, else other tissue."""

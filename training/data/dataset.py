@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runtime import arguments
 from ...runtime.errors import InputError, UsageError
 from ...runtime.scans.names import is_nifti, split_channel, stem
 from .formats.labels import dense_labels
@@ -211,6 +212,8 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     Raises:
         InputError: unreadable list, no case, or labels that are not dense.
     """
+    path = arguments.path("data set", path)
+    labels = arguments.optional(arguments.names, "labels", labels)
     source = read_source(path, labels)
     layout, listing = read_listing(source)
     listed, ignore = split_ignore_label(listing.labels, source.called, labels)

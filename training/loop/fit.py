@@ -79,7 +79,7 @@ def fit(
         sources: what crops are drawn from.
         validation: cases to choose the best epoch by; may be empty.
         fabric: device, precision, processes; launched.
-        workers: processes that load crops; None: as many as the device calls for.
+        workers: threads that load crops; None: as many as the device calls for.
         progress: hears of every step.
 
     Raises:
@@ -118,6 +118,26 @@ class _Fit:
         self._stepper = Stepper(model, objective, recipe, fabric, self._team)
         self._keeper = Keeper(run, model, self._stepper.optimizer, self._team)
         self._position = self._keeper.restore()
+        if run.planned < recipe.epochs:
+            self._lengthen()
+
+    def _lengthen(self) -> None:
+        """Makes the run longer, from the next epoch that has not begun: an epoch has one learning rate."""
+        run, position = self._run, self._position
+        before, epoch = run.planned, position.epoch + (position.step > 0)
+        old = self._rate(max(0, epoch - 1), epochs=before)
+        run.lengthen(epoch, write=self._team.first)
+        if self._team.first:
+            _log.warning(
+                "the run is made longer, from %d to %d epochs: from epoch %d on the learning rate follows the longer "
+                "schedule and goes from %.3g to %.3g", before, self._recipe.epochs, epoch, old, self._rate(epoch),
+            )  # fmt: skip
+
+    def _rate(self, epoch: int, *, epochs: int | None = None) -> float:
+        """Returns an epoch's learning rate in a run of so many epochs; None: of as many as it was to have then."""
+        recipe = self._recipe
+        epochs = epochs or self._run.config.epochs_at(epoch)
+        return learning_rate(epoch, base=recipe.lr, epochs=epochs, warmup=recipe.warmup)
 
     def train(self, sources: Sequence[CropSource], workers: int) -> FitResult:
         """Trains from the restored position to the last epoch."""
@@ -127,7 +147,7 @@ class _Fit:
         loader = CropLoader(sources, self._run.config.task, recipe, order, fabric=self._fabric, workers=workers)
         with RunWriter(self._run, active=self._team.first, epoch=start.epoch) as writer, loader:
             for epoch in range(start.epoch, recipe.epochs):
-                rate = learning_rate(epoch, base=recipe.lr, epochs=recipe.epochs, warmup=recipe.warmup)
+                rate = self._rate(epoch)
                 self._stepper.set_rate(rate)
                 loader.start_clock()
                 self._train_epoch(epoch, loader)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import subprocess
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -15,18 +14,19 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.distributed.device_mesh import DeviceMesh
 
 from ...runtime.errors import ExitCode, ResourceError, UsageError
+from ...runtime.files.shared_memory import TOO_SMALL, is_for_want_of_it
+from .companions import LOST, Companions
 from .processes import AgreedOutcome
 
 StrategyName = Literal["auto", "ddp", "fsdp"]
 
 _PATIENCE = timedelta(hours=12)  # the others wait while the first process prepares a large data set
-_FAREWELL_SECONDS = 20.0
 _LOST_PEER = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|broken pipe", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ class Hardware:
         nodes: machines; None: those of torchrun or SLURM, else one.
         strategy: "ddp" keeps the whole network on every device, "fsdp" spreads it over them; "auto" is "ddp" where
             there are several processes.
-        workers: processes that load crops, for each training process; None: `default_workers`.
+        workers: threads that load crops, for each training process; None: `default_workers`.
     """
 
     device: str = "auto"
@@ -58,30 +58,30 @@ class Hardware:
 
         Raises:
             UsageError: the device is not there, or the options contradict each other or the launcher.
-            ResourceError: another process of the training has gone.
+            ResourceError: another process of the training has gone, or shared memory is too small.
         """
         fabric = make_fabric(
             self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy
         )  # fmt: skip
-        try:
-            fabric.launch()
-            with _without_word_of_strides():
-                yield fabric
-        except AgreedOutcome as error:
-            _part(_helpers(fabric))
-            if fabric.is_global_zero:
+        with Companions(fabric) as companions:
+            try:
+                fabric.launch()
+                with _without_word_of_strides():
+                    yield fabric
+            except AgreedOutcome as error:
+                companions.part()
+                if fabric.is_global_zero:
+                    raise
+                # A helper's own code would end the first process, which has more to say.
+                raise SystemExit(ExitCode.OK if companions.is_helper else error.exit_code) from None
+            except BaseException as error:
+                companions.kill()
+                if is_for_want_of_it(error):  # NCCL's, say
+                    raise ResourceError(TOO_SMALL) from error
+                if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
+                    raise ResourceError(LOST) from error
                 raise
-            # A helper's own code would have Fabric's observer kill the first process, which has more to say.
-            raise SystemExit(ExitCode.OK if _is_helper(fabric) else error.exit_code) from None
-        except BaseException as error:
-            for helper in _helpers(fabric):  # they write nothing, and may wait for this process for ever
-                helper.kill()
-            if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
-                raise ResourceError(
-                    "another process of this training has ended; see its own message, then go on with --resume"
-                ) from error
-            raise
-        _part(_helpers(fabric))
+            companions.part()
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def make_fabric(
 
 
 def default_workers(fabric: Fabric) -> int:
-    """Returns how many processes should load crops for one training process, if nobody says.
+    """Returns how many threads should load crops for one training process, if nobody says.
 
     On a GPU up to four, as far as there are cores; on a CPU none: there crops took 0.2 % of the time of a nano teacher
     and 3 % of that of the smallest student with its teacher's probabilities, and a loader takes its core from the step.
@@ -193,25 +193,3 @@ def _shard(model: torch.nn.Module, mesh: DeviceMesh) -> torch.nn.Module:
                 fully_shard(block, mesh=over)
     fully_shard(model, mesh=over)
     return model
-
-
-def _is_helper(fabric: Fabric) -> bool:
-    """Whether this process was started by the first one of its node rather than by torchrun or SLURM."""
-    environment = getattr(fabric.strategy, "cluster_environment", None)
-    return isinstance(environment, LightningEnvironment) and fabric.local_rank > 0
-
-
-def _helpers(fabric: Fabric) -> list[subprocess.Popen[bytes]]:
-    """Returns the processes that this one has started."""
-    return getattr(fabric.strategy.launcher, "procs", [])
-
-
-def _part(helpers: list[subprocess.Popen[bytes]]) -> None:
-    """Leaves the group of processes in order and waits for those that were started here."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-    for helper in helpers:
-        try:
-            helper.wait(_FAREWELL_SECONDS)
-        except subprocess.TimeoutExpired:
-            helper.kill()

@@ -28,6 +28,8 @@ class StopRequest:
     A second Ctrl-C is a person who does not want to wait and stops at once, without saving. SIGTERM is never that:
     one request often arrives twice, from the launcher and from the process group, and who is in a hurry has SIGKILL.
 
+    Where the caller ignores Ctrl-C, as a shell does for what it starts in the background, it stays ignored.
+
     Attributes:
         signum: the signal that arrived, or None; SIGTERM, if it was among several.
     """
@@ -42,6 +44,8 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         try:
             for signum in self._SIGNALS:
+                if signum == signal.SIGINT and signal.getsignal(signum) == signal.SIG_IGN:
+                    continue
                 self._previous[signum] = signal.signal(signum, self._note)
         except ValueError:  # not the main thread: the caller's own handlers stay
             self._previous.clear()
@@ -78,9 +82,3 @@ class StopRequest:
     def ask(self, team: Team) -> int | None:
         """Returns the signal that any process has received by now; all processes call this together."""
         return self.agreed(team.total(np.array(self.flags())))
-
-
-def leave_signals_to_the_parent(worker: int) -> None:
-    """Makes a data-loading process ignore stop requests: the training process decides when the loading ends."""
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, signal.SIG_IGN)

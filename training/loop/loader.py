@@ -1,23 +1,26 @@
-"""Crops in the order of the steps, whatever the number of processes, and how long training waits for them."""
+"""Crops in the order of the steps, whatever loads them, and how long training waits for them."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 
 import torch
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader, Sampler
 
 from ...runtime.task import Task
 from ..data.crops import Batch, CropDataset, CropSource, Key
 from ..recipe import Recipe
-from .interrupt import leave_signals_to_the_parent
 from .processes import Team
 
+_AHEAD = 2  # batches for each thread
 
-class CropOrder(Sampler[list[Key]]):
+
+class CropOrder(Iterable[list[Key]]):
     """The crops of one process, batch by batch, from a step of an epoch to the end of the training.
 
     A step takes ``recipe.crops_per_step`` crops in a row, cut into batches; the batches are dealt to the processes in
@@ -52,7 +55,9 @@ class CropOrder(Sampler[list[Key]]):
 class CropLoader:
     """Context manager that brings one batch after the other to the device, and takes the time.
 
-    One loader serves the whole training: its processes go on loading while the network is validated.
+    One loader serves the whole training: its threads go on loading while the network is validated. Threads, not
+    processes: cutting and turning a crop is numpy's copying, which lets other threads run; nothing travels through
+    /dev/shm, which containers keep small; and there is no process that could die, or outlive the training.
 
     Args:
         sources: the cases.
@@ -60,7 +65,7 @@ class CropLoader:
         recipe: how crops are drawn.
         order: which crops, in which order.
         fabric: brings batches to the device.
-        workers: processes that load.
+        workers: threads that load; 0: crops are made when they are asked for.
     """
 
     def __init__(
@@ -68,37 +73,46 @@ class CropLoader:
         sources: Sequence[CropSource],
         task: Task,
         recipe: Recipe,
-        order: CropOrder,
+        order: Iterable[list[Key]],
         *,
         fabric: Fabric,
         workers: int,
     ) -> None:
-        # A generator of its own: drawing worker seeds must not move the random state that checkpoints keep.
-        loader = DataLoader(
-            CropDataset(sources, task, recipe), batch_sampler=order, num_workers=workers,
-            worker_init_fn=leave_signals_to_the_parent, generator=torch.Generator().manual_seed(recipe.seed),
-            pin_memory=workers > 0 and fabric.device.type == "cuda",
-        )  # fmt: skip
-        self._loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
-        self._batches: Iterator[Batch] | None = None
+        self._crops = CropDataset(sources, task, recipe)
+        self._order = iter(order)
+        self._fabric = fabric
+        self._threads = _Threads(self._crops, fabric.device, workers) if workers else None
+        self._ahead: deque[Future[Batch]] = deque()
         self._waited = 0.0
         self._since = time.perf_counter()
 
     def __enter__(self) -> CropLoader:
-        self._batches = iter(cast("DataLoader[Batch]", self._loader))
+        if self._threads:
+            self._threads.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._batches = None  # ends the loading processes
+        self._ahead.clear()
+        if self._threads:
+            self._threads.end()
 
     def next_batch(self) -> Batch:
-        """Returns the next batch, on the device."""
-        if self._batches is None:
-            raise RuntimeError("a CropLoader is used within its `with` block")
+        """Returns the next batch, on the device.
+
+        Raises:
+            InputError: a prepared case is gone or damaged.
+        """
         start = time.perf_counter()
-        batch = next(self._batches)
+        batch = self._fabric.to_device(self._loaded())
         self._waited += time.perf_counter() - start
         return batch
+
+    def _loaded(self) -> Batch:
+        if self._threads is None:
+            return _batch(self._crops, next(self._order))
+        missing = self._threads.depth - len(self._ahead)
+        self._ahead.extend(self._threads.load(keys) for keys in islice(self._order, missing))
+        return self._ahead.popleft().result()
 
     def start_clock(self) -> None:
         """Begins a new measurement of `waiting`."""
@@ -109,3 +123,62 @@ class CropLoader:
         """Share of the time since `start_clock` that was spent in `next_batch`, 0…1."""
         passed = time.perf_counter() - self._since
         return self._waited / passed if passed > 0 else 0.0
+
+
+class _Threads:
+    """The threads that load batches.
+
+    Attributes:
+        depth: how many batches may be on order.
+    """
+
+    def __init__(self, crops: CropDataset, device: torch.device, number: int) -> None:
+        self.depth = _AHEAD * number
+        self._crops = crops
+        self._device = device
+        self._number = number
+        self._own = threading.local()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Starts all threads at once."""
+        compute_threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self._number, "bedside-crops")
+        everybody = threading.Barrier(self._number)
+        try:
+            for begun in [self._pool.submit(self._begin, everybody) for _ in range(self._number)]:
+                begun.result()
+        except BaseException:
+            everybody.abort()  # those that have started wait for one that never will
+            raise
+        torch.set_num_threads(compute_threads)  # for threads that torch starts from here on, such as autograd's
+
+    def _begin(self, everybody: threading.Barrier) -> None:
+        everybody.wait()  # so that each thread is here once
+        torch.set_num_threads(1)  # else each would start a helper for every core
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)  # pinning memory would open the first GPU besides
+        self._own.crops = self._crops.for_another_thread()
+
+    def load(self, keys: Sequence[Key]) -> Future[Batch]:
+        """Orders a batch."""
+        if self._pool is None:
+            raise RuntimeError("a CropLoader is used within its `with` block")
+        return self._pool.submit(self._load, keys)
+
+    def _load(self, keys: Sequence[Key]) -> Batch:
+        batch = _batch(self._own.crops, keys)
+        if self._device.type == "cuda":  # from pinned memory it is copied while the GPU computes
+            return {name: tensor.pin_memory() for name, tensor in batch.items()}
+        return batch
+
+    def end(self) -> None:
+        """Ends all threads; what they have in work is finished first, a crop each."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _batch(crops: CropDataset, keys: Sequence[Key]) -> Batch:
+    """Returns crops as one batch, ``[B, …]``."""
+    loaded = [crops[key] for key in keys]
+    return {name: torch.stack([crop[name] for crop in loaded]) for name in loaded[0]}

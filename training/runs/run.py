@@ -13,8 +13,10 @@ import msgspec
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.leftovers import remove_leftovers
+from ...runtime.files.system_files import is_file
 from ...runtime.files.toml import read_toml
-from .run_config import Distillation, ModelConfig, RunConfig, decisive_differences
+from .run_config import Distillation, Lengthening, ModelConfig, RunConfig, decisive_differences
+from .sole_writer import LOCK
 
 __all__ = ["Distillation", "ModelConfig", "Run", "RunConfig"]
 
@@ -25,13 +27,15 @@ class Run:
     Attributes:
         path: the directory.
         config: its resolved configuration.
+        planned: how many epochs it was to have until now; fewer than in ``config`` where it is to be made longer.
     """
 
     CONFIG = "config.toml"
 
-    def __init__(self, path: Path, config: RunConfig) -> None:
+    def __init__(self, path: Path, config: RunConfig, *, planned: int | None = None) -> None:
         self.path = path
         self.config = config
+        self.planned = config.recipe.epochs if planned is None else planned
 
     @property
     def name(self) -> str:
@@ -82,37 +86,67 @@ class Run:
         Args:
             path: the directory; made if needed.
             config: what is to be trained.
-            resume: go on with the run that is there, if its configuration is the same.
+            resume: go on with the run that is there, if its configuration is the same but for more epochs.
 
         Raises:
-            UsageError: the directory holds a run and ``resume`` is not set, another configuration, or other files.
+            UsageError: the directory holds a run and ``resume`` is not set, another configuration, a longer run, or
+                other files.
             ResourceError: the directory cannot be made.
         """
         if (path / cls.CONFIG).exists():
             if not resume:
                 raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
-            differing = decisive_differences(cls.open(path).config, config)
+            there = cls.open(path)
+            differing = decisive_differences(there.config, config)
             if differing:
                 raise UsageError(
                     f'the run in "{path.name}" was made with another configuration (differs in: '
                     f"{', '.join(differing)}); give the same options, or choose another -o"
                 )
-            return cls(path, config)
+            planned, asked = there.config.recipe.epochs, config.recipe.epochs
+            if asked < planned:
+                raise UsageError(
+                    f'the run in "{path.name}" is planned for {planned} epochs and has done {len(there.rows())}; '
+                    f"it can be made longer, not shorter: expected --epochs {planned} or more, got {asked}"
+                )
+            return cls(path, msgspec.structs.replace(config, lengthened=there.config.lengthened), planned=planned)
         run = cls(make_folder(path), config)
         remove_leftovers(path)  # of a start that was killed
-        others = sorted(entry.name for entry in path.iterdir())
+        others = sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
         if others:
             raise UsageError(f'"{path.name}" holds other things (such as "{others[0]}"); choose another -o')
         return run
 
     def start(self) -> None:
         """Writes the configuration, which makes the directory a run."""
+        if not (self.path / self.CONFIG).exists():
+            self._write(self.config)
+
+    def lengthen(self, epoch: int, *, write: bool) -> None:
+        """Makes the run as long as it was asked to be, and no longer "to be made longer".
+
+        What else the configuration in the directory says stays as it is: it tells how the run began.
+
+        Args:
+            epoch: the first epoch of the longer schedule.
+            write: whether this process is the one that writes.
+        """
+        step = Lengthening(epoch=epoch, epochs=self.planned)
+        self.planned = self.config.recipe.epochs
+        self.config = msgspec.structs.replace(self.config, lengthened=(*self.config.lengthened, step))
+        if write:
+            there = Run.open(self.path).config
+            recipe = msgspec.structs.replace(there.recipe, epochs=self.planned)
+            self._write(msgspec.structs.replace(there, recipe=recipe, lengthened=self.config.lengthened))
+
+    def _write(self, config: RunConfig) -> None:
         import tomli_w
 
-        if not (self.path / self.CONFIG).exists():
-            plain = _without_none(msgspec.to_builtins(self.config, str_keys=True))
-            with atomic_write(self.path / self.CONFIG) as temporary:
-                temporary.write_bytes(tomli_w.dumps(plain).encode())
+        plain = _without_none(msgspec.to_builtins(config, str_keys=True))
+        if not config.lengthened:
+            del plain["lengthened"]  # so that earlier versions can read it
+        with atomic_write(self.path / self.CONFIG) as temporary:
+            temporary.write_bytes(tomli_w.dumps(plain).encode())
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -122,9 +156,9 @@ class Run:
             InputError: it is none, or its configuration cannot be read.
         """
         file = path / cls.CONFIG
-        if not file.is_file():
+        if not is_file(file):
             raise InputError(
-                f'"{path.resolve().name}" is not a run directory: expected a {cls.CONFIG} in it; '
+                f'"{path.name or path.absolute().name}" is not a run directory: expected a {cls.CONFIG} in it; '
                 "give what was --output of train-teacher or distill"
             )
         try:

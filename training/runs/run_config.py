@@ -39,6 +39,18 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     teacher_hash: str = ""
 
 
+class Lengthening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run that was made longer.
+
+    Attributes:
+        epoch: the first epoch of the longer schedule.
+        epochs: how many there were to be before.
+    """
+
+    epoch: int
+    epochs: int
+
+
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that determines a run; written to ``config.toml``.
 
@@ -53,6 +65,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             was recorded.
         distillation: from which teacher, for a student.
         code_version: of bedside.
+        lengthened: how often the run was made longer, the earliest first.
     """
 
     model: ModelConfig
@@ -64,6 +77,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     split_hash: str = ""
     distillation: Distillation | None = None
     code_version: str = __version__
+    lengthened: tuple[Lengthening, ...] = ()
+
+    def epochs_at(self, epoch: int) -> int:
+        """Returns how many epochs the run was to have when it trained this one: its learning rate follows them."""
+        return next((before.epochs for before in self.lengthened if epoch < before.epoch), self.recipe.epochs)
 
 
 _SPLIT = "the training and validation cases: --fold, --validation-fraction"
@@ -78,6 +96,7 @@ def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
     checkpointed or not, and the crops of a step may be dealt to another number of processes, as long as they are as
     many. SAM's weights are known by their hash, if both have it, and may have another name. Which cases are validated
     on counts where both have recorded it.
+    Whether the number of epochs may change is for `Run.create` to say.
     """
     ours, theirs = _decisive(there, given), _decisive(given, there)
     return [
@@ -91,7 +110,7 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
     """Returns what determines a run, the recipe's and the model's options one by one."""
     recipe = msgspec.structs.asdict(config.recipe)
     parallel = recipe.pop("accumulate") * recipe.pop("processes")
-    for field in ("pictures_every", "checkpoint_every"):
+    for field in ("epochs", "pictures_every", "checkpoint_every"):
         del recipe[field]
     options = dict(config.model.options)
     options.pop("checkpoint_activations", None)

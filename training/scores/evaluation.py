@@ -135,7 +135,7 @@ def evaluate_pairs(
         progress: called with (done, total).
 
     Raises:
-        InputError: an unreadable file, grids that differ or are sheared, or a label beyond the names.
+        InputError: an unreadable file, grids that differ, or a label beyond the names.
     """
     scored: list[ScoredCase] = []
     for pair in pairs:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError, MissingExtraError
-from .surfaces import Mask, Spacing, surface_elements, surface_voxels
+from .surfaces import Axes, Mask, Spacing, surface_elements, surface_voxels
 
 Labels = NDArray[Any]
 Scores = NDArray[np.float64]
@@ -75,7 +75,7 @@ def evaluate_case(
     pred: Labels,
     truth: Labels,
     num_classes: int,
-    spacing: Spacing,
+    spacing: Spacing | Axes,
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
     ignored: Mask | None = None,
 ) -> CaseScores:
@@ -88,7 +88,7 @@ def evaluate_case(
         pred: integer labels, three axes.
         truth: integer labels, the same shape.
         num_classes: classes, background included.
-        spacing: mm along the arrays' axes, in their order.
+        spacing: mm along the arrays' axes, in their order; of a sheared grid the axes themselves, [3, 3].
         tolerance_mm: of the NSD; surfaces as close as this agree.
         ignored: voxels that are not compared, the same shape; None compares all of them.
 
@@ -165,7 +165,7 @@ def _boxes(labels: Labels, num_classes: int) -> list[tuple[slice, ...] | None]:
 
 
 def _surface_scores(
-    found: Mask, there: Mask, spacing: Spacing, tolerance_mm: float, unknown: Mask | None
+    found: Mask, there: Mask, spacing: Spacing | Axes, tolerance_mm: float, unknown: Mask | None
 ) -> tuple[float, float]:  # fmt: skip
     """Returns NSD and HD95 of two non-empty masks."""
     within, area = 0.0, 0.0

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...runtime.errors import InputError
+from ...runtime.files.names import utf8_name
+from ...runtime.scans.file_kind import found_in
 from ...runtime.scans.names import FIRST_CHANNEL, in_words, nifti_files, stem
 from ..data.dataset import Case
 from ..data.organ_masks import OrganMasks
@@ -43,7 +45,7 @@ def pairs_of_folders(predictions: Path, truths: Path) -> list[Pair]:
     """
     files = nifti_files(truths)
     if not files:
-        raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", found none')
+        raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", {found_in(truths)}')
     return _paired(predictions, [(stem(file.name), file) for file in files])
 
 
@@ -90,7 +92,7 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
                 f"{in_words(file.name for file in found)}; remove the one that is not to be scored"
             )
         if found:
-            pairs.append(Pair(name, found[0], truth))
+            pairs.append(Pair(utf8_name(name), found[0], truth))
         else:
             missing.append(name)
     if missing:

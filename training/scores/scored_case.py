@@ -45,7 +45,7 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
         tolerance_mm: of the NSD.
 
     Raises:
-        InputError: an unreadable file, grids that differ or are sheared, or a label beyond the names.
+        InputError: an unreadable file, grids that differ, or a label beyond the names.
     """
     truth = _read(pair.truth, pair.name, "truth")
     prediction = _read(pair.prediction, pair.name, "prediction")
@@ -102,11 +102,6 @@ def _check_grids(prediction: Volume, truth: Volume, name: str) -> None:
             f'case "{name}": prediction {prediction.grid!r} and truth {truth.grid!r} lie up to {apart:.3g} mm apart; '
             "write the prediction on the scan's own grid"
         )
-    if truth.grid.is_sheared:
-        raise InputError(
-            f'case "{name}": expected axes at right angles, got {truth.grid!r}: voxels of a sheared grid have no '
-            "spacing to measure distances with; resample scan and truth onto a straight grid"
-        )
 
 
 def _scored(
@@ -130,4 +125,6 @@ def _scored(
                 + (f"; if its voxels are to be ignored, add --ignore-label {label}" if role == "truth" else "")
             )
     classes = len(labels) if labels is not None else max(highest.values()) + 1
-    return evaluate_case(prediction.data, truth.data, classes, truth.grid.spacing, tolerance_mm, ignored)
+    grid = truth.grid
+    spacing = grid.affine[:3, :3] if grid.is_sheared else grid.spacing
+    return evaluate_case(prediction.data, truth.data, classes, spacing, tolerance_mm, ignored)

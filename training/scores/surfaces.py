@@ -17,6 +17,7 @@ from ...runtime.errors import MissingExtraError
 
 Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
+Axes = NDArray[np.float64]  # [3, 3] mm, column by column from a voxel to the next along each axis: says a shear too
 
 _INSIDE = 0b1111_1111
 
@@ -44,12 +45,12 @@ class Surface:
         return KDTree(other.points).query(self.points)[0]
 
 
-def surface_voxels(mask: Mask, spacing: Spacing, unknown: Mask | None = None) -> Surface:
+def surface_voxels(mask: Mask, spacing: Spacing | Axes, unknown: Mask | None = None) -> Surface:
     """Returns the voxels of a mask that have a face outside of it, for distances of Hausdorff's kind.
 
     Args:
         mask: [X, Y, Z]; outside the array is outside the mask.
-        spacing: mm along the axes.
+        spacing: mm along the axes, or the axes themselves.
         unknown: [X, Y, Z] voxels outside the mask of which nothing is known.
     """
     border = mask & ~_inner(mask)
@@ -70,7 +71,7 @@ def _inner(mask: Mask) -> Mask:
     return inner
 
 
-def surface_elements(mask: Mask, spacing: Spacing, unknown: Mask | None = None) -> Surface:
+def surface_elements(mask: Mask, spacing: Spacing | Axes, unknown: Mask | None = None) -> Surface:
     """Returns the elements of a mask's surface at the corners of its voxels, with their areas (arXiv:1809.04430).
 
     The eight voxels around a corner, inside or outside, make a code; marching cubes lay a piece of surface through each
@@ -78,15 +79,10 @@ def surface_elements(mask: Mask, spacing: Spacing, unknown: Mask | None = None) 
 
     Args:
         mask: [X, Y, Z]; outside the array is outside the mask.
-        spacing: mm along the axes.
+        spacing: mm along the axes, or the axes themselves.
         unknown: [X, Y, Z] voxels outside the mask of which nothing is known.
     """
-    try:
-        from monai.metrics.utils import create_table_neighbour_code_to_surface_area
-    except ImportError as error:
-        raise MissingExtraError(error.name or "monai", "train") from None
-
-    areas, weights = (table.numpy() for table in create_table_neighbour_code_to_surface_area(spacing))
+    areas, weights = _areas(spacing)
     codes = _codes(mask, weights)
     at_surface = (codes != 0) & (codes != _INSIDE)
     covered = areas[codes[at_surface]].astype(np.float64)
@@ -105,5 +101,25 @@ def _codes(mask: Mask, weights: NDArray[Any]) -> NDArray[np.uint8]:
     return codes
 
 
-def _in_mm(places: Mask, spacing: Spacing) -> NDArray[np.float64]:
-    return np.argwhere(places).astype(np.float64) * np.asarray(spacing, np.float64)
+def _areas(spacing: Spacing | Axes) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Returns the area of each code's piece of surface in mm², [256], and what each of the eight voxels adds to a code.
+
+    The pieces' normals, as long as their areas are large, turn into mm by the axes' cofactors.
+    """
+    try:
+        from monai.metrics import utils
+    except ImportError as error:
+        raise MissingExtraError(error.name or "monai", "train") from None
+
+    if isinstance(spacing, tuple):
+        areas, weights = utils.create_table_neighbour_code_to_surface_area(spacing)
+        return areas.numpy(), weights.numpy()
+    _, weights = utils.create_table_neighbour_code_to_surface_area((1.0, 1.0, 1.0))
+    normals = utils._get_neighbour_code_to_normals_table().numpy()  # pyright: ignore[reportPrivateUsage]
+    cofactors = np.linalg.det(spacing) * np.linalg.inv(spacing).T
+    return np.linalg.norm(normals @ cofactors.T, axis=-1).sum(axis=-1), weights.numpy()
+
+
+def _in_mm(places: Mask, spacing: Spacing | Axes) -> NDArray[np.float64]:
+    indices = np.argwhere(places).astype(np.float64)
+    return indices * np.asarray(spacing) if isinstance(spacing, tuple) else indices @ spacing.T

@@ -8,8 +8,11 @@ import pytest
 import typer
 from bedside.cli.main import app, run
 from bedside.cli.options.training import TrainingOptions
+from bedside.runtime.task import load_task
 from bedside.teacher.design import TeacherDesign
 from bedside.training.loop.fit import FitResult
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
 
 COMMANDS = typer.main.get_command(app).commands
 SHARED = tuple(inspect.signature(TrainingOptions).parameters)
@@ -81,6 +84,15 @@ def test_what_is_not_given_is_the_papers_recipe_on_one_device(asked):
     assert (recipe.epochs, recipe.batch, recipe.lr, recipe.weight_decay) == (200, 1, 5e-4, 1e-5)
     assert recipe.crops_per_step == 1
     assert (hardware.devices, hardware.nodes, hardware.workers) == (None, None, None)
+
+
+@pytest.mark.parametrize(("words", "epochs"), [("--resume", 7), ("--resume --epochs 9", 9), ("", 200)])
+def test_a_run_resumed_without_a_number_of_epochs_has_as_many_as_it_was_to_have(asked, tmp_path, words, epochs):
+    recipe = Recipe(epochs=7, warmup=1)
+    model = ModelConfig(kind="teacher", name="autosam")
+    config = RunConfig(model=model, task=load_task("btcv"), recipe=recipe, dataset="x", data_hash="0" * 64)
+    Run.create(tmp_path / "run", config, resume=False).start()
+    assert asked("--warmup", "1", *words.split())[1]["recipe"].epochs == epochs
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import nibabel as nib
 import numpy as np
@@ -224,6 +225,16 @@ def test_two_scans_of_one_name_are_refused_before_anything_is_done(scans, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_of_dicom_files_is_refused_with_what_to_do(bundle_path, tmp_path):
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    with pytest.raises(
+        InputError, match=r"files in this folder, got a folder of DICOM files; convert .* dcm2niix -z y"
+    ):
+        run(bundle_path, tmp_path / "series", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_without_scans_is_refused(bundle_path, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"expected \.nii or \.nii\.gz files in this folder, found none"):
@@ -331,3 +342,15 @@ def test_a_data_sets_folder_is_refused_with_the_folders_that_hold_scans(bundle_p
         save(tmp_path / "data" / name / "a.nii.gz", cube(5))
     with pytest.raises(InputError, match="found none; give one of its folders: imagesTr, labelsTr"):
         run(bundle_path, tmp_path / "data", tmp_path / "out")
+
+
+def test_a_name_that_is_no_utf_8_is_segmented_recorded_and_known_again(bundle_path, scans, tmp_path, segmented):
+    save(scans / os.fsdecode(b"\xfc.nii.gz"), cube(4))  # as latin-1 systems write it
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert fat(tmp_path / "out" / os.fsdecode(b"\xfc.nii.gz")) == 64
+    assert list(json.loads((tmp_path / "out" / "segment.json").read_text())["cases"]) == [
+        r"\xfc.nii.gz", "a.nii.gz", "b.nii",
+    ]  # fmt: skip
+    del segmented[:]
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert segmented == []

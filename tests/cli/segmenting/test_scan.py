@@ -51,6 +51,33 @@ def test_a_result_to_review_is_written_and_exits_with_6(bundle_path, tmp_path):
     assert np.asarray(nib.load(output).dataobj).sum() == 1000
 
 
+def textured_body(shape=(20, 20, 20)):
+    """Muscle and fat in air, with the noise of a scanner."""
+    hu = np.full(shape, -1000.0)
+    hu[5:15, 5:15] = np.where(np.arange(shape[2]) % 4 < 2, 50.0, -100.0)
+    return (hu + np.random.default_rng(0).normal(0, 12, shape)).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (lambda hu: hu, None),
+        (lambda hu: hu + 1024, "intensities: expected CT in HU"),
+        (lambda hu: (hu / 500).astype(np.float32), "intensities: expected CT in HU"),
+        (lambda hu: hu[:, :, :2], "(z 6 mm of the patch's 24 mm)"),
+    ],
+)
+def test_a_scan_that_is_not_the_tasks_is_segmented_with_one_warning(bundle_path, tmp_path, changed, expected):
+    nib.save(nib.Nifti1Image(changed(textured_body()), np.diag([3, 3, 3, 1])), tmp_path / "ct.nii.gz")
+    output = tmp_path / "labels.nii.gz"
+    done = run(bundle_path, "-i", tmp_path / "ct.nii.gz", "-o", output, "--threads", 1, "-q")
+    lines = [line for line in done.stderr.splitlines() if "result is empty" not in line and "no tissue" not in line]
+    assert done.exit_code == (0 if expected is None else 6)
+    assert len(lines) == (expected is not None)
+    assert expected is None or expected in lines[0]
+    assert output.is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

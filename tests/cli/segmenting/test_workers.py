@@ -44,7 +44,7 @@ def slow_scan(tmp_path):
 
 @pytest.fixture
 def slow_bundle(toy, tmp_path):
-    return toy.write_bundle(tmp_path / "slow.bedside", toy.task(patch=(64, 64, 64)))
+    return toy.write_bundle(tmp_path / "slow.bedside", toy.task(patch=(60, 60, 60)))
 
 
 def cases_of(scans, tmp_path):
@@ -108,8 +108,9 @@ def start(bundle_path, folder, out, *words):
     arguments = ["segment", bundle_path, "-i", folder, "-o", out, "--workers", 2, "--engine", "onnxruntime", *words]
     command = [sys.executable, "-m", "bedside", *map(str, arguments)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, bufsize=1
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, bufsize=1,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
+    )  # fmt: skip
 
 
 def await_windows(process):

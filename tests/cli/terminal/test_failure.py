@@ -27,6 +27,22 @@ class OutOfMemoryError(RuntimeError):
         ),
         (OutOfMemoryError("CUDA"), 5, "out of memory; give the job more, or take a smaller patch"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "out of memory; give the job more, or take"),
+        (
+            RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)"),
+            5,
+            "the shared memory (/dev/shm) is too small; give the container more of it (docker run --shm-size=2g), or",
+        ),
+        (
+            RuntimeError("NCCL error: Error while creating shared memory segment /dev/shm/nccl-x (size 9637888)"),
+            5,
+            "the shared memory (/dev/shm) is too small",
+        ),
+        (RuntimeError("can't start new thread"), 5, "the system allows no more threads here; take fewer --workers"),
+        (
+            RuntimeError("\x1b[1mdo\x1b[0m this,\n  or \x1b[2Jthat"),
+            1,
+            r"a fault in bedside (RuntimeError: do this, or \x1b[2Jthat)",
+        ),
         (ValueError("a\nslip"), 1, "a fault in bedside (ValueError: a slip); --debug before the command shows where"),
     ],
 )
@@ -34,7 +50,7 @@ def test_an_error_becomes_one_line_and_a_code(error, code, words):
     failure = failure_of(error)
     assert failure.code == code
     assert failure.message.startswith(words)
-    assert "\n" not in failure.message
+    assert failure.message.isprintable()
 
 
 def test_a_failure_travels_between_processes():

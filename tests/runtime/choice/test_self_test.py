@@ -22,7 +22,7 @@ class Recorder:
 
     def __init__(self, toy, task, wrong=()):
         self._toy, self._wrong = toy, wrong
-        self._all_inside = threading.Barrier(self.parallel, timeout=10)
+        self._all_inside = threading.Barrier(self.parallel, timeout=60)
         self.patch_dhw, self.num_classes = task.patch_dhw, task.num_classes
         self.seen = []
 

@@ -221,12 +221,12 @@ class TestRefusals:
             open_engine(name, model, threads=1)
 
     def test_zero_threads_are_refused(self, name, model):
-        with pytest.raises(UsageError, match="threads: expected at least 1, got 0"):
+        with pytest.raises(UsageError, match="threads: expected a whole number from 1 to 1024, got 0"):
             open_engine(name, model, threads=0)
 
     @pytest.mark.parametrize("streams", [0, 3])
     def test_a_stream_needs_a_thread(self, name, model, streams):
-        with pytest.raises(UsageError, match=f"streams: expected 1 to 2, one thread for each, got {streams}"):
+        with pytest.raises(UsageError, match=f"streams: expected a whole number from 1 to 2, got {streams}"):
             open_engine(name, model, threads=2, streams=streams)
 
     def test_an_unknown_precision_is_refused(self, name, model):

@@ -32,13 +32,53 @@ def test_a_rotated_grid_is_oblique_but_not_sheared():
     assert not grid.is_sheared
 
 
-def test_a_gantry_tilt_is_sheared_and_gets_no_task_grid():
-    affine = np.diag([1.0, 1, 3, 1])
-    affine[1, 2] = 0.5
-    grid = Grid((4, 4, 4), affine)
+def tilted(degrees: float, shape=(30, 40, 20), spacing=(1.0, 1.0, 3.0)) -> Grid:
+    """Planes tilted about x by a gantry, while the table moves along z."""
+    affine = np.diag([*spacing, 1.0])
+    affine[1, 1] *= np.cos(np.radians(degrees))
+    affine[2, 1] = spacing[1] * np.sin(np.radians(degrees))
+    affine[:3, 3] = 5, -7, 90
+    return Grid(shape, affine)
+
+
+def test_a_gantry_tilt_is_sheared_by_its_angle():
+    grid = tilted(18.5)
     assert grid.is_sheared
-    with pytest.raises(InputError, match="sheared"):
-        grid.to_task_grid("RAS", (1, 1, 1))
+    assert grid.shear_degrees == pytest.approx(18.5)
+    assert repr(grid) == "Grid(30×40×20 voxels, 1×1×3 mm, RAS, sheared by 18.5°)"
+    assert tilted(0).shear_degrees == 0
+    assert grid.voxel_ml == pytest.approx(0.003 * np.cos(np.radians(18.5)))
+
+
+def test_the_task_grid_of_a_tilted_scan_stands_between_its_axes():
+    grid = tilted(20).to_task_grid("RAS", (2, 2, 2))
+    assert not grid.is_sheared
+    assert grid.spacing == pytest.approx((2, 2, 2))
+    turn = np.array(
+        [
+            [1, 0, 0],
+            [0, np.cos(np.radians(10)), -np.sin(np.radians(10))],
+            [0, np.sin(np.radians(10)), np.cos(np.radians(10))],
+        ]
+    )
+    assert grid.affine[:3, :3] == pytest.approx(2 * turn)
+
+
+@pytest.mark.parametrize("degrees", [-55, -20, 0.1, 30])
+def test_the_task_grid_of_a_tilted_scan_holds_its_whole_field_of_view(degrees):
+    source = tilted(degrees)
+    grid = source.to_task_grid("RAS", (1.5, 1.5, 1.5))
+    edges = np.array(np.meshgrid(*[(-0.5, size - 0.5) for size in source.shape])).reshape(3, -1)
+    world = source.affine[:3, :3] @ edges + source.affine[:3, 3:]
+    placed = np.linalg.inv(grid.affine) @ np.vstack([world, np.ones(8)])
+    assert (placed[:3].min(axis=1) >= -0.5 - 1e-5).all()
+    assert (placed[:3].max(axis=1) <= np.array(grid.shape) - 0.5 + 1e-5).all()
+    assert (placed[:3].min(axis=1) <= 0.5).all()  # and no more than that
+
+
+def test_axes_that_no_scanner_makes_are_refused():
+    with pytest.raises(InputError, match=r"sheared by at most 60°.*got 61°"):
+        tilted(61).to_task_grid("RAS", (1, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -115,3 +155,5 @@ def test_all_48_storage_orders_lead_to_the_same_task_grid():
         found = stored.to_task_grid("RAS", (1.5, 1.5, 1.5))
         assert found.shape == wanted.shape
         assert found.affine == pytest.approx(wanted.affine)
+        straight = tilted(25).reoriented(code).to_task_grid("RAS", (1.5, 1.5, 1.5))
+        assert straight.coincides(tilted(25).to_task_grid("RAS", (1.5, 1.5, 1.5)))

@@ -89,12 +89,12 @@ from bedside.runtime.errors import BedsideError
 from bedside.runtime.scans.nifti import read_volume
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-begun = time.perf_counter()
+begun = time.process_time()  # of this process alone: the machine may be busy
 try:
     read_volume(sys.argv[1])
 except BedsideError as error:
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
-    print(int(error.exit_code), grown < 200, time.perf_counter() - begun < 1)
+    print(int(error.exit_code), grown < 200, time.process_time() - begun < 1)
 """
 
 

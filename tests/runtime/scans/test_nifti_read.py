@@ -67,7 +67,8 @@ def test_four_dimensions_need_a_choice(tmp_path, nifti):
     for index in range(3):
         assert (read_volume(path, volume=index).data == nifti.HU + index).all()
     nifti.refused(path, "0 to 2", volume=3)
-    nifti.refused(path, "0 to 2", volume=-1)
+    with pytest.raises(UsageError, match="volume: expected a whole number from 0 up, got -1"):
+        read_volume(path, volume=-1)
 
 
 def test_a_fourth_dimension_of_one_is_no_choice(tmp_path, nifti):

@@ -115,3 +115,17 @@ def test_a_file_is_proven_only_at_its_end(tmp_path):
         streamed.prepare(layers)
     with pytest.raises(InputError, match="damaged"):
         streamed.prepare(plan.layers[-1])
+
+
+@pytest.mark.parametrize("changed", [lambda hu: hu, lambda hu: hu + 1024, lambda hu: hu / 1000, lambda hu: hu * 10])
+def test_streamed_scans_raise_the_doubts_of_scans_prepared_whole(tmp_path, changed):
+    volume = trunk()
+    write_volume(tmp_path / "ct.nii.gz", changed(volume.data), volume.grid)
+    scan = Scan.open(tmp_path / "ct.nii.gz")
+    grid = scan.grid.to_task_grid(CT.orientation, CT.spacing)
+    plan = plan_windows(grid.shape[::-1], CT.patch_dhw, 0.5)
+    streamed = StreamedInput(scan, CT, grid, plan, Stopwatch(("read",)))
+    for layers in plan.layers:
+        streamed.prepare(layers)
+    assert streamed.finish() == to_model_input(scan.load(), CT).warnings
+    assert any("intensities" in line for line in streamed.finish()) == (changed(1) != 1)

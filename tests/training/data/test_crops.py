@@ -127,7 +127,7 @@ def test_a_crop_is_bit_by_bit_what_monais_transforms_make_of_the_whole_arrays(pr
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_number_of_loading_processes_changes_nothing(prepared, small_task, tmp_path, workers):
+def test_other_processes_draw_the_same_crops(prepared, small_task, tmp_path, workers):
     sources, recipe = taught(prepared, tmp_path), Recipe(augmentation=LIVELY)
     dataset = CropDataset(sources, small_task.replaced(patch=(16, 16, 16)), recipe)
     order = [(1, item) for item in range(7)]
@@ -143,7 +143,7 @@ def test_the_loss_of_half_precision_probabilities_is_that_of_the_same_numbers_in
     from bedside.distill import DistillationLoss
 
     logits, target = torch.randn(1, 3, 4, 4, 4), torch.randint(0, 3, (1, 1, 4, 4, 4))
-    stored = torch.rand(1, 3, 4, 4, 4).half()
+    stored = torch.rand(1, 3, 4, 4, 4).softmax(1).half()
     outcomes = []
     for probabilities in (stored, stored.float()):
         given = logits.clone().requires_grad_()

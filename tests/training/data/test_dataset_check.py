@@ -61,7 +61,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def task(small_task):
-    return small_task.replaced(spacing=(4.0, 4.0, 5.0))
+    return small_task.replaced(spacing=(4.0, 4.0, 5.0), patch=(32, 32, 16))
 
 
 def told(found):
@@ -71,6 +71,17 @@ def told(found):
 def test_a_data_set_in_order_has_nothing_to_tell(folder, task):
     found = folder.add("second").check(task)
     assert (told(found), found.problems, found.warnings, found.exit_code) == ({}, (), (), 0)
+
+
+def test_a_scan_with_a_gantry_tilt_is_in_order_too(folder, task):
+    affine = GRID.affine.copy()
+    affine[1:3, 1] = 4 * np.cos(0.3), 4 * np.sin(0.3)
+    tilted = Grid(SHAPE, affine)
+    found = folder.add("tilted", grid=tilted, truth_grid=tilted).check(task)
+    assert (told(found), found.exit_code) == ({}, 0)
+    facts = {case.name: case.facts for case in found.cases}
+    assert facts["tilted"].volumes_ml[1] == pytest.approx(facts["fine"].volumes_ml[1] * np.cos(0.3))
+    assert facts["tilted"].body.median == 40
 
 
 def with_nan(image):
@@ -88,7 +99,7 @@ def four_dimensions(path):
 BROKEN = {
     "missing label": (lambda path: (path / "case_label.nii.gz").unlink(), 'label map "case_label.nii.gz" does not'),
     "missing image": (lambda path: (path / "case.nii.gz").unlink(), 'image "case.nii.gz" does not exist'),
-    "empty file": (lambda path: (path / "case.nii.gz").write_bytes(b""), "expected 4 more bytes, got the end"),
+    "empty file": (lambda path: (path / "case.nii.gz").write_bytes(b""), "got an empty file; copy or export it again"),
     "no image": (lambda path: (path / "case.nii.gz").write_text("hello" * 90), "expected a NIfTI file"),
     "cut": (
         lambda path: (path / "case.nii.gz").write_bytes((path / "case.nii.gz").read_bytes()[:-30]),
@@ -155,13 +166,13 @@ def test_an_empty_label_map_is_a_warning_for_a_scan_may_lack_what_is_looked_for(
 def test_a_structure_that_the_tasks_grid_loses_is_told(folder, task):
     labels = np.zeros(SHAPE, np.uint8)
     labels[5, 5, 5] = 1
-    found = folder.add("dot", labels=labels).check(task.replaced(spacing=(12.0, 12.0, 15.0)))
+    found = folder.add("dot", labels=labels).check(task.replaced(spacing=(12.0, 12.0, 15.0), patch=(16, 16, 8)))
     assert told(found)["dot"] == ("cube (1 voxel) is gone on the task's grid",)
 
 
 def test_values_that_are_no_ct_in_hounsfield_units_are_told_as_the_device_would(folder, task):
     found = folder.add("offset", image=scan(1) + 1024).check(task)
-    assert "this may be MR, or CT without its offset" in told(found)["offset"][0]
+    assert "this looks like CT without its offset" in told(found)["offset"][0]
 
 
 def test_the_same_scan_under_two_names_is_told_for_both(folder, task):

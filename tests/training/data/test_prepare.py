@@ -125,3 +125,21 @@ def test_what_the_device_would_flag_is_kept_with_the_case(small_dataset, small_t
     offset = prepared_alone(Case("offset", tmp_path / "offset.nii.gz", case.label), small_task, tmp_path / "case")
     assert "CT without its offset" in offset.warnings[0]
     assert PreparedCase.open(offset.folder).warnings == offset.warnings
+
+
+def test_a_case_with_a_gantry_tilt_is_prepared_on_a_straight_grid_image_and_labels_alike(small_task, tmp_path):
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine[1:3, 1] = 4 * np.cos(np.radians(20)), 4 * np.sin(np.radians(20))
+    grid = Grid((40, 44, 30), affine)
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[12:24, 14:26, 10:22] = 1
+    write_volume(tmp_path / "ct.nii", np.where(labels, 200, 40).astype(np.int16), grid)
+    write_volume(tmp_path / "label.nii", labels, grid)
+    case = prepare_cases([Case("tilted", tmp_path / "ct.nii", tmp_path / "label.nii")], small_task, tmp_path / "cases")[
+        0
+    ]
+    assert case.spacing == pytest.approx((4, 4, 4))
+    assert case.counts[1] == pytest.approx(12**3 * np.cos(np.radians(20)), rel=0.03)  # a sheared voxel holds less
+    bright = case.image() > (120 + 200) / 500
+    assert (bright == (case.labels() == 1)).mean() > 0.99
+    assert np.array_equal(case.image(), to_model_input(read_volume(tmp_path / "ct.nii"), small_task).array)

@@ -7,10 +7,7 @@ directory named after its rank.
 """
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -24,7 +21,7 @@ from bedside.training.loop.losses import segmentation_loss
 from bedside.training.runs.run import Run
 from lightning_fabric.strategies.launchers import subprocess_script
 from networks import small_network
-from ranks import as_torchrun, forked, free_port
+from ranks import as_torchrun, forked, forked_helper, free_port
 
 loss = segmentation_loss()
 cases = [PreparedCase.open(Path(folder)) for folder in sys.argv[3:]]
@@ -44,36 +41,10 @@ def train(path, strategy, devices):
     return 0
 
 
-class ForkedProcess:
-    """In place of the `Popen` with which Fabric starts this script again: the same, without loading torch again."""
-
-    def __init__(self, command, env, cwd):
-        self.pid, self.returncode = forked(lambda: train(sys.argv[2], "fsdp", 2), env), None
-
-    def poll(self):
-        if self.returncode is None and (found := os.waitpid(self.pid, os.WNOHANG))[0]:
-            self.returncode = os.waitstatus_to_exitcode(found[1])
-        return self.returncode
-
-    def wait(self, timeout):
-        deadline = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("train", timeout)
-            time.sleep(0.01)
-
-    def kill(self):
-        self.send_signal(signal.SIGKILL)
-
-    def send_signal(self, number):
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-
 port = free_port()
 children = [forked(lambda: train(sys.argv[1], "ddp", None), as_torchrun(rank, port)) for rank in range(2)]
 ends = [os.waitpid(child, 0)[1] for child in children]
 if any(ends):
     sys.exit("the training with DDP failed")
-subprocess_script.subprocess.Popen = ForkedProcess
+subprocess_script.subprocess.Popen = forked_helper(lambda: train(sys.argv[2], "fsdp", 2))
 sys.exit(train(sys.argv[2], "fsdp", 2))

@@ -6,6 +6,14 @@ from bedside.runtime.errors import Cancelled
 from bedside.training.loop.interrupt import StopRequest, TrainingInterrupted
 
 
+@pytest.fixture(autouse=True)
+def interrupts_arrive():
+    """The test run itself may have been started in the background, where Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def send(*signals):
     with StopRequest() as stop:
         for signum in signals:
@@ -31,6 +39,12 @@ def test_a_second_interrupt_stops_at_once():
 def test_termination_is_one_request_however_often_it_is_sent(signals):
     """A launcher and the process group both send it; after Ctrl-C a supervisor adds its SIGTERM."""
     assert send(*signals) == signal.SIGTERM
+
+
+def test_an_interrupt_that_the_caller_ignores_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert send(signal.SIGINT, signal.SIGINT) is None
+    assert send(signal.SIGINT, signal.SIGTERM) == signal.SIGTERM
 
 
 def test_the_handlers_of_before_are_back_afterwards():

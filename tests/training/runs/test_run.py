@@ -6,6 +6,8 @@ from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.files.leftovers import temporary_name
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Distillation, ModelConfig, Run, RunConfig
+from bedside.training.runs.run_config import Lengthening
+from bedside.training.runs.sole_writer import LOCK
 
 
 @pytest.fixture
@@ -148,3 +150,52 @@ def test_what_a_killed_start_left_in_the_folder_is_in_nobodys_way(tmp_path, conf
     (tmp_path / "run" / name).touch()
     Run.create(tmp_path / "run", config, resume=True).start()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.toml"]
+
+
+def test_a_run_that_is_resumed_with_more_epochs_is_to_be_made_longer(tmp_path, config):
+    run = resumed(tmp_path, config, epochs=300)
+    assert (run.planned, run.config.recipe.epochs) == (200, 300)
+    assert Run.open(run.path).config == config  # not before training knows from which epoch on
+
+
+def test_a_run_made_longer_says_so_in_its_configuration_and_knows_what_it_followed_when(tmp_path, config):
+    older = msgspec.structs.replace(config, code_version="0.0.1")
+    run = resumed(tmp_path, older, epochs=300, pictures_every=3)
+    run.lengthen(200, write=True)
+    there = Run.open(run.path).config
+    assert (there.recipe.epochs, there.recipe.pictures_every, there.code_version) == (300, 10, "0.0.1")
+    assert there.lengthened == run.config.lengthened == (Lengthening(epoch=200, epochs=200),)
+    assert [there.epochs_at(epoch) for epoch in (0, 199, 200, 299)] == [200, 200, 300, 300]
+    again = Run.create(run.path, there, resume=True)
+    assert again.planned == again.config.recipe.epochs == 300
+    twice = Run.create(run.path, longer(there, 400), resume=True)
+    twice.lengthen(250, write=True)
+    assert [Run.open(run.path).config.epochs_at(epoch) for epoch in (199, 249, 250)] == [200, 300, 400]
+
+
+def longer(config, epochs):
+    return msgspec.structs.replace(config, recipe=msgspec.structs.replace(config.recipe, epochs=epochs))
+
+
+def test_a_run_is_not_made_shorter(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    run.log(0, {"loss": 1.0})
+    with pytest.raises(UsageError, match=r"planned for 200 epochs and has done 1; .* expected --epochs 200 or more"):
+        Run.create(run.path, longer(config, 100), resume=True)
+
+
+def test_a_longer_run_with_another_rate_is_another_run(tmp_path, config):
+    with pytest.raises(UsageError, match=r"differs in: recipe\.lr\)"):
+        resumed(tmp_path, config, epochs=300, lr=0.1)
+
+
+def test_a_run_that_was_never_made_longer_can_be_read_by_earlier_versions(tmp_path, config):
+    Run.create(tmp_path / "run", config, resume=False).start()
+    assert "lengthened" not in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_a_lock_does_not_make_a_folder_somebody_elses(tmp_path, config):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK).touch()  # of a start that was killed
+    Run.create(tmp_path / "run", config, resume=False).start()

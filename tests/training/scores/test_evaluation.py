@@ -100,12 +100,19 @@ def test_a_prediction_stored_along_other_axes_is_compared_in_place(tmp_path: Pat
     assert [(organ.dice, organ.nsd, organ.hd95) for organ in evaluation.organs] == [(1, 1, 0)] * 3
 
 
-def test_a_sheared_grid_is_refused_because_it_has_no_spacing(tmp_path: Path) -> None:
-    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+def test_a_sheared_grid_is_measured_along_its_own_axes(tmp_path: Path) -> None:
+    """Sheets two slices apart: a slice is 4 mm up and 0.5 mm to the front, so 8 mm lie between them, not 8.06."""
+    affine = np.diag([1.0, 1.0, 4.0, 1.0])
     affine[1, 2] = 0.5
-    truth = blocks(tmp_path / "t.nii", 6, grid=Grid((12, 12, 12), affine))
-    with pytest.raises(InputError, match="right angles"):
-        evaluate_pairs([Pair("case", truth, truth)], None, 1.0)
+    files = []
+    for name, at in (("t.nii", 4), ("p.nii", 6)):
+        labels = np.zeros((40, 40, 10), np.uint8)
+        labels[..., at] = 1
+        write_volume(tmp_path / name, labels, Grid(labels.shape, affine))
+        files.append(tmp_path / name)
+    organ = evaluate_pairs([Pair("case", files[1], files[0])], None, 1.0).organs[0]
+    assert organ.hd95 == pytest.approx(8)
+    assert organ.dice == 0
 
 
 @pytest.mark.parametrize(

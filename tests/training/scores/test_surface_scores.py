@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from bedside.training.scores.metrics import CaseScores, evaluate_case
+from bedside.training.scores.surfaces import surface_elements
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
@@ -143,3 +144,32 @@ def test_a_volume_full_of_one_class_has_its_surface_at_the_border() -> None:
     shorter[5] = 0
     scores = evaluate_case(shorter, full, 2, (2.0, 1.0, 1.0), tolerance_mm=2.0)
     assert (scores.nsd[1], scores.hd95[1]) == (pytest.approx(1), pytest.approx(2))
+
+
+def test_axes_at_right_angles_give_the_scores_of_their_spacing() -> None:
+    for number in range(0, COUNT, 7):
+        axes = np.diag(KEPT["spacings"][number]).astype(float)
+        found = evaluate_case(PREDICTIONS[number], TRUTHS[number], 2, axes, 1.0)
+        assert found.nsd[1] == pytest.approx(scored(number).nsd[1], abs=1e-6)
+        assert found.hd95[1] == pytest.approx(scored(number).hd95[1], rel=1e-6)
+
+
+def ball(radius: float, axes: NDArray[np.float64], centre: float = 0.0) -> Mask:
+    """A ball in the middle of 60³ voxels, moved along y in the patient."""
+    voxels = np.indices((60, 60, 60)).reshape(3, -1) - 29.5
+    world = axes @ voxels - np.array([[0], [centre], [0]])
+    return (np.linalg.norm(world, axis=0) < radius).reshape(60, 60, 60)
+
+
+def test_a_ball_has_the_surface_and_distances_of_a_ball_on_a_sheared_grid_too() -> None:
+    straight, sheared = np.diag([1.0, 1.0, 1.5]), np.diag([1.0, 1.0, 1.5])
+    sheared[:, 1] = 0, np.cos(np.radians(25)), np.sin(np.radians(25))
+    areas = [surface_elements(ball(18, axes), axes).areas.sum() for axes in (straight, sheared)]
+    assert areas[1] == pytest.approx(areas[0], rel=0.02)
+    assert areas[0] == pytest.approx(4 * np.pi * 18**2, rel=0.12)  # the steps of voxels add a tenth
+    for tolerance, moved in ((1.0, 3.0), (2.0, 4.0)):
+        scores = [
+            evaluate_case(ball(18, axes, moved), ball(18, axes), 2, axes, tolerance) for axes in (straight, sheared)
+        ]
+        assert scores[1].nsd[1] == pytest.approx(scores[0].nsd[1], abs=0.05)
+        assert scores[1].hd95[1] == pytest.approx(moved, abs=1)

@@ -9,6 +9,7 @@ import msgspec
 
 from ....runtime.errors import InputError
 from ....runtime.files.text import read_utf8
+from ....runtime.scans.file_kind import found_in
 from ....runtime.scans.names import in_words, is_nifti
 from .case_list import CaseList
 from .listing import Layout, Listing, Source
@@ -93,7 +94,7 @@ def read_listing(source: Source) -> tuple[str, Listing]:
         + (
             f"found none; give one of its lists: {lists}"
             if lists
-            else "found none; docs/data.md shows how data sets are laid out"
+            else f"{found_in(source.root)}; docs/data.md shows how data sets are laid out"
         )
     )
 

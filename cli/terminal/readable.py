@@ -1,0 +1,43 @@
+"""Signs that a stream's encoding lacks, as readable ASCII: no text is lost, and none ends a command."""
+
+from __future__ import annotations
+
+import codecs
+
+READABLE = "bedside-readable"  # the error handler, for `open`, `reconfigure` and `str.encode`
+
+SIGNS = {
+    "×": "x",
+    "…": "...",
+    "–": "-",
+    "−": "-",
+    "±": "+-",
+    "°": "deg ",
+    "λ": "lambda",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+}
+
+
+def register() -> None:
+    """Makes the error handler `READABLE` known to Python."""
+    codecs.register_error(READABLE, _replaced)
+
+
+def readable(text: str, encoding: str) -> str:
+    """Returns a text as a stream of this encoding will show it, so that tables are laid out for what is seen."""
+    register()
+    return text.encode(encoding, READABLE).decode(encoding)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Replaces signs the messages use by their ASCII forms, others by escapes, which lose nothing."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(SIGNS.get(sign) or _escaped(sign) for sign in signs), error.end
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("ascii", "backslashreplace").decode("ascii")

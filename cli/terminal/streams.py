@@ -1,0 +1,103 @@
+"""Standard input, output and error as services leave them: closed, without a reader, on a full disk, not UTF-8.
+
+A command prints about its work; what becomes of the print must not decide what becomes of the work.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import stat
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from .readable import READABLE, register
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_NO_READER = (errno.EPIPE, errno.ECONNRESET)
+
+
+def prepare_streams() -> None:
+    """Opens what is closed of the three streams on the null device and makes writing to the others safe.
+
+    Call it before the process opens any file: a file that gets the descriptor of a closed stream also gets what C
+    libraries print there.
+
+    - stderr: an error of the stream is passed over; progress and warnings then go nowhere.
+    - stdout: a reader that is gone is passed over; a full disk is an `OSError` of the stream's name, once.
+    - Both write signs that their encoding lacks as readable ASCII.
+    """
+    register()
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        _open_if_closed(descriptor)
+        if getattr(sys, name) is None:  # Python found it closed
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        setattr(sys, name, _safe(getattr(sys, name), must_arrive=name == "stdout"))
+
+
+def _open_if_closed(descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        _to_null_device(descriptor)
+
+
+def _to_null_device(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    if null == descriptor:
+        os.set_inheritable(null, True)  # child processes have the three streams too
+        return
+    os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _safe(stream: Any, must_arrive: bool) -> Any:
+    """Returns a stream to write to that works as the given one but for errors; streams of our own making stay."""
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # Python leaves the buffer out with PYTHONUNBUFFERED
+    if type(raw) is not io.FileIO:
+        with suppress(AttributeError):
+            stream.reconfigure(errors=READABLE)
+        return stream
+    output = _SafeOutput(raw.fileno(), must_arrive)
+    return io.TextIOWrapper(
+        output if buffer is raw else io.BufferedWriter(output),  # pyright: ignore[reportArgumentType]
+        encoding=stream.encoding,
+        errors=READABLE,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+class _SafeOutput(io.FileIO):
+    """An open descriptor; after an error it leads to the null device, so that later writes and the exit are quiet."""
+
+    def __init__(self, descriptor: int, must_arrive: bool) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._must_arrive = must_arrive
+        self._device = stat.S_ISCHR(os.fstat(descriptor).st_mode)  # a closed terminal no longer says it is one
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        left = memoryview(data).cast("B")
+        size = left.nbytes
+        try:
+            while left:
+                written: int | None = super().write(left)
+                if written is None:  # another process made it non-blocking
+                    select.select([], [self], [])
+                left = left[written or 0 :]
+        except OSError as error:
+            _to_null_device(self.fileno())
+            if self._must_arrive and not self._has_no_reader(error):
+                raise OSError(error.errno, error.strerror, "stdout") from error
+        return size
+
+    def _has_no_reader(self, error: OSError) -> bool:
+        return error.errno in _NO_READER or (self._device and error.errno == errno.EIO)

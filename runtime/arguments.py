@@ -1,0 +1,317 @@
+"""Checking the arguments of public calls: each check returns the value to use, or says what was expected and what came.
+
+NumPy's scalars count as the numbers they hold; a truth value is no number. The checks need NumPy for none of it, so
+that light calls stay light.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast
+
+from .errors import UsageError
+
+MOST_THREADS = 1024  # more never helps, and a machine that is asked for tens of thousands stands still
+_LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+_AXES = ({"L", "R"}, {"A", "P"}, {"S", "I"})
+_SHOWN = 40  # characters of a text that a message repeats
+_SHOWN_PARTS = 5  # of a list
+_VOWELS = "aeiouAEIOU"
+
+_Value = TypeVar("_Value")
+_Options = ParamSpec("_Options")
+
+
+def optional(
+    check: Callable[Concatenate[str, Any, _Options], _Value],
+    name: str,
+    value: Any,
+    *args: _Options.args,
+    **options: _Options.kwargs,
+) -> _Value | None:
+    """Takes None, or what another check takes.
+
+    Args:
+        check: the other check, such as `whole_number`.
+        name: of the argument.
+        value: as it was given.
+        args: further arguments of ``check``.
+        options: further arguments of ``check``.
+    """
+    return None if value is None else check(name, value, *args, **options)
+
+
+def whole_number(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+    """Takes a whole number from ``low`` to ``high``, None for no limit; 4.0 is none, as 4.5 would be cut off silently.
+
+    Raises:
+        UsageError: anything else.
+    """
+    whole = _whole(value)
+    if whole is not None and (low is None or whole >= low) and (high is None or whole <= high):
+        return whole
+    limits = "" if low is None else f" from {low} up" if high is None else f" from {low} to {high}"
+    refuse(name, f"a whole number{limits}", value)
+
+
+def number(
+    name: str, value: Any, words: str = "a finite number", accepts: Callable[[float], bool] | None = None
+) -> float:
+    """Takes a finite real number.
+
+    Args:
+        name: of the argument.
+        value: as it was given.
+        words: what is expected, for the message.
+        accepts: says whether the number is in range; None takes every finite one.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if not isinstance(value, bool) and isinstance(value, Real):
+        try:
+            given = float(value)
+        except OverflowError:  # an integer that no float can hold
+            given = math.inf
+        if math.isfinite(given) and (accepts is None or accepts(given)):
+            return given
+    refuse(name, words, value)
+
+
+def float32(name: str, value: Any) -> float:
+    """Takes a number that float32 can hold.
+
+    Raises:
+        UsageError: anything else.
+    """
+    return number(name, value, accepts=lambda given: abs(given) <= _LARGEST_FLOAT32)
+
+
+def overlap_share(name: str, value: Any) -> float:
+    """Takes the overlap of windows, as a fraction of a window, 0 ≤ overlap < 1.
+
+    Raises:
+        UsageError: anything else.
+    """
+    return number(name, value, f"0 ≤ {name} < 1", lambda given: 0 <= given < 1)
+
+
+def share(name: str, value: Any) -> float:
+    """Takes a number from 0 to 1, both included.
+
+    Raises:
+        UsageError: anything else.
+    """
+    return number(name, value, "a number in 0…1", lambda given: 0 <= given <= 1)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Takes True or False, NumPy's too; a text such as "no" would count as true.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if isinstance(value, bool) or (type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_")):
+        return bool(value)
+    refuse(name, "True or False", value)
+
+
+def text(name: str, value: Any) -> str:
+    """Takes a text that is not empty.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if isinstance(value, str) and value:
+        return value
+    refuse(name, "a text", value)
+
+
+def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Takes one of some names.
+
+    Raises:
+        UsageError: anything else.
+    """
+    names = list(choices)
+    if isinstance(value, str) and value in names:
+        return value
+    refuse(name, ", ".join(names), value)
+
+
+def known(what: str, value: Any, table: Iterable[str]) -> str:
+    """Takes the name of a row of a table: of an engine, a student, a teacher.
+
+    Args:
+        what: the table's rows, in words.
+        value: as it was given.
+        table: the names.
+
+    Raises:
+        UsageError: anything else.
+    """
+    names = list(table)
+    if isinstance(value, str) and value in names:
+        return value
+    raise UsageError(f"no {what} {shown(value)}; expected one of: {', '.join(names)}")
+
+
+def sequence(name: str, value: Any, words: str) -> tuple[Any, ...]:
+    """Takes a list, a tuple or what else can be gone through, as a tuple; a text is not a list of its letters.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if not isinstance(value, (str, bytes, dict)):
+        try:
+            return tuple(value)
+        except TypeError:  # a single value, or an array without axes
+            pass
+    refuse(name, words, value)
+
+
+def axis_codes(name: str, value: Any) -> str:
+    """Takes the codes of three axes, one of L and R, of A and P, of S and I, in any order (``"RAS"``).
+
+    Raises:
+        UsageError: anything else.
+    """
+    if isinstance(value, str) and is_axis_codes(value):
+        return value
+    refuse(name, 'axis codes such as "RAS"', value)
+
+
+def is_axis_codes(codes: str) -> bool:
+    """Whether a text names three axes of the patient, in any order and direction."""
+    return len(codes) == 3 and all(len(pair & set(codes)) == 1 for pair in _AXES)
+
+
+def millimetres(name: str, value: Any) -> tuple[float, float, float]:
+    """Takes three steps of a grid in mm, all above 0.
+
+    Raises:
+        UsageError: anything else.
+    """
+    words = "three steps above 0 mm"
+    steps = [number(name, step, words, lambda given: given > 0) for step in sequence(name, value, words)]
+    if len(steps) == 3:
+        return steps[0], steps[1], steps[2]
+    refuse(name, words, value)
+
+
+def triple(name: str, value: Any, words: str = "three whole numbers from 1 up") -> tuple[int, int, int]:
+    """Takes three whole numbers from 1 up.
+
+    Raises:
+        UsageError: anything else.
+    """
+    sizes = [_whole(size) for size in sequence(name, value, words)]
+    taken = [size for size in sizes if size is not None and size >= 1]
+    if len(taken) == len(sizes) == 3:
+        return taken[0], taken[1], taken[2]
+    refuse(name, words, value)
+
+
+def names(name: str, value: Any) -> tuple[str, ...]:
+    """Takes a list of texts, none of them empty.
+
+    Raises:
+        UsageError: anything else.
+    """
+    return tuple(text(name, each) for each in sequence(name, value, "a list of names"))
+
+
+def is_path(value: Any) -> bool:
+    """Whether a value is meant as a path, be it a usable one or not."""
+    return isinstance(value, (str, bytes, os.PathLike))
+
+
+def path(name: str, value: Any) -> Path:
+    """Takes a path as text or as a path object.
+
+    Raises:
+        UsageError: anything else, bytes and the empty text included.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        try:
+            spelled: str | bytes = os.fspath(value)
+        except TypeError:  # a path object that gives neither text nor bytes
+            spelled = ""
+        if spelled and isinstance(spelled, str):
+            return Path(spelled)
+    refuse(name, "a path (text or pathlib.Path)", value)
+
+
+def callback(name: str, value: Any, words: str) -> Callable[..., Any]:
+    """Takes what can be called.
+
+    Args:
+        name: of the argument.
+        value: as it was given.
+        words: how it is called, such as ``"progress(done, total)"``.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if callable(value):
+        return value
+    refuse(name, f"a function {words}", value)
+
+
+def instance(name: str, value: Any, kind: type[_Value], advice: str = "") -> _Value:
+    """Takes an object of one type.
+
+    Args:
+        name: of the argument.
+        value: as it was given.
+        kind: the type.
+        advice: what to do about another one, for the message.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if isinstance(value, kind):
+        return value
+    refuse(name, _with_article(kind.__name__), value, advice)
+
+
+def refuse(name: str, expected: str, value: Any, advice: str = "") -> NoReturn:
+    """Raises `UsageError` with what was expected, what came, and what to do about it."""
+    raise UsageError(f"{name}: expected {expected}, got {shown(value)}" + (f"; {advice}" if advice else ""))
+
+
+def shown(value: Any) -> str:
+    """Returns a wrong value for a message: small ones as they are, others by their type alone."""
+    if isinstance(value, str):
+        return f'"{value[:_SHOWN]}…"' if len(value) > _SHOWN else f'"{value}"'
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, Integral):
+        return str(int(value)) if abs(int(value)) < 10**18 else "a number of more than 18 digits"
+    if isinstance(value, Real):
+        try:
+            return f"{float(value):g}"
+        except OverflowError:  # a fraction that no float can hold
+            return "a number of more than 300 digits"
+    if isinstance(value, type):
+        return f"the type {value.__name__}"
+    if isinstance(value, (list, tuple)):
+        parts = cast("Sequence[Any]", value)
+        if len(parts) <= _SHOWN_PARTS and not any(isinstance(part, (list, tuple)) for part in parts):
+            return f"({', '.join(shown(part) for part in parts)})"
+    return _with_article(type(value).__name__)
+
+
+def _whole(value: Any) -> int | None:
+    """Returns a whole number as Python's own; None for anything else, a truth value included."""
+    return int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
+
+
+def _with_article(noun: str) -> str:
+    if noun == "ndarray":
+        return "a NumPy array"
+    return f"{'an' if noun[:1] in _VOWELS else 'a'} {noun}"

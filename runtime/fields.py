@@ -1,0 +1,72 @@
+"""Structs whose fields are checked however they are made: msgspec checks what it reads from a file, not a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, cast, get_args
+
+import msgspec
+
+from .arguments import shown
+from .errors import FieldError
+
+
+class CheckedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frozen struct that takes the same values from Python as from a file.
+
+    Lists become tuples where tuples are declared, ``"CT"`` becomes its enum member, NumPy's scalars become the numbers
+    they hold; anything else of another type than declared is refused. A subclass with checks of its own calls
+    ``super().__post_init__()`` before them.
+
+    Raises:
+        FieldError: a field of another type.
+    """
+
+    def __post_init__(self) -> None:
+        for name, kind in _declared(type(self)).items():
+            given = getattr(self, name)
+            try:
+                taken = msgspec.convert(_plain(given), kind)
+            except (msgspec.ValidationError, TypeError, AttributeError, RecursionError) as error:
+                # the last three come out of objects that only look like lists or mappings
+                raise FieldError(f"{name}: {_words(error, given, kind)}") from None
+            if taken is not given:
+                msgspec.structs.force_setattr(self, name, taken)
+
+
+@cache
+def _declared(struct: type[msgspec.Struct]) -> Mapping[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(struct)}
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value with NumPy's scalars and arrays as Python's numbers and lists, also inside lists and mappings.
+
+    msgspec knows numbers by their type alone, and NumPy's are of types of their own.
+    """
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in cast("list[Any]", value)]
+    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def _words(error: Exception, given: Any, kind: Any) -> str:
+    """Returns msgspec's words ("Expected `int | null`, got `str` - at `$[0]`") in the spelling of ours."""
+    reason, _, place = str(error).partition(" - at `$")
+    if reason.startswith("Invalid enum value") and not place:
+        return f"expected {', '.join(_known(kind))}, got {shown(given)}"
+    reason = reason.replace("`", "").replace("Expected", "expected").replace("null", "None").replace("array", "list")
+    return reason + (f" at {place.rstrip('`')}" if place else "")
+
+
+def _known(kind: Any) -> list[str]:
+    """Returns the texts that an enum, a literal or a union with one of them takes."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(member.value) for member in kind]
+    each = [[option] if isinstance(option, str) else _known(option) for option in get_args(kind)]
+    return [name for names in each for name in names]

@@ -1,0 +1,17 @@
+"""Shared memory that is too small: how libraries say it, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+_SAID = re.compile(r"shared memory|/dev/shm|\bshm_open\b|\bbus error\b", re.IGNORECASE)
+
+TOO_SMALL = (
+    "the shared memory (/dev/shm) is too small; give the container more of it (docker run --shm-size=2g), "
+    "or do with less: --workers 0, --devices 1"
+)
+
+
+def is_for_want_of_it(error: BaseException) -> bool:
+    """Whether a library failed for want of shared memory, by its message: there is no error type for it."""
+    return isinstance(error, RuntimeError | OSError) and _SAID.search(str(error)) is not None

@@ -1,0 +1,111 @@
+"""Labels of a sheared scan from blocks of scores on a straight grid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..preprocessing.crossing import Crossing, Neighbours, Part, along_axes_of, mixed
+from .best_class import best_class
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..scans.geometry import Grid
+    from ..windows.blend import Block
+
+_CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
+SEARCH_BYTES = 16  # per voxel of a block: its best class, and where that fills a whole cell
+
+
+class ShearedLabels:
+    """Labels each scan voxel with the best class of scores interpolated between the eight model voxels around it.
+
+    A voxel belongs to the block that holds its upper neighbours along z and y; the lower ones may lie in the block's
+    frame. So every voxel is labelled once, whatever the blocks.
+
+    Args:
+        labels: [X, Y, Z] on the scan's grid; written to.
+        grid: the model's grid (shape x, y, z).
+        source: the scan's grid, sheared.
+    """
+
+    def __init__(self, labels: NDArray[Any], grid: Grid, source: Grid) -> None:
+        view, own = along_axes_of(labels.T, source, grid)
+        self._target = view
+        self._shape = grid.shape[::-1]
+        self._crossing = Crossing(own, grid)
+
+    def label(self, block: Block) -> None:
+        """Labels the voxels that belong to a block, its frame filled in."""
+        starts = block.z, block.y
+        stops = [start + size for start, size in zip(starts, block.scores.shape[1:3], strict=True)]
+        low = np.array([start - 1 if start else -np.inf for start in starts] + [-np.inf])
+        high = np.array(
+            [stop - 1 if stop < size else np.inf for stop, size in zip(stops, self._shape, strict=False)] + [np.inf]
+        )
+        scores = _BlockScores(block)
+        for part in self._crossing.parts_around(low, high):
+            self._label(part, scores, starts, stops)
+
+    def _label(self, part: Part, scores: _BlockScores, starts: tuple[int, int], stops: list[int]) -> None:
+        mine = np.ones(part.shape, np.bool_)
+        places = []
+        for axis in (0, 1):
+            place = self._crossing.positions(part, axis)
+            upper = np.ceil(np.clip(place, 0, self._shape[axis] - 1))
+            mine &= (upper >= starts[axis]) & (upper < stops[axis])
+            places.append(place)
+        if not mine.any():
+            return
+        places.append(self._crossing.positions(part, 2))
+        around = [Neighbours.at(place[mine], size) for place, size in zip(places, self._shape, strict=True)]
+        self._target[part.plane, part.rows, part.columns][mine] = scores.labels(*around)
+
+
+class _BlockScores:
+    """A block's scores with the best class of each voxel, and where that class fills a whole cell of 2×2×2 voxels."""
+
+    def __init__(self, block: Block) -> None:
+        self._first = block.z - 1, block.y - 1  # the model voxels at index 0 of the frame
+        self._strides = block.framed[0].size // block.framed.shape[1], block.framed.shape[3]
+        self._flat = block.framed.reshape(len(block.framed), -1)
+        best = np.zeros(block.framed.shape[1:], np.uint16)
+        # The frame is left out where there is no neighbour, so that its undefined content is never looked at.
+        inside = (slice(0 if block.z else 1, None), slice(0 if block.y else 1, None))
+        best[inside] = best_class(block.framed[(slice(None), *inside)])
+        uniform = np.ones(best.shape, np.bool_)
+        for axis in range(3):  # step by step: equal pairs, then squares of pairs, then cubes
+            cells, values = np.moveaxis(uniform, axis, 0), np.moveaxis(best, axis, 0)
+            cells[:-1] &= cells[1:] & (values[:-1] == values[1:])
+        self._best, self._uniform = best.ravel(), uniform.ravel()
+
+    def labels(self, z: Neighbours, y: Neighbours, x: Neighbours) -> NDArray[Any]:
+        """Returns the labels [n] of places between the block's voxels."""
+        planes, rows = (
+            [(index - first) * stride for index in (axis.lower, axis.upper)]
+            for axis, first, stride in zip((z, y), self._first, self._strides, strict=True)
+        )
+        cells = planes[0] + rows[0] + x.lower
+        labels = self._best[cells]
+        unsettled = np.flatnonzero(~self._uniform[cells])
+        for start in range(0, len(unsettled), _CHUNK_VOXELS):
+            some = unsettled[start : start + _CHUNK_VOXELS]
+            corners = [plane[some] + row[some] for plane in planes for row in rows]
+            low, high = (
+                self._between(corners, index[some], y.weight[some], z.weight[some]) for index in (x.lower, x.upper)
+            )
+            labels[some] = best_class(mixed(low, high, x.weight[some]))
+        return labels
+
+    def _between(
+        self,
+        corners: list[NDArray[np.intp]],
+        columns: NDArray[np.intp],
+        along_y: NDArray[np.float32],
+        along_z: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Returns scores [C, n] in one column between its four voxels around, given as starts of their rows."""
+        four = [np.take(self._flat, start + columns, axis=1) for start in corners]
+        return mixed(mixed(four[0], four[1], along_y), mixed(four[2], four[3], along_y), along_z)

@@ -1,0 +1,171 @@
+"""What a file that is no NIfTI is, by its first bytes, and what to do about it; the same words for every command."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+SHORTEST_HEADER = 348  # bytes, of NIfTI-1
+SNIFFED_BYTES = 512  # of a file, enough for every row of the table
+_MOST_FILES = 100  # of a folder that are looked at
+_DICOM_ADVICE = "convert its series with dcm2niix -z y -o OUT FOLDER and give the .nii.gz"
+_BUNDLE_FILE = "bundle.json"
+_TABLE_BYTES = 2**16  # at a zip's end, where its table of contents stands; a bundle's takes some hundred bytes
+
+
+class FileKind(NamedTuple):
+    """A kind of file.
+
+    Attributes:
+        name: in words, with an article: ``"a DICOM file"``.
+        advice: what to do to get a scan out of it.
+    """
+
+    name: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.name}; {self.advice}"
+
+
+_DICOM = FileKind("a DICOM file", _DICOM_ADVICE)
+_ITK = "convert it to .nii.gz, with SimpleITK or 3D Slicer for instance"
+_MINC = "convert MINC with mnc2nii, others with what wrote them"
+_UNPACK = "unpack it and give the scan that it holds"
+_PICTURE = "give the scan itself as .nii or .nii.gz, not a picture of it"
+_TEXT_IS_NO_SCAN = "give the scan itself as .nii or .nii.gz"
+_DOWNLOAD = "the download of a scan failed, so download it again"
+ZIP = FileKind("a zip archive", _UNPACK)
+BUNDLE = FileKind("a bundle", "give the bundle as the bundle, and a scan as the scan")
+
+# (first byte, bytes that stand there, what it is); the first row that fits counts
+_SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
+    (128, b"DICM", _DICOM),
+    *((0, start, _DICOM) for start in (b"\x02\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")),
+    (0, b"NRRD000", FileKind("an NRRD file", _ITK)),
+    (0, b"\x89HDF\r\n\x1a\n", FileKind("an HDF5 or MINC file", _MINC)),
+    (0, b"CDF", FileKind("a netCDF or MINC file", _MINC)),
+    (0, b"\0\0\0\x01\0\0", FileKind("a FreeSurfer MGH file", "convert it with mri_convert IN OUT.nii.gz")),
+    (0, b"PK\x03\x04", ZIP),
+    (0, b"7z\xbc\xaf\x27\x1c", FileKind("a 7z archive", _UNPACK)),
+    (0, b"Rar!", FileKind("a RAR archive", _UNPACK)),
+    (0, b"BZh", FileKind("a bzip2 file", _UNPACK)),
+    (0, b"\xfd7zXZ", FileKind("an xz file", _UNPACK)),
+    (0, b"\x28\xb5\x2f\xfd", FileKind("a zstd file", _UNPACK)),
+    (257, b"ustar", FileKind("a tar archive", _UNPACK)),
+    (0, b"\xff\xd8\xff", FileKind("a JPEG picture", _PICTURE)),
+    (0, b"\x89PNG", FileKind("a PNG picture", _PICTURE)),
+    (0, b"II*\0", FileKind("a TIFF picture", _PICTURE)),
+    (0, b"MM\0*", FileKind("a TIFF picture", _PICTURE)),
+    (0, b"%PDF", FileKind("a PDF document", _PICTURE)),
+    (0, b"\x93NUMPY", FileKind("a NumPy array", "give it to Segmenter.segment_array with its affine")),
+    (0, b"version https://git-lfs", FileKind("a git-lfs pointer, not the file itself", "run git lfs pull")),
+    (0, b"/annex/objects/", FileKind("a git-annex pointer, not the file itself", "run git annex get FILE")),
+)  # fmt: skip
+
+# as above, of texts: without white space in front, in lower case
+_TEXTS: tuple[tuple[bytes, FileKind], ...] = (
+    (b"<!doctype html", FileKind("a web page (HTML)", _DOWNLOAD)),
+    (b"<html", FileKind("a web page (HTML)", _DOWNLOAD)),
+    (b"<?xml", FileKind("an XML text", _TEXT_IS_NO_SCAN)),
+    (b"objecttype", FileKind("a MetaImage header", _ITK)),
+    (b"ndims", FileKind("a MetaImage header", _ITK)),
+    (b"{", FileKind("a JSON text", _TEXT_IS_NO_SCAN)),
+)
+
+
+def kind_of_bytes(start: bytes) -> FileKind | None:
+    """Returns what a file is whose first `SNIFFED_BYTES` (fewer of a short file) these are; None where unknown."""
+    if not start:
+        return FileKind("an empty file", "copy or export it again")
+    for first, signature, kind in _SIGNATURES:
+        if start[first : first + len(signature)] == signature:
+            return kind
+    if len(start) >= SHORTEST_HEADER and not start.strip(b"\0"):
+        return FileKind(
+            "a file that begins with nothing but zeros", "it was copied or downloaded in part, so copy it again"
+        )
+    kind = _kind_of_text(start)
+    if kind is None and len(start) < SHORTEST_HEADER:
+        return FileKind(f"the first {len(start)} bytes of a file", "copy or export it again")
+    return kind
+
+
+def kind_of_file(path: Path) -> FileKind | None:
+    """Returns what a file is, or what a folder holds; None where it is unknown or cannot be read."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return _kind_of_folder(path)
+        if not stat.S_ISREG(mode):
+            return None
+        if _is_zipped_bundle(path):
+            return BUNDLE
+        with path.open("rb") as file:
+            return kind_of_bytes(file.read(SNIFFED_BYTES))
+    except (OSError, ValueError):  # closed to us, or a name that no file has: whoever opens it says so
+        return None
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file begins as a NIfTI does, packed or not."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            start = file.read(SNIFFED_BYTES)
+        if start.startswith(b"\x1f\x8b"):
+            start = zlib.decompressobj(31).decompress(start, SNIFFED_BYTES)
+    except (OSError, ValueError, zlib.error):
+        return False
+    return start[344:347] in (b"n+1", b"ni1") or start[4:7] in (b"n+2", b"ni2")
+
+
+def _kind_of_text(start: bytes) -> FileKind | None:
+    words = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for beginning, kind in _TEXTS:
+        if words.startswith(beginning):
+            return kind
+    try:
+        told = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 3:  # else the last letter was cut in two
+            return None
+        told = start[: error.start].decode("utf-8")
+    plain = told and all(letter.isprintable() or letter.isspace() for letter in told)
+    return FileKind("a text file", _TEXT_IS_NO_SCAN) if plain else None
+
+
+def found_in(folder: Path) -> str:
+    """Returns what a folder without NIfTI files holds, for the message that there are none."""
+    kind = kind_of_file(folder)
+    return "found none" if kind is None else f"got {kind}"
+
+
+def _kind_of_folder(folder: Path) -> FileKind | None:
+    if (folder / _BUNDLE_FILE).is_file():
+        return BUNDLE
+    for path in islice(_files(folder), _MOST_FILES):
+        if path.name == "DICOMDIR" or kind_of_file(path) == _DICOM:
+            return FileKind("a folder of DICOM files", _DICOM_ADVICE)
+    return None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yields the files of a folder, then those of its folders."""
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _is_zipped_bundle(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return False
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TABLE_BYTES))
+        return _BUNDLE_FILE.encode() in file.read(_TABLE_BYTES)

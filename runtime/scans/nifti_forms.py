@@ -1,0 +1,180 @@
+"""The two geometries of a NIfTI header, sform and qform: which one places the volume, and whether they agree.
+
+A qform is a rotation with spacings, so it cannot say a gantry tilt. Programs that write a sheared sform (dcm2niix,
+nibabel) put the closest rotation beside it. That is no contradiction, and no choice for anybody either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+
+from ..errors import InputError
+from .geometry import Grid
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+    from numpy.typing import NDArray
+
+Form = Literal["sform", "qform"]
+FORMS = ("sform", "qform")
+
+_HALF_VOXEL = 0.5
+_LAST_FORM_CODE = 5  # "template, other"
+_MILLIMETRES = (0, 2)  # 0 = not said, which every writer means as mm
+_BESIDE_SHEAR = 1.5  # by how much of the shear's angle an axis of a qform may give way: sheared twice, one takes 1.42
+_BELIEVE = "believe the sform (--use-sform) or correct the header"
+
+
+def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | None) -> NDArray[np.float64]:
+    """Returns the affine that places a volume.
+
+    Where a form is preferred, it alone is looked at, but for one thing: beside a sheared sform no qform is right.
+
+    Args:
+        header: of the file, its fields as they are stored.
+        shape: x, y, z voxels.
+        prefer: which form to believe where they disagree.
+
+    Raises:
+        InputError: no form is set, the one that is needed is broken, or both are set and disagree.
+    """
+    unit = int(header["xyzt_units"]) & 7
+    if unit not in _MILLIMETRES:
+        raise InputError(f"units: expected millimetres (code 2), got code {unit}; correct the header")
+    present = _forms_set(header, prefer)
+    if prefer == "sform":
+        return _sform(header)
+    if prefer == "qform":
+        if "sform" in present:
+            _refuse_qform_beside_shear(header, shape)
+        return _qform(header, present)
+    if present == ["qform"]:
+        return _qform(header, present)
+    sform = Grid(shape, _sform(header))
+    _compare_spacing(header, sform, present)
+    if "qform" in present:
+        _compare(sform, _qform(header, present))
+    return sform.affine
+
+
+def qform_departs_by(header: Nifti1Header, shape: tuple[int, int, int]) -> float:
+    """Returns by how many voxels the qform of a header places a corner of the volume elsewhere than its sform.
+
+    Raises:
+        InputError: one of them is broken.
+    """
+    return _apart(Grid(shape, _sform(header)), _qform(header, ["sform", "qform"]))
+
+
+def _forms_set(header: Nifti1Header, prefer: Form | None) -> list[str]:
+    codes = {form: int(header[f"{form}_code"]) for form in ("sform", "qform")}
+    needed = {form: code for form, code in codes.items() if prefer in (None, form)}
+    if not all(0 <= code <= _LAST_FORM_CODE for code in needed.values()):
+        remedy = _BELIEVE if prefer is None and 0 < codes["sform"] <= _LAST_FORM_CODE else "correct the header"
+        raise InputError(f"orientation: expected sform and qform codes 0…{_LAST_FORM_CODE}, got {codes}; {remedy}")
+    present = [form for form, code in codes.items() if code > 0]
+    if not present:
+        raise InputError("orientation: neither sform nor qform is set, left and right are unknown; set one of them")
+    if prefer is not None and prefer not in present:
+        raise InputError(f"orientation: {prefer} was asked for, the file has only {present[0]}; leave the choice out")
+    return present
+
+
+def _sform(header: Nifti1Header) -> NDArray[np.float64]:
+    return np.asarray(header.get_sform(), float)
+
+
+def _qform(header: Nifti1Header, present: list[str]) -> NDArray[np.float64]:
+    remedy = _BELIEVE if "sform" in present else "correct the header"
+    pixdim = _pixdim(header)
+    if not _positive(pixdim):
+        raise InputError(f"spacing: expected positive millimetres, got pixdim {pixdim.tolist()}; {remedy}")
+    try:
+        header = header.copy()
+        if header["pixdim"][0] == 0:  # the standard: qfac 0 reads as 1
+            header["pixdim"][0] = 1
+        return np.asarray(header.get_qform(), float)
+    except (HeaderDataError, ValueError):
+        raise InputError(f"geometry: the qform is not a rotation; {remedy}") from None
+
+
+def _pixdim(header: Nifti1Header) -> NDArray[np.float64]:
+    return np.asarray(header["pixdim"][1:4], float)
+
+
+def _positive(pixdim: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(pixdim).all() and (pixdim > 0).all())
+
+
+def _refuse_qform_beside_shear(header: Nifti1Header, shape: tuple[int, int, int]) -> None:
+    try:
+        sform = Grid(shape, _sform(header))
+    except InputError:  # no geometry at all: the qform is the only one
+        return
+    if sform.is_sheared:
+        raise InputError(f"geometry: {_tilt(sform)}, and no qform can say that; leave --use-qform out")
+
+
+def _compare_spacing(header: Nifti1Header, sform: Grid, present: list[str]) -> None:
+    """Refuses spacings in pixdim that are none, or more than half a voxel off over the volume's length.
+
+    Of a sheared grid, pixdim may hold the distance of voxels or the one of planes.
+    """
+    pixdim = _pixdim(header)
+    if not _positive(pixdim):
+        raise InputError(
+            f"spacing: expected positive millimetres, got pixdim {pixdim.tolist()} beside an sform of "
+            f"{_mm(sform.spacing)}; {_BELIEVE}"
+        )
+    spacing = np.asarray(sform.spacing)
+    planes = 1 / np.linalg.norm(np.linalg.inv(sform.affine[:3, :3]), axis=1)
+    off = (pixdim - np.clip(pixdim, np.minimum(planes, spacing), spacing)) / spacing
+    if np.abs(off * (np.asarray(sform.shape) - 1)).max() > _HALF_VOXEL:
+        rival = "pixdim (the qform's spacing)" if "qform" in present else "pixdim"
+        choice = "say which is right (--use-sform or --use-qform)"
+        remedy = choice if "qform" in present and not sform.is_sheared else _BELIEVE
+        raise InputError(f"geometry: sform and {rival} disagree ({_mm(sform.spacing)} against {_mm(pixdim)}); {remedy}")
+
+
+def _compare(sform: Grid, qform: NDArray[np.float64]) -> None:
+    """Refuses two geometries that put a corner of the volume more than half a voxel apart, but for a shear."""
+    apart = _apart(sform, qform)
+    if apart <= _HALF_VOXEL or _differs_by_shear_alone(sform, qform):
+        return
+    if sform.is_sheared:
+        raise InputError(
+            f"geometry: {_tilt(sform)}, which no qform can say, and this qform contradicts it beyond that "
+            f"(corners {apart:.3g} voxels apart); {_BELIEVE}"
+        )
+    raise InputError(
+        f"geometry: sform ({sform.axes}, {_mm(sform.spacing)}) and qform place the volume's corners "
+        f"{apart:.3g} voxels apart; say which is right (--use-sform or --use-qform)"
+    )
+
+
+def _apart(sform: Grid, qform: NDArray[np.float64]) -> float:
+    """Returns how far apart two geometries put a corner of the volume at most, in voxels; NaN where one has none."""
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in sform.shape], indexing="ij")).reshape(3, -1)
+    corners = np.vstack([corners, np.ones(corners.shape[1])])
+    return float(np.abs(np.linalg.inv(sform.affine) @ qform @ corners - corners).max())
+
+
+def _differs_by_shear_alone(sform: Grid, qform: NDArray[np.float64]) -> bool:
+    """Whether a qform starts at the sform's first voxel, and its axes give way no further than the shear makes them."""
+    start = np.linalg.inv(sform.affine) @ qform[:, 3]
+    directions, turned = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform.affine, qform))
+    angles = 2 * np.arcsin(np.minimum(1, np.linalg.norm(directions - turned, axis=0) / 2))
+    return bool(
+        np.abs(start[:3]).max() <= _HALF_VOXEL and angles.max() <= _BESIDE_SHEAR * np.radians(sform.shear_degrees)
+    )
+
+
+def _tilt(sform: Grid) -> str:
+    return f"the sform is sheared by {sform.shear_degrees:.3g}° (gantry tilt)"
+
+
+def _mm(spacing: Any) -> str:
+    return " × ".join(f"{step:.4g}" for step in spacing) + " mm"

@@ -1,0 +1,100 @@
+"""A nibabel image taken as a scan: held to the checks of a file, whether its voxels are in memory or still on disk."""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Pair
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+
+from ..errors import InputError
+from .byte_stream import ByteStream
+from .nifti_file import require_memory, volume_index
+from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header
+from .volume import Volume
+from .voxels import as_voxels
+
+if TYPE_CHECKING:
+    from .file_kind import FileKind
+
+_NAME = "scan"  # in messages: an image in memory has no name, and a file's may be a patient's
+
+
+def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | None = None) -> Volume:
+    """Returns one volume of a nibabel image.
+
+    Where ``affine`` was changed since the image was loaded it is believed, as nibabel does when it saves the image.
+
+    Args:
+        image: a `nibabel.Nifti1Image` or `Nifti2Image`, which is left as it is.
+        volume: which volume of a 4D image, from 0.
+        prefer: which geometry to believe where sform and qform disagree.
+
+    Raises:
+        InputError: as for a file: no single valid geometry, values that are no real numbers, or a damaged file.
+        ResourceError: the volume does not fit into memory.
+    """
+    header = read_header(_HeaderBytes(image), prefer)
+    index = volume_index(header, volume, _NAME)
+    on_disk = bool(getattr(image.dataobj, "is_proxy", False))
+    if on_disk:
+        _prove_file(image, header)
+        require_memory(_NAME, math.prod(header.shape) * np.dtype(np.float64).itemsize)
+    data = as_voxels(_NAME, _one_volume(image, header, index))
+    if on_disk and data.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes Inf, which is refused later
+            data = data.astype(np.float32, order="K", copy=False)
+    return Volume(data, header.grid)
+
+
+class _HeaderBytes(io.BytesIO):
+    """The header that nibabel would write for an image, and that a file's checks can be made on."""
+
+    def __init__(self, image: Nifti1Pair) -> None:
+        self.name = _NAME
+        try:
+            # A copy, made by nibabel's own rules of what counts where the affine and the header differ.
+            header = type(image)(image.dataobj, image.affine, image.header).header
+        except (HeaderDataError, ValueError, TypeError) as error:
+            raise InputError(f'"{_NAME}": nibabel cannot write this image ({error}); correct its header') from None
+        header.set_slope_inter(1, 0)  # nibabel has the scaling in `dataobj`
+        header["magic"] = b"n+2\0\r\n\032\n" if isinstance(header, Nifti2Header) else b"n+1"
+        header["vox_offset"] = header.sizeof_hdr + 4
+        super().__init__(header.binaryblock)
+
+    def kind(self, start: bytes) -> FileKind | None:
+        """Returns None: it begins as a header of nibabel's does."""
+        return None
+
+
+def _prove_file(image: Nifti1Pair, header: NiftiHeader) -> None:
+    """Reads a compressed file to its end, where its checksum stands; nibabel stops at the last voxel.
+
+    Raises:
+        InputError: damaged, or no longer there.
+    """
+    file: Any = image.file_map["image"].filename
+    if not isinstance(file, str):
+        return
+    with ByteStream(Path(file)) as stream:
+        if stream.is_gzip:
+            stream.require_room(header.volumes * header.volume_bytes)
+            stream.skip(MAX_FILE_BYTES)
+            stream.finish()
+
+
+def _one_volume(image: Nifti1Pair, header: NiftiHeader, index: int) -> Any:
+    """Returns the scaled values [X, Y, Z] of a volume; only these are read from disk."""
+    place = np.unravel_index(index, image.shape[3:], order="F") if header.volumes > 1 else (0,) * len(image.shape[3:])
+    values: Any = image.dataobj
+    try:
+        return values[(..., *(int(number) for number in place))]
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f'"{_NAME}": its voxels cannot be read ({reason}); copy or export the file again') from None

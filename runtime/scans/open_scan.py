@@ -1,0 +1,54 @@
+"""What a public call takes as a scan: a file, a volume in memory, or a nibabel image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from nibabel.nifti1 import Nifti1Pair
+
+from .. import arguments
+from ..errors import UsageError
+from .nifti_forms import FORMS, Form
+from .nifti_image import image_volume
+from .scan import Scan
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from ..callbacks import Cancel
+
+
+def open_scan(
+    scan: Any,
+    *,
+    volume: int | None = None,
+    replace_nan: float | None = None,
+    prefer: Form | None = None,
+    cancel: Cancel | None = None,
+) -> Scan:
+    """Opens a scan; a file's voxels are read when they are gone through.
+
+    Args:
+        scan: a path, a `Volume`, or a `nibabel.Nifti1Image` (or `Nifti2Image`).
+        volume: which volume of a 4D file or image, from 0.
+        replace_nan: value for voxels that are not finite; without it they are refused.
+        prefer: which geometry to believe where sform and qform disagree.
+        cancel: asked before every plane.
+
+    Raises:
+        UsageError: an argument of another type or out of range.
+        InputError: the scan is refused.
+        ResourceError: an image's voxels do not fit into memory.
+    """
+    volume = arguments.optional(arguments.whole_number, "volume", volume, 0)
+    replace_nan = arguments.optional(arguments.float32, "replace_nan", replace_nan)
+    prefer = cast("Form | None", arguments.optional(arguments.one_of, "prefer", prefer, FORMS))
+    if isinstance(scan, Nifti1Pair):
+        return Scan(image_volume(scan, volume, prefer), replace_nan, cancel)
+    if isinstance(scan, Volume):
+        if volume is not None or prefer is not None:
+            raise UsageError("volume and prefer choose within a file; this scan is already in memory")
+        return Scan(scan, replace_nan, cancel)
+    if not arguments.is_path(scan):
+        advice = "give an array and its affine to segment_array" if hasattr(scan, "__array__") else ""
+        arguments.refuse("scan", "a path, a Volume or a nibabel NIfTI image", scan, advice)
+    return Scan.open(arguments.path("scan", scan), volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)

@@ -1,0 +1,111 @@
+"""Inputs that may not be read are refused by the family they belong to, whoever runs the tests."""
+
+import errno
+import inspect
+import os
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from bedside.cli import (
+    benchmark,
+    dataset_check,
+    dataset_prepared,
+    demo,
+    distill,
+    evaluate,
+    export,
+    phantom,
+    segment,
+    train_teacher,
+)
+from bedside.cli import inspect as inspect_command
+from bedside.cli.main import run
+from bedside.cli.options.paths import check_readable
+from bedside.runtime import BundleError, InputError
+
+MODULES = (
+    benchmark, dataset_check, dataset_prepared, demo, distill, evaluate, export, inspect_command, phantom, segment,
+    train_teacher,
+)  # fmt: skip
+
+
+@pytest.fixture
+def closed(tmp_path, monkeypatch):
+    """A file and a folder that nobody may read, root included."""
+    file, folder = tmp_path / "ct.nii.gz", tmp_path / "folder"
+    file.touch()
+    folder.mkdir()
+    allowed, status = os.access, os.stat
+
+    def refusing_stat(path, *words, **options):
+        if folder in Path(path).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return status(path, *words, **options)
+
+    monkeypatch.setattr(os, "access", lambda path, *mode: path not in (file, folder) and allowed(path, *mode))
+    monkeypatch.setattr(os, "stat", refusing_stat)
+    return file, folder, folder / "inside.nii.gz"
+
+
+def test_a_file_that_may_not_be_read_is_refused_with_the_system_s_reason(closed):
+    for path in closed:
+        for family in (InputError, BundleError):
+            with pytest.raises(family, match=rf'^"{path.name}": cannot be read \(Permission denied\); check the path'):
+                check_readable(path, family)
+
+
+def test_what_is_missing_or_in_order_is_left_to_the_command(tmp_path):
+    assert check_readable(None, InputError) is None
+    for path in (tmp_path, tmp_path / "missing", Path(__file__), Path(__file__) / "below a file"):
+        assert check_readable(path, InputError) == path
+
+
+def test_a_name_that_no_system_takes_is_refused(tmp_path):
+    with pytest.raises(InputError, match="File name too long"):
+        check_readable(tmp_path / ("x" * 300), InputError)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("segment {bundle} -i {file} -o {out}", 3),
+        ("segment {bundle} -i {inside} -o {out}", 3),
+        ("segment {bundle} -i {folder} -o {out}", 3),
+        ("segment {file} -i {bundle} -o {out}", 4),
+        ("benchmark {file}", 4),
+        ("benchmark {bundle} -i {file}", 3),
+        ("evaluate -p {file} -t {bundle}", 3),
+        ("evaluate -p {bundle} -t {folder}", 3),
+        ("evaluate -p {bundle} --dataset {file}", 3),
+        ("evaluate -p {bundle} -t {bundle} --compare {file}", 3),
+        ("dataset check {file}", 3),
+        ("dataset prepared {folder}", 3),
+        ("train-teacher {folder} -o {out}", 3),
+        ("train-teacher {bundle} --checkpoint {file} -o {out}", 3),
+        ("distill {file} -o {out}", 3),
+        ("distill {bundle} --teacher {folder} -o {out}", 3),
+        ("export {folder} -o {out}", 3),
+        ("export {bundle} --calibration {file} -o {out}", 3),
+        ("inspect {file}", 3),
+    ],
+)
+def test_every_command_refuses_what_it_may_not_read(closed, tmp_path, capfd, words, code):
+    file, folder, inside = closed
+    (tmp_path / "toy").mkdir()
+    places = {"file": file, "folder": folder, "inside": inside, "bundle": tmp_path / "toy", "out": tmp_path / "out"}
+    assert run(words.format(**places).split()) == code
+    assert "cannot be read (Permission denied)" in capfd.readouterr().err
+
+
+def paths_of(module):
+    for name, parameter in inspect.signature(module.command, eval_str=True).parameters.items():
+        kind, *told = get_args(parameter.annotation) or (None,)
+        if kind is Path or Path in get_args(kind):
+            yield name, told[0]
+
+
+def test_no_command_leaves_the_look_at_a_file_to_the_parser():
+    found = {(module.__name__.rpartition(".")[2], name): info for module in MODULES for name, info in paths_of(module)}
+    assert len(found) >= 20
+    assert [key for key, info in found.items() if info.readable] == []

@@ -1,0 +1,39 @@
+"""What the calls of `bedside.devices` take."""
+
+import pytest
+from bedside.devices import benchmark, detect
+from bedside.runtime.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"bundle": None}, "bundle: expected a path"),
+        ({"engines": "openvino"}, 'engines: expected a list of names, got "openvino"'),
+        ({"precisions": "int8"}, 'precisions: expected a list of names, got "int8"'),
+        ({"engines": [3]}, "engines: expected a text, got 3"),
+        ({"input": 5}, "input: expected a path"),
+        ({"threads": 2.0}, "threads: expected a whole number from 1 to 1024, got 2"),
+        ({"overlap": "0.5"}, 'overlap: expected 0 ≤ overlap < 1, got "0.5"'),
+        ({"min_seconds": -1}, "min_seconds: expected a number from 0 up, got -1"),
+        ({"end_to_end": "no"}, 'end_to_end: expected True or False, got "no"'),
+        ({"progress": 1}, r"progress: expected a function progress\(done, total\), got 1"),
+    ],
+)
+def test_benchmark_says_what_it_takes(bundle_path, options, words):
+    with pytest.raises(UsageError, match=words):
+        benchmark(**{"bundle": bundle_path, **options})
+
+
+def test_detect_takes_a_folder():
+    with pytest.raises(UsageError, match="root: expected a path"):
+        detect(None)
+
+
+def test_benchmark_refuses_wrong_arguments(refusals, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "bundle": tmp_path / "none", "engines": None, "precisions": None, "input": None, "threads": None,
+        "overlap": None, "min_seconds": 0.0, "end_to_end": True, "progress": None,
+    }  # fmt: skip
+    assert refusals(benchmark, given) == set(given)  # no bundle: nothing is measured

@@ -1,0 +1,49 @@
+"""What a sheared scan takes is predicted: neither straightening nor the search for its voxels exceeds it."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from bedside.runtime import Grid, Volume, way
+from bedside.runtime.preprocessing.crossing import CROSSING_BYTES
+from bedside.runtime.scan_run import ScanRun
+from bedside.runtime.scans.scan import Scan
+from bedside.runtime.segmenter import STAGES
+from bedside.runtime.stopwatch import Stopwatch
+
+
+class ArithmeticEngine:
+    """The toy network of three intensities, in NumPy, so that every array is counted."""
+
+    parallel, pending_bytes = 1, 0
+
+    def __init__(self, toy):
+        self._toy = toy
+
+    def infer(self, patch):
+        return self._toy.nearest_mean_logits(patch)
+
+
+@pytest.mark.parametrize(("shape", "degrees"), [((110, 90, 60), 20), ((40, 130, 70), -30), ((120, 100, 12), 8)])
+def test_the_prediction_holds(toy, shape, degrees):
+    task = toy.task(patch=(32, 32, 32), spacing=(2.0, 2.0, 2.0))
+    affine = np.diag([1.5, 1.5, 2.5, 1])
+    affine[1:3, 1] = 1.5 * np.cos(np.radians(degrees)), 1.5 * np.sin(np.radians(degrees))
+    hu = np.random.default_rng(1).integers(-1000, 1000, shape, dtype=np.int16)
+    scan = Scan(Volume(hu, Grid(shape, affine)))
+    grid = scan.grid.to_task_grid(task.orientation, task.spacing)
+    engine = ArithmeticEngine(toy)
+    one = way.choose_way(scan, task, grid, engine, 0.5, None, keep_body=True)
+    arrays = (one.bytes - way.SLACK_BYTES) / way.SLACK
+    tracemalloc.start()
+    try:
+        work = ScanRun(engine, task, scan, grid, one, Stopwatch(STAGES), keep_body=True)
+        labels = work.labels(skip_air=True)
+        work.body.clear_outside(labels, scan.grid, task.num_classes)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert labels.shape == shape
+    assert 0.4 * (arrays - CROSSING_BYTES) < peak <= arrays
