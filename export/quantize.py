@@ -9,6 +9,10 @@ Quantized are convolutions with a spatial kernel and matrix products with consta
   too. On a Concat of channels, such as a U-Net has at every skip connection, `split_convolutions` replaces them first
   by some that can be quantized, and tells more;
 - transposed convolutions, attention (products of two activations, softmax), norms and sums.
+
+Weights use 7 of the 8 bits. CPUs without VNNI or AMX add pairs of products in 16 bits, which saturate with 8-bit
+weights: on a CPU with AVX2 alone, OpenVINO kept 94 to 96 % of a small U-Net's labels where ONNX Runtime kept 99 %. With
+7 bits both keep 99 % on every CPU; that costs one to four labels in a thousand.
 """
 
 from __future__ import annotations
@@ -55,6 +59,7 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
         with quiet_libraries():
             import nncf
             import onnx
+            from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
     except ImportError as error:
         raise MissingExtraError(error.name or "nncf", "export") from None
     model = split_convolutions(model, _heavy_layers(model))
@@ -69,6 +74,7 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
             preset=nncf.QuantizationPreset.PERFORMANCE,
             subset_size=len(patches),
             ignored_scope=nncf.IgnoredScope(names=others, validate=False),
+            advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
         )
     make_signed(quantized)
     try:

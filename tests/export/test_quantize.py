@@ -81,6 +81,17 @@ def test_convolution_weights_are_stored_as_int8_with_a_scale_per_output_channel(
     assert scale.shape == (8,)
 
 
+def test_weights_use_seven_bits_so_that_no_cpu_saturates(quantized):
+    """Two products of an activation of 8 bits and a weight of 7 fit into 16 bits: 2 · 127 · 64 < 2¹⁵."""
+    weights = [
+        numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer if tensor.data_type == TensorProto.INT8
+    ]
+    weights = [weight for weight in weights if weight.ndim > 1]
+    assert len(weights) >= 2
+    for weight in weights:
+        assert 60 <= np.abs(weight.astype(int)).max() <= 64
+
+
 def test_int8_stays_close_to_fp32_and_means_the_same_to_both_engines(model, quantized, patches):
     fp32 = open_engine("onnxruntime", model.SerializeToString(), threads=1).infer(patches[0])
     answers = [
