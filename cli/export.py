@@ -108,7 +108,7 @@ def command(
             progress=progress,
         )
     console.finished(f'the bundle "{output.name}" is written')
-    from .inspecting.bundle import bundle_facts, bundle_tables
+    from .tables.bundle import bundle_facts, bundle_tables
 
     with Bundle.open(output) as bundle:
         for variant in bundle.manifest.variants:

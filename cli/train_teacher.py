@@ -53,9 +53,9 @@ def command(
     recipe = training.recipe(resolved.name, output)
     require("train")
     hardware = training.hardware()
-    from ..teacher.design import TeacherDesign
+    from ..teacher.config import TeacherConfig
 
-    design = TeacherDesign(
+    config = TeacherConfig(
         name=name, sam=sam, checkpoint=checkpoint, preset=preset, apg=not no_apg, mlam=not no_mlam,
         checkpoint_activations=checkpoint_activations,
     )  # fmt: skip
@@ -63,7 +63,7 @@ def command(
         from ..teacher.cost import Room, describe
 
         cost = describe(
-            design, num_classes=resolved.num_classes, patch=resolved.patch_dhw, batch=recipe.batch,
+            config, num_classes=resolved.num_classes, patch=resolved.patch_dhw, batch=recipe.batch,
             precision=recipe.precision,
         )  # fmt: skip
         room = Room.at_hand(training.device)
@@ -77,7 +77,7 @@ def command(
     cases = training.dataset(dataset, resolved)
     with console.stages("preparing cases", "training teacher") as (preparing, learning):
         result = train_teacher(
-            cases, resolved, output, design=design, recipe=recipe, hardware=hardware, cases=training.cases,
+            cases, resolved, output, config=config, recipe=recipe, hardware=hardware, cases=training.cases,
             resume=training.resume, preparing=preparing, progress=learning,
         )  # fmt: skip
     report_training(console, "teacher", output, result)

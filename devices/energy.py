@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..runtime.files.system_files import read_int, read_text
-from .telemetry import TegraSampler
+from .tegrastats import TegraSampler
 
 
 @dataclass(frozen=True)

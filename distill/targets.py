@@ -13,7 +13,7 @@ from ..runtime.files.atomic import atomic_write, make_folder
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
 from ..training.data.prepared_case import PreparedCase
-from ..training.loop.processes import Team
+from ..training.loop.process_group import ProcessGroup
 from ..training.loop.validate import predict_probabilities
 
 _CASES = "a list of prepared cases"
@@ -24,7 +24,7 @@ def cache_targets(
     cases: Sequence[PreparedCase],
     task: Task,
     folder: Path,
-    team: Team,
+    team: ProcessGroup,
     *,
     overlap: float,
     device: torch.device,
@@ -51,7 +51,7 @@ def cache_targets(
     teacher = arguments.instance("teacher", teacher, torch.nn.Module)
     cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
     task, folder = arguments.instance("task", task, Task), arguments.path("folder", folder)
-    team, device = arguments.instance("team", team, Team), arguments.instance("device", device, torch.device)
+    team, device = arguments.instance("team", team, ProcessGroup), arguments.instance("device", device, torch.device)
     overlap = arguments.overlap_share("overlap", overlap)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
     make_folder(folder)

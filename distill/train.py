@@ -20,10 +20,10 @@ from ..training.data.dataset import Dataset
 from ..training.loop.checkpoint import load_weights
 from ..training.loop.fit import FitProgress, FitResult, fit
 from ..training.loop.hardware import Hardware
-from ..training.loop.processes import Team
+from ..training.loop.process_group import ProcessGroup
+from ..training.prepared_run import PreparedRun, prepare_run
 from ..training.recipe import Recipe
 from ..training.runs.run import Distillation, ModelConfig, Run
-from ..training.session import Session, open_session
 from .loss import DistillationLoss
 from .students import STUDENTS, build_student, check_patch
 from .targets import cache_targets
@@ -107,26 +107,26 @@ def distill(
     if teacher is None and (lam < 1 or task is None):
         raise UsageError("without --teacher, give --task and --lambda 1")
     with hardware.launched(recipe.precision) as fabric:
-        team = Team(fabric)
+        team = ProcessGroup(fabric)
         recipe = msgspec.structs.replace(recipe, processes=team.size)
-        lesson = team.first_then_others(lambda: _Lesson.of(task, teacher, lam, student))
-        task = lesson.task
+        supervision = team.first_then_others(lambda: _Supervision.of(task, teacher, lam, student))
+        task = supervision.task
         fabric.seed_everything(recipe.seed, verbose=False)
         model = build_student(student, num_classes=task.num_classes)
-        with open_session(
+        with prepare_run(
             team, dataset, task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
-            distillation=team.told_by_first(partial(lesson.recorded, lam)), resume=resume, cases=cases,
+            distillation=team.broadcast_from_first(partial(supervision.recorded, lam)), resume=resume, cases=cases,
             progress=preparing,
         ) as session:  # fmt: skip
-            if team.first and lesson.has_seen_validation(session):
+            if team.first and supervision.has_seen_validation(session):
                 _log.warning(
                     "the teacher was trained on other cases of this data set than the student: the student's "
                     "validation cases may have taught the teacher, and their Dice says too much; name the teacher's "
                     "fold (--fold)"
                 )
             criterion = DistillationLoss(lam, ignores=any(case.ignored for case in session.train))
-            sources = lesson.sources(session, team, fabric.device, teaching if team.first else None)
-            del lesson  # its teacher's memory is the student's now
+            sources = supervision.sources(session, team, fabric.device, teaching if team.first else None)
+            del supervision  # its teacher's memory is the student's now
 
             def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
                 return criterion(logits, batch.get("teacher"), batch["label"])
@@ -138,7 +138,7 @@ def distill(
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class _Supervision:
     """What a student is taught.
 
     Attributes:
@@ -152,21 +152,21 @@ class _Lesson:
     teacher: torch.nn.Module | None = None
 
     @classmethod
-    def of(cls, task: Task | None, teacher: Path | None, lam: float, student: str) -> _Lesson:
+    def of(cls, task: Task | None, teacher: Path | None, lam: float, student: str) -> _Supervision:
         """Opens the teacher, if there is one, and takes its task, which has to suit the student."""
         if teacher is not None:
             from ..teacher.train import load_teacher
 
             model, run = load_teacher(teacher)
-            lesson = cls(_student_task(task, run), run, model if lam < 1 else None)
+            supervision = cls(_student_task(task, run), run, model if lam < 1 else None)
         elif task is not None:
-            lesson = cls(task)
+            supervision = cls(task)
         else:
             raise UsageError("give --task or --teacher")
-        check_patch(student, lesson.task.patch_dhw)
-        return lesson
+        check_patch(student, supervision.task.patch_dhw)
+        return supervision
 
-    def has_seen_validation(self, session: Session) -> bool:
+    def has_seen_validation(self, session: PreparedRun) -> bool:
         """Whether the teacher may have learned from the student's validation cases: the same data, split otherwise."""
         if self.run is None or self.teacher is None or not session.validation:
             return False
@@ -175,7 +175,11 @@ class _Lesson:
         return theirs.data_hash == ours.data_hash and split_otherwise
 
     def sources(
-        self, session: Session, team: Team, device: torch.device, progress: Callable[[int, int], None] | None
+        self,
+        session: PreparedRun,
+        team: ProcessGroup,
+        device: torch.device,
+        progress: Callable[[int, int], None] | None,
     ) -> list[CropSource]:
         """Returns what crops are drawn from: the training cases, with the teacher's probabilities where it teaches."""
         if self.teacher is None:

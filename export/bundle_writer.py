@@ -30,8 +30,8 @@ from .parity import affordable_patches, student_logits
 from .patches import noise_patches, sample_patches
 from .quantize import quantize_onnx
 from .steps import ExportProgress, Steps
-from .variants import Source, compared, has_bfloat16, offered
-from .verdict import judged
+from .variants import Source, compare_variant, has_bfloat16, offered
+from .verdict import judge
 
 if TYPE_CHECKING:
     import torch
@@ -147,7 +147,7 @@ def export_bundle(
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             if gate:
                 manifest = _gated(folder, manifest, gate, gate_ignore, threads, steps)
-            manifest = msgspec.structs.replace(manifest, variants=judged(manifest.variants))
+            manifest = msgspec.structs.replace(manifest, variants=judge(manifest.variants))
             _describe(folder, manifest)
             write_manifest(folder, manifest)
     except OSError as error:
@@ -249,7 +249,7 @@ def _compare(
     measured: list[Variant] = []
     for variant in variants:
         steps.begin(f"parity of {variant.engine} {variant.precision}")
-        measured.append(compared(variant, folder, source, threads))
+        measured.append(compare_variant(variant, folder, source, threads))
     return measured
 
 

@@ -58,7 +58,7 @@ def offered(precisions: Sequence[Precision], bfloat16: bool) -> list[Variant]:
     return variants
 
 
-def compared(variant: Variant, folder: Path, source: Source, threads: int | None) -> Variant:
+def compare_variant(variant: Variant, folder: Path, source: Source, threads: int | None) -> Variant:
     """Returns the variant with its closeness to the student, on the patches and on the golden one.
 
     Raises:

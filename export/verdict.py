@@ -13,7 +13,7 @@ LABEL_AGREEMENT = 0.99  # of voxels with the student's label, beside gate cases
 LABEL_AGREEMENT_ALONE = 0.995  # where there are no gate cases
 
 
-def judged(variants: Sequence[Variant]) -> tuple[Variant, ...]:
+def judge(variants: Sequence[Variant]) -> tuple[Variant, ...]:
     """Returns the variants with their verdict and, for those that failed, the reason.
 
     A variant passes if no class lost more than 0.01 Dice on the gate cases against fp32, and 99 % of the voxels have

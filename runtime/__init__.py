@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .bundles.bundle import Bundle as Bundle
     from .bundles.bundle import write_manifest as write_manifest
     from .bundles.manifest import Manifest as Manifest
-    from .choice.engine_choice import Choice as Choice
+    from .engine_selection.engine_choice import Choice as Choice
     from .engines import Engine as Engine
     from .engines import available_engines as available_engines
     from .engines import open_engine as open_engine
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .scans.volume import Volume as Volume
     from .segmenter import Segmenter as Segmenter
     from .task import Task as Task
-    from .task import load_task as load_task
+    from .task_presets import load_task as load_task
 
 _HOME = {
     "Applied": "labels.postprocess",
@@ -46,7 +46,7 @@ _HOME = {
     "Bundle": "bundles.bundle",
     "BundleError": "errors",
     "Cancelled": "errors",
-    "Choice": "choice.engine_choice",
+    "Choice": "engine_selection.engine_choice",
     "Engine": "engines",
     "ExitCode": "errors",
     "Grid": "scans.geometry",
@@ -61,7 +61,7 @@ _HOME = {
     "UsageError": "errors",
     "Volume": "scans.volume",
     "available_engines": "engines",
-    "load_task": "task",
+    "load_task": "task_presets",
     "open_engine": "engines",
     "read_labels": "scans.nifti",
     "read_volume": "scans.nifti",

@@ -11,7 +11,7 @@ import msgspec
 
 from .. import __version__
 from .bundles.bundle import Bundle
-from .choice.engine_choice import Choice
+from .engine_selection.engine_choice import Choice
 from .engines import default_threads, package_version
 from .errors import ExitCode, printable
 from .files.atomic import atomic_write

@@ -12,14 +12,15 @@ from numpy.typing import ArrayLike
 from . import arguments
 from .bundles.bundle import Bundle
 from .callbacks import Cancel, Progress, stop_if
-from .choice.engine_choice import Choice, open_for_bundle
+from .engine_selection.engine_choice import Choice, open_for_bundle
 from .engines import ENGINES, PRECISIONS, Engine
 from .errors import ResourceError, UsageError
+from .execution_plan import ExecutionPlan, choose_plan
 from .labels.best_class import label_dtype
 from .labels.postprocess import Postprocessing, emptied, postprocess
-from .memory.promises import promises
+from .memory.reservations import reservations
+from .pipeline import ScanPipeline
 from .result import Result, label_volumes
-from .scan_run import ScanRun
 from .scans.geometry import Grid
 from .scans.nifti import refuse_size
 from .scans.nifti_header import Form
@@ -29,7 +30,6 @@ from .scans.volume import Volume
 from .scans.voxels import as_voxels
 from .stopwatch import Stopwatch
 from .task import Task
-from .way import Way, choose_way
 
 _log = logging.getLogger("bedside.segmenter")
 
@@ -203,17 +203,17 @@ class Segmenter:
             refuse_size(source.grid.shape, label_dtype(self.task.num_classes))
             grid = source.grid.to_task_grid(self.task.orientation, self.task.spacing)
 
-        def choose(promised: int) -> Way:
+        def choose(reserved: int) -> ExecutionPlan:
             wanted = self._bundle.manifest.recommended_overlap if overlap is None else overlap
             with watch.stage("plan"):
-                return choose_way(
-                    source, self.task, grid, self._engine, wanted, self._memory_limit, asked.within_body, promised
+                return choose_plan(
+                    source, self.task, grid, self._engine, wanted, self._memory_limit, asked.within_body, reserved
                 )
 
-        with promises().kept(choose) as way:
+        with reservations().reserve(choose) as way:
             reading = "read as the windows move" if way.streamed else "prepared whole"
             _log.debug("%r, for the model %r: %d windows, %s", source.grid, grid, len(way.plan), reading)
-            work = ScanRun(self._engine, self.task, source, grid, way, watch, progress, cancel, asked.within_body)
+            work = ScanPipeline(self._engine, self.task, source, grid, way, watch, progress, cancel, asked.within_body)
             labels = work.labels(skip_air)
             stop_if(cancel)
             with watch.stage("restore"):
@@ -235,7 +235,7 @@ class Segmenter:
         )
 
     @staticmethod
-    def _tell(work: ScanRun, grid: Grid, watch: Stopwatch) -> None:
+    def _tell(work: ScanPipeline, grid: Grid, watch: Stopwatch) -> None:
         seconds = sum(watch.milliseconds.values()) / 1000
         _log.info("%r: %d windows, %d of air, %.2f s", grid, work.computed, work.skipped, seconds)
         _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in watch.milliseconds.items()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,8 @@ import msgspec
 
 from . import arguments
 from .arguments import is_axis_codes
-from .errors import FieldError, InputError, UsageError
+from .errors import FieldError, UsageError
 from .fields import CheckedStruct
-from .files.toml import read_toml
 
 if TYPE_CHECKING:
     from .labels.sides import SidedLabels
@@ -194,27 +192,3 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             return msgspec.structs.replace(self, **changes)
         except (ValueError, TypeError) as error:  # TypeError: no field of that name
             raise UsageError(f'task "{self.name}": {error}') from None
-
-
-def load_task(source: str | os.PathLike[str]) -> Task:
-    """Reads a task: the name of a preset (``"btcv"``), or a TOML file with the fields of `Task`.
-
-    Raises:
-        UsageError: no path, or no preset and no file of that name.
-        InputError: the file is not a valid task.
-    """
-    from .presets import PRESETS
-
-    path = arguments.path("task", source)
-    if str(source) in PRESETS:
-        return PRESETS[str(source)]
-    try:
-        there = path.is_file()
-    except (OSError, ValueError):  # closed to us, or a name that no file has
-        there = False
-    if not there:
-        raise UsageError(f'no task "{source}"; expected a TOML file or one of: {", ".join(PRESETS)}')
-    try:
-        return msgspec.convert(read_toml(path, "task file"), Task)
-    except msgspec.ValidationError as error:
-        raise InputError(f'task file "{path.name}" is not valid: {error}') from None

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..runtime import arguments
 from ..runtime.memory.free_memory import free_memory
-from .design import TeacherDesign
+from .config import TeacherConfig
 from .live_memory import LiveMemory
 from .parameters import ParameterCounts, count_parameters
 
@@ -127,7 +127,7 @@ class Room:
 
 
 def describe(
-    design: TeacherDesign,
+    config: TeacherConfig,
     *,
     num_classes: int,
     patch: int | tuple[int, int, int] = 128,
@@ -139,7 +139,7 @@ def describe(
     The network is built without memory behind it, and one training step is followed operation by operation.
 
     Args:
-        design: the teacher; its checkpoint is not looked at.
+        config: the teacher; its checkpoint is not looked at.
         num_classes: output channels, background included.
         patch: voxels, one number or (D, H, W).
         batch: patches per step.
@@ -148,19 +148,19 @@ def describe(
     Raises:
         UsageError: an unknown name or option, or an invalid patch.
     """
-    design = arguments.instance("design", design, TeacherDesign)
+    config = arguments.instance("config", config, TeacherConfig)
     batch = arguments.whole_number("batch", batch, 1, _MOST_IN_A_BATCH)
     precision = arguments.one_of("precision", precision, _WORDS)
     d, h, w = sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
     with torch.device("meta"):
-        model = replace(design, checkpoint=None).build(num_classes, sizes)
+        model = replace(config, checkpoint=None).build(num_classes, sizes)
     counts = count_parameters(model)
     with FakeTensorMode(allow_non_fake_inputs=True):
         step = _Step((batch, 1, d, h, w), bf16=precision == "bf16-mixed")
         memory, model = step.memory(model)
         forward, total = step.flops(model)
-    title = f"{design.title}: patch {d}×{h}×{w}, batch {batch}, {_WORDS[precision]}"
-    title += ", activations checkpointed" if design.checkpoint_activations else ""
+    title = f"{config.title}: patch {d}×{h}×{w}, batch {batch}, {_WORDS[precision]}"
+    title += ", activations checkpointed" if config.checkpoint_activations else ""
     return Cost(title, counts, forward, total, memory)
 
 

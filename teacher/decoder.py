@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .doubled_convolution import DoubledConv3d
 from .prompt_generator import ConvNormRelu
+from .upsample_concat_conv import UpsampleConcatConv3d
 
 
 class _Head(nn.Sequential):
@@ -24,7 +24,7 @@ class _Fusion(nn.Sequential):
     """Conv 3³, instance norm and ReLU over the doubled maps and the halved image."""
 
     def __init__(self, channels: int, width: int) -> None:
-        super().__init__(DoubledConv3d(channels, 1, width), nn.InstanceNorm3d(width), nn.ReLU(inplace=True))
+        super().__init__(UpsampleConcatConv3d(channels, 1, width), nn.InstanceNorm3d(width), nn.ReLU(inplace=True))
 
     def forward(self, maps: Tensor, image: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         convolution, norm, activation = self

@@ -18,11 +18,11 @@ from ..training.loop.checkpoint import load_weights
 from ..training.loop.fit import FitProgress, FitResult, fit
 from ..training.loop.hardware import Hardware
 from ..training.loop.losses import segmentation_loss
-from ..training.loop.processes import Team
+from ..training.loop.process_group import ProcessGroup
+from ..training.prepared_run import prepare_run
 from ..training.recipe import Recipe
 from ..training.runs.run import Run
-from ..training.session import open_session
-from .design import TeacherDesign
+from .config import TeacherConfig
 
 _log = logging.getLogger("bedside.teacher")
 
@@ -32,7 +32,7 @@ def train_teacher(
     task: Task,
     out: Path,
     *,
-    design: TeacherDesign,
+    config: TeacherConfig,
     recipe: Recipe,
     hardware: Hardware | None = None,
     cases: Path | None = None,
@@ -46,7 +46,7 @@ def train_teacher(
         dataset: labelled cases; its labels must be the task's.
         task: grid, intensities, patch.
         out: run directory.
-        design: which teacher.
+        config: which teacher.
         recipe: how to train.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
@@ -60,7 +60,7 @@ def train_teacher(
     """
     dataset = arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     task, out = arguments.instance("task", task, Task), arguments.path("out", out)
-    design = arguments.instance("design", design, TeacherDesign)
+    config = arguments.instance("config", config, TeacherConfig)
     recipe = arguments.instance("recipe", recipe, Recipe)
     hardware = arguments.optional(arguments.instance, "hardware", hardware, Hardware) or Hardware()
     cases = arguments.optional(arguments.path, "cases", cases)
@@ -68,16 +68,16 @@ def train_teacher(
     for name, hook in (("preparing", preparing), ("progress", progress)):
         arguments.optional(arguments.callback, name, hook, f"{name}(done, total)")
     with hardware.launched(recipe.precision) as fabric:
-        team = Team(fabric)
+        team = ProcessGroup(fabric)
         recipe = msgspec.structs.replace(recipe, processes=team.size)
         fabric.seed_everything(recipe.seed, verbose=False)
-        model = team.first_then_others(lambda: design.build(task.num_classes, task.patch_dhw))
-        if design.lacks_weights and team.first:
+        model = team.first_then_others(lambda: config.build(task.num_classes, task.patch_dhw))
+        if config.lacks_weights and team.first:
             _log.warning(
-                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", design.sam
+                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", config.sam
             )
-        with open_session(
-            team, dataset, task, out, model=team.told_by_first(design.recorded), recipe=recipe, resume=resume,
+        with prepare_run(
+            team, dataset, task, out, model=team.broadcast_from_first(config.recorded), recipe=recipe, resume=resume,
             cases=cases, progress=preparing,
         ) as session:  # fmt: skip
             loss = segmentation_loss(ignores=any(case.ignored for case in session.train))
@@ -108,6 +108,6 @@ def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
             "give what was --output of train-teacher"
         )
     task = run.config.task
-    model = TeacherDesign.of(run.config.model).build(task.num_classes, task.patch_dhw)
+    model = TeacherConfig.of(run.config.model).build(task.num_classes, task.patch_dhw)
     load_weights(run.best, model)
     return model.eval(), run

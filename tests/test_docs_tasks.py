@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from bedside.runtime.presets import PRESETS
-from bedside.runtime.task import Task, load_task
+from bedside.runtime.task import Task
+from bedside.runtime.task_presets import PRESETS, load_task
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "tasks.md"
 ALL_FROM_PAPER = "all from the paper"

@@ -13,7 +13,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import typer
-from bedside.cli import dataset_check, evaluate, segment
+from bedside.cli.dataset import check as dataset_check
+from bedside.cli.evaluate import command as evaluate
+from bedside.cli.segment import command as segment
 from bedside.runtime import Task, load_task, read_labels, read_volume
 from bedside.runtime.task import Intensity, Modality
 from bedside.training.data.dataset import load_dataset

@@ -50,4 +50,4 @@ def test_device_install_needs_neither_torch_nor_openvino(wheel):
 
 
 def test_wheel_brings_the_reports_template(wheel):
-    assert "bedside/cli/demonstrating/report.html.j2" in wheel.namelist()
+    assert "bedside/cli/demo/report.html.j2" in wheel.namelist()

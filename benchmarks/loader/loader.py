@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from bedside.runtime.task import load_task
+from bedside.runtime.task_presets import load_task
 from bedside.training.data.crops import CropSource
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.prepare import prepare_cases

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 from bedside.runtime.files.atomic import make_folder
-from bedside.runtime.task import Task, load_task
+from bedside.runtime.task import Task
+from bedside.runtime.task_presets import load_task
 from bedside.teacher import build_teacher
 from bedside.training.data.crops import CropSource
 from bedside.training.data.dataset import load_dataset

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bedside.runtime import Segmenter
-from bedside.runtime.choice.self_test import warm_up
+from bedside.runtime.engine_selection.self_test import warm_up
 from bedside.runtime.errors import ResourceError
+from bedside.runtime.execution_plan import ExecutionPlan, choose_plan
 from bedside.runtime.memory.resident import peak_resident_bytes, resident_bytes
 from bedside.runtime.scans.scan import Scan
-from bedside.runtime.way import Way, choose_way
 
 STEP = 2**20  # bytes; limits are tried in these steps
 MOST_STEPS = 2**16
@@ -82,8 +82,8 @@ def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
     grid = header.grid.to_task_grid(loaded.task.orientation, loaded.task.spacing)
     overlap = loaded.bundle.manifest.recommended_overlap
 
-    def way_under(limit: int | None) -> Way:
-        return choose_way(header, loaded.task, grid, loaded.engine, overlap, limit)
+    def way_under(limit: int | None) -> ExecutionPlan:
+        return choose_plan(header, loaded.task, grid, loaded.engine, overlap, limit)
 
     limit = least_limit(way_under) if case.tight else None
     way = way_under(limit)
@@ -138,7 +138,7 @@ def segment(loaded: Segmenter, scan: Path, limit: int | None) -> int | None:
     return limit
 
 
-def in_words(way: Way) -> str:
+def in_words(way: ExecutionPlan) -> str:
     axes = "".join("zyx"[axis] for axis in way.order.axes)
     together = ", last two layers together" if way.plan.last_two_together else ""
     return f"{'streamed' if way.streamed else 'whole'}, {axes}, {way.dtype.__name__}{together}"

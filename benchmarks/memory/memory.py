@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bedside.runtime import Bundle
-from bedside.runtime.presets import PRESETS
+from bedside.runtime.task_presets import PRESETS
 from measured_case import Case, Measured
 from scan_files import EDGE, write_scan
 

@@ -36,9 +36,9 @@ def train(out: Path, name: str, seed: int) -> None:
     from bedside.training.loop.fit import fit
     from bedside.training.loop.hardware import make_fabric
     from bedside.training.loop.losses import segmentation_loss
-    from bedside.training.loop.processes import Team
+    from bedside.training.loop.process_group import ProcessGroup
     from bedside.training.loop.validate import segment_scan
-    from bedside.training.session import open_session
+    from bedside.training.prepared_run import prepare_run
 
     plan, row, folder = load_plan(out), ROWS[name], run_folder(out, name, seed)
     torch.set_num_threads(plan.threads)
@@ -58,8 +58,8 @@ def train(out: Path, name: str, seed: int) -> None:
         if done % plan.steps_per_epoch == 0 and note.startswith("loss"):
             print(f"{time.strftime('%H:%M:%S')} step {done}/{total} {note}", flush=True)
 
-    with open_session(
-        Team(fabric), dataset, task, folder / "run", model=row.config(plan), recipe=recipe, resume=True
+    with prepare_run(
+        ProcessGroup(fabric), dataset, task, folder / "run", model=row.config(plan), recipe=recipe, resume=True
     ) as session:
         begun = clock(plan.device)
         try:

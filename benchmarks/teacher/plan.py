@@ -59,7 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def task(self) -> Task:
         """BTCV's 13 organs on this plan's grid."""
-        from bedside.runtime.task import load_task
+        from bedside.runtime.task_presets import load_task
 
         return load_task("btcv").replaced(spacing=self.spacing, patch=self.patch)
 

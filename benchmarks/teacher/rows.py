@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
     from bedside.runtime import Task
-    from bedside.teacher.design import TeacherDesign
+    from bedside.teacher.config import TeacherConfig
     from bedside.training.runs.run import ModelConfig
     from plan import Plan
 
@@ -39,11 +39,11 @@ class AutoSamRow:
         """Returns how the run directory names it."""
         return self._design(plan).recorded()
 
-    def _design(self, plan: Plan) -> TeacherDesign:
-        from bedside.teacher.design import TeacherDesign
+    def _design(self, plan: Plan) -> TeacherConfig:
+        from bedside.teacher.config import TeacherConfig
 
         checkpoint = Path(plan.checkpoint) if plan.checkpoint else None
-        return TeacherDesign(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam)
+        return TeacherConfig(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam)
 
 
 @dataclass(frozen=True)

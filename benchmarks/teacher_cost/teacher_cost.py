@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bedside.devices import detect
+from bedside.teacher.config import TeacherConfig
 from bedside.teacher.cost import StepMemory, describe
-from bedside.teacher.design import TeacherDesign
 from measured_step import WAYS, Case, Measured
 
 SCRIPT = Path(__file__).parent / "measured_step.py"
@@ -145,7 +145,7 @@ def main() -> None:
         cost = None
         if way != "plain":
             cost = describe(
-                TeacherDesign(sam=arguments.sam, checkpoint_activations=way.endswith("checkpointed")),
+                TeacherConfig(sam=arguments.sam, checkpoint_activations=way.endswith("checkpointed")),
                 num_classes=arguments.classes, patch=arguments.patch, batch=arguments.batch,
             )  # fmt: skip
         rows.append(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from ...runtime.errors import UsageError
-from ...runtime.task import Task, load_task
+from ...runtime.task import Task
+from ...runtime.task_presets import load_task
 from ..terminal.console import Console
 from ..terminal.log import log_on
 from .paths import input_argument, output_option

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..callbacks import Cancel
 from ..errors import FieldError, UsageError
 from ..fields import CheckedStruct
-from ..preprocessing.within_body import Body
+from ..preprocessing.body_mask import BodyMask
 from ..scans.geometry import Grid
 from .components import find_components
 
@@ -112,7 +112,7 @@ def postprocess(
     names: tuple[str, ...],
     grid: Grid,
     settings: Postprocessing,
-    body: Body | None = None,
+    body: BodyMask | None = None,
     cancel: Cancel | None = None,
 ) -> tuple[Applied, ...]:
     """Carries out post-processing, in place.

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ..memory.own_pages import own_pages
+from ..memory.mmap_arrays import mmap_array
 from .axis_order import MODEL_ORDER, AxisOrder
 from .plan import Triple, WindowPlan, gaussian_weight
 
@@ -234,7 +234,7 @@ class _Cells:
     def _copied(self, index: CellIndex, scores: NDArray[np.floating], dtype: type[np.floating]) -> NDArray[np.floating]:
         """Returns scores [C, d, h, w] for a cell to keep; in pages of their own where memory is what counts."""
         shape = (self._num_classes, *self._order.sizes_back(self._lattice.shape(index)))
-        kept = self._order.turned(np.empty(shape, dtype) if self._dtype == np.float32 else own_pages(shape, dtype))
+        kept = self._order.turned(np.empty(shape, dtype) if self._dtype == np.float32 else mmap_array(shape, dtype))
         np.copyto(kept, scores, casting="same_kind")
         return kept
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..preprocessing.within_body import Body
+    from ..preprocessing.body_mask import BodyMask
     from ..scans.geometry import Grid
     from ..scans.scan import Scan
     from ..stopwatch import Stopwatch
@@ -104,7 +104,7 @@ class StreamedInput:
     """
 
     def __init__(
-        self, scan: Scan, task: Task, grid: Grid, plan: WindowPlan, watch: Stopwatch, body: Body | None = None
+        self, scan: Scan, task: Task, grid: Grid, plan: WindowPlan, watch: Stopwatch, body: BodyMask | None = None
     ) -> None:
         refuse_extent(grid)
         self._whole_body = body

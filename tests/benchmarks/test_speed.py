@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime import Grid, Volume, read_volume
-from bedside.runtime.presets import PRESETS
+from bedside.runtime.task_presets import PRESETS
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "speed"
 NAMES = ("background", "liver", "spleen", "aorta")

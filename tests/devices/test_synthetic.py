@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from bedside.devices.synthetic import synthetic_scan, write_synthetic_scan
-from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.nifti import read_volume
 from bedside.runtime.task import Task
+from bedside.runtime.task_presets import PRESETS
 
 COARSE: Task = PRESETS["ct-org"].replaced(spacing=(8.0, 8.0, 10.0))
 

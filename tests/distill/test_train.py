@@ -6,8 +6,8 @@ import pytest
 import torch
 from bedside.distill import distill, load_student
 from bedside.runtime.errors import InputError, UsageError
-from bedside.runtime.presets import PRESETS
-from bedside.teacher.design import TeacherDesign
+from bedside.runtime.task_presets import PRESETS
+from bedside.teacher.config import TeacherConfig
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.training.data.dataset import load_dataset
 from bedside.training.loop.checkpoint import save_weights
@@ -33,7 +33,7 @@ def task():
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory, dataset, task):
     out = tmp_path_factory.mktemp("runs") / "teacher"
-    train_teacher(dataset, task, out, design=TeacherDesign(sam="vit_nano"), recipe=RECIPE, hardware=Hardware("cpu"))
+    train_teacher(dataset, task, out, config=TeacherConfig(sam="vit_nano"), recipe=RECIPE, hardware=Hardware("cpu"))
     return out
 
 
@@ -60,13 +60,13 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path,
 
 
 def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, task):
-    design = TeacherDesign(sam="vit_nano", apg=False, mlam=False)
+    config = TeacherConfig(sam="vit_nano", apg=False, mlam=False)
     run = Run.create(
         tmp_path / "neither",
-        RunConfig(model=design.recorded(), task=task, recipe=RECIPE, dataset="d", data_hash="0"), resume=False,
+        RunConfig(model=config.recorded(), task=task, recipe=RECIPE, dataset="d", data_hash="0"), resume=False,
     )  # fmt: skip
     run.start()
-    save_weights(run.best, design.build(task.num_classes, task.patch_dhw))
+    save_weights(run.best, config.build(task.num_classes, task.patch_dhw))
     one_case = replace(dataset, training=dataset.training[:1])
     distill(
         one_case, tmp_path / "student", student="unet-nano", lam=0.5, teacher=run.path, task=None,

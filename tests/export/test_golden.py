@@ -9,7 +9,7 @@ from bedside.devices.synthetic import synthetic_scan
 from bedside.export.golden import GoldenPatch, golden_input
 from bedside.runtime.engines import open_engine
 from bedside.runtime.errors import BundleError, UsageError
-from bedside.runtime.presets import PRESETS
+from bedside.runtime.task_presets import PRESETS
 
 
 def test_it_is_the_central_window_of_the_synthetic_scan_as_z_y_x(toy_task):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bedside.export.patches import noise_patches, sample_patches
 from bedside.runtime import Grid, write_volume
-from bedside.runtime.presets import PRESETS
+from bedside.runtime.task_presets import PRESETS
 
 
 def test_a_patch_is_batch_channel_z_y_x_in_the_tasks_range(toy_task, toy_case):

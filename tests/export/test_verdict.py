@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bedside.export.verdict import judged
+from bedside.export.verdict import judge
 from bedside.runtime.bundles.manifest import Parity, Precision, Variant
 
 
@@ -15,7 +15,7 @@ def variant(precision: Precision, agreement: float | None = 1.0, **dice: float) 
 
 
 def verdict(candidate: Variant, **fp32_dice: float) -> tuple[bool | None, str]:
-    _, result = judged([variant("fp32", **fp32_dice), candidate])
+    _, result = judge([variant("fp32", **fp32_dice), candidate])
     return result.passed, result.gate_reason
 
 
@@ -48,7 +48,7 @@ def test_without_gate_cases_more_of_the_labels_must_agree(agreement, passed):
 
 def test_fp32_passes_and_is_the_measure_of_its_own_engine_only():
     slower = Variant(precision="fp32", engine="onnxruntime", file="model", parity=variant("fp32").parity)
-    verdicts = judged([slower, variant("fp32", liver=0.5), variant("int8", liver=0.495)])
+    verdicts = judge([slower, variant("fp32", liver=0.5), variant("int8", liver=0.495)])
     assert [each.passed for each in verdicts] == [True, True, True]
 
 

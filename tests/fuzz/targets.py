@@ -22,7 +22,7 @@ import nibabel as nib
 import numpy as np
 from bedside.devices.cpu import parse_cpuinfo
 from bedside.devices.jetson import parse_l4t, parse_power_mode
-from bedside.devices.telemetry import parse_tegrastats
+from bedside.devices.tegrastats import parse_tegrastats
 from bedside.runtime import (
     BedsideError,
     Bundle,
@@ -37,8 +37,8 @@ from bedside.runtime.bundles.bundle_zip import extract
 from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, checksum_line, decode_manifest
 from bedside.runtime.engines.onnx_guard import refuse_external_data
 from bedside.runtime.memory.cgroup import read_limits
-from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.byte_stream import ByteStream
+from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.splits import read_splits
 

@@ -19,7 +19,7 @@ from bedside.runtime import (
     stopwatch,
 )
 from bedside.runtime.bundles.manifest import Parity, Variant
-from bedside.runtime.choice.self_test import GoldenTest
+from bedside.runtime.engine_selection.self_test import GoldenTest
 
 AIR, FAT, BONE = -1000, 0, 1000
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])

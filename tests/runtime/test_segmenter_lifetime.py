@@ -12,8 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bedside.runtime import Cancelled, Grid, InputError, ResourceError, Segmenter, UsageError, way, write_volume
-from bedside.runtime.memory import promises
+from bedside.runtime import (
+    Cancelled,
+    Grid,
+    InputError,
+    ResourceError,
+    Segmenter,
+    UsageError,
+    execution_plan,
+    write_volume,
+)
+from bedside.runtime.memory import reservations
 from bedside.runtime.scans import byte_stream
 
 MIB = 2**20
@@ -141,7 +150,7 @@ class TestMemory:
     def test_scans_under_way_count_against_each_others_limit(self, bundle_path, monkeypatch):
         """Nothing of it is taken when the second asks: the process seems to hold as little as before the first."""
         held = 100 * MIB
-        for module in (way, promises):
+        for module in (execution_plan, reservations):
             monkeypatch.setattr(module, "resident_bytes", lambda: held)
         limit = held + 24 * MIB  # the scan needs some 17 MiB
         with Segmenter.load(bundle_path, engine="onnxruntime", threads=1, memory_limit=limit) as seg:
@@ -159,7 +168,7 @@ class TestMemory:
 
     def test_what_was_taken_already_is_not_counted_twice(self, bundle_path, monkeypatch):
         held = [100 * MIB]
-        for module in (way, promises):
+        for module in (execution_plan, reservations):
             monkeypatch.setattr(module, "resident_bytes", lambda: held[0])
         limit = held[0] + 40 * MIB
         with Segmenter.load(bundle_path, engine="onnxruntime", threads=1, memory_limit=limit) as seg:
@@ -172,11 +181,11 @@ class TestMemory:
             seg.segment_array(HU, AFFINE, progress=second)
 
     def test_an_error_gives_the_promise_back(self, bundle_path, monkeypatch):
-        monkeypatch.setattr(promises, "_promises", promises.Promises())
+        monkeypatch.setattr(reservations, "_reservations", reservations.Reservations())
         with Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as seg:
             with pytest.raises(InputError):
                 seg.segment_array(HU * 0, AFFINE)
-            assert promises.promises()._bytes == 0
+            assert reservations.reservations()._bytes == 0
 
     @pytest.mark.parametrize("limit", [1, 2**20])
     def test_a_limit_below_what_is_held_refuses_every_scan(self, bundle_path, limit):
@@ -197,7 +206,7 @@ class TestMemory:
                 Segmenter.load(bundle_path)
             return
         with Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as seg:
-            monkeypatch.setattr("bedside.runtime.segmenter.ScanRun.labels", full)
+            monkeypatch.setattr("bedside.runtime.segmenter.ScanPipeline.labels", full)
             with pytest.raises(ResourceError, match="memory ran out"):
                 seg.segment_array(HU, AFFINE)
 
@@ -211,13 +220,13 @@ class TestAFileThatChanges:
     def test_is_refused_where_another_took_its_place_behind_the_header(self, seg, scan, tmp_path, monkeypatch):
         """Of the same size, so that only its identity tells: the header's geometry would be put on other voxels."""
         write_volume(tmp_path / "other.nii", HU[::-1], Grid(HU.shape, AFFINE * [-1, 1, 1, 1]))
-        real = way.choose_way
+        real = execution_plan.choose_plan
 
         def choose(*given):
             (tmp_path / "other.nii").replace(scan)
             return real(*given)
 
-        monkeypatch.setattr("bedside.runtime.segmenter.choose_way", choose)
+        monkeypatch.setattr("bedside.runtime.segmenter.choose_plan", choose)
         with pytest.raises(InputError, match=r'"ct\.nii": the file was changed while it was read'):
             seg.segment(scan)
 

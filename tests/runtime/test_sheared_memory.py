@@ -7,8 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from bedside.runtime import Grid, Volume, way
+from bedside.runtime.pipeline import ScanPipeline
 from bedside.runtime.preprocessing.crossing import CROSSING_BYTES
-from bedside.runtime.scan_run import ScanRun
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.segmenter import STAGES
 from bedside.runtime.stopwatch import Stopwatch
@@ -35,11 +35,11 @@ def test_the_prediction_holds(toy, shape, degrees):
     scan = Scan(Volume(hu, Grid(shape, affine)))
     grid = scan.grid.to_task_grid(task.orientation, task.spacing)
     engine = ArithmeticEngine(toy)
-    one = way.choose_way(scan, task, grid, engine, 0.5, None, keep_body=True)
+    one = way.choose_plan(scan, task, grid, engine, 0.5, None, keep_body=True)
     arrays = (one.bytes - way.SLACK_BYTES) / way.SLACK
     tracemalloc.start()
     try:
-        work = ScanRun(engine, task, scan, grid, one, Stopwatch(STAGES), keep_body=True)
+        work = ScanPipeline(engine, task, scan, grid, one, Stopwatch(STAGES), keep_body=True)
         labels = work.labels(skip_air=True)
         work.body.clear_outside(labels, scan.grid, task.num_classes)
         peak = tracemalloc.get_traced_memory()[1]

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from bedside.runtime.errors import InputError, UsageError
-from bedside.runtime.presets import PRESETS
-from bedside.runtime.task import Foreground, Intensity, Modality, Task, load_task
+from bedside.runtime.task import Foreground, Intensity, Modality, Task
+from bedside.runtime.task_presets import PRESETS, load_task
 
 # name: organs, spacing, clip; the papers' figures (appendix 7.2 for the first four).
 PAPER = {

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.cli.main import run
-from bedside.runtime.task import load_task
+from bedside.runtime.task_presets import load_task
 from bedside.training.data.case_cache import CaseCache
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig

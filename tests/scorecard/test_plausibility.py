@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from bedside.runtime import Task, read_volume
 from bedside.runtime.preprocessing.plausibility import value_warnings
-from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.intensity_sample import IntensitySample
+from bedside.runtime.task_presets import PRESETS
 from bedside.training.phantoms.phantom import generate_phantom
 
 CT, MR = PRESETS["btcv"], PRESETS["amos-mr"]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import UsageError
 from bedside.teacher import build_teacher
+from bedside.teacher.config import TeacherConfig
 from bedside.teacher.cost import describe
-from bedside.teacher.design import TeacherDesign
 from bedside.teacher.train import load_teacher, train_teacher
 
 GOOD = {
@@ -50,7 +50,7 @@ def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
     always = {"name", "num_classes", "sam", "preset", "patch"}  # "x" is an axis
     assert refusals(build_teacher, GOOD, [name for name in GOOD if name not in ("apg", "mlam")]) == always
     assert refusals(load_teacher, {"path": tmp_path / "none"}) == {"path"}
-    given = dict.fromkeys(["dataset", "task", "out", "design", "recipe", "hardware", "cases"])
+    given = dict.fromkeys(["dataset", "task", "out", "config", "recipe", "hardware", "cases"])
     assert refusals(train_teacher, given) == set(given)
-    given = {"design": TeacherDesign(sam="vit_nano"), "num_classes": 3, "patch": 33, "batch": 1, "precision": "32-true"}
+    given = {"config": TeacherConfig(sam="vit_nano"), "num_classes": 3, "patch": 33, "batch": 1, "precision": "32-true"}
     assert refusals(describe, given) == set(given)  # a patch of 33 is refused last

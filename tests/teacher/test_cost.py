@@ -9,8 +9,8 @@ import torch
 from bedside.runtime.errors import UsageError
 from bedside.runtime.memory.resident import resident_bytes
 from bedside.teacher import build_teacher
+from bedside.teacher.config import TeacherConfig
 from bedside.teacher.cost import Cost, Room, StepMemory, describe, training_loss
-from bedside.teacher.design import TeacherDesign
 from bedside.teacher.live_memory import LiveMemory
 from bedside.teacher.parameters import ParameterCounts
 from bedside.training.loop.losses import segmentation_loss
@@ -18,7 +18,7 @@ from bedside.training.loop.losses import segmentation_loss
 torch.set_num_threads(1)
 
 GB = 10**9
-NANO = TeacherDesign(sam="vit_nano")
+NANO = TeacherConfig(sam="vit_nano")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_checkpointing_takes_less_memory_and_more_work(nano):
 
 
 def test_bfloat16_takes_less_memory_and_a_larger_batch_takes_more(nano):
-    options = {"design": NANO, "num_classes": 4, "patch": (32, 64, 32)}
+    options = {"config": NANO, "num_classes": 4, "patch": (32, 64, 32)}
     # What is kept is half the size, but for norms and for the weights, which are kept in bfloat16 too.
     assert describe(**options, precision="bf16-mixed").memory.kept < 0.85 * nano.memory.kept
     two = describe(**options, batch=2)
@@ -80,7 +80,7 @@ def test_work_of_a_linear_layer_is_two_per_weight_and_token(nano):
 
 def test_vit_b_at_128_is_described_without_the_memory_it_would_take():
     before = resident_bytes()
-    cost = describe(TeacherDesign(), num_classes=14)
+    cost = describe(TeacherConfig(), num_classes=14)
     assert cost.memory.peak > 10 * GB
     assert cost.memory.weights > 0.46 * GB
     assert resident_bytes() - before < 0.3 * GB
@@ -122,6 +122,6 @@ def test_stand_in_for_the_loss_is_the_training_loss():
 
 def test_wrong_options_are_refused_as_in_building():
     with pytest.raises(UsageError, match="in multiples of 32 voxels"):
-        describe(TeacherDesign(), num_classes=4, patch=48)
+        describe(TeacherConfig(), num_classes=4, patch=48)
     with pytest.raises(UsageError, match='no teacher "x"'):
-        describe(TeacherDesign(name="x"), num_classes=4)
+        describe(TeacherConfig(name="x"), num_classes=4)

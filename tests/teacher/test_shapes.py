@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bedside.runtime.presets import PRESETS as TASKS
+from bedside.runtime.task_presets import PRESETS as TASKS
 from bedside.teacher import build_teacher
 
 PAPER = {

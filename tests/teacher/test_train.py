@@ -1,4 +1,4 @@
-"""What a teacher's run remembers of its design, and what is said without SAM's weights; training itself is stubbed."""
+"""What a teacher's run remembers of its config, and what is said without SAM's weights; training itself is stubbed."""
 
 import hashlib
 import logging
@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from bedside.runtime.presets import PRESETS
-from bedside.teacher import design
+from bedside.runtime.task_presets import PRESETS
+from bedside.teacher import config
 from bedside.teacher import train as module
-from bedside.teacher.design import TeacherDesign
+from bedside.teacher.config import TeacherConfig
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.teacher.variants import VARIANTS
 from bedside.training.loop.checkpoint import save_weights
@@ -28,19 +28,19 @@ def opened(monkeypatch):
     configurations = []
 
     @contextmanager
-    def open_session(team, dataset, task, out, *, model, recipe, resume, cases, progress):
+    def prepare_run(team, dataset, task, out, *, model, recipe, resume, cases, progress):
         configurations.append((model, recipe))
         yield SimpleNamespace(run=None, train=[], validation=[])
 
-    monkeypatch.setattr(module, "open_session", open_session)
-    monkeypatch.setattr(design, "build_teacher", lambda name, **_: torch.nn.Conv3d(1, 14, 1))
+    monkeypatch.setattr(module, "prepare_run", prepare_run)
+    monkeypatch.setattr(config, "build_teacher", lambda name, **_: torch.nn.Conv3d(1, 14, 1))
     monkeypatch.setattr(module, "fit", lambda *_, **__: None)
     return configurations
 
 
 def train(tmp_path, **options):
-    made_of = TeacherDesign(**options)
-    train_teacher(None, TASK, tmp_path / "run", design=made_of, recipe=Recipe(), hardware=Hardware("cpu"))
+    made_of = TeacherConfig(**options)
+    train_teacher(None, TASK, tmp_path / "run", config=made_of, recipe=Recipe(), hardware=Hardware("cpu"))
 
 
 def trained(path, made_of):
@@ -74,7 +74,7 @@ def test_our_own_small_size_has_no_weights_to_miss(tmp_path, opened, caplog):
 
 def test_a_trained_teacher_of_a_public_size_opens_without_a_word(tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(VARIANTS, "vit_b", replace(VARIANTS["vit_nano"], public=True))  # as vit_b, but small
-    path = trained(tmp_path / "run", TeacherDesign(sam="vit_b"))
+    path = trained(tmp_path / "run", TeacherConfig(sam="vit_b"))
     with caplog.at_level(logging.WARNING):
         load_teacher(path)
     assert not caplog.records
@@ -82,7 +82,7 @@ def test_a_trained_teacher_of_a_public_size_opens_without_a_word(tmp_path, monke
 
 @pytest.mark.parametrize(("apg", "mlam"), [(False, True), (True, False), (False, False)])
 def test_an_ablated_teacher_opens_as_what_it_was_trained_as(tmp_path, apg, mlam):
-    path = trained(tmp_path / "run", TeacherDesign(sam="vit_nano", apg=apg, mlam=mlam))
+    path = trained(tmp_path / "run", TeacherConfig(sam="vit_nano", apg=apg, mlam=mlam))
     written = (path / "config.toml").read_text()
     assert f"apg = {str(apg).lower()}" in written
     assert f"mlam = {str(mlam).lower()}" in written
@@ -91,7 +91,7 @@ def test_an_ablated_teacher_opens_as_what_it_was_trained_as(tmp_path, apg, mlam)
 
 
 def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_path):
-    path = trained(tmp_path / "run", TeacherDesign(sam="vit_nano"))
+    path = trained(tmp_path / "run", TeacherConfig(sam="vit_nano"))
     lines = (path / "config.toml").read_text().splitlines()
     kept = [line for line in lines if not line.startswith(("apg", "mlam"))]
     assert len(kept) == len(lines) - 2
@@ -109,4 +109,4 @@ def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_p
     ],
 )
 def test_a_design_tells_what_it_leaves_out(parts, words):
-    assert TeacherDesign(**parts).title == words
+    assert TeacherConfig(**parts).title == words

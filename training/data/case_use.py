@@ -19,7 +19,7 @@ TAG = "CACHEDIR.TAG"
 
 
 @contextmanager
-def gate(folder: Path) -> Generator[Lock]:
+def registration_lock(folder: Path) -> Generator[Lock]:
     """Yields when no other process is telling its use of the folder or clearing it: a matter of milliseconds."""
     descriptor = _open(folder / TAG)
     try:
@@ -39,7 +39,7 @@ def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
     file = folder / f"{_USE}{secrets.token_hex(8)}"
     descriptor: int | None = None
     try:
-        with gate(folder):
+        with registration_lock(folder):
             descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
             os.write(descriptor, "\n".join(keys).encode("ascii"))
             take_lock(descriptor, wait=True)
@@ -58,7 +58,7 @@ def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
 
 
 def keys_in_use(folder: Path) -> set[str]:
-    """Returns the names of the cases that trainings use now; to be asked inside the `gate`."""
+    """Returns the names of the cases that trainings use now; to be asked inside the `registration_lock`."""
     keys: set[str] = set()
     for file in folder.glob(f"{_USE}*"):
         with suppress(FileNotFoundError):  # its training has ended meanwhile

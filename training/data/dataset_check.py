@@ -13,11 +13,11 @@ import numpy as np
 from ...runtime.errors import ExitCode, InputError
 from ...runtime.labels.sides import find_sides
 from ...runtime.task import Task
+from .bounded_pool import bounded_pool
 from .case_check import CheckedCase, Listed, check_case
 from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
 from .examine import memory_needed
-from .in_threads import in_threads
 from .labels_seen import training_warning, unseen_labels, validation_warning
 from .prepare import check_labels, other_modality
 from .splits import unused_splits
@@ -126,7 +126,7 @@ def check_dataset(
         progress(0, len(listed))
     checked: dict[str, CheckedCase] = {}
     digests: dict[str, CaseDigest] = {}
-    for each, (outcome, digest) in in_threads(
+    for each, (outcome, digest) in bounded_pool(
         lambda each: check_case(each, dataset.labels, task),
         listed,
         workers,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from ...runtime.errors import InputError
 from ...runtime.task import Task
+from .bounded_pool import bounded_pool
 from .case_cache import CaseCache, case_key
 from .case_digest import CaseDigest, digest_cases
 from .dataset import Case, Dataset
 from .examine import memory_needed
 from .formats.modality import modality_of
 from .ignore_label import NAME as IGNORE
-from .in_threads import in_threads
 from .prepared_case import PreparedCase
 
 _log = logging.getLogger("bedside.training")
@@ -118,7 +118,7 @@ def prepare_cases(
 
     while wanted:
         busy: list[_Wanted] = []
-        for each, outcome in in_threads(
+        for each, outcome in bounded_pool(
             lambda each: each.obtain(cache, task), wanted, workers, lambda each: each.memory(cache, task)
         ):
             if outcome is None:

@@ -12,7 +12,7 @@ from ...runtime.errors import InputError, ResourceError
 from ...runtime.files.leftovers import remove_leftovers, temporary_name
 from ...runtime.files.lock import Lock
 from .case_cache import CASES_FOLDER, is_case_folder
-from .case_use import gate, keys_in_use
+from .case_use import keys_in_use, registration_lock
 from .prepared_case import PreparedCase
 
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -66,7 +66,7 @@ class PreparedFolder:
 
     def cases(self) -> list[StoredCase]:
         """Returns what lies there, by task and key."""
-        with gate(self.path):
+        with registration_lock(self.path):
             return self._cases()
 
     def clear(self, unused_for: float = 0.0) -> list[StoredCase]:
@@ -85,7 +85,7 @@ class PreparedFolder:
         remove_leftovers(self.path)
         aside: list[Path] = []
         try:
-            with gate(self.path) as lock:
+            with registration_lock(self.path) as lock:
                 if lock is not Lock.OURS:
                     raise ResourceError(
                         f'"{self.path.name}": this file system has no locks, so that trainings which use it cannot be '

@@ -21,11 +21,11 @@ from ..runs.run import Run
 from ..runs.run_writer import RunWriter
 from ..scores.metrics import finite_mean
 from .checkpoint import Position
+from .checkpoint_store import CheckpointStore
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
-from .keeper import Keeper
 from .loader import CropLoader, CropOrder
-from .processes import Team
+from .process_group import ProcessGroup
 from .schedule import learning_rate
 from .step import Objective, Stepper
 from .validate import validate
@@ -110,14 +110,14 @@ class _Fit:
         progress: FitProgress | None,
     ) -> None:
         self._run, self._fabric, self._stop, self._validation = run, fabric, stop, validation
-        self._team = Team(fabric)
+        self._team = ProcessGroup(fabric)
         self._progress = progress if self._team.first else None
         # How many processes train is a fact, whatever the run was configured for.
         self._recipe = recipe = msgspec.structs.replace(run.config.recipe, processes=self._team.size)
         self._steps = recipe.steps(len(sources))
         self._stepper = Stepper(model, objective, recipe, fabric, self._team)
-        self._keeper = Keeper(run, model, self._stepper.optimizer, self._team)
-        self._position = self._keeper.restore()
+        self._checkpoints = CheckpointStore(run, model, self._stepper.optimizer, self._team)
+        self._position = self._checkpoints.restore()
         if run.planned < recipe.epochs:
             self._lengthen()
 
@@ -157,7 +157,7 @@ class _Fit:
                 if self._validation and ((epoch + 1) % recipe.validate_every == 0 or last):
                     row |= self._validate(epoch, writer)
                 if last and math.isnan(row.get("dice", math.nan)):
-                    self._keeper.save_best()
+                    self._checkpoints.save_best()
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0))
         return FitResult(self._position.best, mean_loss)
@@ -201,7 +201,7 @@ class _Fit:
         best = self._position.best
         if not math.isnan(score) and (best is None or score >= best):
             self._position = replace(self._position, best=score)
-            self._keeper.save_best()
+            self._checkpoints.save_best()
         organs = {f"dice_{name}": float(value) for name, value in zip(task.labels, dice, strict=True) if name}
         return {"dice": score, **organs}
 
@@ -216,7 +216,7 @@ class _Fit:
 
     def _save(self, position: Position) -> None:
         self._position = position
-        self._keeper.save(position)
+        self._checkpoints.save(position)
 
     def _tell(self, done: int, note: str) -> None:
         if self._progress:

@@ -22,7 +22,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from ...runtime.errors import ExitCode, ResourceError, UsageError
 from ...runtime.files.shared_memory import TOO_SMALL, is_for_want_of_it
 from .companions import LOST, Companions
-from .processes import AgreedOutcome
+from .process_group import AgreedOutcome
 
 StrategyName = Literal["auto", "ddp", "fsdp"]
 

@@ -9,7 +9,7 @@ from types import FrameType, TracebackType
 import numpy as np
 
 from ...runtime.errors import Cancelled, ExitCode
-from .processes import AgreedOutcome, Team
+from .process_group import AgreedOutcome, ProcessGroup
 
 _log = logging.getLogger("bedside.training")
 
@@ -79,6 +79,6 @@ class StopRequest:
         """Returns the signal that any process received, from the processes' summed `flags`; SIGTERM before SIGINT."""
         return next((signum for signum, sent in zip(self._SIGNALS, sums, strict=True) if sent), None)
 
-    def ask(self, team: Team) -> int | None:
+    def ask(self, team: ProcessGroup) -> int | None:
         """Returns the signal that any process has received by now; all processes call this together."""
         return self.agreed(team.total(np.array(self.flags())))

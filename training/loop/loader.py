@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from ...runtime.task import Task
 from ..data.crops import Batch, CropDataset, CropSource, Key
 from ..recipe import Recipe
-from .processes import Team
+from .process_group import ProcessGroup
 
 _AHEAD = 2  # batches for each thread
 
@@ -35,7 +35,7 @@ class CropOrder(Iterable[list[Key]]):
         step: the first one of that epoch.
     """
 
-    def __init__(self, recipe: Recipe, team: Team, *, steps: int, epoch: int, step: int) -> None:
+    def __init__(self, recipe: Recipe, team: ProcessGroup, *, steps: int, epoch: int, step: int) -> None:
         self._recipe = recipe
         self._rank = team.rank
         self._processes = team.size

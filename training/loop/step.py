@@ -15,7 +15,7 @@ from ..data.crops import Batch
 from ..recipe import Recipe
 from .interrupt import StopRequest
 from .loader import CropLoader
-from .processes import AgreedOutcome, Team
+from .process_group import AgreedOutcome, ProcessGroup
 
 
 class Objective(Protocol):
@@ -45,7 +45,7 @@ class Stepper:
     """
 
     def __init__(
-        self, model: torch.nn.Module, objective: Objective, recipe: Recipe, fabric: Fabric, team: Team
+        self, model: torch.nn.Module, objective: Objective, recipe: Recipe, fabric: Fabric, team: ProcessGroup
     ) -> None:
         self._objective = objective
         self._recipe = recipe

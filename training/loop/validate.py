@@ -20,7 +20,7 @@ from ...runtime.scans.nifti import read_volume
 from ...runtime.task import Task
 from ..data.prepared_case import PreparedCase
 from ..scores.metrics import dice_per_class
-from .processes import Team
+from .process_group import ProcessGroup
 
 Predictor = Callable[[torch.Tensor], torch.Tensor]
 
@@ -74,7 +74,7 @@ def validate(
     model: Predictor,
     cases: Sequence[PreparedCase],
     task: Task,
-    team: Team,
+    team: ProcessGroup,
     *,
     overlap: float,
     device: torch.device,

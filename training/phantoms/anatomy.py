@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ...runtime.presets import PRESETS
+from ...runtime.task_presets import PRESETS
 from .shapes import Cut, Ellipsoid, Point, Shape, Tube, Union
 
 LABELS: tuple[str, ...] = PRESETS["btcv"].labels

@@ -8,8 +8,8 @@ import pytest
 import typer
 from bedside.cli.main import app, run
 from bedside.cli.options.training import TrainingOptions
-from bedside.runtime.task import load_task
-from bedside.teacher.design import TeacherDesign
+from bedside.runtime.task_presets import load_task
+from bedside.teacher.config import TeacherConfig
 from bedside.training.loop.fit import FitResult
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig
@@ -74,7 +74,7 @@ def test_options_reach_recipe_hardware_and_task(asked):
     assert (hardware.device, hardware.devices, hardware.nodes) == ("cpu", 2, 3)
     assert (hardware.strategy, hardware.workers) == ("fsdp", 5)
     assert given["task"].patch == (64, 64, 32)
-    assert given["design"].checkpoint_activations
+    assert given["config"].checkpoint_activations
     assert given["cases"] == Path("shared")
     assert given["resume"]
 
@@ -137,9 +137,9 @@ def test_a_dry_run_tells_the_cost_of_a_step_and_needs_neither_data_nor_a_run(cap
 
 
 def test_the_ablations_of_the_paper_are_options(asked):
-    assert asked()[1]["design"] == TeacherDesign()
-    assert asked("--no-apg")[1]["design"] == TeacherDesign(apg=False)
-    assert asked("--no-mlam", "--no-apg")[1]["design"] == TeacherDesign(apg=False, mlam=False)
+    assert asked()[1]["config"] == TeacherConfig()
+    assert asked("--no-apg")[1]["config"] == TeacherConfig(apg=False)
+    assert asked("--no-mlam", "--no-apg")[1]["config"] == TeacherConfig(apg=False, mlam=False)
 
 
 def test_a_dry_run_tells_the_cost_of_an_ablation(capsys):

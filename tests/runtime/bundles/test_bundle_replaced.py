@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, Segmenter, open_engine, write_manifest
-from bedside.runtime.choice import engine_choice
+from bedside.runtime.engine_selection import engine_choice
 from bedside.runtime.engines.open_vino import import_openvino
 from bedside.runtime.files.leftovers import name_aside
 

@@ -5,7 +5,7 @@ import codecs
 import pytest
 from bedside.runtime.errors import InputError
 from bedside.runtime.files.text import read_utf8
-from bedside.runtime.task import load_task
+from bedside.runtime.task_presets import load_task
 
 NAMED = 'list "a.json"'
 

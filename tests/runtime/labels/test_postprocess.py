@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.labels.postprocess import Applied, Postprocessing, emptied, postprocess
-from bedside.runtime.preprocessing.within_body import Body
+from bedside.runtime.preprocessing.body_mask import BodyMask
 from bedside.runtime.scans.geometry import Grid
 
 NAMES = ("background", "liver", "spleen")
@@ -26,7 +26,7 @@ def livers_and_spleens():
 
 
 def body_of(mask, affine):
-    body = Body(Grid(mask.shape[::-1], affine))
+    body = BodyMask(Grid(mask.shape[::-1], affine))
     for plane in mask:
         body.add(plane)
     return body
@@ -136,7 +136,7 @@ def test_the_body_is_found_however_the_scan_is_stored(rng, flip, order):
 
 @pytest.mark.parametrize(("margin", "left"), [(0, [3]), (1, [2, 3, 4]), (2, [1, 2, 3, 4, 5])])
 def test_the_body_grows_along_the_models_z(margin, left):
-    body = Body(Grid((2, 2, 7), AFFINE), margin)
+    body = BodyMask(Grid((2, 2, 7), AFFINE), margin)
     for k in range(7):
         body.add(np.full((2, 2), k == 3))
     labels = np.ones((2, 2, 7), np.uint8)
@@ -152,7 +152,7 @@ def test_a_scan_without_any_body_loses_nothing():
 
 
 def test_a_body_with_planes_missing_or_too_many_is_refused():
-    body = Body(Grid((3, 2, 1), AFFINE))
+    body = BodyMask(Grid((3, 2, 1), AFFINE))
     with pytest.raises(InputError, match="expected 1 planes, got 0"):
         body.clear_outside(np.ones((3, 2, 1), np.uint8), Grid((3, 2, 1), AFFINE), 2)
     with pytest.raises(InputError, match=r"of shape \(2, 3\), got plane 1 of shape \(3, 2\)"):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from bedside.runtime.preprocessing.plausibility import geometry_warnings, value_warnings
 from bedside.runtime.preprocessing.preprocess import to_model_input
-from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.intensity_sample import IntensitySample
 from bedside.runtime.scans.volume import Volume
 from bedside.runtime.task import Intensity
+from bedside.runtime.task_presets import PRESETS
 
 CT = PRESETS["btcv"].replaced(spacing=(2.0, 2.0, 2.0), patch=(32, 32, 32))
 MR = PRESETS["amos-mr"].replaced(spacing=(2.0, 2.0, 2.0), patch=(32, 32, 32))

@@ -10,11 +10,11 @@ from bedside.runtime.memory import free_memory
 from bedside.runtime.preprocessing import preprocess
 from bedside.runtime.preprocessing.body import body_mask
 from bedside.runtime.preprocessing.preprocess import labels_to_model_grid, to_model_input
-from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import read_labels, read_volume, write_volume
 from bedside.runtime.scans.volume import Volume
 from bedside.runtime.task import Foreground, Intensity
+from bedside.runtime.task_presets import PRESETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,9 +6,9 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+from bedside.runtime.preprocessing.body_mask import BodyMask
 from bedside.runtime.preprocessing.preprocess import labels_to_model_grid, to_model_input
 from bedside.runtime.preprocessing.resample import resample_linear, resample_nearest
-from bedside.runtime.preprocessing.within_body import Body
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.volume import Volume
 from bedside.runtime.task import Foreground, Intensity, Modality
@@ -156,7 +156,7 @@ def test_a_body_mask_on_the_straight_grid_clears_a_tilted_label_map():
     grid = source.straightened("RAS", (3, 3, 3))
     mask = np.zeros(grid.shape[::-1], bool)
     mask[4:12, 5:9, 3:8] = True
-    body = Body(grid)
+    body = BodyMask(grid)
     for plane in mask:
         body.add(plane)
     labels = np.random.default_rng(6).integers(0, 3, source.shape).astype(np.uint8)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, Volume, write_volume
 from bedside.runtime.preprocessing.preprocess import to_model_input
-from bedside.runtime.presets import PRESETS
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.stopwatch import Stopwatch
+from bedside.runtime.task_presets import PRESETS
 from bedside.runtime.windows.axis_order import MODEL_ORDER, AxisOrder
 from bedside.runtime.windows.plan import plan_windows
 from bedside.runtime.windows.window_input import InMemoryInput, StreamedInput

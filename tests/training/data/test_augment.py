@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import torch
-from bedside.runtime.presets import PRESETS
+from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.augment import PROBE, CropAugmentation, Turn, build_augmentation, flip_axes
 from bedside.training.recipe import AUGMENTATION, Augmentation
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError
 from bedside.training.data import case_use
-from bedside.training.data.case_use import gate, in_use
+from bedside.training.data.case_use import in_use, registration_lock
 from bedside.training.data.prepare import prepare_cases
 from bedside.training.data.prepared_folder import PreparedFolder
 
@@ -149,7 +149,7 @@ def test_a_training_that_starts_while_cases_are_cleared_waits_for_the_end_of_it(
         with in_use(folder.path, [cases[0].folder.name]):
             entered.set()
 
-    with gate(folder.path):
+    with registration_lock(folder.path):
         other = threading.Thread(target=training)
         other.start()
         assert not entered.wait(0.2)

@@ -18,7 +18,7 @@ from bedside.training.loop.fit import fit
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.losses import segmentation_loss
-from bedside.training.loop.processes import Team
+from bedside.training.loop.process_group import ProcessGroup
 from bedside.training.loop.schedule import learning_rate
 from bedside.training.loop.step import DivergedError
 from bedside.training.loop.validate import validate
@@ -389,7 +389,7 @@ def test_ignored_voxels_of_a_validation_case_take_no_part_in_its_score(tmp_path,
     case = relabelled(prepared[0], tmp_path / "case", labels, ignored=int((labels == IGNORED).sum()))
     dice = validate(
         lambda patches: torch.cat([torch.zeros_like(patches), torch.ones_like(patches)], 1), [case], small_task,
-        Team(make_fabric("cpu", "32-true")), overlap=0.25, device=torch.device("cpu"),
+        ProcessGroup(make_fabric("cpu", "32-true")), overlap=0.25, device=torch.device("cpu"),
     )  # fmt: skip
     assert np.isnan(dice[0])
     assert dice[1] == 1

@@ -4,7 +4,7 @@ import pytest
 from bedside.runtime.errors import ExitCode, ResourceError, UsageError
 from bedside.training.loop.hardware import Hardware, default_workers, make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
-from bedside.training.loop.processes import FirstProcessFailed, Team, _Failure
+from bedside.training.loop.process_group import FirstProcessFailed, ProcessGroup, _Failure
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "3", "WORLD_SIZE": "6",
@@ -23,7 +23,7 @@ def environment(monkeypatch):
 def test_one_process_needs_no_strategy(environment):
     fabric = make_fabric("cpu", "32-true")
     assert not isinstance(fabric.strategy, (DDPStrategy, ModelParallelStrategy))
-    assert (Team(fabric).size, Team(fabric).rank, Team(fabric).first) == (1, 0, True)
+    assert (ProcessGroup(fabric).size, ProcessGroup(fabric).rank, ProcessGroup(fabric).first) == (1, 0, True)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_first_process_works_before_the_others():
         assert not fabric.said
         return "done"
 
-    assert Team(fabric).first_then_others(work) == "done"
+    assert ProcessGroup(fabric).first_then_others(work) == "done"
     assert fabric.said == [None]
 
 
@@ -94,14 +94,14 @@ def test_what_the_first_process_cannot_do_is_told_to_the_others():
         raise ResourceError("the disk is full")
 
     with pytest.raises(ResourceError):
-        Team(fabric).first_then_others(work)
+        ProcessGroup(fabric).first_then_others(work)
     assert [(told.message, told.code) for told in fabric.said] == [("the disk is full", 5)]
 
 
 def test_the_others_do_not_try_what_the_first_could_not_do():
     tried = []
     with pytest.raises(FirstProcessFailed, match="the disk is full") as failed:
-        Team(TwoProcesses(1, _Failure("the disk is full", ExitCode.RESOURCE))).first_then_others(
+        ProcessGroup(TwoProcesses(1, _Failure("the disk is full", ExitCode.RESOURCE))).first_then_others(
             lambda: tried.append(os.getpid())
         )
     assert failed.value.exit_code == ExitCode.RESOURCE

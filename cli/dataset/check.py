@@ -1,0 +1,173 @@
+"""`bedside dataset check`: what can be said about a data set before a network is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..options.training import DatasetArgument
+from ..terminal.console import Console, JsonOption, QuietOption
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...runtime.task import Task
+    from ...training.data.case_check import CaseFacts
+    from ...training.data.dataset_check import DatasetCheck
+
+
+def command(
+    dataset: DatasetArgument,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Preset or TOML file; without one, files, geometry, values and labels alone."),
+    ] = None,
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", min=0, help="Take training and validation cases as this fold has them."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Cases read at the same time.")] = 1,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Name every case that training would refuse, and every one that deserves a look.
+
+    Every case is read and preprocessed as training would, none is changed and nothing is written. Exit code 3: a case
+    is broken; 6: warnings only; 0: nothing to say.
+
+    Example: bedside dataset check data/ --task btcv --workers 4
+    """
+    console = Console(json=json, quiet=quiet)
+    import msgspec
+
+    from ...runtime.task_presets import load_task
+    from ...training.data.dataset_check import check_dataset
+
+    wanted = load_task(task) if task is not None else None
+    with console.progress("checking cases") as advance:
+        found = check_dataset(dataset, wanted, fold=fold, workers=workers, progress=advance)
+    tables = [_facts_table(found, wanted), _label_table(found), *_case_table(found)]
+    remarks = [_printable(line) for line in (*found.problems, *found.warnings)]
+    console.show(*tables, *map(_printable, found.notes), *remarks, _verdict(found))
+    if console.json or console.quiet:
+        for line in (*remarks, *(": ".join(row[::2]) for row in _rows(found))):
+            console.warn(line)
+    console.emit({**msgspec.to_builtins(found, str_keys=True), "exit_code": int(found.exit_code)})
+    return int(found.exit_code)
+
+
+def _verdict(found: DatasetCheck) -> str:
+    count = len(found.cases)
+    broken = sum(bool(case.problems) for case in found.cases)
+    odd = sum(bool(case.warnings) and not case.problems for case in found.cases)
+    if not broken and not found.problems:
+        advice = f"; {odd} deserve a look" if odd else ""
+        return f"{count} of {count} cases can be used{advice}"
+    if found.problems:
+        words = f"; {broken} of {count} cases are broken besides" if broken else ""
+        return f"data set and task do not fit{words}"
+    return f"{count - broken} of {count} cases can be used, {broken} are broken: mend them or take them off the list"
+
+
+def _rows(found: DatasetCheck) -> list[tuple[str, str, str]]:
+    """Returns (case, list, what) of everything there is to say about single cases, the broken ones first."""
+    broken = [(case.name, case.lists[0], text) for case in found.cases for text in case.problems]
+    rows = broken + [(case.name, case.lists[0], text) for case in found.cases for text in case.warnings]
+    return [(_printable(name), lists, _printable(text)) for name, lists, text in rows]
+
+
+def _printable(text: str) -> str:
+    """Takes out of a file's name what commands a terminal, or turns the reading direction."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _case_table(found: DatasetCheck) -> list[Table]:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = _rows(found)
+    if not rows:
+        return []
+    broken = sum(len(case.problems) for case in found.cases)
+    table = Table("case", "list", "", "what", title="Cases to look at", title_justify="left")
+    for number, (name, lists, text) in enumerate(rows):
+        # Text, because rich would take brackets in a name or a message for its own markup.
+        table.add_row(Text(name), lists, "broken" if number < broken else "warning", Text(text))
+    return [table]
+
+
+def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ...runtime.labels.sides import find_sides
+
+    title = f"Data set {found.name}" + (f", task {found.task}" if found.task else "")
+    table = Table("", "", title=Text(title), title_justify="left", show_header=False)
+    counts = [
+        f"{sum(name in case.lists for case in found.cases)} {name}" for name in ("training", "validation", "test")
+    ]
+    if found.unlabelled:
+        counts.append(f"{found.unlabelled} unlabelled (not checked)")
+    table.add_row("layout", found.layout)
+    table.add_row("cases", ", ".join(counts))
+    facts = [case.facts for case in found.cases if case.facts is not None]
+    if not facts:
+        return table
+    table.add_row("voxels", " × ".join(_range([each.shape[axis] for each in facts]) for axis in range(3)))
+    spacing = " × ".join(_range([each.spacing[axis] for each in facts]) for axis in range(3)) + " mm"
+    if task is not None:
+        spacing += f"; the task works at {' × '.join(f'{step:g}' for step in task.spacing)} mm"
+    table.add_row("spacing", spacing)
+    table.add_row("values", f"{min(each.values[0] for each in facts):g} … {max(each.values[1] for each in facts):g}")
+    if task is not None:
+        table.add_row("in the body", _body_words(facts, task))
+    sides = find_sides([label.name for label in found.labels])
+    if sides.forbid_mirroring:
+        table.add_row("sides", Text(f"{sides.words()}: left and right are not mirrored in training"))
+    if found.ignore is not None:
+        share = f"{100 * found.ignore.share:.2g} % of the voxels take no part"
+        table.add_row("ignored", f"label {found.ignore.value} is the ignore label: {share}")
+    return table
+
+
+def _body_words(facts: Sequence[CaseFacts], task: Task) -> str:
+    """Says where the body's intensities lie against the task's range, by the median case."""
+    bodies = [each.body for each in facts if each.body is not None]
+    if not bodies:
+        return "–"
+    points = ((body.percentile_1, body.median, body.percentile_99) for body in bodies)
+    percentiles = [median(values) for values in zip(*points, strict=True)]
+    words = "1 % below {:.0f}, median {:.0f}, 1 % above {:.0f}".format(*percentiles)
+    below = [body.below_clip for body in bodies if body.below_clip is not None]
+    above = [body.above_clip for body in bodies if body.above_clip is not None]
+    if not below or not above:
+        return f"{words}; the task reads its range off each scan"
+    low, high = task.intensity.clip
+    return f"{words}; the task's {low:g}…{high:g} cuts {_percent(below)} below and {_percent(above)} above"
+
+
+def _percent(shares: Sequence[float]) -> str:
+    return f"{100 * median(shares):.1f} %"
+
+
+def _label_table(found: DatasetCheck) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("label", title="Labels", title_justify="left")
+    for heading in ("cases", "mean ml", "smallest", "largest"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for number, label in enumerate(found.labels, start=1):
+        volumes = (label.mean_ml, label.smallest_ml, label.largest_ml)
+        shown = ("–" if value is None else f"{value:.1f}" for value in volumes)
+        table.add_row(Text(f"{number} {label.name}"), str(label.cases), *shown)
+    return table
+
+
+def _range(values: Sequence[float], form: Callable[[float], str] = "{:.3g}".format) -> str:
+    low, high = form(min(values)), form(max(values))
+    return low if low == high else f"{low}…{high}"

@@ -1,0 +1,107 @@
+"""`bedside dataset prepared`: what lies in a folder of prepared cases, and clearing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..options.paths import input_argument
+from ..terminal.console import Console, JsonOption, QuietOption
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...training.data.prepared_folder import StoredCase
+
+
+def command(
+    folder: Annotated[
+        Path, input_argument(help="Folder of prepared cases, or the one that holds bedside-cases.", show_default=False)
+    ],
+    unused_for: Annotated[
+        int, typer.Option("--unused-for", min=0, help="Only cases that no training has used for so many days.")
+    ] = 0,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove them, but for those that a training uses now.")
+    ] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """List the cases that trainings have prepared: how many for which task, their size, when they were last used.
+
+    With --clear they are removed; what a training needs again is prepared again. May be called while trainings run.
+
+    Example: bedside dataset prepared runs/
+
+    Example: bedside dataset prepared runs/ --unused-for 30 --clear
+    """
+    console = Console(json=json, quiet=quiet)
+    from ...training.data.prepared_folder import PreparedFolder
+
+    there = PreparedFolder(folder)
+    if clear:
+        cases = there.clear(unused_for)
+        console.finished(f"{_amount(cases)} cleared")
+        left = there.cases()
+        verdict = f"cleared {_amount(cases)}; left {_amount(left)}, {sum(case.in_use for case in left)} in use"
+    else:
+        cases = [case for case in there.cases() if not unused_for or case.unused_for(unused_for)]
+        verdict = _amount(cases)
+    console.show(*_tables(there.path, cases), verdict)
+    console.emit(
+        {
+            "folder": str(there.path),
+            "cleared": clear,
+            "cases": [
+                {
+                    "key": case.key, "task": case.task or None, "spacing": case.spacing, "bytes": case.size,
+                    "last_used": datetime.fromtimestamp(case.used, timezone.utc).isoformat(timespec="seconds"),
+                    "in_use": case.in_use,
+                }
+                for case in cases
+            ],
+        }
+    )  # fmt: skip
+
+
+def _tables(folder: Path, cases: Sequence[StoredCase]) -> list[Table]:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not cases:
+        return []
+    table = Table("task", "grid", title=Text(f"Prepared cases in {folder}"), title_justify="left")
+    for heading in ("cases", "in use", "size", "last used"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for (task, grid), group in groupby(sorted(cases, key=_kind), key=_kind):
+        alike = list(group)
+        used = sum(case.in_use for case in alike)
+        last = max(case.used for case in alike)
+        # Text, because rich would take brackets in a task's name for its own markup.
+        table.add_row(Text(task or "–"), grid, str(len(alike)), str(used or "–"), _size(alike), _ago(last))
+    return [table]
+
+
+def _kind(case: StoredCase) -> tuple[str, str]:
+    """What cases are listed together by: task and grid."""
+    return case.task, "damaged" if case.spacing is None else " × ".join(f"{step:g}" for step in case.spacing) + " mm"
+
+
+def _amount(cases: Sequence[StoredCase]) -> str:
+    return f"{len(cases)} case{'' if len(cases) == 1 else 's'}, {_size(cases)}"
+
+
+def _size(cases: Sequence[StoredCase]) -> str:
+    size = sum(case.size for case in cases)
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _ago(when: float) -> str:
+    days = int((time.time() - when) / 86_400)
+    return "today" if days < 1 else f"{days} day{'' if days == 1 else 's'} ago"

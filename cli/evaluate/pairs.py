@@ -1,0 +1,136 @@
+"""What is to be compared, from the options that say where predictions, truth and the labels' names are."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...runtime.errors import InputError, UsageError
+from ...runtime.files.names import utf8_name
+
+if TYPE_CHECKING:
+    from ...training.scores.pairing import Pair
+
+
+def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
+    """Returns the names that --task or --labels give, the background first; None where neither is given.
+
+    Raises:
+        UsageError: both are given, or names that are none.
+        InputError: a task file that is not valid.
+    """
+    if task is not None and labels is not None:
+        raise UsageError("evaluate: --task and --labels both name the labels; give one")
+    if labels is not None:
+        names = tuple(name.strip() for name in labels.split(","))
+        if len(set(names)) < len(names) or "" in names:
+            raise UsageError(f"evaluate: --labels takes each name once, with commas between them, got {labels!r}")
+        return ("background", *names)
+    if task is None:
+        return None
+    from ...runtime.task_presets import load_task
+
+    return load_task(task).labels
+
+
+@dataclass(frozen=True)
+class Found:
+    """What to compare.
+
+    Attributes:
+        pairs: predictions with their truths.
+        labels: the data set's label names, if there is a data set.
+        list_name: the data set's list that the cases are of, where nobody named it and it is not the test list.
+    """
+
+    pairs: list[Pair]
+    labels: tuple[str, ...] | None = None
+    list_name: str | None = None
+
+
+def find_pairs(
+    prediction: Path,
+    truth: Path | None,
+    dataset: Path | None,
+    cases: str | None,
+    names: tuple[str, ...] | None,
+    ignore_label: int | None = None,
+) -> Found:
+    """Returns what to compare, and the data set's label names if there is a data set.
+
+    Args:
+        prediction: a label map, or a folder of them.
+        truth: the same, or a data set.
+        dataset: a data set, instead of the truth.
+        cases: list of the data set; None takes the test list, or, where that has no label map, the one whose cases are
+            predicted.
+        names: labels that the data set must have, if given.
+        ignore_label: value in the truth of voxels that take no part; a data set has its own.
+
+    Raises:
+        UsageError: options that do not go together.
+        InputError: something is not there, or has no counterpart.
+    """
+    if truth is not None and dataset is not None:
+        raise UsageError("evaluate: -t and --dataset both give the truth; choose one")
+    if not prediction.exists():
+        raise InputError(f'evaluate: prediction "{prediction}" does not exist')
+    from ...training.data.formats.reading import is_dataset
+    from ...training.scores.pairing import Pair, pairs_of_folders
+
+    if is_dataset(prediction):
+        raise UsageError(f'evaluate: "{prediction.name}" is a data set; -p takes the predictions, -t the truth')
+    if truth is not None and is_dataset(truth):
+        dataset = truth
+    if dataset is not None:
+        return _of_dataset(prediction, dataset, cases, names, ignore_label)
+    if truth is None:
+        raise UsageError("evaluate: give the truth either with -t or with --dataset")
+    if not truth.exists():
+        raise InputError(f'evaluate: truth "{truth}" does not exist')
+    if prediction.is_dir() != truth.is_dir():
+        raise UsageError("evaluate: -p and -t are either two files or two folders")
+    if prediction.is_dir():
+        return Found(_ignoring(pairs_of_folders(prediction, truth), ignore_label))
+    return Found([Pair(utf8_name(prediction.name), prediction, truth, ignore_label)])
+
+
+def _ignoring(pairs: list[Pair], label: int | None) -> list[Pair]:
+    if label is None:
+        return pairs
+    if not all(isinstance(pair.truth, Path) for pair in pairs):
+        raise UsageError(
+            "evaluate: --ignore-label goes with label maps; the truth here is one mask per organ: leave it out"
+        )
+    return [replace(pair, ignore=label) for pair in pairs]
+
+
+def _of_dataset(
+    prediction: Path, dataset: Path, cases: str | None, names: tuple[str, ...] | None, ignore_label: int | None
+) -> Found:
+    from ...training.data.dataset import load_dataset
+    from ...training.scores.pairing import pairs_of_cases
+
+    content = load_dataset(dataset, labels=names)
+    if not prediction.is_dir():
+        raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
+    if ignore_label is not None and content.ignore not in (None, ignore_label):
+        raise UsageError(
+            f"evaluate: the data set ignores label {content.ignore}, --ignore-label {ignore_label}; leave it out"
+        )
+    lists = {"test": content.test, "training": content.training, "validation": content.validation}
+    wanted = cases or "test"
+    try:
+        return Found(_ignoring(pairs_of_cases(prediction, lists[wanted]), ignore_label), content.labels)
+    except InputError as error:
+        fitting: dict[str, list[Pair]] = {}
+        for name in lists.keys() - {wanted}:
+            with suppress(InputError):  # those are not the cases that were predicted
+                fitting[name] = pairs_of_cases(prediction, lists[name])
+        if cases is None and len(fitting) == 1 and not any(case.label for case in content.test):
+            ((name, pairs),) = fitting.items()
+            return Found(_ignoring(pairs, ignore_label), content.labels, name)
+        options = " or ".join(f"--list {name}" for name in sorted(fitting))
+        raise InputError(f"{error}; the predictions fit {options}" if fitting else str(error)) from None

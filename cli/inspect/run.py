@@ -1,0 +1,63 @@
+"""What `bedside inspect` shows of a run directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...runtime.errors import InputError
+from ..tables.facts import facts_table, task_rows
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...training.runs.run import Run
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Returns what `inspect --json` says of a run."""
+    import msgspec
+
+    rows = run.rows()
+    config: dict[str, Any] = msgspec.to_builtins(run.config, str_keys=True)
+    return {
+        "kind": "run",
+        "epochs": len(rows),
+        "last": rows[-1] if rows else None,
+        "best": _best(run),
+        "config": config,
+    }
+
+
+def run_tables(run: Run) -> list[str | Table]:
+    """Returns what a person sees of a run."""
+    config = run.config
+    facts = facts_table(f"Run {run.name} ({config.model.kind})")
+    facts.add_row("network", config.model.name)
+    for name, value in task_rows(config.task):
+        facts.add_row(name, value)
+    if config.distillation is not None:
+        facts.add_row("distillation", f"λ = {config.distillation.lam:g}, {config.distillation.teacher or 'no teacher'}")
+    facts.add_row("data set", f"{config.dataset}, {config.data_hash[:16]}")
+    facts.add_row("code", f"bedside {config.code_version}")
+    facts.add_row("weights", "best and last" if run.best.is_file() else "none yet")
+    rows, best = run.rows(), _best(run)
+    facts.add_row("epochs", str(len(rows)))
+    if best is not None:
+        facts.add_row("best", _row_text(best))
+    if rows:
+        facts.add_row("last", _row_text(rows[-1]))
+    return [facts]
+
+
+def _best(run: Run) -> dict[str, str] | None:
+    """Returns the epoch with the highest validation Dice, the later of two alike; None where there is no score."""
+    try:
+        scored = [row for row in run.rows() if row.get("dice")]
+        return max(reversed(scored), key=lambda row: float(row["dice"]), default=None)
+    except ValueError:
+        raise InputError(f'the metrics in "{run.name}" hold a Dice that is no number; restore metrics.csv') from None
+
+
+def _row_text(row: dict[str, str]) -> str:
+    """Shows an epoch's figures but for the single organs, which would fill the screen."""
+    return ", ".join(f"{name} {value}" for name, value in row.items() if value and not name.startswith("dice_"))

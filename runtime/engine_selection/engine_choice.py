@@ -1,0 +1,239 @@
+"""Which engine, precision and number of streams run a bundle on this machine: asked for, remembered, or measured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ... import __version__
+from ..bundles.bundle import Bundle
+from ..engines import (
+    ENGINES,
+    Engine,
+    available_engines,
+    default_threads,
+    open_engine,
+    package_version,
+    supports,
+)
+from ..errors import BundleError, UsageError
+from .machine_cache import MachineCache, cpu_identity
+from .self_test import GoldenTest, warm_up
+from .trials import EngineTrials, Setting, Trial
+
+_log = logging.getLogger("bedside.engine")
+MOST_STREAMS = 4  # each holds activations and logits of its own; more only pays on servers
+_FASTEST_FIRST = ("int8-bf16", "bf16", "int8")  # as usual on CPUs that have them; only the order of measuring
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What runs a bundle on this machine, and why. It has passed its self-test here.
+
+    Attributes:
+        setting: engine, precision and streams.
+        threads: CPU threads of all streams together.
+        reason: why this one, in words.
+        workspace_bytes: what the engine takes when it first runs.
+        trials: what was measured to find it; empty where nothing was to be chosen.
+        compiled_sha256: of what the engine compiled, in the machine's cache; empty where it cannot be kept.
+    """
+
+    setting: Setting
+    threads: int
+    reason: str
+    workspace_bytes: int = 0
+    trials: tuple[Trial, ...] = ()
+    compiled_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine ready to run, and the choice that led to it."""
+
+    engine: Engine
+    choice: Choice
+
+
+def open_for_bundle(
+    bundle: Bundle,
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    memory_limit: int | None = None,
+    self_test: bool = True,
+) -> Opened:
+    """Opens a bundle's model with what is asked for; where that leaves a choice, with the fastest on this machine.
+
+    Candidates are the variants that passed the bundle's gate, per class, when it was exported; fp32, the student as it
+    was trained, is always one. The first time on a machine they are opened, held to the golden patch, and timed on it
+    for some seconds; the result is kept in the machine's cache, so that later starts choose the same, and neither
+    measure nor test again until bundle, CPU, threads, engine or bedside change.
+
+    Args:
+        bundle: the bundle.
+        engine: row of the engine table, or ``"auto"``.
+        precision: one of `PRECISIONS`, or ``"auto"``.
+        threads: CPU threads; None uses all this process may use. With engine and precision it settles everything:
+            one stream, nothing is measured.
+        memory_limit: bytes this process may hold; further streams must leave most of it free.
+        self_test: False opens the default, fp32 on the preferred engine, without test, choice or cache.
+
+    Raises:
+        BundleError: the bundle has no such model, or what there is fails the self-test.
+        UsageError: unknown engine or precision, one that this machine does not have, or fewer than one thread.
+        ResourceError: no room for the model.
+    """
+    settled = threads is not None and "auto" not in (engine, precision)
+    threads = threads or default_threads()
+    settings = _settings(bundle, engine, precision)
+    if not self_test:
+        return _untested(bundle, settings[0], threads)
+    asked = _Asked(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
+    cache = MachineCache.of_this_user()
+    remembered = asked.remembered(cache)
+    if remembered is not None:
+        return remembered
+    with cache.my_turn():  # another process may have measured the same meanwhile
+        return asked.remembered(cache) or asked.measured(cache)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be opened, and what may be chosen.
+
+    Attributes:
+        bundle: the bundle.
+        settings: candidates in one stream each, the default first.
+        streams: numbers of streams above one that may be tried.
+        threads: CPU threads of all streams together.
+        memory_limit: bytes this process may hold.
+    """
+
+    bundle: Bundle
+    settings: Sequence[Setting]
+    streams: Sequence[int]
+    threads: int
+    memory_limit: int | None
+
+    @property
+    def key(self) -> str:
+        """All that a choice depends on: it holds for no other bundle, machine, version or request."""
+        packages = [f"{entry.package} {package_version(entry.package)}" for entry in ENGINES.values()]
+        candidates = [str(setting) for setting in self.settings]
+        request = [*candidates, self.streams, self.threads, self.memory_limit]
+        facts = [self.bundle.sha256, __version__, *packages, cpu_identity(), *request]
+        return "\n".join(str(fact) for fact in facts)
+
+    def remembered(self, cache: MachineCache) -> Opened | None:
+        """Opens what was chosen before on this machine; None where nothing was, or nothing that is on offer."""
+        choice = cache.read(self.key, Choice)
+        if choice is None or not _offered(choice.setting, self.settings, self.streams):
+            return None
+        opened = _open(self.bundle, choice.setting, self.threads, cache.read_compiled(choice.compiled_sha256))
+        opened.pending_bytes = choice.workspace_bytes
+        _log.info("%s; measured before on this machine", choice.reason)
+        return Opened(opened, choice)
+
+    def measured(self, cache: MachineCache) -> Opened:
+        """Tests and times the candidates, opens the fastest and remembers it."""
+        trials = EngineTrials(
+            GoldenTest.of(self.bundle),
+            lambda setting: _open(self.bundle, setting, self.threads),
+            lambda setting: self.bundle.variant(setting.engine, setting.precision),
+            self.threads,
+            self.memory_limit,
+        )
+        opened, setting = trials.fastest(self.settings, self.streams)
+        try:
+            compiled = opened.compiled()
+        except BaseException:  # a copy of all weights: there may be no memory for it
+            opened.close()
+            raise
+        choice = Choice(
+            setting=setting,
+            threads=self.threads,
+            reason=trials.reason(),
+            workspace_bytes=trials.workspace_bytes * setting.streams,
+            trials=tuple(trials.trials),
+            compiled_sha256="" if compiled is None else cache.write_compiled(compiled),
+        )
+        _log.info("%s", choice.reason)
+        cache.write(self.key, choice)
+        return Opened(opened, choice)
+
+
+def _untested(bundle: Bundle, setting: Setting, threads: int) -> Opened:
+    engine = _open(bundle, setting, threads)
+    try:
+        warm_up(engine)
+    except BaseException:
+        engine.close()
+        raise
+    return Opened(engine, Choice(setting=setting, threads=threads, reason=f"{setting}: the default, without self-test"))
+
+
+def _settings(bundle: Bundle, engine: str, precision: str) -> list[Setting]:
+    """Returns what may be chosen, in one stream each: the default first, the rest by engine.
+
+    Raises:
+        UsageError: no engine is installed, or there is none of that name.
+        BundleError: nothing may be chosen without being named.
+    """
+    engines = available_engines() if engine == "auto" else [engine]
+    if not engines:
+        raise UsageError("no engine is installed; run: pip install onnxruntime")
+    if precision != "auto":
+        able = [name for name in engines if supports(name, precision)]
+        return [Setting(name, precision) for name in able or engines[:1]]  # where none is able, opening it says why
+    settings = [
+        Setting(name, each) for name in engines for each in ("fp32", *_FASTEST_FIRST) if _passed(bundle, name, each)
+    ]
+    if not settings:
+        raise BundleError("no variant of the bundle passed its gate; export it again, or name engine and precision")
+    return settings
+
+
+def _passed(bundle: Bundle, engine: str, precision: str) -> bool:
+    """Returns whether a variant may be chosen without being named.
+
+    fp32 is the student itself, also where an older bundle tells of no gate; all else must have passed with this engine.
+    """
+    try:
+        variant = bundle.variant(engine, precision)
+    except BundleError:
+        return False
+    if precision == "fp32":
+        return variant.passed is not False
+    return variant.engine == engine and variant.passed is True and supports(engine, precision)
+
+
+def _offered(setting: Setting, settings: Sequence[Setting], streams: Sequence[int]) -> bool:
+    return setting.streams in (1, *streams) and Setting(setting.engine, setting.precision) in settings
+
+
+def _more_streams(threads: int) -> tuple[int, ...]:
+    """Returns the most streams that share the threads evenly, if that is more than one."""
+    most = max(count for count in range(1, min(threads, MOST_STREAMS) + 1) if threads % count == 0)
+    return (most,) if most > 1 else ()
+
+
+def _open(bundle: Bundle, setting: Setting, threads: int, compiled: bytes | None = None) -> Engine:
+    variant, task = bundle.variant(setting.engine, setting.precision), bundle.task
+    engine = open_engine(
+        setting.engine,
+        bundle.model(variant),
+        threads=threads,
+        precision=setting.precision,
+        streams=setting.streams,
+        compiled=compiled,
+    )
+    if engine.patch_dhw != task.patch_dhw or engine.num_classes != task.num_classes:
+        engine.close()
+        raise BundleError(
+            f"{variant.file}: window {engine.patch_dhw} and {engine.num_classes} classes do not fit the task's "
+            f"{task.patch_dhw} and {task.num_classes}; export the bundle again"
+        )
+    return engine

@@ -1,0 +1,155 @@
+"""The way a scan is worked through: what is held in memory meanwhile, predicted before it starts, and what is chosen.
+
+Three things can be chosen: whether a file is read as the windows move or whole, which axis is the outermost (scores
+wait over a whole layer across it), and whether waiting scores are float32 or float16.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ResourceError
+from .labels.best_class import label_dtype
+from .labels.restore import CHUNK_VOXELS
+from .labels.restore_sheared import SEARCH_BYTES
+from .memory.free_memory import free_memory
+from .memory.resident import resident_bytes
+from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.crossing import CROSSING_BYTES
+from .preprocessing.preprocess import PREPARING_BYTES
+from .windows.axis_order import MODEL_ORDER, AxisOrder
+from .windows.blend import BLOCK_PLANES, peak_blending_bytes
+from .windows.plan import WindowPlan, plan_windows
+from .windows.window_input import StreamedInput
+
+if TYPE_CHECKING:
+    from .engines import Engine
+    from .scans.geometry import Grid
+    from .scans.scan import Scan
+    from .task import Task
+
+ROOMY_BYTES = 512 * 2**20  # float32 is taken where all that is held stays below this, unless told otherwise
+_PLANES = 6  # of the scan and of the model that exist at the same time while planes are read and resampled
+SLACK = 1.03  # what the process held above the sum of its arrays, with the heap's gaps: 0.4 to 2.3 % were measured …
+SLACK_BYTES = 16 * 2**20  # … and some megabytes where the sum is small
+
+
+@dataclass(frozen=True)
+class ExecutionPlan:
+    """How one scan is worked through.
+
+    Attributes:
+        streamed: the file is read as the windows move; else the scan is prepared whole.
+        order: of the axes.
+        plan: of the windows, in that order.
+        dtype: of scores that wait, float32 or float16.
+        bytes: what this takes at most, beside what the process holds already.
+    """
+
+    streamed: bool
+    order: AxisOrder
+    plan: WindowPlan
+    dtype: type[np.floating[Any]]
+    bytes: int
+
+
+def choose_plan(
+    scan: Scan,
+    task: Task,
+    grid: Grid,
+    engine: Engine,
+    overlap: float,
+    limit: int | None,
+    keep_body: bool = False,
+    reserved: int = 0,
+) -> ExecutionPlan:
+    """Predicts the memory of every way and chooses one.
+
+    Taken is the way with float32 that takes least, if that is at most 512 MiB and there is room for it; else the way
+    that takes least of all. So the same scan is worked through the same way unless memory is short.
+
+    Args:
+        scan: the scan, its header read.
+        task: the task.
+        grid: the task's grid for this scan.
+        engine: what will run the windows.
+        overlap: of windows.
+        limit: bytes the process may hold in all; None for what is free.
+        keep_body: the body mask is kept to the end, for post-processing.
+        reserved: bytes that other scans under way will still take.
+
+    Raises:
+        ResourceError: every way takes more than the limit, or than is free.
+    """
+    kept = math.prod(grid.shape) // 8 if keep_body else 0
+    ways = [
+        _way(scan, task, engine, streamed, order, plan, dtype, kept)
+        for streamed, order in _orders(scan, task, grid)
+        for plan in _plans(task, grid, order, overlap)
+        for dtype in (np.float32, np.float16)
+    ]
+    spoken_for = engine.pending_bytes + reserved
+    free = free_memory() - spoken_for
+    held = resident_bytes() + spoken_for
+    allowed = free if limit is None else min(free, limit - held)
+    exact = min((way for way in ways if way.dtype is np.float32), key=lambda way: way.bytes)
+    least = min(ways, key=lambda way: way.bytes)
+    chosen = exact if exact.bytes <= min(ROOMY_BYTES, allowed) else least
+    if chosen.bytes <= allowed:
+        return chosen
+    needed = f"this scan needs about {(held + least.bytes) / 2**20:,.0f} MiB"
+    if limit is not None and limit - held <= free:
+        raise ResourceError(f"{needed}, the limit is {limit / 2**20:,.0f} MiB; raise the limit or crop the scan")
+    raise ResourceError(f"{needed}, {(held + free) / 2**20:,.0f} MiB are there; free memory or crop the scan")
+
+
+def _orders(scan: Scan, task: Task, grid: Grid) -> list[tuple[bool, AxisOrder]]:
+    x, y, z = grid.shape
+    whole = [(False, AxisOrder.longest_outside((z, y, x)))]
+    return [(True, MODEL_ORDER), *whole] if StreamedInput.suits(scan, task, grid) else whole
+
+
+def _plans(task: Task, grid: Grid, order: AxisOrder, overlap: float) -> tuple[WindowPlan, WindowPlan]:
+    x, y, z = grid.shape
+    plan = plan_windows(order.sizes((z, y, x)), order.sizes(task.patch_dhw), overlap)
+    return plan, replace(plan, last_two_together=True)
+
+
+def _way(
+    scan: Scan,
+    task: Task,
+    engine: Engine,
+    streamed: bool,
+    order: AxisOrder,
+    plan: WindowPlan,
+    dtype: type[np.floating[Any]],
+    kept: int,
+) -> ExecutionPlan:
+    voxels, padded = math.prod(scan.grid.shape), math.prod(plan.padded)
+    source_plane = max(a * b for a, b in zip(scan.grid.shape, scan.grid.shape[1:] + scan.grid.shape[:1], strict=True))
+    model_plane = plan.padded[1] * plan.padded[2]
+    classes = task.num_classes
+    patch = math.prod(plan.patch)
+    logits = 4 * (classes + 1) * (engine.parallel + 1) * patch  # of windows in the engine's hands, and one in ours
+    labels = voxels * np.dtype(label_dtype(classes)).itemsize
+    restoring = 4 * classes * model_plane + 40 * source_plane + 32 * classes * min(source_plane, CHUNK_VOXELS)
+    crossing = 0
+    if scan.grid.is_sheared:
+        block = (1 + BLOCK_PLANES) * (1 + plan.patch[1]) * plan.padded[2]
+        crossing = CROSSING_BYTES + SEARCH_BYTES * block
+    running = kept + labels + restoring + crossing + logits + peak_blending_bytes(plan, classes, dtype)
+    if streamed:
+        held = 4 * (plan.deepest + MARGIN_VOXELS) * model_plane + _PLANES * 4 * max(source_plane, model_plane)
+        return ExecutionPlan(streamed, order, plan, dtype, _with_slack(running + held))
+    raw = 0 if scan.in_memory is not None else voxels * scan.itemsize
+    return ExecutionPlan(
+        streamed, order, plan, dtype, _with_slack(max(raw + PREPARING_BYTES * padded + crossing, running + 4 * padded))
+    )
+
+
+def _with_slack(arrays: int) -> int:
+    return int(SLACK * arrays) + SLACK_BYTES

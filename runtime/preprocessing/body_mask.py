@@ -1,0 +1,108 @@
+"""Restricting a label map to the body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..scans.geometry import Grid
+from .crossing import Crossing, along_axes_of, crosses, nearest
+from .resample import align, axes_along
+
+
+class BodyMask:
+    """Where the body is on the model's grid; kept as bits, an eighth of a byte per voxel.
+
+    A scan in which no body was found is all body, as it is for the windows.
+
+    Args:
+        grid: the model's grid (shape x, y, z).
+        margin: planes by which the body grows into its neighbours along z; 0 for a mask that has grown already.
+    """
+
+    def __init__(self, grid: Grid, margin: int = 0) -> None:
+        self._grid = grid
+        self._margin = margin
+        self._planes: list[NDArray[np.uint8]] = []
+
+    def add(self, plane: NDArray[np.bool_]) -> None:
+        """Takes the next plane [H, W] of the mask along the model's depth (see `body.body_mask`, `body.plane_mask`).
+
+        Raises:
+            InputError: wrong shape, or more planes than the grid has.
+        """
+        width, height, depth = self._grid.shape
+        if plane.shape != (height, width) or len(self._planes) == depth:
+            raise InputError(
+                f"body: expected {depth} planes of shape {(height, width)}, "
+                f"got plane {len(self._planes) + 1} of shape {plane.shape}"
+            )
+        self._planes.append(np.packbits(plane))
+
+    def clear_outside(self, label_map: NDArray[Any], source: Grid, num_classes: int) -> NDArray[np.int64]:
+        """Makes voxels background whose closest voxel of the mask is not body; in place, plane by plane.
+
+        Args:
+            label_map: [X, Y, Z] label indices.
+            source: grid of the label map.
+            num_classes: number of labels, background included.
+
+        Returns:
+            [num_classes] number of voxels taken from each label; background's entry is 0.
+
+        Raises:
+            InputError: both grids have right angles and are not parallel, or planes are missing.
+        """
+        width, height, depth = self._grid.shape
+        if len(self._planes) != depth:
+            raise InputError(f"body: expected {depth} planes, got {len(self._planes)}")
+        removed = np.zeros(num_classes, np.int64)
+        if not any(plane.any() for plane in self._planes):
+            return removed
+        if crosses(self._grid, source):
+            self._clear_sheared(label_map, source, removed)
+            return removed
+        maps = align(self._grid, source)
+        z, y, x = axes_along(maps)
+        closest = maps[z].unflipped(depth).nearest(depth)
+        cells = np.ix_(maps[y].unflipped(height).nearest(height), maps[x].unflipped(width).nearest(width))
+        for k, plane in zip(closest, label_map.transpose(z, y, x), strict=True):
+            near = self._planes[max(0, k - self._margin) : k + self._margin + 1]
+            inside = np.unpackbits(np.bitwise_or.reduce(near), count=height * width).reshape(height, width)
+            outside = inside[cells] == 0
+            outside &= plane > 0
+            if outside.any():
+                removed += np.bincount(plane[outside], minlength=num_classes)
+                plane[outside] = 0
+        return removed
+
+    def _clear_sheared(self, label_map: NDArray[Any], source: Grid, removed: NDArray[np.int64]) -> None:
+        width, height, depth = self._grid.shape
+        labels, own = along_axes_of(label_map.T, source, self._grid)
+        crossing = Crossing(own, self._grid)
+        for part in crossing.parts():
+            values = labels[part.plane, part.rows, part.columns]
+            labelled = values > 0
+            if not labelled.any():
+                continue
+            z, y, x = (
+                nearest(crossing.positions(part, axis)[labelled], size)
+                for axis, size in enumerate((depth, height, width))
+            )
+            outside = labelled.copy()
+            outside[labelled] = ~self._holds(z, y * width + x)
+            removed += np.bincount(values[outside], minlength=len(removed))
+            values[outside] = 0
+
+    def _holds(self, planes: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Returns whether voxels, each given by its plane and its place in it, are body."""
+        byte, bit = places >> 3, np.uint8(128) >> (places & 7).astype(np.uint8)
+        held = np.zeros(len(planes), np.bool_)
+        for plane in np.unique(planes):
+            mine = planes == plane
+            near = self._planes[max(0, plane - self._margin) : plane + self._margin + 1]
+            held[mine] = np.bitwise_or.reduce(near)[byte[mine]] & bit[mine] > 0
+        return held

@@ -1,0 +1,164 @@
+"""The demo, so short that nothing is learned: every step runs and the report says what happened."""
+
+import json
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+from bedside.cli.main import run
+from bedside.runtime import Segmenter
+
+SHORT = ("--cases", "6", "--teacher-epochs", "1", "--student-epochs", "1", "--steps-per-epoch", "1")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BEDSIDE_CACHE", str(tmp_path_factory.mktemp("cache")))  # engines are chosen once, as for a user
+        return folder, run(["demo", "-o", str(folder), *SHORT, "-q"])
+
+
+def test_a_student_that_learned_nothing_calls_for_a_review(demo):
+    assert demo[1] == 6
+
+
+def test_the_report_is_one_page_with_its_pictures_inside(demo):
+    page = (demo[0] / "report.html").read_text()
+    assert len(re.findall(r'<img src="data:image/png;base64,[A-Za-z0-9+/=]{1000,}', page)) >= 2
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_the_report_says_that_phantoms_prove_nothing_about_patients(demo):
+    page = (demo[0] / "report.html").read_text()
+    assert "Phantoms prove the chain, not clinical use." in page
+    assert "not a medical device" in page
+
+
+def test_the_report_shows_the_figures_that_were_measured(demo):
+    page, results = (demo[0] / "report.html").read_text(), json.loads((demo[0] / "results.json").read_text())
+    assert set(results["dice"]) == {"teacher", "baseline", "fp32", "int8"}
+    for stage in results["stages"]:
+        assert stage["seconds"] > 0
+        assert stage["peak_bytes"] > 20e6
+    assert f"{results['parameters']['student'] / 1e6:.1f} M parameters" in page
+    for organ in ("spleen", "liver", "stomach"):
+        assert organ in page
+
+
+def test_the_bundle_it_leaves_runs(demo):
+    scan = min((demo[0] / "data" / "imagesTs").glob("*.nii.gz"))
+    with Segmenter.load(demo[0] / "student.bedside", threads=1) as segmenter:
+        assert segmenter.segment(scan).labels.ndim == 3
+
+
+@pytest.fixture
+def children(tmp_path, monkeypatch):
+    """Puts a script in the place of `python -m bedside`: it makes one scan, and ends with the exit codes given."""
+
+    def replace(**codes: int) -> None:
+        ends = " ".join(f"{name.replace('_', '-')}) exit {code};;" for name, code in codes.items())
+        path = tmp_path / "python"
+        path.write_text(f'#!/bin/sh\nmkdir -p "{tmp_path}/demo/data/imagesTs"\n'
+                        f'touch "{tmp_path}/demo/data/imagesTs/a.nii.gz"\ncase $3 in {ends} esac\n')  # fmt: skip
+        path.chmod(0o755)
+        monkeypatch.setattr("sys.executable", str(path))
+
+    return replace
+
+
+@pytest.fixture
+def earlier(tmp_path, children):
+    """The folder of a demo that stopped early."""
+    children(phantom=5)
+    assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 5
+    return tmp_path / "demo"
+
+
+def test_a_folder_with_other_things_is_not_touched(tmp_path, capfd):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert run(["demo", "-o", str(tmp_path), *SHORT]) == 2
+    assert "thesis.txt" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_data_and_a_teacher_that_no_demo_made_are_not_touched(tmp_path, capfd, children):
+    children(phantom=5)
+    for name in ("data", "teacher"):
+        (tmp_path / "demo" / name).mkdir(parents=True)
+        (tmp_path / "demo" / name / "mine").touch()
+    assert run(["demo", "-o", str(tmp_path / "demo")]) == 2
+    assert 'it holds "data", "teacher"' in capfd.readouterr().err
+    assert sorted(str(path.relative_to(tmp_path / "demo")) for path in (tmp_path / "demo").rglob("*")) == [
+        "data", "data/mine", "teacher", "teacher/mine"
+    ]  # fmt: skip
+
+
+def test_a_second_demo_removes_what_the_first_made_and_nothing_else(earlier):
+    for name in (".bedside-0123456789abcdef.new", "teacher"):
+        (earlier / name).mkdir()
+        (earlier / name / "part").touch()
+    (earlier / ".bedside-0123456789abcdef.json").touch()
+    (earlier / "notes.txt").write_text("mine")
+    assert run(["demo", "-o", str(earlier), "-q"]) == 5
+    assert sorted(path.name for path in earlier.iterdir()) == [".bedside-demo", "data", "notes.txt"]
+
+
+def test_a_link_is_removed_and_what_it_leads_to_stays(earlier, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "scan.nii.gz").touch()
+    (earlier / "teacher").symlink_to(tmp_path / "elsewhere")
+    (earlier / "report.html").symlink_to(tmp_path / "nowhere")
+    assert run(["demo", "-o", str(earlier), "-q"]) == 5
+    assert (tmp_path / "elsewhere" / "scan.nii.gz").exists()
+    assert sorted(path.name for path in earlier.iterdir()) == [".bedside-demo", "data"]
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("torch", "train"), ("monai", "train"), ("onnx", "export"), ("nncf", "export"), ("openvino", "export"),
+     ("matplotlib", "report"), ("jinja2", "report")],
+)  # fmt: skip
+def test_a_missing_extra_is_told_before_anything_is_done(tmp_path, capfd, children, monkeypatch, package, extra):
+    children(phantom=5)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert run(["demo", "-o", str(tmp_path / "demo")]) == 2
+    assert f"{package} is not installed; run: pip install 'bedside[{extra}]'" in capfd.readouterr().err
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize("command", ["phantom", "train_teacher", "distill", "export", "benchmark"])
+def test_a_stage_that_calls_for_a_review_stops_the_demo(tmp_path, capfd, children, command):
+    children(**{command: 6})
+    assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 6
+    assert f"bedside {command.replace('_', '-')} ended with exit code 6" in capfd.readouterr().err
+
+
+def test_a_label_map_that_calls_for_a_review_does_not_stop_the_demo(tmp_path, capfd, children):
+    children(segment=6, benchmark=3)
+    assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 3
+    assert "bedside benchmark ended with exit code 3" in capfd.readouterr().err
+
+
+def test_figures_that_cannot_be_written_are_one_line(tmp_path, capfd, children, monkeypatch):
+    children()
+
+    def collect(folder, stages, progress):
+        (folder / "results.json").mkdir()
+        return SimpleNamespace(to_dict=dict)
+
+    monkeypatch.setattr("bedside.cli.demo.results.collect", collect)
+    monkeypatch.setattr("bedside.cli.demo.report.write_report", lambda path, results: path)
+    assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 5
+    assert 'bedside: error: "results.json": expected a file to write' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["file/demo", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capfd, children, name):
+    children(phantom=5)
+    (tmp_path / "file").touch()
+    assert run(["demo", "-o", str(tmp_path / name)]) == 5
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert "cannot be written" in error

@@ -1,0 +1,247 @@
+"""Engines are faked at the outermost seam: as packages in the engine table, whose speed is known."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from bedside.runtime import (
+    BundleError,
+    Segmenter,
+    UsageError,
+)
+from bedside.runtime.engine_selection import engine_choice, trials
+from bedside.runtime.engine_selection.engine_choice import open_for_bundle
+from bedside.runtime.engine_selection.trials import Setting
+
+from .fake_engines import ALL, FP32
+
+
+class TestTheFastest:
+    @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int8-bf16"])
+    def test_precision_is_taken(self, workshop, write, precision):
+        workshop.seconds["openvino", precision] = 0.002
+        assert open_for_bundle(write(*ALL), "openvino", threads=1).choice.setting == Setting("openvino", precision)
+
+    @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+    def test_engine_is_taken(self, workshop, write, engine):
+        workshop.seconds[engine, "fp32"] = 0.002
+        assert open_for_bundle(write(FP32, ("onnxruntime", "fp32", None)), threads=1).engine.name == engine
+
+    def test_number_of_streams_is_taken(self, workshop, write):
+        opened = open_for_bundle(write(FP32), "openvino", threads=2)  # two at a time in the time of one
+        assert (opened.engine.parallel, opened.choice.setting.streams) == (2, 2)
+
+    @pytest.mark.parametrize(("together", "streams"), [(0.105, 2), (0.115, 1)])
+    def test_streams_that_gain_nothing_are_taken_unless_clearly_slower(self, workshop, write, together, streams):
+        workshop.seconds["openvino", "fp32"] = 0.100
+        workshop.together["openvino", "fp32", 2] = together
+        assert open_for_bundle(write(FP32), "openvino", threads=2).choice.setting.streams == streams
+
+    def test_a_gain_below_a_tenth_does_not_replace_the_exact_one(self, workshop, write):
+        workshop.seconds.update({("openvino", "fp32"): 0.100, ("openvino", "int8"): 0.091})
+        bundle = write(FP32, ("openvino", "int8", True))
+        assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "fp32"
+
+    @pytest.mark.parametrize(("seconds", "taken"), [(0.0071, "bf16"), (0.0060, "int8-bf16")])
+    def test_the_more_exact_of_two_is_taken_unless_the_other_is_clearly_faster(self, workshop, write, seconds, taken):
+        times = {"fp32": 0.0102, "int8-bf16": seconds, "bf16": 0.0067}
+        workshop.seconds.update({("openvino", precision): seconds for precision, seconds in times.items()})
+        bundle = write(*(("openvino", precision, True) for precision in times))
+        choice = open_for_bundle(bundle, "openvino", threads=1).choice
+        assert [trial.setting.precision for trial in choice.trials] == ["fp32", "int8-bf16", "bf16"]
+        assert choice.setting.precision == taken
+
+    def test_only_the_chosen_engine_stays_open(self, workshop, write):
+        workshop.seconds["openvino", "bf16"] = 0.002
+        opened = open_for_bundle(write(*ALL), threads=2)
+        assert len(workshop.opened) > 3
+        assert workshop.open_now == [opened.engine]
+
+    def test_the_choice_tells_what_was_measured(self, workshop, write, caplog):
+        workshop.seconds.update({("openvino", "fp32"): 0.080, ("openvino", "int8"): 0.020})
+        with caplog.at_level(logging.INFO, "bedside"):
+            choice = open_for_bundle(write(FP32, ("openvino", "int8", True)), "openvino", threads=1).choice
+        measured = {str(trial.setting): trial.ms_per_window for trial in choice.trials}
+        assert measured == {"openvino fp32": 80, "openvino int8": 20}
+        assert choice.reason == "openvino int8: 20 ms per window (openvino fp32 80 ms)"
+        assert choice.reason in caplog.text
+
+    def test_a_segmenter_knows_its_choice(self, workshop, write):
+        with Segmenter.load(write(FP32).path, "openvino", threads=1) as segmenter:
+            assert segmenter.choice.setting == Setting("openvino", "fp32")
+
+
+class TestTheGate:
+    @pytest.mark.parametrize("passed", [False, None])
+    @pytest.mark.parametrize("precision", ["bf16", "int8", "int8-bf16"])
+    def test_what_did_not_pass_is_not_even_opened(self, workshop, write, precision, passed):
+        workshop.seconds["openvino", precision] = 0.0
+        open_for_bundle(write(FP32, ("openvino", precision, passed)), threads=2)
+        assert {setting.precision for setting in workshop.opened} == {"fp32"}
+
+    def test_what_passed_with_another_engine_does_not_count(self, workshop, write):
+        open_for_bundle(write(FP32, ("onnxruntime", "int8", True)), "openvino", threads=1)
+        assert workshop.opened == [Setting("openvino", "fp32")]
+
+    def test_fp32_that_failed_is_not_chosen_either(self, workshop, write):
+        bundle = write(("openvino", "fp32", False), ("onnxruntime", "fp32", True))
+        assert open_for_bundle(bundle, threads=1).engine.name == "onnxruntime"
+        with pytest.raises(BundleError, match="no variant of the bundle passed its gate; export it again, or name"):
+            open_for_bundle(bundle, "openvino", threads=1)
+
+    def test_what_is_named_runs_whatever_the_gate_said(self, workshop, write):
+        bundle = write(FP32, ("openvino", "int8", False))
+        assert open_for_bundle(bundle, "openvino", "int8", 1).engine.precision == "int8"
+
+    def test_a_forged_record_does_not_bring_in_what_failed(self, workshop, write, cached):
+        bundle = write(FP32, ("openvino", "int8", False))
+        open_for_bundle(bundle, "openvino", threads=1)
+        (record,) = cached.glob("*.json")
+        record.write_text(record.read_text().replace("fp32", "int8"))
+        assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "fp32"
+
+
+class TestTheSelfTest:
+    def test_who_fails_it_is_not_taken_however_fast(self, workshop, write):
+        workshop.seconds["openvino", "int8"] = 0.0
+        workshop.wrong.add(("openvino", "int8"))
+        choice = open_for_bundle(write(FP32, ("openvino", "int8", True)), "openvino", threads=1).choice
+        assert choice.setting == Setting("openvino", "fp32")
+        assert "self-test with openvino int8 failed on this machine" in choice.trials[1].note
+
+    def test_where_the_default_fails_another_engine_may_stand_in(self, workshop, write):
+        workshop.wrong.add(("openvino", "fp32"))
+        bundle = write(FP32, ("onnxruntime", "fp32", None))
+        assert open_for_bundle(bundle, threads=1).engine.name == "onnxruntime"
+
+    def test_where_all_fail_the_defaults_error_is_raised_and_nothing_stays_open(self, workshop, write):
+        workshop.wrong.update({("openvino", "fp32"), ("onnxruntime", "fp32")})
+        with pytest.raises(BundleError, match="self-test with openvino fp32 failed"):
+            open_for_bundle(write(FP32, ("onnxruntime", "fp32", None)), threads=1)
+        assert workshop.open_now == []
+
+    def test_who_finds_no_room_is_left_out(self, workshop, write):
+        workshop.full.add(("openvino", "int8"))
+        choice = open_for_bundle(write(FP32, ("openvino", "int8", True)), "openvino", threads=1).choice
+        assert (choice.setting.precision, choice.trials[1].note) == ("fp32", "no room")
+
+    def test_an_interruption_leaves_nothing_open(self, workshop, write, monkeypatch):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(trials.GoldenTest, "check", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            open_for_bundle(write(*ALL), threads=2)
+        assert workshop.open_now == []
+
+    def test_without_it_the_default_is_opened_and_nothing_measured(self, workshop, write, cached):
+        workshop.wrong.add(("openvino", "fp32"))
+        opened = open_for_bundle(write(*ALL), threads=2, self_test=False)
+        assert workshop.opened == [opened.choice.setting] == [Setting("openvino", "fp32")]
+        assert not cached.exists()
+
+
+class TestWhatIsAskedFor:
+    def test_engine_precision_and_threads_leave_nothing_to_measure(self, workshop, write):
+        open_for_bundle(write(*ALL), "openvino", "bf16", 2)
+        assert workshop.opened == [Setting("openvino", "bf16", 1)]
+
+    def test_a_named_precision_is_kept(self, workshop, write):
+        workshop.seconds["openvino", "int8"] = 0.0
+        open_for_bundle(write(*ALL), precision="bf16")
+        assert {setting.precision for setting in workshop.opened} == {"bf16"}
+
+    def test_a_named_engine_is_kept(self, workshop, write):
+        open_for_bundle(write(FP32, ("onnxruntime", "fp32", None)), "onnxruntime")
+        assert {setting.engine for setting in workshop.opened} == {"onnxruntime"}
+
+    def test_a_named_precision_goes_to_the_engine_that_has_it(self, workshop, write):
+        workshop.unable.add(("openvino", "bf16"))
+        bundle = write(FP32, ("onnxruntime", "bf16", True))
+        assert open_for_bundle(bundle, precision="bf16", threads=1).engine.name == "onnxruntime"
+
+    def test_a_precision_that_the_machine_lacks_is_refused(self, workshop, write):
+        workshop.unable.update({("openvino", "bf16"), ("onnxruntime", "bf16")})
+        with pytest.raises(UsageError, match="openvino does not compute in bf16 on this machine"):
+            open_for_bundle(write(*ALL), precision="bf16", threads=1)
+        assert open_for_bundle(write(*ALL), threads=1).engine.precision != "bf16"
+
+    def test_a_precision_that_the_bundle_lacks_is_refused(self, workshop, write):
+        with pytest.raises(BundleError, match="the bundle has no int8 model for openvino; it has: openvino fp32"):
+            open_for_bundle(write(FP32), precision="int8", threads=1)
+
+    def test_without_an_engine_the_command_is_told(self, write, monkeypatch):
+        monkeypatch.setattr(engine_choice, "available_engines", list)
+        with pytest.raises(UsageError, match="no engine is installed; run: pip install onnxruntime"):
+            open_for_bundle(write(FP32))
+
+    @pytest.mark.parametrize(("threads", "streams"), [(1, ()), (2, (2,)), (6, (3,)), (7, ()), (16, (4,))])
+    def test_streams_share_the_threads_evenly(self, threads, streams):
+        assert engine_choice._more_streams(threads) == streams
+
+
+class TestSparingTime:
+    def test_after_the_default_candidates_are_first_tried_in_all_their_streams(self, workshop, write):
+        open_for_bundle(write(FP32, ("openvino", "int8", True)), "openvino", threads=2)
+        assert [(each.precision, each.streams) for each in workshop.opened] == [("fp32", 1), ("int8", 2), ("int8", 1)]
+
+    def test_what_would_end_too_late_is_not_begun(self, workshop, write, monkeypatch):
+        monkeypatch.setattr(trials, "BUDGET_SECONDS", 0.0)
+        workshop.seconds.update({("openvino", "fp32"): 0.4, ("openvino", "int8-bf16"): 0.35})
+        choice = open_for_bundle(write(*ALL), "openvino", threads=1).choice
+        assert len(workshop.opened) == 2  # of 2.5 · 0.4 s, 0.75 are gone, and the next might take 0.35
+        assert [trial.note for trial in choice.trials[2:]] == ["not measured, for want of time"] * 2
+
+    def test_an_engine_that_is_far_behind_is_not_measured_further(self, workshop, write):
+        workshop.seconds["onnxruntime", "fp32"] = 0.09  # six times the other's
+        bundle = write(FP32, ("onnxruntime", "fp32", None), ("onnxruntime", "int8", True))
+        choice = open_for_bundle(bundle, threads=1).choice
+        assert choice.trials[2].setting == Setting("onnxruntime", "int8")
+        assert choice.trials[2].note == "not measured, its engine is too slow"
+
+    def test_short_windows_are_timed_more_than_once(self, workshop, write):
+        open_for_bundle(write(FP32), "openvino", threads=1)
+        assert workshop.windows == 5
+
+    def test_a_long_window_is_run_once(self, workshop, write):
+        workshop.seconds["openvino", "fp32"] = 0.25
+        open_for_bundle(write(FP32), "openvino", threads=1)
+        assert workshop.windows == 1
+
+
+class TestSparingMemory:
+    @pytest.fixture
+    def workspace(self, workshop, monkeypatch):
+        """Makes a window take 100 MiB in the books."""
+        held = iter(range(1, 1000))
+        monkeypatch.setattr(trials, "resident_bytes", lambda: next(held) * 100 * 2**20)
+
+    def test_further_streams_are_left_out_where_they_would_take_more_than_a_quarter(
+        self, workspace, workshop, write, monkeypatch
+    ):
+        monkeypatch.setattr(trials, "free_memory", lambda: 350 * 2**20)
+        choice = open_for_bundle(write(FP32), "openvino", threads=2).choice
+        assert (choice.setting.streams, choice.trials[1].note) == (1, "not measured, for want of memory")
+
+    def test_and_are_tried_where_there_is_room(self, workspace, workshop, write, monkeypatch):
+        monkeypatch.setattr(trials, "free_memory", lambda: 450 * 2**20)
+        assert open_for_bundle(write(FP32), "openvino", threads=2).choice.setting.streams == 2
+
+    def test_the_callers_limit_counts_like_the_machines(self, workspace, workshop, write, monkeypatch):
+        monkeypatch.setattr(trials, "free_memory", lambda: 2**40)
+        choice = open_for_bundle(write(FP32), "openvino", threads=2, memory_limit=700 * 2**20).choice
+        assert choice.trials[1].note == "not measured, for want of memory"  # 300 MiB are left
+
+    def test_a_setting_that_runs_out_of_memory_is_passed_over_and_closed(self, workshop, write, monkeypatch):
+        real = trials.GoldenTest.check
+
+        def check(test, logits, engine, variant):
+            if variant.precision == "bf16":
+                raise MemoryError
+            real(test, logits, engine, variant)
+
+        monkeypatch.setattr(trials.GoldenTest, "check", check)
+        choice = open_for_bundle(write(FP32, ("openvino", "bf16", True)), "openvino", threads=1).choice
+        assert (choice.setting.precision, choice.trials[1].note) == ("fp32", "not enough memory")
+        assert len(workshop.open_now) == 1

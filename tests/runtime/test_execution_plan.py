@@ -1,0 +1,134 @@
+"""How a scan is worked through, and what that takes, is known before it starts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from bedside.runtime import Grid, ResourceError, Volume, execution_plan
+from bedside.runtime.execution_plan import SLACK, choose_plan
+from bedside.runtime.scans.scan import Scan
+from bedside.runtime.task_presets import PRESETS
+
+TASK = PRESETS["btcv"].replaced(spacing=(1.5, 1.5, 1.5), patch=(96, 96, 96))
+GB = 1e9
+
+
+@dataclass
+class LoadedEngine:
+    """What is asked of an engine before it runs."""
+
+    parallel: int = 1
+    pending_bytes: int = 0
+
+
+def scan_of(shape, codes="RAS", spacing=1.5):
+    grid = Grid(shape, np.diag([spacing] * 3 + [1])).reoriented(codes)
+    return Scan(Volume(np.broadcast_to(np.int16(0), grid.shape), grid))  # no memory
+
+
+def chosen(shape, codes="RAS", limit=None, task=TASK, engine=LoadedEngine(), spacing=1.5, **options):  # noqa: B008
+    scan = scan_of(shape, codes, spacing)
+    grid = scan.grid.to_task_grid(task.orientation, task.spacing)
+    return choose_plan(scan, task, grid, engine, 0.5, limit, **options)
+
+
+def test_a_small_scan_keeps_full_precision():
+    assert chosen((200, 200, 150)).dtype is np.float32
+
+
+def test_a_large_scan_is_streamed_with_packed_scores():
+    one = chosen((512, 512, 824))
+    assert one.streamed
+    assert one.dtype is np.float16
+    assert one.bytes <= 1.0 * GB
+
+
+def test_a_wide_scan_is_worked_through_along_its_longest_axis():
+    one = chosen((512, 512, 215))
+    assert not one.streamed
+    assert one.order.axes[0] in (1, 2)
+    assert one.bytes <= 0.7 * GB
+
+
+def test_a_body_mask_that_is_kept_is_counted_with_a_bit_for_each_voxel():
+    without, kept = (chosen((512, 512, 824), keep_body=keep) for keep in (False, True))
+    assert kept.bytes - without.bytes == pytest.approx(SLACK * 512 * 512 * 824 / 8, abs=2)
+
+
+def test_beyond_the_label_map_nothing_grows_with_the_length():
+    short, long = (chosen((300, 300, planes)) for planes in (700, 1400))
+    assert long.bytes - short.bytes <= SLACK * 1.01 * 300 * 300 * 700
+
+
+def test_a_limit_makes_the_choice_smaller_until_none_is_left(monkeypatch):
+    monkeypatch.setattr(execution_plan, "resident_bytes", lambda: 0)
+    free = chosen((256, 256, 300))
+    assert free.dtype is np.float32
+    tight = chosen((256, 256, 300), limit=free.bytes - 1)
+    assert tight.bytes < free.bytes
+    assert tight.dtype is np.float16
+    with pytest.raises(ResourceError, match=r"this scan needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit"):
+        chosen((256, 256, 300), limit=100_000_000)
+
+
+def test_what_the_process_holds_counts_against_the_limit(monkeypatch):
+    least = chosen((256, 256, 300), limit=None).bytes
+    monkeypatch.setattr(execution_plan, "resident_bytes", lambda: 10 * least)
+    with pytest.raises(ResourceError, match="raise the limit"):
+        chosen((256, 256, 300), limit=10 * least)
+
+
+def test_what_is_not_there_is_refused_without_any_limit(monkeypatch):
+    monkeypatch.setattr(execution_plan, "free_memory", lambda: 100_000_000)
+    with pytest.raises(ResourceError, match="free memory or crop the scan"):
+        chosen((256, 256, 300))
+
+
+def test_an_engine_that_has_not_run_yet_is_counted():
+    light, heavy = LoadedEngine(), LoadedEngine(pending_bytes=10**9)
+    limit = chosen((256, 256, 300), engine=light).bytes + execution_plan.resident_bytes() + 2**28
+    assert chosen((256, 256, 300), engine=light, limit=limit).bytes
+    with pytest.raises(ResourceError):
+        chosen((256, 256, 300), engine=heavy, limit=limit)
+
+
+def test_every_further_stream_takes_a_windows_logits():
+    one, two = (chosen((256, 256, 300), engine=LoadedEngine(parallel)) for parallel in (1, 2))
+    assert two.bytes - one.bytes == pytest.approx(SLACK * 4 * (14 + 1) * 96**3, abs=2)
+
+
+@pytest.mark.parametrize("codes", ["RAI", "SRA", "ASR"])
+def test_scans_stored_another_way_are_prepared_whole(codes):
+    assert not chosen((200, 200, 150), codes).streamed
+
+
+def sheared(shape):
+    affine = np.diag([1.5, 1.5, 1.5, 1])
+    affine[2, 1] = 0.5
+    return Scan(Volume(np.broadcast_to(np.int16(0), shape), Grid(shape, affine)))
+
+
+def test_a_sheared_scan_is_prepared_whole_on_the_larger_grid_around_it():
+    scan = sheared((200, 200, 150))
+    grid = scan.grid.to_task_grid(TASK.orientation, TASK.spacing)
+    one = choose_plan(scan, TASK, grid, LoadedEngine(), 0.5, None)
+    assert not one.streamed
+    assert one.plan.shape == one.order.sizes(grid.shape[::-1])
+    straight = chosen((200, 200, 150), "RSA")
+    assert one.bytes > straight.bytes
+
+
+def test_just_enough_memory_gives_the_same_choice_as_plenty(monkeypatch):
+    calm = chosen((256, 256, 300))
+    monkeypatch.setattr(execution_plan, "free_memory", lambda: calm.bytes + 1)
+    assert chosen((256, 256, 300)) == calm
+
+
+def test_planning_a_scan_of_ninety_thousand_windows_is_quick():
+    begun = time.process_time()
+    one = chosen((512, 512, 900), task=TASK.replaced(patch=(32, 32, 32)))
+    assert len(one.plan) > 50_000
+    assert time.process_time() - begun < 2

@@ -1,0 +1,144 @@
+"""What every training starts with: above all, where prepared cases lie and who shares them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bedside.runtime.errors import InputError, ResourceError, UsageError
+from bedside.runtime.scans.nifti import read_labels, write_volume
+from bedside.training.loop.hardware import make_fabric
+from bedside.training.loop.process_group import ProcessGroup
+from bedside.training.prepared_run import prepare_run
+from bedside.training.recipe import Augmentation, Recipe
+from bedside.training.runs.run import ModelConfig, Run
+
+RECIPE = Recipe(epochs=1, warmup=0)
+
+
+TEAM = ProcessGroup(make_fabric("cpu", "32-true"))
+
+
+def start(dataset, task, out, **options):
+    model = ModelConfig(kind="teacher", name="x")
+    with prepare_run(TEAM, dataset, task, out, model=model, **{"recipe": RECIPE, **options}) as session:
+        return session
+
+
+def test_runs_side_by_side_share_prepared_cases(small_dataset, small_task, tmp_path):
+    teacher = start(small_dataset, small_task, tmp_path / "runs" / "teacher")
+    written = {file: file.stat().st_mtime_ns for case in teacher.train for file in case.folder.iterdir()}
+    student = start(small_dataset, small_task.replaced(patch=(32, 32, 32)), tmp_path / "runs" / "student")
+    assert [case.folder for case in student.train] == [case.folder for case in teacher.train]
+    assert {file: file.stat().st_mtime_ns for file in written} == written
+    assert teacher.train[0].folder.parent == tmp_path / "runs" / "bedside-cases"
+
+
+def test_the_folder_of_prepared_cases_can_be_chosen(small_dataset, small_task, tmp_path):
+    session = start(small_dataset, small_task, tmp_path / "run", cases=tmp_path / "fast-disk", workers=2)
+    assert {case.folder.parent for case in (*session.train, *session.validation)} == {tmp_path / "fast-disk"}
+    assert not (tmp_path / "bedside-cases").exists()
+    assert [case.name for case in session.train] == ["case0", "case1"]
+
+
+def test_a_run_that_is_there_is_refused_before_anything_is_prepared(small_dataset, small_task, tmp_path):
+    start(small_dataset, small_task, tmp_path / "run", cases=tmp_path / "first")
+    with pytest.raises(UsageError, match="holds a run already"):
+        start(small_dataset, small_task, tmp_path / "run", cases=tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_run_can_be_resumed_after_its_prepared_cases_were_deleted(small_dataset, small_task, tmp_path):
+    import shutil
+
+    start(small_dataset, small_task, tmp_path / "run")
+    shutil.rmtree(tmp_path / "bedside-cases")
+    again = start(small_dataset, small_task, tmp_path / "run", resume=True)
+    assert again.train[0].image().shape == (36, 66, 70)
+
+
+def test_labels_that_are_not_the_tasks_are_refused_before_a_folder_is_made(small_dataset, small_task, tmp_path):
+    with pytest.raises(InputError, match='label 1 is "cube"'):
+        start(small_dataset, small_task.replaced(labels=("background", "ball")), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_heard_from_the_start_for_reading_takes_time_too(small_dataset, small_task, tmp_path):
+    seen = []
+    start(small_dataset, small_task, tmp_path / "run", progress=lambda *at: seen.append(at))
+    assert seen[0] == (0, 3)
+    assert seen[-1] == (3, 3)
+
+
+def test_a_run_records_its_fold_and_is_not_resumed_on_another(small_dataset, small_task, tmp_path):
+    cases = (*small_dataset.training, *small_dataset.validation)
+    folded = replace(small_dataset, validation=(), training=tuple(replace(c, fold=n) for n, c in enumerate(cases)))
+    run = start(folded.split(fold=1), small_task, tmp_path / "run").run
+    assert Run.open(run.path).config.fold == 1
+    start(folded.split(fold=1), small_task, tmp_path / "run", resume=True)
+    with pytest.raises(UsageError, match=r"differs in: the training and validation cases: --fold"):
+        start(folded.split(fold=2), small_task, tmp_path / "run", resume=True)
+    with pytest.raises(UsageError, match="training and validation cases"):
+        start(folded, small_task, tmp_path / "run", resume=True)
+
+
+def test_a_run_of_before_splits_were_recorded_goes_on(small_dataset, small_task, tmp_path):
+    config = tmp_path / "run" / "config.toml"
+    start(small_dataset, small_task, tmp_path / "run")
+    lines = [line for line in config.read_text().splitlines() if not line.startswith("split_hash")]
+    config.write_text("\n".join(lines))
+    assert start(small_dataset, small_task, tmp_path / "run", resume=True).run.config.split_hash
+
+
+def test_what_deserves_a_look_in_the_list_is_logged_when_training_starts(small_dataset, small_task, tmp_path, caplog):
+    start(replace(small_dataset, modality=("MRI",), warnings=("a remark",)), small_task, tmp_path / "run")
+    assert "a remark" in caplog.text
+    assert 'the list calls its images "MRI", and task "cube" is for CT' in caplog.text
+
+
+def sided(dataset, task):
+    """The same cases, their only label named as the left one of two."""
+    labels = ("background", "cube left", "cube right")
+    return replace(dataset, labels=labels), task.replaced(labels=labels)
+
+
+def test_the_pairs_that_keep_sides_from_being_mirrored_are_told(small_dataset, small_task, tmp_path, caplog):
+    dataset, task = sided(small_dataset, small_task)
+    with caplog.at_level("INFO", "bedside.training"):
+        start(dataset, task, tmp_path / "run")
+    assert "left and right are not mirrored, for labels name sides: cube left / cube right" in caplog.text
+
+
+def test_mirroring_on_request_is_warned_of_where_labels_are_pairs(small_dataset, small_task, tmp_path, caplog):
+    dataset, task = sided(small_dataset, small_task)
+    recipe = Recipe(epochs=1, warmup=0, augmentation=Augmentation(mirror_sides=True))
+    start(dataset, task, tmp_path / "run", recipe=recipe)
+    assert "--mirror-sides: left and right are mirrored although labels name sides (cube left / cube" in caplog.text
+    caplog.clear()
+    start(small_dataset, small_task, tmp_path / "other", recipe=recipe)
+    assert "mirror" not in caplog.text
+
+
+def test_an_organ_that_no_training_case_has_is_named(small_dataset, small_task, tmp_path, caplog):
+    dataset, task = sided(small_dataset, small_task)
+    start(dataset, task, tmp_path / "run")
+    assert "in no training case: cube right; a network cannot learn what it is not shown" in caplog.text
+
+
+def test_nothing_but_empty_label_maps_is_warned_of(small_dataset, small_task, tmp_path, caplog):
+    empty = tmp_path / "empty.nii.gz"
+    grid = read_labels(small_dataset.training[0].label).grid
+    write_volume(empty, np.zeros(grid.shape, np.uint8), grid)
+    cases = tuple(replace(case, label=empty) for case in small_dataset.training)
+    start(replace(small_dataset, training=cases), small_task, tmp_path / "run")
+    assert "no training case holds a label: a network can learn nothing but background" in caplog.text
+
+
+def test_a_run_that_is_being_trained_is_refused_at_once_but_can_be_read(small_dataset, small_task, tmp_path):
+    model = ModelConfig(kind="teacher", name="x")
+    with prepare_run(TEAM, small_dataset, small_task, tmp_path / "run", model=model, recipe=RECIPE) as session:
+        heard = []
+        with pytest.raises(ResourceError, match='another process trains in "run"'):
+            start(small_dataset, small_task, tmp_path / "run", resume=True, progress=lambda *at: heard.append(at))
+        assert heard == []
+        assert Run.open(tmp_path / "run").config == session.run.config
+    start(small_dataset, small_task, tmp_path / "run", resume=True)

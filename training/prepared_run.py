@@ -1,0 +1,146 @@
+"""What every training starts with: a checked data set, a run directory, prepared cases."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime.engines import default_threads
+from ..runtime.errors import InputError
+from ..runtime.task import Task
+from .data.case_cache import CASES_FOLDER, CaseCache, case_key
+from .data.case_digest import CaseDigest, data_hash, digest_cases
+from .data.case_use import in_use
+from .data.dataset import Case, Dataset
+from .data.labels_seen import training_warning, unseen_labels
+from .data.mirroring import mirroring_note, mirroring_warning
+from .data.prepare import check_labels, other_modality, prepare_cases
+from .data.prepared_case import PreparedCase
+from .data.splits import unused_splits
+from .loop.process_group import ProcessGroup
+from .recipe import Recipe
+from .runs.run import Distillation, ModelConfig, Run, RunConfig
+from .runs.sole_writer import sole_writer
+
+_log = logging.getLogger("bedside.training")
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """An open run with its data.
+
+    Attributes:
+        run: the run directory.
+        train: prepared training cases.
+        validation: prepared validation cases; may be empty.
+    """
+
+    run: Run
+    train: list[PreparedCase]
+    validation: list[PreparedCase]
+
+
+@contextmanager
+def prepare_run(
+    team: ProcessGroup,
+    dataset: Dataset,
+    task: Task,
+    out: Path,
+    *,
+    model: ModelConfig,
+    recipe: Recipe,
+    distillation: Distillation | None = None,
+    resume: bool = False,
+    cases: Path | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Generator[PreparedRun]:
+    """Checks the data set against the task, opens the run directory and preprocesses the cases.
+
+    The first process does it, and yields to all of them what it has found; nobody else reads the data set. While the
+    block runs the prepared cases are noted as in use, and nobody else may train in the run directory.
+
+    Args:
+        team: the processes that train together.
+        dataset: labelled cases.
+        task: grid, intensities, patch.
+        out: run directory.
+        model: which network.
+        recipe: how it is trained.
+        distillation: from which teacher, for a student.
+        resume: go on with the run in ``out``; with more epochs in the recipe it is made longer.
+        cases: folder of prepared cases; None takes `CASES_FOLDER` beside the run directory, so that a teacher, its
+            students and a sweep, which lie side by side, prepare every case once.
+        workers: cases read and prepared at the same time; None: one for each CPU, as far as memory goes.
+        progress: hears of preparing, (done, total), on the first process.
+
+    Raises:
+        InputError: no training case, labels that are not the task's, or cases that cannot be used (each is named).
+        UsageError: the run directory holds another run, or the folder of prepared cases other things.
+        ResourceError: a folder cannot be written, or another process trains in the run directory.
+    """
+    threads = workers or default_threads()
+
+    def opened() -> PreparedRun:
+        listed = _listed(dataset, task)
+        held.enter_context(sole_writer(out))
+        if progress:
+            progress(0, len(listed))  # hashing a large data set takes a while too
+        digests = digest_cases(listed, threads)
+        config = RunConfig(
+            model=model, task=task, recipe=recipe, dataset=dataset.name, data_hash=data_hash(listed, digests),
+            fold=dataset.fold, split_hash=_split_hash(dataset, listed, digests), distillation=distillation,
+        )  # fmt: skip
+        run = Run.create(out, config, resume=resume)
+        cache = CaseCache(cases or out.resolve().parent / CASES_FOLDER)
+        held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in digests]))
+        prepared = prepare_cases(listed, task, cache.folder, progress, workers=threads, digests=digests)
+        run.start()
+        named = {case.name: case for case in prepared}
+        training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
+        _tell(prepared, training, task, recipe)
+        return PreparedRun(run, training, validation)
+
+    with ExitStack() as held:
+        yield team.broadcast_from_first(opened)
+
+
+def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
+    """Returns the cases to train with; one that serves both purposes (a scan to be memorised) is prepared once."""
+    check_labels(dataset, task)
+    for remark in (*dataset.warnings, other_modality(dataset, task)):
+        if remark:
+            _log.warning("%s", remark)
+    if dataset.fold is None and (unused := unused_splits(dataset)):
+        _log.info("%s", unused)
+    if not dataset.training:
+        raise InputError(
+            f'data set "{dataset.name}" lists no training case; name scans with label maps under "training"'
+        )
+    return tuple({case.name: case for case in (*dataset.training, *dataset.validation)}.values())
+
+
+def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
+    """Returns a hash over which cases are trained on and which are validated on."""
+    by_name = {case.name: (case, digest) for case, digest in zip(listed, digests, strict=True)}
+    halves = [[by_name[case.name] for case in cases] for cases in (dataset.training, dataset.validation)]
+    hashes = (data_hash([case for case, _ in half], [digest for _, digest in half]) for half in halves)
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _tell(prepared: list[PreparedCase], training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
+    """Logs what is unusual about scans and labels; each kind once, and no case by name."""
+    unusual = [case for case in prepared if case.warnings]
+    if unusual:
+        _log.warning("%d of %d scans are unusual, such as: %s", len(unusual), len(prepared), unusual[0].warnings[0])
+    unseen = unseen_labels((case.present for case in training), task.labels)
+    for warning in (training_warning(unseen, task.labels), mirroring_warning(task, recipe.augmentation)):
+        if warning:
+            _log.warning("%s", warning)
+    note = mirroring_note(task, recipe.augmentation)
+    if note:
+        _log.info("%s", note)
