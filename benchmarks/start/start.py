@@ -47,7 +47,7 @@ def start(bundle: Path, engine: str, precision: str, threads: int | None, begun:
     stages = Stages(begun)
     stages.mark("python")
     import numpy as np
-    from bedside.cli import segment  # noqa: F401 - the command's own imports
+    from bedside.cli.segment import command  # noqa: F401 - its own imports
     from bedside.runtime.bundles.bundle import Bundle
     from bedside.runtime.engine_selection.engine_choice import open_for_bundle
     from bedside.runtime.segmenter import Segmenter  # noqa: F401

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from bedside.runtime import Grid, Volume, way
+from bedside.runtime import Grid, Volume, execution_plan
 from bedside.runtime.pipeline import ScanPipeline
 from bedside.runtime.preprocessing.crossing import CROSSING_BYTES
 from bedside.runtime.scans.scan import Scan
@@ -35,8 +35,8 @@ def test_the_prediction_holds(toy, shape, degrees):
     scan = Scan(Volume(hu, Grid(shape, affine)))
     grid = scan.grid.to_task_grid(task.orientation, task.spacing)
     engine = ArithmeticEngine(toy)
-    one = way.choose_plan(scan, task, grid, engine, 0.5, None, keep_body=True)
-    arrays = (one.bytes - way.SLACK_BYTES) / way.SLACK
+    one = execution_plan.choose_plan(scan, task, grid, engine, 0.5, None, keep_body=True)
+    arrays = (one.bytes - execution_plan.SLACK_BYTES) / execution_plan.SLACK
     tracemalloc.start()
     try:
         work = ScanPipeline(engine, task, scan, grid, one, Stopwatch(STAGES), keep_body=True)

@@ -7,21 +7,15 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from bedside.cli import (
-    benchmark,
-    dataset_check,
-    dataset_prepared,
-    demo,
-    distill,
-    evaluate,
-    export,
-    phantom,
-    segment,
-    train_teacher,
-)
-from bedside.cli import inspect as inspect_command
+from bedside.cli import benchmark, distill, export, phantom, train_teacher
+from bedside.cli.dataset import check as dataset_check
+from bedside.cli.dataset import prepared as dataset_prepared
+from bedside.cli.demo import command as demo
+from bedside.cli.evaluate import command as evaluate
+from bedside.cli.inspect import command as inspect_command
 from bedside.cli.main import run
 from bedside.cli.options.paths import check_readable
+from bedside.cli.segment import command as segment
 from bedside.runtime import BundleError, InputError
 
 MODULES = (
