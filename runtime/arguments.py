@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from .errors import UsageError
+from .shown_value import shown, with_article
 
 MOST_THREADS = 1024  # more never helps, and a machine that is asked for tens of thousands stands still
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _AXES = ({"L", "R"}, {"A", "P"}, {"S", "I"})
-_SHOWN = 40  # characters of a text that a message repeats
-_SHOWN_PARTS = 5  # of a list
-_VOWELS = "aeiouAEIOU"
 
 _Value = TypeVar("_Value")
 _Options = ParamSpec("_Options")
@@ -276,7 +274,7 @@ def instance(name: str, value: Any, kind: type[_Value], advice: str = "") -> _Va
     """
     if isinstance(value, kind):
         return value
-    refuse(name, _with_article(kind.__name__), value, advice)
+    refuse(name, with_article(kind.__name__), value, advice)
 
 
 def refuse(name: str, expected: str, value: Any, advice: str = "") -> NoReturn:
@@ -284,34 +282,6 @@ def refuse(name: str, expected: str, value: Any, advice: str = "") -> NoReturn:
     raise UsageError(f"{name}: expected {expected}, got {shown(value)}" + (f"; {advice}" if advice else ""))
 
 
-def shown(value: Any) -> str:
-    """Returns a wrong value for a message: small ones as they are, others by their type alone."""
-    if isinstance(value, str):
-        return f'"{value[:_SHOWN]}…"' if len(value) > _SHOWN else f'"{value}"'
-    if value is None or isinstance(value, bool):
-        return str(value)
-    if isinstance(value, Integral):
-        return str(int(value)) if abs(int(value)) < 10**18 else "a number of more than 18 digits"
-    if isinstance(value, Real):
-        try:
-            return f"{float(value):g}"
-        except OverflowError:  # a fraction that no float can hold
-            return "a number of more than 300 digits"
-    if isinstance(value, type):
-        return f"the type {value.__name__}"
-    if isinstance(value, (list, tuple)):
-        parts = cast("Sequence[Any]", value)
-        if len(parts) <= _SHOWN_PARTS and not any(isinstance(part, (list, tuple)) for part in parts):
-            return f"({', '.join(shown(part) for part in parts)})"
-    return _with_article(type(value).__name__)
-
-
 def _whole(value: Any) -> int | None:
     """Returns a whole number as Python's own; None for anything else, a truth value included."""
     return int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
-
-
-def _with_article(noun: str) -> str:
-    if noun == "ndarray":
-        return "a NumPy array"
-    return f"{'an' if noun[:1] in _VOWELS else 'a'} {noun}"

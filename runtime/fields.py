@@ -9,8 +9,8 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from .arguments import shown
 from .errors import FieldError
+from .shown_value import shown
 
 
 class CheckedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

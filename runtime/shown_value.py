@@ -1,0 +1,40 @@
+"""How a message shows a value that was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, cast
+
+_SHOWN = 40  # characters of a text that a message repeats
+_SHOWN_PARTS = 5  # of a list
+_VOWELS = "aeiouAEIOU"
+
+
+def shown(value: Any) -> str:
+    """Returns a wrong value for a message: small ones as they are, others by their type alone."""
+    if isinstance(value, str):
+        return f'"{value[:_SHOWN]}…"' if len(value) > _SHOWN else f'"{value}"'
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, Integral):
+        return str(int(value)) if abs(int(value)) < 10**18 else "a number of more than 18 digits"
+    if isinstance(value, Real):
+        try:
+            return f"{float(value):g}"
+        except OverflowError:  # a fraction that no float can hold
+            return "a number of more than 300 digits"
+    if isinstance(value, type):
+        return f"the type {value.__name__}"
+    if isinstance(value, (list, tuple)):
+        parts = cast("Sequence[Any]", value)
+        if len(parts) <= _SHOWN_PARTS and not any(isinstance(part, (list, tuple)) for part in parts):
+            return f"({', '.join(shown(part) for part in parts)})"
+    return with_article(type(value).__name__)
+
+
+def with_article(noun: str) -> str:
+    """Returns a type's name for a message: "an int", "a NumPy array"."""
+    if noun == "ndarray":
+        return "a NumPy array"
+    return f"{'an' if noun[:1] in _VOWELS else 'a'} {noun}"

@@ -1,0 +1,40 @@
+"""The smallest training there is: one convolution that tells a bright cube from a grey body."""
+
+import torch
+from bedside.training.data.crops import CropSource
+from bedside.training.loop.fit import fit
+from bedside.training.loop.hardware import make_fabric
+from bedside.training.loop.losses import segmentation_loss
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
+
+RECIPE = Recipe(epochs=4, steps_per_epoch=3, lr=0.2, warmup=0, positive=1.0, validate_every=2)
+
+
+def make_run(path, task, recipe=RECIPE):
+    model = ModelConfig(kind="student", name="conv")
+    config = RunConfig(model=model, task=task, recipe=recipe, dataset="cubes", data_hash="0" * 64)
+    run = Run.create(path, config, resume=True)
+    run.start()
+    return run
+
+
+def network():
+    """Grey value in, two logits out: enough to tell a bright cube from a grey body."""
+    torch.manual_seed(0)
+    return torch.nn.Conv3d(1, 2, 1)
+
+
+def objective(logits, batch):
+    return segmentation_loss()(logits, batch["label"])
+
+
+def train(run, prepared, model=None, loss=objective, validation=(), progress=None, workers=0):
+    sources, fabric = [CropSource(case) for case in prepared], make_fabric("cpu", "32-true")
+    model = model or network()
+    return fit(run, model, loss, sources, validation, fabric, workers=workers, progress=progress), model
+
+
+def figures(run):
+    """The rows of the metrics without the one that is a measurement of this machine."""
+    return [{key: value for key, value in row.items() if key != "waiting"} for row in run.rows()]
