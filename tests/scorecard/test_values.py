@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bedside.cli.main import run
 
-OK, REFUSED, REVIEW = 0, 3, 6
+OK, USAGE, REFUSED, REVIEW = 0, 2, 3, 6
 NAN, INF = np.nan, np.inf
 
 
@@ -84,7 +84,7 @@ CASES = {
     "4D": (file_of(body((14, 12, 10, 3))), (), REFUSED),
     "4D, the second": (file_of(body((14, 12, 10, 3))), ("--volume", "1"), OK),
     "4D, one too many": (file_of(body((14, 12, 10, 3))), ("--volume", "3"), REFUSED),
-    "4D, one too few": (file_of(body((14, 12, 10, 3))), ("--volume=-1",), REFUSED),
+    "4D, one too few": (file_of(body((14, 12, 10, 3))), ("--volume=-1",), USAGE),
     "4D of one": (file_of(body((14, 12, 10, 1))), (), OK),
     "3D, the first": (file_of(body()), ("--volume", "0"), OK),
     "3D, the second": (file_of(body()), ("--volume", "1"), REFUSED),
