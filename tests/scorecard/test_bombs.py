@@ -90,14 +90,11 @@ def bombs():
     yield "a bomb in a bomb.nii.gz", gzip.compress(gzip.compress(small + bytes(20 * MEGABYTE)))
 
 
-def seconds_to_inflate_once(content):
-    """Processor seconds of zlib alone, in pieces of a megabyte and keeping none, for a file's first gzip members."""
-    begun, rest = time.process_time(), content
-    while rest.startswith(b"\x1f\x8b"):
-        inflater = zlib.decompressobj(31)
-        while not inflater.eof and rest:
-            inflater.decompress(rest, MEGABYTE)
-            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+def seconds_to_inflate(size):
+    """Processor seconds that zlib alone takes on this machine for so many bytes of zeros."""
+    begun = time.process_time()
+    for _ in range(size // (16 * 2**20)):
+        zlib.decompress(ZEROS, 31)
     return time.process_time() - begun
 
 
@@ -114,11 +111,11 @@ def test_04_bombs_and_lies_are_refused_at_once_and_without_memory(tmp_path, tria
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(paths), done.stderr
-    for number, path, answer in zip(chosen, paths, answers, strict=True):
+    limit = max(1, 2 * seconds_to_inflate(2 * 512 * 512 * 600))  # the most that a header claims is counted once
+    for path, answer in zip(paths, answers, strict=True):
         told = (Path(path).name, answer)
         assert answer["outcome"] in ("InputError", "ResourceError"), told
-        if answer["cpu_seconds"] >= 1:  # a slow machine: what a header claims is counted once, and no more
-            assert answer["cpu_seconds"] < 2 * seconds_to_inflate_once(cases[number][1]), told
+        assert answer["cpu_seconds"] < limit, told
         assert answer["wall_seconds"] < 10, told
         assert answer["extra_bytes"] < 200 * MEGABYTE, told
         count[answer["outcome"]] += 1
