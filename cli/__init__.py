@@ -1,1 +1,1 @@
-"""The command line: a thin file per command, folders for what longer ones are made of; heavy imports inside."""
+"""The command line: one thin file per command, a folder for each longer one; heavy imports stay inside functions."""

@@ -80,7 +80,7 @@ def command(
 
 
 def heading(report: BenchmarkReport) -> str:
-    """Returns what was measured, where."""
+    """Returns two lines: the task, window and threads; the machine and its CPU."""
     cpu = report.host.cpu
     machine = report.host.jetson.model if report.host.jetson else cpu.model
     features = f"; {' '.join(cpu.features)}" if cpu.features else ""
@@ -96,7 +96,7 @@ def network_table(report: BenchmarkReport) -> Table:
     from rich.table import Table
 
     table = Table(title="The network alone, one window", title_justify="left", box=None, pad_edge=False)
-    table.add_column("variant", style="bold")  # gives way where figures are long
+    table.add_column("variant", style="bold")  # shrinks where figures are long
     for name in (
         "cold\nstart s",
         "p50\nms",
@@ -121,7 +121,7 @@ def network_table(report: BenchmarkReport) -> Table:
 
 
 def stage_tables(report: BenchmarkReport) -> list[Table]:
-    """Returns the seconds of each stage from scan file to label file, one column per variant, few to a table."""
+    """Returns tables of seconds per stage from scan file to label file: one column per variant, at most four each."""
     runs = [(variant, variant.end_to_end) for variant in report.variants if variant.end_to_end is not None]
     return [_stage_table(runs[first : first + _VARIANTS]) for first in range(0, len(runs), _VARIANTS)]
 
@@ -142,7 +142,7 @@ def _stage_table(runs: Sequence[tuple[VariantReport, EndToEnd]]) -> Table:
 
 
 def remarks(report: BenchmarkReport) -> str:
-    """Returns what a reader must know to compare the figures with others."""
+    """Returns the conditions of the measurement: scan, versions, memory baseline, energy source, load, heat, clock."""
     before, after = report.before, report.after
     versions = {variant.engine: variant.engine_version for variant in report.variants}
     baseline = max(variant.memory.baseline for variant in report.variants) / _MB
@@ -166,7 +166,7 @@ def remarks(report: BenchmarkReport) -> str:
 
 
 def _wrapped(line: str) -> str:
-    """Breaks a line between words: engines and CPUs name themselves at any length."""
+    """Wraps a line at 80 columns, between words only: names of engines and CPUs may be long."""
     return textwrap.fill(line, NARROWEST, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 

@@ -62,7 +62,7 @@ def _machine_rows(host: Host) -> list[tuple[str, str]]:
 
 
 def profile_table(known: tuple[DeviceProfile, ...], current: str | None) -> Table:
-    """Returns the known devices as a table; the current one is marked."""
+    """Returns the known devices as a table; an asterisk marks this machine."""
     from rich.table import Table
 
     table = Table(title="\nKnown devices", title_justify="left", box=None, pad_edge=False)

@@ -119,7 +119,7 @@ def command(
 
 
 def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[GateCase], int | None]:
-    """Returns the scans to calibrate on, the gate cases, and the value of their label maps that is ignored."""
+    """Returns the calibration scans, at most ``gate`` gate cases, and the ignore label of their label maps if any."""
     if path is None:
         return [], [], None
     from ..training.data.dataset import load_dataset

@@ -1,4 +1,4 @@
-"""The `bedside` command: registers the sub-commands and turns every outcome into one line and an exit code."""
+"""The `bedside` command: registers the sub-commands and reports every failure as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ for _name, _command in (("check", dataset_check.command), ("prepared", dataset_p
 app.add_typer(dataset, name="dataset")
 
 
-# Some releases of typer bring a click of their own: its base error is found through an error typer exports.
+# Some releases of typer contain a copy of click: its base error is found through an error that typer exports.
 _CLICK_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command line.
 
     Args:
-        arguments: the words after ``bedside``.
+        arguments: the command-line arguments after ``bedside``.
 
     Returns:
         The exit code (see `ExitCode`). Failures are one line on stderr; ``--debug`` adds the traceback.
@@ -86,9 +86,9 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         outcome = typer.main.get_command(app).main(list(arguments), prog_name="bedside", standalone_mode=False)
-        sys.stdout.flush()  # a stream that cannot be written is told here, not at the exit
+        sys.stdout.flush()  # an unwritable stdout raises here, not when the interpreter exits
         if outcome == ExitCode.INTERRUPTED:
-            raise KeyboardInterrupt  # some releases of typer catch it and return this code, without a word
+            raise KeyboardInterrupt  # some releases of typer catch it and silently return this code
         return outcome if isinstance(outcome, int) else ExitCode.OK
     except (KeyboardInterrupt, typer.Abort) as error:
         return _fail("interrupted; nothing half-written", ExitCode.INTERRUPTED, error, debug)
@@ -103,9 +103,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _fail(message: str, code: ExitCode, error: BaseException, debug: bool) -> int:
     if debug:
-        show_log()  # the failure may be that of the command line itself
+        show_log()  # the parser may have failed before --debug took effect
         log_failure("the command failed", error)
-    # A name in the message may hold what commands a terminal, or turns the reading direction.
+    # A file name in the message may hold terminal control characters or reverse the text direction.
     line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
     print(f"bedside: error: {line}", file=sys.stderr, flush=True)
     return int(code)

@@ -1,4 +1,4 @@
-"""Keeps what surface-distance says of small shapes, for the tests: they then need no such package.
+"""Stores surface-distance's scores of small shapes for the tests, which then run without that package.
 
     python benchmarks/evaluate/capture.py tests/training/scores/surface_distance.npz
 
@@ -19,7 +19,7 @@ TOLERANCES_MM = (0.5, 1.0, 2.0)
 
 
 def capture(file: Path) -> int:
-    """Writes shapes and scores, without pickles; returns how many shapes."""
+    """Writes shapes and scores, without pickles; returns the number of shapes."""
     pairs = list(shape_pairs(1, SIZE))
     nsd, hd95 = np.empty((len(pairs), len(TOLERANCES_MM))), np.empty(len(pairs))
     for i, pair in enumerate(pairs):

@@ -1,4 +1,4 @@
-"""Pairs of masks of every kind that scores of surfaces may stumble over."""
+"""Pairs of masks of every kind that is difficult for surface scores."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SPACINGS = ((1.0, 1.0, 1.0), (0.7, 0.7, 5.0), (3.0, 1.25, 0.8))
 
 @dataclass(frozen=True)
 class ShapePair:
-    """Two masks that are not empty.
+    """Two masks, neither of them empty.
 
     Attributes:
-        kind: what the truth looks like, and what was done to it.
+        kind: shape of the truth, and the change that makes the prediction.
         truth: [X, Y, Z].
         prediction: the same shape.
         spacing: mm.

@@ -53,7 +53,7 @@ def prepare_bedside() -> Callable[[Labels, Labels], Rows]:
         scores = evaluate_case(prediction, truth, CLASSES, SPACING, 1.0)
         return np.stack([scores.dice, scores.nsd, scores.hd95], axis=1)[1:].tolist()
 
-    evaluate_case(np.ones((4, 4, 4), np.uint8), np.ones((4, 4, 4), np.uint8), 2, SPACING)  # imports what it needs
+    evaluate_case(np.ones((4, 4, 4), np.uint8), np.ones((4, 4, 4), np.uint8), 2, SPACING)  # lazy imports happen here
     return score
 
 
@@ -102,7 +102,7 @@ def peak_mib() -> float:
 
 
 def child(way: str, folder: Path) -> None:
-    """One pass, printed as JSON."""
+    """Runs one pass and prints its figures as JSON."""
     warnings.simplefilter("ignore")
     prediction, truth = np.load(folder / "prediction.npy"), np.load(folder / "truth.npy")
     score = WAYS[way]()
@@ -153,7 +153,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         label_maps(Path(name), options.shape, options.speck)
         passes: dict[str, list[dict[str, float | Rows]]] = {way: [] for way in options.ways}
-        for _ in range(options.repeats):  # taken in turns: a busy minute then hits all of them
+        for _ in range(options.repeats):  # interleaved, so that a busy minute affects all of them
             for way, found in passes.items():
                 found.append(measure(way, Path(name)))
                 print(way, {key: value for key, value in found[-1].items() if key != "rows"}, file=sys.stderr)

@@ -31,7 +31,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Pass:
-    """One run of the command: seconds, CPU seconds, bytes of all processes and of the largest one, what it printed."""
+    """One run of the command: seconds, CPU seconds, bytes of all processes and of the largest one, its output."""
 
     wall: float
     cpu: float
@@ -57,7 +57,7 @@ def data_set(folder: Path, cases: int, shape: Sequence[int]) -> None:
 
 
 def held(process: psutil.Process, cpu: dict[int, float]) -> list[int]:
-    """Returns the bytes of each process of a command, and notes the CPU seconds of each by its number."""
+    """Returns the bytes (PSS) of each process of a command, and stores CPU seconds in ``cpu`` by process id."""
     found: list[int] = []
     try:
         for each in (process, *process.children(recursive=True)):
@@ -65,7 +65,7 @@ def held(process: psutil.Process, cpu: dict[int, float]) -> list[int]:
             times = each.cpu_times()
             cpu[each.pid] = times.user + times.system
     except psutil.NoSuchProcess:
-        pass  # it has ended meanwhile; the next look finds the others
+        pass  # it has ended meanwhile; the next sample finds the others
     return found
 
 
@@ -124,7 +124,7 @@ def main() -> None:
         data_set(Path(name), options.cases, options.shape)
         passes: dict[int, list[Pass]] = {workers: [] for workers in options.workers}
         print(f"load average {os.getloadavg()[0]:.2f} before, on {os.cpu_count()} CPUs", file=sys.stderr)
-        for _ in range(options.repeats):  # taken in turns: a busy minute then hits all of them
+        for _ in range(options.repeats):  # interleaved, so that a busy minute affects all of them
             for workers, found in passes.items():
                 found.append(measure(Path(name), workers))
                 print(f"{workers} workers: {found[-1].wall:.1f} s, {found[-1].cpu:.1f} CPU s", file=sys.stderr)

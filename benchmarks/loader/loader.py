@@ -23,16 +23,16 @@ from bedside.training.recipe import AUGMENTATION, Augmentation
 from loader_ways import WAYS, Crop, build, write_teacher
 
 ROUNDS = 4
-GPU_STEP_S = 0.3  # a step of the paper's teacher at 128³ on a data-centre GPU, about
+GPU_STEP_S = 0.3  # roughly a step of the paper's teacher at 128³ on a data-centre GPU
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a crop cost one way.
+    """The cost of a crop with one loader.
 
     Attributes:
         patch: edge in voxels.
-        teacher: whether teacher probabilities came along.
+        teacher: whether crops include teacher probabilities.
         way: one of `WAYS`.
         cpu_ms: processor time per crop, one figure for each round.
         wall_ms: time per crop, likewise.

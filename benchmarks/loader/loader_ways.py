@@ -19,7 +19,7 @@ WAYS = ("bedside", "monai-cache", "monai-cache-indices", "monai-persistent")
 
 
 def write_teacher(case: PreparedCase, classes: int, folder: Path) -> Path:
-    """Writes what stands for teacher probabilities: 0.9 for the true class, the rest shared."""
+    """Writes substitutes for teacher probabilities: 0.9 for the true class, 0.1 shared by the others."""
     labels = np.asarray(case.labels())
     file = folder / f"{case.folder.name}.npy"
     if not file.exists():
@@ -32,14 +32,14 @@ def write_teacher(case: PreparedCase, classes: int, folder: Path) -> Path:
 
 
 def build(way: str, sources: Sequence[CropSource], task: Task, augmentation: Augmentation, scratch: Path) -> Crop:
-    """Returns what gives crop number i, a mapping with ``image`` and ``label``, and ``teacher`` where there is one.
+    """Returns a function number → crop, a mapping with ``image``, ``label`` and, with a teacher, ``teacher``.
 
     Args:
         way: one of `WAYS`.
-        sources: the cases.
-        task: patch and orientation.
-        augmentation: probabilities.
-        scratch: where MONAI's data set on disk goes.
+        sources: prepared cases, with teacher probabilities or without.
+        task: gives patch and orientation.
+        augmentation: probabilities of the augmentations.
+        scratch: folder for MONAI's data set on disk.
     """
     if way == "bedside":
         crops = CropDataset(sources, task, Recipe(augmentation=augmentation))
@@ -63,7 +63,7 @@ def _files(source: CropSource, keys: Sequence[str]) -> dict[str, str]:
 
 
 def _once(keys: Sequence[str], *, indices: bool) -> tuple[Any, ...]:
-    """What is done to a whole case, whose result MONAI keeps."""
+    """Returns MONAI's transforms of a whole case; MONAI caches their result."""
     from monai.transforms.io.dictionary import LoadImaged
     from monai.transforms.utility.dictionary import EnsureChannelFirstd, FgBgToIndicesd
 
@@ -81,7 +81,7 @@ def _once(keys: Sequence[str], *, indices: bool) -> tuple[Any, ...]:
 
 
 def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, way: str) -> tuple[Any, ...]:
-    """What MONAI does for every crop: one crop, half of them on organs, and the same augmentation as bedside."""
+    """Returns MONAI's transforms per crop: half of the crops on organs, and the same augmentation as bedside."""
     from monai.transforms.croppad.dictionary import RandCropByPosNegLabeld
     from monai.transforms.utility.dictionary import CastToTyped
 

@@ -29,7 +29,7 @@ from loader_ways import write_teacher
 def waiting(
     sources: list[CropSource], task: Task, recipe: Recipe, model: torch.nn.Module, steps: int, workers: int
 ) -> tuple[float, float]:
-    """Trains for so many crops and returns seconds waited for crops and seconds in all, the first step left out."""
+    """Trains for ``steps`` crops; returns seconds waited for crops and seconds in total, without the first step."""
     loss = segmentation_loss()
     optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=1e-4)
     order, fabric = [[(0, item)] for item in range(steps)], make_fabric("cpu", "32-true")

@@ -1,4 +1,4 @@
-"""One scan segmented in this process, its memory read off the kernel. Run by memory.py: JSON in, JSON out."""
+"""Segments one scan in this process and reads its memory from the kernel. Run by memory.py: JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PROCESS = Path("/proc/self")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is measured.
+    """One case to measure.
 
     Attributes:
         bundle: the bundle.
-        scan: the scan's file; None only loads the bundle, so that later processes know what to choose.
+        scan: the scan's file; None only loads the bundle, so that later processes find the choice of engine cached.
         tight: run under the smallest memory limit that is accepted, instead of none.
         engine: row of the engine table, or "auto".
-        precision: of the variant, or "auto".
+        precision: precision of the variant, or "auto".
         threads: CPU threads; None for all.
     """
 
@@ -46,20 +46,20 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What came of a case; sizes in bytes.
+    """The figures of a case; sizes in bytes.
 
     Attributes:
         engine: engine, precision and streams.
-        way: how the scan was worked through, in words.
-        predicted: what that was to take above the loaded engine.
+        way: description of the execution plan.
+        predicted: predicted peak of that plan above the loaded engine.
         above_engine: the peak above the loaded engine, which had run one window before.
         process: the peak of the whole process since its start.
         run: the peak of the whole process while it segmented.
         limit: memory limit; None without.
-        voxels: of the scan on the task's grid.
-        classes: of the task.
-        windows: in all.
-        seconds: of the segmentation.
+        voxels: number of voxels of the scan on the task's grid.
+        classes: number of classes of the task.
+        windows: number of windows in total.
+        seconds: duration of the segmentation.
     """
 
     engine: str
@@ -110,7 +110,7 @@ def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
 
 
 def least_limit(way_under: Callable[[int], object]) -> int:
-    """Returns the smallest limit in bytes, in whole steps, under which a way is found; nothing is run."""
+    """Returns the smallest limit in bytes, in whole steps, under which an execution plan is found; nothing is run."""
 
     def accepted(steps: int) -> bool:
         try:
@@ -145,7 +145,7 @@ def in_words(way: ExecutionPlan) -> str:
 
 
 def forget_high_water() -> None:
-    """Sets the mark of `peak_resident_bytes` back to what the process holds now."""
+    """Resets the mark of `peak_resident_bytes` to the memory that the process holds now."""
     (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
 
 

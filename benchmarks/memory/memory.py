@@ -51,7 +51,7 @@ def table(rows: Sequence[tuple[int, Measured]]) -> str:
     """Returns the cases as Markdown.
 
     Args:
-        rows: planes of the scan, and what came of it.
+        rows: (planes of the scan, its figures).
     """
     lines = [
         "| planes | memory limit, MB | way | predicted, MB | measured, MB | predicted/measured | whole process, MB "
@@ -69,7 +69,7 @@ def table(rows: Sequence[tuple[int, Measured]]) -> str:
 
 
 def broken_limits(rows: Sequence[tuple[int, Measured]]) -> list[str]:
-    """Says where a process held more than its limit while it segmented."""
+    """Returns the cases in which a process held more than its limit while it segmented."""
     return [
         f"{planes} planes: held {row.run / 1e6:.1f} MB under a limit of {row.limit / 1e6:.1f} MB"
         for planes, row in rows
@@ -93,7 +93,7 @@ def main() -> None:
     rows: list[tuple[int, Measured]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ["BEDSIDE_CACHE"] = str(folder / "cache")  # what this machine knows is found out anew, and forgotten
+        os.environ["BEDSIDE_CACHE"] = str(folder / "cache")  # an empty cache of engine choices, deleted afterwards
         bundle = arguments.bundle or exported(arguments.student, folder / "student.bedside")
         with Bundle.open(bundle) as opened:
             task, student = opened.task, opened.manifest.provenance.student

@@ -9,15 +9,15 @@ from bedside.runtime import Grid, write_volume
 
 EDGE = 512  # voxels along x and y
 AIR_HU, TISSUE_HU, TEXTURE_HU, NOISE_HU = -1000, 40, 30, 30
-_NOISES = 8  # planes of noise, used in turn
+_NOISES = 8  # planes of noise, used cyclically
 
 
 def write_scan(out: Path, planes: int, spacing: tuple[float, float, float]) -> None:
     """Writes a body with texture that almost fills its planes, so that hardly a window is of air.
 
     Args:
-        out: ``.nii`` or ``.nii.gz``.
-        planes: along z.
+        out: path of the scan, ``.nii`` or ``.nii.gz``.
+        planes: voxels along z.
         spacing: (x, y, z) in mm; the task's own, so that the model works on as many voxels.
     """
     y, x = np.mgrid[-1 : 1 : EDGE * 1j, -1 : 1 : EDGE * 1j]

@@ -1,4 +1,4 @@
-"""Runs every command on a machine that has the device install only, and checks what each one answers.
+"""Runs every command on a machine that has the device install only, and checks exit code and last line on stderr.
 
 python benchmarks/reach/device_commands.py BEDSIDE BUNDLE SCAN LABELS
 
@@ -16,19 +16,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Expected:
-    """A command line, the exit codes that are right for it, and what its last line on stderr has to contain."""
+    """A command line, its correct exit codes, and the text that its last line on stderr must contain."""
 
     arguments: tuple[str, ...]
     codes: tuple[int, ...] = (0,)
     says: str = ""
 
     def holds(self, code: int, stderr: str) -> bool:
-        """Whether exit code and stderr are the expected ones; a text that is asked for has to be the only line."""
+        """Whether exit code and stderr are the expected ones; an expected text must be in the only line."""
         return code in self.codes and (not self.says or (self.says in stderr and len(stderr.splitlines()) == 1))
 
 
 def commands(bundle: str, scan: str, labels: str) -> list[Expected]:
-    """Returns what is run: first what a device is for, then what it has no packages for."""
+    """Returns the commands to run: first those of a device, then those whose packages a device lacks."""
     works, needs_extra = (0,), (2,)
     return [
         Expected(("--help",), works),

@@ -1,4 +1,4 @@
-"""What an install of bedside weighs, package by package, and how soon it answers.
+"""Measures the size of a bedside install, package by package, and how soon it answers.
 
 python benchmarks/reach/install_size.py               the device install
 python benchmarks/reach/install_size.py openvino      with the extra `openvino`

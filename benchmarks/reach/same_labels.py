@@ -1,4 +1,4 @@
-"""Says in how many voxels two label maps differ; exits with 1 if in more than allowed, or if their grids differ.
+"""Counts the voxels in which two label maps differ; exits with 1 if too many do, or if their grids differ.
 
 python benchmarks/reach/same_labels.py A.nii.gz B.nii.gz [SHARE]      SHARE of voxels that may differ, 0 if not given
 """

@@ -1,4 +1,4 @@
-"""How far two label maps agree inside the body."""
+"""Agreement of two label maps inside the body."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Agreement:
     Attributes:
         same: share of voxels with the reference's label.
         worst: name of the class whose Dice is lowest; empty where neither map has a class.
-        dice: its Dice.
-        voxels: its voxels in the reference.
+        dice: Dice of that class.
+        voxels: voxels of that class in the reference.
     """
 
     same: float

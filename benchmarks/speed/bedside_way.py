@@ -12,7 +12,7 @@ from job import BedsideJob, Outcome, answer, peak_bytes, read_job, timed
 
 
 def network_alone(engine: Engine, value_range: tuple[float, float], windows: int) -> float:
-    """Returns the seconds of the engine for so many windows, as many at the same time as it takes, results dropped."""
+    """Returns the engine's seconds for a number of windows, as many at once as it accepts, results dropped."""
     patch = np.random.default_rng(0).uniform(*value_range, (1, 1, *engine.patch_dhw)).astype(np.float32)
 
     def infer(_: int) -> None:
@@ -27,8 +27,8 @@ def beside_network(seconds: list[float], network: list[float]) -> list[float]:
     """Returns the share of each pass that is not the network.
 
     Args:
-        seconds: of the passes.
-        network: of the network alone, before the first pass and after each.
+        seconds: seconds of each pass.
+        network: seconds of the network alone, before the first pass and after each.
     """
     pairs = pairwise(network)
     return [1 - (before + after) / 2 / whole for whole, (before, after) in zip(seconds, pairs, strict=True)]

@@ -1,4 +1,4 @@
-"""What the parent tells the process of one way, and what that process answers: one JSON object each.
+"""The job that the parent sends to the process of one way, and its outcome: one JSON object each.
 
 Only the standard library is used here: nnU-Net's way runs under a Python of its own, without bedside.
 """
@@ -19,15 +19,15 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What every way is told.
+    """The job of any way.
 
     Attributes:
         scan: the scan's file.
         piece: file of the scan's middle, one window in size, for the warm-up.
-        labels: ``.npy`` to write the label map to; empty where nobody compares it.
+        labels: ``.npy`` to write the label map to; empty if it is not compared.
         repeats: timed passes over the scan; 0 only loads and warms up.
         threads: CPU threads; None for all that the process may use.
-        overlap: of windows.
+        overlap: overlap of windows, 0 to below 1.
     """
 
     scan: str
@@ -40,7 +40,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class MonaiJob(Job):
-    """For MONAI: the student, and its task's spacing and patch as they are to be, x, y, z.
+    """For MONAI: the student, and the spacing and patch to run it with, x, y, z.
 
     Attributes:
         run: run directory of the student.
@@ -55,13 +55,13 @@ class MonaiJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class BedsideJob(Job):
-    """For bedside: what to load, and how to segment.
+    """For bedside: bundle, variant and option.
 
     Attributes:
         bundle: the bundle.
         engine: row of the engine table, or "auto".
-        precision: of the variant, or "auto".
-        skip_air: leave windows without body out.
+        precision: precision of the variant, or "auto".
+        skip_air: whether to leave out windows without body.
     """
 
     bundle: str
@@ -72,13 +72,13 @@ class BedsideJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class NnunetJob(Job):
-    """For nnU-Net: the task in its axis order z, y, x, and what one window of the student costs.
+    """For nnU-Net: the task in its axis order z, y, x, and the student's operations for one window.
 
     Attributes:
         spacing: mm, z, y, x.
         patch: voxels, z, y, x.
         classes: names of the labels, background first.
-        clip: HU.
+        clip: range of intensities in HU.
         flops: floating-point operations of the student for one window.
     """
 
@@ -91,17 +91,17 @@ class NnunetJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What every way answers.
+    """The outcome of any way.
 
     Attributes:
-        seconds: of each pass, from the scan's file to the label map in memory.
+        seconds: seconds of each pass, from the scan's file to the label map in memory.
         peak_bytes: the most physical memory the process held, libraries included.
-        windows: that the network saw in one pass.
+        windows: number of windows that the network ran in one pass.
         flops: floating-point operations of the network for one window; None where not counted.
         grid_mm: how far the corners of the grid the network worked on lie from those of bedside's; None where the
             labels are not compared.
-        taken: what ran the network.
-        reason: why that was taken.
+        taken: engine setting, or library versions, or architecture that ran.
+        reason: why these were chosen.
         beside: share of each pass that is not the network.
         stages: stage → milliseconds, of the fastest pass.
     """
@@ -150,7 +150,7 @@ def timed(call: Callable[[], Result]) -> tuple[Result, float]:
 def peak_bytes() -> int:
     """Returns the most physical memory this process has held.
 
-    That is Linux's ``VmHWM``: the peak that `getrusage` tells may be the parent's, from before the child was its own.
+    That is Linux's ``VmHWM``: the peak of `getrusage` may be the parent's, from before the child ran its own program.
     """
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):

@@ -132,7 +132,7 @@ def main() -> None:
     threads = job.threads or len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         settings = dict.fromkeys(("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"), folder)
-        settings["nnUNet_def_n_proc"] = str(threads)  # else nnU-Net resamples with eight threads on any machine
+        settings["nnUNet_def_n_proc"] = str(threads)  # by default nnU-Net resamples with eight threads on any machine
         os.environ.update(settings)
         answer(measured(job, threads))
 

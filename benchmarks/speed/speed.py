@@ -98,7 +98,7 @@ def chosen(asked: list[str] | None, runnable: list[str], nnunet: bool) -> list[s
     """Returns the ways to run, MONAI first and last.
 
     Args:
-        asked: of the command line; None for all.
+        asked: ways named on the command line; None for all.
         runnable: the bundle's variants.
         nnunet: whether there is an interpreter for nnU-Net.
     """
@@ -125,7 +125,7 @@ def main() -> None:
     scan = read_volume(arguments.scan)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ["BEDSIDE_CACHE"] = str(folder / "cache")  # what this machine knows is found out anew, and forgotten
+        os.environ["BEDSIDE_CACHE"] = str(folder / "cache")  # an empty cache of engine choices, deleted afterwards
         bundle = arguments.bundle
         if bundle is None:
             calibration = arguments.calibration or [arguments.scan]
@@ -148,7 +148,7 @@ def main() -> None:
             ways.run(way)
             text = f"{heading}\n\n{table(ways.rows)}"
             if arguments.output:
-                arguments.output.write_text(text)  # what was measured is kept, whatever becomes of the next way
+                arguments.output.write_text(text)  # after every way, so that a later failure loses no figures
         print(text)
 
 

@@ -23,7 +23,7 @@ AUTO, AUTO_SKIPPING_AIR = "auto", "auto-skip-air"
 
 @dataclass(frozen=True)
 class Row:
-    """A way and what came of it; no agreement where the labels are the reference, or not compared."""
+    """A way and its outcome; no agreement if its labels are the reference or are not compared."""
 
     way: str
     title: str
@@ -35,13 +35,13 @@ class Ways:
     """Runs ways and collects their rows; MONAI's first labels are the reference of all others.
 
     Args:
-        common: what every way is told; its overlap is replaced where a way has its own.
-        task: the student's, as it is to be.
+        common: job of all ways; a way with its own overlap replaces that.
+        task: the student's task, with the spacing and patch to run.
         student_run: run directory of the student.
-        bundle: exported from the student for this task.
-        nnunet_python: interpreter that has nnunetv2; None where nnU-Net is not run.
-        body: [X, Y, Z], where labels are compared.
-        folder: for label maps.
+        bundle: bundle exported from the student for this task.
+        nnunet_python: interpreter that has nnunetv2; None leaves nnU-Net out.
+        body: mask [X, Y, Z] of the voxels to compare.
+        folder: folder for label maps.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Ways:
         job = BedsideJob(
             **vars(self._common), bundle=str(self._bundle), engine=engine, precision=precision, skip_air=skip_air
         )
-        # The first start on a machine tries and compiles; what is measured is a later one, as at any other day.
+        # The first start on a machine runs trials and compiles; a later start, the usual case, is measured.
         run("bedside_way.py", replace(job, repeats=0))
         ran = "bedside, auto: {taken}" if engine == "auto" else "bedside, {taken}"
         self._add(way, f"{ran}, air skipped" if skip_air else ran, "bedside_way.py", job)
@@ -107,7 +107,7 @@ class Ways:
         self.rows.append(Row(NNUNET, "nnU-Net's predictor, torch eager", outcome))
 
     def _add(self, way: str, title: str, script: str, job: Job) -> None:
-        """Runs a way whose labels are compared, or are the reference; its title may name what was taken."""
+        """Runs a way whose labels are compared or the reference; ``{taken}`` in its title becomes `Outcome.taken`."""
         file = self._folder / "labels.npy"
         outcome = run(script, replace(job, labels=str(file)))
         title = title.format(taken=outcome.taken)

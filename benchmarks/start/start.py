@@ -43,7 +43,7 @@ class Stages:
 
 
 def start(bundle: Path, engine: str, precision: str, threads: int | None, begun: float) -> dict[str, Any]:
-    """What `bedside segment` does before and with its first window; seconds of each stage, and what was chosen."""
+    """Runs the stages of `bedside segment` up to its first window; returns their seconds and the chosen engine."""
     stages = Stages(begun)
     stages.mark("python")
     import numpy as np
@@ -75,7 +75,7 @@ def in_a_process(bundle: Path, cache: str, asked: tuple[str, ...] = ()) -> dict[
 
 
 def best_of(repeats: int, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The repetition that took least: what disturbs only ever adds."""
+    """Returns the repetition with the fewest seconds: disturbances only add time."""
     return min((call() for _ in range(repeats)), key=lambda run: sum(wall for wall, _ in run["seconds"].values()))
 
 
@@ -86,7 +86,7 @@ def row(name: str, run: dict[str, Any]) -> str:
 
 
 def compare(bundle: Path, repeats: int) -> str:
-    """The table of all kinds of start, and what was chosen."""
+    """Returns the table of all kinds of start, and the chosen engine."""
 
     def first(asked: tuple[str, ...] = ()) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as cache:

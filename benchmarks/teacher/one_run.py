@@ -65,7 +65,7 @@ def train(out: Path, name: str, seed: int) -> None:
         try:
             sources = [CropSource(case) for case in session.train]
             result = fit(session.run, model, objective, sources, session.validation, fabric, progress=tell)
-        finally:  # an interrupted run has cost its seconds too
+        finally:  # the seconds of an interrupted run count too
             with (folder / "seconds.txt").open("a", encoding="utf-8") as file:
                 file.write(f"{clock(plan.device) - begun:.1f}\n")
 

@@ -1,4 +1,4 @@
-"""What is trained on what: the settings that all runs share, kept beside them as ``plan.json``."""
+"""The settings that all runs share (grid, data, recipe, devices), kept beside them as ``plan.json``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         sam: SAM's image encoder in the teacher.
         checkpoint: SAM's weights, or "" for random ones.
-        spacing: mm, x y z.
-        patch: voxels, x y z.
-        epochs: of every run that has the full budget.
+        spacing: spacing in mm, x y z.
+        patch: patch in voxels, x y z.
+        epochs: epochs of every run with the full budget.
         steps_per_epoch: optimiser steps.
         batch: crops per step.
         lr: base learning rate.
-        warmup: epochs.
+        warmup: warm-up epochs.
         positive: share of crops centred on an organ.
         balance_classes: whether organ crops draw the organ first.
         validations: points of the learning curve.
-        data_seed: of the phantoms.
-        tolerance_mm: of the NSD.
+        data_seed: seed of the phantoms.
+        tolerance_mm: tolerance of the NSD in mm.
         device: "cpu" or "cuda".
         precision: Lightning Fabric's name of the number format.
         threads: CPU threads of each run.
@@ -87,7 +87,7 @@ def save_plan(plan: Plan, out: Path) -> None:
     file = out / "plan.json"
     if file.exists():
         there = msgspec.json.decode(file.read_bytes(), type=Plan)
-        # Where a run takes place does not change what it is, so that it may be gone on with elsewhere.
+        # The number of threads may differ, so that runs can be resumed on another machine.
         if msgspec.structs.replace(there, threads=plan.threads) != plan:
             raise SystemExit(f'"{out}" holds runs with other settings (plan.json); choose another folder')
     out.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def load_plan(out: Path) -> Plan:
 
 
 def make_phantoms(out: Path, seed: int) -> None:
-    """Writes the data set, split 24 / 3 / 6; one that is there already is taken."""
+    """Writes the data set, split 24 / 3 / 6; an existing one is kept."""
     from bedside.runtime.files.atomic import atomic_write
     from bedside.training.phantoms.phantom import write_phantoms
 

@@ -72,7 +72,7 @@ def _p_value(runs: Runs, name: str) -> str:
 
 
 def _order(runs: Runs) -> Iterator[str]:
-    """Says in which order the rows of the ablation came out, seed by seed."""
+    """Describes the order of the ablation's rows by score, seed by seed."""
     titles = [ROWS[name].title for name in ABLATION]
     yield f"Order in the paper: {' > '.join(titles)}."
     for seed in seeds_in_common(runs, ABLATION):

@@ -19,9 +19,9 @@ class AutoSamRow:
     """A row of the AutoSAM Adapter paper's Table 3.
 
     Attributes:
-        title: in tables.
-        apg: with the auto prompt generator.
-        mlam: with multi-layer aggregation.
+        title: name in tables.
+        apg: whether it has the auto prompt generator.
+        mlam: whether it has multi-layer aggregation.
         paper_dice: mean Dice on BTCV in the paper, in percent.
     """
 
@@ -51,8 +51,8 @@ class SwinUnetrRow:
     """MONAI's SwinUNETR with feature size 48 and fresh weights.
 
     Attributes:
-        title: in tables.
-        equal_time: with as many steps as take the whole teacher's time, instead of as many steps as it takes.
+        title: name in tables.
+        equal_time: whether it trains for the whole teacher's time; otherwise for the teacher's number of steps.
     """
 
     title: str

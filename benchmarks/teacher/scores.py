@@ -1,4 +1,4 @@
-"""What the finished runs of an experiment say, read back from their folders."""
+"""Reads the scores of an experiment's finished runs from their folders."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Finished:
-    """One run.
+    """The scores of one finished run.
 
     Attributes:
         row: a key of `ROWS`.
-        seed: of weights and crops.
+        seed: seed of weights and crops.
         cases: names of the test cases.
         organs: names of the organs.
         dice: [cases, organs]; NaN where a case lacks the organ.
-        nsd: the same.
+        nsd: [cases, organs], likewise.
         curve: (steps done, mean validation Dice).
         steps: optimiser steps.
-        seconds: of training, validations included: CPU seconds, or on a GPU wall time.
-        parameters: of the network.
-        trainable: those that train.
+        seconds: seconds of training, validations included: CPU seconds, or on a GPU wall time.
+        parameters: number of the network's parameters.
+        trainable: number of those that are trained.
     """
 
     row: str

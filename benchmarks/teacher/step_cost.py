@@ -1,4 +1,4 @@
-"""What a training step costs: every network in turn on the same random crops, several rounds, the cheapest counts."""
+"""Times a training step of every network on the same random crops in several rounds; the fastest counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROUNDS = 3
 
 
 def clock(device: str) -> float:
-    """Seconds that count as cost: of the CPU, which other work on the machine stretches least; on a GPU, wall time."""
+    """Returns CPU seconds, which other work on the machine lengthens least; on a GPU, wall-clock seconds."""
     if device != "cuda":
         return time.process_time()
     import torch
@@ -37,7 +37,7 @@ def measure_steps(plan: Plan, names: list[str]) -> dict[str, float]:
     fabric.seed_everything(0, verbose=False)
     image = torch.rand(plan.batch, 1, *task.patch_dhw, device=fabric.device)
     label = torch.randint(task.num_classes, image.shape, device=fabric.device)
-    # Rows that train the same network at different length share the first one's figure.
+    # Rows that train the same network for different numbers of steps share the first one's figure.
     configs = {name: ROWS[name].config(plan) for name in names}
     first = {name: next(other for other in names if configs[other] == configs[name]) for name in names}
     steps: dict[str, tuple[torch.nn.Module, torch.optim.Optimizer]] = {}
@@ -53,7 +53,7 @@ def measure_steps(plan: Plan, names: list[str]) -> dict[str, float]:
             fabric.backward(loss(model(image).float(), label))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            if turn:  # the first round pays for what is only done once
+            if turn:  # the first round includes one-time work
                 seconds[name] = min(seconds[name], clock(plan.device) - begun)
     return {name: seconds[first[name]] for name in names}
 

@@ -65,7 +65,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
 
 
 def run_all(out: Path, runs: list[tuple[str, int]], jobs: int, threads: int) -> list[str]:
-    """Runs what is not finished, `jobs` processes at a time; returns the names of those that failed."""
+    """Runs the unfinished runs, `jobs` processes at a time; returns the names of those that failed."""
     (out / "logs").mkdir(exist_ok=True)
     waiting = [run for run in runs if not (run_folder(out, *run) / "scores.csv").exists()]
     running: dict[str, subprocess.Popen[bytes]] = {}
@@ -90,7 +90,7 @@ def run_all(out: Path, runs: list[tuple[str, int]], jobs: int, threads: int) -> 
                 write_report(out)
     finally:
         for process in running.values():
-            process.terminate()  # it keeps a checkpoint
+            process.terminate()  # it saves a checkpoint
         for process in running.values():
             process.wait()
     return failed
@@ -108,7 +108,7 @@ def main() -> None:
     if not costs.exists() or not wanted <= json.loads(costs.read_text()).keys():
         rows = [name for name in ROWS if name in wanted]
         costs.write_text(json.dumps(measure_steps(plan, rows), indent=1))
-    # The dearest row comes last: it is the one to do without when time is short.
+    # The most expensive row comes last: it can be left out when time is short.
     dearest = "swinunetr48-steps"
     runs = [(name, seed) for seed in arguments.seeds for name in arguments.rows if name != dearest]
     runs += [(name, seed) for seed in arguments.seeds for name in arguments.rows if name == dearest]

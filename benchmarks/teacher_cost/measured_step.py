@@ -1,4 +1,4 @@
-"""One way of one training step, measured in this process. Run by teacher_cost.py: JSON in, JSON out."""
+"""Measures one way of a training step in this process. Run by teacher_cost.py: JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _PROCESS = Path("/proc/self")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is measured.
+    """One case to measure.
 
     Attributes:
         way: row of `WAYS`.
-        sam: image encoder.
-        classes: output channels.
+        sam: name of the image encoder.
+        classes: number of output channels.
         patch: voxels along each side.
-        batch: patches.
+        batch: patches per step.
         device: "cpu" or "cuda".
         steps: steps that are measured, after one that is not; 0 measures that one, its one-time costs included.
         threads: CPU threads.
@@ -49,13 +49,13 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What came of a case.
+    """The figures of a case.
 
     Attributes:
         way: row of `WAYS`.
         peak: bytes at the peak of a timed step, above the network without gradients; the largest of all steps.
-        seconds: of the fastest timed step (on a CPU: processor seconds).
-        loss: of the first step.
+        seconds: seconds of the fastest timed step (on a CPU: processor seconds).
+        loss: loss of the first step.
         gradient: norm of the first step's gradient.
     """
 
@@ -67,7 +67,7 @@ class Measured:
 
 
 def network(case: Case) -> tuple[AutoSam, Callable[[Tensor], Tensor]]:
-    """Returns the network, the same weights for every way, and the way to its logits."""
+    """Returns the network, with the same weights for every way, and the function that computes its logits."""
     torch.manual_seed(0)
     config = AutoSamConfig(case.classes, case.sam, patch=(case.patch,) * 3)
     model = AutoSam(config, checkpoint_activations=case.way == "bedside, checkpointed").to(case.device)
@@ -111,7 +111,7 @@ class _Cpu:
     """Processor seconds, and the kernel's high-water mark of physical memory above what was held before."""
 
     def start(self) -> None:
-        ctypes.CDLL(None).malloc_trim(0)  # what the step before left free in the heap is not part of the network
+        ctypes.CDLL(None).malloc_trim(0)  # heap that the previous step freed must not count as the network's
         (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
         self.held = resident_bytes()
         self.begun = time.process_time()

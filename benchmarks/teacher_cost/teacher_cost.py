@@ -22,7 +22,7 @@ from bedside.teacher.cost import StepMemory, describe
 from measured_step import WAYS, Case, Measured
 
 SCRIPT = Path(__file__).parent / "measured_step.py"
-TOLERANCE = 1e-3  # of losses and gradient norms in float32; in float64 the tests ask for 1e-9
+TOLERANCE = 1e-3  # relative, of losses and gradient norms in float32; in float64 the tests require 1e-9
 OWN_PAGES = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # every tensor in pages of its own, given back when it is released
 GOAL_MEMORY, GOAL_TIME = 2.0, 1.5
 
@@ -61,7 +61,7 @@ def run(case: Case, environment: dict[str, str] | None = None) -> Measured:
 
 
 def disagreements(rounds: Sequence[Measured]) -> list[str]:
-    """Says which ways did not compute the same loss and gradient as the first."""
+    """Returns a line for each loss and gradient norm that differs from the first way's."""
     first = rounds[0]
     return [
         f"{name} of {row.way}: {value:.8g}, of {first.way}: {expected:.8g}"
@@ -80,7 +80,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def above_the_network(memory: StepMemory) -> int:
-    """Bytes of a step that the benchmark sees: without weights, and without the optimiser, which it does not run."""
+    """Returns the predicted bytes without weights and without the optimiser, which the benchmark does not run."""
     return memory.peak - memory.weights - memory.optimiser
 
 
@@ -104,7 +104,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """Says whether the network reaches what it is to reach against the plain one."""
+    """Compares the network's memory and time with the goals, as ratios to the plain one."""
     plain, ours = rows[0], rows[1]
     less, faster = plain.peak / ours.peak, plain.seconds / ours.seconds
     memory, time = ("met" if got >= goal else "missed" for got, goal in ((less, GOAL_MEMORY), (faster, GOAL_TIME)))

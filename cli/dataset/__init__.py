@@ -1,1 +1,1 @@
-"""`bedside dataset`: looking at a data set, and at the cases prepared from it."""
+"""`bedside dataset`: checks a data set, and lists or clears the cases prepared from it."""

@@ -1,4 +1,4 @@
-"""`bedside dataset check`: what can be said about a data set before a network is trained on it."""
+"""`bedside dataset check`: checks a data set before a network is trained on it."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def _verdict(found: DatasetCheck) -> str:
 
 
 def _rows(found: DatasetCheck) -> list[tuple[str, str, str]]:
-    """Returns (case, list, what) of everything there is to say about single cases, the broken ones first."""
+    """Returns (case, list, message) for every problem and warning of a single case, problems first."""
     broken = [(case.name, case.lists[0], text) for case in found.cases for text in case.problems]
     rows = broken + [(case.name, case.lists[0], text) for case in found.cases for text in case.warnings]
     return [(_printable(name), lists, _printable(text)) for name, lists, text in rows]
 
 
 def _printable(text: str) -> str:
-    """Takes out of a file's name what commands a terminal, or turns the reading direction."""
+    """Replaces characters, as a file's name may have, that control a terminal or reverse the text direction."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
@@ -135,7 +135,7 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
 
 
 def _body_words(facts: Sequence[CaseFacts], task: Task) -> str:
-    """Says where the body's intensities lie against the task's range, by the median case."""
+    """Compares the body's intensities with the task's range; every figure is the median over the cases."""
     bodies = [each.body for each in facts if each.body is not None]
     if not bodies:
         return "–"

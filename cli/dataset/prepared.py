@@ -1,4 +1,4 @@
-"""`bedside dataset prepared`: what lies in a folder of prepared cases, and clearing it."""
+"""`bedside dataset prepared`: lists the prepared cases of a folder, and clears them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _tables(folder: Path, cases: Sequence[StoredCase]) -> list[Table]:
 
 
 def _kind(case: StoredCase) -> tuple[str, str]:
-    """What cases are listed together by: task and grid."""
+    """Returns task and grid: cases that share both have one row."""
     return case.task, "damaged" if case.spacing is None else " × ".join(f"{step:g}" for step in case.spacing) + " mm"
 
 

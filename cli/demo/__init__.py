@@ -1,1 +1,1 @@
-"""What `bedside demo` is made of: its stages, the figures they leave, and the report."""
+"""The parts of `bedside demo`: its commands, the figures collected from them, and the report."""

@@ -1,4 +1,4 @@
-"""`bedside demo`: the whole way on phantoms, from nothing to a report."""
+"""`bedside demo`: every step on phantoms, from training to a report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXPECTED_DICE = 0.70
 
 
 class DemoReviewError(BedsideError):
-    """The demo ran, but the student did not learn what it should have."""
+    """The demo ran, but the student's mean Dice over the larger organs is below `EXPECTED_DICE`."""
 
     exit_code = ExitCode.REVIEW
 

@@ -1,4 +1,4 @@
-"""The course of the demo: the commands it runs, each one that a user could type."""
+"""The commands of the demo in their order, each one that a user could type."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def run_course(
         cases: number of phantoms.
         teacher_epochs: epochs of the teacher.
         student_epochs: epochs of each student.
-        steps: steps of an epoch.
-        seed: of everything.
+        steps: optimiser steps per epoch.
+        seed: seed of phantoms and trainings.
         console: where the commands are shown.
 
     Returns:
@@ -67,5 +67,5 @@ def run_course(
 
 
 def _length(epochs: int) -> tuple[str, ...]:
-    """The warm-up is one epoch, and none where that would be the whole training."""
+    """Returns the options for epochs and warm-up: one warm-up epoch, or none if that were the whole training."""
     return "--epochs", str(epochs), "--warmup", str(min(1, epochs - 1))

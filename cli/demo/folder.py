@@ -1,4 +1,4 @@
-"""The demo's folder: its own or a new one, cleared of what an earlier demo made."""
+"""Makes the demo's folder, or removes from it what an earlier demo made."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _MADE = (
     "data", "bedside-cases", "teacher", "student", "baseline", "student.bedside", "predictions", "report.html",
     "results.json",
 )  # fmt: skip
-_MARKER = ".bedside-demo"  # in a folder that is the demo's own
+_MARKER = ".bedside-demo"  # file that marks a folder as the demo's
 
 
 def clear(output: Path) -> None:
     """Makes the folder, or removes what an earlier demo made in it, and nothing else.
 
     Raises:
-        UsageError: it is a file, or holds what no demo made.
-        ResourceError: it cannot be written.
+        UsageError: the path is a file, or a folder with content that no demo marked as its own.
+        ResourceError: the folder cannot be written.
     """
     try:
         _check_ours(output)
@@ -44,7 +44,7 @@ def _check_ours(output: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Removes a file, a folder or a link; what a link leads to stays."""
+    """Removes a file, a folder or a link; the target of a link stays."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

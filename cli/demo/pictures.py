@@ -22,7 +22,7 @@ def overlay_picture(
 
     Args:
         scan: NIfTI image.
-        label_maps: column title → NIfTI labels; the first is the truth, through whose middle the planes go.
+        label_maps: column title → NIfTI labels; the planes cut the middle of the first, the truth.
         labels: index → name.
         window: grey values from black to white, in HU.
     """

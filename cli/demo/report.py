@@ -86,7 +86,7 @@ def _organ_rows(results: DemoResults) -> list[_OrganRow]:
 
 
 def _stage_rows(results: DemoResults) -> list[_StageRow]:
-    """One row per kind of command: the many `segment` calls are summed, their memory is the largest."""
+    """Returns one row per command; all `segment` calls share a row with their summed time and largest memory."""
     rows: list[_StageRow] = []
     segments = [stage for stage in results.stages if stage.words[0] == "segment"]
     for stage in results.stages:

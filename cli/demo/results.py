@@ -1,4 +1,4 @@
-"""What the demo found: label maps of unseen phantoms by every model, scored against the truth."""
+"""The demo's figures: learning curves, sizes, and every model's Dice on unseen phantoms."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DemoResults:
 
     Attributes:
         folder: the demo's folder.
-        task: of the models.
+        task: task of the models.
         stages: the commands that ran.
         curves: learning curves.
         dice: model → organ → mean Dice over the unseen phantoms; organs no phantom shows are left out.

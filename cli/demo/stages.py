@@ -1,4 +1,4 @@
-"""Runs `bedside` commands one after the other, each in a process of its own, and notes time and memory."""
+"""Runs `bedside` commands one after the other, each in a process of its own, and measures time and memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ GRACE_SECONDS = 20.0  # a stopped command has this long to remove its temporary 
 
 
 class StageFailedError(BedsideError):
-    """A command of a longer job failed; it has said why on stderr, unless a signal killed it.
+    """A command of the demo failed; its own message is on stderr, unless a signal killed it.
 
     Args:
         words: the command line after ``bedside``.
-        code: its exit code; below zero the signal that killed it, as in `subprocess`.
+        code: its exit code, or minus the number of the signal that killed it, as in `subprocess`.
     """
 
     def __init__(self, words: Sequence[str], code: int) -> None:
@@ -36,11 +36,11 @@ class Stage:
     """A finished command.
 
     Attributes:
-        title: what it was for, in words.
+        title: purpose of the command, as the report shows it.
         words: the command line after ``bedside``.
         seconds: wall-clock time.
         peak_bytes: peak resident memory of the process.
-        output: what it wrote to stdout.
+        output: text the command wrote to stdout.
     """
 
     title: str
@@ -59,19 +59,19 @@ def run_stage(title: str, words: Sequence[str], *, accept: Sequence[int] = (Exit
     """Runs ``bedside WORDS`` in a child process; its progress goes to this process's stderr.
 
     With ``--debug`` here, the child shows its log and tracebacks too. Any exception in this process (Ctrl-C, SIGTERM)
-    ends the child: first with SIGTERM, after a grace with SIGKILL.
+    ends the child: first with SIGTERM, after `GRACE_SECONDS` with SIGKILL.
 
     Args:
-        title: what it is for.
+        title: purpose of the command, as the report shows it.
         words: the command line after ``bedside``.
         accept: exit codes that count as success.
 
     Raises:
-        StageFailedError: another exit code, or the child was killed by a signal.
+        StageFailedError: the exit code is not accepted, or a signal killed the child.
     """
     start = time.perf_counter()
     command = [sys.executable, "-m", "bedside", *(["--debug"] if log_is_shown() else []), *words]
-    # Of the output only JSON is read, which is UTF-8 or ASCII whatever encoding the child prints its other words in.
+    # Only JSON is read from the output; it is UTF-8 or ASCII, whatever encoding the child's other text has.
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="backslashreplace") as child:
         try:
             output = child.stdout.read() if child.stdout else ""
@@ -87,7 +87,7 @@ def run_stage(title: str, words: Sequence[str], *, accept: Sequence[int] = (Exit
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """Asks the child to end and waits; kills it when the grace is over, or at once on a second interrupt."""
+    """Terminates the child and waits; kills it after `GRACE_SECONDS`, or at once on a second interrupt."""
     child.terminate()
     try:
         with suppress(subprocess.TimeoutExpired):

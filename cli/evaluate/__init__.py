@@ -1,1 +1,1 @@
-"""What `bedside evaluate` is made of: what to compare, the scoring in one or several processes, tables and JSON."""
+"""The parts of `bedside evaluate`: pairs to compare, scoring in one or several processes, tables and JSON."""

@@ -1,4 +1,4 @@
-"""The scores, and a comparison of two models, for machines: null where there is no figure."""
+"""The scores, and a comparison of two models, as JSON values: null where there is no figure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def as_json(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
-    """Returns all scores; ``missed`` marks an organ that is there and of which nothing was predicted."""
+    """Returns all scores; ``missed`` marks an organ that the truth has and the prediction lacks."""
     content: dict[str, Any] = {
         "tolerance_mm": evaluation.tolerance_mm,
         "mean": _means(evaluation.mean),

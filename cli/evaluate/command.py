@@ -111,7 +111,7 @@ def command(
 
 
 def _say(console: Console, evaluation: Evaluation) -> None:
-    """What a reader of the scores should know about how they came about."""
+    """Prints the share of ignored voxels, predictions on other axes, and a warning if the truth has no organ."""
     turned, count = len(evaluation.turned), len(evaluation.cases)
     if evaluation.ignored:
         console.info(f"the truth ignores {100 * evaluation.ignored:.2g} % of the voxels, which take no part in scores")

@@ -1,4 +1,4 @@
-"""What is to be compared, from the options that say where predictions, truth and the labels' names are."""
+"""Finds the pairs of prediction and truth to compare, and the names of labels, from the options."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
-    """Returns the names that --task or --labels give, the background first; None where neither is given.
+    """Returns the label names that --task or --labels give, background first; None if neither is given.
 
     Raises:
-        UsageError: both are given, or names that are none.
-        InputError: a task file that is not valid.
+        UsageError: both are given, or a name is empty or repeated.
+        InputError: the task file is not valid.
     """
     if task is not None and labels is not None:
         raise UsageError("evaluate: --task and --labels both name the labels; give one")
@@ -37,12 +37,12 @@ def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class Found:
-    """What to compare.
+    """The pairs to compare, and what the data set says about them.
 
     Attributes:
         pairs: predictions with their truths.
-        labels: the data set's label names, if there is a data set.
-        list_name: the data set's list that the cases are of, where nobody named it and it is not the test list.
+        labels: the data set's label names, background first; None without a data set.
+        list_name: the data set's list that was used because the test list has no label maps; else None.
     """
 
     pairs: list[Pair]
@@ -58,20 +58,20 @@ def find_pairs(
     names: tuple[str, ...] | None,
     ignore_label: int | None = None,
 ) -> Found:
-    """Returns what to compare, and the data set's label names if there is a data set.
+    """Pairs predictions with their truths, and reads the label names of a data set.
 
     Args:
         prediction: a label map, or a folder of them.
-        truth: the same, or a data set.
+        truth: a label map, a folder of them, or a data set.
         dataset: a data set, instead of the truth.
-        cases: list of the data set; None takes the test list, or, where that has no label map, the one whose cases are
-            predicted.
+        cases: list of the data set: training, validation or test; None means the test list or, if that has no label
+            map, the list whose cases are predicted.
         names: labels that the data set must have, if given.
-        ignore_label: value in the truth of voxels that take no part; a data set has its own.
+        ignore_label: value in the truth of voxels left out of the scores; a data set may give its own.
 
     Raises:
-        UsageError: options that do not go together.
-        InputError: something is not there, or has no counterpart.
+        UsageError: the options exclude each other.
+        InputError: a file does not exist, or has no counterpart.
     """
     if truth is not None and dataset is not None:
         raise UsageError("evaluate: -t and --dataset both give the truth; choose one")

@@ -1,4 +1,4 @@
-"""Scoring all cases, in this process or in several: the same scores, and the same case that stops it."""
+"""Scores all cases in one or several processes: scores and reported errors do not depend on their number."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Scoring:
-    """What each worker does; a case that is refused does not stop it, for one before it may be refused as well."""
+    """Scores one pair in a worker; a refused case does not end the work, because an earlier one may be refused too."""
 
     labels: tuple[str, ...] | None
     tolerance_mm: float
-    unwinds: ClassVar[bool] = False  # it only reads
+    unwinds: ClassVar[bool] = False  # it only reads: nothing to remove
 
     @contextmanager
     def ready(self) -> Generator[Callable[[Pair, Progress], ScoredCase | Failure]]:
@@ -48,14 +48,14 @@ def score_pairs(
     """Scores every pair.
 
     Args:
-        pairs: what to compare.
-        labels: index → name; None calls labels by their number.
-        tolerance_mm: of the NSD.
+        pairs: predictions with their truths.
+        labels: index → name; None names labels by their number.
+        tolerance_mm: tolerance of the NSD in mm.
         workers: number of processes.
-        progress: called with (cases done, cases in all).
+        progress: called with (cases done, cases in total).
 
     Raises:
-        BedsideError: of the first case, in their order, that is refused, whatever the number of processes.
+        BedsideError: the first case in the order of ``pairs`` that is refused, whatever the number of processes.
     """
     workers = min(workers, len(pairs))
     if workers == 1:

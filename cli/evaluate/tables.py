@@ -39,7 +39,7 @@ def score_table(evaluation: Evaluation) -> Table:
 
 
 def comparison_tables(comparison: Comparison, other: str) -> Iterator[Table | str]:
-    """Yields one table per metric, and in words what to know about them.
+    """Yields one table per metric, then notes on how to read them.
 
     Args:
         comparison: what to show.

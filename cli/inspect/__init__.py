@@ -1,1 +1,1 @@
-"""What `bedside inspect` shows of a bundle and of a run; `bedside export` ends with the same of its bundle."""
+"""`bedside inspect`: tables of a run; those of a bundle are in `tables`, because `bedside export` prints them too."""

@@ -1,4 +1,4 @@
-"""What `bedside inspect` shows of a run directory."""
+"""Table and JSON of a run directory, for `bedside inspect`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """Returns what `inspect --json` says of a run."""
+    """Returns a run's number of epochs, figures of its last and best epoch, and configuration as JSON values."""
     import msgspec
 
     rows = run.rows()
@@ -29,7 +29,7 @@ def run_facts(run: Run) -> dict[str, Any]:
 
 
 def run_tables(run: Run) -> list[str | Table]:
-    """Returns what a person sees of a run."""
+    """Returns one table: network, task, data set, weights, and the figures of the best and the last epoch."""
     config = run.config
     facts = facts_table(f"Run {run.name} ({config.model.kind})")
     facts.add_row("network", config.model.name)
@@ -59,5 +59,5 @@ def _best(run: Run) -> dict[str, str] | None:
 
 
 def _row_text(row: dict[str, str]) -> str:
-    """Shows an epoch's figures but for the single organs, which would fill the screen."""
+    """Joins an epoch's figures, without those of single organs, which would fill the screen."""
     return ", ".join(f"{name} {value}" for name, value in row.items() if value and not name.startswith("dice_"))

@@ -1,1 +1,1 @@
-"""What several commands ask for alike: options, a look at outputs, the extras of the install."""
+"""Shared by several commands: options, the check of output paths, the check for extras of the install."""

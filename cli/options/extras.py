@@ -1,4 +1,4 @@
-"""What a command needs beyond the device install, said in one line before anything else happens."""
+"""Checks, before a command starts its work, that the packages beyond the device install are there."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ _PACKAGES = {
 def require(*extras: str) -> None:
     """Checks that the packages of some extras are installed, without importing them.
 
+    Args:
+        *extras: names of extras: train, export, report.
+
     Raises:
-        MissingExtraError: one is not; the message has the pip command for all that is missing.
+        MissingExtraError: a package is missing; the message has the pip command for all missing extras.
     """
     missing = {
         extra: package for extra in extras for package in reversed(_PACKAGES[extra]) if find_spec(package) is None

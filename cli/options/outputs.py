@@ -1,4 +1,4 @@
-"""Looking at an output before the work: what could not be written is refused now, not in an hour."""
+"""Checks that an output can be written before the work starts, not an hour later."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from ...runtime.errors import UsageError
 from ...runtime.files.atomic import atomic_write
 
 
-class _Writable(Exception):  # noqa: N818 - it is what was hoped for
-    """The temporary file could be made; it is not to take the place of the output."""
+class _Writable(Exception):  # noqa: N818 - it signals success
+    """Leaves `atomic_write` once its temporary file exists, so that this does not replace the output."""
 
 
 def check_writable(path: Path, *endings: str) -> None:
-    """Refuses a file that cannot be written; nothing is left, and a file that is there stays as it is.
+    """Checks that a file can be written; leaves nothing behind, and an existing file stays as it is.
 
     Args:
         path: the file.
-        endings: that its name may have, such as ``".csv"``; a slip of the hand then replaces no scan. None: any.
+        *endings: endings its name may have, such as ``".csv"``, so that a typing error replaces no scan; none given
+            allows any.
 
     Raises:
-        UsageError: another ending.
-        ResourceError: as `atomic_write` would.
+        UsageError: the name has another ending.
+        ResourceError: the file cannot be written (see `atomic_write`).
     """
     if endings and not path.name.endswith(endings):
         raise UsageError(f'output "{path.name}": expected a name ending in {" or ".join(endings)}')

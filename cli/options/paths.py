@@ -1,6 +1,6 @@
-"""Options and arguments that are paths; what cannot be read is refused with the exit code of its family.
+"""Path options and arguments; an unreadable file ends the command with the exit code for inputs or bundles.
 
-The parser's own check would call an unreadable file a wrong call (exit code 2), and one that is missing none.
+The parser's own check would report an unreadable file as a usage error (exit code 2), and a missing one not at all.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR)
 def check_readable(path: Path | None, refused: type[BedsideError]) -> Path | None:
     """Refuses a file or folder that this user may not read, or whose path cannot be followed.
 
-    One that is missing passes: the command that reads it says what it expected there.
+    A missing file passes: the command that reads it reports what it expected there.
 
     Args:
-        path: as it was given; None where it was not.
-        refused: error to raise.
+        path: value of the option; None if it was not given.
+        refused: type of the error to raise.
 
     Returns:
-        The path.
+        The path, unchanged.
     """
     if path is None:
         return None
     try:
         needed = os.R_OK | os.X_OK if path.is_dir() else os.R_OK
-        path.stat()  # is_dir takes some errors for a no
+        path.stat()  # raises errors for which is_dir only returns False
         if not os.access(path, needed):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
@@ -50,7 +50,7 @@ def _bundle(value: Path | None) -> Path | None:
     return check_readable(value, BundleError)
 
 
-# Each is typer's `Option` or `Argument` and takes what that takes.
+# Each is typer's `Option` or `Argument` and has the same arguments.
 input_option = partial(typer.Option, readable=False, callback=_input)
 input_argument = partial(typer.Argument, readable=False, callback=_input)
 bundle_argument = partial(typer.Argument, readable=False, callback=_bundle)

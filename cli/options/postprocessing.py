@@ -31,10 +31,10 @@ NoPostprocessingOption = Annotated[
 def postprocessing_of(
     largest_component: Sequence[str] | None, min_volume: Sequence[str] | None, within_body: bool, none: bool = False
 ) -> Postprocessing | None:
-    """Returns what the options ask for; None where none was given.
+    """Returns the post-processing that the options ask for; None if no option was given.
 
     Raises:
-        UsageError: an option that cannot be read, or options that exclude each other.
+        UsageError: an option has an invalid value, or the options exclude each other.
     """
     if not (largest_component or min_volume or within_body):
         if not none:

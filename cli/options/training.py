@@ -39,7 +39,7 @@ _DATA, _RECIPE, _HARDWARE = "Data", "Recipe", "Devices"
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What both training commands can be told besides what is their own; None keeps the recipe's default."""
+    """Options that both training commands share; None keeps the recipe's default."""
 
     spacing: Annotated[
         tuple[float, float, float] | None,
@@ -163,11 +163,14 @@ class TrainingOptions:
     ] = False
 
     def task(self, name: str) -> Task:
-        """Returns a task by name or file, with grid and patch changed where asked.
+        """Loads a task and replaces its spacing and patch where the options give them.
+
+        Args:
+            name: a preset or the path of a TOML file.
 
         Raises:
-            UsageError: no such task, or values it cannot have.
-            InputError: a task file that is not valid.
+            UsageError: the task is unknown, or its spacing or patch is not valid.
+            InputError: the task file is not valid.
         """
         changes: dict[str, Any] = {}
         if self.spacing is not None:
@@ -178,11 +181,11 @@ class TrainingOptions:
         return task.replaced(**changes) if changes else task
 
     def dataset(self, path: Path, task: Task) -> Dataset:
-        """Reads a data set, and takes validation cases out of its training list where that is asked for.
+        """Reads a data set; with --fold or --validation-fraction, splits its cases into training and validation.
 
         Raises:
             InputError: the data set is refused.
-            UsageError: a split that cannot be made.
+            UsageError: the split cannot be made.
         """
         from ...training.data.dataset import load_dataset
 
@@ -194,11 +197,11 @@ class TrainingOptions:
         return dataset.split(fold=self.fold, fraction=self.validation_fraction)
 
     def recipe(self, task_name: str, run: Path | None = None) -> Recipe:
-        """Returns the papers' recipe, with the task's augmentation and what the caller gave.
+        """Returns the papers' recipe with the task's augmentation and the values of the given options.
 
         Args:
-            task_name: whose augmentation.
-            run: a run directory; one that is resumed without ``--epochs`` has as many as it was to have.
+            task_name: name of the preset whose augmentation applies; other tasks have the default.
+            run: a run directory; with ``--resume`` and without ``--epochs``, its configuration gives the epochs.
 
         Raises:
             UsageError: a value is out of range.
@@ -224,10 +227,10 @@ class TrainingOptions:
             raise UsageError(f"training options: {error}") from None
 
     def hardware(self) -> Hardware:
-        """Returns what to train on.
+        """Returns the devices, nodes, strategy and loader threads to train with.
 
         Raises:
-            UsageError: an unknown device or strategy.
+            UsageError: the device or strategy is unknown.
         """
         from ...training.loop.hardware import Hardware
 
@@ -241,10 +244,10 @@ class TrainingOptions:
 def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
     """Replaces a command's parameter ``training: TrainingOptions`` by the options that it is made of.
 
-    What the training logs is shown while it runs. In a process that was started beside the first one of a training the
-    command is silent: one voice is enough.
+    The console shows the training's log while the command runs. Where torchrun or SLURM start several processes, only
+    the first one prints.
     """
-    # Not get_type_hints: Python 3.10 wraps what defaults to None in a further Optional, and typer no longer sees it.
+    # Not get_type_hints: Python 3.10 wraps a type with default None in Optional, which hides the option from typer.
     own, shared = (inspect.signature(each, eval_str=True) for each in (command, TrainingOptions))
     parameters: list[inspect.Parameter] = []
     for name, parameter in own.parameters.items():
@@ -269,12 +272,12 @@ def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _beside_the_first() -> bool:
-    """Whether the environment says that another process of this training is the first one."""
+    """Whether the variables of torchrun or SLURM say that another process of this training is the first one."""
     return any(os.environ.get(name, "0") != "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"))
 
 
 def report_training(console: Console, what: str, output: Path, result: FitResult) -> None:
-    """Says how a training ended."""
+    """Prints a training's final loss and best validation Dice."""
     console.finished(f'the run "{output.name}" is written')
     score = "" if result.best is None else f", best mean Dice on validation {result.best:.3f}"
     console.show(f"{what} trained in {output}: loss {result.loss:.3f}{score}")

@@ -1,1 +1,1 @@
-"""The processes a command runs in, and what ends them."""
+"""A command's worker processes, and how they and the command end on SIGTERM."""

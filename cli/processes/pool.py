@@ -1,4 +1,4 @@
-"""Several workers that share out a list of items, and end when nobody needs them any more."""
+"""Distributes a list of items among several worker processes, and ends them when they are no longer needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..terminal.failure import Failure
 from ..terminal.log import log_is_shown
 from .worker import Finished, Item, Progress, Result, Steps, Work, work_off
 
-_PATIENCE_S = 30.0  # for a process to leave what it computes and to remove its temporary file
+_PATIENCE_S = 30.0  # for a terminated process to stop computing and remove its temporary file
 
 
 @dataclass
@@ -35,21 +35,21 @@ def run_in_workers(
     *,
     first_alone: bool = False,
 ) -> Generator[tuple[Item, Result]]:
-    """Does all items in several processes and yields each with its result as it is finished.
+    """Runs the work on all items in several processes; yields (item, result) as each one finishes.
 
-    A worker that dies (say, killed for memory) costs its item, of which `Work.lost` says what comes, and is replaced.
-    When the iteration ends, for whatever reason, the workers do too, as `Work.unwinds` says. If this process is
-    killed, they end with their item. Close the generator where the loop over it may be left early.
+    A worker that dies (say, killed for memory) is replaced; `Work.lost` gives the result of its item. When the
+    iteration ends, for whatever reason, the workers are terminated, see `Work.unwinds`. If this process is killed,
+    they end after their current item. Close the generator if the loop over it may end early.
 
     Args:
-        work: what to do.
-        items: with what; sent in their order.
+        work: the computation; each worker gets a pickled copy.
+        items: its inputs, sent to the workers in this order.
         workers: number of processes, at least 1.
-        progress: called with (steps done, steps in all) of the items in work.
-        first_alone: the other workers start when the first one is ready.
+        progress: called with (steps done, steps in total), summed over the items in progress.
+        first_alone: whether the other workers start only when the first one is ready.
 
     Raises:
-        BedsideError: the work as a whole is refused; with the exit code of what was raised in the worker.
+        BedsideError: a worker raised an error, which ends the work on all items; it has that error's exit code.
     """
     pending = deque(items)
     started, others_may_start = 0, not first_alone
@@ -98,7 +98,7 @@ def _start(work: Work[Item, Result], item: Item, number: int) -> _Worker[Item]:
 
 @contextmanager
 def _interrupt_blocked() -> Generator[None]:
-    """Lets a new process inherit a blocked SIGINT: at a terminal ctrl-C goes to all, and it is for us to end them."""
+    """Lets a new process inherit a blocked SIGINT: a terminal sends ctrl-C to all, but the parent ends the workers."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows; there a worker ignores it as soon as it runs
         yield
         return
@@ -111,7 +111,7 @@ def _interrupt_blocked() -> Generator[None]:
 
 
 def _goes_on(worker: _Worker[Item], pending: deque[Item]) -> bool:
-    """Sends a worker its next item, or lets it end."""
+    """Sends a worker its next item and returns True; without one, ends the worker and returns False."""
     if not pending:
         _send(worker.connection, None)
         worker.process.join()
@@ -122,7 +122,7 @@ def _goes_on(worker: _Worker[Item], pending: deque[Item]) -> bool:
 
 
 def _send(connection: Connection, item: object) -> None:
-    """Sends to a worker; if it has died, the next look at its connection will tell."""
+    """Sends to a worker; if it has died, the next `recv` on its connection raises an error."""
     with suppress(ConnectionError):
         connection.send(item)
 

@@ -1,4 +1,4 @@
-"""SIGTERM as an exception: the stack unwinds, temporary files go, checkpoints are kept."""
+"""SIGTERM as an exception: the stack unwinds, temporary files are removed, checkpoints are kept."""
 
 from __future__ import annotations
 

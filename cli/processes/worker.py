@@ -1,4 +1,4 @@
-"""A worker: a process that is sent items, one after the other, and sends back what comes of each."""
+"""A worker process: receives items one after the other, and sends back the result of each."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ Progress = Callable[[int, int], None]
 
 
 class Work(Protocol[Item_contra, Result_co]):
-    """What workers do with their items; each gets a copy, so it can be pickled.
+    """The computation that workers run on items; each worker gets a copy, so it must be picklable.
 
     Attributes:
-        unwinds: whether a worker that is stopped has something to remove, a temporary file say; else it ends at once.
+        unwinds: whether a terminated worker cleans up first, say removes a temporary file; otherwise it ends at once.
     """
 
     unwinds: ClassVar[bool]
 
     def ready(self) -> AbstractContextManager[Callable[[Item_contra, Progress], Result_co]]:
-        """Prepares, in a worker, what all items need, and gives what does one item and may report its progress.
+        """Prepares a worker for all its items, and yields the function (item, progress) → result.
 
-        Whatever this raises, and whatever that raises, ends the work on all items.
+        An exception here or in that function ends the work on all items.
         """
         ...
 
     def lost(self, item: Item_contra, why: str) -> Result_co:
-        """Returns, outside, what comes of an item whose worker died; ``why`` says how, and what to do about it."""
+        """Returns, in the parent process, the result of an item whose worker died; ``why`` has cause and remedy."""
         ...
 
 
 @dataclass(frozen=True)
 class Steps:
-    """A worker's progress in its item; none of none says that it is ready."""
+    """A worker's progress in its item; 0 of 0 means that it is ready for items."""
 
     done: int
     total: int
@@ -52,20 +52,20 @@ class Steps:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a worker's item."""
+    """The result of a worker's item."""
 
     result: Any
 
 
 def work_off(connection: Connection, work: Work[Any, Any], log_prefix: str | None) -> None:
-    """What a worker's process runs: does the items it is sent, until it is sent None or nobody is left to send.
+    """Runs in a worker process: works on the items it receives until it receives None or the parent process has ended.
 
-    Sends `Steps`, `Finished` for each item, and a `Failure` where the work as a whole is refused.
+    Sends `Steps` and `Finished` for each item, and a `Failure` if an error ends the work on all items.
 
     Args:
-        connection: to the process that sends the items.
-        work: what to do.
-        log_prefix: before each entry of the log; None shows none.
+        connection: pipe to the process that sends the items.
+        work: the computation.
+        log_prefix: text before each log entry; None shows no log.
     """
     prepare_streams()
     try:

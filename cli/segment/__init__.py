@@ -1,1 +1,1 @@
-"""What `bedside segment` is made of: the job, one scan, a folder of them, its journal and its workers."""
+"""The parts of `bedside segment`: the job, one scan, a folder of scans, its journal and its workers."""

@@ -1,4 +1,4 @@
-"""One scan of a folder: from a file to a label map and an outcome, whatever happens."""
+"""Segments one scan of a folder; an error of this scan becomes its outcome."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """A scan and where its label map goes.
+    """A scan and the path of its label map.
 
     Attributes:
         scan: .nii or .nii.gz file.
         output: .nii.gz file.
-        folder: name of the patient's folder that the scan is in, where each has one.
+        folder: name of the patient's folder that holds the scan; empty if the patients have no folders.
     """
 
     scan: Path
@@ -34,14 +34,14 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What journal and table call it: the file's name, behind its patient's folder, in UTF-8."""
+        """Name in journal and table, in UTF-8: ``FOLDER/FILE`` if patients have folders, else the file's name."""
         return utf8_name(f"{self.folder}/{self.scan.name}" if self.folder else self.scan.name)
 
     def run(self, job: SegmentJob, segmenter: Segmenter, progress: Progress | None = None) -> Outcome:
-        """Segments the scan; what concerns this scan alone becomes its outcome.
+        """Segments the scan and writes its label map; an error of this scan alone becomes its outcome.
 
         Raises:
-            UsageError: the call is wrong, for every scan.
+            UsageError: the options are wrong, for every scan.
             BundleError: the bundle is refused, for every scan.
         """
         from ...runtime.record import Outcome

@@ -119,7 +119,7 @@ def command(
 
 
 def _check_order(bundle: Path, scan: Path) -> None:
-    """Tells who has bundle and scan the wrong way round, before either is refused for what it is not."""
+    """Raises a `UsageError` if bundle and scan are swapped, before either is refused as invalid."""
     if (scan.is_dir() and (scan / "bundle.json").is_file()) or is_nifti(bundle.name):
         raise UsageError(
             f'expected a bundle first and a scan after -i, got "{bundle.name}" first and "{scan.name}" after -i; '

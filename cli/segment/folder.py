@@ -33,20 +33,20 @@ def segment_folder(
     """Segments every scan directly in a folder.
 
     Args:
-        job: what to do with each.
+        job: bundle and options, the same for every scan.
         scans: folder of .nii and .nii.gz files, in upper or lower case; other files, hidden files and folders are left
             alone. Without such a file: the folders in it, each with the scan of one patient.
-        outputs: folder for the label maps and the journal; made if need be.
+        outputs: folder for the label maps and the journal; created if it does not exist.
         workers: number of processes.
-        force: also segment what is finished already.
-        console: where words go.
+        force: whether to segment scans again that have their label map.
+        console: prints progress, warnings and results.
 
     Returns:
         The exit code of the worst case: a fault in bedside (1), resources (5), input (3), review (6), all well (0).
 
     Raises:
         InputError: no scan in the folder, or two with the same output.
-        UsageError: the output folder is the input folder, a file, or holds label maps made otherwise.
+        UsageError: the output folder is the input folder, a file, or has label maps of another bundle or other options.
         BundleError: the bundle is refused.
         ResourceError: the output folder cannot be written.
     """
@@ -72,7 +72,7 @@ def segment_folder(
 
 
 def find_cases(scans: Path, outputs: Path) -> list[Case]:
-    """Returns the scans of a folder by name, each with its output; raises as `segment_folder`."""
+    """Returns the scans of a folder by name, each with its output; raises the errors of `segment_folder`."""
     if outputs.resolve() == scans.resolve():
         raise UsageError("-i and -o are the same folder; the label maps would replace the scans")
     if is_nifti(outputs.name) or (outputs.exists() and not outputs.is_dir()):
@@ -92,7 +92,7 @@ def find_cases(scans: Path, outputs: Path) -> list[Case]:
 
 
 def _of_patients(scans: Path, outputs: Path) -> list[Case]:
-    """Returns the scans of a folder that has one folder for each patient; the label maps are called like those."""
+    """Returns the scans of a folder that has one folder for each patient; these name the label maps."""
     patients = [patient for patient in patient_folders(scans) if patient.images]
     if not patients:
         inner = [folder.name for folder in subfolders(scans) if nifti_files(folder)]

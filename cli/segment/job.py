@@ -1,4 +1,4 @@
-"""What `bedside segment` was asked to do, apart from the scan: small enough to send to another process."""
+"""Bundle and options of one `bedside segment` command, without the scan: small enough to send to a worker."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SegmentJob:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What was asked for, for the record: all that may change labels; neither paths nor threads nor memory."""
+        """The options that may change labels, for the record; without paths, threads and memory limit."""
         import msgspec
 
         return {

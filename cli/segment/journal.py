@@ -1,4 +1,4 @@
-"""The journal of a folder of label maps, segment.json: by what they were made, and how each scan ended."""
+"""The journal of an output folder, segment.json: bundle and options of its label maps, and each scan's outcome."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ JOURNAL_NAME = "segment.json"
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `segment.json` holds. It is what makes a batch resumable, and the record of its runs.
+    """The content of `segment.json`; it makes a batch resumable and records its runs.
 
     Attributes:
         setup: bundle and options, the same for all label maps of the folder.
-        machine: where the last run took place.
+        machine: machine of the last run.
         threads: CPU threads of the last run; None for all.
         workers: processes of the last run.
-        cases: file name of the scan, behind its patient's folder where each has one → outcome.
+        cases: name of the scan (`Case.name`) → outcome.
     """
 
     setup: Setup
@@ -32,16 +32,16 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cases: dict[str, Outcome] = {}
 
     def resumed(self, folder: Path, cases: list[Case], force: bool) -> Journal:
-        """Returns this journal with the outcomes that the folder's own has for the same setup.
+        """Returns this journal with the outcomes of the folder's earlier journal, whose setup must be the same.
 
         Args:
             folder: output folder.
-            cases: of this run.
-            force: nothing is taken over.
+            cases: scans of this run.
+            force: whether to ignore the earlier journal.
 
         Raises:
-            UsageError: the folder holds label maps made otherwise, or not by this command.
-            InputError: its journal cannot be read.
+            UsageError: the folder holds label maps of another setup, or some without a journal.
+            InputError: the earlier journal cannot be read.
         """
         path = folder / JOURNAL_NAME
         if force:
@@ -69,7 +69,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return msgspec.structs.replace(self, cases=earlier.cases)
 
     def finished(self, case: Case) -> bool:
-        """Whether a case has its label map: that very file, made from this very scan."""
+        """Whether a case has its label map: the hashes of label map and scan are those in the journal."""
         outcome = self.cases.get(case.name)
         if outcome is None or outcome.output_sha256 is None:
             return False
@@ -89,7 +89,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def _difference(earlier: Setup, now: Setup) -> str:
-    """Names the first thing that differs, empty if nothing does."""
+    """Names the first difference between two setups; empty if there is none."""
     if earlier.bundle_sha256 != now.bundle_sha256:
         return "another bundle"
     if earlier.bedside != now.bedside:

@@ -1,4 +1,4 @@
-"""Looking at where the label map of one scan is to go, before the scan is segmented."""
+"""Checks the output path of one scan before the scan is segmented."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..options.outputs import check_writable
 
 
 def check_output(output: Path, force: bool) -> None:
-    """Refuses an output that cannot be written, or that would replace what is no label map, a scan say.
+    """Refuses an output that cannot be written, or that would replace another file than a label map, such as a scan.
 
     Args:
-        output: where the label map is to go.
-        force: whatever is there may be replaced.
+        output: path of the label map to write.
+        force: whether any existing file may be replaced.
 
     Raises:
-        UsageError: no name of a NIfTI file, or something else is there.
-        ResourceError: it cannot be written.
+        UsageError: the name is not that of a NIfTI file, or another file exists there.
+        ResourceError: the file cannot be written.
     """
     check_output_name(output)
     if not force and output.is_file() and not _is_ours(output):
@@ -31,7 +31,7 @@ def check_output(output: Path, force: bool) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file says that bedside wrote it as a label map; an empty one, a mere name, holds nothing to lose."""
+    """Whether a file's header says that bedside wrote it as a label map; True for an empty file, which can be lost."""
     if path.stat().st_size == 0:
         return True
     import nibabel as nib
@@ -39,6 +39,6 @@ def _is_ours(path: Path) -> bool:
     try:
         header: Any = nib.load(path).header
         description = bytes(header["descrip"].tobytes()).rstrip(b"\0")
-    except Exception:  # nibabel raises whatever its readers meet; a file that is none of its formats is not ours
+    except Exception:  # nibabel raises many kinds of errors; a file that it cannot read is not bedside's
         return False
     return description == b"bedside label map"

@@ -1,4 +1,4 @@
-"""What `bedside segment` says of a result: tables for people, JSON for machines."""
+"""The result of one scan, as text for people and as JSON values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def volumes_table(result: Result) -> Table:
-    """Returns the volume of each label."""
+    """Returns the volume of each label in ml."""
     from rich.table import Table
 
     table = Table("label", "ml", title="Volumes")
@@ -35,7 +35,7 @@ def summary(result: Result) -> str:
 
 
 def as_json(result: Result, choice: Choice) -> dict[str, object]:
-    """Returns what ``--json`` prints of one scan, and of what was chosen to run it."""
+    """Returns what ``--json`` prints: the result of one scan, and the choice of engine and precision."""
     import msgspec
 
     return {

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Segmenting:
-    """What each worker does: opens the bundle and segments the scans it is sent."""
+    """Opens the bundle once in a worker, and segments the scans it receives."""
 
     job: SegmentJob
-    unwinds: ClassVar[bool] = True  # a label map may be half written, a zipped bundle unpacked
+    unwinds: ClassVar[bool] = True  # removes a half-written label map and the files of an unpacked bundle
 
     @contextmanager
     def ready(self) -> Generator[Callable[[Case, Progress], Outcome]]:
@@ -37,20 +37,19 @@ class _Segmenting:
 def segment_in_workers(
     job: SegmentJob, cases: Sequence[Case], workers: int, progress: Progress
 ) -> Generator[tuple[Case, Outcome]]:
-    """Segments scans in several processes and yields each as it is finished; see `run_in_workers`.
+    """Segments scans in several processes; yields (case, outcome) as each one finishes, see `run_in_workers`.
 
-    A worker that dies costs its scan, exit code 5. The label map of a scan is there whole or not at all, however it
-    ends.
+    A scan whose worker dies has exit code 5. A label map is written completely or not at all, however a worker ends.
 
     Args:
-        job: what to do; its threads are shared out among the workers.
+        job: bundle and options; its threads are divided among the workers.
         cases: the scans.
         workers: number of processes.
-        progress: called with (windows done, windows in all) of the scans in work.
+        progress: called with (windows done, windows in total), summed over the scans in progress.
 
     Raises:
-        BedsideError: no scan can be segmented: the bundle is refused, or the call is wrong.
+        BedsideError: no scan can be segmented: the bundle is refused, or the options are wrong.
     """
     job = job.with_threads(max(1, (job.threads or default_threads()) // workers))
-    # The first worker loads alone: it may have to find the fastest engine, and others would disturb it.
+    # The first worker loads alone: it may have to find the fastest engine, and others would distort its timings.
     return run_in_workers(_Segmenting(job), cases, workers, progress, first_alone=True)

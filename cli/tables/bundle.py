@@ -1,4 +1,4 @@
-"""What `bedside inspect` shows of a bundle."""
+"""Tables and JSON of a bundle, for `bedside inspect` and `bedside export`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def bundle_facts(bundle: Bundle) -> dict[str, Any]:
-    """Returns what `inspect --json` says of a bundle: its manifest, with the size of each variant in bytes."""
+    """Returns a bundle's manifest as JSON values, with its size and that of each variant in bytes."""
     import msgspec
 
     manifest = bundle.manifest
@@ -26,7 +26,7 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
 
 
 def bundle_tables(bundle: Bundle) -> list[str | Table]:
-    """Returns what a person sees of a bundle."""
+    """Returns tables of a bundle's facts, its variants and their Dice per organ, and the reasons of failed variants."""
     from rich.table import Table
 
     manifest = bundle.manifest

@@ -1,4 +1,4 @@
-"""A table of facts, and the facts of a task: what a bundle and a run have in common."""
+"""A table of names and values, and the rows of a task: shared by bundles and runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def facts_table(title: str) -> Table:
-    """Returns an empty table of names and what there is to say of them."""
+    """Returns an empty table with two columns, name and value, without a header."""
     from rich.table import Table
 
     return Table("", "", title=title, show_header=False)
 
 
 def task_rows(task: Task) -> list[tuple[str, str]]:
-    """Returns the rows that describe a task."""
+    """Returns (name, value) rows of a task: its name, labels, grid and window."""
     spacing, patch = (" × ".join(f"{value:g}" for value in triple) for triple in (task.spacing, task.patch))
     return [
         ("task", f"{task.name}, {task.modality.value}" + (f", {task.anatomy}" if task.anatomy else "")),

@@ -1,4 +1,4 @@
-"""Where words go: text and progress to stderr, results to stdout, one JSON object there with --json."""
+"""A command's output: text and progress to stderr, results to stdout, as one JSON object with --json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...runtime.errors import ResourceError
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SPEED_SECONDS = 3600.0  # what the time left is reckoned from: a training step may take minutes, a validation more
+_SPEED_SECONDS = 3600.0  # the time left is estimated from these: a training step may take minutes, a validation more
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no text; errors still show.")]
@@ -46,7 +46,7 @@ class Console:
     _finished: list[str] = field(default_factory=list[str], init=False, repr=False)
 
     def finished(self, what: str) -> None:
-        """Notes work that is done, such as ``the label map "a.nii.gz" is written``: an error of stdout says so."""
+        """Records finished work, such as ``the label map "a.nii.gz" is written``, for the error if stdout fails."""
         self._finished.append(what)
 
     def info(self, text: str) -> None:
@@ -55,7 +55,7 @@ class Console:
             print(text, file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        """Writes a warning to stderr, also when quiet: a warning is never chatter."""
+        """Writes a warning to stderr, also when quiet."""
         print(f"bedside: warning: {text}", file=sys.stderr, flush=True)
 
     def show(self, *parts: str | Table) -> None:
@@ -71,7 +71,7 @@ class Console:
         with self._printing():
             console = ResultConsole()
             for part in parts:
-                # Lines are left to the terminal to wrap: a path broken in the middle cannot be copied.
+                # The terminal wraps long lines: a path with a line break in it could not be copied.
                 console.print(part, markup=False, soft_wrap=True) if isinstance(part, str) else console.print(part)
 
     def emit(self, result: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ class Console:
 
 
 def _as_json(result: dict[str, Any], encoding: str) -> str:
-    """Returns JSON that loses nothing on a stream of this encoding; readers take it for UTF-8 or ASCII."""
+    """Returns JSON that is UTF-8 on a UTF-8 stream and ASCII with escapes on any other, so that nothing is lost."""
     if codecs.lookup(encoding).name == "utf-8":
         text = json.dumps(result, ensure_ascii=False, allow_nan=False)
         with suppress(UnicodeEncodeError):  # a file's name that is no UTF-8
@@ -146,7 +146,7 @@ def _as_json(result: dict[str, Any], encoding: str) -> str:
 
 
 class _PlainBar:
-    """A progress bar for log files: a line each tenth of the way, with the time left."""
+    """Progress for log files: one line per tenth of the steps, with the time left."""
 
     def __init__(self, description: str, quiet: bool) -> None:
         self._description = description

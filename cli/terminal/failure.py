@@ -1,4 +1,4 @@
-"""What is told of an error, whatever raised it: one line and the exit code of its family."""
+"""The message and exit code of an error, whatever raised it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ...runtime.files.shared_memory import TOO_SMALL, is_for_want_of_it
 
 @dataclass(frozen=True)
 class Failure:
-    """One line for people, and the exit code.
+    """The one-line message of an error, and its exit code.
 
     Attributes:
         message: what was expected, what came, what to do.
-        code: family of the error.
+        code: exit code for this kind of error.
     """
 
     message: str
     code: ExitCode
 
     def error(self) -> BedsideError:
-        """Returns an error of which the same is told: for one that was raised in another process."""
+        """Rebuilds the error, with message and exit code, for re-raising in this process."""
         error = BedsideError(self.message)
         error.exit_code = self.code
         return error
 
 
 def failure_of(error: Exception) -> Failure:
-    """Returns what to tell of an error; what bedside did not raise on purpose is a fault in bedside."""
+    """Returns message and exit code of an error; an error of no known kind is reported as a fault in bedside."""
     if isinstance(error, BedsideError):
         return Failure(_line(str(error)), error.exit_code)
     if isinstance(error, MemoryError):
@@ -51,7 +51,7 @@ def _line(text: str) -> str:
 
 
 def _refused(error: OSError) -> str:
-    """What is told of the system's own errors; of a path only the last part, as everywhere."""
+    """Returns the message for an error of the system, with only the last part of a path, as in every message."""
     reason = error.strerror or _line(str(error))
     if not isinstance(error.filename, str):
         return f"the system refused: {reason}"

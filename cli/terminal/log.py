@@ -1,4 +1,4 @@
-"""The log: what of it people see while a command runs, and all of it, with tracebacks, with ``--debug``."""
+"""The log on stderr: notes and warnings while a command runs, and all of it with tracebacks under ``--debug``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _log = logging.getLogger("bedside")
 
 
 def show_log(prefix: str = "") -> None:
-    """Shows the library's log from here on, and what `log_failure` tells.
+    """Shows the library's log on stderr from now on, including the tracebacks of `log_failure`.
 
     Args:
-        prefix: stands before each entry; says which process speaks where there are several.
+        prefix: text before each entry; names the process where there are several.
     """
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format=prefix + logging.BASIC_FORMAT)
     logging.getLogger().setLevel(logging.INFO)
@@ -26,9 +26,9 @@ def show_log(prefix: str = "") -> None:
 
 @contextmanager
 def log_on(console: Console) -> Generator[None]:
-    """Shows people what the library logs while the block runs: its warnings, and what is good to know.
+    """Shows the library's log on the console while the block runs: notes and warnings.
 
-    Where ``--debug`` shows the whole log, it does so alone.
+    Changes nothing under ``--debug``, which shows the whole log already.
     """
     if log_is_shown():
         yield
@@ -56,14 +56,14 @@ class _ConsoleHandler(logging.Handler):
 
 
 def log_is_shown() -> bool:
-    """Whether somebody wants to see log and tracebacks."""
+    """Whether the log with its tracebacks is shown, as under ``--debug``."""
     return _log.isEnabledFor(logging.DEBUG)
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Logs where an error came from, if the log is shown.
+    """Logs the type and traceback of an error, if the log is shown.
 
-    Where it happened, not what was said: that may name a file, and a log outlives the person's screen.
+    The error's message is left out: it may name a file, and a log outlives the person's screen.
     """
     if log_is_shown():
         _log.error("%s: %s\n%s", what, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))

@@ -1,4 +1,4 @@
-"""Signs that a stream's encoding lacks, as readable ASCII: no text is lost, and none ends a command."""
+"""Writes characters that a stream's encoding lacks as readable ASCII: no text is lost, and none ends a command."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ SIGNS = {
 
 
 def register() -> None:
-    """Makes the error handler `READABLE` known to Python."""
+    """Registers the error handler `READABLE` with Python's codecs."""
     codecs.register_error(READABLE, _replaced)
 
 
 def readable(text: str, encoding: str) -> str:
-    """Returns a text as a stream of this encoding will show it, so that tables are laid out for what is seen."""
+    """Returns a text as a stream of this encoding will show it, so that tables are laid out for what is seen.
+
+    >>> readable("5 × 5 mm", "ascii")
+    '5 x 5 mm'
+    """
     register()
     return text.encode(encoding, READABLE).decode(encoding)
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:
-    """Replaces signs the messages use by their ASCII forms, others by escapes, which lose nothing."""
+    """Replaces characters in `SIGNS` by their ASCII forms, others by escapes, which lose nothing."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]

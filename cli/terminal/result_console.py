@@ -1,4 +1,4 @@
-"""The tables of a result, laid out for what the stream can show."""
+"""The tables of a result, laid out for the encoding and width of stdout."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .width import NARROWEST
 
 
 class ResultConsole(Console):
-    """Writes tables to stdout without losing a figure, whatever encoding and width that has."""
+    """Writes tables to stdout without losing a figure, whatever its encoding and width."""
 
     def __init__(self) -> None:
         super().__init__(file=sys.stdout, highlight=False, soft_wrap=False)
         self.width = max(self.width, NARROWEST)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Replaces the signs that the encoding lacks before the layout, so that columns stay in line; see rich."""
+        """Replaces characters that the encoding lacks before the layout, so that columns stay aligned; see rich."""
         return super().render_str(readable(text, self.encoding), **options)

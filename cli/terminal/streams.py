@@ -1,6 +1,6 @@
 """Standard input, output and error as services leave them: closed, without a reader, on a full disk, not UTF-8.
 
-A command prints about its work; what becomes of the print must not decide what becomes of the work.
+Messages that cannot be printed must not make a command's work fail.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _NO_READER = (errno.EPIPE, errno.ECONNRESET)
 
 
 def prepare_streams() -> None:
-    """Opens what is closed of the three streams on the null device and makes writing to the others safe.
+    """Opens closed streams on the null device, and makes writing to stdout and stderr safe.
 
     Call it before the process opens any file: a file that gets the descriptor of a closed stream also gets what C
     libraries print there.
 
-    - stderr: an error of the stream is passed over; progress and warnings then go nowhere.
-    - stdout: a reader that is gone is passed over; a full disk is an `OSError` of the stream's name, once.
-    - Both write signs that their encoding lacks as readable ASCII.
+    - stderr: a write error is ignored; progress and warnings after it are lost.
+    - stdout: a reader that has ended is ignored; a full disk raises one `OSError` with the file name "stdout".
+    - Both write characters that their encoding lacks as readable ASCII.
     """
     register()
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
@@ -59,7 +59,7 @@ def _to_null_device(descriptor: int) -> None:
 
 
 def _safe(stream: Any, must_arrive: bool) -> Any:
-    """Returns a stream to write to that works as the given one but for errors; streams of our own making stay."""
+    """Returns a stream whose write errors are handled; one that is not a plain file only gets the error handler."""
     buffer = getattr(stream, "buffer", None)
     raw = getattr(buffer, "raw", buffer)  # Python leaves the buffer out with PYTHONUNBUFFERED
     if type(raw) is not io.FileIO:
@@ -77,12 +77,12 @@ def _safe(stream: Any, must_arrive: bool) -> Any:
 
 
 class _SafeOutput(io.FileIO):
-    """An open descriptor; after an error it leads to the null device, so that later writes and the exit are quiet."""
+    """An open descriptor; an error redirects it to the null device, so that later writes and the exit do not fail."""
 
     def __init__(self, descriptor: int, must_arrive: bool) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._must_arrive = must_arrive
-        self._device = stat.S_ISCHR(os.fstat(descriptor).st_mode)  # a closed terminal no longer says it is one
+        self._device = stat.S_ISCHR(os.fstat(descriptor).st_mode)  # asked now: a closed terminal no longer says so
 
     def write(self, data: ReadableBuffer, /) -> int:
         left = memoryview(data).cast("B")

@@ -1,4 +1,4 @@
-"""What is told of a command line that its parser refuses: the parser's words, what was given, where to read on."""
+"""The message for a command line that the parser refuses: its reason, the value given, and the help to read."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 
 def usage_words(error: Exception, arguments: Sequence[str]) -> str:
-    """Returns one line on a parser's error.
+    """Returns the one-line message for a parser's error.
 
     Args:
-        error: click's, whichever release of it typer brings.
-        arguments: the words after ``bedside``.
+        error: a click exception, whichever release of click typer contains.
+        arguments: the command-line arguments after ``bedside``.
     """
     message = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
-    path = getattr(getattr(error, "ctx", None), "command_path", "bedside")  # of the command that was called wrongly
+    path = getattr(getattr(error, "ctx", None), "command_path", "bedside")  # of the command that was refused
     if not message:
         return f"see '{path} --help'"
     options = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name.startswith("-")]
@@ -24,7 +24,7 @@ def usage_words(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
-    """Returns what was given to an option, None if it is not found."""
+    """Returns the value given to an option; None if the arguments have no such option."""
     for word, following in zip(arguments, (*arguments[1:], ""), strict=True):
         name, equals, value = word.partition("=")
         if name in options:
