@@ -1,1 +1,1 @@
-"""Files that are whole or not there: atomic writing, what a killed writer left, hashes, TOML."""
+"""File helpers: atomic writing, removal of a killed process's temporaries, locks, hashes, UTF-8 text and TOML."""

@@ -1,4 +1,4 @@
-"""Writing files and folders so that the old one or the whole new one is there, never a part."""
+"""Writes files and folders atomically: readers see the old one or the complete new one, never a part."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Generator[Path]:
-    """Yields a temporary path beside ``path`` (same suffixes) to write to; renames it when the block ends well.
+    """Yields a temporary path beside ``path`` (same suffixes) to write to; renames it if the block raises nothing.
 
     The file is flushed to the disk before the rename and the folder after it. Any exception removes the temporary and
-    leaves an existing file as it was; what a killed process left in the folder goes with the next write. Permissions
-    stay: who might not read the old file may not read the new one.
+    leaves an existing file as it was. Each write first removes the temporaries that killed processes left in the
+    folder. The new file gets the old file's permissions: who could not read the old one cannot read the new one.
 
     Raises:
         ResourceError: the folder is missing or not writable, the disk is full, or ``path`` is not a regular file.
     """
     final = _real(path)
-    # The ending tells writers the format; the rest of the name may be a person's.
+    # Writers choose the format by the suffix; the rest of the name may contain a patient's name.
     temporary = final.with_name(temporary_name(".nii.gz" if final.name.endswith(".nii.gz") else final.suffix))
     remove_leftovers(final.parent)
     try:
@@ -46,25 +46,26 @@ def atomic_write(path: str | Path) -> Generator[Path]:
     except OSError as error:
         raise _resource_error(final, error) from error
     finally:
-        with suppress(OSError):  # what kept it from being written is told; this would hide it
+        with suppress(OSError):  # an error here would hide the error of the write
             temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generator[Path]:
-    """Yields a temporary folder beside ``path`` to fill; puts it in place when the block ends well.
+    """Yields a temporary folder beside ``path`` to fill; renames it to ``path`` if the block raises nothing.
 
-    An existing folder changes places with the new one and is then removed; it comes back if that fails. A process
-    killed meanwhile leaves the old folder or the new one; what it had to set aside comes back here, with the next
-    write (see `swap`). The folder's own permissions stay.
+    An existing folder is exchanged with the new one and then removed; it is restored if the exchange fails. A process
+    killed meanwhile leaves either the old folder or the new one. If it had moved the old folder aside, the next write
+    moves that back (see `swap`). The new folder gets the old folder's permissions.
 
     Args:
         path: the folder to write.
-        marker: a file that tells our own folders: an existing folder with content but without it is refused, so that
-            a mistyped path never deletes somebody's data.
+        marker: name of a file that every folder written here contains. An existing folder with content but without
+            this file is refused, so that a mistyped path never deletes other data. None replaces any folder.
 
     Raises:
-        ResourceError: not writable, disk full, a file is in the way, or a folder that is not ours.
+        ResourceError: the folder is not writable, the disk is full, ``path`` is a file, or an existing folder lacks
+            ``marker``.
     """
     final = _real(path)
     temporary = final.with_name(temporary_name(".new"))
@@ -94,10 +95,10 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
 
 
 def make_folder(path: str | Path) -> Path:
-    """Makes a folder, its parents too, if it is not there.
+    """Creates a folder and its parents if they do not exist.
 
     Raises:
-        ResourceError: it cannot be made, or a file is in its place.
+        ResourceError: the folder cannot be created, or ``path`` is a file.
     """
     folder = Path(path)
     try:
@@ -108,7 +109,7 @@ def make_folder(path: str | Path) -> Path:
 
 
 def _real(path: str | Path) -> Path:
-    """Follows links: the link's target is replaced, not the link."""
+    """Resolves links, so that a write replaces a link's target and not the link."""
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError, ValueError):
@@ -117,7 +118,7 @@ def _real(path: str | Path) -> Path:
 
 def _keep_permissions(old: Path, new: Path) -> None:
     if old.exists():
-        needed = 0o700 if old.is_dir() else 0o200  # for what is written now
+        needed = 0o700 if old.is_dir() else 0o200  # this process must be able to write it
         new.chmod(old.stat().st_mode & 0o777 | needed)
 
 

@@ -12,7 +12,7 @@ def file_sha256(path: Path) -> str:
     """Returns the SHA-256 of a file as 64 hexadecimal digits.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -1,12 +1,12 @@
-"""Temporaries that a killed process left behind: told from those being written now, and removed by the next write.
+"""Finds and removes the temporaries of killed processes, without touching those that are being written.
 
-A temporary's name says who writes it: ``.bedside-<place>-<process>-<random>``, the place being this boot of this
-machine (or container) as eight hexadecimal digits. What belongs to a process of this place that no longer runs is a
-leftover. Elsewhere (a shared folder, a container that is gone, the time before a power cut) nobody can tell, so only
-what nothing has touched for a week is.
+A temporary's name identifies its writer: ``.bedside-<place>-<process>-<random>``, where the place is a hash of this
+boot of this machine (or container), eight hexadecimal digits. A temporary of this place is a leftover when its process
+no longer runs. For a temporary of another place (a shared folder, a removed container, before a power cut) the process
+cannot be checked, so it is a leftover when nothing has modified it for a week.
 
-A folder set aside to make room ends in ``.<mark>.old``, the mark standing for the name it had. It is data until there
-is something of that name again.
+The name of a folder moved aside to make room ends in ``.<mark>.old``, where the mark is a hash of its former name. It
+counts as data, not as a leftover, until a file or folder of its former name exists again.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from pathlib import Path
 _NAME = re.compile(r"\.bedside-(?P<place>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-[0-9a-f]{16}(?P<ending>.*)")
 _ASIDE = re.compile(r"\.(?P<mark>[0-9a-f]{16})\.old")
 _FORGOTTEN = 7 * 86_400  # seconds
-_SWAP_SECONDS = 60.0  # a running process needs microseconds to put another folder in the place of one set aside
+_SWAP_SECONDS = 60.0  # a running process needs microseconds between moving a folder aside and renaming the new one
 
 
 def temporary_name(ending: str) -> str:
-    """Returns a name for a temporary of this process that nobody else uses; nothing of the final name is in it."""
+    """Returns a unique name for a temporary of this process; it contains nothing of the final name."""
     return f".bedside-{_place()}-{os.getpid()}-{secrets.token_hex(8)}{ending}"
 
 
 def name_aside(name: str) -> str:
-    """Returns a name for a folder set aside, from which the one it had can be recognised but not read."""
+    """Returns a name for a folder moved aside; it contains a hash of the former name, not the name."""
     return temporary_name(f".{_mark(name)}.old")
 
 
 def set_aside(final: Path) -> list[Path]:
-    """Returns what was set aside from a path by processes that will not put anything there any more."""
+    """Returns the folders moved aside from ``final`` whose process does not run here, or over 60 seconds ago."""
     found: list[Path] = []
     for path in final.parent.glob(f".bedside-*.{_mark(final.name)}.old"):
         name = _NAME.fullmatch(path.name)
@@ -49,10 +49,10 @@ def set_aside(final: Path) -> list[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the leftovers in a folder; what was set aside stays while nothing else has its name.
+    """Removes the leftovers in a folder, except folders moved aside whose former name does not exist.
 
-    What cannot be looked at or removed stays too: it is in nobody's way, and the write that comes next says so itself
-    if the disk is the reason.
+    Entries that cannot be inspected or removed stay without an error: they do no harm, and if the disk is the cause,
+    the write that follows fails with its own message.
     """
     try:
         with os.scandir(folder) as entries:
@@ -80,7 +80,7 @@ def _is_leftover(entry: os.DirEntry[str], marks: set[str]) -> bool:
         return not _may_run(name)
     try:
         return _age(entry.stat(follow_symlinks=False).st_mtime) > _FORGOTTEN
-    except OSError:  # gone by now
+    except OSError:  # removed since the folder was listed
         return False
 
 
@@ -90,11 +90,11 @@ def _is_replaced(ending: str, marks: set[str]) -> bool:
 
 
 def _is_of_here(name: re.Match[str]) -> bool:
-    return name["place"] == _place() and sys.platform != "win32"  # there, asking after a process would end it
+    return name["place"] == _place() and sys.platform != "win32"  # on Windows, os.kill(process, 0) ends the process
 
 
 def _may_run(name: re.Match[str]) -> bool:
-    """Whether the process that a temporary is named after runs here."""
+    """Whether the process in a temporary's name runs on this machine."""
     return _is_of_here(name) and _runs(int(name["process"]))
 
 
@@ -107,7 +107,7 @@ def _runs(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # it runs, as somebody else
+    except PermissionError:  # it runs as another user
         return True
     return True
 
@@ -130,5 +130,5 @@ def _place() -> str:
         marks.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
         marks.append(str(Path("/proc/self/ns/pid").stat().st_ino))
     except OSError:
-        marks = marks[:1]  # not Linux: the machine's name has to do
+        marks = marks[:1]  # not Linux: only the machine's name is known
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:8]

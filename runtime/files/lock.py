@@ -1,4 +1,4 @@
-"""Locks between processes on open files, which the system frees when their process ends, however it ends."""
+"""File locks between processes; the operating system releases them when their process ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from enum import Enum, auto
 
 
 class Lock(Enum):
-    """What became of asking for a lock."""
+    """Result of a request for a lock: acquired, held by another process, or unsupported."""
 
     OURS = auto()
     TAKEN = auto()
     UNSUPPORTED = auto()
-    """Neither this file system nor, on Windows, Python has such locks."""
+    """The file system has no such locks, or (Windows) Python has no `fcntl`."""
 
 
 def take_lock(descriptor: int, *, wait: bool) -> Lock:
-    """Asks for the exclusive lock of an open file; it is held until the descriptor and its copies are closed.
+    """Requests the exclusive lock of an open file; it is held until the descriptor and its copies are closed.
 
     Args:
-        descriptor: of the file, as `os.open` gives it.
-        wait: until whoever holds it lets go; then the answer is never `Lock.TAKEN`.
+        descriptor: file descriptor from `os.open`.
+        wait: whether to block until another holder releases the lock; if true, the result is never `Lock.TAKEN`.
     """
     try:
         import fcntl

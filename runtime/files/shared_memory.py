@@ -1,4 +1,4 @@
-"""Shared memory that is too small: how libraries say it, and what to do about it."""
+"""Recognises library errors caused by too little shared memory, with the message that explains the remedy."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ TOO_SMALL = (
 
 
 def is_for_want_of_it(error: BaseException) -> bool:
-    """Whether a library failed for want of shared memory, by its message: there is no error type for it."""
+    """Whether a library failed for lack of shared memory, judged by its message: there is no error type for it."""
     return isinstance(error, RuntimeError | OSError) and _SAID.search(str(error)) is not None

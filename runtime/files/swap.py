@@ -1,8 +1,8 @@
-"""Putting a new folder in an old one's place, and bringing back what a killed process had set aside meanwhile.
+"""Replaces a folder by a new one, and restores the old one if a process was killed in between.
 
-Linux exchanges two folders in one step, so that one of them is at the final path at every moment. Where the file
-system or the system cannot, two renames have to do, and a process killed between them leaves the final path empty. The
-old folder then lies beside it, under a temporary name that tells whose place it had.
+Linux exchanges two folders in one step, so that one of them is at the final path at every moment. Other systems and
+some file systems cannot; there the replacement takes two renames, and a process killed between them leaves the final
+path empty. The old folder is then beside it, under a temporary name that contains a hash of its former name.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.ENOTSUP}  # EPERM: a c
 
 
 def put_in_place(new: Path, final: Path) -> Path | None:
-    """Gives a new folder the final path.
+    """Moves a new folder to the final path.
 
     Returns:
-        Where the folder lies that was there before; None where there was none.
+        The present path of the folder that was at the final path before; None if there was none.
 
     Raises:
-        OSError: it cannot be done; the old folder is at the final path, or waits for `bring_back`.
+        OSError: the move failed; the old folder is at the final path, or moved aside where `bring_back` finds it.
     """
     if not final.exists():
         new.replace(final)
@@ -47,23 +47,23 @@ def put_in_place(new: Path, final: Path) -> Path | None:
 
 
 def bring_back(final: Path) -> None:
-    """Gives a missing folder back what a killed process had set aside, if there is such a thing.
+    """Moves a folder that a killed process had moved aside back to ``final``, if nothing is there now.
 
     Raises:
-        OSError: it cannot be moved.
+        OSError: the folder cannot be moved.
     """
     if os.path.lexists(final):
         return
     found = set_aside(final)
     if found:
-        max(found, key=lambda path: path.lstat().st_ctime_ns).replace(final)  # ctime: of its rename
+        max(found, key=lambda path: path.lstat().st_ctime_ns).replace(final)  # ctime: when it was renamed
 
 
 def exchange(first: Path, second: Path) -> bool:
-    """Lets two folders change places in one step; returns False where that is not to be had.
+    """Exchanges two folders in one step; returns False if the system or the file system does not support it.
 
     Raises:
-        OSError: it is, and failed.
+        OSError: it is supported, and failed.
     """
     rename = _renameat2()
     if rename is None:
@@ -80,7 +80,7 @@ def exchange(first: Path, second: Path) -> bool:
 
 @cache
 def _renameat2() -> Any:
-    """Returns the C library's function, or one that calls the kernel's by its number; None where there is neither."""
+    """Returns the C library's ``renameat2``, or a function that makes the system call by number; None without both."""
     if sys.platform != "linux":
         return None
     try:
@@ -93,7 +93,7 @@ def _renameat2() -> Any:
         library.renameat2.argtypes = arguments
         return library.renameat2
     number = _SYSTEM_CALL.get(platform.machine())
-    if number is None or sys.maxsize < 2**32:  # a 32-bit program counts the kernel's functions otherwise
+    if number is None or sys.maxsize < 2**32:  # system calls have other numbers in a 32-bit program
         return None
     function = library.syscall
     function.argtypes, function.restype = [ctypes.c_long, *arguments], ctypes.c_long

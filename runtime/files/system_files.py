@@ -1,4 +1,4 @@
-"""Reading the small text files of /proc and /sys, any of which may be missing or closed to us."""
+"""Reads the small text files of /proc and /sys, any of which may be missing or unreadable."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def read_text(path: Path) -> str:
     """Returns a file's text without trailing NULs and white space, or ``""`` where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t")
-    except OSError:  # absent, or not for us: both are ordinary for these files
+    except OSError:  # absent or no permission: both are ordinary for these files
         return ""
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; a name that no file system takes is none."""
+    """Whether a folder exists; False also for a name that no file system allows."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -24,7 +24,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there; a name that no file system takes is none."""
+    """Whether a file exists; False also for a name that no file system allows."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -32,12 +32,12 @@ def is_file(path: Path) -> bool:
 
 
 def whole_number(text: str) -> int | None:
-    """Returns a whole number from 0 up that a kernel counter can hold, None for any other text."""
+    """Returns the whole number in ``text``: from 0, at most 20 digits like a kernel counter; None for other text."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
 
 
 def read_int(path: Path) -> int | None:
-    """Returns the integer in a file, or None where it cannot be read or is not an integer (``max``, ``-``)."""
+    """Returns the integer in a file, or None if the file cannot be read or holds something else (``max``, ``-``)."""
     try:
         return int(read_text(path))
     except ValueError:

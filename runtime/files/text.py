@@ -1,4 +1,4 @@
-"""Reading text files as people's editors write them: UTF-8, with or without a byte order mark."""
+"""Reads text files as editors write them: UTF-8, with or without a byte order mark."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _NUL_WITHIN = 4  # the first bytes; text in UTF-16 without a mark has zeros betw
 
 
 def read_utf8(path: Path, named: str) -> str:
-    """Returns the contents of a text file, line ends as they are; a UTF-8 byte order mark is read past.
+    """Returns the contents of a text file, with its line ends unchanged and without a UTF-8 byte order mark.
 
     Args:
         path: the file.
-        named: what a message calls it: ``task file "liver.toml"``.
+        named: the file's description in error messages, such as ``task file "liver.toml"``.
 
     Raises:
-        InputError: it cannot be read, or is not UTF-8.
+        InputError: the file cannot be read, or is not UTF-8.
     """
     try:
         content = path.read_bytes()

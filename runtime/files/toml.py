@@ -1,4 +1,4 @@
-"""Reading TOML on every supported Python."""
+"""Reads TOML on every supported Python."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ else:
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """Returns the contents of a TOML file; a byte order mark is read past.
+    """Returns the contents of a TOML file; a byte order mark is ignored.
 
     Args:
         path: the file.
-        what: what it is, for the message: "task file".
+        what: the kind of file in error messages, such as "task file".
 
     Raises:
-        InputError: it cannot be read, is not UTF-8 or is not TOML.
+        InputError: the file cannot be read, is not UTF-8 or is not TOML.
     """
     named = f'{what} "{path.name}"'
     try:

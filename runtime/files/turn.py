@@ -1,4 +1,4 @@
-"""Taking turns with other processes at something only one should do at a time."""
+"""Runs a block while other processes wait, by means of a lock file."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ _ASK_AGAIN = 0.05  # seconds
 
 @contextmanager
 def in_turn(file: Path, patience: float) -> Generator[None]:
-    """Runs the block when no other process or thread is in one of the same lock file; the system frees a dead one's.
+    """Runs the block once no other process or thread runs one with the same lock file, or after a time limit.
 
-    The block runs in any case: where the file cannot be made or locked at once, else when the patience is at an end. So
-    this is for work that is only better done alone.
+    The block always runs: at once if the file cannot be created or locked, and without the lock once ``patience`` has
+    passed. So this is for work that should run alone but need not. The operating system releases the lock of a killed
+    process.
 
     Args:
-        file: made if it is not there; it stays.
-        patience: seconds to wait at most.
+        file: the lock file; it is created if missing, and not removed.
+        patience: longest wait in seconds.
     """
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    except OSError:  # a folder that cannot be written to
+    except OSError:  # the folder is not writable
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""The best class of a voxel, and the type that holds it."""
+"""Argmax over classes, and the integer type that holds the labels."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ def label_dtype(num_classes: int) -> type[Any]:
 
 
 def best_class(scores: NDArray[Any]) -> NDArray[Any]:
-    """Returns the best class [...] of scores [C, ...]; many times faster than np.argmax along a leading axis.
+    """Returns the index [...] of the largest of the scores [C, ...]; of equal scores the lower class wins.
 
-    Of equal scores the lower class wins.
+    Many times faster than `np.argmax` along a leading axis.
+
+    >>> best_class(np.array([[0.2, 0.5], [0.8, 0.5]])).tolist()
+    [1, 0]
     """
     best = scores[0].copy()
     dtype = label_dtype(len(scores))

@@ -1,4 +1,4 @@
-"""Connected components of a label map, from runs of equal voxels: memory follows the runs, not the voxels."""
+"""Connected components of a label map, found from runs of equal voxels: memory grows with the runs, not the voxels."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _RUN_BYTES = 100  # of arrays that exist at the same time, per run
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Connected voxels of the same label; components are numbered by their first voxel in storage order.
+    """The connected components of a label map, numbered by their first voxel in storage order.
 
     Attributes:
         labels: [N] label of each component.
-        voxels: [N] number of voxels of each.
+        voxels: [N] number of voxels of each component.
     """
 
     labels: NDArray[np.intp]
     voxels: NDArray[np.int64]
     _runs: _Runs
-    _component: NDArray[np.intp]  # [R] of each run
+    _component: NDArray[np.intp]  # [R] component of each run
 
     def erase(self, label_map: NDArray[Any], unwanted: NDArray[np.bool_]) -> None:
-        """Makes components background, in place.
+        """Sets the voxels of some components to background, in place.
 
         Args:
-            label_map: [X, Y, Z] the map the components were found in.
-            unwanted: [N] which components.
+            label_map: [X, Y, Z] label map in which the components were found.
+            unwanted: [N] true for each component to erase.
         """
         self._runs.erase(label_map, unwanted[self._component])
 
@@ -49,19 +49,19 @@ def find_components(
 ) -> Components:
     """Finds the connected components of each label.
 
-    A run is a row of equal voxels along the first axis. Runs are collected plane by plane, those that touch are found
-    by bisection of their sorted ends, and merged by pointer jumping. About 100 bytes per run; an organ has one or two
-    runs per line through it. Fastest where the first axis is the one that is contiguous, as in Fortran order.
+    A run is a row of equal voxels along the first axis. The function collects runs plane by plane, finds those that
+    touch by bisection of their sorted ends, and merges them by pointer jumping. It needs about 100 bytes per run; an
+    organ has one or two runs per line through it. Fastest where the first axis is contiguous, as in Fortran order.
 
     Args:
         label_map: [X, Y, Z] unsigned integers, 0 = background.
-        labels: labels to look for; None takes all but background.
+        labels: labels whose components are found; None means all but background.
         connectivity: 6 joins voxels that share a face, 26 also those that share an edge or a corner.
-        cancel: asked before every step that may take long where the map is noise.
+        cancel: function called before every step that is slow for a noisy map; it returns true to stop.
 
     Raises:
-        UsageError: another connectivity, or not a 3D map of unsigned integers.
-        ResourceError: the map is so ragged that its runs would not fit into memory.
+        UsageError: ``connectivity`` is neither 6 nor 26, or ``label_map`` is not 3D unsigned integers.
+        ResourceError: the map has so many runs that they do not fit into memory.
         Cancelled: ``cancel()`` returned true.
     """
     if connectivity not in (6, 26):
@@ -82,7 +82,7 @@ def find_components(
         stop_if(cancel)
         parent = _merged(parent, *runs.touching(distance, 0 if connectivity == 6 else 1))
     stop_if(cancel)
-    first = parent == np.arange(len(parent))  # the first run of each component is the one that all point to
+    first = parent == np.arange(len(parent))  # all runs of a component point to its first run
     component = (np.cumsum(first) - 1)[parent]
     voxels = np.bincount(component, runs.stop - runs.start, int(first.sum())).astype(np.int64)
     return Components(runs.label[first].astype(np.intp), voxels, runs, component)
@@ -90,17 +90,17 @@ def find_components(
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """The runs of a label map, sorted.
+    """The runs of a label map, sorted by position.
 
-    Positions count through lines with a zero after each, and planes with an empty line after each, so that nothing
-    touches across an edge of the volume.
+    A position is the index into the map flattened with a zero after each line and an empty line after each plane, so
+    that no runs touch across an edge of the volume.
 
     Attributes:
-        start: [R] position of the first voxel.
-        stop: [R] position behind the last.
-        label: [R].
-        width: positions of a line.
-        plane: positions of a plane.
+        start: [R] position of each run's first voxel.
+        stop: [R] position after its last voxel.
+        label: [R] label of its voxels.
+        width: number of positions per line.
+        plane: number of positions per plane.
     """
 
     start: NDArray[np.int64]
@@ -111,7 +111,7 @@ class _Runs:
 
     @classmethod
     def of(cls, label_map: NDArray[Any], labels: Sequence[int] | None) -> _Runs:
-        """Collects the runs of some labels, or of all."""
+        """Collects the runs of ``labels``, or of all labels if None."""
         x, y, z = label_map.shape
         width, plane = x + 1, (x + 1) * (y + 1)
         padded = np.zeros(1 + plane, label_map.dtype)  # a zero before the first voxel
@@ -130,11 +130,11 @@ class _Runs:
         return cls(np.concatenate(starts), np.concatenate(stops), np.concatenate(found), width, plane)
 
     def touching(self, distance: int, reach: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Returns pairs of runs of one label, the second lying ``distance`` positions before the first.
+        """Returns the pairs (first, second) of touching runs with the same label, in two lines of the map.
 
         Args:
-            distance: from a line to the other line.
-            reach: 0 where voxels must lie side by side, 1 where a corner is enough.
+            distance: positions from the second run's line to the first run's line.
+            reach: 0 if the voxels must be side by side, 1 if a shared edge or corner is enough.
         """
         low = np.searchsorted(self.stop, self.start - (distance + reach), "right")
         high = np.searchsorted(self.start, self.stop - (distance - reach), "left")
@@ -145,7 +145,7 @@ class _Runs:
         return first[same], second[same]
 
     def erase(self, label_map: NDArray[Any], unwanted: NDArray[np.bool_]) -> None:
-        """Makes the voxels of some runs background, plane by plane."""
+        """Sets the voxels of the runs in ``unwanted`` [R] to background, plane by plane."""
         x, y, _ = label_map.shape
         step = np.zeros(self.plane, np.int8)
         for k, start, stop in self._by_plane(unwanted):
@@ -164,16 +164,16 @@ class _Runs:
 
 
 def _identity_of(labels: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Returns the table label → label for some labels, → 0 for all others."""
+    """Returns a lookup table that maps each of ``labels`` to itself and all others to 0."""
     table = np.zeros(np.iinfo(dtype).max + 1, dtype)
     table[list(labels)] = list(labels)
     return table
 
 
 def _merged(parent: NDArray[np.intp], first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Returns the forest with some pairs joined; every node points to its root, the lowest of its tree.
+    """Joins pairs of nodes in a forest; afterwards every node points to its root, the lowest node of its tree.
 
-    Each round hooks every root that has a lower neighbour to the lowest of them, then flattens the trees.
+    Each round links every root that has a lower neighbour to the lowest of them, then flattens the trees.
     """
     while True:
         first, second = parent[first], parent[second]

@@ -1,4 +1,4 @@
-"""Post-processing of label maps: what the bundle or the caller asks for, and a record of what it removed."""
+"""Post-processing of label maps as the bundle or the caller requests it, and a record of what it removed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..scans.geometry import Grid
 from .components import find_components
 
 Step = Literal["within_body", "min_volume", "largest_component"]
-_ROUNDING = 1e-6  # relative: a component of just the least volume stays, whatever float32 made of the voxel's size
+_ROUNDING = 1e-6  # relative: float32 rounding of the voxel size must not remove a component of just the least volume
 
 
 class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is removed from a label map, in this order; by default nothing.
+    """The post-processing steps for a label map, run in the order below; by default none.
 
-    A component is a set of voxels of one label that share a face, an edge or a corner (26 neighbours), so that nothing
-    is cut off that hangs on by a corner.
+    A component is a set of voxels of one label that share a face, an edge or a corner (26 neighbours), so parts that
+    are joined by a corner alone are not separated.
 
     Attributes:
-        within_body: voxels outside the body mask become background.
-        min_volume_ml: label → millilitres; components smaller than that are removed.
-        largest_component: labels of which only the largest component stays, or ``"all"``. Where several are the
-            largest all of these stay: nothing in the map tells which of them is right.
+        within_body: whether voxels outside the body mask become background.
+        min_volume_ml: label → millilitres; smaller components of the label are removed.
+        largest_component: labels that keep only their largest component, or ``"all"``. If several components are
+            equally large all of them stay, because nothing in the map shows which one is right.
     """
 
     largest_component: tuple[str, ...] | Literal["all"] = ()
@@ -48,13 +48,13 @@ class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fi
                 )
 
     def check(self, labels: tuple[str, ...]) -> None:
-        """Checks that the labels named are a task's, background excepted.
+        """Checks that every label in these settings is an organ of the task.
 
         Args:
-            labels: index → name.
+            labels: the task's label names, background first.
 
         Raises:
-            ValueError: a label is not.
+            ValueError: a label is not in ``labels[1:]``.
         """
         organs = labels[1:]
         largest = () if self.largest_component == "all" else self.largest_component
@@ -65,10 +65,10 @@ class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fi
                 )
 
     def checked(self, labels: tuple[str, ...]) -> Postprocessing:
-        """Returns itself, if the labels it names are a task's.
+        """Returns these settings after `check`.
 
         Raises:
-            UsageError: a label is not.
+            UsageError: a label is not an organ of the task.
         """
         try:
             self.check(labels)
@@ -90,14 +90,14 @@ class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fi
 
 @dataclass(frozen=True)
 class Applied:
-    """What one step took from one label.
+    """What one post-processing step removed from one label.
 
     Attributes:
-        step: which step.
+        step: name of the step.
         label: name of the label.
-        components: number of components removed; None for ``within_body``, which goes by voxels.
+        components: number of components removed; None for ``within_body``, which removes single voxels.
         voxels: number of voxels removed.
-        ml: their volume in millilitres.
+        ml: volume removed in millilitres.
     """
 
     step: Step
@@ -115,22 +115,22 @@ def postprocess(
     body: BodyMask | None = None,
     cancel: Cancel | None = None,
 ) -> tuple[Applied, ...]:
-    """Carries out post-processing, in place.
+    """Post-processes a label map in place.
 
     Args:
         label_map: [X, Y, Z] label indices.
-        names: index → name.
+        names: the task's label names, background first.
         grid: grid of the label map.
-        settings: what to do.
-        body: where the body is; needed for ``within_body``.
-        cancel: asked before every step that may take long.
+        settings: the steps to run.
+        body: body mask on the model's grid; required for ``within_body``.
+        cancel: function called before every slow step; it returns true to stop.
 
     Returns:
-        One entry for each step and label asked for, also where nothing was removed.
+        One entry for each requested step and label, also where nothing was removed.
 
     Raises:
-        UsageError: a label is not the task's, or the body is needed and not given.
-        ResourceError: the map is too ragged for the memory there is.
+        UsageError: a label is not an organ of the task, or ``within_body`` is set without ``body``.
+        ResourceError: the map has so many runs of equal voxels that they do not fit into memory.
         Cancelled: ``cancel()`` returned true.
     """
     settings = settings.checked(names)
@@ -148,11 +148,11 @@ def postprocess(
 
 
 def emptied(applied: tuple[Applied, ...], volumes_ml: Mapping[str, float]) -> tuple[str, ...]:
-    """Returns a warning for each label of which post-processing left nothing.
+    """Returns a warning for each label that post-processing removed completely.
 
     Args:
-        applied: what was removed.
-        volumes_ml: label → millilitres that are left.
+        applied: result of `postprocess`.
+        volumes_ml: label → volume after post-processing, in millilitres.
     """
     removed: dict[str, float] = {}
     for entry in applied:

@@ -1,4 +1,4 @@
-"""Bringing scores back to the scan: linear interpolation and argmax, block by block, without an array per class."""
+"""Interpolates scores onto the scan's grid and takes the argmax, block by block, without a full array per class."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there
 
 
 class LabelRestorer:
-    """Turns finished blocks of the model's grid into labels on the scan's grid.
+    """Converts finished blocks of scores on the model's grid into labels on the scan's grid.
 
-    Held are one plane of scores, and for every layer of blocks in work one row: what the next blocks interpolate with.
-    A scan voxel whose eight surrounding model voxels have the same best class has that class too (linear interpolation
-    weighs the eight, and the class leads in each of them), so only voxels at borders between classes are interpolated;
-    the result is the same.
+    It keeps the last plane of scores, and the last row of every unfinished layer of blocks, because the next blocks
+    interpolate with them. A scan voxel whose eight surrounding model voxels have the same best class has that class too
+    (linear interpolation is a weighted mean of the eight, and the class leads in each), so only voxels at borders
+    between classes are interpolated; the result is the same.
 
     Args:
-        num_classes: C, background included.
+        num_classes: number of classes C, background included.
         grid: the model's grid (shape x, y, z).
         source: the scan's grid; parallel to the model's, or sheared.
 
     Raises:
-        InputError: both have right angles and are not parallel.
+        InputError: both grids have right angles and are not parallel.
     """
 
     def __init__(self, num_classes: int, grid: Grid, source: Grid) -> None:
@@ -60,12 +60,12 @@ class LabelRestorer:
         self._columns = _Neighbours.along(maps[x], width)
 
     def add(self, block: Block) -> None:
-        """Takes a block: after the one above it (smaller z) and the one before it (smaller y).
+        """Labels the scan voxels of a block; the blocks with smaller z and with smaller y must have been added before.
 
-        The block's frame is overwritten.
+        Overwrites the block's frame.
 
         Raises:
-            InputError: the block is not of this grid.
+            InputError: the block does not fit into this grid.
         """
         classes, depth, height, width = self._shape
         planes, rows = block.scores.shape[1:3]
@@ -96,7 +96,7 @@ class LabelRestorer:
         return self._labels
 
     def _label(self, block: Block) -> None:
-        """Labels the scan's voxels whose upper neighbours lie in the block; the lower ones may lie in its frame."""
+        """Labels the scan's voxels whose upper neighbours are in the block; the lower ones may be in its frame."""
         if self._sheared is not None:
             self._sheared.label(block)
             return
@@ -104,7 +104,7 @@ class LabelRestorer:
         wanted = self._rows.upper_within(block.y, block.y + rows)
         if wanted.start == wanted.stop:
             return
-        # The frame is left out where there is no neighbour, so that its undefined content is never looked at.
+        # Without a neighbouring block the frame is undefined, so it is left out.
         top, first = (0, block.y - 1) if block.y else (1, 0)
         rows_inside = self._rows.part(wanted, first)
         kept: dict[int, _ScorePlane] = {}
@@ -123,7 +123,7 @@ class LabelRestorer:
 def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
     """Interpolates scores linearly onto the scan's grid and takes the best class of each voxel.
 
-    Works plane by plane; beside ``scores`` it needs the label map and a few planes.
+    Works plane by plane; its memory is ``scores``, the label map and a few planes.
 
     Args:
         scores: [C, D, H, W] logits or probabilities on ``grid``.
@@ -131,7 +131,7 @@ def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
         source: the scan's grid.
 
     Returns:
-        [X, Y, Z] on ``source``: uint8 up to 256 classes, else uint16. Of equal scores the lower class wins.
+        Labels [X, Y, Z] on ``source``: uint8 up to 256 classes, else uint16. Of equal scores the lower class wins.
 
     Raises:
         InputError: the scores do not fit the grid, or the grids are not parallel.
@@ -149,12 +149,12 @@ def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
 
 @dataclass(frozen=True)
 class _Neighbours:
-    """The model voxels between which the scan's voxels lie along one axis, and how near they are to the upper one.
+    """The two model voxels around each scan voxel along one axis, and the interpolation weight of the upper one.
 
     Attributes:
         lower: [n] index of the lower neighbour.
-        upper: [n] index of the upper neighbour; the lower one where the upper weighs nothing.
-        weight: [n] of the upper neighbour.
+        upper: [n] index of the upper neighbour; equal to ``lower`` where its weight is 0.
+        weight: [n] weight of the upper neighbour, from 0 to 1.
     """
 
     lower: NDArray[np.intp]
@@ -168,23 +168,23 @@ class _Neighbours:
 
     @property
     def increasing(self) -> bool:
-        """Whether the scan's axis runs the model's way."""
+        """Whether the scan's axis has the same direction as the model's."""
         return bool(self.upper[-1] >= self.upper[0])
 
     def upper_within(self, start: int, stop: int) -> slice:
-        """Returns the scan's voxels whose upper neighbour is from ``start`` to below ``stop``."""
+        """Returns the slice of scan voxels whose upper neighbour has an index from ``start`` to below ``stop``."""
         found = np.flatnonzero((self.upper >= start) & (self.upper < stop))
         return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
 
     def part(self, voxels: slice, first: int) -> _Neighbours:
-        """Returns the neighbours of some of the scan's voxels, counted from the model voxel ``first``."""
+        """Returns the neighbours of some scan voxels, with indices relative to the model voxel ``first``."""
         return _Neighbours(self.lower[voxels] - first, self.upper[voxels] - first, self.weight[voxels])
 
 
 def _plane_labels(
     low: _ScorePlane, high: _ScorePlane, weight: np.float32, rows: _Neighbours, columns: _Neighbours
 ) -> NDArray[Any]:
-    """Returns labels [H', W'] of a plane between two planes of scores."""
+    """Returns the labels [H', W'] of a scan plane between two planes of scores."""
     cells = np.ix_(rows.lower, columns.lower)
     labels = low.best[cells]
     settled = low.uniform if low is high else low.uniform & high.uniform & (low.best == high.best)
@@ -204,7 +204,7 @@ def _plane_labels(
 
 
 class _ScorePlane:
-    """One plane of scores with its best class, and where that class fills a whole cell of 2×2 voxels."""
+    """One plane of scores, the best class of each voxel, and where a cell of 2×2 voxels has a single best class."""
 
     def __init__(self, scores: NDArray[Any]) -> None:
         self.flat = np.ascontiguousarray(scores).reshape(len(scores), -1)
@@ -224,7 +224,7 @@ def _mix(
     right: NDArray[np.intp],
     across: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Returns scores [C, n] between two voxels of a row, blended between two planes."""
+    """Returns scores [C, n] interpolated between two voxels of a row and between two planes."""
     mixed = []
     for index in (left, right):
         value = np.take(low.flat, index, axis=1).astype(np.float32, copy=False)

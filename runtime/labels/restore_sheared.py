@@ -1,4 +1,4 @@
-"""Labels of a sheared scan from blocks of scores on a straight grid."""
+"""Labels a sheared scan from blocks of scores on a grid with right angles."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from ..windows.blend import Block
 
 _CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
-SEARCH_BYTES = 16  # per voxel of a block: its best class, and where that fills a whole cell
+SEARCH_BYTES = 16  # per voxel of a block: its best class, and whether its cell has a single class
 
 
 class ShearedLabels:
     """Labels each scan voxel with the best class of scores interpolated between the eight model voxels around it.
 
-    A voxel belongs to the block that holds its upper neighbours along z and y; the lower ones may lie in the block's
-    frame. So every voxel is labelled once, whatever the blocks.
+    A voxel belongs to the block that holds its upper neighbours along z and y; the lower ones may be in the block's
+    frame. So every voxel is labelled exactly once, however the grid is divided into blocks.
 
     Args:
-        labels: [X, Y, Z] on the scan's grid; written to.
+        labels: [X, Y, Z] label map on the scan's grid; modified in place.
         grid: the model's grid (shape x, y, z).
         source: the scan's grid, sheared.
     """
@@ -38,7 +38,7 @@ class ShearedLabels:
         self._crossing = Crossing(own, grid)
 
     def label(self, block: Block) -> None:
-        """Labels the voxels that belong to a block, its frame filled in."""
+        """Labels the voxels that belong to a block; the block's frame must hold its neighbours' scores."""
         starts = block.z, block.y
         stops = [start + size for start, size in zip(starts, block.scores.shape[1:3], strict=True)]
         low = np.array([start - 1 if start else -np.inf for start in starts] + [-np.inf])
@@ -65,14 +65,14 @@ class ShearedLabels:
 
 
 class _BlockScores:
-    """A block's scores with the best class of each voxel, and where that class fills a whole cell of 2×2×2 voxels."""
+    """A block's scores, the best class of each voxel, and where a cell of 2×2×2 voxels has a single best class."""
 
     def __init__(self, block: Block) -> None:
         self._first = block.z - 1, block.y - 1  # the model voxels at index 0 of the frame
         self._strides = block.framed[0].size // block.framed.shape[1], block.framed.shape[3]
         self._flat = block.framed.reshape(len(block.framed), -1)
         best = np.zeros(block.framed.shape[1:], np.uint16)
-        # The frame is left out where there is no neighbour, so that its undefined content is never looked at.
+        # Without a neighbouring block the frame is undefined, so it is left out.
         inside = (slice(0 if block.z else 1, None), slice(0 if block.y else 1, None))
         best[inside] = best_class(block.framed[(slice(None), *inside)])
         uniform = np.ones(best.shape, np.bool_)
@@ -82,7 +82,7 @@ class _BlockScores:
         self._best, self._uniform = best.ravel(), uniform.ravel()
 
     def labels(self, z: Neighbours, y: Neighbours, x: Neighbours) -> NDArray[Any]:
-        """Returns the labels [n] of places between the block's voxels."""
+        """Returns the labels [n] at n positions between the block's voxels."""
         planes, rows = (
             [(index - first) * stride for index in (axis.lower, axis.upper)]
             for axis, first, stride in zip((z, y), self._first, self._strides, strict=True)
@@ -106,6 +106,13 @@ class _BlockScores:
         along_y: NDArray[np.float32],
         along_z: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Returns scores [C, n] in one column between its four voxels around, given as starts of their rows."""
+        """Returns scores [C, n] interpolated along y and z at given columns.
+
+        Args:
+            corners: flat index at which the row of each of the four neighbours starts, [n] each.
+            columns: [n] index along x.
+            along_y: [n] weight of the upper neighbours along y.
+            along_z: [n] weight of the upper neighbours along z.
+        """
         four = [np.take(self._flat, start + columns, axis=1) for start in corners]
         return mixed(mixed(four[0], four[1], along_y), mixed(four[2], four[3], along_y), along_z)

@@ -1,4 +1,4 @@
-"""Organs that a list names by side: which of its names are the left and the right of a pair, in any usual spelling."""
+"""Finds left and right organs in a list of label names, in any usual spelling and in several languages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Side(Enum):
 
 @dataclass(frozen=True)
 class SidedLabels:
-    """What a list of labels says about sides.
+    """The names with a side in a list of labels.
 
     Attributes:
         pairs: (left, right) names that differ by the side alone, in the order of the list.
-        single: names of one side of an organ that the body has twice, without the other side in the list.
+        single: names of one side of an organ that the body has twice, where the other side is not in the list.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -34,10 +34,13 @@ class SidedLabels:
         return bool(self.pairs or self.single)
 
     def words(self, limit: int | None = None) -> str:
-        """Names the pairs, or the single sides where there is no pair, in one line.
+        """Returns one line that lists the pairs, or the single sides if there is no pair.
 
         Args:
-            limit: how many are named; the rest are counted.
+            limit: largest number of names listed; the rest are counted. None lists all.
+
+        >>> find_sides(["liver", "kidney_left", "kidney_right"]).words()
+        'kidney_left / kidney_right'
         """
         named = [f"{left} / {right}" for left, right in self.pairs] or list(self.single)
         shown = named[:limit]
@@ -48,13 +51,14 @@ class SidedLabels:
 def find_sides(labels: Sequence[str]) -> SidedLabels:
     """Finds the pairs of left and right among labels.
 
-    Two names are a pair if they are the same but for a word or a letter that says the side: ``kidney_left`` and
+    Two names are a pair if they are equal except for a word or a letter that means the side: ``kidney_left`` and
     ``kidney_right``, ``Left-Thalamus``, ``right kidney``, ``KidneyLeft``, ``Parotid_L``, ``hippocampus_lh``,
-    ``linke Niere``, ``rein gauche``, ``LV`` and ``RV``. A letter that is part of a word counts only before or behind
-    an organ's name (``rkid``, ``lkid``): ``liver`` and ``river`` are no pair.
+    ``linke Niere``, ``rein gauche``, ``LV`` and ``RV``. A letter that is part of a word counts only directly before or
+    after an organ's name (``rkid``, ``lkid``): ``liver`` and ``river`` are no pair.
 
-    A side without its counterpart is no pair either. ``left atrium`` alone may be mirrored, for the heart has no second
-    one; ``kidney_left`` alone may not, for the mirrored right kidney would be taught as no kidney, or as the left one.
+    A side without its counterpart is no pair either. A task with ``left atrium`` alone may train on mirrored scans,
+    because the heart has no second one. With ``kidney_left`` alone it may not: in a mirrored scan the right kidney
+    is on the left side but labelled as background, and the left kidney is on the right side but labelled as left.
     """
     left: dict[tuple[str, ...], int] = {}
     right: dict[tuple[str, ...], int] = {}
@@ -73,7 +77,7 @@ def find_sides(labels: Sequence[str]) -> SidedLabels:
 
 
 def _folded(text: str) -> str:
-    """Returns text without accents; case stays."""
+    """Returns text without accents, with its case unchanged."""
     apart = unicodedata.normalize("NFKD", text)
     return unicodedata.normalize("NFC", "".join(sign for sign in apart if not unicodedata.combining(sign)))
 
@@ -83,7 +87,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 # English, Latin, German, Dutch, French, Spanish, Portuguese, Italian, Polish, Russian, Scandinavian, Turkish, Chinese,
-# Japanese, Korean; ambiguous as some are ("der", "sin"), they count only where the other side's name is in the list.
+# Japanese, Korean. Some are ambiguous ("der", "sin"), so they count only if the other side's name is in the list.
 _FULL = {
     Side.LEFT: _words(
         "left sinister sinistra sinistrum sinistri links linke linker linkes linken gauche izquierdo izquierda "
@@ -108,28 +112,28 @@ _ORGANS = _words(
     "occipital optic orbit ovary pallidum parietal parotid patella psoas putamen radius renal rib scapula shoulder "
     "subclavian submandibular temporal testicle testis thalamus thyroid tibia tonsil ulna ureter ventricle"
 )
-_BEGINNING = 3  # letters of an organ's name that say which organ is meant: kid, hip, fem
+_BEGINNING = 3  # letters of an organ's name that identify the organ: kid, hip, fem
 _ABBREVIATED = _words("a v ad ag k kid lu pa pv ca cca ica mca aca pca ul ll")
-"""What follows the side's letter in lad (MONAI's left adrenal gland), rv, lk, rul and their like."""
+"""Abbreviations that follow the side's letter, as in lad (MONAI's left adrenal gland), rv, lk and rul."""
 _ACRONYM = range(2, 5)  # letters of LV, RPA, LCCA
 
 _OF_ONE_ORGAN = _words(
     "atrium atrial atria appendage auricle ventricle ventricular ventriculus myocardium myocardial heart cardiac "
     "coronary liver hepatic gastric colon colic vorhof herzkammer ventrikel"
 )
-"""Words of organs that the body has once: a side then names a part of them."""
+"""Words for organs that the body has once: with these, a side means a part of the organ."""
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
 _SIGNS = re.compile("([左右])")
 
 
 def _split(label: str) -> list[str]:
-    """Splits a name into its words, at signs, at changes of case and around numbers; case stays."""
+    """Splits a name into words at punctuation, at changes of case and around numbers; case is unchanged."""
     return _WORD.findall(_SIGNS.sub(r" \1 ", _folded(label)))
 
 
 def _readings(label: str) -> Iterator[tuple[Side, tuple[str, ...]]]:
-    """Yields each side that a name may mean, with the name's other words."""
+    """Yields each possible reading of a name: the side, and the name's other words."""
     written = _split(label)
     words = [word.lower() for word in written]
     sides = [_side_of(word) for word in words]
@@ -149,7 +153,7 @@ def _side_of(word: str) -> Side | None:
 
 
 def _glued_sides(written: str) -> Iterator[tuple[Side, str]]:
-    """Yields each side that stands before or behind the rest of a single word, with that rest."""
+    """Yields each side that a single word starts or ends with, and the rest of the word."""
     word = written.lower()
     for said, side in _GLUED.items():
         for rest in (word.removeprefix(said), word.removesuffix(said)):
@@ -172,7 +176,7 @@ def _may_follow_a_side(rest: str, *, acronym: bool) -> bool:
 
 
 def _is_one_of_two(label: str) -> bool:
-    """Whether a name says a side in a whole word, of an organ that the body has twice."""
+    """Whether a name contains a whole word for a side and means an organ that the body has twice."""
     words = {word.lower() for word in _split(label)}
     if not words & (_FULL[Side.LEFT] | _FULL[Side.RIGHT]):
         return False

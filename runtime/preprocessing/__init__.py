@@ -1,1 +1,1 @@
-"""From a scan's voxels to what the network sees: orientation, resampling, intensities, body, plausibility."""
+"""From a scan's voxels to the network's input: orientation, resampling, intensities, body mask, plausibility."""

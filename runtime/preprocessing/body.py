@@ -1,4 +1,4 @@
-"""Telling the body from the air around it, so that windows of pure air can be skipped."""
+"""Separates the body from the air around it, so that windows of pure air can be skipped."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def tissue_threshold(array: NDArray[Any], rule: Foreground) -> float:
 
 
 def body_mask(array: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
-    """Returns where the body is, generously.
+    """Returns a generous mask of the body.
 
-    In every plane a voxel belongs to the body if tissue lies on both sides of it along x or along y, so lungs and
-    bowel gas are inside. The result is grown by two voxels along each axis. Every tissue voxel is in the mask.
+    In every plane a voxel belongs to the body if there is tissue on both sides of it along x or along y, so lungs and
+    bowel gas are inside. The mask is then dilated by two voxels along each axis. Every tissue voxel is in the mask.
 
     Args:
         array: [D, H, W] raw intensities.
         threshold: intensity above which a voxel is tissue.
 
     Returns:
-        [D, H, W].
+        Mask [D, H, W], true in the body.
     """
     body = np.empty(array.shape, np.bool_)
     for plane, inside in zip(array, body, strict=True):
@@ -42,7 +42,7 @@ def body_mask(array: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
 
 
 def plane_mask(plane: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
-    """Returns the body [H, W] in one plane, grown within it; `body_mask` grows the planes into each other as well."""
+    """Returns the body mask [H, W] of one plane, dilated within it; `body_mask` also dilates across planes."""
     tissue = plane > threshold
     return _grown(_grown(_between(tissue, 0) | _between(tissue, 1), 0), 1)
 
@@ -54,7 +54,7 @@ def sample(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _between(tissue: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    """Returns what lies from the first to the last true voxel of each line along ``axis`` of a plane."""
+    """Returns a plane in which each line along ``axis`` is true from its first to its last true voxel."""
     size = tissue.shape[axis]
     found = tissue.any(axis=axis)
     first = np.where(found, tissue.argmax(axis=axis), size)

@@ -1,4 +1,4 @@
-"""Restricting a label map to the body."""
+"""Restricts a label map to the body."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .resample import align, axes_along
 
 
 class BodyMask:
-    """Where the body is on the model's grid; kept as bits, an eighth of a byte per voxel.
+    """A body mask on the model's grid, stored as bits: an eighth of a byte per voxel.
 
-    A scan in which no body was found is all body, as it is for the windows.
+    If the mask is empty, the whole scan counts as body, as it does for the windows.
 
     Args:
         grid: the model's grid (shape x, y, z).
-        margin: planes by which the body grows into its neighbours along z; 0 for a mask that has grown already.
+        margin: number of planes by which the mask is dilated along z; 0 if it has been dilated already.
     """
 
     def __init__(self, grid: Grid, margin: int = 0) -> None:
@@ -29,10 +29,10 @@ class BodyMask:
         self._planes: list[NDArray[np.uint8]] = []
 
     def add(self, plane: NDArray[np.bool_]) -> None:
-        """Takes the next plane [H, W] of the mask along the model's depth (see `body.body_mask`, `body.plane_mask`).
+        """Appends the next plane [H, W] of the mask along the model's z (see `body.body_mask`, `body.plane_mask`).
 
         Raises:
-            InputError: wrong shape, or more planes than the grid has.
+            InputError: the plane has another shape than the grid, or the grid has no more planes.
         """
         width, height, depth = self._grid.shape
         if plane.shape != (height, width) or len(self._planes) == depth:
@@ -43,7 +43,7 @@ class BodyMask:
         self._planes.append(np.packbits(plane))
 
     def clear_outside(self, label_map: NDArray[Any], source: Grid, num_classes: int) -> NDArray[np.int64]:
-        """Makes voxels background whose closest voxel of the mask is not body; in place, plane by plane.
+        """Sets labelled voxels to background where the closest mask voxel is not body; in place, plane by plane.
 
         Args:
             label_map: [X, Y, Z] label indices.
@@ -51,7 +51,7 @@ class BodyMask:
             num_classes: number of labels, background included.
 
         Returns:
-            [num_classes] number of voxels taken from each label; background's entry is 0.
+            [num_classes] number of voxels removed from each label; background's entry is 0.
 
         Raises:
             InputError: both grids have right angles and are not parallel, or planes are missing.
@@ -98,7 +98,7 @@ class BodyMask:
             values[outside] = 0
 
     def _holds(self, planes: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Returns whether voxels, each given by its plane and its place in it, are body."""
+        """Returns [n] whether voxels are body, given their plane [n] and their flat index in that plane [n]."""
         byte, bit = places >> 3, np.uint8(128) >> (places & 7).astype(np.uint8)
         held = np.zeros(len(planes), np.bool_)
         for plane in np.unique(planes):

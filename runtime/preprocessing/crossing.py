@@ -1,4 +1,4 @@
-"""Where the voxels of a sheared grid lie among those of a straight one, or the other way round."""
+"""Maps voxels between a sheared grid and one with right angles."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
     from ..scans.geometry import Grid
 
-CROSSING_BYTES = 6 * 2**20  # what the voxels that are placed at the same time take, and their values
+CROSSING_BYTES = 6 * 2**20  # positions and values of the voxels that are mapped at the same time
 _CHUNK_VOXELS = 32_768
 _POSITION_DECIMALS = 6  # voxels; hides the rounding of affines, so that mirrored files give identical results
 
 
 def crosses(one: Grid, other: Grid) -> bool:
-    """Whether the axes of two grids of one scan are not parallel, because the scan's are sheared."""
+    """Whether two grids of one scan have axes that are not parallel, because one of the two is sheared."""
     return one.is_sheared != other.is_sheared
 
 
 def along_axes_of(array: NDArray[Any], grid: Grid, target: Grid) -> tuple[NDArray[Any], Grid]:
-    """Returns an array [Z, Y, X] as a view whose axes run closest to the target's, and its grid."""
+    """Returns a view of an array [Z, Y, X] in the axis order and direction closest to the target's, and its grid."""
     turn = ornt_transform(io_orientation(grid.affine), axcodes2ornt(target.axes))
     return apply_orientation(array.T, turn).T, grid.reoriented(target.axes)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Voxels of one plane of a grid.
+    """A box of voxels within one plane of a grid.
 
     Attributes:
         plane: index along z.
-        rows: along y.
-        columns: along x.
+        rows: range of indices along y.
+        columns: range of indices along x.
     """
 
     plane: int
@@ -51,11 +51,11 @@ class Part:
 
 
 class Crossing:
-    """Where the voxels of one grid lie among those of another whose axes run in other directions.
+    """Maps the voxels of one grid to positions in another grid whose axes have other directions.
 
     Args:
-        grid: the grid whose voxels are placed.
-        among: the grid they are placed in.
+        grid: the grid whose voxels are mapped.
+        among: the grid in whose voxels the positions are measured.
     """
 
     def __init__(self, grid: Grid, among: Grid) -> None:
@@ -64,15 +64,15 @@ class Crossing:
         self._step, self._start = step[2::-1, 2::-1], step[2::-1, 3]  # both in the order z, y, x
 
     def parts(self) -> Iterator[Part]:
-        """Yields the whole grid in parts of some thousand voxels, plane after plane."""
+        """Yields the whole grid in parts of at most about 32,768 voxels, plane after plane."""
         yield from self._parts([(0, size) for size in self._shape])
 
     def parts_around(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> Iterator[Part]:
-        """Yields parts that hold every voxel placed in a box, and others.
+        """Yields parts that together contain every voxel whose position is in a box, and some other voxels.
 
         Args:
-            low: z, y, x of the box, in voxels of the other grid; minus infinity has no limit there.
-            high: its other end.
+            low: [3] lower corner (z, y, x) of the box, in voxels of the other grid; minus infinity means no limit.
+            high: [3] upper corner; infinity means no limit.
         """
         corners = np.array(np.meshgrid(*[(0, size - 1) for size in self._shape], indexing="ij")).reshape(3, -1)
         placed = self._step @ corners + self._start[:, None]
@@ -94,7 +94,12 @@ class Crossing:
                 yield Part(plane, slice(row, min(row + height, bottom)), slice(left, right))
 
     def positions(self, part: Part, axis: int) -> NDArray[np.float64]:
-        """Returns where a part's voxels lie along an axis (0, 1, 2 for z, y, x) of the other grid, [rows, columns]."""
+        """Returns the positions [rows, columns] of a part's voxels along one axis of the other grid, in its voxels.
+
+        Args:
+            part: voxels of the grid.
+            axis: 0, 1, 2 for z, y, x of the other grid.
+        """
         of_z, of_y, of_x = self._step[axis]
         rows, columns = (np.arange(side.start, side.stop) for side in (part.rows, part.columns))
         along_rows = self._start[axis] + of_z * part.plane + of_y * rows
@@ -103,12 +108,12 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The two voxels between which places lie along one axis, [n] each.
+    """The two voxels around each position along one axis, and the interpolation weight of the upper one; [n] each.
 
     Attributes:
-        lower: index of the lower one.
-        upper: index of the upper one; the lower one where the upper weighs nothing.
-        weight: of the upper one.
+        lower: index of the lower voxel.
+        upper: index of the upper voxel; equal to ``lower`` where the upper one's weight is 0.
+        weight: weight of the upper voxel, from 0 to 1.
     """
 
     lower: NDArray[np.intp]
@@ -117,7 +122,7 @@ class Neighbours:
 
     @staticmethod
     def at(positions: NDArray[np.float64], size: int) -> Neighbours:
-        """Returns the neighbours on an axis of ``size`` voxels; beyond the outermost centres that voxel alone."""
+        """Returns the neighbours on an axis of ``size`` voxels; beyond the outer centres, the outermost voxel alone."""
         inside = np.clip(positions, 0, size - 1)
         lower = np.floor(inside).astype(np.intp)
         return Neighbours(lower, np.ceil(inside).astype(np.intp), (inside - lower).astype(np.float32))
@@ -129,7 +134,7 @@ def nearest(positions: NDArray[np.float64], size: int) -> NDArray[np.intp]:
 
 
 def mixed(low: NDArray[np.float32], high: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns low + weight · (high − low) [..., n], in the memory of ``high``."""
+    """Returns low + weight · (high − low) [..., n]; overwrites ``high`` with it."""
     high -= low
     high *= weight
     high += low

@@ -1,4 +1,4 @@
-"""How the values of a scan are distributed, once its padding is taken off."""
+"""Distribution of a scan's values without its padding."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LOWEST_HU = -1100.0  # no scanner measures less than air, but for noise: what is below is padding
+LOWEST_HU = -1100.0  # no scanner measures less than air, except for noise: lower values are padding
 _PADDING_GAP = 100.0  # between padding and the values of the image
-_PADDING_SHARE = 0.02  # of the voxels; fewer at the lowest value are noise
+_PADDING_SHARE = 0.02  # of the voxels; a lowest value with a smaller share is noise
 _MOST_PADDING_VALUES = 8  # a scanner's, an archive's and a converter's, and some outliers
-_NORMALISED_SPAN = 40.0  # of values that are no HU, for which -1000 is padding as well
-_SATURATED_SHARE = 0.2  # of the voxels at the highest value: metal beyond the range of 12 bits
+_NORMALISED_SPAN = 40.0  # widest span of values that are not HU; for these, -1000 is padding as well
+_SATURATED_SHARE = 0.2  # of the voxels at the highest value, such as metal beyond the range of 12 bits
 
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """Values without padding, and what share of them lies where.
+    """Sampled values of a scan without padding, and the statistics that the intensity check needs.
 
     Attributes:
-        values: of the sampled voxels, any order.
-        padded: whether padding was taken off.
+        values: [n] values of the sampled voxels, in any order.
+        padded: whether padding was removed.
     """
 
     values: NDArray[np.float32]
@@ -32,11 +32,11 @@ class Distribution:
 
     @staticmethod
     def of(values: NDArray[np.float32], lowest: float = LOWEST_HU) -> Distribution:
-        """Takes off padding: values such as -2000, -3024 or -32768, apart from all others or the same in many voxels.
+        """Removes padding: values such as -2000, -3024 or -32768, far below all others or equal in many voxels.
 
         Args:
-            values: of the sampled voxels.
-            lowest: no value of the image itself is lower, but for noise; 0 for MR.
+            values: [n] values of the sampled voxels.
+            lowest: lowest value of the image itself, except for noise; 0 for MR.
         """
         padded = False
         for _ in range(_MOST_PADDING_VALUES):
@@ -57,34 +57,34 @@ class Distribution:
         return Distribution(values, padded)
 
     def share(self, low: float, high: float) -> float:
-        """Returns what share of the values lies between two others."""
+        """Returns the share of values between ``low`` and ``high``, from 0 to 1."""
         return float(np.mean((self.values > low) & (self.values < high)))
 
     def above(self, low: float) -> float:
-        """Returns what share of the values is larger."""
+        """Returns the share of values larger than ``low``."""
         return float(np.mean(self.values > low))
 
     def below(self, high: float) -> float:
-        """Returns what share of the values is smaller."""
+        """Returns the share of values smaller than ``high``."""
         return float(np.mean(self.values < high))
 
     @property
     def floor(self) -> float | None:
-        """The lowest value of the image where padding lies below it; None without padding."""
+        """The lowest value of the image if there was padding below it; None without padding."""
         return float(self.values.min()) if self.padded else None
 
     @property
     def has_fractions(self) -> bool:
-        """Whether any value is no whole number."""
+        """Whether any value is not a whole number."""
         return bool(np.any(self.values != np.rint(self.values)))
 
     @property
     def unsaturated(self) -> Distribution:
-        """The values below the highest one, where a large part of the voxels has that, as inside metal; else all."""
+        """The values without the highest one, if over 20 % of the voxels have that, as inside metal; else all."""
         lower = self.values[self.values < self.values.max()]
         saturated = 1 - lower.size / self.values.size > _SATURATED_SHARE
         return Distribution(lower, self.padded) if saturated and lower.size else self
 
     def percentiles(self, *percents: float) -> tuple[float, ...]:
-        """Returns percentiles of the values."""
+        """Returns the percentiles of the values; ``percents`` are from 0 to 100."""
         return tuple(float(value) for value in np.percentile(self.values, percents))

@@ -1,9 +1,9 @@
-"""Whether a scan's values are distributed as a task's modality distributes them, whatever their extremes are.
+"""Checks whether the distribution of a scan's values fits the task's modality, whatever their extremes are.
 
 CT has an absolute unit: air is near -1000 HU, fat near -100, soft tissue from 0 to 100, and only bone, metal and
 contrast agent are denser. So other units, an offset or another modality move most of the values to where CT has few.
-The judgement needs positive evidence: a crop in which every voxel is lung, brain, liver or blood with contrast agent
-is CT as well. The limits below were set on 167 CT scans and crops of 10 to 96 voxels a side out of them.
+The check needs positive evidence: a crop in which every voxel is lung, brain, liver or blood with contrast agent is CT
+as well. The limits below were set on 167 CT scans and on crops of them with 10 to 96 voxels a side.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ NO_NEGATIVES = "hardly any value is negative: this looks like MR, or like CT wit
 TENFOLD = "this is outside what CT in HU can hold: it looks like HU times 10, or like integers that wrapped around"
 TENTH = "this looks like HU divided by 10"
 
-_FEWEST_VALUES = 500  # fewer are too few for shares
+_FEWEST_VALUES = 500  # shares of fewer values are unreliable
 _FEWEST_FOR_SHAPE = 12_000  # a smaller crop may hold a vessel with contrast agent and its surroundings only
-_LARGEST_NORMALISED = 15.0  # of z-scores; CT's noise alone spreads further
-_LARGEST_FLOOR = 0.05  # share of the voxels at a lowest value near 0, which in CT is water and no floor
+_LARGEST_NORMALISED = 15.0  # largest z-score; CT's noise alone spreads further
+_LARGEST_FLOOR = 0.05  # share of the voxels at a lowest value near 0; in CT that is water, and lower values exist
 
 
 def doubt_in_ct(sample: IntensitySample) -> str | None:
-    """Returns what a scan looks like instead of CT in HU; None where it may be CT in HU."""
+    """Returns a description of what the values look like instead of CT in HU; None if they may be CT in HU."""
     found = Distribution.of(sample.values)
     if _is_normalised(found):
         return NORMALISED
@@ -50,9 +50,9 @@ def doubt_in_ct(sample: IntensitySample) -> str | None:
 
 
 def looks_like_ct(sample: IntensitySample) -> bool:
-    """Whether a scan can hardly be anything but CT in HU: it has values of air or lung, or of fat beside muscle.
+    """Whether a scan is almost certainly CT in HU: it has values of air or lung, or of both fat and muscle.
 
-    A crop of CT without air and fat, and CT with an offset, cannot be told from MR.
+    Returns False for a crop of CT without air and fat, and for CT with an offset: neither can be distinguished from MR.
     """
     values = sample.values
     image = values[values > values.min()]  # the lowest value alone may be padding
@@ -72,7 +72,7 @@ def _is_normalised(found: Distribution) -> bool:
 
 
 def _has_offset(found: Distribution) -> bool:
-    """Whether dense values crowd around 1000: in CT bone is spread from 150 to 1800, at most 0.52 of it was there."""
+    """Whether dense values crowd in 850…1250: bone in CT spreads over 150…1800, at most 0.52 of it was there."""
     dense, crowded = found.above(300), found.share(850, 1250)
     if crowded > 0.6 * dense and (crowded > 0.15 or (crowded > 0.05 and found.below(-850) < 0.01)):
         return True
@@ -89,7 +89,7 @@ def _has_offset(found: Distribution) -> bool:
 
 
 def _is_without_negatives(found: Distribution) -> bool:
-    """Whether the values end at 0 though they are spread widely: in CT, noise, fat and air go below."""
+    """Whether widely spread values end at 0: in CT, noise, fat and air are below."""
     if found.below(-5) > 0.002:
         return False
     lowest = found.values.min()

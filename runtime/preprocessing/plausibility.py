@@ -1,4 +1,4 @@
-"""What a scan must be to be worked on at all, and what about it deserves a word."""
+"""Refuses scans with impossible values or extents, and warns about unusual ones."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 MAX_VALUE = 1e15  # far beyond any scanner; float32 arithmetic stays finite below it
 MAX_EXTENT_MM = 4000.0  # no patient and no table is longer
-_COARSE = 4.0  # a scan this many times coarser than the task deserves a word
+_COARSE = 4.0  # a scan this many times coarser than the task causes a warning
 _HIGHEST_HU = 70_000.0  # beyond metal on any scale, and beyond 16 bits
 _NARROWEST_WINDOW_HU = 20.0  # narrower clip ranges are not in HU
 _THIN = 1 / 3  # of the patch's extent; whole scans of data sets made for their patch reach down to 0.37 of it
 
 
 def refuse_values(low: float, high: float) -> None:
-    """Checks the range of values of a scan.
+    """Checks a scan's smallest and largest value.
 
     Raises:
-        InputError: not finite, beyond 1e15, or a single value.
+        InputError: the values are not finite, beyond ±1e15, or all the same.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError("values: expected finite values, got NaN or Inf; repair the scan or replace them")
@@ -38,10 +38,10 @@ def refuse_values(low: float, high: float) -> None:
 
 
 def refuse_extent(grid: Grid) -> None:
-    """Checks a field of view.
+    """Checks the extent of a grid's field of view.
 
     Raises:
-        InputError: longer than any patient.
+        InputError: an axis is longer than 4000 mm.
     """
     extent = max(size * step for size, step in zip(grid.shape, grid.spacing, strict=True))
     if extent > MAX_EXTENT_MM:
@@ -52,12 +52,12 @@ def refuse_extent(grid: Grid) -> None:
 
 
 def value_warnings(sample: IntensitySample, low: float, high: float, task: Task) -> tuple[str, ...]:
-    """Returns what is odd about a scan's values, for the task's modality and range.
+    """Returns warnings if a scan's values do not fit the task's modality or intensity range.
 
     Args:
-        sample: of the scan's values.
+        sample: sample of the scan's values.
         low: smallest value of the scan.
-        high: largest value.
+        high: largest value of the scan.
         task: the task.
     """
     half = "half of the values lie from {:.4g} to {:.4g}".format(*np.percentile(sample.values, (25, 75)))
@@ -67,7 +67,7 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
         return ()
     clip_low, clip_high = task.intensity.clip
     in_hu = task.intensity.clip_percentiles or clip_high - clip_low >= _NARROWEST_WINDOW_HU
-    doubt = None  # a task made for normalised values gets them
+    doubt = None  # a narrower clip range means a task for normalised values, so these are expected
     if in_hu:
         doubt = TENFOLD if high > _HIGHEST_HU else doubt_in_ct(sample)
     if doubt is not None:
@@ -78,7 +78,7 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
 
 
 def geometry_warnings(source: Grid, task: Task) -> tuple[str, ...]:
-    """Returns what is odd about a scan's grid, for the task's spacing and patch."""
+    """Returns warnings if a scan is much coarser than the task's spacing or much smaller than its patch."""
     own = source.reoriented(task.orientation)
     return (*_coarse_warnings(own, task), *_thin_warnings(own, task))
 
@@ -110,5 +110,5 @@ def _thin_warnings(own: Grid, task: Task) -> tuple[str, ...]:
 
 
 def no_tissue_warning(threshold: float) -> str:
-    """Returns the word for a scan in which no body was found."""
+    """Returns the warning for a scan without a voxel above ``threshold``."""
     return f"no tissue found: no value is above {threshold:g}, so the whole scan is searched"

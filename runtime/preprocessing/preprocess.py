@@ -1,4 +1,4 @@
-"""From a scan to what the network sees: the one code that training and the device share."""
+"""From a scan to the network's input; training and the device run this same code."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class ModelInput:
     """A scan on the task's grid, normalised.
 
     Attributes:
-        array: [D, H, W] float32, normalised as the task says.
-        body: [D, H, W] whether a voxel may belong to the body; windows without any need no network.
+        array: [D, H, W] float32, normalised as the task defines it.
+        body: [D, H, W] body mask; windows without a true voxel are skipped.
         grid: grid of ``array`` (its shape is x, y, z).
-        source: the scan's own grid, where labels go.
-        warnings: what should be looked at, one line each.
+        source: the scan's own grid, on which the label map is written.
+        warnings: warnings about the scan, one line each.
     """
 
     array: NDArray[np.float32]
@@ -49,10 +49,11 @@ class ModelInput:
 def to_model_input(volume: Volume, task: Task) -> ModelInput:
     """Orients, resamples (plain linear, as in the papers), clips and normalises a scan.
 
-    A sheared scan is brought onto a straight grid around it, with air in the corners beyond its field of view.
+    A sheared scan is resampled onto a grid with right angles around it, with air in the corners beyond its field of
+    view.
 
     Raises:
-        InputError: values that are not finite or all the same, or an impossible field of view.
+        InputError: the values are not finite or all the same, or the field of view is longer than 4000 mm.
         ResourceError: the resampled scan does not fit into memory.
     """
     low, high = float(volume.data.min()), float(volume.data.max())
@@ -61,10 +62,10 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
     refuse_extent(grid)
     _check_size(grid)
     sample = IntensitySample.of(volume.data)
-    relative = task.intensity.clip_percentiles or task.foreground.relative  # read off the scan, so not off its padding
+    relative = task.intensity.clip_percentiles or task.foreground.relative  # to the scan's values, so without padding
     floor = Distribution.of(sample.values, lowest=0).floor if relative else None
     array = resample_linear(volume.data.T, volume.grid, grid, floor=floor, outside=_beyond(low, task, floor))
-    # A straight grid around a sheared scan has corners without values, which say nothing about the scan's range.
+    # A straight grid around a sheared scan has corners without values, which must not influence the percentile.
     threshold = tissue_threshold(volume.data if volume.grid.is_sheared else array, task.foreground)
     body = body_mask(array, threshold)
     values = value_warnings(sample, low, high, task)
@@ -79,17 +80,17 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
 
 
 def labels_to_model_grid(labels: Volume, grid: Grid) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Brings a label map onto the model's grid, closest voxel.
+    """Resamples a label map onto the model's grid; every voxel gets the label of the closest one.
 
     Args:
         labels: integer labels 0…65,535 on a grid whose axes are parallel to ``grid``, or sheared.
         grid: the model's grid.
 
     Returns:
-        [D, H, W], uint8 where every label is below 256, else uint16.
+        Labels [D, H, W]: uint8 if every label is below 256, else uint16.
 
     Raises:
-        InputError: labels out of range, or axes that are not parallel.
+        InputError: a label is out of range, or the axes are not parallel.
     """
     low, high = labels.data.min(), labels.data.max()
     if labels.data.dtype.kind not in "iu" or low < 0 or high > np.iinfo(np.uint16).max:
@@ -109,7 +110,12 @@ class Normaliser:
 
     @staticmethod
     def of(intensity: Intensity, array: NDArray[np.float32], body: NDArray[np.bool_]) -> Normaliser:
-        """Reads the range off the body [D, H, W] where the task wants percentiles, else off the task.
+        """Returns the normaliser of a scan: clips at percentiles of the body if the task uses them, else as `fixed`.
+
+        Args:
+            intensity: the task's intensity settings.
+            array: [D, H, W] raw intensities.
+            body: [D, H, W] body mask.
 
         Raises:
             InputError: the body has a single value.
@@ -143,7 +149,7 @@ class Normaliser:
 
 
 def _beyond(low: float, task: Task, floor: float | None) -> float:
-    """Returns a raw value that is air to the task, whatever the lowest value of the scan is."""
+    """Returns a raw value that the task treats as air, whatever the lowest value ``low`` of the scan is."""
     if task.intensity.clip_percentiles or task.foreground.relative:
         return low if floor is None else max(low, floor)
     return min(low, task.intensity.clip[0], task.foreground.above)

@@ -1,10 +1,10 @@
-"""Resampling between grids whose axes are parallel: one axis at a time, one plane at a time.
+"""Resamples between grids whose axes are parallel: one axis at a time, one plane at a time.
 
 Along each axis a target voxel reads its two neighbours (linear) or the closer one (nearest); beyond the outermost
 centres the outermost value is repeated. Plain linear interpolation without a low-pass filter is what the papers'
 MONAI ``Spacing`` does in training, so the device does it too.
 
-Between a sheared grid and a straight one `straighten` does the same voxel by voxel.
+Between a sheared grid and one with right angles, `straighten` does the same voxel by voxel.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _POSITION_DECIMALS = 6  # voxels; hides the rounding of affines, so that mirrore
 
 @dataclass(frozen=True)
 class AxisMap:
-    """Where the voxels of one target axis lie along the source axis it is parallel to.
+    """Positions of the voxels of one target axis along the source axis parallel to it.
 
     Attributes:
         source_axis: 0, 1, 2 for x, y, z of the source grid.
-        flipped: the axes run against each other; positions refer to the flipped source.
+        flipped: whether the two axes have opposite directions; positions then refer to the flipped source.
         positions: [n] source voxel coordinates, increasing.
     """
 
@@ -43,13 +43,13 @@ class AxisMap:
     positions: NDArray[np.float64]
 
     def unflipped(self, size: int) -> AxisMap:
-        """Returns the same map with positions, now perhaps decreasing, on the source axis as it is stored."""
+        """Returns the same map with positions on the source axis as stored, where they may be decreasing."""
         if not self.flipped:
             return self
         return AxisMap(self.source_axis, False, np.round(size - 1 - self.positions, _POSITION_DECIMALS))
 
     def neighbours(self, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-        """Returns lower index, upper index and weight of the upper one, each [n], on a source axis of ``size``."""
+        """Returns the lower index, the upper index and the upper one's weight, [n] each; ``size``: source voxels."""
         inside = np.clip(self.positions, 0, size - 1)
         lower = np.floor(inside).astype(np.intp)
         return lower, np.minimum(lower + 1, size - 1), (inside - lower).astype(np.float32)
@@ -60,7 +60,7 @@ class AxisMap:
 
 
 def align(source: Grid, target: Grid) -> tuple[AxisMap, AxisMap, AxisMap]:
-    """Relates the x, y, z axes of ``target`` to those of ``source``.
+    """Returns the maps of the x, y and z axes of ``target`` to the parallel axes of ``source``.
 
     Raises:
         InputError: the axes are not parallel.
@@ -80,7 +80,7 @@ def align(source: Grid, target: Grid) -> tuple[AxisMap, AxisMap, AxisMap]:
 
 
 def axes_along(maps: tuple[AxisMap, AxisMap, AxisMap]) -> tuple[int, int, int]:
-    """Returns which of the target's axes (0, 1, 2 for x, y, z) run along the source's z, y and x."""
+    """Returns the target's axes (0, 1, 2 for x, y, z) that are parallel to the source's z, y and x."""
     found = [axis.source_axis for axis in maps]
     return found.index(2), found.index(1), found.index(0)
 
@@ -93,23 +93,23 @@ def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
 def resample_linear(
     array: NDArray[Any], source: Grid, target: Grid, *, outside: float | None = None, floor: float | None = None
 ) -> NDArray[np.float32]:
-    """Linear interpolation of ``array`` onto ``target``.
+    """Interpolates ``array`` linearly onto ``target``.
 
-    Needs the result and a few planes of memory; integers are converted plane by plane.
+    Needs memory for the result and a few planes; integers are converted plane by plane.
 
     Args:
-        array: [Z, Y, X] on ``source``.
+        array: [Z, Y, X] values on ``source``.
         source: grid of ``array``.
         target: grid of the result; its axes may be permuted and flipped.
-        outside: between a sheared grid and a straight one, the value beyond the source's field of view; None repeats
-            the outermost value, as between parallel grids.
-        floor: lower values (padding) are raised to it before they blend with their neighbours.
+        outside: value beyond the source's field of view if one of the grids is sheared; None repeats the outermost
+            value, as between parallel grids.
+        floor: smallest value; lower ones (padding) are raised to it before interpolation. None raises nothing.
 
     Returns:
-        [Z, Y, X] on ``target``, C-contiguous.
+        Values [Z, Y, X] on ``target``, C-contiguous.
 
     Raises:
-        InputError: both grids have right angles and are not parallel, or the array is not of the grid's shape.
+        InputError: both grids have right angles and are not parallel, or the array does not have the grid's shape.
     """
     _refuse_other_shape(array, source)
     if crosses(source, target):
@@ -126,22 +126,22 @@ def resample_linear(
 def resample_planes(
     planes: Iterable[NDArray[Any]], shape: tuple[int, ...], maps: tuple[AxisMap, AxisMap, AxisMap]
 ) -> Iterator[NDArray[np.float32]]:
-    """Linear interpolation of a volume that comes plane by plane; a few planes are held.
+    """Interpolates a volume linearly from an iterator of its planes, keeping only a few in memory.
 
     Args:
-        planes: [Y, X] each, in the direction of ``maps``; gone through to the end.
-        shape: [Z, Y, X] of all of them.
-        maps: where the target's z, y and x lie along them, increasing along z.
+        planes: planes [Y, X] in the direction of ``maps``; read to the end.
+        shape: [Z, Y, X] shape of the whole volume.
+        maps: maps of the target's z, y and x axes, with positions increasing along z.
 
     Yields:
-        The target's planes [Y', X'] as float32; not to be written to, where nothing is interpolated they are the
+        The target's planes [Y', X'] as float32. Do not write to them: where nothing is interpolated, they are the
         source's own.
     """
     along_z, along_y, along_x = maps
     interpolate = PlaneInterpolator(along_y, along_x, shape[1:])
     lower, upper, weights = along_z.neighbours(shape[0])
     upper = np.where(weights == 0, lower, upper)
-    blend_first = len(lower) <= shape[0]  # fewer planes to interpolate after blending, or before
+    blend_first = len(lower) <= shape[0]  # whichever leaves fewer planes to interpolate
     coming = enumerate(planes)
     held: dict[int, NDArray[Any]] = {}
     newest = -1
@@ -158,17 +158,17 @@ def resample_planes(
 
 
 def resample_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: int | None = None) -> NDArray[Any]:
-    """Takes for every target voxel the closest source voxel; for label maps.
+    """Resamples ``array`` onto ``target`` by the closest source voxel; for label maps.
 
     Args:
-        array: [Z, Y, X] on ``source``.
+        array: [Z, Y, X] values on ``source``.
         source: grid of ``array``.
         target: grid of the result; its axes may be permuted and flipped.
-        outside: between a sheared grid and a straight one, the value beyond the source's field of view; None repeats
-            the outermost value, as between parallel grids.
+        outside: value beyond the source's field of view if one of the grids is sheared; None repeats the outermost
+            value, as between parallel grids.
 
     Returns:
-        [Z, Y, X] on ``target``, of the array's type.
+        Values [Z, Y, X] on ``target``, in the array's type.
 
     Raises:
         InputError: as `resample_linear`.
@@ -185,12 +185,12 @@ def resample_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: i
 
 
 class PlaneInterpolator:
-    """Linear interpolation of [H, W] planes onto fixed rows and columns.
+    """Interpolates planes [H, W] linearly onto fixed rows and columns.
 
     Args:
         rows: map of the target's rows.
         columns: map of the target's columns.
-        shape: (H, W) of the planes that will come.
+        shape: (H, W) of the source planes.
     """
 
     def __init__(self, rows: AxisMap, columns: AxisMap, shape: tuple[int, ...]) -> None:
@@ -200,7 +200,7 @@ class PlaneInterpolator:
         self._rows_first = self.shape[0] <= shape[0]
 
     def __call__(self, plane: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns the plane [H', W'] as float32; the plane itself, where it is that already."""
+        """Returns the interpolated plane [H', W'] as float32; the plane itself if nothing has to change."""
         values = plane.astype(np.float32, copy=False)
         for axis in (0, 1) if self._rows_first else (1, 0):
             values = _interpolate(values, axis, *(self._row_neighbours, self._column_neighbours)[axis])
@@ -208,7 +208,7 @@ class PlaneInterpolator:
 
 
 def blend(low: NDArray[Any], high: NDArray[Any], weight: np.float32) -> NDArray[np.float32]:
-    """Returns low + weight · (high − low) as float32; ``low`` itself, where that is all it takes."""
+    """Returns low + weight · (high − low) as float32; ``low`` itself if the weight is 0 and it is float32."""
     start = low.astype(np.float32, copy=False)
     if weight == 0:
         return start
@@ -236,10 +236,10 @@ def _interpolate(
 
 
 def plane_turner(maps: tuple[AxisMap, AxisMap, AxisMap]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Returns what turns a stored plane [Y, X] into the target's axis order and direction, as a view.
+    """Returns a function that views a stored plane [Y, X] in the target's axis order and direction.
 
     Args:
-        maps: of the target's z, y and x; z runs along the stored z.
+        maps: maps of the target's z, y and x axes; the target's z is parallel to the stored z.
     """
     _, along_y, along_x = maps
     swapped = along_y.source_axis < along_x.source_axis

@@ -1,7 +1,7 @@
-"""Resampling between a sheared grid and a straight one: each voxel through the whole affine, some thousands at a time.
+"""Resamples between a sheared grid and one with right angles: maps each voxel by the whole affine, in chunks.
 
-`resample` works axis by axis, which takes parallel axes. Between a scan with a gantry tilt and the straight grid that a
-network sees, every voxel has a place of its own among eight neighbours.
+`resample` works axis by axis, which needs parallel axes. Between a scan with a gantry tilt and the network's grid,
+which has right angles, every voxel has its own position among eight neighbours.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _HALF_VOXEL = 0.5
 def straighten_linear(
     array: NDArray[Any], source: Grid, target: Grid, outside: float | None = None
 ) -> NDArray[np.float32]:
-    """Linear interpolation between the eight neighbours of every target voxel.
+    """Interpolates linearly between the eight source voxels around every target voxel.
 
     Args:
-        array: [Z, Y, X] on ``source``.
+        array: [Z, Y, X] values on ``source``.
         source: grid of ``array``.
         target: grid of the result.
         outside: value of voxels more than half a voxel beyond the outermost centres; None repeats the outermost value.
 
     Returns:
-        [Z, Y, X] on ``target``, C-contiguous.
+        Values [Z, Y, X] on ``target``, C-contiguous.
     """
     view, own = along_axes_of(array, source, target)
     result = np.empty(target.shape[::-1], np.float32)
@@ -49,16 +49,16 @@ def straighten_linear(
 
 
 def straighten_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: int | None = None) -> NDArray[Any]:
-    """Takes for every target voxel the source voxel with the closest index; for label maps.
+    """Gives every target voxel the value of the source voxel with the closest index; for label maps.
 
     Args:
-        array: [Z, Y, X] on ``source``.
+        array: [Z, Y, X] values on ``source``.
         source: grid of ``array``.
         target: grid of the result.
-        outside: as `straighten_linear`.
+        outside: as in `straighten_linear`.
 
     Returns:
-        [Z, Y, X] on ``target``, of the array's type.
+        Values [Z, Y, X] on ``target``, in the array's type.
     """
     view, own = along_axes_of(array, source, target)
     result = np.empty(target.shape[::-1], array.dtype)
@@ -74,7 +74,7 @@ def straighten_nearest(array: NDArray[Any], source: Grid, target: Grid, outside:
 
 
 def _seen(places: list[NDArray[np.float64]], shape: tuple[int, ...], outside: float | None) -> NDArray[np.bool_]:
-    """Returns which places get a value of the array."""
+    """Returns a mask of the positions that get a value of the array; the others get ``outside``."""
     seen = np.ones(places[0].shape, np.bool_)
     if outside is not None:
         for place, size in zip(places, shape, strict=True):

@@ -1,1 +1,1 @@
-"""Scans and label maps as files: headers, geometry, and voxels read at once or plane by plane."""
+"""Reads and writes scans and label maps: headers, geometry, and voxels at once or plane by plane."""

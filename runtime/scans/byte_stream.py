@@ -1,6 +1,6 @@
-"""Reading a file to its last byte, plain or gzip, with the checksum verified.
+"""Reads a file to its last byte, plain or gzip, and verifies the gzip checksum.
 
-nibabel stops reading once it has the voxels, before the gzip checksum: damaged files load. This reader does not.
+nibabel stops after the voxels, before the gzip checksum, so it loads damaged files. This reader refuses them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW = 31  # zlib's way to say: gzip container, verify CRC and length
+_GZIP_WINDOW = 31  # zlib's code for a gzip container; it verifies CRC and length
 _DEFLATE_MAX_RATIO = 1032  # a deflate stream cannot expand further
 _SUSPICIOUS_RATIO = 100  # scans shrink by 2 to 10, label maps by some hundreds, bombs by a thousand
-_FREE_MEMBERS = 1000  # gzip members of any size; beyond them, members must hold something
+_FREE_MEMBERS = 1000  # gzip members of any size; beyond that number they must reach a mean size
 _SMALLEST_MEMBER = (
-    1024  # decompressed bytes, on average; block compressors write 64 KB, and files that stall us nothing
+    1024  # mean of decompressed bytes; block compressors write 64 KB, files made to stall a reader next to nothing
 )
 
 
 class Identity(NamedTuple):
-    """What tells a file's content from another's: where it lies, its size, and when it was last written."""
+    """Identifies a file's content by device, inode, size, and time of the last write in nanoseconds."""
 
     device: int
     number: int
@@ -38,7 +38,7 @@ class Identity(NamedTuple):
 
     @staticmethod
     def of(status: os.stat_result) -> Identity:
-        """Reads it off a file's status."""
+        """Returns the identity in a file's status."""
         return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -50,18 +50,18 @@ class ByteStream:
 
     Attributes:
         name: the file's name.
-        is_gzip: whether it is compressed.
-        identity: of what was opened.
+        is_gzip: whether the file is compressed.
+        identity: identity of the opened file.
 
     Raises:
-        InputError: missing, not a regular file, not readable, truncated, or damaged.
+        InputError: the file is missing, not a regular file, not readable, truncated, or damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.name
         try:
-            if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
                 got = kind_of_file(path) or "a folder or device; give a .nii or .nii.gz file"
                 raise InputError(f'"{self.name}": expected a file, got {got}')
             self._file: BinaryIO = path.open("rb")
@@ -86,10 +86,10 @@ class ByteStream:
         self._file.close()
 
     def require_room(self, expected: int) -> None:
-        """Checks at no cost that the file can hold ``expected`` decompressed bytes: deflate expands up to 1032 times.
+        """Checks without decompressing that the file can hold ``expected`` bytes: deflate expands up to 1032 times.
 
         Raises:
-            InputError: it cannot.
+            InputError: the file is too small for them, or, if not compressed, has another size.
         """
         if not self.is_gzip:
             self._refuse_length(expected, self._size)
@@ -102,11 +102,12 @@ class ByteStream:
     def require_length(self, expected: int) -> None:
         """Checks, before anything is allocated, that the file holds exactly ``expected`` decompressed bytes.
 
-        A gzip file is judged by its length field; where that disagrees (several members, or a lie), or where the file
-        would have to expand as far as a bomb, the stream is counted without being kept.
+        For a gzip file the length field is compared first. If it disagrees (several members, or a wrong field), or if
+        the file would have to expand more than 100 times, the file is decompressed once to count its bytes, without
+        keeping them.
 
         Raises:
-            InputError: it holds more or fewer.
+            InputError: the file holds more or fewer bytes.
         """
         if not self.is_gzip:
             self._refuse_length(expected, self._size)
@@ -142,11 +143,11 @@ class ByteStream:
         return bytes(pieces)
 
     def kind(self, start: bytes) -> FileKind | None:
-        """Returns what the file is, if that is known and no NIfTI; ``start`` is how its decompressed bytes begin."""
+        """Returns the kind of a file that is not NIfTI, None if unknown; ``start``: its first decompressed bytes."""
         return kind_of_bytes(start) if self.is_gzip else kind_of_file(self._path)
 
     def skip(self, count: int) -> int:
-        """Reads and drops up to ``count`` bytes; returns how many there were."""
+        """Reads and discards up to ``count`` bytes; returns the number read."""
         skipped = 0
         while skipped < count:
             piece = self._next(count - skipped)
@@ -159,7 +160,7 @@ class ByteStream:
         """Reads to the end, so that the gzip checksum is verified.
 
         Raises:
-            InputError: wrong checksum, truncated, bytes left over, or written to since it was opened.
+            InputError: the checksum is wrong, the file is truncated or too long, or was modified since it was opened.
         """
         if self._next(1):
             raise InputError(
@@ -168,10 +169,10 @@ class ByteStream:
         self.refuse_other(Identity.of(os.fstat(self._file.fileno())))
 
     def refuse_other(self, identity: Identity) -> None:
-        """Checks that this is the content seen another time: a header and its voxels must be of the same scan.
+        """Checks that the opened file has this identity: a header and its voxels must come from the same scan.
 
         Raises:
-            InputError: it is not.
+            InputError: the file was changed or replaced.
         """
         if identity != self.identity:
             raise InputError(f'"{self.name}": the file was changed while it was read; try again once it is complete')
@@ -192,7 +193,11 @@ class ByteStream:
         return length
 
     def _next(self, limit: int) -> bytes:
-        """Returns 1…limit bytes, or nothing at the end of a stream that proved whole."""
+        """Returns 1…limit bytes, or ``b""`` at the end of a complete stream.
+
+        Raises:
+            InputError: the stream is truncated or damaged.
+        """
         if not self.is_gzip:
             piece = self._pending[:limit] or self._read_file(min(limit, _CHUNK))
             self._pending = self._pending[len(piece) :] if self._pending else b""
@@ -219,7 +224,7 @@ class ByteStream:
                 raise InputError(f'"{self.name}": truncated gzip file; copy or export it again')
 
     def _next_member(self) -> bool:
-        """Steps over zero padding to the next gzip member, if there is one."""
+        """Skips zero padding and starts the next gzip member; returns False at the end of the file."""
         rest = self._pending.lstrip(b"\0")
         while len(rest) < 2:
             more = self._read_file(_CHUNK)

@@ -1,4 +1,4 @@
-"""What a file that is no NIfTI is, by its first bytes, and what to do about it; the same words for every command."""
+"""Recognises files that are not NIfTI by their first bytes, with advice in the same wording for every command."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 SHORTEST_HEADER = 348  # bytes, of NIfTI-1
-SNIFFED_BYTES = 512  # of a file, enough for every row of the table
-_MOST_FILES = 100  # of a folder that are looked at
+SNIFFED_BYTES = 512  # read from a file's start, enough for every row of the table
+_MOST_FILES = 100  # files of a folder that are inspected
 _DICOM_ADVICE = "convert its series with dcm2niix -z y -o OUT FOLDER and give the .nii.gz"
 _BUNDLE_FILE = "bundle.json"
-_TABLE_BYTES = 2**16  # at a zip's end, where its table of contents stands; a bundle's takes some hundred bytes
+_TABLE_BYTES = 2**16  # read from a zip's end, where its table of contents is; a bundle's has some hundred bytes
 
 
 class FileKind(NamedTuple):
     """A kind of file.
 
     Attributes:
-        name: in words, with an article: ``"a DICOM file"``.
-        advice: what to do to get a scan out of it.
+        name: description with an article, such as ``"a DICOM file"``.
+        advice: how to get a scan from it.
     """
 
     name: str
@@ -43,7 +43,7 @@ _DOWNLOAD = "the download of a scan failed, so download it again"
 ZIP = FileKind("a zip archive", _UNPACK)
 BUNDLE = FileKind("a bundle", "give the bundle as the bundle, and a scan as the scan")
 
-# (first byte, bytes that stand there, what it is); the first row that fits counts
+# (offset, bytes at that offset, kind); the first row that matches counts
 _SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
     (128, b"DICM", _DICOM),
     *((0, start, _DICOM) for start in (b"\x02\0\0\0UL", b"\x08\0\x05\0CS", b"\x08\0\x08\0CS", b"\x08\0\x16\0UI")),
@@ -68,7 +68,7 @@ _SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"/annex/objects/", FileKind("a git-annex pointer, not the file itself", "run git annex get FILE")),
 )  # fmt: skip
 
-# as above, of texts: without white space in front, in lower case
+# (beginning of a text in lower case, without leading white space; kind)
 _TEXTS: tuple[tuple[bytes, FileKind], ...] = (
     (b"<!doctype html", FileKind("a web page (HTML)", _DOWNLOAD)),
     (b"<html", FileKind("a web page (HTML)", _DOWNLOAD)),
@@ -80,7 +80,7 @@ _TEXTS: tuple[tuple[bytes, FileKind], ...] = (
 
 
 def kind_of_bytes(start: bytes) -> FileKind | None:
-    """Returns what a file is whose first `SNIFFED_BYTES` (fewer of a short file) these are; None where unknown."""
+    """Returns the kind of a file from its first `SNIFFED_BYTES` (fewer of a short file); None if unknown."""
     if not start:
         return FileKind("an empty file", "copy or export it again")
     for first, signature, kind in _SIGNATURES:
@@ -97,7 +97,7 @@ def kind_of_bytes(start: bytes) -> FileKind | None:
 
 
 def kind_of_file(path: Path) -> FileKind | None:
-    """Returns what a file is, or what a folder holds; None where it is unknown or cannot be read."""
+    """Returns the kind of a file, or of a folder by its files; None if it is unknown or cannot be read."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -108,12 +108,12 @@ def kind_of_file(path: Path) -> FileKind | None:
             return BUNDLE
         with path.open("rb") as file:
             return kind_of_bytes(file.read(SNIFFED_BYTES))
-    except (OSError, ValueError):  # closed to us, or a name that no file has: whoever opens it says so
+    except (OSError, ValueError):  # no permission or an invalid name: opening the file reports that
         return None
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether a file begins as a NIfTI does, packed or not."""
+    """Whether a file, gzip or plain, has the magic bytes of a NIfTI header."""
     try:
         if not path.is_file():
             return False
@@ -142,7 +142,7 @@ def _kind_of_text(start: bytes) -> FileKind | None:
 
 
 def found_in(folder: Path) -> str:
-    """Returns what a folder without NIfTI files holds, for the message that there are none."""
+    """Returns a description of a folder without NIfTI files, to complete the message that there are none."""
     kind = kind_of_file(folder)
     return "found none" if kind is None else f"got {kind}"
 
@@ -157,7 +157,7 @@ def _kind_of_folder(folder: Path) -> FileKind | None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yields the files of a folder, then those of its folders."""
+    """Yields the files of a folder, then those of its subfolders, without hidden files."""
     for root, folders, names in os.walk(folder):
         folders.sort()
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))

@@ -1,4 +1,4 @@
-"""The voxel grid of a volume: its shape, and where its voxels lie in the patient."""
+"""The voxel grid of a volume: its shape, and its affine from voxels to patient coordinates."""
 
 from __future__ import annotations
 
@@ -23,23 +23,27 @@ SHEAR_TOLERANCE = 1e-3  # cosine between two axes; 1e-3 moves a corner of 512 vo
 _SHAPE = "three whole numbers, the voxels along x, y and z"
 SAME_SPACING = 1e-3  # relative; within it a scan keeps its own spacing and is not resampled
 MAX_SHEAR_DEGREES = 60.0  # gantries tilt by 30° at most; beyond twice that a voxel is a sliver and the header is wrong
-_ROUNDING_VOXELS = 1e-6  # what a field of view may exceed whole voxels by before it gets one more
+_ROUNDING_VOXELS = 1e-6  # a field of view may exceed whole voxels by this much before it gets one more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Grid:
     """A regular voxel grid in RAS+ millimetres.
 
-    Index (i, j, k) is the *centre* of a voxel, and ``affine`` takes it to the patient: x to the right, y to the front,
-    z to the head. The grid's field of view reaches half a voxel beyond the outer centres.
+    Index (i, j, k) is the *centre* of a voxel, and ``affine`` maps it to patient coordinates: x to the right, y to the
+    front, z to the head. The grid's field of view reaches half a voxel beyond the outer centres.
 
     Attributes:
         shape: number of voxels along x, y, z of the array as stored.
         affine: [4, 4] float64, read-only.
 
     Raises:
-        UsageError: a shape that is no list of whole numbers.
-        InputError: empty shape; affine that is not finite, singular, or outside 0.01…100 mm.
+        UsageError: ``shape`` is not a list of whole numbers.
+        InputError: ``shape`` is not three sizes from 1, or ``affine`` is not finite, singular, or has a spacing
+            outside 0.01…100 mm.
+
+    >>> Grid((512, 512, 100), np.diag([0.8, 0.8, 5.0, 1.0]))
+    Grid(512×512×100 voxels, 0.8×0.8×5 mm, RAS)
     """
 
     shape: tuple[int, int, int]
@@ -66,34 +70,34 @@ class Grid:
 
     @property
     def axes(self) -> str:
-        """Closest axis codes, each axis named by the side it runs towards (``"RAS"``, ``"LPS"``)."""
+        """Closest axis codes: one letter per axis for the side that it points to (``"RAS"``, ``"LPS"``)."""
         return "".join(aff2axcodes(self.affine))
 
     @property
     def is_oblique(self) -> bool:
-        """Whether the axes are tilted against the patient's by more than about 0.06°."""
+        """Whether an axis is tilted against the patient's axes by more than about 0.06°."""
         return bool(np.sort(np.abs(self._directions), axis=0)[:2].max() > SHEAR_TOLERANCE)
 
     @property
     def is_sheared(self) -> bool:
-        """Whether the axes do not stand at right angles, as after a gantry tilt."""
+        """Whether the axes are not at right angles, as after a gantry tilt."""
         return self._shear > SHEAR_TOLERANCE
 
     @property
     def shear_degrees(self) -> float:
-        """By how much the two axes farthest from a right angle miss it, 0…90°; for a gantry tilt the tilt's angle."""
+        """Largest deviation of two axes from a right angle, 0…90°; for a gantry tilt, the angle of the tilt."""
         return math.degrees(math.asin(min(1.0, self._shear)))
 
     @property
     def _shear(self) -> float:
-        """The largest cosine, in size, between two axes."""
+        """Largest absolute cosine between two axes."""
         return float(np.abs(self._directions.T @ self._directions - np.eye(3)).max())
 
     def reoriented(self, orientation: str) -> Grid:
-        """Returns the same voxels with axes permuted and flipped to the closest of ``orientation`` (``"RAS"``).
+        """Returns the grid of the same voxels, with axes permuted and flipped to be closest to ``orientation``.
 
         Raises:
-            UsageError: no axis codes.
+            UsageError: ``orientation`` is not three axis codes such as ``"RAS"``.
         """
         orientation = arguments.axis_codes("orientation", orientation)
         turn = ornt_transform(io_orientation(self.affine), axcodes2ornt(orientation))
@@ -103,11 +107,11 @@ class Grid:
         return Grid(shape, self.affine @ inv_ornt_aff(turn, self.shape))
 
     def to_task_grid(self, orientation: str, spacing: tuple[float, float, float]) -> Grid:
-        """Returns the grid a task works on: this field of view, in the task's axis order and spacing.
+        """Returns the task's grid over this field of view: in the task's axis order and spacing.
 
-        The axes stay the scan's own (closest to ``orientation``), so an oblique scan is not rotated. Each axis gets
-        ``round(size * old / new)`` voxels, at least one, and keeps its centre: the rounding is shared by both ends.
-        Where the scan's spacing is within 0.1 % of the wanted one it is kept, and nothing is interpolated.
+        The axes keep the scan's own directions (closest to ``orientation``), so an oblique scan is not rotated. Each
+        axis gets ``round(size * old / new)`` voxels, at least one, and keeps its centre: the rounding is shared by both
+        ends. A spacing within 0.1 % of the task's is kept, and nothing is interpolated along that axis.
 
         A sheared scan gets the closest grid with right angles, see `straightened`.
 
@@ -116,8 +120,11 @@ class Grid:
             spacing: (x, y, z) in mm along the axes of ``orientation``.
 
         Raises:
-            UsageError: no axis codes, or no three steps above 0.
+            UsageError: ``orientation`` is not three axis codes, or ``spacing`` not three numbers above 0.
             InputError: the axes are sheared by more than 60°.
+
+        >>> Grid((512, 512, 100), np.diag([-0.8, -0.8, 5.0, 1.0])).to_task_grid("RAS", (1.5, 1.5, 1.5))
+        Grid(273×273×333 voxels, 1.5×1.5×1.5 mm, RAS)
         """
         steps = arguments.millimetres("spacing", spacing)
         if self.is_sheared:
@@ -133,13 +140,13 @@ class Grid:
         return Grid(new_shape.tolist(), affine)
 
     def straightened(self, orientation: str, spacing: tuple[float, float, float]) -> Grid:
-        """Returns the grid with right angles whose axes are closest to these, around the whole field of view.
+        """Returns the closest grid with right angles, large enough for the whole field of view.
 
-        Closest is the orthogonal matrix of the polar decomposition of the axes: of two axes that stand at 70° each
-        gives way by 10°, and the order in which a file stores its axes makes no difference. The centre is kept.
+        Its axes are the orthogonal matrix of the polar decomposition of this grid's axes: two axes at 70° are each
+        rotated by 10°, and the order in which a file stores its axes makes no difference. The centre is kept.
 
         Args:
-            orientation: axis codes that the new axes are closest to.
+            orientation: axis codes to which the new axes are closest.
             spacing: (x, y, z) in mm along the new axes.
 
         Raises:
@@ -166,7 +173,7 @@ class Grid:
         return self.affine[:3, :3] / np.asarray(self.spacing)
 
     def distance(self, other: Grid) -> float:
-        """Returns how far the corners of two grids lie apart at most, in mm; infinity if the shapes differ."""
+        """Returns the largest distance between corresponding corners, in mm; infinity if the shapes differ."""
         arguments.instance("other", other, Grid)
         if self.shape != other.shape:
             return math.inf
@@ -175,7 +182,7 @@ class Grid:
         return float(np.linalg.norm(corners @ (self.affine - other.affine).T, axis=1).max())
 
     def coincides(self, other: Grid) -> bool:
-        """Whether two grids are the same up to what headers round away: a hundredth of the smallest spacing."""
+        """Whether two grids are equal except for the rounding of headers: within 1 % of the smallest spacing."""
         return self.distance(other) <= 0.01 * min(self.spacing)
 
     def __eq__(self, other: object) -> bool:

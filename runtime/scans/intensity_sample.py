@@ -1,4 +1,4 @@
-"""An evenly spread sample of a scan's values, collected while its planes go by."""
+"""An evenly spread sample of a scan's values, collected plane by plane."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST_VALUES = 200_000  # a share of 1 % is then known to within 0.1 %, and sorti
 class IntensitySample:
     """The values of every n-th voxel along each axis.
 
-    At most `MOST_VALUES` values are kept, however long the scan is. A file that is read plane by plane and the same
-    scan in memory give the same sample, so what is concluded from it is the same.
+    It keeps at most `MOST_VALUES` values, whatever the scan's size. A file that is read plane by plane and the same
+    scan in memory give the same sample, so warnings based on it are the same.
 
     Args:
-        shape: voxels along the stored axes, x, y, z.
+        shape: number of voxels along the stored axes x, y, z.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
@@ -39,7 +39,7 @@ class IntensitySample:
         return sample
 
     def add(self, plane: NDArray[Any]) -> None:
-        """Takes the next plane [Y, X] along the third stored axis; its values are finite."""
+        """Adds the next plane [Y, X] along the third stored axis; its values must be finite."""
         if self._planes_seen % self._step == 0:
             with np.errstate(over="ignore"):  # values beyond float32 are refused by their range
                 self._values.append(plane[:: self._step, :: self._step].astype(np.float32).ravel())
@@ -47,7 +47,7 @@ class IntensitySample:
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """The values sampled so far."""
+        """[n] float32, the values sampled so far."""
         return np.concatenate([np.empty(0, np.float32), *self._values])
 
 

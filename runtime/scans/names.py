@@ -1,4 +1,4 @@
-"""File names of scans: their endings in any case, and the channel number that nnU-Net puts behind a case's name."""
+"""File names of scans: NIfTI endings in upper or lower case, and the channel number that nnU-Net appends to a case."""
 
 from __future__ import annotations
 
@@ -24,15 +24,19 @@ def stem(name: str) -> str:
 
 
 def split_channel(case: str) -> tuple[str, int] | None:
-    """Returns case and channel of a name without ending, ``("liver_003", 0)`` of ``liver_003_0000``; None without."""
+    """Returns the case and channel in a name without ending, or None if it has no channel number.
+
+    >>> split_channel("liver_003_0000")
+    ('liver_003', 0)
+    """
     found = _CHANNEL.fullmatch(case)
     return (found["case"], int(found["channel"])) if found else None
 
 
 def nifti_files(folder: Path) -> list[Path]:
-    """Returns the NIfTI files directly in a folder by name; hidden files and folders are left alone.
+    """Returns the NIfTI files directly in a folder, sorted by name, without hidden ones.
 
-    A link whose file is gone is among them: who reads it says so.
+    They include links whose file is missing, so that reading one reports it.
 
     Raises:
         OSError: the folder cannot be read.
@@ -42,7 +46,7 @@ def nifti_files(folder: Path) -> list[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Returns the folders directly in a folder by name, without hidden ones.
+    """Returns the folders directly in a folder, sorted by name, without hidden ones.
 
     Raises:
         OSError: the folder cannot be read.
@@ -51,7 +55,11 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def in_words(names: Iterable[str], shown: int = 4) -> str:
-    """Returns the first names with commas between them, and how many more there are."""
+    """Returns the first ``shown`` names with commas between them, and the number of further names.
+
+    >>> in_words(["liver", "spleen", "aorta"], shown=2)
+    'liver, spleen … and 1 more'
+    """
     every = list(names)
     rest = f" … and {len(every) - shown} more" if len(every) > shown else ""
     return ", ".join(every[:shown]) + rest

@@ -1,4 +1,4 @@
-"""Reading and writing NIfTI volumes: believed only after every check, written only whole."""
+"""Reads NIfTI volumes after checking them completely, and writes them atomically."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _GZIP_LEVEL = 3  # label maps: level 9 takes many times longer for a few kilobytes
 _NIFTI1_MAX_SIZE = 32_767
 _SLAB = 32
-_QFORM_VOXELS = 0.1  # a qform that places a corner farther from the sform than this is left out
+_QFORM_VOXELS = 0.1  # no qform is written if it places a corner farther from the sform than this
 
 
 def read_volume(
@@ -46,16 +46,16 @@ def read_volume(
 
     Args:
         path: a .nii or .nii.gz file.
-        volume: which volume of a 4D file, from 0.
-        replace_nan: value for voxels that are not finite; without it they are refused.
-        prefer: which geometry to believe where sform and qform disagree.
+        volume: index of the volume in a 4D file, from 0; None requires a single volume.
+        replace_nan: value that replaces NaN and Inf; None refuses them.
+        prefer: the form to use if sform and qform disagree; None refuses the file.
 
     Returns:
-        Scaled values as float32, or the stored integers where the file has no scaling.
+        Scaled values as float32, or the stored integers if the file has no scaling.
 
     Raises:
-        UsageError: an argument of another type or out of range.
-        InputError: anything but a whole file with one valid geometry and finite values.
+        UsageError: an argument has the wrong type or is out of range.
+        InputError: the file is incomplete, or does not have one valid geometry and finite values.
         ResourceError: the volume does not fit into memory.
     """
     file = arguments.path("path", path)
@@ -63,14 +63,17 @@ def read_volume(
 
 
 def read_labels(path: str | os.PathLike[str], *, prefer: Form | None = None) -> Volume:
-    """Reads a label map: uint8, or uint16 where a label is above 255.
+    """Reads a label map: uint8, or uint16 if a label is above 255.
 
-    Values that lie within 1e-3 of a whole number are taken as that: a scale factor or a float type may have blurred
-    them.
+    Values within 1e-3 of a whole number are rounded to it: a scale factor or a float type may have blurred them.
+
+    Args:
+        path: a .nii or .nii.gz file.
+        prefer: the form to use if sform and qform disagree; None refuses the file.
 
     Raises:
-        UsageError: an argument of another type.
-        InputError: as `read_volume`; also values that are negative, fractional, or above 65,535: the message shows the
+        UsageError: an argument has the wrong type.
+        InputError: as `read_volume`; also if a value is negative, fractional, or above 65,535: the message shows the
             first one.
         ResourceError: the volume does not fit into memory.
     """
@@ -81,22 +84,22 @@ def read_labels(path: str | os.PathLike[str], *, prefer: Form | None = None) -> 
 
 
 def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
-    """Writes a volume so that the file is either whole and verified, or not there at all.
+    """Writes a volume atomically: the file is complete and verified, or is not written at all.
 
-    sform and qform both hold the grid (code 1, scanner). The qform is left out (code 0) where it cannot say the same:
-    for a sheared grid, and where its rounding moves a corner. NIfTI-2 is written where the numbers of NIfTI-1 do not
-    suffice. Same data, same bytes.
+    sform and qform both hold the grid (code 1, scanner). The qform is omitted (code 0) if it cannot express the grid:
+    for a sheared grid, and where its rounding moves a corner. The format is NIfTI-2 if NIfTI-1 cannot hold the shape
+    or the affine precisely enough. The same data give the same bytes.
 
     Args:
-        path: ends in .nii or .nii.gz; an existing file is replaced.
+        path: file name ending in .nii or .nii.gz; an existing file is replaced.
         data: [X, Y, Z] real numbers or booleans, stored in their own type.
         grid: the grid of ``data``.
-        description: at most 79 ASCII characters for the header; nothing of the patient.
+        description: text for the header, at most 79 ASCII characters, without patient data.
 
     Raises:
-        UsageError: another file ending, or data that do not fit the grid or the format.
-        InputError: more than 4 GiB of data, which would not be read again.
-        ResourceError: the file cannot be written, or does not read back the same.
+        UsageError: the path has another ending, or the data do not fit the grid or the format.
+        InputError: the data exceed 4 GiB, which the reader would refuse.
+        ResourceError: the file cannot be written, or reads back differently.
     """
     path = arguments.path("path", path)
     check_output_name(path)
@@ -121,7 +124,7 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
 
 
 def check_output_name(path: Path) -> None:
-    """Refuses a file ending that is not NIfTI's; worth calling before an hour of work.
+    """Checks that an output name has a NIfTI ending; call it before a long computation.
 
     Raises:
         UsageError: the name does not end in .nii or .nii.gz.
@@ -131,10 +134,10 @@ def check_output_name(path: Path) -> None:
 
 
 def refuse_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:
-    """Checks that a volume is one that can be read again; worth calling before an hour of work.
+    """Checks that a volume to be written is small enough to be read again; call it before a long computation.
 
     Raises:
-        InputError: it takes more than 4 GiB.
+        InputError: the volume has more than 4 GiB.
     """
     if math.prod(shape) * np.dtype(dtype).itemsize > MAX_VOLUME_BYTES:
         raise InputError(
@@ -144,7 +147,7 @@ def refuse_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:
 
 
 def _header(data: NDArray[Any], grid: Grid, description: str) -> bytes:
-    """Returns a NIfTI-1 header, or a NIfTI-2 header where that cannot hold the shape or resolve the grid."""
+    """Returns a NIfTI-1 header, or a NIfTI-2 header if NIfTI-1 cannot hold the shape or resolve the grid."""
     if len(description) > 79 or not description.isascii():
         raise UsageError("write: the description holds at most 79 ASCII characters")
     header = Nifti1Header()
@@ -172,14 +175,14 @@ def _fill_in(header: Nifti1Header, data: NDArray[Any], grid: Grid, description: 
     with_qform.set_qform(grid.affine, code=1)
     try:
         agrees = qform_departs_by(with_qform, grid.shape) <= _QFORM_VOXELS
-    except InputError:  # the grid is at the edge of what is read, and rounding took it beyond
+    except InputError:  # rounding moved a value beyond the limits of a grid
         return
     if agrees:
         header.set_qform(grid.affine, code=1)
 
 
 def _resolves(header: Nifti1Header, grid: Grid) -> bool:
-    """Whether the single precision of a NIfTI-1 header says the same grid."""
+    """Whether the grid survives the single precision of a NIfTI-1 header."""
     try:
         return Grid(grid.shape, np.asarray(header.get_sform(), float)).coincides(grid)
     except InputError:
@@ -187,7 +190,7 @@ def _resolves(header: Nifti1Header, grid: Grid) -> bool:
 
 
 def _packing(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
-    """Returns what packs, where the name says so; the same data give the same bytes, so no name and no time goes in."""
+    """Returns a gzip writer for a name ending in .gz, without name and time, so that equal data give equal bytes."""
     return gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) if path.name.endswith(".gz") else nullcontext(file)
 
 
@@ -203,7 +206,7 @@ def _verify(temporary: Path, data: NDArray[Any], grid: Grid, name: str) -> None:
     try:
         file = NiftiFile.open(temporary)
         same = file.header.grid.coincides(grid)
-        for written, given in zip(file.stored_planes(), data.T, strict=True):  # to the end, which has the checksum
+        for written, given in zip(file.stored_planes(), data.T, strict=True):  # to the end, where the checksum is
             same = same and np.array_equal(written, given, equal_nan=may_be_nan)
     except (InputError, ValueError) as error:
         raise ResourceError(f'"{name}": did not read back after writing ({error}); check the disk') from None

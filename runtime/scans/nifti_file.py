@@ -1,4 +1,4 @@
-"""A NIfTI file whose header has been checked: its voxels, plane by plane or whole, proven by the end of the file."""
+"""A NIfTI file with a checked header: reads its voxels plane by plane or whole, and verifies the file to its end."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class NiftiFile:
 
     Attributes:
         path: the file.
-        header: what its header says.
-        index: which of its volumes, from 0.
-        identity: of the file whose header it is.
+        header: the checked header.
+        index: index of the volume in the file, from 0.
+        identity: identity of the file when its header was read.
     """
 
     path: Path
@@ -37,15 +37,15 @@ class NiftiFile:
 
     @staticmethod
     def open(path: Path, volume: int | None = None, prefer: Form | None = None) -> NiftiFile:
-        """Checks the header and, as far as that costs nothing, the file's length.
+        """Reads and checks the header and, as far as possible without decompressing, the file's length.
 
         Args:
             path: a .nii or .nii.gz file.
-            volume: which volume of a 4D file, from 0.
-            prefer: which geometry to believe where sform and qform disagree.
+            volume: index of the volume in a 4D file, from 0; None requires a single volume.
+            prefer: the form to use if sform and qform disagree; None refuses the file.
 
         Raises:
-            InputError: not a NIfTI file with one valid geometry, a volume it does not have, or too short a file.
+            InputError: the file is not NIfTI with one valid geometry, has no such volume, or is too short.
         """
         with ByteStream(path) as stream:
             header = read_header(stream, prefer)
@@ -55,30 +55,30 @@ class NiftiFile:
 
     @property
     def converts(self) -> bool:
-        """Whether real values are float32 and not the stored integers."""
+        """Whether `planes` yields float32 values and not the stored integers."""
         return self.header.is_scaled or self.header.dtype.kind == "f"
 
     def planes(self) -> Iterator[NDArray[Any]]:
-        """Yields planes [Y, X] of real values: float32, or the stored integers where the file has no scaling.
+        """Yields planes [Y, X] of real values: float32, or the stored integers if the file has no scaling.
 
         Values beyond float32 become Inf.
 
         Raises:
-            InputError: the file is truncated, damaged, or no longer the one whose header was read; known at the latest
-                behind the last plane.
+            InputError: the file is truncated, damaged, or was changed since its header was read; this may only be
+                detected after the last plane.
         """
         for plane in self.stored_planes():
             yield self.real(plane) if self.converts else plane
 
     def real(self, stored: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns real values of stored ones, as float32."""
+        """Converts stored values to real values, as float32."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.header.is_scaled:
                 stored = stored * np.float64(self.header.slope) + self.header.intercept
             return stored.astype(np.float32, copy=False)
 
     def stored_planes(self) -> Iterator[NDArray[Any]]:
-        """Yields planes [Y, X] as stored, in this machine's byte order; each a new array.
+        """Yields planes [Y, X] of stored values in this machine's byte order; each plane is a new array.
 
         Raises:
             InputError: as `planes`.
@@ -98,11 +98,11 @@ class NiftiFile:
             stream.finish()
 
     def stored(self) -> NDArray[Any]:
-        """Returns the whole volume [X, Y, Z] as stored, in Fortran order.
+        """Returns the stored values of the whole volume [X, Y, Z], in Fortran order.
 
         Raises:
             InputError: as `planes`.
-            ResourceError: it does not fit into memory.
+            ResourceError: the volume does not fit into memory.
         """
         self.require_memory()
         data = np.empty(self.header.shape, self.header.dtype.newbyteorder("="), order="F")
@@ -121,10 +121,14 @@ class NiftiFile:
 
 
 def require_memory(name: str, needed: int) -> None:
-    """Checks that so many bytes of a scan's fit into memory.
+    """Checks that the voxels of a scan fit into free memory.
+
+    Args:
+        name: the file's name, for the message.
+        needed: size of the voxels in bytes.
 
     Raises:
-        ResourceError: they do not.
+        ResourceError: they do not fit.
     """
     free = free_memory()
     if needed > free:
@@ -135,10 +139,10 @@ def require_memory(name: str, needed: int) -> None:
 
 
 def volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:
-    """Returns which volume is to be read, from 0.
+    """Returns the index of the volume to read, from 0.
 
     Raises:
-        InputError: there is no such volume, or several and none was chosen.
+        InputError: the file has no such volume, or has several and ``volume`` is None.
     """
     if volume is None and header.volumes > 1:
         raise InputError(f'"{name}": expected one 3D volume, got {header.volumes}; choose one (--volume N, from 0)')

@@ -1,7 +1,7 @@
-"""The two geometries of a NIfTI header, sform and qform: which one places the volume, and whether they agree.
+"""Compares the two geometries of a NIfTI header, sform and qform, and chooses the affine of the volume.
 
-A qform is a rotation with spacings, so it cannot say a gantry tilt. Programs that write a sheared sform (dcm2niix,
-nibabel) put the closest rotation beside it. That is no contradiction, and no choice for anybody either.
+A qform is a rotation with spacings, so it cannot express a gantry tilt. Programs that write a sheared sform (dcm2niix,
+nibabel) write the closest rotation as the qform. These two do not contradict each other, and only the sform is right.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ FORMS = ("sform", "qform")
 
 _HALF_VOXEL = 0.5
 _LAST_FORM_CODE = 5  # "template, other"
-_MILLIMETRES = (0, 2)  # 0 = not said, which every writer means as mm
-_BESIDE_SHEAR = 1.5  # by how much of the shear's angle an axis of a qform may give way: sheared twice, one takes 1.42
+_MILLIMETRES = (0, 2)  # 0 = no unit; every writer means mm by it
+_BESIDE_SHEAR = 1.5  # an axis of the qform may deviate by this multiple of the shear's angle; 1.42 if sheared twice
 _BELIEVE = "believe the sform (--use-sform) or correct the header"
 
 
 def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | None) -> NDArray[np.float64]:
-    """Returns the affine that places a volume.
+    """Returns the affine of a volume.
 
-    Where a form is preferred, it alone is looked at, but for one thing: beside a sheared sform no qform is right.
+    If ``prefer`` names a form, only that one is checked, with one exception: a qform beside a sheared sform is refused,
+    because it cannot be right.
 
     Args:
-        header: of the file, its fields as they are stored.
-        shape: x, y, z voxels.
-        prefer: which form to believe where they disagree.
+        header: the file's header, with its fields as stored.
+        shape: number of voxels along x, y, z.
+        prefer: the form to use if both disagree; None refuses such a header.
 
     Raises:
-        InputError: no form is set, the one that is needed is broken, or both are set and disagree.
+        InputError: no form is set, the form to use is invalid, or both are set and disagree.
     """
     unit = int(header["xyzt_units"]) & 7
     if unit not in _MILLIMETRES:
@@ -61,10 +62,10 @@ def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | 
 
 
 def qform_departs_by(header: Nifti1Header, shape: tuple[int, int, int]) -> float:
-    """Returns by how many voxels the qform of a header places a corner of the volume elsewhere than its sform.
+    """Returns the largest distance between a corner of the volume by qform and by sform, in voxels along an axis.
 
     Raises:
-        InputError: one of them is broken.
+        InputError: one of the two is invalid.
     """
     return _apart(Grid(shape, _sform(header)), _qform(header, ["sform", "qform"]))
 
@@ -112,16 +113,16 @@ def _positive(pixdim: NDArray[np.float64]) -> bool:
 def _refuse_qform_beside_shear(header: Nifti1Header, shape: tuple[int, int, int]) -> None:
     try:
         sform = Grid(shape, _sform(header))
-    except InputError:  # no geometry at all: the qform is the only one
+    except InputError:  # the sform is invalid, so the qform is the only geometry
         return
     if sform.is_sheared:
         raise InputError(f"geometry: {_tilt(sform)}, and no qform can say that; leave --use-qform out")
 
 
 def _compare_spacing(header: Nifti1Header, sform: Grid, present: list[str]) -> None:
-    """Refuses spacings in pixdim that are none, or more than half a voxel off over the volume's length.
+    """Refuses spacings in pixdim that are not positive, or more than half a voxel off over the volume's length.
 
-    Of a sheared grid, pixdim may hold the distance of voxels or the one of planes.
+    For a sheared grid, pixdim may hold the distance between voxels or the one between planes.
     """
     pixdim = _pixdim(header)
     if not _positive(pixdim):
@@ -140,7 +141,7 @@ def _compare_spacing(header: Nifti1Header, sform: Grid, present: list[str]) -> N
 
 
 def _compare(sform: Grid, qform: NDArray[np.float64]) -> None:
-    """Refuses two geometries that put a corner of the volume more than half a voxel apart, but for a shear."""
+    """Refuses two geometries that place a corner of the volume more than half a voxel apart, except by a shear."""
     apart = _apart(sform, qform)
     if apart <= _HALF_VOXEL or _differs_by_shear_alone(sform, qform):
         return
@@ -156,14 +157,14 @@ def _compare(sform: Grid, qform: NDArray[np.float64]) -> None:
 
 
 def _apart(sform: Grid, qform: NDArray[np.float64]) -> float:
-    """Returns how far apart two geometries put a corner of the volume at most, in voxels; NaN where one has none."""
+    """Returns the largest distance of a corner in two geometries, in voxels along an axis; NaN if one has NaN."""
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in sform.shape], indexing="ij")).reshape(3, -1)
     corners = np.vstack([corners, np.ones(corners.shape[1])])
     return float(np.abs(np.linalg.inv(sform.affine) @ qform @ corners - corners).max())
 
 
 def _differs_by_shear_alone(sform: Grid, qform: NDArray[np.float64]) -> bool:
-    """Whether a qform starts at the sform's first voxel, and its axes give way no further than the shear makes them."""
+    """Whether the qform has the sform's first voxel, and its axes deviate no more than the shear explains."""
     start = np.linalg.inv(sform.affine) @ qform[:, 3]
     directions, turned = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform.affine, qform))
     angles = 2 * np.arcsin(np.minimum(1, np.linalg.norm(directions - turned, axis=0) / 2))

@@ -1,4 +1,4 @@
-"""The header of a NIfTI-1 or NIfTI-2 file, checked field by field before any voxel is read."""
+"""Reads the header of a NIfTI-1 or NIfTI-2 file and checks it field by field, before any voxel is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nibabel.nifti2 import Nifti2Header
 from ..errors import InputError
 from .file_kind import SNIFFED_BYTES, FileKind
 from .geometry import Grid
-from .nifti_forms import Form as Form  # part of what reading a header takes
+from .nifti_forms import Form as Form  # an argument of `read_header`
 from .nifti_forms import affine_of
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ _READABLE = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"}
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """What a NIfTI header says, once it has been believed.
+    """The checked contents of a NIfTI header.
 
     Attributes:
-        shape: x, y, z voxels of one volume.
+        shape: number of voxels along x, y, z of one volume.
         volumes: number of volumes in the file.
         dtype: voxel type as stored, byte order included.
-        header_bytes: bytes of the header itself.
-        offset: bytes before the first voxel.
+        header_bytes: size of the header in bytes.
+        offset: number of bytes before the first voxel.
         slope: factor from stored to real values.
-        intercept: added after the factor, in the unit of the values.
+        intercept: value added after the factor, in the unit of the real values.
         grid: geometry of each volume.
     """
 
@@ -61,7 +61,7 @@ class NiftiHeader:
 
     @property
     def file_bytes(self) -> int:
-        """Bytes the whole (decompressed) file must have."""
+        """Size that the whole (decompressed) file must have, in bytes."""
         return self.offset + self.volumes * self.volume_bytes
 
     @property
@@ -71,10 +71,10 @@ class NiftiHeader:
 
 
 class HeaderSource(Protocol):
-    """Where a header is read from: a file (`ByteStream`), or an image in memory.
+    """A source from which a header is read: a file (`ByteStream`), or an image in memory.
 
     Attributes:
-        name: of the file, for messages.
+        name: the file's name, for messages.
     """
 
     name: str
@@ -88,7 +88,7 @@ class HeaderSource(Protocol):
         ...
 
     def kind(self, start: bytes) -> FileKind | None:
-        """Returns what begins with ``start``, if that is known and no NIfTI."""
+        """Returns the kind of a file that begins with ``start`` and is not NIfTI; None if unknown."""
         ...
 
 
@@ -96,7 +96,7 @@ def read_header(stream: HeaderSource, prefer: Form | None) -> NiftiHeader:
     """Reads and checks the header at the start of ``stream``; leaves the stream at the header's end.
 
     Raises:
-        InputError: not a NIfTI file, or a header that contradicts itself.
+        InputError: the file is not NIfTI, or its header is damaged or contradicts itself.
     """
     name = stream.name
     start = stream.read(4)
@@ -166,7 +166,7 @@ def _dtype(header: Nifti1Header, name: str) -> np.dtype[Any]:
 
 def _scaling(header: Nifti1Header, name: str) -> tuple[float, float]:
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if slope == 0 or (math.isnan(slope) and math.isnan(intercept)):  # both are ways to say: not scaled
+    if slope == 0 or (math.isnan(slope) and math.isnan(intercept)):  # both mean: not scaled
         return 1.0, 0.0
     if not (math.isfinite(slope) and math.isfinite(intercept)):
         raise InputError(

@@ -1,4 +1,4 @@
-"""A nibabel image taken as a scan: held to the checks of a file, whether its voxels are in memory or still on disk."""
+"""Converts a nibabel image to a volume, with the same checks as for a file, whether its voxels are in memory or not."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ _NAME = "scan"  # in messages: an image in memory has no name, and a file's may 
 def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | None = None) -> Volume:
     """Returns one volume of a nibabel image.
 
-    Where ``affine`` was changed since the image was loaded it is believed, as nibabel does when it saves the image.
+    If ``affine`` was changed since the image was loaded, it takes precedence over the header, as when nibabel saves the
+    image.
 
     Args:
-        image: a `nibabel.Nifti1Image` or `Nifti2Image`, which is left as it is.
-        volume: which volume of a 4D image, from 0.
-        prefer: which geometry to believe where sform and qform disagree.
+        image: a `nibabel.Nifti1Image` or `Nifti2Image`; not modified.
+        volume: index of the volume in a 4D image, from 0; None requires a single volume.
+        prefer: the form to use if sform and qform disagree; None refuses the image.
 
     Raises:
-        InputError: as for a file: no single valid geometry, values that are no real numbers, or a damaged file.
+        InputError: as for a file: there is no single valid geometry, the values are not real numbers, or the file is
+            damaged.
         ResourceError: the volume does not fit into memory.
     """
     header = read_header(_HeaderBytes(image), prefer)
@@ -54,12 +56,12 @@ def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | No
 
 
 class _HeaderBytes(io.BytesIO):
-    """The header that nibabel would write for an image, and that a file's checks can be made on."""
+    """The header that nibabel would write for an image, as a source for `read_header`."""
 
     def __init__(self, image: Nifti1Pair) -> None:
         self.name = _NAME
         try:
-            # A copy, made by nibabel's own rules of what counts where the affine and the header differ.
+            # A copy, made by nibabel's own rules for an affine that differs from the header.
             header = type(image)(image.dataobj, image.affine, image.header).header
         except (HeaderDataError, ValueError, TypeError) as error:
             raise InputError(f'"{_NAME}": nibabel cannot write this image ({error}); correct its header') from None
@@ -69,15 +71,15 @@ class _HeaderBytes(io.BytesIO):
         super().__init__(header.binaryblock)
 
     def kind(self, start: bytes) -> FileKind | None:
-        """Returns None: it begins as a header of nibabel's does."""
+        """Returns None: nibabel's headers are always NIfTI."""
         return None
 
 
 def _prove_file(image: Nifti1Pair, header: NiftiHeader) -> None:
-    """Reads a compressed file to its end, where its checksum stands; nibabel stops at the last voxel.
+    """Reads a compressed file to its end to verify the checksum; nibabel stops at the last voxel.
 
     Raises:
-        InputError: damaged, or no longer there.
+        InputError: the file is damaged, or no longer exists.
     """
     file: Any = image.file_map["image"].filename
     if not isinstance(file, str):
@@ -90,7 +92,7 @@ def _prove_file(image: Nifti1Pair, header: NiftiHeader) -> None:
 
 
 def _one_volume(image: Nifti1Pair, header: NiftiHeader, index: int) -> Any:
-    """Returns the scaled values [X, Y, Z] of a volume; only these are read from disk."""
+    """Returns the scaled values [X, Y, Z] of one volume; only that volume is read from disk."""
     place = np.unravel_index(index, image.shape[3:], order="F") if header.volumes > 1 else (0,) * len(image.shape[3:])
     values: Any = image.dataobj
     try:

@@ -1,4 +1,4 @@
-"""What a public call takes as a scan: a file, a volume in memory, or a nibabel image."""
+"""Opens whatever a public function accepts as a scan: a file, a volume in memory, or a nibabel image."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def open_scan(
     prefer: Form | None = None,
     cancel: Cancel | None = None,
 ) -> Scan:
-    """Opens a scan; a file's voxels are read when they are gone through.
+    """Opens a scan; a file's header is read now, its voxels when the planes are iterated over.
 
     Args:
         scan: a path, a `Volume`, or a `nibabel.Nifti1Image` (or `Nifti2Image`).
-        volume: which volume of a 4D file or image, from 0.
-        replace_nan: value for voxels that are not finite; without it they are refused.
-        prefer: which geometry to believe where sform and qform disagree.
-        cancel: asked before every plane.
+        volume: index of the volume in a 4D file or image, from 0; None requires a single volume.
+        replace_nan: value that replaces NaN and Inf; None refuses them.
+        prefer: the form to use if sform and qform disagree; None refuses the scan.
+        cancel: function called before every plane; it returns true to stop.
 
     Raises:
-        UsageError: an argument of another type or out of range.
-        InputError: the scan is refused.
+        UsageError: an argument has the wrong type or is out of range.
+        InputError: the scan does not have one valid geometry, or its file is missing or damaged.
         ResourceError: an image's voxels do not fit into memory.
     """
     volume = arguments.optional(arguments.whole_number, "volume", volume, 0)

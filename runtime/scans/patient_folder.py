@@ -1,4 +1,4 @@
-"""Folders of one patient each, as in ``patient01/ct.nii.gz`` with ``patient01/labels.nii.gz``."""
+"""Finds the scans of data sets with one folder per patient: ``patient01/ct.nii.gz``, ``patient01/labels.nii.gz``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ROLES = re.compile(r"(images?|labels?|masks?|seg(mentation)?s?)(tr|ts|va|val|tr
 
 @dataclass(frozen=True)
 class PatientFolder:
-    """What one patient's folder holds.
+    """The NIfTI files in one patient's folder.
 
     Attributes:
-        path: the folder; its name is the case's.
-        images: NIfTI files that no word in their names calls a label map.
-        label_maps: those that one does.
-        masks: files of a subfolder such as ``segmentations``, one for each organ.
+        path: the folder; its name is the case's name.
+        images: files without a word such as ``label`` or ``seg`` in their names.
+        label_maps: files with such a word in their names.
+        masks: files in subfolders such as ``segmentations``, one for each organ.
     """
 
     path: Path
@@ -34,10 +34,10 @@ class PatientFolder:
 
     @staticmethod
     def of(path: Path) -> PatientFolder:
-        """Looks into a folder.
+        """Lists the files of a folder and sorts them into images, label maps and masks.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: the folder cannot be read.
         """
         try:
             files = nifti_files(path)
@@ -52,9 +52,9 @@ class PatientFolder:
 
 
 def patient_folders(root: Path) -> list[PatientFolder]:
-    """Returns the patients' folders directly in a folder: none where it holds scans itself, or folders by role.
+    """Returns the patients' folders directly in a folder, without those that hold no NIfTI file.
 
-    Folders by role are such as ``imagesTr`` and ``labelsTr``; subfolders without a NIfTI file are left out.
+    Returns none if the folder itself holds scans, or has folders by role such as ``imagesTr`` and ``labelsTr``.
 
     Raises:
         OSError: the folder itself cannot be read.

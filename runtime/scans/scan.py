@@ -1,4 +1,4 @@
-"""A scan that is gone through plane by plane, from a file or from memory, with finite values only."""
+"""A scan, from a file or from memory, that yields its planes one by one with finite values only."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 class Scan:
-    """A scan whose planes can be gone through, more than once if need be.
+    """A scan whose planes can be iterated over, any number of times.
 
     Args:
         source: a file with a checked header, or a volume in memory.
-        replace_nan: value for voxels that are not finite; without it they are refused.
-        cancel: asked before every plane.
+        replace_nan: value that replaces NaN and Inf; None refuses them.
+        cancel: function called before every plane; it returns true to stop.
 
     Attributes:
-        grid: where the voxels lie.
-        in_memory: the volume, unless it is a file.
-        low: smallest value met so far.
-        high: largest value met so far.
-        sample: values of evenly spread voxels met so far.
+        grid: the scan's grid.
+        in_memory: the volume if the scan is in memory; None for a file.
+        low: smallest value of the planes read so far.
+        high: largest value of the planes read so far.
+        sample: evenly spread values of the planes read so far.
 
     Raises:
         UsageError: ``replace_nan`` is not finite.
@@ -64,43 +64,43 @@ class Scan:
         prefer: Form | None = None,
         cancel: Cancel | None = None,
     ) -> Scan:
-        """Reads and checks a file's header; the voxels are read when they are gone through.
+        """Reads and checks a file's header; the voxels are read when the planes are iterated over.
 
         Args:
             path: a .nii or .nii.gz file.
-            volume: which volume of a 4D file, from 0.
-            replace_nan: value for voxels that are not finite; without it they are refused.
-            prefer: which geometry to believe where sform and qform disagree.
-            cancel: asked before every plane.
+            volume: index of the volume in a 4D file, from 0; None requires a single volume.
+            replace_nan: value that replaces NaN and Inf; None refuses them.
+            prefer: the form to use if sform and qform disagree; None refuses the file.
+            cancel: function called before every plane; it returns true to stop.
 
         Raises:
-            InputError: not a NIfTI file with one valid geometry.
+            InputError: the file is not NIfTI with one valid geometry.
             UsageError: ``replace_nan`` is not finite.
         """
         return Scan(NiftiFile.open(Path(path), volume, prefer), replace_nan, cancel)
 
     @property
     def itemsize(self) -> int:
-        """Bytes per voxel once loaded."""
+        """Bytes per voxel in memory."""
         if isinstance(self._source, Volume):
             return self._source.data.dtype.itemsize
         return 4 if self._source.converts else self._source.header.dtype.itemsize
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know about the values met so far."""
+        """Warnings about the values read so far, such as the number of replaced voxels; one line each."""
         told = self._source.warnings if isinstance(self._source, Volume) else ()
         if not self._replaced:
             return told
         return (*told, f"{self._replaced:,} voxels that were NaN or Inf replaced by {self._replace_nan:g}")
 
     def planes(self) -> Iterator[NDArray[Any]]:
-        """Yields the planes [Y, X] along the third stored axis, with finite values; they are not to be written to.
+        """Yields the planes [Y, X] along the third stored axis, with finite values; do not write to them.
 
-        A file's checksum is verified behind the last plane: nothing is proven before the iteration has ended.
+        A file's checksum is verified after the last plane: until the iteration has ended, the file may be damaged.
 
         Raises:
-            InputError: the file is damaged, or values are not finite.
+            InputError: the file is damaged, or a value is not finite.
             Cancelled: ``cancel()`` returned true.
         """
         self.low, self.high, self._replaced = math.inf, -math.inf, 0
@@ -108,7 +108,7 @@ class Scan:
         source = self._source.data.T if isinstance(self._source, Volume) else self._source.planes()
         for number, plane in enumerate(source, start=1):
             stop_if(self._cancel)
-            low, high = plane.min(), plane.max()  # NaN and Inf come along, so a clean plane needs no mask
+            low, high = plane.min(), plane.max()  # NaN and Inf show in these, so a finite plane needs no mask
             if not (np.isfinite(low) and np.isfinite(high)):
                 plane = self._finite(plane, number)
                 low, high = plane.min(), plane.max()
@@ -117,11 +117,11 @@ class Scan:
             yield plane
 
     def load(self) -> Volume:
-        """Returns the whole volume: scaled values as float32, or the stored integers where there is no scaling.
+        """Returns the whole volume: scaled values as float32, or the stored integers if there is no scaling.
 
         Raises:
             InputError: as `planes`.
-            ResourceError: it does not fit into memory.
+            ResourceError: the volume does not fit into memory.
         """
         if isinstance(self._source, Volume):
             for _ in self.planes():

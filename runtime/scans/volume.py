@@ -1,4 +1,4 @@
-"""A volume: voxel values together with the grid they lie on."""
+"""A volume: voxel values together with their grid."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Volume:
 
     Attributes:
         data: [X, Y, Z] real numbers, in the axis order of ``grid``.
-        grid: where the voxels lie.
-        warnings: what a reader should know about how the values were obtained, one line each.
+        grid: the grid of ``data``.
+        warnings: warnings from reading the values, such as replaced NaN; one line each.
 
     Raises:
-        UsageError: data that are no NumPy array, or a grid that is no `Grid`.
-        InputError: data that are not real numbers or partly masked, or not of the grid's shape.
+        UsageError: ``data`` is not a NumPy array, or ``grid`` not a `Grid`.
+        InputError: ``data`` is not real numbers, is masked in places, or does not have the grid's shape.
     """
 
     data: NDArray[Any]

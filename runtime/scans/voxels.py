@@ -1,4 +1,4 @@
-"""Values handed over in memory, as the array that a volume is made of."""
+"""Converts values in memory to the array of a volume."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..errors import InputError
 
 
 def as_voxels(name: str, values: Any) -> NDArray[Any]:
-    """Returns real numbers as an array; NumPy's are taken as they are, nothing is copied.
+    """Returns real numbers as an array; a NumPy array is returned itself, without a copy.
 
     Args:
-        name: of the argument, for messages.
-        values: an array, nested lists, or what else NumPy can look at, such as a torch tensor on the CPU.
+        name: name of the argument, for messages.
+        values: an array, nested lists, or another object that NumPy can convert, such as a torch tensor on the CPU.
 
     Raises:
-        InputError: masked values, whose place somebody has to fill first, or no array of real numbers.
+        InputError: ``values`` has masked elements, which need a value first, or is not an array of real numbers.
     """
     if np.ma.is_masked(values):
         raise InputError(

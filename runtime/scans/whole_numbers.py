@@ -1,4 +1,4 @@
-"""Label maps as files hold them: whole numbers, also where a scale factor or a float type blurs them a little."""
+"""Reads label maps as whole numbers, also from files whose scale factor or float type blurs them a little."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .nifti_file import NiftiFile
 
 TOLERANCE = 1e-3
-"""How far a value may lie from a whole number: a scale factor in single precision and arithmetic on floats blur labels
-by less. A value further away means that this is no label map, or one that was stored in too coarse steps."""
+"""Largest difference of a label from a whole number: a scale factor in single precision and arithmetic on floats blur
+labels by less. A larger one means that this is not a label map, or one that was stored in too coarse steps."""
 
 _HIGHEST = np.iinfo(np.uint16).max
 
@@ -25,10 +25,11 @@ def read_whole_numbers(file: NiftiFile) -> NDArray[np.unsignedinteger[Any]]:
     """Reads the labels of a file.
 
     Returns:
-        [X, Y, Z] in Fortran order, uint8, or uint16 where a label is above 255.
+        Labels [X, Y, Z] in Fortran order: uint8, or uint16 if a label is above 255.
 
     Raises:
-        InputError: a value that is no label 0…65,535: the first one is shown, with its voxel; or the file is damaged.
+        InputError: a value is not a label 0…65,535 (the message shows the first one with its voxel), or the file is
+            damaged.
         ResourceError: the volume does not fit into memory.
     """
     if not file.converts:
@@ -55,7 +56,14 @@ def read_whole_numbers(file: NiftiFile) -> NDArray[np.unsignedinteger[Any]]:
 def _refusal(
     file: NiftiFile, values: NDArray[Any], refused: NDArray[np.bool_], first_plane: int = 0
 ) -> InputError:  # fmt: skip
-    """Returns the words that show the first refused value of some planes [X, Y, Z] and its place in the file."""
+    """Returns the error for the first refused value of some planes [X, Y, Z], with its voxel in the file.
+
+    Args:
+        file: the label map's file.
+        values: [X, Y, Z] real values of the planes.
+        refused: [X, Y, Z] true for values that are not labels.
+        first_plane: index of the first of these planes in the file.
+    """
     z, y, x = np.unravel_index(int(refused.T.argmax()), refused.T.shape)
     value, header = float(values[x, y, z]), file.header
     fractional = not math.isfinite(value) or abs(value - round(value)) > TOLERANCE
