@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .labels.sides import SidedLabels
 
 MAX_LABELS = 65_536  # what uint16 can hold
-MAX_PATCH_VOXELS = 2**27  # 512³; networks take some millions
+MAX_PATCH_VOXELS = 2**27  # 512³; networks use some millions
 _RANGE = (1e-15, 1e15)  # of intensities; far beyond any scanner, and float32 arithmetic stays finite within it
 
 

@@ -51,7 +51,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True)
 class Opened:
-    """An engine ready to run, and the choice that led to it."""
+    """An opened engine, and the choice that led to it."""
 
     engine: Engine
     choice: Choice

@@ -92,7 +92,7 @@ class EngineTrials:
             streams: numbers of streams above one; empty for one stream throughout.
 
         Returns:
-            The engine of the fastest setting, ready to run, and that setting.
+            The opened engine of the fastest setting, and that setting.
 
         Raises:
             BundleError: no setting works; the default cannot be opened or fails the self-test.

@@ -120,7 +120,7 @@ class _Lattice:
         return list(product(*self._spans(start)))
 
     def touched_columns(self, start: Triple) -> set[tuple[int, int]]:
-        """Returns the (z, y) indices of the cells that a row of windows covers; ``start`` is that of any window."""
+        """Returns the (z, y) indices of the cells that a row of windows covers; ``start`` is any window's."""
         z, y, _ = self._spans(start)
         return set(product(z, y))
 

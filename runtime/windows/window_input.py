@@ -96,7 +96,7 @@ class StreamedInput:
 
     Args:
         scan: the scan to read.
-        task: the task that says how to normalise.
+        task: the task that defines the normalisation.
         grid: the task's grid for this scan.
         plan: the window plan.
         watch: stopwatch; reading counts as stage ``read``.
