@@ -1,10 +1,10 @@
-"""Running a bundle on a scan: no torch, flat memory, verified input and output.
+"""Runs a bundle on a scan: without torch, in bounded memory, with verified input and output.
 
     from bedside.runtime import Segmenter
     with Segmenter.load("liver.bedside") as segmenter:
         segmenter.segment("ct.nii.gz").save("labels.nii.gz")
 
-Names are loaded when first used, so that importing this package stays cheap and brings no engine.
+Names are imported on first use, so that importing this package stays cheap and loads no engine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""Checking the arguments of public calls: each check returns the value to use, or says what was expected and what came.
+"""Checks for the arguments of public calls: each returns the value to use, or raises `UsageError`.
 
-NumPy's scalars count as the numbers they hold; a truth value is no number. The checks need NumPy for none of it, so
-that light calls stay light.
+The error says what was expected and what came. NumPy scalars are accepted as numbers; True and False are not numbers.
+The checks do not import NumPy, so that light commands start fast.
+
+>>> whole_number("threads", 4, low=1)
+4
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from .errors import UsageError
 from .shown_value import shown, with_article
 
-MOST_THREADS = 1024  # more never helps, and a machine that is asked for tens of thousands stands still
+MOST_THREADS = 1024  # more never helps, and tens of thousands bring a machine to a standstill
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _AXES = ({"L", "R"}, {"A", "P"}, {"S", "I"})
 
@@ -31,20 +34,20 @@ def optional(
     *args: _Options.args,
     **options: _Options.kwargs,
 ) -> _Value | None:
-    """Takes None, or what another check takes.
+    """Accepts None, or a value that another check accepts.
 
     Args:
         check: the other check, such as `whole_number`.
-        name: of the argument.
-        value: as it was given.
-        args: further arguments of ``check``.
-        options: further arguments of ``check``.
+        name: name of the argument, for the message.
+        value: the value that the caller gave.
+        args: further positional arguments of ``check``.
+        options: further keyword arguments of ``check``.
     """
     return None if value is None else check(name, value, *args, **options)
 
 
 def whole_number(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
-    """Takes a whole number from ``low`` to ``high``, None for no limit; 4.0 is none, as 4.5 would be cut off silently.
+    """Accepts a whole number from ``low`` to ``high``, None for no limit; 4.0 is refused like 4.5, never truncated.
 
     Raises:
         UsageError: anything else.
@@ -59,13 +62,13 @@ def whole_number(name: str, value: Any, low: int | None = None, high: int | None
 def number(
     name: str, value: Any, words: str = "a finite number", accepts: Callable[[float], bool] | None = None
 ) -> float:
-    """Takes a finite real number.
+    """Accepts a finite real number.
 
     Args:
-        name: of the argument.
-        value: as it was given.
-        words: what is expected, for the message.
-        accepts: says whether the number is in range; None takes every finite one.
+        name: name of the argument, for the message.
+        value: the value that the caller gave.
+        words: description of the expected value, for the message.
+        accepts: returns whether the number is in range; None accepts every finite one.
 
     Raises:
         UsageError: anything else.
@@ -81,7 +84,7 @@ def number(
 
 
 def float32(name: str, value: Any) -> float:
-    """Takes a number that float32 can hold.
+    """Accepts a number that float32 can hold.
 
     Raises:
         UsageError: anything else.
@@ -90,7 +93,7 @@ def float32(name: str, value: Any) -> float:
 
 
 def overlap_share(name: str, value: Any) -> float:
-    """Takes the overlap of windows, as a fraction of a window, 0 ≤ overlap < 1.
+    """Accepts the overlap of windows, as a fraction of a window, 0 ≤ overlap < 1.
 
     Raises:
         UsageError: anything else.
@@ -99,7 +102,7 @@ def overlap_share(name: str, value: Any) -> float:
 
 
 def share(name: str, value: Any) -> float:
-    """Takes a number from 0 to 1, both included.
+    """Accepts a number from 0 to 1, both included.
 
     Raises:
         UsageError: anything else.
@@ -108,7 +111,7 @@ def share(name: str, value: Any) -> float:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Takes True or False, NumPy's too; a text such as "no" would count as true.
+    """Accepts True or False, also NumPy's; refuses a string such as "no", which Python would count as true.
 
     Raises:
         UsageError: anything else.
@@ -119,7 +122,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def text(name: str, value: Any) -> str:
-    """Takes a text that is not empty.
+    """Accepts a string that is not empty.
 
     Raises:
         UsageError: anything else.
@@ -130,7 +133,7 @@ def text(name: str, value: Any) -> str:
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
-    """Takes one of some names.
+    """Accepts one of the given names.
 
     Raises:
         UsageError: anything else.
@@ -142,12 +145,12 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
 
 
 def known(what: str, value: Any, table: Iterable[str]) -> str:
-    """Takes the name of a row of a table: of an engine, a student, a teacher.
+    """Accepts the name of a row of a registration table: an engine, a student, a teacher.
 
     Args:
-        what: the table's rows, in words.
-        value: as it was given.
-        table: the names.
+        what: noun for the table's rows, for the message (``"engine"``).
+        value: the value that the caller gave.
+        table: the names of the rows.
 
     Raises:
         UsageError: anything else.
@@ -159,7 +162,7 @@ def known(what: str, value: Any, table: Iterable[str]) -> str:
 
 
 def sequence(name: str, value: Any, words: str) -> tuple[Any, ...]:
-    """Takes a list, a tuple or what else can be gone through, as a tuple; a text is not a list of its letters.
+    """Accepts any iterable but strings, bytes and dicts, and returns it as a tuple.
 
     Raises:
         UsageError: anything else.
@@ -173,7 +176,7 @@ def sequence(name: str, value: Any, words: str) -> tuple[Any, ...]:
 
 
 def axis_codes(name: str, value: Any) -> str:
-    """Takes the codes of three axes, one of L and R, of A and P, of S and I, in any order (``"RAS"``).
+    """Accepts three axis codes, one each of L/R, A/P and S/I, in any order (``"RAS"``).
 
     Raises:
         UsageError: anything else.
@@ -184,12 +187,12 @@ def axis_codes(name: str, value: Any) -> str:
 
 
 def is_axis_codes(codes: str) -> bool:
-    """Whether a text names three axes of the patient, in any order and direction."""
+    """Whether a string names the three axes of the patient, in any order and direction."""
     return len(codes) == 3 and all(len(pair & set(codes)) == 1 for pair in _AXES)
 
 
 def millimetres(name: str, value: Any) -> tuple[float, float, float]:
-    """Takes three steps of a grid in mm, all above 0.
+    """Accepts a spacing: three lengths in mm, all above 0.
 
     Raises:
         UsageError: anything else.
@@ -202,7 +205,7 @@ def millimetres(name: str, value: Any) -> tuple[float, float, float]:
 
 
 def triple(name: str, value: Any, words: str = "three whole numbers from 1 up") -> tuple[int, int, int]:
-    """Takes three whole numbers from 1 up.
+    """Accepts three whole numbers from 1 up.
 
     Raises:
         UsageError: anything else.
@@ -215,7 +218,7 @@ def triple(name: str, value: Any, words: str = "three whole numbers from 1 up") 
 
 
 def names(name: str, value: Any) -> tuple[str, ...]:
-    """Takes a list of texts, none of them empty.
+    """Accepts a list of strings, none of them empty.
 
     Raises:
         UsageError: anything else.
@@ -224,20 +227,20 @@ def names(name: str, value: Any) -> tuple[str, ...]:
 
 
 def is_path(value: Any) -> bool:
-    """Whether a value is meant as a path, be it a usable one or not."""
+    """Whether a value has a path-like type; the path itself is not checked."""
     return isinstance(value, (str, bytes, os.PathLike))
 
 
 def path(name: str, value: Any) -> Path:
-    """Takes a path as text or as a path object.
+    """Accepts a path as a string or as a path object.
 
     Raises:
-        UsageError: anything else, bytes and the empty text included.
+        UsageError: anything else, bytes and the empty string included.
     """
     if isinstance(value, (str, os.PathLike)):
         try:
             spelled: str | bytes = os.fspath(value)
-        except TypeError:  # a path object that gives neither text nor bytes
+        except TypeError:  # a path object that returns neither a string nor bytes
             spelled = ""
         if spelled and isinstance(spelled, str):
             return Path(spelled)
@@ -245,12 +248,12 @@ def path(name: str, value: Any) -> Path:
 
 
 def callback(name: str, value: Any, words: str) -> Callable[..., Any]:
-    """Takes what can be called.
+    """Accepts anything that can be called.
 
     Args:
-        name: of the argument.
-        value: as it was given.
-        words: how it is called, such as ``"progress(done, total)"``.
+        name: name of the argument, for the message.
+        value: the value that the caller gave.
+        words: the expected signature, such as ``"progress(done, total)"``, for the message.
 
     Raises:
         UsageError: anything else.
@@ -261,13 +264,13 @@ def callback(name: str, value: Any, words: str) -> Callable[..., Any]:
 
 
 def instance(name: str, value: Any, kind: type[_Value], advice: str = "") -> _Value:
-    """Takes an object of one type.
+    """Accepts an object of one type.
 
     Args:
-        name: of the argument.
-        value: as it was given.
-        kind: the type.
-        advice: what to do about another one, for the message.
+        name: name of the argument, for the message.
+        value: the value that the caller gave.
+        kind: the expected type.
+        advice: what to do instead, for the message; empty for none.
 
     Raises:
         UsageError: anything else.
@@ -283,5 +286,5 @@ def refuse(name: str, expected: str, value: Any, advice: str = "") -> NoReturn:
 
 
 def _whole(value: Any) -> int | None:
-    """Returns a whole number as Python's own; None for anything else, a truth value included."""
+    """Returns a whole number as an ``int``; None for anything else, True and False included."""
     return int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None

@@ -1,4 +1,4 @@
-"""What a caller may hand in to follow a long call and to end it."""
+"""Callbacks through which a caller follows a long call and cancels it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 from .errors import Cancelled
 
-Progress = Callable[[int, int], object]  # told (windows done, windows in all)
-Cancel = Callable[[], bool]  # asked whether to stop
+Progress = Callable[[int, int], object]  # called with (windows done, windows in total)
+Cancel = Callable[[], bool]  # returns true to stop
 
 
 def stop_if(cancel: Cancel | None) -> None:
-    """Asks the caller whether to go on.
+    """Raises `Cancelled` where the caller's ``cancel()`` returns true.
+
+    Args:
+        cancel: the caller's callback; None never cancels.
 
     Raises:
-        Cancelled: it said no.
+        Cancelled: ``cancel()`` returned true.
     """
     if cancel is not None and cancel():
         raise Cancelled("cancelled by the caller; nothing was written")

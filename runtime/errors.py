@@ -1,4 +1,4 @@
-"""The errors bedside raises, each with the exit code of its family."""
+"""The errors bedside raises, each with its exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")  # torch emphasises parts of its messag
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the command line, one per family of outcome."""
+    """Exit codes of the command line, one per kind of outcome."""
 
     OK = 0
     FAULT = 1
@@ -26,11 +26,11 @@ class ExitCode(IntEnum):
 class BedsideError(Exception):
     """Base of every error bedside raises on purpose.
 
-    The message is one line: what was expected, what came, what to do about it. It may quote a file's name or a bundle's
-    words; what cannot be printed there is escaped, so that it neither breaks the line nor commands the terminal.
+    The message is one line: what was expected, what came, what to do about it. It may quote a file's name or text from
+    a bundle; non-printable characters are escaped, so that they neither break the line nor control the terminal.
 
     Args:
-        message: the line.
+        message: the line; escaped here.
     """
 
     exit_code: ExitCode = ExitCode.USAGE
@@ -46,9 +46,9 @@ class UsageError(BedsideError):
 
 
 class FieldError(UsageError, ValueError):
-    """A field of a struct (a task, a recipe) got a value that it does not take.
+    """A field of a struct (a task, a recipe) has an invalid value.
 
-    It is a ValueError too: msgspec, which reads these structs from files, then says where in the file the field stands.
+    It is a ValueError too: msgspec, which reads these structs from files, then adds the position in the file.
     """
 
 
@@ -65,7 +65,7 @@ class BundleError(BedsideError):
 
 
 class ResourceError(BedsideError):
-    """Memory, disk or a device is missing or not usable."""
+    """Memory or disk space is short, or a device is missing or unusable."""
 
     exit_code = ExitCode.RESOURCE
 
@@ -80,8 +80,8 @@ class MissingExtraError(UsageError):
     """A package of an optional extra is not installed.
 
     Args:
-        package: the import that failed.
-        extra: the extra of ``bedside`` that brings it.
+        package: name of the package that could not be imported.
+        extra: the extra of ``bedside`` that installs it.
     """
 
     def __init__(self, package: str, extra: str) -> None:
@@ -89,9 +89,13 @@ class MissingExtraError(UsageError):
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line: line ends and tabs as spaces, control characters and what is no UTF-8 as escapes.
+    r"""Returns a text as one printable line.
 
-    Colours and emphasis for terminals, which libraries put into their messages, go.
+    Line ends and tabs become spaces; control characters and bytes that are not UTF-8 become escapes. Terminal colours
+    and emphasis, which libraries put into their messages, are removed.
+
+    >>> printable("two\nlines")
+    'two lines'
     """
     if text.isprintable():
         return text

@@ -1,7 +1,7 @@
-"""The way a scan is worked through: what is held in memory meanwhile, predicted before it starts, and what is chosen.
+"""Execution plans: predicts the memory of each plan for a scan and chooses one before the scan starts.
 
-Three things can be chosen: whether a file is read as the windows move or whole, which axis is the outermost (scores
-wait over a whole layer across it), and whether waiting scores are float32 or float16.
+A plan makes three choices: whether a file is streamed as the windows move or loaded whole, which axis is the outermost
+(scores of a whole layer across it are kept in memory), and whether these scores are float32 or float16.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
     from .scans.scan import Scan
     from .task import Task
 
-ROOMY_BYTES = 512 * 2**20  # float32 is taken where all that is held stays below this, unless told otherwise
-_PLANES = 6  # of the scan and of the model that exist at the same time while planes are read and resampled
-SLACK = 1.03  # what the process held above the sum of its arrays, with the heap's gaps: 0.4 to 2.3 % were measured …
+ROOMY_BYTES = 512 * 2**20  # float32 is used where the plan's predicted peak stays below this
+_PLANES = 6  # planes of scan or model grid in memory at the same time while planes are read and resampled
+SLACK = 1.03  # resident memory over the sum of the arrays (gaps in the heap): 0.4 to 2.3 % more were measured …
 SLACK_BYTES = 16 * 2**20  # … and some megabytes where the sum is small
 
 
 @dataclass(frozen=True)
 class ExecutionPlan:
-    """How one scan is worked through.
+    """How one scan is segmented: what is held in memory, which windows, in which order.
 
     Attributes:
-        streamed: the file is read as the windows move; else the scan is prepared whole.
-        order: of the axes.
-        plan: of the windows, in that order.
-        dtype: of scores that wait, float32 or float16.
-        bytes: what this takes at most, beside what the process holds already.
+        streamed: whether the file is read as the windows move; otherwise the whole scan is prepared first.
+        order: the order of the axes, outermost first.
+        plan: the window plan, in that order of axes.
+        dtype: number format of scores that wait for later windows, float32 or float16.
+        bytes: predicted peak memory, in addition to what the process already holds.
     """
 
     streamed: bool
@@ -67,23 +67,23 @@ def choose_plan(
     keep_body: bool = False,
     reserved: int = 0,
 ) -> ExecutionPlan:
-    """Predicts the memory of every way and chooses one.
+    """Predicts the memory of every execution plan and chooses one.
 
-    Taken is the way with float32 that takes least, if that is at most 512 MiB and there is room for it; else the way
-    that takes least of all. So the same scan is worked through the same way unless memory is short.
+    Chooses the float32 plan that needs least memory, if that is at most 512 MiB and available; otherwise the plan that
+    needs least of all. So the same scan gets the same plan unless memory is short.
 
     Args:
-        scan: the scan, its header read.
-        task: the task.
+        scan: the scan, whose header was read.
+        task: the task of the bundle.
         grid: the task's grid for this scan.
-        engine: what will run the windows.
-        overlap: of windows.
-        limit: bytes the process may hold in all; None for what is free.
-        keep_body: the body mask is kept to the end, for post-processing.
-        reserved: bytes that other scans under way will still take.
+        engine: the engine that will run the windows.
+        overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
+        limit: bytes the process may hold in total; None for all free memory.
+        keep_body: whether the body mask is kept to the end, for post-processing.
+        reserved: bytes that other scans in this process have reserved and not yet allocated.
 
     Raises:
-        ResourceError: every way takes more than the limit, or than is free.
+        ResourceError: every plan needs more memory than the limit, or than is free.
     """
     kept = math.prod(grid.shape) // 8 if keep_body else 0
     ways = [
@@ -134,7 +134,7 @@ def _way(
     model_plane = plan.padded[1] * plan.padded[2]
     classes = task.num_classes
     patch = math.prod(plan.patch)
-    logits = 4 * (classes + 1) * (engine.parallel + 1) * patch  # of windows in the engine's hands, and one in ours
+    logits = 4 * (classes + 1) * (engine.parallel + 1) * patch  # in the engine, and one being blended
     labels = voxels * np.dtype(label_dtype(classes)).itemsize
     restoring = 4 * classes * model_plane + 40 * source_plane + 32 * classes * min(source_plane, CHUNK_VOXELS)
     crossing = 0

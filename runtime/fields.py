@@ -1,4 +1,4 @@
-"""Structs whose fields are checked however they are made: msgspec checks what it reads from a file, not a call."""
+"""Structs whose fields are checked in Python calls too; msgspec by itself only checks what it decodes from a file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .shown_value import shown
 
 
 class CheckedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen struct that takes the same values from Python as from a file.
+    """A frozen struct that accepts the same values from Python as from a file.
 
-    Lists become tuples where tuples are declared, ``"CT"`` becomes its enum member, NumPy's scalars become the numbers
-    they hold; anything else of another type than declared is refused. A subclass with checks of its own calls
+    Lists become tuples where tuples are declared, ``"CT"`` becomes its enum member, NumPy scalars become Python
+    numbers; any other value of a type that was not declared is refused. A subclass with checks of its own calls
     ``super().__post_init__()`` before them.
 
     Raises:
-        FieldError: a field of another type.
+        FieldError: a field has the wrong type.
     """
 
     def __post_init__(self) -> None:
@@ -30,7 +30,7 @@ class CheckedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             try:
                 taken = msgspec.convert(_plain(given), kind)
             except (msgspec.ValidationError, TypeError, AttributeError, RecursionError) as error:
-                # the last three come out of objects that only look like lists or mappings
+                # objects that only resemble lists or mappings raise the last three
                 raise FieldError(f"{name}: {_words(error, given, kind)}") from None
             if taken is not given:
                 msgspec.structs.force_setattr(self, name, taken)
@@ -42,9 +42,9 @@ def _declared(struct: type[msgspec.Struct]) -> Mapping[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Returns a value with NumPy's scalars and arrays as Python's numbers and lists, also inside lists and mappings.
+    """Converts NumPy scalars and arrays to Python numbers and lists, also inside lists and mappings.
 
-    msgspec knows numbers by their type alone, and NumPy's are of types of their own.
+    msgspec recognises numbers by their exact type and so refuses NumPy's.
     """
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in cast("dict[Any, Any]", value).items()}
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
 
 
 def _words(error: Exception, given: Any, kind: Any) -> str:
-    """Returns msgspec's words ("Expected `int | null`, got `str` - at `$[0]`") in the spelling of ours."""
+    """Rewrites msgspec's message ("Expected `int | null`, got `str` - at `$[0]`") in the style of bedside's own."""
     reason, _, place = str(error).partition(" - at `$")
     if reason.startswith("Invalid enum value") and not place:
         return f"expected {', '.join(_known(kind))}, got {shown(given)}"
@@ -65,7 +65,7 @@ def _words(error: Exception, given: Any, kind: Any) -> str:
 
 
 def _known(kind: Any) -> list[str]:
-    """Returns the texts that an enum, a literal or a union with one of them takes."""
+    """Returns the strings that an enum, a literal or a union with one of them accepts."""
     if isinstance(kind, type) and issubclass(kind, Enum):
         return [str(member.value) for member in kind]
     each = [[option] if isinstance(option, str) else _known(option) for option in get_args(kind)]

@@ -1,4 +1,4 @@
-"""One scan's way through the network: windows in, labels out."""
+"""The pipeline of one scan: cuts windows, runs the network, blends logits and restores labels."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 class ScanPipeline:
-    """Segments one scan on one engine, the way that was chosen.
+    """Segments one scan on one engine, following an execution plan.
 
     Args:
-        engine: runs the windows.
+        engine: the engine that runs the windows.
         task: the bundle's task.
-        scan: the scan.
-        grid: the task's grid for it.
-        way: how it is worked through.
-        watch: gets the time of each stage.
-        progress: called with (windows done or skipped, windows in all).
-        cancel: asked before every window and stage.
-        keep_body: keep where the body is, for post-processing.
+        scan: the scan to segment.
+        grid: the task's grid for this scan.
+        way: the execution plan chosen for this scan.
+        watch: stopwatch that adds up the time of each stage.
+        progress: called with (windows done or skipped, windows in total).
+        cancel: called before every window and stage; returns true to stop.
+        keep_body: whether to keep the body mask, for post-processing.
 
     Attributes:
-        body: where the body is on the task's grid, if it was to be kept.
-        computed: windows the network saw.
-        skipped: windows left out because they hold no body.
-        warnings: what a person should know, one line each.
+        body: body mask on the task's grid; None unless ``keep_body`` is set.
+        computed: number of windows that the network ran on.
+        skipped: number of windows left out because they hold no body.
+        warnings: reasons for a person to review the result, one line each.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class ScanPipeline:
         self.warnings: tuple[str, ...] = ()
 
     def labels(self, skip_air: bool) -> Labels:
-        """Returns the labels [X, Y, Z] on the scan's own grid.
+        """Segments the scan and returns its label map [X, Y, Z] on the scan's own grid.
 
         Args:
-            skip_air: leave out windows without body.
+            skip_air: whether to skip windows without body.
 
         Raises:
-            InputError: the scan is refused; of a file this may come out only at its end.
+            InputError: the scan is refused; for a file this may only be detected after the last plane.
             ResourceError: the engine failed, or memory ran out.
             Cancelled: ``cancel()`` returned true.
         """
@@ -79,7 +79,7 @@ class ScanPipeline:
             source = self._source()
         labels = self._pass(source, skip_air)
         if isinstance(source, StreamedInput) and skip_air and not source.found_body:
-            # Only now is it known that nothing rises above air: the scan is searched whole, as a prepared one would be.
+            # Only the last plane shows that no voxel is above air; run all windows, as for a scan prepared whole.
             labels = self._pass(self._source(), False)
         return labels
 
@@ -105,7 +105,7 @@ class ScanPipeline:
             skip_air=skip_air, progress=self._progress, cancel=self._cancel,
         )  # fmt: skip
         restorer = LabelRestorer(self._task.num_classes, way.order.grid(self._grid), self._scan.grid)
-        with watch.stage("blend"), closing(self._blocks(run)) as blocks:  # ends the run where an error ends the loop
+        with watch.stage("blend"), closing(self._blocks(run)) as blocks:  # ends the run if the loop fails
             for block in blocks:
                 with watch.stage("restore"):
                     restorer.add(block)

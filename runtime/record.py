@@ -1,4 +1,4 @@
-"""The record of a run: what was run on what and how it ended, by hashes and figures, with nothing of the patient."""
+"""The record of one segmentation: input, software, machine and outcome as hashes and figures, no patient data."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PACKAGES = ("numpy", "nibabel", "msgspec", "onnxruntime", "openvino", "tensorrt
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The machine and its software; no names of hosts or users.
+    """The machine and its software, without host and user names.
 
     Attributes:
         system: operating system and its release.
         architecture: ``"x86_64"``, ``"aarch64"``, …
-        cpus: CPUs this process may use.
-        python: version.
-        packages: installed package → version, of those the runtime can use.
+        cpus: number of CPUs this process may use.
+        python: version of Python.
+        packages: package → version, for each installed package that the runtime can use.
     """
 
     system: str
@@ -40,7 +40,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @staticmethod
     def this() -> Machine:
-        """Describes the machine this runs on."""
+        """Describes the machine this process runs on."""
         versions = {package: package_version(package) for package in _PACKAGES}
         return Machine(
             system=f"{platform.system()} {platform.release()}",
@@ -52,13 +52,13 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What decides about the labels, apart from the scan.
+    """Everything but the scan that determines the labels.
 
     Attributes:
-        bedside: version.
-        bundle_sha256: of `bundle.json`, which holds the hash of every other file.
+        bedside: version of bedside.
+        bundle_sha256: SHA-256 of `bundle.json`, which holds the hash of every other file.
         task: name of the task.
-        options: what the caller asked for, as the command line names it.
+        options: option → value that the caller gave, named as on the command line.
     """
 
     bedside: str
@@ -68,21 +68,21 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @staticmethod
     def of(bundle: Bundle, options: dict[str, Any]) -> Setup:
-        """Describes a bundle and the options it is run with."""
+        """Describes a bundle and the options that the caller gave."""
         return Setup(bedside=__version__, bundle_sha256=bundle.sha256, task=bundle.task.name, options=options)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one scan ended.
+    """The outcome for one scan.
 
     Attributes:
         finished: date and time, ISO 8601, UTC.
-        exit_code: as on the command line.
-        input_sha256: of the scan's file; None where it could not be read.
-        output_sha256: of the label map; None where none was written.
-        error: why there is none, without the file's name.
-        engine: engine that ran.
-        precision: precision that ran.
+        exit_code: the command line's exit code for this scan.
+        input_sha256: SHA-256 of the scan's file; None where the file could not be read.
+        output_sha256: SHA-256 of the label map; None where none was written.
+        error: why no label map was written, without the file's name; None on success.
+        engine: name of the engine that ran.
+        precision: precision of the variant that ran.
         windows: windows the network saw.
         windows_skipped: windows left out because they hold no body.
         warnings: as `Result.warnings`.
@@ -132,9 +132,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @staticmethod
     def failed(scan: Path, message: str, exit_code: int) -> Outcome:
-        """Describes a scan without a label map; the scan's name is taken out of the message."""
+        """Describes a scan that got no label map; removes the scan's name from the message."""
         told, name = message, printable(scan.name)
-        for spelled in (name, " ".join(name.split())):  # as messages have it, and as the command line passes them on
+        for spelled in (name, " ".join(name.split())):  # as raised, and as the command line prints it
             told = told.replace(f'"{spelled}": ', "").replace(f'"{spelled}"', "the scan")
         try:
             digest = file_sha256(scan)
@@ -147,11 +147,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The record of one scan.
 
     Attributes:
-        setup: bundle and options.
-        machine: where it ran.
-        threads: CPU threads asked for; None for all.
-        choice: engine, precision and streams that ran, and why these.
-        outcome: how it ended.
+        setup: the bundle and options that were used.
+        machine: the machine it ran on.
+        threads: CPU threads that the caller asked for; None for all.
+        choice: engine, precision and streams that ran, and the reason for choosing them.
+        outcome: exit code, hashes and figures of the result.
     """
 
     setup: Setup
@@ -161,19 +161,19 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     outcome: Outcome
 
     def save(self, path: Path) -> None:
-        """Writes the record as indented JSON, whole or not at all.
+        """Writes the record as indented JSON, atomically.
 
         Raises:
-            ResourceError: it cannot be written.
+            ResourceError: the file cannot be written.
         """
         save_json(path, self)
 
 
 def save_json(path: Path, content: msgspec.Struct) -> None:
-    """Writes a struct as indented JSON, whole or not at all.
+    """Writes a struct as indented JSON, atomically.
 
     Raises:
-        ResourceError: it cannot be written.
+        ResourceError: the file cannot be written.
     """
     with atomic_write(path) as temporary:
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")

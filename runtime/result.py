@@ -1,4 +1,4 @@
-"""What a segmentation returns."""
+"""The result of a segmentation: the label map, volumes, timings and warnings."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .scans.nifti import write_volume
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A label map and how it came about.
+    """A label map with its volumes, timings and warnings.
 
     Attributes:
-        labels: [X, Y, Z] uint8 or uint16 on the input's own grid.
-        grid: that grid.
+        labels: [X, Y, Z] uint8 or uint16 label indices on the scan's own grid.
+        grid: the scan's own grid.
         volumes_ml: label name → millilitres, for every label but background.
         timings: stage → milliseconds: read, preprocess, plan, infer, blend, restore.
-        warnings: what a person should know, one line each; any of them calls for a review.
-        engine: engine that ran.
-        precision: precision that ran.
-        windows: number of windows the network saw.
-        windows_skipped: number left out because they hold no body.
-        postprocessing: what each step of post-processing removed from each label; empty where none was asked for.
+        warnings: reasons for a person to review the result, one line each; empty where there are none.
+        engine: name of the engine that ran.
+        precision: precision of the variant that ran.
+        windows: number of windows that the network ran on.
+        windows_skipped: number of windows left out because they hold no body.
+        postprocessing: what each step of post-processing removed from each label; empty where no step ran.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -49,7 +49,7 @@ class Result:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person may want to know and need not look after, one line each."""
+        """Information that needs no action, one line each."""
         if not self.grid.is_sheared:
             return ()
         return (
@@ -59,14 +59,14 @@ class Result:
 
     @property
     def needs_review(self) -> bool:
-        """Whether a person has to look before the result is used: it is empty, the input was repaired or is unusual."""
+        """Whether a person must review the result before use: it is empty, or the input was repaired or is unusual."""
         return bool(self.warnings)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the label map as ``.nii`` or ``.nii.gz``: a temporary file beside it, read back, then renamed.
+        """Writes the label map as ``.nii`` or ``.nii.gz``: to a temporary file beside it, read back, then renamed.
 
         Raises:
-            UsageError: no path, or another file ending.
+            UsageError: ``path`` is not a path, or has another suffix.
             ResourceError: the file cannot be written.
         """
         write_volume(path, self.labels, self.grid, description="bedside label map")
@@ -77,10 +77,10 @@ def label_volumes(labels: NDArray[np.integer], names: tuple[str, ...], grid: Gri
 
     Args:
         labels: [X, Y, Z] label indices.
-        names: index → name.
-        grid: grid of the labels.
+        names: label names, by index.
+        grid: grid of the label map.
     """
     counts = np.zeros(len(names), np.int64)
-    for plane in np.moveaxis(labels, -1, 0):  # bincount takes eight bytes per voxel, so never the whole map at once
+    for plane in np.moveaxis(labels, -1, 0):  # plane by plane, because bincount needs eight bytes per voxel
         counts += np.bincount(plane.ravel(), minlength=len(names))
     return {name: int(count) * grid.voxel_ml for name, count in zip(names[1:], counts[1:], strict=True)}

@@ -1,4 +1,4 @@
-"""The segmenter: a bundle made ready on this machine, from a scan to a label map on the scan's own grid."""
+"""The segmenter: a bundle opened on this machine, which turns scans into label maps on the scan's own grid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STAGES = ("read", "preprocess", "plan", "infer", "blend", "restore")
 class Segmenter:
     """Segments scans with one bundle on one engine; a context manager and safe to share between threads.
 
-    Made by `load`. Nothing of a scan is kept after its call returns.
+    Create one with `load`. It keeps no data of a scan after the call returns.
     """
 
     def __init__(self, bundle: Bundle, engine: Engine, choice: Choice, memory_limit: int | None = None) -> None:
@@ -60,22 +60,23 @@ class Segmenter:
         memory_limit: int | None = None,
         self_test: bool = True,
     ) -> Segmenter:
-        """Verifies a bundle, opens its model and checks on a golden patch that this machine computes the same.
+        """Verifies a bundle, opens its model and checks on the golden patch that this machine reproduces its results.
 
         Args:
             path: bundle directory or zip.
-            engine: ``"openvino"``, ``"onnxruntime"``, or ``"auto"``, which takes the faster one on this machine.
-            precision: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"``, which takes the fastest on
-                this machine of those that passed the bundle's gate. That is safe because the gate holds every class
-                apart to fp32's accuracy: what loses an organ, or was never measured, is not taken.
-            threads: CPU threads; None uses all this process may use.
-            memory_limit: bytes this process may hold; a scan predicted to need more is refused before it starts.
-            self_test: compare with the golden patch; False is for tools that measure the very difference.
+            engine: ``"openvino"``, ``"onnxruntime"``, or ``"auto"`` for the faster one on this machine.
+            precision: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"`` for the fastest of those that
+                passed the bundle's gate. That is safe because the gate compares every class separately with fp32's
+                accuracy: a variant that loses an organ, or was never measured, is not chosen.
+            threads: number of CPU threads; None for all that this process may use.
+            memory_limit: bytes this process may hold; None for all free memory. A scan predicted to need more is
+                refused before it starts.
+            self_test: whether to compare with the golden patch; False is for tools that measure that difference.
 
         Raises:
-            BundleError: the bundle is not intact, has no such model, or fails the self-test.
-            UsageError: an argument of another type or out of range, or the engine is not installed.
-            ResourceError: no room for the model or to unpack a zip.
+            BundleError: the bundle is damaged, has no such model, or fails the self-test.
+            UsageError: an argument has the wrong type or is out of range, or the engine is not installed.
+            ResourceError: there is no memory for the model, or no disk space to unpack a zip.
         """
         threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
         memory_limit = arguments.optional(arguments.whole_number, "memory_limit", memory_limit, 1)
@@ -105,22 +106,22 @@ class Segmenter:
     def close(self) -> None:
         """Closes the engine and removes the temporary folder of a zipped bundle; may be called twice.
 
-        Waits for windows under way in other threads, whose calls of `segment` are then told that it is closed.
+        Waits for windows that other threads are computing; their calls of `segment` then raise `UsageError`.
         """
         self._closed = True
-        if os.getpid() != self._process:  # engine and folder are the other process's
+        if os.getpid() != self._process:  # engine and folder belong to the parent process
             return
         self._engine.close()
         self._bundle.close()
 
     @property
     def task(self) -> Task:
-        """The bundle's task."""
+        """The task of the bundle."""
         return self._bundle.task
 
     @property
     def bundle(self) -> Bundle:
-        """The bundle."""
+        """The opened bundle."""
         return self._bundle
 
     @property
@@ -130,7 +131,7 @@ class Segmenter:
 
     @property
     def choice(self) -> Choice:
-        """Engine, precision and streams that run the model, and why these."""
+        """Engine, precision and streams that run the model, and the reason for choosing them."""
         return self._choice
 
     def segment(
@@ -149,23 +150,23 @@ class Segmenter:
         """Segments one scan.
 
         Args:
-            scan: NIfTI file, a volume in memory, or a nibabel NIfTI image, which is held to the checks of a file.
-            overlap: of windows, 0 ≤ overlap < 1; None takes the one the bundle recommends.
-            skip_air: leave out windows without body; their voxels become background.
-            progress: called with (windows done, windows in all), from the thread that runs.
-            cancel: asked before every window and stage.
-            volume: which volume of a 4D file or image, from 0.
-            replace_nan: put in place of NaN and infinity, which are refused otherwise.
-            prefer: which geometry to believe where sform and qform disagree.
-            postprocessing: what to remove from the label map; None takes what the bundle says, `Postprocessing()`
-                removes nothing.
+            scan: path of a NIfTI file, a volume in memory, or a nibabel NIfTI image, which is checked like a file.
+            overlap: fraction of a window shared with the next, 0 ≤ overlap < 1; None for the one the bundle recommends.
+            skip_air: whether to skip windows without body; their voxels become background.
+            progress: called with (windows done, windows in total), from the thread that called `segment`.
+            cancel: called before every window and stage; returns true to stop.
+            volume: index of the volume in a 4D file or image, from 0; None where it holds only one.
+            replace_nan: value that replaces NaN and infinity; None refuses them.
+            prefer: geometry to use where sform and qform disagree; None refuses such a scan.
+            postprocessing: what to remove from the label map; None for the bundle's own steps, `Postprocessing()` for
+                none.
 
         Raises:
             InputError: the scan is refused.
             ResourceError: the predicted memory is above the limit, memory ran out, or the engine failed.
             Cancelled: ``cancel()`` returned true.
-            UsageError: an argument is of another type or out of range, a label is not the task's, or the segmenter is
-                closed or was made before this process was forked.
+            UsageError: an argument has the wrong type or is out of range, the task has no such label, or the segmenter
+                is closed or was made before this process was forked.
         """
         self._refuse_unusable()
         overlap = arguments.optional(arguments.overlap_share, "overlap", overlap)
@@ -252,11 +253,11 @@ class Segmenter:
         replace_nan: float | None = None,
         postprocessing: Postprocessing | None = None,
     ) -> Result:
-        """Segments a scan that is in memory; for embedding without files.
+        """Segments a scan in memory, for embedding without files.
 
         Args:
-            hu: [X, Y, Z] raw intensities (HU for CT), integers or floats: an array, or what NumPy can make one of.
-            affine: 4×4, voxel → RAS+ mm.
+            hu: [X, Y, Z] raw intensities (HU for CT), integers or floats; an array, or anything NumPy converts to one.
+            affine: 4×4 matrix, voxel → RAS+ mm.
             overlap: as in `segment`.
             skip_air: as in `segment`.
             progress: as in `segment`.
@@ -265,8 +266,8 @@ class Segmenter:
             postprocessing: as in `segment`.
 
         Raises:
-            InputError: not a 3D array with a valid affine and finite values, or partly masked.
-            UsageError: another argument is of another type or out of range.
+            InputError: the scan is not a 3D array of finite values with a valid affine, or is partly masked.
+            UsageError: another argument has the wrong type or is out of range.
         """
         data = as_voxels("volume", hu)
         scan = Volume(data, Grid(data.shape, affine))

@@ -1,4 +1,4 @@
-"""How a message shows a value that was refused."""
+"""Formats a refused value for an error message."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, cast
 
-_SHOWN = 40  # characters of a text that a message repeats
-_SHOWN_PARTS = 5  # of a list
+_SHOWN = 40  # characters of a string that a message quotes
+_SHOWN_PARTS = 5  # items of a list that a message quotes
 _VOWELS = "aeiouAEIOU"
 
 
 def shown(value: Any) -> str:
-    """Returns a wrong value for a message: small ones as they are, others by their type alone."""
+    """Formats a refused value for a message: small values as they are, others by their type alone.
+
+    >>> shown(0.5), shown([1, 2]), shown({})
+    ('0.5', '(1, 2)', 'a dict')
+    """
     if isinstance(value, str):
         return f'"{value[:_SHOWN]}…"' if len(value) > _SHOWN else f'"{value}"'
     if value is None or isinstance(value, bool):
@@ -34,7 +38,7 @@ def shown(value: Any) -> str:
 
 
 def with_article(noun: str) -> str:
-    """Returns a type's name for a message: "an int", "a NumPy array"."""
+    """Returns a type's name with its article, for a message: "an int", "a NumPy array"."""
     if noun == "ndarray":
         return "a NumPy array"
     return f"{'an' if noun[:1] in _VOWELS else 'a'} {noun}"

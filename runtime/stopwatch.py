@@ -1,4 +1,4 @@
-"""Time spent per stage, each moment counted once."""
+"""Measures the time of each stage; nested stages are never counted twice."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 class Stopwatch:
-    """Counts milliseconds per stage; while an inner stage runs, the outer one stands still.
+    """Adds up milliseconds per stage; while an inner stage runs, the outer one is paused.
 
-    Inner stages occur because windows are computed when the blending asks for them.
+    Stages nest because the blending pulls each window, so a window is computed inside the stage ``blend``.
     """
 
     def __init__(self, stages: tuple[str, ...]) -> None:
@@ -23,7 +23,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Generator[None]:
-        """Counts the block's time to the stage ``name``."""
+        """Adds the time of the ``with`` block to the stage ``name``."""
         self._charge()
         self._running.append(name)
         try:
@@ -33,7 +33,7 @@ class Stopwatch:
             self._running.pop()
 
     def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
-        """Yields the items, and counts the time that each is waited for to the stage ``name``."""
+        """Yields the items and adds the time spent producing each one to the stage ``name``."""
         iterator = iter(items)
         while True:
             with self.stage(name):

@@ -1,4 +1,4 @@
-"""The task specification: the one description that drives training and travels in the bundle."""
+"""The task specification: one description for training, export and inference, stored in the bundle."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from .labels.sides import SidedLabels
 
 MAX_LABELS = 65_536  # what uint16 can hold
-MAX_PATCH_VOXELS = 2**27  # 512³; networks take some millions
+MAX_PATCH_VOXELS = 2**27  # 512³; networks use some millions
 _RANGE = (1e-15, 1e15)  # of intensities; far beyond any scanner, and float32 arithmetic stays finite within it
 
 
 def _refuse_extreme(what: str, *numbers: float) -> None:
-    """Refuses NaN, infinity and what float32 arithmetic would make of numbers near the ends of its range."""
+    """Refuses NaN, infinity and numbers so large or small that float32 arithmetic overflows or loses them."""
     low, high = _RANGE
     for number in numbers:
         if number != 0 and not low <= abs(number) <= high:
@@ -30,7 +30,7 @@ def _refuse_extreme(what: str, *numbers: float) -> None:
 
 
 class Modality(str, Enum):
-    """Imaging modality a task is made for."""
+    """Imaging modality of a task."""
 
     CT = "CT"
     MR = "MR"
@@ -41,10 +41,10 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         clip: (low, high) in HU for CT; in percent of the body's voxels where ``clip_percentiles`` is set.
-        clip_percentiles: MR has no absolute unit, so its range is read off each scan.
-        scale_to: (a, b): the clipped range is mapped linearly onto a…b.
-        subtract: subtracted after clipping, used together with ``divide``.
-        divide: divisor after ``subtract``.
+        clip_percentiles: whether ``clip`` is in percentiles of each scan; for MR, which has no absolute unit.
+        scale_to: (a, b), onto which the clipped range is mapped linearly; None to standardise.
+        subtract: subtracted after clipping; given together with ``divide``, or None.
+        divide: non-zero divisor applied after ``subtract``, or None.
     """
 
     clip: tuple[float, float]
@@ -69,7 +69,7 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def air(self) -> float:
-        """The network's value of air, the low end of the range: what surrounds a scan smaller than the window."""
+        """The normalised value of air, the low end of the range; it pads a scan smaller than the window."""
         return self.normalised_range[0]
 
     @property
@@ -82,12 +82,12 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Foreground(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the body is told from air and table.
+    """The threshold that separates the body from air and table.
 
     Attributes:
-        above: a voxel counts as tissue above this raw intensity (HU for CT); for MR, above this fraction of the
-            99th percentile where ``relative`` is set.
-        relative: read ``above`` as a fraction of the scan's 99th percentile.
+        above: raw intensity (HU for CT) above which a voxel counts as tissue; a fraction of the 99th percentile where
+            ``relative`` is set, as for MR.
+        relative: whether ``above`` is a fraction of the scan's 99th percentile.
     """
 
     above: float = -500.0
@@ -104,16 +104,16 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     Triples are in x, y, z order (of the task's ``orientation``); network tensors are ``[B, C, D, H, W]`` with D = z.
 
     Attributes:
-        name: preset or user name.
+        name: name of a preset, or the user's own.
         modality: CT or MR.
         labels: index → name; index 0 is ``"background"``.
         spacing: (x, y, z) in mm of the grid the network works on.
         orientation: axis codes of that grid, each axis towards the named side (``"RAS"``).
         intensity: clipping and normalisation.
         patch: (x, y, z) window of the network, in voxels.
-        foreground: how body is told from air.
-        anatomy: the region, in words.
-        intended_use: what the model is for, in words.
+        foreground: the threshold between body and air.
+        anatomy: free text that names the region.
+        intended_use: free text that says what the model is for.
 
     Raises:
         UsageError: a field of another type or out of range (a `FieldError`, which is a ValueError too).
@@ -161,14 +161,14 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     @property
     def sides(self) -> SidedLabels:
-        """Which labels are the left and the right of a pair."""
-        from .labels.sides import find_sides  # its word lists are read by those who train, not by `--help`
+        """The labels that form left-right pairs."""
+        from .labels.sides import find_sides  # its word lists are needed in training, not for `--help`
 
         return find_sides(self.labels)
 
     @property
     def has_paired_organs(self) -> bool:
-        """Whether labels name sides, in any usual spelling: mirroring such a scan would swap left and right."""
+        """Whether labels name sides, in any usual spelling; mirroring such a scan would swap left and right."""
         return self.sides.forbid_mirroring
 
     def index(self, label: str) -> int:

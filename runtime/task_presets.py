@@ -1,8 +1,8 @@
-"""Tasks by name or by file: the presets with the papers' numbers, and `load_task`.
+"""The presets with the papers' numbers, and `load_task`, which reads a task by name or from a file.
 
 Sources: AutoSAM Adapter, appendix 7.2 (btcv, amos-ct, ct-org, pelvic); AutoProSAM, section 5 (amos-mr, mm-whs);
 Self-Prompt-SAM, section 4 (synapse, acdc); 3D-SAutoMed, section 3 (chaos, segthor). Where a paper gives no
-preprocessing, the values are ours and follow the data set's resolution; `docs/tasks.md` lists which.
+preprocessing, bedside chose values that follow the data set's resolution; `docs/tasks.md` lists them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def load_task(source: str | os.PathLike[str]) -> Task:
     """Reads a task: the name of a preset (``"btcv"``), or a TOML file with the fields of `Task`.
 
     Raises:
-        UsageError: no path, or no preset and no file of that name.
+        UsageError: ``source`` is not a path, or no preset and no file has that name.
         InputError: the file is not a valid task.
     """
     path = arguments.path("task", source)
@@ -98,7 +98,7 @@ def load_task(source: str | os.PathLike[str]) -> Task:
         return PRESETS[str(source)]
     try:
         there = path.is_file()
-    except (OSError, ValueError):  # closed to us, or a name that no file has
+    except (OSError, ValueError):  # no permission, or not a valid file name
         there = False
     if not there:
         raise UsageError(f'no task "{source}"; expected a TOML file or one of: {", ".join(PRESETS)}')

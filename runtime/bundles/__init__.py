@@ -1,1 +1,1 @@
-"""The bundle: its description, its checks before anything is parsed, and how it is opened."""
+"""Bundles: the manifest, the verification before anything is parsed, and opening."""

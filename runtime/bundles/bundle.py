@@ -1,4 +1,4 @@
-"""The bundle: a directory or zip whose every byte is checked before any parser sees it."""
+"""The bundle: a directory or zip whose files are all verified before any parser reads them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ from .verification import BUNDLE_LIMIT, check_names, listed, verified
 
 
 class Bundle:
-    """A verified model bundle; a context manager, because a zip is unpacked into a temporary folder.
+    """A verified model bundle; a context manager that removes the temporary folder of a zip.
 
     Attributes:
-        path: the directory or zip that was opened.
-        manifest: what `bundle.json` says.
-        sha256: of `bundle.json` as it was verified; it holds that of every other file, so it stands for the bundle.
+        path: path of the directory or zip that was opened.
+        manifest: the decoded `bundle.json`.
+        sha256: SHA-256 of the verified `bundle.json`; it identifies the bundle, because `bundle.json` holds the hash of
+            every other file.
     """
 
     def __init__(self, path: Path, root: Path, temporary: bool):
@@ -51,17 +52,17 @@ class Bundle:
     def open(cls, path: str | os.PathLike[str]) -> Bundle:
         """Opens a bundle and verifies the size and SHA-256 of every file.
 
-        The manifest itself is covered by `bundle.sha256`. Links, files that the manifest does not list, names that lead
+        `bundle.sha256` holds the hash of the manifest. Links, files that the manifest does not list, names that lead
         out of the bundle and formats other than plain data are refused. A bundle whose replacement was killed half-way
-        is brought back.
+        is restored first.
 
         Args:
-            path: a directory or a zip of one.
+            path: path of a bundle directory, or of a zip of one.
 
         Raises:
-            UsageError: no path.
-            BundleError: anything is not as the manifest says; the message names the file.
-            ResourceError: no room to unpack a zip.
+            UsageError: ``path`` is not a path.
+            BundleError: the bundle differs from its manifest; the message names the file.
+            ResourceError: there is no disk space to unpack a zip.
         """
         path = arguments.path("bundle", path)
         mode = _mode(path)
@@ -97,14 +98,14 @@ class Bundle:
         return self.manifest.task
 
     def file(self, name: str) -> Path:
-        """Returns where a file of the bundle lies; what is there by now is another question, see `read`.
+        """Returns the path of a file of the bundle, without verifying its present content; see `read`.
 
         Args:
             name: path in the bundle, as in the manifest (``"openvino/model.fp32.xml"``).
 
         Raises:
-            UsageError: no text.
-            BundleError: the bundle does not list such a file.
+            UsageError: ``name`` is not a string.
+            BundleError: the bundle lists no such file.
         """
         name = arguments.text("name", name)
         if name not in self.manifest.files:
@@ -112,13 +113,13 @@ class Bundle:
         return self._root / name
 
     def read(self, name: str) -> bytes:
-        """Reads a file of the bundle and verifies once more what was read: it may have been replaced meanwhile.
+        """Reads a file of the bundle and verifies its hash again, because it may have been replaced meanwhile.
 
         Args:
-            name: as in `file`.
+            name: path in the bundle, as in `file`.
 
         Raises:
-            BundleError: no such file, or it is another one by now.
+            BundleError: the bundle has no such file, or it was changed since the bundle was opened.
         """
         path, entry = self.file(name), self.manifest.files[name]
         try:
@@ -131,7 +132,7 @@ class Bundle:
         return content
 
     def model(self, variant: Variant) -> Callable[[], ModelBytes]:
-        """Returns what reads and verifies a variant's model, for `open_engine`."""
+        """Returns a function that reads and verifies a variant's model, for `open_engine`."""
         variant = arguments.instance("variant", variant, Variant)
 
         def read() -> ModelBytes:
@@ -141,13 +142,17 @@ class Bundle:
         return read
 
     def variant(self, engine: str, precision: str) -> Variant:
-        """Returns the model to run with an engine in a precision.
+        """Returns the variant to run with an engine in a precision.
 
-        Engines that read ONNX take the ONNX of that precision where no form of their own is in the bundle.
+        Where the bundle has no variant for this engine, the ONNX variant of that precision is returned.
+
+        Args:
+            engine: name of the engine.
+            precision: precision of the variant.
 
         Raises:
-            UsageError: no text.
-            BundleError: the bundle has none.
+            UsageError: an argument is not a string.
+            BundleError: the bundle has no such variant.
         """
         engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
         for wanted in (engine, "onnxruntime"):
@@ -158,17 +163,20 @@ class Bundle:
         raise BundleError(f"the bundle has no {precision} model for {engine}; it has: {offered}")
 
     def offers(self, engine: str, precision: str) -> bool:
-        """Whether there is a model to run with an engine in a precision, as `variant` finds it."""
+        """Whether `variant` finds a model for an engine in a precision."""
         engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
         engines = {variant.engine for variant in self.manifest.variants if variant.precision == precision}
         return bool(engines & {engine, "onnxruntime"})
 
     def array(self, name: str) -> NDArray[np.float32]:
-        """Reads a float32 ``.npy`` of the bundle; pickled objects are refused.
+        """Reads a float32 ``.npy`` file of the bundle; refuses pickled objects.
+
+        Args:
+            name: path in the bundle, as in `file`.
 
         Raises:
-            UsageError: no text.
-            BundleError: no such file, or not a float32 array.
+            UsageError: ``name`` is not a string.
+            BundleError: the bundle has no such file, or it is not a float32 array.
         """
         try:
             array = np.load(io.BytesIO(self.read(name)), allow_pickle=False)
@@ -183,15 +191,15 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     """Hashes every file of a bundle directory and writes `bundle.json` and `bundle.sha256` there.
 
     Args:
-        directory: all files of the bundle, complete; an old `bundle.json` is replaced.
-        manifest: everything but ``files``, which is filled in.
+        directory: folder with all files of the bundle; an old `bundle.json` is replaced.
+        manifest: the manifest; its ``files`` are replaced by the sizes and hashes found.
 
     Returns:
         The manifest as written.
 
     Raises:
-        UsageError: no path, or no manifest.
-        BundleError: a file does not belong in a bundle, or the manifest names one that is not there.
+        UsageError: ``directory`` is not a path, or ``manifest`` not a `Manifest`.
+        BundleError: a file does not belong in a bundle, or the manifest names a missing file.
         ResourceError: the directory cannot be written.
     """
     directory = arguments.path("directory", directory)
@@ -204,7 +212,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     complete = msgspec.structs.replace(manifest, files=files)
     check_names(complete)
     content = complete.encoded()
-    decode_manifest(content)  # what would be refused on the device is refused here
+    decode_manifest(content)  # fail here rather than on the device
     for name, data in ((MANIFEST_NAME, content), (CHECKSUM_NAME, checksum_line(content))):
         with atomic_write(directory / name) as temporary:
             temporary.write_bytes(data)
@@ -212,19 +220,19 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
 
 
 def _mode(path: Path) -> int:
-    """Returns what there is at a path, 0 for nothing."""
+    """Returns the mode (``st_mode``) of the file or folder at a path; 0 where there is none."""
     try:
         bring_back(path.resolve())
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return 0
-    except (OSError, RuntimeError, ValueError) as error:  # closed to us, too long, links in a circle, a NUL
+    except (OSError, RuntimeError, ValueError) as error:  # no permission, too long, a loop of links, a NUL
         reason = getattr(error, "strerror", None) or "not a path"
         raise BundleError(f'no bundle at "{path.name}": {reason}; check the path and permissions') from None
 
 
 def _refuse_other_kind(path: Path) -> None:
-    """Says what was given for a bundle, where that is known and no zip; what remains is for `extract` to judge."""
+    """Refuses files of a known kind other than a zip, and names the kind; `extract` checks all others."""
     if is_nifti(path):
         raise BundleError(
             f'"{path.name}": expected a bundle, got a NIfTI file; give the bundle first and the scan as scan'
@@ -246,5 +254,5 @@ def _temporary_folder() -> Path:
 
 
 def _remove(folder: Path, process: int) -> None:
-    if os.getpid() == process:  # a child that was forked meanwhile ends, too, and has not made it
+    if os.getpid() == process:  # a forked child runs this too when it ends, and must not delete its parent's folder
         shutil.rmtree(folder, ignore_errors=True)

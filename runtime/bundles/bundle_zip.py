@@ -1,4 +1,4 @@
-"""Unpacking a zipped bundle without letting it write anywhere else."""
+"""Unpacks a zipped bundle safely: nothing is written outside the target folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..errors import BundleError, ResourceError
 from .manifest import MANIFEST_NAME
 
 _MAX_MEMBERS = 1000
-_MAX_EXPANSION = 100  # times; weights hardly shrink, a zip bomb by a thousand
-_ALWAYS_ALLOWED = 2**24  # bytes that may be unpacked whatever the expansion
+_MAX_EXPANSION = 100  # unpacked bytes per packed byte; weights hardly shrink, a zip bomb expands a thousandfold
+_ALWAYS_ALLOWED = 2**24  # bytes that may always be unpacked, whatever the expansion
 _BLOCK = 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGED = (
@@ -28,17 +28,18 @@ _CAUSED_BY_CONTENT = {errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, e
 
 
 def extract(archive: Path, target: Path, limit: int) -> None:
-    """Unpacks a zip whose names, kinds and declared sizes were checked first; hashes are checked by the bundle.
+    """Checks names, kinds and declared sizes of a zip's members, then unpacks them; `Bundle` checks the hashes.
 
-    A single folder around the bundle's files (what zipping the folder itself gives) is taken off.
+    If a single folder surrounds the bundle's files (as after zipping the folder itself), it is removed from the names.
 
     Args:
-        archive: the zip.
-        target: an empty folder.
-        limit: bytes that all members may take together.
+        archive: path of the zip.
+        target: path of an empty folder.
+        limit: bytes that all members may have together.
 
     Raises:
-        BundleError: not a zip, a member that is a link or leads out of the folder, or more bytes than declared.
+        BundleError: the file is not a zip, a member is a link or leads out of the folder, or has more bytes than
+            declared.
         ResourceError: the disk is full.
     """
     try:
@@ -63,10 +64,10 @@ def extract(archive: Path, target: Path, limit: int) -> None:
 
 
 class _SmallReads(io.FileIO):
-    """A file that is never read by more than a block at a time.
+    """A file that refuses to read more than one block (1 MiB) at a time.
 
-    `zipfile` reads the whole table of contents in one go and makes an object of every entry: a million of them take
-    seven seconds and half a gigabyte, before anybody can look at their number.
+    `zipfile` reads the whole table of contents at once and creates an object for every entry: a million of them take
+    seven seconds and half a gigabyte before their number can be checked.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -113,9 +114,12 @@ def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> No
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a POSIX path is relative, stays below its folder, also on Windows, and reads as what it is.
+    """Whether a POSIX path is relative, printable ASCII, and stays inside its folder, also on Windows.
 
-    Names are printable ASCII: others may clash on some file systems, look like another name, or command the terminal.
+    Other characters may clash on some file systems, look like another name, or control the terminal.
+
+    >>> is_safe_name("openvino/model.xml"), is_safe_name("../model.xml")
+    (True, False)
     """
     parts = name.split("/")
     plain = name.isascii() and name.isprintable() and not any(bad in name for bad in "\\:")

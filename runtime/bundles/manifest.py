@@ -1,4 +1,4 @@
-"""The bundle's manifest: what `bundle.json` says, and its strict reading."""
+"""The bundle's manifest: the types of `bundle.json`, and its strict decoding."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..task import Task
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "bundle.json"
-CHECKSUM_NAME = "bundle.sha256"  # of bundle.json, in the format of `sha256sum -c`
+CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tabs and line ends
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all control characters but tabs and line ends
 
 Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
 EngineName = Literal["onnxruntime", "openvino", "tensorrt"]
@@ -33,7 +33,7 @@ class FileEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class TensorSpec(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A network's input or output; a name in the shape stands for a free dimension (``"batch"``)."""
+    """A network's input or output; a string in the shape stands for a free dimension (``"batch"``)."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -44,8 +44,8 @@ class Parity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How close a variant is to the torch student, over the voxels of some patches.
 
     Attributes:
-        max_abs_probability: largest difference of a class probability.
-        mean_abs_probability: mean difference.
+        max_abs_probability: largest absolute difference of a class probability.
+        mean_abs_probability: mean absolute difference of the class probabilities.
         label_agreement: fraction of voxels with the same label.
         patches: number of patches compared.
     """
@@ -60,17 +60,17 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The model in one precision for one engine.
 
     Attributes:
-        precision: ``"fp32"``; ``"int8"``, where the heavy layers are quantized; or one of these with the layers in
-            floating point computed in bfloat16 (``"bf16"``, ``"int8-bf16"``): the same file, run in another way.
-        engine: the engine it was measured with.
+        precision: ``"fp32"``; ``"int8"``, where the heavy layers are quantized; or ``"bf16"`` and ``"int8-bf16"``, the
+            same two files with floating-point layers computed in bfloat16.
+        engine: name of the engine it was measured with.
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
         parity: closeness to the torch student.
         dice: label name → mean Dice on the gate cases.
-        golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; what the
-            self-test holds int8 and bf16 to.
-        passed: whether it may stand in for fp32 (`bedside.export.verdict` has the rule); None where that was not
-            measured. fp32 has always passed: what does not compute what the student computes is not exported.
-        gate_reason: why it did not pass, in words; empty otherwise.
+        golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; the
+            self-test requires it of int8 and bf16, less a margin.
+        passed: whether it may replace fp32 (`bedside.export.verdict` has the rule); None where that was not measured.
+            fp32 has always passed, because a model that deviates from the student is not exported.
+        gate_reason: why it did not pass, as a message; empty otherwise.
     """
 
     precision: Precision
@@ -84,7 +84,7 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def weights(self) -> str | None:
-        """The file of an OpenVINO IR's weights, beside the ``.xml``; None for an ONNX, which holds its own."""
+        """Path in the bundle of an OpenVINO IR's weights; None for an ONNX file, which includes its weights."""
         return self.file.removesuffix(".xml") + ".bin" if self.file.endswith(".xml") else None
 
 
@@ -92,8 +92,8 @@ class Golden(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The self-test: a patch and the torch student's logits for it.
 
     Attributes:
-        input: ``.npy`` file, [1, 1, D, H, W] float32, normalised.
-        output: ``.npy`` file, [1, C, D, H, W] float32 logits.
+        input: path of the ``.npy`` file with the patch, [1, 1, D, H, W] float32, normalised.
+        output: path of the ``.npy`` file with the logits, [1, C, D, H, W] float32.
     """
 
     input: str = "golden_input.npy"
@@ -101,16 +101,16 @@ class Golden(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Provenance(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a model comes from.
+    """The origin of a model: code, student, teacher and data.
 
     Attributes:
         code_version: version of bedside that exported it.
         created: date and time, ISO 8601.
         student: registered name of the student.
-        teacher: registered name of the teacher, None without distillation.
-        lam: λ of the distillation loss, None without distillation.
+        teacher: registered name of the teacher; None without distillation.
+        lam: λ of the distillation loss; None without distillation.
         data_hash: SHA-256 over the training data's list and files.
-        training: further facts of the training run, in words.
+        training: fact → value, further facts of the training run.
     """
 
     code_version: str
@@ -123,22 +123,22 @@ class Provenance(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a bundle holds and what it is for; see the attributes' own types.
+    """The contents of a bundle and its intended use.
 
     Attributes:
         schema_version: 1.
-        task: the task, exactly as in training.
+        task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but `bundle.json` and `bundle.sha256`.
-        variants: the precisions and compiled forms on offer.
-        input: [batch, 1, D, H, W].
-        output: [batch, C, D, H, W].
-        recommended_overlap: overlap of windows, 0 ≤ overlap < 1.
-        overlap_reason: how it was chosen, in words.
-        postprocessing: what is removed from every label map; nothing unless the bundle says so.
-        golden: the self-test; None where the bundle has none.
-        provenance: where the model comes from.
-        licence: SPDX identifier or words.
-        intended_use: what the model is for, and what not.
+        variants: the model in each engine's form and each precision.
+        input: the network's input, [batch, 1, D, H, W].
+        output: the network's output, [batch, C, D, H, W].
+        recommended_overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
+        overlap_reason: how the overlap was chosen, as free text.
+        postprocessing: what is removed from every label map; nothing by default.
+        golden: the files of the self-test; None where the bundle has none.
+        provenance: the origin of the model.
+        licence: SPDX identifier or free text.
+        intended_use: what the model is for, and what it is not for.
     """
 
     task: Task
@@ -179,10 +179,10 @@ class _VersionOnly(msgspec.Struct):
 
 
 def decode_manifest(content: bytes) -> Manifest:
-    """Reads `bundle.json`.
+    """Decodes and validates the bytes of `bundle.json`.
 
     Raises:
-        BundleError: too large, another schema version, or fields that do not fit.
+        BundleError: the file is too large, has another schema version, or invalid fields.
     """
     if len(content) > MANIFEST_LIMIT:
         raise BundleError(f"{MANIFEST_NAME}: expected at most {MANIFEST_LIMIT} bytes, got {len(content)}")
@@ -202,7 +202,7 @@ def decode_manifest(content: bytes) -> Manifest:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yields all strings in what JSON can hold."""
+    """Yields all strings in a JSON value, keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Checking a bundle's folder before any parser sees a byte of it."""
+"""Verifies a bundle's folder before any parser reads its files."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from .manifest import (
     decode_manifest,
 )
 
-BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so far takes 0.2 GB
+BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so far has 0.2 GB
 
-# Data formats only: no pickle, no code. A compiled TensorRT engine is code, so it never travels in a bundle.
+# Data formats only: no pickle, no code. A compiled TensorRT engine is code, so no bundle contains one.
 _ALLOWED_SUFFIXES = {".onnx", ".xml", ".bin", ".json", ".npy", ".md", ".txt", ".toml", ".csv", ".png", ".svg"}
 _ALLOWED_NAMES = {"LICENSE", "LICENCE", "NOTICE"}
 _MOST_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
 
 
 def verified(root: Path, told: str) -> tuple[Manifest, str]:
-    """Verifies a bundle's folder: sizes, hashes, names, and that there is nothing else.
+    """Verifies a bundle's folder: names, sizes and hashes, and that it holds no other files.
 
     Args:
-        root: the folder.
-        told: what the bundle is called in messages.
+        root: path of the folder.
+        told: name of the bundle, for messages.
 
     Returns:
         The manifest, and the SHA-256 of `bundle.json`.
 
     Raises:
-        BundleError: anything is not as the manifest says; the message names the file.
+        BundleError: the folder differs from its manifest; the message names the file.
     """
     try:
-        if not (root / MANIFEST_NAME).is_file():  # before the folder is gone through: it may be anything
+        if not (root / MANIFEST_NAME).is_file():  # before listing the folder, which may be any folder
             raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}{_instead(root)}')
         present = listed(root)
         if CHECKSUM_NAME not in present:
@@ -59,7 +59,7 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
 
 
 def _instead(folder: Path) -> str:
-    """Returns what to do about a folder that is no bundle, for the message; the folder is not gone through."""
+    """Returns advice about a folder that is no bundle, for the message, without listing the folder."""
     is_run = (folder / "config.toml").is_file() and (folder / "metrics.csv").is_file()
     return "; this is a training run, bedside export makes a bundle of it" if is_run else ""
 
@@ -73,10 +73,10 @@ def _small_file(root: Path, name: str, limit: int) -> bytes:
 
 
 def listed(root: Path) -> set[str]:
-    """Returns the relative POSIX paths of all regular files.
+    """Returns the relative POSIX paths of all regular files below a folder.
 
     Raises:
-        BundleError: there is anything else but files and folders, or more of them than any bundle has.
+        BundleError: the folder holds links or devices, or more than 1,000 files and folders.
         OSError: the folder cannot be read.
     """
     names: set[str] = set()
@@ -93,7 +93,7 @@ def listed(root: Path) -> set[str]:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yields all that lies in a folder and its folders."""
+    """Yields all entries of a folder and its subfolders."""
     pending = [folder]
     while pending:
         with os.scandir(pending.pop()) as entries:
@@ -104,10 +104,10 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def check_names(manifest: Manifest) -> None:
-    """Checks that listed names are plain data inside the bundle, and that what the manifest refers to is listed.
+    """Checks that listed names are plain data inside the bundle, and that every file the manifest refers to is listed.
 
     Raises:
-        BundleError: one is not.
+        BundleError: a name is not allowed, or a file is not listed.
     """
     for name in manifest.files:
         if not is_safe_name(name) or name in (MANIFEST_NAME, CHECKSUM_NAME):

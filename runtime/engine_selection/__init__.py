@@ -1,1 +1,1 @@
-"""Choosing the engine: what passed its gate and its self-test is timed on this machine, and the choice is kept."""
+"""Engine selection: times the variants that passed gate and self-test on this machine, and caches the choice."""

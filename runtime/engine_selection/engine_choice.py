@@ -1,4 +1,4 @@
-"""Which engine, precision and number of streams run a bundle on this machine: asked for, remembered, or measured."""
+"""Chooses engine, precision and streams for a bundle on this machine: as requested, from the cache, or by trials."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .self_test import GoldenTest, warm_up
 from .trials import EngineTrials, Setting, Trial
 
 _log = logging.getLogger("bedside.engine")
-MOST_STREAMS = 4  # each holds activations and logits of its own; more only pays on servers
-_FASTEST_FIRST = ("int8-bf16", "bf16", "int8")  # as usual on CPUs that have them; only the order of measuring
+MOST_STREAMS = 4  # each needs its own activations and logits; more pays only on servers
+_FASTEST_FIRST = ("int8-bf16", "bf16", "int8")  # as usual on CPUs that support them; only orders the trials
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What runs a bundle on this machine, and why. It has passed its self-test here.
+    """The setting that runs a bundle on this machine. It passed the self-test here, unless that was turned off.
 
     Attributes:
         setting: engine, precision and streams.
-        threads: CPU threads of all streams together.
-        reason: why this one, in words.
-        workspace_bytes: what the engine takes when it first runs.
-        trials: what was measured to find it; empty where nothing was to be chosen.
-        compiled_sha256: of what the engine compiled, in the machine's cache; empty where it cannot be kept.
+        threads: number of CPU threads of all streams together.
+        reason: why this setting was chosen, as a message.
+        workspace_bytes: bytes that the engine allocates on its first run.
+        trials: the trials behind the choice; empty where nothing was measured.
+        compiled_sha256: SHA-256 of the compiled network in the machine's cache; empty where the engine has none.
     """
 
     setting: Setting
@@ -51,7 +51,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True)
 class Opened:
-    """An engine ready to run, and the choice that led to it."""
+    """An opened engine, and the choice that led to it."""
 
     engine: Engine
     choice: Choice
@@ -65,26 +65,28 @@ def open_for_bundle(
     memory_limit: int | None = None,
     self_test: bool = True,
 ) -> Opened:
-    """Opens a bundle's model with what is asked for; where that leaves a choice, with the fastest on this machine.
+    """Opens a bundle's model as requested; of several candidates, the fastest on this machine.
 
-    Candidates are the variants that passed the bundle's gate, per class, when it was exported; fp32, the student as it
-    was trained, is always one. The first time on a machine they are opened, held to the golden patch, and timed on it
-    for some seconds; the result is kept in the machine's cache, so that later starts choose the same, and neither
-    measure nor test again until bundle, CPU, threads, engine or bedside change.
+    Candidates are the variants that passed the bundle's gate, for every class, at export; fp32, the student as it was
+    trained, is always one. On the first start on a machine, trials open the candidates, compare them with the golden
+    patch and time them on it for some seconds. The machine's cache keeps the choice, so that later starts choose the
+    same and neither measure nor test again until bundle, CPU, threads, engine or bedside change.
 
     Args:
-        bundle: the bundle.
-        engine: row of the engine table, or ``"auto"``.
+        bundle: the bundle to open.
+        engine: name of a row in `ENGINES`, or ``"auto"``.
         precision: one of `PRECISIONS`, or ``"auto"``.
-        threads: CPU threads; None uses all this process may use. With engine and precision it settles everything:
-            one stream, nothing is measured.
-        memory_limit: bytes this process may hold; further streams must leave most of it free.
-        self_test: False opens the default, fp32 on the preferred engine, without test, choice or cache.
+        threads: number of CPU threads; None for all that this process may use. If engine and precision are given too,
+            the model runs in one stream and only that setting is tried.
+        memory_limit: bytes this process may hold; additional streams must leave most of it free. None for all free
+            memory.
+        self_test: whether to test; False opens the default, fp32 on the preferred engine, without test, trials and
+            cache.
 
     Raises:
-        BundleError: the bundle has no such model, or what there is fails the self-test.
-        UsageError: unknown engine or precision, one that this machine does not have, or fewer than one thread.
-        ResourceError: no room for the model.
+        BundleError: the bundle has no such model, or its models fail the self-test.
+        UsageError: the engine or precision is unknown or not available on this machine, or ``threads`` is below 1.
+        ResourceError: there is not enough memory for the model.
     """
     settled = threads is not None and "auto" not in (engine, precision)
     threads = threads or default_threads()
@@ -96,20 +98,20 @@ def open_for_bundle(
     remembered = asked.remembered(cache)
     if remembered is not None:
         return remembered
-    with cache.my_turn():  # another process may have measured the same meanwhile
+    with cache.my_turn():  # another process may have run the same trials meanwhile
         return asked.remembered(cache) or asked.measured(cache)
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be opened, and what may be chosen.
+    """A request to open a bundle, with the settings that are candidates.
 
     Attributes:
-        bundle: the bundle.
-        settings: candidates in one stream each, the default first.
+        bundle: the bundle to open.
+        settings: candidates with one stream each, the default first.
         streams: numbers of streams above one that may be tried.
-        threads: CPU threads of all streams together.
-        memory_limit: bytes this process may hold.
+        threads: number of CPU threads of all streams together.
+        memory_limit: bytes this process may hold; None for all free memory.
     """
 
     bundle: Bundle
@@ -120,7 +122,7 @@ class _Asked:
 
     @property
     def key(self) -> str:
-        """All that a choice depends on: it holds for no other bundle, machine, version or request."""
+        """The cache key: everything that a choice depends on, from bundle and CPU to versions and request."""
         packages = [f"{entry.package} {package_version(entry.package)}" for entry in ENGINES.values()]
         candidates = [str(setting) for setting in self.settings]
         request = [*candidates, self.streams, self.threads, self.memory_limit]
@@ -128,7 +130,7 @@ class _Asked:
         return "\n".join(str(fact) for fact in facts)
 
     def remembered(self, cache: MachineCache) -> Opened | None:
-        """Opens what was chosen before on this machine; None where nothing was, or nothing that is on offer."""
+        """Opens the setting cached for this machine; None where none is cached, or it is not a candidate any more."""
         choice = cache.read(self.key, Choice)
         if choice is None or not _offered(choice.setting, self.settings, self.streams):
             return None
@@ -138,7 +140,7 @@ class _Asked:
         return Opened(opened, choice)
 
     def measured(self, cache: MachineCache) -> Opened:
-        """Tests and times the candidates, opens the fastest and remembers it."""
+        """Tests and times the candidates, opens the fastest and caches the choice."""
         trials = EngineTrials(
             GoldenTest.of(self.bundle),
             lambda setting: _open(self.bundle, setting, self.threads),
@@ -149,7 +151,7 @@ class _Asked:
         opened, setting = trials.fastest(self.settings, self.streams)
         try:
             compiled = opened.compiled()
-        except BaseException:  # a copy of all weights: there may be no memory for it
+        except BaseException:  # it copies all weights, and memory may run out
             opened.close()
             raise
         choice = Choice(
@@ -176,18 +178,18 @@ def _untested(bundle: Bundle, setting: Setting, threads: int) -> Opened:
 
 
 def _settings(bundle: Bundle, engine: str, precision: str) -> list[Setting]:
-    """Returns what may be chosen, in one stream each: the default first, the rest by engine.
+    """Returns the candidates with one stream each, grouped by engine, the default first.
 
     Raises:
-        UsageError: no engine is installed, or there is none of that name.
-        BundleError: nothing may be chosen without being named.
+        UsageError: no engine is installed, or none has that name.
+        BundleError: no variant may be chosen automatically.
     """
     engines = available_engines() if engine == "auto" else [engine]
     if not engines:
         raise UsageError("no engine is installed; run: pip install onnxruntime")
     if precision != "auto":
         able = [name for name in engines if supports(name, precision)]
-        return [Setting(name, precision) for name in able or engines[:1]]  # where none is able, opening it says why
+        return [Setting(name, precision) for name in able or engines[:1]]  # where none is able, opening raises
     settings = [
         Setting(name, each) for name in engines for each in ("fp32", *_FASTEST_FIRST) if _passed(bundle, name, each)
     ]
@@ -197,9 +199,10 @@ def _settings(bundle: Bundle, engine: str, precision: str) -> list[Setting]:
 
 
 def _passed(bundle: Bundle, engine: str, precision: str) -> bool:
-    """Returns whether a variant may be chosen without being named.
+    """Returns whether a variant may be chosen automatically.
 
-    fp32 is the student itself, also where an older bundle tells of no gate; all else must have passed with this engine.
+    fp32 is the student itself and qualifies also where an older bundle records no gate; every other variant must have
+    passed the gate with this engine.
     """
     try:
         variant = bundle.variant(engine, precision)
@@ -215,7 +218,7 @@ def _offered(setting: Setting, settings: Sequence[Setting], streams: Sequence[in
 
 
 def _more_streams(threads: int) -> tuple[int, ...]:
-    """Returns the most streams that share the threads evenly, if that is more than one."""
+    """Returns the largest number of streams that share the threads evenly, if above one; otherwise an empty tuple."""
     most = max(count for count in range(1, min(threads, MOST_STREAMS) + 1) if threads % count == 0)
     return (most,) if most > 1 else ()
 

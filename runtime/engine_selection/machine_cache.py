@@ -1,7 +1,7 @@
-"""What was found out and compiled for this machine, kept for the next start in a folder of the user's own.
+"""The machine cache: engine choices and compiled networks for the next start, in a folder of the user's own.
 
-Nothing of a patient goes there. Records are small JSON, decoded strictly; what an engine compiled is read back only
-with the hash that its record tells. What is damaged, foreign or unwritable is done without: losing it costs seconds.
+It holds no patient data. Records are small JSON files, decoded strictly; a compiled network is used only if its hash
+matches its record. Files that are damaged, not the user's own or unwritable are ignored: losing them costs seconds.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ..files.atomic import atomic_write, make_folder
 from ..files.turn import in_turn
 
 _log = logging.getLogger("bedside.cache")
-_RECORD_LIMIT = 100_000  # bytes; they have a few thousand
+_RECORD_LIMIT = 100_000  # bytes; records have a few thousand
 _COMPILED_LIMIT = 2**30  # bytes; a few times a student's weights
-_MOST_COMPILED = 8  # of all bundles together; the oldest goes first
-_PATIENCE = 60.0  # seconds; who measures longer than that is measured beside
+_MOST_COMPILED = 8  # for all bundles together; the oldest is deleted first
+_PATIENCE = 60.0  # seconds to wait for another process; then both measure
 _CPU_LINES = ("model name", "flags", "Features", "CPU implementer", "CPU part", "CPU variant")
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -35,10 +35,10 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 class MachineCache:
-    """The user's folder of records; without a folder nothing is found and nothing kept.
+    """The user's folder of records; without a folder, reads find nothing and writes do nothing.
 
     Args:
-        folder: where the records lie; None for none.
+        folder: folder of the records; None for no cache.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -48,8 +48,8 @@ class MachineCache:
     def of_this_user() -> MachineCache:
         """Returns the cache in ``$BEDSIDE_CACHE``, else ``$XDG_CACHE_HOME/bedside``, else ``~/.cache/bedside``.
 
-        ``BEDSIDE_CACHE=off`` gives one that keeps nothing, and so does a folder that cannot be made or could be written
-        to by somebody else; the latter two are logged.
+        ``BEDSIDE_CACHE=off`` gives a cache without a folder, and so does a folder that cannot be created or that
+        another user could write to; these two are logged.
         """
         wanted = os.environ.get("BEDSIDE_CACHE", "")
         if wanted == "off":
@@ -67,14 +67,14 @@ class MachineCache:
         return MachineCache(folder)
 
     def my_turn(self) -> AbstractContextManager[None]:
-        """Returns a block that runs when no other process of this user is in one, or after a minute in any case.
+        """Returns a context manager that only one process of this user enters at a time; waits one minute at most.
 
-        Programs started at the same time would measure each other, and might choose differently.
+        Processes started at the same time would otherwise disturb each other's timing and might choose differently.
         """
         return nullcontext() if self._folder is None else in_turn(self._folder / "measuring.lock", _PATIENCE)
 
     def read(self, key: str, kind: type[Record]) -> Record | None:
-        """Returns the record kept under a key; None where there is none, or none that can be trusted (logged)."""
+        """Reads the record of a key; None where there is none, or where it cannot be trusted (logged)."""
         if self._folder is None:
             return None
         try:
@@ -82,22 +82,22 @@ class MachineCache:
             return msgspec.json.decode(content, type=kind)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueError
             _log.info("a record in the cache of this machine is left aside and made again: %s", _words(error))
             return None
 
     def write(self, key: str, record: msgspec.Struct) -> None:
-        """Keeps a record; where that is impossible, says so in the log."""
+        """Writes the record of a key; a failure is only logged."""
         self._write(_file_name(key, ".json"), msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
 
     def read_compiled(self, sha256: str) -> bytes | None:
-        """Returns what an engine compiled; None where it is not there, or not what the record says (logged)."""
+        """Reads a compiled network by its SHA-256; None where it is missing, or unreadable or altered (logged)."""
         if self._folder is None or not _SHA256.fullmatch(sha256):
             return None
         try:
             content = _read_own(self._folder / f"{sha256}.compiled", _COMPILED_LIMIT)
         except FileNotFoundError:
-            return None  # made room for others
+            return None  # deleted to make room for newer ones
         except (OSError, ValueError) as error:
             _log.info("what was compiled for this machine is left aside: %s", _words(error))
             return None
@@ -107,9 +107,9 @@ class MachineCache:
         return content
 
     def write_compiled(self, content: bytes) -> str:
-        """Keeps what an engine compiled and returns its SHA-256, for the record; the oldest make room.
+        """Writes a compiled network, returns its SHA-256 for the record, and deletes the oldest beyond eight.
 
-        It is kept under that hash: of two processes that compile the same, neither spoils the other's.
+        The hash names the file, so that a process never replaces another's result that differs.
         """
         sha256 = hashlib.sha256(content).hexdigest()
         self._write(f"{sha256}.compiled", content)
@@ -126,7 +126,7 @@ class MachineCache:
         if self._folder is None:
             return
         try:
-            with atomic_write(self._folder / name) as temporary:  # its messages name the file: a hash
+            with atomic_write(self._folder / name) as temporary:  # its messages name only the file, which is a hash
                 temporary.chmod(0o600)
                 temporary.write_bytes(content)
         except ResourceError as error:
@@ -134,7 +134,7 @@ class MachineCache:
 
 
 def cpu_identity() -> str:
-    """Returns what tells this CPU's kind from another's: model and instruction sets, as far as the system says."""
+    """Returns a text that identifies the kind of CPU: model and instruction sets, as far as the system reports them."""
     try:
         first, _, _ = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")
     except OSError:
@@ -148,12 +148,12 @@ def _user_cache() -> Path:
         return given
     home = Path.home()
     if not (home.is_absolute() and home.is_dir() and os.environ.get("HOME") != ""):
-        raise RuntimeError("the user has no home folder; BEDSIDE_CACHE names another place")  # services have none
+        raise RuntimeError("the user has no home folder; BEDSIDE_CACHE names another place")  # as for services
     return home / ".cache"
 
 
 def _words(error: Exception) -> str:
-    """Returns a reason for the log, where no path may stand."""
+    """Returns the reason of an error for the log, without any path."""
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
 
@@ -162,11 +162,11 @@ def _file_name(key: str, suffix: str) -> str:
 
 
 def _read_own(path: Path, limit: int) -> bytes:
-    """Reads a plain file of this user's own.
+    """Reads a plain file that belongs to this user.
 
     Raises:
-        OSError: it cannot be read, or is a link.
-        ValueError: it is not what this program writes.
+        OSError: the file cannot be read, or is a link.
+        ValueError: the file is too large, not a plain file, or could be written by another user.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
@@ -181,9 +181,9 @@ def _read_own(path: Path, limit: int) -> bytes:
 
 
 def _not_ours(status: os.stat_result) -> str:
-    """Says why somebody else could have put it there; empty where nobody could."""
+    """Returns why another user could have written a file or folder; empty where none could."""
     if not hasattr(os, "geteuid"):
-        return ""  # Windows: the profile's folder is the user's by its access list
-    if status.st_uid != os.geteuid():  # whom we act for: a caller's folder is not trusted with another's rights
+        return ""  # Windows: the access list of the profile folder keeps other users out
+    if status.st_uid != os.geteuid():  # the effective user: under sudo or setuid, the caller's folder is not trusted
         return "it belongs to another user"
     return "others may write to it; run: chmod 700" if status.st_mode & 0o022 else ""

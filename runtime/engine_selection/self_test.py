@@ -1,4 +1,4 @@
-"""The self-test: before first use on a machine, the engine repeats a result that travels in the bundle."""
+"""The self-test: before first use on a machine, the engine must reproduce the golden patch's result in the bundle."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..bundles.manifest import Variant
 from ..engines import Engine
 from ..errors import BundleError
 
-LABEL_AGREEMENT = 0.99  # of voxels, for a variant without a measured agreement of its own
-LARGEST_DIFFERENCE = 0.01  # of the logits' range, fp32: engines sum in another order, they do not compute another thing
-SLACK = 0.02  # kernels of int8 and bf16 differ between CPUs; this much below the agreement at export is accepted
+LABEL_AGREEMENT = 0.99  # fraction of voxels, for a variant without a measured agreement
+LARGEST_DIFFERENCE = 0.01  # of the logits' range, for fp32: engines differ only in the order of summation
+SLACK = 0.02  # accepted loss below the agreement at export: int8 and bf16 kernels differ between CPUs
 
 
 @dataclass(frozen=True)
 class GoldenTest:
-    """A window and what the torch student makes of it.
+    """A window and the torch student's logits for it.
 
     Attributes:
         patch: [1, 1, D, H, W] float32, normalised.
-        logits: [1, C, D, H, W] float32; None where the bundle brings none.
-        labels: [1, D, H, W], the logits' argmax.
+        logits: [1, C, D, H, W] float32; None where the bundle has none.
+        labels: [1, D, H, W], the argmax of the logits; None without logits.
     """
 
     patch: NDArray[np.float32]
@@ -35,10 +35,10 @@ class GoldenTest:
 
     @staticmethod
     def of(bundle: Bundle) -> GoldenTest:
-        """Reads a bundle's golden patch; a bundle without one gets an empty window, which is only run.
+        """Reads a bundle's golden patch; without one, uses a window of zeros that is run but not compared.
 
         Raises:
-            BundleError: the files are not plain arrays, or not of the task's shapes.
+            BundleError: the files are not plain arrays, or do not have the task's shapes.
         """
         golden, task = bundle.manifest.golden, bundle.task
         if golden is None:
@@ -49,13 +49,13 @@ class GoldenTest:
         return GoldenTest(patch, logits, logits.argmax(1))
 
     def run(self, engine: Engine) -> list[NDArray[np.float32]]:
-        """Runs the window once in every stream, all at the same time: so each takes its workspace.
+        """Runs the window once in every stream, all at the same time, so that each allocates its workspace.
 
         Returns:
             Logits [1, C, D, H, W] of each stream.
 
         Raises:
-            ResourceError: the engine failed.
+            ResourceError: the engine ran out of memory or failed.
         """
         with ThreadPoolExecutor(engine.parallel, "bedside-self-test") as pool:
             return list(pool.map(engine.infer, [self.patch] * engine.parallel))
@@ -63,11 +63,16 @@ class GoldenTest:
     def check(self, logits: NDArray[np.float32], engine: Engine, variant: Variant) -> None:
         """Compares an engine's logits with the student's.
 
-        fp32 must keep 99 % of the labels and every logit within 1 % of the logits' range; the others must keep the
-        label agreement measured at export on this very patch, less two points.
+        fp32 must keep 99 % of the labels and every logit within 1 % of the logits' range. Other precisions must keep
+        the label agreement measured at export on the same patch, less two percentage points.
+
+        Args:
+            logits: [1, C, D, H, W] float32, the engine's result.
+            engine: the engine that computed them.
+            variant: the bundle's variant that the engine runs, with the agreement measured at export.
 
         Raises:
-            BundleError: the engine's result on this machine is another one.
+            BundleError: the engine's result differs too much on this machine.
         """
         if self.logits is None or self.labels is None:
             return
@@ -89,7 +94,7 @@ class GoldenTest:
 
 
 def warm_up(engine: Engine) -> None:
-    """Runs one empty window per stream, so that the engine takes its workspace now and not under the first scan."""
+    """Runs one window of zeros per stream, so that the engine allocates its workspace before the first scan."""
     GoldenTest(np.zeros((1, 1, *engine.patch_dhw), np.float32)).run(engine)
 
 
@@ -103,7 +108,7 @@ def _least_agreement(variant: Variant) -> float:
 
 
 def _differences(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> Iterator[float]:
-    """Yields each class's largest difference, as a part of the range of all logits."""
+    """Yields each class's largest difference, as a fraction of the range of all logits."""
     span = max(float(np.ptp(expected)), float(np.finfo(np.float32).tiny))
-    for mine, wanted in zip(logits[0], expected[0], strict=True):  # a class at a time stays in the CPU's cache
+    for mine, wanted in zip(logits[0], expected[0], strict=True):  # one class at a time fits the CPU's cache
         yield float(np.abs(mine - wanted).max()) / span

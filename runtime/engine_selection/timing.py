@@ -1,4 +1,4 @@
-"""Timing on a machine that others use too: what a call would take if its threads never had to wait for a CPU."""
+"""Times a call on a shared machine as if its threads never had to wait for a CPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 _THREADS = Path("/proc/self/task")
-_DISTURBED = 0.1  # of the time that its threads had
+_DISTURBED = 0.1  # fraction of the threads' time spent waiting above which the CPU time is used
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Timed(Generic[Result]):
 
     Attributes:
         result: what the call returned.
-        seconds: as it would have taken undisturbed.
+        seconds: estimated time without other programs.
     """
 
     result: Result
@@ -27,15 +27,15 @@ class Timed(Generic[Result]):
 
 
 def timed(call: Callable[[], Result], threads: int) -> Timed[Result]:
-    """Runs a call that keeps some threads of this process busy.
+    """Runs a call and times it.
 
-    That is the time on the clock, unless the threads waited for a CPU for more than a tenth of it: then other programs
-    were at work, and the CPU time of this process, spread over the threads, is nearer to the truth. Where the system
-    does not tell how long threads waited (outside Linux), it is always the clock.
+    The time is that of the clock, unless the threads waited for a CPU for more than a tenth of it: then other programs
+    were running, and the CPU time of this process divided by the threads is more accurate. Where the system does not
+    report how long threads waited (outside Linux), the time is always that of the clock.
 
     Args:
-        call: what to run.
-        threads: how many threads share the work.
+        call: the function to run, without arguments.
+        threads: number of threads that share the work.
     """
     waited_before, cpu, begun = _waited(), time.process_time(), time.perf_counter()
     result = call()
@@ -51,5 +51,5 @@ def _waited() -> dict[str, float]:
         try:
             seconds[account.parent.name] = int(account.read_text(encoding="ascii").split()[1]) * 1e-9
         except (OSError, IndexError, ValueError):
-            continue  # the thread ended meanwhile, or the system keeps no such account: then the clock counts
+            continue  # the thread has ended, or the system does not count: then the clock is used
     return seconds

@@ -1,4 +1,4 @@
-"""Calibration: some ways to run a model are opened, tested and timed on this machine, and the fastest is kept."""
+"""Trials: opens, tests and times several settings of a model on this machine, and keeps the fastest."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..memory.resident import resident_bytes
 from .self_test import GoldenTest
 from .timing import timed
 
-BUDGET_SECONDS = 3.3  # nothing is begun that will probably end later …
-BUDGET_DEFAULTS = 2.5  # … unless the default alone takes so long that this many of its times are more
-GAIN = 0.9  # of the other's time is clearly faster; what is not gives way to what ranks first (`_rank`)
-HOPELESS = 2.0  # times the best: an engine that far behind with its first precision is not measured further
-STREAM_SHARE = 0.25  # of the free memory, for what further streams take
+BUDGET_SECONDS = 3.3  # no trial starts that will probably end later …
+BUDGET_DEFAULTS = 2.5  # … or later than this many times the default's own trial, if that is more
+GAIN = 0.9  # of the other's time counts as clearly faster; otherwise the better rank wins (`_rank`)
+HOPELESS = 2.0  # times the best time: an engine that slow with its first precision gets no further trials
+STREAM_SHARE = 0.25  # of the free memory, which additional streams may use
 _REPEAT_SECONDS = 0.2  # short windows are timed several times
 _REPEATS = 5
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way to run a model: engine, precision, and how many inferences run at the same time."""
+    """One setting for a model: engine, precision, and number of inferences that run at the same time."""
 
     engine: str
     precision: str
@@ -37,13 +37,13 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What came of trying a setting.
+    """The result of trying a setting.
 
     Attributes:
-        setting: the setting.
-        ms_per_window: milliseconds of one window with all streams at work, as they would be if other programs gave way;
-            None where it was not measured.
-        note: why it was not measured, or does not count.
+        setting: the setting that was tried.
+        ms_per_window: milliseconds per window with all streams busy, corrected for other programs (see `timed`); None
+            where it was not measured.
+        note: why it was not measured or failed; empty otherwise.
     """
 
     setting: Setting
@@ -55,15 +55,15 @@ class EngineTrials:
     """Tries settings, the default first, within some seconds.
 
     Args:
-        test: window to run, and what must come out.
-        open_setting: makes an engine; its errors are those of `open_engine`.
-        variant_of: the bundle's variant of a setting, which says what the self-test asks for.
-        threads: CPU threads of an engine.
-        memory_limit: bytes this process may hold; None for what is free.
+        test: the window to run and the expected logits.
+        open_setting: opens an engine for a setting; raises like `open_engine`.
+        variant_of: returns the bundle's variant for a setting, which says how close the self-test must be.
+        threads: number of CPU threads of an engine.
+        memory_limit: bytes this process may hold; None for all free memory.
 
     Attributes:
-        trials: what was tried, in order.
-        workspace_bytes: the most that a stream took when it first ran.
+        trials: the trials so far, in order.
+        workspace_bytes: the most bytes that a stream allocated on its first run.
     """
 
     def __init__(
@@ -79,24 +79,24 @@ class EngineTrials:
         self._best: tuple[Engine, Setting, float] | None = None
         self._first_error: BundleError | ResourceError | None = None
         self._begun = 0.0
-        self._costs: list[float] = []  # seconds of each setting that was measured
+        self._costs: list[float] = []  # seconds of each trial that was measured
         self._model_bytes = 0
         self.trials: list[Trial] = []
         self.workspace_bytes = 0
 
     def fastest(self, settings: Sequence[Setting], streams: Sequence[int]) -> tuple[Engine, Setting]:
-        """Tries the settings: the default in one stream, the others in several where there is room.
+        """Tries the settings: the default in one stream, the others in several where memory allows.
 
         Args:
             settings: with one stream each, the default first, grouped by engine.
             streams: numbers of streams above one; empty for one stream throughout.
 
         Returns:
-            The engine of the fastest setting, ready to run, and that setting.
+            The opened engine of the fastest setting, and that setting.
 
         Raises:
-            BundleError: none passed the self-test; the error is the default's.
-            ResourceError: there was no room for any.
+            BundleError: no setting works; the default cannot be opened or fails the self-test.
+            ResourceError: no setting works; there is not enough memory for the default.
         """
         self._begun = time.perf_counter()
         try:
@@ -112,7 +112,7 @@ class EngineTrials:
         return self._best[:2]
 
     def reason(self) -> str:
-        """Returns in words what was chosen and what it was measured against."""
+        """Describes the chosen setting and the others it was compared with."""
         if self._best is None:
             return "nothing was chosen"
         _, chosen, ms = self._best
@@ -125,7 +125,7 @@ class EngineTrials:
         return f"{chosen}: {ms:.0f} ms per window{against}"
 
     def _in_order(self, settings: Sequence[Setting], streams: Sequence[int]) -> Iterator[Setting]:
-        """Yields the default, then the others at once in the most streams, which nearly always is their faster way."""
+        """Yields the default in one stream, then the others in the most streams, which is nearly always faster."""
         for engine, group in groupby(settings, lambda setting: setting.engine):
             for setting in group:
                 able = [count for count in streams if self._best is not None and not self._lacks_memory(count)]
@@ -136,7 +136,7 @@ class EngineTrials:
                 yield from (msgspec.structs.replace(best, streams=count) for count in sorted(others))
 
     def _not_worth_it(self, setting: Setting) -> str:
-        """Says why a setting is not even opened; empty where it is."""
+        """Returns why a setting is not tried; empty where it is."""
         if self._best is None:
             return ""
         spent = time.perf_counter() - self._begun
@@ -151,14 +151,14 @@ class EngineTrials:
         free = free_memory()
         if self._memory_limit is not None:
             free = min(free, self._memory_limit - resident_bytes())
-        # While it is measured, the best so far stays open; what it takes beyond one stream it takes from every scan.
+        # The best engine so far stays open during a trial, and memory for additional streams is missing in every scan.
         needed = self._model_bytes + streams * self.workspace_bytes
         return needed > free or (streams - 1) * self.workspace_bytes > STREAM_SHARE * free
 
     def _try(self, setting: Setting) -> Trial:
         try:
             return self._tried(setting)
-        except MemoryError:  # another setting may do with less
+        except MemoryError:  # another setting may need less
             return self._failed(setting, ResourceError("not enough memory"))
 
     def _tried(self, setting: Setting) -> Trial:
@@ -187,7 +187,7 @@ class EngineTrials:
         return Trial(setting=setting, ms_per_window=round(ms, 2))
 
     def _measure(self, engine: Engine, setting: Setting) -> float:
-        """Tests an engine and returns its milliseconds per window, all streams at work."""
+        """Tests an engine and returns its milliseconds per window with all streams busy."""
         first = timed(lambda: self._test.run(engine), self._threads)
         for logits in first.result:
             self._test.check(logits, engine, self._variant_of(setting))
@@ -206,16 +206,16 @@ class EngineTrials:
 
 
 def _preferred(setting: Setting, ms: float, best: Setting, best_ms: float) -> bool:
-    """Returns whether a setting takes the best one's place."""
+    """Returns whether a setting replaces the best one so far."""
     if _rank(setting) < _rank(best):
         return best_ms >= GAIN * ms
     return ms < GAIN * best_ms
 
 
 def _rank(setting: Setting) -> tuple[int, int]:
-    """Returns what stands first where nothing is clearly faster: the more exact, then the more streams.
+    """Returns the rank of a setting, used where none is clearly faster: the more accurate first, then more streams.
 
-    A window is timed alone; in a scan a thread blends meanwhile. It stops one stream, and all threads of that stream
-    wait for each other: of one stream all, of two the half.
+    Trials time the windows alone, but in a scan another thread blends at the same time. It delays one stream, whose
+    threads wait for each other: with one stream that is all threads, with two streams half of them.
     """
     return PRECISIONS.index(setting.precision), -setting.streams

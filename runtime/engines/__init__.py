@@ -1,4 +1,4 @@
-"""Engines: what runs the network. One small Protocol, one table row per engine."""
+"""Engines run the network: one small Protocol, one table row per engine."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = [
     "supports",
 ]
 
-PRECISIONS = ("fp32", "bf16", "int8", "int8-bf16")  # the most exact first
+PRECISIONS = ("fp32", "bf16", "int8", "int8-bf16")  # the most accurate first
 
 
 class Engine(Protocol):
-    """A network made ready to run on this machine. `infer` may be called from several threads.
+    """A network compiled for this machine. `infer` may be called from several threads.
 
     Attributes:
-        name: row of the engine table.
-        precision: one of `PRECISIONS`, the variant it was opened with.
-        parallel: how many calls of `infer` run at the same time; further ones wait for their turn.
-        pending_bytes: memory it will take when it first runs, as far as that is known; 0 once it has run.
-        patch_dhw: (D, H, W) of the window it takes.
-        num_classes: channels it returns.
+        name: name of its row in `ENGINES`.
+        precision: precision of the variant it was opened with, one of `PRECISIONS`.
+        parallel: number of `infer` calls that run at the same time; further calls wait.
+        pending_bytes: bytes it will allocate on its first run, as far as known; 0 once it has run.
+        patch_dhw: (D, H, W) of the network's window, in voxels.
+        num_classes: number of output channels, background included.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Engine(Protocol):
             patches: [N, 1, D, H, W] float32, normalised.
 
         Returns:
-            Logits [N, C, D, H, W] float32, the caller's own: no later call changes them.
+            Logits [N, C, D, H, W] float32; the array belongs to the caller, no later call changes it.
 
         Raises:
             UsageError: the patches have another shape, or the engine is closed.
@@ -68,11 +68,11 @@ class Engine(Protocol):
         ...
 
     def compiled(self) -> bytes | None:
-        """Returns the network as made ready for this machine, to open it faster next time; None where it cannot."""
+        """Returns the network compiled for this machine, to open it faster next time; None where unsupported."""
         ...
 
     def close(self) -> None:
-        """Gives the engine's memory back once the calls under way have returned; may be called twice."""
+        """Waits for running calls of `infer`, then frees the engine's memory; may be called twice."""
         ...
 
 
@@ -81,11 +81,12 @@ class EngineEntry:
     """One row of the engine table.
 
     Attributes:
-        package: the import it needs.
-        extra: the extra of bedside that brings the package; None where the plain install does.
-        module: the module here that wraps it, with a class `factory`.
-        factory: name of that class: made by ``factory(model, threads, precision, streams, compiled)``, and its
-            ``factory.supports(precision)`` answers `supports`.
+        package: name of the Python package that the engine needs.
+        extra: the extra of bedside that installs the package; None where the plain install does.
+        module: relative name of the module that wraps the package.
+        factory: name of the engine class in that module, called as
+            ``factory(model, threads, precision, streams, compiled)``; its method ``supports(precision)`` serves
+            `supports`.
     """
 
     package: str
@@ -101,22 +102,22 @@ ENGINES: dict[str, EngineEntry] = {
 
 
 def available_engines() -> list[str]:
-    """Returns the engines whose package is installed, the preferred one first; imports none of them."""
+    """Returns the names of the engines whose package is installed, the preferred one first; imports none of them."""
     return [name for name, entry in ENGINES.items() if find_spec(entry.package) is not None]
 
 
 def package_version(package: str) -> str | None:
-    """Returns the version of an installed package; None where it is not, or came without a wheel's metadata."""
+    """Returns the version of a package; None where it is not installed, or was installed without a wheel's metadata."""
     try:
         return version(package)
-    except PackageNotFoundError:  # JetPack brings TensorRT so
+    except PackageNotFoundError:  # JetPack installs TensorRT without it
         return None
 
 
 def default_threads() -> int:
-    """Returns the number of CPUs this process may use; in a container that is less than the machine has.
+    """Returns the number of CPUs this process may use, which in a container may be fewer than the machine has.
 
-    A share of CPU time counts as so many whole CPUs, rounded up: threads beyond it would only stop each other.
+    A CPU quota is rounded up to whole CPUs: more threads than that would only block each other.
     """
     granted = read_limits().cpus
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -124,12 +125,12 @@ def default_threads() -> int:
 
 
 def supports(name: str, precision: str) -> bool:
-    """Returns whether an engine is installed and this machine really computes in a precision with it.
+    """Returns whether an engine is installed and computes in a precision on this machine.
 
-    Engines accept bfloat16 on any CPU and quietly run in float32 where the CPU has none: that is not support.
+    Engines accept bfloat16 on any CPU and silently run in float32 where the CPU lacks it: that counts as unsupported.
 
     Args:
-        name: row of the engine table.
+        name: name of a row in `ENGINES`.
         precision: one of `PRECISIONS`.
 
     Raises:
@@ -149,24 +150,27 @@ def open_engine(
     streams: int = 1,
     compiled: bytes | None = None,
 ) -> Engine:
-    """Makes a network ready to run.
+    """Opens a network with an engine and compiles it for this machine.
 
     Args:
-        name: row of the engine table.
-        model: an ONNX file or its bytes; for openvino also the ``.xml`` of an IR with its ``.bin`` beside it. Or what
-            returns the bytes, which is called if they are needed (`Bundle.model` makes such).
-        threads: CPU threads of all streams together; None uses all that the process may use.
-        precision: one of `PRECISIONS`. The model itself says which layers run in int8; ``bf16`` says that all others
-            run in bfloat16.
-        streams: inferences that run at the same time, each with its share of the threads and its own activations.
-        compiled: what `Engine.compiled` returned for the same model, options and engine version on this machine. It is
-            as powerful as code: never take it from elsewhere.
+        name: name of a row in `ENGINES`.
+        model: path of an ONNX file, or its bytes; for openvino also the path of an IR's ``.xml``, with its ``.bin`` in
+            the same folder. Or a function that returns `ModelBytes`, called only if they are needed, such as
+            `Bundle.model` returns.
+        threads: number of CPU threads of all streams together; None for all that the process may use.
+        precision: one of `PRECISIONS`. The model itself defines which layers run in int8; with ``bf16``, all other
+            layers run in bfloat16.
+        streams: number of inferences that run at the same time, each with its share of the threads and its own
+            activations.
+        compiled: bytes that `Engine.compiled` returned for the same model, options and engine version on this machine.
+            They are as powerful as code: never load them from elsewhere. None compiles the model.
 
     Raises:
-        UsageError: unknown engine or precision, one that this machine does not have, or streams without a thread.
+        UsageError: the engine or precision is unknown or not available on this machine, or there are more streams than
+            threads.
         MissingExtraError: the engine's package is not installed.
         BundleError: the model cannot be read, or is not [N, 1, D, H, W] → [N, C, D, H, W] with a fixed window.
-        ResourceError: there is no memory for it.
+        ResourceError: there is not enough memory for the model.
     """
     entry = _entry(name)
     arguments.one_of("precision", precision, PRECISIONS)

@@ -1,4 +1,4 @@
-"""A model as an engine reads it: its bytes, from wherever they are told to come."""
+"""Reads a model's bytes, from a file, from memory or from a function."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class ModelBytes:
 
     Attributes:
         graph: an ONNX file, or the ``.xml`` of an OpenVINO IR.
-        weights: the ``.bin`` of an IR; None for an ONNX, which holds its own.
+        weights: the ``.bin`` of an IR; None for an ONNX file, which includes its weights.
     """
 
     graph: bytes
     weights: bytes | None = None
 
 
-Model: TypeAlias = "Path | bytes | Callable[[], ModelBytes]"  # what is called is called only when the bytes are needed
+Model: TypeAlias = "Path | bytes | Callable[[], ModelBytes]"  # the function is called only if its bytes are needed
 
 
 def model_bytes(model: Model) -> ModelBytes:
-    """Returns a model's bytes; for the ``.xml`` of an IR also those of the ``.bin`` beside it.
+    """Returns a model's bytes; for the ``.xml`` of an IR, also those of the ``.bin`` in the same folder.
 
     Raises:
         BundleError: a file cannot be read.

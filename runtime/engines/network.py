@@ -1,4 +1,4 @@
-"""What every engine checks alike: the network's shape, and the patches it is given."""
+"""Checks that all engines share: the network's shape, and the patches of each call."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..errors import BedsideError, BundleError, ResourceError, UsageError
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """A network [N, 1, D, H, W] → [N, C, D, H, W].
+    """The shape of a network [N, 1, D, H, W] → [N, C, D, H, W].
 
     Attributes:
-        patch_dhw: (D, H, W), fixed.
-        num_classes: C.
-        batch: N where it is fixed, None where any N is taken.
+        patch_dhw: (D, H, W) of the fixed window, in voxels.
+        num_classes: C, background included.
+        batch: N where it is fixed; None where the network accepts any N.
     """
 
     patch_dhw: tuple[int, int, int]
@@ -27,10 +27,10 @@ class NetworkShape:
 
     @staticmethod
     def checked(inputs: Sequence[Sequence[int | None]], outputs: Sequence[Sequence[int | None]]) -> NetworkShape:
-        """Reads the shapes of a model's inputs and outputs; None stands for a dimension that is not fixed.
+        """Checks the shapes of a model's inputs and outputs; None stands for a dimension that is not fixed.
 
         Raises:
-            BundleError: the model has another form.
+            BundleError: the model does not map [N, 1, D, H, W] to [N, C, D, H, W] with a fixed window.
         """
         expected = "expected one input [N, 1, D, H, W] with a fixed window and one output [N, C, D, H, W]"
         if len(inputs) != 1 or len(outputs) != 1:
@@ -44,10 +44,10 @@ class NetworkShape:
         return NetworkShape((depth, height, width), classes, given[0])
 
     def check_patches(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the patches C-contiguous.
+        """Checks patches and returns them C-contiguous.
 
         Raises:
-            UsageError: they are not [N, 1, D, H, W] float32 with this window and N ≥ 1.
+            UsageError: the patches are not [N, 1, D, H, W] float32 with this window and N ≥ 1.
         """
         fits = patches.ndim == 5 and patches.shape[0] >= 1 and patches.shape[1:] == (1, *self.patch_dhw)
         if not fits or patches.dtype != np.float32:
@@ -57,11 +57,13 @@ class NetworkShape:
 
 
 def refusal(engine: str, error: Exception) -> BedsideError:
-    """Returns what to raise where an engine's library did not open a model: want of memory is not the bundle's fault.
+    """Returns the error to raise where an engine's library cannot open a model.
+
+    That is `ResourceError` where memory ran out, because then the bundle is not at fault; otherwise `BundleError`.
 
     Args:
-        engine: its name in words.
-        error: what the library raised.
+        engine: display name of the engine (``"ONNX Runtime"``).
+        error: the exception that the library raised.
     """
     if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "bad allocation" in str(error):
         return ResourceError(f"{engine} has no memory left for the model; free memory or choose int8")
@@ -69,7 +71,7 @@ def refusal(engine: str, error: Exception) -> BedsideError:
 
 
 def first_line(error: Exception) -> str:
-    """Returns the first line of a library's message, without its stack and source paths."""
+    """Returns the first useful line of a library's message, without stack and source paths; 200 characters at most."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     useful = [line for line in lines if not line.startswith(("Exception from ", "Check "))]
     return (useful or lines or [type(error).__name__])[0][:200]

@@ -1,8 +1,8 @@
-"""A look at an ONNX file's wire format that refuses external data before a parser follows it.
+"""Refuses ONNX models with external data, before any parser opens the files they name.
 
-A tensor marked as external names a file to read (CVE-2025-51480 and kin: ``location = "../../etc/passwd"``). Bundles
-hold their weights inside the ONNX, so any such mark is refused. The `onnx` package is not part of the device install,
-hence this walk over protobuf's length-delimited fields; it decodes nothing else. Field numbers: onnx.proto3.
+A tensor marked as external names a file to read (CVE-2025-51480 and similar: ``location = "../../etc/passwd"``).
+Bundles store their weights inside the ONNX file, so any such mark is refused. The device install has no `onnx` package,
+so this module walks protobuf's length-delimited fields itself and decodes nothing else. Field numbers: onnx.proto3.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _walk(model: memoryview) -> None:
 
 
 def _refuse_elsewhere(model: memoryview, field: int, position: int, end: int) -> None:
-    """Refuses the two fields of a tensor that say its values lie in another file."""
+    """Refuses the two fields of a tensor that say its values are stored in another file."""
     if field not in (_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION):
         return
     value, _ = _varint(model, position, end)
@@ -65,7 +65,7 @@ def _refuse_elsewhere(model: memoryview, field: int, position: int, end: int) ->
 
 
 def _content(model: memoryview, wire: int, position: int, end: int) -> tuple[int, int]:
-    """Returns where the content of a field starts and stops."""
+    """Returns the start and stop position of a field's content."""
     if wire == _VARINT:
         return position, _varint(model, position, end)[1]
     if wire in _FIXED_BYTES:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: part of the plain install, so the engine that is always there."""
+"""ONNX Runtime on the CPU: part of the plain install, so this engine is always available."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .network import NetworkShape, first_line, refusal
 from .onnx_guard import refuse_external_data
 from .slots import Slots
 
-_ERRORS_ONLY = 3  # log severity: warnings of the graph optimiser are not the user's
+_ERRORS_ONLY = 3  # log severity: users cannot act on warnings of the graph optimiser
 
 
 class OnnxRuntimeEngine:
@@ -24,15 +24,15 @@ class OnnxRuntimeEngine:
     streams on the same machine, results are bit-identical from run to run.
 
     Args:
-        model: ONNX, everything inside.
-        threads: CPU threads of all streams together.
-        precision: ``"fp32"`` or ``"int8"``, kept for reports: the model itself says what runs in int8.
-        streams: inferences that run at the same time.
+        model: an ONNX model with its weights inside.
+        threads: number of CPU threads of all streams together.
+        precision: ``"fp32"`` or ``"int8"``, only reported: the model itself defines which layers run in int8.
+        streams: number of inferences that run at the same time.
         compiled: must be None, as `compiled` returns.
 
     Raises:
-        BundleError: the model cannot be read or has another form.
-        ResourceError: there is no memory for it.
+        BundleError: the model cannot be read, or its inputs and outputs have the wrong shapes.
+        ResourceError: there is not enough memory for the model.
     """
 
     name = "onnxruntime"
@@ -54,12 +54,12 @@ class OnnxRuntimeEngine:
         options.intra_op_num_threads = max(1, threads // streams)
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
-        # By itself it takes its own format too, recognised by some bytes that an ONNX may hold as well: the guard would
-        # then have looked at something else than what is loaded.
+        # By default ONNX Runtime also loads its own format, recognised by bytes that an ONNX file may hold as well: it
+        # would then load something that the guard did not check.
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a class per failure and no common base but Exception
+        except Exception as error:  # ONNX Runtime's error classes have no common base but Exception
             raise refusal("ONNX Runtime", error) from None
         self._network = NetworkShape.checked(
             [_fixed(node.shape) for node in session.get_inputs()],
@@ -75,7 +75,7 @@ class OnnxRuntimeEngine:
 
     @staticmethod
     def supports(precision: str) -> bool:
-        """Returns whether it computes in a precision: its CPU kernels know float32 and int8, not bfloat16."""
+        """Returns whether the engine supports a precision: its CPU kernels have float32 and int8, not bfloat16."""
         return "bf16" not in precision
 
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -92,10 +92,10 @@ class OnnxRuntimeEngine:
         return results[0] if len(results) == 1 else np.concatenate(results)
 
     def compiled(self) -> None:
-        """Returns None: its sessions are made from the model each time."""
+        """Returns None: ONNX Runtime compiles the model each time."""
 
     def close(self) -> None:
-        """Drops the session and its memory arena; waits for inferences under way."""
+        """Waits for running inferences, then frees the session and its memory arena."""
         self._sessions.close()
 
 
@@ -104,7 +104,7 @@ def _fixed(shape: list[int | str | None]) -> list[int | None]:
 
 
 def _import_onnxruntime() -> Any:
-    with warnings.catch_warnings():  # it warns about distributions it has not been tested on; nothing to do for users
+    with warnings.catch_warnings():  # users cannot act on its warning about Linux distributions it was not tested on
         warnings.simplefilter("ignore")
         import onnxruntime
 

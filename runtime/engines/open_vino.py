@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: the fastest engine on x86-64, from an ONNX or from the IR compiled at export."""
+"""OpenVINO on the CPU: the fastest engine on x86-64; runs an ONNX model or the IR written at export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .slots import Slots
 _log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
 _making_core = threading.Lock()
-_ARITHMETIC = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "int8-bf16": "bf16"}  # of what the model does not quantize
+_ARITHMETIC = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "int8-bf16": "bf16"}  # of layers not quantized
 
 
 def import_openvino() -> Any:
@@ -44,11 +44,11 @@ def import_openvino() -> Any:
 def openvino_core() -> Any:
     """Returns the process's one ``openvino.Core``, which is never destroyed.
 
-    OpenVINO 2026.4's CPU plugin gives the thread that loads it a signal stack of its own and takes it back from the
-    thread that unloads it. Loaded in one thread and unloaded, with the last core or model, in another, the first keeps
-    a stack that is freed: the next signal it handles ends the process with a segmentation fault.
+    OpenVINO 2026.4's CPU plugin installs a signal stack in the thread that loads it and removes it from the thread that
+    unloads it. If one thread loads the plugin and another unloads it, with the last core or model, the first thread
+    keeps a freed stack: the next signal it handles ends the process with a segmentation fault.
     """
-    with _making_core:  # two threads that begin at the same time must not make one each
+    with _making_core:  # two threads that start at the same time must not create one each
         return _core()
 
 
@@ -60,21 +60,22 @@ def _core() -> Any:
 class OpenVinoEngine:
     """Runs an ONNX model or an OpenVINO IR with OpenVINO's CPU plugin; see `Engine`.
 
-    The batch is fixed to 1, because static shapes are faster and one CPU gains nothing from a batch. Arithmetic is
-    what the precision says: float32 also on CPUs with bfloat16, where OpenVINO would by itself choose the less precise
-    format; layers that the model quantizes run in int8. With the same threads and streams on the same machine, results
+    The batch is fixed to 1, because static shapes are faster and one CPU gains nothing from a batch. The precision sets
+    the arithmetic: float32 also on CPUs with bfloat16, where OpenVINO by default chooses the less precise format.
+    Layers that the model quantizes run in int8. With the same threads and streams on the same machine, results
     are bit-identical from run to run.
 
     Args:
-        model: ONNX or IR.
-        threads: CPU threads of all streams together.
+        model: an ONNX model or an OpenVINO IR.
+        threads: number of CPU threads of all streams together.
         precision: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"int8-bf16"``.
-        streams: inferences that run at the same time.
-        compiled: what `compiled` returned for the same model and options; the model is then not read.
+        streams: number of inferences that run at the same time.
+        compiled: bytes that `compiled` returned for the same model and options; the model is then read only if OpenVINO
+            refuses them. None compiles the model.
 
     Raises:
-        BundleError: the model cannot be read or has another form.
-        ResourceError: there is no memory for it.
+        BundleError: the model cannot be read, or its inputs and outputs have the wrong shapes.
+        ResourceError: there is not enough memory for the model.
     """
 
     name = "openvino"
@@ -125,27 +126,27 @@ class OpenVinoEngine:
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
         patches = self._network.check_patches(patches)
-        patches = patches if patches.flags.writeable else patches.copy()  # OpenVINO shares no other memory
+        patches = patches if patches.flags.writeable else patches.copy()  # OpenVINO shares only writable memory
         logits = np.empty((len(patches), self.num_classes, *self.patch_dhw), np.float32)
         with self._requests.take() as request:
             try:
                 for patch, result in zip(patches[:, None], logits[:, None], strict=True):
-                    # Read and written where they lie. Given as an argument, the patch would stay with the request.
+                    # OpenVINO reads and writes both in place. A patch passed to `infer` would stay in the request.
                     request.set_input_tensor(self._tensor(patch, shared_memory=True))
                     request.set_output_tensor(self._tensor(result, shared_memory=True))
-                    request.infer(share_outputs=True)  # by itself it would return a copy of what it wrote
+                    request.infer(share_outputs=True)  # by default it returns a copy of its output
             except Exception as error:
                 raise ResourceError(f"OpenVINO failed while running: {first_line(error)}") from None
         self.pending_bytes = 0
         return logits
 
     def close(self) -> None:
-        """Drops the compiled model and its memory; waits for inferences under way."""
+        """Waits for running inferences, then frees the compiled model."""
         self._requests.close()
         self._compiled = None
 
     def compiled(self) -> bytes | None:
-        """Returns the compiled network; None once the engine is closed, or where OpenVINO cannot write it (logged)."""
+        """Returns the compiled network; None once the engine is closed, or where OpenVINO cannot export it (logged)."""
         if self._compiled is None:
             return None
         stream = io.BytesIO()
@@ -169,7 +170,7 @@ def _compiled(core: Any, model: Model, hints: dict[str, Any]) -> Any:
 
 
 def _imported(core: Any, compiled: bytes | None, hints: dict[str, Any]) -> Any:
-    """Returns a network compiled before; None where there is none or OpenVINO refuses it."""
+    """Loads a network from its compiled bytes; None where there are none or OpenVINO refuses them (logged)."""
     if compiled is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The places of an engine: how many inferences run at the same time, each with what it needs for itself."""
+"""Slots limit how many inferences of an engine run at the same time; each slot holds what one inference needs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Slot = TypeVar("Slot")
 
 
 class Slots(Generic[Slot]):
-    """A fixed number of places; who finds none free waits. Safe to share between threads.
+    """A fixed number of slots; a thread that finds none free waits. Safe to share between threads.
 
-    A process forked meanwhile has none of the engine's threads, and a place taken at that moment is taken there for
-    ever: who waits for it hangs. There the places count as closed.
+    A forked child process has none of the engine's threads, and a slot in use at the time of the fork never becomes
+    free there: a thread that waits for it would hang. So in a child, `take` refuses.
 
     Args:
-        slots: what each place holds: an inference request, a session.
+        slots: the content of each slot, such as an inference request or a session.
     """
 
     def __init__(self, slots: Iterable[Slot]) -> None:
         self._free: SimpleQueue[Slot | None] = SimpleQueue()  # None: the engine is closed
         self._closing = Lock()
         self._process = os.getpid()
-        self.closed = False  # from the moment closing begins
+        self.closed = False  # true as soon as `close` starts
         self.count = 0
         for slot in slots:
             self._free.put(slot)
@@ -36,7 +36,7 @@ class Slots(Generic[Slot]):
 
     @contextmanager
     def take(self) -> Generator[Slot]:
-        """Waits for a free place and lends it for the block.
+        """Waits for a free slot and holds it for the ``with`` block.
 
         Raises:
             UsageError: the engine is closed, or belongs to the process that this one was forked from.
@@ -52,15 +52,15 @@ class Slots(Generic[Slot]):
             self._free.put(slot)
 
     def close(self) -> None:
-        """Waits for the inferences under way and drops what the places hold; may be called twice.
+        """Waits for running inferences and drops the content of the slots; may be called twice.
 
-        Who waits for a place while this begins is told, not served.
+        Threads that wait in `take` at this moment get a `UsageError`.
         """
         self.closed = True
-        if os.getpid() != self._process:  # what is under way is so in the other process
+        if os.getpid() != self._process:  # the running inferences are the parent process's
             return
         with self._closing:
-            for _ in range(self.count):  # all are collected before one is given back
+            for _ in range(self.count):  # collect all slots before returning any
                 self._free.get()
             for _ in range(self.count):
                 self._free.put(None)

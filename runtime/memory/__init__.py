@@ -1,1 +1,1 @@
-"""How much memory there is, how much this process holds, and memory that goes back when it is released."""
+"""Free memory, resident memory, reservations, and arrays whose memory returns to the system when released."""

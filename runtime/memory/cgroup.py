@@ -1,4 +1,4 @@
-"""The share of the machine this process was given: CPU quota and memory limit of its control groups (v1 and v2)."""
+"""Reads the CPU quota and memory limit of this process's control groups (v1 and v2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNLIMITED = 1 << 60  # v1 writes "no limit" as the largest multiple of a page; 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the control groups allow; None where they set no limit.
+    """The limits of the control groups; None where they set none.
 
     Attributes:
         cpus: CPU time per wall-clock time, in CPUs (1.5 = one and a half cores).
@@ -27,10 +27,10 @@ class Limits:
 
 
 def read_limits(root: Path = Path("/")) -> Limits:
-    """Reads the tightest limits of this process's control group and of all groups around it.
+    """Reads the tightest limits of this process's control group and its parent groups.
 
     Args:
-        root: folder that stands for ``/``; another one in tests with recorded files.
+        root: root of the file system; tests pass a folder of recorded files.
     """
     cpus: list[float] = []
     memory: list[tuple[int, int]] = []
@@ -66,7 +66,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
         if controllers and not is_folder(mount):
             mount = root / "sys/fs/cgroup" / controller
         folder = mount / path.lstrip("/")
-        # Inside a container the path may be the host's and not exist here; the mount itself is then our group.
+        # In a container the path may be the host's and not exist here; the mount itself is then this process's group.
         folder = folder if is_folder(folder) else mount
         while folder != mount:
             yield folder

@@ -1,4 +1,4 @@
-"""How much memory this process may still take."""
+"""Measures how much memory this process can still allocate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _UNKNOWN = 1 << 62
 
 
 def free_memory() -> int:
-    """Returns the bytes this process can still allocate: free memory, its control groups' limits and ``ulimit -v``.
+    """Returns the bytes this process can still allocate.
 
-    Where the system tells none of the three (outside Linux), the answer is practically unlimited.
+    That is the smallest of the machine's available memory, the memory left in its control groups, and the address
+    space left under ``ulimit -v``. Where none of the three is known (outside Linux), the result is 2**62.
     """
     granted = read_limits().memory_free
     return max(0, min(_machine(), _UNKNOWN if granted is None else granted, _address_space()))

@@ -1,4 +1,4 @@
-"""Arrays in memory pages of their own, which go back to the system the moment the array is gone."""
+"""Arrays in memory pages of their own, which return to the system as soon as the array is freed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_WORTHWHILE = 1 << 16  # bytes; below it the pages would be mostly edges
+_WORTHWHILE = 1 << 16  # bytes; smaller arrays would leave much of their last page unused
 
 
 def mmap_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Returns a zeroed C-contiguous array; raises MemoryError where NumPy does.
 
-    The C library keeps freed blocks of some megabytes in its heap and, where sizes mix, cannot reuse all of them: with
-    arrays that come and go for minutes, a process held a tenth more than it used.
+    The C library keeps freed blocks of some megabytes in its heap and, where sizes mix, cannot reuse all of them: after
+    minutes of allocating and freeing arrays, a process held a tenth more than it used.
     """
     count = math.prod(shape)
     size = count * np.dtype(dtype).itemsize
@@ -32,4 +32,4 @@ def mmap_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 def _pages(size: int) -> mmap.mmap:
     if sys.platform == "win32":
         return mmap.mmap(-1, size)
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON)  # else children that are forked would share them
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON)  # private: forked children must not share them

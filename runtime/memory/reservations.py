@@ -1,6 +1,6 @@
-"""What the scans under way in this process will still take: their predictions, less what they have taken by now.
+"""Memory reserved for scans in progress: predicted peaks minus what is already allocated.
 
-Without it, scans that threads start at the same time would each be reserved the same free memory.
+Without reservations, scans that several threads start at the same time would all count on the same free memory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .resident import resident_bytes
 
 
 class NeedsMemory(Protocol):
-    """Whose memory was predicted."""
+    """A plan whose peak memory was predicted."""
 
     @property
     def bytes(self) -> int:
-        """What it takes at most."""
+        """Predicted peak memory, in bytes."""
         ...
 
 
@@ -27,22 +27,22 @@ Choice = TypeVar("Choice", bound=NeedsMemory)
 
 
 class Reservations:
-    """The predictions of all that is under way; safe to share between threads."""
+    """The memory reserved by all scans in progress; safe to share between threads."""
 
     def __init__(self) -> None:
         self._deciding = threading.Lock()
         self._bytes = 0
-        self._before = 0  # what the process held when the first of those under way began
+        self._before = 0  # resident bytes when the first of the scans in progress began
 
     @contextmanager
     def reserve(self, choose: Callable[[int], Choice]) -> Generator[Choice]:
-        """Chooses while nobody else does, and keeps the memory of what was chosen for the block.
+        """Chooses a plan under a lock and reserves its memory for the ``with`` block.
 
         Args:
-            choose: returns what is to be done, given the bytes that others will still take.
+            choose: returns the plan, given the bytes that others have reserved and not yet allocated.
 
         Yields:
-            What was chosen.
+            The chosen plan.
         """
         with self._deciding:
             chosen = choose(self._outstanding())
@@ -66,13 +66,13 @@ _reservations = Reservations()
 
 
 def reservations() -> Reservations:
-    """Returns those of this process."""
+    """Returns the reservations of this process."""
     return _reservations
 
 
 def _forget() -> None:
     global _reservations
-    _reservations = Reservations()  # a child has none of its parent's scans, and perhaps its lock, taken
+    _reservations = Reservations()  # a forked child runs none of its parent's scans, and may have copied a locked lock
 
 
 if hasattr(os, "register_at_fork"):

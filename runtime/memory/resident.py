@@ -1,4 +1,4 @@
-"""How much memory this process holds, and held at most."""
+"""Measures this process's resident memory, now and at its peak."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STATISTICS, _STATUS = Path("/proc/self/statm"), Path("/proc/self/status")
 
 
 def resident_bytes() -> int:
-    """Returns the physical memory this process holds now, in bytes; where the system does not tell, its peak so far."""
+    """Returns the physical memory this process holds now, in bytes; outside Linux, its peak so far."""
     if not _STATISTICS.exists():
         return peak_resident_bytes()
     import resource
@@ -18,10 +18,9 @@ def resident_bytes() -> int:
 
 
 def peak_resident_bytes() -> int:
-    """Returns the most physical memory this process has held since it started, in bytes; 0 where no system tells.
+    """Returns the most physical memory this process has held since it started, in bytes; 0 on Windows.
 
-    Linux's own high-water mark comes first: what `getrusage` tells may be the parent's, from before the process was
-    its own.
+    On Linux it reads ``VmHWM``, because the peak of `getrusage` may be the parent's, from before this program started.
     """
     if _STATUS.exists():
         for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
@@ -32,4 +31,4 @@ def peak_resident_bytes() -> int:
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, the others KiB
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS returns bytes, other systems KiB

@@ -1,1 +1,1 @@
-"""Windows over the volume: where they lie, what they are fed with, and how their scores are blended."""
+"""Windows over a volume: the plan, the input, the run, and the blending of scores."""

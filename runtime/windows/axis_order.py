@@ -1,4 +1,4 @@
-"""In which order of its axes a volume is worked through."""
+"""The order in which windows run along the axes of a volume."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ from .plan import Triple
 class AxisOrder:
     """The model's axes from the outermost to the innermost.
 
-    Windows run layer by layer along the outermost axis, and scores wait over a whole layer: the longer that axis, the
-    smaller the layers.
+    Windows run layer by layer along the outermost axis, and the scores of a whole layer stay in memory: the longer that
+    axis, the smaller the layers.
+
+    >>> AxisOrder.longest_outside((80, 200, 160)).sizes((80, 200, 160))
+    (200, 160, 80)
 
     Attributes:
-        axes: 0 for the model's z, 1 for y, 2 for x.
+        axes: axes of the model, outermost first; 0 for z, 1 for y, 2 for x.
     """
 
     axes: Triple = (0, 1, 2)
 
     @staticmethod
     def longest_outside(shape: Triple) -> AxisOrder:
-        """Returns the order by length of a volume (D, H, W), the longest axis outermost."""
+        """Returns the order in which the longest axis of a volume (D, H, W) is outermost and the shortest innermost."""
         z, y, x = sorted(range(3), key=lambda axis: -shape[axis])
         return AxisOrder((z, y, x))
 
     def sizes(self, sizes: Triple) -> Triple:
-        """Returns (D, H, W) of the model in this order."""
+        """Returns the model's sizes (D, H, W) in this order."""
         outer, middle, inner = (sizes[axis] for axis in self.axes)
         return outer, middle, inner
 
     def sizes_back(self, sizes: Triple) -> Triple:
-        """Returns sizes in this order as (D, H, W) of the model."""
+        """Returns sizes in this order as the model's (D, H, W)."""
         z, y, x = (sizes[self.axes.index(axis)] for axis in range(3))
         return z, y, x
 
@@ -47,16 +50,16 @@ class AxisOrder:
         return array.transpose([*range(leading), *(leading + axis for axis in self.axes)])
 
     def turned_back(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Returns a view, as [..., D, H, W], of an array in this order."""
+        """Returns a view [..., D, H, W] of an array whose last three axes are in this order."""
         leading = array.ndim - 3
         return array.transpose([*range(leading), *(leading + int(axis) for axis in np.argsort(self.axes))])
 
     def grid(self, grid: Grid) -> Grid:
-        """Returns a model's grid for arrays in this order; its x is the innermost axis."""
+        """Returns the model's grid with its axes in this order; x of the result is the innermost axis."""
         columns = [2 - axis for axis in reversed(self.axes)]
         affine = grid.affine.copy()
         affine[:3, :3] = grid.affine[:3, columns]
         return Grid([grid.shape[column] for column in columns], affine)
 
 
-MODEL_ORDER = AxisOrder()  # z outermost, x innermost, as arrays lie in memory
+MODEL_ORDER = AxisOrder()  # z outermost, x innermost, like C-contiguous arrays

@@ -1,9 +1,9 @@
-"""Blending: overlapping windows become one volume of scores, handed out block by block as it is finished.
+"""Blends overlapping windows into one volume of scores, yielded block by block as blocks are finished.
 
 Windows run layer by layer along z, in a layer row by row along y, in a row along x. After a row of windows, the voxels
-from its start to the start of the next row and of the next layer are final: a block. What is not final yet lies in
-cells, the boxes between neighbouring window starts, made when a window first touches them and gone with their block.
-So at any time only about half a window's depth of planes is held, however long the scan.
+from its start to the start of the next row and of the next layer are final: a block. Scores that are not final yet are
+kept in cells, the boxes between neighbouring window starts; a cell is created when a window first touches it and freed
+with its block. So only about half a window's depth of planes is in memory at any time, however long the scan.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from ..memory.mmap_arrays import mmap_array
 from .axis_order import MODEL_ORDER, AxisOrder
 from .plan import Triple, WindowPlan, gaussian_weight
 
-BACKGROUND_LOGIT = 10.0  # how sure a network usually is in air; what a voxel gets that no window has seen
+BACKGROUND_LOGIT = 10.0  # typical logit of a network in air; given to voxels that no window covered
 
-BLOCK_PLANES = 8  # of a block at most; it is float32 throughout and therefore kept small
+BLOCK_PLANES = 8  # most planes of a block; kept small because a block is float32
 
-CellIndex = Triple  # of a cell: which start along z, y, x it begins at
+CellIndex = Triple  # index of a cell along z, y, x
 Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
 class WindowScores:
-    """What the network said about one window.
+    """The network's logits for one window.
 
     Attributes:
-        start: (z, y, x) of the window, as in `WindowPlan.starts`.
-        logits: [C, D, H, W] float32; blending overwrites it. None: the window is left out.
+        start: first voxel (z, y, x) of the window, as in `WindowPlan.starts`.
+        logits: [C, D, H, W] float32, overwritten by blending; None for a window that was left out.
     """
 
     start: Triple
@@ -46,10 +46,10 @@ class Block:
     """A finished part of the volume, over its whole width.
 
     Attributes:
-        z: first plane, in the volume without padding.
-        y: first row, in the volume without padding.
-        framed: [C, 1 + planes, 1 + rows, W] float32. The first plane and the first row are room for the neighbours'
-            last ones, for whoever interpolates between blocks; their content is undefined.
+        z: index of the first plane, in the volume without padding.
+        y: index of the first row, in the volume without padding.
+        framed: [C, 1 + planes, 1 + rows, W] float32. The first plane and the first row leave room for the last ones of
+            the neighbouring blocks, for interpolation between blocks; their content is undefined.
     """
 
     z: int
@@ -58,7 +58,7 @@ class Block:
 
     @property
     def scores(self) -> NDArray[np.float32]:
-        """[C, planes, rows, W] blended logits; with a float16 accumulator, relative to each voxel's best class."""
+        """Blended logits [C, planes, rows, W]; with a float16 accumulator, relative to each voxel's best class."""
         return self.framed[:, 1:, 1:]
 
 
@@ -69,36 +69,36 @@ def blend(
     dtype: type[np.floating] = np.float32,
     order: AxisOrder = MODEL_ORDER,
 ) -> Iterator[Block]:
-    """Blends logits with Gaussian weights and hands out blocks as soon as no later window touches them.
+    """Blends logits with Gaussian weights and yields each block as soon as no later window touches it.
 
-    Logits are averaged, not probabilities, as MONAI does with a network that returns logits. Voxels that no window saw
-    (air that was skipped) are background.
+    Averages logits, not probabilities, like MONAI with a network that returns logits. Voxels that no window covered
+    (skipped air) become background.
 
     Args:
-        plan: where the windows lie.
-        windows: results in the order of ``plan.starts``; pulled one by one, so they may be computed on the way.
-        num_classes: C.
-        dtype: of scores that wait for a later row of windows. With float16 logits are first taken relative to the best
-            class of each window's voxel, which by itself changes no label and no probability: classes that compete
-            then have values near 0, where float16 is finest. What is left are errors of some thousandths
-            of a probability at most.
-        order: of the plan's axes, which the logits are views in.
+        plan: the window plan.
+        windows: results in the order of ``plan.starts``; pulled one by one, so a generator may compute them lazily.
+        num_classes: C, background included.
+        dtype: number format of scores that wait for a later row of windows. With float16, the best class's logit is
+            first subtracted at each voxel of a window, which by itself changes no label and no probability: competing
+            classes then have values near 0, where float16 is finest. The remaining errors are some thousandths of a
+            probability at most.
+        order: order of the plan's axes; the logits are views in this order.
 
     Yields:
-        Blocks that fill the volume without gap or overlap, in the order of the rows of windows.
+        Blocks that cover the volume without gap or overlap, in the order of the rows of windows.
     """
     cells = _Cells(plan, num_classes, dtype, order)
     results = iter(windows)
     for layers in plan.layers:
         for layer, row in plan.rows_of(layers):
             for _ in plan.axes[2]:
-                cells.add(next(results))  # and hold it no longer: the next one's logits may take its place
+                cells.add(next(results))  # keep no reference, so that the next window can reuse the memory
             yield from cells.take(layer, row)
 
 
 @dataclass
 class _Cell:
-    """Weighted logits [C, d, h, w] of one cell, and the windows they came from."""
+    """Summed weighted logits [C, d, h, w] of one cell, and the starts of the windows that were added."""
 
     scores: NDArray[np.floating]
     starts: list[Triple]
@@ -116,11 +116,11 @@ class _Lattice:
         self._indices = tuple({bound: index for index, bound in enumerate(bounds)} for bounds in self._bounds)
 
     def touched(self, start: Triple) -> list[CellIndex]:
-        """Returns the cells of a window."""
+        """Returns the indices of the cells that a window covers."""
         return list(product(*self._spans(start)))
 
     def touched_columns(self, start: Triple) -> set[tuple[int, int]]:
-        """Returns where, along z and y, the cells of a row of windows lie; ``start`` is that of any of them."""
+        """Returns the (z, y) indices of the cells that a row of windows covers; ``start`` is any window's."""
         z, y, _ = self._spans(start)
         return set(product(z, y))
 
@@ -133,7 +133,7 @@ class _Lattice:
         return z, y, x
 
     def finished(self, layer: int, row: int) -> list[list[CellIndex]]:
-        """Returns the cells that a row of windows finished: those no later one touches, side by side along x."""
+        """Returns the cells that no window after this row touches, as lists of neighbours along x."""
         z, y = (
             range(indices[starts[place]], indices[starts[place + 1]] if place + 1 < len(starts) else len(indices) - 1)
             for place, starts, indices in zip((layer, row), self._plan.axes, self._indices, strict=False)
@@ -141,7 +141,7 @@ class _Lattice:
         return [[(i, j, k) for k in range(len(self._indices[2]) - 1)] for i in z for j in y]
 
     def box(self, cell: CellIndex, origin: Triple = (0, 0, 0)) -> Box:
-        """Returns where a cell lies, counted from ``origin`` in the padded volume."""
+        """Returns the slices of a cell, relative to ``origin`` in the padded volume."""
         z, y, x = (
             slice(bounds[index] - first, bounds[index + 1] - first)
             for index, bounds, first in zip(cell, self._bounds, origin, strict=True)
@@ -149,21 +149,21 @@ class _Lattice:
         return z, y, x
 
     def shape(self, cell: CellIndex) -> Triple:
-        """Returns a cell's extent."""
+        """Returns a cell's size (d, h, w) in voxels."""
         z, y, x = self.box(cell)
         return z.stop - z.start, y.stop - y.start, x.stop - x.start
 
 
 class _Cells:
-    """The cells that hold something, of all rows that are not finished."""
+    """The cells with scores, of all rows that are not finished."""
 
     def __init__(self, plan: WindowPlan, num_classes: int, dtype: type[np.floating], order: AxisOrder) -> None:
         self._plan, self._num_classes, self._dtype, self._order = plan, num_classes, dtype, order
         self._lattice = _Lattice(plan)
-        # As in the logits, x lies innermost in memory also where it is not the innermost axis; so it does in cells.
+        # x is contiguous in memory, in weights and cells as in the logits, also where it is not the innermost axis.
         self._weight = order.turned(gaussian_weight(order.sizes_back(plan.patch)))
         self._cells: dict[CellIndex, _Cell] = {}
-        self._open: set[CellIndex] = set()  # those in float32
+        self._open: set[CellIndex] = set()  # cells in float32
 
     def add(self, window: WindowScores) -> None:
         start, logits = window.start, window.logits
@@ -187,7 +187,7 @@ class _Cells:
         self._open.update(touched)
 
     def take(self, layer: int, row: int) -> Iterator[Block]:
-        """Yields the blocks that a row of windows finished, and forgets their cells."""
+        """Yields the blocks that a row of windows finished, and frees their cells."""
         for indices in self._lattice.finished(layer, row):
             cells = [(index, self._cells.pop(index)) for index in indices if index in self._cells]
             self._open.difference_update(indices)
@@ -199,7 +199,7 @@ class _Cells:
                     yield block
 
     def _block(self, cells: list[tuple[CellIndex, _Cell]], planes: slice, rows: slice) -> Block | None:
-        """Returns some planes and rows of the padded volume as a block; None where they are all padding."""
+        """Returns planes and rows of the padded volume as a block; None where all of them are padding."""
         plan = self._plan
         low = [max(first, before) for first, before in zip((planes.start, rows.start, 0), plan.pad_before, strict=True)]
         high = [
@@ -232,22 +232,22 @@ class _Cells:
         self._open -= indices
 
     def _copied(self, index: CellIndex, scores: NDArray[np.floating], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """Returns scores [C, d, h, w] for a cell to keep; in pages of their own where memory is what counts."""
+        """Copies scores [C, d, h, w] for a cell; into memory pages of their own with float16, where memory is short."""
         shape = (self._num_classes, *self._order.sizes_back(self._lattice.shape(index)))
         kept = self._order.turned(np.empty(shape, dtype) if self._dtype == np.float32 else mmap_array(shape, dtype))
         np.copyto(kept, scores, casting="same_kind")
         return kept
 
     def _weights(self, index: CellIndex, starts: list[Triple], inside: tuple[slice, ...]) -> NDArray[np.float32]:
-        """Returns the sum of the weights of the windows that were added to a cell, over a part of it."""
+        """Returns the summed weights of the windows that were added to a cell, for a part of the cell."""
         return np.sum([self._weight[self._lattice.box(index, start)][inside] for start in starts], axis=0)
 
 
 def peak_blending_bytes(plan: WindowPlan, num_classes: int, dtype: type[np.floating]) -> int:
-    """Returns the most bytes that cells and the block on its way out take while every window of a plan is blended."""
+    """Returns the peak bytes of cells and the current block while every window of a plan is blended."""
     lattice = _Lattice(plan)
     width = plan.padded[2]
-    held: set[tuple[int, int]] = set()  # places along z and y where cells lie
+    held: set[tuple[int, int]] = set()  # (z, y) indices of the cells in memory
     waiting = peak = 0  # voxels, bytes per class
     packed = np.dtype(dtype).itemsize
     for layer, row in (row for layers in plan.layers for row in plan.rows_of(layers)):
@@ -257,7 +257,7 @@ def peak_blending_bytes(plan: WindowPlan, num_classes: int, dtype: type[np.float
         held |= touched
         finished = {indices[0][:2]: lattice.shape(indices[0]) for indices in lattice.finished(layer, row)}
         block = max((1 + min(depth, BLOCK_PLANES)) * (1 + height) for depth, height, _ in finished.values()) * width
-        # The cells of the window at work are float32, and so is the block with its frame.
+        # The cells of the current window are float32, and so is the block with its frame.
         peak = max(peak, packed * waiting + (4 - packed) * math.prod(plan.patch) + 4 * block)
         waiting -= sum(width * depth * height for depth, height, _ in finished.values())
         held.difference_update(finished)

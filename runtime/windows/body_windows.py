@@ -1,4 +1,4 @@
-"""Which windows hold body: said plane by plane, so that the body's mask need not be kept."""
+"""Finds which windows hold body, plane by plane, so that the body mask need not stay in memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .plan import Starts, Triple, WindowPlan
 
 
 class BodyWindows:
-    """For every plane of a volume, under which windows it holds body.
+    """Records for every plane of a volume which windows, in y and x, hold body there.
 
     Args:
-        plan: of the windows.
-        margin: planes by which the body is grown to both sides.
+        plan: the window plan.
+        margin: number of planes by which the body is grown along z, to both sides.
     """
 
     def __init__(self, plan: WindowPlan, margin: int = 0) -> None:
@@ -26,7 +26,7 @@ class BodyWindows:
         self._padded = np.zeros(plan.padded[1:], np.bool_)
 
     def add(self, plane: int, body: NDArray[np.bool_]) -> None:
-        """Takes the body [H, W] in one plane of the volume without padding."""
+        """Adds the body mask [H, W] of one plane; ``plane`` is its index in the volume without padding."""
         (before_z, before_y, before_x), (_, height, width) = self._plan.pad_before, self._plan.shape
         self._padded[before_y : before_y + height, before_x : before_x + width] = body
         under_rows = np.logical_or.reduceat(self._padded, self._rows, axis=0)[::2]
@@ -34,15 +34,15 @@ class BodyWindows:
 
     @property
     def any(self) -> bool:
-        """Whether there is body in any plane taken so far."""
+        """Whether any plane added so far holds body."""
         return bool(self._held.any())
 
     def hold(self, start: Triple) -> bool:
-        """Whether the window at ``start`` holds body."""
+        """Whether the window that starts at ``start`` (z, y, x) holds body."""
         first, stop = max(0, start[0] - self._margin), start[0] + self._plan.patch[0] + self._margin
         return bool(self._held[first:stop, self._row_of[start[1]], self._column_of[start[2]]].any())
 
 
 def _edges(starts: Starts, size: int) -> list[int]:
-    """Returns start and end of every window; the last one ends with the volume, which `reduceat` leaves unsaid."""
+    """Returns every window's start and end as indices for `reduceat`, which adds the last end by itself."""
     return [edge for start in starts for edge in (start, start + size)][:-1]

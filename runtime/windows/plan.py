@@ -1,4 +1,4 @@
-"""The window plan: where the network looks, in which order, and how much each voxel of a window counts."""
+"""The window plan: the positions of the windows, their order, and the weight of each voxel in a window."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Triple = tuple[int, int, int]
 Starts = tuple[int, ...]
 
 SIGMA_SCALE = 0.125  # standard deviation of the Gaussian, in patch lengths; MONAI's and nnU-Net's default
-MOST_WINDOWS = 1_000_000  # a day's work where a window takes a tenth of a second
-SMALLEST_WEIGHT = 1e-3  # so that a voxel seen by a window's corner alone still divides cleanly
+MOST_WINDOWS = 1_000_000  # more than a day at 0.1 s per window
+SMALLEST_WEIGHT = 1e-3  # keeps the division by the summed weights stable where only a window's corner covers a voxel
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WindowPlan:
         padded: (D, H, W) after padding; at least as large as the patch along each axis.
         pad_before: (z, y, x) voxels of padding in front of the volume.
         axes: first voxels of the windows in the padded volume, increasing, along z, y and x.
-        last_two_together: whether the last two layers are run together, row by row.
+        last_two_together: whether the last two layers along z run together, row by row.
     """
 
     shape: Triple
@@ -47,7 +47,7 @@ class WindowPlan:
 
     @property
     def starts(self) -> tuple[Triple, ...]:
-        """(z, y, x) of every window, in the order they are to be run."""
+        """First voxel (z, y, x) of every window, in running order."""
         return tuple(start for layers in self.layers for start in self.starts_of(layers))
 
     def __len__(self) -> int:
@@ -56,10 +56,10 @@ class WindowPlan:
 
     @property
     def layers(self) -> tuple[tuple[int, ...], ...]:
-        """Indices of the z starts that are run together, row by row.
+        """Indices of the z starts, grouped into layers that run together, row by row.
 
-        The last window is moved back to end with the volume and so may overlap the one before by nearly a whole window;
-        run one after the other, nearly a window's depth of planes waits for it.
+        The last layer is moved back to end with the volume and so may overlap the one before by nearly a whole window.
+        If they ran one after the other, nearly a window's depth of planes would wait in memory for the last one.
         """
         alone = [(layer,) for layer in range(len(self.axes[0]))]
         if not self.last_two_together or len(alone) < 2:
@@ -68,25 +68,25 @@ class WindowPlan:
 
     @property
     def deepest(self) -> int:
-        """Planes that the windows of the layers run together span, at most."""
+        """Largest number of planes spanned by layers that run together."""
         z = self.axes[0]
         return max(z[layers[-1]] - z[layers[0]] for layers in self.layers) + self.patch[0]
 
     def rows_of(self, layers: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-        """Yields the rows of windows of some layers, as indices of their z and y starts, in the order of running."""
+        """Yields the rows of windows in some layers as (index of the z start, of the y start), in running order."""
         for row in range(len(self.axes[1])):
             for layer in layers:
                 yield layer, row
 
     def starts_of(self, layers: tuple[int, ...]) -> Iterator[Triple]:
-        """Yields the starts of the windows of some layers, in the order they are to be run."""
+        """Yields the first voxel (z, y, x) of every window in some layers, in running order."""
         z, y, x = self.axes
         for layer, row in self.rows_of(layers):
             for column in x:
                 yield z[layer], y[row], column
 
     def pad(self, array: NDArray[np.generic], value: float) -> NDArray[np.generic]:
-        """Returns ``array`` [D, H, W] padded to `padded` with ``value``; the array itself where nothing is added."""
+        """Returns ``array`` [D, H, W] padded to `padded` with ``value``; without padding, the array itself."""
         if not self.is_padded:
             return array
         widths = [
@@ -105,16 +105,18 @@ def plan_windows(shape: Triple, patch: Triple, overlap: float) -> WindowPlan:
     """Places windows over a volume, at the positions of MONAI's ``sliding_window_inference``.
 
     Along each axis the step is ``int(patch · (1 − overlap))``, at least 1; the last window is moved back so that it
-    ends with the volume. An axis shorter than the patch is padded on both sides, the odd voxel behind.
+    ends with the volume. An axis shorter than the patch is padded on both sides, the odd voxel at the end.
+
+    >>> plan_windows((100, 64, 64), (64, 64, 64), overlap=0.5).axes
+    ((0, 32, 36), (0,), (0,))
 
     Args:
-        shape: (D, H, W) of the volume.
-        patch: (D, H, W) of the network's window.
+        shape: (D, H, W) of the volume, in voxels.
+        patch: (D, H, W) of the network's window, in voxels.
         overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
 
     Raises:
-        UsageError: the overlap is out of range or asks for more windows than anybody can wait for, or a size is not
-            positive.
+        UsageError: the overlap is out of range or leads to more than 1,000,000 windows, or a size is not positive.
     """
     if not 0 <= overlap < 1:
         raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
@@ -139,10 +141,10 @@ def _axis_starts(size: int, patch: int, overlap: float) -> Starts:
 
 @lru_cache(maxsize=4)
 def gaussian_weight(patch: Triple) -> NDArray[np.float32]:
-    """Returns the importance of each voxel of a window, [D, H, W] float32, read-only and kept for the next call.
+    """Returns the blending weight of each voxel in a window: [D, H, W] float32, read-only, cached.
 
-    A Gaussian centred in the window, 0.125 patch lengths wide, never below 0.001: the network sees little context at a
-    window's border, so a border voxel is better known by the neighbouring window.
+    A Gaussian centred in the window, with a standard deviation of 0.125 patch lengths and a floor of 0.001: the network
+    sees little context at a window's border, so the neighbouring window predicts a border voxel better.
     """
     axes = [
         np.exp(-(((np.arange(size) - (size - 1) / 2) / (SIGMA_SCALE * size)) ** 2) / 2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where windows are cut from: a prepared volume in memory, or the part of a file that windows need at the moment."""
+"""The sources of windows: a prepared volume in memory, or a file streamed as the windows move."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ if TYPE_CHECKING:
 
 
 class WindowInput(Protocol):
-    """What a run of windows asks for; windows come in the order of the plan."""
+    """A source of windows; the caller asks for them in the order of the plan."""
 
     def prepare(self, layers: tuple[int, ...]) -> None:
-        """Makes ready what the windows of some layers see, and forgets what lies before them."""
+        """Prepares the planes that the windows of some layers cover, and drops the planes before them."""
         ...
 
     def window(self, start: Triple) -> NDArray[np.float32]:
-        """Returns a window, normalised, in the plan's axis order; valid until the next `prepare`."""
+        """Returns the normalised window at ``start``, in the plan's axis order; valid until the next `prepare`."""
         ...
 
     def has_body(self, start: Triple) -> bool:
-        """Whether a window holds body."""
+        """Whether the window at ``start`` holds body."""
         ...
 
     def finish(self) -> tuple[str, ...]:
-        """Checks what can only be known at the end of a scan, and returns what a person should know about it."""
+        """Runs the checks that need the whole scan, and returns its warnings."""
         ...
 
 
 class InMemoryInput:
-    """Windows of a scan that was prepared whole.
+    """Cuts windows from a scan that was prepared as a whole.
 
     Args:
-        prepared: the scan on the task's grid.
-        plan: of the windows, in the order's axes.
-        order: in which the axes are worked through.
-        air: normalised value of air, put around a scan smaller than the window.
+        prepared: the normalised scan on the task's grid.
+        plan: the window plan, in the axis order ``order``.
+        order: the order in which windows run along the axes.
+        air: normalised value of air; pads a scan smaller than the window.
     """
 
     def __init__(self, prepared: ModelInput, plan: WindowPlan, order: AxisOrder, air: float) -> None:
@@ -72,35 +72,35 @@ class InMemoryInput:
         self._warnings = prepared.warnings
 
     def prepare(self, layers: tuple[int, ...]) -> None:
-        """Has nothing to do."""
+        """Does nothing: the whole scan is in memory."""
 
     def window(self, start: Triple) -> NDArray[Any]:
-        """Returns a window, as `WindowInput.window`."""
+        """Returns the window at ``start``; see `WindowInput.window`."""
         return self._array[self._plan.window(start)]
 
     def has_body(self, start: Triple) -> bool:
-        """Whether a window holds body."""
+        """Whether the window at ``start`` holds body."""
         return self._body.hold(start)
 
     def finish(self) -> tuple[str, ...]:
-        """Returns the warnings of the preparation."""
+        """Returns the warnings from preprocessing."""
         return self._warnings
 
 
 class StreamedInput:
-    """Windows of a scan that is read, resampled and normalised as the windows move along z.
+    """Cuts windows from a scan that is read, resampled and normalised as the windows move along z.
 
-    For files whose slowest axis is the model's z, running the same way, and for tasks whose intensities are absolute:
-    then no plane depends on a later one, but for the two by which the body is grown. What it computes is what
-    `to_model_input` computes.
+    This needs a file whose slowest axis is the model's z in the same direction, and a task with absolute intensities:
+    then no plane depends on later ones, except on the two by which the body is grown. Values and body are the same as
+    from `to_model_input`.
 
     Args:
-        scan: the scan.
-        task: the task.
+        scan: the scan to read.
+        task: the task that defines the normalisation.
         grid: the task's grid for this scan.
-        plan: of the windows.
-        watch: gets the time of reading as stage ``read``.
-        body: gets the body of each plane, not grown along z; None where nobody asks for it.
+        plan: the window plan.
+        watch: stopwatch; reading counts as stage ``read``.
+        body: mask that collects the body of each plane, not grown along z; None to collect none.
     """
 
     def __init__(
@@ -115,20 +115,20 @@ class StreamedInput:
         shape = (plan.deepest + MARGIN_VOXELS, *plan.padded[1:])
         self._values = np.full(shape, task.intensity.air, np.float32)
         self._body = BodyWindows(plan, MARGIN_VOXELS)
-        self._first = 0  # plane of the padded volume that lies at index 0 of the buffer
-        self._loaded = 0  # first plane that is not in it
+        self._first = 0  # plane of the padded volume at index 0 of the buffer
+        self._loaded = 0  # first plane that was not loaded yet
 
     @staticmethod
     def suits(scan: Scan, task: Task, grid: Grid) -> bool:
-        """Whether a scan can be worked through as it is read."""
-        if scan.grid.is_sheared:  # a plane of the straight grid cuts through many of the scan's
+        """Whether a scan can be streamed: not sheared, its slowest axis is the model's z, absolute intensities."""
+        if scan.grid.is_sheared:  # a plane of the straight grid crosses many planes of the scan
             return False
         along_z = align(scan.grid, grid)[2]
         absolute = not (task.foreground.relative or task.intensity.clip_percentiles)
         return absolute and along_z.source_axis == 2 and not along_z.flipped
 
     def prepare(self, layers: tuple[int, ...]) -> None:
-        """Reads on to the end of the last layer, and forgets the planes before the first; see `WindowInput`."""
+        """Reads up to the end of the last layer and drops the planes before the first; see `WindowInput.prepare`."""
         z = self._plan.axes[0]
         self._forget(z[layers[0]])
         until = min(z[layers[-1]] + self._plan.patch[0] + MARGIN_VOXELS, self._plan.padded[0])
@@ -136,12 +136,12 @@ class StreamedInput:
             self._load(plane)
 
     def window(self, start: Triple) -> NDArray[Any]:
-        """Returns a window, as `WindowInput.window`."""
+        """Returns the window at ``start``; see `WindowInput.window`."""
         z, y, x = self._plan.window((start[0] - self._first, start[1], start[2]))
         return self._values[z, y, x]
 
     def has_body(self, start: Triple) -> bool:
-        """Whether a window holds body, grown along z as `body_mask` grows it."""
+        """Whether the window at ``start`` holds body, grown along z like `body_mask` does."""
         return self._body.hold(start)
 
     @property
@@ -150,10 +150,10 @@ class StreamedInput:
         return self._body.any
 
     def finish(self) -> tuple[str, ...]:
-        """Reads to the end, which proves a file, and checks the values; see `WindowInput`.
+        """Reads to the end, which verifies the file, and checks the values; see `WindowInput.finish`.
 
         Raises:
-            InputError: the file is damaged, or the values are no image.
+            InputError: the file is damaged, or its values are not those of an image.
         """
         for _ in self._coming:
             raise InputError("expected the scan to end with its grid, got more planes")
@@ -180,7 +180,7 @@ class StreamedInput:
         self._loaded = plane + 1
         before, (depth, height, width) = self._plan.pad_before, self._plan.shape
         if not 0 <= plane - before[0] < depth:
-            return  # the buffer holds air already
+            return  # padding: the buffer holds air already
         raw = next(self._coming)
         mask = plane_mask(raw, self._threshold)
         self._body.add(plane - before[0], mask)

@@ -1,4 +1,4 @@
-"""One pass of the engine over the windows of a scan: ahead of the blending, with progress and cancelling."""
+"""Runs the engine on the windows of a scan, ahead of the blending, with progress and cancellation."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .blend import WindowScores
 from .plan import Triple, WindowPlan
 from .window_input import WindowInput
 
-_Waiting: TypeAlias = "tuple[Triple, Future[NDArray[np.float32]] | None]"  # a window's start, and its logits to come
+_Waiting: TypeAlias = "tuple[Triple, Future[NDArray[np.float32]] | None]"  # start and logits to come; None for air
 
 
 class WindowRun:
-    """Computes the windows of a plan, in the plan's order.
+    """Computes the logits of all windows of a plan, in the plan's order.
 
-    While results are blended, the engine works on the next windows: as many as it runs at the same time.
+    While the caller blends results, the engine computes the next windows, as many as it runs in parallel.
 
     Args:
-        engine: what computes them.
-        plan: where they lie, in the order's axes.
-        order: in which the axes are worked through.
-        source: where windows are cut from.
-        watch: gets the time spent waiting for the engine as stage ``infer``, that for windows as ``preprocess``.
-        skip_air: leave out windows without body.
-        progress: called with (windows done or skipped, windows in all).
-        cancel: asked before every window.
+        engine: the engine that computes the logits.
+        plan: the window plan, in the axis order ``order``.
+        order: the order in which windows run along the axes.
+        source: the scan that windows are cut from.
+        watch: stopwatch; waiting for the engine counts as stage ``infer``, cutting windows as ``preprocess``.
+        skip_air: whether to skip windows without body.
+        progress: called with (windows done or skipped, windows in total).
+        cancel: called before every window; returns true to stop.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class WindowRun:
 
     @property
     def computed(self) -> int:
-        """Windows that the network sees in a whole pass."""
+        """Number of windows in the plan minus those skipped so far."""
         return len(self._plan) - self.skipped
 
     def windows(self) -> Generator[WindowScores]:
-        """Yields each window's logits; none for a window of air, and for one with NaN or infinity.
+        """Yields each window's logits; None in place of logits for air and for logits with NaN or infinity.
 
         Raises:
             Cancelled: ``cancel()`` returned true.
@@ -92,7 +92,7 @@ class WindowRun:
             yield self._finished(*waiting.popleft(), done)
 
     def warnings(self) -> tuple[str, ...]:
-        """Returns what a person should know about the windows computed so far."""
+        """Returns a warning where windows computed so far had NaN or infinity in their logits."""
         if not self._not_finite:
             return ()
         return (
@@ -101,7 +101,7 @@ class WindowRun:
         )
 
     def _patches(self) -> Iterator[tuple[Triple, NDArray[np.float32] | None]]:
-        """Yields every window [1, 1, D, H, W] in the model's axes, None for one of air."""
+        """Yields every window's start and its patch [1, 1, D, H, W] in the model's axes; None in place of air."""
         for layers in self._plan.layers:
             with self._watch.stage("preprocess"):
                 self._source.prepare(layers)
@@ -122,14 +122,14 @@ class WindowRun:
             return WindowScores(start, None)
         with self._watch.stage("infer"):
             logits = future.result()[0]
-        # NaN and infinity never leave a sum finite, and a sum needs no mask; float64 cannot overflow here.
+        # A sum with NaN or infinity is never finite, and needs no mask in memory; float64 cannot overflow here.
         if np.isfinite(logits.sum(dtype=np.float64)):
             return WindowScores(start, self._order.turned(logits))
         self._not_finite += 1
         return WindowScores(start, None)
 
     def _finished(self, start: Triple, future: Future[NDArray[np.float32]] | None, done: int) -> WindowScores:
-        """Reports before the window is handed over: nobody asks for one more after the last."""
+        """Reports progress before returning the window, because the generator is not resumed after the last one."""
         stop_if(self._cancel)
         scores = self._result(start, future)
         self._report(done, len(self._plan))
