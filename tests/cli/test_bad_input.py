@@ -98,7 +98,7 @@ def test_output_folder_that_cannot_be_written(refused, bundle_path, scan):
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(refused, bundle_path, scan, tmp_path, monkeypatch):
-    monkeypatch.setattr("bedside.cli.segment.SegmentJob.load", lambda job: pytest.fail("the bundle was loaded"))
+    monkeypatch.setattr("bedside.cli.segment.job.SegmentJob.load", lambda job: pytest.fail("the bundle was loaded"))
     words = ("segment", bundle_path, "-i", scan, "-o")
     refused(*words, tmp_path / "nowhere" / "labels.nii.gz", code=5)
     refused(*words, tmp_path / "out" / "labels.nii.gz", "--record", tmp_path / "nowhere" / "record.json", code=5)

@@ -183,7 +183,7 @@ def test_a_changed_copy_is_checked_too():
 
 
 def test_the_presets_file_is_where_the_numbers_live():
-    assert Path(load_task.__code__.co_filename).with_name("presets.py").is_file()
+    assert Path(load_task.__code__.co_filename).with_name("task_presets.py").is_file()
 
 
 @pytest.mark.parametrize(("name", "air"), [("btcv", 0.0), ("ct-org", -1.0), ("amos-ct", -7.383)])

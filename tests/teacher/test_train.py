@@ -14,6 +14,7 @@ from bedside.teacher import train as module
 from bedside.teacher.config import TeacherConfig
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.teacher.variants import VARIANTS
+from bedside.training.data.dataset import Dataset
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.recipe import Recipe
@@ -40,7 +41,8 @@ def opened(monkeypatch):
 
 def train(tmp_path, **options):
     made_of = TeacherConfig(**options)
-    train_teacher(None, TASK, tmp_path / "run", config=made_of, recipe=Recipe(), hardware=Hardware("cpu"))
+    dataset = Dataset(name="none", labels=TASK.labels, training=(), validation=(), test=(), root=tmp_path)
+    train_teacher(dataset, TASK, tmp_path / "run", config=made_of, recipe=Recipe(), hardware=Hardware("cpu"))
 
 
 def trained(path, made_of):

@@ -170,7 +170,7 @@ def test_a_training_on_somebody_elses_folder_says_that_its_use_cannot_be_told(fo
         raise PermissionError(13, "Permission denied")
         yield
 
-    monkeypatch.setattr(case_use, "gate", closed)
+    monkeypatch.setattr(case_use, "registration_lock", closed)
     with caplog.at_level(logging.WARNING), in_use(folder.path, [cases[0].folder.name]):
         assert cases[0].image().shape == (36, 66, 70)
     assert "(Permission denied): do not clear them" in caplog.text
