@@ -77,7 +77,7 @@ def _check_probabilities(logits: torch.Tensor, teacher: torch.Tensor) -> None:
             f"teacher_probs: expected the logits' shape {list(logits.shape)}, got {list(teacher.shape)}; "
             "teacher and student need the same classes and window"
         )
-    few = teacher.detach()[..., ::_EVERY, ::_EVERY].float()  # logits given instead fail in any voxel
+    few = teacher.detach()[..., ::_EVERY, ::_EVERY].float()  # logits passed by mistake fail this test in any voxel
     sums = few.sum(1)
     if not bool(((few >= -_ROUNDING) & (sums.unsqueeze(1) - 1).abs().le(_ROUNDING)).all()):
         raise UsageError(

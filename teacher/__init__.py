@@ -45,7 +45,7 @@ def build_teacher(
     Args:
         name: a row of `TEACHERS`.
         num_classes: output channels, background included.
-        sam: image encoder: ``"vit_b"``, ``"vit_l"``, ``"vit_h"``, or our small ``"vit_nano"`` for CPUs and tests.
+        sam: image encoder: ``"vit_b"``, ``"vit_l"``, ``"vit_h"``, or the small ``"vit_nano"`` for CPUs and tests.
         checkpoint: SAM checkpoint file (``sam_vit_b_….pth``); without one the encoder starts from random weights.
         preset: ``"paper"`` follows the text, ``"released_code"`` the authors' release (see ``docs/teachers.md``).
         patch: voxels of the input patch, one number or (D, H, W), each a multiple of 32.

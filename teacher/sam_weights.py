@@ -86,7 +86,7 @@ def _read(path: Path) -> object:
 
 
 def _reason(error: Exception) -> str:
-    """Returns why torch cannot read a file, and what to do: torch's own advice is to trust a file with objects."""
+    """Returns why torch cannot read a file, and what to do instead of torch's advice to trust a file with objects."""
     message = str(error)
     named = _OBJECT.search(message)
     if named:
