@@ -1,8 +1,8 @@
-"""Devices: what machine this is, what is known about others, and how fast a bundle runs here.
+"""Devices: describes this machine, lists known devices, and measures how fast a bundle runs here.
 
 Floor 1: imports the runtime only, never torch. `profiles` and `benchmark` are functions that share their name with
-the file they live in; they are bound here at once, because a name bound on first use would be lost to the module of
-the same name. The files are light: NumPy and the engines are imported by the calls that need them.
+their file; this package imports them at once, because with a lazy import the name would refer to the module instead.
+Importing is light: the calls that need NumPy and the engines import them.
 """
 
 from __future__ import annotations

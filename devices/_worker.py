@@ -1,6 +1,6 @@
-"""The measuring process: one variant per process, so that no variant inherits another's memory or warm caches.
+"""The benchmark process: measures one variant, so that no variant inherits another's memory or warm caches.
 
-It reads one `Request` as JSON from standard input and answers with JSON lines: ``{"progress": 0.4}``, then one
+It reads one `Request` as JSON from standard input and writes JSON lines: ``{"progress": 0.4}``, then one
 ``{"result": …}`` or ``{"error": {"kind": …, "message": …}}``.
 """
 
@@ -28,21 +28,21 @@ from .latency import Latency, measure_latency
 from .memory import PeakMemory
 from .report import ColdStart, EndToEnd, MemoryUse, VariantReport
 
-_COLD_SHARE, _WINDOW_SHARE = 0.05, 0.25  # of the progress bar
+_COLD_SHARE, _WINDOW_SHARE = 0.05, 0.25  # shares of the progress bar
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure.
+    """One variant to measure, and the options of the measurement.
 
     Attributes:
-        bundle: the bundle's path.
+        bundle: path of the bundle.
         engine: row of the engine table.
-        precision: of the variant.
-        threads: CPU threads.
-        min_seconds: shortest measurement of window latency.
-        input: scan to segment end to end; None to leave that out.
-        overlap: of the windows; None for the bundle's.
+        precision: precision of the variant.
+        threads: number of CPU threads.
+        min_seconds: shortest measurement of window latency, in seconds.
+        input: path of the scan to segment end to end; None for no end-to-end run.
+        overlap: overlap of the windows, 0 ≤ overlap < 1; None for the bundle's recommended one.
     """
 
     bundle: str
@@ -58,11 +58,11 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
     """Measures one variant in this process.
 
     Args:
-        request: what to measure.
-        progress: told the finished fraction, 0…1.
+        request: the variant and the options.
+        progress: called with the finished fraction, 0…1.
 
     Raises:
-        BedsideError: whatever loading or running the bundle raises.
+        BedsideError: the bundle or the scan cannot be loaded, or the bundle cannot be run.
     """
     with PeakMemory() as network:
         alone = _measure_network(request, progress)
@@ -81,7 +81,7 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
         cold_start=alone.cold_start,
         window=alone.latency,
         energy=alone.energy,
-        # Power times the time of one window: the meter's block also holds the warm-up.
+        # Power times the time of one window, because the meter's block includes the warm-up.
         joules_per_window=None if watts is None else watts * alone.latency.mean_ms / 1e3,
         memory=MemoryUse(
             baseline=network.baseline,
@@ -96,7 +96,7 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
 
 @dataclass(frozen=True)
 class _Network:
-    """What was measured of the network alone."""
+    """Measurements of the network alone."""
 
     cold_start: ColdStart
     latency: Latency
@@ -125,7 +125,7 @@ def _measure_network(request: Request, progress: Callable[[float], None]) -> _Ne
 
 
 def _segment(segmenter: Segmenter, request: Request, progress: Callable[[float], None]) -> EndToEnd:
-    """Segments the request's scan once, from file to label file, and tells the time of each stage."""
+    """Segments the request's scan once, from file to label file, and returns the time of each stage."""
     done_before = _COLD_SHARE + _WINDOW_SHARE
 
     def advance(done: int, total: int) -> None:
@@ -149,9 +149,9 @@ def _segment(segmenter: Segmenter, request: Request, progress: Callable[[float],
 
 
 def main() -> None:
-    """Answers the request on standard input; exits with 0 also where the answer is an error."""
-    # Engines print to file descriptor 1 from C++. The answers get a descriptor of their own; whatever anybody else
-    # writes to standard output goes to standard error.
+    """Answers the request on standard input; exits with 0 even if the answer is an error."""
+    # Engines print to file descriptor 1 from C++. The answers get a descriptor of their own; all other output to
+    # standard output goes to standard error.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
 

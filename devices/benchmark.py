@@ -1,4 +1,4 @@
-"""The benchmark: every engine and precision of a bundle, on the machine at hand."""
+"""The benchmark: measures every engine and precision of a bundle on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..runtime.task import Task
     from ._worker import Request
 
-_STEPS = 100  # of the progress bar, per variant
+_STEPS = 100  # steps of the progress bar per variant
 
 
 def benchmark(
@@ -47,15 +47,17 @@ def benchmark(
         bundle: a bundle's path, or an open one.
         engines: rows of the engine table; None for all that are installed.
         precisions: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``; None for all the bundle has.
-        input: scan to segment end to end; None for a synthetic one at the task's spacing.
-        threads: CPU threads; None for all this process may use.
-        overlap: of the windows end to end, 0 ≤ overlap < 1; None for the bundle's recommended one.
+        input: path of the scan to segment end to end; None for a synthetic one at the task's spacing.
+        threads: number of CPU threads; None for all this process may use.
+        overlap: overlap of the windows end to end, 0 ≤ overlap < 1; None for the bundle's recommended one.
         min_seconds: shortest measurement of window latency, in seconds.
         end_to_end: whether to segment a scan as well.
-        progress: told how many steps are done, of how many.
+        progress: called with (steps done, steps in total), 100 steps per variant.
 
     Raises:
-        UsageError: an engine or precision that is not there, or an argument of another type or out of range.
+        UsageError: an engine or precision is unknown, none of those chosen runs here, or an argument has another type
+            or is out of range.
+        MissingExtraError: the package of an engine named in ``engines`` is not installed.
         InputError: the scan is refused.
         BundleError: the bundle is refused.
         ResourceError: no variant could be measured.
@@ -126,7 +128,7 @@ def benchmark(
 def _pairs(
     bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> tuple[tuple[str, str], ...]:
-    """Returns the (engine, precision) pairs to measure: those the bundle has and this machine runs."""
+    """Returns the (engine, precision) pairs to measure: those that the bundle has and this machine runs."""
     from ..runtime.engines import ENGINES, available_engines, supports
 
     offered = sorted({variant.precision for variant in bundle.manifest.variants})
@@ -154,7 +156,7 @@ def _pairs(
 
 
 def _scan(task: Task, given: Path | None, folder: Path, *, end_to_end: bool) -> tuple[str, Path | None]:
-    """Returns the scan in words, and its path; None where there is no end-to-end run."""
+    """Returns a description of the scan, and its path; the path is None without an end-to-end run."""
     if not end_to_end:
         return "none (end-to-end time was not asked for)", None
     if given is not None:

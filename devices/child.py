@@ -1,4 +1,4 @@
-"""Running the measuring process, and turning whatever becomes of it into a report or an error in words."""
+"""Runs the benchmark process, and returns its report or raises an error that says why there is none."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .report import VariantReport
 
 
 def worker_command() -> list[str]:
-    """Returns the command of the measuring process.
+    """Returns the command that starts the benchmark process.
 
     It is not ``python -m``, which would put the current folder first on the import path: a stray ``numpy.py`` beside
-    the scans would then run. The child gets exactly this process's path instead.
+    the scans would then run. The child gets exactly this process's import path instead.
     """
     code = f"import sys; sys.path[:] = sys.argv[1:]; from {__package__}._worker import main; main()"
     return [sys.executable, "-c", code, *sys.path]
@@ -32,13 +32,13 @@ def run_child(
     """Measures one variant in a child process.
 
     Args:
-        request: the worker's `Request`.
-        progress: told the finished fraction, 0…1.
-        command: the process to start; None for the worker.
+        request: the `Request` of the benchmark process.
+        progress: called with the finished fraction, 0…1.
+        command: command of the process to start; None for `worker_command`.
 
     Raises:
-        ResourceError: the child died, or answered nothing that can be understood.
-        BedsideError: what the child refused, with the child's class and words.
+        ResourceError: the child died, or its answer cannot be parsed.
+        BedsideError: the child reported an error; the class and message are the child's.
     """
     with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
@@ -48,7 +48,7 @@ def run_child(
             report = _converse(process, msgspec.json.encode(request), progress)
             code = process.wait()
         finally:
-            if process.poll() is None:  # interrupted, or the answer made no sense
+            if process.poll() is None:  # interrupted, or the answer could not be parsed
                 process.kill()
                 process.wait()
         if report is not None:
@@ -67,7 +67,7 @@ def _converse(
         try:
             with process.stdin as questions:
                 questions.write(request)
-        except BrokenPipeError:  # died before it read; its exit code and last words tell why
+        except BrokenPipeError:  # died before it read the request; its exit code and last line of stderr say why
             return None
         for line in answers:
             answer = _understood(line)
@@ -79,10 +79,10 @@ def _converse(
 
 
 def _understood(line: bytes) -> VariantReport | float | None:
-    """Returns what a line of the child's says: the report, how far it is, or nothing for us.
+    """Parses a line of the child's output: returns the report, the finished fraction, or None for other lines.
 
     Raises:
-        BedsideError: the child refused, or the line cannot be understood.
+        BedsideError: the line reports an error, or cannot be parsed.
     """
     try:
         answer: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
@@ -100,7 +100,7 @@ def _understood(line: bytes) -> VariantReport | float | None:
 
 def _error(kind: str, message: str) -> BedsideError:
     family = getattr(errors, kind, None)
-    # Some classes build their message from other arguments; the family with the same exit code takes words.
+    # Some classes build their message from other arguments; their base class with the same exit code accepts a message.
     families = (errors.UsageError, errors.InputError, errors.BundleError, errors.ResourceError, errors.Cancelled)
     for plain in families:
         if isinstance(family, type) and issubclass(family, plain):

@@ -34,24 +34,24 @@ class Conditions:
 
 
 def read_conditions(root: Path = Path("/")) -> Conditions:
-    """Reads the machine's state; what is not readable is left out.
+    """Reads the machine's state; fields that are not readable are None or empty.
 
     Args:
-        root: folder that stands for ``/``; another one in tests with recorded files.
+        root: folder to read in place of ``/``; tests pass one with recorded files.
     """
     return Conditions(_load_average(root), _temperatures(root), _frequency(root))
 
 
 def busy_warning(load_average: float | None, logical_cores: int, threads: int | None) -> str | None:
-    """Says so if other work leaves fewer cores than the measurement wants.
+    """Returns a warning if other processes leave fewer cores than the measurement uses.
 
     Args:
-        load_average: of the machine before the measurement.
-        logical_cores: of the machine.
-        threads: that the measurement will use; None for all.
+        load_average: load average of the machine before the measurement; None where not readable.
+        logical_cores: hardware threads of the machine.
+        threads: threads that the measurement will use; None for all.
 
     Returns:
-        A sentence, or None if the machine is quiet: less than half a task beyond what it can run at once.
+        A sentence, or None if the machine is quiet: at most half a task more than it can run at once.
     """
     wanted = threads or logical_cores
     if load_average is None or load_average + wanted <= logical_cores + 0.5:

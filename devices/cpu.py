@@ -1,4 +1,4 @@
-"""The processor: model, cores, and the instruction sets that decide how fast a convolution runs."""
+"""Reads the processor: model, cores, and the instruction sets that decide how fast a convolution runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..runtime.files.system_files import read_text
 
-# Kernel flag → the name people use. Order is the order of display.
+# Kernel flag → common name, in the order of display.
 _FEATURES = {
     "avx2": "AVX2",
     "fma": "FMA",
@@ -29,7 +29,7 @@ _FEATURES = {
     "bf16": "BF16",
     "sve": "SVE",
 }
-# (implementer, part) of /proc/cpuinfo, where the kernel gives an Arm core no name.
+# (implementer, part) of /proc/cpuinfo → name, because the kernel gives Arm cores no name.
 # Source: arch/arm64/include/asm/cputype.h of the Linux kernel.
 _ARM_CORES = {
     ("0x41", "0xd07"): "Arm Cortex-A57",
@@ -50,11 +50,11 @@ class Cpu:
     """A processor as the operating system describes it.
 
     Attributes:
-        model: name in words.
+        model: name of the model.
         architecture: ``x86_64``, ``aarch64``, … as `platform.machine` gives it.
         logical_cores: hardware threads.
         physical_cores: cores; equals ``logical_cores`` where the system does not tell them apart.
-        features: instruction sets present, of those that matter here (``AVX2``, ``AVX512-VNNI``, ``NEON``, …).
+        features: instruction sets that affect inference speed (``AVX2``, ``AVX512-VNNI``, ``NEON``, …).
     """
 
     model: str
@@ -68,7 +68,7 @@ def read_cpu(root: Path = Path("/")) -> Cpu:
     """Reads the processor from ``/proc/cpuinfo``, or from Python's `platform` where there is none (macOS, Windows).
 
     Args:
-        root: folder that stands for ``/``; another one in tests with recorded files.
+        root: folder to read in place of ``/``; tests pass one with recorded files.
     """
     text = read_text(root / "proc/cpuinfo")
     if not text:

@@ -1,4 +1,4 @@
-"""Energy while a block runs: RAPL counters of x86 packages, or tegrastats on a Jetson. Never with sudo."""
+"""Measures energy while a block runs: RAPL counters of x86 packages, or tegrastats on a Jetson. Never with sudo."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Energy:
     """Energy of the whole package or module, its idle share included.
 
     Attributes:
-        joules: energy, or None where not readable.
-        seconds: time it was spent in.
+        joules: energy in J; None where not readable.
+        seconds: duration of the measurement.
         source: ``RAPL``, ``tegrastats``, or the reason why there is no figure.
     """
 
@@ -27,7 +27,7 @@ class Energy:
 
     @property
     def watts(self) -> float | None:
-        """Mean power in W, or None."""
+        """Mean power in W; None where energy is not readable."""
         return None if self.joules is None or self.seconds <= 0 else self.joules / self.seconds
 
 
@@ -35,7 +35,7 @@ class RaplCounters:
     """The energy counters of the CPU packages under ``/sys/class/powercap``.
 
     Args:
-        root: folder that stands for ``/``; another one in tests with recorded files.
+        root: folder to read in place of ``/``; tests pass one with recorded files.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -71,10 +71,10 @@ class RaplCounters:
 
 
 class EnergyMeter:
-    """Measures the energy of a block; `reading` is there once the block has ended.
+    """Measures the energy of a ``with`` block; `reading` is set when the block ends.
 
     Args:
-        root: folder that stands for ``/``; another one in tests with recorded files.
+        root: folder to read in place of ``/``; tests pass one with recorded files.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:

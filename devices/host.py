@@ -1,4 +1,4 @@
-"""The machine at hand: processor, memory, limits, Jetson module."""
+"""Describes this machine: processor, memory, limits, Jetson module."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Host:
     """A machine, as far as it can be read without privileges. Memory is in bytes.
 
     Attributes:
-        system: operating system, release and kernel in words.
+        system: operating system, release and kernel, for people.
         cpu: the processor.
         usable_cores: hardware threads this process may use at once (affinity and control-group quota, rounded up).
         memory_total: memory of the machine; 0 where not readable.
-        memory_available: what this process could still take: the kernel's estimate, or what is left of the
+        memory_available: memory that this process can still allocate: the kernel's estimate, or the rest of the
             control group's limit if that is less; None where not readable.
         limits: the control groups' limits.
         governor: frequency governor of the first core; empty where not readable.
@@ -44,13 +44,13 @@ class Host:
 
 
 def detect(root: str | os.PathLike[str] = Path("/")) -> Host:
-    """Describes the machine this runs on; never asks for privileges, never fails for want of a file.
+    """Describes this machine; needs no privileges, and does not fail if a file is missing.
 
     Args:
-        root: folder that stands for ``/``; another one in tests with recorded files.
+        root: folder to read in place of ``/``; tests pass one with recorded files.
 
     Raises:
-        UsageError: no path.
+        UsageError: ``root`` is no path.
     """
     root = arguments.path("root", root)
     cpu, limits, jetson = read_cpu(root), read_limits(root), read_jetson(root)

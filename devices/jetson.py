@@ -1,4 +1,4 @@
-"""NVIDIA Jetson modules: which one this is, its software release and power mode, all read without sudo."""
+"""Reads which NVIDIA Jetson module this is, its software release and power mode, all without sudo."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Jetson:
 
 
 def read_jetson(root: Path = Path("/")) -> Jetson | None:
-    """Reads which Jetson this is; None on any other machine.
+    """Reads which Jetson this is; returns None on any other machine.
 
     Args:
-        root: folder that stands for ``/``; another one in tests with recorded files.
+        root: folder to read in place of ``/``; tests pass one with recorded files.
     """
     model = read_text(root / "proc/device-tree/model")
     if "jetson" not in model.lower():
@@ -62,5 +62,5 @@ def _query_power_mode() -> str:
         return ""
     try:
         return subprocess.run([program, "-q"], capture_output=True, text=True, timeout=5, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):  # the mode is a remark in the report, not worth failing for
+    except (OSError, subprocess.TimeoutExpired):  # the mode is informative; its absence must not fail a report
         return ""

@@ -1,4 +1,4 @@
-"""Latency of one call, repeated: warm-up, then as many calls as the clock and the statistics ask for."""
+"""Measures the latency of a repeated call: warm-up, then calls until time and number suffice for the statistics."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ def measure_latency(
     progress: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
-    """Measures how long ``call`` takes, with the habits of NVIDIA's trtexec.
+    """Measures how long ``call`` takes, with a warm-up and minimums like those of NVIDIA's trtexec.
 
-    Warm-up lasts 200 ms and two calls, whichever is longer; the measurement ``min_seconds`` and ``min_calls``,
+    Warm-up lasts 200 ms or two calls, whichever is longer; the measurement ``min_seconds`` or ``min_calls``,
     whichever is longer.
 
     Args:
-        call: what to measure; takes nothing, its result is dropped.
+        call: function to measure; called without arguments, its result is dropped.
         min_seconds: shortest measurement, in seconds.
         min_calls: fewest calls measured.
-        progress: told the finished fraction, 0…1.
-        clock: seconds; another one in tests.
+        progress: called after each call with the finished fraction, 0…1.
+        clock: function that returns a time in seconds; tests pass another one.
     """
     warm_up(call, clock=clock)
     times: list[float] = []
@@ -74,7 +74,7 @@ def measure_latency(
 
 
 def warm_up(call: Callable[[], object], *, clock: Callable[[], float] = time.perf_counter) -> int:
-    """Repeats ``call`` until caches, thread pools and clocks have settled; returns how often."""
+    """Repeats ``call`` until caches, thread pools and clocks have settled; returns the number of calls."""
     start, calls = clock(), 0
     while calls < WARM_UP_CALLS or clock() - start < WARM_UP_SECONDS:
         call()
@@ -86,7 +86,7 @@ def summarize(seconds: list[float]) -> Latency:
     """Summarises call times given in seconds.
 
     Raises:
-        ValueError: there are none.
+        ValueError: ``seconds`` is empty.
     """
     import numpy as np
 

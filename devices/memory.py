@@ -1,4 +1,4 @@
-"""Peak memory of this process: exact where the kernel's high-water mark tells it, sampled where it does not."""
+"""Measures the peak memory of this process: exactly if the kernel's high-water mark grows, else by sampling."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ from ..runtime.memory.resident import peak_resident_bytes, resident_bytes
 
 
 class PeakMemory:
-    """Measures the peak resident memory while a block runs.
+    """Measures the peak resident memory while a ``with`` block runs.
 
-    ``VmHWM`` covers the whole life of a process and is not reset. If it grew during the block, the peak lies in the
-    block and the figure is exact; if not, an earlier peak hides it, and the largest of regular samples stands in.
+    ``VmHWM`` covers the whole life of a process and is not reset. If it grew during the block, the peak occurred in the
+    block and the figure is exact; if not, an earlier peak hides it, and the figure is the largest of regular samples.
 
     Example:
         >>> with PeakMemory() as memory:
-        ...     work()
-        >>> memory.above_baseline  # bytes
+        ...     megabytes = b"x" * 50_000_000
+        >>> memory.above_baseline > 40_000_000
+        True
+
+    Args:
+        interval: time between samples, in seconds.
+
+    Attributes:
+        baseline: resident bytes when the block began.
+        peak: peak resident bytes, set when the block ends.
+        exact: whether ``peak`` is the kernel's high-water mark, not the largest sample.
     """
 
     def __init__(self, interval: float = 0.005) -> None:
@@ -31,7 +40,7 @@ class PeakMemory:
 
     @property
     def above_baseline(self) -> int:
-        """Bytes of the peak above what was resident when the block began."""
+        """Peak above the baseline, in bytes."""
         return max(self.peak - self.baseline, 0)
 
     def __enter__(self) -> PeakMemory:

@@ -1,4 +1,4 @@
-"""Known devices and the public figures a planner reckons with, each with its source."""
+"""Known devices and the published figures that a planner uses, each with its source."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DeviceProfile:
-    """One device. None means that no trustworthy figure is at hand, not that it is zero.
+    """One device. None means that there is no trustworthy figure, not that it is zero.
 
     Attributes:
         key: short name, as given on the command line.
-        title: name in words.
-        memory_gb: memory, shared by CPU and GPU on a Jetson.
+        title: name for people.
+        memory_gb: memory in GB, shared by CPU and GPU on a Jetson.
         bandwidth_gb_s: memory bandwidth, GB/s.
         int8_tops: dense INT8 operations, 10¹²/s. Module figures include the DLA, which these graphs may not use;
-            ``gpu_only`` says where the GPU alone is meant.
+            ``gpu_only`` marks figures of the GPU alone.
         fp16_tflops: dense FP16 operations of the GPU, 10¹²/s, approximate.
         gemm_gflops: measured float32 matrix product of the CPU, 10⁹/s.
         gpu_only: ``int8_tops`` counts the GPU alone.
-        model: what the device tree's model name contains; empty where the device has none.
-        is_super: figures with NVIDIA's raised "Super" clocks.
-        source: where the figures come from.
+        model: part of the device tree's model name; empty where the device has none.
+        is_super: whether the figures hold for NVIDIA's raised "Super" clocks.
+        source: source of the figures.
     """
 
     key: str
@@ -99,7 +99,7 @@ def match_profile(model: str, memory_total: int, is_super: bool) -> DeviceProfil
         is_super: whether the module runs in a "Super" mode.
 
     Returns:
-        The profile, or None if no row fits: better none than a module of another size.
+        The profile, or None if no row fits: no figures are better than those of a module of another size.
     """
     size = memory_total / 2**30
     fitting = [row for row in _PROFILES if row.model and row.model in model and 0.7 * row.memory_gb <= size]

@@ -1,4 +1,4 @@
-"""What a benchmark found: frozen records that turn into JSON as they stand. Memory is in bytes, time as named."""
+"""The results of a benchmark: frozen records, ready for JSON. Memory is in bytes; field names give units of time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .latency import Latency
 
 @dataclass(frozen=True)
 class ColdStart:
-    """From nothing loaded to the first window done, in seconds.
+    """Time from nothing loaded to the first window done, in seconds.
 
     Attributes:
         open_bundle_s: reading the bundle and verifying its hashes.
@@ -30,15 +30,15 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """One scan from file to label file, with the bundle already loaded.
+    """Measurements of one scan from file to label file, with the bundle already loaded.
 
     Attributes:
         shape: (x, y, z) voxels of the scan.
         spacing: (x, y, z) mm of the scan.
-        windows: windows the network saw.
-        windows_skipped: windows left out because they hold no body.
-        stages: stage → seconds, in the order they are run.
-        total_s: wall-clock time of the whole, which is at least the sum of the stages.
+        windows: number of windows that the network ran on.
+        windows_skipped: number of windows left out because they hold no body.
+        stages: stage → seconds, in the order in which the stages run.
+        total_s: wall-clock time of the whole run, at least the sum of the stages.
     """
 
     shape: tuple[int, int, int]
@@ -51,14 +51,14 @@ class EndToEnd:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Resident memory of the measuring process, in bytes.
+    """Resident memory of the benchmark process, in bytes.
 
     Attributes:
-        baseline: with Python, NumPy and bedside loaded, before the bundle was opened.
-        network_peak: while the engine was loaded and windows ran.
-        end_to_end_peak: while the scan was segmented; None if it was not.
-        above_baseline: the larger peak, less the baseline.
-        exact: both peaks come from the kernel's high-water mark, not from samples.
+        baseline: memory with Python, NumPy and bedside loaded, before the bundle was opened.
+        network_peak: peak while the engine was loaded and windows ran.
+        end_to_end_peak: peak while the scan was segmented; None without an end-to-end run.
+        above_baseline: the larger peak minus the baseline.
+        exact: whether all peaks come from the kernel's high-water mark, not from samples.
     """
 
     baseline: int
@@ -74,14 +74,14 @@ class VariantReport:
 
     Attributes:
         engine: row of the engine table.
-        precision: ``fp32`` or ``int8``.
+        precision: ``fp32``, ``bf16``, ``int8`` or ``int8-bf16``.
         engine_version: version of the engine's package.
-        cold_start: load to first window.
+        cold_start: time from nothing loaded to the first window.
         window: latency of one window of the network.
-        energy: of the whole package or module while windows ran.
-        joules_per_window: None where energy is not readable.
+        energy: energy of the whole package or module while windows ran.
+        joules_per_window: energy of one window in J; None where energy is not readable.
         memory: resident memory.
-        end_to_end: the whole scan; None if it was not asked for.
+        end_to_end: measurements of a whole scan; None without an end-to-end run.
     """
 
     engine: str
@@ -106,22 +106,22 @@ class FailedVariant:
 
 @dataclass(frozen=True)
 class BenchmarkReport:
-    """Everything one benchmark found.
+    """The results of one benchmark.
 
     Attributes:
         bedside_version: version of this package.
         task: name of the bundle's task.
         patch: (x, y, z) voxels of one window.
-        threads: CPU threads the engines were given.
+        threads: number of CPU threads of the engines.
         min_seconds: shortest measurement of window latency, in seconds.
-        overlap: of the windows, in the end-to-end run; None for the bundle's recommended one.
-        scan: what was segmented end to end, in words: the caller's scan or the synthetic one. No file name.
+        overlap: overlap of the windows in the end-to-end run; None for the bundle's recommended one.
+        scan: description of the scan segmented end to end, the caller's or the synthetic one; no file name.
         host: the machine.
-        before: its state before the first variant.
-        after: its state after the last.
-        variants: what was measured.
-        failed: what could not be measured, e.g. for want of memory.
-        warnings: what makes the figures less trustworthy.
+        before: state of the machine before the first variant.
+        after: state of the machine after the last variant.
+        variants: the measured variants.
+        failed: the variants that could not be measured, for example because memory was short.
+        warnings: sentences on what makes the figures less trustworthy.
     """
 
     bedside_version: str

@@ -1,7 +1,7 @@
-"""A scan-like volume for end-to-end timing where no scan is at hand: a trunk with lungs, organs, spine and noise.
+"""A synthetic scan for end-to-end timing without a real one: a trunk with lungs, organs, spine and noise.
 
 It has the size, the air around the body and the intensities of a real scan, so that reading, skipping of air and
-resampling have their usual work. It says nothing about accuracy.
+resampling do their usual work. It says nothing about accuracy.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _ELLIPSOIDS = (
 
 
 def synthetic_scan(task: Task) -> NDArray[np.int16]:
-    """Makes a trunk at the task's spacing.
+    """Computes a synthetic trunk at the task's spacing.
 
     Args:
-        task: gives spacing (mm, x, y, z) and modality. MR gets the same shapes with air at 0.
+        task: gives spacing (mm, x, y, z) and modality; MR has the same shapes, with air at 0.
 
     Returns:
         [X, Y, Z] int16, in HU for CT; always the same for the same task.
@@ -59,10 +59,10 @@ def synthetic_scan(task: Task) -> NDArray[np.int16]:
 
 
 def write_synthetic_scan(task: Task, path: Path) -> str:
-    """Writes `synthetic_scan` as a NIfTI file, its axes those of RAS.
+    """Writes `synthetic_scan` as a NIfTI file with RAS axes.
 
     Returns:
-        What it is, in words.
+        A one-line description of the scan, with its size and spacing.
 
     Raises:
         ResourceError: the file cannot be written.
@@ -79,5 +79,9 @@ def write_synthetic_scan(task: Task, path: Path) -> str:
 
 
 def describe_grid(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:
-    """Returns size and spacing (mm) in words: ``27×20×17 voxels of 12×12×12 mm``."""
+    """Returns size and spacing (mm) as text.
+
+    >>> describe_grid((27, 20, 17), (12.0, 12.0, 12.0))
+    '27×20×17 voxels of 12×12×12 mm'
+    """
     return f"{'×'.join(map(str, shape))} voxels of {'×'.join(f'{step:.4g}' for step in spacing)} mm"

@@ -1,8 +1,8 @@
-"""NVIDIA's tegrastats: parsing its lines, and sampling it while a block runs.
+"""Parses the lines of NVIDIA's tegrastats, and samples it while a block runs.
 
 The format is not specified and differs by module and release: the timestamp is optional, ``GR3D_FREQ`` comes with or
 without a percentage and with one clock or a list, rails with or without ``mW`` and with two or three values, idle
-cores are ``off``. What is not understood is left out; nothing is guessed.
+cores are ``off``. Unknown fields are ignored; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Temperature:
-    """One sensor, in °C."""
+    """Temperature of one sensor, in °C."""
 
     sensor: str
     celsius: float
@@ -44,7 +44,7 @@ class Temperature:
 
 @dataclass(frozen=True)
 class Rail:
-    """One power rail: now and averaged since tegrastats started, in mW."""
+    """Power of one rail: now and averaged since tegrastats started, in mW."""
 
     name: str
     milliwatts: int
@@ -58,10 +58,10 @@ class TegraSample:
     Attributes:
         ram_mb: (used, total) in MB as printed.
         swap_mb: (used, total) in MB, or None.
-        cores: per core; None for a core that is off.
-        gpu_load: percent, or None where the line gives none.
-        gpu_mhz: clocks, one per graphics cluster.
-        temperatures: sensors that are on; the Nano's PMIC, which always says 100 °C, is left out.
+        cores: load and clock per core; None for a core that is off.
+        gpu_load: GPU load in percent; None where the line has none.
+        gpu_mhz: GPU clocks in MHz, one per graphics cluster.
+        temperatures: sensors that are on, without the Nano's PMIC, which always reads 100 °C.
         rails: power rails.
     """
 
@@ -75,7 +75,7 @@ class TegraSample:
 
     @property
     def total_milliwatts(self) -> int | None:
-        """Power of the module: its input rail, or the sum of the rails where there is none (AGX Orin)."""
+        """Power of the module in mW: its input rail, or the sum of all rails without one (AGX Orin); None: no rails."""
         feeds = [rail.milliwatts for rail in self.rails if rail.name in _FEEDS]
         if feeds:
             return feeds[0]
@@ -83,7 +83,7 @@ class TegraSample:
 
 
 def parse_tegrastats(line: str) -> TegraSample | None:
-    """Parses one line of tegrastats; None if it is not one (a warning, an empty line)."""
+    """Parses one line of tegrastats; returns None for lines without a sample (a warning, an empty line)."""
     ram, cpu, gpu, swap = _RAM.search(line), _CPU.search(line), _GPU.search(line), _SWAP.search(line)
     if ram is None or cpu is None:
         return None
@@ -108,10 +108,10 @@ def _parse_core(text: str) -> Core | None:
 
 
 class TegraSampler:
-    """Collects tegrastats samples while a block runs; collects nothing where the program is not on the PATH.
+    """Collects tegrastats samples while a ``with`` block runs; collects none if the program is not on the PATH.
 
     Args:
-        interval_ms: time between samples.
+        interval_ms: time between samples, in milliseconds.
     """
 
     def __init__(self, interval_ms: int = 200) -> None:
@@ -148,7 +148,7 @@ class TegraSampler:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-            self._thread.join(timeout=1)  # a child of the program's own may hold the pipe open
+            self._thread.join(timeout=1)  # a child process of tegrastats may hold the pipe open
 
     def _read(self) -> None:
         if self._process is None or self._process.stdout is None:

@@ -1,4 +1,4 @@
-"""Distillation: small students trained from the truth and from a teacher."""
+"""Distillation: trains small students from labels and from a teacher's probabilities."""
 
 from .loss import DistillationLoss
 from .students import STUDENTS, StudentSpec, build_student

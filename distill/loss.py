@@ -9,8 +9,8 @@ from ..runtime import arguments
 from ..runtime.errors import UsageError
 from ..training.loop.losses import segmentation_loss
 
-_EVERY = 8  # of the voxels along H and W whose probabilities are looked at, so that a step costs no more for it
-_ROUNDING = 0.02  # what bfloat16 makes of a sum of probabilities
+_EVERY = 8  # every eighth voxel along H and W is checked, so that the check does not slow a step down
+_ROUNDING = 0.02  # error of a sum of bfloat16 probabilities
 
 
 class DistillationLoss(torch.nn.Module):
@@ -18,11 +18,11 @@ class DistillationLoss(torch.nn.Module):
 
     Source: AutoSAM Adapter, section 3.5, Eq. 2, with the squared error averaged over classes and voxels.
 
-    Voxels whose truth is ignored take no part in the first term. They do in the second one, which needs no truth: there
-    the student learns what the teacher takes them for.
+    The first term leaves out voxels with an ignored label. The second term includes them, because it needs no label:
+    there the student learns the teacher's probabilities.
 
     Args:
-        lam: λ in 0…1. 1 trains on the truth alone, the baseline without a teacher; 0 on the teacher alone.
+        lam: λ in 0…1. 1 trains on the labels alone, the baseline without a teacher; 0 on the teacher alone.
         ignores: whether targets may have `IGNORED` voxels (training/data/ignore_label.py).
 
     Raises:
@@ -45,8 +45,8 @@ class DistillationLoss(torch.nn.Module):
             target: integer labels ``[B, 1, D, H, W]``.
 
         Raises:
-            UsageError: λ < 1 without a teacher, tensors whose shapes do not belong together, or a teacher's output that
-                is no probabilities.
+            UsageError: λ < 1 without a teacher, tensors whose shapes do not match, or teacher values that are not
+                probabilities.
         """
         _check_target(student_logits, target)
         if self.lam == 1:
@@ -77,7 +77,7 @@ def _check_probabilities(logits: torch.Tensor, teacher: torch.Tensor) -> None:
             f"teacher_probs: expected the logits' shape {list(logits.shape)}, got {list(teacher.shape)}; "
             "teacher and student need the same classes and window"
         )
-    few = teacher.detach()[..., ::_EVERY, ::_EVERY].float()  # logits in their place show in any voxel
+    few = teacher.detach()[..., ::_EVERY, ::_EVERY].float()  # logits passed by mistake fail this test in any voxel
     sums = few.sum(1)
     if not bool(((few >= -_ROUNDING) & (sums.unsqueeze(1) - 1).abs().le(_ROUNDING)).all()):
         raise UsageError(

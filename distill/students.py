@@ -15,11 +15,11 @@ PatchDHW = tuple[int, int, int]
 
 
 class StudentSpec(Protocol):
-    """A row of the table: what a student is made of."""
+    """A row of the table: builds a student and states which patches it accepts."""
 
     @property
     def source(self) -> str:
-        """Where the shape comes from."""
+        """Source of the architecture: paper and table, or this project."""
         ...
 
     def build(self, num_classes: int) -> torch.nn.Module:
@@ -27,25 +27,26 @@ class StudentSpec(Protocol):
         ...
 
     def takes(self, patch_dhw: PatchDHW) -> bool:
-        """Returns whether the network can take windows of this size."""
+        """Returns whether the network accepts patches of this size, (D, H, W) in voxels."""
         ...
 
     @property
     def patch_rule(self) -> str:
-        """What windows it takes, in words."""
+        """The patches it accepts, as the end of a sentence in error messages."""
         ...
 
 
 @dataclass(frozen=True)
 class SwinUnetrSpec:
-    """Shape of a SwinUNETR.
+    """Architecture of a SwinUNETR.
 
     Attributes:
         feature_size: channels of the first stage.
-        source: where the shape comes from.
+        source: source of the architecture.
         depths: transformer blocks of each stage.
         heads: attention heads of each stage.
         window: edge of the attention windows, in tokens.
+        patch_rule: the patches it accepts, for error messages.
     """
 
     feature_size: int
@@ -76,12 +77,13 @@ class SwinUnetrSpec:
 
 @dataclass(frozen=True)
 class HalfResolutionUnetSpec:
-    """Shape of a plain U-Net at half the grid's resolution: an eighth of the voxels, trilinear logits back.
+    """Architecture of a plain U-Net at half resolution: an eighth of the voxels, logits upsampled trilinearly.
 
     Attributes:
         stem: channels of the strided first convolution.
         features: channels of the U-Net's five levels, from half resolution down, and of its last layer.
-        source: where the shape comes from.
+        source: source of the architecture.
+        patch_rule: the patches it accepts, for error messages.
     """
 
     stem: int
@@ -118,10 +120,10 @@ STUDENTS: dict[str, StudentSpec] = {
 
 
 def student_spec(name: str) -> StudentSpec:
-    """Returns a row of the table.
+    """Returns the row of a student.
 
     Raises:
-        UsageError: no student of that name.
+        UsageError: no student has this name.
     """
     return STUDENTS[arguments.known("student", name, STUDENTS)]
 
@@ -134,19 +136,19 @@ def build_student(name: str, *, num_classes: int) -> torch.nn.Module:
         num_classes: output channels, background included.
 
     Returns:
-        A network giving logits ``[B, C, D, H, W]`` from images ``[B, 1, D, H, W]``.
+        A network that maps images ``[B, 1, D, H, W]`` to logits ``[B, C, D, H, W]``.
 
     Raises:
-        UsageError: no student of that name, or no number of classes from 2 to 65,536.
+        UsageError: no student has this name, or ``num_classes`` is not from 2 to 65,536.
     """
     return student_spec(name).build(arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS))
 
 
 def check_patch(name: str, patch_dhw: PatchDHW) -> None:
-    """Checks that a student can take a patch.
+    """Checks that a student accepts patches of this size, (D, H, W) in voxels.
 
     Raises:
-        UsageError: it cannot, or there is no student of that name.
+        UsageError: it does not, or no student has this name.
     """
     spec = student_spec(name)
     patch_dhw = arguments.triple("patch", patch_dhw)

@@ -1,4 +1,4 @@
-"""Cached teacher targets: the teacher sees each training case once, not once per step."""
+"""Caches the teacher's probabilities: the teacher segments each training case once, not once per step."""
 
 from __future__ import annotations
 
@@ -30,23 +30,26 @@ def cache_targets(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[CropSource]:
-    """Runs the teacher over whole cases and keeps its probabilities as ``[C, D, H, W]`` float16 arrays.
+    """Runs the teacher on whole cases and stores its probabilities as ``[C, D, H, W]`` float16 arrays.
 
-    The targets of a crop are then read, flipped and turned with the crop. Blended over overlapping windows they are
-    better than a single window's, and a step costs no teacher pass.
+    Training then reads the targets of each crop from disk, and flips and rotates them with the crop. Blended over
+    overlapping windows they are better than a single window's, and a step needs no forward pass of the teacher.
 
     Args:
-        teacher: gives logits ``[B, C, D, H, W]``.
-        cases: prepared with the same task as the teacher's.
-        task: patch of the sliding window.
-        folder: where ``<case>.npy`` go; those that are there are kept.
-        team: the processes; the cases are dealt to them.
-        overlap: of the sliding window.
-        device: where the teacher runs.
-        progress: called with (done, total).
+        teacher: network with logits ``[B, C, D, H, W]``.
+        cases: cases prepared with the teacher's task.
+        task: the task, whose patch is the sliding window.
+        folder: folder of the ``<case>.npy`` files; existing files are kept.
+        team: the processes, which share the cases.
+        overlap: overlap of the sliding windows, 0 ≤ overlap < 1.
+        device: device that runs the teacher.
+        progress: called before each case of this process with (done, total), and at the end.
+
+    Returns:
+        One source of crops per case, with the path of its targets.
 
     Raises:
-        UsageError: an argument of another type, or an overlap outside 0 ≤ overlap < 1.
+        UsageError: an argument has another type, or the overlap is outside 0 ≤ overlap < 1.
     """
     teacher = arguments.instance("teacher", teacher, torch.nn.Module)
     cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
@@ -57,7 +60,7 @@ def cache_targets(
     make_folder(folder)
     teacher = teacher.to(device).eval()
     missing = [case for case in cases if not _target(folder, case).exists()]
-    team.wait()  # nobody writes before all have looked
+    team.wait()  # no process writes before all have listed the missing files
     share = missing[team.rank :: team.size]
     there = len(cases) - len(missing)
     for number, case in enumerate(share):

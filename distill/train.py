@@ -1,4 +1,4 @@
-"""Training a student, with or without a teacher, and opening a trained one."""
+"""Trains a student, with or without a teacher, and opens a trained one."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _log = logging.getLogger("bedside.distill")
 
 @dataclass(frozen=True)
 class LoadedStudent:
-    """A trained student and where it comes from.
+    """A trained student and the facts of its run.
 
     Attributes:
         model: network in evaluation mode; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
-        task: what it was trained for.
-        student: its registered name.
-        lam: λ it was trained with; None is never stored, 1 means without a teacher.
-        teacher: name of the teacher's run, or None.
+        task: the task it was trained for.
+        student: name in `STUDENTS`.
+        lam: λ it was trained with, 1 without a teacher; None if the run does not record it.
+        teacher: name of the teacher's run; None without a teacher.
         data_hash: SHA-256 of the training data.
-        metrics: the last row of its metrics.
+        metrics: the last row of its metrics, column → value.
     """
 
     model: torch.nn.Module
@@ -71,26 +71,26 @@ def distill(
     teaching: Callable[[int, int], None] | None = None,
     progress: FitProgress | None = None,
 ) -> FitResult:
-    """Trains a student and leaves a run directory.
+    """Trains a student and writes a run directory.
 
     Args:
         dataset: labelled cases.
         out: run directory.
-        student: registered student.
+        student: name in `STUDENTS`.
         lam: λ of the distillation loss; 1 trains without a teacher.
         teacher: run directory of a trained teacher; needed unless λ is 1.
-        task: grid, intensities, patch; None takes the teacher's.
-        recipe: how to train.
+        task: grid, intensities, patch; None: the teacher's.
+        recipe: training recipe: epochs, batch, learning rate, augmentation.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
-        resume: go on with the run in ``out``.
-        preparing: hears of preprocessing, (done, total).
-        teaching: hears of the teacher's pass over the cases, (done, total).
-        progress: hears of training.
+        resume: whether to continue the run in ``out``.
+        preparing: called during preprocessing with (cases done, cases in total).
+        teaching: called while the teacher segments the training cases, with (cases done, cases in total).
+        progress: called after each step with (steps done, steps in total, note).
 
     Raises:
         InputError: data set, teacher or a case was refused.
-        UsageError: an argument of another type or out of range, or options that do not fit together.
+        UsageError: an argument has another type or is out of range, or options contradict each other.
     """
     dataset = arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     out = arguments.path("out", out)
@@ -126,7 +126,7 @@ def distill(
                 )
             criterion = DistillationLoss(lam, ignores=any(case.ignored for case in session.train))
             sources = supervision.sources(session, team, fabric.device, teaching if team.first else None)
-            del supervision  # its teacher's memory is the student's now
+            del supervision  # frees the teacher's memory for the student
 
             def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
                 return criterion(logits, batch.get("teacher"), batch["label"])
@@ -139,12 +139,12 @@ def distill(
 
 @dataclass(frozen=True)
 class _Supervision:
-    """What a student is taught.
+    """What a student learns from besides labels: the teacher, if there is one, and the task that both share.
 
     Attributes:
-        task: the student's, and its teacher's.
-        run: the teacher's.
-        teacher: the network, where its probabilities are learned from.
+        task: task of the student and its teacher.
+        run: the teacher's run; None without a teacher.
+        teacher: the teacher's network; None if λ is 1 or there is no teacher.
     """
 
     task: Task
@@ -153,7 +153,7 @@ class _Supervision:
 
     @classmethod
     def of(cls, task: Task | None, teacher: Path | None, lam: float, student: str) -> _Supervision:
-        """Opens the teacher, if there is one, and takes its task, which has to suit the student."""
+        """Opens the teacher, if there is one, uses its task, and checks that the student accepts the task's patch."""
         if teacher is not None:
             from ..teacher.train import load_teacher
 
@@ -167,7 +167,7 @@ class _Supervision:
         return supervision
 
     def has_seen_validation(self, session: PreparedRun) -> bool:
-        """Whether the teacher may have learned from the student's validation cases: the same data, split otherwise."""
+        """Returns whether the teacher may have trained on the student's validation cases: same data, other split."""
         if self.run is None or self.teacher is None or not session.validation:
             return False
         theirs, ours = self.run.config, session.run.config
@@ -181,7 +181,7 @@ class _Supervision:
         device: torch.device,
         progress: Callable[[int, int], None] | None,
     ) -> list[CropSource]:
-        """Returns what crops are drawn from: the training cases, with the teacher's probabilities where it teaches."""
+        """Returns the sources of crops: the training cases, with the teacher's probabilities if there is a teacher."""
         if self.teacher is None:
             return [CropSource(case) for case in session.train]
         return cache_targets(
@@ -190,14 +190,14 @@ class _Supervision:
         )  # fmt: skip
 
     def recorded(self, lam: float) -> Distillation:
-        """Returns what the student's run says of it; the teacher's weights are read for their hash."""
+        """Returns the entry for the student's run configuration; reads the teacher's weights for their hash."""
         if self.run is None or self.teacher is None:
             return Distillation(lam=lam)
         return Distillation(lam=lam, teacher=self.run.name, teacher_hash=file_sha256(self.run.best))
 
 
 def _student_task(task: Task | None, teacher: Run) -> Task:
-    """Returns the student's task, which has to see what the teacher sees."""
+    """Returns the teacher's task; a given ``task`` must equal it."""
     theirs = teacher.config.task
     if task is not None and task != theirs:
         fields = ", ".join(field for field in task.__struct_fields__ if getattr(task, field) != getattr(theirs, field))
@@ -209,7 +209,7 @@ def load_student(run: Path) -> LoadedStudent:
     """Opens a trained student from its run directory.
 
     Raises:
-        UsageError: no path.
+        UsageError: ``run`` is no path.
         InputError: the directory holds no trained student.
     """
     opened = Run.open(arguments.path("run", run))

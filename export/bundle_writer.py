@@ -1,4 +1,4 @@
-"""From a torch student to a bundle: ONNX, int8, OpenVINO, their measured figures and the texts, all or nothing."""
+"""Writes a bundle from a torch student: ONNX, int8, OpenVINO, their measured figures and the texts, all or nothing."""
 
 from __future__ import annotations
 
@@ -68,34 +68,34 @@ def export_bundle(
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 
     Args:
-        model: the student, logits [B, C, D, H, W] from [B, 1, D, H, W]; left as it is.
-        task: what it was trained for; its patch becomes the fixed window.
+        model: the student, logits [B, C, D, H, W] from [B, 1, D, H, W]; not modified.
+        task: the task it was trained for; its patch becomes the fixed window.
         out: bundle directory to write.
         student: registered name of the student.
         calibration: scans to draw patches from, for int8 and for the comparison with the student.
-        gate: (image, label map) pairs; Dice of each variant on them goes into the manifest.
-        gate_ignore: value in the gate's label maps of voxels that take no part; None compares all of them.
-        precisions: of the models to write: "fp32", always there, and "int8". Where this machine computes in bfloat16,
-            their variants in it are measured and offered too; they need no files.
-        teacher: name of the teacher, None without distillation.
+        gate: (image, label map) pairs; the manifest records the Dice of each variant on them.
+        gate_ignore: value of the gate's label maps that marks voxels to leave out; None compares all voxels.
+        precisions: precisions of the models to write: "int8" and "fp32", which is always written. Where this machine
+            computes in bfloat16, the bf16 variants of these models are measured and offered too; they need no files.
+        teacher: name of the teacher; None without distillation.
         lam: λ of the distillation loss.
         data_hash: SHA-256 of the training data.
-        training: further facts about the training, in words.
-        overlap: recommended overlap of windows.
-        overlap_reason: how it was chosen.
+        training: further facts about the training for the model card, name → text.
+        overlap: recommended overlap of windows, 0 ≤ overlap < 1.
+        overlap_reason: how the overlap was chosen.
         postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
-        licence: SPDX identifier or words.
+        licence: SPDX identifier, or another statement of the licence.
         patches: number of calibration patches.
         threads: CPU threads of the measurements; None for all.
-        force: replace a bundle that is there.
-        progress: hears of each step.
+        force: whether to replace an existing bundle.
+        progress: called when a step begins, and at the end, with (steps done, steps in total, note).
 
     Returns:
         ``out``.
 
     Raises:
-        UsageError: options that do not fit together, a label that is not the task's, a bundle in the way, or a model
-            that cannot be exported.
+        UsageError: options contradict each other, a label is not the task's, a bundle exists and ``force`` is off, or
+            the model cannot be exported.
         InputError: a calibration or gate scan is refused.
         BundleError: the exported model does not compute what the student computes.
         MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed.
@@ -164,7 +164,7 @@ def _manifest(
     provenance: Provenance,
     licence: str,
 ) -> Manifest:
-    """Returns the manifest of a model that `student_to_onnx` wrote; ``overlap`` comes with its reason."""
+    """Returns the manifest of a model from `student_to_onnx`; ``overlap`` is (overlap, reason)."""
     return Manifest(
         task=task,
         variants=tuple(variants),
@@ -207,7 +207,7 @@ def _check_options(out: Path, calibration: Sequence[Path], precisions: Sequence[
 
 
 def _check_packages(int8: bool) -> None:
-    """Says at once what is missing, not after minutes of work."""
+    """Raises for a missing package before the export begins, not after minutes of work."""
     needed = {"torch": "train", "onnx": "export", "onnxscript": "export", "openvino": "export"}
     for package, extra in (needed | {"nncf": "export"} if int8 else needed).items():
         if find_spec(package) is None:
@@ -215,7 +215,7 @@ def _check_packages(int8: bool) -> None:
 
 
 def _reference(model: torch.nn.Module, task: Task, calibration: Sequence[Path], count: int) -> Source:
-    """Draws the patches to compare on, others than those of the calibration, and lets the student answer."""
+    """Draws the comparison's patches, other than those of the calibration, and runs the student on them."""
     import torch
 
     model = arguments.instance("model", model, torch.nn.Module)
@@ -256,7 +256,7 @@ def _compare(
 def _gated(
     folder: Path, manifest: Manifest, gate: Sequence[GateCase], ignore: int | None, threads: int | None, steps: Steps
 ) -> Manifest:
-    """Runs the gate cases with the bundle as far as it is, and returns the manifest with their Dice."""
+    """Segments the gate cases with each variant of the unfinished bundle, and returns the manifest with their Dice."""
     write_manifest(folder, manifest)
     measured: list[Variant] = []
     for variant in manifest.variants:

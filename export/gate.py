@@ -1,4 +1,4 @@
-"""The accuracy of every variant on labelled scans, through the whole runtime: from the file to the label map."""
+"""Measures the accuracy of a variant on labelled scans, through the whole runtime: from the file to the label map."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def gate_dice(
     ignore: int | None = None,
     starting: Callable[[], None] | None = None,
 ) -> dict[str, float]:
-    """Segments the gate cases with one variant.
+    """Segments the gate cases with one variant and computes the Dice of every organ.
 
     Args:
         bundle: a complete bundle directory.
-        variant: which of its models to run.
+        variant: the variant to run.
         cases: (image, label map on the same grid).
-        threads: CPU threads.
-        ignore: value in the label maps of voxels that take no part; None compares all of them.
+        threads: CPU threads; None for all.
+        ignore: value of the label maps that marks voxels to leave out; None compares all voxels.
         starting: called before each case.
 
     Returns:
-        Label name → mean Dice over the cases that have the organ; organs that no case has are left out, and so is
-        the background.
+        Label name → mean Dice over the cases that have the organ, without the background and without organs that no
+        case has.
 
     Raises:
-        InputError: a case is refused, or its label map lies on another grid.
+        InputError: a case is refused, or its label map is on another grid.
     """
     scores: list[np.ndarray] = []
     with Segmenter.load(bundle, variant.engine, variant.precision, threads, self_test=False) as segmenter:

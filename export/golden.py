@@ -1,4 +1,4 @@
-"""The golden patch: drawn, not scanned, so that the self-test on each machine needs nothing of a patient."""
+"""The golden patch: synthetic, so that the self-test on each machine needs no patient data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GoldenPatch:
-    """What every machine has to repeat.
+    """A patch and the student's logits for it, which every machine has to reproduce.
 
     Attributes:
         input: [1, 1, D, H, W] float32, normalised.
@@ -37,10 +37,14 @@ class GoldenPatch:
 
     @classmethod
     def answered(cls, student: torch.nn.Module, task: Task) -> GoldenPatch:
-        """Draws the task's patch and lets the student answer; it must be in evaluation mode, on the CPU.
+        """Draws the task's patch and runs the student on it.
+
+        Args:
+            student: network in evaluation mode, on the CPU.
+            task: the task it was trained for.
 
         Raises:
-            UsageError: the answer is not finite.
+            UsageError: the student's logits are not finite.
             ResourceError: the synthetic scan does not fit into memory.
         """
         patch = golden_input(task)
@@ -65,7 +69,7 @@ def golden_input(task: Task) -> NDArray[np.float32]:
     """Returns the central window of the synthetic trunk, prepared like a scan and padded with air where it is smaller.
 
     Args:
-        task: gives spacing, intensities and patch; nothing else has a say, so the same task gives the same patch.
+        task: gives modality, spacing, intensities and patch; nothing else changes the result.
 
     Returns:
         [1, 1, D, H, W] float32, normalised.

@@ -1,4 +1,4 @@
-"""The texts a bundle carries for people: its model card and the statement of its licence."""
+"""The texts of a bundle: its model card and the statement of its licence."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
     """Returns the content of a bundle's `README.md`, in Markdown.
 
     Args:
-        manifest: everything but the file list.
-        sizes: path in the bundle → bytes.
+        manifest: the manifest, complete but for the file list.
+        sizes: path in the bundle → size in bytes.
     """
     task, provenance = manifest.task, manifest.provenance
     spacing, patch = (" × ".join(f"{value:g}" for value in triple) for triple in (task.spacing, task.patch))

@@ -1,4 +1,4 @@
-"""`metadata.json` of a bundle, in the form of MONAI bundles, so that MONAI's tools can tell what the model takes."""
+"""`metadata.json` of a bundle, in the format of MONAI bundles, so that MONAI's tools can read the model's inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/downlo
 def monai_metadata(manifest: Manifest) -> str:
     """Returns the text of `metadata.json`.
 
-    The network's own input and output are described: [batch, 1, D, H, W] with D = z, normalised as ``bundle.json``
+    It describes the network's own input and output: [batch, 1, D, H, W] with D = z, normalised as ``bundle.json``
     says. Fields follow MONAI's bundle specification, "metadata.json".
     """
     task = manifest.task

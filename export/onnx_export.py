@@ -1,9 +1,9 @@
-"""From a torch student to one self-contained ONNX file: static patch, free batch, folded constants.
+"""Exports a torch student to one self-contained ONNX file: static patch, free batch, folded constants.
 
 Swin transformers compute their attention masks and the indices of the position bias from shapes alone. With a static
 patch these are constants, but the exporter leaves their derivation in the graph (at 64³ half of all nodes) and stores
-one copy of the same index table per block. The masks are replaced first, see `window_attention`; the rest is tidied
-here.
+one copy of the same index table per block. `window_attention` replaces the masks first; this module folds the rest and
+removes the copies.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> 
     """Exports a student.
 
     Args:
-        model: maps [B, 1, D, H, W] float32 to logits [B, C, D, H, W]; left as it is (a copy is exported, on the CPU).
-        patch_dhw: (D, H, W), fixed in the ONNX; the batch stays free.
+        model: maps [B, 1, D, H, W] float32 to logits [B, C, D, H, W]; not modified (a copy is exported, on the CPU).
+        patch_dhw: patch (D, H, W) in voxels, fixed in the ONNX; the batch stays free.
 
     Returns:
-        A checked model with input ``image`` and output ``logits``, all weights inside, the same bytes for the same
-        weights and versions.
+        A checked model with input ``image`` and output ``logits`` and all weights inside; its bytes are the same for
+        the same weights and library versions.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
-        UsageError: torch cannot trace the model, or the patch does not fit it.
-        BundleError: the exported graph is not valid or not of the expected shape, or an attention mask is none of
-            regions.
+        UsageError: torch cannot trace the model, or the model does not accept the patch.
+        BundleError: the exported graph is not valid or not of the expected shape, or an attention mask does not
+            separate regions.
     """
     try:
         import onnx
@@ -76,7 +76,7 @@ def _traced(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> onnx.Mod
 
     from .window_attention import replace_masks
 
-    # Two patches, because torch specialises a graph traced with a batch of one to that one.
+    # Two patches, because torch specialises a graph traced with a batch of one to a batch of one.
     example = torch.zeros((2, 1, *patch_dhw))
     try:
         with quiet_libraries():
@@ -103,7 +103,7 @@ def _traced(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> onnx.Mod
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Removes what the exporter notes for debugging: source paths and stack traces, different on every machine."""
+    """Removes the exporter's debugging data: source paths and stack traces, different on every machine."""
     graph = model.graph
     for holder in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del holder.metadata_props[:]
@@ -137,7 +137,7 @@ def _share_initializers(model: onnx.ModelProto) -> None:
 
 
 def _name_dimensions(model: onnx.ModelProto) -> None:
-    """Checks that only the batch is free, in and out, and that it has its name."""
+    """Checks that only the batch of input and output is free, and names it."""
     for value, name in ((model.graph.input[0], INPUT_NAME), (model.graph.output[0], OUTPUT_NAME)):
         dimensions = value.type.tensor_type.shape.dim
         fixed = [dimension.dim_value for dimension in dimensions[1:]]

@@ -1,4 +1,4 @@
-"""From an ONNX file to OpenVINO's own format, so that a device needs no ONNX front end and starts faster."""
+"""Converts an ONNX file to OpenVINO's IR, so that a device needs no ONNX front end and starts faster."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..runtime.errors import BundleError, MissingExtraError, ResourceError
 
 
 def onnx_to_openvino(model: Path, xml: Path) -> None:
-    """Compiles an ONNX file to an IR: ``xml`` and, beside it, a ``.bin`` with the weights.
+    """Converts an ONNX file to an IR: ``xml`` and, beside it, a ``.bin`` with the weights.
 
-    Weights keep their format: OpenVINO would by itself halve float32 to float16. Telemetry stays off.
+    Weights keep their format: by default OpenVINO would store float32 as float16. Telemetry stays off.
 
     Args:
-        model: fp32 or Q/DQ int8 ONNX.
-        xml: path of the IR to write; its folder is made.
+        model: path of the fp32 or Q/DQ int8 ONNX.
+        xml: path of the IR to write; its folder is created.
 
     Raises:
         MissingExtraError: openvino is not installed.

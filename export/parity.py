@@ -1,4 +1,4 @@
-"""How close each variant of a bundle is to the torch student, on patches of real scans."""
+"""Measures how close each variant of a bundle is to the torch student, on patches of real scans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Logits = NDArray[np.float32]
 
-FP32_LABEL_AGREEMENT = 0.999  # a wrong export is off by far more; engines differ where two labels are as likely
+FP32_LABEL_AGREEMENT = 0.999  # a wrong export is off by far more; engines differ where two labels are equally likely
 FP32_LARGEST_DIFFERENCE = 0.02  # of a probability
 _REFERENCE_BYTES = 512 * 2**20
 
@@ -32,14 +32,14 @@ def student_logits(model: torch.nn.Module, patch: NDArray[np.float32]) -> Logits
     """Runs the torch student on the CPU.
 
     Args:
-        model: in evaluation mode, on the CPU.
+        model: network in evaluation mode, on the CPU.
         patch: [1, 1, D, H, W] float32.
 
     Returns:
-        [1, C, D, H, W] float32.
+        Logits [1, C, D, H, W] float32.
 
     Raises:
-        UsageError: the result is not finite.
+        UsageError: the logits are not finite.
     """
     import torch
 
@@ -54,7 +54,7 @@ def compare(engine: Engine, patches: Sequence[NDArray[np.float32]], reference: S
     """Runs a variant on the patches and compares it with the student's logits.
 
     Args:
-        engine: the variant, opened.
+        engine: the opened variant.
         patches: [1, 1, D, H, W] float32 each, at least one.
         reference: the student's logits of each patch.
 
@@ -81,10 +81,10 @@ def compare(engine: Engine, patches: Sequence[NDArray[np.float32]], reference: S
 
 
 def check_fp32(engine: Engine, parity: Parity) -> None:
-    """Refuses an fp32 variant that does not compute what the student computes.
+    """Checks that an fp32 variant computes what the student computes.
 
     Raises:
-        BundleError: too few labels agree, or a probability is too far off.
+        BundleError: fewer than 99.9 % of the labels agree, or a probability differs by more than 0.02.
     """
     if parity.label_agreement >= FP32_LABEL_AGREEMENT and parity.max_abs_probability <= FP32_LARGEST_DIFFERENCE:
         return
@@ -96,7 +96,7 @@ def check_fp32(engine: Engine, parity: Parity) -> None:
 
 
 def softmax(logits: Logits) -> Logits:
-    """Returns class probabilities, [N, C, D, H, W]."""
+    """Returns the class probabilities of logits, both [N, C, D, H, W]."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     shifted /= shifted.sum(axis=1, keepdims=True)
     return shifted

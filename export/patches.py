@@ -1,4 +1,4 @@
-"""Patches of real scans, as the network will see them: to calibrate int8 and to compare the variants on."""
+"""Draws patches of real scans, prepared as on a device: to calibrate int8 and to compare the variants."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def sample_patches(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Patches:
-    """Draws patches around body voxels, as evenly over the scans as their number allows.
+    """Draws patches around body voxels, spread as evenly over the scans as their number allows.
 
     Args:
-        images: scans; with more scans than patches, those spread evenly over the list are used.
-        task: how a scan becomes network input, and the patch.
+        images: paths of scans; if there are more scans than patches, an evenly spaced selection of the list.
+        task: the task, for preprocessing and the size of the patch.
         count: number of patches.
-        seed: of the draw; the same scans and seed give the same patches.
-        progress: hears (scans done, scans in all).
+        seed: random seed; the same scans and seed give the same patches.
+        progress: called after each scan with (scans done, scans in total).
 
     Returns:
         ``count`` arrays [1, 1, D, H, W] float32, normalised; scans smaller than the patch are padded with air.
@@ -51,7 +51,10 @@ def sample_patches(
 
 
 def noise_patches(task: Task, count: int, *, seed: int = 0) -> Patches:
-    """Returns uniform noise over the normalised range, [1, 1, D, H, W] float32: for an export without any scan."""
+    """Returns ``count`` patches of uniform noise over the normalised range, for an export without scans.
+
+    Each is [1, 1, D, H, W] float32.
+    """
     rng = np.random.default_rng(seed)
     low, high = task.intensity.normalised_range
     shape = (1, 1, *task.patch_dhw)

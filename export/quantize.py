@@ -1,13 +1,13 @@
-"""Int8 inside the ONNX: Q/DQ pairs around the layers that carry the arithmetic, calibrated on patches of scans.
+"""Quantizes an ONNX to int8: Q/DQ pairs around the layers with most of the arithmetic, calibrated on patches of scans.
 
-Quantized are convolutions with a spatial kernel and matrix products with constant weights. Left in float32:
+Convolutions with a spatial kernel and matrix products with constant weights are quantized. These stay in float32:
 
 - convolutions on the image itself: one channel, and the only view of the intensities;
-- 1³ convolutions, the head and the residual projections: little arithmetic, and OpenVINO 2026.4 computes something else
+- 1³ convolutions, the head and the residual projections: little arithmetic, and OpenVINO 2026.4 computes wrong values
   when a 1³ and a 3³ convolution share one quantized input (measured: 85 % instead of 99 % of the labels agree);
-- convolutions that alone read a Concat, or one scaled, shifted or cut off at 0: OpenVINO computes something else there
-  too. On a Concat of channels, such as a U-Net has at every skip connection, `split_convolutions` replaces them first
-  by some that can be quantized, and tells more;
+- convolutions that alone read a Concat, or one scaled, shifted or cut off at 0: OpenVINO computes wrong values there
+  too. On a Concat of channels, such as a U-Net has at every skip connection, `split_convolutions` first replaces them
+  by convolutions that can be quantized, and documents the defect;
 - transposed convolutions, attention (products of two activations, softmax), norms and sums.
 
 Weights use 7 of the 8 bits. CPUs without VNNI or AMX add pairs of products in 16 bits, which saturate with 8-bit
@@ -37,10 +37,10 @@ _UINT8_TO_INT8 = 255 / 127  # a zero-based range needs coarser steps once half t
 
 
 def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]) -> onnx.ModelProto:
-    """Quantizes a student with NNCF: int8, symmetric (all zero points 0, as TensorRT wants it), weights per channel.
+    """Quantizes a student with NNCF: int8, symmetric (all zero points 0, as TensorRT requires), weights per channel.
 
     Args:
-        model: float32 ONNX from `student_to_onnx`; left as it is.
+        model: float32 ONNX from `student_to_onnx`; not modified.
         patches: calibration data, [1, 1, D, H, W] float32 each.
 
     Returns:
@@ -48,13 +48,13 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
 
     Raises:
         MissingExtraError: nncf is not installed.
-        UsageError: no patches, or nothing to quantize.
+        UsageError: there are no patches, or the model has no layer to quantize.
         BundleError: the quantized graph is not valid or not symmetric.
     """
     if not patches:
         raise UsageError("int8 needs calibration patches, got none; give --calibration a data set with scans")
     try:
-        # NNCF sends usage events through the same package as OpenVINO, which this makes unimportable.
+        # NNCF and OpenVINO send usage events through one package; this call makes that package unimportable.
         import_openvino()
         with quiet_libraries():
             import nncf
@@ -85,12 +85,12 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
 
 
 def quantizable_nodes(model: onnx.ModelProto) -> set[str]:
-    """Returns the names of the layers that go to int8; see the module's words on which and why."""
+    """Returns the names of the layers to quantize; the module's docstring says which and why."""
     nodes = model.graph.node
     heavy = _heavy_layers(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     read_by_others = {name for node in nodes if node.name not in heavy for name in node.input}
-    behind_concat: set[str] = set()  # what a quantizer can be moved from, to the front of a Concat
+    behind_concat: set[str] = set()  # tensors from which OpenVINO can move a quantizer in front of a Concat
     reread: set[str] = set()
     for node in nodes:
         if node.op_type == "Concat":
@@ -118,10 +118,10 @@ def _as_input(patch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
 
 
 def make_signed(model: onnx.ModelProto) -> None:
-    """Turns uint8 pairs, which NNCF makes for activations that are never negative, into int8 ones, in place.
+    """Converts uint8 Q/DQ pairs, which NNCF inserts for activations that are never negative, to int8, in place.
 
     Raises:
-        BundleError: afterwards there is a pair whose zero point is not int8 0, or no pair at all.
+        BundleError: after the conversion a pair has a zero point other than int8 0, or there is no pair at all.
     """
     from onnx import TensorProto, numpy_helper
 

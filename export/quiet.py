@@ -1,4 +1,4 @@
-"""Keeps what exporters and quantizers say about themselves away from the user, and off the network."""
+"""Silences the exporters' and quantizers' own output, so that the user does not see it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LOGGERS = ("torch.onnx", "torch.utils.cpp_extension", "onnxscript", "onnx_ir", 
 def quiet_libraries() -> Generator[None]:
     """Silences the libraries' warnings, log lines and progress bars while the block runs.
 
-    NNCF draws its bars on stdout, where a command's result belongs. Exceptions pass; what the libraries made is checked
-    by the caller.
+    NNCF draws its bars on stdout, where a command's result belongs. Exceptions propagate; the caller checks what the
+    libraries return.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]

@@ -1,11 +1,12 @@
-"""Convolutions of concatenated channels, as sums of one convolution per part: the same numbers without the Concat.
+"""Replaces a convolution of concatenated channels by the sum of one convolution per part: the same without the Concat.
 
     conv(concat(a, b), [U V]) = conv(a, U) + conv(b, V)
 
 OpenVINO 2026.4 on the CPU moves a quantizer in front of a Concat, onto every part, where nothing else reads the Concat,
 and then computes a wrong int8 convolution: measured on a U-Net, 98 % instead of 99.9 % of the labels agree with the
-student, the same if only its last such layer is quantized. Pairs that stand in front of the Concat from the start, with
-one scale or several, end as badly. Split, each part has a quantizer and a scale of its own; size and speed stay.
+student, the same if only its last such layer is quantized. Q/DQ pairs inserted in front of the Concat beforehand, with
+one scale or several, give results as wrong. After the split each part has its own quantizer and scale; size and speed
+do not change.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 def split_convolutions(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
     """Splits those of the named convolutions that read a Concat of channels which no other layer reads.
 
-    A Concat with another reader stays, and so do its convolutions: there OpenVINO leaves the quantizer where it is.
+    A Concat with another reader stays, and so do its convolutions: there OpenVINO does not move the quantizer.
 
     Args:
-        model: float32 ONNX with fixed channels; left as it is.
-        names: convolutions that are to be quantized; other nodes are passed over.
+        model: float32 ONNX with fixed channels; not modified.
+        names: names of the convolutions to quantize; other nodes are not changed.
 
     Returns:
-        A model that computes the same, up to the order of sums.
+        A model that computes the same, up to rounding from the order of summation.
     """
     import onnx
 
@@ -85,7 +86,7 @@ def _splittable(node: onnx.NodeProto, data: str, weights: Collection[str]) -> bo
 def _parts(
     node: onnx.NodeProto, inputs: list[str], channels: list[int], weight: onnx.TensorProto
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """Returns the convolutions of the parts, the first with the bias, and the nodes that add them, and the weights."""
+    """Returns the nodes (one convolution per part, the first with the bias, and their additions) and the weights."""
     import numpy as np
     from onnx import helper, numpy_helper
 

@@ -1,4 +1,4 @@
-"""Progress of an export: a known number of steps, each with a word on what is being done."""
+"""Progress of an export: a fixed number of steps, each with a note on what it does."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class ExportProgress(Protocol):
-    """Hears how far an export is."""
+    """Callback for the progress of an export."""
 
     def __call__(self, done: int, total: int, note: str) -> None:
-        """Called when a step begins, and at the end, with steps done, steps in all and what comes next."""
+        """Called when a step begins, and at the end, with steps done, steps in total and a note on the step."""
         ...
 
 
 class Steps:
-    """Counts steps for a listener.
+    """Counts the steps of an export and reports each to a listener.
 
     Args:
         total: number of steps.
-        listener: hears of each; None for nobody.
+        listener: called for each step and remark; None for no reports.
     """
 
     def __init__(self, total: int, listener: ExportProgress | None) -> None:
@@ -27,13 +27,13 @@ class Steps:
         self._begun = 0
 
     def begin(self, note: str) -> None:
-        """Begins the next step, which ends the one before."""
+        """Ends the current step and begins the next."""
         self._begun += 1
         if self._listener is not None:
             self._listener(min(self._begun, self._total) - 1, self._total, note)
 
     def remark(self, note: str) -> None:
-        """Says something within the step under way."""
+        """Reports a note within the current step."""
         if self._listener is not None:
             self._listener(max(self._begun, 1) - 1, self._total, note)
 

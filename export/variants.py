@@ -1,4 +1,4 @@
-"""The variants of a bundle: which there are, and how close each is to the student."""
+"""Lists the variants of a bundle, and compares each with the student."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ _IN_BFLOAT16: dict[Precision, Precision] = {"fp32": "bf16", "int8": "int8-bf16"}
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: the student on the CPU, its task and the patches it is compared on, with its answers."""
+    """The student to export.
+
+    Attributes:
+        student: network in evaluation mode, on the CPU.
+        task: the task it was trained for.
+        patches: the comparison's patches, [1, 1, D, H, W] each.
+        reference: the student's logits of each patch, [1, C, D, H, W].
+        golden: the golden patch with the student's logits.
+    """
 
     student: torch.nn.Module
     task: Task
@@ -39,11 +47,11 @@ def has_bfloat16() -> bool:
 
 
 def offered(precisions: Sequence[Precision], bfloat16: bool) -> list[Variant]:
-    """Returns the variants made of some models, not yet measured.
+    """Returns the variants of the written models, without measured figures.
 
     Args:
-        precisions: of the models that are written: "fp32" and "int8".
-        bfloat16: add those that run OpenVINO's form of a model in bfloat16.
+        precisions: precisions of the written models: "fp32" and "int8".
+        bfloat16: whether to add the variants that run OpenVINO's models in bfloat16.
     """
     variants: list[Variant] = []
     for precision in precisions:
@@ -59,10 +67,16 @@ def offered(precisions: Sequence[Precision], bfloat16: bool) -> list[Variant]:
 
 
 def compare_variant(variant: Variant, folder: Path, source: Source, threads: int | None) -> Variant:
-    """Returns the variant with its closeness to the student, on the patches and on the golden one.
+    """Runs a variant on the patches and the golden patch, and returns it with its parity and golden agreement.
+
+    Args:
+        variant: the variant, without figures.
+        folder: directory of the unfinished bundle.
+        source: the student and its logits.
+        threads: CPU threads; None for all.
 
     Raises:
-        BundleError: it returns NaN or infinity, or, in fp32, something else than the student.
+        BundleError: the variant returns NaN or infinity, or, in fp32, does not compute what the student computes.
     """
     engine = open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
     try:

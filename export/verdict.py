@@ -1,4 +1,4 @@
-"""The gate's verdict: which variants may stand in for fp32. Judged per class, because a lost organ hides in a mean."""
+"""The gate's verdict: decides class by class which variants may replace fp32, because a mean hides a lost organ."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LABEL_AGREEMENT_ALONE = 0.995  # where there are no gate cases
 def judge(variants: Sequence[Variant]) -> tuple[Variant, ...]:
     """Returns the variants with their verdict and, for those that failed, the reason.
 
-    A variant passes if no class lost more than 0.01 Dice on the gate cases against fp32, and 99 % of the voxels have
-    the student's label on the comparison's patches; without gate cases, if 99.5 % have. fp32 passes: it would not have
-    been exported otherwise. A variant that was not compared with the student gets no verdict.
+    A variant passes if no class lost more than 0.01 Dice on the gate cases against fp32, and at least 99 % of the
+    voxels have the student's label on the comparison's patches; without gate cases, if at least 99.5 % have. fp32
+    passes: it would not have been exported otherwise. A variant that was not compared with the student gets no verdict.
 
     Args:
-        variants: measured, fp32 of every engine among them.
+        variants: the measured variants, including fp32 of every engine.
     """
     references = {variant.engine: variant for variant in variants if variant.precision == "fp32"}
     return tuple(_judged(variant, references[variant.engine]) for variant in variants)

@@ -1,9 +1,9 @@
-"""Shifted-window attention without masks: each token carries a code of its region, and the products do the masking.
+"""Shifted-window attention without masks: codes of each token's region in query and key have the mask's effect.
 
 A Swin block that shifts its windows lets a token attend only to tokens of its own region, by adding a mask
-[windows, N, N] to the attention's logits. At 96³ the first stage's has 40 million values; it keeps OpenVINO from its
-fused attention and takes seconds to compile. A window holds eight regions at most, two along each axis, so a region is
-a code of three signs, and four channels in front of the query q and the key k do what the mask does:
+[windows, N, N] to the attention's logits. At 96³ the first stage's mask has 40 million values; it keeps OpenVINO from
+using its fused attention and takes seconds to compile. A window holds eight regions at most, two along each axis, so a
+region is a code of three signs, and four channels in front of the query q and the key k replace the mask:
 
     q' = 8·(code, 1),  k' = 8·(code, -3):   q'·k' = 64·(code·code - 3) = 0 in the same region, ≤ -128 across regions
 
@@ -28,23 +28,23 @@ _MASKED = -50.0  # a mask's values are 0 or at most this: MONAI's are -100
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """What a block's attention is called with: tokens per window, and its mask [windows, N, N] where windows shift."""
+    """Arguments of a block's attention: N tokens per window, and the mask [windows, N, N], None without a shift."""
 
     tokens: int
     mask: torch.Tensor | None
 
 
 def replace_masks(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> None:
-    """Replaces the attention of MONAI's Swin blocks, in place; a model without such blocks is left as it is.
+    """Replaces the attention of MONAI's Swin blocks, in place; a model without such blocks is not changed.
 
-    The masks are caught while the model runs on an empty patch: which blocks shift, and how, depends on the patch.
+    Hooks record the masks while the model runs on a patch of zeros: which blocks shift, and how, depends on the patch.
 
     Args:
-        model: in evaluation mode, on the CPU; it takes only this patch afterwards, in any batch.
-        patch_dhw: (D, H, W).
+        model: network in evaluation mode, on the CPU; afterwards it accepts only this patch, in any batch.
+        patch_dhw: patch (D, H, W) in voxels.
 
     Raises:
-        BundleError: a mask is not one of regions, at most eight in a window.
+        BundleError: a mask does not separate regions, at most eight in a window.
     """
     from monai.networks.nets.swin_unetr import WindowAttention
 
@@ -85,7 +85,7 @@ def region_numbers(mask: torch.Tensor) -> torch.Tensor:
         [windows, N] int32, from 0, below 8; two tokens of a window have equal numbers exactly where the mask is 0.
 
     Raises:
-        BundleError: the mask is another one, or has more than eight regions in a window.
+        BundleError: the mask has other values or does not separate regions, or a window has more than eight regions.
     """
     together = mask == 0
     first = together.int().argmax(-1)  # the first token of each token's region
@@ -102,14 +102,14 @@ def region_numbers(mask: torch.Tensor) -> torch.Tensor:
 
 
 def region_codes() -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the codes of the eight regions for query and key, [8, 4] each; their products are the mask."""
+    """Returns the codes of the eight regions for query and key, [8, 4] each; their scalar products are the mask."""
     signs = 2.0 * ((torch.arange(_REGIONS)[:, None] >> torch.arange(_AXES)) & 1) - 1.0
     one = torch.ones(_REGIONS, 1)
     return _SCALE * torch.cat((signs, one), 1), _SCALE * torch.cat((signs, -_AXES * one), 1)
 
 
 class RegionAttention(torch.nn.Module):
-    """What MONAI's `WindowAttention` computes in evaluation mode, masked by region codes.
+    """Computes the same as MONAI's `WindowAttention` in evaluation mode, masked by region codes.
 
     Args:
         attention: the `WindowAttention` whose weights are used.
@@ -131,7 +131,7 @@ class RegionAttention(torch.nn.Module):
             self.register_buffer(name, codes)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Returns [B·windows, N, C] from [B·windows, N, C]; the mask is passed over."""
+        """Returns [B·windows, N, C] from [B·windows, N, C]; ignores the mask."""
         windows, tokens, channels = x.shape
         own = self.attention
         qkv = own.qkv(x).reshape(windows, tokens, 3, own.num_heads, channels // own.num_heads).permute(2, 0, 3, 1, 4)
@@ -145,7 +145,7 @@ class RegionAttention(torch.nn.Module):
 
 
 def _with(codes: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """Puts codes [windows, N, 4] in front of [B·windows, heads, N, d], where their sum is exact."""
+    """Prepends codes [windows, N, 4] to vectors [B·windows, heads, N, d]: summed first, the codes stay exact."""
     windows, heads, tokens, _ = vectors.shape
     shape = (windows // len(codes), len(codes), heads, tokens, _AXES + 1)
     front = codes[None, :, None].expand(shape).reshape(windows, heads, tokens, _AXES + 1)

@@ -1,4 +1,4 @@
-"""Teachers: networks that carry SAM's knowledge into volumes. ``build_teacher`` makes one by name.
+"""Teachers: 3D segmentation networks around SAM's image encoder. ``build_teacher`` builds one by name.
 
 Importing this package is light; torch and segment-anything are imported when a teacher is built.
 """
@@ -21,7 +21,7 @@ TEACHERS: dict[str, str] = {
     "autosam": "autosam:build_autosam",
     "autoprosam": "autosam:build_autosam",
 }
-"""Teacher name → ``module:function`` inside this package. A new teacher is one row.
+"""Teacher name → ``module:function`` inside this package; one row per teacher.
 
 AutoSAM Adapter and AutoProSAM are the names that two papers give to the same network.
 """
@@ -45,18 +45,18 @@ def build_teacher(
     Args:
         name: a row of `TEACHERS`.
         num_classes: output channels, background included.
-        sam: image encoder: ``"vit_b"``, ``"vit_l"``, ``"vit_h"``, or our small ``"vit_nano"`` for CPUs and tests.
+        sam: image encoder: ``"vit_b"``, ``"vit_l"``, ``"vit_h"``, or the small ``"vit_nano"`` for CPUs and tests.
         checkpoint: SAM checkpoint file (``sam_vit_b_….pth``); without one the encoder starts from random weights.
         preset: ``"paper"`` follows the text, ``"released_code"`` the authors' release (see ``docs/teachers.md``).
         patch: voxels of the input patch, one number or (D, H, W), each a multiple of 32.
         depth_axis: the axis that SAM's 2D planes are stacked along: ``"z"`` (axial planes), ``"y"`` or ``"x"``.
-        apg: with the auto prompt generator; without it the encoder's map goes straight to the decoder.
-        mlam: with multi-layer aggregation; without it the decoder sees the prompt alone.
-        checkpoint_activations: less memory for more work in training: keep only the tokens between blocks, and run
-            every block again for its gradient. The gradients are the same.
+        apg: whether to build the auto prompt generator; without it the decoder reads the encoder's map directly.
+        mlam: whether the decoder aggregates several encoder stages; without it the decoder reads the prompt alone.
+        checkpoint_activations: whether training keeps only the tokens between blocks and recomputes every block in the
+            backward pass: less memory, more computation, the same gradients.
 
     Raises:
-        UsageError: an unknown name or option, or an invalid patch.
+        UsageError: a name or option is unknown, or the patch is invalid.
         MissingExtraError: the packages of the ``train`` extra are not installed.
         InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
     """

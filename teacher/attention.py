@@ -22,17 +22,21 @@ WINDOW = 8
 """Tokens along each side of an attention window."""
 
 MASKED = -1.0e4
-"""Added to scores that must not count: exp() of it is 0 in every precision, and float16 can hold three of it."""
+"""Added to the scores of masked keys: its exp() is 0 in every precision, and the sum of three fits into float16."""
 
 
 def axis_shifts(tokens: Tokens3, *, shifted: bool) -> Tokens3:
-    """The cyclic shift along each axis: half a window, or 0 where one window spans the axis."""
+    """Returns the cyclic shift along each axis, in tokens: half a window, or 0 where one window spans the axis.
+
+    >>> axis_shifts((32, 16, 8), shifted=True)
+    (4, 4, 0)
+    """
     d, h, w = (WINDOW // 2 if shifted and size > WINDOW else 0 for size in tokens)
     return d, h, w
 
 
 def axis_mask(tokens: int, shift: int) -> Tensor:
-    """Mask of one axis ``[windows, 8 queries, 8 keys]``: `MASKED` between tokens that only the shift brought together.
+    """Returns the mask of one axis ``[windows, 8 queries, 8 keys]``: `MASKED` between tokens of opposite ends.
 
     After the cyclic shift only the last window of an axis holds tokens of both ends of the volume.
     """
@@ -44,7 +48,7 @@ def axis_mask(tokens: int, shift: int) -> Tensor:
 
 
 def key_coordinates() -> Tensor:
-    """One-hot d, h, w of the 512 tokens of a window: ``[512, 24]``."""
+    """Returns the one-hot d, h and w of the 512 tokens of a window: ``[512, 24]``."""
     one_hot = torch.eye(WINDOW)
     shape = (WINDOW, WINDOW, WINDOW, WINDOW)
     d = one_hot[:, None, None, :].expand(shape)
@@ -64,8 +68,8 @@ class CubicWindowAttention(Attention):
         heads: number of heads.
         tokens: token counts (depth, height, width), each a multiple of 8.
         shifted: whether windows are shifted by half their size.
-        table_size: side of the field the block attended to in SAM: 14 or 64 tokens.
-        recompute: keep only queries, keys and values for the gradient, and attend a second time.
+        table_size: side length of the block's attention field in SAM, 14 or 64 tokens.
+        recompute: whether to keep only queries, keys and values, and recompute the attention in the backward pass.
     """
 
     mask_d: Tensor
@@ -85,7 +89,7 @@ class CubicWindowAttention(Attention):
         self.register_buffer("key_coordinates", key_coordinates(), persistent=False)
 
     def reset_depth_table(self) -> None:
-        """Sets the depth table to the mean of SAM's height and width tables; to be called once those are loaded."""
+        """Sets the depth table to the mean of SAM's height and width tables; call it after these are loaded."""
         with torch.no_grad():
             self.rel_pos_d.copy_(0.5 * (self.rel_pos_h + self.rel_pos_w))
 
@@ -112,13 +116,13 @@ class CubicWindowAttention(Attention):
         v = v.reshape(k.shape)
         coordinates = self.key_coordinates.to(k.dtype).expand(*k.shape[:-1], -1)
         k = torch.cat([k, coordinates], dim=-1)
-        # Fused kernels want values as wide as keys.
+        # Fused kernels need values as wide as keys.
         out = F.scaled_dot_product_attention(q.reshape(k.shape), k, F.pad(v, (0, 3 * WINDOW)), scale=1.0)
         out = out[..., : v.shape[-1]].reshape(batch, *windows, self.num_heads, WINDOW, WINDOW, WINDOW, -1)
         return out.permute(0, 1, 5, 2, 6, 3, 7, 4, 8).reshape(batch, d, h, w, -1)
 
     def _axis_terms(self, q: Tensor) -> list[Tensor]:
-        """Relative-position terms plus shift mask: three of ``[B, nd, nh, nw, heads, 8, 8, 8, 8 key coordinates]``."""
+        """Returns position terms plus shift mask, per axis ``[B, nd, nh, nw, heads, 8, 8, 8, 8 key coordinates]``."""
         tables = [get_rel_pos(WINDOW, WINDOW, table) for table in (self.rel_pos_d, self.rel_pos_h, self.rel_pos_w)]
         term_d = torch.einsum("bijkndhwc,dxc->bijkndhwx", q, tables[0])
         term_h = torch.einsum("bijkndhwc,hxc->bijkndhwx", q, tables[1])

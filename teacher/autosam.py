@@ -1,6 +1,6 @@
 """AutoSAM Adapter: SAM's image encoder in 3D, an auto prompt generator and a light mask decoder.
 
-Equals `plain.plain_logits`, which is the one to read first.
+Equals `plain.plain_logits`; read that function first.
 
 Source: "Auto-Prompting SAM for Mobile Friendly 3D Medical Image Segmentation", section 3 and Fig. 2.
 """
@@ -28,7 +28,7 @@ from .sam_weights import load_sam_weights
 from .variants import find_variant
 
 PATCH_MULTIPLE = 32
-"""Patches are whole attention windows: 8 tokens of 4 voxels."""
+"""A patch is a whole number of attention windows, each 8 tokens of 4 voxels along an axis."""
 _PATCHES = f"(D, H, W) in multiples of {PATCH_MULTIPLE} voxels, at most {MAX_PATCH_VOXELS:,} in all"
 
 _log = logging.getLogger(__name__)
@@ -36,16 +36,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AutoSamConfig:
-    """Everything that decides the shape of an AutoSAM Adapter.
+    """The configuration of an AutoSAM Adapter, checked when it is created.
 
     Attributes:
         num_classes: output channels, background included.
         sam: name of the SAM variant.
         preset: name of the preset.
         patch: voxels (D, H, W), each a multiple of 32.
-        depth_axis: the axis SAM's planes are stacked along.
-        apg: with the auto prompt generator.
-        mlam: with multi-layer aggregation.
+        depth_axis: the axis that SAM's planes are stacked along.
+        apg: whether the network has the auto prompt generator.
+        mlam: whether the decoder aggregates several encoder stages.
     """
 
     num_classes: int
@@ -76,13 +76,14 @@ class AutoSam(nn.Module):
     """The AutoSAM Adapter network.
 
     Args:
-        config: its shape.
-        checkpoint_activations: keep only the tokens between blocks, and run every block again for its gradient.
+        config: configuration of the network.
+        checkpoint_activations: whether to keep only the tokens between blocks, and recompute every block in the
+            backward pass.
 
     Attributes:
-        config: what it was built from.
+        config: the configuration it was built from.
         encoder: SAM's image encoder for volumes.
-        prompt_generator: the auto prompt generator, or nothing (``apg=False``).
+        prompt_generator: the auto prompt generator, or an identity (``apg=False``).
         decoder: the mask decoder.
     """
 
@@ -130,10 +131,10 @@ def build_autosam(
     mlam: bool,
     checkpoint_activations: bool = False,
 ) -> AutoSam:
-    """Builds an AutoSAM Adapter and fills it with SAM's weights; see `bedside.teacher.build_teacher`.
+    """Builds an AutoSAM Adapter and loads SAM's weights into it; see `bedside.teacher.build_teacher`.
 
     Raises:
-        UsageError: an unknown name or option, or an invalid patch.
+        UsageError: a name or option is unknown, or the patch is invalid.
         InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
     """
     checkpoint = arguments.optional(arguments.path, "checkpoint", checkpoint)

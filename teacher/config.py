@@ -1,4 +1,4 @@
-"""What a teacher is made of, in one struct: built from it, written into its run, read back from there."""
+"""The configuration of a teacher: builds the network, is written into the run, and is read back from it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherConfig:
-    """The choices between teachers; number of classes and patch are the task's.
+    """The options of a teacher; number of classes and patch come from the task.
 
     Attributes:
         name: a row of `TEACHERS`.
         sam: SAM's image encoder: vit_b, vit_l, vit_h or vit_nano.
-        checkpoint: SAM's weights for it; None starts from random weights.
+        checkpoint: SAM's checkpoint file for this encoder; None starts from random weights.
         preset: "paper" or "released_code".
-        apg: with the auto prompt generator.
-        mlam: with multi-layer aggregation.
-        checkpoint_activations: compute activations again in the backward pass instead of keeping them.
+        apg: whether the network has the auto prompt generator.
+        mlam: whether the decoder aggregates several encoder stages.
+        checkpoint_activations: whether the backward pass recomputes activations instead of keeping them.
     """
 
     name: str = "autosam"
@@ -39,18 +39,18 @@ class TeacherConfig:
 
     @property
     def title(self) -> str:
-        """The design in words."""
+        """One-line description, such as ``autosam with vit_b, preset paper``."""
         left_out = [words for words, built in (("auto prompt generator", self.apg), ("MLAM", self.mlam)) if not built]
         without = f" without {' and '.join(left_out)}" if left_out else ""
         return f"{self.name} with {self.sam}{without}, preset {self.preset}"
 
     @property
     def lacks_weights(self) -> bool:
-        """Whether weights of this size are published and none are given."""
+        """Whether Meta publishes weights of this size and no checkpoint is given."""
         return self.checkpoint is None and find_variant(self.sam).public
 
     def build(self, num_classes: int, patch: int | tuple[int, int, int]) -> nn.Module:
-        """Builds the network; see `build_teacher`, which it calls with the same errors.
+        """Builds the network by `build_teacher`, with the same errors.
 
         Args:
             num_classes: output channels, background included.
@@ -62,10 +62,10 @@ class TeacherConfig:
         )  # fmt: skip
 
     def recorded(self) -> ModelConfig:
-        """Returns what a run's configuration says of the teacher; SAM's weights, which are read, by name and SHA-256.
+        """Returns the teacher's entry for a run's configuration; it names SAM's checkpoint by file name and SHA-256.
 
         Raises:
-            OSError: the checkpoint cannot be read.
+            OSError: the checkpoint cannot be read for its hash.
         """
         options: dict[str, str | int | float | bool] = {
             "sam": self.sam, "preset": self.preset, "apg": self.apg, "mlam": self.mlam,
@@ -78,7 +78,7 @@ class TeacherConfig:
 
     @staticmethod
     def of(config: ModelConfig) -> TeacherConfig:
-        """Returns the design of a trained teacher; its weights are the run's, SAM's are not needed again."""
+        """Returns the configuration of a trained teacher, without SAM's checkpoint: the run holds all weights."""
         options = config.options
         return TeacherConfig(
             name=config.name, sam=str(options["sam"]), preset=str(options.get("preset", "paper")),

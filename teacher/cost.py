@@ -1,4 +1,4 @@
-"""What training a teacher will cost, before it is built: parameters, floating-point work and peak memory."""
+"""Predicts what a training step of a teacher costs: parameters, floating-point operations and peak memory."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class StepMemory:
 
     Attributes:
         weights: parameters and constant tables.
-        gradients: of what trains.
-        optimiser: AdamW's two states of what trains.
-        kept: what the forward pass keeps for the gradient, batch and logits included.
-        peak: the most that is held at once. A convolution's own workspace and gaps between blocks are not counted.
+        gradients: gradients of the trainable parameters.
+        optimiser: AdamW's two states of each trainable parameter.
+        kept: tensors that the forward pass keeps for the gradient, batch and logits included.
+        peak: the most that is held at once, without the workspace of convolutions and the allocator's unused memory.
     """
 
     weights: int
@@ -47,10 +47,10 @@ class Cost:
     """What a training step of a teacher costs.
 
     Attributes:
-        title: which teacher and how it trains, in words.
-        parameters: by component.
+        title: one-line description of teacher, patch, batch and precision.
+        parameters: parameter counts by component.
         forward_flops: floating-point operations of one forward pass (a multiplication and an addition are two).
-        step_flops: of forward and backward pass together, what is computed twice included.
+        step_flops: floating-point operations of forward and backward pass together, recomputation included.
         memory: bytes of a training step.
     """
 
@@ -61,7 +61,7 @@ class Cost:
     memory: StepMemory
 
     def lines(self, room: Room | None = None) -> list[str]:
-        """Returns the figures for people, one fact a line; with ``room``, whether it fits there."""
+        """Returns the figures as lines of text, one fact each; with ``room``, the last says whether the step fits."""
         arguments.optional(arguments.instance, "room", room, Room)
         memory, counts = self.memory, self.parameters
         figures = [("parameters", f"{counts.total:,}"), ("  train", f"{counts.trainable:,}")]
@@ -79,7 +79,7 @@ class Cost:
         return lines if room is None else [*lines, room.verdict(memory.peak)]
 
     def record(self, room: Room | None = None) -> dict[str, object]:
-        """Returns the figures for programs: counts, floating-point operations and bytes."""
+        """Returns the figures by name, for JSON: counts, floating-point operations and bytes."""
         memory = self.memory
         record: dict[str, object] = {
             "parameters": self.parameters.total,
@@ -100,11 +100,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Room:
-    """Where training would run.
+    """Free memory of the device on which training would run.
 
     Attributes:
-        name: of the device, in words.
-        free: bytes that are free there.
+        name: name of the device.
+        free: free memory in bytes.
     """
 
     name: str
@@ -112,14 +112,14 @@ class Room:
 
     @classmethod
     def at_hand(cls, device: str = "auto") -> Room:
-        """Returns the memory of the GPU if there is one and ``device`` allows it, else of this machine."""
+        """Returns the free memory of the GPU if there is one and ``device`` is not "cpu", else of this machine."""
         if device != "cpu" and torch.cuda.is_available():
             free, _ = torch.cuda.mem_get_info()
             return cls(torch.cuda.get_device_name(), free)
         return cls("this machine's memory", free_memory())
 
     def verdict(self, needed: int) -> str:
-        """Says in one line whether ``needed`` bytes fit, and what to do where they do not."""
+        """Returns one line: whether ``needed`` bytes fit, and what to do if they do not."""
         figures = f"{needed / 1e9:.1f} GB of {self.free / 1e9:.1f} GB free ({self.name})"
         if needed <= self.free:
             return f"fits: {figures}"
@@ -134,19 +134,19 @@ def describe(
     batch: int = 1,
     precision: str = "32-true",
 ) -> Cost:
-    """Works out what a training step costs. Needs neither data nor a checkpoint, and allocates nothing.
+    """Predicts the cost of a training step. Needs neither data nor a checkpoint, and allocates no tensors.
 
-    The network is built without memory behind it, and one training step is followed operation by operation.
+    Builds the network on the meta device, and counts the operations and storages of one training step on fake tensors.
 
     Args:
-        config: the teacher; its checkpoint is not looked at.
+        config: the teacher; its checkpoint is not read.
         num_classes: output channels, background included.
         patch: voxels, one number or (D, H, W).
         batch: patches per step.
-        precision: "32-true", or "bf16-mixed" as Lightning Fabric knows it.
+        precision: Lightning Fabric's name, "32-true" or "bf16-mixed".
 
     Raises:
-        UsageError: an unknown name or option, or an invalid patch.
+        UsageError: a name or option is unknown, or the patch is invalid.
     """
     config = arguments.instance("config", config, TeacherConfig)
     batch = arguments.whole_number("batch", batch, 1, _MOST_IN_A_BATCH)
@@ -166,11 +166,11 @@ def describe(
 
 @dataclass(frozen=True)
 class _Step:
-    """One training step on tensors without memory.
+    """One training step on fake tensors.
 
     Attributes:
-        shape: of the batch, ``[B, 1, D, H, W]``.
-        bf16: under autocast to bfloat16.
+        shape: shape of the batch, ``[B, 1, D, H, W]``.
+        bf16: whether the step runs under autocast to bfloat16.
     """
 
     shape: tuple[int, ...]
@@ -182,7 +182,7 @@ class _Step:
             return model(images)
 
     def memory(self, model: nn.Module) -> tuple[StepMemory, nn.Module]:
-        """Follows memory; returns it and the model as it stands in the surrounding fake mode."""
+        """Returns the bytes of one step, and the model converted to the surrounding fake mode."""
         with LiveMemory() as live:
             model = model.to_empty(device="cpu")
             weights = live.held
@@ -192,13 +192,13 @@ class _Step:
             logits = self.logits(model, images)
             kept = live.held - weights
             training_loss(logits.float(), labels).backward()
-        # The optimiser's own step holds one more copy of what it updates, after activations are gone.
+        # The optimiser's step holds one more copy of the trainable parameters, after activations are freed.
         at_the_update = weights + 2 * gradients + optimiser
         peak = max(live.peak + optimiser, at_the_update)
         return StepMemory(weights, gradients, optimiser, kept, peak), model
 
     def flops(self, model: nn.Module) -> tuple[int, int]:
-        """Returns the operations of the forward pass, and of forward and backward pass."""
+        """Returns the floating-point operations of the forward pass, and of forward and backward pass together."""
         with FlopCounterMode(display=False) as counter:
             logits = self.logits(model, torch.empty(self.shape))
             forward = counter.get_total_flops()
@@ -207,7 +207,7 @@ class _Step:
 
 
 def training_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Dice + cross-entropy as in `bedside.training.losses`, of operations that need no values to be followed."""
+    """Returns Dice + cross-entropy as in `bedside.training.loop.losses`, by operations that run on fake tensors."""
     chances = logits.softmax(dim=1)
     truth = torch.zeros_like(chances).scatter_(1, labels.long(), 1.0)
     everywhere = [0, *range(2, logits.ndim)]

@@ -37,7 +37,7 @@ class MaskDecoder(nn.Module):
     Args:
         channels: channels of every map.
         width: channels inside the decoder.
-        maps: how many maps are aggregated, the prompt included.
+        maps: number of aggregated maps, the prompt included.
         num_classes: output channels.
     """
 
@@ -55,6 +55,6 @@ class MaskDecoder(nn.Module):
             image: ``[B, 1, D, H, W]``.
         """
         heads = [head(features) for head, features in zip(self.heads, maps, strict=True)]
-        half_image = F.avg_pool3d(image, 2)  # what trilinear interpolation by ½ is
+        half_image = F.avg_pool3d(image, 2)  # equals trilinear interpolation by ½
         logits = self.classify(self.fuse(torch.cat(heads, dim=1), half_image))
         return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=False)

@@ -22,7 +22,7 @@ _EPS = 1e-6  # SAM's
 _PAPER_TOKENS = 32  # per axis of the paper's 128³ patch
 
 DEPTH_AXES: dict[str, tuple[int, int, int]] = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}
-"""Depth axis → where the encoder's (depth, height, width) lie among D, H, W = z, y, x."""
+"""Depth axis → indices of the encoder's (depth, height, width) in (D, H, W) = (z, y, x)."""
 
 
 class LayerNorm3d(nn.LayerNorm):
@@ -37,14 +37,15 @@ class LayerNorm3d(nn.LayerNorm):
 
 
 class Block(nn.Module):
-    """A SAM block with a spatial adapter at its entry; the first residual is taken after the adapter.
+    """A SAM block with a spatial adapter at its entry; the first residual connection starts after the adapter.
 
     Args:
         variant: size of the encoder.
-        preset: reading of the paper.
+        preset: the paper's design or that of the released code.
         tokens: token counts (depth, height, width).
-        index: of the block, from 0.
-        recompute: drop what the adapter and attention worked on, and compute it again for the gradient.
+        index: number of the block, from 0.
+        recompute: whether to drop the intermediate tensors of adapter and attention, and recompute them in the
+            backward pass.
     """
 
     def __init__(self, variant: SamVariant, preset: Preset, tokens: Tokens3, index: int, *, recompute: bool) -> None:
@@ -68,7 +69,7 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
     def _adapted(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The tokens after the adapter, and the same normalised: dear to keep and cheap to compute twice."""
+        """Returns the tokens after the adapter, plain and normalised: large to keep, cheap to recompute."""
         x = self.adapter(x)
         return x, self.norm1(x)
 
@@ -101,11 +102,12 @@ class VolumeEncoder(nn.Module):
 
     Args:
         variant: size of the encoder.
-        preset: reading of the paper.
+        preset: the paper's design or that of the released code.
         patch: voxels (D, H, W), each a multiple of 32.
         depth_axis: key of `DEPTH_AXES`.
-        stages: which of the stages 1…4 (after blocks depth/4·k) are given out; only those get a neck.
-        checkpoint_activations: keep only the tokens between blocks, and run every block again for its gradient.
+        stages: stages to return, of 1…4 (stage k ends after block k·depth/4); only these have a neck.
+        checkpoint_activations: whether to keep only the tokens between blocks, and recompute every block in the
+            backward pass.
     """
 
     def __init__(
@@ -135,7 +137,7 @@ class VolumeEncoder(nn.Module):
         self._reset_tables()
 
     def _reset_tables(self) -> None:
-        """Random position tables, for an encoder that no checkpoint fills."""
+        """Fills the position tables with random values, for an encoder without a checkpoint."""
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for attention in self.attentions():
             nn.init.trunc_normal_(attention.rel_pos_h, std=0.02)
@@ -143,15 +145,15 @@ class VolumeEncoder(nn.Module):
             attention.reset_depth_table()
 
     def attentions(self) -> list[CubicWindowAttention]:
-        """The attention of every block, first to last."""
+        """Returns the attention of every block, first to last."""
         return [module for module in self.modules() if isinstance(module, CubicWindowAttention)]
 
     def position(self) -> Tensor:
-        """Position of every token ``[1, d, h, w, C]``: SAM's plane table plus the depth table.
+        """Returns the position embedding of every token ``[1, d, h, w, C]``: SAM's plane table plus the depth table.
 
-        SAM's 64×64 table is average-pooled to the 32×32 tokens of the paper's patch. A smaller patch takes the middle
+        SAM's 64×64 table is average-pooled to the 32×32 tokens of the paper's patch. A smaller patch uses the middle
         of these 32×32, so that neighbouring tokens stay as far apart as in the paper; along an axis of more than 32
-        tokens they are interpolated.
+        tokens the table is interpolated.
         """
         _, h, w = self.tokens
         plane = F.avg_pool2d(self.pos_embed.permute(0, 3, 1, 2), PLANE_TABLE // _PAPER_TOKENS)

@@ -1,4 +1,4 @@
-"""How many bytes of tensors are alive while code runs: the memory of a computation, counted instead of measured."""
+"""Counts the bytes of live tensors while code runs: the memory of a computation, without measuring a process."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveMemory(TorchDispatchMode):
-    """Follows every storage from the operation that made it to its release, forward, backward and optimiser alike.
+    """Tracks every storage from the operation that creates it to its release, in forward, backward and optimiser.
 
-    Under ``FakeTensorMode`` nothing is allocated or computed, so that a network of any size is followed in seconds. It
-    counts what tensors hold; what an operation needs for itself inside (a convolution's workspace) and what an
-    allocator leaves unused between blocks are not tensors.
+    Under ``FakeTensorMode`` nothing is allocated or computed, so that a network of any size is tracked in seconds. Only
+    tensors count: not the workspace inside an operation such as a convolution, nor memory that an allocator leaves
+    unused between its blocks.
 
     Attributes:
-        held: bytes alive now, of storages made inside the block.
-        peak: the most bytes that were alive at once.
+        held: bytes alive now, of storages created inside the ``with`` block.
+        peak: the most bytes alive at once.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class LiveMemory(TorchDispatchMode):
         self._storages: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs one operation and takes note of the storages it made."""
+        """Runs one operation and counts the storages it creates."""
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor):

@@ -1,4 +1,4 @@
-"""Which parameters of a SAM teacher train, and how many there are."""
+"""Decides which parameters of a SAM teacher are trainable, and counts them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ COMPONENTS: tuple[tuple[str, str], ...] = (
     ("prompt_generator.", "prompt generator"),
     ("decoder.", "mask decoder"),
 )
-"""What trains: part of a parameter's name → component. All else is SAM's and frozen."""
+"""Trainable parameters: part of the name → component. All other parameters are SAM's and frozen."""
 
 
 @dataclass(frozen=True)
 class ParameterCounts:
-    """Parameters of a teacher.
+    """Numbers of parameters of a teacher.
 
     Attributes:
         total: all parameters.
-        trainable: those that train.
+        trainable: trainable parameters.
         components: trainable parameters by component, in the order of `COMPONENTS`.
     """
 
@@ -36,17 +36,21 @@ class ParameterCounts:
 
     @property
     def frozen(self) -> int:
-        """Parameters that stay as SAM has them."""
+        """Number of frozen parameters, which keep SAM's values."""
         return self.total - self.trainable
 
 
 def component_of(name: str) -> str | None:
-    """The component a parameter belongs to; None for SAM's frozen ones."""
+    """Returns the component that a parameter belongs to; None for SAM's frozen parameters.
+
+    >>> component_of("encoder.blocks.0.adapter.down.weight")
+    'adapters'
+    """
     return next((component for part, component in COMPONENTS if part in name), None)
 
 
 def freeze_sam(model: nn.Module) -> None:
-    """Lets only the components train: convolutions, adapters, norms and the depth tables (section 3.2)."""
+    """Freezes all but the components: convolutions, adapters, norms and the depth tables train (section 3.2)."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(component_of(name) is not None)
 

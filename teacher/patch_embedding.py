@@ -1,6 +1,6 @@
 """From voxels to tokens: ×4 upsampling, SAM's patch embedding and the depth convolution as one convolution.
 
-The paper's path (section 3.2, "Patch embedding adjustments") enlarges the patch four times, repeats it to three
+The paper's method (section 3.2, "Patch embedding adjustments") enlarges the patch four times, repeats it to three
 channels, embeds every slice with SAM's frozen 16×16 patch embedding and gathers 16 slices with a depth-wise
 convolution. Every step is linear, so together they are one convolution on the original voxels: stride 4, kernel 6
 (the four voxels of a token and one neighbour on either side, which linear interpolation reaches).
@@ -23,7 +23,7 @@ TOKEN_VOXELS = SAM_PATCH // UPSAMPLING
 
 
 def upsampling_matrix() -> Tensor:
-    """Linear ×4 interpolation of one token: ``[16, 6]``, from voxels −1…4 to the token's 16 upsampled pixels.
+    """Returns the linear ×4 interpolation of one token, ``[16, 6]``: from voxels −1…4 to its 16 upsampled pixels.
 
     Pixel p lies at voxel (p + ½) / 4 − ½, as in ``F.interpolate(align_corners=False)``.
     """
@@ -36,13 +36,13 @@ class VolumePatchEmbed(PatchEmbed):
     """SAM's patch embedding with a depth-wise depth convolution, applied to a volume.
 
     ``proj`` is SAM's (frozen); ``depth_convolution`` is new (trainable): kernel and stride 16 along the depth axis of
-    the enlarged patch. Borders: ``F.interpolate`` repeats the outermost voxel beyond the edge, and so does our
-    replicate padding, so that the folded path equals the explicit one everywhere, borders included.
+    the enlarged patch. ``F.interpolate`` repeats the outermost voxel beyond the edge, and so does the replicate
+    padding here, so that the single convolution equals the separate steps everywhere, borders included.
 
     Args:
         width: token width.
-        start_as_sam: start the depth convolution as the mean of its 16 slices, so that a token starts as the mean of
-            what SAM would have made of them; else PyTorch's default.
+        start_as_sam: whether the depth convolution starts as the mean of its 16 slices, so that a token starts as the
+            mean of SAM's tokens of these slices; else with PyTorch's default weights.
     """
 
     upsampling: Tensor
@@ -56,13 +56,13 @@ class VolumePatchEmbed(PatchEmbed):
         self.register_buffer("upsampling", upsampling_matrix(), persistent=False)
 
     def folded_kernel(self) -> tuple[Tensor, Tensor]:
-        """The one convolution: kernel ``[C, 1, 6, 6, 6]`` (depth, height, width) and bias ``[C]``."""
+        """Returns the single convolution: kernel ``[C, 1, 6, 6, 6]`` (depth, height, width) and bias ``[C]``."""
         up = self.upsampling.to(self.proj.weight.dtype)
         grey = self.proj.weight.sum(dim=1)  # one channel repeated three times
         plane = torch.einsum("cpq,pi,qj->cij", grey, up, up)
         slices = self.depth_convolution.weight.squeeze(1)
         kernel = torch.einsum("cd,cij->cdij", slices @ up, plane).unsqueeze(1)
-        # SAM's bias is the same in every slice: what the depth convolution makes of 16 of them.
+        # SAM's bias is the same in every slice, so the folded bias is the depth convolution of 16 copies of it.
         bias = self.depth_convolution(self.proj.get_parameter("bias")[:, None].expand(-1, SAM_PATCH))
         return kernel, bias.squeeze(1)
 

@@ -1,4 +1,4 @@
-"""Where the paper's text and the authors' released code differ, one row for each."""
+"""The differences between the paper's text and the authors' released code: one preset for each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from ..runtime import arguments
 
 @dataclass(frozen=True)
 class Preset:
-    """A reading of the AutoSAM Adapter.
+    """One design of the AutoSAM Adapter: the paper's, or that of the released code.
 
     Attributes:
         name: ``"paper"`` or ``"released_code"``.
         depth_table_start: initial value of the trainable depth-position table.
         adapter_last_relu: whether the spatial adapter ends in a ReLU before its residual.
-        start_as_sam: whether new layers start so that SAM's own function is (nearly) unchanged; else PyTorch defaults.
+        start_as_sam: whether new layers start so that SAM's function is (nearly) unchanged; else with PyTorch's default
+            weights.
         prompt_stage: encoder stage (1…4) that feeds the auto prompt generator.
         head_stages: encoder stages that the decoder's other heads read, in order.
     """
@@ -54,6 +55,6 @@ def find_preset(name: str) -> Preset:
     """Returns the preset of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no preset has this name.
     """
     return PRESETS[arguments.known("teacher preset", name, PRESETS)]

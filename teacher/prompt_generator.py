@@ -33,10 +33,13 @@ class _Level(nn.Sequential):
 
 
 def pooling_strides(tokens: Tokens3, steps: int) -> list[Tokens3]:
-    """The stride per axis of every pooling step: 2 as long as at least 2 tokens remain, else 1.
+    """Returns the stride per axis of every pooling step: 2 as long as at least 2 tokens remain, else 1.
 
     32³ tokens are halved four times, to 2³, as in the paper. A smaller patch keeps all five levels (and every
     parameter), but its axes stop at 2 tokens: instance norm needs more than one voxel.
+
+    >>> pooling_strides((32, 8, 8), 4)
+    [(2, 2, 2), (2, 2, 2), (2, 1, 1), (2, 1, 1)]
     """
     strides: list[Tokens3] = []
     for _ in range(steps):

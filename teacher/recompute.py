@@ -1,4 +1,4 @@
-"""Memory for work: what a step computed is dropped after the forward pass and computed again for its gradient."""
+"""Activation checkpointing: saves memory by dropping activations and recomputing them in the backward pass."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Result = TypeVar("Result", Tensor, "tuple[Tensor, Tensor]")
 
 
 def recomputed(step: Callable[[Tensor], Result], x: Tensor, *, enabled: bool = True) -> Result:
-    """Returns ``step(x)``, keeping nothing but ``x`` for the gradient if ``enabled``.
+    """Returns ``step(x)``; if ``enabled``, autograd keeps only ``x`` and the backward pass runs ``step`` again.
 
-    The gradient is the same to the last bit wherever the step computes the same twice; ours hold nothing random.
-    Without gradients, or where disabled, it is a plain call.
+    The gradient is the same to the last bit if the step is deterministic; the steps in this package use no random
+    numbers. Without gradients, or if not ``enabled``, this is a plain call.
     """
     if not (enabled and torch.is_grad_enabled()):
         return step(x)

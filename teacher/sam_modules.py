@@ -1,4 +1,4 @@
-"""The building blocks taken from segment-anything, and a clear word when they cannot be imported."""
+"""Imports the building blocks of segment-anything, with a clear error where that fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _version(package: str) -> str:
 
 
 def explain_import_failure(error: Exception) -> BedsideError | None:
-    """Turns a failed import of segment-anything into the error to raise; None where it is not one we know.
+    """Returns the error to raise for a failed import of segment-anything; None if the cause is unknown.
 
     segment-anything imports torchvision, whose compiled operators only load beside the torch they were built for.
     """

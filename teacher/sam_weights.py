@@ -1,4 +1,4 @@
-"""Reads a SAM checkpoint into the 3D encoder; every tensor is accounted for."""
+"""Loads a SAM checkpoint into the 3D encoder; checks every image-encoder tensor by name, shape and value."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PREFIX = "image_encoder."
 
 _TAKE_METAS = "download Meta's own file (sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth or sam_vit_h_4b8939.pth)"
 
-# What torch, zipfile and safetensors raise on files that are damaged or none of theirs.
+# What torch, zipfile and safetensors raise on files that are damaged or of another format.
 _UNREADABLE = (
     OSError, EOFError, RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
     pickle.UnpicklingError, SafetensorError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
 
-_WRAPPERS = ("module", "_orig_mod")  # of DataParallel and torch.compile, wherever they were put around a part
-_DEEPEST = 4  # dictionaries within each other
+_WRAPPERS = ("module", "_orig_mod")  # name parts that DataParallel and torch.compile insert where they wrap a module
+_DEEPEST = 4  # levels of nested dictionaries
 _OBJECT = re.compile(r"GLOBAL (\S+)")
 
 _log = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ _log = logging.getLogger(__name__)
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Returns the image-encoder tensors of a SAM checkpoint, named without their prefix.
 
-    Read are Meta's ``.pth`` and a ``.safetensors`` copy of it. The tensors may stand in dictionaries (``model``,
-    ``state_dict``, ``model_state_dict``, …) and their names may begin with whatever training scripts and networks
-    around SAM put there (``module.``, ``_orig_mod.``, ``sam.``, …); other tensors beside the image encoder's do not
-    matter. Nothing that could run code is read.
+    Reads Meta's ``.pth`` and a ``.safetensors`` copy of it. The tensors may be nested in dictionaries (``model``,
+    ``state_dict``, ``model_state_dict``, …), and their names may have the prefixes of training scripts and of networks
+    around SAM (``module.``, ``_orig_mod.``, ``sam.``, …). Tensors outside the image encoder are ignored. Files with
+    Python objects, which could run code, are refused.
 
     Raises:
         InputError: the file cannot be read, or holds no SAM image encoder, or several.
@@ -86,7 +86,7 @@ def _read(path: Path) -> object:
 
 
 def _reason(error: Exception) -> str:
-    """Returns why torch cannot read a file, and what to do; its own advice on a file with objects is to trust it."""
+    """Returns why torch cannot read a file, and what to do instead of torch's advice to trust a file with objects."""
     message = str(error)
     named = _OBJECT.search(message)
     if named:
@@ -96,7 +96,7 @@ def _reason(error: Exception) -> str:
 
 
 def _named_tensors(state: object, file: str) -> dict[str, Tensor]:
-    """Returns the tensors of a checkpoint by name, those in dictionaries under the dictionaries' names."""
+    """Returns the tensors of a checkpoint by name; a tensor in a nested dictionary is named ``outer.inner``."""
     if not isinstance(state, Mapping):
         raise InputError(
             f'"{file}" is not a SAM checkpoint: expected named tensors, got {type(state).__name__}; {_TAKE_METAS}'
@@ -118,7 +118,7 @@ def _unwrapped(name: str) -> str:
 
 
 def detect_variant(tensors: Mapping[str, Tensor]) -> SamVariant | None:
-    """The variant that image-encoder tensors belong to, by width and number of blocks; None if it is none of ours."""
+    """Returns the variant with the width and number of blocks of these image-encoder tensors; None if no row has."""
     weight = tensors.get("patch_embed.proj.weight")
     if weight is None or weight.ndim == 0:
         return None
@@ -127,7 +127,7 @@ def detect_variant(tensors: Mapping[str, Tensor]) -> SamVariant | None:
 
 
 def reused_names(variant: SamVariant) -> list[str]:
-    """Names, as in SAM, of the tensors the 3D encoder takes over unchanged."""
+    """Returns SAM's names of the tensors that the 3D encoder copies unchanged."""
     in_block = [
         f"{part}.{kind}"
         for part in ("norm1", "norm2", "attn.qkv", "attn.proj", "mlp.lin1", "mlp.lin2")
@@ -139,15 +139,15 @@ def reused_names(variant: SamVariant) -> list[str]:
 
 
 def neck_names() -> list[str]:
-    """Names of the six tensors of SAM's 2D neck, which a SAM checkpoint holds and the 3D encoder does not take over."""
+    """Returns the names of the six tensors of SAM's 2D neck: in every SAM checkpoint, not used by the 3D encoder."""
     return ["neck.0.weight", "neck.1.weight", "neck.1.bias", "neck.2.weight", "neck.3.weight", "neck.3.bias"]
 
 
 def load_sam_weights(encoder: VolumeEncoder, variant: SamVariant, path: str | Path) -> None:
-    """Copies SAM's tensors into the encoder, then starts the relative depth tables from them.
+    """Copies SAM's tensors into the encoder, then initialises the relative depth tables from them.
 
     Raises:
-        InputError: the file cannot be read, is another variant, or a tensor is missing, foreign, of another shape or
+        InputError: the file cannot be read or is another variant, or a tensor is missing, unknown, of another shape or
             not finite. Every message names the file, the tensor and what to do.
     """
     tensors = read_checkpoint(path)

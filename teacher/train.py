@@ -1,4 +1,4 @@
-"""Training a teacher on a data set, and opening a trained one."""
+"""Trains a teacher on a data set, and opens a trained one."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def train_teacher(
     preparing: Callable[[int, int], None] | None = None,
     progress: FitProgress | None = None,
 ) -> FitResult:
-    """Trains a SAM-adapted teacher with Dice + cross-entropy and leaves a run directory.
+    """Trains a SAM-based teacher with Dice + cross-entropy and writes a run directory.
 
     Args:
         dataset: labelled cases; its labels must be the task's.
         task: grid, intensities, patch.
         out: run directory.
-        config: which teacher.
-        recipe: how to train.
+        config: options of the teacher.
+        recipe: training recipe: epochs, batch, learning rate, augmentation.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
-        resume: go on with the run in ``out``.
-        preparing: hears of preprocessing, (done, total).
-        progress: hears of training.
+        resume: whether to continue the run in ``out``.
+        preparing: called during preprocessing with (cases done, cases in total).
+        progress: called after each step with (steps done, steps in total, note).
 
     Raises:
         InputError: data set, checkpoint or a case was refused.
-        UsageError: an unknown name, an argument of another type, or ``out`` holds another run.
+        UsageError: a name is unknown, an argument has another type, or ``out`` holds another run.
     """
     dataset = arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     task, out = arguments.instance("task", task, Task), arguments.path("out", out)
@@ -98,7 +98,7 @@ def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
         The network in evaluation mode, logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``, and its run.
 
     Raises:
-        UsageError: no path.
+        UsageError: ``path`` is no path.
         InputError: the directory holds no trained teacher.
     """
     run = Run.open(arguments.path("path", path))

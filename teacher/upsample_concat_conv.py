@@ -1,8 +1,8 @@
 """A 3³ convolution of maps enlarged ×2, computed before they are enlarged: an eighth of the work, the same result.
 
-Enlarging mixes voxels, the convolution's weights mix channels, and the two commute. So every one of the 27 taps mixes
-the channels of the small map; what it gives is then enlarged, moved by the tap's offset and added up, which along each
-axis is one product with a constant matrix. The large map never exists.
+Enlarging mixes voxels, the convolution's weights mix channels, and the two commute. So each of the 27 taps mixes the
+channels of the small map; the result is enlarged, shifted by the tap's offset and summed, which along each axis is one
+product with a constant matrix. The large map is never stored.
 
 Equals interpolation, concatenation and convolution in `plain.decode`.
 """
@@ -17,10 +17,10 @@ TAPS = 3
 
 
 def tap_matrices(size: int) -> Tensor:
-    """What the three taps read along an axis of ``size`` voxels once it is doubled: ``[3, 2·size, size]``.
+    """Returns the three taps' interpolation matrices ``[3, 2·size, size]`` for an axis of ``size`` voxels.
 
     Row p of tap j holds the weights of the small voxels that make up large voxel p + j − 1, as
-    ``F.interpolate(align_corners=False)`` gives them; zeros where that lies outside, as the convolution's padding does.
+    ``F.interpolate(align_corners=False)`` gives them; zeros outside the map, like the convolution's padding.
     """
     doubled = F.interpolate(torch.eye(size, dtype=torch.float64)[None], scale_factor=2, mode="linear")[0].T
     padded = F.pad(doubled, (0, 0, 1, 1))
@@ -28,7 +28,7 @@ def tap_matrices(size: int) -> Tensor:
 
 
 class UpsampleConcatConv3d(nn.Conv3d):
-    """Conv 3³ without bias of small maps, doubled by trilinear interpolation, and a map that is large already.
+    """Conv 3³ without bias of small maps, doubled by trilinear interpolation, and a map of the doubled size.
 
     Args:
         small_channels: channels of the small maps.
@@ -55,6 +55,6 @@ class UpsampleConcatConv3d(nn.Conv3d):
         return out
 
     def _mix_channels(self, columns: Tensor, d: int, h: int) -> Tensor:
-        """The three taps along W of one row of the kernel: ``[B, 3, C, D·H·W]``."""
+        """Returns the small map's channels mixed by the three taps along W of one kernel row: ``[B, 3, C, D·H·W]``."""
         kernel = self.weight[:, : self.small_channels, d, h].permute(2, 0, 1).flatten(0, 1)
         return torch.bmm(kernel.expand(len(columns), -1, -1), columns).unflatten(1, (TAPS, -1))

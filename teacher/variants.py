@@ -1,4 +1,4 @@
-"""The sizes of SAM's image encoder, one row per variant, with the widths of what we attach to it."""
+"""The sizes of SAM's image encoder, one row per variant, with the widths of the layers added to it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class SamVariant:
         name: as in segment-anything's model registry.
         width: token width.
         depth: number of transformer blocks, a multiple of 4.
-        heads: attention heads; the width is a multiple of it.
-        global_blocks: blocks that attend globally in SAM, and so carry longer relative-position tables.
+        heads: number of attention heads; divides the width.
+        global_blocks: blocks that attend globally in SAM, and therefore have longer relative-position tables.
         public: whether Meta publishes weights of this size.
         neck_width: channels of the four encoder maps.
         prompt_widths: channels of the five levels of the auto prompt generator, finest first.
@@ -42,7 +42,7 @@ class SamVariant:
     decoder_width: int = 128
 
     def table_size(self, block: int) -> int:
-        """Side length, in tokens, of the attention field block ``block`` had in SAM."""
+        """Returns the side length, in tokens, of the attention field of block ``block`` in SAM."""
         return PLANE_TABLE if block in self.global_blocks else _WINDOW_TABLE
 
 
@@ -70,6 +70,6 @@ def find_variant(name: str) -> SamVariant:
     """Returns the variant of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no variant has this name.
     """
     return VARIANTS[arguments.known("SAM variant", name, VARIANTS)]
