@@ -45,7 +45,7 @@ class CaseList:
     decathlon: bool
 
     def recognises(self, source: Source) -> bool:
-        """Whether a list has ``training`` and, for the Decathlon's layout only, a field that only its lists have."""
+        """Whether a list has ``training``, with a Decathlon-only field (Decathlon) or without one (MONAI)."""
         content = source.content or {}
         return "training" in content and self.decathlon == any(field in content for field in _DECATHLON_FIELDS)
 
