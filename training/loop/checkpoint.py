@@ -54,7 +54,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a checkpoint file whose hash was verified.
+    """The verified content of a checkpoint file.
 
     Attributes:
         path: the file.

@@ -1,7 +1,7 @@
 """The phantom's organs: their positions, sizes and attenuation on CT in each contrast phase.
 
 Positions are in mm in the patient's own frame: origin in the body of the first lumbar vertebra, x to the patient's
-right, y to the front, z to the head. Sizes and attenuation are textbook values of adults, rounded; `training.phantom`
+right, y to the front, z to the head. Sizes and attenuation are textbook values of adults, rounded; `phantom`
 varies them from case to case. Later rows are painted over earlier ones.
 """
 

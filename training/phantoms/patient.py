@@ -17,7 +17,7 @@ class Patient:
     """The properties that vary between phantoms.
 
     Attributes:
-        scale: size along x, y, z relative to the table of `training.anatomy`.
+        scale: size along x, y, z relative to the table in `anatomy`.
         fat: thickness of the subcutaneous fat in mm.
         turn: rotation about x, y, z in degrees.
         offset: position in the scanner, (x, y, z) in mm.

@@ -1,6 +1,6 @@
 """The phantom's trunk: skin, fat, muscle, ribs, spine, lungs, heart, and the couch under the patient.
 
-All functions take positions in the patient's frame of `training.anatomy` and return distances in mm, negative inside.
+All functions expect positions in the patient's frame (see `anatomy`) and return distances in mm, negative inside.
 """
 
 from __future__ import annotations
