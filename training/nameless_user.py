@@ -1,4 +1,4 @@
-"""Users without a name, as `docker run --user 12345` makes them: MONAI asks for it when it is imported."""
+"""Names a user without an account, as in `docker run --user 12345`: importing MONAI needs a user name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def name_the_nameless() -> None:
-    """Gives a user whom the system does not know a name in this process and its children, in ``$LOGNAME``."""
+    """Sets ``$LOGNAME`` for this process and its children if the system has no account for the user."""
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):  # Python 3.13 raises OSError; ImportError: Windows

@@ -1,4 +1,4 @@
-"""What every training starts with: a checked data set, a run directory, prepared cases."""
+"""Prepares a training run: checks the data set, opens the run directory, preprocesses the cases."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger("bedside.training")
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """An open run with its data.
+    """An open run with its prepared cases.
 
     Attributes:
         run: the run directory.
@@ -61,26 +61,27 @@ def prepare_run(
 ) -> Generator[PreparedRun]:
     """Checks the data set against the task, opens the run directory and preprocesses the cases.
 
-    The first process does it, and yields to all of them what it has found; nobody else reads the data set. While the
-    block runs the prepared cases are noted as in use, and nobody else may train in the run directory.
+    Only the first process reads the data set; it broadcasts the result to the others. While the block runs, the
+    prepared cases are registered as in use, and no other training may write to the run directory.
 
     Args:
-        team: the processes that train together.
-        dataset: labelled cases.
-        task: grid, intensities, patch.
-        out: run directory.
-        model: which network.
-        recipe: how it is trained.
-        distillation: from which teacher, for a student.
-        resume: go on with the run in ``out``; with more epochs in the recipe it is made longer.
-        cases: folder of prepared cases; None takes `CASES_FOLDER` beside the run directory, so that a teacher, its
-            students and a sweep, which lie side by side, prepare every case once.
-        workers: cases read and prepared at the same time; None: one for each CPU, as far as memory goes.
-        progress: hears of preparing, (done, total), on the first process.
+        team: the process group that trains.
+        dataset: data set with labelled training and validation cases.
+        task: grid, intensities and patch of the prepared cases.
+        out: run directory; created if needed.
+        model: configuration of the network.
+        recipe: training recipe.
+        distillation: teacher and loss weight of a student; None trains from labels alone.
+        resume: whether to continue the run in ``out``; more epochs in the recipe lengthen it.
+        cases: folder of prepared cases; None uses `CASES_FOLDER` beside the run directory, so that a teacher, its
+            students and a sweep in neighbouring directories share prepared cases.
+        workers: cases read and prepared in parallel; None: one per CPU, limited by free memory.
+        progress: called with (cases done, cases in total) on the first process.
 
     Raises:
-        InputError: no training case, labels that are not the task's, or cases that cannot be used (each is named).
-        UsageError: the run directory holds another run, or the folder of prepared cases other things.
+        InputError: the data set has no training case, its labels differ from the task's, or cases cannot be used (the
+            message names each).
+        UsageError: the run directory holds another run, or the folder of prepared cases holds other files.
         ResourceError: a folder cannot be written, or another process trains in the run directory.
     """
     threads = workers or default_threads()
@@ -110,7 +111,7 @@ def prepare_run(
 
 
 def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
-    """Returns the cases to train with; one that serves both purposes (a scan to be memorised) is prepared once."""
+    """Returns training and validation cases, without duplicates: a case in both lists is prepared once."""
     check_labels(dataset, task)
     for remark in (*dataset.warnings, other_modality(dataset, task)):
         if remark:
@@ -125,7 +126,7 @@ def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
 
 
 def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
-    """Returns a hash over which cases are trained on and which are validated on."""
+    """Returns a SHA-256 of the split into training and validation cases."""
     by_name = {case.name: (case, digest) for case, digest in zip(listed, digests, strict=True)}
     halves = [[by_name[case.name] for case in cases] for cases in (dataset.training, dataset.validation)]
     hashes = (data_hash([case for case, _ in half], [digest for _, digest in half]) for half in halves)
@@ -133,7 +134,7 @@ def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[Case
 
 
 def _tell(prepared: list[PreparedCase], training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
-    """Logs what is unusual about scans and labels; each kind once, and no case by name."""
+    """Logs warnings about scans and labels: one per kind, without case names."""
     unusual = [case for case in prepared if case.warnings]
     if unusual:
         _log.warning("%d of %d scans are unusual, such as: %s", len(unusual), len(prepared), unusual[0].warnings[0])

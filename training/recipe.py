@@ -1,4 +1,4 @@
-"""The training recipe: the papers' numbers as defaults, one frozen struct that is written into every run."""
+"""The training recipe: one frozen struct, stored in every run, with the papers' numbers as defaults."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2).
 
     Attributes:
-        flip: per axis; the left/right axis only with ``mirror_sides``.
-        rotate: quarter turns in the axial plane.
-        scale: intensity multiplied by 1 ± 0.1.
-        shift: intensity shifted by ± 0.1.
-        mirror_sides: allow left/right flips although labels are pairs of a left and a right organ.
+        flip: probability of a flip, per axis; with paired organs, the left/right axis needs ``mirror_sides``.
+        rotate: probability of a rotation by multiples of 90° in the axial plane.
+        scale: probability of multiplying the intensity by 1 ± 0.1.
+        shift: probability of shifting the intensity by ± 0.1.
+        mirror_sides: whether to flip left and right although the labels contain left/right pairs of organs.
     """
 
     flip: float = 0.1
@@ -38,34 +38,34 @@ AUGMENTATION: dict[str, Augmentation] = {
 
 
 class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a network is trained.
+    """The settings of a training.
 
     Defaults are the paper's (AutoSAM Adapter, section 4 and appendix 7.3): AdamW 5e-4, weight decay 1e-5, 200 epochs
     of which 5 warm up, batch 1, positive and negative crops 1:1.
 
     Attributes:
         epochs: number of epochs.
-        steps_per_epoch: optimiser steps per epoch; None: as many as it takes to draw one crop per training case.
-        batch: crops in one forward pass, on each device.
-        accumulate: forward passes per step, on each device; their gradients are averaged.
-        processes: devices that train together. A step takes batch × accumulate × processes crops, and two processes
-            learn what one process learns with twice the accumulation.
+        steps_per_epoch: optimiser steps per epoch; None: enough to draw one crop per training case.
+        batch: crops per forward pass and device.
+        accumulate: forward passes per step and device; their gradients are averaged.
+        processes: training processes, one device each. A step uses batch × accumulate × processes crops: two processes
+            give the same gradients as one process with twice the accumulation.
         lr: base learning rate.
         betas: AdamW betas.
         weight_decay: AdamW weight decay.
         warmup: warm-up epochs.
-        clip: gradient norm limit.
-        positive: share of crops centred on an organ.
-        balance_classes: positive crops draw a class first, then one of its voxels, so that small organs are seen as
-            often as large ones; off: every labelled voxel is equally likely, as in the papers.
+        clip: maximum gradient norm.
+        positive: share of crops centred on an organ, 0…1.
+        balance_classes: True: a positive crop draws a class first, then one of its voxels, so that small organs are
+            seen as often as large ones; False: every labelled voxel is equally likely, as in the papers.
         validate_every: epochs between validations.
-        validation_overlap: of the sliding window.
+        validation_overlap: overlap of neighbouring windows in validation, 0…<1.
         checkpoint_every: steps between checkpoints inside an epoch; every epoch ends with one too.
-        seed: of weights, crops and augmentation.
-        precision: Lightning Fabric's name of the number format. There is no "bf16-true": its weights have eight
+        seed: random seed of weights, crops and augmentation.
+        precision: number format, as Lightning Fabric names it. There is no "bf16-true": its weights have eight
             significant bits, and most updates of AdamW at these rates would round to nothing.
         pictures_every: epochs between overlay pictures of a validation case; 0 for none.
-        augmentation: probabilities.
+        augmentation: probabilities of the augmentations.
     """
 
     epochs: int = 200
@@ -112,15 +112,18 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def crops_per_step(self) -> int:
-        """Crops that one optimiser step learns from, on all devices."""
+        """Crops per optimiser step, over all devices."""
         return self.batch * self.accumulate * self.processes
 
     def steps(self, cases: int) -> int:
-        """Returns the optimiser steps of an epoch over so many training cases."""
+        """Returns the number of optimiser steps per epoch for a number of training cases."""
         return self.steps_per_epoch or math.ceil(cases / self.crops_per_step)
 
     def draws_pictures(self, epoch: int) -> bool:
-        """Returns whether the validation after an epoch (from 0) is drawn: the first one of each `pictures_every`."""
+        """Returns whether the validation after an epoch (counted from 0) is drawn.
+
+        The first validation of every `pictures_every` epochs is drawn, and that of the last epoch.
+        """
         if not self.pictures_every:
             return False
         done = epoch + 1

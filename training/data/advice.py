@@ -1,4 +1,4 @@
-"""Advice that somebody with a data set can follow: the readers of scans advise options that only `segment` has."""
+"""Adapts error messages to data sets: the readers of scans recommend options that only `segment` has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FOLLOWABLE = (
 
 
 def without_options(message: str) -> str:
-    """Returns a reader's message with advice that needs no option of `segment`."""
+    """Returns a reader's message with each advice that names an option of `segment` replaced or removed."""
     for advice, instead in _FOLLOWABLE:
         message = re.sub(advice, instead, message)
     return message

@@ -1,4 +1,4 @@
-"""The papers' augmentation: MONAI's transforms decide and change intensities; turning is left to one copy."""
+"""The papers' augmentation: MONAI's transforms draw it and change intensities; one copy flips and rotates."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _DEPTH, _HEIGHT, _WIDTH = 0, 1, 2
 def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
     """Returns the spatial axes of a ``[C, D, H, W]`` crop that may be flipped.
 
-    The left/right axis is left out where labels are pairs of a left and a right organ: a mirrored scan would teach
-    that left is right.
+    With left/right pairs of organs the left/right axis is excluded: mirrored scans would teach the network to confuse
+    the sides.
     """
     width_is_sides = task.orientation[0] in "LR"
     sides = _WIDTH if width_is_sides else (_HEIGHT if task.orientation[1] in "LR" else _DEPTH)
@@ -39,10 +39,10 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
     """Builds the random transforms of a training crop.
 
     Args:
-        task: says which axis is left/right and the patch.
-        augmentation: probabilities.
-        spatial: keys of the ``[C, D, H, W]`` arrays that turn together (image, label, teacher); ``"image"`` also has
-            its intensities changed.
+        task: defines the left/right axis and the patch.
+        augmentation: probability of each transform.
+        spatial: keys of the ``[C, D, H, W]`` arrays to flip and rotate together (image, label, teacher); intensity
+            transforms change only ``"image"``.
     """
     steps: list[object] = [
         RandFlipd(keys=spatial, prob=augmentation.flip, spatial_axis=axis)
@@ -61,10 +61,10 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
 
 @dataclass(frozen=True)
 class Turn:
-    """How a crop is turned: exact, a permutation of its voxels.
+    """Flips and right-angle rotations of a crop, exact, as a permutation of its voxels.
 
     Attributes:
-        axes: which axis (0, 1, 2 for D, H, W) of the crop each axis of the result runs along.
+        axes: for each axis of the result, the axis of the crop it runs along (0, 1, 2 for D, H, W).
         flipped: whether each axis of the crop is flipped.
     """
 
@@ -73,7 +73,7 @@ class Turn:
 
     @staticmethod
     def read_from(probe: NDArray[np.integer[Any]]) -> Turn:
-        """Reads off what became of `PROBE` (``[2, 2, 2]``)."""
+        """Returns the turn that changed `PROBE` into the given ``[2, 2, 2]`` array."""
         origin = int(probe[0, 0, 0])
         ends = (probe[1, 0, 0], probe[0, 1, 0], probe[0, 0, 1])
         weights = (4, 2, 1)
@@ -81,24 +81,24 @@ class Turn:
         return Turn((first, second, third), (bool(origin & 4), bool(origin & 2), bool(origin & 1)))
 
     def target(self, result: NDArray[Any]) -> NDArray[Any]:
-        """Returns a view of the result ``[..., D, H, W]`` in which the crop lies as it is before it is turned."""
+        """Returns a view of the result ``[..., D, H, W]``; writing the unturned crop to the view turns it."""
         lead = result.ndim - 3
         order = [*range(lead), *(lead + int(axis) for axis in np.argsort(self.axes))]
         return result.transpose(order)[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flipped))]
 
 
-PROBE = np.arange(8).reshape(2, 2, 2)  # a voxel's number is 4·d + 2·h + w of its place
+PROBE = np.arange(8).reshape(2, 2, 2)  # the value at (d, h, w) is 4·d + 2·h + w
 
 
 class CropAugmentation:
-    """Draws an augmentation and applies it; the same as `build_augmentation` with the same seed, voxel by voxel.
+    """Draws an augmentation and applies it, voxel for voxel as `build_augmentation` does with the same seed.
 
-    The spatial transforms are drawn and applied to a probe of eight voxels. What they did to it is then done to image,
-    labels and teacher probabilities by writing the crop to its turned place, in the one copy that cutting it out takes.
+    The spatial transforms are applied to a probe of eight voxels. The same permutation then applies to image, labels
+    and teacher probabilities while their crop is copied, so that turning needs no second copy.
 
     Args:
         task: as in `build_augmentation`.
-        augmentation: probabilities.
+        augmentation: as in `build_augmentation`.
     """
 
     def __init__(self, task: Task, augmentation: Augmentation) -> None:
@@ -107,7 +107,7 @@ class CropAugmentation:
         self._intensity = [step for step in self._all.transforms if step not in self._spatial]
 
     def draw(self, seed: int) -> Turn:
-        """Seeds every transform and returns how the crop is to be turned."""
+        """Seeds every transform and returns the drawn flips and rotations."""
         self._all.set_random_state(seed=seed)
         data: Mapping[Any, torch.Tensor] = {"probe": torch.from_numpy(PROBE[None])}
         for step in self._spatial:
@@ -115,7 +115,7 @@ class CropAugmentation:
         return Turn.read_from(data["probe"].numpy()[0])
 
     def change_intensities(self, image: torch.Tensor) -> torch.Tensor:
-        """Returns the image ``[1, D, H, W]`` scaled and shifted as drawn; to be called once after `draw`."""
+        """Returns the image ``[1, D, H, W]`` with intensities scaled and shifted; call once after each `draw`."""
         data: Mapping[Any, torch.Tensor] = {"image": image}
         for step in self._intensity:
             data = cast("Mapping[Any, torch.Tensor]", step(data))  # pyright: ignore[reportCallIssue]
@@ -123,5 +123,5 @@ class CropAugmentation:
 
 
 def plain_tensor(value: torch.Tensor) -> torch.Tensor:
-    """Takes off the metadata that MONAI's transforms leave on a tensor."""
+    """Removes the metadata that MONAI's transforms attach to a tensor."""
     return value.as_tensor() if isinstance(value, MetaTensor) else value

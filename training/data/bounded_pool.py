@@ -1,7 +1,6 @@
-"""A few jobs at a time, as many as memory holds.
+"""Runs jobs in parallel, as many as fit into free memory.
 
-Threads, not processes: the work is numpy's and zlib's, which let other threads run, and a thread shares what is
-loaded already.
+Threads, not processes: numpy and zlib release the interpreter lock, and threads share the modules already loaded.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ _Result = TypeVar("_Result")
 def bounded_pool(
     work: Callable[[_Job], _Result], jobs: Sequence[_Job], workers: int, memory: Callable[[_Job], int]
 ) -> Iterator[tuple[_Job, _Result]]:
-    """Yields every job with its result, in the order they are finished.
+    """Yields every job with its result, in the order in which they finish.
 
-    A job starts beside others only while the memory that is free holds what all of them may take; one always runs. An
-    exception of a job is raised here; jobs that run are waited for, others do not start.
+    A job starts beside others only if free memory suffices for all of them; one job always runs. If a job raises, its
+    exception is raised here after the running jobs have finished; no further job starts.
 
     Args:
-        work: what to do.
-        jobs: what to do it with.
-        workers: jobs at the same time at most.
-        memory: bytes a job may take.
+        work: function from a job to its result.
+        jobs: arguments of ``work``.
+        workers: maximum number of parallel jobs.
+        memory: function from a job to the bytes it may need.
     """
     pending = deque(jobs)
     running: dict[Future[_Result], tuple[_Job, int]] = {}

@@ -1,4 +1,4 @@
-"""The folder of prepared cases: found by content, so that every run on the same scans and task shares them."""
+"""The folder of prepared cases, keyed by content, so that all runs on the same scans and task share them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .prepared_case import PreparedCase, write_arrays
 _log = logging.getLogger("bedside.training")
 
 CASES_FOLDER = "bedside-cases"
-PREPARATION_VERSION = 2  # raised whenever the same file and task would give other arrays
+PREPARATION_VERSION = 2  # increment when the same file and task give different arrays
 _KEY_DIGITS = 32
 _NOTES = {
-    # The first is the sign that the folder is ours; backup programs know it too (bford.info/cachedir).
+    # This tag marks the folder as a cache of bedside; backup programs recognise it too (bford.info/cachedir).
     TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Prepared cases of bedside; see README.txt.\n",
     "README.txt": (
         "Preprocessed training cases of bedside, one folder each, named by the content of scan, label map and task.\n"
@@ -42,21 +42,21 @@ class CaseCache:
     """A folder of prepared cases that several runs and processes may share.
 
     A case is a folder ``<key>`` with ``image.npy``, ``labels.npy``, ``centres.npy`` and ``case.json``. The key is a
-    hash of the files' bytes, of what preprocessing takes from the task, and of the version of the code: a changed file,
-    spacing or clip range is another case, and nothing in the folder is ever wrong, only unused.
+    hash of the files' bytes, of the task's fields that affect preprocessing, and of `PREPARATION_VERSION`. A changed
+    file, spacing or clip range gives another key, so a stored case is never outdated, only unused.
 
     Args:
-        folder: made if needed.
+        folder: folder of prepared cases; created if needed.
 
     Raises:
-        UsageError: the folder holds other things.
-        ResourceError: it cannot be written.
+        UsageError: the folder holds other files.
+        ResourceError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
         visible = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
-        # Looked for after the listing: another process may be making the same folder now, and writes this first.
+        # Checked after the listing: another process may be creating the same folder now, and writes the tag first.
         if visible and not (folder / TAG).is_file():
             raise UsageError(
                 f'"{folder.name}" holds other things (such as "{sorted(visible)[0]}"); '
@@ -69,11 +69,11 @@ class CaseCache:
                     temporary.write_text(text, encoding="ascii")
 
     def obtain(self, case: Case, digest: CaseDigest, task: Task) -> PreparedCase | None:
-        """Returns a case, preparing it if it is not there or damaged; None while another process prepares it.
+        """Returns a prepared case, preparing it if missing or damaged; None while another process prepares it.
 
         Raises:
             InputError: the case cannot be used; the message names it and every reason.
-            ResourceError: it does not fit into memory, or the folder cannot be written.
+            ResourceError: the case does not fit into memory, or the folder cannot be written.
         """
         folder = self.folder / case_key(digest, task)
         there = self._open(folder, case)
@@ -98,7 +98,7 @@ class CaseCache:
             with atomic_directory(folder) as temporary:
                 _write_case(case, task, temporary)
                 digest.refuse_changed(case)
-                # Where the file system has no locks another process may have been faster, and its folder be in use.
+                # On a file system without locks another process may have finished first, and its folder be in use.
                 if self._open(folder, case) is not None:
                     raise _OvertakenError
         except (ResourceError, _OvertakenError):
@@ -110,11 +110,11 @@ class CaseCache:
 
 
 class _OvertakenError(Exception):
-    """Another process has prepared the case."""
+    """Another process has prepared the case first."""
 
 
 def case_key(digest: CaseDigest, task: Task) -> str:
-    """Returns the name of a case's folder: 32 hexadecimal digits."""
+    """Returns the key of a prepared case, the name of its folder: 32 hexadecimal digits."""
     decisive = {
         "version": PREPARATION_VERSION,
         "image": digest.image,
@@ -127,7 +127,7 @@ def case_key(digest: CaseDigest, task: Task) -> str:
 
 
 def is_case_folder(folder: Path) -> bool:
-    """Returns whether a folder is one of prepared cases, and not another program's cache."""
+    """Returns whether a folder is a cache of prepared cases, not of another program."""
     tag = folder / TAG
     return tag.is_file() and tag.read_text(encoding="ascii", errors="replace") == _NOTES[TAG]
 
@@ -137,7 +137,7 @@ def _write_case(case: Case, task: Task, folder: Path) -> None:
     given, labels = found.model_input, found.labels
     if given is None or labels is None or found.problems:
         raise InputError(f'case "{case.name}": {"; ".join(found.problems)}')
-    del found  # the scan as stored: its memory is needed now
+    del found  # frees the scan as stored: the arrays below need the memory
     write_arrays(
         folder, given.array, labels, given.body, given.grid.spacing, given.warnings, task.name,
         has_ignored=case.ignore is not None,
@@ -146,7 +146,10 @@ def _write_case(case: Case, task: Task, folder: Path) -> None:
 
 @contextmanager
 def _claim(file: Path) -> Generator[bool]:
-    """Yields whether the work behind a lock file is this process's; the system frees the lock of a killed one."""
+    """Tries to lock a file and yields whether this process may do the work that the lock protects.
+
+    The system frees the lock if its process is killed. Without locks on the file system, this yields True.
+    """
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
     except OSError as error:
@@ -157,8 +160,8 @@ def _claim(file: Path) -> Generator[bool]:
         held.callback(os.close, descriptor)
         lock = take_lock(descriptor, wait=False)
         if lock is Lock.OURS:
-            held.callback(file.unlink, missing_ok=True)  # before it is closed: the next one locks a file of its own
-        elif lock is Lock.UNSUPPORTED:  # two processes may do the same work, and the last one's folder stays
+            held.callback(file.unlink, missing_ok=True)  # before closing: the next process creates a new file
+        elif lock is Lock.UNSUPPORTED:  # both processes may prepare the case; the last folder stays
             _log.info("the folder of prepared cases has no locks: processes may prepare the same case twice")
         yield lock is not Lock.TAKEN
     if lock is Lock.UNSUPPORTED:

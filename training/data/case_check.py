@@ -1,4 +1,4 @@
-"""Checking one case before training: can it be used, and what about it deserves a look?"""
+"""Checks one case before training: whether it can be used, and what a person should review."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SAMPLE_VOXELS = 1_000_000
 
 
 class BodyValues(msgspec.Struct, frozen=True, kw_only=True):
-    """Raw intensities where the body is (HU for CT), of evenly spread voxels.
+    """Raw intensities inside the body (HU for CT), measured on evenly spaced voxels.
 
     Attributes:
-        percentile_1: a hundredth of the voxels lies below.
-        median: half of them.
-        percentile_99: all but a hundredth.
-        below_clip: share of the voxels below the task's range; None where the range is read off each scan.
-        above_clip: share above it.
+        percentile_1: 1st percentile.
+        median: median.
+        percentile_99: 99th percentile.
+        below_clip: share of the voxels below the task's clip range, 0…1; None if each scan defines its own range.
+        above_clip: share of the voxels above the clip range; None likewise.
     """
 
     percentile_1: float
@@ -44,15 +44,15 @@ class BodyValues(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a readable case is like.
+    """Measurements of a readable case.
 
     Attributes:
-        shape: voxels from left to right, back to front, feet to head.
+        shape: number of voxels from left to right, back to front, feet to head.
         spacing: mm along the same axes.
         values: smallest and largest raw intensity.
-        volumes_ml: millilitres of each label that occurs, by index.
-        body: intensities in the body; None without a task.
-        ignored: share of the voxels, 0…1, whose label takes no part in loss and scores.
+        volumes_ml: label index → volume in ml, for the labels that occur.
+        body: intensities inside the body; None without a task.
+        ignored: share of ignored voxels, 0…1: loss and scores leave them out.
     """
 
     shape: tuple[int, int, int]
@@ -64,15 +64,15 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckedCase(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out about a case.
+    """The outcome of checking one case.
 
     Attributes:
-        name: in the data set.
-        lists: which lists it stands in.
-        problems: why it cannot be used.
-        warnings: what deserves a look.
-        facts: None where image or label map cannot be read.
-        exit_code: 0, 6 with warnings, 3 with problems, 5 where memory does not suffice to tell.
+        name: name of the case in the data set.
+        lists: names of the lists that contain it.
+        problems: reasons why it cannot be used; empty if it can.
+        warnings: unusual findings that a person should review.
+        facts: measurements; None if image or label map cannot be read.
+        exit_code: 0 without findings, 6 with warnings, 3 with problems, 5 if memory does not suffice for the check.
     """
 
     name: str
@@ -88,9 +88,9 @@ class Listed:
     """A case to check.
 
     Attributes:
-        case: its files.
-        lists: names of the lists it stands in.
-        broken: what is wrong with its entry; such a case is not read.
+        case: the case with its files.
+        lists: names of the lists that contain it.
+        broken: errors of its list entry; if there are any, its files are not read.
     """
 
     case: Case
@@ -99,15 +99,15 @@ class Listed:
 
 
 def check_case(listed: Listed, labels: tuple[str, ...], task: Task | None) -> tuple[CheckedCase, CaseDigest | None]:
-    """Checks a case as preparation would, without writing anything.
+    """Checks a case as `prepare_cases` would, without writing files.
 
     Args:
-        listed: the case.
-        labels: the data set's names, by index.
-        task: grid and intensities; None leaves out what depends on them.
+        listed: case to check.
+        labels: label names of the data set, by index.
+        task: grid and intensities; None skips the checks that depend on them.
 
     Returns:
-        The outcome, and what the files' content is; None where they cannot be read.
+        The outcome, and the digest of the files; None instead of the digest if they cannot be read.
     """
     name, lists = listed.case.name, listed.lists
     if listed.broken:
@@ -186,7 +186,7 @@ def _body_values(scan: Volume, given: ModelInput, task: Task) -> BodyValues:
 
 
 def _well_inside(body: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
-    """Returns every ``step``-th voxel of a body mask without the margin of air that it was grown by."""
+    """Returns every ``step``-th voxel of a body mask, after removing the margin of air around the body."""
     places = [np.arange(0, size, step) for size in body.shape]
     inside = body[np.ix_(*places)]
     for axis, size in enumerate(body.shape):

@@ -1,4 +1,4 @@
-"""What a case is by content: SHA-256 of its files."""
+"""Identifies a case by the content of its files (SHA-256)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class CaseDigest:
     """SHA-256 of a case's files, 64 hexadecimal digits each.
 
     Attributes:
-        image: of the image file.
-        label: of the label map, or over its organs' masks; empty without one.
-        stamps: size in bytes and time in ns of each file before it was read.
-        ignore: the value of the label map's voxels that take no part; None where there is none.
+        image: hash of the image file.
+        label: hash of the label map, or over its masks per organ; empty without a label map.
+        stamps: size in bytes and modification time in ns of each file before it was read.
+        ignore: value of ignored voxels in the label map; None without an ignore label.
     """
 
     image: str
@@ -31,10 +31,10 @@ class CaseDigest:
 
     @staticmethod
     def of(case: Case) -> CaseDigest:
-        """Reads a case's files.
+        """Reads a case's files and returns their hashes.
 
         Raises:
-            InputError: one cannot be read.
+            InputError: a file cannot be read.
         """
         try:
             stamps = _stamps(case)
@@ -43,10 +43,10 @@ class CaseDigest:
             raise InputError(f'case "{case.name}": its files cannot be read: {error.strerror}') from None
 
     def refuse_changed(self, case: Case) -> None:
-        """Checks that nobody wrote to the files since they were hashed.
+        """Checks by size and time that the files have not changed since they were hashed.
 
         Raises:
-            InputError: somebody did.
+            InputError: a file has changed.
         """
         try:
             changed = _stamps(case) != self.stamps
@@ -57,7 +57,7 @@ class CaseDigest:
 
 
 def digest_cases(cases: Sequence[Case], workers: int = 1) -> list[CaseDigest]:
-    """Reads the files of cases, in ``workers`` threads.
+    """Hashes the files of cases in ``workers`` threads.
 
     Raises:
         InputError: a file cannot be read.
@@ -67,7 +67,7 @@ def digest_cases(cases: Sequence[Case], workers: int = 1) -> list[CaseDigest]:
 
 
 def data_hash(cases: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
-    """Returns a SHA-256 over the content of cases, in the order of their names, independent of where they lie."""
+    """Returns a SHA-256 over the content of cases in the order of their names, independent of the files' paths."""
     total = hashlib.sha256()
     for _, digest in sorted(zip((case.name for case in cases), digests, strict=True), key=lambda pair: pair[0]):
         ignore = "" if digest.ignore is None else f"ignore {digest.ignore}\n"
@@ -76,7 +76,7 @@ def data_hash(cases: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
 
 
 def _truth_sha256(case: Case) -> str:
-    """Returns the label map's hash; of one mask per organ, a hash over theirs in the order of the labels."""
+    """Returns the hash of the label map; for one mask per organ, a hash over the masks' hashes in label order."""
     hashes = [file_sha256(file) for file in truth_files(case.label)]
     if isinstance(case.label, OrganMasks):
         return hashlib.sha256("\n".join(("masks", *hashes)).encode()).hexdigest()

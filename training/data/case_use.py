@@ -1,4 +1,4 @@
-"""Who uses which prepared cases: each training lists its own in a file that it keeps locked."""
+"""Registers the prepared cases that trainings use: each training lists its own in a file that it keeps locked."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _log = logging.getLogger("bedside.training")
 _USE = ".use-"
 
 TAG = "CACHEDIR.TAG"
-"""A file that every folder of prepared cases has; its lock is the gate through which uses are told and cases go."""
+"""A file in every folder of prepared cases; its lock is the `registration_lock` for registering and clearing cases."""
 
 
 @contextmanager
 def registration_lock(folder: Path) -> Generator[Lock]:
-    """Yields when no other process is telling its use of the folder or clearing it: a matter of milliseconds."""
+    """Holds the lock, for milliseconds, without which no process registers its cases or clears the folder."""
     descriptor = _open(folder / TAG)
     try:
         yield take_lock(descriptor, wait=True)
@@ -30,11 +30,11 @@ def registration_lock(folder: Path) -> Generator[Lock]:
 
 @contextmanager
 def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
-    """Keeps cases from being cleared while the block runs; they need not be there yet.
+    """Registers cases as in use while the block runs, so that they are not cleared; they need not exist yet.
 
     Args:
-        folder: of prepared cases.
-        keys: names of the cases' folders.
+        folder: folder of prepared cases.
+        keys: keys of the cases, the names of their folders.
     """
     file = folder / f"{_USE}{secrets.token_hex(8)}"
     descriptor: int | None = None
@@ -43,7 +43,7 @@ def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
             descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
             os.write(descriptor, "\n".join(keys).encode("ascii"))
             take_lock(descriptor, wait=True)
-    except OSError as error:  # somebody else's folder, perhaps: its cases can be read all the same
+    except OSError as error:  # the folder may be another user's: its cases can still be read
         _log.warning(
             "that this training uses the prepared cases cannot be told (%s): do not clear them", error.strerror
         )
@@ -58,16 +58,16 @@ def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
 
 
 def keys_in_use(folder: Path) -> set[str]:
-    """Returns the names of the cases that trainings use now; to be asked inside the `registration_lock`."""
+    """Returns the keys of the cases that trainings use now; call it while holding the `registration_lock`."""
     keys: set[str] = set()
     for file in folder.glob(f"{_USE}*"):
-        with suppress(FileNotFoundError):  # its training has ended meanwhile
+        with suppress(FileNotFoundError):  # the training has ended since
             keys |= _keys_of(file)
     return keys
 
 
 def _keys_of(file: Path) -> set[str]:
-    """Returns what a training uses; removes the file of one that was killed."""
+    """Returns the keys that a training lists in a file; removes the file if that training was killed."""
     descriptor = _open(file)
     try:
         if take_lock(descriptor, wait=False) is Lock.TAKEN:
@@ -79,13 +79,13 @@ def _keys_of(file: Path) -> set[str]:
 
 
 def touch(case: Path) -> None:
-    """Notes, as the time of a case's folder, that it was used now."""
-    with suppress(OSError):  # it is gone, or somebody else's: nothing depends on it but what is cleared first
+    """Sets the modification time of a case's folder to now, its time of last use."""
+    with suppress(OSError):  # removed, or another user's; only the order of clearing depends on it
         os.utime(case)
 
 
 def _open(file: Path) -> int:
-    """Opens a file to be locked; on some file systems that takes the right to write."""
+    """Opens a file for locking, writable, because some file systems require this for a lock."""
     try:
         return os.open(file, os.O_RDWR)
     except PermissionError:

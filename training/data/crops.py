@@ -1,4 +1,4 @@
-"""Training crops: a patch around an organ or around other tissue, augmented; the same crop for the same seed."""
+"""Draws training crops: augmented patches around an organ or other tissue, reproducible from the seed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .augment import CropAugmentation, Turn
 from .prepared_case import PreparedCase, open_array
 
 OPEN_CASES = 128
-"""Cases whose files stay open: four descriptors each, and many systems allow a process 1,024."""
+"""Number of cases whose files stay open: four descriptors each, and many systems allow 1,024 per process."""
 
 
 @dataclass(frozen=True)
 class CropSource:
-    """A case together with what is cropped along with it.
+    """A case to draw crops from, with its teacher probabilities.
 
     Attributes:
-        case: image and labels.
-        teacher: a ``[C, D, H, W]`` float16 array of teacher probabilities on the same grid, or None.
+        case: prepared case with image and labels.
+        teacher: file of a ``[C, D, H, W]`` float16 array of teacher probabilities on the same grid, or None.
     """
 
     case: PreparedCase
@@ -53,23 +53,22 @@ class _Arrays:
 
 Batch = dict[str, torch.Tensor]
 Key = tuple[int, int]
-"""Epoch and item: what a crop depends on, besides the seed."""
+"""(epoch, item): with the seed, this determines a crop."""
 
 
 class CropDataset(TorchDataset[Batch]):
     """Random crops of all epochs.
 
-    ``crops[e, i]``, item i of epoch e, depends on (seed, e, i) alone, so a resumed run sees the crops it would have
-    seen, whatever loads them. Items are ``image`` [1, D, H, W] float32, ``label``
-    [1, D, H, W] int64 (`IGNORED` where a voxel takes no part in the loss) and, with a teacher, ``teacher``
-    [C, D, H, W] probabilities as they are stored (float16: they are the bulk of a crop, and the loss's arithmetic is
-    float32 all the same).
+    ``crops[e, i]``, item i of epoch e, depends only on (seed, e, i), so a resumed run gets the same crops as an
+    uninterrupted one, with any number of threads. Items are ``image`` [1, D, H, W] float32, ``label`` [1, D, H, W]
+    int64 (`IGNORED` for voxels that the loss leaves out) and, with a teacher, ``teacher`` [C, D, H, W] probabilities
+    as stored (float16, because they are the bulk of a crop; the loss computes in float32 anyway).
 
-    Only the window is read, from memory-mapped files of which those of the last `OPEN_CASES` cases stay open, and every
-    array is copied once: cut out, turned and converted in one go.
+    Only the patch is read, from memory-mapped files; those of the last `OPEN_CASES` cases stay open. One copy per array
+    cuts, turns and converts it.
 
     Args:
-        sources: the cases, visited in a new random order each round.
+        sources: cases, visited in a new random order each round.
         task: patch and orientation.
         recipe: balance, augmentation, seed.
     """
@@ -82,13 +81,13 @@ class CropDataset(TorchDataset[Batch]):
         self._arrays = lru_cache(OPEN_CASES)(lambda number: _Arrays.of(sources[number]))
 
     def for_another_thread(self) -> CropDataset:
-        """Returns the same crops for another thread: from the same open files, drawn by transforms of its own."""
+        """Returns the same crops for use in another thread: shares the open files, but not the random transforms."""
         other = CropDataset(self._sources, self._task, self._recipe)
         other._arrays = self._arrays
         return other
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Leaves the open files out: another process opens its own, and pickling them would copy their content."""
+        """Excludes the open files: another process opens its own, and pickling them would copy their content."""
         return CropDataset, (self._sources, self._task, self._recipe)
 
     def __getitem__(self, key: Key) -> Batch:
@@ -112,7 +111,7 @@ class CropDataset(TorchDataset[Batch]):
         return crop
 
     def _centre(self, case: PreparedCase, arrays: _Arrays, rng: np.random.Generator) -> tuple[int, ...]:
-        """Draws the voxel to crop around: an organ with probability ``positive``, else other tissue."""
+        """Draws the centre voxel of a crop: in an organ with probability ``positive``, else in other tissue."""
         present, label = case.present, 0
         if present and rng.random() < self._recipe.positive:
             sizes = np.array([1 if self._recipe.balance_classes else case.counts[label] for label in present])
@@ -130,7 +129,7 @@ def _seed(rng: np.random.Generator) -> int:
 
 @dataclass(frozen=True)
 class _Window:
-    """Where a patch lies: the part inside the volume, and where that part stands in the patch, per axis."""
+    """Position of a patch, per axis: its part inside the volume, and the place of this part inside the patch."""
 
     inside: tuple[slice, ...]
     filled: tuple[slice, ...]
@@ -154,19 +153,25 @@ class _Window:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the volume fills the patch."""
+        """Whether the patch lies completely inside the volume."""
         return all(part.stop - part.start == length for part, length in zip(self.filled, self.patch, strict=True))
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """Cuts a window out of a volume and turns it."""
+    """Cuts a patch out of a volume and turns it."""
 
     window: _Window
     turn: Turn
 
     def __call__(self, array: NDArray[Any], dtype: DTypeLike, outside: Sequence[float]) -> NDArray[Any]:
-        """Returns the crop ``[C, D, H, W]`` of an array ``[C, D', H', W']``; each channel has a value for outside."""
+        """Returns the crop ``[C, D, H, W]`` of an array ``[C, D', H', W']``.
+
+        Args:
+            array: the whole volume.
+            dtype: number format of the crop.
+            outside: value per channel for the part of the patch outside the volume.
+        """
         result = np.empty((len(array), *(self.window.patch[axis] for axis in self.turn.axes)), dtype)
         if not self.window.is_whole:
             for channel, value in zip(result, outside, strict=True):

@@ -28,11 +28,11 @@ class Case:
     """One scan.
 
     Attributes:
-        name: unique in its data set; the image's file name, without ending and channel number, or its folder's name.
-        image: the image file.
-        label: the label map, or its organs' masks, if there are any.
-        fold: the cross-validation fold it is listed in, if any.
-        ignore: the value in its label map of voxels that take no part in loss and scores; None where there is none.
+        name: unique in its data set; the image's file name without ending and channel number, or its folder's name.
+        image: path of the image file.
+        label: path of the label map, or the masks of its organs; None without labels.
+        fold: cross-validation fold that the list assigns it to; None without folds.
+        ignore: label value of the voxels that loss and scores leave out; None without an ignore label.
     """
 
     name: str
@@ -46,20 +46,21 @@ class Case:
 class Dataset:
     """A data set with dense labels.
 
-    A case may stand in several lists (a single scan used for training and validation), but under one name there is
-    only ever one image.
+    Several lists may contain the same case (a single scan used for training and validation), but one name always means
+    one image.
 
     Attributes:
-        name: as the data set calls itself, or its folder's name.
+        name: name in the list, or else the folder's name.
         labels: index → name; index 0 is ``"background"``.
-        training: cases to learn from, all with labels.
-        validation: cases to choose the best epoch by, all with labels; empty if the data set lists none (see `split`).
+        training: training cases, all with labels.
+        validation: cases that decide which epoch is best, all with labels; empty if the data set lists none (see
+            `split`).
         test: held-out cases, with or without labels.
-        root: the folder the data set lies in.
-        unlabelled: images that the list keeps apart because nobody has labelled them; their files are not looked for.
-        modality: the list's own words for its images, such as ``("MRI",)``.
-        warnings: what deserves a look in the list as a whole.
-        fold: the fold that training and validation are those of, after `split`.
+        root: folder of the data set.
+        unlabelled: cases that the list marks as unlabelled; whether their files exist is not checked.
+        modality: names of the modality in the list, such as ``("MRI",)``.
+        warnings: unusual findings about the list as a whole, for a person to review.
+        fold: fold chosen by `split`; None before, or without folds.
     """
 
     name: str
@@ -75,23 +76,24 @@ class Dataset:
 
     @property
     def ignore(self) -> int | None:
-        """The value of the ignore label in the label maps, the same in all of them; None where there is none."""
+        """Value of the ignore label, the same in all label maps; None without an ignore label."""
         return next((case.ignore for case in (*self.training, *self.validation, *self.test)), None)
 
     def split(self, *, fold: int | None = None, fraction: float = 0.2, seed: int = 0) -> Dataset:
-        """Returns the data set with a validation list taken out of its training list.
+        """Returns the data set with part of its training list moved to the validation list.
 
         Args:
-            fold: validate on the cases of this fold and train on the others, as the list's own folds or else nnU-Net's
-                ``splits_final.json`` say; cases that the latter names nowhere take no part.
-            fraction: share of the training cases to validate on, if no fold is given; at least one case, and at least
-                one stays for training.
-            seed: which cases; the choice depends on the names, not on the order they are listed in.
+            fold: number of the fold to validate on, from the list's own folds or else nnU-Net's ``splits_final.json``;
+                the other cases are for training, except those that ``splits_final.json`` does not name, which are left
+                out.
+            fraction: share of the training cases to validate on, if no fold is given; at least one case is moved, and
+                at least one remains for training.
+            seed: random seed of the choice, which depends on the names of the cases, not on their order.
 
         Raises:
-            UsageError: the data set already has a validation list, has no such fold, or is too small; or a fraction
-                outside 0…1.
-            InputError: a splits file that cannot be used, or that names cases which the data set lacks.
+            UsageError: the data set already has a validation list, has no such fold, or is too small; or the fraction
+                is outside 0…1.
+            InputError: the splits file cannot be used, or names cases that the data set lacks.
         """
         if self.validation:
             raise UsageError(
@@ -142,11 +144,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class BrokenCase:
-    """What is wrong with a case, as its list and a look for its files tell.
+    """An error in a case's list entry, or a missing file.
 
     Attributes:
-        name: the case.
-        reason: expected, got.
+        name: name of the case.
+        reason: the error, as text for a message.
     """
 
     name: str
@@ -158,14 +160,14 @@ class BrokenCase:
 
 @dataclass(frozen=True)
 class DatasetListing:
-    """A data set as listed, with what is broken in it.
+    """A data set as listed, with the errors of single cases.
 
     Attributes:
-        dataset: every case that is listed, broken or not.
-        called: the list's or the folder's name, for messages.
-        layout: what people call the way in which the data set is stored.
-        broken: what is wrong with single cases; a case may occur more than once.
-        notes: how the list was understood where it could have been otherwise.
+        dataset: every listed case, broken or not.
+        called: name of the list or folder, for messages.
+        layout: name of the layout, for messages.
+        broken: errors of single cases; a case may occur more than once.
+        notes: how ambiguous parts of the list were interpreted.
     """
 
     dataset: Dataset
@@ -176,27 +178,27 @@ class DatasetListing:
 
 
 def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Dataset:
-    """Reads a data set in any of the layouts of `formats.reading`; which one is seen from its content.
+    """Reads a data set in any of the layouts of `formats.reading`, recognised by its content.
 
     - Medical Segmentation Decathlon: ``dataset.json`` (or its folder) with ``labels`` as ``{"0": name}`` or
-      ``{name: 0}`` and lists ``training``, ``validation``, ``test``, ``unlabeled``; so do nnU-Net v1 folders;
+      ``{name: 0}`` and lists ``training``, ``validation``, ``test``, ``unlabeled``; also nnU-Net v1 folders;
     - nnU-Net v2 raw folder: ``dataset.json`` with ``channel_names``, ``imagesTr/case_0000.nii.gz``,
       ``labelsTr/case.nii.gz``, and ``imagesTs``, ``labelsTs`` where there are any; or its cases under ``dataset``;
     - MONAI data list: a JSON file with ``training`` (and ``validation``, ``testing``) lists of ``image``, ``label`` and
       optionally ``fold``; paths may be absolute or relative to the file;
     - ``imagesTr`` and ``labelsTr`` without a list, or a folder for each patient; the task names the labels.
 
-    Label values must be dense (0, 1, 2, …): the value in a label map is the index of a network output, and renumbering
-    behind the user's back would hide which organ is which. A label named "ignore", with the highest value, is no class:
-    its voxels take no part in loss and scores. One image channel per case.
+    Label values must be dense (0, 1, 2, …): the value in a label map is the index of a network output, and silent
+    renumbering would hide which organ is which. A label named "ignore", with the highest value, is no class: loss and
+    scores leave its voxels out. One image channel per case.
 
     Args:
-        path: the JSON file, or the folder.
-        labels: label names, background first, for a data set that has none.
+        path: JSON file or folder.
+        labels: label names, background first, for a data set without label names.
 
     Raises:
-        InputError: unreadable list, labels that are not dense, or broken cases (missing file, no label map, a path that
-            leaves the data set, a name used twice); the message names the first five and counts the rest.
+        InputError: the list cannot be read, its labels are not dense, or cases are broken (missing file, no label map,
+            a path that leaves the data set, a name used twice); the message names the first five and counts the rest.
     """
     listing = list_dataset(path, labels=labels)
     if listing.broken:
@@ -207,10 +209,10 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
 
 
 def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> DatasetListing:
-    """Reads a data set's list as `load_dataset` does; broken cases are told, not raised.
+    """Reads a data set's list as `load_dataset` does, but returns broken cases instead of raising.
 
     Raises:
-        InputError: unreadable list, no case, or labels that are not dense.
+        InputError: the list cannot be read, has no case, or its labels are not dense.
     """
     path = arguments.path("data set", path)
     labels = arguments.optional(arguments.names, "labels", labels)
@@ -250,10 +252,10 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
 
 
 def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
-    """Names every image by its file; where files in different folders share a name, by folder and file."""
+    """Returns image → case name: the file's name, preceded by its folder's if files in two folders share a name."""
     cases = {raw.image: raw for raw in reversed(listed)}
     unnamed = [raw for raw in cases.values() if not raw.name]
-    # Four digits are nnU-Net's channel where every image ends in 0000 and no label map does; else they number cases.
+    # Four final digits are nnU-Net's channel if every image ends in 0000 and no label map does; else a case number.
     splits = {raw.image: split_channel(stem(raw.image.name)) for raw in unnamed}
     are_channels = all(split is not None and split[1] == 0 for split in splits.values()) and not any(
         stem(file.name) == stem(raw.image.name) for raw in unnamed for file in truth_files(raw.label)

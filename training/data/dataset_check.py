@@ -1,4 +1,4 @@
-"""Checking a whole data set before training: every case, whatever is wrong with the others."""
+"""Checks a whole data set before training: every case, even if others are broken."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from .labels_seen import training_warning, unseen_labels, validation_warning
 from .prepare import check_labels, other_modality
 from .splits import unused_splits
 
-_SHOWN = 3  # cases named beside one that they are like; the rest are counted
+_SHOWN = 3  # duplicates of a case named in one warning; the rest are counted
 
 
 class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a label occurs.
+    """Frequency and volumes of a label.
 
     Attributes:
-        name: of the label.
-        cases: readable cases in which it occurs.
-        mean_ml: its mean volume in those, in millilitres; None if there are none.
-        smallest_ml: the smallest.
-        largest_ml: the largest.
+        name: name of the label.
+        cases: number of readable cases that contain it.
+        mean_ml: mean volume in these cases, in ml; None without such cases.
+        smallest_ml: smallest volume, in ml; None likewise.
+        largest_ml: largest volume, in ml; None likewise.
     """
 
     name: str
@@ -44,12 +44,12 @@ class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IgnoreSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The ignore label, whose voxels take no part in loss and scores.
+    """Frequency of the ignore label, whose voxels loss and scores leave out.
 
     Attributes:
-        value: in the label maps.
-        cases: readable cases in which it occurs.
-        share: mean share of the voxels, 0…1, over all readable cases.
+        value: value in the label maps.
+        cases: number of readable cases that contain it.
+        share: mean share of ignored voxels, 0…1, over all readable cases.
     """
 
     value: int
@@ -58,20 +58,21 @@ class IgnoreSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out about a data set.
+    """The outcome of checking a data set.
 
     Attributes:
-        name: of the data set.
-        layout: in which it was found to be stored.
-        task: name of the task it was checked for, if any.
-        problems: what is wrong with the data set as a whole.
-        warnings: what deserves a look in it as a whole.
-        notes: how its list was understood, and what else is there; nothing to mend.
-        unlabelled: number of scans that its list keeps apart as not labelled.
-        labels: label by label, background left out.
-        cases: every case, in the order of the lists.
-        pairs: (left, right) names of labels that differ by the side alone: left and right are not mirrored in training.
-        ignore: what is ignored; None where the data set has no such label.
+        name: name of the data set.
+        layout: name of the layout that was recognised.
+        task: name of the task it was checked for; None without a task.
+        problems: errors of the data set as a whole.
+        warnings: unusual findings about the data set as a whole, for a person to review.
+        notes: remarks that need no action, such as how the list was interpreted.
+        unlabelled: number of scans that the list marks as unlabelled.
+        labels: one summary per label, without the background.
+        cases: outcome per case, in the order of the lists.
+        pairs: (left, right) names of labels that differ only by the side; with such pairs training does not mirror left
+            and right.
+        ignore: summary of the ignore label; None if the data set has none.
     """
 
     name: str
@@ -88,7 +89,7 @@ class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """The worst found: 5 memory did not suffice for a case, 3 something is broken, 6 warnings only, 0 all well."""
+        """Code of the worst finding: 5 too little memory for a case, 3 an error, 6 only warnings, 0 no findings."""
         codes = {case.exit_code for case in self.cases}
         codes |= {ExitCode.INPUT} if self.problems else set()
         codes |= {ExitCode.REVIEW} if self.warnings else set()
@@ -104,18 +105,18 @@ def check_dataset(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetCheck:
-    """Checks every case as preparation would, and what only shows when cases are compared.
+    """Checks every case as `prepare_cases` would, and compares the cases with each other.
 
     Args:
         path: as in `load_dataset`.
-        task: what it is to be used for; None checks files, geometry, values and labels alone.
-        fold: training and validation cases are taken as those of this fold; None takes the lists as they are.
-        workers: cases read at the same time, as far as memory allows.
-        progress: called with (done, total).
+        task: task to check against; None checks only files, geometry, values and labels.
+        fold: fold that defines training and validation cases; None uses the lists unchanged.
+        workers: maximum number of cases read in parallel, limited by free memory.
+        progress: called with (cases done, cases in total).
 
     Raises:
-        InputError: the list itself cannot be read, or the splits file that the fold is taken from.
-        UsageError: there is no such fold.
+        InputError: the list or the splits file of the fold cannot be read.
+        UsageError: the fold does not exist.
     """
     listing = list_dataset(path, labels=task.labels if task else None)
     if fold is not None:
@@ -176,7 +177,7 @@ def check_dataset(
 
 
 def _list_warnings(cases: list[CheckedCase], labels: tuple[str, ...], missing: list[str]) -> list[str]:
-    """Returns what training and validation lack, beyond the labels that are missing everywhere."""
+    """Returns warnings about labels missing in training or validation, except those missing in all cases."""
     found: list[str] = []
     for name, warning in (("training", training_warning), ("validation", validation_warning)):
         facts = [case.facts for case in cases if name in case.lists and case.facts is not None]
@@ -198,7 +199,7 @@ def _ignore_summary(value: int | None, cases: list[CheckedCase]) -> IgnoreSummar
 
 
 def _listed(listing: DatasetListing) -> list[Listed]:
-    """Returns every case once, with the lists it stands in and what is wrong with its entry."""
+    """Returns every case once, with the lists that contain it and the errors of its entries."""
     cases: dict[str, Case] = {}
     lists: defaultdict[str, list[str]] = defaultdict(list)
     broken: defaultdict[str, list[str]] = defaultdict(list)
@@ -216,7 +217,7 @@ def _listed(listing: DatasetListing) -> list[Listed]:
 
 
 def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultdict[str, list[str]]:
-    """Returns warnings by case: the same scan under two names or in two lists, the same label map for two scans."""
+    """Returns case name → warnings: a scan with two names or in two lists, or a label map shared by two scans."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     images: defaultdict[str, list[CheckedCase]] = defaultdict(list)
     truths: defaultdict[str, list[CheckedCase]] = defaultdict(list)

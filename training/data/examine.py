@@ -1,4 +1,4 @@
-"""Reading one case as a network will see it: the one place that says which cases can be used, and why not."""
+"""Reads one case as a network will see it, and decides whether it can be used."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from .organ_masks import read_truth
 _Result = TypeVar("_Result")
 LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 
-_SOURCE_BYTES = 8  # per voxel of the scan: its values, its labels, and what is compared on the way
+_SOURCE_BYTES = 8  # per voxel of the scan: values, labels, temporary arrays of comparisons
 _TARGET_BYTES = 17  # per voxel on the task's grid: image, body, labels, masks, indices of a class
 
 
 @dataclass
 class Examination:
-    """What reading a case gave.
+    """The result of reading a case.
 
     Attributes:
-        problems: why it cannot be used, one line each; empty where it can.
-        scan: the image as stored, if it can be used.
-        truth: the label map as stored, if its labels are known; `IGNORED` where it has the ignore label.
-        model_input: the image on the task's grid, normalised.
-        labels: ``[D, H, W]`` the label map on the task's grid, likewise.
+        problems: reasons why it cannot be used, one line each; empty if it can.
+        scan: image as stored; None if it cannot be used.
+        truth: label map as stored, with `IGNORED` in place of the ignore label; None if it has unknown labels.
+        model_input: normalised image on the task's grid; None without a task or if the image cannot be used.
+        labels: label map ``[D, H, W]`` on the task's grid; None without a task or if there are problems.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Examination:
     labels: LabelMap | None = None
 
     def attempt(self, step: Callable[[], _Result]) -> _Result | None:
-        """Returns what a step gives; None where it refuses the case, and the reason is kept."""
+        """Returns the result of a step; if the step raises `InputError`, records the reason and returns None."""
         try:
             return step()
         except InputError as error:
@@ -59,16 +59,16 @@ class Examination:
 
 
 def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label: bool = True) -> Examination:
-    """Reads and preprocesses a case; every reason against it is collected, not only the first.
+    """Reads and preprocesses a case; collects every reason against it, not only the first.
 
     Args:
-        case: the files.
-        num_classes: labels are below this.
-        task: grid and intensities; None leaves out what depends on them.
-        needs_label: whether a case without a label map is refused.
+        case: case to read.
+        num_classes: number of classes; labels must be below it.
+        task: grid and intensities; None skips preprocessing.
+        needs_label: whether a missing label map is a problem.
 
     Raises:
-        ResourceError: it does not fit into memory.
+        ResourceError: the case does not fit into memory.
     """
     found = Examination()
     scan = found.scan = found.attempt(lambda: _usable_scan(case.image))
@@ -84,7 +84,7 @@ def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label
 
 
 def memory_needed(case: Case, task: Task | None) -> int:
-    """Returns about how many bytes `examine_case` and writing its result take; 0 for a case that will be refused."""
+    """Estimates the bytes that `examine_case` and writing its result need; 0 if the header cannot be used."""
     try:
         source = NiftiFile.open(case.image).header.grid
         target = source if task is None else source.to_task_grid(task.orientation, task.spacing)
@@ -105,7 +105,7 @@ def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | N
             raise InputError("expected a label map, the data set lists none")
         return None
     truth = read_truth(case.label)
-    # In the file itself: on the task's grid a small structure may be gone, and its wrong number with it.
+    # Checked before resampling, which may remove a small structure with a wrong label.
     if int(truth.data.max()) < num_classes:
         return truth
     unknown = np.unique(truth.data[truth.data >= num_classes])

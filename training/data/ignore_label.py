@@ -1,4 +1,4 @@
-"""The ignore label: voxels of a label map about which nothing is known, so that they take no part in loss or scores.
+"""The ignore label: marks voxels whose true label is unknown; loss and scores leave them out.
 
 nnU-Net's convention: the list of labels has one named "ignore", with the highest value. It is no class: a network has
 no output for it. See nnU-Net #1926.
@@ -12,25 +12,25 @@ from ...runtime.errors import InputError
 
 NAME = "ignore"
 IGNORED = 65_535
-"""Stands for the ignore label, whatever its value in the files, in every label map on a task's grid and in the targets
-of a loss."""
+"""Value of ignored voxels in every label map on a task's grid and in the targets of a loss, whatever the ignore label's
+value in the files."""
 
 
 def split_ignore_label(
     listed: dict[int, str], file: str, given: Sequence[str] | None = None
 ) -> tuple[dict[int, str], int | None]:
-    """Takes the ignore label out of a list of labels.
+    """Separates the ignore label from a list of labels.
 
     Args:
-        listed: value → name.
-        file: the list's file name.
-        given: the task's names, which are the labels where the list names none.
+        listed: value → name; empty if the list has no names.
+        file: file name of the list, for messages.
+        given: label names of the task, used if the list has none.
 
     Returns:
-        The labels without it, and its value; None where there is none.
+        The labels without the ignore label, and its value; None without an ignore label.
 
     Raises:
-        InputError: it stands twice, or between the labels.
+        InputError: two labels are named "ignore", or its value is not the highest.
     """
     values = [value for value, name in listed.items() if name.strip().lower() == NAME]
     if not values:

@@ -1,4 +1,4 @@
-"""Which labels the cases of a list hold, and what a training can do without the others."""
+"""Finds labels that no case of a list contains, and words the warnings about them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 
 def unseen_labels(cases: Iterable[Collection[int]], labels: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names of the labels, the background aside, that no case holds.
+    """Returns the names of the labels, without the background, that no case contains.
 
     Args:
-        cases: the labels that occur in each case, by index.
+        cases: per case, the indices of the labels that occur.
         labels: index → name.
     """
     seen = {label for case in cases for label in case}
@@ -17,10 +17,10 @@ def unseen_labels(cases: Iterable[Collection[int]], labels: Sequence[str]) -> tu
 
 
 def training_warning(unseen: Sequence[str], labels: Sequence[str]) -> str | None:
-    """Returns what to warn of where the training cases lack labels.
+    """Returns a warning if the training cases lack labels, else None.
 
     Args:
-        unseen: as `unseen_labels` found them.
+        unseen: names from `unseen_labels`.
         labels: index → name.
     """
     if not unseen:
@@ -31,7 +31,7 @@ def training_warning(unseen: Sequence[str], labels: Sequence[str]) -> str | None
 
 
 def validation_warning(unseen: Sequence[str], labels: Sequence[str]) -> str | None:
-    """Returns what to warn of where the validation cases lack labels."""
+    """Returns a warning if the validation cases lack labels, else None."""
     if not unseen:
         return None
     if len(unseen) == len(labels) - 1:

@@ -1,4 +1,4 @@
-"""What a training says of mirroring left and right."""
+"""Messages about left/right mirroring in training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SHOWN = 8
 
 
 def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:
-    """Returns what to warn of where sides are mirrored on request although labels name them."""
+    """Returns a warning if left and right are mirrored on request although labels name sides, else None."""
     if not (augmentation.mirror_sides and augmentation.flip and task.has_paired_organs):
         return None
     return (
@@ -19,7 +19,7 @@ def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:
 
 
 def mirroring_note(task: Task, augmentation: Augmentation) -> str | None:
-    """Returns which pairs keep left and right from being mirrored; None where nothing does."""
+    """Returns a note that left/right pairs of labels prevent mirroring; None without such pairs or without flips."""
     if augmentation.mirror_sides or not (augmentation.flip and task.has_paired_organs):
         return None
     return f"left and right are not mirrored, for labels name sides: {task.sides.words(_SHOWN)}"

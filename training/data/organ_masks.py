@@ -1,4 +1,4 @@
-"""One binary mask per organ, as TotalSegmentator stores label maps, read as one label map."""
+"""Reads one binary mask per organ, as TotalSegmentator stores them, as one label map."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class OrganMasks:
     """The masks of one scan.
 
     Attributes:
-        files: the mask of label 1, of label 2, and so on.
+        files: mask files of label 1, label 2, and so on.
     """
 
     files: tuple[Path, ...]
 
     @staticmethod
     def choose(files: Sequence[Path], labels: Sequence[str]) -> OrganMasks:
-        """Chooses the masks of a task's labels by their file names; other organs' masks are left out.
+        """Chooses the masks of a task's labels by their file names; ignores masks of other organs.
 
         Args:
             files: masks named after their organs, as in ``kidney_right.nii.gz``.
             labels: index → name, background first.
 
         Raises:
-            InputError: a label has no mask, or two; without one nobody knows whether the organ is absent or unmarked.
+            InputError: a label has no mask, so that its organ may be absent or unmarked, or has two.
         """
         named: dict[str, list[Path]] = {}
         for file in files:
@@ -53,15 +53,15 @@ class OrganMasks:
 
     @property
     def name(self) -> str:
-        """What messages call the label map: the masks' folder."""
+        """Name of the masks' folder, for messages."""
         return self.files[0].parent.name
 
     def read(self) -> Volume:
-        """Returns the label map that the masks make up.
+        """Combines the masks into one label map.
 
         Raises:
-            InputError: a file that is no mask of one organ, grids that differ, or organs that overlap.
-            ResourceError: it does not fit into memory.
+            InputError: a file is not a mask of one organ, the grids differ, or organs overlap.
+            ResourceError: the label map does not fit into memory.
         """
         merged: Volume | None = None
         for label, file in enumerate(self.files, start=1):
@@ -97,8 +97,8 @@ def read_truth(label: Path | OrganMasks) -> Volume:
     """Reads a case's label map, stored as one file or as one mask per organ.
 
     Raises:
-        InputError: it cannot be used.
-        ResourceError: it does not fit into memory.
+        InputError: the label map cannot be used.
+        ResourceError: the label map does not fit into memory.
     """
     return label.read() if isinstance(label, OrganMasks) else read_labels(label)
 

@@ -1,4 +1,4 @@
-"""From a data set to prepared cases: checked against the task, preprocessed once, several at a time."""
+"""Prepares the cases of a data set: checks labels against the task and preprocesses cases in parallel, each once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .ignore_label import NAME as IGNORE
 from .prepared_case import PreparedCase
 
 _log = logging.getLogger("bedside.training")
-_BUSY_SECONDS = 0.2  # between two looks at what another process prepares
+_BUSY_SECONDS = 0.2  # between two checks of cases that another process prepares
 
 
 def check_labels(dataset: Dataset, task: Task) -> None:
-    """Checks that data set and task mean the same by every label index.
+    """Checks that data set and task give every label index the same name.
 
     Raises:
-        InputError: they differ; the message names the first difference.
+        InputError: the names differ; the message gives the first difference.
     """
     if dataset.labels == task.labels:
         return
@@ -47,9 +47,9 @@ def check_labels(dataset: Dataset, task: Task) -> None:
 
 
 def other_modality(dataset: Dataset, task: Task) -> str | None:
-    """Returns what to say where a data set's own word for its images means another modality than the task's.
+    """Returns a warning if the data set names another modality than the task's, else None.
 
-    Words that mean neither CT nor MR are left alone.
+    Names that mean neither CT nor MR give no warning.
     """
     meant = modality_of(dataset.modality)
     if meant is None or meant is task.modality:
@@ -63,21 +63,21 @@ def other_modality(dataset: Dataset, task: Task) -> str | None:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A case to obtain, and its place in the list."""
+    """A case to obtain, with its index in the list."""
 
     place: int
     case: Case
     digest: CaseDigest
 
     def obtain(self, cache: CaseCache, task: Task) -> PreparedCase | InputError | None:
-        """Returns the case, or why it cannot be used; None while another process prepares it."""
+        """Returns the prepared case, or an error if it cannot be used; None while another process prepares it."""
         try:
             return cache.obtain(self.case, self.digest, task)
         except InputError as error:
             return error
 
     def memory(self, cache: CaseCache, task: Task) -> int:
-        """Returns about how many bytes `obtain` takes."""
+        """Estimates the bytes that `obtain` needs."""
         there = (cache.folder / case_key(self.digest, task)).is_dir()
         return 0 if there else memory_needed(self.case, task)
 
@@ -93,19 +93,19 @@ def prepare_cases(
 ) -> list[PreparedCase]:
     """Preprocesses cases into a folder that runs share, or finds them there (see `CaseCache`).
 
-    Several processes may do this at once: each takes a case that no other has, and they wait for each other's.
+    Several processes may do this at once: each prepares cases that no other is preparing, then waits for the others.
 
     Args:
         cases: labelled cases.
         task: grid and intensities.
-        folder: of prepared cases; made if needed.
-        progress: called with (done, total).
-        workers: cases at the same time, as far as memory allows.
-        digests: of the cases, if they are known already.
+        folder: folder of prepared cases; created if needed.
+        progress: called with (cases done, cases in total).
+        workers: maximum number of cases prepared in parallel, limited by free memory.
+        digests: digests of the cases, in their order; None computes them.
 
     Raises:
-        InputError: at least one case cannot be used; every broken case is named with its reasons.
-        UsageError: the folder holds other things.
+        InputError: at least one case cannot be used; the message names each with its reasons.
+        UsageError: the folder holds other files.
         ResourceError: the folder cannot be written.
     """
     if progress:

@@ -1,4 +1,4 @@
-"""A preprocessed case as a folder of arrays that are memory-mapped: what the device would feed the network."""
+"""A preprocessed case, stored as a folder of memory-mapped arrays: the same input that a device gives the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...runtime.errors import InputError
 from .examine import LabelMap
 from .ignore_label import IGNORED
 
-_CENTRES_PER_CLASS = 20_000  # candidate crop centres kept of each class: enough variety, a megabyte per case
+_CENTRES_PER_CLASS = 20_000  # crop centres stored per class: enough variety, about one megabyte per case
 _IMAGE, _LABELS, _CENTRES, _FACTS = "image.npy", "labels.npy", "centres.npy", "case.json"
 
 
@@ -23,14 +23,14 @@ class PreparedCase:
     """One case on the task's grid.
 
     Attributes:
-        name: the case's name in the data set.
-        folder: where its arrays lie.
+        name: name of the case in the data set.
+        folder: folder of its arrays.
         spacing: (x, y, z) in mm.
-        counts: voxels of each label that occurs, on the task's grid.
-        warnings: what is unusual about the scan, as the device would say it.
-        centre_counts: how many crop centres are kept of each label.
-        task: name of the task it was prepared for; another that preprocesses alike may share it.
-        ignored: voxels that take no part in loss and scores; they are `IGNORED` in the label map.
+        counts: label → number of voxels on the task's grid, for the labels that occur.
+        warnings: unusual findings about the scan, as the runtime reports them.
+        centre_counts: label → number of stored crop centres.
+        task: name of the task it was prepared for; tasks with the same preprocessing may share it.
+        ignored: number of voxels that loss and scores leave out; they are `IGNORED` in the label map.
     """
 
     name: str
@@ -51,24 +51,24 @@ class PreparedCase:
         return open_array(self.folder / _LABELS)
 
     def ignored_voxels(self) -> NDArray[np.bool_] | None:
-        """Returns where voxels take no part in loss and scores, ``[D, H, W]``; None where all take part."""
+        """Returns a mask ``[D, H, W]`` of the voxels that loss and scores leave out; None without such voxels."""
         return np.asarray(self.labels() == IGNORED) if self.ignored else None
 
     def organs(self) -> LabelMap:
-        """Returns the label map ``[D, H, W]`` with background in place of what is ignored, to be looked at."""
+        """Returns the label map ``[D, H, W]`` for display, with ignored voxels shown as background."""
         labels, ignored = self.labels(), self.ignored_voxels()
         return labels if ignored is None else np.where(ignored, np.uint16(0), labels)
 
     def all_centres(self) -> NDArray[np.signedinteger[Any]]:
-        """Returns the crop centres of all labels, one label after the other as in `centre_counts`, memory-mapped."""
+        """Returns the flat indices of all crop centres, memory-mapped, by label in the order of `centre_counts`."""
         return open_array(self.folder / _CENTRES)
 
     def centres(self, label: int) -> NDArray[np.signedinteger[Any]]:
-        """Returns flat indices of voxels of a label (0: body outside every organ), as crop centres."""
+        """Returns the flat indices of the crop centres of a label (0: voxels of the body outside every organ)."""
         return self.all_centres()[self.centre_range(label)]
 
     def centre_range(self, label: int) -> slice:
-        """Returns where a label's centres stand in `all_centres`; empty for a label that does not occur."""
+        """Returns the slice of a label's centres in `all_centres`; empty for a label that does not occur."""
         start = 0
         for other, count in self.centre_counts.items():
             if other == label:
@@ -83,11 +83,11 @@ class PreparedCase:
 
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> PreparedCase:
-        """Opens a folder written by `write_arrays`; its files are measured, not read.
+        """Opens a folder written by `write_arrays`; checks the sizes of its files without reading them.
 
         Args:
-            folder: where it lies.
-            name: the case's name in the data set; None takes the folder's.
+            folder: folder of the case.
+            name: name of the case in the data set; None uses the folder's name.
 
         Raises:
             InputError: the folder is missing or damaged.
@@ -110,14 +110,14 @@ class PreparedCase:
 
 
 class _Facts(msgspec.Struct, frozen=True):
-    """What ``case.json`` says: the case's figures, and the size in bytes of every file beside it."""
+    """The content of ``case.json``: the case's figures, and the size in bytes of every file beside it."""
 
     spacing: tuple[float, float, float]
     counts: dict[int, int]
     centres: dict[int, int]
     warnings: tuple[str, ...]
     files: dict[str, int]
-    task: str = ""  # not known of cases from before it was noted
+    task: str = ""  # empty in cases written before this field existed
     ignored: int = 0
 
 
@@ -125,7 +125,7 @@ def open_array(file: Path) -> NDArray[Any]:
     """Opens an array file memory-mapped.
 
     Raises:
-        InputError: it is gone or damaged.
+        InputError: the file is missing or damaged.
     """
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
@@ -149,14 +149,14 @@ def write_arrays(
     """Writes a case into an existing folder.
 
     Args:
-        folder: empty.
-        image: ``[D, H, W]``, normalised.
-        labels: ``[D, H, W]``.
-        body: ``[D, H, W]``, where the body is.
+        folder: empty folder.
+        image: normalised image ``[D, H, W]``.
+        labels: label map ``[D, H, W]``.
+        body: mask of the body ``[D, H, W]``.
         spacing: (x, y, z) in mm.
-        warnings: kept with the case.
-        task: the task's name.
-        has_ignored: whether `IGNORED` in ``labels`` stands for voxels that take no part.
+        warnings: findings about the scan, stored with the case.
+        task: name of the task.
+        has_ignored: whether `IGNORED` in ``labels`` marks voxels that loss and scores leave out.
     """
     np.save(folder / _IMAGE, image)
     np.save(folder / _LABELS, labels)
@@ -171,9 +171,13 @@ def write_arrays(
 
 
 def label_counts(labels: LabelMap) -> dict[int, int]:
-    """Returns how many voxels each label that occurs in ``[D, H, W]`` has, by label."""
+    """Returns label → number of voxels, for the labels that occur in a label map ``[D, H, W]``.
+
+    >>> label_counts(np.array([[[0, 2, 2]]], np.uint8))
+    {0: 1, 2: 2}
+    """
     highest = int(labels.max())
-    # Plane by plane: numpy counts in eight bytes per voxel.
+    # Plane by plane, because bincount converts to eight bytes per voxel.
     total = sum(np.bincount(plane.ravel(), minlength=highest + 1) for plane in labels)
     return {label: int(count) for label, count in enumerate(np.asarray(total)) if count}
 
@@ -194,7 +198,7 @@ def _choose_centres(
 
 
 def _some(indices: NDArray[np.intp], label: int) -> NDArray[np.intp]:
-    """Thins a class out by chance, the same way every time."""
+    """Returns at most `_CENTRES_PER_CLASS` of the indices, drawn at random with the label as seed."""
     if indices.size <= _CENTRES_PER_CLASS:
         return indices
     return np.random.default_rng(label).choice(indices, _CENTRES_PER_CLASS, replace=False)

@@ -1,4 +1,4 @@
-"""A folder of prepared cases as a whole: what lies there, and clearing what no training uses."""
+"""Lists the prepared cases of a folder and clears those that no training uses."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True)
 class StoredCase:
-    """A prepared case as it lies on the disk.
+    """A prepared case on disk.
 
     Attributes:
-        key: its folder's name.
-        task: name of the task it was first prepared for; empty where that is not known.
-        spacing: of its grid, (x, y, z) in mm; None where the case is damaged.
-        size: bytes on the disk.
-        used: when a training last opened or closed it, in seconds since 1970.
-        in_use: whether one uses it now.
+        key: key of the case, the name of its folder.
+        task: name of the task it was first prepared for; empty if unknown.
+        spacing: (x, y, z) of its grid in mm; None if the case is damaged.
+        size: bytes on disk.
+        used: time at which a training last opened or closed it, in seconds since 1970.
+        in_use: whether a training uses it now.
     """
 
     key: str
@@ -40,7 +40,7 @@ class StoredCase:
     in_use: bool
 
     def unused_for(self, days: float) -> bool:
-        """Returns whether no training has used it for so many days."""
+        """Returns whether no training has used it for a number of days."""
         return not self.in_use and time.time() - self.used >= days * _DAY
 
 
@@ -48,10 +48,10 @@ class PreparedFolder:
     """A folder of prepared cases.
 
     Args:
-        path: the folder, or the one in which it lies as `CASES_FOLDER`.
+        path: the folder of prepared cases, or a folder that contains it under the name `CASES_FOLDER`.
 
     Raises:
-        InputError: there is none.
+        InputError: neither is a folder of prepared cases.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,21 +65,21 @@ class PreparedFolder:
         self.path = found
 
     def cases(self) -> list[StoredCase]:
-        """Returns what lies there, by task and key."""
+        """Returns the cases in the folder, sorted by task and key."""
         with registration_lock(self.path):
             return self._cases()
 
     def clear(self, unused_for: float = 0.0) -> list[StoredCase]:
         """Removes the cases that no training uses and returns them.
 
-        Which ones those are is settled, and the cases renamed, while no training can tell what it is about to use: one
-        that starts later finds them gone and prepares them again. An array that a process has mapped stays readable.
+        The unused cases are found and renamed under the `registration_lock`, so that no training can register them
+        meanwhile: one that starts later prepares them again. An array that a process has mapped stays readable.
 
         Args:
-            unused_for: days since a training last used them.
+            unused_for: minimum number of days since a training last used a case.
 
         Raises:
-            ResourceError: the file system has no locks, so that nobody can tell what is in use; or a case cannot be
+            ResourceError: the file system has no locks, so that cases in use cannot be detected; or a case cannot be
                 removed.
         """
         remove_leftovers(self.path)
@@ -115,7 +115,7 @@ def _stored(folder: Path, used: set[str]) -> StoredCase:
     try:
         case = PreparedCase.open(folder)
         task, spacing = case.task, case.spacing
-    except InputError:  # damaged: listed, so that it can be cleared
+    except InputError:  # a damaged case is listed, so that it can be cleared
         task, spacing = "", None
     size = sum(file.stat().st_size for file in folder.iterdir())
     return StoredCase(folder.name, task, spacing, size, folder.stat().st_mtime, folder.name in used)

@@ -1,4 +1,4 @@
-"""nnU-Net's splits_final.json: which cases each fold of a cross-validation trains on and validates on."""
+"""Reads nnU-Net's splits_final.json, the training and validation cases of each cross-validation fold."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Fold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names of the cases of one fold.
 
     Attributes:
-        train: to learn from.
-        val: to choose the best epoch by.
+        train: training cases.
+        val: validation cases.
     """
 
     train: tuple[str, ...]
@@ -37,18 +37,18 @@ class Splits:
     """A splits file.
 
     Attributes:
-        file: where it is.
-        folds: in the order of the file.
+        file: path of the file.
+        folds: the folds, in the order of the file.
     """
 
     file: Path
     folds: tuple[Fold, ...]
 
     def fold(self, number: int) -> Fold:
-        """Returns a fold.
+        """Returns the fold with a number, counted from 0.
 
         Raises:
-            UsageError: there is none of that number.
+            UsageError: the file has no fold of that number.
         """
         if not 0 <= number < len(self.folds):
             raise UsageError(f"--fold: {SPLITS} has the folds 0…{len(self.folds) - 1}, got {number}; name one of these")
@@ -56,16 +56,16 @@ class Splits:
 
 
 def find_splits(root: Path) -> Path | None:
-    """Returns a data set's splits file, if it has one.
+    """Returns the path of a data set's splits file; None without one.
 
-    It is looked for beside the list, in the folder of the same name in ``$nnUNet_preprocessed``, and in that of a
-    folder ``nnUNet_preprocessed`` beside the one that the data set is in.
+    The file is searched beside the list, in the folder of the same name in ``$nnUNet_preprocessed``, and in the folder
+    of the same name in a ``nnUNet_preprocessed`` beside the parent folder of the data set.
 
     Args:
-        root: the data set's folder.
+        root: folder of the data set.
 
     Raises:
-        InputError: two that differ.
+        InputError: two splits files were found and differ.
     """
     places = [root, root.parent.parent / _PREPROCESSED / root.name]
     if os.environ.get(_PREPROCESSED):
@@ -87,7 +87,7 @@ def read_splits(file: Path) -> Splits:
     """Reads a splits file.
 
     Raises:
-        InputError: it is none, a fold lacks cases, or a case of a fold is both trained on and validated on.
+        InputError: the file is not a splits file, a fold lacks cases, or a fold has a case in both of its lists.
     """
     try:
         folds = msgspec.json.decode(read_utf8(file, file.name), type=tuple[Fold, ...])
@@ -112,7 +112,7 @@ def read_splits(file: Path) -> Splits:
 
 
 def unused_splits(dataset: Dataset) -> str | None:
-    """Returns what to say of a splits file that nobody asked for; None without one, or where the list validates."""
+    """Returns a note that a splits file is not used; None without one, or if the list has validation cases."""
     if dataset.validation:
         return None
     try:
@@ -128,15 +128,15 @@ def unused_splits(dataset: Dataset) -> str | None:
 
 
 def choose(names: tuple[str, ...], there: frozenset[str], place: str) -> frozenset[str]:
-    """Returns the names by which a data set knows cases of a fold.
+    """Returns the data set's names of the cases of a fold.
 
     Args:
-        names: as the fold lists them.
-        there: the data set's case names; they may end in ``_0000``.
-        place: what the message calls the fold's list.
+        names: case names as the fold lists them.
+        there: case names of the data set; they may end in ``_0000``.
+        place: name of the fold's list, for messages.
 
     Raises:
-        InputError: cases that the data set lacks.
+        InputError: the data set lacks cases of the fold.
     """
     known = {name: name for name in there} | {
         name.removesuffix(FIRST_CHANNEL): name for name in there if name.removesuffix(FIRST_CHANNEL) not in there

@@ -1,1 +1,1 @@
-"""The training loop: processes, steps, checkpoints, validation, and how it stops and goes on."""
+"""The training loop: processes, steps, validation, checkpoints, interruption and resumption."""

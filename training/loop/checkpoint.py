@@ -26,23 +26,23 @@ from .loss_watch import LossTrend
 
 _META = "bedside"
 _DIGEST = "sha256"
-# Whole tensors, on the first process, also where a network is spread over several.
+# Gathers the whole tensors of a sharded network on the first process.
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
-_GIVEN = StateDictOptions(full_state_dict=True)  # whole tensors on every process, each of which takes its part
+_GIVEN = StateDictOptions(full_state_dict=True)  # every process gets whole tensors and loads its own shard
 
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where in a training run a checkpoint was taken.
+    """The point of a training run at which a checkpoint was saved.
 
     Attributes:
-        epoch: the epoch to go on with.
-        step: the next step inside that epoch.
+        epoch: epoch to continue with, counted from 0.
+        step: next step inside that epoch, counted from 0.
         loss_sum: sum of the losses of that epoch's finished steps.
-        best: best validation score so far, or None.
-        trend: how the loss has gone.
+        best: best validation score so far; None without a score.
+        trend: course of the loss so far.
     """
 
     epoch: int = 0
@@ -54,12 +54,12 @@ class Position:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a checkpoint file, found whole.
+    """The verified content of a checkpoint file.
 
     Attributes:
         path: the file.
-        tensors: by name: ``model.…``, ``optimizer.<parameter>.<what>``, ``random.cpu``, ``random.cuda``.
-        position: where training was.
+        tensors: name → tensor: ``model.…``, ``optimizer.<parameter>.<state>``, ``random.cpu``, ``random.cuda``.
+        position: epoch and step to continue with.
     """
 
     path: Path
@@ -71,7 +71,7 @@ class Checkpoint:
         """Reads a file written by `save_weights` or `save_checkpoint`.
 
         Raises:
-            InputError: the file is missing, cut off or altered.
+            InputError: the file is missing, truncated or altered.
         """
         try:
             with safe_open(path, framework="pt") as file:  # pyright: ignore[reportArgumentType]
@@ -89,7 +89,11 @@ class Checkpoint:
         return cls(path, tensors, position)
 
     def part(self, name: str) -> Tensors:
-        """Returns the tensors under a name, without it: ``model`` or ``optimizer``."""
+        """Returns the tensors whose names start with ``name`` and a dot, without this prefix.
+
+        Args:
+            name: ``"model"`` or ``"optimizer"``.
+        """
         prefix = f"{name}."
         return {key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)}
 
@@ -98,9 +102,9 @@ def save_weights(path: Path, model: torch.nn.Module, *, write: bool = True) -> N
     """Writes a model's weights (parameters and persistent buffers) atomically.
 
     Args:
-        path: the file.
-        model: all processes of a network that is spread over them have to call together.
-        write: whether this process is the one that writes.
+        path: file to write.
+        model: the network; if it is sharded, all processes must call this function together.
+        write: whether this process writes the file.
     """
     tensors = _prefixed("model", _model_state(model))
     if write:
@@ -110,14 +114,14 @@ def save_weights(path: Path, model: torch.nn.Module, *, write: bool = True) -> N
 def save_checkpoint(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, position: Position, *, write: bool = True
 ) -> None:
-    """Writes everything that is needed to go on: weights, optimiser, random state, position. Atomic.
+    """Writes weights, optimiser state, random state and position atomically: everything a resumed run needs.
 
     Args:
-        path: the file.
-        model: all processes of a network that is spread over them have to call together.
-        optimizer: its optimiser.
-        position: where training is.
-        write: whether this process is the one that writes.
+        path: file to write.
+        model: the network; if it is sharded, all processes must call this function together.
+        optimizer: the network's optimiser.
+        position: epoch and step to continue with.
+        write: whether this process writes the file.
     """
     tensors = _prefixed("model", _model_state(model))
     for name, state in _optimizer_state(model, optimizer).items():
@@ -133,7 +137,7 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
     """Loads weights written by `save_weights` or `save_checkpoint`.
 
     Raises:
-        InputError: the file cannot be read, or its tensors are not this model's; the message names the first.
+        InputError: the file cannot be read, or its tensors do not fit this model; the message names the first misfit.
     """
     checkpoint = Checkpoint.read(path)
     _check_model(checkpoint, model)
@@ -141,17 +145,17 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
 
 
 def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Restores a checkpoint into model, optimiser and random state; every process does.
+    """Restores a checkpoint into model, optimiser and random state; every process must call this.
 
     Raises:
-        InputError: it belongs to another model.
+        InputError: the checkpoint belongs to another model.
     """
     _check_model(checkpoint, model)
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     state: dict[str, Tensors] = {}
     for name, tensor in checkpoint.part("optimizer").items():
         parameter, _, key = name.rpartition(".")
-        # Up to version 0.1 a parameter was known by its place.
+        # Checkpoints up to version 0.1 identify a parameter by its index.
         place = int(parameter) if parameter.isdigit() else None
         parameter = trained[place] if place is not None and place < len(trained) else parameter
         if parameter not in trained:
@@ -161,7 +165,7 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
             )
         state.setdefault(parameter, {})[key] = tensor
     group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
-    # First, because the library gives a new optimiser its state by a step of length zero.
+    # Before the weights, because torch initialises a new optimiser's state with a step of length zero.
     whole: dict[str, Any] = {"state": state, "param_groups": [{**group, "params": trained}]}
     set_optimizer_state_dict(model, optimizer, whole, options=_GIVEN)
     set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
@@ -175,7 +179,7 @@ def _model_state(model: torch.nn.Module) -> Tensors:
 
 
 def _optimizer_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Any]]:
-    """Returns what the optimiser keeps of each parameter, by its name; nothing but on the first process."""
+    """Returns parameter name → optimiser state on the first process; an empty dict on the others."""
     whole: dict[str, Any] = dict(get_optimizer_state_dict(model, optimizer, options=_WHOLE))
     return whole.get("state", {})
 
@@ -189,12 +193,12 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], position: str) -> No
     with atomic_write(path) as temporary:
         try:
             save_file(flat, temporary, metadata={_META: position, _DIGEST: _digest(flat, position)})
-        except SafetensorError as error:  # a full disk, in the library's own words
+        except SafetensorError as error:  # such as a full disk
             raise ResourceError(f'"{path.name}" cannot be written: {error}; check the free space') from None
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], position: str) -> str:
-    """Returns a SHA-256 of names, bytes and position: safetensors itself notices a cut, not a changed byte."""
+    """Returns a SHA-256 of names, bytes and position: safetensors detects a truncated file, not a changed byte."""
     digest = hashlib.sha256(position.encode())
     for name in sorted(tensors):
         digest.update(name.encode())

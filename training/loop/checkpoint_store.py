@@ -1,4 +1,4 @@
-"""Keeps a run's checkpoints: the last two and the best weights, and finds the one to go on from."""
+"""Stores a run's last two checkpoints and its best weights, and finds the checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _log = logging.getLogger("bedside.training")
 
 
 class CheckpointStore:
-    """The checkpoints of a network in training; only the first process writes.
+    """The checkpoint store of a training; only the first process writes.
 
     Args:
-        run: the run directory.
-        model: the network.
-        optimizer: its optimiser.
-        team: the processes; all of them call every method together.
+        run: run directory.
+        model: network in training.
+        optimizer: the network's optimiser.
+        team: process group; all its processes must call every method together.
     """
 
     def __init__(self, run: Run, model: torch.nn.Module, optimizer: torch.optim.Optimizer, team: ProcessGroup) -> None:
@@ -31,10 +31,10 @@ class CheckpointStore:
         self._team = team
 
     def restore(self) -> Position:
-        """Restores the newest checkpoint that can be read and returns its position; the start, if there is none.
+        """Restores the newest readable checkpoint and returns its position; without one, epoch 0, step 0.
 
         Raises:
-            InputError: there are checkpoints, but none can be read, or they belong to another network.
+            InputError: no checkpoint of the run can be read, or they belong to another network.
         """
         found: Checkpoint | None = None
 
@@ -51,7 +51,7 @@ class CheckpointStore:
         return checkpoint.position
 
     def save(self, position: Position) -> None:
-        """Keeps the last two checkpoints; the new one is whole before either of them is touched."""
+        """Saves a checkpoint and keeps the one before it; neither is replaced before the new file is complete."""
         run = self._run
         save_checkpoint(run.incoming, self._model, self._optimizer, position, write=self._team.first)
         if self._team.first:
@@ -61,11 +61,11 @@ class CheckpointStore:
         self._team.wait()
 
     def save_best(self) -> None:
-        """Keeps the weights as they are now as the run's best."""
+        """Saves the current weights as the run's best."""
         save_weights(self._run.best, self._model, write=self._team.first)
 
     def _newest(self) -> Checkpoint | None:
-        """Reads the newest checkpoint that is whole; says so if that is not the newest of all."""
+        """Reads the newest intact checkpoint; logs a warning if a newer one is damaged."""
         refused: list[str] = []
         for path in self._run.checkpoints():
             try:

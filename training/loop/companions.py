@@ -1,7 +1,7 @@
-"""The processes that the first one of a node starts beside it: they end with it, and it ends when one has died.
+"""Ends all processes of a training on one node when one of them has died.
 
-Whoever is left would wait for the dead one: with NCCL for the twelve hours of its patience, and Lightning Fabric kills
-the first process with SIGKILL, which says nothing to anybody.
+The first process of a node starts the others. Without this watch the survivors would wait for the dead process, with
+NCCL for its timeout of twelve hours, and Lightning Fabric would end the first process with SIGKILL, without a message.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ LOST = (
 
 _FIRST = "BEDSIDE_FIRST_PROCESS"
 _ASK_AGAIN = 0.2  # seconds
-_GRACE = 5.0  # seconds for the training to find out by itself, and to say so with its traceback
+_GRACE = 5.0  # seconds for the training to notice the loss itself and print its traceback
 _FAREWELL_SECONDS = 20.0
 
 
 class Companions:
-    """Context manager around a training of several processes: watches the others from a thread.
+    """Context manager that watches the other processes of a training from a thread.
 
-    With torchrun or SLURM, which watch their processes themselves, and for a single process it does nothing.
+    It does nothing for a single process, and under torchrun or SLURM, which watch their processes themselves.
 
     Attributes:
-        is_helper: whether this process was started by the first one of its node.
+        is_helper: whether the first process of this node started this process.
 
     Args:
-        fabric: not launched yet.
+        fabric: a Fabric that is not launched yet.
     """
 
     def __init__(self, fabric: Fabric) -> None:
@@ -70,7 +70,7 @@ class Companions:
             self._thread.join()
 
     def part(self) -> None:
-        """Leaves the group of processes in order and waits for those that were started here."""
+        """Leaves torch's process group and waits up to 20 s for each process started here; kills those that remain."""
         self._stop_watching()
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -81,7 +81,7 @@ class Companions:
                 helper.kill()
 
     def kill(self) -> None:
-        """Ends those that were started here: they write nothing, and may wait for this process for ever."""
+        """Kills the processes started here: they write no files, and could wait for this process for ever."""
         self._stop_watching()
         for helper in self._all():
             helper.kill()
@@ -91,13 +91,13 @@ class Companions:
 
     def _watch_helpers(self) -> None:
         while not self._over.wait(_ASK_AGAIN):
-            if len(self._started) == self._expected:  # now they are ours: Fabric's own observer finds none, and ends
+            if len(self._started) == self._expected:  # emptied list: Fabric's own observer ends
                 self._helpers, self._started[:] = list(self._started), []
             if any(helper.poll() for helper in self._helpers):
                 self._end_if_nobody_does()
 
     def _watch_first(self) -> None:
-        first = os.environ.get(_FIRST)  # none where somebody started all processes by hand
+        first = os.environ.get(_FIRST)  # unset where a user started every process by hand
         while first and not self._over.wait(_ASK_AGAIN):
             if os.getppid() != int(first):
                 self._end_if_nobody_does()
@@ -105,7 +105,7 @@ class Companions:
     def _end_if_nobody_does(self) -> None:
         if self._over.wait(_GRACE):
             return
-        print(f"bedside: error: {LOST}", file=sys.stderr, flush=True)  # nobody is left to be told by an exception
+        print(f"bedside: error: {LOST}", file=sys.stderr, flush=True)  # an exception in this thread would reach nobody
         for helper in self._helpers:
             helper.kill()
         os._exit(ExitCode.RESOURCE)

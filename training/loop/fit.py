@@ -1,4 +1,4 @@
-"""The training loop, the same for teachers and students; Lightning Fabric brings device, precision and processes."""
+"""The training loop of teachers and students; Lightning Fabric provides device, precision and processes."""
 
 from __future__ import annotations
 
@@ -34,19 +34,25 @@ _log = logging.getLogger("bedside.training")
 
 
 class FitProgress(Protocol):
-    """Hears how far training is."""
+    """Callback that receives the progress of a training."""
 
     def __call__(self, done: int, total: int, note: str) -> None:
-        """Called after each step with steps done, steps in all and a note such as the current loss."""
+        """Called after each step and each validated case.
+
+        Args:
+            done: optimiser steps done.
+            total: optimiser steps in total.
+            note: short text, such as the current loss.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training ended.
+    """The final figures of a training.
 
     Attributes:
-        best: best mean validation Dice over the organs, or None where there was no score.
+        best: best mean validation Dice over the organs, 0…1; None without a score.
         loss: mean loss of the last epoch.
     """
 
@@ -65,27 +71,27 @@ def fit(
     workers: int | None = 0,
     progress: FitProgress | None = None,
 ) -> FitResult:
-    """Trains a network in a run directory, going on from its last checkpoint if there is one.
+    """Trains a network in a run directory, resuming from the newest checkpoint if the run has one.
 
-    Only parameters with ``requires_grad`` are given to the optimiser. The best weights by mean validation Dice over
-    the organs are kept in ``best.safetensors``, the later ones of two that score the same; without validation cases,
-    or where they hold no organ and so give no score, the last epoch's. Every process of a training calls it; the first
-    one writes and reports progress.
+    The optimiser updates only parameters with ``requires_grad``. ``best.safetensors`` keeps the weights with the best
+    mean validation Dice over the organs, the later ones if two epochs score the same. Without validation cases, or if
+    these contain no organ and so give no score, it keeps the last epoch's weights. Every process of a training calls
+    this function; the first one writes and reports progress.
 
     Args:
-        run: the run directory.
-        model: gives logits ``[B, C, D, H, W]``.
-        objective: its loss.
-        sources: what crops are drawn from.
-        validation: cases to choose the best epoch by; may be empty.
-        fabric: device, precision, processes; launched.
-        workers: threads that load crops; None: as many as the device calls for.
-        progress: hears of every step.
+        run: run directory.
+        model: network with logits ``[B, C, D, H, W]``.
+        objective: loss function.
+        sources: training cases to draw crops from.
+        validation: cases that decide which epoch is best; may be empty.
+        fabric: launched Fabric with device, precision and processes.
+        workers: threads that load crops; None: `default_workers`.
+        progress: see `FitProgress`; None reports nothing.
 
     Raises:
-        TrainingInterrupted: SIGTERM or Ctrl-C on any process; the state was saved.
-        DivergedError: the loss became NaN or infinite; the last good checkpoint stays.
-        InputError: there are checkpoints, but none that can be read or that fits the network.
+        TrainingInterrupted: a process received SIGTERM or Ctrl-C; the state was saved.
+        DivergedError: the loss became NaN or infinite; the last good checkpoint is kept.
+        InputError: no checkpoint of the run can be read, or they do not fit the network.
     """
     warning = _validation_warning(run, validation)
     if warning and fabric.is_global_zero:
@@ -96,7 +102,7 @@ def fit(
 
 
 class _Fit:
-    """A training under way: epoch by epoch, each with its steps, its validation and its checkpoint."""
+    """A training in progress. Each epoch runs its steps, validates and saves a checkpoint."""
 
     def __init__(
         self,
@@ -112,7 +118,7 @@ class _Fit:
         self._run, self._fabric, self._stop, self._validation = run, fabric, stop, validation
         self._team = ProcessGroup(fabric)
         self._progress = progress if self._team.first else None
-        # How many processes train is a fact, whatever the run was configured for.
+        # The actual number of processes decides; a resumed run may have been configured for another.
         self._recipe = recipe = msgspec.structs.replace(run.config.recipe, processes=self._team.size)
         self._steps = recipe.steps(len(sources))
         self._stepper = Stepper(model, objective, recipe, fabric, self._team)
@@ -122,7 +128,7 @@ class _Fit:
             self._lengthen()
 
     def _lengthen(self) -> None:
-        """Makes the run longer, from the next epoch that has not begun: an epoch has one learning rate."""
+        """Lengthens the run from the next epoch that has not begun: one epoch has one learning rate."""
         run, position = self._run, self._position
         before, epoch = run.planned, position.epoch + (position.step > 0)
         old = self._rate(max(0, epoch - 1), epochs=before)
@@ -134,7 +140,12 @@ class _Fit:
             )  # fmt: skip
 
     def _rate(self, epoch: int, *, epochs: int | None = None) -> float:
-        """Returns an epoch's learning rate in a run of so many epochs; None: of as many as it was to have then."""
+        """Returns an epoch's learning rate.
+
+        Args:
+            epoch: counted from 0.
+            epochs: length of the schedule; None: the length that the run had when it trained this epoch.
+        """
         recipe = self._recipe
         epochs = epochs or self._run.config.epochs_at(epoch)
         return learning_rate(epoch, base=recipe.lr, epochs=epochs, warmup=recipe.warmup)
@@ -163,7 +174,7 @@ class _Fit:
         return FitResult(self._position.best, mean_loss)
 
     def _train_epoch(self, epoch: int, loader: CropLoader) -> None:
-        """Takes the epoch's steps that have not been taken yet."""
+        """Runs the remaining steps of an epoch; saves a checkpoint every `Recipe.checkpoint_every` steps."""
         recipe, steps = self._recipe, self._steps
         self._stepper.wrapped.train()
         for step in range(self._position.step, steps):
@@ -182,7 +193,7 @@ class _Fit:
                 raise TrainingInterrupted(stopped)
 
     def _validate(self, epoch: int, writer: RunWriter) -> dict[str, float]:
-        """Returns the validation's row of figures, NaN where there is none; keeps the weights if they are the best."""
+        """Validates and saves the weights if they are the best; returns Dice per organ and the mean, NaN if absent."""
         task, stop, drawn = self._run.config.task, self._stop, self._recipe.draws_pictures(epoch)
         self._stepper.wrapped.eval()
         try:
@@ -206,7 +217,7 @@ class _Fit:
         return {"dice": score, **organs}
 
     def _predict(self, patches: torch.Tensor) -> torch.Tensor:
-        if not self._team.sharded:  # there, a process that leaves would keep the others waiting
+        if not self._team.sharded:  # in a sharded network the others would wait for it
             self._stop.raise_here()
         return self._stepper.predict(patches)
 
@@ -231,6 +242,6 @@ def _validation_warning(run: Run, validation: Sequence[PreparedCase]) -> str | N
 
 
 def _last_loss(run: Run) -> float:
-    """Returns the mean loss of the last epoch on record, for a run that is complete when it is opened."""
+    """Returns the mean loss of the last recorded epoch, for a run that is complete when opened; NaN without epochs."""
     rows = run.rows()
     return float(rows[-1]["loss"]) if rows else math.nan

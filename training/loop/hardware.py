@@ -1,4 +1,4 @@
-"""What a training runs on: devices, processes and nodes, by way of Lightning Fabric."""
+"""Devices, processes and nodes of a training, set up with Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _LOST_PEER = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|bro
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a training runs. None of it changes what is learned, except that more processes take more crops per step.
+    """Where a training runs. Only the number of processes affects the result: more use more crops per step.
 
     Attributes:
-        device: "auto", "cpu", "cuda" or what else Lightning Fabric knows.
-        devices: processes on each node, one device each; None: those that torchrun or SLURM has started, else one.
-        nodes: machines; None: those of torchrun or SLURM, else one.
-        strategy: "ddp" keeps the whole network on every device, "fsdp" spreads it over them; "auto" is "ddp" where
-            there are several processes.
-        workers: threads that load crops, for each training process; None: `default_workers`.
+        device: "auto", "cpu", "cuda" or another accelerator of Lightning Fabric.
+        devices: processes per node, one device each; None: as many as torchrun or SLURM started, else one.
+        nodes: number of machines; None: as many as torchrun or SLURM uses, else one.
+        strategy: "ddp" keeps the whole network on every device, "fsdp" shards it over them; "auto" is "ddp" for
+            several processes.
+        workers: threads that load crops, per training process; None: `default_workers`.
     """
 
     device: str = "auto"
@@ -51,14 +51,14 @@ class Hardware:
 
     @contextmanager
     def launched(self, precision: str) -> Generator[Fabric]:
-        """Yields Fabric with all processes running; those that are started here have ended when the block is left.
+        """Yields a Fabric with all processes running; the processes started here end with the block.
 
-        An `AgreedOutcome` is told by the first process alone: the others leave silently (`SystemExit`), with its exit
-        code where torchrun or SLURM started them.
+        Only the first process raises an `AgreedOutcome`. The others exit silently (`SystemExit`), with the outcome's
+        exit code if torchrun or SLURM started them, else with 0.
 
         Raises:
-            UsageError: the device is not there, or the options contradict each other or the launcher.
-            ResourceError: another process of the training has gone, or shared memory is too small.
+            UsageError: the device does not exist, or the options contradict each other or the launcher.
+            ResourceError: another process of the training has died, or shared memory is too small.
         """
         fabric = make_fabric(
             self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy
@@ -72,11 +72,11 @@ class Hardware:
                 companions.part()
                 if fabric.is_global_zero:
                     raise
-                # A helper's own code would end the first process, which has more to say.
+                # A helper that fails would make the first process end before it reports the outcome.
                 raise SystemExit(ExitCode.OK if companions.is_helper else error.exit_code) from None
             except BaseException as error:
                 companions.kill()
-                if is_for_want_of_it(error):  # NCCL's, say
+                if is_for_want_of_it(error):  # raised by NCCL, for example
                     raise ResourceError(TOO_SMALL) from error
                 if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
                     raise ResourceError(LOST) from error
@@ -86,9 +86,9 @@ class Hardware:
 
 @contextmanager
 def _without_word_of_strides() -> Generator[None]:
-    """Keeps DDP from telling, on every process, that depth-wise convolutions lay their gradients out otherwise.
+    """Silences DDP's warning, on every process, about the gradient strides of depth-wise convolutions.
 
-    What it costs is a copy of these gradients, 27 numbers for each channel.
+    The mismatch costs a copy of these gradients, 27 numbers per channel.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
@@ -103,17 +103,17 @@ def make_fabric(
     nodes: int | None = None,
     strategy: StrategyName = "auto",
 ) -> Fabric:
-    """Builds the Fabric that places model and data; see `Hardware` for the arguments.
+    """Builds the Fabric that moves model and data to the device.
 
     Args:
-        device: "auto", "cpu", "cuda" or what else Lightning Fabric knows.
-        precision: Fabric's name of the number format.
-        devices: processes on each node.
-        nodes: machines.
-        strategy: how several processes share the work.
+        device: as in `Hardware`.
+        precision: number format, as Fabric names it.
+        devices: processes per node, as in `Hardware`.
+        nodes: number of machines, as in `Hardware`.
+        strategy: as in `Hardware`.
 
     Raises:
-        UsageError: the device is not there, the counts are not those of the launcher, or mixed precision is asked for
+        UsageError: the device does not exist, the counts differ from the launcher's, or mixed precision is requested
             on a CPU, where convolutions in bfloat16 gave gradients of 1e32 (torch 2.15).
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
@@ -136,10 +136,11 @@ def make_fabric(
 
 
 def default_workers(fabric: Fabric) -> int:
-    """Returns how many threads should load crops for one training process, if nobody says.
+    """Returns the default number of threads that load crops for one training process.
 
-    On a GPU up to four, as far as there are cores; on a CPU none: there crops took 0.2 % of the time of a nano teacher
-    and 3 % of that of the smallest student with its teacher's probabilities, and a loader takes its core from the step.
+    With a GPU: up to four, limited by the cores. On a CPU: none, because a loader thread takes its core from the step,
+    and crops took only 0.2 % of the time of a nano teacher and 3 % of that of the smallest student with its teacher's
+    probabilities.
     """
     if fabric.device.type == "cpu":
         return 0
@@ -153,7 +154,11 @@ def _local_size(fabric: Fabric) -> int:
 
 
 def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
-    """Returns processes per node and nodes: as asked, if that is what the launcher has started, else the launcher's."""
+    """Returns (processes per node, nodes) from the arguments or the launcher.
+
+    Raises:
+        UsageError: the arguments differ from what torchrun or SLURM has started.
+    """
     for name, environment, per_node, node_count in (
         ("torchrun", TorchElasticEnvironment, "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"),
         ("SLURM", SLURMEnvironment, None, "SLURM_NNODES"),
@@ -180,9 +185,9 @@ def _strategy(name: StrategyName, processes: int) -> str | Strategy:
 
 
 def _shard(model: torch.nn.Module, mesh: DeviceMesh) -> torch.nn.Module:
-    """Spreads a network over the processes: first the blocks of its lists one by one, then the rest.
+    """Shards a network over the processes: first each block in a ``ModuleList``, then the remaining parameters.
 
-    The parameters of a block (of a transformer, say) are gathered when it runs, and only then.
+    The parameters of a block, such as a transformer block, are gathered only while it runs.
     """
     from torch.distributed.fsdp import fully_shard
 

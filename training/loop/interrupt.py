@@ -1,4 +1,4 @@
-"""Stopping a training run without losing it."""
+"""Stops a training on SIGTERM or Ctrl-C after its state is saved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger("bedside.training")
 
 
 class TrainingInterrupted(AgreedOutcome):
-    """Training was asked to stop; its state is saved and ``--resume`` goes on from there."""
+    """A signal stopped the training; its state is saved and ``--resume`` continues from there."""
 
     def __init__(self, signum: int) -> None:
         super().__init__("stopped on request; the state is saved, add --resume to go on")
@@ -23,15 +23,15 @@ class TrainingInterrupted(AgreedOutcome):
 
 
 class StopRequest:
-    """Context manager that turns SIGTERM and Ctrl-C into a request the loop can honour between two steps.
+    """Context manager that records SIGTERM and Ctrl-C, so that the training loop can stop between two steps.
 
-    A second Ctrl-C is a person who does not want to wait and stops at once, without saving. SIGTERM is never that:
-    one request often arrives twice, from the launcher and from the process group, and who is in a hurry has SIGKILL.
+    A second Ctrl-C stops at once, without saving. A second SIGTERM does not: one request often arrives twice, from the
+    launcher and from the process group, and SIGKILL is there for an immediate end.
 
-    Where the caller ignores Ctrl-C, as a shell does for what it starts in the background, it stays ignored.
+    Where the parent process ignores Ctrl-C, as a shell does for background jobs, it stays ignored.
 
     Attributes:
-        signum: the signal that arrived, or None; SIGTERM, if it was among several.
+        signum: number of the signal received, SIGTERM if it was among several; None before.
     """
 
     _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -47,7 +47,7 @@ class StopRequest:
                 if signum == signal.SIGINT and signal.getsignal(signum) == signal.SIG_IGN:
                     continue
                 self._previous[signum] = signal.signal(signum, self._note)
-        except ValueError:  # not the main thread: the caller's own handlers stay
+        except ValueError:  # signal handlers can only be set in the main thread
             self._previous.clear()
         return self
 
@@ -67,18 +67,22 @@ class StopRequest:
             self.signum = signum
 
     def raise_here(self) -> None:
-        """Raises `Cancelled` if this process was asked to stop."""
+        """Raises `Cancelled` if this process has received a signal."""
         if self.signum is not None:
             raise Cancelled("stopped on request")
 
     def flags(self) -> list[float]:
-        """Returns this process's requests as numbers that can be summed over processes, for `agreed`."""
+        """Returns one number per signal, 1.0 if this process received it; `agreed` expects their sum over processes."""
         return [float(self.signum == signum) for signum in self._SIGNALS]
 
     def agreed(self, sums: np.ndarray) -> int | None:
-        """Returns the signal that any process received, from the processes' summed `flags`; SIGTERM before SIGINT."""
+        """Returns the signal that any process received, or None; SIGTERM before SIGINT.
+
+        Args:
+            sums: `flags`, summed over the processes.
+        """
         return next((signum for signum, sent in zip(self._SIGNALS, sums, strict=True) if sent), None)
 
     def ask(self, team: ProcessGroup) -> int | None:
-        """Returns the signal that any process has received by now; all processes call this together."""
+        """Returns the signal that any process has received, or None; all processes must call this together."""
         return self.agreed(team.total(np.array(self.flags())))

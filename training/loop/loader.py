@@ -1,4 +1,4 @@
-"""Crops in the order of the steps, whatever loads them, and how long training waits for them."""
+"""Loads crops in the order of the steps, with or without threads, and measures how long training waits for them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ..data.crops import Batch, CropDataset, CropSource, Key
 from ..recipe import Recipe
 from .process_group import ProcessGroup
 
-_AHEAD = 2  # batches for each thread
+_AHEAD = 2  # batches loaded ahead, per thread
 
 
 class CropOrder(Iterable[list[Key]]):
-    """The crops of one process, batch by batch, from a step of an epoch to the end of the training.
+    """Iterates over the crops of one process, batch by batch, from a given step to the end of the training.
 
-    A step takes ``recipe.crops_per_step`` crops in a row, cut into batches; the batches are dealt to the processes in
-    turn, each of which takes ``recipe.accumulate`` of them. So the same crops meet in the same step, batched alike,
-    whether two processes take one batch each or one process takes two.
+    A step uses ``recipe.crops_per_step`` consecutive crops, divided into batches. The batches are assigned to the
+    processes round-robin, ``recipe.accumulate`` to each. So a step uses the same crops in the same batches, whether two
+    processes compute one batch each or one process computes two.
 
     Args:
-        recipe: batch, accumulation, epochs.
-        team: whose process this is.
-        steps: per epoch.
-        epoch: the first one.
-        step: the first one of that epoch.
+        recipe: batch size, accumulation, epochs.
+        team: process group of this process.
+        steps: optimiser steps per epoch.
+        epoch: first epoch, counted from 0.
+        step: first step of that epoch, counted from 0.
     """
 
     def __init__(self, recipe: Recipe, team: ProcessGroup, *, steps: int, epoch: int, step: int) -> None:
@@ -53,19 +53,19 @@ class CropOrder(Iterable[list[Key]]):
 
 
 class CropLoader:
-    """Context manager that brings one batch after the other to the device, and takes the time.
+    """Context manager that moves one batch after the other to the device and measures the waiting time.
 
-    One loader serves the whole training: its threads go on loading while the network is validated. Threads, not
-    processes: cutting and turning a crop is numpy's copying, which lets other threads run; nothing travels through
-    /dev/shm, which containers keep small; and there is no process that could die, or outlive the training.
+    One loader serves the whole training: its threads continue loading during validation. Threads, not processes:
+    numpy releases the interpreter lock while it copies a crop; no data pass through /dev/shm, which is small in
+    containers; and no loader process can die or outlive the training.
 
     Args:
-        sources: the cases.
-        task: patch.
-        recipe: how crops are drawn.
-        order: which crops, in which order.
-        fabric: brings batches to the device.
-        workers: threads that load; 0: crops are made when they are asked for.
+        sources: training cases.
+        task: patch and orientation.
+        recipe: balance, augmentation and seed of the crops.
+        order: keys of the crops, one list per batch.
+        fabric: moves batches to the device.
+        workers: threads that load crops; 0 loads each batch in `next_batch`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class CropLoader:
         """Returns the next batch, on the device.
 
         Raises:
-            InputError: a prepared case is gone or damaged.
+            InputError: a prepared case is missing or damaged.
         """
         start = time.perf_counter()
         batch = self._fabric.to_device(self._loaded())
@@ -115,12 +115,12 @@ class CropLoader:
         return self._ahead.popleft().result()
 
     def start_clock(self) -> None:
-        """Begins a new measurement of `waiting`."""
+        """Restarts the measurement of `waiting`."""
         self._waited, self._since = 0.0, time.perf_counter()
 
     @property
     def waiting(self) -> float:
-        """Share of the time since `start_clock` that was spent in `next_batch`, 0…1."""
+        """Share of the time since `start_clock` spent in `next_batch`, 0…1."""
         passed = time.perf_counter() - self._since
         return self._waited / passed if passed > 0 else 0.0
 
@@ -129,7 +129,7 @@ class _Threads:
     """The threads that load batches.
 
     Attributes:
-        depth: how many batches may be on order.
+        depth: maximum number of batches requested ahead.
     """
 
     def __init__(self, crops: CropDataset, device: torch.device, number: int) -> None:
@@ -141,7 +141,7 @@ class _Threads:
         self._pool: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
-        """Starts all threads at once."""
+        """Starts all threads."""
         compute_threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self._number, "bedside-crops")
         everybody = threading.Barrier(self._number)
@@ -149,36 +149,36 @@ class _Threads:
             for begun in [self._pool.submit(self._begin, everybody) for _ in range(self._number)]:
                 begun.result()
         except BaseException:
-            everybody.abort()  # those that have started wait for one that never will
+            everybody.abort()  # releases started threads that wait for a failed one
             raise
         torch.set_num_threads(compute_threads)  # for threads that torch starts from here on, such as autograd's
 
     def _begin(self, everybody: threading.Barrier) -> None:
-        everybody.wait()  # so that each thread is here once
-        torch.set_num_threads(1)  # else each would start a helper for every core
+        everybody.wait()  # occupies each thread, so that every one is set up once
+        torch.set_num_threads(1)  # else each would start one torch thread per core
         if self._device.type == "cuda":
-            torch.cuda.set_device(self._device)  # pinning memory would open the first GPU besides
+            torch.cuda.set_device(self._device)  # else pinning memory opens the first GPU as well
         self._own.crops = self._crops.for_another_thread()
 
     def load(self, keys: Sequence[Key]) -> Future[Batch]:
-        """Orders a batch."""
+        """Schedules the loading of a batch."""
         if self._pool is None:
             raise RuntimeError("a CropLoader is used within its `with` block")
         return self._pool.submit(self._load, keys)
 
     def _load(self, keys: Sequence[Key]) -> Batch:
         batch = _batch(self._own.crops, keys)
-        if self._device.type == "cuda":  # from pinned memory it is copied while the GPU computes
+        if self._device.type == "cuda":  # pinned memory is copied while the GPU computes
             return {name: tensor.pin_memory() for name, tensor in batch.items()}
         return batch
 
     def end(self) -> None:
-        """Ends all threads; what they have in work is finished first, a crop each."""
+        """Ends all threads after the batch that each is loading; cancels the others."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
 
 def _batch(crops: CropDataset, keys: Sequence[Key]) -> Batch:
-    """Returns crops as one batch, ``[B, …]``."""
+    """Returns crops stacked to one batch, ``[B, …]`` per key."""
     loaded = [crops[key] for key in keys]
     return {name: torch.stack([crop[name] for crop in loaded]) for name in loaded[0]}

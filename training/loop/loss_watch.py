@@ -1,4 +1,4 @@
-"""Notices a loss that climbs, before 200 epochs are spent on it."""
+"""Detects a diverging loss early, so that a user need not spend 200 epochs on it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from dataclasses import dataclass, replace
 
 _log = logging.getLogger("bedside.training")
 
-WINDOW = 50  # steps: the mean of as many crops' losses wavers by a few hundredths of where training began
+WINDOW = 50  # steps; over so many, the mean loss fluctuates by a few hundredths of the initial loss
 CLIMB = 0.25
 
 
 @dataclass(frozen=True)
 class LossTrend:
-    """How the loss has gone so far; part of a checkpoint.
+    """The course of the loss so far; part of a checkpoint.
 
-    The loss diverges when the mean of the last `WINDOW` steps lies above the lowest such mean so far by more than
-    `CLIMB` times the first one. Measured in the loss the training began with, the rule knows no unit and holds for
-    every objective: a loss that began at 3.6 and came down to 0.4 is reported when it is back at 1.3, where a network
-    that calls everything background would be.
+    The loss diverges when the mean of the last `WINDOW` steps exceeds the lowest such mean so far by more than `CLIMB`
+    times the first such mean. Relative to the initial loss, the rule has no unit and holds for every objective: a loss
+    that fell from 3.6 to 0.4 is reported when it is back at 1.3, the loss of a network that predicts only background.
 
     Attributes:
-        recent: the last steps' losses, at most `WINDOW`.
-        first: mean of the first `WINDOW` steps, or None before.
-        lowest: lowest mean of `WINDOW` steps in a row, or None before.
-        told: whether it was reported.
+        recent: losses of the last steps, at most `WINDOW`.
+        first: mean loss of the first `WINDOW` steps; None before.
+        lowest: lowest mean loss of `WINDOW` consecutive steps; None before.
+        told: whether the divergence was logged.
     """
 
     recent: tuple[float, ...] = ()
@@ -34,7 +33,7 @@ class LossTrend:
     told: bool = False
 
     def after(self, loss: float) -> LossTrend:
-        """Returns the trend after one more step."""
+        """Returns the trend after one more step with this loss."""
         recent = (*self.recent, loss)[-WINDOW:]
         if len(recent) < WINDOW:
             return replace(self, recent=recent)
@@ -50,7 +49,7 @@ class LossTrend:
         return _mean(self.recent) > self.lowest + CLIMB * self.first
 
     def told_of(self, epoch: int) -> LossTrend:
-        """Says once, in the log, that the loss diverges, if it does, and returns the trend that remembers it."""
+        """Logs a warning if the loss diverges and none was logged yet; returns the trend with this recorded."""
         if self.told or not self.climbs:
             return self
         _log.warning(

@@ -1,4 +1,4 @@
-"""The supervised loss of the papers: Dice plus cross-entropy, over the voxels of which the truth is known."""
+"""The supervised loss of the papers: Dice plus cross-entropy over the voxels whose true label is known."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..data.ignore_label import IGNORED
 def segmentation_loss(*, ignores: bool = False) -> torch.nn.Module:
     """Returns Dice + cross-entropy over softmax probabilities, background included (AutoSAM Adapter, Eq. 1).
 
-    Called with logits ``[B, C, D, H, W]`` and integer targets ``[B, 1, D, H, W]``.
+    The loss is called with logits ``[B, C, D, H, W]`` and integer targets ``[B, 1, D, H, W]``.
 
     Args:
-        ignores: whether targets may have `IGNORED` voxels, which then take no part.
+        ignores: whether targets may contain `IGNORED` voxels, which the loss then leaves out.
     """
     if ignores:
         return KnownVoxelsLoss()
@@ -23,9 +23,9 @@ def segmentation_loss(*, ignores: bool = False) -> torch.nn.Module:
 
 
 class KnownVoxelsLoss(torch.nn.Module):
-    """Dice + cross-entropy as of `segmentation_loss`, over the voxels whose target is not `IGNORED`.
+    """Dice + cross-entropy as in `segmentation_loss`, over the voxels whose target is not `IGNORED`.
 
-    The same as if the other voxels were cut out of the batch; a batch that has nothing else gives 0.
+    The result is the same as if the ignored voxels were cut out of the batch; a batch of only ignored voxels gives 0.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class KnownVoxelsLoss(torch.nn.Module):
         """Returns the scalar loss of logits ``[B, C, D, H, W]`` for targets ``[B, 1, D, H, W]``."""
         known = target != IGNORED
         classes = torch.arange(logits.shape[1], device=target.device).reshape(1, -1, 1, 1, 1)
-        # No class equals IGNORED: such a voxel has a target of zeros, and gets probabilities of zeros.
+        # No class equals IGNORED, so these voxels have a one-hot target of zeros; their probabilities become zeros too.
         dice = self._dice(logits.softmax(1) * known, (target == classes).to(logits.dtype))
         entropy = F.cross_entropy(logits, target[:, 0].long(), ignore_index=IGNORED, reduction="sum")
         return dice + entropy / known.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""The processes that train together: who is first, what all agree on, what the first does for the others."""
+"""The process group of a training: ranks, sums over all processes, and work of the first process for all."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ T = TypeVar("T")
 
 
 class AgreedOutcome(BedsideError):  # noqa: N818 - an outcome, not always a fault
-    """How a training ends on all of its processes at the same step: the first one's words are enough."""
+    """An end of the training that all processes reach at the same step, so that only the first one reports it."""
 
 
 class FirstProcessFailed(AgreedOutcome):
-    """What the first process did for all of them failed there.
+    """Raised on the other processes when work of the first process failed there.
 
     Args:
-        message: what it said.
-        code: its exit code.
+        message: message of the error on the first process.
+        code: exit code of that error.
     """
 
     def __init__(self, message: str, code: ExitCode) -> None:
@@ -36,21 +36,21 @@ class FirstProcessFailed(AgreedOutcome):
 
 @dataclass(frozen=True)
 class _Failure:
-    """What the first process tells the others in place of a result."""
+    """Broadcast by the first process in place of a result when its work failed."""
 
     message: str
     code: ExitCode
 
 
 class ProcessGroup:
-    """The processes of one training; alone, every method is free.
+    """The processes of one training. With a single process, no method communicates.
 
     Attributes:
-        rank: of this process, from 0.
-        size: how many there are.
-        first: whether this is the one that writes and talks.
-        sharded: whether the network's parameters are spread over the processes, so that all of them have to take part
-            in every forward pass.
+        rank: rank of this process, from 0.
+        size: number of processes.
+        first: whether this is the first process, which writes files and reports.
+        sharded: whether the network's parameters are sharded over the processes, so that every forward pass needs all
+            of them.
     """
 
     def __init__(self, fabric: Fabric) -> None:
@@ -61,7 +61,7 @@ class ProcessGroup:
         self.sharded = self.size > 1 and isinstance(fabric.strategy, ModelParallelStrategy)
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Returns the sum of the processes' arrays, which have the same shape everywhere; NaN stays NaN."""
+        """Returns the element-wise sum over the processes of arrays of the same shape; NaN stays NaN."""
         if self.size == 1:
             return values
         summed = self._fabric.all_reduce(torch.from_numpy(values.copy()).to(self._fabric.device), reduce_op="sum")
@@ -70,13 +70,13 @@ class ProcessGroup:
         return summed.cpu().numpy()
 
     def broadcast_from_first(self, work: Callable[[], T]) -> T:
-        """Does work on the first process alone and returns its result on all of them; the others wait.
+        """Runs a function on the first process only and returns its result on all of them; the others wait.
 
         Args:
-            work: its result travels as a copy.
+            work: function without arguments; the other processes receive a pickled copy of its result.
 
         Raises:
-            BedsideError: on the first process, what the work raised; on the others `FirstProcessFailed`.
+            BedsideError: on the first process, the error that ``work`` raised; on the others `FirstProcessFailed`.
         """
         if self.size == 1:
             return work()
@@ -93,16 +93,16 @@ class ProcessGroup:
         return self._fabric.broadcast(result)
 
     def first_then_others(self, work: Callable[[], T]) -> T:
-        """Does the same work on all processes, on the first one before the others: where it fails, it fails once.
+        """Runs a function on the first process, then on the others; if it fails on the first, the others do not run it.
 
         Raises:
-            BedsideError: on the first process, what the work raised; on the others `FirstProcessFailed`.
+            BedsideError: on the first process, the error that ``work`` raised; on the others `FirstProcessFailed`.
         """
         done: list[T] = []
         self.broadcast_from_first(lambda: done.append(work()))
         return done[0] if done else work()
 
     def wait(self) -> None:
-        """Returns when all processes are here."""
+        """Waits until all processes have called this."""
         if self.size > 1:
             self._fabric.barrier()

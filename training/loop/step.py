@@ -1,4 +1,4 @@
-"""One optimiser step: forward and backward over the step's batches, what all processes agree on, and the update."""
+"""One optimiser step: forward and backward passes over its batches, reduction over the processes, and the update."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .process_group import AgreedOutcome, ProcessGroup
 
 
 class Objective(Protocol):
-    """Turns a network's logits and a batch into a loss."""
+    """Computes the loss of a network's logits for a batch."""
 
     def __call__(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Returns the scalar loss of logits ``[B, C, D, H, W]`` for a batch of `CropDataset` items."""
@@ -27,7 +27,7 @@ class Objective(Protocol):
 
 
 class DivergedError(AgreedOutcome):
-    """The loss or its gradient is no longer a number: the options do not suit the data."""
+    """The loss or its gradient became NaN or infinite: the options do not suit the data."""
 
     exit_code = ExitCode.USAGE
 
@@ -35,13 +35,13 @@ class DivergedError(AgreedOutcome):
 class Stepper:
     """A network with its optimiser, set up on the device.
 
-    Only parameters with ``requires_grad`` are given to the optimiser.
+    The optimiser updates only parameters with ``requires_grad``.
 
     Attributes:
-        model: the network itself; sharded in place where the processes share its parameters.
-        wrapped: the network as the processes train it together.
-        optimizer: AdamW.
-        stop: the signal that asked for an end, on any process, by the last step; or None.
+        model: the network; sharded in place if the strategy is "fsdp".
+        wrapped: the network wrapped by Fabric, for forward passes that all processes run together.
+        optimizer: the AdamW optimiser.
+        stop: number of the signal that any process had received by the last step; None without one.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class Stepper:
             group["lr"] = rate
 
     def step(self, loader: CropLoader, request: StopRequest, epoch: int) -> float:
-        """Takes one step and returns its loss, the mean over all its batches on all processes.
+        """Runs one optimiser step and returns its loss, the mean over all its batches on all processes.
 
         Raises:
-            DivergedError: loss or gradient is not a number; the weights were left as they are.
+            DivergedError: loss or gradient is NaN or infinite; the weights are unchanged.
         """
         count, loss = self._recipe.accumulate, 0.0
         for number in range(count):
             loss += self._add_gradient(loader.next_batch(), last=number + 1 == count) / count
-        # One message per step carries the loss and who was asked to stop.
+        # One reduction per step carries both the loss and the stop requests.
         agreed = self._team.total(np.array([loss / self._team.size, *request.flags()]))
         loss, self.stop = float(agreed[0]), request.agreed(agreed[1:])
         _check_finite("the loss", loss, epoch)
@@ -91,14 +91,14 @@ class Stepper:
         return loss
 
     def _add_gradient(self, batch: Batch, *, last: bool) -> float:
-        """Adds a batch's share to the gradients; the processes' gradients are averaged with the last one."""
+        """Accumulates a batch's gradients and returns its loss; the last batch averages them over the processes."""
         with self._fabric.no_backward_sync(self.wrapped, enabled=not last):
             loss = self._objective(self.wrapped(batch["image"]).float(), batch)
             self._fabric.backward(loss / self._recipe.accumulate)
         return float(loss.detach())
 
     def predict(self, patches: torch.Tensor) -> torch.Tensor:
-        """Returns float32 logits ``[B, C, D, H, W]``; of a sharded network, all processes ask together."""
+        """Returns float32 logits ``[B, C, D, H, W]``; if the network is sharded, all processes must call together."""
         if self._team.sharded:
             return self.wrapped(patches).float()
         with self._fabric.autocast():

@@ -36,11 +36,11 @@ def predict_logits(
     """Runs a network over an image by Gaussian-weighted sliding windows.
 
     Args:
-        model: logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
-        image: ``[D, H, W]``, normalised.
-        task: its patch is the window.
-        overlap: of neighbouring windows, 0…<1.
-        device: where the network is.
+        model: network with logits ``[B, C, D, H, W]`` for patches ``[B, 1, D, H, W]``.
+        image: normalised image ``[D, H, W]``.
+        task: defines the window (the task's patch) and the padding value.
+        overlap: overlap of neighbouring windows, 0…<1.
+        device: device of the network.
 
     Returns:
         Blended logits ``[C, D, H, W]``, float32, on the CPU.
@@ -63,10 +63,10 @@ def predict_probabilities(
 
 
 class Shown(Protocol):
-    """Hears of the first case's labels, to draw them."""
+    """Callback that receives the predicted labels of the first case, to draw them."""
 
     def __call__(self, case: PreparedCase, labels: NDArray[np.integer]) -> None:
-        """Called with labels ``[D, H, W]``, on the process that predicted them."""
+        """Called with the prepared case and its labels ``[D, H, W]`` on the process that predicted them."""
         ...
 
 
@@ -82,28 +82,28 @@ def validate(
     progress: Callable[[int, int], None] | None = None,
     shown: Shown | None = None,
 ) -> NDArray[np.float64]:
-    """Returns the mean Dice per class over cases, ``[num_classes]``; NaN where no case has the class.
+    """Returns the mean Dice per class over cases, ``[num_classes]``; NaN for a class that no case contains.
 
-    Voxels that a case's label map ignores are not compared.
+    Ignored voxels of a case's label map are not compared.
 
-    The cases are dealt to the processes one by one, and the scores are put together: N processes need an N-th of the
-    time, and get what one process would. Where the network itself is spread over the processes, each forward pass
-    needs them all, and all predict every case together.
+    The cases are distributed over the processes and the scores gathered: N processes need 1/N of the time and get the
+    same result as one. If the network is sharded, every forward pass needs all processes, and all predict every case
+    together.
 
     Args:
-        model: logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``; may raise `Cancelled` between two windows, which
-            ends the case, and then `agree` has to raise it.
+        model: network with logits ``[B, C, D, H, W]`` for patches ``[B, 1, D, H, W]``; may raise `Cancelled` between
+            two windows, which ends the case; then ``agree`` must raise it.
         cases: prepared cases, the same on every process.
-        task: patch of the sliding window.
-        team: the processes.
-        overlap: of neighbouring windows, 0…<1.
-        device: where the network is.
-        agree: called by all processes together after each round of cases; raises `Cancelled` to stop them all.
-        progress: called with (done, total).
-        shown: hears of the first case's labels.
+        task: defines the window (the task's patch) and the classes.
+        team: process group.
+        overlap: overlap of neighbouring windows, 0…<1.
+        device: device of the network.
+        agree: called by all processes together after each round of cases; raises `Cancelled` to stop all of them.
+        progress: called with (cases done, cases in total) after each round.
+        shown: called with the labels of the first case; None draws nothing.
 
     Raises:
-        Cancelled: the caller's ``agree`` raised it.
+        Cancelled: raised by ``agree``.
     """
     together = 1 if team.sharded else team.size
     scores = np.zeros((len(cases), task.num_classes))
@@ -120,14 +120,14 @@ def validate(
     for start in range(0, len(cases), together):
         number = start if team.sharded else start + team.rank
         if number < len(cases):
-            with suppress(Cancelled):  # one process was asked to stop; all hear of it in `agree`
+            with suppress(Cancelled):  # this process received a signal; `agree` stops all
                 score(number)
         if agree:
             agree()
         if progress:
             progress(min(start + together, len(cases)), len(cases))
     if not team.sharded:
-        scores = team.total(scores)  # a case is zero but on the process that has scored it
+        scores = team.total(scores)  # each row is zero except on the process that scored the case
     present = np.isfinite(scores)
     counts = present.sum(axis=0)
     return np.divide(
@@ -138,10 +138,10 @@ def validate(
 def segment_scan(
     model: Predictor, scan: Path, task: Task, *, overlap: float, device: torch.device
 ) -> tuple[Labels, Grid]:
-    """Runs a network over a scan, from the file to labels on the scan's own grid, as the runtime does.
+    """Segments a scan file and returns the labels on the scan's own grid with this grid, as the runtime does.
 
     Raises:
-        InputError: the scan was refused.
+        InputError: the scan cannot be used.
     """
     model_input = to_model_input(read_volume(scan), task)
     logits = predict_logits(model, model_input.array, task, overlap=overlap, device=device)

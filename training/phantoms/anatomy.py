@@ -1,7 +1,7 @@
-"""The phantom's organs: where they lie, how large they are, what they look like on CT in each contrast phase.
+"""The phantom's organs: their positions, sizes and attenuation on CT in each contrast phase.
 
 Positions are in mm in the patient's own frame: origin in the body of the first lumbar vertebra, x to the patient's
-right, y to the front, z to the head. Sizes and attenuation are textbook values of adults, rounded; `training.phantom`
+right, y to the front, z to the head. Sizes and attenuation are textbook values of adults, rounded; `phantom`
 varies them from case to case. Later rows are painted over earlier ones.
 """
 
@@ -17,7 +17,7 @@ LABELS: tuple[str, ...] = PRESETS["btcv"].labels
 
 
 class Phase(IntEnum):
-    """Time of the scan after contrast; the index into a part's HU."""
+    """Contrast phase of the scan; the index into `Part.hu`."""
 
     NATIVE = 0
     ARTERIAL = 1
@@ -26,13 +26,13 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True)
 class Hollow:
-    """What fills a hollow organ.
+    """Wall and content of a hollow organ.
 
     Attributes:
-        wall: thickness in mm.
-        content: (low, high) HU one value per case is drawn from.
-        gas: largest fraction of the lumen's height that gas takes, at the front, since patients lie on their back.
-        mottle: HU of the content's mottling (food, stool).
+        wall: thickness of the wall in mm.
+        content: (low, high) HU of the content; each case draws one value.
+        gas: maximum share of the lumen's height filled with gas, 0…1, at the front, since patients lie on their back.
+        mottle: standard deviation in HU of the content's texture (food, stool).
     """
 
     wall: float
@@ -46,16 +46,16 @@ class Part:
     """One row of the anatomy.
 
     Attributes:
-        name: a BTCV label, or another name for tissue that belongs to no label.
-        shape: its form at its usual place.
+        name: name of a BTCV label, or another name for tissue without a label.
+        shape: shape at the mean position.
         hu: HU (of the wall, if hollow) in the native, arterial and portal-venous phase.
-        group: parts of one group move and grow together; by default a part is its own group.
-        shift: standard deviation of its place, mm per axis.
-        size: standard deviation of its scale.
-        clipped: whether it stays inside the abdominal cavity, below the diaphragm.
-        hollow: its content, if it has one.
-        within: only painted inside the organ of this label, whose label it then keeps.
-        absent: the probability that a patient lacks it.
+        group: name of a group of parts that are shifted and scaled together; by default each part is its own group.
+        shift: standard deviation of the position in mm, per axis.
+        size: standard deviation of the scale factor.
+        clipped: whether the part is cut off outside the abdominal cavity, which ends at the diaphragm.
+        hollow: wall and content; None for a solid part.
+        within: label of the organ that limits the part; voxels inside keep this label.
+        absent: probability that a patient lacks the part.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Part:
 
     @property
     def label(self) -> int:
-        """The BTCV index it is labelled with; 0 for tissue without a label."""
+        """BTCV label index; 0 for tissue without a label."""
         name = self.within or self.name
         return LABELS.index(name) if name in LABELS else 0
 
@@ -89,7 +89,7 @@ _FLUID = Hollow(wall=3.5, content=(5, 35), gas=0.45, mottle=8)
 
 
 def _kidney(side: str, sign: int, lift: float) -> tuple[Part, ...]:
-    """One kidney: capsule of fat, cortex, medulla, and the sinus with its fluid, which is no part of the label."""
+    """Returns one kidney: capsule of fat, cortex, medulla, and the sinus with its fluid, which the label excludes."""
     x, y, name = 68.0 * sign, 0.0, f"kidney_{side}"
     tilt = -9.0 * sign  # the upper poles lean towards the spine
 
@@ -106,7 +106,7 @@ def _kidney(side: str, sign: int, lift: float) -> tuple[Part, ...]:
 
 
 def _adrenal(side: str, body: Point, limbs: tuple[Point, Point], top: Point) -> Part:
-    """An inverted Y: a short body and two limbs that run backwards."""
+    """Returns one adrenal gland, an inverted Y: a short body and two limbs that run backwards."""
     arms = tuple(Tube((top, body, limb), (3.6, 4.6, 3.6), steps=3) for limb in limbs)
     return Part(f"adrenal_gland_{side}", Union(arms), (20, 62, 68), shift=2.0, size=0.06, clipped=True)
 
@@ -180,7 +180,7 @@ VISCERA: tuple[Part, ...] = (
          hollow=Hollow(wall=5, content=(5, 55), gas=0.6, mottle=25)),
 )  # fmt: skip
 
-# Painted after them: what lies in front of and beside the spine.
+# Painted after spine and muscles: the organs in front of and beside the spine.
 RETROPERITONEUM: tuple[Part, ...] = (
     *_kidney("right", 1, -4.0),
     *_kidney("left", -1, 6.0),

@@ -1,4 +1,4 @@
-"""What a phantom is painted on: HU blend by the share of a voxel that lies inside, labels go where that is half."""
+"""Paints a phantom: blends HU by the share of each voxel inside a shape, and labels voxels with a share ≥ 0.5."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Canvas:
         self.reach = flat  # per axis: the lowest and highest position in every plane
 
     def tone(self) -> float:
-        """Draws by how many HU a tissue differs from the table in this patient."""
+        """Draws the difference in HU between a tissue of this patient and the table."""
         return float(self.rng.normal(0, self.who.tone))
 
     def fill(self, distance: Array, hu: float | Array, box: tuple[slice, ...] = (slice(None),) * 3) -> Array:
-        """Blends HU in by the share of each voxel that lies inside; returns that share."""
+        """Blends HU in by the share of each voxel inside the shape; returns that share, 0…1."""
         share = np.clip(np.float32(0.5) - distance / self.edge, 0, 1)
         self.hu[box] += share * (hu - self.hu[box])
         return share
@@ -42,7 +42,7 @@ class Canvas:
         return tuple(slices)
 
     def paint(self, part: Part, viscera: Array) -> None:
-        """Paints one row of the anatomy, at this patient's place and size of it."""
+        """Paints one row of the anatomy with this patient's position and size."""
         if self.rng.random() < part.absent:
             return
         group = part.group or part.name

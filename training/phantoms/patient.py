@@ -1,4 +1,4 @@
-"""What differs from one phantom to the next: build, posture, place in the scanner, contrast phase, dose."""
+"""Draws the variation between phantoms: build, posture, position in the scanner, contrast phase, dose."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .shapes import Array, Coordinates, Point
 
 @dataclass(frozen=True)
 class Patient:
-    """What differs from one phantom to the next.
+    """The properties that vary between phantoms.
 
     Attributes:
-        scale: size along x, y, z relative to the table of `training.anatomy`.
+        scale: size along x, y, z relative to the table in `anatomy`.
         fat: thickness of the subcutaneous fat in mm.
         turn: rotation about x, y, z in degrees.
-        offset: place in the scanner in mm.
-        phase: time of the scan after contrast.
-        noise: standard deviation of the noise in HU: the dose.
-        tone: HU by which this patient's tissues differ, standard deviation.
+        offset: position in the scanner, (x, y, z) in mm.
+        phase: contrast phase of the scan.
+        noise: standard deviation of the noise in HU, which represents the dose.
+        tone: standard deviation in HU of this patient's tissues around the table.
     """
 
     scale: Point
@@ -52,7 +52,7 @@ class Patient:
 
 
 def _spline_weights(positions: NDArray[np.float64]) -> Array:
-    """Cubic B-spline weights [N, knots] of positions given in units of the knot distance, from 0."""
+    """Returns the cubic B-spline weights [N, knots] of positions in units of the knot distance, from 0."""
     knots = int(np.ceil(positions.max())) + 3
     t = np.abs(positions[:, None] - (np.arange(knots) - 1))
     near, far = 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6
@@ -60,12 +60,12 @@ def _spline_weights(positions: NDArray[np.float64]) -> Array:
 
 
 def smooth_field(rng: Generator, axes: tuple[Array, Array, Array], knot_mm: float) -> Array:
-    """A smooth random field [X, Y, Z] of mean 0 and standard deviation about 1."""
+    """Draws a smooth random field [X, Y, Z] of mean 0 and standard deviation about 1."""
     weights = [_spline_weights((axis - axis[0]).astype(np.float64) / knot_mm) for axis in axes]
     field = rng.standard_normal([w.shape[1] for w in weights]).astype(np.float32)
     for axis, weight in enumerate(weights):
         field = np.moveaxis(np.tensordot(weight, field, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(field) / np.float32(0.48**1.5)  # what the spline's own smoothing takes away
+    return np.ascontiguousarray(field) / np.float32(0.48**1.5)  # compensates the spline's smoothing
 
 
 def _rotation(turn: Point) -> NDArray[np.float64]:
@@ -80,7 +80,7 @@ def _rotation(turn: Point) -> NDArray[np.float64]:
 
 
 def patient_frame(rng: Generator, scanner: Coordinates, axes: tuple[Array, Array, Array], who: Patient) -> Coordinates:
-    """Positions in the patient's frame: posture and size undone, then bent by a smooth deformation."""
+    """Converts scanner positions to the patient's frame: undoes posture and size, then adds a smooth deformation."""
     inverse = (_rotation(who.turn).T / np.array(who.scale)[:, None]).astype(np.float32)
     moved = [c - np.float32(o) for c, o in zip(scanner, who.offset, strict=True)]
     bent = [sum(inverse[i, j] * moved[j] for j in range(3)) for i in range(3)]

@@ -1,6 +1,6 @@
-"""CT-like phantoms of the upper abdomen with the 13 BTCV organs: free, seeded stand-ins for patients.
+"""Generates CT-like phantoms of the upper abdomen with the 13 BTCV organs: free, reproducible test data.
 
-They prove that the chain works; a score on them says nothing about clinical use.
+They show that the pipeline works; a score on them says nothing about clinical use.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Phantom:
     Attributes:
         image: int16 HU on the stored axes.
         labels: uint8, indices into ``presets.PRESETS["btcv"].labels``, on the same grid.
-        patient: what it was drawn from.
+        patient: properties of the patient.
     """
 
     image: Volume
@@ -66,7 +66,7 @@ def _paint_trunk(canvas: Canvas, layers: Trunk) -> None:
 
 
 def _paint_spine(canvas: Canvas) -> None:
-    """Paints the spine and its muscles over the viscera: what lay there loses its label."""
+    """Paints the spine and its muscles over the viscera, and removes the labels underneath."""
     at, phase, tone = canvas.at, canvas.who.phase, canvas.tone
     muscles, column, arches = trunk.back_muscles(at), trunk.discs(at), trunk.arches(at)
     bodies = trunk.vertebral_bodies(at)
@@ -81,7 +81,7 @@ def _paint_spine(canvas: Canvas) -> None:
 
 
 def _bowel_loops(rng: Generator) -> list[Part]:
-    """Loops of small bowel in front of and below the organs: much like them in HU, and without a label."""
+    """Draws loops of small bowel in front of and below the organs: similar in HU, and without a label."""
     loops: list[Part] = []
     for number in range(int(rng.integers(26, 42))):
         upper_left = number % 4 == 0  # jejunum, beside the stomach and in front of the left kidney
@@ -94,14 +94,14 @@ def _bowel_loops(rng: Generator) -> list[Part]:
         points = tuple((float(p[0]), float(p[1]), float(p[2])) for p in path)
         radius = float(rng.uniform(9, 14))
         radii = tuple(float(radius * rng.uniform(0.85, 1.15)) for _ in path)
-        content = (150.0, 300.0) if rng.random() < 0.04 else (0.0, 60.0)  # now and then contrast taken by mouth
+        content = (150.0, 300.0) if rng.random() < 0.04 else (0.0, 60.0)  # in 4 % of loops oral contrast
         hollow = anatomy.Hollow(wall=3.5, content=content, gas=0.5 if rng.random() < 0.3 else 0.0, mottle=15)
         loops.append(Part(f"bowel_{number}", Tube(points, radii, steps=3), anatomy.BOWEL, clipped=True, hollow=hollow))
     return loops
 
 
 def _cysts(rng: Generator) -> list[Part]:
-    """Findings: dark cysts and lesions inside liver and kidneys, which stay part of their organ."""
+    """Draws findings: dark cysts and lesions inside liver and kidneys, which keep the organ's label."""
     found: list[Part] = []
     places = {"liver": (75, 40, 50, 45), "kidney_right": (78, 0, 0, 20), "kidney_left": (-78, 0, 6, 20)}
     for number in range(int(rng.poisson(1.2))):
@@ -115,7 +115,7 @@ def _cysts(rng: Generator) -> list[Part]:
 
 
 def _scan(canvas: Canvas, spacing: Point) -> NDArray[np.int16]:
-    """Blurs as a reconstruction kernel does and adds noise: correlated, stronger in the middle of the body."""
+    """Blurs like a reconstruction kernel and adds noise that is correlated, and stronger in the middle of the body."""
     try:
         from scipy.ndimage import gaussian_filter
     except ImportError:
@@ -133,7 +133,7 @@ def _scan(canvas: Canvas, spacing: Point) -> NDArray[np.int16]:
 def _stored(
     image: NDArray[np.int16], labels: NDArray[np.uint8], affine: NDArray[np.float64], codes: str
 ) -> tuple[Volume, Volume]:
-    """Puts arrays on RAS axes onto other stored axes; every voxel keeps its place in the world."""
+    """Reorders arrays from RAS axes to other stored axes; every voxel keeps its world position."""
     from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 
     turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(codes))
@@ -154,13 +154,13 @@ def generate_phantom(
     """Generates one case; the same arguments give the same arrays.
 
     Args:
-        seed: decides everything that is not given.
-        spacing: x, y, z in mm of the patient's axes; drawn (2.6…3.8 in plane, 3…5 between slices) if not given.
-        orientation: axis codes of the stored arrays; drawn from `ORIENTATIONS` if not given.
-        phase: time after contrast; drawn if not given.
+        seed: random seed of everything that is not given.
+        spacing: (x, y, z) in mm along the patient's axes; None draws 2.6…3.8 in plane and 3…5 between slices.
+        orientation: axis codes of the stored arrays; None draws one of `ORIENTATIONS`.
+        phase: contrast phase; None draws one.
 
     Returns:
-        HU and labels of an adult from the heart to the pelvis' rim, head first, on the back.
+        HU and labels of an adult from the heart to the rim of the pelvis, lying on the back, head first.
     """
     rng = np.random.default_rng(seed)
     who = Patient.drawn(rng)
@@ -204,7 +204,7 @@ def generate_phantom(
 
 @dataclass(frozen=True)
 class _Split:
-    """How many cases go where: about 70, 15 and 15 of a hundred; none is empty from three cases on."""
+    """Numbers of training, validation and test cases: about 70 %, 15 % and 15 %; none is 0 from three cases on."""
 
     training: int
     validation: int
@@ -223,16 +223,17 @@ def write_phantoms(out: Path, cases: int, seed: int, progress: Callable[[int, in
     The list is written last, so a folder with a ``dataset.json`` is complete.
 
     Args:
-        out: the folder; created if needed. Files of an earlier run with the same names are replaced.
-        cases: how many, at least 1; about 70 % train, 15 % validate, 15 % test, none empty from 3 cases on.
-        seed: the same seed and number of cases give the same files.
-        progress: called with (done, total) after every case.
+        out: folder of the data set; created if needed. Existing files with the same names are replaced.
+        cases: number of cases, at least 1; about 70 % for training, 15 % for validation and 15 % for testing, at least
+            one each from 3 cases on.
+        seed: random seed; the same seed and number of cases give the same files.
+        progress: called with (cases done, cases in total) after every case.
 
     Returns:
         Path of ``dataset.json``. Its test entries have labels too (``labelsTs``).
 
     Raises:
-        UsageError: fewer than one case, or a negative seed.
+        UsageError: the number of cases is below 1, or the seed is negative.
         ResourceError: the folder cannot be written.
     """
     if cases < 1 or seed < 0:

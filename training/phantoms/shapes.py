@@ -1,4 +1,4 @@
-"""Shapes the phantom's anatomy is made of: approximate signed distances in millimetres, negative inside."""
+"""The shapes of the phantom's anatomy, as approximate signed distances in millimetres, negative inside."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Shape(Protocol):
         ...
 
     def box(self) -> Box:
-        """Returns a box that holds the shape."""
+        """Returns a box that contains the shape."""
         ...
 
     def changed(self, about: Point, scale: float, shift: Point) -> Shape:
-        """Returns the shape scaled about a point, then shifted by mm."""
+        """Returns the shape scaled about a point, then shifted; both points in mm."""
         ...
 
 
@@ -80,7 +80,7 @@ class Ellipsoid:
         u, v, w = x / a, y / b, z / c
         k0 = np.sqrt(u * u + v * v + w * w)
         k1 = np.sqrt((u / a) ** 2 + (v / b) ** 2 + (w / c) ** 2)
-        tiny = np.float32(1e-4)  # in the very centre both vanish; the distance there is the smallest radius
+        tiny = np.float32(1e-4)  # in the centre k0 and k1 are 0; the distance there is −(smallest radius)
         return np.maximum(k0, tiny) * (k0 - 1) / np.maximum(k1, tiny / min(a, b, c))
 
     def box(self) -> Box:
@@ -155,11 +155,11 @@ class Tube:
 
 @dataclass(frozen=True)
 class Union:
-    """Several shapes melted into one.
+    """Several shapes blended into one.
 
     Attributes:
         parts: the shapes.
-        blend: width in mm over which they melt; 0 leaves a crease.
+        blend: width of the blend in mm; 0 leaves a crease.
     """
 
     parts: tuple[Shape, ...]
@@ -190,11 +190,11 @@ class Union:
 
 @dataclass(frozen=True)
 class Cut:
-    """A shape with others taken out of it.
+    """A shape minus other shapes.
 
     Attributes:
-        whole: the shape that is cut.
-        away: what is taken out.
+        whole: shape that is cut.
+        away: shapes to remove from it.
     """
 
     whole: Shape

@@ -1,6 +1,6 @@
-"""The phantom's trunk: skin, fat, muscle, ribs, spine, lungs, heart and the couch the patient lies on.
+"""The phantom's trunk: skin, fat, muscle, ribs, spine, lungs, heart, and the couch under the patient.
 
-All functions take positions in the patient's frame of `training.anatomy` and return distances in mm, negative inside.
+All functions expect positions in the patient's frame (see `anatomy`) and return distances in mm, negative inside.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEART = Ellipsoid((-20, 90, 142), (62, 46, 50), tilt=-25)
 
 
 def _superellipse(x: Array, y: Array, half_width: float | Array, half_depth: float | Array, power: float) -> Array:
-    """Distance along the ray from the centre to |x/a|ⁿ + |y/b|ⁿ = 1."""
+    """Returns the distance to |x/a|ⁿ + |y/b|ⁿ = 1 along the ray from the centre."""
     k = (np.abs(x / half_width) ** power + np.abs(y / half_depth) ** power) ** np.float32(1 / power)
     k = np.maximum(k, np.float32(1e-3))
     return np.sqrt(x * x + y * y) * (1 - 1 / k)
@@ -37,12 +37,12 @@ class Trunk:
     """The distances of the trunk's layers at every voxel, all [X, Y, Z] in mm.
 
     Attributes:
-        skin: the outer surface.
-        muscle: the outer surface of the muscles of the wall; subcutaneous fat lies between it and the skin.
-        cavity: the inner surface of the wall: the space of lungs and viscera.
+        skin: outer surface of the body.
+        muscle: outer surface of the wall's muscles; the subcutaneous fat is between it and the skin.
+        cavity: inner surface of the wall, which encloses lungs and viscera.
         lungs: both lungs.
         heart: the heart with its blood.
-        viscera: where abdominal organs may lie: inside the cavity, below the diaphragm.
+        viscera: space of the abdominal organs: inside the cavity, below the diaphragm.
     """
 
     skin: Array
@@ -54,7 +54,7 @@ class Trunk:
 
     @classmethod
     def at(cls, at: Coordinates, fat: float) -> Trunk:
-        """Lays out the trunk.
+        """Computes the distances to all layers.
 
         Args:
             at: positions in mm, full arrays [X, Y, Z].
@@ -83,7 +83,7 @@ class Trunk:
 
 
 def ribs(at: Coordinates, cavity: Array) -> Array:
-    """Distance to the ribs: bands in the chest wall that slope down towards the front."""
+    """Returns the distance to the ribs: bands in the chest wall that slope down towards the front."""
     along = at.z + np.float32(0.42) * at.y
     offset = np.abs(np.mod(along, _RIB_MM) - _RIB_MM / 2) - _RIB_WIDTH / 2
     lowest = 22 - along  # no ribs below the costal margin
@@ -97,23 +97,23 @@ def _height_in_vertebra(z: Array) -> Array:
 
 
 def vertebral_bodies(at: Coordinates) -> Array:
-    """Distance to the vertebral bodies."""
+    """Returns the distance to the vertebral bodies."""
     around = _superellipse(at.x, at.y, 23, 17, 2.2)
     return np.maximum(around, np.abs(_height_in_vertebra(at.z)) - BODY_MM / 2)
 
 
 def discs(at: Coordinates) -> Array:
-    """Distance to the column of discs (the bodies are painted over it)."""
+    """Returns the distance to the column of discs (the bodies are painted over it)."""
     return _superellipse(at.x, at.y, 23.5, 17.5, 2.2)
 
 
 def canal(at: Coordinates) -> Array:
-    """Distance to the spinal canal."""
+    """Returns the distance to the spinal canal."""
     return _superellipse(at.x, at.y + 25, 11, 8, 2.0)
 
 
 def arches(at: Coordinates) -> Array:
-    """Distance to the vertebral arches with spinous and transverse processes."""
+    """Returns the distance to the vertebral arches with spinous and transverse processes."""
     height = _height_in_vertebra(at.z)
     ring = np.maximum(np.abs(canal(at) - 3.5) - 3, np.abs(height) - 12)
     spinous = np.maximum.reduce([np.abs(at.x) - 3.5, np.abs(at.y + 50) - 16, np.abs(height + 4) - 9])
@@ -122,7 +122,7 @@ def arches(at: Coordinates) -> Array:
 
 
 def back_muscles(at: Coordinates) -> Array:
-    """Distance to the erector spinae, psoas and quadratus lumborum on both sides, and the crura of the diaphragm."""
+    """Returns the distance to erector spinae, psoas and quadratus lumborum on both sides, and to the crura."""
     x = np.abs(at.x)
     erector = _superellipse(x - 29, at.y + 48, 33, 26, 2.2)
     widening = np.clip((70 - at.z) / 90, 0, 1.25)
@@ -133,7 +133,7 @@ def back_muscles(at: Coordinates) -> Array:
 
 
 def couch(at: Coordinates, top: float) -> Array:
-    """Distance to the couch: a curved board under the patient, in the scanner's frame.
+    """Returns the distance to the couch: a curved board under the patient, in the scanner's frame.
 
     Args:
         at: positions in the scanner's frame, mm.

@@ -1,4 +1,4 @@
-"""Overlays of labels on a scan in three planes, as PNG bytes."""
+"""Draws label maps over a scan in three planes, as PNG bytes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# One colour per label, distinct on grey; after the thirteenth they repeat.
+# One colour per label, distinct on grey; they repeat after the thirteenth label.
 COLOURS = (
     "#e6194b", "#f58231", "#ffe119", "#bfef45", "#3cb44b", "#a0522d", "#42d4f4", "#ff4d6d", "#4363d8", "#911eb4",
     "#f032e6", "#fabed4", "#aaffc3",
 )  # fmt: skip
 _PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
-"""Name of each plane → the axis of ``[X, Y, Z]`` it stands across."""
+"""Plane → index of the axis of ``[X, Y, Z]`` perpendicular to it."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A scan to draw on; axes grow towards right, anterior and superior.
+    """A scan to draw on, with RAS axes.
 
     Attributes:
-        image: ``[X, Y, Z]``.
+        image: grey values ``[X, Y, Z]``.
         spacing: (x, y, z) in mm.
-        window: grey values from black to white.
-        centre: the voxel through which the planes go.
+        window: grey values shown as black and as white.
+        centre: voxel (x, y, z) that all three planes contain.
     """
 
     image: NDArray[Any]
@@ -46,10 +46,10 @@ class Scan:
         """Draws a plane as radiologists look at it: the patient's right on the viewer's left.
 
         Args:
-            axes: where to.
-            plane: axial, coronal or sagittal.
-            areas: labels ``[X, Y, Z]`` to lay over it as coloured areas.
-            outlines: labels ``[X, Y, Z]`` to lay over it as coloured lines.
+            axes: matplotlib axes to draw on.
+            plane: "axial", "coronal" or "sagittal".
+            areas: labels ``[X, Y, Z]``, drawn as coloured areas.
+            outlines: labels ``[X, Y, Z]``, drawn as coloured lines; None draws none.
         """
         across, up = (axis for axis in range(3) if axis != _PLANES[plane])
         aspect = self.spacing[up] / self.spacing[across]
@@ -63,7 +63,7 @@ class Scan:
         axes.set_xticks([])
         axes.set_yticks([])
         if across == 0:
-            axes.invert_xaxis()  # last: every image that is drawn turns the axis back
+            axes.invert_xaxis()  # last, because drawing an image resets the axis
 
     def cut(self, volume: NDArray[Any], plane: str) -> NDArray[Any]:
         """Returns a plane through the centre, rows first."""
@@ -75,7 +75,7 @@ def columns_picture(scan: Scan, columns: Mapping[str, NDArray[Any]], names: Sequ
     """Draws the three planes (rows) of a scan under several label maps (columns).
 
     Args:
-        scan: the scan.
+        scan: scan to draw on.
         columns: title → labels ``[X, Y, Z]``.
         names: label index → name.
 
@@ -103,11 +103,11 @@ def case_picture(
     """Draws the three planes of a prepared case: the prediction as coloured areas, the truth as outlines.
 
     Args:
-        image: ``[D, H, W]``, normalised.
-        truth: ``[D, H, W]`` labels; the planes go through their middle.
-        prediction: ``[D, H, W]`` labels.
-        task: grid and names.
-        title: stands above.
+        image: normalised image ``[D, H, W]``.
+        truth: true labels ``[D, H, W]``; `middle` of them places the planes.
+        prediction: predicted labels ``[D, H, W]``.
+        task: spacing, orientation and label names.
+        title: title of the picture.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -126,7 +126,7 @@ def case_picture(
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Returns an empty figure, in inches, that belongs to no window.
+    """Returns an empty figure without a window on the screen; width and height in inches.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -139,7 +139,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """Returns a figure as a PNG file's bytes."""
+    """Returns a figure encoded as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
     return buffer.getvalue()
@@ -151,13 +151,13 @@ def label_colour(label: int) -> str:
 
 
 def towards_ras(data: NDArray[Any], axes: str) -> NDArray[Any]:
-    """Returns a view [X, Y, Z] whose axes grow towards right, anterior and superior."""
+    """Returns a view [X, Y, Z] on RAS axes of an array whose axes have the given codes."""
     view = data.transpose(_ras_order(axes))
     return view[tuple(slice(None, None, -1 if axes[k] in "LPI" else 1) for k in _ras_order(axes))]
 
 
 def ras_spacing(spacing: Sequence[float], axes: str) -> tuple[float, float, float]:
-    """Returns the spacing of `towards_ras`'s view."""
+    """Returns the spacing (x, y, z) of the view that `towards_ras` returns, in the unit of ``spacing``."""
     x, y, z = (spacing[k] for k in _ras_order(axes))
     return x, y, z
 
@@ -167,7 +167,7 @@ def _ras_order(axes: str) -> list[int]:
 
 
 def middle(labels: NDArray[Any]) -> tuple[int, ...]:
-    """Returns the voxel through which the most labelled voxels can be seen in each plane."""
+    """Returns the voxel whose three planes each show the most labelled voxels."""
     inside = labels > 0
     if not inside.any():
         return tuple(size // 2 for size in labels.shape)

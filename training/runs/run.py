@@ -25,9 +25,9 @@ class Run:
     """An open run directory.
 
     Attributes:
-        path: the directory.
-        config: its resolved configuration.
-        planned: how many epochs it was to have until now; fewer than in ``config`` where it is to be made longer.
+        path: path of the directory.
+        config: resolved configuration.
+        planned: number of epochs of the run so far; smaller than in ``config`` if the run is to be lengthened.
     """
 
     CONFIG = "config.toml"
@@ -44,54 +44,55 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """Weights with the best validation score; equal to the last ones where there is no score."""
+        """Path of the weights with the best validation score; without a score, of the last weights."""
         return self.path / "best.safetensors"
 
     @property
     def last(self) -> Path:
-        """The newest checkpoint."""
+        """Path of the newest checkpoint."""
         return self.path / "last.safetensors"
 
     @property
     def previous(self) -> Path:
-        """The checkpoint before the newest."""
+        """Path of the checkpoint before the newest."""
         return self.path / "previous.safetensors"
 
     @property
     def incoming(self) -> Path:
-        """The checkpoint being put in the newest one's place."""
+        """Path of a new checkpoint until it replaces the newest."""
         return self.path / "next.safetensors"
 
     def checkpoints(self) -> list[Path]:
-        """Returns the checkpoints that are there, newest first.
+        """Returns the paths of the existing checkpoints, newest first.
 
-        A kill between the two renames that put a checkpoint in its place can leave the newest under another name.
+        If a process is killed between the two renames of `CheckpointStore.save`, the newest has the name `incoming`.
         """
         return [path for path in (self.last, self.incoming, self.previous) if path.exists()]
 
     @property
     def metrics(self) -> Path:
-        """The metrics, one CSV row per epoch."""
+        """Path of the metrics, a CSV file with one row per epoch."""
         return self.path / "metrics.csv"
 
     @property
     def pictures(self) -> Path:
-        """Overlay pictures of a validation case."""
+        """Folder of the overlay pictures of a validation case."""
         return self.path / "pictures"
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, *, resume: bool) -> Run:
-        """Claims a directory for a run; its configuration is written by `start`, once the data are known to be good.
+        """Checks that a directory can be used for a run; `start` writes the configuration once the data are checked.
 
         Args:
-            path: the directory; made if needed.
-            config: what is to be trained.
-            resume: go on with the run that is there, if its configuration is the same but for more epochs.
+            path: run directory; created if needed.
+            config: configuration of the run.
+            resume: whether to continue an existing run; its configuration may differ only by a smaller number of
+                epochs and by options that do not affect the result (see `decisive_differences`).
 
         Raises:
-            UsageError: the directory holds a run and ``resume`` is not set, another configuration, a longer run, or
-                other files.
-            ResourceError: the directory cannot be made.
+            UsageError: the directory holds a run although ``resume`` is False, a run with another configuration or with
+                more epochs, or other files.
+            ResourceError: the directory cannot be created.
         """
         if (path / cls.CONFIG).exists():
             if not resume:
@@ -118,18 +119,18 @@ class Run:
         return run
 
     def start(self) -> None:
-        """Writes the configuration, which makes the directory a run."""
+        """Writes the configuration, which marks the directory as a run."""
         if not (self.path / self.CONFIG).exists():
             self._write(self.config)
 
     def lengthen(self, epoch: int, *, write: bool) -> None:
-        """Makes the run as long as it was asked to be, and no longer "to be made longer".
+        """Lengthens the run to the number of epochs in its recipe and records this in the configuration.
 
-        What else the configuration in the directory says stays as it is: it tells how the run began.
+        The other options in the stored configuration stay unchanged: they describe how the run began.
 
         Args:
-            epoch: the first epoch of the longer schedule.
-            write: whether this process is the one that writes.
+            epoch: first epoch of the longer schedule.
+            write: whether this process writes the file.
         """
         step = Lengthening(epoch=epoch, epochs=self.planned)
         self.planned = self.config.recipe.epochs
@@ -153,7 +154,7 @@ class Run:
         """Opens an existing run directory.
 
         Raises:
-            InputError: it is none, or its configuration cannot be read.
+            InputError: the directory is not a run, or its configuration cannot be read.
         """
         file = path / cls.CONFIG
         if not is_file(file):
@@ -167,9 +168,9 @@ class Run:
             raise InputError(f'{cls.CONFIG} in "{path.name}" is not valid: {error}') from None
 
     def log(self, epoch: int, row: Mapping[str, float]) -> None:
-        """Writes an epoch's row; rows of this and later epochs, left by an interrupted run, are replaced.
+        """Writes the metrics of an epoch and removes rows of this and later epochs left by an interrupted run.
 
-        A figure that there is none of (NaN) is an empty cell.
+        A missing figure (NaN) becomes an empty cell.
         """
         rows = [old for old in self.rows() if int(old["epoch"]) < epoch]
         figures = {key: "" if math.isnan(value) else f"{value:.6g}" for key, value in row.items()}
@@ -181,14 +182,14 @@ class Run:
             writer.writerows(rows)
 
     def _columns(self) -> list[str]:
-        """Returns the columns of the metrics so far; also those that are empty in every row."""
+        """Returns the columns of the metrics so far, including those that are empty in every row."""
         if not self.metrics.exists():
             return []
         with self.metrics.open(newline="", encoding="utf-8") as file:
             return next(csv.reader(file), [])
 
     def rows(self) -> list[dict[str, str]]:
-        """Returns the metrics, one mapping per epoch; empty before the first epoch ended."""
+        """Returns the metrics as one mapping of column → text per epoch, without empty cells."""
         if not self.metrics.exists():
             return []
         with self.metrics.open(newline="", encoding="utf-8") as file:
@@ -196,7 +197,7 @@ class Run:
 
 
 def _without_none(value: Any) -> Any:
-    """TOML has no null: an absent key is the default."""
+    """Removes None values, because TOML has no null: an absent key means the default."""
     if isinstance(value, dict):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):

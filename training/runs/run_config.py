@@ -1,4 +1,4 @@
-"""What a run was asked for, and which of it may change when the run is resumed."""
+"""The configuration of a run, and which of its options may change when the run is resumed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         kind: "teacher" or "student".
-        name: its registered name.
-        options: what its builder is given besides the number of classes and the patch.
+        name: registered name of the network.
+        options: arguments of its builder besides the number of classes and the patch.
     """
 
     kind: str
@@ -26,11 +26,11 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a student learns from its teacher.
+    """The settings of distillation for a student.
 
     Attributes:
-        lam: λ, the weight of the truth; 1 is training without a teacher.
-        teacher: name of the teacher's run directory, or "" without one.
+        lam: λ, weight of the true labels in the loss, 0…1; 1 is training without a teacher.
+        teacher: name of the teacher's run directory; "" without a teacher.
         teacher_hash: SHA-256 of the teacher's weights file.
     """
 
@@ -40,11 +40,11 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Lengthening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run that was made longer.
+    """The record of lengthening a run.
 
     Attributes:
-        epoch: the first epoch of the longer schedule.
-        epochs: how many there were to be before.
+        epoch: first epoch of the longer schedule.
+        epochs: planned number of epochs before.
     """
 
     epoch: int
@@ -55,17 +55,16 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Everything that determines a run; written to ``config.toml``.
 
     Attributes:
-        model: which network.
+        model: configuration of the network.
         task: grid, intensities, patch.
-        recipe: how it is trained.
-        dataset: the data set's name.
+        recipe: training recipe.
+        dataset: name of the data set.
         data_hash: SHA-256 over the content of all cases.
-        fold: the fold of a cross-validation that was asked for, if any.
-        split_hash: SHA-256 over which cases are trained on and which are validated on; empty in runs of before it
-            was recorded.
-        distillation: from which teacher, for a student.
-        code_version: of bedside.
-        lengthened: how often the run was made longer, the earliest first.
+        fold: fold of a cross-validation; None without one.
+        split_hash: SHA-256 of the split into training and validation cases; empty in runs that predate this field.
+        distillation: settings of distillation, for a student.
+        code_version: version of bedside.
+        lengthened: one record per lengthening of the run, the earliest first.
     """
 
     model: ModelConfig
@@ -80,23 +79,22 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     lengthened: tuple[Lengthening, ...] = ()
 
     def epochs_at(self, epoch: int) -> int:
-        """Returns how many epochs the run was to have when it trained this one: its learning rate follows them."""
+        """Returns the planned number of epochs at the time of an epoch, which determines its learning rate."""
         return next((before.epochs for before in self.lengthened if epoch < before.epoch), self.recipe.epochs)
 
 
 _SPLIT = "the training and validation cases: --fold, --validation-fraction"
 _BEFORE = {"model.apg": True, "model.mlam": True}
-"""What runs of before these options existed did."""
+"""Behaviour of runs that predate these options."""
 
 
 def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
-    """Returns the names of the options that would make another run of it, and that differ.
+    """Returns the names of the options that determine a run and differ between two configurations.
 
-    The code's version may have moved on, pictures and checkpoints may come more or less often, activations may be
-    checkpointed or not, and the crops of a step may be dealt to another number of processes, as long as they are as
-    many. SAM's weights are known by their hash, if both have it, and may have another name. Which cases are validated
-    on counts where both have recorded it.
-    Whether the number of epochs may change is for `Run.create` to say.
+    These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing, and
+    the number of processes, if a step uses as many crops in total. SAM's weights are compared by hash if both
+    configurations have one, so their file may be renamed. The split is compared if both have recorded it.
+    `Run.create` decides whether the number of epochs may change.
     """
     ours, theirs = _decisive(there, given), _decisive(given, there)
     return [
@@ -107,7 +105,7 @@ def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
 
 
 def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
-    """Returns what determines a run, the recipe's and the model's options one by one."""
+    """Returns option → value for everything that determines a run, with the recipe's and the model's options flat."""
     recipe = msgspec.structs.asdict(config.recipe)
     parallel = recipe.pop("accumulate") * recipe.pop("processes")
     for field in ("epochs", "pictures_every", "checkpoint_every"):

@@ -1,4 +1,4 @@
-"""Writes what a training shows of itself: figures as CSV, figures and pictures for TensorBoard, pictures as PNG."""
+"""Writes the metrics of a training as CSV, its pictures as PNG, and both for TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _log = logging.getLogger("bedside.training")
 
 
 class RunWriter:
-    """Context manager that writes into a run directory, or nothing at all.
+    """Context manager that writes metrics and pictures into a run directory.
 
     Args:
-        run: the run directory.
-        active: whether this process is the one that writes.
-        epoch: where training goes on; TensorBoard drops what an interrupted run wrote of this and later epochs.
+        run: run directory.
+        active: whether this process writes; if not, every method does nothing.
+        epoch: first epoch to train; TensorBoard discards this and later epochs of an interrupted run.
     """
 
     def __init__(self, run: Run, *, active: bool, epoch: int) -> None:
@@ -48,7 +48,7 @@ class RunWriter:
             self._events.close()
 
     def log(self, epoch: int, row: Mapping[str, float]) -> None:
-        """Writes an epoch's figures."""
+        """Writes the metrics of an epoch."""
         if self._events is None:
             return
         self._run.log(epoch, row)
@@ -58,7 +58,7 @@ class RunWriter:
         self._events.flush()
 
     def draw(self, epoch: int, case: PreparedCase, labels: NDArray[Any]) -> None:
-        """Writes a picture of a validation case; where there is no matplotlib, says so once."""
+        """Draws a validation case; without matplotlib, logs this once and draws nothing."""
         if self._events is None or not self._pictures:
             return
         try:
@@ -77,7 +77,7 @@ class RunWriter:
 
 
 class _EventWriter(Protocol):
-    """What is used of TensorBoard's writer."""
+    """The methods of TensorBoard's writer that `RunWriter` uses."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
     def add_image(self, tag: str, img_tensor: NDArray[Any], global_step: int, *, dataformats: str) -> None: ...

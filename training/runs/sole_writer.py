@@ -1,4 +1,4 @@
-"""One training at a time in a run directory: a lock that the system frees when its holder ends, however it ends."""
+"""Allows one training at a time in a run directory, with a lock that the system frees when its process ends."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from ...runtime.files.atomic import make_folder
 from ...runtime.files.lock import Lock, take_lock
 
 LOCK = "run.lock"
-_HOLDER_BYTES = 300  # of the note that says who holds the lock
+_HOLDER_BYTES = 300  # maximum size read of the note about the lock's holder
 
 _log = logging.getLogger("bedside.training")
 
 
 @contextmanager
 def sole_writer(folder: Path) -> Generator[None]:
-    """Holds a run directory while the block trains in it; readers are not hindered.
+    """Locks a run directory while the block trains in it; other processes can still read it.
 
-    Only the first process of a training asks for it. A directory that the block leaves empty goes with the lock, if it
-    was made for it. Where the file system has no locks (some network folders) a warning says so, and training goes on.
+    Only the first process of a training calls this. A directory that was created here and is still empty after the
+    block is removed. On a file system without locks (some network folders) this logs a warning and training continues.
 
     Args:
-        folder: the run directory; made if needed.
+        folder: run directory; created if needed.
 
     Raises:
-        ResourceError: another process trains in it, or it cannot be written.
+        ResourceError: another process trains in the directory, or it cannot be written.
     """
     made = not folder.exists()
     descriptor = _lock(make_folder(folder) / LOCK, folder.name)
     try:
         yield
     finally:
-        with suppress(OSError):  # a lock file that stays is in nobody's way
-            (folder / LOCK).unlink(missing_ok=True)  # before it is closed: the next one locks a file of its own
+        with suppress(OSError):  # a remaining lock file does no harm
+            (folder / LOCK).unlink(missing_ok=True)  # before closing: the next process creates a new file
             if made:
-                folder.rmdir()  # fails where the block has left something
+                folder.rmdir()  # fails if the directory is not empty
         os.close(descriptor)
 
 
 def _lock(file: Path, run: str) -> int:
-    """Returns the descriptor of the lock file, locked."""
+    """Opens and locks the lock file, writes a note about its holder, and returns its descriptor."""
     while True:
         descriptor = _open(file)
         lock = take_lock(descriptor, wait=False)
@@ -61,7 +61,7 @@ def _lock(file: Path, run: str) -> int:
                 'the file system of "%s" has no locks: see to it that no other process trains in it at the same time',
                 run,
             )
-        elif not _is_still(file, descriptor):  # its holder removed it just before we had the lock
+        elif not _is_still(file, descriptor):  # the previous holder has removed this file
             os.close(descriptor)
             continue
         os.ftruncate(descriptor, 0)

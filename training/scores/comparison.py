@@ -1,4 +1,4 @@
-"""Two models' scores on the same cases: mean difference and signed-rank test, per organ and over the cases' means."""
+"""Compares two models' scores on the same cases: mean difference and signed-rank test, per organ and for case means."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ...runtime.errors import InputError
 from .score_table import MEAN, ScoreTable
 from .signed_rank import FEWEST, holm, signed_rank
 
-Pairs = NDArray[np.float64]  # [pairs, 2]: this model, the other; −∞ for the HD95 of a missed organ
+Pairs = NDArray[np.float64]  # [pairs, 2]: this model, the other model; higher is better, so a missed organ's HD95 is −∞
 
 _SHOWN = 3
 
 
 class Metric(str, Enum):
-    """What is compared; the value is its name in files."""
+    """The score to compare; the value is its name in files."""
 
     DICE = "dice"
     NSD = "nsd"
@@ -29,20 +29,21 @@ class Metric(str, Enum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of one organ, or of the cases' means, in two models.
+    """Comparison of two models by one metric, for one organ or for the case means.
 
     Attributes:
-        organ: its name, or "mean" for the means over each case's organs.
-        pairs: cases that have the organ.
-        this: mean over the pairs; of HD95 over those where both found the organ. NaN if there are none.
-        other: the same of the other model.
-        better: in how many pairs this model is better.
-        worse: in how many it is worse.
-        missed: in how many pairs this model missed the organ; for the mean, how many organs it missed in all.
-        missed_other: the same of the other model.
-        p: two-sided, of Wilcoxon's signed-rank test; 1 if no pair differs.
-        p_holm: p corrected for the number of organs; NaN for the mean, which is a test of its own.
-        favours: "this" or "other", the side with the larger sum of ranks; empty if they are equal.
+        organ: name of the organ, or "mean" for the means over each case's organs.
+        pairs: number of cases that have the organ.
+        this: this model's mean over the pairs; for HD95, over the pairs where both models found the organ. NaN without
+            such pairs.
+        other: the other model's mean over the same pairs.
+        better: number of pairs in which this model is better.
+        worse: number of pairs in which this model is worse.
+        missed: number of pairs in which this model missed the organ; for the mean, number of missed organs in total.
+        missed_other: the same number for the other model.
+        p: two-sided p value of Wilcoxon's signed-rank test; 1 if no pair differs.
+        p_holm: p value corrected for the number of organs; NaN for the mean, which is a separate test.
+        favours: "this" or "other", the model with the larger sum of ranks; empty if the sums are equal.
     """
 
     organ: str
@@ -59,24 +60,24 @@ class Difference:
 
     @property
     def difference(self) -> float:
-        """Mean of this − other."""
+        """Mean of this model's minus the other model's score."""
         return self.this - self.other
 
     @property
     def too_few(self) -> bool:
-        """Whether no outcome of so few differing pairs could have had p < 0.05."""
+        """Whether too few pairs differ for any outcome to reach p < 0.05."""
         return self.better + self.worse < FEWEST
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same cases.
+    """Comparison of two models on the same cases.
 
     Attributes:
-        cases: names of the cases compared.
-        left_out: names of cases that only one of the two has.
-        tolerance_mm: of the NSD.
-        metrics: metric → every organ, and the mean last.
+        cases: names of the compared cases.
+        left_out: names of cases scored for only one of the models.
+        tolerance_mm: tolerance of the NSD in mm.
+        metrics: metric → one comparison per organ, then that of the means.
     """
 
     cases: tuple[str, ...]
@@ -88,17 +89,17 @@ class Comparison:
 def compare(this: ScoreTable, other: ScoreTable, *, common: bool = False) -> Comparison:
     """Compares two models.
 
-    Dice and NSD of a missed organ are 0. Its HD95 is infinite, which a test of ranks can use: it counts as the largest
-    difference there is, and as none if both missed the organ. In the means over a case's organs, HD95 is taken over the
-    organs that both found; where one missed more organs of a case, that counts as the largest difference.
+    Dice and NSD of a missed organ are 0. Its HD95 is infinite, which a rank test can use: it counts as the largest
+    difference, or as no difference if both models missed the organ. A case's mean HD95 is over the organs that both
+    models found; if one model missed more organs of a case, that counts as the largest difference.
 
     Args:
-        this: scores of the model in question.
-        other: scores of the one it is compared with.
-        common: leave out cases that only one of them has.
+        this: scores of the model to judge.
+        other: scores of the model to compare with.
+        common: whether to leave out cases that only one table has; otherwise they raise an error.
 
     Raises:
-        InputError: other cases, organs, tolerance, or another truth.
+        InputError: the tables differ in cases, organs, tolerance or true label maps.
     """
     left_out = tuple(sorted(set(this.cases) ^ set(other.cases)))
     check_tolerance(this.tolerance_mm, other)
@@ -126,7 +127,7 @@ def compare(this: ScoreTable, other: ScoreTable, *, common: bool = False) -> Com
 
 
 def _goodness(table: ScoreTable, key: tuple[str, str], metric: Metric) -> float:
-    """A score of which more is better: Dice, NSD or −HD95."""
+    """Returns a score for which higher is better: Dice, NSD or −HD95."""
     score = table.scores[key]
     return {Metric.DICE: score.dice, Metric.NSD: score.nsd, Metric.HD95: -score.hd95}[metric]
 
@@ -145,14 +146,14 @@ def _of_organ(name: str, values: Pairs, missed: Pairs) -> Difference:
 
 
 def _of_means(cases: Sequence[tuple[Pairs, Pairs]]) -> Difference:
-    """Compares the means over each case's organs; a case is [organs, 2] and how many were missed [2]."""
+    """Compares the means over each case's organs; a case is (scores [organs, 2], numbers of missed organs [2])."""
     missed = np.array([missed for _, missed in cases])
     means = np.array([_mean_of_finite(values) for values, _ in cases])
     differences = means[:, 0] - means[:, 1]
     if any(np.isinf(values).any() for values, _ in cases):
         more_missed = missed[:, 1] - missed[:, 0]
         differences = np.where(more_missed != 0, np.copysign(np.inf, more_missed), differences)
-    # A case that each missed as much of, and of which both found nothing, says nothing.
+    # NaN: both models missed equally many organs of the case and found no organ in common, so it shows no difference.
     differences = differences[~np.isnan(differences)]
     return _tested(MEAN, differences, means[np.isfinite(means).all(axis=1)], missed.sum(axis=0))
 
@@ -171,15 +172,15 @@ def _tested(name: str, differences: NDArray[np.float64], both: Pairs, missed: Pa
 
 
 def _in_mm(row: Difference) -> Difference:
-    """Turns −HD95 back into HD95."""
+    """Converts −HD95 back to HD95."""
     return replace(row, this=0.0 - row.this, other=0.0 - row.other)
 
 
 def check_tolerance(tolerance_mm: float, other: ScoreTable) -> None:
-    """Refuses scores at another tolerance; worth calling before scoring.
+    """Checks that the other model was scored at the same tolerance; call this before scoring, which takes long.
 
     Raises:
-        InputError: NSD of the other model has another tolerance.
+        InputError: the other model's NSD has another tolerance.
     """
     if tolerance_mm != other.tolerance_mm:
         raise InputError(
@@ -198,7 +199,7 @@ def _different_cases(this: ScoreTable, left_out: Sequence[str]) -> str:
 
 
 def _check_truth(this: ScoreTable, other: ScoreTable, cases: Sequence[str]) -> None:
-    """Both were scored against the same truth: the same organs in it, of the same size where the files say it."""
+    """Checks that both tables have the same organs per case, of the same true size where the files contain it."""
     for case in cases:
         here, there = ({organ for name, organ in table.scores if name == case} for table in (this, other))
         if here != there:

@@ -1,4 +1,4 @@
-"""Scores of predicted label files against true ones over all cases: per organ, and the means."""
+"""Scores predicted label files against true ones over all cases: per organ, and the means."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Means:
     """Means of the three scores.
 
     Attributes:
-        dice: 0…1; NaN if nothing was scored.
-        nsd: 0…1; NaN likewise.
-        hd95: mm, over what was found; NaN if nothing was.
+        dice: mean Dice, 0…1; NaN without scores.
+        nsd: mean NSD, 0…1; NaN without scores.
+        hd95: mean HD95 in mm over the organs that were found; NaN without such organs.
     """
 
     dice: float
@@ -33,13 +33,13 @@ class OrganSummary:
     """One organ over all cases.
 
     Attributes:
-        name: of the label.
-        dice: mean over the cases that have the organ; NaN if none has.
-        nsd: the same.
-        hd95: mm, mean over the cases that have it and where it was found.
+        name: name of the label.
+        dice: mean Dice, 0…1, over the cases that have the organ; NaN without such cases.
+        nsd: mean NSD, 0…1, over the same cases; NaN likewise.
+        hd95: mean HD95 in mm over the cases that have the organ and where it was found; NaN without such cases.
         cases: number of cases that have the organ.
-        missed: in how many of these nothing was predicted.
-        spurious: in how many others it was predicted though it is not there.
+        missed: number of these cases without a predicted voxel of the organ.
+        spurious: number of cases without the organ in which it was predicted.
     """
 
     name: str
@@ -53,15 +53,15 @@ class OrganSummary:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All scores.
+    """The scores of all cases.
 
     Attributes:
         labels: index → name.
-        listed: the labels to report, without the background.
+        listed: indices of the labels to report, without the background.
         cases: (name, scores) per case.
-        tolerance_mm: of the NSD.
-        turned: names of the cases whose prediction is stored along other axes than the truth.
-        ignored: mean share of a case's voxels, 0…1, that were not compared.
+        tolerance_mm: tolerance of the NSD in mm.
+        turned: names of the cases whose prediction is stored with other axes than the true label map.
+        ignored: mean share of ignored voxels per case, 0…1.
     """
 
     labels: tuple[str, ...]
@@ -73,12 +73,12 @@ class Evaluation:
 
     @classmethod
     def of(cls, scored: Sequence[ScoredCase], labels: Sequence[str] | None, tolerance_mm: float) -> Evaluation:
-        """Puts cases together that were scored one by one.
+        """Combines cases that were scored one by one.
 
         Args:
-            scored: the cases, at least one.
-            labels: index → name, as they were scored with.
-            tolerance_mm: of the NSD, likewise.
+            scored: scored cases, at least one.
+            labels: index → name, as given to `score_pair`.
+            tolerance_mm: tolerance of the NSD in mm, as given to `score_pair`.
         """
         classes = max(case.scores.dice.size for case in scored)
         cases = tuple((case.name, _widened(case.scores, classes)) for case in scored)
@@ -108,7 +108,7 @@ class Evaluation:
 
     @property
     def mean(self) -> Means:
-        """The means over the organs' means, each organ with the same weight."""
+        """Means over the organs' means, each organ with the same weight."""
         organs = self.organs
         return Means(
             *(finite_mean(np.array([getattr(organ, kind) for organ in organs])) for kind in ("dice", "nsd", "hd95"))
@@ -126,16 +126,16 @@ def evaluate_pairs(
     tolerance_mm: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Scores every pair.
+    """Scores every pair of predicted and true label map.
 
     Args:
-        pairs: what to compare.
-        labels: index → name; if not given, labels are called by their number, and those that occur are listed.
-        tolerance_mm: of the NSD.
-        progress: called with (done, total).
+        pairs: pairs to compare, at least one.
+        labels: index → name; None names labels by their number and lists those that occur.
+        tolerance_mm: tolerance of the NSD in mm.
+        progress: called with (cases done, cases in total).
 
     Raises:
-        InputError: an unreadable file, grids that differ, or a label beyond the names.
+        InputError: a file cannot be read, the grids of a pair differ, or a label has no name.
     """
     scored: list[ScoredCase] = []
     for pair in pairs:
@@ -146,7 +146,7 @@ def evaluate_pairs(
 
 
 def _widened(scores: CaseScores, classes: int) -> CaseScores:
-    """Adds the classes that other cases have and this one lacks."""
+    """Extends the arrays to ``classes`` entries, for classes that occur only in other cases."""
     more = classes - scores.dice.size
 
     def wide(values: NDArray[np.float64]) -> NDArray[np.float64]:

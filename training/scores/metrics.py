@@ -1,8 +1,9 @@
-"""Scores of a label map against the truth: Dice, normalised surface Dice (NSD) and HD95, per class.
+"""Scores a predicted label map against the true one: Dice, normalised surface Dice (NSD) and HD95, per class.
 
-An organ that is absent in the truth has no score: NaN, and left out of means, never counted as 0 or 1. An organ that
-is there but was missed has Dice 0, NSD 0 and HD95 infinite; a mean HD95 covers the cases where it is finite, and is to
-be shown with the number of missed ones. docs/evaluation.md has the formulas and what other programs do differently.
+An organ that is absent in the true label map has the score NaN: means leave it out, they never count it as 0 or 1. An
+organ that is present but was missed has Dice 0, NSD 0 and an infinite HD95; a mean HD95 covers only finite values and
+must be shown with the number of missed organs. docs/evaluation.md has the formulas and the differences to other
+programs.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ Scores = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 DEFAULT_TOLERANCE_MM = 1.0
-# NIfTI headers hold spacings as float32: a surface one voxel of 1 mm away may lie at 1.00000006 mm, and is within 1 mm.
+# NIfTI headers store spacings as float32: a surface one voxel of 1 mm away may be at 1.00000006 mm, yet is within 1 mm.
 _ROUNDING_MM = 1e-4
 
 
 @dataclass(frozen=True)
 class CaseScores:
-    """One case's scores, arrays [num_classes] indexed by label.
+    """One case's scores, as arrays [num_classes] indexed by label.
 
     Attributes:
-        dice: 0…1; NaN where the truth lacks the class. Index 0 is the background.
-        nsd: 0…1, the share of both surfaces that lies within ``tolerance_mm`` of the other; NaN as for Dice, and for
-            the background.
-        hd95: mm, the larger of the two directed 95th percentiles of surface distance; NaN as for NSD, infinite where
-            the class was missed.
-        tolerance_mm: of the NSD.
-        truth_voxels: how many voxels the truth gives each class.
-        predicted_voxels: how many the prediction gives it.
+        dice: Dice, 0…1; NaN if the true label map lacks the class. Index 0 is the background.
+        nsd: share of both surfaces within ``tolerance_mm`` of the other surface, 0…1; NaN as for Dice, and for the
+            background.
+        hd95: larger of the two directed 95th percentiles of surface distance, in mm; NaN as for NSD, infinite if the
+            class was missed.
+        tolerance_mm: tolerance of the NSD in mm.
+        truth_voxels: number of voxels of each class in the true label map.
+        predicted_voxels: number of voxels of each class in the prediction.
     """
 
     dice: Scores
@@ -49,21 +50,24 @@ class CaseScores:
 
     @property
     def spurious(self) -> NDArray[np.bool_]:
-        """Whether a class was predicted though the truth lacks it."""
+        """Whether each class was predicted although the true label map lacks it."""
         return (self.predicted_voxels > 0) & (self.truth_voxels == 0)
 
 
 def dice_per_class(pred: Labels, truth: Labels, num_classes: int, ignored: Mask | None = None) -> Scores:
-    """Returns 2|A∩B| / (|A| + |B|) per class, [num_classes] with the background at index 0.
+    """Computes Dice = 2|A∩B| / (|A| + |B|) per class.
+
+    >>> dice_per_class(np.array([0, 1, 1]), np.array([0, 0, 1]), 3).round(3)
+    array([0.667, 0.667,   nan])
 
     Args:
-        pred: integer labels, any shape.
-        truth: integer labels, the same shape.
-        num_classes: classes, background included; labels from there on are scored as no class.
-        ignored: voxels that are not compared, the same shape; None compares all of them.
+        pred: predicted integer labels, any shape.
+        truth: true integer labels, the same shape.
+        num_classes: number of classes, background included; labels ≥ ``num_classes`` belong to no class.
+        ignored: mask of the voxels to leave out, the same shape; None compares all voxels.
 
     Returns:
-        NaN where the truth lacks the class.
+        Dice [num_classes] with the background at index 0; NaN if the true labels lack the class.
 
     Raises:
         InputError: the shapes differ.
@@ -81,16 +85,16 @@ def evaluate_case(
 ) -> CaseScores:
     """Scores one case.
 
-    Voxels about which nothing is known are not compared, and where an organ ends only because they begin there is no
-    surface to measure from: a border counts where a voxel that is known to be outside touches it.
+    Ignored voxels are not compared. Where an organ borders only on ignored voxels it has no surface: a surface needs a
+    voxel that is known to be outside the organ.
 
     Args:
-        pred: integer labels, three axes.
-        truth: integer labels, the same shape.
-        num_classes: classes, background included.
-        spacing: mm along the arrays' axes, in their order; of a sheared grid the axes themselves, [3, 3].
-        tolerance_mm: of the NSD; surfaces as close as this agree.
-        ignored: voxels that are not compared, the same shape; None compares all of them.
+        pred: predicted integer labels, three axes.
+        truth: true integer labels, the same shape.
+        num_classes: number of classes, background included.
+        spacing: mm along the arrays' axes, in their order; for a sheared grid the axes as columns, [3, 3].
+        tolerance_mm: tolerance of the NSD in mm; surfaces this close agree.
+        ignored: mask of the voxels to leave out, the same shape; None compares all voxels.
 
     Raises:
         InputError: the shapes differ.
@@ -105,8 +109,8 @@ def evaluate_case(
             nsd[label], hd95[label] = 0.0, np.inf
         if found is None or there is None:
             continue
-        # Surfaces are looked for inside the smallest box around both; all distances between them lie in it.
-        # With a voxel more around it where some are ignored: those beside the organ say where it has no border.
+        # The smallest box around both masks contains both surfaces. With ignored voxels it needs a margin of one voxel:
+        # the ignored voxels beside the organ decide where it has no surface.
         more = 0 if ignored is None else 1
         box = tuple(
             slice(max(0, min(a.start, b.start) - more), max(a.stop, b.stop) + more)
@@ -119,13 +123,13 @@ def evaluate_case(
 
 
 def finite_mean(values: Scores) -> float:
-    """Returns the mean of the finite values; NaN if there is none."""
+    """Returns the mean of the finite values; NaN without finite values."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if finite.size else float("nan")
 
 
 def _without(labels: Labels, ignored: Mask) -> Labels:
-    """Returns a copy with background in place of what is ignored."""
+    """Returns a copy of the labels with ignored voxels set to background."""
     copy = labels.copy(order="K")
     copy[ignored] = 0
     return copy
@@ -134,7 +138,7 @@ def _without(labels: Labels, ignored: Mask) -> Labels:
 def _voxels(
     pred: Labels, truth: Labels, num_classes: int, ignored: Mask | None
 ) -> tuple[Counts, Counts, Counts]:  # fmt: skip
-    """Counts each class's voxels in the prediction, the truth and both, plane by plane: counting makes int64 copies."""
+    """Counts each class's voxels in the prediction, the truth and both; by planes, because bincount copies to int64."""
     if pred.shape != truth.shape:
         raise InputError(f"scores: expected a prediction of the truth's shape {truth.shape}, got {pred.shape}")
     pred, truth = np.atleast_2d(pred), np.atleast_2d(truth)
@@ -155,7 +159,7 @@ def _dice(predicted: Counts, true: Counts, both: Counts) -> Scores:
 
 
 def _boxes(labels: Labels, num_classes: int) -> list[tuple[slice, ...] | None]:
-    """Returns the smallest box around each class, labels 1… in order, None where it is absent."""
+    """Returns the smallest box around each class, labels 1… in order; None for an absent class."""
     try:
         from scipy.ndimage import find_objects
     except ImportError:
@@ -179,6 +183,6 @@ def _surface_scores(
         for surface, other in (voxels, voxels[::-1])
         if surface.areas.any()
     ]
-    if not directed or not area:  # no border of either is known: those towards ignored voxels have to do
+    if not directed or not area:  # no known surface at all: use the borders to ignored voxels
         return _surface_scores(found, there, spacing, tolerance_mm, None)
     return float(within / area), float(max(directed))

@@ -1,4 +1,4 @@
-"""Which predicted label file belongs to which true one."""
+"""Pairs predicted label files with true ones."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction and the truth it is scored against.
+    """A predicted label map and the true one.
 
     Attributes:
-        name: of the case.
-        prediction: a label map.
-        truth: the true one.
-        ignore: the value in the truth of voxels that are not compared; None compares all of them.
+        name: name of the case.
+        prediction: path of the predicted label map.
+        truth: the true label map.
+        ignore: value in the true label map of voxels to leave out; None compares all voxels.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Pair:
 def pairs_of_folders(predictions: Path, truths: Path) -> list[Pair]:
     """Pairs the files of two folders by name.
 
-    ``case_0000`` on one side is ``case`` on the other: nnU-Net names a scan's only channel so, and `segment` names
-    label maps as the scans are named.
+    ``case_0000`` in one folder matches ``case`` in the other: nnU-Net adds ``_0000`` to a scan with one channel, and
+    `segment` names label maps after the scans.
 
     Raises:
-        InputError: no truth at all, truths without a prediction, or names that could mean two files.
+        InputError: there is no true label map, one has no prediction, or a name matches two files.
     """
     files = nifti_files(truths)
     if not files:
@@ -53,7 +53,7 @@ def pairs_of_cases(predictions: Path, cases: Sequence[Case]) -> list[Pair]:
     """Pairs a data set's labelled cases with the files of their names in a folder, as `pairs_of_folders` does.
 
     Raises:
-        InputError: cases without a prediction or with two, or no case with a label map.
+        InputError: a case has no prediction or two, or no case has a label map.
     """
     labelled = [(case.name, case.label) for case in cases if case.label is not None]
     if not labelled:
@@ -83,7 +83,7 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
     pairs: list[Pair] = []
     missing: list[str] = []
     for name, truth in truths:
-        # Names that are a case of their own stand for that one alone.
+        # A spelling that is the name of another case belongs to that case alone.
         spellings = [name, *(other for other in _other_spellings(name) if other not in cases)]
         found = [file for spelling in spellings for file in predicted.get(spelling, [])]
         if len(found) > 1:
@@ -106,6 +106,6 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
 
 
 def _other_spellings(name: str) -> list[str]:
-    """Returns how else a case of that name may be written: with nnU-Net's number of the first channel, or without."""
+    """Returns other spellings of a case name: with nnU-Net's number of the first channel, or without."""
     plain = name.removesuffix(FIRST_CHANNEL)
     return [f"{name}{FIRST_CHANNEL}"] if plain == name else [plain]

@@ -1,4 +1,4 @@
-"""Scores as a CSV file: one row per case and organ, and one per case for its mean."""
+"""Reads and writes scores as a CSV file: one row per case and organ, and one per case for its mean."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ...runtime.files.atomic import atomic_write
 from ...runtime.files.text import read_utf8
 from .evaluation import Evaluation
 
-MEAN = "mean"  # what the mean over a case's organs is called in the column of the organs; its label is empty
+MEAN = "mean"  # in the organ column, marks the mean over a case's organs; the label column is empty
 _REQUIRED: tuple[str, ...] = ("case", "label", "organ", "dice", "nsd", "hd95_mm", "tolerance_mm")
 _COLUMNS: tuple[str, ...] = (*_REQUIRED, "truth_voxels", "predicted_voxels")
 
 
 @dataclass(frozen=True)
 class Score:
-    """An organ of a case that has it.
+    """The scores of one organ that a case has.
 
     Attributes:
-        dice: 0…1.
-        nsd: 0…1.
-        hd95: mm; infinite where the organ was missed.
-        truth_voxels: the organ's size in the truth; 0 if the file does not say.
+        dice: Dice, 0…1.
+        nsd: NSD, 0…1.
+        hd95: HD95 in mm; infinite if the organ was missed.
+        truth_voxels: number of voxels in the true label map; 0 if the file has no such column.
     """
 
     dice: float
@@ -38,11 +38,11 @@ class Score:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """The scores of a model on some cases, as far as there are any: absent organs have no score.
+    """The scores of a model on several cases; absent organs have no score.
 
     Attributes:
         scores: (case, organ) → score, in the order of the file.
-        tolerance_mm: of the NSD.
+        tolerance_mm: tolerance of the NSD in mm.
     """
 
     scores: dict[tuple[str, str], Score]
@@ -50,23 +50,23 @@ class ScoreTable:
 
     @property
     def cases(self) -> tuple[str, ...]:
-        """Names of the cases that have an organ."""
+        """Names of the cases that have at least one organ."""
         return tuple(dict.fromkeys(case for case, _ in self.scores))
 
     @property
     def organs(self) -> tuple[str, ...]:
-        """Names of the organs that a case has."""
+        """Names of the organs that occur in at least one case."""
         return tuple(dict.fromkeys(organ for _, organ in self.scores))
 
 
 def table_of(evaluation: Evaluation) -> ScoreTable:
-    """Returns the scores as they would be read from the file that `write_scores` writes: six digits of each."""
+    """Returns the same scores as writing and reading the file would: rounded to six digits."""
     rows = (dict(zip(_COLUMNS, row, strict=True)) for row in _rows(evaluation))
     return ScoreTable(dict(_scores(rows)), evaluation.tolerance_mm)
 
 
 def write_scores(file: Path, evaluation: Evaluation) -> None:
-    """Writes every score, ``nan`` where the truth lacks the organ, ``inf`` for the HD95 of a missed one.
+    """Writes every score: ``nan`` if the true label map lacks the organ, ``inf`` for the HD95 of a missed organ.
 
     Raises:
         ResourceError: the file cannot be written.
@@ -78,10 +78,11 @@ def write_scores(file: Path, evaluation: Evaluation) -> None:
 
 
 def read_scores(file: Path) -> ScoreTable:
-    """Reads what `write_scores` wrote.
+    """Reads a file written by `write_scores`.
 
     Raises:
-        InputError: no such file; not such a file; two tolerances or two scores of one organ in it; nothing scored.
+        InputError: the file does not exist, has another format, two tolerances or two scores of an organ in a case, or
+            no scores.
     """
     expected = f'"{file.name}": expected a CSV that bedside evaluate --csv wrote'
     try:

@@ -1,4 +1,4 @@
-"""One predicted label file against the true one: read, brought onto the same axes, scored."""
+"""Scores one predicted label file against the true one, after bringing both onto the same axes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class ScoredCase:
     """A case and its scores.
 
     Attributes:
-        name: of the case.
-        scores: per class; without names for the labels, as many as this case has.
-        turned: whether the prediction is stored along other axes than the truth.
-        ignored: share of the voxels, 0…1, that were not compared.
+        name: name of the case.
+        scores: scores per class; without label names, for as many classes as this case has.
+        turned: whether the prediction is stored with other axes than the true label map.
+        ignored: share of ignored voxels, 0…1.
     """
 
     name: str
@@ -40,12 +40,12 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     """Scores one pair.
 
     Args:
-        pair: what to compare.
-        labels: index → name; if not given, any label may occur.
-        tolerance_mm: of the NSD.
+        pair: predicted and true label map.
+        labels: index → name; None allows any label.
+        tolerance_mm: tolerance of the NSD in mm.
 
     Raises:
-        InputError: an unreadable file, grids that differ, or a label beyond the names.
+        InputError: a file cannot be read, the grids differ, or a label has no name.
     """
     truth = _read(pair.truth, pair.name, "truth")
     prediction = _read(pair.prediction, pair.name, "prediction")
@@ -74,7 +74,7 @@ def _read(label: Path | OrganMasks, name: str, role: str) -> Volume:
 
 
 def _volumes(file: Path) -> int:
-    """Returns how many volumes a file holds, 0 if it cannot be read at all."""
+    """Returns the number of volumes in a file; 0 if it cannot be read."""
     try:
         return NiftiFile.open(file, volume=0).header.volumes
     except InputError:
@@ -82,9 +82,9 @@ def _volumes(file: Path) -> int:
 
 
 def _turned(prediction: Volume, truth: Volume) -> Volume:
-    """Returns the prediction along the axes of the truth: the same voxels at the same places, stored in another order.
+    """Reorders the prediction's axes to those of the true label map, without interpolation.
 
-    Other tools store label maps as LPS or RAS whatever the scan was; nothing is interpolated.
+    Other tools store label maps as LPS or RAS, whatever the scan's axes are.
     """
     turn = ornt_transform(io_orientation(prediction.grid.affine), axcodes2ornt(truth.grid.axes))
     return Volume(apply_orientation(prediction.data, turn), prediction.grid.reoriented(truth.grid.axes))

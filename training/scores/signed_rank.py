@@ -1,4 +1,4 @@
-"""Wilcoxon's signed-rank test on paired scores, and Holm's correction where there are many of them."""
+"""Wilcoxon's signed-rank test on paired scores, and Holm's correction for several tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import MissingExtraError
 
-FEWEST = 6  # differing pairs for p < 0.05: five that all point one way have p = 2/2⁵ = 0.0625
+FEWEST = 6  # differing pairs needed for p < 0.05: five with the same sign have p = 2/2⁵ = 0.0625
 _DIGITS = 9  # six-digit scores that differ by the same amount do so in nine digits; binary fractions would rank them
 
 
@@ -20,11 +20,11 @@ class SignedRank:
     """The outcome of a test.
 
     Attributes:
-        pairs: in all.
-        positive: how many differences are above 0.
-        negative: how many are below 0.
-        p: two-sided; 1 if no pair differs, NaN without pairs.
-        balance: sum of the ranks of positive differences − that of negative ones.
+        pairs: number of pairs.
+        positive: number of differences above 0.
+        negative: number of differences below 0.
+        p: two-sided p value; 1 if no pair differs, NaN without pairs.
+        balance: sum of the ranks of the positive differences, minus that of the negative ones.
     """
 
     pairs: int
@@ -35,13 +35,13 @@ class SignedRank:
 
 
 def signed_rank(differences: NDArray[np.float64]) -> SignedRank:
-    """Tests whether paired differences lie around 0 (Wilcoxon, Biometrics Bulletin 1, 1945).
+    """Tests whether paired differences are symmetric around 0 (Wilcoxon, Biometrics Bulletin 1, 1945).
 
     Pairs without a difference are left out, as Wilcoxon did. The p value is exact up to 50 differing pairs, or 13 if
     some differ by the same amount, and a normal approximation beyond.
 
     Args:
-        differences: one per pair, six-digit numbers; infinite ones rank highest.
+        differences: one difference per pair, with six significant digits; infinite ones rank highest.
     """
     differences = np.round(differences, _DIGITS)
     positive, negative = int((differences > 0).sum()), int((differences < 0).sum())
@@ -62,7 +62,11 @@ def signed_rank(differences: NDArray[np.float64]) -> SignedRank:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Returns p values corrected for their number by Holm's step-down method (Scand. J. Statist. 6, 1979)."""
+    """Returns p values corrected for their number by Holm's step-down method (Scand. J. Statist. 6, 1979).
+
+    >>> holm([0.25, 0.5])
+    [0.5, 0.5]
+    """
     corrected = [math.nan] * len(p)
     highest = 0.0
     for rank, index in enumerate(sorted(range(len(p)), key=lambda i: p[i])):

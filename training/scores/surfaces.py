@@ -1,8 +1,8 @@
-"""The surface of a mask, in the two ways the field looks at it, and how far two surfaces lie apart.
+"""Extracts the surface of a mask, as boundary voxels or as surface elements, and measures surface distances.
 
-MONAI's ``compute_surface_dice`` computes the same by convolving the whole box in float32. That takes 140 bytes per
-voxel, 4.4 GiB for a box of 400×400×200, and networks like to leave a stray voxel that stretches a box over the scan.
-Here a voxel of the box costs a few bytes. The table of areas is MONAI's, the search for the nearest point scipy's.
+MONAI's ``compute_surface_dice`` computes the same by convolving the whole box in float32. That needs 140 bytes per
+voxel, 4.4 GiB for a box of 400×400×200, and one stray voxel of a prediction can stretch a box over the whole scan.
+This implementation needs a few bytes per voxel. It uses MONAI's table of areas and scipy's nearest-point search.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...runtime.errors import MissingExtraError
 
 Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
-Axes = NDArray[np.float64]  # [3, 3] mm, column by column from a voxel to the next along each axis: says a shear too
+Axes = NDArray[np.float64]  # [3, 3] mm; column i is the step between voxels along axis i, so a shear is included
 
 _INSIDE = 0b1111_1111
 
@@ -27,16 +27,16 @@ class Surface:
     """Points on the surface of a mask.
 
     Attributes:
-        points: [points, 3] mm.
-        areas: [points] mm², the surface around each point; ones where every point counts the same; zeros where a point
-            is a border only because nothing is known beyond it.
+        points: positions [points, 3] in mm.
+        areas: surface area of each point, [points] in mm²; ones if all points have the same weight; zero for a point
+            whose only neighbours outside the mask are unknown voxels.
     """
 
     points: NDArray[np.float64]
     areas: NDArray[np.float64]
 
     def distances_to(self, other: Surface) -> NDArray[np.float64]:
-        """Returns each point's distance to the nearest point of another surface, [points] mm."""
+        """Returns each point's distance to the nearest point of another surface, [points] in mm."""
         try:
             from scipy.spatial import KDTree
         except ImportError:
@@ -46,12 +46,12 @@ class Surface:
 
 
 def surface_voxels(mask: Mask, spacing: Spacing | Axes, unknown: Mask | None = None) -> Surface:
-    """Returns the voxels of a mask that have a face outside of it, for distances of Hausdorff's kind.
+    """Returns the voxels of a mask with a face neighbour outside it, for Hausdorff distances.
 
     Args:
-        mask: [X, Y, Z]; outside the array is outside the mask.
-        spacing: mm along the axes, or the axes themselves.
-        unknown: [X, Y, Z] voxels outside the mask of which nothing is known.
+        mask: boolean array [X, Y, Z]; voxels beyond the array count as outside the mask.
+        spacing: mm along the axes, or the axes as columns, [3, 3].
+        unknown: boolean array [X, Y, Z] of voxels outside the mask whose true label is unknown.
     """
     border = mask & ~_inner(mask)
     points = _in_mm(border, spacing)
@@ -61,7 +61,7 @@ def surface_voxels(mask: Mask, spacing: Spacing | Axes, unknown: Mask | None = N
 
 
 def _inner(mask: Mask) -> Mask:
-    """Returns the voxels of a mask that have no face outside of it."""
+    """Returns the voxels of a mask whose six face neighbours are all inside it."""
     inner = mask.copy()
     for axis in range(3):
         shrunk, whole = np.moveaxis(inner, axis, 0), np.moveaxis(mask, axis, 0)
@@ -74,13 +74,13 @@ def _inner(mask: Mask) -> Mask:
 def surface_elements(mask: Mask, spacing: Spacing | Axes, unknown: Mask | None = None) -> Surface:
     """Returns the elements of a mask's surface at the corners of its voxels, with their areas (arXiv:1809.04430).
 
-    The eight voxels around a corner, inside or outside, make a code; marching cubes lay a piece of surface through each
-    code but those of all inside and all outside.
+    The eight voxels around a corner, inside or outside, form an 8-bit code. Marching cubes define a surface element for
+    each code except all inside and all outside.
 
     Args:
-        mask: [X, Y, Z]; outside the array is outside the mask.
-        spacing: mm along the axes, or the axes themselves.
-        unknown: [X, Y, Z] voxels outside the mask of which nothing is known.
+        mask: boolean array [X, Y, Z]; voxels beyond the array count as outside the mask.
+        spacing: mm along the axes, or the axes as columns, [3, 3].
+        unknown: boolean array [X, Y, Z] of voxels outside the mask whose true label is unknown.
     """
     areas, weights = _areas(spacing)
     codes = _codes(mask, weights)
@@ -92,7 +92,7 @@ def surface_elements(mask: Mask, spacing: Spacing | Axes, unknown: Mask | None =
 
 
 def _codes(mask: Mask, weights: NDArray[Any]) -> NDArray[np.uint8]:
-    """Returns which of the eight voxels around each corner are inside, [X + 1, Y + 1, Z + 1]."""
+    """Returns the code of the eight voxels around each corner, [X + 1, Y + 1, Z + 1]."""
     voxels = np.pad(mask, 1).view(np.uint8)
     codes = np.zeros([size - 1 for size in voxels.shape], np.uint8)
     for corner, weight in np.ndenumerate(weights.reshape(2, 2, 2)):
@@ -102,9 +102,9 @@ def _codes(mask: Mask, weights: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _areas(spacing: Spacing | Axes) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Returns the area of each code's piece of surface in mm², [256], and what each of the eight voxels adds to a code.
+    """Returns the surface area of each code in mm², [256], and the bit that each of the eight voxels sets in a code.
 
-    The pieces' normals, as long as their areas are large, turn into mm by the axes' cofactors.
+    The elements' normals, with the area as length, are converted to mm by the cofactor matrix of the axes.
     """
     try:
         from monai.metrics import utils

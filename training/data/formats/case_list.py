@@ -1,4 +1,4 @@
-"""Lists that name every case: the Medical Segmentation Decathlon's dataset.json and MONAI's data list."""
+"""Reads lists that name every case: the Medical Segmentation Decathlon's dataset.json and MONAI's data list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNLABELLED = ("unlabeled", "unlabelled")
 
 
 class _CaseList(msgspec.Struct, frozen=True):
-    """The fields of a list that are read; further ones are ignored."""
+    """The fields read from a list; other fields are ignored."""
 
     training: list[Any]
     name: str = ""
@@ -36,15 +36,16 @@ class CaseList:
     """A JSON file with ``training``, ``validation``, ``test`` and ``unlabeled``.
 
     Attributes:
-        name: of the layout.
-        decathlon: whether it is the Decathlon's, whose paths stay in its folder, as it is passed on as a whole.
+        name: name of the layout.
+        decathlon: whether it is the Decathlon's list, whose paths must stay in its folder, because users pass such data
+            sets on as a whole.
     """
 
     name: str
     decathlon: bool
 
     def recognises(self, source: Source) -> bool:
-        """Whether a list has ``training``, with or without a field that only the Decathlon's lists have."""
+        """Whether a list has ``training``, with a Decathlon-only field (Decathlon) or without one (MONAI)."""
         content = source.content or {}
         return "training" in content and self.decathlon == any(field in content for field in _DECATHLON_FIELDS)
 
@@ -72,9 +73,9 @@ class _Entries:
     """Reads the entries of a list one by one.
 
     Attributes:
-        paths: how their paths are meant.
-        called: what messages call the list.
-        warnings: filled with what deserves a look.
+        paths: resolves their paths.
+        called: name of the list, for messages.
+        warnings: list to which unusual findings are added, for a person to review.
     """
 
     paths: Paths

@@ -1,4 +1,4 @@
-"""Label values and names as lists write them, and as a network's outputs need them."""
+"""Converts label values and names from the form of a list to the indices of a network's outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LabelNames:
 
     Attributes:
         names: index → name; index 0 is ``"background"``.
-        background: what the list calls label 0, if that is another word for the background; else empty.
+        background: the list's name of label 0, if it is a synonym of "background"; else empty.
     """
 
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ def listed_labels(listed: dict[str, Any] | list[str], file: str) -> dict[int, st
     """Returns value → name from ``{"0": name}``, ``{name: 0}`` or ``[name, …]``.
 
     Raises:
-        InputError: regions, two names of one value, or something else.
+        InputError: the list defines regions, gives one value two names, or has another form.
     """
     if isinstance(listed, list):
         return dict(enumerate(listed))
@@ -63,12 +63,13 @@ def dense_labels(listed: dict[int, str], given: Sequence[str] | None, file: str)
     """Returns the names by index: the value in a label map is the index of a network output.
 
     Args:
-        listed: value → name; empty if the data set names none.
-        given: the task's names, for a data set that has none.
-        file: what messages call the data set.
+        listed: value → name; empty if the data set has no names.
+        given: label names of the task, for a data set without names.
+        file: name of the data set, for messages.
 
     Raises:
-        InputError: no names at all, values with gaps, a label 0 that is no background, or a name given twice.
+        InputError: there are no names, the values have gaps, label 0 is not the background, or two labels have the same
+            name.
     """
     if not listed:
         if given is None:
@@ -97,5 +98,5 @@ def dense_labels(listed: dict[int, str], given: Sequence[str] | None, file: str)
 
 
 def means_background(name: str) -> bool:
-    """Whether a name is a usual word for what lies outside of all structures: bg, unlabelled, Clear Label."""
+    """Returns whether a name is a usual synonym of "background", such as bg, unlabelled or Clear Label."""
     return re.sub(r"[\W_]", "", name.lower()) in _BACKGROUND

@@ -1,4 +1,4 @@
-"""What a data set's list or folders say, before it is checked against the files."""
+"""The content of a data set's list or folders, before it is checked against the files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ONE_CHANNEL = (
 
 @dataclass(frozen=True)
 class Source:
-    """What the user named as a data set.
+    """A file or folder that the user named as a data set.
 
     Attributes:
         root: absolute folder that listed paths are relative to.
-        called: what messages call it: the list's or the folder's name.
-        content: of the JSON file; None for a folder without one.
-        labels: label names that the task gives, background first, if any.
+        called: name of the list or folder, for messages.
+        content: content of the JSON file; None for a folder without one.
+        labels: label names of the task, background first; None without a task.
     """
 
     root: Path
@@ -35,11 +35,11 @@ class RawCase:
     """A case as listed.
 
     Attributes:
-        image: absolute path.
-        label: the label map's absolute path or its organs' masks, if listed.
-        name: if the layout gives one; else the file's name serves.
-        fold: cross-validation fold, if listed.
-        broken: what is wrong with the entry itself.
+        image: absolute path of the image.
+        label: absolute path of the label map, or the masks of its organs; None if not listed.
+        name: name that the layout gives the case; empty to use the file's name.
+        fold: cross-validation fold; None if not listed.
+        broken: errors of the entry itself.
     """
 
     image: Path
@@ -51,17 +51,17 @@ class RawCase:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a data set says.
+    """The cases and labels that a data set lists.
 
     Attributes:
-        name: the data set's own name, or empty.
-        labels: value → name as listed; empty if there are none.
-        training: cases to learn from.
-        validation: cases to choose the best epoch by.
+        name: name that the data set gives itself; empty without one.
+        labels: value → name as listed; empty without label names.
+        training: training cases.
+        validation: cases that decide which epoch is best.
         test: held-out cases.
-        unlabelled: images that the list keeps apart because nobody has labelled them.
-        modality: the list's own words for the image channel, such as ``("MRI",)``.
-        warnings: what deserves a look in the list as a whole.
+        unlabelled: cases that the list marks as unlabelled.
+        modality: names of the image channel in the list, such as ``("MRI",)``.
+        warnings: unusual findings about the list as a whole, for a person to review.
     """
 
     name: str
@@ -75,21 +75,21 @@ class Listing:
 
 
 class Layout(Protocol):
-    """A way in which data sets are stored; adding one is a class and a row in `reading.LAYOUTS`."""
+    """A storage layout of data sets; to add one, write a class and add a row to `reading.LAYOUTS`."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name of the layout, for messages."""
         ...
 
     def recognises(self, source: Source) -> bool:
-        """Whether a data set is stored in this way."""
+        """Whether a data set is stored in this layout."""
         ...
 
     def read(self, source: Source) -> Listing:
-        """Reads it.
+        """Reads the list or the folders of a data set.
 
         Raises:
-            InputError: several image channels, or fields that cannot be used.
+            InputError: the images have several channels, or fields of the list cannot be used.
         """
         ...

@@ -1,4 +1,4 @@
-"""Which modality a data set says that its images are of, and how many channels they have."""
+"""Reads the modality and the number of image channels from a data set's list."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _FIELDS = ("modality", "channel_names")
 
 
 def channel_words(content: dict[str, Any], called: str) -> tuple[str, ...]:
-    """Returns what a list calls its one image channel, in ``modality`` and in ``channel_names``.
+    """Returns the names of a list's only image channel, from ``modality`` and ``channel_names``.
 
     Raises:
-        InputError: it names several channels.
+        InputError: the list names several channels.
     """
     words: list[str] = []
     for field in _FIELDS:
@@ -39,7 +39,7 @@ def channel_words(content: dict[str, Any], called: str) -> tuple[str, ...]:
 
 
 def modality_of(words: Iterable[str]) -> Modality | None:
-    """Returns the modality that words such as "MRI", "T1w" or "ct" mean; None where they mean none, or both."""
+    """Returns the modality that names such as "MRI", "T1w" or "ct" mean; None for neither CT nor MR, or for both."""
     parts = {part for word in words for part in re.split(r"[\W_]+", word.lower())}
     meant = [modality for modality, names in _WORDS.items() if not names.isdisjoint(parts)]
     return meant[0] if len(meant) == 1 else None

@@ -1,4 +1,4 @@
-"""nnU-Net v2's raw folders: ``imagesTr/case_0000.nii.gz``, ``labelsTr/case.nii.gz`` and a dataset.json."""
+"""Reads nnU-Net v2's raw folders: ``imagesTr/case_0000.nii.gz``, ``labelsTr/case.nii.gz`` and a dataset.json."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Content(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Nnunet:
-    """A dataset.json with ``channel_names``; its cases are under ``dataset`` or, without that, in the folders."""
+    """A dataset.json with ``channel_names``; ``dataset`` lists the cases, or else the folders contain them."""
 
     name: str = "nnU-Net v2"
 
@@ -51,7 +51,7 @@ class Nnunet:
             )
         root, labels = source.root, listed_labels(content.labels, source.called)
         if content.dataset:
-            # The user's own list may name any file: nnU-Net's examples point into other folders.
+            # Paths may leave the folder: nnU-Net's examples point into other folders.
             paths = Paths(root, expands=True)
             training = [paths.case(entry.images, entry.label, name=name) for name, entry in content.dataset.items()]
             return Listing(content.name, labels, tuple(training), modality=words)

@@ -1,4 +1,4 @@
-"""Scans in one folder and label maps of the same names in another: imagesTr beside labelsTr."""
+"""Pairs scans in one folder with label maps of the same names in another: imagesTr beside labelsTr."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ class PairedFolders:
 def pair_files(
     images: Path, labels: Path, *, needs_label: bool = True, channels: bool = False, ending: str = ".nii.gz"
 ) -> tuple[RawCase, ...]:
-    """Pairs scans with label maps by name; a partner that is missing shows when the files are looked for.
+    """Pairs scans with label maps by name; does not check whether both files of a pair exist.
 
     Args:
-        images: folder of the scans; none at all if it does not exist.
+        images: folder of the scans; if it does not exist, there are no scans.
         labels: folder of the label maps.
-        needs_label: whether a scan without a label map is listed with the one that it lacks.
-        channels: whether four digits at the end of a scan's name are surely a channel, as in nnU-Net's folders; else
-            they are one where no label map has them.
-        ending: what files that are missing are called.
+        needs_label: whether a scan without a label map is listed with the path of the missing file.
+        channels: whether four digits at the end of a scan's name are always a channel, as in nnU-Net's folders; else
+            they are a channel only if no label map has them.
+        ending: file name extension of missing files.
     """
     truths = {stem(file.name): file for file in (nifti_files(labels) if labels.is_dir() else [])}
     scans: dict[str, list[Path]] = {}
     for file in nifti_files(images) if images.is_dir() else []:
         name = stem(file.name)
         split = None if name in truths else split_channel(name)
-        # A case number may have four digits as well: AMOS has amos_0001.nii.gz.
+        # A case number may have four digits too: AMOS has amos_0001.nii.gz.
         is_channel = split is not None and (channels or split[0] in truths or split[1] == 0)
         scans.setdefault(split[0] if split is not None and is_channel else name, []).append(file)
     cases: list[RawCase] = []

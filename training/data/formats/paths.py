@@ -1,4 +1,4 @@
-"""From paths as lists write them to files, and what is wrong with those that cannot be used."""
+"""Resolves the paths in lists to files, and collects the errors of those that cannot be used."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 
 @dataclass(frozen=True)
 class Paths:
-    """How a layout's paths are meant.
+    """Rules for the paths of a layout.
 
     Attributes:
         root: absolute folder that paths are relative to.
-        stays_inside: whether they must stay in it.
-        expands: whether ``${NAME}`` in them is an environment variable, as in nnU-Net's lists.
+        stays_inside: whether paths must stay inside this folder.
+        expands: whether ``${NAME}`` in a path is an environment variable, as in nnU-Net's lists.
     """
 
     root: Path
@@ -29,11 +29,11 @@ class Paths:
     expands: bool = False
 
     def case(self, images: Sequence[str], label: str | None, *, name: str = "", fold: int | None = None) -> RawCase:
-        """Returns a case; what is wrong with it goes into ``broken``."""
+        """Returns a case with resolved paths; errors are added to its ``broken``."""
         broken = [] if len(images) == 1 else [f"expected one image channel, got {len(images)}; {ONE_CHANNEL}"]
         image = self._at(images[0] if images else "", broken)
         if not image.is_file() and (channels := _channels(image)):
-            # nnU-Net v1 lists la_000.nii.gz and stores la_000_0000.nii.gz, one file for each channel.
+            # nnU-Net v1 lists la_000.nii.gz and stores la_000_0000.nii.gz, one file per channel.
             name, image = name or stem(image.name), channels[0]
             if len(channels) > 1:
                 files = in_words(file.name for file in channels)
@@ -51,7 +51,7 @@ class Paths:
                     f"set it (export {variable}=FOLDER) or list the path without it"
                 )
             listed = os.path.expandvars(listed)
-        # Compared as written, links not followed: data sets are often trees of symbolic links.
+        # Compared without following links, because data sets are often trees of symbolic links.
         path = self.root / os.path.normpath(listed)
         if self.stays_inside and not (path.is_relative_to(self.root) and ".." not in path.parts):
             broken.append(
@@ -62,7 +62,7 @@ class Paths:
 
 
 def _channels(image: Path) -> list[Path]:
-    """Returns the files ``case_0000``, ``case_0001`` … of a listed ``case``, if the first is there."""
+    """Returns the files ``case_0000``, ``case_0001`` … of a listed ``case``, if the first one exists."""
     case = stem(image.name)
     ending = image.name[len(case) :]
     if not is_nifti(image.name) or not image.with_name(f"{case}{FIRST_CHANNEL}{ending}").is_file():

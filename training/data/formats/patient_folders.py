@@ -1,4 +1,4 @@
-"""One folder for each patient: the scan beside its label map, or beside a folder of one mask per organ."""
+"""Reads one folder per patient: the scan beside its label map, or beside a folder with one mask per organ."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .listing import ONE_CHANNEL, Listing, RawCase, Source
 class PatientFolders:
     """``patient01/ct.nii.gz`` with ``patient01/labels.nii.gz`` or ``patient01/segmentations/liver.nii.gz``.
 
-    The folder is the case's name. The task names the labels.
+    The folder's name is the case's name. The task names the labels.
     """
 
     name: str = "a folder for each patient"
 
     def recognises(self, source: Source) -> bool:
-        """Whether a folder without dataset.json holds folders with NIfTI files."""
+        """Whether a folder without dataset.json contains folders with NIfTI files."""
         return source.content is None and bool(patient_folders(source.root))
 
     def read(self, source: Source) -> Listing:
-        """Reads the folders; where no patient has a label map, all of them are test cases. See `Layout`."""
+        """Reads the folders; if no patient has a label map, all are test cases. See `Layout`."""
         patients = patient_folders(source.root)
         if not any(patient.label_maps or patient.masks for patient in patients):
             return Listing("", {}, (), test=tuple(_case(patient, (), needs_label=False) for patient in patients))

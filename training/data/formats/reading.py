@@ -1,4 +1,4 @@
-"""Reads what the user named as a data set; the layout is recognised by its content."""
+"""Reads a data set in any known layout, recognised by its content."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 def read_source(path: str | Path, labels: Sequence[str] | None = None) -> Source:
-    """Returns what a path stands for: a list, a folder with a dataset.json, or a folder of scans.
+    """Opens a list, a folder with a dataset.json, or a folder of scans.
 
     Args:
-        path: as the user gave it.
-        labels: label names that the task gives.
+        path: path as the user gave it.
+        labels: label names of the task, background first; None without a task.
 
     Raises:
-        InputError: nothing of that name, or a file that is no JSON.
+        InputError: the path does not exist, or is a file without valid JSON.
     """
     place = Path(path)
     given = None if labels is None else tuple(labels)
@@ -60,12 +60,12 @@ def read_source(path: str | Path, labels: Sequence[str] | None = None) -> Source
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a path is meant as a data set: a JSON file, a folder with one, or folders of scans; no label maps."""
+    """Returns whether a path is a data set (a JSON file, a folder with one, or folders of scans), not label maps."""
     if not path.is_dir():
         return path.name.lower().endswith(".json") and path.is_file()
     try:
         return (path / LIST).is_file() or _layout(Source(path, path.name)) is not None
-    except (InputError, OSError):  # who reads it as label maps says what is wrong with it
+    except (InputError, OSError):  # the reader of label maps reports the error
         return False
 
 
@@ -73,10 +73,10 @@ def read_listing(source: Source) -> tuple[str, Listing]:
     """Reads a data set's cases and labels.
 
     Returns:
-        The layout's name, and what the data set says.
+        The name of the layout, and the listed cases and labels.
 
     Raises:
-        InputError: none of the known layouts, several image channels, or labels that cannot be used.
+        InputError: the layout is unknown, the images have several channels, or the labels cannot be used.
     """
     try:
         layout = _layout(source)
@@ -111,6 +111,6 @@ def _unknown(called: str, got: str) -> InputError:
 
 
 def _top(content: dict[str, object]) -> str:
-    """Says what stands at the top of a JSON file that is no list of cases."""
+    """Describes the top level of a JSON file that is not a list of cases, for an error message."""
     names = [f'"{name}"' for name in content]
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else "an empty one"
