@@ -23,6 +23,7 @@ demo: venv  ## phantoms to report in a few minutes: demo/report.html
 
 test: venv  ## run the tests
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --doctest-modules --quiet runtime training teacher distill export devices cli
 
 lint: venv  ## style and types
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
-from .gate import GateCase, gate_dice
+from .gate import GateCase, gate_dice, judge
 from .golden import GoldenPatch
 from .model_card import licence_text, model_card
 from .monai_metadata import monai_metadata
@@ -31,7 +31,6 @@ from .patches import noise_patches, sample_patches
 from .quantize import quantize_onnx
 from .steps import ExportProgress, Steps
 from .variants import Source, compare_variant, has_bfloat16, offered
-from .verdict import judge
 
 if TYPE_CHECKING:
     import torch

@@ -68,7 +68,7 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         dice: label name → mean Dice on the gate cases.
         golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; the
             self-test requires it of int8 and bf16, less a margin.
-        passed: whether it may replace fp32 (`bedside.export.verdict` has the rule); None where that was not measured.
+        passed: whether it may replace fp32 (`bedside.export.gate` has the rule); None where that was not measured.
             fp32 has always passed, because a model that deviates from the student is not exported.
         gate_reason: why it did not pass, as a message; empty otherwise.
     """

@@ -98,7 +98,7 @@ def open_for_bundle(
     remembered = asked.remembered(cache)
     if remembered is not None:
         return remembered
-    with cache.my_turn():  # another process may have run the same trials meanwhile
+    with cache.exclusive():  # another process may have run the same trials meanwhile
         return asked.remembered(cache) or asked.measured(cache)
 
 

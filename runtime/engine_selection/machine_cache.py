@@ -20,7 +20,7 @@ import msgspec
 
 from ..errors import ResourceError
 from ..files.atomic import atomic_write, make_folder
-from ..files.turn import in_turn
+from ..files.lock import advisory_lock
 
 _log = logging.getLogger("bedside.cache")
 _RECORD_LIMIT = 100_000  # bytes; records have a few thousand
@@ -66,12 +66,12 @@ class MachineCache:
             return MachineCache(None)
         return MachineCache(folder)
 
-    def my_turn(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[None]:
         """Returns a context manager that only one process of this user enters at a time; waits one minute at most.
 
         Processes started at the same time would otherwise disturb each other's timing and might choose differently.
         """
-        return nullcontext() if self._folder is None else in_turn(self._folder / "measuring.lock", _PATIENCE)
+        return nullcontext() if self._folder is None else advisory_lock(self._folder / "measuring.lock", _PATIENCE)
 
     def read(self, key: str, kind: type[Record]) -> Record | None:
         """Reads the record of a key; None where there is none, or where it cannot be trusted (logged)."""
@@ -83,7 +83,7 @@ class MachineCache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueError
-            _log.info("a record in the cache of this machine is left aside and made again: %s", _words(error))
+            _log.info("cached choice of this machine rejected, measuring again: %s", _words(error))
             return None
 
     def write(self, key: str, record: msgspec.Struct) -> None:
@@ -99,10 +99,10 @@ class MachineCache:
         except FileNotFoundError:
             return None  # deleted to make room for newer ones
         except (OSError, ValueError) as error:
-            _log.info("what was compiled for this machine is left aside: %s", _words(error))
+            _log.info("cached model rejected, recompiling: %s", _words(error))
             return None
         if hashlib.sha256(content).hexdigest() != sha256:
-            _log.info("what was compiled for this machine is left aside: it has another hash")
+            _log.info("cached model rejected, recompiling: its hash is not the recorded one")
             return None
         return content
 

@@ -176,7 +176,7 @@ def _imported(core: Any, compiled: bytes | None, hints: dict[str, Any]) -> Any:
     try:
         return core.import_model(compiled, "CPU", hints)
     except RuntimeError as error:
-        _log.info("what was compiled before is not taken, it is compiled again: %s", first_line(error))
+        _log.info("cached model rejected, recompiling: %s", first_line(error))
         return None
 
 

@@ -65,7 +65,7 @@ def test_a_damaged_record_is_left_aside_and_told(kept, content, caplog):
     kept.write_bytes(content)
     with caplog.at_level(logging.INFO, "bedside"):
         assert read() is None
-    assert "a record in the cache of this machine is left aside and made again" in caplog.text
+    assert "cached choice of this machine rejected, measuring again" in caplog.text
 
 
 def test_a_record_that_others_may_write_is_left_aside(kept, caplog):

@@ -272,10 +272,10 @@ def test_bf16_computes_in_bfloat16(model, precision):
 
 
 @pytest.mark.parametrize("compiled", [b"", b"not compiled by OpenVINO"])
-def test_what_openvino_does_not_take_is_compiled_again_and_told(model, caplog, compiled):
+def test_a_cached_model_that_openvino_rejects_is_compiled_again_and_logged(model, caplog, compiled):
     with caplog.at_level("INFO", "bedside"):
         engine = open_engine("openvino", model, threads=1, compiled=compiled)
-    assert "it is compiled again" in caplog.text
+    assert "cached model rejected, recompiling" in caplog.text
     assert engine.patch_dhw == PATCH
 
 

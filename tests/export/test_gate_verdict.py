@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bedside.export.verdict import judge
+from bedside.export.gate import judge
 from bedside.runtime.bundles.manifest import Parity, Precision, Variant
 
 

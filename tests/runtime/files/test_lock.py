@@ -7,13 +7,13 @@ import threading
 import time
 
 import pytest
-from bedside.runtime.files.turn import in_turn
+from bedside.runtime.files.lock import advisory_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from bedside.runtime.files.turn import in_turn
-with in_turn(Path(sys.argv[1]), 0):
+from bedside.runtime.files.lock import advisory_lock
+with advisory_lock(Path(sys.argv[1]), 0):
     print("in", flush=True)
     time.sleep(60)
 """
@@ -23,7 +23,7 @@ def test_two_are_never_inside_at_the_same_time(tmp_path):
     inside, most = [], []
 
     def work():
-        with in_turn(tmp_path / "lock", 10):
+        with advisory_lock(tmp_path / "lock", 10):
             inside.append(1)
             most.append(len(inside))
             time.sleep(0.01)
@@ -43,14 +43,14 @@ def test_another_process_is_waited_for_until_it_dies(tmp_path):
         assert holder.stdout.readline() == b"in\n"
         timer = threading.Timer(0.1, holder.kill)
         timer.start()
-        with in_turn(tmp_path / "lock", 30):
+        with advisory_lock(tmp_path / "lock", 30):
             assert holder.poll() is not None or holder.wait(1) < 0  # gone, or only not buried yet
             assert not timer.is_alive()
 
 
 def test_patience_ends(tmp_path):
     begun = time.monotonic()
-    with in_turn(tmp_path / "lock", 0.0), in_turn(tmp_path / "lock", 0.2):
+    with advisory_lock(tmp_path / "lock", 0.0), advisory_lock(tmp_path / "lock", 0.2):
         assert time.monotonic() - begun >= 0.2
 
 
@@ -64,14 +64,14 @@ def test_where_there_is_no_lock_nobody_waits(tmp_path, monkeypatch, trouble):
     if trouble == "no fcntl":
         monkeypatch.setitem(sys.modules, "fcntl", None)
     entered = []
-    with in_turn(tmp_path / ("none" if trouble == "no folder" else ".") / "lock", 60):
+    with advisory_lock(tmp_path / ("none" if trouble == "no folder" else ".") / "lock", 60):
         entered.append(1)
     assert entered == [1]
 
 
 def test_an_error_inside_comes_out_and_gives_the_turn_back(tmp_path):
-    with pytest.raises(ZeroDivisionError), in_turn(tmp_path / "lock", 60):
+    with pytest.raises(ZeroDivisionError), advisory_lock(tmp_path / "lock", 60):
         raise ZeroDivisionError
     begun = time.monotonic()
-    with in_turn(tmp_path / "lock", 60):
+    with advisory_lock(tmp_path / "lock", 60):
         assert time.monotonic() - begun < 5
