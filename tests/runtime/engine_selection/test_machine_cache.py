@@ -138,7 +138,7 @@ def test_what_was_compiled_and_altered_is_not_taken(folder, caplog):
     (folder / f"{digest}.compiled").write_bytes(b"c0de")
     with caplog.at_level(logging.INFO, "bedside"):
         assert cache.read_compiled(digest) is None
-    assert "it has another hash" in caplog.text
+    assert "its hash is not the recorded one" in caplog.text
 
 
 def test_two_that_compile_the_same_do_not_spoil_each_others(folder):
@@ -170,7 +170,7 @@ def test_the_log_has_no_path(tmp_path, monkeypatch, caplog):
     caplog.clear()
     with caplog.at_level(logging.INFO, "bedside"):
         cache.read("k", Note)
-    assert "made again" in caplog.text
+    assert "measuring again" in caplog.text
     assert str(tmp_path) not in caplog.text
 
 
