@@ -16,7 +16,7 @@ from bedside.runtime.engine_selection.self_test import warm_up
 from bedside.runtime.errors import ResourceError
 from bedside.runtime.execution_plan import ExecutionPlan, choose_plan
 from bedside.runtime.memory.resident import peak_resident_bytes, resident_bytes
-from bedside.runtime.scans.scan import Scan
+from bedside.runtime.scans.open_scan import open_scan
 
 STEP = 2**20  # bytes; limits are tried in these steps
 MOST_STEPS = 2**16
@@ -78,7 +78,7 @@ class Measured:
 def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
     """Segments a scan with a loaded bundle."""
     warm_up(loaded.engine)
-    header = Scan.open(scan)
+    header = open_scan(scan)
     grid = header.grid.to_task_grid(loaded.task.orientation, loaded.task.spacing)
     overlap = loaded.bundle.manifest.recommended_overlap
 

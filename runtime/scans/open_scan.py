@@ -8,6 +8,7 @@ from nibabel.nifti1 import Nifti1Pair
 
 from .. import arguments
 from ..errors import UsageError
+from .nifti_file import NiftiFile
 from .nifti_forms import FORMS, Form
 from .nifti_image import image_volume
 from .scan import Scan
@@ -51,4 +52,4 @@ def open_scan(
     if not arguments.is_path(scan):
         advice = "give an array and its affine to segment_array" if hasattr(scan, "__array__") else ""
         arguments.refuse("scan", "a path, a Volume or a nibabel NIfTI image", scan, advice)
-    return Scan.open(arguments.path("scan", scan), volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
+    return Scan(NiftiFile.open(arguments.path("scan", scan), volume, prefer), replace_nan, cancel)

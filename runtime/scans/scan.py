@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .geometry import Grid
-    from .nifti_header import Form
 
 
 class Scan:
@@ -54,30 +52,6 @@ class Scan:
         self.grid: Grid = source.grid if isinstance(source, Volume) else source.header.grid
         self.low, self.high = math.inf, -math.inf
         self.sample = IntensitySample(self.grid.shape)
-
-    @staticmethod
-    def open(
-        path: str | Path,
-        *,
-        volume: int | None = None,
-        replace_nan: float | None = None,
-        prefer: Form | None = None,
-        cancel: Cancel | None = None,
-    ) -> Scan:
-        """Reads and checks a file's header; the voxels are read when the planes are iterated over.
-
-        Args:
-            path: a .nii or .nii.gz file.
-            volume: index of the volume in a 4D file, from 0; None requires a single volume.
-            replace_nan: value that replaces NaN and Inf; None refuses them.
-            prefer: the form to use if sform and qform disagree; None refuses the file.
-            cancel: function called before every plane; it returns true to stop.
-
-        Raises:
-            InputError: the file is not NIfTI with one valid geometry.
-            UsageError: ``replace_nan`` is not finite.
-        """
-        return Scan(NiftiFile.open(Path(path), volume, prefer), replace_nan, cancel)
 
     @property
     def itemsize(self) -> int:

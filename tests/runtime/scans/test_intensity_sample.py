@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, Volume, write_volume
 from bedside.runtime.scans.intensity_sample import MOST_VALUES, IntensitySample
+from bedside.runtime.scans.open_scan import open_scan
 from bedside.runtime.scans.scan import Scan
 
 
@@ -33,7 +34,7 @@ def test_shares_of_the_scan_are_those_of_the_sample():
 def test_planes_of_a_file_give_the_sample_of_the_scan_in_memory(tmp_path):
     data = np.random.default_rng(0).integers(-1000, 1000, (90, 80, 70)).astype(np.int16)
     write_volume(tmp_path / "ct.nii.gz", data, Grid(data.shape, np.eye(4)))
-    scan = Scan.open(tmp_path / "ct.nii.gz")
+    scan = open_scan(tmp_path / "ct.nii.gz")
     for _ in scan.planes():
         pass
     assert (scan.sample.values == IntensitySample.of(scan.load().data).values).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, Volume, write_volume
 from bedside.runtime.preprocessing.preprocess import to_model_input
+from bedside.runtime.scans.open_scan import open_scan
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.stopwatch import Stopwatch
 from bedside.runtime.task_presets import PRESETS
@@ -107,7 +108,7 @@ def test_a_file_is_proven_only_at_its_end(tmp_path):
     damaged = bytearray((tmp_path / "ct.nii.gz").read_bytes())
     damaged[-6] ^= 1  # the checksum
     (tmp_path / "ct.nii.gz").write_bytes(damaged)
-    scan = Scan.open(tmp_path / "ct.nii.gz")
+    scan = open_scan(tmp_path / "ct.nii.gz")
     grid = scan.grid.to_task_grid("RAS", CT.spacing)
     plan = plan_windows(grid.shape[::-1], PATCH, 0.5)
     streamed = StreamedInput(scan, CT, grid, plan, Stopwatch(("read",)))
@@ -121,7 +122,7 @@ def test_a_file_is_proven_only_at_its_end(tmp_path):
 def test_streamed_scans_raise_the_doubts_of_scans_prepared_whole(tmp_path, changed):
     volume = trunk()
     write_volume(tmp_path / "ct.nii.gz", changed(volume.data), volume.grid)
-    scan = Scan.open(tmp_path / "ct.nii.gz")
+    scan = open_scan(tmp_path / "ct.nii.gz")
     grid = scan.grid.to_task_grid(CT.orientation, CT.spacing)
     plan = plan_windows(grid.shape[::-1], CT.patch_dhw, 0.5)
     streamed = StreamedInput(scan, CT, grid, plan, Stopwatch(("read",)))
