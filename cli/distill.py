@@ -58,8 +58,18 @@ def command(
     cases = training.dataset(dataset, resolved)
     with console.stages("preparing cases", "asking the teacher", "training student") as (preparing, teaching, learning):
         result = distill(
-            cases, output, student=student, lam=lam, teacher=teacher, task=resolved, recipe=recipe,
-            hardware=hardware, cases=training.cases, resume=training.resume,
-            preparing=preparing, teaching=teaching, progress=learning,
-        )  # fmt: skip
+            cases,
+            output,
+            student=student,
+            lam=lam,
+            teacher=teacher,
+            task=resolved,
+            recipe=recipe,
+            hardware=hardware,
+            cases=training.cases,
+            resume=training.resume,
+            preparing=preparing,
+            teaching=teaching,
+            progress=learning,
+        )
     report_training(console, "student", output, result)

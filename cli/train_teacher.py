@@ -56,16 +56,24 @@ def command(
     from ..teacher.config import TeacherConfig
 
     config = TeacherConfig(
-        name=name, sam=sam, checkpoint=checkpoint, preset=preset, apg=not no_apg, mlam=not no_mlam,
+        name=name,
+        sam=sam,
+        checkpoint=checkpoint,
+        preset=preset,
+        apg=not no_apg,
+        mlam=not no_mlam,
         checkpoint_activations=checkpoint_activations,
-    )  # fmt: skip
+    )
     if dry_run:
         from ..teacher.cost import Room, describe
 
         cost = describe(
-            config, num_classes=resolved.num_classes, patch=resolved.patch_dhw, batch=recipe.batch,
+            config,
+            num_classes=resolved.num_classes,
+            patch=resolved.patch_dhw,
+            batch=recipe.batch,
             precision=recipe.precision,
-        )  # fmt: skip
+        )
         room = Room.at_hand(training.device)
         console.show(*cost.lines(room))
         console.emit(cost.record(room))
@@ -77,7 +85,15 @@ def command(
     cases = training.dataset(dataset, resolved)
     with console.stages("preparing cases", "training teacher") as (preparing, learning):
         result = train_teacher(
-            cases, resolved, output, config=config, recipe=recipe, hardware=hardware, cases=training.cases,
-            resume=training.resume, preparing=preparing, progress=learning,
-        )  # fmt: skip
+            cases,
+            resolved,
+            output,
+            config=config,
+            recipe=recipe,
+            hardware=hardware,
+            cases=training.cases,
+            resume=training.resume,
+            preparing=preparing,
+            progress=learning,
+        )
     report_training(console, "teacher", output, result)

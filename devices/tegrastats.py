@@ -131,9 +131,12 @@ class TegraSampler:
         if program is not None:
             self._process = subprocess.Popen(
                 [program, "--interval", str(self._interval_ms)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                text=True, errors="replace",
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+            )
             self._thread = threading.Thread(target=self._read, name="bedside-tegrastats", daemon=True)
             self._thread.start()
         return self

@@ -114,10 +114,17 @@ def distill(
         fabric.seed_everything(recipe.seed, verbose=False)
         model = build_student(student, num_classes=task.num_classes)
         with prepare_run(
-            team, dataset, task, out, model=ModelConfig(kind="student", name=student), recipe=recipe,
-            distillation=team.broadcast_from_first(partial(supervision.recorded, lam)), resume=resume, cases=cases,
+            team,
+            dataset,
+            task,
+            out,
+            model=ModelConfig(kind="student", name=student),
+            recipe=recipe,
+            distillation=team.broadcast_from_first(partial(supervision.recorded, lam)),
+            resume=resume,
+            cases=cases,
             progress=preparing,
-        ) as session:  # fmt: skip
+        ) as session:
             if team.first and supervision.has_seen_validation(session):
                 _log.warning(
                     "the teacher was trained on other cases of this data set than the student: the student's "
@@ -132,9 +139,15 @@ def distill(
                 return criterion(logits, batch.get("teacher"), batch["label"])
 
             return fit(
-                session.run, model, objective, sources, session.validation, fabric,
-                workers=hardware.workers, progress=progress,
-            )  # fmt: skip
+                session.run,
+                model,
+                objective,
+                sources,
+                session.validation,
+                fabric,
+                workers=hardware.workers,
+                progress=progress,
+            )
 
 
 @dataclass(frozen=True)
@@ -185,9 +198,15 @@ class _Supervision:
         if self.teacher is None:
             return [CropSource(case) for case in session.train]
         return cache_targets(
-            self.teacher, session.train, self.task, session.run.path / "targets", team, overlap=_TARGET_OVERLAP,
-            device=device, progress=progress,
-        )  # fmt: skip
+            self.teacher,
+            session.train,
+            self.task,
+            session.run.path / "targets",
+            team,
+            overlap=_TARGET_OVERLAP,
+            device=device,
+            progress=progress,
+        )
 
     def recorded(self, lam: float) -> Distillation:
         """Returns the entry for the student's run configuration; reads the teacher's weights for their hash."""
@@ -222,8 +241,11 @@ def load_student(run: Path) -> LoadedStudent:
     load_weights(opened.best, model)
     rows = opened.rows()
     return LoadedStudent(
-        model.eval(), config.task, config.model.name,
+        model.eval(),
+        config.task,
+        config.model.name,
         lam=config.distillation.lam if config.distillation else None,
         teacher=(config.distillation.teacher or None) if config.distillation else None,
-        data_hash=config.data_hash, metrics=rows[-1] if rows else {},
-    )  # fmt: skip
+        data_hash=config.data_hash,
+        metrics=rows[-1] if rows else {},
+    )

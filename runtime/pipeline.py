@@ -101,9 +101,15 @@ class ScanPipeline:
     def _pass(self, source: WindowInput, skip_air: bool) -> Labels:
         way, watch = self._way, self._watch
         run = WindowRun(
-            self._engine, way.plan, way.order, source, watch,
-            skip_air=skip_air, progress=self._progress, cancel=self._cancel,
-        )  # fmt: skip
+            self._engine,
+            way.plan,
+            way.order,
+            source,
+            watch,
+            skip_air=skip_air,
+            progress=self._progress,
+            cancel=self._cancel,
+        )
         restorer = LabelRestorer(self._task.num_classes, way.order.grid(self._grid), self._scan.grid)
         with watch.stage("blend"), closing(self._blocks(run)) as blocks:  # ends the run if the loop fails
             for block in blocks:

@@ -95,9 +95,13 @@ class AutoSam(nn.Module):
         self.prompt_stage = preset.prompt_stage
         stages = (*self.head_stages, self.prompt_stage)
         self.encoder = VolumeEncoder(
-            variant, preset, config.patch,
-            depth_axis=config.depth_axis, stages=stages, checkpoint_activations=checkpoint_activations,
-        )  # fmt: skip
+            variant,
+            preset,
+            config.patch,
+            depth_axis=config.depth_axis,
+            stages=stages,
+            checkpoint_activations=checkpoint_activations,
+        )
         d, h, w = (size // TOKEN_VOXELS for size in config.patch)
         self.prompt_generator = (
             AutoPromptGenerator(variant.neck_width, variant.prompt_widths, (d, h, w)) if config.apg else nn.Identity()

@@ -57,9 +57,16 @@ class TeacherConfig:
             patch: voxels, one number or (D, H, W).
         """
         return build_teacher(
-            self.name, num_classes=num_classes, sam=self.sam, checkpoint=self.checkpoint, preset=self.preset,
-            patch=patch, apg=self.apg, mlam=self.mlam, checkpoint_activations=self.checkpoint_activations,
-        )  # fmt: skip
+            self.name,
+            num_classes=num_classes,
+            sam=self.sam,
+            checkpoint=self.checkpoint,
+            preset=self.preset,
+            patch=patch,
+            apg=self.apg,
+            mlam=self.mlam,
+            checkpoint_activations=self.checkpoint_activations,
+        )
 
     def recorded(self) -> ModelConfig:
         """Returns the teacher's entry for a run's configuration; it names SAM's checkpoint by file name and SHA-256.
@@ -81,6 +88,9 @@ class TeacherConfig:
         """Returns the configuration of a trained teacher, without SAM's checkpoint: the run holds all weights."""
         options = config.options
         return TeacherConfig(
-            name=config.name, sam=str(options["sam"]), preset=str(options.get("preset", "paper")),
-            apg=bool(options.get("apg", True)), mlam=bool(options.get("mlam", True)),
-        )  # fmt: skip
+            name=config.name,
+            sam=str(options["sam"]),
+            preset=str(options.get("preset", "paper")),
+            apg=bool(options.get("apg", True)),
+            mlam=bool(options.get("mlam", True)),
+        )

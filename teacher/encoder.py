@@ -55,9 +55,13 @@ class Block(nn.Module):
         )
         self.norm1 = nn.LayerNorm(variant.width, eps=_EPS)
         self.attn = CubicWindowAttention(
-            variant.width, variant.heads, tokens,
-            shifted=index % 2 == 0, table_size=variant.table_size(index), recompute=recompute,
-        )  # fmt: skip
+            variant.width,
+            variant.heads,
+            tokens,
+            shifted=index % 2 == 0,
+            table_size=variant.table_size(index),
+            recompute=recompute,
+        )
         self.norm2 = nn.LayerNorm(variant.width, eps=_EPS)
         self.mlp = MLPBlock(variant.width, 4 * variant.width)
         self.recompute = recompute

@@ -66,9 +66,12 @@ def encode(weights: Weights, config: AutoSamConfig, x: Tensor) -> dict[int, Tens
     maps: dict[int, Tensor] = {}
     for index in range(variant.depth):
         tokens = block(
-            select(encoder, f"blocks.{index}"), tokens, variant.heads, shifted=index % 2 == 0,
+            select(encoder, f"blocks.{index}"),
+            tokens,
+            variant.heads,
+            shifted=index % 2 == 0,
             last_relu=find_preset(config.preset).adapter_last_relu,
-        )  # fmt: skip
+        )
         stage, rest = divmod(4 * (index + 1), variant.depth)
         if rest == 0 and f"necks.{stage}.0.weight" in encoder:
             maps[stage] = neck(select(encoder, f"necks.{stage}"), tokens.permute(0, 4, 1, 2, 3)).permute(0, 1, *back)

@@ -77,18 +77,31 @@ def train_teacher(
                 "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", config.sam
             )
         with prepare_run(
-            team, dataset, task, out, model=team.broadcast_from_first(config.recorded), recipe=recipe, resume=resume,
-            cases=cases, progress=preparing,
-        ) as session:  # fmt: skip
+            team,
+            dataset,
+            task,
+            out,
+            model=team.broadcast_from_first(config.recorded),
+            recipe=recipe,
+            resume=resume,
+            cases=cases,
+            progress=preparing,
+        ) as session:
             loss = segmentation_loss(ignores=any(case.ignored for case in session.train))
 
             def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
                 return loss(logits, batch["label"])
 
             return fit(
-                session.run, model, objective, [CropSource(case) for case in session.train], session.validation,
-                fabric, workers=hardware.workers, progress=progress,
-            )  # fmt: skip
+                session.run,
+                model,
+                objective,
+                [CropSource(case) for case in session.train],
+                session.validation,
+                fabric,
+                workers=hardware.workers,
+                progress=progress,
+            )
 
 
 def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:

@@ -93,9 +93,15 @@ def prepare_run(
             progress(0, len(listed))  # hashing a large data set takes a while too
         digests = digest_cases(listed, threads)
         config = RunConfig(
-            model=model, task=task, recipe=recipe, dataset=dataset.name, data_hash=data_hash(listed, digests),
-            fold=dataset.fold, split_hash=_split_hash(dataset, listed, digests), distillation=distillation,
-        )  # fmt: skip
+            model=model,
+            task=task,
+            recipe=recipe,
+            dataset=dataset.name,
+            data_hash=data_hash(listed, digests),
+            fold=dataset.fold,
+            split_hash=_split_hash(dataset, listed, digests),
+            distillation=distillation,
+        )
         run = Run.create(out, config, resume=resume)
         cache = CaseCache(cases or out.resolve().parent / CASES_FOLDER)
         held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in digests]))

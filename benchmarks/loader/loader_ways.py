@@ -87,9 +87,16 @@ def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, way:
 
     found = {"fg_indices_key": "label_fg_indices", "bg_indices_key": "label_bg_indices"}
     crop = RandCropByPosNegLabeld(
-        keys=keys, label_key="label", spatial_size=task.patch_dhw, pos=1, neg=1, num_samples=1, image_key="image",
-        image_threshold=0, **(found if way == "monai-cache-indices" else {}),
-    )  # fmt: skip
+        keys=keys,
+        label_key="label",
+        spatial_size=task.patch_dhw,
+        pos=1,
+        neg=1,
+        num_samples=1,
+        image_key="image",
+        image_threshold=0,
+        **(found if way == "monai-cache-indices" else {}),
+    )
     cast = CastToTyped(keys=["image", "label"], dtype=[torch.float32, torch.int64])
     # With one sample the crop comes as a list of one, through which Compose goes by itself.
     return (crop, *build_augmentation(task, augmentation, keys).transforms, cast)

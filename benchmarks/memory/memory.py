@@ -100,9 +100,13 @@ def main() -> None:
 
         def case(scan: Path | None, tight: bool = False) -> Case:
             return Case(
-                bundle=str(bundle), scan=None if scan is None else str(scan), tight=tight,
-                engine=arguments.engine, precision=arguments.precision, threads=arguments.threads,
-            )  # fmt: skip
+                bundle=str(bundle),
+                scan=None if scan is None else str(scan),
+                tight=tight,
+                engine=arguments.engine,
+                precision=arguments.precision,
+                threads=arguments.threads,
+            )
 
         run(case(None))
         for planes in arguments.planes:

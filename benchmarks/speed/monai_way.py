@@ -51,9 +51,14 @@ class MonaiWay:
         data = self._prepare({"image": scan})
         windows = data["image"].as_tensor().permute(0, 3, 2, 1)[None]
         scores = sliding_window_inference(
-            windows, self.task.patch_dhw, 1, self.network,
-            overlap=self._overlap, mode="gaussian", cval=self.task.intensity.air,
-        )  # fmt: skip
+            windows,
+            self.task.patch_dhw,
+            1,
+            self.network,
+            overlap=self._overlap,
+            mode="gaussian",
+            cval=self.task.intensity.air,
+        )
         data["scores"] = MetaTensor(scores[0].permute(0, 3, 2, 1))
         return self._restore(data)["scores"].argmax(0).numpy().astype(label_dtype(self.task.num_classes))
 

@@ -150,9 +150,13 @@ def measured(job: NnunetJob, threads: int) -> Outcome:
     labels = {name: index for index, name in enumerate(job.classes)}
     dataset = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
     predictor = nnUNetPredictor(
-        tile_step_size=1 - job.overlap, use_gaussian=True, use_mirroring=False, device=torch.device("cpu"),
-        perform_everything_on_device=False, allow_tqdm=False,
-    )  # fmt: skip
+        tile_step_size=1 - job.overlap,
+        use_gaussian=True,
+        use_mirroring=False,
+        device=torch.device("cpu"),
+        perform_everything_on_device=False,
+        allow_tqdm=False,
+    )
     predictor.manual_initialization(
         network,
         manager,

@@ -39,9 +39,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="CPU threads of each way; else all there are")
     parser.add_argument("--nnunet-python", type=Path, help="interpreter that has nnunetv2")
     parser.add_argument(
-        "--ways", nargs="*", help=f"beside {MONAI}: {MONAI_PAPER}, {VARIANTS} or single ones such as openvino-fp32, "
+        "--ways",
+        nargs="*",
+        help=f"beside {MONAI}: {MONAI_PAPER}, {VARIANTS} or single ones such as openvino-fp32, "
         f"{AUTO}, {AUTO_SKIPPING_AIR}, {NNUNET}; else all of them",
-    )  # fmt: skip
+    )
     parser.add_argument("-o", "--output", type=Path, help="Markdown file for the tables")
     arguments = parser.parse_args()
     if arguments.repeats < 1:
@@ -134,9 +136,13 @@ def main() -> None:
             if (opened.task.spacing, opened.task.patch) != (task.spacing, task.patch):
                 raise SystemExit("--bundle: expected the student's spacing and patch, or --spacing and --patch as its")
         common = Job(
-            scan=str(arguments.scan), piece=str(write_piece(scan, task, folder / "piece.nii.gz")), labels="",
-            repeats=arguments.repeats, threads=arguments.threads, overlap=OVERLAP,
-        )  # fmt: skip
+            scan=str(arguments.scan),
+            piece=str(write_piece(scan, task, folder / "piece.nii.gz")),
+            labels="",
+            repeats=arguments.repeats,
+            threads=arguments.threads,
+            overlap=OVERLAP,
+        )
         ways = Ways(common, task, arguments.run, bundle, arguments.nnunet_python, scan.data > BODY_HU, folder)
         host = detect()
         heading = (

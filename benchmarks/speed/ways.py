@@ -100,9 +100,13 @@ class Ways:
         task = self._task
         student = next(row.outcome.flops for row in self.rows if row.way == MONAI)
         job = NnunetJob(
-            **vars(self._common), spacing=list(task.spacing[::-1]), patch=list(task.patch_dhw),
-            classes=list(task.labels), clip=list(task.intensity.clip), flops=student or 0.0,
-        )  # fmt: skip
+            **vars(self._common),
+            spacing=list(task.spacing[::-1]),
+            patch=list(task.patch_dhw),
+            classes=list(task.labels),
+            clip=list(task.intensity.clip),
+            flops=student or 0.0,
+        )
         outcome = run("nnunet_way.py", job, str(self._nnunet_python))
         self.rows.append(Row(NNUNET, "nnU-Net's predictor, torch eager", outcome))
 

@@ -69,13 +69,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
         return msgspec.convert(
             {
-                "epochs": epochs, "steps_per_epoch": self.steps_per_epoch, "batch": self.batch, "lr": self.lr,
-                "warmup": min(self.warmup, epochs - 1), "positive": self.positive,
-                "balance_classes": self.balance_classes, "validate_every": max(1, epochs // self.validations),
-                "seed": seed, "precision": self.precision, "augmentation": AUGMENTATION["btcv"],
+                "epochs": epochs,
+                "steps_per_epoch": self.steps_per_epoch,
+                "batch": self.batch,
+                "lr": self.lr,
+                "warmup": min(self.warmup, epochs - 1),
+                "positive": self.positive,
+                "balance_classes": self.balance_classes,
+                "validate_every": max(1, epochs // self.validations),
+                "seed": seed,
+                "precision": self.precision,
+                "augmentation": AUGMENTATION["btcv"],
             },
             Recipe,
-        )  # fmt: skip
+        )
 
 
 def save_plan(plan: Plan, out: Path) -> None:

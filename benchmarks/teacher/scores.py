@@ -83,10 +83,18 @@ def _read(folder: Path) -> Finished:
     per_epoch = facts["steps"] // len(epochs)
     curve = tuple((per_epoch * (int(e["epoch"]) + 1), float(e["dice"])) for e in epochs if e.get("dice"))
     return Finished(
-        row, int(seed), cases, organs, tables["dice"], tables["nsd"], curve, facts["steps"],
+        row,
+        int(seed),
+        cases,
+        organs,
+        tables["dice"],
+        tables["nsd"],
+        curve,
+        facts["steps"],
         sum(float(line) for line in (folder / "seconds.txt").read_text().split()),
-        facts["parameters"], facts["trainable"],
-    )  # fmt: skip
+        facts["parameters"],
+        facts["trainable"],
+    )
 
 
 def per_case(runs: list[Finished]) -> Array:

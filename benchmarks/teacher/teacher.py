@@ -55,13 +55,24 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     x, y, z = arguments.spacing
     width, height, depth = arguments.patch
     return Plan(
-        sam=arguments.sam, checkpoint=str(arguments.checkpoint.resolve()) if arguments.checkpoint else "",
-        spacing=(x, y, z), patch=(width, height, depth), epochs=arguments.epochs,
-        steps_per_epoch=arguments.steps_per_epoch, batch=arguments.batch, lr=arguments.lr, warmup=arguments.warmup,
-        positive=arguments.positive, balance_classes=not arguments.plain_crops, validations=arguments.validations,
-        data_seed=arguments.data_seed, tolerance_mm=arguments.tolerance, device=arguments.device,
-        precision=arguments.precision, threads=arguments.threads,
-    )  # fmt: skip
+        sam=arguments.sam,
+        checkpoint=str(arguments.checkpoint.resolve()) if arguments.checkpoint else "",
+        spacing=(x, y, z),
+        patch=(width, height, depth),
+        epochs=arguments.epochs,
+        steps_per_epoch=arguments.steps_per_epoch,
+        batch=arguments.batch,
+        lr=arguments.lr,
+        warmup=arguments.warmup,
+        positive=arguments.positive,
+        balance_classes=not arguments.plain_crops,
+        validations=arguments.validations,
+        data_seed=arguments.data_seed,
+        tolerance_mm=arguments.tolerance,
+        device=arguments.device,
+        precision=arguments.precision,
+        threads=arguments.threads,
+    )
 
 
 def run_all(out: Path, runs: list[tuple[str, int]], jobs: int, threads: int) -> list[str]:

@@ -133,9 +133,15 @@ def main() -> None:
         for way in WAYS:
             print(f"round {number + 1}: {way} …", file=sys.stderr, flush=True)
             case = Case(
-                way=way, sam=arguments.sam, classes=arguments.classes, patch=arguments.patch, batch=arguments.batch,
-                device=arguments.device, steps=arguments.steps, threads=arguments.threads,
-            )  # fmt: skip
+                way=way,
+                sam=arguments.sam,
+                classes=arguments.classes,
+                patch=arguments.patch,
+                batch=arguments.batch,
+                device=arguments.device,
+                steps=arguments.steps,
+                threads=arguments.threads,
+            )
             rounds[way].append(run(case))
             pages[way].append(run(replace(case, steps=0), OWN_PAGES) if arguments.device == "cpu" else rounds[way][-1])
     if problems := disagreements([result for way in WAYS for result in rounds[way]]):
@@ -146,8 +152,10 @@ def main() -> None:
         if way != "plain":
             cost = describe(
                 TeacherConfig(sam=arguments.sam, checkpoint_activations=way.endswith("checkpointed")),
-                num_classes=arguments.classes, patch=arguments.patch, batch=arguments.batch,
-            )  # fmt: skip
+                num_classes=arguments.classes,
+                patch=arguments.patch,
+                batch=arguments.batch,
+            )
         rows.append(
             Row(
                 way=way,

@@ -60,14 +60,17 @@ def command(
             "cleared": clear,
             "cases": [
                 {
-                    "key": case.key, "task": case.task or None, "spacing": case.spacing, "bytes": case.size,
+                    "key": case.key,
+                    "task": case.task or None,
+                    "spacing": case.spacing,
+                    "bytes": case.size,
                     "last_used": datetime.fromtimestamp(case.used, timezone.utc).isoformat(timespec="seconds"),
                     "in_use": case.in_use,
                 }
                 for case in cases
             ],
         }
-    )  # fmt: skip
+    )
 
 
 def _tables(folder: Path, cases: Sequence[StoredCase]) -> list[Table]:

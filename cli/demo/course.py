@@ -48,19 +48,58 @@ def run_course(
 
     run("Make phantoms", "phantom", data, "--cases", str(cases), "--seed", str(seed))
     run(
-        "Train the teacher", "train-teacher", data, *task, "--sam", "vit_nano", "--lr", "0.002",
-        *_length(teacher_epochs), *learning, "-o", str(out / "teacher"),
-    )  # fmt: skip
-    run("Distil a student from it", "distill", data, "--teacher", str(out / "teacher"), "--lambda", "0.5", *student,
-        "-o", str(out / "student"))  # fmt: skip
-    run("Train the same student without it", "distill", data, *task, "--lambda", "1", *student,
-        "-o", str(out / "baseline"))  # fmt: skip
+        "Train the teacher",
+        "train-teacher",
+        data,
+        *task,
+        "--sam",
+        "vit_nano",
+        "--lr",
+        "0.002",
+        *_length(teacher_epochs),
+        *learning,
+        "-o",
+        str(out / "teacher"),
+    )
+    run(
+        "Distil a student from it",
+        "distill",
+        data,
+        "--teacher",
+        str(out / "teacher"),
+        "--lambda",
+        "0.5",
+        *student,
+        "-o",
+        str(out / "student"),
+    )
+    run(
+        "Train the same student without it",
+        "distill",
+        data,
+        *task,
+        "--lambda",
+        "1",
+        *student,
+        "-o",
+        str(out / "baseline"),
+    )
     run("Export and quantize", "export", str(out / "student"), "-o", bundle, "--calibration", data)
     for scan in sorted((out / "data" / "imagesTs").glob("*.nii.gz")):
         for precision in ("fp32", "int8"):
             (predictions / precision).mkdir(parents=True, exist_ok=True)
-            run(f"Segment {scan.name.removesuffix('.nii.gz')} in {precision}", "segment", bundle, "-i", str(scan),
-                "-o", str(predictions / precision / scan.name), "--precision", precision, "--json")  # fmt: skip
+            run(
+                f"Segment {scan.name.removesuffix('.nii.gz')} in {precision}",
+                "segment",
+                bundle,
+                "-i",
+                str(scan),
+                "-o",
+                str(predictions / precision / scan.name),
+                "--precision",
+                precision,
+                "--json",
+            )
     scan = sorted((out / "data" / "imagesTs").glob("*.nii.gz"))[0]
     run("Benchmark this machine", "benchmark", bundle, "-i", str(scan), "--seconds", "1", "--json")
     return stages

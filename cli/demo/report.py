@@ -45,9 +45,10 @@ def write_report(path: Path, results: DemoResults) -> Path:
     except ImportError:
         raise MissingExtraError("jinja2", "report") from None
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined,
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
         autoescape=select_autoescape(default=True, default_for_string=True),
-    )  # fmt: skip
+    )
     environment.filters["data_uri"] = _data_uri
     page = environment.get_template("report.html.j2").render(
         version=__version__,

@@ -52,24 +52,29 @@ class TrainingOptions:
     fold: Annotated[
         int | None,
         typer.Option(
-            "--fold", min=0, help="Validate on this fold, as the list or nnU-Net's splits_final.json says.",
+            "--fold",
+            min=0,
+            help="Validate on this fold, as the list or nnU-Net's splits_final.json says.",
             rich_help_panel=_DATA,
         ),
-    ] = None  # fmt: skip
+    ] = None
     validation_fraction: Annotated[
         float | None,
         typer.Option(
-            "--validation-fraction", help="Validate on this share of the training cases, if none are listed.",
+            "--validation-fraction",
+            help="Validate on this share of the training cases, if none are listed.",
             rich_help_panel=_DATA,
         ),
-    ] = None  # fmt: skip
+    ] = None
     cases: Annotated[
         Path | None,
         output_option(
-            "--cases", help="Folder of prepared cases, shared by runs.",
-            show_default="bedside-cases beside the run directory", rich_help_panel=_DATA,
+            "--cases",
+            help="Folder of prepared cases, shared by runs.",
+            show_default="bedside-cases beside the run directory",
+            rich_help_panel=_DATA,
         ),
-    ] = None  # fmt: skip
+    ] = None
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -82,10 +87,12 @@ class TrainingOptions:
     steps_per_epoch: Annotated[
         int | None,
         typer.Option(
-            "--steps-per-epoch", help="Optimiser steps per epoch.", show_default="one crop per training case",
+            "--steps-per-epoch",
+            help="Optimiser steps per epoch.",
+            show_default="one crop per training case",
             rich_help_panel=_RECIPE,
         ),
-    ] = None  # fmt: skip
+    ] = None
     batch: Annotated[
         int | None,
         typer.Option(
@@ -94,9 +101,10 @@ class TrainingOptions:
     ] = None
     accumulate: Annotated[
         int | None,
-        typer.Option("--accumulate", help="Forward passes per step on each device.", show_default="1",
-                     rich_help_panel=_RECIPE),
-    ] = None  # fmt: skip
+        typer.Option(
+            "--accumulate", help="Forward passes per step on each device.", show_default="1", rich_help_panel=_RECIPE
+        ),
+    ] = None
     lr: Annotated[
         float | None, typer.Option("--lr", help="Base learning rate.", show_default="0.0005", rich_help_panel=_RECIPE)
     ] = None
@@ -111,14 +119,20 @@ class TrainingOptions:
     ] = None
     balance_classes: Annotated[
         bool,
-        typer.Option("--balance-classes", help="Centre organ crops on every organ equally often, small or large.",
-                     rich_help_panel=_RECIPE),
-    ] = False  # fmt: skip
+        typer.Option(
+            "--balance-classes",
+            help="Centre organ crops on every organ equally often, small or large.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = False
     mirror_sides: Annotated[
         bool,
-        typer.Option("--mirror-sides", help="Flip left and right although labels are pairs of a left and a right.",
-                     rich_help_panel=_RECIPE),
-    ] = False  # fmt: skip
+        typer.Option(
+            "--mirror-sides",
+            help="Flip left and right although labels are pairs of a left and a right.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = False
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Seed of weights, crops and augmentation.", rich_help_panel=_RECIPE)
     ] = 0
@@ -128,36 +142,56 @@ class TrainingOptions:
     ] = None
     pictures_every: Annotated[
         int | None,
-        typer.Option("--pictures-every", help="Epochs between pictures of a validation case; 0: none.",
-                     show_default="10", rich_help_panel=_RECIPE),
-    ] = None  # fmt: skip
+        typer.Option(
+            "--pictures-every",
+            help="Epochs between pictures of a validation case; 0: none.",
+            show_default="10",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None
     precision: Annotated[
         str,
         typer.Option("--precision", help="Number format: 32-true, or bf16-mixed on a GPU.", rich_help_panel=_HARDWARE),
     ] = "32-true"
-    device: Annotated[
-        str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=_HARDWARE)
-    ] = "auto"  # fmt: skip
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=_HARDWARE)] = "auto"
     devices: Annotated[
         int | None,
-        typer.Option("--devices", min=1, help="Devices on each node.", show_default="1, or as torchrun and SLURM say",
-                     rich_help_panel=_HARDWARE),
-    ] = None  # fmt: skip
+        typer.Option(
+            "--devices",
+            min=1,
+            help="Devices on each node.",
+            show_default="1, or as torchrun and SLURM say",
+            rich_help_panel=_HARDWARE,
+        ),
+    ] = None
     nodes: Annotated[
         int | None,
-        typer.Option("--nodes", min=1, help="Machines.", show_default="1, or as torchrun and SLURM say",
-                     rich_help_panel=_HARDWARE),
-    ] = None  # fmt: skip
+        typer.Option(
+            "--nodes",
+            min=1,
+            help="Machines.",
+            show_default="1, or as torchrun and SLURM say",
+            rich_help_panel=_HARDWARE,
+        ),
+    ] = None
     strategy: Annotated[
         str,
-        typer.Option("--strategy", help="auto, ddp (network on every device) or fsdp (spread over them).",
-                     rich_help_panel=_HARDWARE),
-    ] = "auto"  # fmt: skip
+        typer.Option(
+            "--strategy",
+            help="auto, ddp (network on every device) or fsdp (spread over them).",
+            rich_help_panel=_HARDWARE,
+        ),
+    ] = "auto"
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=0, help="Threads that load crops.", show_default="up to 4 on a GPU, else 0",
-                     rich_help_panel=_HARDWARE),
-    ] = None  # fmt: skip
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Threads that load crops.",
+            show_default="up to 4 on a GPU, else 0",
+            rich_help_panel=_HARDWARE,
+        ),
+    ] = None
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output directory; more --epochs make it longer.")
     ] = False

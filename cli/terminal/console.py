@@ -113,9 +113,14 @@ class Console:
         from rich.progress import TimeRemainingColumn as Remaining
 
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            Remaining(), TextColumn("left"), TextColumn("{task.fields[note]}"),
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            Remaining(),
+            TextColumn("left"),
+            TextColumn("{task.fields[note]}"),
+        )
         console = RichConsole(file=sys.stderr)
         with Progress(*columns, console=console, speed_estimate_period=_SPEED_SECONDS) as bar:
 

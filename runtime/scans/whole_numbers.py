@@ -53,9 +53,7 @@ def read_whole_numbers(file: NiftiFile) -> NDArray[np.unsignedinteger[Any]]:
     return data
 
 
-def _refusal(
-    file: NiftiFile, values: NDArray[Any], refused: NDArray[np.bool_], first_plane: int = 0
-) -> InputError:  # fmt: skip
+def _refusal(file: NiftiFile, values: NDArray[Any], refused: NDArray[np.bool_], first_plane: int = 0) -> InputError:
     """Returns the error for the first refused value of some planes [X, Y, Z], with its voxel in the file.
 
     Args:

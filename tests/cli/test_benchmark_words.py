@@ -47,27 +47,44 @@ def cpu(request, tmp_path):
 
 def variant(engine, precision):
     end = EndToEnd(
-        shape=(512, 512, 1200), spacing=(0.75, 0.75, 0.5), windows=12_345, windows_skipped=12_345,
-        stages=dict.fromkeys(("read", "preprocess", "windows", "restore", "save"), 1234.56), total_s=LARGE,
-    )  # fmt: skip
+        shape=(512, 512, 1200),
+        spacing=(0.75, 0.75, 0.5),
+        windows=12_345,
+        windows_skipped=12_345,
+        stages=dict.fromkeys(("read", "preprocess", "windows", "restore", "save"), 1234.56),
+        total_s=LARGE,
+    )
     size = 123_456_000_000
     return VariantReport(
-        engine=engine, precision=precision, engine_version="2026.4.0-21345-0123456789a-releases/2026/4",
+        engine=engine,
+        precision=precision,
+        engine_version="2026.4.0-21345-0123456789a-releases/2026/4",
         cold_start=ColdStart(1.0, 1.0, 1.0, 123.0),
         window=Latency(10, 3.0, 12_345.0, 1234.0, 1.0, 12_345.0, 12_345.0, 12_345.0, 12_345.0, 12_345.0),
-        energy=Energy(1234.0, 1.0, "RAPL"), joules_per_window=12_345.0,
-        memory=MemoryUse(size // 100, size, size, size, exact=True), end_to_end=end,
-    )  # fmt: skip
+        energy=Energy(1234.0, 1.0, "RAPL"),
+        joules_per_window=12_345.0,
+        memory=MemoryUse(size // 100, size, size, size, exact=True),
+        end_to_end=end,
+    )
 
 
 def report(cpu, variants):
     conditions = Conditions(123.45, (), (800.0, 5700.0))
     return BenchmarkReport(
-        bedside_version="0.1.0", task="synapse-of-a-long-name", patch=(128, 128, 128), threads=384, min_seconds=3.0,
-        overlap=None, scan="the scan that was given, 512×512×1200 voxels of 0.7512×0.7512×0.5 mm",
-        host=replace(detect(Path("/nowhere")), cpu=cpu), before=conditions, after=conditions, variants=variants,
-        failed=(), warnings=(),
-    )  # fmt: skip
+        bedside_version="0.1.0",
+        task="synapse-of-a-long-name",
+        patch=(128, 128, 128),
+        threads=384,
+        min_seconds=3.0,
+        overlap=None,
+        scan="the scan that was given, 512×512×1200 voxels of 0.7512×0.7512×0.5 mm",
+        host=replace(detect(Path("/nowhere")), cpu=cpu),
+        before=conditions,
+        after=conditions,
+        variants=variants,
+        failed=(),
+        warnings=(),
+    )
 
 
 def shown(*parts, monkeypatch):

@@ -51,9 +51,17 @@ def test_benchmark_shows_latency_and_stages_in_80_columns(bundle: Path) -> None:
 
 def test_benchmark_json_is_one_object_on_stdout(bundle: Path) -> None:
     stdout, stderr = run(
-        benchmark_cli.command, str(bundle), "--seconds", "0", "--engine", "onnxruntime", "--precision", "fp32",
-        "--network-only", "--json",
-    )  # fmt: skip
+        benchmark_cli.command,
+        str(bundle),
+        "--seconds",
+        "0",
+        "--engine",
+        "onnxruntime",
+        "--precision",
+        "fp32",
+        "--network-only",
+        "--json",
+    )
     (line,) = stdout.splitlines()
     assert json.loads(line)["variants"][0]["engine"] == "onnxruntime"
     assert "benchmark" in stderr

@@ -47,9 +47,15 @@ def test_a_trained_teacher_opens_from_its_run(teacher, task):
 
 def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path, teacher, dataset, task, caplog):
     distill(
-        dataset, tmp_path / "student", student="unet-nano", lam=0.5, teacher=teacher, task=None, recipe=RECIPE,
+        dataset,
+        tmp_path / "student",
+        student="unet-nano",
+        lam=0.5,
+        teacher=teacher,
+        task=None,
+        recipe=RECIPE,
         hardware=Hardware("cpu"),
-    )  # fmt: skip
+    )
     loaded = load_student(tmp_path / "student")
     assert loaded.task == task
     assert (loaded.student, loaded.lam, loaded.teacher) == ("unet-nano", 0.5, "teacher")
@@ -63,23 +69,36 @@ def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, task):
     config = TeacherConfig(sam="vit_nano", apg=False, mlam=False)
     run = Run.create(
         tmp_path / "neither",
-        RunConfig(model=config.recorded(), task=task, recipe=RECIPE, dataset="d", data_hash="0"), resume=False,
-    )  # fmt: skip
+        RunConfig(model=config.recorded(), task=task, recipe=RECIPE, dataset="d", data_hash="0"),
+        resume=False,
+    )
     run.start()
     save_weights(run.best, config.build(task.num_classes, task.patch_dhw))
     one_case = replace(dataset, training=dataset.training[:1])
     distill(
-        one_case, tmp_path / "student", student="unet-nano", lam=0.5, teacher=run.path, task=None,
-        recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0), hardware=Hardware("cpu"),
-    )  # fmt: skip
+        one_case,
+        tmp_path / "student",
+        student="unet-nano",
+        lam=0.5,
+        teacher=run.path,
+        task=None,
+        recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0),
+        hardware=Hardware("cpu"),
+    )
     assert load_student(tmp_path / "student").teacher == "neither"
 
 
 def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
     distill(
-        dataset, tmp_path / "baseline", student="unet-nano", lam=1.0, teacher=None, task=task, recipe=RECIPE,
+        dataset,
+        tmp_path / "baseline",
+        student="unet-nano",
+        lam=1.0,
+        teacher=None,
+        task=task,
+        recipe=RECIPE,
         hardware=Hardware("cpu"),
-    )  # fmt: skip
+    )
     loaded = load_student(tmp_path / "baseline")
     assert (loaded.lam, loaded.teacher) == (1.0, None)
     assert not (tmp_path / "baseline" / "targets").exists()
@@ -87,17 +106,20 @@ def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
 
 def test_a_student_without_teacher_must_have_lambda_one(tmp_path, dataset, task):
     with pytest.raises(UsageError, match="--lambda 1"):
-        distill(
-            dataset, tmp_path / "s", student="unet-nano", lam=0.5, teacher=None, task=task, recipe=RECIPE
-        )  # fmt: skip
+        distill(dataset, tmp_path / "s", student="unet-nano", lam=0.5, teacher=None, task=task, recipe=RECIPE)
 
 
 def test_a_task_other_than_the_teachers_is_refused_naming_the_field(tmp_path, teacher, dataset, task):
     with pytest.raises(UsageError, match='differs from that of teacher "teacher" in: spacing'):
         distill(
-            dataset, tmp_path / "s", student="unet-nano", lam=0.5, teacher=teacher,
-            task=task.replaced(spacing=(5.0, 5.0, 5.0)), recipe=RECIPE,
-        )  # fmt: skip
+            dataset,
+            tmp_path / "s",
+            student="unet-nano",
+            lam=0.5,
+            teacher=teacher,
+            task=task.replaced(spacing=(5.0, 5.0, 5.0)),
+            recipe=RECIPE,
+        )
 
 
 def test_a_student_run_is_no_teacher_and_the_other_way_round(teacher):
@@ -107,7 +129,13 @@ def test_a_student_run_is_no_teacher_and_the_other_way_round(teacher):
 
 def test_a_teacher_that_has_seen_the_students_validation_cases_is_told(tmp_path, teacher, dataset, task, caplog):
     distill(
-        replace(dataset, validation=dataset.training), tmp_path / "student", student="unet-nano", lam=0.5,
-        teacher=teacher, task=None, recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0), hardware=Hardware("cpu"),
-    )  # fmt: skip
+        replace(dataset, validation=dataset.training),
+        tmp_path / "student",
+        student="unet-nano",
+        lam=0.5,
+        teacher=teacher,
+        task=None,
+        recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0),
+        hardware=Hardware("cpu"),
+    )
     assert "validation cases may have taught the teacher" in caplog.text

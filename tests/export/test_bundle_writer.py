@@ -192,9 +192,14 @@ def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins
     wanted = Postprocessing(largest_component=("spleen",))
     with pytest.raises(UsageError, match='expected labels of the task, got "spleen"'):
         export_bundle(
-            toy_student, toy_task, tmp_path / "b", student="toy", precisions=["fp32"], postprocessing=wanted,
+            toy_student,
+            toy_task,
+            tmp_path / "b",
+            student="toy",
+            precisions=["fp32"],
+            postprocessing=wanted,
             progress=lambda *_: pytest.fail("work began"),
-        )  # fmt: skip
+        )
 
 
 def test_a_broken_gate_case_leaves_nothing_behind(toy_student, toy_task, toy_case, tmp_path):

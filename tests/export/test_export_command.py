@@ -69,9 +69,14 @@ def exported(folder: Path) -> Path:
         config = run.config
         assert config.distillation is not None
         return distill.LoadedStudent(
-            network, config.task, config.model.name, config.distillation.lam, config.distillation.teacher,
-            config.data_hash, run.rows()[-1],
-        )  # fmt: skip
+            network,
+            config.task,
+            config.model.name,
+            config.distillation.lam,
+            config.distillation.teacher,
+            config.data_hash,
+            run.rows()[-1],
+        )
 
     words = ["--calibration", str(folder / "dataset.json"), "--patches", "2", "--threads", "1", "-q", "--within-body"]
     words += ["--largest-component", "fat", "--min-volume", "bone=2.5"]

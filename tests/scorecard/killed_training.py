@@ -29,9 +29,17 @@ def train(dataset, path, told):
             os.write(told, bytes([done]))
 
     distill(
-        dataset, path, student="tiny", lam=1.0, teacher=None, task=TASK, recipe=RECIPE, hardware=Hardware("cpu"),
-        resume=True, progress=progress,
-    )  # fmt: skip
+        dataset,
+        path,
+        student="tiny",
+        lam=1.0,
+        teacher=None,
+        task=TASK,
+        recipe=RECIPE,
+        hardware=Hardware("cpu"),
+        resume=True,
+        progress=progress,
+    )
 
 
 def whole(dataset, path):

@@ -44,9 +44,14 @@ def files(tmp_path_factory, toy, cube_task):
     (folder / "task.toml").write_text(cube_task)
     task = msgspec.structs.replace(toy.task(spacing=(4.0, 4.0, 4.0)), labels=("background", "Fett ≥ 1 cm", "кость"))
     found = Files(
-        bundle=toy.write_bundle(folder / "toy.bedside", task), scans=folder / "scans", labels=folder / "labels",
-        dataset=folder / "dataset.json", task=folder / "task.toml", run=folder / "runs" / "student", out=folder,
-    )  # fmt: skip
+        bundle=toy.write_bundle(folder / "toy.bedside", task),
+        scans=folder / "scans",
+        labels=folder / "labels",
+        dataset=folder / "dataset.json",
+        task=folder / "task.toml",
+        run=folder / "runs" / "student",
+        out=folder,
+    )
     make_run(found)
     return found
 
@@ -58,9 +63,12 @@ def make_run(files):
         assert run([*map(str, [*words, "-o", files.run]), "-q"]) == 0
         return
     config = RunConfig(
-        model=ModelConfig(kind="student", name="unet-nano"), task=load_task(str(files.task)), recipe=Recipe(),
-        dataset="cubes", data_hash="0" * 64,
-    )  # fmt: skip
+        model=ModelConfig(kind="student", name="unet-nano"),
+        task=load_task(str(files.task)),
+        recipe=Recipe(),
+        dataset="cubes",
+        data_hash="0" * 64,
+    )
     made = Run.create(files.run, config, resume=False)
     made.start()
     made.log(0, {"loss": 1.0, "dice": 0.5})

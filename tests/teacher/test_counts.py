@@ -99,9 +99,13 @@ def test_names_and_shapes_are_those_of_sams_own_image_encoder(sam):
     variant = find_variant(sam)
     with torch.device("meta"):
         sams = ImageEncoderViT(
-            depth=variant.depth, embed_dim=variant.width, num_heads=variant.heads, use_rel_pos=True,
-            window_size=14, global_attn_indexes=variant.global_blocks,
-        ).state_dict()  # fmt: skip
+            depth=variant.depth,
+            embed_dim=variant.width,
+            num_heads=variant.heads,
+            use_rel_pos=True,
+            window_size=14,
+            global_attn_indexes=variant.global_blocks,
+        ).state_dict()
     ours = on_meta(sam=sam).encoder.state_dict()
     assert sams.keys() == {*reused_names(variant), *neck_names()}
     for name in reused_names(variant):

@@ -139,9 +139,15 @@ def _write_case(case: Case, task: Task, folder: Path) -> None:
         raise InputError(f'case "{case.name}": {"; ".join(found.problems)}')
     del found  # frees the scan as stored: the arrays below need the memory
     write_arrays(
-        folder, given.array, labels, given.body, given.grid.spacing, given.warnings, task.name,
+        folder,
+        given.array,
+        labels,
+        given.body,
+        given.grid.spacing,
+        given.warnings,
+        task.name,
         has_ignored=case.ignore is not None,
-    )  # fmt: skip
+    )
 
 
 @contextmanager

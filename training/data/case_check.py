@@ -146,9 +146,13 @@ def _facts(found: Examination, task: Task | None, has_ignored: bool) -> CaseFact
     body = _body_values(scan, found.model_input, task) if found.model_input and task else None
     values = float(scan.data.min()), float(scan.data.max())
     return CaseFacts(
-        shape=upright.shape, spacing=upright.spacing, values=values, volumes_ml=volumes, body=body,
+        shape=upright.shape,
+        spacing=upright.spacing,
+        values=values,
+        volumes_ml=volumes,
+        body=body,
         ignored=ignored / scan.data.size,
-    )  # fmt: skip
+    )
 
 
 def _label_warnings(found: Examination, labels: tuple[str, ...], has_ignored: bool) -> list[str]:

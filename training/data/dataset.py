@@ -244,9 +244,16 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     unlabelled_names = _case_names(listing.unlabelled)
     unlabelled = tuple(Case(unlabelled_names[raw.image], raw.image) for raw in listing.unlabelled)
     dataset = Dataset(
-        listing.name or source.root.name, names.names, lists[0], lists[1], lists[2], source.root, unlabelled,
-        listing.modality, listing.warnings,
-    )  # fmt: skip
+        listing.name or source.root.name,
+        names.names,
+        lists[0],
+        lists[1],
+        lists[2],
+        source.root,
+        unlabelled,
+        listing.modality,
+        listing.warnings,
+    )
     notes = [f'label 0, "{names.background}", is taken as background'] if names.background else []
     return DatasetListing(dataset, source.called, layout, tuple(dict.fromkeys(broken)), tuple(notes))
 

@@ -104,9 +104,15 @@ class PreparedCase:
                     "delete its folder"
                 )
         return cls(
-            name or folder.name, folder, facts.spacing, facts.counts, facts.warnings, facts.centres, facts.task,
+            name or folder.name,
+            folder,
+            facts.spacing,
+            facts.counts,
+            facts.warnings,
+            facts.centres,
+            facts.task,
             facts.ignored,
-        )  # fmt: skip
+        )
 
 
 class _Facts(msgspec.Struct, frozen=True):

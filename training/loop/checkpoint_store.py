@@ -76,8 +76,11 @@ class CheckpointStore:
             if refused:
                 _log.warning(
                     "%s; going on from %s instead, epoch %d, step %d",
-                    "; ".join(refused), path.name, checkpoint.position.epoch, checkpoint.position.step,
-                )  # fmt: skip
+                    "; ".join(refused),
+                    path.name,
+                    checkpoint.position.epoch,
+                    checkpoint.position.step,
+                )
             return checkpoint
         if refused:
             raise InputError(

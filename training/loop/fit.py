@@ -136,8 +136,13 @@ class _Fit:
         if self._team.first:
             _log.warning(
                 "the run is made longer, from %d to %d epochs: from epoch %d on the learning rate follows the longer "
-                "schedule and goes from %.3g to %.3g", before, self._recipe.epochs, epoch, old, self._rate(epoch),
-            )  # fmt: skip
+                "schedule and goes from %.3g to %.3g",
+                before,
+                self._recipe.epochs,
+                epoch,
+                old,
+                self._rate(epoch),
+            )
 
     def _rate(self, epoch: int, *, epochs: int | None = None) -> float:
         """Returns an epoch's learning rate.
@@ -182,9 +187,11 @@ class _Fit:
             before, done = self._position, step + 1
             trend = before.trend.after(loss)
             self._position = replace(
-                before, step=done, loss_sum=before.loss_sum + loss,
+                before,
+                step=done,
+                loss_sum=before.loss_sum + loss,
                 trend=trend.told_of(epoch) if self._team.first else trend,
-            )  # fmt: skip
+            )
             self._tell(epoch * steps + done, f"loss {self._position.loss_sum / done:.3f}")
             stopped = self._stepper.stop
             if stopped is not None or (done % recipe.checkpoint_every == 0 and done < steps):
@@ -198,13 +205,18 @@ class _Fit:
         self._stepper.wrapped.eval()
         try:
             dice = validate(
-                self._predict, self._validation, task, self._team, overlap=self._recipe.validation_overlap,
-                device=self._fabric.device, agree=self._stop_together,
+                self._predict,
+                self._validation,
+                task,
+                self._team,
+                overlap=self._recipe.validation_overlap,
+                device=self._fabric.device,
+                agree=self._stop_together,
                 progress=lambda done, total: self._tell(
                     (epoch + 1) * self._steps, f"validating, {done} of {total} cases"
                 ),
                 shown=(lambda case, labels: writer.draw(epoch, case, labels)) if drawn else None,
-            )  # fmt: skip
+            )
         except Cancelled:
             self._save(self._position)
             raise TrainingInterrupted(stop.signum or signal.SIGINT) from None

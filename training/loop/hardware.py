@@ -60,9 +60,7 @@ class Hardware:
             UsageError: the device does not exist, or the options contradict each other or the launcher.
             ResourceError: another process of the training has died, or shared memory is too small.
         """
-        fabric = make_fabric(
-            self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy
-        )  # fmt: skip
+        fabric = make_fabric(self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy)
         with Companions(fabric) as companions:
             try:
                 fabric.launch()
@@ -120,9 +118,12 @@ def make_fabric(
     per_node, nodes = _processes(devices, nodes)
     try:
         fabric = Fabric(
-            accelerator=device, devices=per_node, num_nodes=nodes, precision=precision,  # pyright: ignore[reportArgumentType]
+            accelerator=device,
+            devices=per_node,
+            num_nodes=nodes,
+            precision=precision,  # pyright: ignore[reportArgumentType]
             strategy=_strategy(strategy, per_node * nodes),
-        )  # fmt: skip
+        )
         kind = fabric.device.type
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         what = f'{per_node} × device "{device}"' if per_node > 1 else f'device "{device}"'

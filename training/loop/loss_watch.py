@@ -55,8 +55,11 @@ class LossTrend:
         _log.warning(
             "the loss is climbing: %.3g over the last %d steps (epoch %d), after %.3g at its best; "
             "it may not come back: start again with a lower --lr, or a longer --warmup",
-            _mean(self.recent), WINDOW, epoch, self.lowest,
-        )  # fmt: skip
+            _mean(self.recent),
+            WINDOW,
+            epoch,
+            self.lowest,
+        )
         return replace(self, told=True)
 
 

@@ -55,8 +55,10 @@ class Stepper:
         self.wrapped = fabric.setup_module(model)
         optimizer = torch.optim.AdamW(
             [parameter for parameter in model.parameters() if parameter.requires_grad],
-            lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay,
-        )  # fmt: skip
+            lr=recipe.lr,
+            betas=recipe.betas,
+            weight_decay=recipe.weight_decay,
+        )
         prepared = fabric.setup_optimizers(optimizer)
         if isinstance(prepared, tuple):
             raise TypeError("expected one optimiser from Fabric, got several")

@@ -111,9 +111,7 @@ def validate(
     def score(number: int) -> None:
         case = cases[number]
         labels = predict_probabilities(model, case, task, overlap=overlap, device=device).argmax(0).numpy()
-        scores[number] = dice_per_class(
-            labels, np.asarray(case.labels()), task.num_classes, case.ignored_voxels()
-        )  # fmt: skip
+        scores[number] = dice_per_class(labels, np.asarray(case.labels()), task.num_classes, case.ignored_voxels())
         if number == 0 and shown:
             shown(case, labels)
 

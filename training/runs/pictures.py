@@ -97,9 +97,7 @@ def columns_picture(scan: Scan, columns: Mapping[str, NDArray[Any]], names: Sequ
     return png(figure)
 
 
-def case_picture(
-    image: NDArray[Any], truth: NDArray[Any], prediction: NDArray[Any], task: Task, title: str
-) -> bytes:  # fmt: skip
+def case_picture(image: NDArray[Any], truth: NDArray[Any], prediction: NDArray[Any], task: Task, title: str) -> bytes:
     """Draws the three planes of a prepared case: the prediction as coloured areas, the truth as outlines.
 
     Args:

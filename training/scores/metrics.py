@@ -135,9 +135,7 @@ def _without(labels: Labels, ignored: Mask) -> Labels:
     return copy
 
 
-def _voxels(
-    pred: Labels, truth: Labels, num_classes: int, ignored: Mask | None
-) -> tuple[Counts, Counts, Counts]:  # fmt: skip
+def _voxels(pred: Labels, truth: Labels, num_classes: int, ignored: Mask | None) -> tuple[Counts, Counts, Counts]:
     """Counts each class's voxels in the prediction, the truth and both; by planes, because bincount copies to int64."""
     if pred.shape != truth.shape:
         raise InputError(f"scores: expected a prediction of the truth's shape {truth.shape}, got {pred.shape}")
@@ -170,7 +168,7 @@ def _boxes(labels: Labels, num_classes: int) -> list[tuple[slice, ...] | None]:
 
 def _surface_scores(
     found: Mask, there: Mask, spacing: Spacing | Axes, tolerance_mm: float, unknown: Mask | None
-) -> tuple[float, float]:  # fmt: skip
+) -> tuple[float, float]:
     """Returns NSD and HD95 of two non-empty masks."""
     within, area = 0.0, 0.0
     elements = [surface_elements(mask, spacing, unknown) for mask in (found, there)]

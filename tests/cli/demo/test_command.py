@@ -60,8 +60,10 @@ def children(tmp_path, monkeypatch):
     def replace(**codes: int) -> None:
         ends = " ".join(f"{name.replace('_', '-')}) exit {code};;" for name, code in codes.items())
         path = tmp_path / "python"
-        path.write_text(f'#!/bin/sh\nmkdir -p "{tmp_path}/demo/data/imagesTs"\n'
-                        f'touch "{tmp_path}/demo/data/imagesTs/a.nii.gz"\ncase $3 in {ends} esac\n')  # fmt: skip
+        path.write_text(
+            f'#!/bin/sh\nmkdir -p "{tmp_path}/demo/data/imagesTs"\n'
+            f'touch "{tmp_path}/demo/data/imagesTs/a.nii.gz"\ncase $3 in {ends} esac\n'
+        )
         path.chmod(0o755)
         monkeypatch.setattr("sys.executable", str(path))
 

@@ -100,9 +100,14 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
         "--workers", "2", "--csv", str(folder / "scores.csv"),
     ]  # fmt: skip
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, bufsize=1,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        bufsize=1,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
-    )  # fmt: skip
+    )
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:

@@ -108,9 +108,14 @@ def start(bundle_path, folder, out, *words):
     arguments = ["segment", bundle_path, "-i", folder, "-o", out, "--workers", 2, "--engine", "onnxruntime", *words]
     command = [sys.executable, "-m", "bedside", *map(str, arguments)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, bufsize=1,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        bufsize=1,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
-    )  # fmt: skip
+    )
 
 
 def await_windows(process):

@@ -15,9 +15,7 @@ def test_warnings_and_what_is_good_to_know_are_shown_while_the_block_runs(capsys
         LOG.info("left and right are not mirrored")
         LOG.debug("a detail")
     LOG.warning("later")
-    assert capsys.readouterr().err == (
-        "bedside: warning: no validation cases\nleft and right are not mirrored\n"
-    )  # fmt: skip
+    assert capsys.readouterr().err == ("bedside: warning: no validation cases\nleft and right are not mirrored\n")
 
 
 def test_quiet_keeps_the_warnings(capsys):

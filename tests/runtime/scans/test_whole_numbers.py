@@ -67,8 +67,9 @@ def test_a_value_just_beyond_a_thousandth_is_shown(tmp_path, nifti):
 def test_steps_too_coarse_for_whole_numbers_are_named(tmp_path):
     slope = np.float32(13 / 255)
     said = refusal(scaled(tmp_path, np.rint(LABELS / slope).astype(np.uint8), slope))
-    assert said.endswith("got 6.01569 at voxel (1, 0, 0); it is stored in steps of 0.051 (scl_slope): "
-                         "store the integers themselves")  # fmt: skip
+    assert said.endswith(
+        "got 6.01569 at voxel (1, 0, 0); it is stored in steps of 0.051 (scl_slope): store the integers themselves"
+    )
 
 
 @pytest.mark.parametrize(("value", "shown"), [(-1, "-1"), (70_000, "70000")])

@@ -81,8 +81,9 @@ def nnunet_listing(root: Path, image: str, label: str) -> Path:
 
 def test_nnunet_v2_lists_files_by_absolute_path_and_in_other_folders(tmp_path: Path) -> None:
     touch(tmp_path, "elsewhere/ct.nii.gz", "elsewhere/seg.nii.gz")
-    root = nnunet_listing(tmp_path / "raw" / "Dataset001", str(tmp_path / "elsewhere/ct.nii.gz"),
-                          "../../elsewhere/seg.nii.gz")  # fmt: skip
+    root = nnunet_listing(
+        tmp_path / "raw" / "Dataset001", str(tmp_path / "elsewhere/ct.nii.gz"), "../../elsewhere/seg.nii.gz"
+    )
     (case,) = load_dataset(root).training
     assert (case.name, case.image) == ("a", tmp_path / "elsewhere/ct.nii.gz")
     assert case.label is not None

@@ -18,9 +18,13 @@ LABELS = ("background", "liver", "kidney right")
 
 def toy_task(labels):
     return Task(
-        name="toy", modality=Modality.CT, labels=labels, spacing=(2.0, 2.0, 2.0), patch=(8, 8, 8),
+        name="toy",
+        modality=Modality.CT,
+        labels=labels,
+        spacing=(2.0, 2.0, 2.0),
+        patch=(8, 8, 8),
         intensity=Intensity(clip=(-200.0, 300.0), scale_to=(0.0, 1.0)),
-    )  # fmt: skip
+    )
 
 
 def mask(path, planes, value=1, grid=GRID):

@@ -33,9 +33,13 @@ def train(path, strategy, devices):
         with Hardware("cpu", devices=devices, strategy=strategy).launched("32-true") as fabric:
             (run.path / f"rank{fabric.global_rank}").write_text(str(os.getpid()))
             fit(
-                run, small_network(), lambda logits, batch: loss(logits, batch["label"]),
-                [CropSource(case) for case in cases], cases, fabric,
-            )  # fmt: skip
+                run,
+                small_network(),
+                lambda logits, batch: loss(logits, batch["label"]),
+                [CropSource(case) for case in cases],
+                cases,
+                fabric,
+            )
     except TrainingInterrupted as stopped:
         return int(stopped.exit_code)
     return 0

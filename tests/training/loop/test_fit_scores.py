@@ -103,9 +103,13 @@ def test_ignored_voxels_of_a_validation_case_take_no_part_in_its_score(tmp_path,
     labels[labels == 0] = IGNORED
     case = relabelled(prepared[0], tmp_path / "case", labels, ignored=int((labels == IGNORED).sum()))
     dice = validate(
-        lambda patches: torch.cat([torch.zeros_like(patches), torch.ones_like(patches)], 1), [case], small_task,
-        ProcessGroup(make_fabric("cpu", "32-true")), overlap=0.25, device=torch.device("cpu"),
-    )  # fmt: skip
+        lambda patches: torch.cat([torch.zeros_like(patches), torch.ones_like(patches)], 1),
+        [case],
+        small_task,
+        ProcessGroup(make_fabric("cpu", "32-true")),
+        overlap=0.25,
+        device=torch.device("cpu"),
+    )
     assert np.isnan(dice[0])
     assert dice[1] == 1
 

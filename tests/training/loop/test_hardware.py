@@ -7,10 +7,25 @@ from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.process_group import FirstProcessFailed, ProcessGroup, _Failure
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 
-TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "3", "WORLD_SIZE": "6",
-            "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}  # fmt: skip
-SLURM = {"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
-         "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "1", "SLURM_NTASKS_PER_NODE": "4"}  # fmt: skip
+TORCHRUN = {
+    "TORCHELASTIC_RUN_ID": "x",
+    "LOCAL_WORLD_SIZE": "2",
+    "GROUP_WORLD_SIZE": "3",
+    "WORLD_SIZE": "6",
+    "RANK": "0",
+    "LOCAL_RANK": "0",
+    "GROUP_RANK": "0",
+}
+SLURM = {
+    "SLURM_NTASKS": "8",
+    "SLURM_NNODES": "2",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "0",
+    "SLURM_JOB_NAME": "train",
+    "SLURM_JOB_ID": "1",
+    "SLURM_NTASKS_PER_NODE": "4",
+}
 
 
 @pytest.fixture

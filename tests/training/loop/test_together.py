@@ -42,9 +42,13 @@ def new_run(path, task, **changes):
 def alone(run, prepared):
     loss = segmentation_loss()
     return fit(
-        run, small_network(), lambda logits, batch: loss(logits, batch["label"]),
-        [CropSource(case) for case in prepared], prepared, make_fabric("cpu", "32-true"),
-    )  # fmt: skip
+        run,
+        small_network(),
+        lambda logits, batch: loss(logits, batch["label"]),
+        [CropSource(case) for case in prepared],
+        prepared,
+        make_fabric("cpu", "32-true"),
+    )
 
 
 def figures(run):

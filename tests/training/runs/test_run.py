@@ -14,9 +14,12 @@ from bedside.training.runs.sole_writer import LOCK
 def config(small_task):
     return RunConfig(
         model=ModelConfig(kind="student", name="unet-nano", options={"heads": 2, "wide": True}),
-        task=small_task, recipe=Recipe(lr=1e-3), dataset="cubes", data_hash="0" * 64,
+        task=small_task,
+        recipe=Recipe(lr=1e-3),
+        dataset="cubes",
+        data_hash="0" * 64,
         distillation=Distillation(lam=0.5, teacher="teacher", teacher_hash="1" * 64),
-    )  # fmt: skip
+    )
 
 
 def test_configuration_survives_the_round_trip_through_toml(tmp_path, config):
@@ -34,9 +37,13 @@ def test_a_run_is_not_overwritten_without_resume(tmp_path, config):
 def test_resuming_with_other_options_names_what_differs(tmp_path, config, small_task):
     Run.create(tmp_path / "run", config, resume=False).start()
     other = RunConfig(
-        model=config.model, task=small_task, recipe=Recipe(lr=1e-4), dataset="cubes", data_hash="0" * 64,
+        model=config.model,
+        task=small_task,
+        recipe=Recipe(lr=1e-4),
+        dataset="cubes",
+        data_hash="0" * 64,
         distillation=config.distillation,
-    )  # fmt: skip
+    )
     with pytest.raises(UsageError, match="differs in: recipe"):
         Run.create(tmp_path / "run", other, resume=True)
 

@@ -42,8 +42,11 @@ def file(tmp_path: Path) -> Path:
 def test_a_row_holds_six_digits_inf_where_missed_and_nan_where_absent(file: Path) -> None:
     liver, spleen, aorta, _ = rows(file)
     assert (liver["dice"], liver["hd95_mm"], liver["truth_voxels"], liver["predicted_voxels"]) == (
-        "0.333333", "2.5", "60", "30",
-    )  # fmt: skip
+        "0.333333",
+        "2.5",
+        "60",
+        "30",
+    )
     assert (spleen["dice"], spleen["nsd"], spleen["hd95_mm"]) == ("0", "0", "inf")
     assert (aorta["dice"], aorta["nsd"], aorta["hd95_mm"], aorta["predicted_voxels"]) == ("nan", "nan", "nan", "20")
 
