@@ -21,8 +21,8 @@ venv: $(VENV)/.ready  ## make .venv with everything in it
 demo: venv  ## phantoms to report in a few minutes: demo/report.html
 	$(BIN)/bedside demo -o demo
 
-test: venv  ## run the tests
-	$(BIN)/python -m pytest
+test: venv  ## run the tests, in one process per CPU, four at most
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/python -m pytest --doctest-modules --quiet runtime training teacher distill export devices cli
 
 lint: venv  ## style and types

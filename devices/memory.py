@@ -25,7 +25,7 @@ class PeakMemory:
 
     Attributes:
         baseline: resident bytes when the block began.
-        peak: peak resident bytes, set when the block ends.
+        peak: peak resident bytes: the largest sample so far, and final when the block ends.
         exact: whether ``peak`` is the kernel's high-water mark, not the largest sample.
     """
 
@@ -33,7 +33,6 @@ class PeakMemory:
         self._interval = interval
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="bedside-peak-memory", daemon=True)
-        self._sampled = 0
         self.baseline = 0
         self.peak = 0
         self.exact = False
@@ -45,7 +44,7 @@ class PeakMemory:
 
     def __enter__(self) -> PeakMemory:
         self._high_water = peak_resident_bytes()
-        self.baseline = self._sampled = resident_bytes()
+        self.baseline = self.peak = resident_bytes()
         self._thread.start()
         return self
 
@@ -56,8 +55,8 @@ class PeakMemory:
         self._thread.join()
         high_water = peak_resident_bytes()
         self.exact = high_water > self._high_water
-        self.peak = high_water if self.exact else max(self._sampled, resident_bytes())
+        self.peak = high_water if self.exact else max(self.peak, resident_bytes())
 
     def _sample(self) -> None:
         while not self._stop.wait(self._interval):
-            self._sampled = max(self._sampled, resident_bytes())
+            self.peak = max(self.peak, resident_bytes())
