@@ -52,7 +52,7 @@ def test_so_does_the_next_folder(tmp_path, dead):
 
 
 @linux
-@pytest.mark.parametrize("process", [os.getpid(), os.getppid(), 1])
+@pytest.mark.parametrize("process", [os.getpid(), os.getppid(), 1], ids=["self", "parent", "init"])
 def test_what_a_running_process_writes_stays_however_old(tmp_path, process):
     mine = tmp_path / of_process(process)
     mine.write_text("half")
