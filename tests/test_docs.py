@@ -1,4 +1,4 @@
-"""What the documents promise: links lead somewhere, examples are calls the command line understands."""
+"""Links in the documents lead to files, command lines in them parse, and the exit codes are those of the code."""
 
 import re
 import shlex
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 from bedside.cli.main import app
+from bedside.runtime.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
@@ -66,3 +67,9 @@ def test_every_command_shows_an_example_that_parses(name):
 def test_the_example_parser_refuses_what_the_command_line_refuses():
     with pytest.raises(Exception, match="No such option"):
         parse("bedside segment x.bedside -i a.nii -o b.nii --colour")
+
+
+def test_the_table_of_exit_codes_lists_every_code():
+    table = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    listed = [int(code) for codes in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in codes.split(",")]
+    assert sorted(listed) == sorted(map(int, ExitCode))
