@@ -11,6 +11,8 @@ from bedside.runtime.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+FOLDERS = ("runtime", "training", "teacher", "distill", "export", "devices", "cli", "tests", "benchmarks")
+SOURCES = [file.relative_to(ROOT).as_posix() for folder in FOLDERS for file in (ROOT / folder).rglob("*.[ps][yh]")]
 
 
 def leaves(group, *words):
@@ -48,6 +50,12 @@ def shell_lines(text):
 def test_links_of_a_document_lead_to_files_that_are_there(document):
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_scripts_and_modules_that_a_document_names_exist(document):
+    named = re.findall(r"`((?:[\w.-]+/)*[a-z0-9_]+\.(?:py|sh))`", document.read_text(encoding="utf-8"))
+    assert [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in SOURCES)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
