@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+MARKDOWN := $(wildcard *.md) docs benchmarks
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint format scorecard fuzz clean
 
@@ -28,11 +30,13 @@ test: venv  ## run the tests, in one process per CPU, four at most
 lint: venv  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mdformat --check $(MARKDOWN)
 	$(BIN)/pyright
 
-format: venv  ## put the code into shape
+format: venv  ## format code and documents
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/mdformat $(MARKDOWN)
 
 scorecard: venv  ## the reliability trials at full count, raw counts printed
 	BEDSIDE_TRIALS=full $(BIN)/python -m pytest tests/scorecard -s

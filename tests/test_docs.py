@@ -1,4 +1,4 @@
-"""What the documents promise: links lead somewhere, examples are calls the command line understands."""
+"""Links in the documents lead to files, command lines in them parse, and the exit codes are those of the code."""
 
 import re
 import shlex
@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import typer
 from bedside.cli.main import app
+from bedside.runtime.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+FOLDERS = ("runtime", "training", "teacher", "distill", "export", "devices", "cli", "tests", "benchmarks")
+SOURCES = [file.relative_to(ROOT).as_posix() for folder in FOLDERS for file in (ROOT / folder).rglob("*.[ps][yh]")]
 
 
 def leaves(group, *words):
@@ -50,6 +53,12 @@ def test_links_of_a_document_lead_to_files_that_are_there(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_scripts_and_modules_that_a_document_names_exist(document):
+    named = re.findall(r"`((?:[\w.-]+/)*[a-z0-9_]+\.(?:py|sh))`", document.read_text(encoding="utf-8"))
+    assert [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in SOURCES)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_command_lines_of_a_document_parse(document):
     for line in shell_lines(document.read_text()):
         parse(line)
@@ -66,3 +75,9 @@ def test_every_command_shows_an_example_that_parses(name):
 def test_the_example_parser_refuses_what_the_command_line_refuses():
     with pytest.raises(Exception, match="No such option"):
         parse("bedside segment x.bedside -i a.nii -o b.nii --colour")
+
+
+def test_the_table_of_exit_codes_lists_every_code():
+    table = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    listed = [int(code) for codes in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in codes.split(",")]
+    assert sorted(listed) == sorted(map(int, ExitCode))

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from speed import SPACING, label_maps
+from scoring_cost import SPACING, label_maps
 
 MIB = 2**20
 

@@ -23,7 +23,7 @@ from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.loader import CropLoader
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import AUGMENTATION, Recipe
-from loader_ways import write_teacher
+from crop_loaders import write_teacher
 
 
 def waiting(

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from bedside.runtime import Bundle
 from bedside.runtime.task_presets import PRESETS
-from measured_case import Case, Measured
-from scan_files import EDGE, write_scan
+from measure_scan import Case, Measured
+from synthetic_ct import EDGE, write_scan
 
 SPACING_MM = 1.5
 PATCH = 96
-SCRIPT = Path(__file__).parent / "measured_case.py"
+SCRIPT = Path(__file__).parent / "measure_scan.py"
 
 
 def exported(name: str, out: Path) -> Path:
@@ -54,14 +54,14 @@ def table(rows: Sequence[tuple[int, Measured]]) -> str:
         rows: (planes of the scan, its figures).
     """
     lines = [
-        "| planes | memory limit, MB | way | predicted, MB | measured, MB | predicted/measured | whole process, MB "
-        "| while segmenting, MB | windows | seconds | MONAI's accumulator (computed), MB |",
+        "| planes | memory limit, MB | execution plan | predicted, MB | measured, MB | predicted/measured "
+        "| whole process, MB | while segmenting, MB | windows | seconds | MONAI's accumulator (computed), MB |",
         "|---" * 11 + "|",
     ]
     for planes, row in rows:
         limit = "none" if row.limit is None else f"{row.limit / 1e6:.0f}"
         lines.append(
-            f"| {planes} | {limit} | {row.way} | {row.predicted / 1e6:.0f} | {row.above_engine / 1e6:.0f} "
+            f"| {planes} | {limit} | {row.plan} | {row.predicted / 1e6:.0f} | {row.above_engine / 1e6:.0f} "
             f"| {row.predicted / row.above_engine:.3f} | {row.process / 1e6:.0f} | {row.run / 1e6:.0f} "
             f"| {row.windows} | {row.seconds:.1f} | {4 * row.classes * row.voxels / 1e6:.0f} |"
         )

@@ -1,6 +1,6 @@
-"""The job that the parent sends to the process of one way, and its outcome: one JSON object each.
+"""The job that the parent sends to the process of one method, and its outcome: one JSON object each.
 
-Only the standard library is used here: nnU-Net's way runs under a Python of its own, without bedside.
+Only the standard library is used here: nnU-Net runs under a Python of its own, without bedside.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """The job of any way.
+    """The job of any method.
 
     Attributes:
         scan: the scan's file.
@@ -91,7 +91,7 @@ class NnunetJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The outcome of any way.
+    """The outcome of any method.
 
     Attributes:
         seconds: seconds of each pass, from the scan's file to the label map in memory.
@@ -132,7 +132,7 @@ def answer(outcome: Outcome) -> None:
 
 
 def run(script: str, job: Job, python: str = sys.executable) -> Outcome:
-    """Runs a way's script in a process of its own and returns what it answers."""
+    """Runs a method's script in a process of its own and returns what it answers."""
     asked = json.dumps(asdict(job))
     done = subprocess.run([python, str(FOLDER / script)], input=asked, capture_output=True, text=True)
     if done.returncode:

@@ -1,9 +1,9 @@
-"""One student, one scan, many ways: MONAI on torch, this runtime with every variant, and nnU-Net's predictor.
+"""Times one student on one scan: MONAI on torch, this runtime with every variant, and nnU-Net's predictor.
 
     python benchmarks/speed/speed.py STUDENT_RUN SCAN [--spacing 1.5 --patch 96] [--nnunet-python PYTHON] -o table.md
 
-Every way runs in a process of its own, one after the other, with the same windows; its time is from the scan's file to
-the label map in memory on the scan's grid, model loaded. MONAI runs first and last, which shows how far the machine
+Every method runs in a process of its own, one after the other, with the same windows; its time is from the scan's file
+to the label map in memory on the scan's grid, model loaded. MONAI runs first and last, which shows how far the machine
 drifted. README.md beside this file says what is measured how.
 """
 
@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from comparison import AUTO, AUTO_SKIPPING_AIR, MONAI, MONAI_PAPER, NNUNET, OVERLAP, Comparison
 from job import Job
 from speed_table import table
-from ways import AUTO, AUTO_SKIPPING_AIR, MONAI, MONAI_PAPER, NNUNET, OVERLAP, Ways
 
 if TYPE_CHECKING:
     from bedside.runtime import Task, Volume
@@ -35,11 +35,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--patch", type=int, nargs="+", metavar="VOXELS", help="replaces the task's: one, or x y z")
     parser.add_argument("--bundle", type=Path, help="exported from the student for this task; else it is exported now")
     parser.add_argument("--calibration", type=Path, nargs="+", help="scans that calibrate int8; else SCAN")
-    parser.add_argument("--repeats", type=int, default=3, help="timed passes of each way; the paper's setting gets one")
-    parser.add_argument("--threads", type=int, help="CPU threads of each way; else all there are")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="timed passes of each method; the paper's setting gets one"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads of each method; else all there are")
     parser.add_argument("--nnunet-python", type=Path, help="interpreter that has nnunetv2")
     parser.add_argument(
-        "--ways",
+        "--methods",
         nargs="*",
         help=f"beside {MONAI}: {MONAI_PAPER}, {VARIANTS} or single ones such as openvino-fp32, "
         f"{AUTO}, {AUTO_SKIPPING_AIR}, {NNUNET}; else all of them",
@@ -48,7 +50,7 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error(f"--repeats: expected at least 1, got {arguments.repeats}")
-    if NNUNET in (arguments.ways or ()) and arguments.nnunet_python is None:
+    if NNUNET in (arguments.methods or ()) and arguments.nnunet_python is None:
         parser.error(f"{NNUNET}: give --nnunet-python, an interpreter that has nnunetv2")
     return arguments
 
@@ -97,23 +99,25 @@ def variants(bundle: Path) -> list[str]:
 
 
 def chosen(asked: list[str] | None, runnable: list[str], nnunet: bool) -> list[str]:
-    """Returns the ways to run, MONAI first and last.
+    """Returns the methods to run, MONAI first and last.
 
     Args:
-        asked: ways named on the command line; None for all.
+        asked: methods named on the command line; None for all.
         runnable: the bundle's variants.
         nnunet: whether there is an interpreter for nnU-Net.
     """
     if asked is None:
         asked = [MONAI_PAPER, VARIANTS, AUTO, AUTO_SKIPPING_AIR, *([NNUNET] if nnunet else [])]
-    ways: list[str] = []
-    for way in asked:
-        ways += runnable if way == VARIANTS else [way]
+    methods: list[str] = []
+    for method in asked:
+        methods += runnable if method == VARIANTS else [method]
     known = {MONAI_PAPER, AUTO, AUTO_SKIPPING_AIR, NNUNET, *runnable}
-    unknown = [way for way in ways if way not in known]
+    unknown = [method for method in methods if method not in known]
     if unknown:
-        raise SystemExit(f"--ways: expected {VARIANTS} or some of {', '.join(sorted(known))}; got {', '.join(unknown)}")
-    return [MONAI, *ways, MONAI]
+        raise SystemExit(
+            f"--methods: expected {VARIANTS} or some of {', '.join(sorted(known))}; got {', '.join(unknown)}"
+        )
+    return [MONAI, *methods, MONAI]
 
 
 def main() -> None:
@@ -143,22 +147,25 @@ def main() -> None:
             threads=arguments.threads,
             overlap=OVERLAP,
         )
-        ways = Ways(common, task, arguments.run, bundle, arguments.nnunet_python, scan.data > BODY_HU, folder)
+        comparison = Comparison(
+            common, task, arguments.run, bundle, arguments.nnunet_python, scan.data > BODY_HU, folder
+        )
         host = detect()
         heading = (
             f"{host.cpu.model}, {arguments.threads or host.usable_cores} cores; {student.student}, {task.num_classes} "
-            f"classes, window {words(task.patch)}, overlap {OVERLAP}; scan {words(scan.grid.shape)} voxels of "
-            f"{words(scan.grid.spacing)} mm, worked on at {words(task.spacing)} mm; passes: {arguments.repeats}."
+            f"classes, window {by_axis(task.patch)}, overlap {OVERLAP}; scan {by_axis(scan.grid.shape)} voxels of "
+            f"{by_axis(scan.grid.spacing)} mm, worked on at {by_axis(task.spacing)} mm; passes: {arguments.repeats}."
         )
-        for way in chosen(arguments.ways, variants(bundle), arguments.nnunet_python is not None):
-            ways.run(way)
-            text = f"{heading}\n\n{table(ways.rows)}"
+        for method in chosen(arguments.methods, variants(bundle), arguments.nnunet_python is not None):
+            comparison.run(method)
+            text = f"{heading}\n\n{table(comparison.rows)}"
             if arguments.output:
-                arguments.output.write_text(text)  # after every way, so that a later failure loses no figures
+                arguments.output.write_text(text)  # after every method, so that a later failure loses no figures
         print(text)
 
 
-def words(numbers: tuple[float, ...]) -> str:
+def by_axis(numbers: tuple[float, ...]) -> str:
+    """Returns sizes along x, y, z as text: ``122×101×112``."""
     return "×".join(f"{number:.4g}" for number in numbers)
 
 

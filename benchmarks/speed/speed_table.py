@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from ways import AUTO, AUTO_SKIPPING_AIR, MONAI, NNUNET, Row
+from comparison import AUTO, AUTO_SKIPPING_AIR, MONAI, NNUNET, Row
 
 SAME_GRID_MM = 0.01
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Returns the ways side by side, then where bedside's time went, then what ran and what it costs."""
-    return "\n\n".join([_ways(rows), _stages([row for row in rows if row.outcome.stages]), *_remarks(rows)]) + "\n"
+    """Returns the methods side by side, then where bedside's time went, then what ran and what it costs."""
+    return "\n\n".join([_methods(rows), _stages([row for row in rows if row.outcome.stages]), *_remarks(rows)]) + "\n"
 
 
-def _ways(rows: Sequence[Row]) -> str:
+def _methods(rows: Sequence[Row]) -> str:
     fastest = monai_seconds(rows)
     lines = [
-        "| way | seconds, best (slowest) | times MONAI's speed | peak memory, MB | windows | same label, body "
+        "| method | seconds, best (slowest) | times MONAI's speed | peak memory, MB | windows | same label, body "
         "| worst class's Dice |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -33,10 +33,10 @@ def _ways(rows: Sequence[Row]) -> str:
 
 def _stages(rows: Sequence[Row]) -> str:
     if not rows:
-        return "No way of bedside's was run."
+        return "No method of bedside's was run."
     stages = list(rows[0].outcome.stages)
     lines = [
-        "| way | not the network, median | " + " | ".join(f"{stage}, ms" for stage in stages) + " |",
+        "| method | not the network, median | " + " | ".join(f"{stage}, ms" for stage in stages) + " |",
         "|---" * (len(stages) + 2) + "|",
     ]
     for row in rows:
@@ -46,18 +46,18 @@ def _stages(rows: Sequence[Row]) -> str:
 
 
 def _remarks(rows: Sequence[Row]) -> list[str]:
-    first, *rest = [min(row.outcome.seconds) for row in rows if row.way == MONAI]
+    first, *rest = [min(row.outcome.seconds) for row in rows if row.method == MONAI]
     remarks = [f"MONAI took {first:.2f} s at the start and {last:.2f} s at the end." for last in rest]
-    reasons = dict.fromkeys(row.outcome.reason for row in rows if row.way in (AUTO, AUTO_SKIPPING_AIR))
+    reasons = dict.fromkeys(row.outcome.reason for row in rows if row.method in (AUTO, AUTO_SKIPPING_AIR))
     remarks += [f"auto took {reason}." for reason in reasons]
-    monai = next(row.outcome for row in rows if row.way == MONAI)
+    monai = next(row.outcome for row in rows if row.method == MONAI)
     if monai.grid_mm is not None and monai.grid_mm > SAME_GRID_MM:
         remarks.append(
             f"MONAI's grid lies up to {monai.grid_mm:.2f} mm from bedside's; for that reason alone labels differ."
         )
     student = monai.flops
     for row in rows:
-        if row.way == NNUNET and row.outcome.flops and student:
+        if row.method == NNUNET and row.outcome.flops and student:
             remarks.append(
                 f"One window costs the student {student / 1e9:.1f} GFLOP and nnU-Net's network "
                 f"{row.outcome.flops / 1e9:.1f} ({row.outcome.taken})."
@@ -67,4 +67,4 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
 
 def monai_seconds(rows: Sequence[Row]) -> float:
     """Returns the fastest pass of MONAI, of those at the start and at the end."""
-    return min(min(row.outcome.seconds) for row in rows if row.way == MONAI)
+    return min(min(row.outcome.seconds) for row in rows if row.method == MONAI)

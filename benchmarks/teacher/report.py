@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from networks import ABLATION, ROWS, WHOLE
 from plan import load_plan
-from rows import ABLATION, ROWS, WHOLE
 from scores import Finished, per_case, read_runs, seeds_in_common
 
 Runs = dict[str, list[Finished]]

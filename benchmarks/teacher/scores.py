@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from networks import ROWS
 from numpy.typing import NDArray
-from rows import ROWS
 
 Array = NDArray[np.float64]
 

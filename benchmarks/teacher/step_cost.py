@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rows import ROWS, WHOLE
+from networks import ROWS, WHOLE
 
 if TYPE_CHECKING:
     from plan import Plan

@@ -18,11 +18,11 @@ import sys
 import time
 from pathlib import Path
 
-from one_run import run_folder
+from networks import ROWS, WHOLE
 from plan import Plan, load_plan, make_phantoms, save_plan
 from report import write_report
-from rows import ROWS, WHOLE
 from step_cost import measure_steps
+from train_and_score import run_folder
 
 
 def parse() -> argparse.Namespace:
@@ -81,7 +81,7 @@ def run_all(out: Path, runs: list[tuple[str, int]], jobs: int, threads: int) -> 
     waiting = [run for run in runs if not (run_folder(out, *run) / "scores.csv").exists()]
     running: dict[str, subprocess.Popen[bytes]] = {}
     failed: list[str] = []
-    program = Path(__file__).with_name("one_run.py")
+    program = Path(__file__).with_name("train_and_score.py")
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     try:
         while waiting or running:
@@ -90,8 +90,8 @@ def run_all(out: Path, runs: list[tuple[str, int]], jobs: int, threads: int) -> 
                 title = f"{name}_{seed}"
                 print(f"{time.strftime('%H:%M:%S')} {title} starts, {len(waiting)} wait", flush=True)
                 with (out / "logs" / f"{title}.log").open("ab") as log:
-                    words = [sys.executable, str(program), str(out), name, str(seed)]
-                    running[title] = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+                    command = [sys.executable, str(program), str(out), name, str(seed)]
+                    running[title] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
             time.sleep(1)
             for title in [title for title, process in running.items() if process.poll() is not None]:
                 code = running.pop(title).returncode

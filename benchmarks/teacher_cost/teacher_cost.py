@@ -2,7 +2,8 @@
 
     python benchmarks/teacher_cost/teacher_cost.py [--sam vit_b] [--patch 64] [--device cpu] -o table.md
 
-Every measurement runs in a process of its own, the ways in turn. README.md beside this file says what is measured how.
+Every measurement runs in a process of its own, the implementations in turn. README.md beside this file says what is
+measured how.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from pathlib import Path
 from bedside.devices import detect
 from bedside.teacher.config import TeacherConfig
 from bedside.teacher.cost import StepMemory, describe
-from measured_step import WAYS, Case, Measured
+from measure_step import IMPLEMENTATIONS, Case, Measured
 
-SCRIPT = Path(__file__).parent / "measured_step.py"
+SCRIPT = Path(__file__).parent / "measure_step.py"
 TOLERANCE = 1e-3  # relative, of losses and gradient norms in float32; in float64 the tests require 1e-9
 OWN_PAGES = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # every tensor in pages of its own, given back when it is released
 GOAL_MEMORY, GOAL_TIME = 2.0, 1.5
@@ -29,17 +30,17 @@ GOAL_MEMORY, GOAL_TIME = 2.0, 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One way over all rounds.
+    """One implementation over all rounds.
 
     Attributes:
-        way: row of `WAYS`.
+        implementation: row of `IMPLEMENTATIONS`.
         peak: bytes above the network, every tensor in pages of its own; the median of the rounds.
         heap: the same with the C library's heap as it comes, gaps between blocks included.
         seconds: the median of the rounds.
-        predicted: bytes above the network; None for the plain way.
+        predicted: bytes above the network; None for the plain implementation.
     """
 
-    way: str
+    implementation: str
     peak: float
     heap: float
     seconds: float
@@ -56,15 +57,15 @@ def run(case: Case, environment: dict[str, str] | None = None) -> Measured:
         env={**os.environ, **(environment or {})},
     )
     if done.returncode:
-        raise SystemExit(f"{SCRIPT.name} failed for {case.way}:\n{done.stderr}")
+        raise SystemExit(f"{SCRIPT.name} failed for {case.implementation}:\n{done.stderr}")
     return Measured(**json.loads(done.stdout))
 
 
 def disagreements(rounds: Sequence[Measured]) -> list[str]:
-    """Returns a line for each loss and gradient norm that differs from the first way's."""
+    """Returns a line for each loss and gradient norm that differs from the first implementation's."""
     first = rounds[0]
     return [
-        f"{name} of {row.way}: {value:.8g}, of {first.way}: {expected:.8g}"
+        f"{name} of {row.implementation}: {value:.8g}, of {first.implementation}: {expected:.8g}"
         for row in rounds
         for name, value, expected in (
             ("loss", row.loss, first.loss),
@@ -85,10 +86,10 @@ def above_the_network(memory: StepMemory) -> int:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Returns the ways as Markdown, with ratios to the first."""
+    """Returns the implementations as Markdown, with ratios to the first."""
     plain = rows[0]
     lines = [
-        "| way | peak above the network, MB | times less | predicted, MB | predicted/measured "
+        "| implementation | peak above the network, MB | times less | predicted, MB | predicted/measured "
         "| with the heap as it comes, MB | seconds | times faster |",
         "|---" * 8 + "|",
     ]
@@ -97,8 +98,8 @@ def table(rows: Sequence[Row]) -> str:
             ("–", "–") if row.predicted is None else (f"{row.predicted / 1e6:.0f}", f"{row.predicted / row.peak:.2f}")
         )
         lines.append(
-            f"| {row.way} | {row.peak / 1e6:.0f} | {plain.peak / row.peak:.2f} | {predicted[0]} | {predicted[1]} "
-            f"| {row.heap / 1e6:.0f} | {row.seconds:.2f} | {plain.seconds / row.seconds:.2f} |"
+            f"| {row.implementation} | {row.peak / 1e6:.0f} | {plain.peak / row.peak:.2f} | {predicted[0]} "
+            f"| {predicted[1]} | {row.heap / 1e6:.0f} | {row.seconds:.2f} | {plain.seconds / row.seconds:.2f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -109,7 +110,7 @@ def verdict(rows: Sequence[Row]) -> str:
     less, faster = plain.peak / ours.peak, plain.seconds / ours.seconds
     memory, time = ("met" if got >= goal else "missed" for got, goal in ((less, GOAL_MEMORY), (faster, GOAL_TIME)))
     return (
-        f"{ours.way}: {less:.2f} times less memory (goal {GOAL_MEMORY:g}: {memory}), "
+        f"{ours.implementation}: {less:.2f} times less memory (goal {GOAL_MEMORY:g}: {memory}), "
         f"{faster:.2f} times faster (goal {GOAL_TIME:g}: {time})"
     )
 
@@ -121,19 +122,19 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=64, help="voxels along each side; 128 on a GPU")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rounds", type=int, default=3, help="of all ways in turn")
+    parser.add_argument("--rounds", type=int, default=3, help="of all implementations in turn")
     parser.add_argument("--steps", type=int, default=1, help="timed in every process, after one that is not")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("-o", "--output", type=Path, help="Markdown file for the table")
     arguments = parser.parse_args()
 
-    rounds: dict[str, list[Measured]] = {way: [] for way in WAYS}
-    pages: dict[str, list[Measured]] = {way: [] for way in WAYS}
+    rounds: dict[str, list[Measured]] = {implementation: [] for implementation in IMPLEMENTATIONS}
+    pages: dict[str, list[Measured]] = {implementation: [] for implementation in IMPLEMENTATIONS}
     for number in range(arguments.rounds):
-        for way in WAYS:
-            print(f"round {number + 1}: {way} …", file=sys.stderr, flush=True)
+        for implementation in IMPLEMENTATIONS:
+            print(f"round {number + 1}: {implementation} …", file=sys.stderr, flush=True)
             case = Case(
-                way=way,
+                implementation=implementation,
                 sam=arguments.sam,
                 classes=arguments.classes,
                 patch=arguments.patch,
@@ -142,24 +143,26 @@ def main() -> None:
                 steps=arguments.steps,
                 threads=arguments.threads,
             )
-            rounds[way].append(run(case))
-            pages[way].append(run(replace(case, steps=0), OWN_PAGES) if arguments.device == "cpu" else rounds[way][-1])
-    if problems := disagreements([result for way in WAYS for result in rounds[way]]):
-        raise SystemExit("the ways do not compute the same:\n" + "\n".join(problems))
+            rounds[implementation].append(run(case))
+            pages[implementation].append(
+                run(replace(case, steps=0), OWN_PAGES) if arguments.device == "cpu" else rounds[implementation][-1]
+            )
+    if problems := disagreements([result for implementation in IMPLEMENTATIONS for result in rounds[implementation]]):
+        raise SystemExit("the implementations do not compute the same:\n" + "\n".join(problems))
     rows = []
-    for way, results in rounds.items():
+    for implementation, results in rounds.items():
         cost = None
-        if way != "plain":
+        if implementation != "plain":
             cost = describe(
-                TeacherConfig(sam=arguments.sam, checkpoint_activations=way.endswith("checkpointed")),
+                TeacherConfig(sam=arguments.sam, checkpoint_activations=implementation.endswith("checkpointed")),
                 num_classes=arguments.classes,
                 patch=arguments.patch,
                 batch=arguments.batch,
             )
         rows.append(
             Row(
-                way=way,
-                peak=median([r.peak for r in pages[way]]),
+                implementation=implementation,
+                peak=median([r.peak for r in pages[implementation]]),
                 heap=median([r.peak for r in results]),
                 seconds=median([r.seconds for r in results]),
                 predicted=None if cost is None else above_the_network(cost.memory),

@@ -39,11 +39,11 @@ def prepared(tmp_path_factory):
     return prepare_cases([Case("a", folder / "image.nii.gz", folder / "label.nii.gz")], TASK, folder / "cases")[0]
 
 
-@pytest.mark.parametrize("way", ["bedside", "monai-cache", "monai-cache-indices", "monai-persistent"])
-def test_every_way_gives_one_crop_of_the_same_shapes_and_types(script, prepared, tmp_path, way):
-    ways = script("loader_ways")
-    source = CropSource(prepared, ways.write_teacher(prepared, 3, tmp_path))
-    crop = ways.build(way, [source], TASK, Augmentation(flip=0.5, rotate=0.5), tmp_path)(0)
+@pytest.mark.parametrize("loader", ["bedside", "monai-cache", "monai-cache-indices", "monai-persistent"])
+def test_every_loader_gives_one_crop_of_the_same_shapes_and_types(script, prepared, tmp_path, loader):
+    loaders = script("crop_loaders")
+    source = CropSource(prepared, loaders.write_teacher(prepared, 3, tmp_path))
+    crop = loaders.build(loader, [source], TASK, Augmentation(flip=0.5, rotate=0.5), tmp_path)(0)
     crop = crop[0] if isinstance(crop, list) else crop
     shapes = {key: (tuple(crop[key].shape), crop[key].dtype) for key in ("image", "label", "teacher")}
     assert shapes == {
@@ -56,13 +56,13 @@ def test_every_way_gives_one_crop_of_the_same_shapes_and_types(script, prepared,
 
 
 def test_ratios_are_taken_to_bedsides_median_with_the_same_patch_and_teacher(script):
-    Row = script("loader").Row
+    Row = script("crop_cost").Row
     rows = [
         Row(64, False, "bedside", [2.0, 1.0, 9.0], [2.0, 1.0, 9.0]),
         Row(64, False, "monai-cache", [8.0, 10.0, 9.0], [8.0, 10.0, 9.0]),
         Row(64, True, "bedside", [30.0], [30.0]),
         Row(64, True, "monai-cache", [60.0], [60.0]),
     ]
-    lines = script("loader").table(rows).splitlines()
+    lines = script("crop_cost").table(rows).splitlines()
     assert lines[3] == "| 64³ | no | monai-cache | 9.0 (10.0) | 9.0 | 4.5 | 3 % |"
     assert lines[5] == "| 64³ | yes | monai-cache | 60.0 (60.0) | 60.0 | 2.0 | 20 % |"

@@ -22,19 +22,19 @@ def script(monkeypatch):
 
 def measured(script, **changes):
     figures = {
-        "engine": "openvino fp32", "way": "streamed, zyx, float32", "predicted": 110_000_000,
+        "engine": "openvino fp32", "plan": "streamed, zyx, float32", "predicted": 110_000_000,
         "above_engine": 100_000_000, "process": 300_000_000, "run": 250_000_000, "limit": None,
         "voxels": 1_000_000, "classes": 14, "windows": 8, "seconds": 2.0,
     }  # fmt: skip
-    return script("measured_case").Measured(**figures | changes)
+    return script("measure_scan").Measured(**figures | changes)
 
 
 def test_the_least_limit_is_the_first_whole_step_that_is_accepted(script):
-    def way_under(limit):
+    def plan_under(limit):
         if limit < 700.5 * MIB:
             raise ResourceError("too little")
 
-    assert script("measured_case").least_limit(way_under) == 701 * MIB
+    assert script("measure_scan").least_limit(plan_under) == 701 * MIB
 
 
 def test_the_table_shows_prediction_over_measurement_and_monais_accumulator(script):
@@ -50,7 +50,7 @@ def test_what_held_more_than_its_limit_is_named(script):
 
 
 def test_the_synthetic_scan_is_mostly_body(script, tmp_path):
-    script("scan_files").write_scan(tmp_path / "scan.nii.gz", 2, (1.5, 1.5, 1.5))
+    script("synthetic_ct").write_scan(tmp_path / "scan.nii.gz", 2, (1.5, 1.5, 1.5))
     scan = read_volume(tmp_path / "scan.nii.gz")
     assert scan.grid.shape == (512, 512, 2)
     assert scan.grid.spacing == (1.5, 1.5, 1.5)

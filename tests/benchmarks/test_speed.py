@@ -20,16 +20,16 @@ def script(monkeypatch):
     return import_module
 
 
-def row(script, way, seconds, **outcome):
+def row(script, method, seconds, **outcome):
     given = script("job").Outcome(**{"seconds": seconds, "peak_bytes": 500_000_000, "windows": 9} | outcome)
-    return script("ways").Row(way, way, given)
+    return script("comparison").Row(method, method, given)
 
 
 def test_labels_are_compared_inside_the_body_alone(script):
     reference = np.array([1, 1, 2, 0])
     labels = np.array([1, 2, 2, 3])
     body = np.array([True, True, True, False])
-    agreement = script("agreement").Agreement.of(labels, reference, body, NAMES)
+    agreement = script("label_agreement").Agreement.of(labels, reference, body, NAMES)
     assert agreement.same == pytest.approx(2 / 3)
     # liver: 2·1 / (2 + 1) voxels; spleen: 2·1 / (1 + 2); the aorta lies outside the body.
     assert (agreement.worst, agreement.dice, agreement.voxels) == ("liver", pytest.approx(2 / 3), 2)
@@ -38,21 +38,23 @@ def test_labels_are_compared_inside_the_body_alone(script):
 def test_a_lost_organ_is_the_worst_class(script):
     reference = np.array([1] * 1000 + [2])
     labels = np.array([1] * 1000 + [0])
-    agreement = script("agreement").Agreement.of(labels, reference, np.ones(1001, bool), NAMES)
+    agreement = script("label_agreement").Agreement.of(labels, reference, np.ones(1001, bool), NAMES)
     assert (agreement.worst, agreement.dice, agreement.voxels) == ("spleen", 0, 1)
 
 
 def test_maps_without_classes_agree(script):
     empty = np.zeros(3, int)
-    assert str(script("agreement").Agreement.of(empty, empty, np.ones(3, bool), NAMES)) == "100.000 % | –"
+    assert str(script("label_agreement").Agreement.of(empty, empty, np.ones(3, bool), NAMES)) == "100.000 % | –"
 
 
 def test_each_pass_is_held_against_the_network_before_and_after_it(script):
-    assert script("bedside_way").beside_network([10.0, 20.0], [9.0, 8.0, 20.0]) == pytest.approx([0.15, 0.3])
+    assert script("run_bedside").beside_network([10.0, 20.0], [9.0, 8.0, 20.0]) == pytest.approx([0.15, 0.3])
 
 
 def test_ratios_are_taken_to_the_fastest_pass_of_monai_at_start_or_end(script):
-    rows = [row(script, way, seconds) for way, seconds in [("monai", [12, 10]), ("auto", [2, 2.5]), ("monai", [8, 9])]]
+    rows = [
+        row(script, method, seconds) for method, seconds in [("monai", [12, 10]), ("auto", [2, 2.5]), ("monai", [8, 9])]
+    ]
     text = script("speed_table").table(rows)
     assert "| auto | 2.00 (2.50) | 4.0 | 500 | 9 | – | – |" in text
     assert "MONAI took 10.00 s at the start and 8.00 s at the end." in text
@@ -75,7 +77,7 @@ def test_without_an_interpreter_that_has_it_nnunet_is_left_out(script):
     assert "nnunet" in chosen(None, [], True)
 
 
-def test_an_unknown_way_is_named(script):
+def test_an_unknown_method_is_named(script):
     with pytest.raises(SystemExit, match="got openvino-fp64"):
         script("speed").chosen(["openvino-fp64"], ["openvino-fp32"], False)
 
@@ -95,4 +97,4 @@ def test_the_piece_is_the_middle_of_the_scan_where_it_was(script, tmp_path):
 
 
 def test_nnunets_stages_halve_an_axis_down_to_four_voxels(script):
-    assert script("nnunet_way").strides([32, 64, 24]) == [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 1], [1, 2, 1]]
+    assert script("run_nnunet").strides([32, 64, 24]) == [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 1], [1, 2, 1]]

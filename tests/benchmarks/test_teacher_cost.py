@@ -21,8 +21,8 @@ def script(monkeypatch):
 def rows(script, plain_peak=3000, peak=1000):
     row = script("teacher_cost").Row
     return [
-        row(way="plain", peak=plain_peak * MB, heap=4000 * MB, seconds=60.0, predicted=None),
-        row(way="bedside", peak=peak * MB, heap=1500 * MB, seconds=30.0, predicted=900 * MB),
+        row(implementation="plain", peak=plain_peak * MB, heap=4000 * MB, seconds=60.0, predicted=None),
+        row(implementation="bedside", peak=peak * MB, heap=1500 * MB, seconds=30.0, predicted=900 * MB),
     ]
 
 
@@ -40,10 +40,10 @@ def test_a_missed_goal_is_said(script):
     )
 
 
-def test_ways_that_compute_something_else_are_named(script):
-    measured = script("measured_step").Measured
-    same = measured(way="plain", peak=1, seconds=1.0, loss=1.5, gradient=2.0)
-    other = measured(way="bedside", peak=1, seconds=1.0, loss=1.5, gradient=2.1)
+def test_implementations_that_compute_something_else_are_named(script):
+    measured = script("measure_step").Measured
+    same = measured(implementation="plain", peak=1, seconds=1.0, loss=1.5, gradient=2.0)
+    other = measured(implementation="bedside", peak=1, seconds=1.0, loss=1.5, gradient=2.1)
     assert script("teacher_cost").disagreements([same, same]) == []
     assert script("teacher_cost").disagreements([same, other]) == ["gradient norm of bedside: 2.1, of plain: 2"]
 

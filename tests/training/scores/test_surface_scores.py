@@ -17,7 +17,7 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 
 Mask = NDArray[np.bool_]
 
-KEPT = np.load(Path(__file__).with_name("surface_distance.npz"))  # by benchmarks/evaluate/capture.py
+KEPT = np.load(Path(__file__).with_name("surface_distance.npz"))  # by benchmarks/evaluate/save_reference_scores.py
 COUNT, SIZE = len(KEPT["kinds"]), int(KEPT["size"])
 TRUTHS, PREDICTIONS = (
     np.unpackbits(KEPT[name])[: COUNT * SIZE**3].reshape(COUNT, SIZE, SIZE, SIZE) for name in ("truths", "predictions")

@@ -1,6 +1,6 @@
 """One network, one seed: trained, then scored on the test phantoms.
 
-    python benchmarks/teacher/one_run.py OUT ROW SEED
+    python benchmarks/teacher/train_and_score.py OUT ROW SEED
 
 `teacher.py` starts it. What an interrupted run has learnt is gone on with; ``scores.csv`` is there when it is done.
 """
@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from networks import ROWS
 from plan import load_plan
-from rows import ROWS
 from step_cost import clock, epochs_of
 
 _TEST_OVERLAP = 0.5

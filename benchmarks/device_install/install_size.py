@@ -1,7 +1,7 @@
 """Measures the size of a bedside install, package by package, and how soon it answers.
 
-python benchmarks/reach/install_size.py               the device install
-python benchmarks/reach/install_size.py openvino      with the extra `openvino`
+python benchmarks/device_install/install_size.py               the device install
+python benchmarks/device_install/install_size.py openvino      with the extra `openvino`
 
 Makes an empty virtual environment in a temporary folder, installs this repository's wheel into it with pip, and adds up
 the files that each package recorded. pip and setuptools do not count: a device does not need them.

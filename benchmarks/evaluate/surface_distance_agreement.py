@@ -1,6 +1,6 @@
 """How far NSD and HD95 lie from those of surface-distance, over random shapes of every kind.
 
-    python benchmarks/evaluate/agreement.py [--rounds 5] [--size 32] [-o agreement.md]
+    python benchmarks/evaluate/surface_distance_agreement.py [--rounds 5] [--size 32] [-o agreement.md]
 
 Needs surface-distance (see README.md).
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import surface_distance
 from bedside.training.scores.metrics import evaluate_case
-from shapes import SPACINGS, ShapePair, shape_pairs
+from mask_pairs import SPACINGS, ShapePair, shape_pairs
 
 
 def compared(pair: ShapePair) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""bedside's way: the bundle exported from the student, on this runtime. Run by speed.py."""
+"""Runs bedside: the bundle exported from the student, on this runtime. Started by speed.py."""
 
 from __future__ import annotations
 

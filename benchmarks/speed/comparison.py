@@ -1,4 +1,4 @@
-"""The ways a scan can be segmented, run one after the other, each in a process of its own."""
+"""Compares methods of segmenting a scan: runs them one after the other, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from agreement import Agreement
 from job import BedsideJob, Job, MonaiJob, NnunetJob, Outcome, run
+from label_agreement import Agreement
 
 if TYPE_CHECKING:
     from bedside.runtime import Task
@@ -23,19 +23,19 @@ AUTO, AUTO_SKIPPING_AIR = "auto", "auto-skip-air"
 
 @dataclass(frozen=True)
 class Row:
-    """A way and its outcome; no agreement if its labels are the reference or are not compared."""
+    """A method and its outcome; no agreement if its labels are the reference or are not compared."""
 
-    way: str
+    method: str
     title: str
     outcome: Outcome
     agreement: Agreement | None = None
 
 
-class Ways:
-    """Runs ways and collects their rows; MONAI's first labels are the reference of all others.
+class Comparison:
+    """Runs methods and collects their rows; MONAI's first labels are the reference of all others.
 
     Args:
-        common: job of all ways; a way with its own overlap replaces that.
+        common: job of all methods; a method with its own overlap replaces that.
         task: the student's task, with the spacing and patch to run.
         student_run: run directory of the student.
         bundle: bundle exported from the student for this task.
@@ -59,25 +59,25 @@ class Ways:
         self._reference: NDArray[np.integer] | None = None
         self.rows: list[Row] = []
 
-    def run(self, way: str) -> None:
-        """Runs a way and adds its row."""
-        print(f"{way} …", file=sys.stderr, flush=True)
-        if way == MONAI:
+    def run(self, method: str) -> None:
+        """Runs a method and adds its row."""
+        print(f"{method} …", file=sys.stderr, flush=True)
+        if method == MONAI:
             self._monai()
-        elif way == MONAI_PAPER:
+        elif method == MONAI_PAPER:
             self._monai_paper()
-        elif way == NNUNET:
+        elif method == NNUNET:
             self._nnunet()
         else:
-            self._bedside(way)
+            self._bedside(method)
 
     def _monai(self) -> None:
         title = "MONAI sliding window, torch eager"
-        self._add(MONAI, title if self._reference is None else f"{title}, again", "monai_way.py", self._monai_job())
+        self._add(MONAI, title if self._reference is None else f"{title}, again", "run_monai.py", self._monai_job())
 
     def _monai_paper(self) -> None:
         job = replace(self._monai_job(), overlap=PAPER_OVERLAP, repeats=1)
-        self._add(MONAI_PAPER, f"MONAI, the paper's overlap {PAPER_OVERLAP}", "monai_way.py", job)
+        self._add(MONAI_PAPER, f"MONAI, the paper's overlap {PAPER_OVERLAP}", "run_monai.py", job)
 
     def _monai_job(self) -> MonaiJob:
         task = self._task
@@ -85,20 +85,20 @@ class Ways:
             **vars(self._common), run=str(self._student_run), spacing=list(task.spacing), patch=list(task.patch)
         )
 
-    def _bedside(self, way: str) -> None:
-        skip_air = way == AUTO_SKIPPING_AIR
-        engine, precision = ("auto", "auto") if way in (AUTO, AUTO_SKIPPING_AIR) else way.split("-", 1)
+    def _bedside(self, method: str) -> None:
+        skip_air = method == AUTO_SKIPPING_AIR
+        engine, precision = ("auto", "auto") if method in (AUTO, AUTO_SKIPPING_AIR) else method.split("-", 1)
         job = BedsideJob(
             **vars(self._common), bundle=str(self._bundle), engine=engine, precision=precision, skip_air=skip_air
         )
         # The first start on a machine runs trials and compiles; a later start, the usual case, is measured.
-        run("bedside_way.py", replace(job, repeats=0))
+        run("run_bedside.py", replace(job, repeats=0))
         ran = "bedside, auto: {taken}" if engine == "auto" else "bedside, {taken}"
-        self._add(way, f"{ran}, air skipped" if skip_air else ran, "bedside_way.py", job)
+        self._add(method, f"{ran}, air skipped" if skip_air else ran, "run_bedside.py", job)
 
     def _nnunet(self) -> None:
         task = self._task
-        student = next(row.outcome.flops for row in self.rows if row.way == MONAI)
+        student = next(row.outcome.flops for row in self.rows if row.method == MONAI)
         job = NnunetJob(
             **vars(self._common),
             spacing=list(task.spacing[::-1]),
@@ -107,11 +107,11 @@ class Ways:
             clip=list(task.intensity.clip),
             flops=student or 0.0,
         )
-        outcome = run("nnunet_way.py", job, str(self._nnunet_python))
+        outcome = run("run_nnunet.py", job, str(self._nnunet_python))
         self.rows.append(Row(NNUNET, "nnU-Net's predictor, torch eager", outcome))
 
-    def _add(self, way: str, title: str, script: str, job: Job) -> None:
-        """Runs a way whose labels are compared or the reference; ``{taken}`` in its title becomes `Outcome.taken`."""
+    def _add(self, method: str, title: str, script: str, job: Job) -> None:
+        """Runs a method that writes labels, and compares them; ``{taken}`` in its title becomes `Outcome.taken`."""
         file = self._folder / "labels.npy"
         outcome = run(script, replace(job, labels=str(file)))
         title = title.format(taken=outcome.taken)
@@ -119,7 +119,7 @@ class Ways:
         file.unlink()
         if self._reference is None:
             self._reference = labels
-            self.rows.append(Row(way, title, outcome))
+            self.rows.append(Row(method, title, outcome))
             return
         agreement = Agreement.of(labels, self._reference, self._body, self._task.labels)
-        self.rows.append(Row(way, title, outcome, agreement))
+        self.rows.append(Row(method, title, outcome, agreement))

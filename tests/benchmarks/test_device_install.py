@@ -1,4 +1,4 @@
-"""The logic of the scripts in benchmarks/reach; the measurements themselves are repeated by hand."""
+"""The logic of the scripts in benchmarks/device_install; the measurements themselves are repeated by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, write_volume
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "reach"
+SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "device_install"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Measures one way of a training step in this process. Run by teacher_cost.py: JSON in, JSON out."""
+"""Measures one implementation of a training step in this process. Run by teacher_cost.py: JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bedside.teacher.plain import plain_logits
 from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
 
-WAYS = ("plain", "bedside", "bedside, checkpointed")
+IMPLEMENTATIONS = ("plain", "bedside", "bedside, checkpointed")
 _PROCESS = Path("/proc/self")
 
 
@@ -27,7 +27,7 @@ class Case:
     """One case to measure.
 
     Attributes:
-        way: row of `WAYS`.
+        implementation: row of `IMPLEMENTATIONS`.
         sam: name of the image encoder.
         classes: number of output channels.
         patch: voxels along each side.
@@ -37,7 +37,7 @@ class Case:
         threads: CPU threads.
     """
 
-    way: str
+    implementation: str
     sam: str
     classes: int
     patch: int
@@ -52,14 +52,14 @@ class Measured:
     """The figures of a case.
 
     Attributes:
-        way: row of `WAYS`.
+        implementation: row of `IMPLEMENTATIONS`.
         peak: bytes at the peak of a timed step, above the network without gradients; the largest of all steps.
         seconds: seconds of the fastest timed step (on a CPU: processor seconds).
         loss: loss of the first step.
         gradient: norm of the first step's gradient.
     """
 
-    way: str
+    implementation: str
     peak: int
     seconds: float
     loss: float
@@ -67,11 +67,11 @@ class Measured:
 
 
 def network(case: Case) -> tuple[AutoSam, Callable[[Tensor], Tensor]]:
-    """Returns the network, with the same weights for every way, and the function that computes its logits."""
+    """Returns the network, with equal weights in every implementation, and the function that computes its logits."""
     torch.manual_seed(0)
     config = AutoSamConfig(case.classes, case.sam, patch=(case.patch,) * 3)
-    model = AutoSam(config, checkpoint_activations=case.way == "bedside, checkpointed").to(case.device)
-    if case.way != "plain":
+    model = AutoSam(config, checkpoint_activations=case.implementation == "bedside, checkpointed").to(case.device)
+    if case.implementation != "plain":
         return model, model
     return model, lambda x: plain_logits(model, x)
 
@@ -104,7 +104,13 @@ def measured(case: Case) -> Measured:
             del gradients
         del value
     warm = slice(min(1, case.steps), None)
-    return Measured(way=case.way, peak=max(peaks[warm]), seconds=min(seconds[warm]), loss=loss, gradient=gradient)
+    return Measured(
+        implementation=case.implementation,
+        peak=max(peaks[warm]),
+        seconds=min(seconds[warm]),
+        loss=loss,
+        gradient=gradient,
+    )
 
 
 class _Cpu:

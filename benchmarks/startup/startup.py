@@ -1,6 +1,6 @@
 """How long a process takes from its start to its first window, on a machine that sees the bundle first and later on.
 
-    python benchmarks/start/start.py BUNDLE [--repeats 5] [-o start.md]
+    python benchmarks/startup/startup.py BUNDLE [--repeats 5] [-o start.md]
 
 Every start is a process of its own; the stages are those of `bedside segment`.
 

@@ -1,6 +1,8 @@
 """Counts the voxels in which two label maps differ; exits with 1 if too many do, or if their grids differ.
 
-python benchmarks/reach/same_labels.py A.nii.gz B.nii.gz [SHARE]      SHARE of voxels that may differ, 0 if not given
+python benchmarks/device_install/same_labels.py A.nii.gz B.nii.gz [SHARE]
+
+SHARE is the share of voxels that may differ; 0 if not given.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stores surface-distance's scores of small shapes for the tests, which then run without that package.
 
-    python benchmarks/evaluate/capture.py tests/training/scores/surface_distance.npz
+    python benchmarks/evaluate/save_reference_scores.py tests/training/scores/surface_distance.npz
 
 Needs surface-distance (Apache-2.0; see README.md).
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import surface_distance
-from shapes import shape_pairs
+from mask_pairs import shape_pairs
 
 SIZE = 14
 TOLERANCES_MM = (0.5, 1.0, 2.0)

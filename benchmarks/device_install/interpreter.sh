@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The device install under one Python: every command, then the tests of what runs on a device.
 #
-#   benchmarks/reach/interpreter.sh OUT BUNDLE SCAN PYTHON             what pip chooses today
-#   benchmarks/reach/interpreter.sh OUT BUNDLE SCAN PYTHON --lowest    the oldest versions that pyproject.toml allows
+#   benchmarks/device_install/interpreter.sh OUT BUNDLE SCAN PYTHON             what pip chooses today
+#   benchmarks/device_install/interpreter.sh OUT BUNDLE SCAN PYTHON --lowest    the oldest versions that pyproject.toml allows
 #
 # OUT receives the virtual environment and the label map.
 set -euo pipefail

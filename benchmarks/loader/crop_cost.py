@@ -1,6 +1,6 @@
 """What a training crop costs: bedside's loader against MONAI's usual ones, on the same cases, in one run.
 
-    python benchmarks/loader/loader.py DATASET [--patch 64 128] [--crops 40] [--work FOLDER] -o table.md
+    python benchmarks/loader/crop_cost.py DATASET [--patch 64 128] [--crops 40] [--work FOLDER] -o table.md
 
 README.md beside this file says what is measured how.
 """
@@ -20,7 +20,7 @@ from bedside.training.data.crops import CropSource
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.prepare import prepare_cases
 from bedside.training.recipe import AUGMENTATION, Augmentation
-from loader_ways import WAYS, Crop, build, write_teacher
+from crop_loaders import LOADERS, Crop, build, write_teacher
 
 ROUNDS = 4
 GPU_STEP_S = 0.3  # roughly a step of the paper's teacher at 128³ on a data-centre GPU
@@ -33,29 +33,29 @@ class Row:
     Attributes:
         patch: edge in voxels.
         teacher: whether crops include teacher probabilities.
-        way: one of `WAYS`.
+        loader: one of `LOADERS`.
         cpu_ms: processor time per crop, one figure for each round.
         wall_ms: time per crop, likewise.
     """
 
     patch: int
     teacher: bool
-    way: str
+    loader: str
     cpu_ms: list[float]
     wall_ms: list[float]
 
 
-def measure(ways: dict[str, Crop], patch: int, teacher: bool, crops: int) -> list[Row]:
-    """Times each way in turn, round by round, in this process and one thread."""
-    rows = [Row(patch, teacher, way, [], []) for way in ways]
+def measure(loaders: dict[str, Crop], patch: int, teacher: bool, crops: int) -> list[Row]:
+    """Times each loader in turn, round by round, in this process and one thread."""
+    rows = [Row(patch, teacher, loader, [], []) for loader in loaders]
     for number in range(4):  # libraries loaded, caches of the first epoch filled
-        for way in ways.values():
-            way(number)
+        for loader in loaders.values():
+            loader(number)
     for each_round in range(ROUNDS):
-        for row, way in zip(rows, ways.values(), strict=True):
+        for row, loader in zip(rows, loaders.values(), strict=True):
             cpu, wall = time.process_time(), time.perf_counter()
             for number in range(crops // ROUNDS):
-                way(each_round * (crops // ROUNDS) + number)
+                loader(each_round * (crops // ROUNDS) + number)
             count = max(1, crops // ROUNDS) / 1000
             row.cpu_ms.append((time.process_time() - cpu) / count)
             row.wall_ms.append((time.perf_counter() - wall) / count)
@@ -65,15 +65,15 @@ def measure(ways: dict[str, Crop], patch: int, teacher: bool, crops: int) -> lis
 def table(rows: Sequence[Row]) -> str:
     """Returns the rows as Markdown, each with its ratio to bedside's."""
     lines = [
-        "| patch | teacher | way | CPU ms per crop, median (worst round) | wall ms | times bedside's CPU time "
+        "| patch | teacher | loader | CPU ms per crop, median (worst round) | wall ms | times bedside's CPU time "
         f"| share of a process that steps of {GPU_STEP_S:g} s need |",
         "|---" * 7 + "|",
     ]
-    ours = {(row.patch, row.teacher): median(row.cpu_ms) for row in rows if row.way == "bedside"}
+    ours = {(row.patch, row.teacher): median(row.cpu_ms) for row in rows if row.loader == "bedside"}
     for row in rows:
         cpu = median(row.cpu_ms)
         lines.append(
-            f"| {row.patch}³ | {'yes' if row.teacher else 'no'} | {row.way} | {cpu:.1f} ({max(row.cpu_ms):.1f}) "
+            f"| {row.patch}³ | {'yes' if row.teacher else 'no'} | {row.loader} | {cpu:.1f} ({max(row.cpu_ms):.1f}) "
             f"| {median(row.wall_ms):.1f} | {cpu / ours[row.patch, row.teacher]:.1f} "
             f"| {100 * cpu / 1000 / GPU_STEP_S:.0f} % |"
         )
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--patch", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--crops", type=int, default=40)
     parser.add_argument("--cases", type=int, default=2)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--loaders", nargs="+", choices=LOADERS, default=list(LOADERS))
     parser.add_argument("--work", type=Path, default=Path("loader-work"), help="prepared cases and caches go here")
     parser.add_argument("-o", "--output", type=Path)
     given = parser.parse_args()
@@ -105,10 +105,13 @@ def main() -> None:
             sources = [CropSource(case, write_teacher(case, task.num_classes, targets)) for case in prepared]
         for edge in given.patch:
             cube = task.replaced(patch=(edge, edge, edge))
-            ways = {way: build(way, sources, cube, augmentation, given.work / f"{way}-{teacher}") for way in given.ways}
-            rows += measure(ways, edge, teacher, given.crops)
-            print(table(rows[-len(ways) :]), flush=True)
-            del ways
+            loaders = {
+                loader: build(loader, sources, cube, augmentation, given.work / f"{loader}-{teacher}")
+                for loader in given.loaders
+            }
+            rows += measure(loaders, edge, teacher, given.crops)
+            print(table(rows[-len(loaders) :]), flush=True)
+            del loaders
     shape = "×".join(str(size) for size in prepared[0].image().shape[::-1])
     text = f"{len(prepared)} cases, the first of {shape} voxels; {given.crops} crops each.\n\n{table(rows)}\n"
     print(text)

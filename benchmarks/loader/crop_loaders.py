@@ -1,4 +1,4 @@
-"""Ways to get training crops from the same prepared cases: bedside's, and MONAI's usual ones."""
+"""Loaders of training crops from the same prepared cases: bedside's, and MONAI's usual ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bedside.training.data.prepared_case import PreparedCase
 from bedside.training.recipe import Augmentation, Recipe
 
 Crop = Callable[[int], Any]
-WAYS = ("bedside", "monai-cache", "monai-cache-indices", "monai-persistent")
+LOADERS = ("bedside", "monai-cache", "monai-cache-indices", "monai-persistent")
 
 
 def write_teacher(case: PreparedCase, classes: int, folder: Path) -> Path:
@@ -31,25 +31,25 @@ def write_teacher(case: PreparedCase, classes: int, folder: Path) -> Path:
     return file
 
 
-def build(way: str, sources: Sequence[CropSource], task: Task, augmentation: Augmentation, scratch: Path) -> Crop:
+def build(loader: str, sources: Sequence[CropSource], task: Task, augmentation: Augmentation, scratch: Path) -> Crop:
     """Returns a function number → crop, a mapping with ``image``, ``label`` and, with a teacher, ``teacher``.
 
     Args:
-        way: one of `WAYS`.
+        loader: one of `LOADERS`.
         sources: prepared cases, with teacher probabilities or without.
         task: gives patch and orientation.
         augmentation: probabilities of the augmentations.
         scratch: folder for MONAI's data set on disk.
     """
-    if way == "bedside":
+    if loader == "bedside":
         crops = CropDataset(sources, task, Recipe(augmentation=augmentation))
         return lambda number: crops[0, number]
     from monai.data.dataset import CacheDataset, PersistentDataset
 
     keys = ["image", "label", *(["teacher"] if sources[0].teacher is not None else [])]
-    steps = _once(keys, indices=way == "monai-cache-indices") + _each_time(keys, task, augmentation, way)
+    steps = _once(keys, indices=loader == "monai-cache-indices") + _each_time(keys, task, augmentation, loader)
     cases = [_files(source, keys) for source in sources]
-    if way == "monai-persistent":
+    if loader == "monai-persistent":
         dataset = PersistentDataset(cases, steps, cache_dir=scratch)
     else:
         dataset = CacheDataset(cases, steps, progress=False)
@@ -80,7 +80,7 @@ def _once(keys: Sequence[str], *, indices: bool) -> tuple[Any, ...]:
     return tuple(steps)
 
 
-def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, way: str) -> tuple[Any, ...]:
+def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, loader: str) -> tuple[Any, ...]:
     """Returns MONAI's transforms per crop: half of the crops on organs, and the same augmentation as bedside."""
     from monai.transforms.croppad.dictionary import RandCropByPosNegLabeld
     from monai.transforms.utility.dictionary import CastToTyped
@@ -95,7 +95,7 @@ def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, way:
         num_samples=1,
         image_key="image",
         image_threshold=0,
-        **(found if way == "monai-cache-indices" else {}),
+        **(found if loader == "monai-cache-indices" else {}),
     )
     cast = CastToTyped(keys=["image", "label"], dtype=[torch.float32, torch.int64])
     # With one sample the crop comes as a list of one, through which Compose goes by itself.

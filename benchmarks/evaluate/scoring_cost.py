@@ -1,8 +1,8 @@
 """What scoring a large case takes: bedside, MONAI on one-hot volumes, surface-distance on whole masks.
 
-    python benchmarks/evaluate/speed.py [--repeats 3] [--ways bedside monai surface-distance] [-o speed.md]
+    python benchmarks/evaluate/scoring_cost.py [--repeats 3] [--methods bedside monai surface-distance] [-o table.md]
 
-A phantom's 13 organs are brought to 512×512×215 voxels, or to ``--shape`` (MONAI's way takes some 8 GiB at that size).
+A phantom's 13 organs are brought to 512×512×215 voxels, or to ``--shape`` (MONAI takes some 8 GiB at that size).
 The prediction is the truth moved by two voxels along each axis. ``--speck`` adds a voxel of each organ far away, as
 networks do: its box then spans the scan. Every pass is a process of its own on one thread; CPU seconds and memory are
 those beyond the start, the imports and the two label maps.
@@ -84,54 +84,56 @@ def prepare_surface_distance() -> Callable[[Labels, Labels], Rows]:
         for label in range(1, CLASSES):
             found, there = prediction == label, truth == label
             distances = surface_distance.compute_surface_distances(there, found, SPACING)
-            rows.append([
-                surface_distance.compute_dice_coefficient(there, found),
-                surface_distance.compute_surface_dice_at_tolerance(distances, 1.0),
-                surface_distance.compute_robust_hausdorff(distances, 95),
-            ])  # fmt: skip
+            rows.append(
+                [
+                    surface_distance.compute_dice_coefficient(there, found),
+                    surface_distance.compute_surface_dice_at_tolerance(distances, 1.0),
+                    surface_distance.compute_robust_hausdorff(distances, 95),
+                ]
+            )
         return rows
 
     return score
 
 
-WAYS = {"bedside": prepare_bedside, "monai": prepare_monai, "surface-distance": prepare_surface_distance}
+METHODS = {"bedside": prepare_bedside, "monai": prepare_monai, "surface-distance": prepare_surface_distance}
 
 
 def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def child(way: str, folder: Path) -> None:
+def child(method: str, folder: Path) -> None:
     """Runs one pass and prints its figures as JSON."""
     warnings.simplefilter("ignore")
     prediction, truth = np.load(folder / "prediction.npy"), np.load(folder / "truth.npy")
-    score = WAYS[way]()
+    score = METHODS[method]()
     before, cpu, wall = peak_mib(), time.process_time(), time.monotonic()
     rows = score(prediction, truth)
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     print(json.dumps({"cpu": cpu, "wall": wall, "mib": peak_mib() - before, "peak": peak_mib(), "rows": rows}))
 
 
-def measure(way: str, folder: Path) -> dict[str, float | Rows]:
+def measure(method: str, folder: Path) -> dict[str, float | Rows]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, "--child", way, "--folder", str(folder)]
+    command = [sys.executable, __file__, "--child", method, "--folder", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise SystemExit(f"{way}: ended with {done.returncode}: {done.stderr[-500:]}")
+        raise SystemExit(f"{method}: ended with {done.returncode}: {done.stderr[-500:]}")
     return json.loads(done.stdout)
 
 
 def table(passes: dict[str, list[dict[str, float | Rows]]]) -> str:
-    """Returns the best pass of each way, as a Markdown table."""
-    best = {way: min(found, key=lambda each: each["cpu"]) for way, found in passes.items()}
+    """Returns the best pass of each method, as a Markdown table."""
+    best = {method: min(found, key=lambda each: each["cpu"]) for method, found in passes.items()}
     first = best[next(iter(best))]
-    lines = ["| way | CPU s | ratio | more memory, MiB | ratio | peak, MiB | mean Dice | mean NSD | mean HD95 |"]
+    lines = ["| method | CPU s | ratio | more memory, MiB | ratio | peak, MiB | mean Dice | mean NSD | mean HD95 |"]
     lines += ["|---|---|---|---|---|---|---|---|---|"]
-    for way, found in best.items():
+    for method, found in best.items():
         means = np.nanmean(np.array(found["rows"], np.float64), axis=0)
         ratios = found["cpu"] / first["cpu"], found["mib"] / first["mib"]
         lines.append(
-            f"| {way} | {found['cpu']:.1f} | {ratios[0]:.2f} | {found['mib']:,.0f} | {ratios[1]:.1f} | "
+            f"| {method} | {found['cpu']:.1f} | {ratios[0]:.2f} | {found['mib']:,.0f} | {ratios[1]:.1f} | "
             f"{found['peak']:,.0f} | {means[0]:.4f} | {means[1]:.4f} | {means[2]:.2f} |"
         )
     return "\n".join(lines)
@@ -140,11 +142,11 @@ def table(passes: dict[str, list[dict[str, float | Rows]]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--shape", type=int, nargs=3, default=[512, 512, 215])
     parser.add_argument("--speck", action="store_true")
     parser.add_argument("-o", "--output", type=Path)
-    parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=METHODS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -152,11 +154,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         label_maps(Path(name), options.shape, options.speck)
-        passes: dict[str, list[dict[str, float | Rows]]] = {way: [] for way in options.ways}
+        passes: dict[str, list[dict[str, float | Rows]]] = {method: [] for method in options.methods}
         for _ in range(options.repeats):  # interleaved, so that a busy minute affects all of them
-            for way, found in passes.items():
-                found.append(measure(way, Path(name)))
-                print(way, {key: value for key, value in found[-1].items() if key != "rows"}, file=sys.stderr)
+            for method, found in passes.items():
+                found.append(measure(method, Path(name)))
+                print(method, {key: value for key, value in found[-1].items() if key != "rows"}, file=sys.stderr)
     text = table(passes)
     print(text)
     if options.output:

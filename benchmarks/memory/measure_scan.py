@@ -50,7 +50,7 @@ class Measured:
 
     Attributes:
         engine: engine, precision and streams.
-        way: description of the execution plan.
+        plan: description of the execution plan.
         predicted: predicted peak of that plan above the loaded engine.
         above_engine: the peak above the loaded engine, which had run one window before.
         process: the peak of the whole process since its start.
@@ -63,7 +63,7 @@ class Measured:
     """
 
     engine: str
-    way: str
+    plan: str
     predicted: int
     above_engine: int
     process: int
@@ -82,11 +82,11 @@ def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
     grid = header.grid.to_task_grid(loaded.task.orientation, loaded.task.spacing)
     overlap = loaded.bundle.manifest.recommended_overlap
 
-    def way_under(limit: int | None) -> ExecutionPlan:
+    def plan_under(limit: int | None) -> ExecutionPlan:
         return choose_plan(header, loaded.task, grid, loaded.engine, overlap, limit)
 
-    limit = least_limit(way_under) if case.tight else None
-    way = way_under(limit)
+    limit = least_limit(plan_under) if case.tight else None
+    chosen = plan_under(limit)
     gc.collect()
     process, held = peak_resident_bytes(), resident_bytes()
     forget_high_water()
@@ -96,25 +96,25 @@ def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
     run = peak_resident_bytes()
     return Measured(
         engine=str(loaded.choice.setting),
-        way=in_words(way),
-        predicted=way.bytes,
+        plan=described(chosen),
+        predicted=chosen.bytes,
         above_engine=run - held,
         process=max(process, run),
         run=run,
         limit=limit,
         voxels=grid.shape[0] * grid.shape[1] * grid.shape[2],
         classes=loaded.task.num_classes,
-        windows=len(way.plan),
+        windows=len(chosen.plan),
         seconds=seconds,
     )
 
 
-def least_limit(way_under: Callable[[int], object]) -> int:
+def least_limit(plan_under: Callable[[int], object]) -> int:
     """Returns the smallest limit in bytes, in whole steps, under which an execution plan is found; nothing is run."""
 
     def accepted(steps: int) -> bool:
         try:
-            way_under(steps * STEP)
+            plan_under(steps * STEP)
         except ResourceError:
             return False
         return True
@@ -138,10 +138,10 @@ def segment(loaded: Segmenter, scan: Path, limit: int | None) -> int | None:
     return limit
 
 
-def in_words(way: ExecutionPlan) -> str:
-    axes = "".join("zyx"[axis] for axis in way.order.axes)
-    together = ", last two layers together" if way.plan.last_two_together else ""
-    return f"{'streamed' if way.streamed else 'whole'}, {axes}, {way.dtype.__name__}{together}"
+def described(chosen: ExecutionPlan) -> str:
+    axes = "".join("zyx"[axis] for axis in chosen.order.axes)
+    together = ", last two layers together" if chosen.plan.last_two_together else ""
+    return f"{'streamed' if chosen.streamed else 'whole'}, {axes}, {chosen.dtype.__name__}{together}"
 
 
 def forget_high_water() -> None:

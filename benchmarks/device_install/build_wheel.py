@@ -1,6 +1,6 @@
 """Builds the wheel of this repository from a clean copy, so that no left-over of another build gets into it.
 
-python benchmarks/reach/build_wheel.py OUT        prints the path of the wheel
+python benchmarks/device_install/build_wheel.py OUT        prints the path of the wheel
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""nnU-Net's way: its own predictor around a plain U-Net as costly as the student. Run by speed.py.
+"""Runs nnU-Net: its own predictor around a plain U-Net as costly as the student. Started by speed.py.
 
 Needs the package nnunetv2, and nothing of bedside. Weights are random: time and memory do not depend on them, and the
 labels mean nothing.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The device install on aarch64: a Debian 12 for arm64 under qemu, the aarch64 wheels, and its labels beside this machine's.
 #
-#   benchmarks/reach/aarch64.sh OUT BUNDLE SCAN
-#   ENGINES="onnxruntime openvino" PRECISIONS=fp32 benchmarks/reach/aarch64.sh OUT BUNDLE SCAN
+#   benchmarks/device_install/aarch64.sh OUT BUNDLE SCAN
+#   ENGINES="onnxruntime openvino" PRECISIONS=fp32 benchmarks/device_install/aarch64.sh OUT BUNDLE SCAN
 #
 # Needs root, debootstrap and qemu-user-static on an x86-64 Debian or Ubuntu, and `bedside` and `python3` on PATH for this
 # machine's side. qemu is registered in a user namespace of its own, so nothing has to be cleaned up on the host.

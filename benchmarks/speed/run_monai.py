@@ -1,4 +1,4 @@
-"""MONAI's way: its transforms and `sliding_window_inference` around the student in torch eager. Run by speed.py."""
+"""Runs MONAI: its transforms and `sliding_window_inference` around the student in torch eager. Started by speed.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from monai.transforms import (
 from torch.utils.flop_counter import FlopCounterMode
 
 
-class MonaiWay:
+class MonaiStudent:
     """The student in torch, ready to segment files."""
 
     def __init__(self, job: MonaiJob) -> None:
@@ -78,14 +78,14 @@ class MonaiWay:
 def main() -> None:
     job = read_job(MonaiJob)
     torch.set_num_threads(job.threads or default_threads())
-    way = MonaiWay(job)
-    flops = way.flops()
-    way.segment(job.piece)
+    student = MonaiStudent(job)
+    flops = student.flops()
+    student.segment(job.piece)
     seen = []
-    way.network.register_forward_hook(lambda *_: seen.append(1))
+    student.network.register_forward_hook(lambda *_: seen.append(1))
     seconds: list[float] = []
     for _ in range(job.repeats):
-        labels, spent = timed(lambda: way.segment(job.scan))
+        labels, spent = timed(lambda: student.segment(job.scan))
         seconds.append(spent)
     if job.labels:
         np.save(job.labels, labels)
@@ -96,7 +96,7 @@ def main() -> None:
             peak_bytes=peak,
             windows=len(seen) // job.repeats,
             flops=flops,
-            grid_mm=way.grid_mm(job.scan),
+            grid_mm=student.grid_mm(job.scan),
             taken=f"torch {torch.__version__}, MONAI {monai.__version__}",
         )
     )

@@ -1,6 +1,6 @@
 """Runs every command on a machine that has the device install only, and checks exit code and last line on stderr.
 
-python benchmarks/reach/device_commands.py BEDSIDE BUNDLE SCAN LABELS
+python benchmarks/device_install/device_commands.py BEDSIDE BUNDLE SCAN LABELS
 
 BEDSIDE is the command of the install under test; LABELS is the label map it writes. Exits with 1 if a command that has
 to work does not, or if one that needs an extra says anything but one line with the pip command.
