@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Protocol, TypeVar, get_type_hints
 
+import typer
+
 _Options = TypeVar("_Options")
 
 
@@ -18,8 +20,8 @@ class Command(Protocol):
         ...
 
 
-def typer_function(command: type[Command]) -> Callable[..., int | None]:
-    """Returns the function by which typer knows a command.
+def typer_function(command: type[Command]) -> Callable[..., None]:
+    """Returns the function by which typer knows a command; it ends with the command's exit code.
 
     Its help text is the docstring of the dataclass, its parameters are the fields in their order, those of a nested
     dataclass in the place of that field.
@@ -36,8 +38,10 @@ def typer_function(command: type[Command]) -> Callable[..., int | None]:
     if len({*names}) < len(names):
         raise TypeError(f"{command.__name__}: two options have the same name: {', '.join(sorted(names))}")
 
-    def function(**given: Any) -> int | None:
-        return _built(command, given)()
+    def function(**given: Any) -> None:
+        code = _built(command, given)()
+        if code:
+            raise typer.Exit(code)
 
     function.__doc__ = inspect.getdoc(command)
     function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
