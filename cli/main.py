@@ -16,6 +16,7 @@ from .dataset import prepared as dataset_prepared
 from .demo import command as demo
 from .evaluate import command as evaluate
 from .inspect import command as inspect
+from .options.command import typer_function
 from .processes.terminated import Terminated, unwind_on_sigterm
 from .segment import command as segment
 from .terminal.failure import failure_of
@@ -54,12 +55,12 @@ def root(
 
 for _name, _command in (
     ("demo", demo.command),
-    ("phantom", phantom.command),
+    ("phantom", typer_function(phantom.Phantom)),
     ("train-teacher", train_teacher.command),
     ("distill", distill.command),
-    ("export", export.command),
-    ("segment", segment.command),
-    ("evaluate", evaluate.command),
+    ("export", typer_function(export.Export)),
+    ("segment", typer_function(segment.Segment)),
+    ("evaluate", typer_function(evaluate.Evaluate)),
     ("benchmark", benchmark.command),
     ("devices", devices.command),
     ("inspect", inspect.command),

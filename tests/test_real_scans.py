@@ -15,6 +15,7 @@ import pytest
 import typer
 from bedside.cli.dataset import check as dataset_check
 from bedside.cli.evaluate import command as evaluate
+from bedside.cli.options.command import typer_function
 from bedside.cli.segment import command as segment
 from bedside.runtime import Task, load_task, read_labels, read_volume
 from bedside.runtime.task import Intensity, Modality
@@ -22,8 +23,8 @@ from bedside.training.data.dataset import load_dataset
 from typer.testing import CliRunner
 
 app = typer.Typer()
-app.command("segment")(segment.command)
-app.command("evaluate")(evaluate.command)
+app.command("segment")(typer_function(segment.Segment))
+app.command("evaluate")(typer_function(evaluate.Evaluate))
 app.command("check")(dataset_check.command)
 
 LABELS = ("background", "middle", "bright")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from ...runtime.errors import UsageError
 from ..options.outputs import check_writable
 from ..options.paths import input_option, output_option
-from ..terminal.console import Console, JsonOption, QuietOption
+from ..terminal.console import Console
 from .pairs import find_pairs, label_names
 
 if TYPE_CHECKING:
@@ -27,19 +28,28 @@ class CaseList(str, Enum):
     TEST = "test"
 
 
-def command(
-    prediction: Annotated[Path, input_option("--prediction", "-p", help="A label map, or a folder of them.")],
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.
+
+    Cases without an organ are left out of its means. A missed organ has Dice 0 and NSD 0; HD95 has no value there,
+    and its mean says how many were missed.
+
+    Example: bedside evaluate -p predicted/ -t data/dataset.json --csv student.csv --compare baseline.csv
+    """
+
+    prediction: Annotated[Path, input_option("--prediction", "-p", help="A label map, or a folder of them.")]
     truth: Annotated[
         Path | None, input_option("--truth", "-t", help="The true label map, a folder of them, or a data set.")
-    ] = None,
-    dataset: Annotated[Path | None, input_option("--dataset", help="A data set that holds the truth.")] = None,
+    ] = None
+    dataset: Annotated[Path | None, input_option("--dataset", help="A data set that holds the truth.")] = None
     cases: Annotated[
         CaseList | None,
         typer.Option("--list", help="Which cases of the data set.", show_default="test, if it has label maps"),
-    ] = None,
-    tolerance: Annotated[float, typer.Option("--tolerance", min=0.0, help="Tolerance of the NSD in mm.")] = 1.0,
-    task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file that names the labels.")] = None,
-    labels: Annotated[str | None, typer.Option("--labels", help="Names of labels 1, 2, … with commas.")] = None,
+    ] = None
+    tolerance: Annotated[float, typer.Option("--tolerance", min=0.0, help="Tolerance of the NSD in mm.")] = 1.0
+    task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file that names the labels.")] = None
+    labels: Annotated[str | None, typer.Option("--labels", help="Names of labels 1, 2, … with commas.")] = None
     ignore_label: Annotated[
         int | None,
         typer.Option(
@@ -49,68 +59,70 @@ def command(
             show_default="the data set's, if it has one",
             help="Value in the truth of voxels that take no part.",
         ),
-    ] = None,
-    csv_file: Annotated[Path | None, output_option("--csv", help="Also write every score to this file.")] = None,
+    ] = None
+    csv_file: Annotated[Path | None, output_option("--csv", help="Also write every score to this file.")] = None
     other: Annotated[
         Path | None, input_option("--compare", help="Another model's --csv: Wilcoxon's signed-rank test against it.")
-    ] = None,
-    common: Annotated[bool, typer.Option("--common", help="Compare only the cases that both have.")] = False,
+    ] = None
+    common: Annotated[bool, typer.Option("--common", help="Compare only the cases that both have.")] = False
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Folders: cases scored at the same time.", show_default="1")
-    ] = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.
+    ] = None
+    console: Console
 
-    Cases without an organ are left out of its means. A missed organ has Dice 0 and NSD 0; HD95 has no value there,
-    and its mean says how many were missed.
+    def __call__(self) -> None:
+        """Scores the label maps, writes and shows the scores, and compares them with another model's."""
+        console = self.console
+        names = self._checked_names()
+        found = find_pairs(
+            self.prediction, self.truth, self.dataset, self.cases and self.cases.value, names, self.ignore_label
+        )
+        from ...training.scores.comparison import check_tolerance, compare
+        from ...training.scores.pairing import without_truth
+        from ...training.scores.score_table import read_scores, table_of, write_scores
+        from .as_json import as_json
+        from .scoring import score_pairs
+        from .tables import comparison_tables, score_table
 
-    Example: bedside evaluate -p predicted/ -t data/dataset.json --csv student.csv --compare baseline.csv
-    """
-    console = Console(json=json, quiet=quiet)
-    if not math.isfinite(tolerance):
-        raise UsageError(f"evaluate: --tolerance is a number of mm, got {tolerance}")
-    if csv_file is not None and other is not None and csv_file.resolve() == other.resolve():
-        raise UsageError("evaluate: --csv would replace the scores that --compare reads; give it a name of its own")
-    if common and other is None:
-        raise UsageError("evaluate: --common goes with --compare")
-    names = label_names(task, labels)
-    if workers is not None and prediction.is_file():
-        raise UsageError("evaluate: --workers goes with a folder of predictions; this is one prediction")
-    found = find_pairs(prediction, truth, dataset, None if cases is None else cases.value, names, ignore_label)
-    pairs, listed = found.pairs, found.labels
-    from ...training.scores.comparison import check_tolerance, compare
-    from ...training.scores.pairing import without_truth
-    from ...training.scores.score_table import read_scores, table_of, write_scores
-    from .as_json import as_json
-    from .scoring import score_pairs
-    from .tables import comparison_tables, score_table
+        baseline = read_scores(self.other) if self.other is not None else None
+        if baseline is not None:
+            check_tolerance(self.tolerance, baseline)  # refused before the work, not after it
+        unused = without_truth(self.prediction, found.pairs) if self.prediction.is_dir() else []
+        if self.csv_file is not None:
+            check_writable(self.csv_file, ".csv")
+        if found.list_name is not None:
+            console.info(f"the test list has no label map: these are the cases of the {found.list_name} list")
+        if unused:
+            console.warn(
+                f"{len(unused)} of the files in {self.prediction.name} belong to no case of the truth: left out"
+            )
+        with console.progress("evaluate") as advance:
+            evaluation = score_pairs(found.pairs, names or found.labels, self.tolerance, self.workers or 1, advance)
+        _print_remarks(console, evaluation)
+        if self.csv_file is not None:
+            write_scores(self.csv_file, evaluation)
+            console.finished(f'the scores "{self.csv_file.name}" are written')
+        console.show(score_table(evaluation))  # before a comparison that may be refused
+        comparison = compare(table_of(evaluation), baseline, common=self.common) if baseline else None
+        if comparison is not None and self.other is not None:
+            console.show(*comparison_tables(comparison, self.other.name))
+        console.emit(as_json(evaluation, comparison))
 
-    baseline = read_scores(other) if other is not None else None
-    if baseline is not None:
-        check_tolerance(tolerance, baseline)  # refused before the work, not after it
-    unused = without_truth(prediction, pairs) if prediction.is_dir() else []
-    if csv_file is not None:
-        check_writable(csv_file, ".csv")
-    if found.list_name is not None:
-        console.info(f"the test list has no label map: these are the cases of the {found.list_name} list")
-    if unused:
-        console.warn(f"{len(unused)} of the files in {prediction.name} belong to no case of the truth: left out")
-    with console.progress("evaluate") as advance:
-        evaluation = score_pairs(pairs, names or listed, tolerance, workers or 1, advance)
-    _say(console, evaluation)
-    if csv_file is not None:
-        write_scores(csv_file, evaluation)
-        console.finished(f'the scores "{csv_file.name}" are written')
-    console.show(score_table(evaluation))  # before a comparison that may be refused
-    comparison = compare(table_of(evaluation), baseline, common=common) if baseline else None
-    if comparison is not None and other is not None:
-        console.show(*comparison_tables(comparison, other.name))
-    console.emit(as_json(evaluation, comparison))
+    def _checked_names(self) -> tuple[str, ...] | None:
+        """Checks the options against each other and returns the label names that they give."""
+        if not math.isfinite(self.tolerance):
+            raise UsageError(f"evaluate: --tolerance is a number of mm, got {self.tolerance}")
+        if self.csv_file is not None and self.other is not None and self.csv_file.resolve() == self.other.resolve():
+            raise UsageError("evaluate: --csv would replace the scores that --compare reads; give it a name of its own")
+        if self.common and self.other is None:
+            raise UsageError("evaluate: --common goes with --compare")
+        names = label_names(self.task, self.labels)
+        if self.workers is not None and self.prediction.is_file():
+            raise UsageError("evaluate: --workers goes with a folder of predictions; this is one prediction")
+        return names
 
 
-def _say(console: Console, evaluation: Evaluation) -> None:
+def _print_remarks(console: Console, evaluation: Evaluation) -> None:
     """Prints the share of ignored voxels, predictions on other axes, and a warning if the truth has no organ."""
     turned, count = len(evaluation.turned), len(evaluation.cases)
     if evaluation.ignored:

@@ -41,8 +41,8 @@ class Console:
         quiet: neither progress nor text.
     """
 
-    json: bool = False
-    quiet: bool = False
+    json: JsonOption = False
+    quiet: QuietOption = False
     _finished: list[str] = field(default_factory=list[str], init=False, repr=False)
 
     def finished(self, what: str) -> None:

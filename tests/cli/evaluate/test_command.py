@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bedside.cli.evaluate.command import CaseList, command
+from bedside.cli.evaluate.command import CaseList, Evaluate
+from bedside.cli.terminal.console import Console
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
@@ -25,11 +26,8 @@ def save(path: Path, start: int) -> Path:
 
 
 def call(prediction: Path, **changes: Any) -> None:
-    defaults: dict[str, Any] = {
-        "truth": None, "dataset": None, "cases": CaseList.TEST, "tolerance": 1.0, "task": None, "labels": None,
-        "csv_file": None, "other": None, "common": False, "workers": None, "json": True, "quiet": True,
-    }  # fmt: skip
-    command(prediction, **{**defaults, **changes})
+    console = Console(json=changes.pop("json", True), quiet=changes.pop("quiet", True))
+    Evaluate(prediction=prediction, console=console, **{"cases": CaseList.TEST, **changes})()
 
 
 def test_json_holds_the_scores_the_tolerance_and_null_for_absent_organs(

@@ -7,21 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from bedside.cli import benchmark, distill, export, phantom, train_teacher
-from bedside.cli.dataset import check as dataset_check
-from bedside.cli.dataset import prepared as dataset_prepared
-from bedside.cli.demo import command as demo
-from bedside.cli.evaluate import command as evaluate
-from bedside.cli.inspect import command as inspect_command
-from bedside.cli.main import run
+from bedside.cli.main import app, run
 from bedside.cli.options.paths import check_readable
-from bedside.cli.segment import command as segment
 from bedside.runtime import BundleError, InputError
-
-MODULES = (
-    benchmark, dataset_check, dataset_prepared, demo, distill, evaluate, export, inspect_command, phantom, segment,
-    train_teacher,
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -92,14 +80,17 @@ def test_every_command_refuses_what_it_may_not_read(closed, tmp_path, capfd, wor
     assert "cannot be read (Permission denied)" in capfd.readouterr().err
 
 
-def paths_of(module):
-    for name, parameter in inspect.signature(module.command, eval_str=True).parameters.items():
-        kind, *told = get_args(parameter.annotation) or (None,)
-        if kind is Path or Path in get_args(kind):
-            yield name, told[0]
+def path_options(typer_app):
+    for each in typer_app.registered_commands:
+        for name, parameter in inspect.signature(each.callback, eval_str=True).parameters.items():
+            kind, *described = get_args(parameter.annotation) or (None,)
+            if kind is Path or Path in get_args(kind):
+                yield f"{each.name} {name}", described[0]
+    for group in typer_app.registered_groups:
+        yield from path_options(group.typer_instance)
 
 
 def test_no_command_leaves_the_look_at_a_file_to_the_parser():
-    found = {(module.__name__.rpartition(".")[2], name): info for module in MODULES for name, info in paths_of(module)}
+    found = dict(path_options(app))
     assert len(found) >= 20
-    assert [key for key, info in found.items() if info.readable] == []
+    assert [option for option, described in found.items() if described.readable] == []

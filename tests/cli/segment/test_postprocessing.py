@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 import typer
-from bedside.cli.options.postprocessing import postprocessing_of
+from bedside.cli.options.command import typer_function
+from bedside.cli.options.postprocessing import PostprocessingOptions
 from bedside.cli.segment import command as segment
 from bedside.runtime import Bundle, BundleError, Segmenter, UsageError, write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
@@ -17,7 +18,7 @@ from bedside.runtime.labels.postprocess import Postprocessing
 from typer.testing import CliRunner
 
 app = typer.Typer()
-app.command("segment")(segment.command)
+app.command("segment")(typer_function(segment.Segment))
 
 
 @pytest.fixture
@@ -105,12 +106,12 @@ def test_a_label_of_another_task_is_a_usage_error(bundle_path, speckled, label):
 @pytest.mark.parametrize("entry", ["fat", "fat=", "fat=much", "fat=-1", "fat=nan"])
 def test_a_least_volume_that_is_none_is_a_usage_error(entry):
     with pytest.raises(UsageError, match=r"LABEL=ML|millilitres above 0"):
-        postprocessing_of(None, [entry], False, False)
+        PostprocessingOptions(min_volume=[entry]).requested()
 
 
 def test_none_excludes_the_others():
     with pytest.raises(UsageError, match="--no-postprocessing excludes"):
-        postprocessing_of(["all"], None, False, True)
+        PostprocessingOptions(largest_component=["all"]).requested(none=True)
 
 
 def test_a_bundle_that_names_another_tasks_label_is_refused(bundle_path):

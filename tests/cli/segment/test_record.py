@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import typer
 from bedside import __version__
+from bedside.cli.options.command import typer_function
 from bedside.cli.segment import command as segment
 from bedside.runtime import InputError, ResourceError
 from typer.testing import CliRunner
 
 app = typer.Typer()
-app.command("segment")(segment.command)
+app.command("segment")(typer_function(segment.Segment))
 
 
 def run(bundle, scan, *words):

@@ -6,12 +6,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import typer
+from bedside.cli.options.command import typer_function
 from bedside.cli.segment import command as segment
 from bedside.runtime import UsageError
 from typer.testing import CliRunner
 
 app = typer.Typer()
-app.command("segment")(segment.command)
+app.command("segment")(typer_function(segment.Segment))
 
 
 def run(*arguments):

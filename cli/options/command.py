@@ -1,0 +1,70 @@
+"""Commands as dataclasses: a field for each option, a nested dataclass for a group of options that commands share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+import typer
+
+_Options = TypeVar("_Options")
+
+
+class Command(Protocol):
+    """A command with its options as fields; calling it does the work and returns the exit code, None for 0."""
+
+    def __call__(self) -> int | None:
+        """Does what the command is for."""
+        ...
+
+
+def typer_function(command: type[Command]) -> Callable[..., None]:
+    """Returns the function by which typer knows a command; it ends with the command's exit code.
+
+    Its help text is the docstring of the dataclass, its parameters are the fields in their order, those of a nested
+    dataclass in the place of that field.
+
+    Args:
+        command: a dataclass; each field is ``Annotated`` with a `typer.Option` or `typer.Argument`, or its type is a
+            dataclass of such fields.
+
+    Raises:
+        TypeError: two options have the same name.
+    """
+    parameters = list(_parameters(command))
+    names = [parameter.name for parameter in parameters]
+    if len({*names}) < len(names):
+        raise TypeError(f"{command.__name__}: two options have the same name: {', '.join(sorted(names))}")
+
+    def function(**given: Any) -> None:
+        code = _built(command, given)()
+        if code:
+            raise typer.Exit(code)
+
+    function.__doc__ = inspect.getdoc(command)
+    function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    return function
+
+
+def _parameters(options: type) -> Iterator[inspect.Parameter]:
+    for field, kind in _typed_fields(options):
+        if is_dataclass(kind):
+            yield from _parameters(kind)
+        else:
+            default = inspect.Parameter.empty if field.default is MISSING else field.default
+            yield inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _built(options: type[_Options], given: Mapping[str, Any]) -> _Options:
+    values = {
+        field.name: _built(kind, given) if is_dataclass(kind) else given[field.name]
+        for field, kind in _typed_fields(options)
+    }
+    return options(**values)
+
+
+def _typed_fields(options: type) -> Iterator[tuple[Field[Any], type]]:
+    types = get_type_hints(options, include_extras=True)
+    return ((field, types[field.name]) for field in fields(options) if field.init)

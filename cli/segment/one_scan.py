@@ -1,0 +1,76 @@
+"""Segments one scan: writes its label map and, where asked for, the run's record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...runtime.errors import ExitCode, UsageError
+from ..options.outputs import check_writable
+from ..terminal.console import Console
+from ..terminal.failure import failure_of
+from .job import SegmentJob
+from .output import check_output
+from .report import as_json, summary, volumes_table
+
+if TYPE_CHECKING:
+    from ...runtime.record import Outcome
+    from ...runtime.segmenter import Segmenter
+
+
+def segment_scan(
+    job: SegmentJob, scan: Path, output: Path, record: Path | None, force: bool, console: Console
+) -> ExitCode:
+    """Segments one scan and returns the exit code, `ExitCode.REVIEW` where a person should look at the result.
+
+    Args:
+        job: the bundle and the options of the segmentation.
+        scan: the scan's file.
+        output: the label map to write.
+        record: file for the run's record (JSON), written also where the scan is refused; None writes none.
+        force: whether to replace files that are no label maps.
+        console: where results, warnings and progress go.
+
+    Raises:
+        UsageError: two of the paths are the same, or an output cannot have this name.
+        BedsideError: the scan or the bundle is refused, or the work failed.
+    """
+    if output.resolve() == scan.resolve():
+        raise UsageError("-i and -o are the same file; the label map would replace the scan")
+    if record is not None and record.resolve() in (scan.resolve(), output.resolve()):
+        raise UsageError("--record needs a file of its own")
+    check_output(output, force)
+    if record is not None:
+        check_writable(record, ".json")
+    with job.load() as segmenter, console.progress("segment") as advance:
+        try:
+            result = job.segment(segmenter, scan, advance)
+            result.save(output)
+        except Exception as error:
+            if record is not None:
+                from ...runtime.record import Outcome
+
+                failure = failure_of(error)
+                message = failure.message.replace(f'"{output.name}"', "the label map")  # a name may be a person's
+                _save_record(record, job, segmenter, Outcome.failed(scan, message, failure.code))
+            raise
+        if record is not None:
+            from ...runtime.record import Outcome
+
+            _save_record(record, job, segmenter, Outcome.written(scan, output, result))
+    console.finished(f'the label map "{output.name}" is written')
+    for warning in result.warnings:
+        console.warn(warning)
+    for note in result.notes:
+        console.info(note)
+    console.show(volumes_table(result), summary(result))
+    console.emit(as_json(result, segmenter.choice))
+    return ExitCode.REVIEW if result.needs_review else ExitCode.OK
+
+
+def _save_record(path: Path, job: SegmentJob, segmenter: Segmenter, outcome: Outcome) -> None:
+    from ...runtime.record import Machine, RunRecord, Setup
+
+    setup = Setup.of(segmenter.bundle, job.options)
+    done = RunRecord(setup=setup, machine=Machine.this(), threads=job.threads, choice=segmenter.choice, outcome=outcome)
+    done.save(path)

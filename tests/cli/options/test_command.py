@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import typer
+from bedside.cli.options.command import typer_function
+from typer.testing import CliRunner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    width: Annotated[int, typer.Option("--width", "-w", min=1, help="Width in mm.")] = 2
+    unit: str = "mm"
+
+    def text(self) -> str:
+        return f"{self.width} {self.unit}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Draw a shape."""
+
+    shape: Annotated[str, typer.Argument(help="What to draw.")]
+    size: Size
+    twice: Annotated[bool, typer.Option("--twice", help="Draw it twice.")] = False
+
+    def __call__(self) -> None:
+        print(self.shape, self.size.text(), self.twice)
+
+
+@pytest.fixture
+def draw():
+    app = typer.Typer()
+    app.command()(typer_function(Draw))
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_fields_become_options_and_a_group_stands_in_the_place_of_its_field(draw):
+    assert draw("cube").output == "cube 2 mm False\n"
+    assert draw("cube", "-w", "3", "--unit", "cm", "--twice").output == "cube 3 cm True\n"
+
+
+def test_the_docstring_is_the_help_and_checks_of_typer_hold(draw):
+    shown = draw("--help").output
+    assert shown.index("Draw a shape.") < shown.index("--width") < shown.index("--unit") < shown.index("--twice")
+    assert "Width in mm." in shown
+    assert draw("cube", "--width", "0").exit_code == 2
+    assert draw().exit_code == 2
+
+
+def test_two_options_of_one_name_are_a_fault_of_ours():
+    @dataclass(frozen=True, kw_only=True)
+    class Twice:
+        first: Size
+        second: Size
+
+        def __call__(self) -> None: ...
+
+    with pytest.raises(TypeError, match="Twice: two options have the same name"):
+        typer_function(Twice)
