@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ..runtime.errors import UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
 from .options.paths import input_argument, input_option, output_option
 from .options.postprocessing import LargestComponentOption, MinVolumeOption, WithinBodyOption, postprocessing_of
 from .terminal.console import Console, JsonOption, QuietOption
-
-if TYPE_CHECKING:
-    from ..export.gate import GateCase
-    from ..runtime.task import Task
+from .terminal.log import log_on
 
 
 def command(
@@ -53,29 +50,26 @@ def command(
 
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
     """
-    precisions = [word.strip() for word in precision.split(",")]
-    unknown = [word for word in precisions if word not in ("fp32", "int8")]
-    if unknown:
-        raise UsageError(f'--precision: expected fp32 or fp32,int8, got "{precision}"')
-    if calibration is None and "int8" in precisions:
-        raise UsageError("int8 is calibrated on scans: give --calibration DATASET, or --precision fp32")
-    postprocessing = postprocessing_of(largest_component, min_volume, within_body)
-
-    require("train", "export")
-    from ..distill import load_student
-    from ..export.bundle_writer import DEFAULT_OVERLAP, DEFAULT_OVERLAP_REASON, export_bundle
+    from ..export import ExportOptions, export_bundle
     from ..runtime.bundles.bundle import Bundle
+    from .tables.bundle import bundle_facts, bundle_tables
 
     console = Console(json=json, quiet=quiet)
-    loaded = load_student(run)
-    images, cases, ignore = _cases(calibration, loaded.task, gate)
-    training = {name: value for name, value in loaded.metrics.items() if value}
-    if gate and not cases:
-        console.warn("no held-out case with a label map: the bundle will carry no Dice")
-    if {image for image, _ in cases} & set(images):
-        training["gate"] = "a gate case is a training case too: its Dice shows memory, not skill"
-        console.warn(training["gate"])
-    with console.progress("export") as advance:
+    options = ExportOptions(
+        dataset=calibration,
+        gate_cases=gate,
+        precisions=[name.strip() for name in precision.split(",")],
+        patches=patches,
+        overlap=overlap,
+        postprocessing=postprocessing_of(largest_component, min_volume, within_body),
+        licence=licence,
+        threads=threads,
+        force=force,
+    )
+    require("train", "export")
+    from ..distill import load_student
+
+    with log_on(console, logging.WARNING), console.progress("export") as advance:
         noted = ""
 
         def progress(done: int, total: int, note: str) -> None:
@@ -85,49 +79,8 @@ def command(
             noted = note
             advance(done, total)
 
-        export_bundle(
-            loaded.model,
-            loaded.task,
-            output,
-            student=loaded.student,
-            calibration=images,
-            gate=cases,
-            gate_ignore=ignore,
-            precisions=[word for word in ("fp32", "int8") if word in precisions],
-            teacher=loaded.teacher,
-            lam=loaded.lam,
-            data_hash=loaded.data_hash,
-            training=training,
-            overlap=DEFAULT_OVERLAP if overlap is None else overlap,
-            overlap_reason="as given at export" if overlap is not None else DEFAULT_OVERLAP_REASON,
-            postprocessing=postprocessing,
-            licence=licence,
-            patches=patches,
-            threads=threads,
-            force=force,
-            progress=progress,
-        )
+        export_bundle(load_student(run), output, options, progress)
     console.finished(f'the bundle "{output.name}" is written')
-    from .tables.bundle import bundle_facts, bundle_tables
-
     with Bundle.open(output) as bundle:
-        for variant in bundle.manifest.variants:
-            if variant.passed is False:
-                console.warn(f"{variant.engine} {variant.precision} failed at the gate: {variant.gate_reason}")
         console.show(*bundle_tables(bundle))
         console.emit(bundle_facts(bundle))
-
-
-def _cases(path: Path | None, task: Task, gate: int) -> tuple[list[Path], list[GateCase], int | None]:
-    """Returns the calibration scans, at most ``gate`` gate cases, and the ignore label of their label maps if any."""
-    if path is None:
-        return [], [], None
-    from ..training.data.dataset import load_dataset
-    from ..training.data.prepare import check_labels
-
-    dataset = load_dataset(path, labels=task.labels)
-    held_out = [(case.image, case.label) for case in (*dataset.test, *dataset.validation) if case.label is not None]
-    if gate and held_out:
-        check_labels(dataset, task)
-    images = [case.image for case in dataset.training or dataset.validation or dataset.test]
-    return images, held_out[:gate], dataset.ignore
