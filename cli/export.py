@@ -50,6 +50,8 @@ def command(
 
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
     """
+    require("train", "export")
+    from ..distill import load_student
     from ..export import ExportOptions, export_bundle
     from ..runtime.bundles.bundle import Bundle
     from .tables.bundle import bundle_facts, bundle_tables
@@ -66,9 +68,6 @@ def command(
         threads=threads,
         force=force,
     )
-    require("train", "export")
-    from ..distill import load_student
-
     with log_on(console, logging.WARNING), console.progress("export") as advance:
         noted = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import datetime, timezone
 from functools import partial
 from importlib.util import find_spec
@@ -34,7 +35,10 @@ _log = logging.getLogger("bedside.export")
 
 
 def export_bundle(
-    student: TrainedStudent, out: Path, options: ExportOptions, progress: ExportProgress | None = None
+    student: TrainedStudent,
+    out: str | os.PathLike[str],
+    options: ExportOptions,
+    progress: ExportProgress | None = None,
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 
@@ -48,7 +52,7 @@ def export_bundle(
         progress: called when a step begins, and at the end, with (steps done, steps in total, note).
 
     Returns:
-        ``out``.
+        ``out`` as a path.
 
     Raises:
         UsageError: an argument has another type, a label of the post-processing is not the task's, a bundle exists and

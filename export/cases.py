@@ -78,12 +78,12 @@ class ExportCases:
         return None
 
 
-def checked_collection(name: str, value: Any, words: str) -> tuple[Any, ...]:
+def checked_collection(name: str, value: Any, expected: str) -> tuple[Any, ...]:
     """Accepts what `arguments.sequence` accepts but iterators, which would be empty after the check.
 
     Raises:
         UsageError: anything else.
     """
     if not isinstance(value, Collection):
-        arguments.refuse(name, words, value)
-    return arguments.sequence(name, value, words)
+        arguments.refuse(name, expected, value)
+    return arguments.sequence(name, value, expected)

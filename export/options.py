@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class ExportOptions:
             computes in bfloat16, the bf16 variants of these models are measured and offered too; they need no files.
         patches: number of calibration patches.
         overlap: recommended overlap of windows, 0 ≤ overlap < 1; None for the default, 0.5.
-        overlap_reason: how ``overlap`` was chosen, in words.
+        overlap_reason: how ``overlap`` was chosen, as free text.
         postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
         licence: SPDX identifier, or another statement of the licence.
         threads: CPU threads of the measurements; None for all.
@@ -39,7 +40,7 @@ class ExportOptions:
         UsageError: an option has another type or is out of range, or options contradict each other.
     """
 
-    dataset: Path | None = None
+    dataset: str | os.PathLike[str] | None = None
     gate_cases: int = 1
     cases: ExportCases | None = None
     precisions: Sequence[str] = ("fp32", "int8")

@@ -129,13 +129,14 @@ def test_no_name_of_a_scan_is_in_the_bundle(bundle):
     assert not any(b"image.nii" in text or b"label.nii" in text for text in texts)
 
 
-def test_fp32_alone_needs_no_scan_and_a_cpu_without_bfloat16_says_so(export_toy, monkeypatch):
+def test_fp32_alone_needs_no_scan_and_a_cpu_without_bfloat16_says_so(export_toy, monkeypatch, caplog):
     monkeypatch.setattr(model_files, "supports", lambda engine, precision: False)
     heard: list[tuple[int, int, str]] = []
     out = export_bundle(**export_toy, progress=lambda done, total, note: heard.append((done, total, note)))
     with Bundle.open(out) as opened:
         assert [variant.precision for variant in opened.manifest.variants] == ["fp32", "fp32"]
         assert all((variant.dice, variant.passed) == ({}, True) for variant in opened.manifest.variants)
+    assert caplog.messages == ["no held-out case with a label map: the bundle will carry no Dice"]
     assert [done for done, _, _ in heard] == [0, 1, 2, 2, 3, 4, 5]  # within the third step: a remark
     assert {total for _, total, _ in heard} == {5}
     assert heard[3][2] == "no bf16 variants: this CPU does not compute in bfloat16"
