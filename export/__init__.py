@@ -1,5 +1,8 @@
 """Exports a torch student to a verified bundle: ONNX, int8 Q/DQ, OpenVINO, parity with the student, model card."""
 
 from .bundle_writer import export_bundle
+from .cases import ExportCases
+from .options import ExportOptions
+from .student import ExportedStudent
 
-__all__ = ["export_bundle"]
+__all__ = ["ExportCases", "ExportOptions", "ExportedStudent", "export_bundle"]

@@ -40,7 +40,7 @@ def gate_dice(
     Args:
         bundle: a complete bundle directory.
         variant: the variant to run.
-        cases: (image, label map on the same grid).
+        cases: (image, label map on the same grid); without cases nothing is computed.
         threads: CPU threads; None for all.
         ignore: value of the label maps that marks voxels to leave out; None compares all voxels.
         starting: called before each case.
@@ -52,6 +52,8 @@ def gate_dice(
     Raises:
         InputError: a case is refused, or its label map is on another grid.
     """
+    if not cases:
+        return {}
     scores: list[np.ndarray] = []
     with Segmenter.load(bundle, variant.engine, variant.precision, threads, self_test=False) as segmenter:
         names = segmenter.task.labels
@@ -88,11 +90,11 @@ def judge(variants: Sequence[Variant]) -> tuple[Variant, ...]:
 def _judged(variant: Variant, reference: Variant) -> Variant:
     if variant.parity is None:
         return variant
-    reasons = [] if variant.precision == "fp32" else [*_lost(variant, reference), *_strayed(variant)]
+    reasons = [] if variant.precision == "fp32" else [*_dice_reasons(variant, reference), *_agreement_reasons(variant)]
     return msgspec.structs.replace(variant, passed=not reasons, gate_reason="; ".join(reasons))
 
 
-def _lost(variant: Variant, reference: Variant) -> list[str]:
+def _dice_reasons(variant: Variant, reference: Variant) -> list[str]:
     drops = {organ: dice - variant.dice[organ] for organ, dice in reference.dice.items()}
     return [
         f"{organ}: Dice {variant.dice[organ]:.4f}, {drop:.4f} below fp32 (at most {MAX_DICE_DROP})"
@@ -101,7 +103,7 @@ def _lost(variant: Variant, reference: Variant) -> list[str]:
     ]
 
 
-def _strayed(variant: Variant) -> list[str]:
+def _agreement_reasons(variant: Variant) -> list[str]:
     least = LABEL_AGREEMENT if variant.dice else LABEL_AGREEMENT_ALONE
     if variant.parity is None or variant.parity.label_agreement >= least:
         return []

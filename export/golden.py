@@ -36,7 +36,7 @@ class GoldenPatch:
     output: Logits
 
     @classmethod
-    def answered(cls, student: torch.nn.Module, task: Task) -> GoldenPatch:
+    def from_student(cls, student: torch.nn.Module, task: Task) -> GoldenPatch:
         """Draws the task's patch and runs the student on it.
 
         Args:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ..runtime.bundles.manifest import Manifest, Variant
+from ..runtime.bundles.manifest import Manifest
 
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at
@@ -24,12 +22,11 @@ def licence_text(licence: str) -> str:
     return f"This model is provided under: {licence}\n"
 
 
-def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
+def model_card(manifest: Manifest) -> str:
     """Returns the content of a bundle's `README.md`, in Markdown.
 
     Args:
-        manifest: the manifest, complete but for the file list.
-        sizes: path in the bundle → size in bytes.
+        manifest: the manifest, complete with the sizes of the models.
     """
     task, provenance = manifest.task, manifest.provenance
     spacing, patch = (" × ".join(f"{value:g}" for value in triple) for triple in (task.spacing, task.patch))
@@ -50,9 +47,8 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
         f"Labels: {', '.join(f'{index} {name}' for index, name in enumerate(task.labels))}.",
         f"Post-processing of every label map, unless the caller wants another: {manifest.postprocessing}.",
         "## Figures\n\nAgainst the torch student, on patches; Dice on the gate cases, through the whole runtime. "
-        "A bf16 variant is the file of its fp32 or int8 one, computed in bfloat16.\n\n"
-        + _figures(manifest.variants, sizes),
-        _failures(manifest.variants),
+        "A bf16 variant is the file of its fp32 or int8 one, computed in bfloat16.\n\n" + _figures(manifest),
+        _failures(manifest),
         _dice_table(manifest),
         "## Where it comes from\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
@@ -65,42 +61,26 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int]) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def variant_bytes(variant: Variant, sizes: Mapping[str, int]) -> int:
-    """Returns the size of a variant's files in bytes: an IR has its weights in a ``.bin`` beside the ``.xml``."""
-    return sizes[variant.file] + (0 if variant.weights is None else sizes[variant.weights])
-
-
-def mean_dice(variant: Variant) -> float | None:
-    """Returns the mean Dice over the organs of the gate cases, None where nothing was measured."""
-    return sum(variant.dice.values()) / len(variant.dice) if variant.dice else None
-
-
-def verdict(variant: Variant) -> str:
-    """Returns the gate's verdict in one word: "passed", "failed", or a dash where nothing was measured."""
-    return {True: "passed", False: "failed", None: "–"}[variant.passed]
-
-
-def _failures(variants: tuple[Variant, ...]) -> str:
-    failed = [variant for variant in variants if variant.passed is False]
-    if not failed:
+def _failures(manifest: Manifest) -> str:
+    if not manifest.failed:
         return ""
-    lines = [f"- {variant.engine} {variant.precision}: {variant.gate_reason}" for variant in failed]
+    lines = [f"- {variant.name}: {variant.gate_reason}" for variant in manifest.failed]
     return "Failed at the gate, and taken only where asked for by name:\n\n" + "\n".join(lines)
 
 
-def _figures(variants: tuple[Variant, ...], sizes: Mapping[str, int]) -> str:
+def _figures(manifest: Manifest) -> str:
     rows: list[tuple[str, ...]] = []
-    for variant in variants:
-        parity, dice = variant.parity, mean_dice(variant)
+    for variant in manifest.variants:
+        parity, dice = variant.parity, variant.mean_dice
         rows.append(
             (
-                f"{variant.engine} {variant.precision}",
-                f"{variant_bytes(variant, sizes) / 1e6:.1f}",
+                variant.name,
+                f"{manifest.variant_bytes(variant) / 1e6:.1f}",
                 f"{100 * parity.label_agreement:.2f} %" if parity else "–",
                 f"{parity.max_abs_probability:.4f}" if parity else "–",
                 f"{parity.mean_abs_probability:.6f}" if parity else "–",
                 f"{dice:.4f}" if dice is not None else "–",
-                verdict(variant),
+                variant.verdict,
             )
         )
     head = ("variant", "MB", "same label", "largest probability difference", "mean difference", "mean Dice", "gate")
@@ -111,7 +91,7 @@ def _dice_table(manifest: Manifest) -> str:
     measured = [variant for variant in manifest.variants if variant.dice]
     if not measured:
         return "No gate cases were given: Dice was not measured."
-    head = ("organ", *(f"{variant.engine} {variant.precision}" for variant in measured))
+    head = ("organ", *(variant.name for variant in measured))
     organs = [label for label in manifest.task.labels if label in measured[0].dice]
     return _table(head, [(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured)) for organ in organs])
 

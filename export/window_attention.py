@@ -58,9 +58,9 @@ def _calls(model: torch.nn.Module, attentions: dict[str, Any], patch_dhw: tuple[
     calls: dict[str, _Call] = {}
 
     def catch(name: str) -> Any:
-        def hook(_: torch.nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
-            mask = named["mask"] if "mask" in named else words[1]
-            calls[name] = _Call(words[0].shape[1], mask)
+        def hook(_: torch.nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            mask = named["mask"] if "mask" in named else args[1]
+            calls[name] = _Call(args[0].shape[1], mask)
 
         return hook
 

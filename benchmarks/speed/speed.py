@@ -13,6 +13,7 @@ import argparse
 import math
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,10 +68,10 @@ def changed(task: Task, spacing: list[float] | None, patch: list[int] | None) ->
 def exported(run: Path, task: Task, calibration: list[Path], threads: int | None, out: Path) -> Path:
     """Exports the student for a task, without gate; returns the bundle."""
     from bedside.distill import load_student
-    from bedside.export import export_bundle
+    from bedside.export import ExportCases, ExportOptions, export_bundle
 
-    student = load_student(run)
-    return export_bundle(student.model, task, out, student=student.student, calibration=calibration, threads=threads)
+    options = ExportOptions(cases=ExportCases(calibration=calibration), gate_cases=0, threads=threads)
+    return export_bundle(replace(load_student(run), task=task), out, options)
 
 
 def write_piece(scan: Volume, task: Task, out: Path) -> Path:

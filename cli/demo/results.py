@@ -150,7 +150,7 @@ def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoRes
         unseen=len(cases),
         parameters={**counted, "student": sum(p.numel() for p in student.model.parameters())},
         file_bytes={
-            variant.precision: manifest.files[variant.file].size
+            variant.precision: manifest.variant_bytes(variant)
             for variant in manifest.variants
             if variant.engine == "onnxruntime"
         },

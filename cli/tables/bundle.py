@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...runtime.bundles.bundle import Bundle
-    from ...runtime.bundles.manifest import Variant
 
 
 def bundle_facts(bundle: Bundle) -> dict[str, Any]:
@@ -20,9 +19,8 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
     manifest = bundle.manifest
     facts: dict[str, Any] = msgspec.to_builtins(manifest)
     for fields, variant in zip(facts["variants"], manifest.variants, strict=True):
-        fields["bytes"] = _bytes(bundle, variant)
-    total = sum(entry.size for entry in manifest.files.values())
-    return {"kind": "bundle", "bytes": total, **facts}
+        fields["bytes"] = manifest.variant_bytes(variant)
+    return {"kind": "bundle", "bytes": manifest.total_bytes, **facts}
 
 
 def bundle_tables(bundle: Bundle) -> list[str | Table]:
@@ -42,40 +40,32 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     )
     facts.add_row("training data", origin.data_hash[:16] or "not recorded")
     facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
-    facts.add_row("size", _megabytes(sum(entry.size for entry in manifest.files.values())))
+    facts.add_row("size", _megabytes(manifest.total_bytes))
     facts.add_row("licence", manifest.licence)
     facts.add_row("intended use", manifest.intended_use)
 
-    verdicts = {True: "passed", False: "failed", None: "–"}
     variants = Table(
         "variant", "size", "same label", "largest probability difference", "mean Dice", "gate", title="Variants"
     )
     for variant in manifest.variants:
-        parity = variant.parity
+        parity, dice = variant.parity, variant.mean_dice
         variants.add_row(
-            f"{variant.engine} {variant.precision}",
-            _megabytes(_bytes(bundle, variant)),
+            variant.name,
+            _megabytes(manifest.variant_bytes(variant)),
             f"{100 * parity.label_agreement:.2f} %" if parity else "–",
             f"{parity.max_abs_probability:.4f}" if parity else "–",
-            f"{sum(variant.dice.values()) / len(variant.dice):.4f}" if variant.dice else "–",
-            verdicts[variant.passed],
+            f"{dice:.4f}" if dice is not None else "–",
+            variant.verdict,
         )
-    failed = [variant for variant in manifest.variants if variant.passed is False]
-    reasons = [f"{variant.engine} {variant.precision} failed: {variant.gate_reason}" for variant in failed]
+    reasons = [f"{variant.name} failed: {variant.gate_reason}" for variant in manifest.failed]
     parts: list[str | Table] = [facts, variants, *reasons]
     measured = [variant for variant in manifest.variants if variant.dice]
     if measured:
-        dice = Table("organ", *(f"{variant.engine} {variant.precision}" for variant in measured), title="Dice")
+        dice = Table("organ", *(variant.name for variant in measured), title="Dice")
         for organ in (label for label in manifest.task.labels if label in measured[0].dice):
             dice.add_row(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured))
         parts.append(dice)
     return parts
-
-
-def _bytes(bundle: Bundle, variant: Variant) -> int:
-    files = bundle.manifest.files
-    weights = files.get(f"{variant.file.removesuffix('.xml')}.bin") if variant.file.endswith(".xml") else None
-    return files[variant.file].size + (weights.size if weights else 0)
 
 
 def _megabytes(size: int) -> str:

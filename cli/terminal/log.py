@@ -25,21 +25,25 @@ def show_log(prefix: str = "") -> None:
 
 
 @contextmanager
-def log_on(console: Console) -> Generator[None]:
+def log_on(console: Console, level: int = logging.INFO) -> Generator[None]:
     """Shows the library's log on the console while the block runs: notes and warnings.
 
     Changes nothing under ``--debug``, which shows the whole log already.
+
+    Args:
+        console: prints the entries.
+        level: least level of the entries to show; `logging.WARNING` leaves out notes.
     """
     if log_is_shown():
         yield
         return
-    handler, level = _ConsoleHandler(console), _log.level
+    handler, before = _ConsoleHandler(console), _log.level
     _log.addHandler(handler)
-    _log.setLevel(logging.INFO)
+    _log.setLevel(level)
     try:
         yield
     finally:
-        _log.setLevel(level)
+        _log.setLevel(before)
         _log.removeHandler(handler)
 
 

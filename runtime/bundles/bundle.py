@@ -29,7 +29,9 @@ from ..scans.file_kind import BUNDLE, ZIP, is_nifti, kind_of_file
 from ..task import Task
 from .bundle_zip import extract
 from .manifest import CHECKSUM_NAME, MANIFEST_NAME, FileEntry, Manifest, Variant, checksum_line, decode_manifest
-from .verification import BUNDLE_LIMIT, check_names, listed, verified
+from .verification import BUNDLE_LIMIT, check_names, file_names, verify_bundle
+
+_ONNX_ENGINE = "onnxruntime"  # its variants are plain ONNX, which every engine reads
 
 
 class Bundle:
@@ -44,7 +46,7 @@ class Bundle:
 
     def __init__(self, path: Path, root: Path, temporary: bool):
         self.path = path
-        self.manifest, self.sha256 = verified(root, path.name or root.name)
+        self.manifest, self.sha256 = verify_bundle(root, path.name or root.name)
         self._root = root
         self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
@@ -154,19 +156,24 @@ class Bundle:
             UsageError: an argument is not a string.
             BundleError: the bundle has no such variant.
         """
-        engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
-        for wanted in (engine, "onnxruntime"):
-            for variant in self.manifest.variants:
-                if variant.engine == wanted and variant.precision == precision:
-                    return variant
-        offered = ", ".join(f"{variant.engine} {variant.precision}" for variant in self.manifest.variants)
+        found = self._variant(engine, precision)
+        if found is not None:
+            return found
+        offered = ", ".join(variant.name for variant in self.manifest.variants)
         raise BundleError(f"the bundle has no {precision} model for {engine}; it has: {offered}")
 
     def offers(self, engine: str, precision: str) -> bool:
         """Whether `variant` finds a model for an engine in a precision."""
+        return self._variant(engine, precision) is not None
+
+    def _variant(self, engine: str, precision: str) -> Variant | None:
+        """Returns an engine's own variant in a precision, or else the ONNX one, or None."""
         engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
-        engines = {variant.engine for variant in self.manifest.variants if variant.precision == precision}
-        return bool(engines & {engine, "onnxruntime"})
+        for wanted in (engine, _ONNX_ENGINE):
+            for variant in self.manifest.variants:
+                if variant.engine == wanted and variant.precision == precision:
+                    return variant
+        return None
 
     def array(self, name: str) -> NDArray[np.float32]:
         """Reads a float32 ``.npy`` file of the bundle; refuses pickled objects.
@@ -206,7 +213,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     manifest = arguments.instance("manifest", manifest, Manifest)
     if not is_folder(directory):
         raise ResourceError(f'"{directory.name}": expected the folder that holds the bundle\'s files, found none')
-    names = sorted(listed(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
+    names = sorted(file_names(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
     paths = {name: directory / name for name in names}
     files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
     complete = msgspec.structs.replace(manifest, files=files)

@@ -83,6 +83,21 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gate_reason: str = ""
 
     @property
+    def name(self) -> str:
+        """Engine and precision, for people (``"openvino int8"``)."""
+        return f"{self.engine} {self.precision}"
+
+    @property
+    def mean_dice(self) -> float | None:
+        """Mean Dice over the organs of the gate cases; None where nothing was measured."""
+        return sum(self.dice.values()) / len(self.dice) if self.dice else None
+
+    @property
+    def verdict(self) -> str:
+        """The gate's verdict for people: "passed", "failed", or a dash where nothing was measured."""
+        return {True: "passed", False: "failed", None: "–"}[self.passed]
+
+    @property
     def weights(self) -> str | None:
         """Path in the bundle of an OpenVINO IR's weights; None for an ONNX file, which includes its weights."""
         return self.file.removesuffix(".xml") + ".bin" if self.file.endswith(".xml") else None
@@ -169,6 +184,20 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"patch {patch} (D, H, W) and {classes} labels"
             )
 
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files in ``files``, in bytes."""
+        return sum(entry.size for entry in self.files.values())
+
+    @property
+    def failed(self) -> tuple[Variant, ...]:
+        """The variants that failed at the gate."""
+        return tuple(variant for variant in self.variants if variant.passed is False)
+
+    def variant_bytes(self, variant: Variant) -> int:
+        """Returns the size of a variant's files in bytes, those of its weights included."""
+        return self.files[variant.file].size + (0 if variant.weights is None else self.files[variant.weights].size)
+
     def encoded(self) -> bytes:
         """Returns the bytes of `bundle.json`: indented JSON, UTF-8."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
@@ -197,7 +226,7 @@ def decode_manifest(content: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{MANIFEST_NAME} is not valid: {error}") from None
     if any(_CONTROLS.search(text) for text in _texts(msgspec.to_builtins(manifest))):
-        raise BundleError(f"{MANIFEST_NAME} is not valid: its words hold characters that command a terminal")
+        raise BundleError(f"{MANIFEST_NAME} is not valid: its texts hold characters that command a terminal")
     return manifest
 
 

@@ -25,15 +25,15 @@ BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so 
 # Data formats only: no pickle, no code. A compiled TensorRT engine is code, so no bundle contains one.
 _ALLOWED_SUFFIXES = {".onnx", ".xml", ".bin", ".json", ".npy", ".md", ".txt", ".toml", ".csv", ".png", ".svg"}
 _ALLOWED_NAMES = {"LICENSE", "LICENCE", "NOTICE"}
-_MOST_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
+_MAX_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
 
 
-def verified(root: Path, told: str) -> tuple[Manifest, str]:
+def verify_bundle(root: Path, name: str) -> tuple[Manifest, str]:
     """Verifies a bundle's folder: names, sizes and hashes, and that it holds no other files.
 
     Args:
         root: path of the folder.
-        told: name of the bundle, for messages.
+        name: name of the bundle, for messages.
 
     Returns:
         The manifest, and the SHA-256 of `bundle.json`.
@@ -43,12 +43,12 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
     """
     try:
         if not (root / MANIFEST_NAME).is_file():  # before listing the folder, which may be any folder
-            raise BundleError(f'"{told}" is not a bundle: it has no {MANIFEST_NAME}{_instead(root)}')
-        present = listed(root)
+            raise BundleError(f'"{name}" is not a bundle: it has no {MANIFEST_NAME}{_advice(root)}')
+        present = file_names(root)
         if CHECKSUM_NAME not in present:
-            raise BundleError(f'"{told}" is not a bundle: it has no {CHECKSUM_NAME}')
-        content = _small_file(root, MANIFEST_NAME, MANIFEST_LIMIT)
-        if _small_file(root, CHECKSUM_NAME, 1000) != checksum_line(content):
+            raise BundleError(f'"{name}" is not a bundle: it has no {CHECKSUM_NAME}')
+        content = _read_small(root, MANIFEST_NAME, MANIFEST_LIMIT)
+        if _read_small(root, CHECKSUM_NAME, 1000) != checksum_line(content):
             raise BundleError(f"{MANIFEST_NAME} does not have the hash in {CHECKSUM_NAME}: the bundle was altered")
         manifest = decode_manifest(content)
         check_names(manifest)
@@ -58,13 +58,13 @@ def verified(root: Path, told: str) -> tuple[Manifest, str]:
     return manifest, sha256(content).hexdigest()
 
 
-def _instead(folder: Path) -> str:
+def _advice(folder: Path) -> str:
     """Returns advice about a folder that is no bundle, for the message, without listing the folder."""
     is_run = (folder / "config.toml").is_file() and (folder / "metrics.csv").is_file()
     return "; this is a training run, bedside export makes a bundle of it" if is_run else ""
 
 
-def _small_file(root: Path, name: str, limit: int) -> bytes:
+def _read_small(root: Path, name: str, limit: int) -> bytes:
     with (root / name).open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -72,7 +72,7 @@ def _small_file(root: Path, name: str, limit: int) -> bytes:
     return content
 
 
-def listed(root: Path) -> set[str]:
+def file_names(root: Path) -> set[str]:
     """Returns the relative POSIX paths of all regular files below a folder.
 
     Raises:
@@ -83,8 +83,8 @@ def listed(root: Path) -> set[str]:
     for number, entry in enumerate(_entries(root)):
         name = Path(entry.path).relative_to(root).as_posix()
         mode = entry.stat(follow_symlinks=False).st_mode
-        if number == _MOST_FILES:
-            raise BundleError(f'"{root.name}" holds more than {_MOST_FILES} files and folders; a bundle has some ten')
+        if number == _MAX_FILES:
+            raise BundleError(f'"{root.name}" holds more than {_MAX_FILES} files and folders; a bundle has some ten')
         if stat.S_ISREG(mode):
             names.add(name)
         elif not stat.S_ISDIR(mode):
@@ -129,7 +129,7 @@ def _check_files(root: Path, manifest: Manifest, present: set[str]) -> None:
         raise BundleError(f"files that {MANIFEST_NAME} does not list: {', '.join(sorted(extra)[:3])}; remove them")
     if named - present:
         raise BundleError(f"missing from the bundle: {', '.join(sorted(named - present)[:3])}; copy it again")
-    if sum(entry.size for entry in manifest.files.values()) > BUNDLE_LIMIT:
+    if manifest.total_bytes > BUNDLE_LIMIT:
         raise BundleError(f"the bundle holds more than {BUNDLE_LIMIT} bytes")
     for name, entry in manifest.files.items():
         size = (root / name).stat().st_size

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from bedside.export import ExportedStudent, ExportOptions
 from bedside.export.onnx_export import student_to_onnx
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
@@ -47,6 +49,18 @@ def toy_task() -> Task:
         intensity=Intensity(clip=(-1000.0, 1000.0), scale_to=(0.0, 1.0)),
         patch=PATCH_XYZ,
     )
+
+
+@pytest.fixture
+def toy_trained(toy_student: torch.nn.Module, toy_task: Task) -> ExportedStudent:
+    return ExportedStudent(model=toy_student, task=toy_task, student="toy")
+
+
+@pytest.fixture
+def export_toy(toy_trained: ExportedStudent, tmp_path: Path) -> dict[str, Any]:
+    """Arguments of `export_bundle` for the quickest export: fp32 alone, without scans."""
+    options = ExportOptions(precisions=["fp32"], threads=1)
+    return {"student": toy_trained, "out": tmp_path / "toy.bedside", "options": options}
 
 
 @pytest.fixture

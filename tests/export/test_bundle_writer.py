@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import torch
-from bedside.export import bundle_writer, export_bundle
-from bedside.export.model_card import model_card
+from bedside.export import ExportCases, ExportedStudent, ExportOptions, bundle_writer, export_bundle, model_files
 from bedside.runtime import Bundle, Grid, Postprocessing, Segmenter, read_labels, write_volume
 from bedside.runtime.engines import supports
 from bedside.runtime.errors import BundleError, InputError, UsageError
@@ -35,20 +33,17 @@ if supports("openvino", "bf16"):
 
 @pytest.fixture
 def bundle(toy_student, toy_task, toy_case, tmp_path) -> Path:
-    return export_bundle(
-        toy_student,
-        toy_task,
-        tmp_path / "toy.bedside",
+    student = ExportedStudent(
+        model=toy_student,
+        task=toy_task,
         student="toy-student",
-        calibration=[toy_case[0]],
-        gate=[toy_case],
         teacher="toy-teacher",
         lam=0.5,
         data_hash="ab" * 32,
-        training={"epoch": "7"},
-        patches=2,
-        threads=1,
+        metrics={"epoch": "7", "dice": ""},
     )
+    cases = ExportCases(calibration=[toy_case[0]], gate=[toy_case])
+    return export_bundle(student, tmp_path / "toy.bedside", ExportOptions(cases=cases, patches=2, threads=1))
 
 
 def test_the_bundle_opens_has_all_files_and_segments_without_error_in_every_variant(bundle, toy_case):
@@ -82,7 +77,7 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(bundle):
         "toy-student",
         "toy-teacher",
         0.5,
-        {"epoch": "7"},
+        {"epoch": "7", "gate": "a gate case is a training case too: its Dice shows memory, not skill"},
     )
 
 
@@ -94,22 +89,15 @@ def test_the_golden_output_is_the_torch_students(bundle, toy_student):
         assert np.allclose(toy_student(torch.from_numpy(patch)).numpy(), expected, atol=1e-5)
 
 
-def test_the_golden_files_are_the_same_whatever_scans_calibrate(toy_student, toy_task, toy_case, tmp_path):
+def test_the_golden_files_are_the_same_whatever_scans_calibrate(toy_trained, toy_case, tmp_path):
     other = tmp_path / "other.nii.gz"
     bone = np.full((20, 16, 12), -1000, np.int16)
     bone[2:18, 2:14, 2:10] = 800
     write_volume(other, bone, Grid(bone.shape, np.diag([3.0, 3.0, 3.0, 1.0])))
     written = set()
     for number, calibration in enumerate(([], [toy_case[0]], [other, toy_case[0]])):
-        out = export_bundle(
-            toy_student,
-            toy_task,
-            tmp_path / f"{number}.bedside",
-            student="toy",
-            precisions=["fp32"],
-            calibration=calibration,
-            threads=1,
-        )
+        options = ExportOptions(precisions=["fp32"], cases=ExportCases(calibration=calibration), threads=1)
+        out = export_bundle(toy_trained, tmp_path / f"{number}.bedside", options)
         written.add(((out / "golden_input.npy").read_bytes(), (out / "golden_output.npy").read_bytes()))
     assert len(written) == 1
 
@@ -141,21 +129,15 @@ def test_no_name_of_a_scan_is_in_the_bundle(bundle):
     assert not any(b"image.nii" in text or b"label.nii" in text for text in texts)
 
 
-def test_fp32_alone_needs_no_scan_and_a_cpu_without_bfloat16_says_so(toy_student, toy_task, tmp_path, monkeypatch):
-    monkeypatch.setattr(bundle_writer, "has_bfloat16", lambda: False)
+def test_fp32_alone_needs_no_scan_and_a_cpu_without_bfloat16_says_so(export_toy, monkeypatch, caplog):
+    monkeypatch.setattr(model_files, "supports", lambda engine, precision: False)
     heard: list[tuple[int, int, str]] = []
-    out = export_bundle(
-        toy_student,
-        toy_task,
-        tmp_path / "toy.bedside",
-        student="toy",
-        precisions=["fp32"],
-        threads=1,
-        progress=lambda done, total, note: heard.append((done, total, note)),
-    )
+    out = export_bundle(**export_toy, progress=lambda done, total, note: heard.append((done, total, note)))
     with Bundle.open(out) as opened:
         assert [variant.precision for variant in opened.manifest.variants] == ["fp32", "fp32"]
         assert all((variant.dice, variant.passed) == ({}, True) for variant in opened.manifest.variants)
+    warned = [record.getMessage() for record in caplog.records if record.name == "bedside.export"]
+    assert warned == ["no held-out case with a label map: the bundle will carry no Dice"]
     assert [done for done, _, _ in heard] == [0, 1, 2, 2, 3, 4, 5]  # within the third step: a remark
     assert {total for _, total, _ in heard} == {5}
     assert heard[3][2] == "no bf16 variants: this CPU does not compute in bfloat16"
@@ -171,61 +153,28 @@ def test_bf16_is_the_same_file_computed_less_precisely(bundle):
         assert errors[0] > errors[1]
 
 
-def test_the_model_card_says_why_a_variant_failed(bundle):
-    with Bundle.open(bundle) as opened:
-        manifest = opened.manifest
-    failed = msgspec.structs.replace(manifest.variants[2], passed=False, gate_reason="bone: Dice 0.1")
-    card = model_card(
-        msgspec.structs.replace(manifest, variants=(manifest.variants[0], failed)),
-        {name: entry.size for name, entry in manifest.files.items()},
-    )
-    assert "- onnxruntime int8: bone: Dice 0.1" in card
-    assert card.count("| failed |") == 1
-
-
-def test_int8_without_scans_is_a_usage_error(toy_student, toy_task, tmp_path):
-    with pytest.raises(UsageError, match="int8 is calibrated on scans"):
-        export_bundle(toy_student, toy_task, tmp_path / "toy.bedside", student="toy")
-
-
-def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins(toy_student, toy_task, tmp_path):
-    wanted = Postprocessing(largest_component=("spleen",))
+def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins(toy_trained, tmp_path):
+    options = ExportOptions(precisions=["fp32"], postprocessing=Postprocessing(largest_component=("spleen",)))
     with pytest.raises(UsageError, match='expected labels of the task, got "spleen"'):
-        export_bundle(
-            toy_student,
-            toy_task,
-            tmp_path / "b",
-            student="toy",
-            precisions=["fp32"],
-            postprocessing=wanted,
-            progress=lambda *_: pytest.fail("work began"),
-        )
+        export_bundle(toy_trained, tmp_path / "b", options, progress=lambda *_: pytest.fail("work began"))
 
 
-def test_a_broken_gate_case_leaves_nothing_behind(toy_student, toy_task, toy_case, tmp_path):
+def test_a_broken_gate_case_leaves_nothing_behind(toy_trained, toy_case, tmp_path):
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"no scan")
     before = set(tmp_path.iterdir())
+    cases = ExportCases(gate=[(broken, toy_case[1])])
     with pytest.raises(InputError):
-        export_bundle(
-            toy_student,
-            toy_task,
-            tmp_path / "toy.bedside",
-            student="toy",
-            precisions=["fp32"],
-            gate=[(broken, toy_case[1])],
-            threads=1,
-        )
+        export_bundle(toy_trained, tmp_path / "toy.bedside", ExportOptions(precisions=["fp32"], cases=cases, threads=1))
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_bundle_is_replaced_with_force_only(toy_student, toy_task, tmp_path):
+def test_a_bundle_is_replaced_with_force_only(toy_trained, tmp_path):
     out = tmp_path / "toy.bedside"
 
     def export(licence: str, force: bool) -> None:
-        export_bundle(
-            toy_student, toy_task, out, student="toy", precisions=["fp32"], licence=licence, force=force, threads=1
-        )
+        options = ExportOptions(precisions=["fp32"], licence=licence, force=force, threads=1)
+        export_bundle(toy_trained, out, options)
 
     export("Apache-2.0", force=False)
     with pytest.raises(UsageError, match="--force"):
@@ -238,21 +187,22 @@ def test_a_bundle_is_replaced_with_force_only(toy_student, toy_task, tmp_path):
     assert (out / "LICENSE").read_text() == "This model is provided under: MIT\n"
 
 
-def test_a_folder_with_other_content_is_never_replaced(toy_student, toy_task, tmp_path):
+def test_a_folder_with_other_content_is_never_replaced(toy_trained, tmp_path):
     out = tmp_path / "thesis"
     out.mkdir()
     (out / "chapter1.tex").write_text("…")
     with pytest.raises(UsageError, match="other content"):
-        export_bundle(toy_student, toy_task, out, student="toy", precisions=["fp32"], force=True)
+        export_bundle(toy_trained, out, ExportOptions(precisions=["fp32"], force=True))
     assert (out / "chapter1.tex").exists()
 
 
-def test_a_student_with_another_number_of_classes_is_refused(toy_task, tmp_path):
+def test_a_student_with_another_number_of_classes_is_refused(toy_task, export_toy):
+    student = ExportedStudent(model=torch.nn.Conv3d(1, 5, 1), task=toy_task, student="toy")
     with pytest.raises(UsageError, match="the task wants"):
-        export_bundle(torch.nn.Conv3d(1, 5, 1), toy_task, tmp_path / "b", student="toy", precisions=["fp32"])
+        export_bundle(**{**export_toy, "student": student})
 
 
-def test_an_export_that_computes_something_else_is_refused(toy_student, toy_task, tmp_path, monkeypatch):
+def test_an_export_that_computes_something_else_is_refused(export_toy, monkeypatch):
     """The exporter is replaced by one that exports a student with swapped channels."""
     real = bundle_writer.student_to_onnx
 
@@ -263,5 +213,5 @@ def test_an_export_that_computes_something_else_is_refused(toy_student, toy_task
 
     monkeypatch.setattr(bundle_writer, "student_to_onnx", swapped)
     with pytest.raises(BundleError, match="onnxruntime fp32 is not the student"):
-        export_bundle(toy_student, toy_task, tmp_path / "b", student="toy", precisions=["fp32"], threads=1)
-    assert not (tmp_path / "b").exists()
+        export_bundle(**export_toy)
+    assert not export_toy["out"].exists()

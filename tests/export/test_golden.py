@@ -41,7 +41,7 @@ def test_every_preset_gives_a_finite_patch_with_something_to_see(name):
 
 
 def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_task, toy_student, tmp_path):
-    golden = GoldenPatch.answered(toy_student, toy_task)
+    golden = GoldenPatch.from_student(toy_student, toy_task)
     assert (golden.output.argmax(1) == 1).all()  # all of it is soft tissue
     quarter = golden.output.copy()
     quarter[:, 2, :2] = 100.0  # the student had called two of the eight planes bone
@@ -60,11 +60,11 @@ def test_a_variant_that_returns_nan_on_it_is_refused(toy, toy_task, toy_student,
     engine = open_engine("onnxruntime", tmp_path / "model.onnx", threads=1, precision="fp32")
     try:
         with pytest.raises(BundleError, match="NaN"):
-            GoldenPatch.answered(toy_student, toy_task).agreement(engine)
+            GoldenPatch.from_student(toy_student, toy_task).agreement(engine)
     finally:
         engine.close()
 
 
 def test_a_student_that_answers_nan_is_refused(toy_task):
     with pytest.raises(UsageError, match="NaN"):
-        GoldenPatch.answered(torch.nn.Threshold(100.0, float("nan")), toy_task)
+        GoldenPatch.from_student(torch.nn.Threshold(100.0, float("nan")), toy_task)

@@ -13,7 +13,7 @@ class ExportProgress(Protocol):
         ...
 
 
-class Steps:
+class ExportSteps:
     """Counts the steps of an export and reports each to a listener.
 
     Args:

@@ -1,0 +1,62 @@
+"""The model files of a bundle, one ONNX per precision and its compiled forms, and the variants that run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ..runtime.bundles.manifest import EngineName, Precision, Variant
+from ..runtime.engines import supports
+from .openvino_ir import onnx_to_openvino
+
+_IN_BFLOAT16: dict[Precision, Precision] = {"fp32": "bf16", "int8": "int8-bf16"}  # the same files, computed in bfloat16
+
+
+@dataclass(frozen=True)
+class ModelForm:
+    """The form in which one engine gets the models.
+
+    Attributes:
+        engine: name of the engine.
+        pattern: path in the bundle, with ``{}`` for the precision.
+        compile: writes the file from the ONNX, called as ``compile(onnx, file)``; None for the ONNX itself.
+    """
+
+    engine: EngineName
+    pattern: str
+    compile: Callable[[Path, Path], None] | None = None
+
+    def file(self, precision: Precision) -> str:
+        """Returns the path in the bundle of a model in this form."""
+        return self.pattern.format(precision)
+
+
+ONNX = ModelForm("onnxruntime", "model.{}.onnx")
+FORMS = (
+    ONNX,
+    ModelForm("openvino", "openvino/model.{}.xml", onnx_to_openvino),
+)
+
+
+def offered_variants(precisions: Sequence[Precision]) -> list[Variant]:
+    """Returns the variants of the written models, without measured figures.
+
+    The bf16 variants come last; there are none for an engine that does not compute in bfloat16 on this machine.
+
+    Args:
+        precisions: precisions of the written models.
+    """
+    variants = [
+        Variant(precision=precision, engine=form.engine, file=form.file(precision))
+        for precision in precisions
+        for form in FORMS
+    ]
+    in_bfloat16 = [
+        msgspec.structs.replace(variant, precision=_IN_BFLOAT16[variant.precision])
+        for variant in variants
+        if supports(variant.engine, _IN_BFLOAT16[variant.precision])
+    ]
+    return variants + in_bfloat16

@@ -1,0 +1,97 @@
+"""The student to export, with the facts of its training that go into the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from ..runtime import arguments
+from ..runtime.task import Task
+
+if TYPE_CHECKING:
+    import torch
+
+
+@runtime_checkable
+class TrainedStudent(Protocol):
+    """A student and the facts of its training, such as `bedside.distill.load_student` returns."""
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The network: logits [B, C, D, H, W] from [B, 1, D, H, W]."""
+        ...
+
+    @property
+    def task(self) -> Task:
+        """The task it was trained for."""
+        ...
+
+    @property
+    def student(self) -> str:
+        """Registered name of the student."""
+        ...
+
+    @property
+    def lam(self) -> float | None:
+        """λ of the distillation loss; None where it is not recorded."""
+        ...
+
+    @property
+    def teacher(self) -> str | None:
+        """Name of the teacher; None without a teacher."""
+        ...
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 of the training data; empty where it is not recorded."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Name → value, the last figures of the training; empty values are left out of the bundle."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExportedStudent:
+    """A `TrainedStudent` made of a network at hand; the attributes are explained there.
+
+    Raises:
+        UsageError: an attribute has another type, or λ is not in 0…1.
+    """
+
+    model: torch.nn.Module
+    task: Task
+    student: str
+    lam: float | None = None
+    teacher: str | None = None
+    data_hash: str = ""
+    metrics: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        arguments.instance("task", self.task, Task)
+        arguments.text("student", self.student)
+        arguments.optional(arguments.share, "lam", self.lam)
+        arguments.optional(arguments.text, "teacher", self.teacher)
+        arguments.instance("data_hash", self.data_hash, str)
+        arguments.instance("metrics", self.metrics, Mapping)
+
+    @classmethod
+    def of(cls, student: object) -> ExportedStudent:
+        """Returns a `TrainedStudent` with its attributes checked.
+
+        Raises:
+            UsageError: ``student`` lacks an attribute, or one has another type.
+        """
+        if not isinstance(student, TrainedStudent):
+            arguments.refuse("student", "what load_student returns, or an ExportedStudent", student)
+        return cls(
+            model=student.model,
+            task=student.task,
+            student=student.student,
+            lam=student.lam,
+            teacher=student.teacher,
+            data_hash=student.data_hash,
+            metrics=student.metrics,
+        )

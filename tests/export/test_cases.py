@@ -1,0 +1,78 @@
+"""Which scans of a data set calibrate int8, and which are the gate's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bedside.export import ExportCases, ExportOptions
+from bedside.runtime.errors import InputError
+from bedside.training.data.organ_masks import OrganMasks
+
+LABELS = {"0": "background", "1": "fat", "2": "bone"}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Returns the path of a data set with cases of some names in each list."""
+
+    def write(labels: dict[str, str] = LABELS, unmarked: tuple[str, ...] = (), **lists: str) -> Path:
+        listing: dict[str, object] = {"labels": labels}
+        for name, cases in lists.items():
+            listing[name] = []
+            for case in cases:
+                (tmp_path / f"{case}.nii.gz").touch()
+                (tmp_path / f"{case}-label.nii.gz").touch()
+                entry = {"image": f"{case}.nii.gz", "label": f"{case}-label.nii.gz"}
+                listing[name].append({"image": entry["image"]} if case in unmarked else entry)
+        (tmp_path / "dataset.json").write_text(json.dumps(listing))
+        return tmp_path / "dataset.json"
+
+    return write
+
+
+def names(paths) -> str:
+    return "".join(path.name[0] for path in paths)
+
+
+def test_training_scans_calibrate_and_the_gate_has_the_test_list_then_the_validation_list(dataset, toy_task):
+    cases = ExportCases.of_dataset(
+        dataset(training="ab", validation="cd", test="efg", unmarked=("f",)), toy_task, gate=3
+    )
+    assert names(cases.calibration) == "ab"
+    assert names(image for image, _ in cases.gate) == "egc"  # f has no label map
+    assert cases.gate[0][1].name == "e-label.nii.gz"
+    assert cases.warning is None
+
+
+def test_a_gate_case_that_is_a_training_case_too_is_warned_of(dataset, toy_task):
+    cases = ExportCases.of_dataset(dataset(training="ab", validation="a"), toy_task, gate=1)
+    assert cases.warning == "a gate case is a training case too: its Dice shows memory, not skill"
+    assert ExportCases(["a.nii"], [(Path("a.nii"), Path("b.nii"))]).warning == cases.warning  # text and path alike
+
+
+def test_no_held_out_case_is_warned_of(dataset, toy_task):
+    cases = ExportCases.of_dataset(dataset(training="ab"), toy_task, gate=1)
+    assert cases.gate == ()
+    assert cases.warning == "no held-out case with a label map: the bundle will carry no Dice"
+
+
+def test_label_maps_of_a_gate_must_have_the_tasks_labels(dataset, toy_task):
+    path = dataset({"0": "background", "1": "bone", "2": "fat"}, training="a", validation="b")
+    with pytest.raises(InputError, match='label 1 is "bone" in data set'):
+        ExportCases.of_dataset(path, toy_task, gate=1)
+    assert names(ExportCases.of_dataset(path, toy_task, gate=0).calibration) == "a"  # images alone have no labels
+
+
+def test_masks_of_single_organs_are_label_maps_too():
+    masks = OrganMasks((Path("fat.nii.gz"), Path("bone.nii.gz")))
+    assert ExportCases(gate=[("a.nii.gz", masks)]).gate[0][1] is masks
+
+
+def test_options_choose_the_data_sets_cases_or_the_callers_or_none(dataset, toy_task):
+    path = dataset(training="a", test="bc")
+    assert names(image for image, _ in ExportOptions(dataset=path).chosen_cases(toy_task).gate) == "b"
+    own = ExportCases(calibration=[path])
+    assert ExportOptions(cases=own).chosen_cases(toy_task) is own
+    assert ExportOptions(precisions=["fp32"]).chosen_cases(toy_task) == ExportCases()
