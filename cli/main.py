@@ -10,16 +10,16 @@ import typer
 
 from .. import __version__
 from ..runtime.errors import ExitCode
+from ..runtime.log import log_failure, show_log
+from ..runtime.processes.signals import Terminated, unwind_on_sigterm
 from . import benchmark, devices, distill, export, phantom, train_teacher
 from .dataset import check as dataset_check
 from .dataset import prepared as dataset_prepared
 from .demo import command as demo
 from .evaluate import command as evaluate
 from .inspect import command as inspect
-from .processes.terminated import Terminated, unwind_on_sigterm
 from .segment import command as segment
 from .terminal.failure import failure_of
-from .terminal.log import log_failure, show_log
 from .terminal.streams import prepare_streams
 from .terminal.usage import usage_words
 from .terminal.width import bound_columns
