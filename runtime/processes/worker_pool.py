@@ -57,7 +57,8 @@ def run_in_workers(
             while pending and len(running) < (workers if others_may_start else 1):
                 started += 1
                 log_prefix = f"worker {started}: " if log_is_shown() else None
-                running.append(_Worker((log_prefix, work), pending.popleft(), answers, hide_stderr))
+                running.append(_Worker(answers, hide_stderr))
+                running[-1].begin(pending.popleft(), log_prefix, work)
             worker, answer = answers.get()
             if worker not in running:  # it was given no further item, and has ended
                 continue
@@ -97,19 +98,13 @@ class _Worker(Generic[Item]):
     """A worker process and the item it works on.
 
     Args:
-        start: messages to send before the first item.
-        item: the first item.
         answers: receives (worker, answer) from a thread, and (worker, None) when there are no more.
         hide_stderr: whether its standard error is kept back.
     """
 
-    def __init__(
-        self,
-        start: tuple[object, ...],
-        item: Item,
-        answers: SimpleQueue[tuple[_Worker[Item], _Answer | None]],
-        hide_stderr: bool,
-    ) -> None:
+    item: Item
+
+    def __init__(self, answers: SimpleQueue[tuple[_Worker[Item], _Answer | None]], hide_stderr: bool) -> None:
         self._stderr = tempfile.TemporaryFile() if hide_stderr else None  # noqa: SIM115
         with sigint_blocked():
             self.process = subprocess.Popen(
@@ -119,10 +114,9 @@ class _Worker(Generic[Item]):
         self._unreadable = ""
         self._thread = Thread(target=self._forward, args=(answers,), name="bedside-worker-answers", daemon=True)
         self._thread.start()
-        self.begin(item, *start)
 
     def begin(self, item: Item, *before: object) -> None:
-        """Sends the worker its next item."""
+        """Sends the worker its next item; before the first one, the log's prefix and the work."""
         self.item, self.progressed = item, Progressed(0, 0)
         self._send(*before, item)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import pickle
 import subprocess
 import sys
 from contextlib import closing
@@ -151,6 +152,11 @@ def test_an_error_of_the_caller_s_callback_is_raised_and_the_worker_ends(recipro
 
     with pytest.raises(KeyError, match="mine"):
         list(run_in_workers(reciprocals(), ["sleep"], 1, failing))
+
+
+def test_an_item_that_cannot_be_sent_ends_the_workers(reciprocals):
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        list(run_in_workers(reciprocals(), [1, 2, lambda: 0], 2))
 
 
 @pytest.mark.parametrize("cleans_up", [True, False])
