@@ -10,6 +10,8 @@ import typer
 
 from .. import __version__
 from ..runtime.errors import ExitCode
+from ..runtime.log import log_failure, show_log
+from ..runtime.processes.signals import Terminated, unwind_on_sigterm
 from . import benchmark, devices, distill, export, phantom, train_teacher
 from .dataset import check as dataset_check
 from .dataset import prepared as dataset_prepared
@@ -17,10 +19,8 @@ from .demo import command as demo
 from .evaluate import command as evaluate
 from .inspect import command as inspect
 from .options.command import typer_function
-from .processes.terminated import Terminated, unwind_on_sigterm
 from .segment import command as segment
 from .terminal.failure import failure_of
-from .terminal.log import log_failure, show_log
 from .terminal.streams import prepare_streams
 from .terminal.usage import usage_words
 from .terminal.width import bound_columns

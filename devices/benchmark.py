@@ -12,7 +12,7 @@ from .. import __version__
 from ..runtime import arguments
 from ..runtime.errors import InputError, MissingExtraError, ResourceError, UsageError
 from ..runtime.files.system_files import is_file
-from .child import run_child
+from ..runtime.processes.worker_pool import run_in_workers
 from .conditions import busy_warning, read_conditions
 from .host import detect
 from .report import BenchmarkReport, FailedVariant, VariantReport
@@ -21,9 +21,7 @@ from .synthetic import describe_grid, write_synthetic_scan
 if TYPE_CHECKING:
     from ..runtime.bundles.bundle import Bundle
     from ..runtime.task import Task
-    from ._worker import Request
-
-_STEPS = 100  # steps of the progress bar per variant
+    from .benchmark_process import BenchmarkRequest
 
 
 def benchmark(
@@ -75,7 +73,7 @@ def benchmark(
     # NumPy comes with these; `bedside --help` and `bedside devices` stay without it.
     from ..runtime.bundles.bundle import Bundle
     from ..runtime.engines import default_threads
-    from ._worker import Request
+    from .benchmark_process import BenchmarkRequest
 
     path = bundle.path if isinstance(bundle, Bundle) else arguments.path("bundle", bundle)
     with Bundle.open(path) as opened:
@@ -86,7 +84,7 @@ def benchmark(
     with tempfile.TemporaryDirectory(prefix="bedside-benchmark-") as folder:
         scan, scan_path = _scan(task, input, Path(folder), end_to_end=end_to_end)
         requests = [
-            Request(
+            BenchmarkRequest(
                 bundle=str(path.resolve()),
                 engine=engine,
                 precision=precision,
@@ -100,12 +98,12 @@ def benchmark(
         measured, failed = _measure(requests, progress)
     after = read_conditions()
     if not measured:
-        raise ResourceError(f"no variant could be measured; {_words(failed[0])}")
+        raise ResourceError(f"no variant could be measured; {_described(failed[0])}")
     whole = measured[0].end_to_end
     if input is not None and whole is not None:
         scan = f"the scan that was given, {describe_grid(whole.shape, whole.spacing)}"
     warnings = [busy_warning(before.load_average, host.cpu.logical_cores, threads)]
-    warnings += [f"not measured: {_words(failure)}" for failure in failed]
+    warnings += [f"not measured: {_described(failure)}" for failure in failed]
     if threads > host.usable_cores:
         warnings.append(f"{threads} threads on {host.usable_cores} usable cores: they will wait for each other")
     return BenchmarkReport(
@@ -166,23 +164,26 @@ def _scan(task: Task, given: Path | None, folder: Path, *, end_to_end: bool) -> 
 
 
 def _measure(
-    requests: Sequence[Request], progress: Callable[[int, int], None] | None
+    requests: Sequence[BenchmarkRequest], progress: Callable[[int, int], None] | None
 ) -> tuple[tuple[VariantReport, ...], tuple[FailedVariant, ...]]:
-    measured: list[VariantReport] = []
-    failed: list[FailedVariant] = []
+    from .benchmark_process import STEPS, Benchmarking
+
+    outcomes: list[VariantReport | FailedVariant] = []
     for index, request in enumerate(requests):
 
-        def advance(share: float, before: int = index * _STEPS) -> None:
+        def advance(done: int, total: int, before: int = index * STEPS) -> None:
             if progress is not None:
-                progress(before + round(share * _STEPS), len(requests) * _STEPS)
+                progress(before + done, len(requests) * STEPS)
 
-        try:
-            measured.append(run_child(request, advance))
-        except ResourceError as error:
-            failed.append(FailedVariant(request.engine, request.precision, str(error)))
-            advance(1.0)
-    return tuple(measured), tuple(failed)
+        # One process for each variant: a process that has measured a variant is not given another.
+        ((_, outcome),) = run_in_workers(Benchmarking(), [request], 1, advance, hide_stderr=True)
+        outcomes.append(outcome)
+        advance(STEPS, STEPS)
+    return (
+        tuple(outcome for outcome in outcomes if isinstance(outcome, VariantReport)),
+        tuple(outcome for outcome in outcomes if isinstance(outcome, FailedVariant)),
+    )
 
 
-def _words(failure: FailedVariant) -> str:
+def _described(failure: FailedVariant) -> str:
     return f"{failure.engine} {failure.precision}: {failure.reason}"

@@ -45,7 +45,7 @@ def measure_latency(
     *,
     min_seconds: float = 3.0,
     min_calls: int = MIN_CALLS,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
     """Measures how long ``call`` takes, with a warm-up and minimums like those of NVIDIA's trtexec.

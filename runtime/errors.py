@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from typing import Any
 
 _BREAK = re.compile(r" *[\t\n\r\f\v]\s*")
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")  # torch emphasises parts of its messages
@@ -37,6 +38,14 @@ class BedsideError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles class, message and exit code; some classes build their message from other arguments."""
+        return _restored, (type(self), str(self)), self.__dict__
+
+
+def _restored(family: type[BedsideError], message: str) -> BedsideError:
+    return family.__new__(family, message)
 
 
 class UsageError(BedsideError):

@@ -59,7 +59,7 @@ def test_the_import_reader_sees_relative_imports(tmp_path):
     [
         ("runtime", ("files", "scans", "windows", "labels")),
         ("training", ("data", "runs", "loop")),
-        ("cli", ("terminal", "processes", "segment")),
+        ("cli", ("terminal", "options", "segment")),
     ],
 )
 def test_the_folders_of_a_floor_have_an_order(floor, some):
@@ -81,7 +81,7 @@ def test_the_folders_of_a_floor_have_an_order(floor, some):
 
 def test_no_command_imports_another_and_no_folder_below_imports_a_command():
     """A command is a file of `cli/`, or a folder there with a `command.py` or, of a group, with a file for each."""
-    shared = {"options", "processes", "tables", "terminal"}
+    shared = {"options", "tables", "terminal"}
     parts = {path.stem for path in (ROOT / "cli").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     commands = parts - shared - {"__init__", "main"}
     assert commands >= {"segment", "dataset", "export"}

@@ -13,8 +13,8 @@ from ...runtime.files.atomic import atomic_write
 from ..options.extras import require
 from ..options.paths import output_option
 from ..terminal.console import Console, JsonOption, QuietOption
-from .course import run_course
-from .folder import clear
+from .folder import prepare_folder
+from .stages import run_stages
 
 if TYPE_CHECKING:
     from .results import DemoResults
@@ -29,16 +29,16 @@ class DemoReviewError(BedsideError):
 
 
 def command(
-    output: Annotated[Path, output_option("--output", "-o", help="Folder to fill.")] = Path("demo"),
+    output: Annotated[Path, output_option("--output", "-o", help="Folder to write.")] = Path("demo"),
     cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 24,
     teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 22,
     student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 36,
     steps: Annotated[int, typer.Option("--steps-per-epoch", min=1, help="Steps per epoch.")] = 10,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything.")] = 7,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of phantoms and trainings.")] = 7,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Go the whole way on phantoms: teacher, student with and without it, bundle, label maps, benchmark, report.
+    """Run every step on phantoms: teacher, student with and without it, bundle, label maps, benchmark, report.
 
     Needs no data, no network and no GPU; under ten minutes on two cores. What an earlier demo left in the folder is
     replaced; any other folder with content is refused.
@@ -47,8 +47,8 @@ def command(
     """
     console = Console(json, quiet)
     require("train", "export", "report")
-    clear(output)
-    stages = run_course(output, cases, teacher_epochs, student_epochs, steps, seed, console)
+    prepare_folder(output)
+    stages = run_stages(output, cases, teacher_epochs, student_epochs, steps, seed, console)
 
     from .report import write_report
     from .results import LARGER_ORGANS, collect

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from ...runtime.errors import ResourceError, UsageError
 
-_MADE = (
+_OUTPUTS = (
     "data", "bedside-cases", "teacher", "student", "baseline", "student.bedside", "predictions", "report.html",
     "results.json",
 )  # fmt: skip
 _MARKER = ".bedside-demo"  # file that marks a folder as the demo's
 
 
-def clear(output: Path) -> None:
+def prepare_folder(output: Path) -> None:
     """Makes the folder, or removes what an earlier demo made in it, and nothing else.
 
     Raises:
@@ -22,10 +22,10 @@ def clear(output: Path) -> None:
         ResourceError: the folder cannot be written.
     """
     try:
-        _check_ours(output)
+        _refuse_foreign(output)
         output.mkdir(parents=True, exist_ok=True)
         (output / _MARKER).touch()
-        for path in (*(output / name for name in _MADE), *output.glob(".bedside-*")):
+        for path in (*(output / name for name in _OUTPUTS), *output.glob(".bedside-*")):
             if path.name != _MARKER:
                 _remove(path)
     except OSError as error:
@@ -33,13 +33,13 @@ def clear(output: Path) -> None:
         raise ResourceError(f'"{output}": cannot be written ({reason}); choose another folder with -o') from error
 
 
-def _check_ours(output: Path) -> None:
+def _refuse_foreign(output: Path) -> None:
     """Refuses a file, and a folder with content that no demo has marked as its own."""
     if output.exists() and not output.is_dir():
         raise UsageError(f'"{output}" is a file; expected a folder')
-    there = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
-    if there and not (output / _MARKER).is_file():
-        names = ", ".join(f'"{name}"' for name in there[:3]) + (", ..." if len(there) > 3 else "")
+    present = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    if present and not (output / _MARKER).is_file():
+        names = ", ".join(f'"{name}"' for name in present[:3]) + (", ..." if len(present) > 3 else "")
         raise UsageError(f'"{output}" is no earlier demo\'s folder, it holds {names}; choose a new folder with -o')
 
 

@@ -1,8 +1,9 @@
-"""The demo's report: one self-contained HTML page."""
+"""The demo's report: one self-contained HTML page with pictures."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 from ... import __version__
 from ...runtime.errors import MissingExtraError
 from ...runtime.files.atomic import atomic_write
-from ...training.runs.pictures import label_colour
-from .pictures import curves_picture, overlay_picture
-from .results import LARGER_ORGANS, MODELS, DemoResults
+from ...runtime.scans.nifti import read_labels, read_volume
+from ...training.runs.pictures import Scan, columns_picture, label_colour, middle, new_figure, png, towards_ras
+from .results import LARGER_ORGANS, MODELS, DemoResults, RunCurve
 
 _SHOWN = 2  # phantoms drawn
 
@@ -89,9 +90,9 @@ def _organ_rows(results: DemoResults) -> list[_OrganRow]:
 def _stage_rows(results: DemoResults) -> list[_StageRow]:
     """Returns one row per command; all `segment` calls share a row with their summed time and largest memory."""
     rows: list[_StageRow] = []
-    segments = [stage for stage in results.stages if stage.words[0] == "segment"]
+    segments = [stage for stage in results.stages if stage.arguments[0] == "segment"]
     for stage in results.stages:
-        if stage.words[0] != "segment":
+        if stage.arguments[0] != "segment":
             rows.append(_StageRow(stage.title, stage.command, stage.seconds, stage.peak_bytes / 1e6))
         elif stage is segments[0]:
             title = f"Segment {results.unseen} unseen phantoms, in fp32 and in int8"
@@ -115,3 +116,40 @@ def _overlays(results: DemoResults) -> list[dict[str, Any]]:
         picture = overlay_picture(scan, columns, results.task.labels, (low, high))
         pictures.append({"name": scan.name.removesuffix(".nii.gz"), "picture": picture})
     return pictures
+
+
+def overlay_picture(
+    scan: Path, label_maps: Mapping[str, Path], labels: Sequence[str], window: tuple[float, float]
+) -> bytes:
+    """Draws axial, coronal and sagittal planes (rows) of one scan under several label maps (columns).
+
+    All files must lie on the scan's grid.
+
+    Args:
+        scan: NIfTI image.
+        label_maps: column title → NIfTI labels; the planes cut the middle of the first, the truth.
+        labels: index → name.
+        window: grey values from black to white, in HU.
+    """
+    volume = read_volume(scan)
+    maps = {title: read_labels(path) for title, path in label_maps.items()}
+    columns = {title: towards_ras(labelled.data, labelled.grid.axes) for title, labelled in maps.items()}
+    image = towards_ras(volume.data, volume.grid.axes)
+    centre = middle(next(iter(columns.values())))
+    return columns_picture(Scan(image, volume.grid.reoriented("RAS").spacing, window, centre), columns, labels)
+
+
+def curves_picture(curves: Sequence[RunCurve]) -> bytes:
+    """Draws loss and validation Dice over epochs, one line per run."""
+    figure = new_figure(10, 3.4)
+    left, right = figure.subplots(1, 2)
+    for curve in curves:
+        left.plot(curve.epochs, curve.loss, label=curve.title)
+        if curve.dice:
+            right.plot(*zip(*curve.dice, strict=True), marker="o", label=curve.title)
+    left.set(xlabel="epoch", ylabel="training loss", title="Loss (each run's own: not comparable between runs)")
+    right.set(xlabel="epoch", ylabel="mean Dice, 13 organs", title="Validation phantoms", ylim=(0, 1))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=9)
+    return png(figure)

@@ -14,7 +14,7 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.scans.nifti import read_labels, write_volume
 from ...runtime.task import Task
 from ..terminal.console import Advance
-from .stages import Stage
+from .stage import Stage
 
 # The organs the AutoSAM Adapter paper calls large (appendix 7.1).
 LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach")

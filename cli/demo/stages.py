@@ -1,103 +1,71 @@
-"""Runs `bedside` commands one after the other, each in a process of its own, and measures time and memory."""
+"""The commands of the demo in their order; a user could type each of them."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from pathlib import Path
 
-from ...runtime.errors import BedsideError, ExitCode
-from ..terminal.log import log_is_shown
+from ...runtime.errors import ExitCode
+from ..terminal.console import Console
+from .stage import Stage, run_stage
 
-GRACE_SECONDS = 20.0  # a stopped command has this long to remove its temporary files and keep its checkpoint
+_GRID = ["--spacing", "5", "5", "5", "--patch", "64", "64", "32"]
+_TRAINING = ["--batch", "2", "--positive", "0.7", "--balance-classes", "--device", "cpu", "--validate-every", "8"]
 
 
-class StageFailedError(BedsideError):
-    """A command of the demo failed; its own message is on stderr, unless a signal killed it.
+def run_stages(
+    out: Path, cases: int, teacher_epochs: int, student_epochs: int, steps: int, seed: int, console: Console
+) -> list[Stage]:
+    """Runs the commands of the demo, from phantoms to a benchmark.
 
     Args:
-        words: the command line after ``bedside``.
-        code: its exit code, or minus the number of the signal that killed it, as in `subprocess`.
-    """
+        out: the demo's folder.
+        cases: number of phantoms.
+        teacher_epochs: epochs of the teacher.
+        student_epochs: epochs of each student.
+        steps: optimiser steps per epoch.
+        seed: seed of phantoms and trainings.
+        console: where the commands are shown.
 
-    def __init__(self, words: Sequence[str], code: int) -> None:
-        how = f"ended with exit code {code}; its own message is above" if code >= 0 else _killed(-code)
-        super().__init__(f"bedside {words[0]} {how}")
-        self.exit_code = ExitCode(code) if code in set(ExitCode) else ExitCode.RESOURCE
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A finished command.
-
-    Attributes:
-        title: purpose of the command, as the report shows it.
-        words: the command line after ``bedside``.
-        seconds: wall-clock time.
-        peak_bytes: peak resident memory of the process.
-        output: text the command wrote to stdout.
-    """
-
-    title: str
-    words: tuple[str, ...]
-    seconds: float
-    peak_bytes: int
-    output: str
-
-    @property
-    def command(self) -> str:
-        """The command as one would type it."""
-        return " ".join(("bedside", *self.words))
-
-
-def run_stage(title: str, words: Sequence[str], *, accept: Sequence[int] = (ExitCode.OK,)) -> Stage:
-    """Runs ``bedside WORDS`` in a child process; its progress goes to this process's stderr.
-
-    With ``--debug`` here, the child shows its log and tracebacks too. Any exception in this process (Ctrl-C, SIGTERM)
-    ends the child: first with SIGTERM, after `GRACE_SECONDS` with SIGKILL.
-
-    Args:
-        title: purpose of the command, as the report shows it.
-        words: the command line after ``bedside``.
-        accept: exit codes that count as success.
+    Returns:
+        The commands that ran; the last is the benchmark, with its JSON.
 
     Raises:
-        StageFailedError: the exit code is not accepted, or a signal killed the child.
+        StageFailedError: a command failed.
     """
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "bedside", *(["--debug"] if log_is_shown() else []), *words]
-    # Only JSON is read from the output; it is UTF-8 or ASCII, whatever encoding the child's other text has.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="backslashreplace") as child:
-        try:
-            output = child.stdout.read() if child.stdout else ""
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-        except BaseException:
-            _stop(child)
-            raise
-    if child.returncode not in accept:
-        raise StageFailedError(words, child.returncode)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
-    return Stage(title, tuple(words), time.perf_counter() - start, usage.ru_maxrss * unit, output)
+    data, bundle, predictions = out / "data", out / "student.bedside", out / "predictions"
+    training = ("--steps-per-epoch", steps, "--seed", seed, *_TRAINING)
+    student = ("--student", "unet-nano", "--lr", 0.003, *_epochs(student_epochs), *training)
+    task = ("--task", "btcv", *_GRID)
+    stages: list[Stage] = []
+
+    def run(title: str, command: str, *options: object) -> None:
+        arguments = (command, *map(str, options))
+        console.info(f"\n{len(stages) + 1}. {title}\n   bedside {' '.join(arguments)}")
+        quiet = ("-q",) if console.quiet else ()
+        accept = (ExitCode.OK, ExitCode.REVIEW) if command == "segment" else (ExitCode.OK,)
+        stages.append(run_stage(title, (*arguments, *quiet), accept=accept))
+
+    def train(title: str, command: str, run_folder: str, *options: object) -> None:
+        run(title, command, data, *options, "-o", out / run_folder)
+
+    run("Make phantoms", "phantom", data, "--cases", cases, "--seed", seed)
+    teacher = ("--sam", "vit_nano", "--lr", 0.002, *_epochs(teacher_epochs), *training)
+    train("Train the teacher", "train-teacher", "teacher", *task, *teacher)
+    distilled = ("--teacher", out / "teacher", "--lambda", 0.5)
+    train("Distil a student from the teacher", "distill", "student", *distilled, *student)
+    train("Train the same student without the teacher", "distill", "baseline", *task, "--lambda", 1, *student)
+    run("Export and quantize", "export", out / "student", "-o", bundle, "--calibration", data)
+    scans = sorted((data / "imagesTs").glob("*.nii.gz"))
+    for scan in scans:
+        for precision in ("fp32", "int8"):
+            labels = predictions / precision / scan.name
+            labels.parent.mkdir(parents=True, exist_ok=True)
+            title = f"Segment {scan.name.removesuffix('.nii.gz')} in {precision}"
+            run(title, "segment", bundle, "-i", scan, "-o", labels, "--precision", precision, "--json")
+    run("Benchmark this machine", "benchmark", bundle, "-i", scans[0], "--seconds", 1, "--json")
+    return stages
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
-    """Terminates the child and waits; kills it after `GRACE_SECONDS`, or at once on a second interrupt."""
-    child.terminate()
-    try:
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(GRACE_SECONDS)
-    finally:
-        if child.poll() is None:
-            child.kill()
-
-
-def _killed(number: int) -> str:
-    if number == signal.SIGKILL:
-        return f"was killed by signal {number} (out of memory?); give it more memory and run it again"
-    return f"was killed by signal {number} ({signal.strsignal(number) or 'unknown'})"
+def _epochs(epochs: int) -> tuple[object, ...]:
+    """Returns the options for epochs and warm-up: one warm-up epoch, or none if that were the whole training."""
+    return "--epochs", epochs, "--warmup", min(1, epochs - 1)

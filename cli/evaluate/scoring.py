@@ -9,14 +9,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 from ...runtime.errors import ExitCode
+from ...runtime.log import log_failure
 from ...training.scores.evaluation import Evaluation, evaluate_pairs
 from ...training.scores.pairing import Pair
 from ...training.scores.scored_case import ScoredCase, score_pair
 from ..terminal.failure import Failure, failure_of
-from ..terminal.log import log_failure
 
 if TYPE_CHECKING:
-    from ..processes.worker import Progress
+    from ...runtime.callbacks import Progress
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,15 @@ class _Scoring:
 
     labels: tuple[str, ...] | None
     tolerance_mm: float
-    unwinds: ClassVar[bool] = False  # it only reads: nothing to remove
+    cleans_up: ClassVar[bool] = False  # it only reads: nothing to remove
+    advice: ClassVar[str] = "take fewer --workers"
 
     @contextmanager
     def ready(self) -> Generator[Callable[[Pair, Progress], ScoredCase | Failure]]:
         yield lambda pair, progress: self._outcome(pair)
 
-    def lost(self, item: Pair, why: str) -> Failure:
-        return Failure(f'case "{item.name}": {why}', ExitCode.RESOURCE)
+    def failed(self, item: Pair, reason: str) -> Failure:
+        return Failure(f'case "{item.name}": {reason}', ExitCode.RESOURCE)
 
     def _outcome(self, pair: Pair) -> ScoredCase | Failure:
         try:
@@ -43,7 +44,11 @@ class _Scoring:
 
 
 def score_pairs(
-    pairs: Sequence[Pair], labels: tuple[str, ...] | None, tolerance_mm: float, workers: int, progress: Progress
+    pairs: Sequence[Pair],
+    labels: tuple[str, ...] | None,
+    tolerance_mm: float,
+    workers: int,
+    progress: Callable[[int, int], None],
 ) -> Evaluation:
     """Scores every pair.
 
@@ -60,7 +65,7 @@ def score_pairs(
     workers = min(workers, len(pairs))
     if workers == 1:
         return evaluate_pairs(pairs, labels, tolerance_mm, progress)
-    from ..processes.pool import run_in_workers
+    from ...runtime.processes.worker_pool import run_in_workers
 
     outcomes: dict[Pair, ScoredCase | Failure] = {}
     with closing(run_in_workers(_Scoring(labels, tolerance_mm), pairs, workers)) as scored:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.files.names import utf8_name
+from ...runtime.log import log_failure
 from ..terminal.failure import failure_of
-from ..terminal.log import log_failure
 
 if TYPE_CHECKING:
     from ...runtime.callbacks import Progress

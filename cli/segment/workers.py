@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...runtime.engines import default_threads
 from ...runtime.errors import ExitCode
-from ..processes.pool import run_in_workers
+from ...runtime.processes.worker_pool import run_in_workers
 from .case import Case
 from .job import SegmentJob
 
 if TYPE_CHECKING:
+    from ...runtime.callbacks import Progress
     from ...runtime.record import Outcome
-    from ..processes.worker import Progress
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,16 @@ class _Segmenting:
     """Opens the bundle once in a worker, and segments the scans it receives."""
 
     job: SegmentJob
-    unwinds: ClassVar[bool] = True  # removes a half-written label map and the files of an unpacked bundle
+    cleans_up: ClassVar[bool] = True  # removes a half-written label map and the files of an unpacked bundle
+    advice: ClassVar[str] = "take fewer --workers"
 
     @contextmanager
     def ready(self) -> Generator[Callable[[Case, Progress], Outcome]]:
         with self.job.load() as segmenter:
             yield lambda case, progress: case.run(self.job, segmenter, progress)
 
-    def lost(self, item: Case, why: str) -> Outcome:
-        return item.failed(why, ExitCode.RESOURCE)
+    def failed(self, item: Case, reason: str) -> Outcome:
+        return item.failed(reason, ExitCode.RESOURCE)
 
 
 def segment_in_workers(

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.devices import BenchmarkReport, benchmark
-from bedside.devices import child as child_module
 from bedside.runtime.engines import available_engines
 from bedside.runtime.errors import BundleError, InputError, ResourceError, UsageError
+from bedside.runtime.processes import worker_pool
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 
@@ -81,22 +81,20 @@ def test_the_report_is_plain_json(bundle: Path) -> None:
 def test_a_variant_whose_process_dies_is_named_and_the_others_are_measured(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = child_module.worker_command()
+    command = worker_pool.worker_command()
     die_on_int8 = (
-        "import os, signal, sys, io; question = sys.stdin.buffer.read();\n"
-        "if b'int8' in question: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "sys.stdin = io.TextIOWrapper(io.BytesIO(question))\n"
+        "import os, signal, sys\nif b'int8' in sys.stdin.buffer.peek(): os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    monkeypatch.setattr(child_module, "worker_command", lambda: [*command[:2], die_on_int8 + command[2], *command[3:]])
+    monkeypatch.setattr(worker_pool, "worker_command", lambda: [*command[:2], die_on_int8 + command[2], *command[3:]])
     report = quick(bundle, precisions=["fp32", "int8"], end_to_end=False)
     assert [variant.precision for variant in report.variants] == ["fp32"]
-    assert [(failure.precision, "want of memory" in failure.reason) for failure in report.failed] == [("int8", True)]
+    assert [(failure.precision, "out of memory" in failure.reason) for failure in report.failed] == [("int8", True)]
     assert any(warning.startswith("not measured: onnxruntime int8") for warning in report.warnings)
 
 
 def test_nothing_measured_is_an_error(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = child_module.worker_command()
-    monkeypatch.setattr(child_module, "worker_command", lambda: [command[0], "-c", "raise SystemExit(9)"])
+    command = worker_pool.worker_command()
+    monkeypatch.setattr(worker_pool, "worker_command", lambda: [command[0], "-c", "raise SystemExit(9)"])
     with pytest.raises(ResourceError, match=r"no variant could be measured; onnxruntime fp32: .* exit code 9"):
         quick(bundle)
 
@@ -110,7 +108,7 @@ def test_a_damaged_bundle_is_refused_before_anything_is_measured(bundle: Path) -
         quick(bundle)
 
 
-def test_a_scan_that_is_no_nifti_is_refused_in_the_childs_words(bundle: Path, tmp_path: Path) -> None:
+def test_a_scan_that_is_no_nifti_is_refused_by_the_benchmark_process(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "scan.nii.gz").write_bytes(b"not a scan")
     with pytest.raises(InputError):
         quick(bundle, input=tmp_path / "scan.nii.gz")

@@ -76,7 +76,7 @@ def test_importing_devices_brings_neither_numpy_nor_torch_nor_an_engine() -> Non
     assert done.stdout.strip() == "[]"
 
 
-def test_the_worker_brings_no_torch() -> None:
-    code = "import sys, bedside.devices._worker; print('torch' in sys.modules)"
+def test_the_benchmark_process_brings_no_torch() -> None:
+    code = "import sys, bedside.devices.benchmark_process; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

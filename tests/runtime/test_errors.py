@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bedside.runtime import BundleError, InputError, Segmenter, UsageError, read_volume
-from bedside.runtime.errors import printable
+from bedside.runtime.errors import Cancelled, ExitCode, FieldError, MissingExtraError, printable
 from bedside.runtime.record import Outcome
 
 
@@ -120,3 +121,12 @@ def test_a_scan_one_voxel_thick_is_worked_through(seg, shape, signs):
     hu.flat[hu.size // 2 :] = 1000
     result = seg.segment_array(hu, np.diag([*np.multiply(3.0, signs), 1.0]))
     assert np.array_equal(result.labels, np.searchsorted([-1000, 0, 1000], hu))
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("a scan"), FieldError("a field"), Cancelled("stopped"), MissingExtraError("torch", "train")]
+)
+def test_an_error_survives_pickling_with_class_message_and_exit_code(error):
+    error.exit_code = ExitCode.REVIEW
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.exit_code) == (type(error), str(error), ExitCode.REVIEW)

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 from bedside.cli.main import run
-from bedside.cli.processes.terminated import unwind_on_sigterm
 from bedside.cli.terminal.console import Console
+from bedside.runtime.processes.signals import unwind_on_sigterm
 from bedside.training.loop import checkpoint
 from tiny_training import EPOCHS, STEPS, exit_code, forked, outcome, write_cubes, write_teacher
 

@@ -16,7 +16,7 @@ import pytest
 from bedside.cli.segment.case import Case
 from bedside.cli.segment.job import SegmentJob
 from bedside.cli.segment.workers import segment_in_workers
-from bedside.runtime import BedsideError
+from bedside.runtime import BundleError
 
 
 @pytest.fixture
@@ -56,11 +56,6 @@ def job_of(bundle_path):
     return SegmentJob(bundle=bundle_path, engine="onnxruntime", threads=2, overlap=0.8)
 
 
-def workers_alive():
-    """Our child processes but the one that multiprocessing keeps for itself."""
-    return [child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())]
-
-
 def nothing(done, total):
     pass
 
@@ -75,7 +70,7 @@ def test_two_workers_write_every_label_map(bundle_path, scans, tmp_path):
     )
     for size in (2, 3, 4):
         assert np.asarray(nib.load(tmp_path / "out" / f"{size}.nii.gz").dataobj).sum() == size**3
-    assert workers_alive() == []
+    assert psutil.Process().children() == []
 
 
 def test_a_worker_that_is_killed_costs_its_scan_and_no_other(slow_bundle, scans, slow_scan, tmp_path):
@@ -84,7 +79,7 @@ def test_a_worker_that_is_killed_costs_its_scan_and_no_other(slow_bundle, scans,
 
     def kill(done, total):
         if total > 500 and not killed:
-            (worker,) = workers_alive()
+            (worker,) = psutil.Process().children()
             killed.append(worker.pid)
             worker.send_signal(signal.SIGKILL)
 
@@ -99,7 +94,7 @@ def test_a_worker_that_is_killed_costs_its_scan_and_no_other(slow_bundle, scans,
 
 def test_a_bundle_that_is_refused_stops_all_with_its_exit_code(bundle_path, scans, tmp_path):
     (bundle_path / "model.fp32.onnx").write_bytes(b"")
-    with pytest.raises(BedsideError, match=r"model\.fp32\.onnx") as caught:
+    with pytest.raises(BundleError, match=r"model\.fp32\.onnx") as caught:
         list(segment_in_workers(job_of(bundle_path), cases_of(scans, tmp_path), 2, nothing))
     assert caught.value.exit_code == 4
 

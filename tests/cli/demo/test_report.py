@@ -1,5 +1,5 @@
 import numpy as np
-from bedside.cli.demo.pictures import curves_picture, overlay_picture
+from bedside.cli.demo.report import curves_picture, overlay_picture
 from bedside.cli.demo.results import RunCurve
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume

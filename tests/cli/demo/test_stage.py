@@ -3,9 +3,9 @@ import os
 import signal
 
 import pytest
-from bedside.cli.demo import stages
-from bedside.cli.demo.stages import StageFailedError, run_stage
+from bedside.cli.demo.stage import StageFailedError, run_stage
 from bedside.runtime.memory.resident import peak_resident_bytes
+from bedside.runtime.processes import child as child_process
 
 INTERRUPT = "sleep .5; kill -USR1 $PPID"  # not while the parent is still starting this script
 
@@ -69,7 +69,7 @@ def test_an_interrupted_stage_lets_its_child_clean_up(tmp_path, child, interrupt
 
 
 def test_a_child_that_does_not_end_in_time_is_killed(tmp_path, child, interrupts, monkeypatch):
-    monkeypatch.setattr(stages, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(child_process, "GRACE_SECONDS", 0.3)
     child(f"trap '' TERM; echo $$ >{tmp_path}/pid; {INTERRUPT}; while :; do sleep .1; done")
     with pytest.raises(Interrupted):
         run_stage("Train", ["distill"])
@@ -81,7 +81,7 @@ def test_a_child_that_does_not_end_in_time_is_killed(tmp_path, child, interrupts
     ("number", "words"),
     [(9, r"bedside distill was killed by signal 9 \(out of memory\?\)"), (11, r"killed by signal 11 \(Segm.* fault\)")],
 )
-def test_a_child_killed_by_a_signal_is_told_in_words(child, number, words):
+def test_a_child_killed_by_a_signal_is_described(child, number, words):
     child(f"kill -{number} $$")
     with pytest.raises(StageFailedError, match=words) as failed:
         run_stage("Train", ["distill"])

@@ -1,38 +1,33 @@
-"""The benchmark process: measures one variant, so that no variant inherits another's memory or warm caches.
-
-It reads one `Request` as JSON from standard input and writes JSON lines: ``{"progress": 0.4}``, then one
-``{"result": …}`` or ``{"error": {"kind": …, "message": …}}``.
-"""
+"""The benchmark process: measures one variant, so that no variant inherits another's memory or warm caches."""
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-import msgspec
 import numpy as np
 
 from ..runtime.bundles.bundle import Bundle
+from ..runtime.callbacks import Progress
 from ..runtime.engines import ENGINES, open_engine, package_version
 from ..runtime.errors import BedsideError, ResourceError
 from ..runtime.segmenter import Segmenter
 from .energy import Energy, EnergyMeter
 from .latency import Latency, measure_latency
 from .memory import PeakMemory
-from .report import ColdStart, EndToEnd, MemoryUse, VariantReport
+from .report import ColdStart, EndToEnd, FailedVariant, MemoryUse, VariantReport
 
+STEPS = 100  # steps of the progress bar per variant
 _COLD_SHARE, _WINDOW_SHARE = 0.05, 0.25  # shares of the progress bar
 
 
 @dataclass(frozen=True)
-class Request:
+class BenchmarkRequest:
     """One variant to measure, and the options of the measurement.
 
     Attributes:
@@ -54,7 +49,36 @@ class Request:
     overlap: float | None = None
 
 
-def measure_variant(request: Request, progress: Callable[[float], None]) -> VariantReport:
+@dataclass(frozen=True)
+class Benchmarking:
+    """The work of a benchmark process, see `Work`; an engine's failure becomes the result of its variant."""
+
+    cleans_up: ClassVar[bool] = True  # removes the label map of the end-to-end run
+    advice: ClassVar[str] = "free memory or choose int8"
+
+    @contextmanager
+    def ready(self) -> Generator[Callable[[BenchmarkRequest, Progress], VariantReport | FailedVariant]]:
+        """Yields the measurement; loads nothing before it, which would shorten the cold start."""
+        yield self._measure
+
+    def failed(self, item: BenchmarkRequest, reason: str) -> FailedVariant:
+        """Returns the result of a variant that was not measured."""
+        return FailedVariant(item.engine, item.precision, reason)
+
+    def _measure(self, request: BenchmarkRequest, progress: Progress) -> VariantReport | FailedVariant:
+        try:
+            return measure_variant(request, lambda share: progress(round(share * STEPS), STEPS))
+        except ResourceError as error:
+            return self.failed(request, str(error))
+        except BedsideError:  # the bundle or the scan is refused, for every variant
+            raise
+        except MemoryError:
+            return self.failed(request, "out of memory")
+        except Exception as error:  # engines raise errors of many kinds
+            return self.failed(request, f"{type(error).__name__}: {error}")
+
+
+def measure_variant(request: BenchmarkRequest, progress: Callable[[float], object]) -> VariantReport:
     """Measures one variant in this process.
 
     Args:
@@ -71,7 +95,6 @@ def measure_variant(request: Request, progress: Callable[[float], None]) -> Vari
         asked = request.bundle, request.engine, request.precision, request.threads
         with PeakMemory() as whole, Segmenter.load(*asked) as segmenter:
             end_to_end = _segment(segmenter, request, progress)
-    progress(1.0)
     watts = alone.energy.watts
     peak = max(network.peak, whole.peak if whole else 0)
     return VariantReport(
@@ -103,7 +126,7 @@ class _Network:
     energy: Energy
 
 
-def _measure_network(request: Request, progress: Callable[[float], None]) -> _Network:
+def _measure_network(request: BenchmarkRequest, progress: Callable[[float], object]) -> _Network:
     start = time.perf_counter()
     with Bundle.open(request.bundle) as bundle:
         opened = time.perf_counter()
@@ -124,7 +147,7 @@ def _measure_network(request: Request, progress: Callable[[float], None]) -> _Ne
     return _Network(ColdStart(opened - start, loaded - opened, first - loaded, first - start), latency, meter.reading)
 
 
-def _segment(segmenter: Segmenter, request: Request, progress: Callable[[float], None]) -> EndToEnd:
+def _segment(segmenter: Segmenter, request: BenchmarkRequest, progress: Callable[[float], object]) -> EndToEnd:
     """Segments the request's scan once, from file to label file, and returns the time of each stage."""
     done_before = _COLD_SHARE + _WINDOW_SHARE
 
@@ -146,22 +169,3 @@ def _segment(segmenter: Segmenter, request: Request, progress: Callable[[float],
         stages={**stages, "save": saved - segmented},
         total_s=saved - start,
     )
-
-
-def main() -> None:
-    """Answers the request on standard input; exits with 0 even if the answer is an error."""
-    # Engines print to file descriptor 1 from C++. The answers get a descriptor of their own; all other output to
-    # standard output goes to standard error.
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-
-    def answer(kind: str, content: Any) -> None:
-        answers.write(msgspec.json.encode({kind: content}) + b"\n")
-
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
-    try:
-        answer("result", measure_variant(request, lambda share: answer("progress", share)))
-    except MemoryError:
-        answer("error", {"kind": ResourceError.__name__, "message": "out of memory"})
-    except BedsideError as error:
-        answer("error", {"kind": type(error).__name__, "message": str(error)})

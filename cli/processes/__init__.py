@@ -1,1 +1,0 @@
-"""A command's worker processes, and how they and the command end on SIGTERM."""

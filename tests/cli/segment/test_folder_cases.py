@@ -1,0 +1,77 @@
+"""Which files of a folder are scans, and the names of their label maps."""
+
+import json
+
+import numpy as np
+import pytest
+from bedside.runtime import InputError
+
+
+@pytest.fixture
+def patients(tmp_path, cube, save):
+    """One folder for each patient, the second with a label map of its own; a folder without scans beside them."""
+    for name, size in (("p1", 5), ("p2", 10)):
+        (tmp_path / "patients" / name).mkdir(parents=True)
+        save(tmp_path / "patients" / name / "ct.nii.gz", cube(size))
+    save(tmp_path / "patients" / "p2" / "labels.nii.gz", np.ones((20, 20, 20), np.uint8))
+    (tmp_path / "patients" / "notes").mkdir()
+    return tmp_path / "patients"
+
+
+def test_two_scans_of_one_name_are_refused_before_anything_is_done(scans, tmp_path, cube, save, run):
+    save(scans / "a.nii", cube(3))
+    with pytest.raises(InputError, match=r'"a\.nii" and "a\.nii\.gz" would have the same label map'):
+        run(tmp_path / "no.bedside", scans, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_dicom_files_is_refused_with_what_to_do(bundle_path, tmp_path, run):
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    with pytest.raises(
+        InputError, match=r"files in this folder, got a folder of DICOM files; convert .* dcm2niix -z y"
+    ):
+        run(bundle_path, tmp_path / "series", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_scans_is_refused(bundle_path, tmp_path, run):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"expected \.nii or \.nii\.gz files in this folder, found none"):
+        run(bundle_path, tmp_path / "empty", tmp_path / "out")
+
+
+def test_endings_in_upper_case_count(bundle_path, tmp_path, cube, save, run, fat):
+    (tmp_path / "scans").mkdir()
+    save(tmp_path / "b.nii.gz", cube(5))
+    (tmp_path / "b.nii.gz").rename(tmp_path / "scans" / "B.NII.GZ")
+    assert run(bundle_path, tmp_path / "scans", tmp_path / "out").exit_code == 0
+    assert fat(tmp_path / "out" / "B.nii.gz") == 125
+
+
+def test_a_folder_for_each_patient_gives_label_maps_of_the_folders_names(
+    bundle_path, patients, tmp_path, segmented, run, fat
+):
+    assert run(bundle_path, patients, tmp_path / "out").exit_code == 0
+    assert (fat(tmp_path / "out" / "p1.nii.gz"), fat(tmp_path / "out" / "p2.nii.gz")) == (125, 1000)
+    assert list(json.loads((tmp_path / "out" / "segment.json").read_text())["cases"]) == [
+        "p1/ct.nii.gz",
+        "p2/ct.nii.gz",
+    ]
+    assert segmented == ["ct.nii.gz", "ct.nii.gz"]  # the label map is not taken for a scan
+    assert run(bundle_path, patients, tmp_path / "out").exit_code == 0
+    assert len(segmented) == 2  # both are finished
+
+
+def test_a_patients_folder_with_two_scans_is_refused_by_name(bundle_path, patients, tmp_path, cube, save, run):
+    save(patients / "p1" / "t2.nii.gz", cube(5))
+    with pytest.raises(InputError, match=r'"p1": expected one scan in each patient\'s folder, got 2 \(ct.nii.gz, t2'):
+        run(bundle_path, patients, tmp_path / "out")
+
+
+def test_a_data_sets_folder_is_refused_with_the_folders_that_hold_scans(bundle_path, tmp_path, cube, save, run):
+    for name in ("imagesTr", "labelsTr"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        save(tmp_path / "data" / name / "a.nii.gz", cube(5))
+    with pytest.raises(InputError, match="found none; give one of its folders: imagesTr, labelsTr"):
+        run(bundle_path, tmp_path / "data", tmp_path / "out")

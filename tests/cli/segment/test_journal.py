@@ -1,0 +1,136 @@
+"""A folder called again: what is finished stays, and nothing of another origin is mixed in or replaced."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from bedside.runtime import InputError, Segmenter, UsageError
+
+
+def test_called_again_only_the_rest_is_segmented(bundle_path, scans, tmp_path, segmented, cube, save, run):
+    run(bundle_path, scans, tmp_path / "out")
+    save(scans / "c.nii.gz", cube(7))
+    segmented.clear()
+    done = run(bundle_path, scans, tmp_path / "out", "--json")
+    assert segmented == ["c.nii.gz"]
+    assert [case["skipped"] for case in json.loads(done.stdout)["cases"]] == [True, True, False]
+
+
+def test_interrupted_it_goes_on_where_it_stopped(bundle_path, scans, tmp_path, segmented, monkeypatch, run):
+    counting = Segmenter.segment
+
+    def interrupted(self, scan, *arguments, **options):
+        if scan.name == "b.nii":
+            raise KeyboardInterrupt
+        return counting(self, scan, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segmenter, "segment", interrupted)
+        run(bundle_path, scans, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nii.gz", "segment.json"]
+    run(bundle_path, scans, tmp_path / "out")
+    assert segmented == ["a.nii.gz", "b.nii"]
+
+
+def test_a_review_is_still_due_when_called_again(bundle_path, scans, tmp_path, segmented, cube, save, run):
+    save(scans / "c.nii.gz", cube(0) + np.eye(20, dtype=np.int16))  # air that is not a single value
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 6
+    segmented.clear()
+    done = run(bundle_path, scans, tmp_path / "out")
+    assert done.exit_code == 6
+    assert segmented == []
+    assert "the result is empty" in done.stdout
+
+
+@pytest.mark.parametrize("which", ["label map damaged", "label map gone", "scan changed"])
+def test_what_is_not_the_finished_file_any_more_is_made_again(
+    bundle_path, scans, tmp_path, segmented, which, cube, save, run, fat
+):
+    run(bundle_path, scans, tmp_path / "out")
+    if which == "label map damaged":
+        content = bytearray((tmp_path / "out" / "a.nii.gz").read_bytes())
+        content[-5] ^= 1
+        (tmp_path / "out" / "a.nii.gz").write_bytes(content)
+    elif which == "label map gone":
+        (tmp_path / "out" / "a.nii.gz").unlink()
+    else:
+        save(scans / "a.nii.gz", cube(8))
+    segmented.clear()
+    run(bundle_path, scans, tmp_path / "out")
+    assert segmented == ["a.nii.gz"]
+    assert fat(tmp_path / "out" / "a.nii.gz") == (512 if which == "scan changed" else 1000)
+
+
+def test_force_makes_all_anew(bundle_path, scans, tmp_path, segmented, run):
+    run(bundle_path, scans, tmp_path / "out")
+    segmented.clear()
+    run(bundle_path, scans, tmp_path / "out", "--force")
+    assert segmented == ["a.nii.gz", "b.nii"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--precision", "int8"], "precision auto"),
+        (["--overlap", "0.5"], "overlap None"),
+        (["--largest-component", "all"], "postprocessing None"),
+    ],
+)
+def test_label_maps_made_otherwise_are_not_mixed(bundle_path, scans, tmp_path, words, told, run):
+    run(bundle_path, scans, tmp_path / "out")
+    with pytest.raises(UsageError, match=told):
+        run(bundle_path, scans, tmp_path / "out", *words)
+
+
+def test_the_same_post_processing_is_recognised(bundle_path, scans, tmp_path, segmented, run):
+    words = ("--largest-component", "fat", "--min-volume", "bone=2")
+    run(bundle_path, scans, tmp_path / "out", *words)
+    segmented.clear()
+    run(bundle_path, scans, tmp_path / "out", *words)
+    assert segmented == []
+
+
+def test_another_bundle_is_not_mixed_in(toy, task, bundle_path, scans, tmp_path, run):
+    run(bundle_path, scans, tmp_path / "out")
+    other = toy.write_bundle(tmp_path / "other.bedside", task.replaced(anatomy="other"))
+    with pytest.raises(UsageError, match="another bundle"):
+        run(other, scans, tmp_path / "out")
+
+
+def test_files_of_somebody_else_are_not_replaced(bundle_path, scans, tmp_path, run):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nii.gz").write_bytes(b"truth drawn by hand")
+    with pytest.raises(UsageError, match=r"1 files named like label maps to come are there, but no segment\.json"):
+        run(bundle_path, scans, tmp_path / "out")
+    assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"truth drawn by hand"
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "a.nii.gz"]
+
+
+def test_a_failure_says_that_an_older_label_map_is_there(bundle_path, scans, tmp_path, run):
+    run(bundle_path, scans, tmp_path / "out")
+    (scans / "b.nii").write_bytes(b"no scan")
+    done = run(bundle_path, scans, tmp_path / "out", "--json")
+    assert json.loads(done.stdout)["cases"][1]["error"].endswith("; an older label map is still there")
+
+
+def test_a_journal_that_cannot_be_read_is_refused(bundle_path, scans, tmp_path, run):
+    run(bundle_path, scans, tmp_path / "out")
+    (tmp_path / "out" / "segment.json").write_text("{")
+    with pytest.raises(InputError, match="--force begins anew"):
+        run(bundle_path, scans, tmp_path / "out")
+    assert run(bundle_path, scans, tmp_path / "out", "--force").exit_code == 0
+
+
+def test_a_name_that_is_no_utf_8_is_segmented_recorded_and_known_again(
+    bundle_path, scans, tmp_path, segmented, cube, save, run, fat
+):
+    save(scans / os.fsdecode(b"\xfc.nii.gz"), cube(4))  # as latin-1 systems write it
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert fat(tmp_path / "out" / os.fsdecode(b"\xfc.nii.gz")) == 64
+    assert list(json.loads((tmp_path / "out" / "segment.json").read_text())["cases"]) == [
+        r"\xfc.nii.gz", "a.nii.gz", "b.nii",
+    ]  # fmt: skip
+    del segmented[:]
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert segmented == []
