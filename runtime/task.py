@@ -10,8 +10,8 @@ import msgspec
 
 from . import arguments
 from .arguments import is_axis_codes
+from .checked_struct import CheckedStruct
 from .errors import FieldError, UsageError
-from .fields import CheckedStruct
 
 if TYPE_CHECKING:
     from .labels.sides import SidedLabels

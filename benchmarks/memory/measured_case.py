@@ -96,7 +96,7 @@ def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
     run = peak_resident_bytes()
     return Measured(
         engine=str(loaded.choice.setting),
-        way=in_words(way),
+        way=joined_names(way),
         predicted=way.bytes,
         above_engine=run - held,
         process=max(process, run),
@@ -138,7 +138,7 @@ def segment(loaded: Segmenter, scan: Path, limit: int | None) -> int | None:
     return limit
 
 
-def in_words(way: ExecutionPlan) -> str:
+def joined_names(way: ExecutionPlan) -> str:
     axes = "".join("zyx"[axis] for axis in way.order.axes)
     together = ", last two layers together" if way.plan.last_two_together else ""
     return f"{'streamed' if way.streamed else 'whole'}, {axes}, {way.dtype.__name__}{together}"

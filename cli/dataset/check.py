@@ -127,7 +127,7 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
         table.add_row("in the body", _body_words(facts, task))
     sides = find_sides([label.name for label in found.labels])
     if sides.forbid_mirroring:
-        table.add_row("sides", Text(f"{sides.words()}: left and right are not mirrored in training"))
+        table.add_row("sides", Text(f"{sides.describe()}: left and right are not mirrored in training"))
     if found.ignore is not None:
         share = f"{100 * found.ignore.share:.2g} % of the voxels take no part"
         table.add_row("ignored", f"label {found.ignore.value} is the ignore label: {share}")

@@ -81,7 +81,7 @@ def command(
     found = find_pairs(prediction, truth, dataset, None if cases is None else cases.value, names, ignore_label)
     pairs, listed = found.pairs, found.labels
     from ...training.scores.comparison import check_tolerance, compare
-    from ...training.scores.pairing import without_truth
+    from ...training.scores.pairing import unpaired_predictions
     from ...training.scores.score_table import read_scores, table_of, write_scores
     from .as_json import as_json
     from .scoring import score_pairs
@@ -90,7 +90,7 @@ def command(
     baseline = read_scores(other) if other is not None else None
     if baseline is not None:
         check_tolerance(tolerance, baseline)  # refused before the work, not after it
-    unused = without_truth(prediction, pairs) if prediction.is_dir() else []
+    unused = unpaired_predictions(prediction, pairs) if prediction.is_dir() else []
     if csv_file is not None:
         check_writable(csv_file, ".csv")
     if found.list_name is not None:
@@ -99,7 +99,7 @@ def command(
         console.warn(f"{len(unused)} of the files in {prediction.name} belong to no case of the truth: left out")
     with console.progress("evaluate") as advance:
         evaluation = score_pairs(pairs, names or listed, tolerance, workers or 1, advance)
-    _say(console, evaluation)
+    _report(console, evaluation)
     if csv_file is not None:
         write_scores(csv_file, evaluation)
         console.finished(f'the scores "{csv_file.name}" are written')
@@ -110,12 +110,14 @@ def command(
     console.emit(as_json(evaluation, comparison))
 
 
-def _say(console: Console, evaluation: Evaluation) -> None:
+def _report(console: Console, evaluation: Evaluation) -> None:
     """Prints the share of ignored voxels, predictions on other axes, and a warning if the truth has no organ."""
-    turned, count = len(evaluation.turned), len(evaluation.cases)
+    reoriented, count = len(evaluation.reoriented), len(evaluation.cases)
     if evaluation.ignored:
-        console.info(f"the truth ignores {100 * evaluation.ignored:.2g} % of the voxels, which take no part in scores")
-    if turned:
-        console.info(f"{turned} of {count} predictions are stored along other axes than the truth: compared in place")
+        console.info(f"the truth ignores {100 * evaluation.ignored:.2g} % of the voxels, which scores leave out")
+    if reoriented:
+        console.info(
+            f"{reoriented} of {count} predictions are stored along other axes than the truth: compared in place"
+        )
     if not any(organ.cases for organ in evaluation.organs):
         console.warn("the truth holds no organ in any case, so there are no scores; is it the label map?")

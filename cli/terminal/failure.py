@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import BedsideError, ExitCode, printable
-from ...runtime.files.shared_memory import TOO_SMALL, is_for_want_of_it
+from ...runtime.files.shared_memory import SHARED_MEMORY_TOO_SMALL, is_shared_memory_error
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure("out of memory; give the job more memory or a smaller input", ExitCode.RESOURCE)
     if "can't start new thread" in str(error):
         return Failure("the system allows no more threads here; take fewer --workers", ExitCode.RESOURCE)
-    if is_for_want_of_it(error):
-        return Failure(TOO_SMALL, ExitCode.RESOURCE)
+    if is_shared_memory_error(error):
+        return Failure(SHARED_MEMORY_TOO_SMALL, ExitCode.RESOURCE)
     if isinstance(error, OSError):
         return Failure(_refused(error), ExitCode.RESOURCE)
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's own

@@ -166,9 +166,9 @@ class ByteStream:
             raise InputError(
                 f'"{self.name}": expected the end of the file, got more bytes than its header says; export it again'
             )
-        self.refuse_other(Identity.of(os.fstat(self._file.fileno())))
+        self.refuse_replaced(Identity.of(os.fstat(self._file.fileno())))
 
-    def refuse_other(self, identity: Identity) -> None:
+    def refuse_replaced(self, identity: Identity) -> None:
         """Checks that the opened file has this identity: a header and its voxels must come from the same scan.
 
         Raises:

@@ -141,7 +141,7 @@ def _kind_of_text(start: bytes) -> FileKind | None:
     return FileKind("a text file", _TEXT_IS_NO_SCAN) if plain else None
 
 
-def found_in(folder: Path) -> str:
+def contents_of(folder: Path) -> str:
     """Returns a description of a folder without NIfTI files, to complete the message that there are none."""
     kind = kind_of_file(folder)
     return "found none" if kind is None else f"got {kind}"

@@ -61,7 +61,7 @@ def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | 
     return sform.affine
 
 
-def qform_departs_by(header: Nifti1Header, shape: tuple[int, int, int]) -> float:
+def qform_deviation(header: Nifti1Header, shape: tuple[int, int, int]) -> float:
     """Returns the largest distance between a corner of the volume by qform and by sform, in voxels along an axis.
 
     Raises:

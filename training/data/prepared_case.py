@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
-from .examine import LabelMap
 from .ignore_label import IGNORED
+from .load_case import LabelMap
 
 _CENTRES_PER_CLASS = 20_000  # crop centres stored per class: enough variety, about one megabyte per case
 _IMAGE, _LABELS, _CENTRES, _FACTS = "image.npy", "labels.npy", "centres.npy", "case.json"

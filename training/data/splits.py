@@ -11,7 +11,7 @@ import msgspec
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import read_utf8
-from ...runtime.scans.names import FIRST_CHANNEL, in_words
+from ...runtime.scans.names import FIRST_CHANNEL, joined_names
 
 if TYPE_CHECKING:
     from .dataset import Dataset
@@ -106,7 +106,7 @@ def read_splits(file: Path) -> Splits:
         both = sorted(set(fold.train) & set(fold.val))
         if both:
             raise InputError(
-                f"{file.name}: fold {number} both trains on and validates on {in_words(both)}; list a case once"
+                f"{file.name}: fold {number} both trains on and validates on {joined_names(both)}; list a case once"
             )
     return Splits(file, folds)
 
@@ -145,6 +145,6 @@ def choose(names: tuple[str, ...], there: frozenset[str], place: str) -> frozens
     if missing:
         raise InputError(
             f"{SPLITS}: {place}: {len(missing)} of {len(names)} cases are not among the data set's training cases: "
-            f"{in_words(missing)}; add them to the data set, or make the splits anew"
+            f"{joined_names(missing)}; add them to the data set, or make the splits anew"
         )
     return frozenset(known[name] for name in names)
