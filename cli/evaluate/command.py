@@ -47,7 +47,7 @@ def command(
             min=1,
             max=65_535,
             show_default="the data set's, if it has one",
-            help="Value in the truth of voxels that take no part.",
+            help="Value in the truth of voxels that scores leave out.",
         ),
     ] = None,
     csv_file: Annotated[Path | None, output_option("--csv", help="Also write every score to this file.")] = None,
@@ -120,4 +120,4 @@ def _report(console: Console, evaluation: Evaluation) -> None:
             f"{reoriented} of {count} predictions are stored along other axes than the truth: compared in place"
         )
     if not any(organ.cases for organ in evaluation.organs):
-        console.warn("the truth holds no organ in any case, so there are no scores; is it the label map?")
+        console.warn("the truth contains no organ in any case, so there are no scores; is it the label map?")

@@ -8,7 +8,7 @@ _SAID = re.compile(r"shared memory|/dev/shm|\bshm_open\b|\bbus error\b", re.IGNO
 
 SHARED_MEMORY_TOO_SMALL = (
     "the shared memory (/dev/shm) is too small; give the container more of it (docker run --shm-size=2g), "
-    "or do with less: --workers 0, --devices 1"
+    "or use fewer processes: --workers 0, --devices 1"
 )
 
 

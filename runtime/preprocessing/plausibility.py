@@ -73,7 +73,7 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
     if doubt is not None:
         return (f"intensities: expected CT in HU (air near -1000, muscle near 50), but {half}: {doubt}",)
     if not task.intensity.clip_percentiles and (high <= clip_low or low >= clip_high):
-        return (f"values run from {low:g} to {high:g}: nothing lies in the task's range {clip_low:g}…{clip_high:g}",)
+        return (f"values run from {low:g} to {high:g}: none is in the task's range {clip_low:g}…{clip_high:g}",)
     return ()
 
 

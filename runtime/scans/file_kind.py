@@ -35,7 +35,7 @@ class FileKind(NamedTuple):
 
 _DICOM = FileKind("a DICOM file", _DICOM_ADVICE)
 _ITK = "convert it to .nii.gz, with SimpleITK or 3D Slicer for instance"
-_MINC = "convert MINC with mnc2nii, others with what wrote them"
+_MINC = "convert MINC with mnc2nii, other files with the program that wrote them"
 _UNPACK = "unpack it and give the scan that it holds"
 _PICTURE = "give the scan itself as .nii or .nii.gz, not a picture of it"
 _TEXT_IS_NO_SCAN = "give the scan itself as .nii or .nii.gz"

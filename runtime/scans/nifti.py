@@ -107,7 +107,7 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
     grid = arguments.instance("grid", grid, Grid)
     description = arguments.instance("description", description, str)
     if np.ma.is_masked(data):
-        raise UsageError("write: the masked voxels have no value; say which: .filled(value)")
+        raise UsageError("write: the masked voxels have no value; fill them first: .filled(value)")
     if data.dtype == np.bool_:
         data = data.view(np.uint8)
     if data.shape != grid.shape:

@@ -54,7 +54,7 @@ def as_voxels(name: str, values: Any) -> NDArray[Any]:
     """
     if np.ma.is_masked(values):
         raise InputError(
-            f"{name}: expected a value in every voxel, got a masked array; say what stands in the masked voxels: "
+            f"{name}: expected a value in every voxel, got a masked array; fill the masked voxels first: "
             ".filled(value), air is -1000 in CT"
         )
     try:

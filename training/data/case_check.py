@@ -169,7 +169,7 @@ def _label_warnings(found: LoadedCase, labels: tuple[str, ...], has_ignored: boo
         return []
     after = label_counts(found.labels)
     return [
-        f"{labels[label]} ({count} voxel{'s' if count > 1 else ''}) is gone on the task's grid"
+        f"{labels[label]} ({count} voxel{'s' if count > 1 else ''}) vanishes on the task's grid"
         for label, count in before.items()
         if label not in after
     ]

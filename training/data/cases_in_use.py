@@ -45,7 +45,8 @@ def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
             acquire_lock(descriptor, wait=True)
     except OSError as error:  # the folder may be another user's: its cases can still be read
         _log.warning(
-            "that this training uses the prepared cases cannot be told (%s): do not clear them", error.strerror
+            "prepared cases cannot be registered as in use (%s): clear none while this training runs",
+            error.strerror,
         )
     try:
         yield

@@ -235,7 +235,7 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     images: dict[str, Path] = {}
     for case in (case for cases in lists for case in cases):
         if images.setdefault(case.name, case.image) != case.image:
-            broken.append(BrokenCase(case.name, "the name stands for two images"))
+            broken.append(BrokenCase(case.name, "two images have this name"))
     if not any(lists):
         raise InputError(
             f"data set {source.title}: expected at least one case in training, validation or test, got none; "
@@ -278,7 +278,7 @@ def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
 def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[BrokenCase]) -> Case:
     reasons = list(raw.broken)
     if name in ("", ".", "..") or "/" in name or "\\" in name:
-        reasons.append("a case name is part of file names and cannot be this")
+        reasons.append("a case name becomes part of file names: it cannot be empty or contain a slash")
     if raw.label is None and needs_label and not reasons:
         reasons.append("no label map is listed")
     for kind, file in (("image", raw.image), *(("label map", file) for file in truth_files(raw.label))):

@@ -159,7 +159,7 @@ def check_dataset(
         warnings.append(f"{gone} of {len(dataset.unlabelled)} unlabelled scans do not exist")
     missing = [label.name for label in labels if not label.cases]
     if missing:
-        warnings.append(f"in no case that can be read: {', '.join(missing)}")
+        warnings.append(f"in no readable case: {', '.join(missing)}")
     warnings += _list_warnings(cases, dataset.labels, missing)
     return DatasetCheck(
         name=dataset.name,
@@ -223,7 +223,7 @@ def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultd
     truths: defaultdict[str, list[CheckedCase]] = defaultdict(list)
     for case in cases:
         if len(case.lists) > 1:
-            found[case.name].append(f"stands in the lists {' and '.join(case.lists)}")
+            found[case.name].append(f"is in the lists {' and '.join(case.lists)}")
         if case.name in digests:
             images[digests[case.name].image].append(case)
             if digests[case.name].label and case.facts is not None and case.facts.volumes_ml:
@@ -233,7 +233,7 @@ def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultd
             for case in group:
                 others = [f'"{other.name}" ({other.lists[0]})' for other in group if other is not case]
                 rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-                found[case.name].append(f"its {kind} is byte by byte that of {', '.join(others[:_SHOWN])}{rest}")
+                found[case.name].append(f"its {kind} is identical to that of {', '.join(others[:_SHOWN])}{rest}")
     return found
 
 

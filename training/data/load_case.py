@@ -33,7 +33,7 @@ _TARGET_BYTES = 17  # per voxel on the task's grid: image, body, labels, masks, 
 # (advice in the messages of scan readers that names an option of `segment`, what to say about a data set instead)
 _SEGMENT_ADVICE = (
     (r"choose one \(--volume[^)]*\)", "store the one to train on as a 3D file and list that"),
-    (r"say which is right \(--use-[^)]*\)", "correct the header, or export the scan again"),
+    (r"choose one \(--use-[^)]*\)", "correct the header, or export the scan again"),
     (r", or [^,;]* \(--[^)]*\)", ""),
     (r" \(--[^)]*\)", ""),
 )
@@ -129,7 +129,7 @@ def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | N
         names = ", ".join(str(label) for label in unknown[:5]) + (", …" if unknown.size > 5 else "")
         raise InputError(
             f'"{case.label.name}": expected labels 0…{num_classes - 1}, got {names}; '
-            "renumber the label map, or take the task that has them"
+            "renumber the label map, or choose a task that has them"
         )
     return Volume(np.where(truth.data == case.ignore, np.uint16(IGNORED), truth.data), truth.grid, truth.warnings)
 
@@ -143,6 +143,6 @@ def _refuse_other_grid(image: Grid, truth: Grid) -> None:
     if not image.coincides(truth):
         apart = image.distance(truth)
         raise InputError(
-            f"image and label map lie on different grids, {apart:.3g} mm apart at a corner; "
+            f"image and label map are on different grids, {apart:.3g} mm apart at a corner; "
             "resample the label map onto the image's grid, or correct the header that is wrong"
         )

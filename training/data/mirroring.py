@@ -30,7 +30,7 @@ def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:
         return None
     return (
         f"--mirror-sides: left and right are mirrored although labels name sides ({task.sides.describe(_SHOWN)}): "
-        "a network cannot learn to tell them apart"
+        "a network cannot learn to distinguish them"
     )
 
 

@@ -26,7 +26,7 @@ def missing_in_training_warning(unseen: Sequence[str], labels: Sequence[str]) ->
     if not unseen:
         return None
     if len(unseen) == len(labels) - 1:
-        return "no training case holds a label: a network can learn nothing but background; check the label maps"
+        return "no training case has a label: a network can learn nothing but background; check the label maps"
     return f"in no training case: {', '.join(unseen)}; a network cannot learn what it is not shown"
 
 
@@ -35,5 +35,5 @@ def missing_in_validation_warning(unseen: Sequence[str], labels: Sequence[str]) 
     if not unseen:
         return None
     if len(unseen) == len(labels) - 1:
-        return "no validation case holds a label: there is no score, so the last epoch's weights are kept, not the best"
+        return "no validation case has a label: there is no score, so the last epoch's weights are kept, not the best"
     return f"in no validation case: {', '.join(unseen)}; the mean Dice leaves this out"

@@ -77,7 +77,7 @@ class OrganMasks:
                 merged = Volume(np.zeros(mask.data.shape, dtype, order="F"), mask.grid)
             if merged.grid.shape != mask.grid.shape or not merged.grid.coincides(mask.grid):
                 raise InputError(
-                    f'masks "{self.files[0].name}" and "{file.name}" lie on different grids; '
+                    f'masks "{self.files[0].name}" and "{file.name}" are on different grids; '
                     "export them again on the image's grid"
                 )
             both = merged.data[inside]

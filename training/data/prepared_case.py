@@ -137,7 +137,7 @@ def open_array(file: Path) -> NDArray[Any]:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         raise InputError(
-            f"{file.parent.name}/{file.name} is gone or damaged; start again, with --resume where a run is there"
+            f"{file.parent.name}/{file.name} is missing or damaged; start again, with --resume if the run exists"
         ) from None
 
 

@@ -58,9 +58,9 @@ class PreparedFolder:
         found = next((folder for folder in (path, path / CASES_FOLDER) if is_case_cache(folder)), None)
         if found is None:
             raise InputError(
-                f'expected a folder of prepared cases, or one that holds "{CASES_FOLDER}", '
+                f'expected a folder of prepared cases, or one that contains "{CASES_FOLDER}", '
                 f'got "{path.resolve().name}"; '
-                "give the folder in which the run directories lie, or what --cases named"
+                "give the folder that contains the run directories, or the folder given to --cases"
             )
         self.path = found
 
@@ -88,8 +88,8 @@ class PreparedFolder:
             with registration_lock(self.path) as lock:
                 if lock is not Lock.ACQUIRED:
                     raise ResourceError(
-                        f'"{self.path.name}": this file system has no locks, so that trainings which use it cannot be '
-                        "told; when none runs, delete the folder"
+                        f'"{self.path.name}": this file system has no locks, so trainings that use the folder '
+                        "cannot be detected; when none runs, delete it"
                     )
                 cleared = [case for case in self._cases() if case.unused_for(unused_for)]
                 for case in cleared:

@@ -119,12 +119,10 @@ def unused_splits(dataset: Dataset) -> str | None:
         file = find_splits(dataset.root)
         folds = len(read_splits(file).folds) if file is not None else 0
     except InputError:  # its message may name cases, and this goes into logs
-        return (
-            f"{SPLITS} is there but cannot be used; it is not needed without --fold (dataset check --fold 0 says why)"
-        )
+        return f"{SPLITS} exists but cannot be used; it is not needed without --fold (dataset check --fold 0 says why)"
     if not folds:
         return None
-    return f"{SPLITS} with {folds} folds is there and not used; --fold 0…{folds - 1} trains and validates as it says"
+    return f"{SPLITS} with {folds} folds exists and is not used; --fold 0…{folds - 1} trains and validates as it says"
 
 
 def choose(names: tuple[str, ...], there: frozenset[str], place: str) -> frozenset[str]:

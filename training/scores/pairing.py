@@ -100,7 +100,7 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
         raise InputError(
             f'evaluate: expected one prediction (.nii.gz or .nii) per case in "{predictions.name}"; '
             f"{len(missing)} of {len(truths)} have none: {joined_names(missing, _SHOWN)}; "
-            + (f"the files there are called {there}" if there else "there is no such file at all")
+            + (f"the files there are called {there}" if there else "the folder has none")
         )
     return pairs
 

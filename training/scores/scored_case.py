@@ -99,7 +99,7 @@ def _check_grids(prediction: Volume, truth: Volume, name: str) -> None:
     if not prediction.grid.coincides(truth.grid):
         apart = prediction.grid.distance(truth.grid)
         raise InputError(
-            f'case "{name}": prediction {prediction.grid!r} and truth {truth.grid!r} lie up to {apart:.3g} mm apart; '
+            f'case "{name}": prediction {prediction.grid!r} and truth {truth.grid!r} are up to {apart:.3g} mm apart; '
             "write the prediction on the scan's own grid"
         )
 

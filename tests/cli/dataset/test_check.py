@@ -101,7 +101,7 @@ def test_sides_and_the_ignore_label_are_facts_of_the_data_set(dataset, capfd):
     run(["dataset", "check", str(dataset)])
     shown = " ".join(capfd.readouterr().out.replace("│", " ").split())
     assert "sides ear_l / ear_r: left and right are not mirrored in training" in shown
-    assert "ignored label 3 is the ignore label: 25 % of the voxels take no part" in shown
+    assert "ignored label 3 is the ignore label: 25 % of the voxels are left out of loss and scores" in shown
 
 
 def test_without_a_task_the_data_sets_own_labels_are_taken(dataset, capfd):

@@ -145,7 +145,7 @@ def test_folders_are_paired_by_name_whatever_the_ending(tmp_path: Path) -> None:
 def test_a_truth_without_prediction_is_named(tmp_path: Path) -> None:
     save(tmp_path / "truth" / "a.nii.gz", 4)
     (tmp_path / "predicted").mkdir()
-    with pytest.raises(InputError, match="1 of 1 have none: a; there is no such file at all"):
+    with pytest.raises(InputError, match="1 of 1 have none: a; the folder has none"):
         pairs_of_folders(tmp_path / "predicted", tmp_path / "truth")
     with pytest.raises(InputError, match="found none"):
         pairs_of_folders(tmp_path / "truth", tmp_path / "predicted")

@@ -52,7 +52,7 @@ def listed_labels(listed: dict[str, Any] | list[str], file: str) -> dict[int, st
             )
         if number in labels:
             raise InputError(
-                f'data set {file}: label value {number} stands for "{labels[number]}" and "{name}"; '
+                f'data set {file}: label value {number} has the names "{labels[number]}" and "{name}"; '
                 "give every value one name"
             )
         labels[number] = name.strip()
