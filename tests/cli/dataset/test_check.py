@@ -166,7 +166,7 @@ def test_layout_and_another_word_for_background_are_shown_without_a_warning(data
 def test_a_list_of_another_modality_than_the_tasks_is_a_warning(dataset, task, capfd, word, code):
     relist(dataset, modality={"0": word})
     assert run(["dataset", "check", str(dataset), "--task", task]) == code
-    said = f'the list calls its images "{word}", and task "cube" is for CT; take a task for MR, or correct the list'
+    said = f'the list calls its images "{word}", and task "cube" is for CT; choose a task for MR, or correct the list'
     assert (said in shown(capfd)) == (code == 6)
 
 

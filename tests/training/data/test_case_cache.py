@@ -122,7 +122,7 @@ def test_files_that_change_while_they_are_read_are_not_kept(case, small_task, tm
 def test_a_deleted_case_is_told_in_words_when_it_is_opened(case, small_task, tmp_path):
     prepared = prepare_cases([case], small_task, tmp_path / "cases")[0]
     (prepared.folder / "image.npy").unlink()
-    with pytest.raises(InputError, match=r"image\.npy is gone or damaged"):
+    with pytest.raises(InputError, match=r"image\.npy is missing or damaged"):
         prepared.image()
 
 

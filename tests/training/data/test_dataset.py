@@ -93,7 +93,7 @@ def test_nnunet_dataset_key_lists_files_elsewhere(tmp_path: Path) -> None:
 def test_a_case_name_that_is_a_path_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a.nii.gz", "b.nii.gz")
     files = {"../out": {"images": ["a.nii.gz"], "label": "b.nii.gz"}}
-    with pytest.raises(InputError, match="case name is part of file names"):
+    with pytest.raises(InputError, match="case name becomes part of file names"):
         load_dataset(nnunet(tmp_path, cases=0, dataset=files))
 
 

@@ -65,7 +65,7 @@ def test_the_folder_is_found_beside_the_runs(folder, tmp_path):
 
 def test_another_programs_cache_is_not_taken_for_ours(tmp_path):
     (tmp_path / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# somebody else's\n")
-    with pytest.raises(InputError, match='or one that holds "bedside-cases"'):
+    with pytest.raises(InputError, match='or one that contains "bedside-cases"'):
         PreparedFolder(tmp_path)
 
 
@@ -173,7 +173,7 @@ def test_a_training_on_somebody_elses_folder_says_that_its_use_cannot_be_told(fo
     monkeypatch.setattr(cases_in_use, "registration_lock", closed)
     with caplog.at_level(logging.WARNING), in_use(folder.path, [cases[0].folder.name]):
         assert cases[0].image().shape == (36, 66, 70)
-    assert "(Permission denied): do not clear them" in caplog.text
+    assert "(Permission denied): clear none while this training runs" in caplog.text
 
 
 def test_what_a_killed_clearing_left_goes_with_the_next(folder, cases, monkeypatch):
