@@ -12,7 +12,7 @@ import typer
 from .options.machine import ThreadsOption
 from .options.paths import bundle_argument, input_option
 from .terminal.console import Console, JsonOption, QuietOption
-from .terminal.width import NARROWEST
+from .terminal.streams import NARROWEST
 
 if TYPE_CHECKING:
     from rich.table import Table

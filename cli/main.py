@@ -21,9 +21,8 @@ from .inspect import command as inspect
 from .options.command import typer_function
 from .segment import command as segment
 from .terminal.failure import failure_of
-from .terminal.streams import prepare_streams
-from .terminal.usage import usage_words
-from .terminal.width import bound_columns
+from .terminal.streams import bound_columns, prepare_streams
+from .terminal.usage import usage_message
 
 app = typer.Typer(
     name="bedside",
@@ -96,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
     except Terminated as error:
         return _fail("terminated; nothing half-written", ExitCode.TERMINATED, error, debug)
     except _CLICK_ERROR as error:
-        return _fail(usage_words(error, arguments), ExitCode.USAGE, error, debug)
+        return _fail(usage_message(error, arguments), ExitCode.USAGE, error, debug)
     except Exception as error:
         failure = failure_of(error)
         return _fail(failure.message, failure.code, error, debug)

@@ -60,14 +60,14 @@ def whole_number(name: str, value: Any, low: int | None = None, high: int | None
 
 
 def number(
-    name: str, value: Any, words: str = "a finite number", accepts: Callable[[float], bool] | None = None
+    name: str, value: Any, expected: str = "a finite number", accepts: Callable[[float], bool] | None = None
 ) -> float:
     """Accepts a finite real number.
 
     Args:
         name: name of the argument, for the message.
         value: the value that the caller gave.
-        words: description of the expected value, for the message.
+        expected: description of the expected value, for the message.
         accepts: returns whether the number is in range; None accepts every finite one.
 
     Raises:
@@ -80,7 +80,7 @@ def number(
             given = math.inf
         if math.isfinite(given) and (accepts is None or accepts(given)):
             return given
-    refuse(name, words, value)
+    refuse(name, expected, value)
 
 
 def float32(name: str, value: Any) -> float:
@@ -161,7 +161,7 @@ def known(what: str, value: Any, table: Iterable[str]) -> str:
     raise UsageError(f"no {what} {shown(value)}; expected one of: {', '.join(names)}")
 
 
-def sequence(name: str, value: Any, words: str) -> tuple[Any, ...]:
+def sequence(name: str, value: Any, expected: str) -> tuple[Any, ...]:
     """Accepts any iterable but strings, bytes and dicts, and returns it as a tuple.
 
     Raises:
@@ -172,7 +172,7 @@ def sequence(name: str, value: Any, words: str) -> tuple[Any, ...]:
             return tuple(value)
         except TypeError:  # a single value, or an array without axes
             pass
-    refuse(name, words, value)
+    refuse(name, expected, value)
 
 
 def axis_codes(name: str, value: Any) -> str:
@@ -197,24 +197,24 @@ def millimetres(name: str, value: Any) -> tuple[float, float, float]:
     Raises:
         UsageError: anything else.
     """
-    words = "three steps above 0 mm"
-    steps = [number(name, step, words, lambda given: given > 0) for step in sequence(name, value, words)]
+    expected = "three steps above 0 mm"
+    steps = [number(name, step, expected, lambda given: given > 0) for step in sequence(name, value, expected)]
     if len(steps) == 3:
         return steps[0], steps[1], steps[2]
-    refuse(name, words, value)
+    refuse(name, expected, value)
 
 
-def triple(name: str, value: Any, words: str = "three whole numbers from 1 up") -> tuple[int, int, int]:
+def triple(name: str, value: Any, expected: str = "three whole numbers from 1 up") -> tuple[int, int, int]:
     """Accepts three whole numbers from 1 up.
 
     Raises:
         UsageError: anything else.
     """
-    sizes = [_whole(size) for size in sequence(name, value, words)]
-    taken = [size for size in sizes if size is not None and size >= 1]
-    if len(taken) == len(sizes) == 3:
-        return taken[0], taken[1], taken[2]
-    refuse(name, words, value)
+    sizes = [_whole(size) for size in sequence(name, value, expected)]
+    accepted = [size for size in sizes if size is not None and size >= 1]
+    if len(accepted) == len(sizes) == 3:
+        return accepted[0], accepted[1], accepted[2]
+    refuse(name, expected, value)
 
 
 def names(name: str, value: Any) -> tuple[str, ...]:
@@ -247,20 +247,20 @@ def path(name: str, value: Any) -> Path:
     refuse(name, "a path (text or pathlib.Path)", value)
 
 
-def callback(name: str, value: Any, words: str) -> Callable[..., Any]:
+def callback(name: str, value: Any, expected: str) -> Callable[..., Any]:
     """Accepts anything that can be called.
 
     Args:
         name: name of the argument, for the message.
         value: the value that the caller gave.
-        words: the expected signature, such as ``"progress(done, total)"``, for the message.
+        expected: the expected signature, such as ``"progress(done, total)"``, for the message.
 
     Raises:
         UsageError: anything else.
     """
     if callable(value):
         return value
-    refuse(name, f"a function {words}", value)
+    refuse(name, f"a function {expected}", value)
 
 
 def instance(name: str, value: Any, kind: type[_Value], advice: str = "") -> _Value:

@@ -19,8 +19,8 @@ from .labels.restore_sheared import SEARCH_BYTES
 from .memory.free_memory import free_memory
 from .memory.resident import resident_bytes
 from .preprocessing.body import MARGIN_VOXELS
-from .preprocessing.crossing import CROSSING_BYTES
 from .preprocessing.preprocess import PREPARING_BYTES
+from .preprocessing.voxel_mapping import MAPPING_BYTES
 from .windows.axis_order import MODEL_ORDER, AxisOrder
 from .windows.blend import BLOCK_PLANES, peak_blending_bytes
 from .windows.plan import WindowPlan, plan_windows
@@ -140,7 +140,7 @@ def _way(
     crossing = 0
     if scan.grid.is_sheared:
         block = (1 + BLOCK_PLANES) * (1 + plan.patch[1]) * plan.padded[2]
-        crossing = CROSSING_BYTES + SEARCH_BYTES * block
+        crossing = MAPPING_BYTES + SEARCH_BYTES * block
     running = kept + labels + restoring + crossing + logits + peak_blending_bytes(plan, classes, dtype)
     if streamed:
         held = 4 * (plan.deepest + MARGIN_VOXELS) * model_plane + _PLANES * 4 * max(source_plane, model_plane)

@@ -26,8 +26,7 @@ from .scans.nifti import refuse_size
 from .scans.nifti_header import Form
 from .scans.open_scan import open_scan
 from .scans.scan import Scan
-from .scans.volume import Volume
-from .scans.voxels import as_voxels
+from .scans.volume import Volume, as_voxels
 from .stopwatch import Stopwatch
 from .task import Task
 

@@ -10,8 +10,8 @@ import msgspec
 
 from . import arguments
 from .arguments import is_axis_codes
+from .checked_struct import CheckedStruct
 from .errors import FieldError, UsageError
-from .fields import CheckedStruct
 
 if TYPE_CHECKING:
     from .labels.sides import SidedLabels
@@ -60,7 +60,7 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
         if not low < high:
             raise FieldError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
         if self.clip_percentiles and not (low >= 0 and high <= 100):
-            raise FieldError(f"intensity.clip: percentiles lie in 0…100, got ({low:g}, {high:g})")
+            raise FieldError(f"intensity.clip: expected percentiles in 0…100, got ({low:g}, {high:g})")
         standardises = self.subtract is not None and bool(self.divide)
         if (self.subtract is None) != (self.divide is None) or (self.scale_to is not None) == standardises:
             raise FieldError("intensity: give either scale_to, or subtract together with a non-zero divide")
@@ -138,7 +138,7 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise FieldError("labels: every name must be given once")
         for name in (self.name, *self.labels):
             if not (name.strip() and name.isprintable()):
-                raise FieldError(f"name and labels: expected words on one line, got {name!r}")
+                raise FieldError(f"name and labels: expected printable text on one line, got {name!r}")
         if len(self.labels) > MAX_LABELS:
             raise FieldError(f"labels: at most {MAX_LABELS}, got {len(self.labels)}")
         if not all(0.01 <= step <= 100 for step in self.spacing):

@@ -1,5 +1,5 @@
 """Training: data sets and phantoms, crops and augmentation, the fit loop, losses, metrics and checkpoints."""
 
-from .nameless_user import name_the_nameless
+from .user_name import ensure_user_name
 
-name_the_nameless()  # before anything here imports MONAI
+ensure_user_name()  # before anything here imports MONAI

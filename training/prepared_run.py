@@ -14,11 +14,11 @@ from ..runtime.errors import InputError
 from ..runtime.task import Task
 from .data.case_cache import CASES_FOLDER, CaseCache, case_key
 from .data.case_digest import CaseDigest, data_hash, digest_cases
-from .data.case_use import in_use
+from .data.cases_in_use import in_use
 from .data.dataset import Case, Dataset
-from .data.labels_seen import training_warning, unseen_labels
 from .data.mirroring import mirroring_note, mirroring_warning
-from .data.prepare import check_labels, other_modality, prepare_cases
+from .data.missing_labels import missing_in_training_warning, missing_labels
+from .data.prepare import check_labels, modality_warning, prepare_cases
 from .data.prepared_case import PreparedCase
 from .data.splits import unused_splits
 from .loop.process_group import ProcessGroup
@@ -119,7 +119,7 @@ def prepare_run(
 def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
     """Returns training and validation cases, without duplicates: a case in both lists is prepared once."""
     check_labels(dataset, task)
-    for remark in (*dataset.warnings, other_modality(dataset, task)):
+    for remark in (*dataset.warnings, modality_warning(dataset, task)):
         if remark:
             _log.warning("%s", remark)
     if dataset.fold is None and (unused := unused_splits(dataset)):
@@ -144,8 +144,8 @@ def _tell(prepared: list[PreparedCase], training: list[PreparedCase], task: Task
     unusual = [case for case in prepared if case.warnings]
     if unusual:
         _log.warning("%d of %d scans are unusual, such as: %s", len(unusual), len(prepared), unusual[0].warnings[0])
-    unseen = unseen_labels((case.present for case in training), task.labels)
-    for warning in (training_warning(unseen, task.labels), mirroring_warning(task, recipe.augmentation)):
+    unseen = missing_labels((case.present for case in training), task.labels)
+    for warning in (missing_in_training_warning(unseen, task.labels), mirroring_warning(task, recipe.augmentation)):
         if warning:
             _log.warning("%s", warning)
     note = mirroring_note(task, recipe.augmentation)

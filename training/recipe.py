@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from ..runtime.checked_struct import CheckedStruct
 from ..runtime.errors import FieldError
-from ..runtime.fields import CheckedStruct
 
 Precision = Literal["32-true", "bf16-mixed"]
 

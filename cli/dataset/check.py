@@ -27,13 +27,13 @@ def command(
     ] = None,
     fold: Annotated[
         int | None,
-        typer.Option("--fold", min=0, help="Take training and validation cases as this fold has them."),
+        typer.Option("--fold", min=0, help="Use this fold's training and validation cases."),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Cases read at the same time.")] = 1,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Name every case that training would refuse, and every one that deserves a look.
+    """Name every case that training would refuse, and every one that should be reviewed.
 
     Every case is read and preprocessed as training would, none is changed and nothing is written. Exit code 3: a case
     is broken; 6: warnings only; 0: nothing to say.
@@ -64,12 +64,12 @@ def _verdict(found: DatasetCheck) -> str:
     broken = sum(bool(case.problems) for case in found.cases)
     odd = sum(bool(case.warnings) and not case.problems for case in found.cases)
     if not broken and not found.problems:
-        advice = f"; {odd} deserve a look" if odd else ""
+        advice = f"; {odd} should be reviewed" if odd else ""
         return f"{count} of {count} cases can be used{advice}"
     if found.problems:
-        words = f"; {broken} of {count} cases are broken besides" if broken else ""
-        return f"data set and task do not fit{words}"
-    return f"{count - broken} of {count} cases can be used, {broken} are broken: mend them or take them off the list"
+        also = f"; {broken} of {count} cases are broken too" if broken else ""
+        return f"data set and task do not match{also}"
+    return f"{count - broken} of {count} cases can be used, {broken} are broken: repair or unlist them"
 
 
 def _rows(found: DatasetCheck) -> list[tuple[str, str, str]]:
@@ -124,30 +124,30 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
     table.add_row("spacing", spacing)
     table.add_row("values", f"{min(each.values[0] for each in facts):g} … {max(each.values[1] for each in facts):g}")
     if task is not None:
-        table.add_row("in the body", _body_words(facts, task))
+        table.add_row("in the body", _body_text(facts, task))
     sides = find_sides([label.name for label in found.labels])
     if sides.forbid_mirroring:
-        table.add_row("sides", Text(f"{sides.words()}: left and right are not mirrored in training"))
+        table.add_row("sides", Text(f"{sides.describe()}: left and right are not mirrored in training"))
     if found.ignore is not None:
-        share = f"{100 * found.ignore.share:.2g} % of the voxels take no part"
+        share = f"{100 * found.ignore.share:.2g} % of the voxels are left out of loss and scores"
         table.add_row("ignored", f"label {found.ignore.value} is the ignore label: {share}")
     return table
 
 
-def _body_words(facts: Sequence[CaseFacts], task: Task) -> str:
+def _body_text(facts: Sequence[CaseFacts], task: Task) -> str:
     """Compares the body's intensities with the task's range; every figure is the median over the cases."""
     bodies = [each.body for each in facts if each.body is not None]
     if not bodies:
         return "–"
     points = ((body.percentile_1, body.median, body.percentile_99) for body in bodies)
     percentiles = [median(values) for values in zip(*points, strict=True)]
-    words = "1 % below {:.0f}, median {:.0f}, 1 % above {:.0f}".format(*percentiles)
+    shares = "1 % below {:.0f}, median {:.0f}, 1 % above {:.0f}".format(*percentiles)
     below = [body.below_clip for body in bodies if body.below_clip is not None]
     above = [body.above_clip for body in bodies if body.above_clip is not None]
     if not below or not above:
-        return f"{words}; the task reads its range off each scan"
+        return f"{shares}; the task takes its range from each scan"
     low, high = task.intensity.clip
-    return f"{words}; the task's {low:g}…{high:g} cuts {_percent(below)} below and {_percent(above)} above"
+    return f"{shares}; the task's {low:g}…{high:g} cuts {_percent(below)} below and {_percent(above)} above"
 
 
 def _percent(shares: Sequence[float]) -> str:

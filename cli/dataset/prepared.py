@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def command(
     folder: Annotated[
-        Path, input_argument(help="Folder of prepared cases, or the one that holds bedside-cases.", show_default=False)
+        Path,
+        input_argument(help="Folder of prepared cases, or its parent (bedside-cases inside).", show_default=False),
     ],
     unused_for: Annotated[
         int, typer.Option("--unused-for", min=0, help="Only cases that no training has used for so many days.")

@@ -57,7 +57,7 @@ class Evaluate:
             min=1,
             max=65_535,
             show_default="the data set's, if it has one",
-            help="Value in the truth of voxels that take no part.",
+            help="Value in the truth of voxels that scores leave out.",
         ),
     ] = None
     csv_file: Annotated[Path | None, output_option("--csv", help="Also write every score to this file.")] = None
@@ -78,7 +78,7 @@ class Evaluate:
             self.prediction, self.truth, self.dataset, self.cases and self.cases.value, names, self.ignore_label
         )
         from ...training.scores.comparison import check_tolerance, compare
-        from ...training.scores.pairing import without_truth
+        from ...training.scores.pairing import unpaired_predictions
         from ...training.scores.score_table import read_scores, table_of, write_scores
         from .as_json import as_json
         from .scoring import score_pairs
@@ -87,7 +87,7 @@ class Evaluate:
         baseline = read_scores(self.other) if self.other is not None else None
         if baseline is not None:
             check_tolerance(self.tolerance, baseline)  # refused before the work, not after it
-        unused = without_truth(self.prediction, found.pairs) if self.prediction.is_dir() else []
+        unused = unpaired_predictions(self.prediction, found.pairs) if self.prediction.is_dir() else []
         if self.csv_file is not None:
             check_writable(self.csv_file, ".csv")
         if found.list_name is not None:
@@ -124,10 +124,12 @@ class Evaluate:
 
 def _print_remarks(console: Console, evaluation: Evaluation) -> None:
     """Prints the share of ignored voxels, predictions on other axes, and a warning if the truth has no organ."""
-    turned, count = len(evaluation.turned), len(evaluation.cases)
+    reoriented, count = len(evaluation.reoriented), len(evaluation.cases)
     if evaluation.ignored:
-        console.info(f"the truth ignores {100 * evaluation.ignored:.2g} % of the voxels, which take no part in scores")
-    if turned:
-        console.info(f"{turned} of {count} predictions are stored along other axes than the truth: compared in place")
+        console.info(f"the truth ignores {100 * evaluation.ignored:.2g} % of the voxels, which scores leave out")
+    if reoriented:
+        console.info(
+            f"{reoriented} of {count} predictions are stored along other axes than the truth: compared in place"
+        )
     if not any(organ.cases for organ in evaluation.organs):
-        console.warn("the truth holds no organ in any case, so there are no scores; is it the label map?")
+        console.warn("the truth contains no organ in any case, so there are no scores; is it the label map?")

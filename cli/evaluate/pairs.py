@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import InputError, UsageError
-from ...runtime.files.names import utf8_name
+from ...runtime.files.text import utf8_name
 
 if TYPE_CHECKING:
     from ...training.scores.pairing import Pair

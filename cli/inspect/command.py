@@ -17,13 +17,13 @@ def command(
 ) -> None:
     """Show a bundle (task, variants and their figures, origin, licence) or a run (task, recipe, scores).
 
-    A bundle's hashes are verified first, so this also tells whether it is intact.
+    A bundle's hashes are verified first, so this also shows whether it is intact.
 
     Example: bedside inspect demo/student.bedside
     """
     console = Console(json, quiet)
     if not path.exists():
-        raise InputError(f'nothing at "{path.name}"; expected a bundle or a run directory')
+        raise InputError(f'"{path.name}" does not exist; expected a bundle or a run directory')
     if (path / "dataset.json").is_file():
         raise InputError(f'"{path.name}" is a data set; expected a bundle or a run. Use: bedside dataset check')
     if (path / "config.toml").is_file():

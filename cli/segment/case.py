@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, UsageError
-from ...runtime.files.names import utf8_name
+from ...runtime.files.text import utf8_name
 from ...runtime.log import log_failure
 from ..terminal.failure import failure_of
 

@@ -13,8 +13,8 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.atomic import make_folder
 from ...runtime.record import Machine, Outcome, Setup
-from ...runtime.scans.file_kind import found_in
-from ...runtime.scans.names import in_words, is_nifti, nifti_files, stem, subfolders
+from ...runtime.scans.file_kind import contents_of
+from ...runtime.scans.names import is_nifti, joined_names, nifti_files, stem, subfolders
 from ...runtime.scans.patient_folder import patient_folders
 from ..terminal.console import Advance, Console
 from .case import Case
@@ -96,11 +96,11 @@ def _of_patients(scans: Path, outputs: Path) -> list[Case]:
     patients = [patient for patient in patient_folders(scans) if patient.images]
     if not patients:
         inner = [folder.name for folder in subfolders(scans) if nifti_files(folder)]
-        advice = f"; give one of its folders: {in_words(inner)}" if inner else ""
-        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, {found_in(scans)}{advice}')
+        advice = f"; give one of its folders: {joined_names(inner)}" if inner else ""
+        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, {contents_of(scans)}{advice}')
     several = [patient for patient in patients if len(patient.images) > 1]
     if several:
-        names = in_words(file.name for file in several[0].images)
+        names = joined_names(file.name for file in several[0].images)
         raise InputError(
             f'"{several[0].path.name}": expected one scan in each patient\'s folder, got {len(several[0].images)} '
             f"({names}); put the scans to be segmented into one folder, under the patients' names"

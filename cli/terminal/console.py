@@ -93,7 +93,7 @@ class Console:
             done = "".join(f"{what}; " for what in self._finished)
             raise ResourceError(
                 f"{done}{'only ' if done else ''}the result could not be printed: stdout cannot be written ({reason}); "
-                "send it where there is space"
+                "redirect it to a disk with free space"
             ) from error
 
     @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import BedsideError, ExitCode, printable
-from ...runtime.files.shared_memory import TOO_SMALL, is_for_want_of_it
+from ...runtime.files.shared_memory import SHARED_MEMORY_TOO_SMALL, is_shared_memory_error
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, MemoryError):
         return Failure("out of memory; give the job more memory or a smaller input", ExitCode.RESOURCE)
     if "can't start new thread" in str(error):
-        return Failure("the system allows no more threads here; take fewer --workers", ExitCode.RESOURCE)
-    if is_for_want_of_it(error):
-        return Failure(TOO_SMALL, ExitCode.RESOURCE)
+        return Failure("the system allows no more threads here; use fewer --workers", ExitCode.RESOURCE)
+    if is_shared_memory_error(error):
+        return Failure(SHARED_MEMORY_TOO_SMALL, ExitCode.RESOURCE)
     if isinstance(error, OSError):
         return Failure(_refused(error), ExitCode.RESOURCE)
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's own
-        return Failure("out of memory; give the job more, or take a smaller patch", ExitCode.RESOURCE)
+        return Failure("out of memory; give the job more, or use a smaller patch", ExitCode.RESOURCE)
     words = f"a fault in bedside ({type(error).__name__}: {error}); --debug before the command shows where"
     return Failure(_line(words), ExitCode.FAULT)
 

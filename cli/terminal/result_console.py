@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .readable import readable
-from .width import NARROWEST
+from .streams import NARROWEST
 
 
 class ResultConsole(Console):

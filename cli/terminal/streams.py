@@ -1,4 +1,4 @@
-"""Standard input, output and error as services leave them: closed, without a reader, on a full disk, not UTF-8.
+"""Standard input, output and error as services leave them: closed, unread, on a full disk, not UTF-8, of any width.
 
 Messages that cannot be printed must not make a command's work fail.
 """
@@ -19,6 +19,7 @@ from .readable import READABLE, register
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+NARROWEST, WIDEST = 80, 1000  # the tables need 80 columns; a narrower terminal wraps them, which loses no figure
 _NO_READER = (errno.EPIPE, errno.ECONNRESET)
 
 
@@ -40,6 +41,17 @@ def prepare_streams() -> None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     for name in ("stdout", "stderr"):
         setattr(sys, name, _safe(getattr(sys, name), must_arrive=name == "stdout"))
+
+
+def bound_columns() -> None:
+    """Limits ``COLUMNS`` to 80…1000 and unsets it if it is no integer: at 0 rich prints nothing at all."""
+    given = os.environ.get("COLUMNS")
+    if given is None:
+        return
+    try:
+        os.environ["COLUMNS"] = str(min(max(int(given), NARROWEST), WIDEST))
+    except ValueError:
+        del os.environ["COLUMNS"]
 
 
 def _open_if_closed(descriptor: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def usage_words(error: Exception, arguments: Sequence[str]) -> str:
+def usage_message(error: Exception, arguments: Sequence[str]) -> str:
     """Returns the one-line message for a parser's error.
 
     Args:

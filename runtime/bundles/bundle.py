@@ -21,10 +21,10 @@ from .. import arguments
 from ..engines.model_bytes import ModelBytes
 from ..errors import BundleError, ResourceError
 from ..files.atomic import atomic_write
+from ..files.folder_replacement import restore_moved_folder
 from ..files.hashing import file_sha256
-from ..files.leftovers import remove_leftovers, temporary_name
-from ..files.swap import bring_back
 from ..files.system_files import is_folder
+from ..files.temporaries import remove_leftovers, temporary_name
 from ..scans.file_kind import BUNDLE, ZIP, is_nifti, kind_of_file
 from ..task import Task
 from .bundle_zip import extract
@@ -229,7 +229,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
 def _mode(path: Path) -> int:
     """Returns the mode (``st_mode``) of the file or folder at a path; 0 where there is none."""
     try:
-        bring_back(path.resolve())
+        restore_moved_folder(path.resolve())
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return 0

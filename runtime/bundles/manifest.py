@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from ..checked_struct import CheckedStruct
 from ..errors import BundleError, FieldError
-from ..fields import CheckedStruct
 from ..labels.postprocess import Postprocessing
 from ..task import Task
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BedsideError, ResourceError
-from .leftovers import remove_leftovers, temporary_name
-from .swap import bring_back, put_in_place
+from .folder_replacement import replace_folder, restore_moved_folder
+from .temporaries import remove_leftovers, temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -56,7 +56,7 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
 
     An existing folder is exchanged with the new one and then removed; it is restored if the exchange fails. A process
     killed meanwhile leaves either the old folder or the new one. If it had moved the old folder aside, the next write
-    moves that back (see `swap`). The new folder gets the old folder's permissions.
+    moves that back (see `folder_replacement`). The new folder gets the old folder's permissions.
 
     Args:
         path: the folder to write.
@@ -72,7 +72,7 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
     replaced: Path | None = None
     remove_leftovers(final.parent)
     try:
-        bring_back(final)
+        restore_moved_folder(final)
         if final.exists() and not final.is_dir():
             raise ResourceError(f'"{final.name}": expected a folder to write, got a file; choose another path')
         if marker and final.is_dir() and any(final.iterdir()) and not (final / marker).is_file():
@@ -84,7 +84,7 @@ def atomic_directory(path: str | Path, *, marker: str | None = None) -> Generato
             for file in files:
                 _sync(Path(folder) / file)
             _sync(Path(folder))
-        replaced = put_in_place(temporary, final)
+        replaced = replace_folder(temporary, final)
         _sync(final.parent)
     except OSError as error:
         raise _resource_error(final, error) from error

@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-_ASK_AGAIN = 0.05  # seconds
+_RETRY_SECONDS = 0.05
 
 
 class Lock(Enum):
     """Result of a request for a lock: acquired, held by another process, or unsupported."""
 
-    OURS = auto()
-    TAKEN = auto()
+    ACQUIRED = auto()
+    HELD_BY_OTHER = auto()
     UNSUPPORTED = auto()
     """The file system has no such locks, or (Windows) Python has no `fcntl`."""
 
 
-def take_lock(descriptor: int, *, wait: bool) -> Lock:
+def acquire_lock(descriptor: int, *, wait: bool) -> Lock:
     """Requests the exclusive lock of an open file; it is held until the descriptor and its copies are closed.
 
     Args:
         descriptor: file descriptor from `os.open`.
-        wait: whether to block until another holder releases the lock; if true, the result is never `Lock.TAKEN`.
+        wait: whether to block until another holder releases the lock; it is then never `Lock.HELD_BY_OTHER`.
     """
     try:
         import fcntl
@@ -39,10 +39,10 @@ def take_lock(descriptor: int, *, wait: bool) -> Lock:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
-        return Lock.TAKEN
+        return Lock.HELD_BY_OTHER
     except OSError:
         return Lock.UNSUPPORTED
-    return Lock.OURS
+    return Lock.ACQUIRED
 
 
 @contextmanager
@@ -64,8 +64,8 @@ def advisory_lock(file: Path, timeout: float) -> Generator[None]:
         return
     try:
         end = time.monotonic() + timeout
-        while take_lock(descriptor, wait=False) is Lock.TAKEN and time.monotonic() < end:
-            time.sleep(_ASK_AGAIN)
+        while acquire_lock(descriptor, wait=False) is Lock.HELD_BY_OTHER and time.monotonic() < end:
+            time.sleep(_RETRY_SECONDS)
         yield
     finally:
         os.close(descriptor)

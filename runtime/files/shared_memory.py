@@ -6,12 +6,12 @@ import re
 
 _SAID = re.compile(r"shared memory|/dev/shm|\bshm_open\b|\bbus error\b", re.IGNORECASE)
 
-TOO_SMALL = (
+SHARED_MEMORY_TOO_SMALL = (
     "the shared memory (/dev/shm) is too small; give the container more of it (docker run --shm-size=2g), "
-    "or do with less: --workers 0, --devices 1"
+    "or use fewer processes: --workers 0, --devices 1"
 )
 
 
-def is_for_want_of_it(error: BaseException) -> bool:
+def is_shared_memory_error(error: BaseException) -> bool:
     """Whether a library failed for lack of shared memory, judged by its message: there is no error type for it."""
     return isinstance(error, RuntimeError | OSError) and _SAID.search(str(error)) is not None

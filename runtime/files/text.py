@@ -1,8 +1,9 @@
-"""Reads text files as editors write them: UTF-8, with or without a byte order mark."""
+"""UTF-8 text: files as editors write them, with or without a byte order mark, and file names as text."""
 
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 from ..errors import InputError
@@ -40,3 +41,11 @@ def read_utf8(path: Path, named: str) -> str:
             f"{named} is not valid: expected UTF-8 text, got another encoding (byte {error.start}); "
             'save it as "UTF-8" in your editor'
         ) from None
+
+
+def utf8_name(name: str) -> str:
+    r"""Returns a file's name as UTF-8 text, the same in every locale; invalid bytes become escapes (``\xfc``).
+
+    On disk a file name may be any bytes; records and tables hold text.
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -73,7 +73,7 @@ def find_components(
     if needed > free:
         raise ResourceError(
             f"memory: a label map of {len(runs.start):,} separate rows needs {needed / 2**20:,.0f} MiB to be "
-            f"post-processed, {free / 2**20:,.0f} MiB are free; it may be noise, look at it without post-processing"
+            f"post-processed, {free / 2**20:,.0f} MiB are free; it may be noise; view it without post-processing"
         )
     parent = np.arange(len(runs.start))
     line, plane = runs.width, runs.plane

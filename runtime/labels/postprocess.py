@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..callbacks import Cancel
+from ..checked_struct import CheckedStruct
 from ..errors import FieldError, UsageError
-from ..fields import CheckedStruct
 from ..preprocessing.body_mask import BodyMask
 from ..scans.geometry import Grid
 from .components import find_components
@@ -138,7 +138,7 @@ def postprocess(
     applied: list[Applied] = []
     if settings.within_body:
         if body is None:
-            raise UsageError("postprocessing: within_body needs to know where the body is")
+            raise UsageError("postprocessing: within_body requires a body mask")
         removed = body.clear_outside(label_map, grid, len(names))
         applied += [
             Applied("within_body", name, None, int(count), int(count) * voxel_ml)

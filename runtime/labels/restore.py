@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..errors import InputError
-from ..preprocessing.crossing import crosses
+from ..preprocessing.neighbours import interpolate_in_place
 from ..preprocessing.resample import align, axes_along
+from ..preprocessing.voxel_mapping import differ_in_shear
 from ..windows.blend import Block
 from .best_class import best_class, label_dtype
 from .restore_sheared import ShearedLabels
@@ -17,7 +17,7 @@ from .restore_sheared import ShearedLabels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..preprocessing.resample import AxisMap
+    from ..preprocessing.neighbours import Neighbours
     from ..scans.geometry import Grid
 
 Labels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
@@ -49,15 +49,15 @@ class LabelRestorer:
         self._last_plane = np.empty((num_classes, height, width), np.float32)
         self._last_rows: dict[int, NDArray[np.float32]] = {}  # first plane of a block → its last row, frame included
         self._given = 0
-        self._sheared = ShearedLabels(self._labels, grid, source) if crosses(grid, source) else None
+        self._sheared = ShearedLabels(self._labels, grid, source) if differ_in_shear(grid, source) else None
         if self._sheared is not None:
             return
         maps = align(grid, source)
         z, y, x = axes_along(maps)
         self._target = self._labels.transpose(z, y, x)
-        self._planes = _Neighbours.along(maps[z], depth)
-        self._rows = _Neighbours.along(maps[y], height)
-        self._columns = _Neighbours.along(maps[x], width)
+        self._planes = maps[z].unflipped(depth).neighbours(depth)
+        self._rows = maps[y].unflipped(height).neighbours(height)
+        self._columns = maps[x].unflipped(width).neighbours(width)
 
     def add(self, block: Block) -> None:
         """Labels the scan voxels of a block; the blocks with smaller z and with smaller y must have been added before.
@@ -147,42 +147,8 @@ def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
     return restorer.labels()
 
 
-@dataclass(frozen=True)
-class _Neighbours:
-    """The two model voxels around each scan voxel along one axis, and the interpolation weight of the upper one.
-
-    Attributes:
-        lower: [n] index of the lower neighbour.
-        upper: [n] index of the upper neighbour; equal to ``lower`` where its weight is 0.
-        weight: [n] weight of the upper neighbour, from 0 to 1.
-    """
-
-    lower: NDArray[np.intp]
-    upper: NDArray[np.intp]
-    weight: NDArray[np.float32]
-
-    @staticmethod
-    def along(axis: AxisMap, size: int) -> _Neighbours:
-        lower, upper, weight = axis.unflipped(size).neighbours(size)
-        return _Neighbours(lower, np.where(weight == 0, lower, upper), weight)
-
-    @property
-    def increasing(self) -> bool:
-        """Whether the scan's axis has the same direction as the model's."""
-        return bool(self.upper[-1] >= self.upper[0])
-
-    def upper_within(self, start: int, stop: int) -> slice:
-        """Returns the slice of scan voxels whose upper neighbour has an index from ``start`` to below ``stop``."""
-        found = np.flatnonzero((self.upper >= start) & (self.upper < stop))
-        return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
-
-    def part(self, voxels: slice, first: int) -> _Neighbours:
-        """Returns the neighbours of some scan voxels, with indices relative to the model voxel ``first``."""
-        return _Neighbours(self.lower[voxels] - first, self.upper[voxels] - first, self.weight[voxels])
-
-
 def _plane_labels(
-    low: _ScorePlane, high: _ScorePlane, weight: np.float32, rows: _Neighbours, columns: _Neighbours
+    low: _ScorePlane, high: _ScorePlane, weight: np.float32, rows: Neighbours, columns: Neighbours
 ) -> NDArray[Any]:
     """Returns the labels [H', W'] of a scan plane between two planes of scores."""
     cells = np.ix_(rows.lower, columns.lower)
@@ -194,12 +160,9 @@ def _plane_labels(
         row, column = j[start : start + CHUNK_VOXELS], i[start : start + CHUNK_VOXELS]
         above, below = rows.lower[row] * width, rows.upper[row] * width
         left, right, across = columns.lower[column], columns.upper[column], columns.weight[column]
-        upper = _mix(low, high, weight, above + left, above + right, across)
-        lower = _mix(low, high, weight, below + left, below + right, across)
-        lower -= upper
-        lower *= rows.weight[row]
-        lower += upper
-        labels[row, column] = best_class(lower)
+        upper = _interpolated(low, high, weight, above + left, above + right, across)
+        lower = _interpolated(low, high, weight, below + left, below + right, across)
+        labels[row, column] = best_class(interpolate_in_place(upper, lower, rows.weight[row]))
     return labels
 
 
@@ -216,7 +179,7 @@ class _ScorePlane:
         self.uniform[:-1, :-1] &= best[:-1, :-1] == best[1:, 1:]
 
 
-def _mix(
+def _interpolated(
     low: _ScorePlane,
     high: _ScorePlane,
     weight: np.float32,
@@ -225,13 +188,11 @@ def _mix(
     across: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Returns scores [C, n] interpolated between two voxels of a row and between two planes."""
-    mixed = []
+    ends: list[NDArray[np.float32]] = []
     for index in (left, right):
         value = np.take(low.flat, index, axis=1).astype(np.float32, copy=False)
         if low is not high:
             value += weight * (np.take(high.flat, index, axis=1) - value)
-        mixed.append(value)
-    mixed[1] -= mixed[0]
-    mixed[1] *= across
-    mixed[1] += mixed[0]
-    return mixed[1]
+        ends.append(value)
+    start, end = ends
+    return interpolate_in_place(start, end, across)

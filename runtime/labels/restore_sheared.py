@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..preprocessing.crossing import Crossing, Neighbours, Part, along_axes_of, mixed
+from ..preprocessing.neighbours import Neighbours, interpolate_in_place
+from ..preprocessing.voxel_mapping import Tile, VoxelMapping, along_axes_of
 from .best_class import best_class
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ShearedLabels:
         view, own = along_axes_of(labels.T, source, grid)
         self._target = view
         self._shape = grid.shape[::-1]
-        self._crossing = Crossing(own, grid)
+        self._mapping = VoxelMapping(own, grid)
 
     def label(self, block: Block) -> None:
         """Labels the voxels that belong to a block; the block's frame must hold its neighbours' scores."""
@@ -46,22 +47,22 @@ class ShearedLabels:
             [stop - 1 if stop < size else np.inf for stop, size in zip(stops, self._shape, strict=False)] + [np.inf]
         )
         scores = _BlockScores(block)
-        for part in self._crossing.parts_around(low, high):
-            self._label(part, scores, starts, stops)
+        for tile in self._mapping.tiles_around(low, high):
+            self._label(tile, scores, starts, stops)
 
-    def _label(self, part: Part, scores: _BlockScores, starts: tuple[int, int], stops: list[int]) -> None:
-        mine = np.ones(part.shape, np.bool_)
+    def _label(self, tile: Tile, scores: _BlockScores, starts: tuple[int, int], stops: list[int]) -> None:
+        inside = np.ones(tile.shape, np.bool_)
         places = []
         for axis in (0, 1):
-            place = self._crossing.positions(part, axis)
+            place = self._mapping.positions(tile, axis)
             upper = np.ceil(np.clip(place, 0, self._shape[axis] - 1))
-            mine &= (upper >= starts[axis]) & (upper < stops[axis])
+            inside &= (upper >= starts[axis]) & (upper < stops[axis])
             places.append(place)
-        if not mine.any():
+        if not inside.any():
             return
-        places.append(self._crossing.positions(part, 2))
-        around = [Neighbours.at(place[mine], size) for place, size in zip(places, self._shape, strict=True)]
-        self._target[part.plane, part.rows, part.columns][mine] = scores.labels(*around)
+        places.append(self._mapping.positions(tile, 2))
+        around = [Neighbours.at(place[inside], size) for place, size in zip(places, self._shape, strict=True)]
+        self._target[tile.plane, tile.rows, tile.columns][inside] = scores.labels(*around)
 
 
 class _BlockScores:
@@ -96,7 +97,7 @@ class _BlockScores:
             low, high = (
                 self._between(corners, index[some], y.weight[some], z.weight[some]) for index in (x.lower, x.upper)
             )
-            labels[some] = best_class(mixed(low, high, x.weight[some]))
+            labels[some] = best_class(interpolate_in_place(low, high, x.weight[some]))
         return labels
 
     def _between(
@@ -115,4 +116,5 @@ class _BlockScores:
             along_z: [n] weight of the upper neighbours along z.
         """
         four = [np.take(self._flat, start + columns, axis=1) for start in corners]
-        return mixed(mixed(four[0], four[1], along_y), mixed(four[2], four[3], along_y), along_z)
+        low, high = (interpolate_in_place(*pair, along_y) for pair in ((four[0], four[1]), (four[2], four[3])))
+        return interpolate_in_place(low, high, along_z)

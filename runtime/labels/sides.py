@@ -33,13 +33,13 @@ class SidedLabels:
         """Whether a scan mirrored left to right would show an organ under the other side's name."""
         return bool(self.pairs or self.single)
 
-    def words(self, limit: int | None = None) -> str:
+    def describe(self, limit: int | None = None) -> str:
         """Returns one line that lists the pairs, or the single sides if there is no pair.
 
         Args:
             limit: largest number of names listed; the rest are counted. None lists all.
 
-        >>> find_sides(["liver", "kidney_left", "kidney_right"]).words()
+        >>> find_sides(["liver", "kidney_left", "kidney_right"]).describe()
         'kidney_left / kidney_right'
         """
         named = [f"{left} / {right}" for left, right in self.pairs] or list(self.single)
@@ -78,34 +78,34 @@ def find_sides(labels: Sequence[str]) -> SidedLabels:
 
 def _folded(text: str) -> str:
     """Returns text without accents, with its case unchanged."""
-    apart = unicodedata.normalize("NFKD", text)
-    return unicodedata.normalize("NFC", "".join(sign for sign in apart if not unicodedata.combining(sign)))
+    decomposed = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(letter for letter in decomposed if not unicodedata.combining(letter)))
 
 
-def _words(text: str) -> frozenset[str]:
+def _word_set(text: str) -> frozenset[str]:
     return frozenset(_folded(text).split())
 
 
 # English, Latin, German, Dutch, French, Spanish, Portuguese, Italian, Polish, Russian, Scandinavian, Turkish, Chinese,
 # Japanese, Korean. Some are ambiguous ("der", "sin"), so they count only if the other side's name is in the list.
 _FULL = {
-    Side.LEFT: _words(
+    Side.LEFT: _word_set(
         "left sinister sinistra sinistrum sinistri links linke linker linkes linken gauche izquierdo izquierda "
         "esquerdo esquerda sinistro lewy lewa lewe левый левая левое vänster venstre sol 左 왼쪽"
     ),
-    Side.RIGHT: _words(
+    Side.RIGHT: _word_set(
         "right dexter dextra dextrum dextri rechts rechte rechter rechtes rechten droit droite derecho derecha direito "
         "direita destro destra prawy prawa prawe правый правая правое höger højre høyre sağ 右 오른쪽"
     ),
 }
 _SHORT = {
-    Side.LEFT: _words("l lt lft lh sin sx izq esq li"),
-    Side.RIGHT: _words("r rt rgt rh dex dext dx der dir re"),
+    Side.LEFT: _word_set("l lt lft lh sin sx izq esq li"),
+    Side.RIGHT: _word_set("r rt rgt rh dex dext dx der dir re"),
 }
 _GLUED = {"left": Side.LEFT, "right": Side.RIGHT, "links": Side.LEFT, "rechts": Side.RIGHT}
 _LETTER = {"l": Side.LEFT, "r": Side.RIGHT}
 
-_ORGANS = _words(
+_ORGANS = _word_set(
     "accumbens adrenal amygdala atrium auricle bronchus breast carotid caudate cerebellum cerebral cerebrum clavicle "
     "clavicula cochlea cortex eye eyeball femoral femur fibula foot frontal gluteus gonad hand hemisphere hip "
     "hippocampus humerus iliac iliopsoas insula jugular kidney knee lacrimal lens lobe lung mastoid nerve niere "
@@ -113,11 +113,11 @@ _ORGANS = _words(
     "subclavian submandibular temporal testicle testis thalamus thyroid tibia tonsil ulna ureter ventricle"
 )
 _BEGINNING = 3  # letters of an organ's name that identify the organ: kid, hip, fem
-_ABBREVIATED = _words("a v ad ag k kid lu pa pv ca cca ica mca aca pca ul ll")
+_ABBREVIATED = _word_set("a v ad ag k kid lu pa pv ca cca ica mca aca pca ul ll")
 """Abbreviations that follow the side's letter, as in lad (MONAI's left adrenal gland), rv, lk and rul."""
 _ACRONYM = range(2, 5)  # letters of LV, RPA, LCCA
 
-_OF_ONE_ORGAN = _words(
+_OF_ONE_ORGAN = _word_set(
     "atrium atrial atria appendage auricle ventricle ventricular ventriculus myocardium myocardial heart cardiac "
     "coronary liver hepatic gastric colon colic vorhof herzkammer ventrikel"
 )
@@ -155,8 +155,8 @@ def _side_of(word: str) -> Side | None:
 def _glued_sides(written: str) -> Iterator[tuple[Side, str]]:
     """Yields each side that a single word starts or ends with, and the rest of the word."""
     word = written.lower()
-    for said, side in _GLUED.items():
-        for rest in (word.removeprefix(said), word.removesuffix(said)):
+    for affix, side in _GLUED.items():
+        for rest in (word.removeprefix(affix), word.removesuffix(affix)):
             if rest and rest != word:
                 yield side, rest
     first, last = _LETTER.get(word[0]), _LETTER.get(word[-1])

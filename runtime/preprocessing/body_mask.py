@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..scans.geometry import Grid
-from .crossing import Crossing, along_axes_of, crosses, nearest
+from .neighbours import nearest_index
 from .resample import align, axes_along
+from .voxel_mapping import VoxelMapping, along_axes_of, differ_in_shear
 
 
 class BodyMask:
@@ -62,7 +63,7 @@ class BodyMask:
         removed = np.zeros(num_classes, np.int64)
         if not any(plane.any() for plane in self._planes):
             return removed
-        if crosses(self._grid, source):
+        if differ_in_shear(self._grid, source):
             self._clear_sheared(label_map, source, removed)
             return removed
         maps = align(self._grid, source)
@@ -82,27 +83,27 @@ class BodyMask:
     def _clear_sheared(self, label_map: NDArray[Any], source: Grid, removed: NDArray[np.int64]) -> None:
         width, height, depth = self._grid.shape
         labels, own = along_axes_of(label_map.T, source, self._grid)
-        crossing = Crossing(own, self._grid)
-        for part in crossing.parts():
-            values = labels[part.plane, part.rows, part.columns]
+        mapping = VoxelMapping(own, self._grid)
+        for tile in mapping.tiles():
+            values = labels[tile.plane, tile.rows, tile.columns]
             labelled = values > 0
             if not labelled.any():
                 continue
             z, y, x = (
-                nearest(crossing.positions(part, axis)[labelled], size)
+                nearest_index(mapping.positions(tile, axis)[labelled], size)
                 for axis, size in enumerate((depth, height, width))
             )
             outside = labelled.copy()
-            outside[labelled] = ~self._holds(z, y * width + x)
+            outside[labelled] = ~self._is_body(z, y * width + x)
             removed += np.bincount(values[outside], minlength=len(removed))
             values[outside] = 0
 
-    def _holds(self, planes: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def _is_body(self, planes: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Returns [n] whether voxels are body, given their plane [n] and their flat index in that plane [n]."""
         byte, bit = places >> 3, np.uint8(128) >> (places & 7).astype(np.uint8)
-        held = np.zeros(len(planes), np.bool_)
+        body = np.zeros(len(planes), np.bool_)
         for plane in np.unique(planes):
-            mine = planes == plane
+            here = planes == plane
             near = self._planes[max(0, plane - self._margin) : plane + self._margin + 1]
-            held[mine] = np.bitwise_or.reduce(near)[byte[mine]] & bit[mine] > 0
-        return held
+            body[here] = np.bitwise_or.reduce(near)[byte[here]] & bit[here] > 0
+        return body

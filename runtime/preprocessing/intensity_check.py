@@ -29,7 +29,7 @@ _LARGEST_NORMALISED = 15.0  # largest z-score; CT's noise alone spreads further
 _LARGEST_FLOOR = 0.05  # share of the voxels at a lowest value near 0; in CT that is water, and lower values exist
 
 
-def doubt_in_ct(sample: IntensitySample) -> str | None:
+def ct_mismatch(sample: IntensitySample) -> str | None:
     """Returns a description of what the values look like instead of CT in HU; None if they may be CT in HU."""
     found = Distribution.of(sample.values)
     if _is_normalised(found):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..task import Modality, Task
-from .intensity_check import TENFOLD, doubt_in_ct, looks_like_ct
+from .intensity_check import TENFOLD, ct_mismatch, looks_like_ct
 
 if TYPE_CHECKING:
     from ..scans.geometry import Grid
@@ -69,11 +69,11 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
     in_hu = task.intensity.clip_percentiles or clip_high - clip_low >= _NARROWEST_WINDOW_HU
     doubt = None  # a narrower clip range means a task for normalised values, so these are expected
     if in_hu:
-        doubt = TENFOLD if high > _HIGHEST_HU else doubt_in_ct(sample)
+        doubt = TENFOLD if high > _HIGHEST_HU else ct_mismatch(sample)
     if doubt is not None:
         return (f"intensities: expected CT in HU (air near -1000, muscle near 50), but {half}: {doubt}",)
     if not task.intensity.clip_percentiles and (high <= clip_low or low >= clip_high):
-        return (f"values run from {low:g} to {high:g}: nothing lies in the task's range {clip_low:g}…{clip_high:g}",)
+        return (f"values run from {low:g} to {high:g}: none is in the task's range {clip_low:g}…{clip_high:g}",)
     return ()
 
 

@@ -124,7 +124,7 @@ class Normaliser:
             return Normaliser.fixed(intensity)
         low, high = (float(value) for value in np.percentile(_body_sample(array, body), intensity.clip))
         if not high - low > _SMALLEST_RANGE:
-            raise InputError(f"values: the body is {low:g} almost everywhere, nothing to see; check the export")
+            raise InputError(f"values: the body is {low:g} almost everywhere; check the export")
         return Normaliser._between(intensity, low, high)
 
     @staticmethod

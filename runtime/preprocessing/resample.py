@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from .crossing import crosses
+from .neighbours import POSITION_DECIMALS, Neighbours, interpolate_in_place, nearest_index
 from .straighten import straighten_linear, straighten_nearest
+from .voxel_mapping import differ_in_shear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ..scans.geometry import Grid
 
 PARALLEL_TOLERANCE = 0.01  # voxels an axis may drift sideways over its length
-_POSITION_DECIMALS = 6  # voxels; hides the rounding of affines, so that mirrored files give identical results
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,15 @@ class AxisMap:
         """Returns the same map with positions on the source axis as stored, where they may be decreasing."""
         if not self.flipped:
             return self
-        return AxisMap(self.source_axis, False, np.round(size - 1 - self.positions, _POSITION_DECIMALS))
+        return AxisMap(self.source_axis, False, np.round(size - 1 - self.positions, POSITION_DECIMALS))
 
-    def neighbours(self, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-        """Returns the lower index, the upper index and the upper one's weight, [n] each; ``size``: source voxels."""
-        inside = np.clip(self.positions, 0, size - 1)
-        lower = np.floor(inside).astype(np.intp)
-        return lower, np.minimum(lower + 1, size - 1), (inside - lower).astype(np.float32)
+    def neighbours(self, size: int) -> Neighbours:
+        """Returns the two source voxels around each position; ``size``: number of source voxels."""
+        return Neighbours.at(self.positions, size)
 
     def nearest(self, size: int) -> NDArray[np.intp]:
         """Returns the closest source index, [n]; a tie goes to the upper one."""
-        return np.clip(np.floor(self.positions + 0.5), 0, size - 1).astype(np.intp)
+        return nearest_index(self.positions, size)
 
 
 def align(source: Grid, target: Grid) -> tuple[AxisMap, AxisMap, AxisMap]:
@@ -87,7 +85,7 @@ def axes_along(maps: tuple[AxisMap, AxisMap, AxisMap]) -> tuple[int, int, int]:
 
 def _axis_map(axis: int, size: int, positions: NDArray[np.float64]) -> AxisMap:
     flipped = bool(positions[-1] < positions[0])
-    return AxisMap(axis, flipped, np.round(size - 1 - positions if flipped else positions, _POSITION_DECIMALS))
+    return AxisMap(axis, flipped, np.round(size - 1 - positions if flipped else positions, POSITION_DECIMALS))
 
 
 def resample_linear(
@@ -112,7 +110,7 @@ def resample_linear(
         InputError: both grids have right angles and are not parallel, or the array does not have the grid's shape.
     """
     _refuse_other_shape(array, source)
-    if crosses(source, target):
+    if differ_in_shear(source, target):
         raised = array if floor is None else np.maximum(array, array.dtype.type(floor))
         return straighten_linear(raised, source, target, outside)
     view, maps = _aligned(array, source, target)
@@ -139,21 +137,20 @@ def resample_planes(
     """
     along_z, along_y, along_x = maps
     interpolate = PlaneInterpolator(along_y, along_x, shape[1:])
-    lower, upper, weights = along_z.neighbours(shape[0])
-    upper = np.where(weights == 0, lower, upper)
-    blend_first = len(lower) <= shape[0]  # whichever leaves fewer planes to interpolate
-    coming = enumerate(planes)
+    along = along_z.neighbours(shape[0])
+    z_first = len(along.lower) <= shape[0]  # whichever leaves fewer planes to interpolate
+    numbered = enumerate(planes)
     held: dict[int, NDArray[Any]] = {}
     newest = -1
-    for low, high, weight in zip(lower.tolist(), upper.tolist(), weights, strict=True):
+    for low, high, weight in zip(along.lower.tolist(), along.upper.tolist(), along.weight, strict=True):
         held = {index: plane for index, plane in held.items() if index >= low}
         while newest < high:
-            newest, plane = next(coming)
+            newest, plane = next(numbered)
             if newest >= low:
-                held[newest] = plane if blend_first else interpolate(plane)
-        mixed = blend(held[low], held[high], weight)
-        yield interpolate(mixed) if blend_first else mixed
-    for _ in coming:
+                held[newest] = plane if z_first else interpolate(plane)
+        between = _between(held[low], held[high], weight)
+        yield interpolate(between) if z_first else between
+    for _ in numbered:
         pass
 
 
@@ -174,7 +171,7 @@ def resample_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: i
         InputError: as `resample_linear`.
     """
     _refuse_other_shape(array, source)
-    if crosses(source, target):
+    if differ_in_shear(source, target):
         return straighten_nearest(array, source, target, outside)
     view, maps = _aligned(array, source, target)
     k, j, i = (axis.nearest(size) for axis, size in zip(maps, view.shape, strict=True))
@@ -203,11 +200,11 @@ class PlaneInterpolator:
         """Returns the interpolated plane [H', W'] as float32; the plane itself if nothing has to change."""
         values = plane.astype(np.float32, copy=False)
         for axis in (0, 1) if self._rows_first else (1, 0):
-            values = _interpolate(values, axis, *(self._row_neighbours, self._column_neighbours)[axis])
+            values = _interpolate(values, axis, (self._row_neighbours, self._column_neighbours)[axis])
         return values
 
 
-def blend(low: NDArray[Any], high: NDArray[Any], weight: np.float32) -> NDArray[np.float32]:
+def _between(low: NDArray[Any], high: NDArray[Any], weight: np.float32) -> NDArray[np.float32]:
     """Returns low + weight · (high − low) as float32; ``low`` itself if the weight is 0 and it is float32."""
     start = low.astype(np.float32, copy=False)
     if weight == 0:
@@ -218,37 +215,28 @@ def blend(low: NDArray[Any], high: NDArray[Any], weight: np.float32) -> NDArray[
     return difference
 
 
-def _interpolate(
-    values: NDArray[np.float32],
-    axis: int,
-    lower: NDArray[np.intp],
-    upper: NDArray[np.intp],
-    weights: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    if len(lower) == values.shape[axis] and not weights.any() and bool((lower == np.arange(len(lower))).all()):
+def _interpolate(values: NDArray[np.float32], axis: int, along: Neighbours) -> NDArray[np.float32]:
+    lower, weight = along.lower, along.weight
+    if len(lower) == values.shape[axis] and not weight.any() and bool((lower == np.arange(len(lower))).all()):
         return values
-    low = np.take(values, lower, axis=axis)
-    difference = np.take(values, upper, axis=axis)
-    difference -= low
-    difference *= weights[:, None] if axis == 0 else weights
-    difference += low
-    return difference
+    low, high = np.take(values, lower, axis=axis), np.take(values, along.upper, axis=axis)
+    return interpolate_in_place(low, high, weight[:, None] if axis == 0 else weight)
 
 
-def plane_turner(maps: tuple[AxisMap, AxisMap, AxisMap]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def plane_reorienter(maps: tuple[AxisMap, AxisMap, AxisMap]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     """Returns a function that views a stored plane [Y, X] in the target's axis order and direction.
 
     Args:
         maps: maps of the target's z, y and x axes; the target's z is parallel to the stored z.
     """
     _, along_y, along_x = maps
-    swapped = along_y.source_axis < along_x.source_axis
+    transposed = along_y.source_axis < along_x.source_axis
     rows, columns = (slice(None, None, -1 if axis.flipped else 1) for axis in (along_y, along_x))
 
-    def turn(plane: NDArray[Any]) -> NDArray[Any]:
-        return (plane.T if swapped else plane)[rows, columns]
+    def reoriented(plane: NDArray[Any]) -> NDArray[Any]:
+        return (plane.T if transposed else plane)[rows, columns]
 
-    return turn
+    return reoriented
 
 
 def _refuse_other_shape(array: NDArray[Any], source: Grid) -> None:

@@ -6,16 +6,20 @@ which has right angles, every voxel has its own position among eight neighbours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .crossing import Crossing, Neighbours, along_axes_of, mixed, nearest
+from .neighbours import Neighbours, interpolate_in_place, nearest_index
+from .voxel_mapping import VoxelMapping, along_axes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..scans.geometry import Grid
+
+Positions: TypeAlias = "list[NDArray[np.float64]]"  # along z, y and x, in voxels
 
 _HALF_VOXEL = 0.5
 
@@ -34,18 +38,7 @@ def straighten_linear(
     Returns:
         Values [Z, Y, X] on ``target``, C-contiguous.
     """
-    view, own = along_axes_of(array, source, target)
-    result = np.empty(target.shape[::-1], np.float32)
-    crossing = Crossing(target, own)
-    for part in crossing.parts():
-        places = [crossing.positions(part, axis) for axis in range(3)]
-        seen = _seen(places, view.shape, outside)
-        z, y, x = (Neighbours.at(place[seen], size) for place, size in zip(places, view.shape, strict=True))
-        into = result[part.plane, part.rows, part.columns]
-        if outside is not None:
-            into[...] = outside
-        into[seen] = _interpolated(view, z, y, x)
-    return result
+    return _straightened(array, source, target, np.dtype(np.float32), _linear, outside)
 
 
 def straighten_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: int | None = None) -> NDArray[Any]:
@@ -60,34 +53,52 @@ def straighten_nearest(array: NDArray[Any], source: Grid, target: Grid, outside:
     Returns:
         Values [Z, Y, X] on ``target``, in the array's type.
     """
+    return _straightened(array, source, target, array.dtype, _nearest, outside)
+
+
+def _straightened(
+    array: NDArray[Any],
+    source: Grid,
+    target: Grid,
+    dtype: np.dtype[Any],
+    values_at: Callable[[NDArray[Any], Positions], NDArray[Any]],
+    outside: float | None,
+) -> NDArray[Any]:
+    """Resamples tile by tile; ``values_at`` returns an array's values at n positions along its axes."""
     view, own = along_axes_of(array, source, target)
-    result = np.empty(target.shape[::-1], array.dtype)
-    crossing = Crossing(target, own)
-    for part in crossing.parts():
-        places = [crossing.positions(part, axis) for axis in range(3)]
-        seen = _seen(places, view.shape, outside)
-        into = result[part.plane, part.rows, part.columns]
+    result = np.empty(target.shape[::-1], dtype)
+    mapping = VoxelMapping(target, own)
+    for tile in mapping.tiles():
+        positions = [mapping.positions(tile, axis) for axis in range(3)]
+        covered = _covered(positions, view.shape, outside)
+        values = result[tile.plane, tile.rows, tile.columns]
         if outside is not None:
-            into[...] = outside
-        into[seen] = view[tuple(nearest(place[seen], size) for place, size in zip(places, view.shape, strict=True))]
+            values[...] = outside
+        values[covered] = values_at(view, [along[covered] for along in positions])
     return result
 
 
-def _seen(places: list[NDArray[np.float64]], shape: tuple[int, ...], outside: float | None) -> NDArray[np.bool_]:
+def _covered(positions: Positions, shape: tuple[int, ...], outside: float | None) -> NDArray[np.bool_]:
     """Returns a mask of the positions that get a value of the array; the others get ``outside``."""
-    seen = np.ones(places[0].shape, np.bool_)
+    covered = np.ones(positions[0].shape, np.bool_)
     if outside is not None:
-        for place, size in zip(places, shape, strict=True):
-            seen &= (place >= -_HALF_VOXEL) & (place <= size - _HALF_VOXEL)
-    return seen
+        for along, size in zip(positions, shape, strict=True):
+            covered &= (along >= -_HALF_VOXEL) & (along <= size - _HALF_VOXEL)
+    return covered
 
 
-def _interpolated(view: NDArray[Any], z: Neighbours, y: Neighbours, x: Neighbours) -> NDArray[np.float32]:
+def _nearest(view: NDArray[Any], positions: Positions) -> NDArray[Any]:
+    return view[tuple(nearest_index(along, size) for along, size in zip(positions, view.shape, strict=True))]
+
+
+def _linear(view: NDArray[Any], positions: Positions) -> NDArray[np.float32]:
+    z, y, x = (Neighbours.at(along, size) for along, size in zip(positions, view.shape, strict=True))
+
     def row(k: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float32]:
         low, high = (view[k, j, i].astype(np.float32, copy=False) for i in (x.lower, x.upper))
-        return mixed(low, high, x.weight)
+        return interpolate_in_place(low, high, x.weight)
 
     def plane(k: NDArray[np.intp]) -> NDArray[np.float32]:
-        return mixed(row(k, y.lower), row(k, y.upper), y.weight)
+        return interpolate_in_place(row(k, y.lower), row(k, y.upper), y.weight)
 
-    return mixed(plane(z.lower), plane(z.upper), z.weight)
+    return interpolate_in_place(plane(z.lower), plane(z.upper), z.weight)

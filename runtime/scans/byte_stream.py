@@ -95,7 +95,7 @@ class ByteStream:
             self._refuse_length(expected, self._size)
         elif expected > self._size * _DEFLATE_MAX_RATIO:
             raise InputError(
-                f'"{self.name}": the header promises {expected:,} bytes, more than its {self._size:,} compressed bytes '
+                f'"{self.name}": the header specifies {expected:,} bytes, more than {self._size:,} compressed bytes '
                 "can hold; the file is truncated or its header is wrong, export it again"
             )
 
@@ -166,9 +166,9 @@ class ByteStream:
             raise InputError(
                 f'"{self.name}": expected the end of the file, got more bytes than its header says; export it again'
             )
-        self.refuse_other(Identity.of(os.fstat(self._file.fileno())))
+        self.refuse_replaced(Identity.of(os.fstat(self._file.fileno())))
 
-    def refuse_other(self, identity: Identity) -> None:
+    def refuse_replaced(self, identity: Identity) -> None:
         """Checks that the opened file has this identity: a header and its voxels must come from the same scan.
 
         Raises:
@@ -181,7 +181,7 @@ class ByteStream:
         if got != expected:
             more = "more" if got > expected else "fewer"
             raise InputError(
-                f'"{self.name}": the header promises {expected:,} bytes, the file holds {more}; '
+                f'"{self.name}": the header specifies {expected:,} bytes, the file holds {more}; '
                 "it is truncated or its header is wrong, copy or export it again"
             )
 

@@ -35,7 +35,7 @@ class FileKind(NamedTuple):
 
 _DICOM = FileKind("a DICOM file", _DICOM_ADVICE)
 _ITK = "convert it to .nii.gz, with SimpleITK or 3D Slicer for instance"
-_MINC = "convert MINC with mnc2nii, others with what wrote them"
+_MINC = "convert MINC with mnc2nii, other files with the program that wrote them"
 _UNPACK = "unpack it and give the scan that it holds"
 _PICTURE = "give the scan itself as .nii or .nii.gz, not a picture of it"
 _TEXT_IS_NO_SCAN = "give the scan itself as .nii or .nii.gz"
@@ -141,7 +141,7 @@ def _kind_of_text(start: bytes) -> FileKind | None:
     return FileKind("a text file", _TEXT_IS_NO_SCAN) if plain else None
 
 
-def found_in(folder: Path) -> str:
+def contents_of(folder: Path) -> str:
     """Returns a description of a folder without NIfTI files, to complete the message that there are none."""
     kind = kind_of_file(folder)
     return "found none" if kind is None else f"got {kind}"

@@ -54,10 +54,10 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
 
 
-def in_words(names: Iterable[str], shown: int = 4) -> str:
+def joined_names(names: Iterable[str], shown: int = 4) -> str:
     """Returns the first ``shown`` names with commas between them, and the number of further names.
 
-    >>> in_words(["liver", "spleen", "aorta"], shown=2)
+    >>> joined_names(["liver", "spleen", "aorta"], shown=2)
     'liver, spleen … and 1 more'
     """
     every = list(names)

@@ -17,12 +17,12 @@ from .. import arguments
 from ..errors import InputError, ResourceError, UsageError
 from ..files.atomic import atomic_write
 from .geometry import Grid
+from .integer_labels import read_integer_labels
 from .nifti_file import NiftiFile
-from .nifti_forms import FORMS, qform_departs_by
+from .nifti_forms import FORMS, qform_deviation
 from .nifti_header import MAX_VOLUME_BYTES
 from .open_scan import open_scan
 from .volume import Volume
-from .whole_numbers import read_whole_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -80,7 +80,7 @@ def read_labels(path: str | os.PathLike[str], *, prefer: Form | None = None) -> 
     path = arguments.path("path", path)
     prefer = cast("Form | None", arguments.optional(arguments.one_of, "prefer", prefer, FORMS))
     file = NiftiFile.open(path, prefer=prefer)
-    return Volume(read_whole_numbers(file), file.header.grid)
+    return Volume(read_integer_labels(file), file.header.grid)
 
 
 def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *, description: str = "") -> None:
@@ -107,7 +107,7 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
     grid = arguments.instance("grid", grid, Grid)
     description = arguments.instance("description", description, str)
     if np.ma.is_masked(data):
-        raise UsageError("write: the masked voxels have no value; say which: .filled(value)")
+        raise UsageError("write: the masked voxels have no value; fill them first: .filled(value)")
     if data.dtype == np.bool_:
         data = data.view(np.uint8)
     if data.shape != grid.shape:
@@ -174,7 +174,7 @@ def _fill_in(header: Nifti1Header, data: NDArray[Any], grid: Grid, description: 
     with_qform = header.copy()
     with_qform.set_qform(grid.affine, code=1)
     try:
-        agrees = qform_departs_by(with_qform, grid.shape) <= _QFORM_VOXELS
+        agrees = qform_deviation(with_qform, grid.shape) <= _QFORM_VOXELS
     except InputError:  # rounding moved a value beyond the limits of a grid
         return
     if agrees:

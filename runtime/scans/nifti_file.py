@@ -87,7 +87,7 @@ class NiftiFile:
         width, height, depth = header.shape
         native = header.dtype.newbyteorder("=")
         with ByteStream(self.path) as stream:
-            stream.refuse_other(self.identity)
+            stream.refuse_replaced(self.identity)
             stream.require_length(header.file_bytes)
             stream.skip(header.offset + self.index * header.volume_bytes)
             for _ in range(depth):

@@ -24,8 +24,8 @@ FORMS = ("sform", "qform")
 _HALF_VOXEL = 0.5
 _LAST_FORM_CODE = 5  # "template, other"
 _MILLIMETRES = (0, 2)  # 0 = no unit; every writer means mm by it
-_BESIDE_SHEAR = 1.5  # an axis of the qform may deviate by this multiple of the shear's angle; 1.42 if sheared twice
-_BELIEVE = "believe the sform (--use-sform) or correct the header"
+_SHEAR_FACTOR = 1.5  # an axis of the qform may deviate by this multiple of the shear's angle; 1.42 if sheared twice
+_USE_SFORM = "use the sform (--use-sform) or correct the header"
 
 
 def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | None) -> NDArray[np.float64]:
@@ -61,26 +61,26 @@ def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | 
     return sform.affine
 
 
-def qform_departs_by(header: Nifti1Header, shape: tuple[int, int, int]) -> float:
+def qform_deviation(header: Nifti1Header, shape: tuple[int, int, int]) -> float:
     """Returns the largest distance between a corner of the volume by qform and by sform, in voxels along an axis.
 
     Raises:
         InputError: one of the two is invalid.
     """
-    return _apart(Grid(shape, _sform(header)), _qform(header, ["sform", "qform"]))
+    return _corner_distance(Grid(shape, _sform(header)), _qform(header, ["sform", "qform"]))
 
 
 def _forms_set(header: Nifti1Header, prefer: Form | None) -> list[str]:
     codes = {form: int(header[f"{form}_code"]) for form in ("sform", "qform")}
     needed = {form: code for form, code in codes.items() if prefer in (None, form)}
     if not all(0 <= code <= _LAST_FORM_CODE for code in needed.values()):
-        remedy = _BELIEVE if prefer is None and 0 < codes["sform"] <= _LAST_FORM_CODE else "correct the header"
+        remedy = _USE_SFORM if prefer is None and 0 < codes["sform"] <= _LAST_FORM_CODE else "correct the header"
         raise InputError(f"orientation: expected sform and qform codes 0…{_LAST_FORM_CODE}, got {codes}; {remedy}")
     present = [form for form, code in codes.items() if code > 0]
     if not present:
         raise InputError("orientation: neither sform nor qform is set, left and right are unknown; set one of them")
     if prefer is not None and prefer not in present:
-        raise InputError(f"orientation: {prefer} was asked for, the file has only {present[0]}; leave the choice out")
+        raise InputError(f"orientation: no {prefer} is set, only a {present[0]}; leave out the choice of a form")
     return present
 
 
@@ -89,7 +89,7 @@ def _sform(header: Nifti1Header) -> NDArray[np.float64]:
 
 
 def _qform(header: Nifti1Header, present: list[str]) -> NDArray[np.float64]:
-    remedy = _BELIEVE if "sform" in present else "correct the header"
+    remedy = _USE_SFORM if "sform" in present else "correct the header"
     pixdim = _pixdim(header)
     if not _positive(pixdim):
         raise InputError(f"spacing: expected positive millimetres, got pixdim {pixdim.tolist()}; {remedy}")
@@ -116,7 +116,7 @@ def _refuse_qform_beside_shear(header: Nifti1Header, shape: tuple[int, int, int]
     except InputError:  # the sform is invalid, so the qform is the only geometry
         return
     if sform.is_sheared:
-        raise InputError(f"geometry: {_tilt(sform)}, and no qform can say that; leave --use-qform out")
+        raise InputError(f"geometry: {_tilt(sform)}, which no qform can express; leave out --use-qform")
 
 
 def _compare_spacing(header: Nifti1Header, sform: Grid, present: list[str]) -> None:
@@ -128,35 +128,35 @@ def _compare_spacing(header: Nifti1Header, sform: Grid, present: list[str]) -> N
     if not _positive(pixdim):
         raise InputError(
             f"spacing: expected positive millimetres, got pixdim {pixdim.tolist()} beside an sform of "
-            f"{_mm(sform.spacing)}; {_BELIEVE}"
+            f"{_mm(sform.spacing)}; {_USE_SFORM}"
         )
     spacing = np.asarray(sform.spacing)
     planes = 1 / np.linalg.norm(np.linalg.inv(sform.affine[:3, :3]), axis=1)
     off = (pixdim - np.clip(pixdim, np.minimum(planes, spacing), spacing)) / spacing
     if np.abs(off * (np.asarray(sform.shape) - 1)).max() > _HALF_VOXEL:
         rival = "pixdim (the qform's spacing)" if "qform" in present else "pixdim"
-        choice = "say which is right (--use-sform or --use-qform)"
-        remedy = choice if "qform" in present and not sform.is_sheared else _BELIEVE
+        choice = "choose one (--use-sform or --use-qform)"
+        remedy = choice if "qform" in present and not sform.is_sheared else _USE_SFORM
         raise InputError(f"geometry: sform and {rival} disagree ({_mm(sform.spacing)} against {_mm(pixdim)}); {remedy}")
 
 
 def _compare(sform: Grid, qform: NDArray[np.float64]) -> None:
     """Refuses two geometries that place a corner of the volume more than half a voxel apart, except by a shear."""
-    apart = _apart(sform, qform)
+    apart = _corner_distance(sform, qform)
     if apart <= _HALF_VOXEL or _differs_by_shear_alone(sform, qform):
         return
     if sform.is_sheared:
         raise InputError(
-            f"geometry: {_tilt(sform)}, which no qform can say, and this qform contradicts it beyond that "
-            f"(corners {apart:.3g} voxels apart); {_BELIEVE}"
+            f"geometry: {_tilt(sform)}, which no qform can express, and this qform differs further "
+            f"(corners {apart:.3g} voxels apart); {_USE_SFORM}"
         )
     raise InputError(
         f"geometry: sform ({sform.axes}, {_mm(sform.spacing)}) and qform place the volume's corners "
-        f"{apart:.3g} voxels apart; say which is right (--use-sform or --use-qform)"
+        f"{apart:.3g} voxels apart; choose one (--use-sform or --use-qform)"
     )
 
 
-def _apart(sform: Grid, qform: NDArray[np.float64]) -> float:
+def _corner_distance(sform: Grid, qform: NDArray[np.float64]) -> float:
     """Returns the largest distance of a corner in two geometries, in voxels along an axis; NaN if one has NaN."""
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in sform.shape], indexing="ij")).reshape(3, -1)
     corners = np.vstack([corners, np.ones(corners.shape[1])])
@@ -166,10 +166,10 @@ def _apart(sform: Grid, qform: NDArray[np.float64]) -> float:
 def _differs_by_shear_alone(sform: Grid, qform: NDArray[np.float64]) -> bool:
     """Whether the qform has the sform's first voxel, and its axes deviate no more than the shear explains."""
     start = np.linalg.inv(sform.affine) @ qform[:, 3]
-    directions, turned = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform.affine, qform))
-    angles = 2 * np.arcsin(np.minimum(1, np.linalg.norm(directions - turned, axis=0) / 2))
+    directions, rotated = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform.affine, qform))
+    angles = 2 * np.arcsin(np.minimum(1, np.linalg.norm(directions - rotated, axis=0) / 2))
     return bool(
-        np.abs(start[:3]).max() <= _HALF_VOXEL and angles.max() <= _BESIDE_SHEAR * np.radians(sform.shear_degrees)
+        np.abs(start[:3]).max() <= _HALF_VOXEL and angles.max() <= _SHEAR_FACTOR * np.radians(sform.shear_degrees)
     )
 
 

@@ -17,8 +17,7 @@ from ..errors import InputError
 from .byte_stream import ByteStream
 from .nifti_file import require_memory, volume_index
 from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header
-from .volume import Volume
-from .voxels import as_voxels
+from .volume import Volume, as_voxels
 
 if TYPE_CHECKING:
     from .file_kind import FileKind

@@ -16,7 +16,7 @@ from ..preprocessing.plausibility import (
     value_warnings,
 )
 from ..preprocessing.preprocess import ModelInput, Normaliser
-from ..preprocessing.resample import align, plane_turner, resample_planes
+from ..preprocessing.resample import align, plane_reorienter, resample_planes
 from .body_windows import BodyWindows
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class StreamedInput:
 def _model_planes(scan: Scan, grid: Grid, watch: Stopwatch) -> Iterator[NDArray[np.float32]]:
     x, y, z = align(scan.grid, grid)
     maps = (z, y, x)
-    turn = plane_turner(maps)
+    turn = plane_reorienter(maps)
     width, height, depth = scan.grid.shape
     turned_shape = (width, height) if y.source_axis == 0 else (height, width)
     return resample_planes((turn(plane) for plane in watch.timed("read", scan.planes())), (depth, *turned_shape), maps)

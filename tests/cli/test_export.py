@@ -185,7 +185,7 @@ def test_inspect_shows_a_run_with_its_best_and_last_epoch(folder, capsys):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["inspect", "nowhere"], 3, "nothing at"),
+        (["inspect", "nowhere"], 3, "does not exist; expected a bundle"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp16"], 2, "expected fp32 or fp32,int8"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),

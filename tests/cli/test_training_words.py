@@ -50,7 +50,7 @@ def test_a_training_says_what_its_labels_mean_for_it(words, tmp_path, capfd):
     said = capfd.readouterr()
     assert "\nleft and right are not mirrored, for labels name sides: eye L / eye R\n" in said.err
     assert "bedside: warning: in no training case: eye R; a network cannot learn" in said.err
-    assert "bedside: warning: no validation case holds a label: there is no score" in said.err
+    assert "bedside: warning: no validation case has a label: there is no score" in said.err
     assert "best mean Dice" not in said.out
     best, last = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "last"))
     assert all((best[name] == last[name]).all() for name in best)

@@ -120,7 +120,7 @@ def test_arrays_lists_tensors_and_arrays_without_a_masked_voxel_are_taken(seg, l
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.ma.masked_less(HU, -900), "got a masked array; say what stands in the masked voxels: .filled(value)"),
+        (np.ma.masked_less(HU, -900), "got a masked array; fill the masked voxels first: .filled(value)"),
         (HU.astype(object), "expected real numbers, got object"),
         (HU.astype(complex), "expected real numbers, got complex128"),
         (HU > 0, "expected real numbers, got bool"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, Volume, execution_plan
 from bedside.runtime.pipeline import ScanPipeline
-from bedside.runtime.preprocessing.crossing import CROSSING_BYTES
+from bedside.runtime.preprocessing.voxel_mapping import MAPPING_BYTES
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.segmenter import STAGES
 from bedside.runtime.stopwatch import Stopwatch
@@ -46,4 +46,4 @@ def test_the_prediction_holds(toy, shape, degrees):
     finally:
         tracemalloc.stop()
     assert labels.shape == shape
-    assert 0.4 * (arrays - CROSSING_BYTES) < peak <= arrays
+    assert 0.4 * (arrays - MAPPING_BYTES) < peak <= arrays

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from bedside.runtime.files import swap
+from bedside.runtime.files import folder_replacement
 from bedside.runtime.files.atomic import atomic_directory
 from killed_writer import kill_a_writer
 
@@ -43,7 +43,7 @@ def slowly(real):
 
 
 if sys.argv[4] == "two renames":
-    swap.exchange = lambda *_: False
+    folder_replacement.exchange = lambda *_: False
     Path.replace = slowly(Path.replace)
 
 started = time.perf_counter()
@@ -54,7 +54,7 @@ counts = Counter()
 for _ in range(trials):
     kill_a_writer(write, rng.uniform(0, 2 * duration))
     counts["missing until brought back"] += not final.exists()
-    swap.bring_back(final)
+    folder_replacement.restore_moved_folder(final)
     counts["whole" if final.exists() and whole(final) is not None else "another content"] += 1
     counts["killed within a write"] += len(list(folder.iterdir())) > 1
     write(int(rng.integers(2)))

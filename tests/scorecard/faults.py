@@ -11,7 +11,7 @@ import io
 import os
 from pathlib import Path
 
-from bedside.runtime.files import swap
+from bedside.runtime.files import folder_replacement
 
 CALLS = ("open", "write", "fsync", "close", "replace", "rename", "mkdir")
 _FLAGS = {
@@ -34,14 +34,14 @@ class Faults:
     def __init__(self, folder: Path, failing: int | None, code: int) -> None:
         self._folder, self._failing, self._code = str(folder), failing, code
         self._descriptors: set[int] = set()
-        self._real = {"exchange": swap.exchange, **{name: getattr(os, name) for name in CALLS}}
+        self._real = {"exchange": folder_replacement.exchange, **{name: getattr(os, name) for name in CALLS}}
         self.calls: list[str] = []
 
     def install(self, monkeypatch) -> None:
         for name in CALLS:
             monkeypatch.setattr(os, name, getattr(self, f"_{name}"))
         monkeypatch.setattr(io, "open", self._io_open)
-        monkeypatch.setattr(swap, "exchange", self._exchange)  # a system call that `os` does not have
+        monkeypatch.setattr(folder_replacement, "exchange", self._exchange)  # a system call that `os` does not have
 
     def _fails(self, name: str) -> bool:
         self.calls.append(name)

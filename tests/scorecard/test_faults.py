@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, Grid, ResourceError, read_labels, write_manifest, write_volume
 from bedside.runtime.bundles.manifest import MANIFEST_NAME
-from bedside.runtime.files import swap
+from bedside.runtime.files import folder_replacement
 from bedside.runtime.files.atomic import atomic_directory
 
 from .faults import BROKEN, FORBIDDEN, NO_SPACE, Faults
@@ -71,7 +71,7 @@ def test_14_a_fault_in_any_call_of_a_label_write(tmp_path, failing_everywhere, e
 def test_14_a_fault_in_any_call_of_a_bundle_write(tmp_path, toy, task, failing_everywhere, monkeypatch, how):
     """The bundle writer's frame: a folder filled, its manifest written, all of it put in place at once."""
     if how == "two renames":
-        monkeypatch.setattr(swap, "exchange", lambda *_: False)
+        monkeypatch.setattr(folder_replacement, "exchange", lambda *_: False)
     source = toy.write_bundle(tmp_path.parent / f"{tmp_path.name}-source.bedside", task)
     with Bundle.open(source) as opened:
         manifest = opened.manifest

@@ -130,7 +130,7 @@ def test_nothing_but_empty_label_maps_is_warned_of(small_dataset, small_task, tm
     write_volume(empty, np.zeros(grid.shape, np.uint8), grid)
     cases = tuple(replace(case, label=empty) for case in small_dataset.training)
     start(replace(small_dataset, training=cases), small_task, tmp_path / "run")
-    assert "no training case holds a label: a network can learn nothing but background" in caplog.text
+    assert "no training case has a label: a network can learn nothing but background" in caplog.text
 
 
 def test_a_run_that_is_being_trained_is_refused_at_once_but_can_be_read(small_dataset, small_task, tmp_path):

@@ -16,23 +16,7 @@ from numpy.typing import NDArray
 
 from ...runtime.task import Task
 from ..recipe import Augmentation
-
-# Axes of a [C, D, H, W] crop, as MONAI counts them: channel excluded.
-_DEPTH, _HEIGHT, _WIDTH = 0, 1, 2
-
-
-def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
-    """Returns the spatial axes of a ``[C, D, H, W]`` crop that may be flipped.
-
-    With left/right pairs of organs the left/right axis is excluded: mirrored scans would teach the network to confuse
-    the sides.
-    """
-    width_is_sides = task.orientation[0] in "LR"
-    sides = _WIDTH if width_is_sides else (_HEIGHT if task.orientation[1] in "LR" else _DEPTH)
-    axes = (_DEPTH, _HEIGHT, _WIDTH)
-    if task.has_paired_organs and not augmentation.mirror_sides:
-        return tuple(axis for axis in axes if axis != sides)
-    return axes
+from .mirroring import HEIGHT, WIDTH, flip_axes
 
 
 def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence[str]) -> Compose:
@@ -51,7 +35,7 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
     ]
     x, y, _ = task.patch
     if augmentation.rotate and x == y:  # a quarter turn of an oblong patch would change its shape
-        steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=(_HEIGHT, _WIDTH)))
+        steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=(HEIGHT, WIDTH)))
     if augmentation.scale:
         steps.append(RandScaleIntensityd(keys=["image"], factors=0.1, prob=augmentation.scale))
     if augmentation.shift:
@@ -60,7 +44,7 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
 
 
 @dataclass(frozen=True)
-class Turn:
+class FlipRotation:
     """Flips and right-angle rotations of a crop, exact, as a permutation of its voxels.
 
     Attributes:
@@ -72,16 +56,16 @@ class Turn:
     flipped: tuple[bool, bool, bool] = (False, False, False)
 
     @staticmethod
-    def read_from(probe: NDArray[np.integer[Any]]) -> Turn:
-        """Returns the turn that changed `PROBE` into the given ``[2, 2, 2]`` array."""
+    def read_from(probe: NDArray[np.integer[Any]]) -> FlipRotation:
+        """Returns the transform that changed `PROBE` into the given ``[2, 2, 2]`` array."""
         origin = int(probe[0, 0, 0])
         ends = (probe[1, 0, 0], probe[0, 1, 0], probe[0, 0, 1])
         weights = (4, 2, 1)
         first, second, third = (weights.index(int(end) ^ origin) for end in ends)
-        return Turn((first, second, third), (bool(origin & 4), bool(origin & 2), bool(origin & 1)))
+        return FlipRotation((first, second, third), (bool(origin & 4), bool(origin & 2), bool(origin & 1)))
 
     def target(self, result: NDArray[Any]) -> NDArray[Any]:
-        """Returns a view of the result ``[..., D, H, W]``; writing the unturned crop to the view turns it."""
+        """Returns a view of the result ``[..., D, H, W]``; writing the original crop to the view transforms it."""
         lead = result.ndim - 3
         order = [*range(lead), *(lead + int(axis) for axis in np.argsort(self.axes))]
         return result.transpose(order)[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flipped))]
@@ -94,7 +78,7 @@ class CropAugmentation:
     """Draws an augmentation and applies it, voxel for voxel as `build_augmentation` does with the same seed.
 
     The spatial transforms are applied to a probe of eight voxels. The same permutation then applies to image, labels
-    and teacher probabilities while their crop is copied, so that turning needs no second copy.
+    and teacher probabilities while their crop is copied, so that this needs no second copy.
 
     Args:
         task: as in `build_augmentation`.
@@ -106,13 +90,13 @@ class CropAugmentation:
         self._spatial = [step for step in self._all.transforms if isinstance(step, RandFlipd | RandRotate90d)]
         self._intensity = [step for step in self._all.transforms if step not in self._spatial]
 
-    def draw(self, seed: int) -> Turn:
+    def draw(self, seed: int) -> FlipRotation:
         """Seeds every transform and returns the drawn flips and rotations."""
         self._all.set_random_state(seed=seed)
         data: Mapping[Any, torch.Tensor] = {"probe": torch.from_numpy(PROBE[None])}
         for step in self._spatial:
             data = step(data)
-        return Turn.read_from(data["probe"].numpy()[0])
+        return FlipRotation.read_from(data["probe"].numpy()[0])
 
     def change_intensities(self, image: torch.Tensor) -> torch.Tensor:
         """Returns the image ``[1, D, H, W]`` with intensities scaled and shifted; call once after each `draw`."""

@@ -13,12 +13,12 @@ import msgspec
 
 from ...runtime.errors import InputError, ResourceError, UsageError
 from ...runtime.files.atomic import atomic_directory, atomic_write, make_folder
-from ...runtime.files.lock import Lock, take_lock
+from ...runtime.files.lock import Lock, acquire_lock
 from ...runtime.task import Task
 from .case_digest import CaseDigest
-from .case_use import TAG, touch
+from .cases_in_use import TAG, touch
 from .dataset import Case
-from .examine import examine_case
+from .load_case import load_case
 from .prepared_case import PreparedCase, write_arrays
 
 _log = logging.getLogger("bedside.training")
@@ -59,7 +59,7 @@ class CaseCache:
         # Checked after the listing: another process may be creating the same folder now, and writes the tag first.
         if visible and not (folder / TAG).is_file():
             raise UsageError(
-                f'"{folder.name}" holds other things (such as "{sorted(visible)[0]}"); '
+                f'"{folder.name}" holds other files (such as "{sorted(visible)[0]}"); '
                 "choose a new folder for prepared cases"
             )
         self.folder = folder
@@ -76,12 +76,12 @@ class CaseCache:
             ResourceError: the case does not fit into memory, or the folder cannot be written.
         """
         folder = self.folder / case_key(digest, task)
-        there = self._open(folder, case)
-        if there is not None:
+        stored = self._open(folder, case)
+        if stored is not None:
             touch(folder)
-            return there
-        with _claim(folder.with_name(f"{folder.name}.lock")) as ours:
-            return (self._open(folder, case) or self._prepare(case, digest, task, folder)) if ours else None
+            return stored
+        with _try_lock(folder.with_name(f"{folder.name}.lock")) as locked:
+            return (self._open(folder, case) or self._prepare(case, digest, task, folder)) if locked else None
 
     @staticmethod
     def _open(folder: Path, case: Case) -> PreparedCase | None:
@@ -102,10 +102,10 @@ class CaseCache:
                 if self._open(folder, case) is not None:
                     raise _OvertakenError
         except (ResourceError, _OvertakenError):
-            there = self._open(folder, case)
-            if there is None:
+            stored = self._open(folder, case)
+            if stored is None:
                 raise
-            return there
+            return stored
         return PreparedCase.open(folder, case.name)
 
 
@@ -126,32 +126,32 @@ def case_key(digest: CaseDigest, task: Task) -> str:
     return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()[:_KEY_DIGITS]
 
 
-def is_case_folder(folder: Path) -> bool:
+def is_case_cache(folder: Path) -> bool:
     """Returns whether a folder is a cache of prepared cases, not of another program."""
     tag = folder / TAG
     return tag.is_file() and tag.read_text(encoding="ascii", errors="replace") == _NOTES[TAG]
 
 
 def _write_case(case: Case, task: Task, folder: Path) -> None:
-    found = examine_case(case, task.num_classes, task)
-    given, labels = found.model_input, found.labels
-    if given is None or labels is None or found.problems:
-        raise InputError(f'case "{case.name}": {"; ".join(found.problems)}')
-    del found  # frees the scan as stored: the arrays below need the memory
+    loaded = load_case(case, task.num_classes, task)
+    model_input, labels = loaded.model_input, loaded.labels
+    if model_input is None or labels is None or loaded.problems:
+        raise InputError(f'case "{case.name}": {"; ".join(loaded.problems)}')
+    del loaded  # frees the scan as stored: the arrays below need the memory
     write_arrays(
         folder,
-        given.array,
+        model_input.array,
         labels,
-        given.body,
-        given.grid.spacing,
-        given.warnings,
+        model_input.body,
+        model_input.grid.spacing,
+        model_input.warnings,
         task.name,
         has_ignored=case.ignore is not None,
     )
 
 
 @contextmanager
-def _claim(file: Path) -> Generator[bool]:
+def _try_lock(file: Path) -> Generator[bool]:
     """Tries to lock a file and yields whether this process may do the work that the lock protects.
 
     The system frees the lock if its process is killed. Without locks on the file system, this yields True.
@@ -164,11 +164,11 @@ def _claim(file: Path) -> Generator[bool]:
         ) from None
     with ExitStack() as held:
         held.callback(os.close, descriptor)
-        lock = take_lock(descriptor, wait=False)
-        if lock is Lock.OURS:
+        lock = acquire_lock(descriptor, wait=False)
+        if lock is Lock.ACQUIRED:
             held.callback(file.unlink, missing_ok=True)  # before closing: the next process creates a new file
         elif lock is Lock.UNSUPPORTED:  # both processes may prepare the case; the last folder stays
             _log.info("the folder of prepared cases has no locks: processes may prepare the same case twice")
-        yield lock is not Lock.TAKEN
+        yield lock is not Lock.HELD_BY_OTHER
     if lock is Lock.UNSUPPORTED:
         file.unlink(missing_ok=True)

@@ -18,8 +18,8 @@ from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
 from .case_digest import CaseDigest
 from .dataset import Case
-from .examine import Examination, examine_case
 from .ignore_label import IGNORED
+from .load_case import LoadedCase, load_case
 from .prepared_case import label_counts
 
 _SAMPLE_VOXELS = 1_000_000
@@ -84,7 +84,7 @@ class CheckedCase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedCase:
     """A case to check.
 
     Attributes:
@@ -98,7 +98,7 @@ class Listed:
     broken: tuple[str, ...]
 
 
-def check_case(listed: Listed, labels: tuple[str, ...], task: Task | None) -> tuple[CheckedCase, CaseDigest | None]:
+def check_case(listed: ListedCase, labels: tuple[str, ...], task: Task | None) -> tuple[CheckedCase, CaseDigest | None]:
     """Checks a case as `prepare_cases` would, without writing files.
 
     Args:
@@ -114,7 +114,7 @@ def check_case(listed: Listed, labels: tuple[str, ...], task: Task | None) -> tu
         return CheckedCase(name=name, lists=lists, problems=listed.broken, exit_code=ExitCode.INPUT), None
     try:
         digest = CaseDigest.of(listed.case)
-        found = examine_case(listed.case, len(labels), task, needs_label=lists != ("test",))
+        found = load_case(listed.case, len(labels), task, needs_label=lists != ("test",))
     except ResourceError as error:
         return CheckedCase(name=name, lists=lists, problems=(str(error),), exit_code=ExitCode.RESOURCE), None
     except InputError as error:
@@ -132,7 +132,7 @@ def check_case(listed: Listed, labels: tuple[str, ...], task: Task | None) -> tu
     return CheckedCase(name=name, lists=lists, warnings=warnings, facts=facts, exit_code=code), digest
 
 
-def _facts(found: Examination, task: Task | None, has_ignored: bool) -> CaseFacts | None:
+def _facts(found: LoadedCase, task: Task | None, has_ignored: bool) -> CaseFacts | None:
     scan = found.scan
     if scan is None:
         return None
@@ -155,7 +155,7 @@ def _facts(found: Examination, task: Task | None, has_ignored: bool) -> CaseFact
     )
 
 
-def _label_warnings(found: Examination, labels: tuple[str, ...], has_ignored: bool) -> list[str]:
+def _label_warnings(found: LoadedCase, labels: tuple[str, ...], has_ignored: bool) -> list[str]:
     if found.truth is None:
         return []
     before = label_counts(found.truth.data.T)
@@ -169,7 +169,7 @@ def _label_warnings(found: Examination, labels: tuple[str, ...], has_ignored: bo
         return []
     after = label_counts(found.labels)
     return [
-        f"{labels[label]} ({count} voxel{'s' if count > 1 else ''}) is gone on the task's grid"
+        f"{labels[label]} ({count} voxel{'s' if count > 1 else ''}) vanishes on the task's grid"
         for label, count in before.items()
         if label not in after
     ]

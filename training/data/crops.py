@@ -15,7 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ...runtime.task import Task
 from ..recipe import Recipe
-from .augment import CropAugmentation, Turn
+from .augment import CropAugmentation, FlipRotation
 from .prepared_case import PreparedCase, open_array
 
 OPEN_CASES = 128
@@ -65,7 +65,7 @@ class CropDataset(TorchDataset[Batch]):
     as stored (float16, because they are the bulk of a crop; the loss computes in float32 anyway).
 
     Only the patch is read, from memory-mapped files; those of the last `OPEN_CASES` cases stay open. One copy per array
-    cuts, turns and converts it.
+    cuts, flips, rotates and converts it.
 
     Args:
         sources: cases, visited in a new random order each round.
@@ -159,10 +159,10 @@ class _Window:
 
 @dataclass(frozen=True)
 class _Cut:
-    """Cuts a patch out of a volume and turns it."""
+    """Cuts a patch out of a volume, flips and rotates it."""
 
     window: _Window
-    turn: Turn
+    transform: FlipRotation
 
     def __call__(self, array: NDArray[Any], dtype: DTypeLike, outside: Sequence[float]) -> NDArray[Any]:
         """Returns the crop ``[C, D, H, W]`` of an array ``[C, D', H', W']``.
@@ -172,9 +172,9 @@ class _Cut:
             dtype: number format of the crop.
             outside: value per channel for the part of the patch outside the volume.
         """
-        result = np.empty((len(array), *(self.window.patch[axis] for axis in self.turn.axes)), dtype)
+        result = np.empty((len(array), *(self.window.patch[axis] for axis in self.transform.axes)), dtype)
         if not self.window.is_whole:
             for channel, value in zip(result, outside, strict=True):
                 channel.fill(value)
-        self.turn.target(result)[(..., *self.window.filled)] = array[(..., *self.window.inside)]
+        self.transform.target(result)[(..., *self.window.filled)] = array[(..., *self.window.inside)]
         return result

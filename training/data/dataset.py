@@ -164,14 +164,14 @@ class DatasetListing:
 
     Attributes:
         dataset: every listed case, broken or not.
-        called: name of the list or folder, for messages.
+        title: name of the list or folder, for messages.
         layout: name of the layout, for messages.
         broken: errors of single cases; a case may occur more than once.
         notes: how ambiguous parts of the list were interpreted.
     """
 
     dataset: Dataset
-    called: str
+    title: str
     layout: str
     broken: tuple[BrokenCase, ...]
     notes: tuple[str, ...] = ()
@@ -204,7 +204,7 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     if listing.broken:
         shown = "; ".join(str(case) for case in listing.broken[:_SHOWN])
         rest = f" … and {len(listing.broken) - _SHOWN} more" if len(listing.broken) > _SHOWN else ""
-        raise InputError(f"data set {listing.called}: {len(listing.broken)} broken: {shown}{rest}")
+        raise InputError(f"data set {listing.title}: {len(listing.broken)} broken: {shown}{rest}")
     return listing.dataset
 
 
@@ -218,8 +218,8 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     labels = arguments.optional(arguments.names, "labels", labels)
     source = read_source(path, labels)
     layout, listing = read_listing(source)
-    listed, ignore = split_ignore_label(listing.labels, source.called, labels)
-    names = dense_labels(listed, labels, source.called)
+    listed, ignore = split_ignore_label(listing.labels, source.title, labels)
+    names = dense_labels(listed, labels, source.title)
     broken: list[BrokenCase] = []
     case_names = _case_names((*listing.training, *listing.validation, *listing.test))
     lists = [
@@ -235,10 +235,10 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     images: dict[str, Path] = {}
     for case in (case for cases in lists for case in cases):
         if images.setdefault(case.name, case.image) != case.image:
-            broken.append(BrokenCase(case.name, "the name stands for two images"))
+            broken.append(BrokenCase(case.name, "two images have this name"))
     if not any(lists):
         raise InputError(
-            f"data set {source.called}: expected at least one case in training, validation or test, got none; "
+            f"data set {source.title}: expected at least one case in training, validation or test, got none; "
             "add cases to its lists or files to its folders (docs/data.md)"
         )
     unlabelled_names = _case_names(listing.unlabelled)
@@ -255,7 +255,7 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
         listing.warnings,
     )
     notes = [f'label 0, "{names.background}", is taken as background'] if names.background else []
-    return DatasetListing(dataset, source.called, layout, tuple(dict.fromkeys(broken)), tuple(notes))
+    return DatasetListing(dataset, source.title, layout, tuple(dict.fromkeys(broken)), tuple(notes))
 
 
 def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
@@ -278,7 +278,7 @@ def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
 def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[BrokenCase]) -> Case:
     reasons = list(raw.broken)
     if name in ("", ".", "..") or "/" in name or "\\" in name:
-        reasons.append("a case name is part of file names and cannot be this")
+        reasons.append("a case name becomes part of file names: it cannot be empty or contain a slash")
     if raw.label is None and needs_label and not reasons:
         reasons.append("no label map is listed")
     for kind, file in (("image", raw.image), *(("label map", file) for file in truth_files(raw.label))):

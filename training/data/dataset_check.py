@@ -14,12 +14,12 @@ from ...runtime.errors import ExitCode, InputError
 from ...runtime.labels.sides import find_sides
 from ...runtime.task import Task
 from .bounded_pool import bounded_pool
-from .case_check import CheckedCase, Listed, check_case
+from .case_check import CheckedCase, ListedCase, check_case
 from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
-from .examine import memory_needed
-from .labels_seen import training_warning, unseen_labels, validation_warning
-from .prepare import check_labels, other_modality
+from .load_case import memory_needed
+from .missing_labels import missing_in_training_warning, missing_in_validation_warning, missing_labels
+from .prepare import check_labels, modality_warning
 from .splits import unused_splits
 
 _SHOWN = 3  # duplicates of a case named in one warning; the rest are counted
@@ -150,7 +150,7 @@ def check_dataset(
     labels = tuple(_summary(name, label, cases) for label, name in enumerate(dataset.labels) if label)
     notes = list(listing.notes)
     warnings = [*dataset.warnings, *([] if dataset.training else ["no training case is listed"])]
-    if task is not None and (other := other_modality(dataset, task)):
+    if task is not None and (other := modality_warning(dataset, task)):
         warnings.append(other)
     if fold is None and (unused := unused_splits(dataset)):
         notes.append(unused)
@@ -159,7 +159,7 @@ def check_dataset(
         warnings.append(f"{gone} of {len(dataset.unlabelled)} unlabelled scans do not exist")
     missing = [label.name for label in labels if not label.cases]
     if missing:
-        warnings.append(f"in no case that can be read: {', '.join(missing)}")
+        warnings.append(f"in no readable case: {', '.join(missing)}")
     warnings += _list_warnings(cases, dataset.labels, missing)
     return DatasetCheck(
         name=dataset.name,
@@ -179,13 +179,13 @@ def check_dataset(
 def _list_warnings(cases: list[CheckedCase], labels: tuple[str, ...], missing: list[str]) -> list[str]:
     """Returns warnings about labels missing in training or validation, except those missing in all cases."""
     found: list[str] = []
-    for name, warning in (("training", training_warning), ("validation", validation_warning)):
+    for name, warning in (("training", missing_in_training_warning), ("validation", missing_in_validation_warning)):
         facts = [case.facts for case in cases if name in case.lists and case.facts is not None]
-        unseen = unseen_labels((each.volumes_ml for each in facts), labels)
+        unseen = missing_labels((each.volumes_ml for each in facts), labels)
         nothing = len(unseen) == len(labels) - 1
-        words = warning(unseen if nothing else [label for label in unseen if label not in missing], labels)
-        if facts and words:
-            found.append(words)
+        text = warning(unseen if nothing else [label for label in unseen if label not in missing], labels)
+        if facts and text:
+            found.append(text)
     return found
 
 
@@ -198,7 +198,7 @@ def _ignore_summary(value: int | None, cases: list[CheckedCase]) -> IgnoreSummar
     )
 
 
-def _listed(listing: DatasetListing) -> list[Listed]:
+def _listed(listing: DatasetListing) -> list[ListedCase]:
     """Returns every case once, with the lists that contain it and the errors of its entries."""
     cases: dict[str, Case] = {}
     lists: defaultdict[str, list[str]] = defaultdict(list)
@@ -213,7 +213,7 @@ def _listed(listing: DatasetListing) -> list[Listed]:
                 lists[case.name].append(name)
     for each in listing.broken:
         broken[each.name].append(each.reason)
-    return [Listed(case, tuple(lists[name]), tuple(broken[name])) for name, case in cases.items()]
+    return [ListedCase(case, tuple(lists[name]), tuple(broken[name])) for name, case in cases.items()]
 
 
 def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultdict[str, list[str]]:
@@ -223,7 +223,7 @@ def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultd
     truths: defaultdict[str, list[CheckedCase]] = defaultdict(list)
     for case in cases:
         if len(case.lists) > 1:
-            found[case.name].append(f"stands in the lists {' and '.join(case.lists)}")
+            found[case.name].append(f"is in the lists {' and '.join(case.lists)}")
         if case.name in digests:
             images[digests[case.name].image].append(case)
             if digests[case.name].label and case.facts is not None and case.facts.volumes_ml:
@@ -233,7 +233,7 @@ def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultd
             for case in group:
                 others = [f'"{other.name}" ({other.lists[0]})' for other in group if other is not case]
                 rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-                found[case.name].append(f"its {kind} is byte by byte that of {', '.join(others[:_SHOWN])}{rest}")
+                found[case.name].append(f"its {kind} is identical to that of {', '.join(others[:_SHOWN])}{rest}")
     return found
 
 

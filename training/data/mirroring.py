@@ -1,11 +1,27 @@
-"""Messages about left/right mirroring in training."""
+"""Which axes training may mirror: left and right only where no label names a side."""
 
 from __future__ import annotations
 
 from ...runtime.task import Task
 from ..recipe import Augmentation
 
+# Axes of a [C, D, H, W] crop, as MONAI counts them: channel excluded.
+DEPTH, HEIGHT, WIDTH = 0, 1, 2
 _SHOWN = 8
+
+
+def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
+    """Returns the spatial axes of a ``[C, D, H, W]`` crop that may be flipped.
+
+    With left/right pairs of organs the left/right axis is excluded: mirrored scans would teach the network to confuse
+    the sides.
+    """
+    width_is_sides = task.orientation[0] in "LR"
+    sides = WIDTH if width_is_sides else (HEIGHT if task.orientation[1] in "LR" else DEPTH)
+    axes = (DEPTH, HEIGHT, WIDTH)
+    if task.has_paired_organs and not augmentation.mirror_sides:
+        return tuple(axis for axis in axes if axis != sides)
+    return axes
 
 
 def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:
@@ -13,8 +29,8 @@ def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:
     if not (augmentation.mirror_sides and augmentation.flip and task.has_paired_organs):
         return None
     return (
-        f"--mirror-sides: left and right are mirrored although labels name sides ({task.sides.words(_SHOWN)}): "
-        "a network cannot learn to tell them apart"
+        f"--mirror-sides: left and right are mirrored although labels name sides ({task.sides.describe(_SHOWN)}): "
+        "a network cannot learn to distinguish them"
     )
 
 
@@ -22,4 +38,4 @@ def mirroring_note(task: Task, augmentation: Augmentation) -> str | None:
     """Returns a note that left/right pairs of labels prevent mirroring; None without such pairs or without flips."""
     if augmentation.mirror_sides or not (augmentation.flip and task.has_paired_organs):
         return None
-    return f"left and right are not mirrored, for labels name sides: {task.sides.words(_SHOWN)}"
+    return f"left and right are not mirrored, for labels name sides: {task.sides.describe(_SHOWN)}"

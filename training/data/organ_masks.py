@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
-from ...runtime.scans.names import in_words, stem
+from ...runtime.scans.names import joined_names, stem
 from ...runtime.scans.nifti import read_labels
 from ...runtime.scans.volume import Volume
 
@@ -43,12 +43,12 @@ class OrganMasks:
         missing = [label for label, masks in zip(labels[1:], found, strict=True) if not masks]
         if missing:
             raise InputError(
-                f"expected one mask for each label, got none for {in_words(missing)}; name the masks as the task names "
-                "its labels, and give an empty mask to a scan that lacks the organ"
+                f"expected one mask for each label, got none for {joined_names(missing)}; name the masks as the task "
+                "names its labels, and give an empty mask to a scan that lacks the organ"
             )
         doubled = [masks[0].name for masks in found if len(masks) > 1]
         if doubled:
-            raise InputError(f"expected one mask for each label, got two like {in_words(doubled)}; remove one")
+            raise InputError(f"expected one mask for each label, got two like {joined_names(doubled)}; remove one")
         return OrganMasks(tuple(masks[0] for masks in found))
 
     @property
@@ -77,7 +77,7 @@ class OrganMasks:
                 merged = Volume(np.zeros(mask.data.shape, dtype, order="F"), mask.grid)
             if merged.grid.shape != mask.grid.shape or not merged.grid.coincides(mask.grid):
                 raise InputError(
-                    f'masks "{self.files[0].name}" and "{file.name}" lie on different grids; '
+                    f'masks "{self.files[0].name}" and "{file.name}" are on different grids; '
                     "export them again on the image's grid"
                 )
             both = merged.data[inside]

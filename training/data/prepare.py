@@ -14,13 +14,13 @@ from .bounded_pool import bounded_pool
 from .case_cache import CaseCache, case_key
 from .case_digest import CaseDigest, digest_cases
 from .dataset import Case, Dataset
-from .examine import memory_needed
 from .formats.modality import modality_of
 from .ignore_label import NAME as IGNORE
+from .load_case import memory_needed
 from .prepared_case import PreparedCase
 
 _log = logging.getLogger("bedside.training")
-_BUSY_SECONDS = 0.2  # between two checks of cases that another process prepares
+_RETRY_SECONDS = 0.2  # between two checks of cases that another process prepares
 
 
 def check_labels(dataset: Dataset, task: Task) -> None:
@@ -32,40 +32,40 @@ def check_labels(dataset: Dataset, task: Task) -> None:
     if dataset.labels == task.labels:
         return
     for index in range(max(len(dataset.labels), len(task.labels))):
-        ours = task.labels[index] if index < len(task.labels) else "nothing"
-        theirs = dataset.labels[index] if index < len(dataset.labels) else "nothing"
-        if ours != theirs:
-            if ours.lower() == IGNORE and dataset.ignore == index:
+        in_task = task.labels[index] if index < len(task.labels) else "nothing"
+        in_dataset = dataset.labels[index] if index < len(dataset.labels) else "nothing"
+        if in_task != in_dataset:
+            if in_task.lower() == IGNORE and dataset.ignore == index:
                 raise InputError(
                     f'label {index} is the ignore label of data set "{dataset.name}" and no class; '
-                    f'take "{ours}" off the labels of task "{task.name}"'
+                    f'remove "{in_task}" from the labels of task "{task.name}"'
                 )
             raise InputError(
-                f'label {index} is "{theirs}" in data set "{dataset.name}" but "{ours}" in task "{task.name}"; '
+                f'label {index} is "{in_dataset}" in data set "{dataset.name}" but "{in_task}" in task "{task.name}"; '
                 "choose the task that fits, or write one with the data set's labels"
             )
 
 
-def other_modality(dataset: Dataset, task: Task) -> str | None:
+def modality_warning(dataset: Dataset, task: Task) -> str | None:
     """Returns a warning if the data set names another modality than the task's, else None.
 
     Names that mean neither CT nor MR give no warning.
     """
-    meant = modality_of(dataset.modality)
-    if meant is None or meant is task.modality:
+    listed = modality_of(dataset.modality)
+    if listed is None or listed is task.modality:
         return None
     word = ", ".join(dataset.modality)
     return (
         f'the list calls its images "{word}", and task "{task.name}" is for {task.modality.value}; '
-        f"take a task for {meant.value}, or correct the list"
+        f"choose a task for {listed.value}, or correct the list"
     )
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _PendingCase:
     """A case to obtain, with its index in the list."""
 
-    place: int
+    index: int
     case: Case
     digest: CaseDigest
 
@@ -78,8 +78,8 @@ class _Wanted:
 
     def memory(self, cache: CaseCache, task: Task) -> int:
         """Estimates the bytes that `obtain` needs."""
-        there = (cache.folder / case_key(self.digest, task)).is_dir()
-        return 0 if there else memory_needed(self.case, task)
+        is_prepared = (cache.folder / case_key(self.digest, task)).is_dir()
+        return 0 if is_prepared else memory_needed(self.case, task)
 
 
 def prepare_cases(
@@ -112,28 +112,28 @@ def prepare_cases(
         progress(0, len(cases))
     cache = CaseCache(folder)
     digests = digests if digests is not None else digest_cases(cases, workers)
-    wanted = [_Wanted(place, *pair) for place, pair in enumerate(zip(cases, digests, strict=True))]
+    pending = [_PendingCase(index, *pair) for index, pair in enumerate(zip(cases, digests, strict=True))]
     prepared: dict[int, PreparedCase] = {}
     broken: dict[int, str] = {}
 
-    while wanted:
-        busy: list[_Wanted] = []
+    while pending:
+        busy: list[_PendingCase] = []
         for each, outcome in bounded_pool(
-            lambda each: each.obtain(cache, task), wanted, workers, lambda each: each.memory(cache, task)
+            lambda each: each.obtain(cache, task), pending, workers, lambda each: each.memory(cache, task)
         ):
             if outcome is None:
                 busy.append(each)
                 continue
             if isinstance(outcome, InputError):
-                broken[each.place] = str(outcome)
+                broken[each.index] = str(outcome)
             else:
-                prepared[each.place] = outcome
+                prepared[each.index] = outcome
             if progress:
                 progress(len(prepared) + len(broken), len(cases))
-        if len(busy) == len(wanted):
-            time.sleep(_BUSY_SECONDS)
-        wanted = busy
+        if len(busy) == len(pending):
+            time.sleep(_RETRY_SECONDS)
+        pending = busy
     if broken:
-        told = "; ".join(broken[place] for place in sorted(broken))
-        raise InputError(f"{len(broken)} of {len(cases)} cases cannot be used: {told}")
-    return [prepared[place] for place in range(len(cases))]
+        reasons = "; ".join(broken[index] for index in sorted(broken))
+        raise InputError(f"{len(broken)} of {len(cases)} cases cannot be used: {reasons}")
+    return [prepared[index] for index in range(len(cases))]

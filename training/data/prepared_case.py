@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
-from .examine import LabelMap
 from .ignore_label import IGNORED
+from .load_case import LabelMap
 
 _CENTRES_PER_CLASS = 20_000  # crop centres stored per class: enough variety, about one megabyte per case
 _IMAGE, _LABELS, _CENTRES, _FACTS = "image.npy", "labels.npy", "centres.npy", "case.json"
@@ -137,7 +137,7 @@ def open_array(file: Path) -> NDArray[Any]:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         raise InputError(
-            f"{file.parent.name}/{file.name} is gone or damaged; start again, with --resume where a run is there"
+            f"{file.parent.name}/{file.name} is missing or damaged; start again, with --resume if the run exists"
         ) from None
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import InputError, ResourceError
-from ...runtime.files.leftovers import remove_leftovers, temporary_name
 from ...runtime.files.lock import Lock
-from .case_cache import CASES_FOLDER, is_case_folder
-from .case_use import keys_in_use, registration_lock
+from ...runtime.files.temporaries import remove_leftovers, temporary_name
+from .case_cache import CASES_FOLDER, is_case_cache
+from .cases_in_use import keys_in_use, registration_lock
 from .prepared_case import PreparedCase
 
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -55,12 +55,12 @@ class PreparedFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        found = next((folder for folder in (path, path / CASES_FOLDER) if is_case_folder(folder)), None)
+        found = next((folder for folder in (path, path / CASES_FOLDER) if is_case_cache(folder)), None)
         if found is None:
             raise InputError(
-                f'expected a folder of prepared cases, or one that holds "{CASES_FOLDER}", '
+                f'expected a folder of prepared cases, or one that contains "{CASES_FOLDER}", '
                 f'got "{path.resolve().name}"; '
-                "give the folder in which the run directories lie, or what --cases named"
+                "give the folder that contains the run directories, or the folder given to --cases"
             )
         self.path = found
 
@@ -86,10 +86,10 @@ class PreparedFolder:
         aside: list[Path] = []
         try:
             with registration_lock(self.path) as lock:
-                if lock is not Lock.OURS:
+                if lock is not Lock.ACQUIRED:
                     raise ResourceError(
-                        f'"{self.path.name}": this file system has no locks, so that trainings which use it cannot be '
-                        "told; when none runs, delete the folder"
+                        f'"{self.path.name}": this file system has no locks, so trainings that use the folder '
+                        "cannot be detected; when none runs, delete it"
                     )
                 cleared = [case for case in self._cases() if case.unused_for(unused_for)]
                 for case in cleared:

@@ -11,7 +11,7 @@ import msgspec
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import read_utf8
-from ...runtime.scans.names import FIRST_CHANNEL, in_words
+from ...runtime.scans.names import FIRST_CHANNEL, joined_names
 
 if TYPE_CHECKING:
     from .dataset import Dataset
@@ -106,7 +106,7 @@ def read_splits(file: Path) -> Splits:
         both = sorted(set(fold.train) & set(fold.val))
         if both:
             raise InputError(
-                f"{file.name}: fold {number} both trains on and validates on {in_words(both)}; list a case once"
+                f"{file.name}: fold {number} both trains on and validates on {joined_names(both)}; list a case once"
             )
     return Splits(file, folds)
 
@@ -119,12 +119,10 @@ def unused_splits(dataset: Dataset) -> str | None:
         file = find_splits(dataset.root)
         folds = len(read_splits(file).folds) if file is not None else 0
     except InputError:  # its message may name cases, and this goes into logs
-        return (
-            f"{SPLITS} is there but cannot be used; it is not needed without --fold (dataset check --fold 0 says why)"
-        )
+        return f"{SPLITS} exists but cannot be used; it is not needed without --fold (dataset check --fold 0 says why)"
     if not folds:
         return None
-    return f"{SPLITS} with {folds} folds is there and not used; --fold 0…{folds - 1} trains and validates as it says"
+    return f"{SPLITS} with {folds} folds exists and is not used; --fold 0…{folds - 1} trains and validates as it says"
 
 
 def choose(names: tuple[str, ...], there: frozenset[str], place: str) -> frozenset[str]:
@@ -145,6 +143,6 @@ def choose(names: tuple[str, ...], there: frozenset[str], place: str) -> frozens
     if missing:
         raise InputError(
             f"{SPLITS}: {place}: {len(missing)} of {len(names)} cases are not among the data set's training cases: "
-            f"{in_words(missing)}; add them to the data set, or make the splits anew"
+            f"{joined_names(missing)}; add them to the data set, or make the splits anew"
         )
     return frozenset(known[name] for name in names)

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from ...runtime.errors import Cancelled
 from ..data.crops import CropSource
-from ..data.labels_seen import unseen_labels, validation_warning
+from ..data.missing_labels import missing_in_validation_warning, missing_labels
 from ..data.prepared_case import PreparedCase
 from ..runs.run import Run
 from ..runs.run_writer import RunWriter
@@ -250,7 +250,7 @@ def _validation_warning(run: Run, validation: Sequence[PreparedCase]) -> str | N
     if not validation:
         return "no validation cases: the last epoch's weights are kept, not the best"
     labels = run.config.task.labels
-    return validation_warning(unseen_labels((case.present for case in validation), labels), labels)
+    return missing_in_validation_warning(missing_labels((case.present for case in validation), labels), labels)
 
 
 def _last_loss(run: Run) -> float:

@@ -20,7 +20,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.distributed.device_mesh import DeviceMesh
 
 from ...runtime.errors import ExitCode, ResourceError, UsageError
-from ...runtime.files.shared_memory import TOO_SMALL, is_for_want_of_it
+from ...runtime.files.shared_memory import SHARED_MEMORY_TOO_SMALL, is_shared_memory_error
 from .companions import LOST, Companions
 from .process_group import AgreedOutcome
 
@@ -74,8 +74,8 @@ class Hardware:
                 raise SystemExit(ExitCode.OK if companions.is_helper else error.exit_code) from None
             except BaseException as error:
                 companions.kill()
-                if is_for_want_of_it(error):  # raised by NCCL, for example
-                    raise ResourceError(TOO_SMALL) from error
+                if is_shared_memory_error(error):  # raised by NCCL, for example
+                    raise ResourceError(SHARED_MEMORY_TOO_SMALL) from error
                 if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
                     raise ResourceError(LOST) from error
                 raise

@@ -15,8 +15,8 @@ _AIR, _GAS = -1000.0, -940.0
 class Canvas:
     """The image and label map a phantom is painted on."""
 
-    def __init__(self, rng: Generator, at: Coordinates, edge_mm: float, who: Patient, mottle: Array) -> None:
-        self.rng, self.at, self.edge, self.who, self.mottle = rng, at, np.float32(edge_mm), who, mottle
+    def __init__(self, rng: Generator, at: Coordinates, edge_mm: float, patient: Patient, mottle: Array) -> None:
+        self.rng, self.at, self.edge, self.patient, self.mottle = rng, at, np.float32(edge_mm), patient, mottle
         self.hu = np.full(at.x.shape, _AIR, np.float32)
         self.labels = np.zeros(at.x.shape, np.uint8)
         self.moves: dict[str, tuple[Point, float, Point]] = {}
@@ -25,7 +25,7 @@ class Canvas:
 
     def tone(self) -> float:
         """Draws the difference in HU between a tissue of this patient and the table."""
-        return float(self.rng.normal(0, self.who.tone))
+        return float(self.rng.normal(0, self.patient.tone))
 
     def fill(self, distance: Array, hu: float | Array, box: tuple[slice, ...] = (slice(None),) * 3) -> Array:
         """Blends HU in by the share of each voxel inside the shape; returns that share, 0…1."""
@@ -50,7 +50,7 @@ class Canvas:
             x, y, z = np.clip(self.rng.normal(0, part.shift, 3), -2 * part.shift, 2 * part.shift)
             scale = float(np.clip(self.rng.normal(1, part.size), 1 - 2 * part.size, 1 + 2 * part.size))
             self.moves[group] = centre(part.shape), scale, (float(x), float(y), float(z))
-        shape = part.shape.changed(*self.moves[group])
+        shape = part.shape.transformed(*self.moves[group])
         box = self._box(shape)
         at = Coordinates(*(c[box] for c in self.at))
         if at.x.size == 0:
@@ -62,7 +62,7 @@ class Canvas:
             host = np.where(self.labels[box] == part.label, np.float32(-99), np.float32(99))
             distance = np.maximum(distance, host)
         # Contrast makes veins and organs vary more than the plain tissue does.
-        enhancement = part.hu[self.who.phase] - part.hu[Phase.NATIVE]
+        enhancement = part.hu[self.patient.phase] - part.hu[Phase.NATIVE]
         hu = part.hu[Phase.NATIVE] + enhancement * np.float32(self.rng.normal(1, 0.12)) + self.tone()
         share = self.fill(distance, hu, box)
         self.labels[box][share >= 0.5] = part.label

@@ -19,7 +19,7 @@ class Patient:
     Attributes:
         scale: size along x, y, z relative to the table in `anatomy`.
         fat: thickness of the subcutaneous fat in mm.
-        turn: rotation about x, y, z in degrees.
+        rotation: rotation about x, y, z in degrees.
         offset: position in the scanner, (x, y, z) in mm.
         phase: contrast phase of the scan.
         noise: standard deviation of the noise in HU, which represents the dose.
@@ -28,23 +28,23 @@ class Patient:
 
     scale: Point
     fat: float
-    turn: Point
+    rotation: Point
     offset: Point
     phase: Phase
     noise: float
     tone: float = 7.0
 
     @classmethod
-    def drawn(cls, rng: Generator) -> Patient:
+    def draw(cls, rng: Generator) -> Patient:
         """Draws a patient."""
         stature = rng.normal(1.0, 0.06)
         scale = [float(np.clip(stature * rng.normal(1.0, 0.04), 0.87, 1.13)) for _ in range(3)]
-        turn = [float(t) for t in np.clip(rng.normal(0, (2.0, 2.0, 3.0)), -7, 7)]
+        rotation = [float(t) for t in np.clip(rng.normal(0, (2.0, 2.0, 3.0)), -7, 7)]
         offset = [float(o) for o in rng.uniform((-12, -8, 0), (12, 8, 0))]
         return cls(
             scale=(scale[0], scale[1], scale[2]),
             fat=float(rng.gamma(3.0, 4.5) + 4),
-            turn=(turn[0], turn[1], turn[2]),
+            rotation=(rotation[0], rotation[1], rotation[2]),
             offset=(offset[0], offset[1], offset[2]),
             phase=Phase(int(rng.choice(3, p=(0.2, 0.25, 0.55)))),
             noise=float(rng.uniform(6, 20)),
@@ -68,9 +68,9 @@ def smooth_field(rng: Generator, axes: tuple[Array, Array, Array], knot_mm: floa
     return np.ascontiguousarray(field) / np.float32(0.48**1.5)  # compensates the spline's smoothing
 
 
-def _rotation(turn: Point) -> NDArray[np.float64]:
+def _rotation(rotation: Point) -> NDArray[np.float64]:
     total = np.eye(3)
-    for axis, angle in enumerate(np.deg2rad(turn)):
+    for axis, angle in enumerate(np.deg2rad(rotation)):
         i, j = [a for a in range(3) if a != axis]
         step = np.eye(3)
         step[i, i] = step[j, j] = np.cos(angle)
@@ -79,10 +79,12 @@ def _rotation(turn: Point) -> NDArray[np.float64]:
     return total
 
 
-def patient_frame(rng: Generator, scanner: Coordinates, axes: tuple[Array, Array, Array], who: Patient) -> Coordinates:
+def patient_frame(
+    rng: Generator, scanner: Coordinates, axes: tuple[Array, Array, Array], patient: Patient
+) -> Coordinates:
     """Converts scanner positions to the patient's frame: undoes posture and size, then adds a smooth deformation."""
-    inverse = (_rotation(who.turn).T / np.array(who.scale)[:, None]).astype(np.float32)
-    moved = [c - np.float32(o) for c, o in zip(scanner, who.offset, strict=True)]
+    inverse = (_rotation(patient.rotation).T / np.array(patient.scale)[:, None]).astype(np.float32)
+    moved = [c - np.float32(o) for c, o in zip(scanner, patient.offset, strict=True)]
     bent = [sum(inverse[i, j] * moved[j] for j in range(3)) for i in range(3)]
     amplitude = np.float32(rng.uniform(2.5, 5.5))
     x, y, z = (b + amplitude * smooth_field(rng, axes, 65.0) for b in bent)

@@ -47,7 +47,7 @@ class Phantom:
 
 
 def _paint_trunk(canvas: Canvas, layers: Trunk) -> None:
-    phase, tone = canvas.who.phase, canvas.tone
+    phase, tone = canvas.patient.phase, canvas.tone
     muscle = anatomy.MUSCLE[phase] + tone()
     canvas.fill(layers.skin, 25.0)
     canvas.fill(layers.skin + 2.5, anatomy.FAT[phase] + tone())
@@ -67,7 +67,7 @@ def _paint_trunk(canvas: Canvas, layers: Trunk) -> None:
 
 def _paint_spine(canvas: Canvas) -> None:
     """Paints the spine and its muscles over the viscera, and removes the labels underneath."""
-    at, phase, tone = canvas.at, canvas.who.phase, canvas.tone
+    at, phase, tone = canvas.at, canvas.patient.phase, canvas.tone
     muscles, column, arches = trunk.back_muscles(at), trunk.discs(at), trunk.arches(at)
     bodies = trunk.vertebral_bodies(at)
     canvas.fill(muscles, anatomy.MUSCLE[phase] + tone() + 14 * canvas.mottle)
@@ -121,12 +121,12 @@ def _scan(canvas: Canvas, spacing: Point) -> NDArray[np.int16]:
     except ImportError:
         raise MissingExtraError("scipy", "train") from None
 
-    rng, who = canvas.rng, canvas.who
+    rng, patient = canvas.rng, canvas.patient
     image = gaussian_filter(canvas.hu, rng.uniform(0.25, 0.5))
     noise = gaussian_filter(rng.standard_normal(image.shape, dtype=np.float32), (0.75, 0.75, 0.3))
     noise /= max(float(noise.std()), 1e-6)
     depth = np.exp(-((canvas.at.x / 140) ** 2) - ((canvas.at.y - 35) / 110) ** 2)
-    image += noise * np.float32(who.noise) * (np.float32(0.6) + np.float32(0.7) * depth)
+    image += noise * np.float32(patient.noise) * (np.float32(0.6) + np.float32(0.7) * depth)
     return np.clip(np.rint(image), -1024, 3071).astype(np.int16)
 
 
@@ -163,32 +163,32 @@ def generate_phantom(
         HU and labels of an adult from the heart to the rim of the pelvis, lying on the back, head first.
     """
     rng = np.random.default_rng(seed)
-    who = Patient.drawn(rng)
+    patient = Patient.draw(rng)
     if phase is not None:
-        who = replace(who, phase=phase)
+        patient = replace(patient, phase=phase)
     plane, slices = round(float(rng.uniform(2.6, 3.8)), 2), float(rng.choice((3.0, 3.5, 4.0, 5.0)))
     step = spacing or (plane, plane, slices)
     codes = orientation or str(rng.choice(ORIENTATIONS))
 
-    width = (156 + 1.2 * who.fat) * who.scale[0] + _MARGIN_MM
-    back = who.offset[1] - (82 + 1.45 * who.fat) * who.scale[1]
-    front = who.offset[1] + (156 + who.fat) * who.scale[1]
-    lows = (-width, back - 34, float(rng.uniform(-118, -95)) * who.scale[2])
-    highs = (width, front + _MARGIN_MM, float(rng.uniform(135, 168)) * who.scale[2])
+    width = (156 + 1.2 * patient.fat) * patient.scale[0] + _MARGIN_MM
+    back = patient.offset[1] - (82 + 1.45 * patient.fat) * patient.scale[1]
+    front = patient.offset[1] + (156 + patient.fat) * patient.scale[1]
+    lows = (-width, back - 34, float(rng.uniform(-118, -95)) * patient.scale[2])
+    highs = (width, front + _MARGIN_MM, float(rng.uniform(135, 168)) * patient.scale[2])
     x, y, z = (
         np.arange(low, high, s, dtype=np.float64).astype(np.float32)
         for low, high, s in zip(lows, highs, step, strict=True)
     )
     axes = (x, y, z)
     scanner = Coordinates(*np.meshgrid(*axes, indexing="ij"))
-    at = patient_frame(rng, scanner, axes, who)
+    at = patient_frame(rng, scanner, axes, patient)
     mottle = np.clip(smooth_field(rng, axes, 9.0), -2.5, 2.5)
 
-    canvas = Canvas(rng, at, float(np.mean(step)), who, mottle)
+    canvas = Canvas(rng, at, float(np.mean(step)), patient, mottle)
     board = trunk.couch(scanner, back - float(rng.uniform(1, 7)))
     canvas.fill(board, _COUCH_SKIN)
     canvas.fill(board + 3.5, _COUCH_FOAM)
-    layers = Trunk.at(at, who.fat)
+    layers = Trunk.at(at, patient.fat)
     _paint_trunk(canvas, layers)
     for part in (*_bowel_loops(rng), *anatomy.VISCERA):
         canvas.paint(part, layers.viscera)
@@ -199,7 +199,7 @@ def generate_phantom(
     affine = np.diag([*step, 1.0])
     affine[:3, 3] = np.array([axis[0] for axis in axes]) + rng.uniform(-60, 60, 3).round(1)
     image, labels = _stored(_scan(canvas, step), canvas.labels, affine, codes)
-    return Phantom(image, labels, who)
+    return Phantom(image, labels, patient)
 
 
 @dataclass(frozen=True)

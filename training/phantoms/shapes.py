@@ -39,7 +39,7 @@ class Shape(Protocol):
         """Returns a box that contains the shape."""
         ...
 
-    def changed(self, about: Point, scale: float, shift: Point) -> Shape:
+    def transformed(self, about: Point, scale: float, shift: Point) -> Shape:
         """Returns the shape scaled about a point, then shifted; both points in mm."""
         ...
 
@@ -89,7 +89,7 @@ class Ellipsoid:
         (x, y, z), (a, _, c), b = self.middle, reach, self.radii[1]
         return Box((x - a, y - b, z - c), (x + a, y + b, z + c))
 
-    def changed(self, about: Point, scale: float, shift: Point) -> Ellipsoid:
+    def transformed(self, about: Point, scale: float, shift: Point) -> Ellipsoid:
         """Returns the ellipsoid scaled about a point, then shifted."""
         a, b, c = (r * scale for r in self.radii)
         return replace(self, middle=_moved(self.middle, about, scale, shift), radii=(a, b, c))
@@ -147,7 +147,7 @@ class Tube:
         low, high = (samples[:, :3] - samples[:, 3:]).min(0), (samples[:, :3] + samples[:, 3:]).max(0)
         return Box((float(low[0]), float(low[1]), float(low[2])), (float(high[0]), float(high[1]), float(high[2])))
 
-    def changed(self, about: Point, scale: float, shift: Point) -> Tube:
+    def transformed(self, about: Point, scale: float, shift: Point) -> Tube:
         """Returns the tube scaled about a point, then shifted."""
         path = tuple(_moved(p, about, scale, shift) for p in self.path)
         return replace(self, path=path, radii=tuple(r * scale for r in self.radii))
@@ -183,9 +183,9 @@ class Union:
         low, high = np.min(lows, axis=0) - self.blend / 4, np.max(highs, axis=0) + self.blend / 4
         return Box((float(low[0]), float(low[1]), float(low[2])), (float(high[0]), float(high[1]), float(high[2])))
 
-    def changed(self, about: Point, scale: float, shift: Point) -> Union:
+    def transformed(self, about: Point, scale: float, shift: Point) -> Union:
         """Returns the union scaled about a point, then shifted."""
-        return replace(self, parts=tuple(part.changed(about, scale, shift) for part in self.parts))
+        return replace(self, parts=tuple(part.transformed(about, scale, shift) for part in self.parts))
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class Cut:
         """Returns the box of the uncut shape."""
         return self.whole.box()
 
-    def changed(self, about: Point, scale: float, shift: Point) -> Cut:
+    def transformed(self, about: Point, scale: float, shift: Point) -> Cut:
         """Returns the cut shape scaled about a point, then shifted."""
-        away = tuple(part.changed(about, scale, shift) for part in self.away)
-        return Cut(self.whole.changed(about, scale, shift), away)
+        away = tuple(part.transformed(about, scale, shift) for part in self.away)
+        return Cut(self.whole.transformed(about, scale, shift), away)

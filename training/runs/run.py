@@ -12,8 +12,8 @@ import msgspec
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.atomic import atomic_write, make_folder
-from ...runtime.files.leftovers import remove_leftovers
 from ...runtime.files.system_files import is_file
+from ...runtime.files.temporaries import remove_leftovers
 from ...runtime.files.toml import read_toml
 from .run_config import Distillation, Lengthening, ModelConfig, RunConfig, decisive_differences
 from .sole_writer import LOCK

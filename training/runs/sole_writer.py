@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...runtime.errors import ResourceError
 from ...runtime.files.atomic import make_folder
-from ...runtime.files.lock import Lock, take_lock
+from ...runtime.files.lock import Lock, acquire_lock
 
 LOCK = "run.lock"
 _HOLDER_BYTES = 300  # maximum size read of the note about the lock's holder
@@ -48,8 +48,8 @@ def _lock(file: Path, run: str) -> int:
     """Opens and locks the lock file, writes a note about its holder, and returns its descriptor."""
     while True:
         descriptor = _open(file)
-        lock = take_lock(descriptor, wait=False)
-        if lock is Lock.TAKEN:
+        lock = acquire_lock(descriptor, wait=False)
+        if lock is Lock.HELD_BY_OTHER:
             holder = os.read(descriptor, _HOLDER_BYTES).decode("utf-8", "replace").strip()
             os.close(descriptor)
             raise ResourceError(

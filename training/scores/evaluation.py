@@ -60,7 +60,7 @@ class Evaluation:
         listed: indices of the labels to report, without the background.
         cases: (name, scores) per case.
         tolerance_mm: tolerance of the NSD in mm.
-        turned: names of the cases whose prediction is stored with other axes than the true label map.
+        reoriented: names of the cases whose prediction is stored with other axes than the true label map.
         ignored: mean share of ignored voxels per case, 0…1.
     """
 
@@ -68,7 +68,7 @@ class Evaluation:
     listed: tuple[int, ...]
     cases: tuple[tuple[str, CaseScores], ...]
     tolerance_mm: float
-    turned: tuple[str, ...] = ()
+    reoriented: tuple[str, ...] = ()
     ignored: float = 0.0
 
     @classmethod
@@ -82,14 +82,14 @@ class Evaluation:
         """
         classes = max(case.scores.dice.size for case in scored)
         cases = tuple((case.name, _widened(case.scores, classes)) for case in scored)
-        turned = tuple(case.name for case in scored if case.turned)
+        reoriented = tuple(case.name for case in scored if case.reoriented)
         ignored = float(np.mean([case.ignored for case in scored]))
         if labels is not None:
-            return cls(tuple(labels), tuple(range(1, classes)), cases, tolerance_mm, turned, ignored)
+            return cls(tuple(labels), tuple(range(1, classes)), cases, tolerance_mm, reoriented, ignored)
         names = ("background", *(f"label {n}" for n in range(1, classes)))
         occurs = np.sum([scores.truth_voxels + scores.predicted_voxels for _, scores in cases], axis=0)
         listed = tuple(label for label in range(1, classes) if occurs[label])
-        return cls(names, listed, cases, tolerance_mm, turned, ignored)
+        return cls(names, listed, cases, tolerance_mm, reoriented, ignored)
 
     @property
     def organs(self) -> tuple[OrganSummary, ...]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...runtime.errors import InputError
-from ...runtime.files.names import utf8_name
-from ...runtime.scans.file_kind import found_in
-from ...runtime.scans.names import FIRST_CHANNEL, in_words, nifti_files, stem
+from ...runtime.files.text import utf8_name
+from ...runtime.scans.file_kind import contents_of
+from ...runtime.scans.names import FIRST_CHANNEL, joined_names, nifti_files, stem
 from ..data.dataset import Case
 from ..data.organ_masks import OrganMasks
 
@@ -45,7 +45,7 @@ def pairs_of_folders(predictions: Path, truths: Path) -> list[Pair]:
     """
     files = nifti_files(truths)
     if not files:
-        raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", {found_in(truths)}')
+        raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", {contents_of(truths)}')
     return _paired(predictions, [(stem(file.name), file) for file in files])
 
 
@@ -64,7 +64,7 @@ def pairs_of_cases(predictions: Path, cases: Sequence[Case]) -> list[Pair]:
     return [replace(pair, ignore=ignore[pair.name]) for pair in _paired(predictions, labelled)]
 
 
-def without_truth(predictions: Path, pairs: Sequence[Pair]) -> list[str]:
+def unpaired_predictions(predictions: Path, pairs: Sequence[Pair]) -> list[str]:
     """Returns the names of the files in a folder of predictions that no pair uses."""
     used = {pair.prediction for pair in pairs}
     return [file.name for file in nifti_files(predictions) if file not in used]
@@ -78,7 +78,7 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
     doubled = [name for name, times in cases.items() if times > 1]
     if doubled:
         raise InputError(
-            f"evaluate: expected one true label map for each case, got two of {in_words(doubled)}; remove one"
+            f"evaluate: expected one true label map for each case, got two of {joined_names(doubled)}; remove one"
         )
     pairs: list[Pair] = []
     missing: list[str] = []
@@ -89,18 +89,18 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
         if len(found) > 1:
             raise InputError(
                 f'evaluate: expected one prediction for case "{name}" in "{predictions.name}", got '
-                f"{in_words(file.name for file in found)}; remove the one that is not to be scored"
+                f"{joined_names(file.name for file in found)}; remove the one that is not to be scored"
             )
         if found:
             pairs.append(Pair(utf8_name(name), found[0], truth))
         else:
             missing.append(name)
     if missing:
-        there = in_words((file.name for files in predicted.values() for file in files), 2)
+        there = joined_names((file.name for files in predicted.values() for file in files), 2)
         raise InputError(
             f'evaluate: expected one prediction (.nii.gz or .nii) per case in "{predictions.name}"; '
-            f"{len(missing)} of {len(truths)} have none: {in_words(missing, _SHOWN)}; "
-            + (f"the files there are called {there}" if there else "there is no such file at all")
+            f"{len(missing)} of {len(truths)} have none: {joined_names(missing, _SHOWN)}; "
+            + (f"the files there are called {there}" if there else "the folder has none")
         )
     return pairs
 

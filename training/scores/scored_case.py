@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...runtime.errors import InputError
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
-from ..data.advice import without_options
+from ..data.load_case import without_segment_options
 from ..data.organ_masks import OrganMasks, read_truth, truth_files
 from .metrics import CaseScores, evaluate_case
 from .pairing import Pair
@@ -26,13 +26,13 @@ class ScoredCase:
     Attributes:
         name: name of the case.
         scores: scores per class; without label names, for as many classes as this case has.
-        turned: whether the prediction is stored with other axes than the true label map.
+        reoriented: whether the prediction is stored with other axes than the true label map.
         ignored: share of ignored voxels, 0…1.
     """
 
     name: str
     scores: CaseScores
-    turned: bool
+    reoriented: bool
     ignored: float = 0.0
 
 
@@ -49,14 +49,14 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     """
     truth = _read(pair.truth, pair.name, "truth")
     prediction = _read(pair.prediction, pair.name, "prediction")
-    in_place = _turned(prediction, truth) if prediction.grid.axes != truth.grid.axes else None
-    turned = in_place is not None and in_place.grid.coincides(truth.grid)
-    if in_place is not None and turned:
+    in_place = _reoriented(prediction, truth) if prediction.grid.axes != truth.grid.axes else None
+    reoriented = in_place is not None and in_place.grid.coincides(truth.grid)
+    if in_place is not None and reoriented:
         prediction = in_place
     _check_grids(prediction, truth, pair.name)
     ignored = None if pair.ignore is None else truth.data == pair.ignore
     scores = _scored(prediction, truth, labels, tolerance_mm, pair.name, ignored)
-    return ScoredCase(pair.name, scores, turned, 0.0 if ignored is None else float(ignored.mean()))
+    return ScoredCase(pair.name, scores, reoriented, 0.0 if ignored is None else float(ignored.mean()))
 
 
 def _read(label: Path | OrganMasks, name: str, role: str) -> Volume:
@@ -70,7 +70,7 @@ def _read(label: Path | OrganMasks, name: str, role: str) -> Volume:
                     f'case "{name}", {role}: expected one label per voxel, got {volumes} volumes in "{file.name}"; '
                     "if they are probabilities per class, save their argmax"
                 ) from None
-        raise InputError(f'case "{name}", {role}: {without_options(str(error))}') from None
+        raise InputError(f'case "{name}", {role}: {without_segment_options(str(error))}') from None
 
 
 def _volumes(file: Path) -> int:
@@ -81,13 +81,13 @@ def _volumes(file: Path) -> int:
         return 0
 
 
-def _turned(prediction: Volume, truth: Volume) -> Volume:
+def _reoriented(prediction: Volume, truth: Volume) -> Volume:
     """Reorders the prediction's axes to those of the true label map, without interpolation.
 
     Other tools store label maps as LPS or RAS, whatever the scan's axes are.
     """
-    turn = ornt_transform(io_orientation(prediction.grid.affine), axcodes2ornt(truth.grid.axes))
-    return Volume(apply_orientation(prediction.data, turn), prediction.grid.reoriented(truth.grid.axes))
+    change = ornt_transform(io_orientation(prediction.grid.affine), axcodes2ornt(truth.grid.axes))
+    return Volume(apply_orientation(prediction.data, change), prediction.grid.reoriented(truth.grid.axes))
 
 
 def _check_grids(prediction: Volume, truth: Volume, name: str) -> None:
@@ -99,7 +99,7 @@ def _check_grids(prediction: Volume, truth: Volume, name: str) -> None:
     if not prediction.grid.coincides(truth.grid):
         apart = prediction.grid.distance(truth.grid)
         raise InputError(
-            f'case "{name}": prediction {prediction.grid!r} and truth {truth.grid!r} lie up to {apart:.3g} mm apart; '
+            f'case "{name}": prediction {prediction.grid!r} and truth {truth.grid!r} are up to {apart:.3g} mm apart; '
             "write the prediction on the scan's own grid"
         )
 

@@ -101,7 +101,7 @@ def test_sides_and_the_ignore_label_are_facts_of_the_data_set(dataset, capfd):
     run(["dataset", "check", str(dataset)])
     shown = " ".join(capfd.readouterr().out.replace("│", " ").split())
     assert "sides ear_l / ear_r: left and right are not mirrored in training" in shown
-    assert "ignored label 3 is the ignore label: 25 % of the voxels take no part" in shown
+    assert "ignored label 3 is the ignore label: 25 % of the voxels are left out of loss and scores" in shown
 
 
 def test_without_a_task_the_data_sets_own_labels_are_taken(dataset, capfd):
@@ -166,7 +166,7 @@ def test_layout_and_another_word_for_background_are_shown_without_a_warning(data
 def test_a_list_of_another_modality_than_the_tasks_is_a_warning(dataset, task, capfd, word, code):
     relist(dataset, modality={"0": word})
     assert run(["dataset", "check", str(dataset), "--task", task]) == code
-    said = f'the list calls its images "{word}", and task "cube" is for CT; take a task for MR, or correct the list'
+    said = f'the list calls its images "{word}", and task "cube" is for CT; choose a task for MR, or correct the list'
     assert (said in shown(capfd)) == (code == 6)
 
 

@@ -62,5 +62,5 @@ def test_clearing_without_days_clears_everything(runs, capfd):
 def test_where_nothing_was_prepared_one_line_says_what_was_expected(tmp_path, capfd):
     assert run(["dataset", "prepared", str(tmp_path), "--clear"]) == 3
     error = capfd.readouterr().err
-    assert 'expected a folder of prepared cases, or one that holds "bedside-cases"' in error
+    assert 'expected a folder of prepared cases, or one that contains "bedside-cases"' in error
     assert error.count("\n") == 1

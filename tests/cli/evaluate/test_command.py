@@ -188,7 +188,7 @@ def test_a_truth_without_any_organ_is_said(tmp_path: Path, capsys: pytest.Captur
     write_volume(tmp_path / "t.nii.gz", np.zeros(GRID.shape, np.uint8), GRID)
     call(save(tmp_path / "p.nii.gz", 3), truth=tmp_path / "t.nii.gz")
     captured = capsys.readouterr()
-    assert "the truth holds no organ" in captured.err
+    assert "the truth contains no organ" in captured.err
     assert json.loads(captured.out)["mean"]["dice"] is None
 
 

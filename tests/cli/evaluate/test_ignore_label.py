@@ -54,7 +54,7 @@ def test_the_option_leaves_a_value_of_the_truth_out(
 
 def test_people_read_how_much_was_left_out(prediction: Path, truth: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["evaluate", "-p", str(prediction), "-t", str(truth), "--ignore-label", "2"])
-    assert "the truth ignores 25 % of the voxels, which take no part in scores" in capsys.readouterr().err
+    assert "the truth ignores 25 % of the voxels, which scores leave out" in capsys.readouterr().err
 
 
 def test_the_data_set_knows_its_ignore_label(

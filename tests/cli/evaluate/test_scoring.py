@@ -44,7 +44,7 @@ def figures(evaluation: Evaluation) -> list[object]:
         (name, scores.dice.tolist(), scores.nsd.tolist(), scores.hd95.tolist(), scores.predicted_voxels.tolist())
         for name, scores in evaluation.cases
     ]
-    return [evaluation.labels, evaluation.listed, evaluation.turned, repr(cases)]  # repr, for nan is not nan
+    return [evaluation.labels, evaluation.listed, evaluation.reoriented, repr(cases)]  # repr, for nan is not nan
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_two_workers_score_as_one(tmp_path: Path, labels: tuple[str, ...] | None
     pairs = pairs_of_folders(tmp_path / "p", tmp_path / "t")
     one, two = scored(pairs, 1, labels), scored(pairs, 2, labels)
     assert [name for name, _ in two.cases] == ["a", "b", "c", "d"]
-    assert two.turned == ("b",)
+    assert two.reoriented == ("b",)
     assert two.organs[0].dice == pytest.approx(dice)  # of three cases that have it: 4 of 5 planes shared, or missed
     assert figures(two) == figures(one)
 

@@ -98,5 +98,5 @@ def test_no_qform_is_believed_beside_a_tilted_sform(bundle_path, tmp_path, capfd
     nib.save(scan(tilted(20)), tmp_path / "head.nii.gz")
     words = ["segment", str(bundle_path), "-i", str(tmp_path / "head.nii.gz"), "-o", str(tmp_path / "labels.nii.gz")]
     assert run([*words, "--use-qform"]) == 3
-    assert "sheared by 20° (gantry tilt), and no qform can say that" in capfd.readouterr().err
+    assert "sheared by 20° (gantry tilt), which no qform can express" in capfd.readouterr().err
     assert not (tmp_path / "labels.nii.gz").exists()

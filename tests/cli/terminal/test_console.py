@@ -125,5 +125,5 @@ def test_a_stdout_that_fails_is_told_with_what_was_written(monkeypatch, json_wan
         console.emit({}) if json_wanted else console.show("done")
     assert str(caught.value) == (
         'the label map "a.nii.gz" is written; only the result could not be printed: stdout cannot be written '
-        "(No space left on device); send it where there is space"
+        "(No space left on device); redirect it to a disk with free space"
     )

@@ -25,8 +25,8 @@ class OutOfMemoryError(RuntimeError):
             5,
             '"b.nii": the system refused it (Denied); check path',
         ),
-        (OutOfMemoryError("CUDA"), 5, "out of memory; give the job more, or take a smaller patch"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "out of memory; give the job more, or take"),
+        (OutOfMemoryError("CUDA"), 5, "out of memory; give the job more, or use a smaller patch"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "out of memory; give the job more, or use"),
         (
             RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)"),
             5,
@@ -37,7 +37,7 @@ class OutOfMemoryError(RuntimeError):
             5,
             "the shared memory (/dev/shm) is too small",
         ),
-        (RuntimeError("can't start new thread"), 5, "the system allows no more threads here; take fewer --workers"),
+        (RuntimeError("can't start new thread"), 5, "the system allows no more threads here; use fewer --workers"),
         (
             RuntimeError("\x1b[1mdo\x1b[0m this,\n  or \x1b[2Jthat"),
             1,

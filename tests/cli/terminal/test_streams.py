@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from bedside.cli.terminal.streams import bound_columns
 
 START = "import os, sys; from bedside.cli.terminal.streams import prepare_streams; prepare_streams()\n"
 SIGNS = "3 × 3 mm – −1…1 ±2 é \udcff"
@@ -99,3 +100,15 @@ def test_signs_that_the_encoding_lacks_are_readable(name, encoding, expected):
 def test_unbuffered_output_stays_unbuffered():
     done = child("print(sys.stdout.write_through, end='')", env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert done.stdout == b"True"
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [("0", "80"), ("20", "80"), ("-3", "80"), ("120", "120"), ("99999", "1000"), ("many", None), (None, None)],
+)
+def test_columns_are_those_of_a_terminal(monkeypatch, given, used):
+    monkeypatch.setenv("COLUMNS", given or "")
+    if given is None:
+        monkeypatch.delenv("COLUMNS")
+    bound_columns()
+    assert os.environ.get("COLUMNS") == used

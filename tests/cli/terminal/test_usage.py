@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from bedside.cli.main import run
-from bedside.cli.terminal.usage import usage_words
+from bedside.cli.terminal.usage import usage_message
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_the_line_says_what_was_given_and_where_to_read_on(capfd, words, expecte
 def test_a_group_of_the_name_of_an_argument_is_not_taken_for_its_value():
     error = ValueError("Invalid value for 'dataset': not readable.")
     error.param = SimpleNamespace(opts=["dataset"])
-    words = usage_words(error, ["dataset", "check", "data"])
+    words = usage_message(error, ["dataset", "check", "data"])
     assert words == "Invalid value for 'dataset': not readable. Try 'bedside --help'."

@@ -13,7 +13,7 @@ import pytest
 from bedside.runtime import Bundle, BundleError, Segmenter, open_engine, write_manifest
 from bedside.runtime.engine_selection import engine_choice
 from bedside.runtime.engines.open_vino import import_openvino
-from bedside.runtime.files.leftovers import name_aside
+from bedside.runtime.files.temporaries import moved_folder_name
 
 
 def altered(path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_bundle_opened_by_a_relative_path_survives_a_change_of_folder(bundle_p
 def test_a_bundle_whose_replacement_was_killed_half_way_is_opened(bundle_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    aside = re.sub(r"-\d+-", f"-{process.pid}-", name_aside(bundle_path.name), count=1)
+    aside = re.sub(r"-\d+-", f"-{process.pid}-", moved_folder_name(bundle_path.name), count=1)
     bundle_path.rename(bundle_path.with_name(aside))
     with Bundle.open(bundle_path) as bundle:
         assert bundle.task.name == "toy"

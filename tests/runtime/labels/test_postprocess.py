@@ -164,7 +164,7 @@ def test_a_body_with_planes_missing_or_too_many_is_refused():
 
 def test_the_body_is_asked_for_where_it_is_needed():
     labels = livers_and_spleens()
-    with pytest.raises(UsageError, match="where the body is"):
+    with pytest.raises(UsageError, match="requires a body mask"):
         postprocess(labels, NAMES, Grid(labels.shape, AFFINE), Postprocessing(within_body=True))
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import numpy as np
 from bedside.runtime.labels.restore import LabelRestorer, scores_to_labels
-from bedside.runtime.preprocessing import crossing
+from bedside.runtime.preprocessing import voxel_mapping
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.windows.blend import Block
 from hypothesis import given, settings
@@ -94,5 +94,5 @@ def test_parts_of_a_plane_give_the_labels_of_the_whole(monkeypatch):
     grid = source.straightened("RAS", (2, 2, 2))
     scores = random_scores(grid, 3, False, 5)
     expected = in_blocks(scores, grid, source, (3, 2))
-    monkeypatch.setattr(crossing, "_CHUNK_VOXELS", 40)
+    monkeypatch.setattr(voxel_mapping, "_TILE_VOXELS", 40)
     assert (in_blocks(scores, grid, source, (3, 2)) == expected).all()

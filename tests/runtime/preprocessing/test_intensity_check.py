@@ -10,14 +10,14 @@ from bedside.runtime.preprocessing.intensity_check import (
     OFFSET,
     TENFOLD,
     TENTH,
-    doubt_in_ct,
+    ct_mismatch,
     looks_like_ct,
 )
 from bedside.runtime.scans.intensity_sample import IntensitySample
 
 
 def doubt(values):
-    return doubt_in_ct(IntensitySample.of(values))
+    return ct_mismatch(IntensitySample.of(values))
 
 
 def ct_like(values):

@@ -1,7 +1,7 @@
 """Names of scans: endings in any case, nnU-Net's channel numbers, and patients' folders."""
 
 import pytest
-from bedside.runtime.scans.names import in_words, is_nifti, nifti_files, split_channel, stem
+from bedside.runtime.scans.names import is_nifti, joined_names, nifti_files, split_channel, stem
 from bedside.runtime.scans.patient_folder import patient_folders
 
 
@@ -40,8 +40,8 @@ def test_a_channel_is_four_digits_behind_the_case():
 
 
 def test_long_lists_of_names_are_counted():
-    assert in_words("abcdef", 4) == "a, b, c, d … and 2 more"
-    assert in_words("ab") == "a, b"
+    assert joined_names("abcdef", 4) == "a, b, c, d … and 2 more"
+    assert joined_names("ab") == "a, b"
 
 
 def test_a_patients_folder_is_told_into_scan_and_label_map(tmp_path):

@@ -78,7 +78,7 @@ def test_a_stale_pixdim_is_refused_and_the_sform_can_be_chosen(tmp_path, nifti):
     path = nifti.saved(tmp_path, pixdim=[1, 1, 1, 1, 0, 0, 0, 0])
     nifti.refused(path, "sform", "pixdim")
     assert read_volume(path, prefer="sform").grid.spacing == pytest.approx(nifti.GRID.spacing)
-    nifti.refused(path, "has only sform", prefer="qform")
+    nifti.refused(path, "no qform is set, only a sform", prefer="qform")
 
 
 def test_a_broken_quaternion_is_refused(tmp_path, nifti):

@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import torch
 from bedside.runtime.task_presets import PRESETS
-from bedside.training.data.augment import PROBE, CropAugmentation, Turn, build_augmentation, flip_axes
+from bedside.training.data.augment import PROBE, CropAugmentation, FlipRotation, build_augmentation
+from bedside.training.data.mirroring import flip_axes
 from bedside.training.recipe import AUGMENTATION, Augmentation
 
 DEPTH, HEIGHT, WIDTH = 0, 1, 2
@@ -52,7 +53,7 @@ def test_every_turn_of_the_cube_is_read_off_eight_voxels():
     turns = set()
     for axes in itertools.permutations(range(3)):
         for flips in itertools.product((slice(None), slice(None, None, -1)), repeat=3):
-            turn = Turn.read_from(PROBE[flips].transpose(axes))
+            turn = FlipRotation.read_from(PROBE[flips].transpose(axes))
             result = np.empty_like(volume)
             turn.target(result)[...] = volume
             assert np.array_equal(result, volume[(slice(None), *flips)].transpose(0, *(axis + 1 for axis in axes)))

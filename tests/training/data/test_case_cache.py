@@ -106,7 +106,7 @@ def test_the_folder_says_what_it_is_and_keeps_out_of_git(case, small_task, tmp_p
 
 def test_a_folder_with_other_things_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r'holds other things \(such as "thesis.txt"\)'):
+    with pytest.raises(UsageError, match=r'holds other files \(such as "thesis.txt"\)'):
         CaseCache(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -122,7 +122,7 @@ def test_files_that_change_while_they_are_read_are_not_kept(case, small_task, tm
 def test_a_deleted_case_is_told_in_words_when_it_is_opened(case, small_task, tmp_path):
     prepared = prepare_cases([case], small_task, tmp_path / "cases")[0]
     (prepared.folder / "image.npy").unlink()
-    with pytest.raises(InputError, match=r"image\.npy is gone or damaged"):
+    with pytest.raises(InputError, match=r"image\.npy is missing or damaged"):
         prepared.image()
 
 
@@ -183,10 +183,10 @@ def test_what_a_killed_process_left_is_taken_over(case, small_task, tmp_path):
 
 
 def test_a_case_that_another_process_prepares_is_waited_for_and_not_prepared_twice(case, small_task, tmp_path):
-    from bedside.training.data.case_cache import _claim
+    from bedside.training.data.case_cache import _try_lock
 
     cache, digest = CaseCache(tmp_path / "cases"), CaseDigest.of(case)
-    with _claim(cache.folder / f"{case_key(digest, small_task)}.lock") as ours:
+    with _try_lock(cache.folder / f"{case_key(digest, small_task)}.lock") as ours:
         assert ours
         assert cache.obtain(case, digest, small_task) is None
     assert cache.obtain(case, digest, small_task) is not None

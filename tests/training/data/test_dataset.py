@@ -72,7 +72,7 @@ def test_usual_words_for_background_are_taken_as_it(tmp_path: Path, word: str) -
 
 
 def test_another_label_0_is_refused_with_advice_that_renumbers_nothing_needlessly(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match='got "rest"; rename label 0 to background if 0 is what lies outside'):
+    with pytest.raises(InputError, match='got "rest"; rename label 0 to background if 0 means outside'):
         load_dataset(decathlon(tmp_path, labels={"rest": 0, "liver": 1}))
 
 
@@ -93,7 +93,7 @@ def test_nnunet_dataset_key_lists_files_elsewhere(tmp_path: Path) -> None:
 def test_a_case_name_that_is_a_path_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a.nii.gz", "b.nii.gz")
     files = {"../out": {"images": ["a.nii.gz"], "label": "b.nii.gz"}}
-    with pytest.raises(InputError, match="case name is part of file names"):
+    with pytest.raises(InputError, match="case name becomes part of file names"):
         load_dataset(nnunet(tmp_path, cases=0, dataset=files))
 
 
@@ -174,7 +174,7 @@ def test_a_case_listed_twice_is_refused(tmp_path: Path) -> None:
         ({"0": "liver", "1": "spleen"}, 'label 0 to be "background"'),
         ({"0": "background", "1": "liver", "2": "liver"}, "each name once"),
         ({"0": "background"}, "at least one label"),
-        ({"background": 0, "liver": 1, "other": 1}, "label value 1 stands for"),
+        ({"background": 0, "liver": 1, "other": 1}, "label value 1 has the names"),
         ({"background": 0, "whole": [1, 2], "core": 2}, "region of several values"),
         ({"background": 0, "ignore": 1, "liver": 2}, "got 1 where the highest other one is 2"),
         ({"background": 0, "liver": 1, "ignore": 70_000}, "at most 65535, got 70000"),

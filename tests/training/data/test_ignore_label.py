@@ -102,7 +102,9 @@ def test_another_ignore_label_makes_another_prepared_case_and_other_data(small_t
 def test_a_task_that_names_the_ignore_label_as_a_class_is_refused_in_these_words(task, tmp_path):
     case = Case("case", tmp_path / "a.nii", tmp_path / "b.nii", ignore=2)
     dataset = Dataset("cubes", ("background", "cube"), (case,), (), (), tmp_path)
-    with pytest.raises(InputError, match=r'label 2 is the ignore label .* take "ignore" off the labels of task "cube"'):
+    with pytest.raises(
+        InputError, match=r'label 2 is the ignore label .* remove "ignore" from the labels of task "cube"'
+    ):
         check_labels(dataset, task.replaced(labels=("background", "cube", "ignore")))
 
 

@@ -84,7 +84,7 @@ def test_a_label_map_is_no_mask_of_one_organ(folder):
 
 def test_masks_on_different_grids_are_refused(folder):
     mask(folder / "kidney_right.nii.gz", slice(4, 5), grid=Grid(SHAPE, np.diag([2.0, 2.0, 3.0, 1.0])))
-    with pytest.raises(InputError, match="lie on different grids"):
+    with pytest.raises(InputError, match="are on different grids"):
         chosen(folder).read()
 
 

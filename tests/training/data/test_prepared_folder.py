@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError
-from bedside.training.data import case_use
-from bedside.training.data.case_use import in_use, registration_lock
+from bedside.training.data import cases_in_use
+from bedside.training.data.cases_in_use import in_use, registration_lock
 from bedside.training.data.prepare import prepare_cases
 from bedside.training.data.prepared_folder import PreparedFolder
 
@@ -65,7 +65,7 @@ def test_the_folder_is_found_beside_the_runs(folder, tmp_path):
 
 def test_another_programs_cache_is_not_taken_for_ours(tmp_path):
     (tmp_path / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# somebody else's\n")
-    with pytest.raises(InputError, match='or one that holds "bedside-cases"'):
+    with pytest.raises(InputError, match='or one that contains "bedside-cases"'):
         PreparedFolder(tmp_path)
 
 
@@ -123,7 +123,7 @@ def test_an_array_that_is_mapped_stays_readable_when_its_case_is_cleared(folder,
 USER = """
 import sys
 from pathlib import Path
-from bedside.training.data.case_use import in_use
+from bedside.training.data.cases_in_use import in_use
 with in_use(Path(sys.argv[1]), sys.argv[2:]):
     print("ready", flush=True)
     sys.stdin.read()
@@ -170,10 +170,10 @@ def test_a_training_on_somebody_elses_folder_says_that_its_use_cannot_be_told(fo
         raise PermissionError(13, "Permission denied")
         yield
 
-    monkeypatch.setattr(case_use, "registration_lock", closed)
+    monkeypatch.setattr(cases_in_use, "registration_lock", closed)
     with caplog.at_level(logging.WARNING), in_use(folder.path, [cases[0].folder.name]):
         assert cases[0].image().shape == (36, 66, 70)
-    assert "(Permission denied): do not clear them" in caplog.text
+    assert "(Permission denied): clear none while this training runs" in caplog.text
 
 
 def test_what_a_killed_clearing_left_goes_with_the_next(folder, cases, monkeypatch):

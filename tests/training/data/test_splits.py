@@ -114,7 +114,7 @@ def test_without_folds_the_message_says_where_they_were_looked_for(folder):
 def test_a_file_that_nobody_asked_for_is_told(folder):
     assert unused_splits(load_dataset(folder)) is None
     write(folder)
-    expected = "splits_final.json with 2 folds is there and not used; --fold 0…1 trains and validates as it says"
+    expected = "splits_final.json with 2 folds exists and is not used; --fold 0…1 trains and validates as it says"
     assert unused_splits(load_dataset(folder)) == expected
 
 

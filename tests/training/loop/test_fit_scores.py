@@ -40,7 +40,7 @@ def test_validation_cases_without_an_organ_give_no_score_and_the_last_epochs_wei
     result, model = train(run, prepared, validation=[without_organ(prepared[0], tmp_path / "empty")])
     assert result.best is None
     assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
-    assert caplog.text.count("no validation case holds a label: there is no score") == 1
+    assert caplog.text.count("no validation case has a label: there is no score") == 1
     assert all("dice" not in row and "dice_cube" not in row for row in run.rows())
     header, *rows = run.metrics.read_text().splitlines()
     place = header.split(",").index("dice_cube")

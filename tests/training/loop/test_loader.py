@@ -113,7 +113,7 @@ def test_what_a_thread_refuses_reaches_the_training_in_its_own_words(prepared, s
         (case.folder / "image.npy").write_bytes(b"")
     with (
         loader(cases, small_task, 2) as loading,
-        pytest.raises(InputError, match=r"image\.npy is gone or damaged; start again"),
+        pytest.raises(InputError, match=r"image\.npy is missing or damaged; start again"),
     ):
         loading.next_batch()
 

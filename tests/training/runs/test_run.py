@@ -3,7 +3,7 @@ import os
 import msgspec
 import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
-from bedside.runtime.files.leftovers import temporary_name
+from bedside.runtime.files.temporaries import temporary_name
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Distillation, ModelConfig, Run, RunConfig
 from bedside.training.runs.run_config import Lengthening

@@ -89,12 +89,12 @@ def test_of_many_that_begin_at_the_same_moment_one_writes_at_a_time(tmp_path):
 def test_a_lock_file_that_its_holder_has_just_removed_is_not_taken_for_the_lock(tmp_path, monkeypatch):
     removed = []
 
-    def take_lock(descriptor, *, wait):
+    def acquire_lock(descriptor, *, wait):
         if not removed:
             removed.append((tmp_path / LOCK).unlink())
-        return lock.take_lock(descriptor, wait=wait)
+        return lock.acquire_lock(descriptor, wait=wait)
 
-    monkeypatch.setattr(module, "take_lock", take_lock)
+    monkeypatch.setattr(module, "acquire_lock", acquire_lock)
     with sole_writer(tmp_path):
         assert (tmp_path / LOCK).exists()
         with pytest.raises(ResourceError), sole_writer(tmp_path):

@@ -10,7 +10,7 @@ from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 from bedside.training.data.dataset import Case
 from bedside.training.scores.evaluation import evaluate_pairs
-from bedside.training.scores.pairing import Pair, pairs_of_cases, pairs_of_folders, without_truth
+from bedside.training.scores.pairing import Pair, pairs_of_cases, pairs_of_folders, unpaired_predictions
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 GRID = Grid((12, 12, 12), np.diag([2.0, 2.0, 2.0, 1.0]))
@@ -96,7 +96,7 @@ def test_a_prediction_stored_along_other_axes_is_compared_in_place(tmp_path: Pat
     turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt("PIL")))
     nib.save(turned, tmp_path / "p.nii.gz")
     evaluation = evaluate_pairs([Pair("case", tmp_path / "p.nii.gz", truth)], None, 1.0)
-    assert evaluation.turned == ("case",)
+    assert evaluation.reoriented == ("case",)
     assert [(organ.dice, organ.nsd, organ.hd95) for organ in evaluation.organs] == [(1, 1, 0)] * 3
 
 
@@ -145,7 +145,7 @@ def test_folders_are_paired_by_name_whatever_the_ending(tmp_path: Path) -> None:
 def test_a_truth_without_prediction_is_named(tmp_path: Path) -> None:
     save(tmp_path / "truth" / "a.nii.gz", 4)
     (tmp_path / "predicted").mkdir()
-    with pytest.raises(InputError, match="1 of 1 have none: a; there is no such file at all"):
+    with pytest.raises(InputError, match="1 of 1 have none: a; the folder has none"):
         pairs_of_folders(tmp_path / "predicted", tmp_path / "truth")
     with pytest.raises(InputError, match="found none"):
         pairs_of_folders(tmp_path / "truth", tmp_path / "predicted")
@@ -163,7 +163,7 @@ def test_predictions_without_truth_are_named(tmp_path: Path) -> None:
         save(tmp_path / "predicted" / f"{name}.nii.gz", 4)
     save(tmp_path / "truth" / "a.nii.gz", 4)
     pairs = pairs_of_folders(tmp_path / "predicted", tmp_path / "truth")
-    assert without_truth(tmp_path / "predicted", pairs) == ["b.nii.gz"]
+    assert unpaired_predictions(tmp_path / "predicted", pairs) == ["b.nii.gz"]
 
 
 def test_cases_without_label_map_cannot_be_scored(tmp_path: Path) -> None:

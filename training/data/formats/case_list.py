@@ -12,7 +12,7 @@ from ....runtime.errors import InputError
 from ....runtime.scans.names import is_nifti
 from .labels import listed_labels
 from .listing import ONE_CHANNEL, Listing, RawCase, Source
-from .modality import channel_words
+from .modality import channel_names_of
 from .paths import Paths
 
 _DECATHLON_FIELDS = ("tensorImageSize", "modality", "numTraining", "numTest")
@@ -52,13 +52,13 @@ class CaseList:
     def read(self, source: Source) -> Listing:
         """Reads the list; see `Layout`."""
         content = source.content or {}
-        words = channel_words(content, source.called)
+        words = channel_names_of(content, source.title)
         lists = msgspec.convert(content, _CaseList)
-        reader = _Entries(Paths(source.root, stays_inside=self.decathlon), source.called, [])
+        reader = _Entries(Paths(source.root, stays_inside=self.decathlon), source.title, [])
         unlabelled = [entries for name in _UNLABELLED if isinstance(entries := content.get(name), list)]
         return Listing(
             lists.name,
-            listed_labels(lists.labels, source.called),
+            listed_labels(lists.labels, source.title),
             reader.read(lists.training, "training"),
             reader.read(lists.validation, "validation"),
             reader.read([*lists.test, *lists.testing], "test"),
@@ -74,12 +74,12 @@ class _Entries:
 
     Attributes:
         paths: resolves their paths.
-        called: name of the list, for messages.
+        title: name of the list, for messages.
         warnings: list to which unusual findings are added, for a person to review.
     """
 
     paths: Paths
-    called: str
+    title: str
     warnings: list[str]
 
     def read(self, entries: list[Any], name: str) -> tuple[RawCase, ...]:
@@ -95,11 +95,11 @@ class _Entries:
         self._look_for_channels(fields, place)
         if "image" not in fields:
             named = ", ".join(f'"{key}"' for key in list(fields)[:4]) or "nothing"
-            raise InputError(f'data set {self.called}: {place}: expected "image", got {named}; name its file "image"')
+            raise InputError(f'data set {self.title}: {place}: expected "image", got {named}; name its file "image"')
         images = self._files(fields["image"], f"{place}.image")
         if len(images) > 1:
             raise InputError(
-                f"data set {self.called}: {place}: expected one image channel, got {len(images)} files; {ONE_CHANNEL}"
+                f"data set {self.title}: {place}: expected one image channel, got {len(images)} files; {ONE_CHANNEL}"
             )
         labels = self._files(fields.get("label"), f"{place}.label")
         fold = fields.get("fold")
@@ -127,10 +127,10 @@ class _Entries:
                 continue
             if _ANOTHER_CHANNEL.fullmatch(key):
                 raise InputError(
-                    f'data set {self.called}: {place}: expected one image channel, got another one as "{key}"; '
+                    f'data set {self.title}: {place}: expected one image channel, got another one as "{key}"; '
                     f"{ONE_CHANNEL}"
                 )
             self.warnings.append(f'the list also names files as "{key}": only "image" and "label" are read')
 
     def _refusal(self, place: str, expected: str, got: object) -> InputError:
-        return InputError(f"data set {self.called}: {place}: expected {expected}, got {type(got).__name__}")
+        return InputError(f"data set {self.title}: {place}: expected {expected}, got {type(got).__name__}")

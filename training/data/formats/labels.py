@@ -52,7 +52,7 @@ def listed_labels(listed: dict[str, Any] | list[str], file: str) -> dict[int, st
             )
         if number in labels:
             raise InputError(
-                f'data set {file}: label value {number} stands for "{labels[number]}" and "{name}"; '
+                f'data set {file}: label value {number} has the names "{labels[number]}" and "{name}"; '
                 "give every value one name"
             )
         labels[number] = name.strip()
@@ -83,7 +83,7 @@ def dense_labels(listed: dict[int, str], given: Sequence[str] | None, file: str)
     if not means_background(first):
         raise InputError(
             f'data set {file}: expected label 0 to be "background", got "{first}"; rename label 0 to background if 0 '
-            "is what lies outside of all structures; else number these from 1, in the list and in the label maps"
+            "means outside all structures; else number these from 1, in the list and in the label maps"
         )
     labels[0] = "background"
     if sorted(labels) != list(range(len(labels))):

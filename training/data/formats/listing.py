@@ -19,13 +19,13 @@ class Source:
 
     Attributes:
         root: absolute folder that listed paths are relative to.
-        called: name of the list or folder, for messages.
+        title: name of the list or folder, for messages.
         content: content of the JSON file; None for a folder without one.
         labels: label names of the task, background first; None without a task.
     """
 
     root: Path
-    called: str
+    title: str
     content: dict[str, Any] | None = None
     labels: tuple[str, ...] | None = None
 

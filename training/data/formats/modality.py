@@ -20,7 +20,7 @@ _WORDS = {
 _FIELDS = ("modality", "channel_names")
 
 
-def channel_words(content: dict[str, Any], called: str) -> tuple[str, ...]:
+def channel_names_of(content: dict[str, Any], title: str) -> tuple[str, ...]:
     """Returns the names of a list's only image channel, from ``modality`` and ``channel_names``.
 
     Raises:
@@ -31,7 +31,7 @@ def channel_words(content: dict[str, Any], called: str) -> tuple[str, ...]:
         channels = _channels(content.get(field))
         if len(channels) > 1:
             raise InputError(
-                f'data set {called}: expected one image channel, got {len(channels)} in "{field}" '
+                f'data set {title}: expected one image channel, got {len(channels)} in "{field}" '
                 f"({', '.join(channels[:4])}{', …' if len(channels) > 4 else ''}); {ONE_CHANNEL}"
             )
         words += channels

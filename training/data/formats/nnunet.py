@@ -11,7 +11,7 @@ from ....runtime.errors import InputError
 from ....runtime.scans.names import ENDINGS
 from .labels import listed_labels
 from .listing import Listing, Source
-from .modality import channel_words
+from .modality import channel_names_of
 from .paired_folders import pair_files
 from .paths import Paths
 
@@ -41,15 +41,15 @@ class Nnunet:
 
     def read(self, source: Source) -> Listing:
         """Reads list and folders; see `Layout`."""
-        words = channel_words(source.content or {}, source.called)
+        words = channel_names_of(source.content or {}, source.title)
         content = msgspec.convert(source.content, _Content)
         ending = content.file_ending
         if ending.lower() not in ENDINGS:
             raise InputError(
-                f'data set {source.called}: expected NIfTI files (.nii, .nii.gz), got "{ending}"; '
+                f'data set {source.title}: expected NIfTI files (.nii, .nii.gz), got "{ending}"; '
                 'convert scans and label maps to .nii.gz and set "file_ending" to that'
             )
-        root, labels = source.root, listed_labels(content.labels, source.called)
+        root, labels = source.root, listed_labels(content.labels, source.title)
         if content.dataset:
             # Paths may leave the folder: nnU-Net's examples point into other folders.
             paths = Paths(root, expands=True)

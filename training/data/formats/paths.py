@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ....runtime.scans.names import FIRST_CHANNEL, in_words, is_nifti, nifti_files, split_channel, stem
+from ....runtime.scans.names import FIRST_CHANNEL, is_nifti, joined_names, nifti_files, split_channel, stem
 from .listing import ONE_CHANNEL, RawCase
 
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
@@ -36,7 +36,7 @@ class Paths:
             # nnU-Net v1 lists la_000.nii.gz and stores la_000_0000.nii.gz, one file per channel.
             name, image = name or stem(image.name), channels[0]
             if len(channels) > 1:
-                files = in_words(file.name for file in channels)
+                files = joined_names(file.name for file in channels)
                 broken.append(f"expected one image channel, got {len(channels)} ({files}); {ONE_CHANNEL}")
         truth = self._at(label, broken) if label else None
         return RawCase(image, truth, name, fold, tuple(dict.fromkeys(broken)))

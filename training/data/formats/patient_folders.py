@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....runtime.errors import InputError
-from ....runtime.scans.names import in_words
+from ....runtime.scans.names import joined_names
 from ....runtime.scans.patient_folder import PatientFolder, patient_folders
 from ..organ_masks import OrganMasks
 from .listing import ONE_CHANNEL, Listing, RawCase, Source
@@ -37,7 +37,7 @@ class PatientFolders:
 def _case(patient: PatientFolder, labels: Sequence[str], *, needs_label: bool) -> RawCase:
     broken: list[str] = []
     if len(patient.images) > 1:
-        names = in_words(file.name for file in patient.images)
+        names = joined_names(file.name for file in patient.images)
         broken.append(f"expected one image, got {len(patient.images)} ({names}); {ONE_CHANNEL}")
     image = patient.images[0] if patient.images else patient.path / "ct.nii.gz"
     truth: Path | OrganMasks | None = None

@@ -9,8 +9,8 @@ import msgspec
 
 from ....runtime.errors import InputError
 from ....runtime.files.text import read_utf8
-from ....runtime.scans.file_kind import found_in
-from ....runtime.scans.names import in_words, is_nifti
+from ....runtime.scans.file_kind import contents_of
+from ....runtime.scans.names import is_nifti, joined_names
 from .case_list import CaseList
 from .listing import Layout, Listing, Source
 from .nnunet import Nnunet
@@ -83,18 +83,18 @@ def read_listing(source: Source) -> tuple[str, Listing]:
         if layout is not None:
             return layout.name, layout.read(source)
     except msgspec.ValidationError as error:
-        raise InputError(f"data set {source.called}: {error}") from None
+        raise InputError(f"data set {source.title}: {error}") from None
     except OSError as error:
-        raise InputError(f"data set {source.called}: a folder cannot be read: {error.strerror}") from None
+        raise InputError(f"data set {source.title}: a folder cannot be read: {error.strerror}") from None
     if source.content is not None:
-        raise _unknown(source.called, _top(source.content))
-    lists = in_words(sorted(file.name for file in source.root.glob("*.json")))
+        raise _unknown(source.title, _top(source.content))
+    lists = joined_names(sorted(file.name for file in source.root.glob("*.json")))
     raise InputError(
-        f"data set {source.called}: expected {LIST}, folders imagesTr and labelsTr, or a folder for each patient, "
+        f"data set {source.title}: expected {LIST}, folders imagesTr and labelsTr, or a folder for each patient, "
         + (
             f"found none; give one of its lists: {lists}"
             if lists
-            else f"{found_in(source.root)}; docs/data.md shows how data sets are laid out"
+            else f"{contents_of(source.root)}; docs/data.md shows how data sets are laid out"
         )
     )
 
@@ -103,9 +103,9 @@ def _layout(source: Source) -> Layout | None:
     return next((layout for layout in LAYOUTS if layout.recognises(source)), None)
 
 
-def _unknown(called: str, got: str) -> InputError:
+def _unknown(title: str, got: str) -> InputError:
     return InputError(
-        f'data set {called}: expected "training" (MSD, MONAI list) or "channel_names" (nnU-Net v2) at the top, '
+        f'data set {title}: expected "training" (MSD, MONAI list) or "channel_names" (nnU-Net v2) at the top, '
         f"got {got}; give another file, or list the cases as docs/data.md shows"
     )
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from bedside.runtime.errors import ResourceError
-from bedside.runtime.files import leftovers, swap
+from bedside.runtime.files import folder_replacement, temporaries
 from bedside.runtime.files.atomic import atomic_directory
-from bedside.runtime.files.leftovers import name_aside, remove_leftovers
-from bedside.runtime.files.swap import bring_back, exchange, put_in_place
+from bedside.runtime.files.folder_replacement import exchange, replace_folder, restore_moved_folder
+from bedside.runtime.files.temporaries import moved_folder_name, remove_leftovers
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges two folders in one step")
 
@@ -23,7 +23,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bedside.runtime.files import swap
+from bedside.runtime.files import folder_replacement
 from bedside.runtime.files.atomic import atomic_directory
 
 moment, one_step = int(sys.argv[1]), sys.argv[2] == "exchange"
@@ -42,7 +42,7 @@ def killing(real):
     return move
 
 Path.replace = killing(Path.replace)
-swap.exchange = killing(swap.exchange) if one_step else lambda *_: False
+folder_replacement.exchange = killing(folder_replacement.exchange) if one_step else lambda *_: False
 with atomic_directory("b", marker="marker") as folder:
     (folder / "marker").touch()
     (folder / "new").touch()
@@ -63,7 +63,7 @@ def content(path: Path) -> list[str]:
 @pytest.fixture(params=["exchange", "two renames"])
 def way(request, monkeypatch):
     if request.param == "two renames":
-        monkeypatch.setattr(swap, "exchange", lambda *_: False)
+        monkeypatch.setattr(folder_replacement, "exchange", lambda *_: False)
     elif sys.platform != "linux":
         pytest.skip("only Linux exchanges two folders in one step")
     return request.param
@@ -71,7 +71,7 @@ def way(request, monkeypatch):
 
 def test_the_old_folder_is_told_and_the_new_one_in_its_place(tmp_path, way):
     old, new = (folder_with(tmp_path / name, name) for name in ("old", "new"))
-    replaced = put_in_place(new, old)
+    replaced = replace_folder(new, old)
     assert content(old) == ["marker", "new"]
     assert replaced is not None
     assert content(replaced) == ["marker", "old"]
@@ -98,11 +98,11 @@ def test_two_folders_change_places_with_and_without_a_function_of_the_c_library(
     first, second = (folder_with(tmp_path / name, name) for name in ("first", "second"))
     if library == "without":
         monkeypatch.setattr(ctypes, "CDLL", WithoutName)
-    swap._renameat2.cache_clear()
+    folder_replacement._renameat2.cache_clear()
     try:
         assert exchange(first, second)
     finally:
-        swap._renameat2.cache_clear()
+        folder_replacement._renameat2.cache_clear()
     assert (content(first), content(second)) == (["marker", "second"], ["first", "marker"])
 
 
@@ -117,7 +117,7 @@ def test_an_exchange_that_fails_for_another_reason_than_not_being_had_is_an_erro
 def test_a_file_system_that_cannot_exchange_gets_two_renames(tmp_path, monkeypatch, code):
     import ctypes
 
-    monkeypatch.setattr(swap, "_renameat2", lambda: lambda *_: -1)
+    monkeypatch.setattr(folder_replacement, "_renameat2", lambda: lambda *_: -1)
     monkeypatch.setattr(ctypes, "get_errno", lambda: code)
     folder_with(tmp_path / "b", "old")
     folder_with(tmp_path / "b", "new")
@@ -133,7 +133,7 @@ def test_a_failed_rename_brings_the_old_folder_back(tmp_path, monkeypatch):
         return real_replace(self, target)
 
     folder_with(tmp_path / "b", "old")
-    monkeypatch.setattr(swap, "exchange", lambda *_: False)
+    monkeypatch.setattr(folder_replacement, "exchange", lambda *_: False)
     monkeypatch.setattr(Path, "replace", replace)
     with pytest.raises(ResourceError, match="Input/output"), atomic_directory(tmp_path / "b"):
         pass
@@ -174,37 +174,37 @@ def of_a_dead_process(name: str) -> str:
 
 def test_of_several_set_aside_the_last_comes_back_and_the_others_go_then(tmp_path):
     for number in range(2):
-        folder_with(tmp_path / str(number), str(number)).rename(tmp_path / of_a_dead_process(name_aside("b")))
+        folder_with(tmp_path / str(number), str(number)).rename(tmp_path / of_a_dead_process(moved_folder_name("b")))
         time.sleep(0.01)  # file systems count time in ticks of some milliseconds
-    bring_back(tmp_path / "b")
+    restore_moved_folder(tmp_path / "b")
     assert content(tmp_path / "b") == ["1", "marker"]
     remove_leftovers(tmp_path)
     assert content(tmp_path) == ["b"]
 
 
 def test_what_was_set_aside_from_another_name_is_left_alone(tmp_path):
-    folder_with(tmp_path / "c", "old").rename(tmp_path / of_a_dead_process(name_aside("c")))
-    bring_back(tmp_path / "b")
+    folder_with(tmp_path / "c", "old").rename(tmp_path / of_a_dead_process(moved_folder_name("c")))
+    restore_moved_folder(tmp_path / "b")
     folder_with(tmp_path / "b", "new")
-    bring_back(tmp_path / "c")
+    restore_moved_folder(tmp_path / "c")
     assert content(tmp_path) == ["b", "c"]
 
 
 def test_what_a_running_process_has_just_set_aside_is_left_to_it(tmp_path, monkeypatch):
-    aside = folder_with(tmp_path / "b", "old").rename(tmp_path / name_aside("b"))
-    bring_back(tmp_path / "b")
+    aside = folder_with(tmp_path / "b", "old").rename(tmp_path / moved_folder_name("b"))
+    restore_moved_folder(tmp_path / "b")
     assert aside.exists()
-    monkeypatch.setattr(leftovers, "_SWAP_SECONDS", -1.0)  # a minute later its number is another process's
-    bring_back(tmp_path / "b")
+    monkeypatch.setattr(temporaries, "_SWAP_SECONDS", -1.0)  # a minute later its number is another process's
+    restore_moved_folder(tmp_path / "b")
     assert content(tmp_path / "b") == ["marker", "old"]
 
 
 def test_nothing_of_the_name_can_be_read_from_what_is_set_aside():
-    assert re.fullmatch(r"\.bedside-[0-9a-f]{8}-\d+-[0-9a-f]{16}\.[0-9a-f]{16}\.old", name_aside("Doe.John"))
+    assert re.fullmatch(r"\.bedside-[0-9a-f]{8}-\d+-[0-9a-f]{16}\.[0-9a-f]{16}\.old", moved_folder_name("Doe.John"))
 
 
 def test_a_path_that_is_taken_gets_nothing_back(tmp_path):
-    folder_with(tmp_path / "b", "old").rename(tmp_path / of_a_dead_process(name_aside("b")))
+    folder_with(tmp_path / "b", "old").rename(tmp_path / of_a_dead_process(moved_folder_name("b")))
     (tmp_path / "b").symlink_to("nowhere")
-    bring_back(tmp_path / "b")
+    restore_moved_folder(tmp_path / "b")
     assert (tmp_path / "b").is_symlink()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from bedside.runtime.files.atomic import atomic_directory, atomic_write
-from bedside.runtime.files.leftovers import remove_leftovers, temporary_name
+from bedside.runtime.files.temporaries import remove_leftovers, temporary_name
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="there, only age tells")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 
-def unseen_labels(cases: Iterable[Collection[int]], labels: Sequence[str]) -> tuple[str, ...]:
+def missing_labels(cases: Iterable[Collection[int]], labels: Sequence[str]) -> tuple[str, ...]:
     """Returns the names of the labels, without the background, that no case contains.
 
     Args:
@@ -16,24 +16,24 @@ def unseen_labels(cases: Iterable[Collection[int]], labels: Sequence[str]) -> tu
     return tuple(name for index, name in enumerate(labels) if index and index not in seen)
 
 
-def training_warning(unseen: Sequence[str], labels: Sequence[str]) -> str | None:
+def missing_in_training_warning(unseen: Sequence[str], labels: Sequence[str]) -> str | None:
     """Returns a warning if the training cases lack labels, else None.
 
     Args:
-        unseen: names from `unseen_labels`.
+        unseen: names from `missing_labels`.
         labels: index → name.
     """
     if not unseen:
         return None
     if len(unseen) == len(labels) - 1:
-        return "no training case holds a label: a network can learn nothing but background; check the label maps"
+        return "no training case has a label: a network can learn nothing but background; check the label maps"
     return f"in no training case: {', '.join(unseen)}; a network cannot learn what it is not shown"
 
 
-def validation_warning(unseen: Sequence[str], labels: Sequence[str]) -> str | None:
+def missing_in_validation_warning(unseen: Sequence[str], labels: Sequence[str]) -> str | None:
     """Returns a warning if the validation cases lack labels, else None."""
     if not unseen:
         return None
     if len(unseen) == len(labels) - 1:
-        return "no validation case holds a label: there is no score, so the last epoch's weights are kept, not the best"
+        return "no validation case has a label: there is no score, so the last epoch's weights are kept, not the best"
     return f"in no validation case: {', '.join(unseen)}; the mean Dice leaves this out"

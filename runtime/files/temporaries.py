@@ -1,4 +1,4 @@
-"""Finds and removes the temporaries of killed processes, without touching those that are being written.
+"""Names temporary files and folders, and removes those of killed processes but none that is being written.
 
 A temporary's name identifies its writer: ``.bedside-<place>-<process>-<random>``, where the place is a hash of this
 boot of this machine (or container), eight hexadecimal digits. A temporary of this place is a leftover when its process
@@ -24,7 +24,7 @@ from pathlib import Path
 
 _NAME = re.compile(r"\.bedside-(?P<place>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-[0-9a-f]{16}(?P<ending>.*)")
 _ASIDE = re.compile(r"\.(?P<mark>[0-9a-f]{16})\.old")
-_FORGOTTEN = 7 * 86_400  # seconds
+_FORGOTTEN_SECONDS = 7 * 86_400
 _SWAP_SECONDS = 60.0  # a running process needs microseconds between moving a folder aside and renaming the new one
 
 
@@ -33,12 +33,12 @@ def temporary_name(ending: str) -> str:
     return f".bedside-{_place()}-{os.getpid()}-{secrets.token_hex(8)}{ending}"
 
 
-def name_aside(name: str) -> str:
+def moved_folder_name(name: str) -> str:
     """Returns a name for a folder moved aside; it contains a hash of the former name, not the name."""
     return temporary_name(f".{_mark(name)}.old")
 
 
-def set_aside(final: Path) -> list[Path]:
+def moved_folders(final: Path) -> list[Path]:
     """Returns the folders moved aside from ``final`` whose process does not run here, or over 60 seconds ago."""
     found: list[Path] = []
     for path in final.parent.glob(f".bedside-*.{_mark(final.name)}.old"):
@@ -59,11 +59,12 @@ def remove_leftovers(folder: Path) -> None:
             everything = list(entries)
     except OSError:
         return
-    ours = [entry for entry in everything if entry.name.startswith(".bedside-")]
-    if not ours:
+    temporaries = [entry for entry in everything if entry.name.startswith(".bedside-")]
+    if not temporaries:
         return
-    marks = {_mark(entry.name) for entry in everything} if any(entry.name.endswith(".old") for entry in ours) else set()
-    for entry in ours:
+    moved_aside = any(entry.name.endswith(".old") for entry in temporaries)
+    marks = {_mark(entry.name) for entry in everything} if moved_aside else set()
+    for entry in temporaries:
         if not _is_leftover(entry, marks):
             continue
         if entry.is_dir(follow_symlinks=False):
@@ -76,10 +77,10 @@ def _is_leftover(entry: os.DirEntry[str], marks: set[str]) -> bool:
     name = _NAME.fullmatch(entry.name)
     if name is None or (entry.name.endswith(".old") and not _is_replaced(name["ending"], marks)):
         return False
-    if _is_of_here(name):
+    if _is_of_this_place(name):
         return not _may_run(name)
     try:
-        return _age(entry.stat(follow_symlinks=False).st_mtime) > _FORGOTTEN
+        return _age(entry.stat(follow_symlinks=False).st_mtime) > _FORGOTTEN_SECONDS
     except OSError:  # removed since the folder was listed
         return False
 
@@ -89,13 +90,13 @@ def _is_replaced(ending: str, marks: set[str]) -> bool:
     return aside is not None and aside["mark"] in marks
 
 
-def _is_of_here(name: re.Match[str]) -> bool:
+def _is_of_this_place(name: re.Match[str]) -> bool:
     return name["place"] == _place() and sys.platform != "win32"  # on Windows, os.kill(process, 0) ends the process
 
 
 def _may_run(name: re.Match[str]) -> bool:
     """Whether the process in a temporary's name runs on this machine."""
-    return _is_of_here(name) and _runs(int(name["process"]))
+    return _is_of_this_place(name) and _runs(int(name["process"]))
 
 
 def _age(then: float) -> float:

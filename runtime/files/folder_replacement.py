@@ -15,28 +15,28 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .leftovers import name_aside, set_aside
+from .temporaries import moved_folder_name, moved_folders
 
 _AT_CURRENT_FOLDER, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: linux/fcntl.h, linux/fs.h
 _SYSTEM_CALL = {"x86_64": 316, "aarch64": 276}  # renameat2, for a C library without a function of that name (musl)
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.ENOTSUP}  # EPERM: a container's filter
 
 
-def put_in_place(new: Path, final: Path) -> Path | None:
+def replace_folder(new: Path, final: Path) -> Path | None:
     """Moves a new folder to the final path.
 
     Returns:
         The present path of the folder that was at the final path before; None if there was none.
 
     Raises:
-        OSError: the move failed; the old folder is at the final path, or moved aside where `bring_back` finds it.
+        OSError: the move failed; the old folder is at the final path, or aside, where `restore_moved_folder` finds it.
     """
     if not final.exists():
         new.replace(final)
         return None
     if exchange(new, final):
         return new
-    aside = final.with_name(name_aside(final.name))
+    aside = final.with_name(moved_folder_name(final.name))
     final.replace(aside)
     try:
         new.replace(final)
@@ -46,15 +46,15 @@ def put_in_place(new: Path, final: Path) -> Path | None:
     return aside
 
 
-def bring_back(final: Path) -> None:
-    """Moves a folder that a killed process had moved aside back to ``final``, if nothing is there now.
+def restore_moved_folder(final: Path) -> None:
+    """Moves a folder that a killed process had moved aside back to ``final``, if nothing exists there now.
 
     Raises:
         OSError: the folder cannot be moved.
     """
     if os.path.lexists(final):
         return
-    found = set_aside(final)
+    found = moved_folders(final)
     if found:
         max(found, key=lambda path: path.lstat().st_ctime_ns).replace(final)  # ctime: when it was renamed
 

@@ -2,7 +2,7 @@ import getpass
 import os
 
 import pytest
-from bedside.training.nameless_user import name_the_nameless
+from bedside.training.user_name import ensure_user_name
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def forgetful(monkeypatch):
 @pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")])
 def test_a_user_id_without_a_name_gets_one(forgetful, error):
     forgetful(error)
-    name_the_nameless()
+    ensure_user_name()
     assert getpass.getuser() == f"uid_{os.getuid()}"
 
 
 def test_a_user_with_a_name_keeps_it(monkeypatch):
     monkeypatch.setenv("LOGNAME", "ada")
-    name_the_nameless()
+    ensure_user_name()
     assert os.environ["LOGNAME"] == "ada"

@@ -21,7 +21,7 @@ labels by less. A larger one means that this is not a label map, or one that was
 _HIGHEST = np.iinfo(np.uint16).max
 
 
-def read_whole_numbers(file: NiftiFile) -> NDArray[np.unsignedinteger[Any]]:
+def read_integer_labels(file: NiftiFile) -> NDArray[np.unsignedinteger[Any]]:
     """Reads the labels of a file.
 
     Returns:

@@ -6,7 +6,7 @@ import getpass
 import os
 
 
-def name_the_nameless() -> None:
+def ensure_user_name() -> None:
     """Sets ``$LOGNAME`` for this process and its children if the system has no account for the user."""
     try:
         getpass.getuser()

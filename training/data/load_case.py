@@ -1,8 +1,9 @@
-"""Reads one case as a network will see it, and decides whether it can be used."""
+"""Loads one case as a network will see it, with every reason why it cannot be used."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,6 @@ from ...runtime.scans.nifti import read_volume
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
-from .advice import without_options
 from .dataset import Case
 from .ignore_label import IGNORED
 from .organ_masks import read_truth
@@ -30,10 +30,18 @@ LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 _SOURCE_BYTES = 8  # per voxel of the scan: values, labels, temporary arrays of comparisons
 _TARGET_BYTES = 17  # per voxel on the task's grid: image, body, labels, masks, indices of a class
 
+# (advice in the messages of scan readers that names an option of `segment`, what to say about a data set instead)
+_SEGMENT_ADVICE = (
+    (r"choose one \(--volume[^)]*\)", "store the one to train on as a 3D file and list that"),
+    (r"choose one \(--use-[^)]*\)", "correct the header, or export the scan again"),
+    (r", or [^,;]* \(--[^)]*\)", ""),
+    (r" \(--[^)]*\)", ""),
+)
+
 
 @dataclass
-class Examination:
-    """The result of reading a case.
+class LoadedCase:
+    """A case in memory, or the reasons why it cannot be used.
 
     Attributes:
         problems: reasons why it cannot be used, one line each; empty if it can.
@@ -54,11 +62,11 @@ class Examination:
         try:
             return step()
         except InputError as error:
-            self.problems.append(without_options(str(error)))
+            self.problems.append(without_segment_options(str(error)))
             return None
 
 
-def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label: bool = True) -> Examination:
+def load_case(case: Case, num_classes: int, task: Task | None, *, needs_label: bool = True) -> LoadedCase:
     """Reads and preprocesses a case; collects every reason against it, not only the first.
 
     Args:
@@ -70,21 +78,28 @@ def examine_case(case: Case, num_classes: int, task: Task | None, *, needs_label
     Raises:
         ResourceError: the case does not fit into memory.
     """
-    found = Examination()
-    scan = found.scan = found.attempt(lambda: _usable_scan(case.image))
-    truth = found.truth = found.attempt(lambda: _known_labels(case, num_classes, needs_label))
+    loaded = LoadedCase()
+    scan = loaded.scan = loaded.attempt(lambda: _usable_scan(case.image))
+    truth = loaded.truth = loaded.attempt(lambda: _known_labels(case, num_classes, needs_label))
     if scan is not None and truth is not None:
-        found.attempt(lambda: _refuse_other_grid(scan.grid, truth.grid))
+        loaded.attempt(lambda: _refuse_other_grid(scan.grid, truth.grid))
     if scan is None or task is None:
-        return found
-    given = found.model_input = found.attempt(lambda: to_model_input(scan, task))
-    if truth is not None and given is not None and not found.problems:
-        found.labels = found.attempt(lambda: labels_to_model_grid(truth, given.grid))
-    return found
+        return loaded
+    model_input = loaded.model_input = loaded.attempt(lambda: to_model_input(scan, task))
+    if truth is not None and model_input is not None and not loaded.problems:
+        loaded.labels = loaded.attempt(lambda: labels_to_model_grid(truth, model_input.grid))
+    return loaded
+
+
+def without_segment_options(message: str) -> str:
+    """Returns a reader's message with each advice that names an option of `segment` replaced or removed."""
+    for advice, replacement in _SEGMENT_ADVICE:
+        message = re.sub(advice, replacement, message)
+    return message
 
 
 def memory_needed(case: Case, task: Task | None) -> int:
-    """Estimates the bytes that `examine_case` and writing its result need; 0 if the header cannot be used."""
+    """Estimates the bytes that `load_case` and writing its result need; 0 if the header cannot be used."""
     try:
         source = NiftiFile.open(case.image).header.grid
         target = source if task is None else source.to_task_grid(task.orientation, task.spacing)
@@ -114,7 +129,7 @@ def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | N
         names = ", ".join(str(label) for label in unknown[:5]) + (", …" if unknown.size > 5 else "")
         raise InputError(
             f'"{case.label.name}": expected labels 0…{num_classes - 1}, got {names}; '
-            "renumber the label map, or take the task that has them"
+            "renumber the label map, or choose a task that has them"
         )
     return Volume(np.where(truth.data == case.ignore, np.uint16(IGNORED), truth.data), truth.grid, truth.warnings)
 
@@ -128,6 +143,6 @@ def _refuse_other_grid(image: Grid, truth: Grid) -> None:
     if not image.coincides(truth):
         apart = image.distance(truth)
         raise InputError(
-            f"image and label map lie on different grids, {apart:.3g} mm apart at a corner; "
+            f"image and label map are on different grids, {apart:.3g} mm apart at a corner; "
             "resample the label map onto the image's grid, or correct the header that is wrong"
         )

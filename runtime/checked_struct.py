@@ -25,19 +25,19 @@ class CheckedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     def __post_init__(self) -> None:
-        for name, kind in _declared(type(self)).items():
+        for name, kind in _declared_types(type(self)).items():
             given = getattr(self, name)
             try:
-                taken = msgspec.convert(_plain(given), kind)
+                converted = msgspec.convert(_plain(given), kind)
             except (msgspec.ValidationError, TypeError, AttributeError, RecursionError) as error:
                 # objects that only resemble lists or mappings raise the last three
-                raise FieldError(f"{name}: {_words(error, given, kind)}") from None
-            if taken is not given:
-                msgspec.structs.force_setattr(self, name, taken)
+                raise FieldError(f"{name}: {_reason(error, given, kind)}") from None
+            if converted is not given:
+                msgspec.structs.force_setattr(self, name, converted)
 
 
 @cache
-def _declared(struct: type[msgspec.Struct]) -> Mapping[str, Any]:
+def _declared_types(struct: type[msgspec.Struct]) -> Mapping[str, Any]:
     return {field.name: field.type for field in msgspec.structs.fields(struct)}
 
 
@@ -55,18 +55,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _words(error: Exception, given: Any, kind: Any) -> str:
+def _reason(error: Exception, given: Any, kind: Any) -> str:
     """Rewrites msgspec's message ("Expected `int | null`, got `str` - at `$[0]`") in the style of bedside's own."""
     reason, _, place = str(error).partition(" - at `$")
     if reason.startswith("Invalid enum value") and not place:
-        return f"expected {', '.join(_known(kind))}, got {shown(given)}"
+        return f"expected {', '.join(_accepted_strings(kind))}, got {shown(given)}"
     reason = reason.replace("`", "").replace("Expected", "expected").replace("null", "None").replace("array", "list")
     return reason + (f" at {place.rstrip('`')}" if place else "")
 
 
-def _known(kind: Any) -> list[str]:
+def _accepted_strings(kind: Any) -> list[str]:
     """Returns the strings that an enum, a literal or a union with one of them accepts."""
     if isinstance(kind, type) and issubclass(kind, Enum):
         return [str(member.value) for member in kind]
-    each = [[option] if isinstance(option, str) else _known(option) for option in get_args(kind)]
+    each = [[option] if isinstance(option, str) else _accepted_strings(option) for option in get_args(kind)]
     return [name for names in each for name in names]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ...runtime.files.lock import Lock, take_lock
+from ...runtime.files.lock import Lock, acquire_lock
 
 _log = logging.getLogger("bedside.training")
 _USE = ".use-"
@@ -23,7 +23,7 @@ def registration_lock(folder: Path) -> Generator[Lock]:
     """Holds the lock, for milliseconds, without which no process registers its cases or clears the folder."""
     descriptor = _open(folder / TAG)
     try:
-        yield take_lock(descriptor, wait=True)
+        yield acquire_lock(descriptor, wait=True)
     finally:
         os.close(descriptor)
 
@@ -42,10 +42,11 @@ def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
         with registration_lock(folder):
             descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
             os.write(descriptor, "\n".join(keys).encode("ascii"))
-            take_lock(descriptor, wait=True)
+            acquire_lock(descriptor, wait=True)
     except OSError as error:  # the folder may be another user's: its cases can still be read
         _log.warning(
-            "that this training uses the prepared cases cannot be told (%s): do not clear them", error.strerror
+            "prepared cases cannot be registered as in use (%s): clear none while this training runs",
+            error.strerror,
         )
     try:
         yield
@@ -70,7 +71,7 @@ def _keys_of(file: Path) -> set[str]:
     """Returns the keys that a training lists in a file; removes the file if that training was killed."""
     descriptor = _open(file)
     try:
-        if take_lock(descriptor, wait=False) is Lock.TAKEN:
+        if acquire_lock(descriptor, wait=False) is Lock.HELD_BY_OTHER:
             return set(file.read_text(encoding="ascii").split())
         file.unlink(missing_ok=True)
         return set()

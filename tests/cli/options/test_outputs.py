@@ -1,0 +1,23 @@
+"""An output is checked before the work, without leaving or changing anything."""
+
+import pytest
+from bedside.cli.options.outputs import check_writable
+from bedside.runtime.errors import ResourceError, UsageError
+
+
+def test_nothing_is_left_behind_and_an_existing_file_stays(tmp_path):
+    check_writable(tmp_path / "new.csv", ".csv")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.csv").write_text("kept")
+    check_writable(tmp_path / "old.csv", ".csv", ".json")
+    assert (tmp_path / "old.csv").read_text() == "kept"
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"name ending in \.csv or \.json"):
+        check_writable(tmp_path / "scan.nii.gz", ".csv", ".json")
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ResourceError, match=r'"new\.csv": cannot be written'):
+        check_writable(tmp_path / "none" / "new.csv")

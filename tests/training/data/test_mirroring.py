@@ -1,0 +1,28 @@
+"""Left and right are mirrored only where no label names a side, or on request and with a warning."""
+
+from bedside.runtime.task_presets import PRESETS
+from bedside.training.data.mirroring import mirroring_note, mirroring_warning
+from bedside.training.recipe import Augmentation
+
+SIDES, NO_SIDES = PRESETS["btcv"], PRESETS["pelvic"]
+
+
+def test_labels_with_sides_are_noted():
+    assert mirroring_note(SIDES, Augmentation()).endswith(
+        "kidney_left / kidney_right, adrenal_gland_left / adrenal_gland_right"
+    )
+    assert mirroring_warning(SIDES, Augmentation()) is None
+
+
+def test_mirroring_them_on_request_is_a_warning():
+    assert "kidney_left / kidney_right" in mirroring_warning(SIDES, Augmentation(mirror_sides=True))
+    assert mirroring_note(SIDES, Augmentation(mirror_sides=True)) is None
+
+
+def test_without_sides_or_without_flips_there_is_nothing_to_say():
+    for task, augmentation in (
+        (NO_SIDES, Augmentation()),
+        (NO_SIDES, Augmentation(mirror_sides=True)),
+        (SIDES, Augmentation(flip=0.0)),
+    ):
+        assert (mirroring_note(task, augmentation), mirroring_warning(task, augmentation)) == (None, None)
