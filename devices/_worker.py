@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,7 @@ def _measure_network(request: Request, progress: Callable[[float], None]) -> _Ne
         model = bundle.model(bundle.variant(request.engine, request.precision))
         engine = open_engine(request.engine, model, threads=request.threads, precision=request.precision)
     loaded = time.perf_counter()
-    with closing(engine):
+    with engine:
         window = np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)
         engine.infer(window)
         first = time.perf_counter()

@@ -12,7 +12,7 @@ from ..terminal.failure import failure_of
 from ..terminal.log import log_failure
 
 if TYPE_CHECKING:
-    from ...runtime.callbacks import Progress
+    from ...runtime.hooks import Progress
     from ...runtime.record import Outcome
     from ...runtime.segmenter import Segmenter
     from .job import SegmentJob

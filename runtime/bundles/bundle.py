@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import arguments
+from ..engines import engines_with_variants_for
 from ..engines.model_bytes import ModelBytes
 from ..errors import BundleError, ResourceError
 from ..files.atomic import atomic_write
@@ -144,7 +145,8 @@ class Bundle:
     def variant(self, engine: str, precision: str) -> Variant:
         """Returns the variant to run with an engine in a precision.
 
-        Where the bundle has no variant for this engine, the ONNX variant of that precision is returned.
+        Where the bundle has no variant for this engine, another engine's variant of that precision in a format that
+        this engine opens is returned.
 
         Args:
             engine: name of the engine.
@@ -155,18 +157,23 @@ class Bundle:
             BundleError: the bundle has no such variant.
         """
         engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
-        for wanted in (engine, "onnxruntime"):
-            for variant in self.manifest.variants:
-                if variant.engine == wanted and variant.precision == precision:
-                    return variant
+        found = self._variant(engine, precision)
+        if found is not None:
+            return found
         offered = ", ".join(f"{variant.engine} {variant.precision}" for variant in self.manifest.variants)
         raise BundleError(f"the bundle has no {precision} model for {engine}; it has: {offered}")
 
     def offers(self, engine: str, precision: str) -> bool:
         """Whether `variant` finds a model for an engine in a precision."""
         engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
-        engines = {variant.engine for variant in self.manifest.variants if variant.precision == precision}
-        return bool(engines & {engine, "onnxruntime"})
+        return self._variant(engine, precision) is not None
+
+    def _variant(self, engine: str, precision: str) -> Variant | None:
+        for wanted in engines_with_variants_for(engine):
+            for variant in self.manifest.variants:
+                if variant.engine == wanted and variant.precision == precision:
+                    return variant
+        return None
 
     def array(self, name: str) -> NDArray[np.float32]:
         """Reads a float32 ``.npy`` file of the bundle; refuses pickled objects.

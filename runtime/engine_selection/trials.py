@@ -9,7 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ..bundles.manifest import Variant
-from ..engines import PRECISIONS, Engine
+from ..engines import PRECISIONS, Engine, closed_on_error
 from ..errors import BundleError, ResourceError
 from ..memory.free_memory import free_memory
 from ..memory.resident import resident_bytes
@@ -168,17 +168,14 @@ class EngineTrials:
         except (BundleError, ResourceError) as error:
             return self._failed(setting, error)
         try:
-            opened = resident_bytes()
-            ms = self._measure(engine, setting)
-            self._model_bytes = max(self._model_bytes, opened - held)
-            self.workspace_bytes = max(self.workspace_bytes, (resident_bytes() - opened) // setting.streams)
-            self._costs.append(time.perf_counter() - begun)
+            with closed_on_error(engine):
+                opened = resident_bytes()
+                ms = self._measure(engine, setting)
+                self._model_bytes = max(self._model_bytes, opened - held)
+                self.workspace_bytes = max(self.workspace_bytes, (resident_bytes() - opened) // setting.streams)
+                self._costs.append(time.perf_counter() - begun)
         except (BundleError, ResourceError) as error:
-            engine.close()
             return self._failed(setting, error)
-        except BaseException:
-            engine.close()
-            raise
         if self._best is None or _preferred(setting, ms, *self._best[1:]):
             self._close_best()
             self._best = engine, setting, ms

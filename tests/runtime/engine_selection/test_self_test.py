@@ -18,7 +18,7 @@ def check_golden(bundle, engine, variant):
 class Recorder:
     """An engine of the toy network that notes what it is given; wrong in the streams it is told to be."""
 
-    name, precision, parallel, pending_bytes = "recorder", "fp32", 3, 0
+    name, precision, parallel = "recorder", "fp32", 3
 
     def __init__(self, toy, task, wrong=()):
         self._toy, self._wrong = toy, wrong

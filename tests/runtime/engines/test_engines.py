@@ -22,7 +22,7 @@ from bedside.runtime import (
     open_engine,
 )
 from bedside.runtime import engines as engine_table
-from bedside.runtime.engines import PRECISIONS, supports
+from bedside.runtime.engines import PRECISIONS, entry, supports
 from bedside.runtime.engines.onnx_guard import refuse_external_data
 from bedside.runtime.engines.open_vino import import_openvino
 from scipy.ndimage import correlate
@@ -257,7 +257,7 @@ def test_openvino_has_bfloat16_where_the_cpu_has(monkeypatch):
 
 
 def test_an_engine_that_is_not_installed_supports_nothing(monkeypatch):
-    monkeypatch.setattr(engine_table, "find_spec", lambda package: None)
+    monkeypatch.setattr(entry, "find_spec", lambda package: None)
     assert not supports("openvino", "fp32")
 
 
@@ -316,7 +316,7 @@ def test_available_engines_are_the_installed_ones_the_preferred_first():
 
 
 def test_a_missing_extra_is_one_line_with_the_command(model, monkeypatch):
-    monkeypatch.setattr(engine_table, "find_spec", lambda package: None)
+    monkeypatch.setattr(entry, "find_spec", lambda package: None)
     with pytest.raises(MissingExtraError, match=r"openvino is not installed; run: pip install 'bedside\[openvino\]'"):
         open_engine("openvino", model)
     with pytest.raises(UsageError, match="run: pip install onnxruntime"):

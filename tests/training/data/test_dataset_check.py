@@ -263,7 +263,7 @@ def test_a_list_that_cannot_be_read_is_refused(tmp_path, task):
 
 
 def test_a_scan_that_memory_does_not_hold_is_told_as_such(folder, task, monkeypatch):
-    monkeypatch.setattr("bedside.runtime.preprocessing.preprocess.free_memory", lambda: 1000)
+    monkeypatch.setattr("bedside.runtime.memory.free_memory.free_memory", lambda: 1000)
     found = folder.check(task)
     assert "MiB are free" in told(found)["fine"][0]
     assert found.exit_code == 5
