@@ -61,7 +61,7 @@ class Segmenter:
 
         Args:
             path: bundle directory or zip.
-            engine: ``"openvino"``, ``"onnxruntime"``, or ``"auto"`` for the faster one on this machine.
+            engine: name of an engine (see `available_engines`), or ``"auto"`` for the fastest one on this machine.
             precision: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"`` for the fastest of those that
                 passed the bundle's gate. That is safe because the gate compares every class separately with fp32's
                 accuracy: a variant that loses an organ, or was never measured, is not chosen.

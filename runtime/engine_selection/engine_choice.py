@@ -94,18 +94,18 @@ def open_for_bundle(
     settings = _settings(bundle, engine, precision)
     if not self_test:
         return _untested(bundle, settings[0], threads)
-    asked = _Asked(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
+    selection = _Selection(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
     cache = MachineCache.of_this_user()
-    remembered = asked.remembered(cache)
-    if remembered is not None:
-        return remembered
+    cached = selection.from_cache(cache)
+    if cached is not None:
+        return cached
     with cache.exclusive():  # another process may have run the same trials meanwhile
-        return asked.remembered(cache) or asked.measured(cache)
+        return selection.from_cache(cache) or selection.by_trials(cache)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A request to open a bundle, with the settings that are candidates.
+class _Selection:
+    """The selection of a setting for a bundle, from its candidates.
 
     Attributes:
         bundle: the bundle to open.
@@ -130,7 +130,7 @@ class _Asked:
         facts = [self.bundle.sha256, __version__, *packages, cpu_identity(), *request]
         return "\n".join(str(fact) for fact in facts)
 
-    def remembered(self, cache: MachineCache) -> Opened | None:
+    def from_cache(self, cache: MachineCache) -> Opened | None:
         """Opens the setting cached for this machine; None where none is cached, or it is not a candidate any more."""
         choice = cache.read(self.key, EngineChoice)
         if choice is None or not _offered(choice.setting, self.settings, self.streams):
@@ -139,7 +139,7 @@ class _Asked:
         _log.info("%s; measured before on this machine", choice.reason)
         return Opened(opened, choice)
 
-    def measured(self, cache: MachineCache) -> Opened:
+    def by_trials(self, cache: MachineCache) -> Opened:
         """Tests and times the candidates, opens the fastest and caches the choice."""
         trials = EngineTrials(
             GoldenTest.of(self.bundle),
@@ -148,7 +148,8 @@ class _Asked:
             self.threads,
             self.memory_limit,
         )
-        opened, setting = trials.fastest(self.settings, self.streams)
+        best = trials.fastest(self.settings, self.streams)
+        opened, setting = best.engine, best.setting
         with closed_on_error(opened):  # a copy of all weights, for which memory may run out
             compiled = opened.compiled()
         choice = EngineChoice(

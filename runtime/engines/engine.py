@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ResourceError
+from .model_bytes import Model
 from .network import NetworkShape, first_line
 from .slots import Slots
 
@@ -113,7 +114,7 @@ class BaseEngine(ABC, Generic[Slot]):
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
         patches = self._network.check_patches(patches)
-        with self._slots.take() as slot:
+        with self._slots.hold() as slot:
             try:
                 logits = self._run(slot, patches)
             except Exception as error:  # the libraries' error classes have no common base but Exception
@@ -136,6 +137,18 @@ class BaseEngine(ABC, Generic[Slot]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class EngineClass(Protocol):
+    """What `open_engine` needs of an engine's class."""
+
+    def __call__(self, model: Model, threads: int, precision: str, streams: int, compiled: bytes | None, /) -> Engine:
+        """Opens a network; see `open_engine`."""
+        ...
+
+    def supports(self, precision: str, /) -> bool:
+        """Returns whether this machine computes in a precision; a static method."""
+        ...
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ..registry import Registry
 from .model_bytes import ModelFormat
 
 if TYPE_CHECKING:
-    from .engine import BaseEngine
+    from .engine import EngineClass
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class EngineEntry:
             raise MissingExtraError(self.package, self.extra)
         raise UsageError(f"{self.package} is not installed; run: pip install {self.package}")
 
-    def load(self) -> type[BaseEngine[object]]:
+    def load(self) -> EngineClass:
         """Imports the engine's module and returns its class."""
         return getattr(import_module(self.module, __package__), self.factory)
 

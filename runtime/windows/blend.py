@@ -93,7 +93,7 @@ def blend(
         for layer, row in plan.rows_of(layers):
             for _ in plan.axes[2]:
                 cells.add(next(results))  # keep no reference, so that the next window can reuse the memory
-            yield from cells.take(layer, row)
+            yield from cells.finish(layer, row)
 
 
 @dataclass
@@ -186,7 +186,7 @@ class _Cells:
             cell.starts.append(start)
         self._open.update(touched)
 
-    def take(self, layer: int, row: int) -> Iterator[ScoreBlock]:
+    def finish(self, layer: int, row: int) -> Iterator[ScoreBlock]:
         """Yields the blocks that a row of windows finished, and frees their cells."""
         for indices in self._lattice.finished(layer, row):
             cells = [(index, self._cells.pop(index)) for index in indices if index in self._cells]

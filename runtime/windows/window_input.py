@@ -83,7 +83,7 @@ class InMemoryInput:
 
     @property
     def found_body(self) -> bool:
-        """True: where no voxel is tissue, preprocessing takes the whole scan as body."""
+        """True: where no voxel is tissue, preprocessing counts the whole scan as body."""
         return self._body.any
 
     def finish(self) -> tuple[str, ...]:
