@@ -64,3 +64,15 @@ def test_what_no_device_would_read_is_not_written(toy, task, tmp_path):
     with pytest.raises(BundleError, match="command a terminal"):
         write_manifest(tmp_path, toy.manifest(task, (variant,), golden=None, licence="\x1b"))
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_an_engine_without_a_row_is_refused_by_name(toy, task):
+    variant = Variant(precision="fp32", engine="onnxruntime", file="model.onnx")
+    content = toy.manifest(task, (variant,)).encoded().replace(b'"onnxruntime"', b'"tensorflow"')
+    with pytest.raises(BundleError, match=r'expected openvino, onnxruntime, tensorrt, got "tensorflow".*variants'):
+        decode_manifest(content)
+
+
+def test_an_engine_that_is_planned_may_be_named(toy, task):
+    variant = Variant(precision="fp32", engine="tensorrt", file="model.onnx")
+    assert decode_manifest(toy.manifest(task, (variant,)).encoded()).variants == (variant,)
