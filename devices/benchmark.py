@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..runtime import arguments
-from ..runtime.errors import InputError, MissingExtraError, ResourceError, UsageError
+from ..runtime.errors import InputError, ResourceError, UsageError
 from ..runtime.files.system_files import is_file
 from ..runtime.processes.worker_pool import run_in_workers
 from .conditions import busy_warning, read_conditions
@@ -135,11 +135,7 @@ def _pairs(
         raise UsageError(f'the bundle has no precision "{unknown[0]}"; it has: {", ".join(offered)}')
     installed = available_engines()
     for engine in engines or ():
-        if engine not in ENGINES:
-            raise UsageError(f'no engine "{engine}"; expected one of: {", ".join(ENGINES)}')
-        extra = ENGINES[engine].extra
-        if engine not in installed and extra is not None:
-            raise MissingExtraError(ENGINES[engine].package, extra)
+        ENGINES.find(engine).require_installed()
     chosen = [engine for engine in installed if engines is None or engine in engines]
     wanted = [precision for precision in offered if precisions is None or precision in precisions]
     pairs = tuple(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..runtime.bundles.bundle import Bundle
-from ..runtime.callbacks import Progress
 from ..runtime.engines import ENGINES, open_engine, package_version
 from ..runtime.errors import BedsideError, ResourceError
+from ..runtime.hooks import Progress
 from ..runtime.segmenter import Segmenter
 from .energy import Energy, EnergyMeter
 from .latency import Latency, measure_latency
@@ -133,7 +133,7 @@ def _measure_network(request: BenchmarkRequest, progress: Callable[[float], obje
         model = bundle.model(bundle.variant(request.engine, request.precision))
         engine = open_engine(request.engine, model, threads=request.threads, precision=request.precision)
     loaded = time.perf_counter()
-    with closing(engine):
+    with engine:
         window = np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)
         engine.infer(window)
         first = time.perf_counter()

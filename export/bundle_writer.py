@@ -133,7 +133,7 @@ def _write_models(
     for precision in options.model_precisions:
         for form in FORMS:
             if form.compile is not None:
-                steps.begin(f"{form.engine} {precision}")
+                steps.begin(f"{form.format.value} {precision}")
                 form.compile(folder / ONNX.file(precision), folder / form.file(precision))
 
 

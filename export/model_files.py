@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..runtime.bundles.manifest import EngineName, Precision, Variant
-from ..runtime.engines import supports
+from ..runtime.bundles.manifest import Precision, Variant
+from ..runtime.engines import ModelFormat, engine_entries, supports
 from .openvino_ir import onnx_to_openvino
 
 _IN_BFLOAT16: dict[Precision, Precision] = {"fp32": "bf16", "int8": "int8-bf16"}  # the same files, computed in bfloat16
@@ -17,15 +17,15 @@ _IN_BFLOAT16: dict[Precision, Precision] = {"fp32": "bf16", "int8": "int8-bf16"}
 
 @dataclass(frozen=True)
 class ModelForm:
-    """The form in which one engine gets the models.
+    """The files of the models in one format.
 
     Attributes:
-        engine: name of the engine.
+        format: the format.
         pattern: path in the bundle, with ``{}`` for the precision.
         compile: writes the file from the ONNX, called as ``compile(onnx, file)``; None for the ONNX itself.
     """
 
-    engine: EngineName
+    format: ModelFormat
     pattern: str
     compile: Callable[[Path, Path], None] | None = None
 
@@ -33,11 +33,16 @@ class ModelForm:
         """Returns the path in the bundle of a model in this form."""
         return self.pattern.format(precision)
 
+    @property
+    def engines(self) -> list[str]:
+        """Names of the installed engines that get their models in this form."""
+        return [name for name, row in engine_entries() if row.model_format is self.format and row.is_installed]
 
-ONNX = ModelForm("onnxruntime", "model.{}.onnx")
+
+ONNX = ModelForm(ModelFormat.ONNX, "model.{}.onnx")
 FORMS = (
     ONNX,
-    ModelForm("openvino", "openvino/model.{}.xml", onnx_to_openvino),
+    ModelForm(ModelFormat.OPENVINO_IR, "openvino/model.{}.xml", onnx_to_openvino),
 )
 
 
@@ -50,9 +55,10 @@ def offered_variants(precisions: Sequence[Precision]) -> list[Variant]:
         precisions: precisions of the written models.
     """
     variants = [
-        Variant(precision=precision, engine=form.engine, file=form.file(precision))
+        Variant(precision=precision, engine=engine, file=form.file(precision))
         for precision in precisions
         for form in FORMS
+        for engine in form.engines
     ]
     in_bfloat16 = [
         msgspec.structs.replace(variant, precision=_IN_BFLOAT16[variant.precision])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .bundles.bundle import Bundle as Bundle
     from .bundles.bundle import write_manifest as write_manifest
     from .bundles.manifest import Manifest as Manifest
-    from .engine_selection.engine_choice import Choice as Choice
+    from .engine_selection.engine_choice import EngineChoice as EngineChoice
     from .engines import Engine as Engine
     from .engines import available_engines as available_engines
     from .engines import open_engine as open_engine
@@ -46,8 +46,8 @@ _HOME = {
     "Bundle": "bundles.bundle",
     "BundleError": "errors",
     "Cancelled": "errors",
-    "Choice": "engine_selection.engine_choice",
     "Engine": "engines",
+    "EngineChoice": "engine_selection.engine_choice",
     "ExitCode": "errors",
     "Grid": "scans.geometry",
     "InputError": "errors",

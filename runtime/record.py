@@ -11,14 +11,14 @@ import msgspec
 
 from .. import __version__
 from .bundles.bundle import Bundle
-from .engine_selection.engine_choice import Choice
-from .engines import default_threads, package_version
+from .engine_selection.engine_choice import EngineChoice
+from .engines import PLANNED_ENGINES, default_threads, engine_entries, package_version
 from .errors import ExitCode, printable
 from .files.atomic import atomic_write
 from .files.hashing import file_sha256
 from .result import Result
 
-_PACKAGES = ("numpy", "nibabel", "msgspec", "onnxruntime", "openvino", "tensorrt")
+_PACKAGES = ("numpy", "nibabel", "msgspec")  # and those of the engines
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +41,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @staticmethod
     def this() -> Machine:
         """Describes the machine this process runs on."""
-        versions = {package: package_version(package) for package in _PACKAGES}
+        engines = sorted({*PLANNED_ENGINES, *(entry.package for _, entry in engine_entries())})
+        versions = {package: package_version(package) for package in (*_PACKAGES, *engines)}
         return Machine(
             system=f"{platform.system()} {platform.release()}",
             architecture=platform.machine(),
@@ -133,14 +134,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @staticmethod
     def failed(scan: Path, message: str, exit_code: int) -> Outcome:
         """Describes a scan that got no label map; removes the scan's name from the message."""
-        told, name = message, printable(scan.name)
+        name = printable(scan.name)
         for spelled in (name, " ".join(name.split())):  # as raised, and as the command line prints it
-            told = told.replace(f'"{spelled}": ', "").replace(f'"{spelled}"', "the scan")
+            message = message.replace(f'"{spelled}": ', "").replace(f'"{spelled}"', "the scan")
         try:
             digest = file_sha256(scan)
         except OSError:
             digest = None
-        return Outcome(finished=_now(), exit_code=exit_code, input_sha256=digest, error=told)
+        return Outcome(finished=_now(), exit_code=exit_code, input_sha256=digest, error=message)
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,7 +158,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     setup: Setup
     machine: Machine
     threads: int | None
-    choice: Choice
+    choice: EngineChoice
     outcome: Outcome
 
     def save(self, path: Path) -> None:

@@ -41,6 +41,8 @@ class Registry(Mapping[str, Row], Generic[Row]):
         Raises:
             UsageError: no row has this name, or the package that brings it cannot be imported.
         """
+        if isinstance(name, str) and name in self._rows:  # without a look at the installed packages
+            return self._rows[name]
         return self[arguments.known(self._kind, name, self)]
 
     def __getitem__(self, name: str) -> Row:

@@ -11,28 +11,25 @@ from numpy.typing import ArrayLike
 
 from . import arguments
 from .bundles.bundle import Bundle
-from .callbacks import Cancel, Progress, stop_if
-from .engine_selection.engine_choice import Choice, open_for_bundle
+from .engine_selection.engine_choice import EngineChoice, open_for_bundle
 from .engines import ENGINES, PRECISIONS, Engine
 from .errors import ResourceError, UsageError
 from .execution_plan import ExecutionPlan, choose_plan
+from .hooks import Cancel, Hooks, Progress
 from .labels.best_class import label_dtype
-from .labels.postprocess import Postprocessing, emptied, postprocess
+from .labels.postprocess import Postprocessing
 from .memory.reservations import reservations
 from .pipeline import ScanPipeline
-from .result import Result, label_volumes
+from .request import SegmentationRequest
+from .result import Result
 from .scans.geometry import Grid
 from .scans.nifti import refuse_size
 from .scans.nifti_header import Form
 from .scans.open_scan import open_scan
-from .scans.scan import Scan
 from .scans.volume import Volume, as_voxels
-from .stopwatch import Stopwatch
 from .task import Task
 
 _log = logging.getLogger("bedside.segmenter")
-
-STAGES = ("read", "preprocess", "plan", "infer", "blend", "restore")
 
 
 class Segmenter:
@@ -41,7 +38,7 @@ class Segmenter:
     Create one with `load`. It keeps no data of a scan after the call returns.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, choice: Choice, memory_limit: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, choice: EngineChoice, memory_limit: int | None = None) -> None:
         self._bundle = bundle
         self._engine = engine
         self._choice = choice
@@ -63,7 +60,7 @@ class Segmenter:
 
         Args:
             path: bundle directory or zip.
-            engine: ``"openvino"``, ``"onnxruntime"``, or ``"auto"`` for the faster one on this machine.
+            engine: name of an engine (see `available_engines`), or ``"auto"`` for the fastest one on this machine.
             precision: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"`` for the fastest of those that
                 passed the bundle's gate. That is safe because the gate compares every class separately with fp32's
                 accuracy: a variant that loses an organ, or was never measured, is not chosen.
@@ -129,7 +126,7 @@ class Segmenter:
         return self._engine
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> EngineChoice:
         """Engine, precision and streams that run the model, and the reason for choosing them."""
         return self._choice
 
@@ -172,14 +169,15 @@ class Segmenter:
         skip_air = arguments.flag("skip_air", skip_air)
         arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
         arguments.optional(arguments.callback, "cancel", cancel, "cancel() that says whether to stop")
-        asked = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
-        asked = (self._bundle.manifest.postprocessing if asked is None else asked).checked(self.task.labels)
-        watch = Stopwatch(STAGES)
-        stop_if(cancel)
+        steps = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
+        steps = (self._bundle.manifest.postprocessing if steps is None else steps).checked(self.task.labels)
+        overlap = self._bundle.manifest.recommended_overlap if overlap is None else overlap
+        hooks = Hooks(progress, cancel)
+        hooks.stop_if_cancelled()
         try:
-            with watch.stage("read"):
+            with hooks.stopwatch.stage("read"):
                 source = open_scan(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
-            return self._segment(source, overlap, skip_air, progress, cancel, asked, watch)
+            return self._segment(SegmentationRequest(source, self.task, overlap, skip_air, steps), hooks)
         except MemoryError:
             raise ResourceError("memory ran out while the scan was worked on; free memory or crop the scan") from None
 
@@ -189,56 +187,26 @@ class Segmenter:
         if os.getpid() != self._process:
             raise UsageError("the segmenter was made before this process was forked; load the bundle after the fork")
 
-    def _segment(
-        self,
-        source: Scan,
-        overlap: float | None,
-        skip_air: bool,
-        progress: Progress | None,
-        cancel: Cancel | None,
-        asked: Postprocessing,
-        watch: Stopwatch,
-    ) -> Result:
-        with watch.stage("plan"):
-            refuse_size(source.grid.shape, label_dtype(self.task.num_classes))
-            grid = source.grid.to_task_grid(self.task.orientation, self.task.spacing)
-
+    def _segment(self, request: SegmentationRequest, hooks: Hooks) -> Result:
         def choose(reserved: int) -> ExecutionPlan:
-            wanted = self._bundle.manifest.recommended_overlap if overlap is None else overlap
-            with watch.stage("plan"):
-                return choose_plan(
-                    source, self.task, grid, self._engine, wanted, self._memory_limit, asked.within_body, reserved
-                )
+            with hooks.stopwatch.stage("plan"):
+                refuse_size(request.scan.grid.shape, label_dtype(self.task.num_classes))
+                return choose_plan(request, self._engine, self._memory_limit, reserved + self._unallocated_bytes)
 
-        with reservations().reserve(choose) as way:
-            reading = "read as the windows move" if way.streamed else "prepared whole"
-            _log.debug("%r, for the model %r: %d windows, %s", source.grid, grid, len(way.plan), reading)
-            work = ScanPipeline(self._engine, self.task, source, grid, way, watch, progress, cancel, asked.within_body)
-            labels = work.labels(skip_air)
-            stop_if(cancel)
-            with watch.stage("restore"):
-                removed = postprocess(labels, self.task.labels, source.grid, asked, work.body, cancel)
-                volumes = label_volumes(labels, self.task.labels, source.grid)
-        self._tell(work, source.grid, watch)
-        empty = () if labels.any() else ("the result is empty: no voxel was labelled",)
-        return Result(
-            labels=labels,
-            grid=source.grid,
-            volumes_ml=volumes,
-            timings=watch.milliseconds,
-            warnings=tuple(dict.fromkeys((*work.warnings, *emptied(removed, volumes), *empty))),
-            engine=self._engine.name,
-            precision=self._engine.precision,
-            windows=work.computed,
-            windows_skipped=work.skipped,
-            postprocessing=removed,
-        )
+        with reservations().reserve(choose) as plan:
+            reading = "read as the windows move" if plan.streamed else "prepared whole"
+            grid, windows = request.scan.grid, len(plan.windows)
+            _log.debug("%r, for the model %r: %d windows, %s", grid, request.grid, windows, reading)
+            result = ScanPipeline(self._engine, request, plan, hooks).run()
+        seconds = sum(result.timings.values()) / 1000
+        _log.info("%r: %d windows, %d of air, %.2f s", grid, result.windows, result.windows_skipped, seconds)
+        _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in result.timings.items()))
+        return result
 
-    @staticmethod
-    def _tell(work: ScanPipeline, grid: Grid, watch: Stopwatch) -> None:
-        seconds = sum(watch.milliseconds.values()) / 1000
-        _log.info("%r: %d windows, %d of air, %.2f s", grid, work.computed, work.skipped, seconds)
-        _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in watch.milliseconds.items()))
+    @property
+    def _unallocated_bytes(self) -> int:
+        """Bytes that the engine will allocate on its first run; 0 once it has run."""
+        return 0 if self._engine.has_run else self._choice.workspace_bytes
 
     def segment_array(
         self,

@@ -16,6 +16,7 @@ from bedside.runtime.engine_selection.self_test import warm_up
 from bedside.runtime.errors import ResourceError
 from bedside.runtime.execution_plan import ExecutionPlan, choose_plan
 from bedside.runtime.memory.resident import peak_resident_bytes, resident_bytes
+from bedside.runtime.request import SegmentationRequest
 from bedside.runtime.scans.open_scan import open_scan
 
 STEP = 2**20  # bytes; limits are tried in these steps
@@ -78,12 +79,11 @@ class Measured:
 def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
     """Segments a scan with a loaded bundle."""
     warm_up(loaded.engine)
-    header = open_scan(scan)
-    grid = header.grid.to_task_grid(loaded.task.orientation, loaded.task.spacing)
-    overlap = loaded.bundle.manifest.recommended_overlap
+    request = SegmentationRequest(open_scan(scan), loaded.task, loaded.bundle.manifest.recommended_overlap)
+    grid = request.grid
 
     def plan_under(limit: int | None) -> ExecutionPlan:
-        return choose_plan(header, loaded.task, grid, loaded.engine, overlap, limit)
+        return choose_plan(request, loaded.engine, limit)
 
     limit = least_limit(plan_under) if case.tight else None
     chosen = plan_under(limit)
@@ -104,7 +104,7 @@ def measured(case: Case, scan: Path, loaded: Segmenter) -> Measured:
         limit=limit,
         voxels=grid.shape[0] * grid.shape[1] * grid.shape[2],
         classes=loaded.task.num_classes,
-        windows=len(chosen.plan),
+        windows=len(chosen.windows),
         seconds=seconds,
     )
 
@@ -140,7 +140,7 @@ def segment(loaded: Segmenter, scan: Path, limit: int | None) -> int | None:
 
 def described(chosen: ExecutionPlan) -> str:
     axes = "".join("zyx"[axis] for axis in chosen.order.axes)
-    together = ", last two layers together" if chosen.plan.last_two_together else ""
+    together = ", last two layers together" if chosen.windows.last_two_together else ""
     return f"{'streamed' if chosen.streamed else 'whole'}, {axes}, {chosen.dtype.__name__}{together}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime.bundles.bundle import Bundle
+from ...runtime.engines import ModelFormat
 from ...runtime.scans.nifti import read_labels, write_volume
 from ...runtime.task import Task
 from ..terminal.console import Advance
@@ -152,7 +153,7 @@ def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoRes
         file_bytes={
             variant.precision: manifest.variant_bytes(variant)
             for variant in manifest.variants
-            if variant.engine == "onnxruntime"
+            if variant.model_format is ModelFormat.ONNX
         },
         parity=tuple(
             {"engine": variant.engine, "precision": variant.precision, **_parity(variant.parity)}

@@ -16,7 +16,7 @@ from ...training.scores.scored_case import ScoredCase, score_pair
 from ..terminal.failure import Failure, failure_of
 
 if TYPE_CHECKING:
-    from ...runtime.callbacks import Progress
+    from ...runtime.hooks import Progress
 
 
 @dataclass(frozen=True)

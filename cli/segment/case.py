@@ -12,7 +12,7 @@ from ...runtime.log import log_failure
 from ..terminal.failure import failure_of
 
 if TYPE_CHECKING:
-    from ...runtime.callbacks import Progress
+    from ...runtime.hooks import Progress
     from ...runtime.record import Outcome
     from ...runtime.segmenter import Segmenter
     from .job import SegmentJob

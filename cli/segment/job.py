@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from ...runtime.callbacks import Progress
+    from ...runtime.hooks import Progress
     from ...runtime.labels.postprocess import Postprocessing
     from ...runtime.result import Result
     from ...runtime.segmenter import Segmenter

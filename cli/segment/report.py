@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ...runtime.engine_selection.engine_choice import Choice
+    from ...runtime.engine_selection.engine_choice import EngineChoice
     from ...runtime.labels.postprocess import Applied
     from ...runtime.result import Result
 
@@ -34,7 +34,7 @@ def summary(result: Result) -> str:
     ) + (f"\npost-processing removed {removed}" if removed else "")
 
 
-def as_json(result: Result, choice: Choice) -> dict[str, object]:
+def as_json(result: Result, choice: EngineChoice) -> dict[str, object]:
     """Returns what ``--json`` prints: the result of one scan, and the choice of engine and precision."""
     import msgspec
 

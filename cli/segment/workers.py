@@ -14,7 +14,7 @@ from .case import Case
 from .job import SegmentJob
 
 if TYPE_CHECKING:
-    from ...runtime.callbacks import Progress
+    from ...runtime.hooks import Progress
     from ...runtime.record import Outcome
 
 

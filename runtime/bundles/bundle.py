@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import arguments
+from ..engines import engines_with_variants_for
 from ..engines.model_bytes import ModelBytes
 from ..errors import BundleError, ResourceError
 from ..files.atomic import atomic_write
@@ -30,8 +31,6 @@ from ..task import Task
 from .bundle_zip import extract
 from .manifest import CHECKSUM_NAME, MANIFEST_NAME, FileEntry, Manifest, Variant, checksum_line, decode_manifest
 from .verification import BUNDLE_LIMIT, check_names, file_names, verify_bundle
-
-_ONNX_ENGINE = "onnxruntime"  # its variants are plain ONNX, which every engine reads
 
 
 class Bundle:
@@ -146,7 +145,8 @@ class Bundle:
     def variant(self, engine: str, precision: str) -> Variant:
         """Returns the variant to run with an engine in a precision.
 
-        Where the bundle has no variant for this engine, the ONNX variant of that precision is returned.
+        Where the bundle has no variant for this engine, another engine's variant of that precision in a format that
+        this engine opens is returned.
 
         Args:
             engine: name of the engine.
@@ -167,9 +167,9 @@ class Bundle:
         return self._variant(engine, precision) is not None
 
     def _variant(self, engine: str, precision: str) -> Variant | None:
-        """Returns an engine's own variant in a precision, or else the ONNX one, or None."""
+        """Returns an engine's own variant in a precision, or else another engine's that it can open, or None."""
         engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
-        for wanted in (engine, _ONNX_ENGINE):
+        for wanted in engines_with_variants_for(engine):
             for variant in self.manifest.variants:
                 if variant.engine == wanted and variant.precision == precision:
                     return variant

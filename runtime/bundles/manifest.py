@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
 from ..checked_struct import CheckedStruct
+from ..engines import ENGINES, PLANNED_ENGINES, ModelFormat, Precision
 from ..errors import BundleError, FieldError
 from ..labels.postprocess import Postprocessing
+from ..shown_value import shown
 from ..task import Task
 
 SCHEMA_VERSION = 1
@@ -20,9 +22,6 @@ CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the for
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all control characters but tabs and line ends
-
-Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]
-EngineName = Literal["onnxruntime", "openvino", "tensorrt"]
 
 
 class FileEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,7 +61,7 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         precision: ``"fp32"``; ``"int8"``, where the heavy layers are quantized; or ``"bf16"`` and ``"int8-bf16"``, the
             same two files with floating-point layers computed in bfloat16.
-        engine: name of the engine it was measured with.
+        engine: name of the engine it was measured with, a row in `ENGINES`.
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
         parity: closeness to the torch student.
         dice: label name → mean Dice on the gate cases.
@@ -74,13 +73,24 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     precision: Precision
-    engine: EngineName
+    engine: str
     file: str
     parity: Parity | None = None
     dice: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     golden_agreement: float | None = None
     passed: bool | None = None
     gate_reason: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine not in ENGINES and self.engine not in PLANNED_ENGINES:
+            names = ", ".join((*ENGINES, *PLANNED_ENGINES))
+            raise FieldError(f"engine: expected {names}, got {shown(self.engine)}")
+
+    @property
+    def model_format(self) -> ModelFormat:
+        """Format of the model file."""
+        return ModelFormat.of(self.file)
 
     @property
     def name(self) -> str:
@@ -100,7 +110,7 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def weights(self) -> str | None:
         """Path in the bundle of an OpenVINO IR's weights; None for an ONNX file, which includes its weights."""
-        return self.file.removesuffix(".xml") + ".bin" if self.file.endswith(".xml") else None
+        return self.file.removesuffix(".xml") + ".bin" if self.model_format is ModelFormat.OPENVINO_IR else None
 
 
 class Golden(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):

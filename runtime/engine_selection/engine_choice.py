@@ -11,10 +11,11 @@ import msgspec
 from ... import __version__
 from ..bundles.bundle import Bundle
 from ..engines import (
-    ENGINES,
     Engine,
     available_engines,
+    closed_on_error,
     default_threads,
+    engine_entries,
     open_engine,
     package_version,
     supports,
@@ -29,7 +30,7 @@ MOST_STREAMS = 4  # each needs its own activations and logits; more pays only on
 _FASTEST_FIRST = ("int8-bf16", "bf16", "int8")  # as usual on CPUs that support them; only orders the trials
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EngineChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The setting that runs a bundle on this machine. It passed the self-test here, unless that was turned off.
 
     Attributes:
@@ -54,7 +55,7 @@ class Opened:
     """An opened engine, and the choice that led to it."""
 
     engine: Engine
-    choice: Choice
+    choice: EngineChoice
 
 
 def open_for_bundle(
@@ -93,18 +94,18 @@ def open_for_bundle(
     settings = _settings(bundle, engine, precision)
     if not self_test:
         return _untested(bundle, settings[0], threads)
-    asked = _Asked(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
+    selection = _Selection(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
     cache = MachineCache.of_this_user()
-    remembered = asked.remembered(cache)
-    if remembered is not None:
-        return remembered
+    cached = selection.from_cache(cache)
+    if cached is not None:
+        return cached
     with cache.exclusive():  # another process may have run the same trials meanwhile
-        return asked.remembered(cache) or asked.measured(cache)
+        return selection.from_cache(cache) or selection.by_trials(cache)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A request to open a bundle, with the settings that are candidates.
+class _Selection:
+    """The selection of a setting for a bundle, from its candidates.
 
     Attributes:
         bundle: the bundle to open.
@@ -123,23 +124,22 @@ class _Asked:
     @property
     def key(self) -> str:
         """The cache key: everything that a choice depends on, from bundle and CPU to versions and request."""
-        packages = [f"{entry.package} {package_version(entry.package)}" for entry in ENGINES.values()]
+        packages = [f"{entry.package} {package_version(entry.package)}" for _, entry in engine_entries()]
         candidates = [str(setting) for setting in self.settings]
         request = [*candidates, self.streams, self.threads, self.memory_limit]
         facts = [self.bundle.sha256, __version__, *packages, cpu_identity(), *request]
         return "\n".join(str(fact) for fact in facts)
 
-    def remembered(self, cache: MachineCache) -> Opened | None:
+    def from_cache(self, cache: MachineCache) -> Opened | None:
         """Opens the setting cached for this machine; None where none is cached, or it is not a candidate any more."""
-        choice = cache.read(self.key, Choice)
+        choice = cache.read(self.key, EngineChoice)
         if choice is None or not _offered(choice.setting, self.settings, self.streams):
             return None
         opened = _open(self.bundle, choice.setting, self.threads, cache.read_compiled(choice.compiled_sha256))
-        opened.pending_bytes = choice.workspace_bytes
         _log.info("%s; measured before on this machine", choice.reason)
         return Opened(opened, choice)
 
-    def measured(self, cache: MachineCache) -> Opened:
+    def by_trials(self, cache: MachineCache) -> Opened:
         """Tests and times the candidates, opens the fastest and caches the choice."""
         trials = EngineTrials(
             GoldenTest.of(self.bundle),
@@ -148,13 +148,11 @@ class _Asked:
             self.threads,
             self.memory_limit,
         )
-        opened, setting = trials.fastest(self.settings, self.streams)
-        try:
+        best = trials.fastest(self.settings, self.streams)
+        opened, setting = best.engine, best.setting
+        with closed_on_error(opened):  # a copy of all weights, for which memory may run out
             compiled = opened.compiled()
-        except BaseException:  # it copies all weights, and memory may run out
-            opened.close()
-            raise
-        choice = Choice(
+        choice = EngineChoice(
             setting=setting,
             threads=self.threads,
             reason=trials.reason(),
@@ -168,13 +166,11 @@ class _Asked:
 
 
 def _untested(bundle: Bundle, setting: Setting, threads: int) -> Opened:
-    engine = _open(bundle, setting, threads)
-    try:
+    with closed_on_error(_open(bundle, setting, threads)) as engine:
         warm_up(engine)
-    except BaseException:
-        engine.close()
-        raise
-    return Opened(engine, Choice(setting=setting, threads=threads, reason=f"{setting}: the default, without self-test"))
+    return Opened(
+        engine, EngineChoice(setting=setting, threads=threads, reason=f"{setting}: the default, without self-test")
+    )
 
 
 def _settings(bundle: Bundle, engine: str, precision: str) -> list[Setting]:
@@ -186,7 +182,8 @@ def _settings(bundle: Bundle, engine: str, precision: str) -> list[Setting]:
     """
     engines = available_engines() if engine == "auto" else [engine]
     if not engines:
-        raise UsageError("no engine is installed; run: pip install onnxruntime")
+        plain = next(entry.package for _, entry in engine_entries() if entry.extra is None)
+        raise UsageError(f"no engine is installed; run: pip install {plain}")
     if precision != "auto":
         able = [name for name in engines if supports(name, precision)]
         return [Setting(name, precision) for name in able or engines[:1]]  # where none is able, opening raises
@@ -225,7 +222,7 @@ def _more_streams(threads: int) -> tuple[int, ...]:
 
 def _open(bundle: Bundle, setting: Setting, threads: int, compiled: bytes | None = None) -> Engine:
     variant, task = bundle.variant(setting.engine, setting.precision), bundle.task
-    engine = open_engine(
+    opened = open_engine(
         setting.engine,
         bundle.model(variant),
         threads=threads,
@@ -233,10 +230,10 @@ def _open(bundle: Bundle, setting: Setting, threads: int, compiled: bytes | None
         streams=setting.streams,
         compiled=compiled,
     )
-    if engine.patch_dhw != task.patch_dhw or engine.num_classes != task.num_classes:
-        engine.close()
-        raise BundleError(
-            f"{variant.file}: window {engine.patch_dhw} and {engine.num_classes} classes do not fit the task's "
-            f"{task.patch_dhw} and {task.num_classes}; export the bundle again"
-        )
-    return engine
+    with closed_on_error(opened) as engine:
+        if engine.patch_dhw != task.patch_dhw or engine.num_classes != task.num_classes:
+            raise BundleError(
+                f"{variant.file}: window {engine.patch_dhw} and {engine.num_classes} classes do not fit the task's "
+                f"{task.patch_dhw} and {task.num_classes}; export the bundle again"
+            )
+    return opened

@@ -58,9 +58,9 @@ class MachineCache:
             folder = Path(wanted) if wanted else _user_cache() / "bedside"
             make_folder(folder.parent)
             folder.mkdir(mode=0o700, exist_ok=True)
-            trouble = _not_ours(folder.stat())
+            trouble = _writable_by_others(folder.stat())
         except (OSError, RuntimeError, ResourceError) as error:  # RuntimeError: the user has no home
-            trouble, folder = _words(error), None
+            trouble, folder = _reason(error), None
         if trouble:
             _log.info("working without the cache of this machine: %s", trouble)
             return MachineCache(None)
@@ -83,7 +83,7 @@ class MachineCache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueError
-            _log.info("cached choice of this machine rejected, measuring again: %s", _words(error))
+            _log.info("cached choice of this machine rejected, measuring again: %s", _reason(error))
             return None
 
     def write(self, key: str, record: msgspec.Struct) -> None:
@@ -99,7 +99,7 @@ class MachineCache:
         except FileNotFoundError:
             return None  # deleted to make room for newer ones
         except (OSError, ValueError) as error:
-            _log.info("cached model rejected, recompiling: %s", _words(error))
+            _log.info("cached model rejected, recompiling: %s", _reason(error))
             return None
         if hashlib.sha256(content).hexdigest() != sha256:
             _log.info("cached model rejected, recompiling: its hash is not the recorded one")
@@ -152,7 +152,7 @@ def _user_cache() -> Path:
     return home / ".cache"
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Returns the reason of an error for the log, without any path."""
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
@@ -171,7 +171,7 @@ def _read_own(path: Path, limit: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        trouble = _not_ours(status)
+        trouble = _writable_by_others(status)
         if trouble or not stat.S_ISREG(status.st_mode):
             raise ValueError(trouble or "not a plain file")
         if status.st_size > limit:
@@ -180,7 +180,7 @@ def _read_own(path: Path, limit: int) -> bytes:
     return content
 
 
-def _not_ours(status: os.stat_result) -> str:
+def _writable_by_others(status: os.stat_result) -> str:
     """Returns why another user could have written a file or folder; empty where none could."""
     if not hasattr(os, "geteuid"):
         return ""  # Windows: the access list of the profile folder keeps other users out

@@ -110,5 +110,5 @@ def _least_agreement(variant: Variant) -> float:
 def _differences(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> Iterator[float]:
     """Yields each class's largest difference, as a fraction of the range of all logits."""
     span = max(float(np.ptp(expected)), float(np.finfo(np.float32).tiny))
-    for mine, wanted in zip(logits[0], expected[0], strict=True):  # one class at a time fits the CPU's cache
-        yield float(np.abs(mine - wanted).max()) / span
+    for computed, wanted in zip(logits[0], expected[0], strict=True):  # one class at a time fits the CPU's cache
+        yield float(np.abs(computed - wanted).max()) / span

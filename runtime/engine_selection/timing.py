@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 _THREADS = Path("/proc/self/task")
 _DISTURBED = 0.1  # fraction of the threads' time spent waiting above which the CPU time is used
 
 
 @dataclass(frozen=True)
-class Timed(Generic[Result]):
+class Timed(Generic[Value]):
     """A call's result and its time.
 
     Attributes:
@@ -22,11 +22,11 @@ class Timed(Generic[Result]):
         seconds: estimated time without other programs.
     """
 
-    result: Result
+    result: Value
     seconds: float
 
 
-def timed(call: Callable[[], Result], threads: int) -> Timed[Result]:
+def timed(call: Callable[[], Value], threads: int) -> Timed[Value]:
     """Runs a call and times it.
 
     The time is that of the clock, unless the threads waited for a CPU for more than a tenth of it: then other programs

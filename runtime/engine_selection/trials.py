@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import msgspec
 
 from ..bundles.manifest import Variant
-from ..engines import PRECISIONS, Engine
+from ..engines import PRECISIONS, Engine, closed_on_error
 from ..errors import BundleError, ResourceError
 from ..memory.free_memory import free_memory
 from ..memory.resident import resident_bytes
@@ -19,7 +20,7 @@ from .timing import timed
 BUDGET_SECONDS = 3.3  # no trial starts that will probably end later …
 BUDGET_DEFAULTS = 2.5  # … or later than this many times the default's own trial, if that is more
 GAIN = 0.9  # of the other's time counts as clearly faster; otherwise the better rank wins (`_rank`)
-HOPELESS = 2.0  # times the best time: an engine that slow with its first precision gets no further trials
+TOO_SLOW = 2.0  # times the best time: an engine that slow with its first precision gets no further trials
 STREAM_SHARE = 0.25  # of the free memory, which additional streams may use
 _REPEAT_SECONDS = 0.2  # short windows are timed several times
 _REPEATS = 5
@@ -51,6 +52,21 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """An opened engine that passed the self-test, with its setting and its milliseconds per window."""
+
+    engine: Engine
+    setting: Setting
+    ms_per_window: float
+
+    def replaces(self, best: Candidate) -> bool:
+        """Returns whether this candidate is preferred to the best one so far."""
+        if _rank(self.setting) < _rank(best.setting):
+            return best.ms_per_window >= GAIN * self.ms_per_window
+        return self.ms_per_window < GAIN * best.ms_per_window
+
+
 class EngineTrials:
     """Tries settings, the default first, within some seconds.
 
@@ -76,7 +92,7 @@ class EngineTrials:
     ) -> None:
         self._test, self._open, self._variant_of = test, open_setting, variant_of
         self._threads, self._memory_limit = threads, memory_limit
-        self._best: tuple[Engine, Setting, float] | None = None
+        self._best: Candidate | None = None
         self._first_error: BundleError | ResourceError | None = None
         self._begun = 0.0
         self._costs: list[float] = []  # seconds of each trial that was measured
@@ -84,7 +100,7 @@ class EngineTrials:
         self.trials: list[Trial] = []
         self.workspace_bytes = 0
 
-    def fastest(self, settings: Sequence[Setting], streams: Sequence[int]) -> tuple[Engine, Setting]:
+    def fastest(self, settings: Sequence[Setting], streams: Sequence[int]) -> Candidate:
         """Tries the settings: the default in one stream, the others in several where memory allows.
 
         Args:
@@ -92,7 +108,7 @@ class EngineTrials:
             streams: numbers of streams above one; empty for one stream throughout.
 
         Returns:
-            The opened engine of the fastest setting, and that setting.
+            The fastest setting, with its engine, which is open.
 
         Raises:
             BundleError: no setting works; the default cannot be opened or fails the self-test.
@@ -101,7 +117,7 @@ class EngineTrials:
         self._begun = time.perf_counter()
         try:
             for setting in self._in_order(settings, streams):
-                reason = self._not_worth_it(setting)
+                reason = self._reason_to_skip(setting)
                 trial = Trial(setting=setting, note=reason) if reason else self._try(setting)
                 self.trials.append(trial)
         except BaseException:
@@ -109,19 +125,19 @@ class EngineTrials:
             raise
         if self._best is None:
             raise self._first_error or BundleError("the bundle has no model to run; export it again")
-        return self._best[:2]
+        return self._best
 
     def reason(self) -> str:
         """Describes the chosen setting and the others it was compared with."""
         if self._best is None:
             return "nothing was chosen"
-        _, chosen, ms = self._best
+        chosen, ms = self._best.setting, self._best.ms_per_window
         others = [
             f"{trial.setting} {trial.note or f'{trial.ms_per_window:.0f} ms'}"
             for trial in self.trials
             if trial.setting != chosen
         ]
-        against = f" ({'; '.join(others)})" if others else ", the only way there is"
+        against = f" ({'; '.join(others)})" if others else ", the only candidate"
         return f"{chosen}: {ms:.0f} ms per window{against}"
 
     def _in_order(self, settings: Sequence[Setting], streams: Sequence[int]) -> Iterator[Setting]:
@@ -130,12 +146,12 @@ class EngineTrials:
             for setting in group:
                 able = [count for count in streams if self._best is not None and not self._lacks_memory(count)]
                 yield msgspec.structs.replace(setting, streams=max(able, default=1))
-            if self._best is not None and self._best[1].engine == engine:
-                best = self._best[1]
+            if self._best is not None and self._best.setting.engine == engine:
+                best = self._best.setting
                 others = {1, *streams} - {best.streams}
                 yield from (msgspec.structs.replace(best, streams=count) for count in sorted(others))
 
-    def _not_worth_it(self, setting: Setting) -> str:
+    def _reason_to_skip(self, setting: Setting) -> str:
         """Returns why a setting is not tried; empty where it is."""
         if self._best is None:
             return ""
@@ -143,7 +159,11 @@ class EngineTrials:
         if spent + self._costs[-1] > max(BUDGET_SECONDS, BUDGET_DEFAULTS * self._costs[0]):
             return "not measured, for want of time"
         first = next((trial.ms_per_window for trial in self.trials if trial.setting.engine == setting.engine), None)
-        if first is not None and first > HOPELESS * self._best[2] and setting.engine != self._best[1].engine:
+        if (
+            first is not None
+            and first > TOO_SLOW * self._best.ms_per_window
+            and setting.engine != self._best.setting.engine
+        ):
             return "not measured, its engine is too slow"
         return "not measured, for want of memory" if self._lacks_memory(setting.streams) else ""
 
@@ -168,20 +188,18 @@ class EngineTrials:
         except (BundleError, ResourceError) as error:
             return self._failed(setting, error)
         try:
-            opened = resident_bytes()
-            ms = self._measure(engine, setting)
-            self._model_bytes = max(self._model_bytes, opened - held)
-            self.workspace_bytes = max(self.workspace_bytes, (resident_bytes() - opened) // setting.streams)
-            self._costs.append(time.perf_counter() - begun)
+            with closed_on_error(engine):
+                opened = resident_bytes()
+                ms = self._measure(engine, setting)
+                self._model_bytes = max(self._model_bytes, opened - held)
+                self.workspace_bytes = max(self.workspace_bytes, (resident_bytes() - opened) // setting.streams)
+                self._costs.append(time.perf_counter() - begun)
         except (BundleError, ResourceError) as error:
-            engine.close()
             return self._failed(setting, error)
-        except BaseException:
-            engine.close()
-            raise
-        if self._best is None or _preferred(setting, ms, *self._best[1:]):
+        candidate = Candidate(engine, setting, ms)
+        if self._best is None or candidate.replaces(self._best):
             self._close_best()
-            self._best = engine, setting, ms
+            self._best = candidate
         else:
             engine.close()
         return Trial(setting=setting, ms_per_window=round(ms, 2))
@@ -202,14 +220,7 @@ class EngineTrials:
 
     def _close_best(self) -> None:
         if self._best is not None:
-            self._best[0].close()
-
-
-def _preferred(setting: Setting, ms: float, best: Setting, best_ms: float) -> bool:
-    """Returns whether a setting replaces the best one so far."""
-    if _rank(setting) < _rank(best):
-        return best_ms >= GAIN * ms
-    return ms < GAIN * best_ms
+            self._best.engine.close()
 
 
 def _rank(setting: Setting) -> tuple[int, int]:

@@ -2,108 +2,71 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .. import arguments
-from ..errors import MissingExtraError, UsageError
+from ..errors import UsageError
 from ..memory.cgroup import read_limits
-from .model_bytes import Model
+from .engine import PRECISIONS, BaseEngine, Engine, Precision, closed_on_error
+from .entry import ENGINES, PLANNED_ENGINES, EngineEntry
+from .model_bytes import Model, ModelFormat
+from .network import NetworkShape
 
 __all__ = [
     "ENGINES",
+    "PLANNED_ENGINES",
     "PRECISIONS",
+    "BaseEngine",
     "Engine",
     "EngineEntry",
+    "ModelFormat",
+    "NetworkShape",
+    "Precision",
     "available_engines",
+    "closed_on_error",
     "default_threads",
+    "engine_entries",
+    "engines_with_variants_for",
     "open_engine",
     "package_version",
     "supports",
 ]
 
-PRECISIONS = ("fp32", "bf16", "int8", "int8-bf16")  # the most accurate first
-
-
-class Engine(Protocol):
-    """A network compiled for this machine. `infer` may be called from several threads.
-
-    Attributes:
-        name: name of its row in `ENGINES`.
-        precision: precision of the variant it was opened with, one of `PRECISIONS`.
-        parallel: number of `infer` calls that run at the same time; further calls wait.
-        pending_bytes: bytes it will allocate on its first run, as far as known; 0 once it has run.
-        patch_dhw: (D, H, W) of the network's window, in voxels.
-        num_classes: number of output channels, background included.
-    """
-
-    name: str
-    precision: str
-    parallel: int
-    pending_bytes: int
-    patch_dhw: tuple[int, int, int]
-    num_classes: int
-
-    def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Runs the network.
-
-        Args:
-            patches: [N, 1, D, H, W] float32, normalised.
-
-        Returns:
-            Logits [N, C, D, H, W] float32; the array belongs to the caller, no later call changes it.
-
-        Raises:
-            UsageError: the patches have another shape, or the engine is closed.
-            ResourceError: the engine ran out of memory or failed while running.
-        """
-        ...
-
-    def compiled(self) -> bytes | None:
-        """Returns the network compiled for this machine, to open it faster next time; None where unsupported."""
-        ...
-
-    def close(self) -> None:
-        """Waits for running calls of `infer`, then frees the engine's memory; may be called twice."""
-        ...
-
-
-@dataclass(frozen=True)
-class EngineEntry:
-    """One row of the engine table.
-
-    Attributes:
-        package: name of the Python package that the engine needs.
-        extra: the extra of bedside that installs the package; None where the plain install does.
-        module: relative name of the module that wraps the package.
-        factory: name of the engine class in that module, called as
-            ``factory(model, threads, precision, streams, compiled)``; its method ``supports(precision)`` serves
-            `supports`.
-    """
-
-    package: str
-    extra: str | None
-    module: str
-    factory: str
-
-
-ENGINES: dict[str, EngineEntry] = {
-    "openvino": EngineEntry("openvino", "openvino", ".open_vino", "OpenVinoEngine"),
-    "onnxruntime": EngineEntry("onnxruntime", None, ".onnx_runtime", "OnnxRuntimeEngine"),
-}  # the order is the order of preference of engine="auto"
+_log = logging.getLogger("bedside.engine")
 
 
 def available_engines() -> list[str]:
     """Returns the names of the engines whose package is installed, the preferred one first; imports none of them."""
-    return [name for name, entry in ENGINES.items() if find_spec(entry.package) is not None]
+    return [name for name, entry in engine_entries() if entry.is_installed]
+
+
+def engine_entries() -> Iterator[tuple[str, EngineEntry]]:
+    """Yields name and row of every engine, the preferred one first; logs and leaves out a plug-in that is broken."""
+    for name in ENGINES:
+        try:
+            entry = ENGINES[name]
+        except UsageError as error:
+            _log.warning("%s", error)
+            continue
+        yield name, entry
+
+
+def engines_with_variants_for(engine: str) -> Iterator[str]:
+    """Yields the engines whose variants an engine can run: itself, then those with models in a format that it opens.
+
+    Args:
+        engine: name of an engine; one without a row is assumed to open ONNX.
+    """
+    yield engine
+    entry = ENGINES.get(engine)
+    formats = (ModelFormat.ONNX,) if entry is None else entry.formats
+    for name, other in engine_entries():
+        if name != engine and other.model_format in formats:
+            yield name
 
 
 def package_version(package: str) -> str | None:
@@ -136,9 +99,9 @@ def supports(name: str, precision: str) -> bool:
     Raises:
         UsageError: unknown engine or precision.
     """
-    entry = _entry(name)
+    entry = ENGINES.find(name)
     arguments.one_of("precision", precision, PRECISIONS)
-    return find_spec(entry.package) is not None and bool(_factory(entry).supports(precision))
+    return entry.is_installed and bool(entry.load().supports(precision))
 
 
 def open_engine(
@@ -154,9 +117,9 @@ def open_engine(
 
     Args:
         name: name of a row in `ENGINES`.
-        model: path of an ONNX file, or its bytes; for openvino also the path of an IR's ``.xml``, with its ``.bin`` in
-            the same folder. Or a function that returns `ModelBytes`, called only if they are needed, such as
-            `Bundle.model` returns.
+        model: path of an ONNX file, or its bytes; for an engine that opens OpenVINO's IR also the path of its
+            ``.xml``, with its ``.bin`` in the same folder. Or a function that returns `ModelBytes`, called only if they
+            are needed, such as `Bundle.model` returns.
         threads: number of CPU threads of all streams together; None for all that the process may use.
         precision: one of `PRECISIONS`. The model itself defines which layers run in int8; with ``bf16``, all other
             layers run in bfloat16.
@@ -172,7 +135,7 @@ def open_engine(
         BundleError: the model cannot be read, or is not [N, 1, D, H, W] → [N, C, D, H, W] with a fixed window.
         ResourceError: there is not enough memory for the model.
     """
-    entry = _entry(name)
+    entry = ENGINES.find(name)
     arguments.one_of("precision", precision, PRECISIONS)
     threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
     threads = threads or default_threads()
@@ -182,19 +145,8 @@ def open_engine(
     elif not (isinstance(model, bytes) or callable(model)):
         arguments.refuse("model", "a path, bytes, or a function that returns ModelBytes", model)
     arguments.optional(arguments.instance, "compiled", compiled, bytes)
-    if find_spec(entry.package) is None:
-        if entry.extra is None:
-            raise UsageError(f"{entry.package} is not installed; run: pip install {entry.package}")
-        raise MissingExtraError(entry.package, entry.extra)
-    factory = _factory(entry)
-    if not factory.supports(precision):
+    entry.require_installed()
+    engine_class = entry.load()
+    if not engine_class.supports(precision):
         raise UsageError(f"{name} does not compute in {precision} on this machine; choose fp32, int8 or auto")
-    return factory(model, threads, precision, streams, compiled)
-
-
-def _entry(name: str) -> EngineEntry:
-    return ENGINES[arguments.known("engine", name, ENGINES)]
-
-
-def _factory(entry: EngineEntry) -> Any:
-    return getattr(import_module(entry.module, __name__), entry.factory)
+    return engine_class(model, threads, precision, streams, compiled)

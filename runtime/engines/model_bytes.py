@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import BundleError
+
+
+class ModelFormat(Enum):
+    """The format of a model file."""
+
+    ONNX = "onnx"
+    OPENVINO_IR = "openvino-ir"
+
+    @staticmethod
+    def of(name: str) -> ModelFormat:
+        """Returns the format of a file by its name: ``.xml`` is an OpenVINO IR, everything else ONNX."""
+        return ModelFormat.OPENVINO_IR if name.endswith(".xml") else ModelFormat.ONNX
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,8 @@ def model_bytes(model: Model) -> ModelBytes:
         return ModelBytes(model)
     if not isinstance(model, Path):
         return model()
-    return ModelBytes(_read(model), _read(model.with_suffix(".bin")) if model.suffix == ".xml" else None)
+    has_weights_file = ModelFormat.of(model.name) is ModelFormat.OPENVINO_IR
+    return ModelBytes(_read(model), _read(model.with_suffix(".bin")) if has_weights_file else None)
 
 
 def _read(path: Path) -> bytes:

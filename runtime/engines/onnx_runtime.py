@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ResourceError, UsageError
+from ..errors import UsageError
+from .engine import BaseEngine
 from .model_bytes import Model, model_bytes
-from .network import NetworkShape, first_line, refusal
+from .network import NetworkShape, refusal
 from .onnx_guard import refuse_external_data
-from .slots import Slots
 
 _ERRORS_ONLY = 3  # log severity: users cannot act on warnings of the graph optimiser
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(BaseEngine[Any]):
     """Runs an ONNX model with ONNX Runtime; see `Engine`.
 
     One session serves all streams, because sessions are safe to call from several threads. With the same threads and
@@ -36,6 +36,7 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
+    library = "ONNX Runtime"
 
     def __init__(
         self,
@@ -60,43 +61,24 @@ class OnnxRuntimeEngine:
         try:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's error classes have no common base but Exception
-            raise refusal("ONNX Runtime", error) from None
-        self._network = NetworkShape.checked(
+            raise refusal(self.library, error) from None
+        network = NetworkShape.checked(
             [_fixed(node.shape) for node in session.get_inputs()],
             [_fixed(node.shape) for node in session.get_outputs()],
         )
+        super().__init__(network, [session] * streams, precision)
         self._input: str = session.get_inputs()[0].name
-        self._sessions: Slots[Any] = Slots([session] * streams)
-        self.precision = precision
-        self.parallel = streams
-        self.pending_bytes = 0
-        self.patch_dhw = self._network.patch_dhw
-        self.num_classes = self._network.num_classes
 
     @staticmethod
     def supports(precision: str) -> bool:
         """Returns whether the engine supports a precision: its CPU kernels have float32 and int8, not bfloat16."""
         return "bf16" not in precision
 
-    def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
-        patches = self._network.check_patches(patches)
+    def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         size = self._network.batch or len(patches)
         chunks = [patches[first : first + size] for first in range(0, len(patches), size)]
-        with self._sessions.take() as session:
-            try:
-                results = [session.run(None, {self._input: chunk})[0] for chunk in chunks]
-            except Exception as error:
-                raise ResourceError(f"ONNX Runtime failed while running: {first_line(error)}") from None
-        self.pending_bytes = 0
+        results = [slot.run(None, {self._input: chunk})[0] for chunk in chunks]
         return results[0] if len(results) == 1 else np.concatenate(results)
-
-    def compiled(self) -> None:
-        """Returns None: ONNX Runtime compiles the model each time."""
-
-    def close(self) -> None:
-        """Waits for running inferences, then frees the session and its memory arena."""
-        self._sessions.close()
 
 
 def _fixed(shape: list[int | str | None]) -> list[int | None]:

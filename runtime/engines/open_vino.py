@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BedsideError, ResourceError
+from ..errors import BedsideError
+from .engine import BaseEngine
 from .model_bytes import Model, model_bytes
 from .network import NetworkShape, first_line, refusal
 from .onnx_guard import refuse_external_data
-from .slots import Slots
 
 _log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
@@ -57,7 +57,7 @@ def _core() -> Any:
     return import_openvino().Core()
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(BaseEngine[Any]):
     """Runs an ONNX model or an OpenVINO IR with OpenVINO's CPU plugin; see `Engine`.
 
     The batch is fixed to 1, because static shapes are faster and one CPU gains nothing from a batch. The precision sets
@@ -79,6 +79,7 @@ class OpenVinoEngine:
     """
 
     name = "openvino"
+    library = "OpenVINO"
 
     def __init__(
         self,
@@ -105,16 +106,10 @@ class OpenVinoEngine:
         except BedsideError:
             raise
         except Exception as error:  # the bindings raise RuntimeError, TypeError, ValueError and their own classes
-            raise refusal("OpenVINO", error) from None
-        self._network = shape
+            raise refusal(self.library, error) from None
+        super().__init__(shape, requests, precision)
         self._compiled: Any = network
-        self._requests = Slots(requests)
         self._tensor = openvino.Tensor
-        self.precision = precision
-        self.parallel = streams
-        self.pending_bytes = 0
-        self.patch_dhw = shape.patch_dhw
-        self.num_classes = shape.num_classes
 
     @staticmethod
     def supports(precision: str) -> bool:
@@ -123,26 +118,19 @@ class OpenVinoEngine:
             return True
         return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
-    def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
-        patches = self._network.check_patches(patches)
+    def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         patches = patches if patches.flags.writeable else patches.copy()  # OpenVINO shares only writable memory
         logits = np.empty((len(patches), self.num_classes, *self.patch_dhw), np.float32)
-        with self._requests.take() as request:
-            try:
-                for patch, result in zip(patches[:, None], logits[:, None], strict=True):
-                    # OpenVINO reads and writes both in place. A patch passed to `infer` would stay in the request.
-                    request.set_input_tensor(self._tensor(patch, shared_memory=True))
-                    request.set_output_tensor(self._tensor(result, shared_memory=True))
-                    request.infer(share_outputs=True)  # by default it returns a copy of its output
-            except Exception as error:
-                raise ResourceError(f"OpenVINO failed while running: {first_line(error)}") from None
-        self.pending_bytes = 0
+        for patch, result in zip(patches[:, None], logits[:, None], strict=True):
+            # OpenVINO reads and writes both in place. A patch passed to `infer` would stay in the request.
+            slot.set_input_tensor(self._tensor(patch, shared_memory=True))
+            slot.set_output_tensor(self._tensor(result, shared_memory=True))
+            slot.infer(share_outputs=True)  # by default it returns a copy of its output
         return logits
 
     def close(self) -> None:
         """Waits for running inferences, then frees the compiled model."""
-        self._requests.close()
+        super().close()
         self._compiled = None
 
     def compiled(self) -> bytes | None:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from ..errors import UsageError
 
@@ -18,14 +18,14 @@ class Slots(Generic[Slot]):
     """A fixed number of slots; a thread that finds none free waits. Safe to share between threads.
 
     A forked child process has none of the engine's threads, and a slot in use at the time of the fork never becomes
-    free there: a thread that waits for it would hang. So in a child, `take` refuses.
+    free there: a thread that waits for it would hang. So in a child, `hold` refuses.
 
     Args:
         slots: the content of each slot, such as an inference request or a session.
     """
 
     def __init__(self, slots: Iterable[Slot]) -> None:
-        self._free: SimpleQueue[Slot | None] = SimpleQueue()  # None: the engine is closed
+        self._free: SimpleQueue[Slot | None] = SimpleQueue()  # emptied to None by `close`
         self._closing = Lock()
         self._process = os.getpid()
         self.closed = False  # true as soon as `close` starts
@@ -35,7 +35,7 @@ class Slots(Generic[Slot]):
             self.count += 1
 
     @contextmanager
-    def take(self) -> Generator[Slot]:
+    def hold(self) -> Generator[Slot]:
         """Waits for a free slot and holds it for the ``with`` block.
 
         Raises:
@@ -45,16 +45,16 @@ class Slots(Generic[Slot]):
             raise UsageError("the engine was opened before this process was forked; load the bundle after the fork")
         slot = self._free.get()
         try:
-            if self.closed or slot is None:
+            if self.closed:
                 raise UsageError("the engine is closed; load the bundle again")
-            yield slot
+            yield cast(Slot, slot)  # `close` empties the slots only after it has set `closed`
         finally:
             self._free.put(slot)
 
     def close(self) -> None:
         """Waits for running inferences and drops the content of the slots; may be called twice.
 
-        Threads that wait in `take` at this moment get a `UsageError`.
+        Threads that wait in `hold` at this moment get a `UsageError`.
         """
         self.closed = True
         if os.getpid() != self._process:  # the running inferences are the parent process's

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..callbacks import Cancel, stop_if
-from ..errors import ResourceError, UsageError
-from ..memory.free_memory import free_memory
+from ..errors import UsageError
+from ..hooks import Cancel, stop_if
+from ..memory.free_memory import require_memory
 
 Connectivity = Literal[6, 26]
 _RUN_BYTES = 100  # of arrays that exist at the same time, per run
@@ -69,12 +69,11 @@ def find_components(
     if label_map.ndim != 3 or label_map.dtype.kind != "u":
         raise UsageError(f"components: expected [X, Y, Z] unsigned integers, got {label_map.ndim}D {label_map.dtype}")
     runs = _Runs.of(label_map, labels)
-    needed, free = len(runs.start) * _RUN_BYTES, free_memory()
-    if needed > free:
-        raise ResourceError(
-            f"memory: a label map of {len(runs.start):,} separate rows needs {needed / 2**20:,.0f} MiB to be "
-            f"post-processed, {free / 2**20:,.0f} MiB are free; it may be noise; view it without post-processing"
-        )
+    require_memory(
+        f"post-processing of a label map of {len(runs.start):,} separate rows",
+        len(runs.start) * _RUN_BYTES,
+        "it may be noise, look at it without post-processing",
+    )
     parent = np.arange(len(runs.start))
     line, plane = runs.width, runs.plane
     before = [line, plane] if connectivity == 6 else [line, plane - line, plane, plane + line]

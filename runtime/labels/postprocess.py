@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..callbacks import Cancel
 from ..checked_struct import CheckedStruct
 from ..errors import FieldError, UsageError
+from ..hooks import Cancel
 from ..preprocessing.body_mask import BodyMask
 from ..scans.geometry import Grid
 from .components import find_components

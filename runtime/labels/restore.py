@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..preprocessing.neighbours import interpolate_in_place
 from ..preprocessing.resample import align, axes_along
 from ..preprocessing.voxel_mapping import differ_in_shear
-from ..windows.blend import Block
+from ..windows.blend import ScoreBlock
 from .best_class import best_class, label_dtype
 from .restore_sheared import ShearedLabels
 
@@ -59,7 +59,7 @@ class LabelRestorer:
         self._rows = maps[y].unflipped(height).neighbours(height)
         self._columns = maps[x].unflipped(width).neighbours(width)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: ScoreBlock) -> None:
         """Labels the scan voxels of a block; the blocks with smaller z and with smaller y must have been added before.
 
         Overwrites the block's frame.
@@ -95,7 +95,7 @@ class LabelRestorer:
             raise InputError(f"scores: expected {depth * height} rows of voxels, got {self._given}")
         return self._labels
 
-    def _label(self, block: Block) -> None:
+    def _label(self, block: ScoreBlock) -> None:
         """Labels the scan's voxels whose upper neighbours are in the block; the lower ones may be in its frame."""
         if self._sheared is not None:
             self._sheared.label(block)
@@ -143,7 +143,7 @@ def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
     for z in range(depth):
         framed = np.empty((classes, 2, 1 + height, width), np.float32)
         framed[:, 1, 1:] = scores[:, z]
-        restorer.add(Block(z, 0, framed))
+        restorer.add(ScoreBlock(z, 0, framed))
     return restorer.labels()
 
 

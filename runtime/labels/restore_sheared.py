@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..scans.geometry import Grid
-    from ..windows.blend import Block
+    from ..windows.blend import ScoreBlock
 
 _CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
 SEARCH_BYTES = 16  # per voxel of a block: its best class, and whether its cell has a single class
@@ -38,7 +38,7 @@ class ShearedLabels:
         self._shape = grid.shape[::-1]
         self._mapping = VoxelMapping(own, grid)
 
-    def label(self, block: Block) -> None:
+    def label(self, block: ScoreBlock) -> None:
         """Labels the voxels that belong to a block; the block's frame must hold its neighbours' scores."""
         starts = block.z, block.y
         stops = [start + size for start, size in zip(starts, block.scores.shape[1:3], strict=True)]
@@ -68,7 +68,7 @@ class ShearedLabels:
 class _BlockScores:
     """A block's scores, the best class of each voxel, and where a cell of 2×2×2 voxels has a single best class."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: ScoreBlock) -> None:
         self._first = block.z - 1, block.y - 1  # the model voxels at index 0 of the frame
         self._strides = block.framed[0].size // block.framed.shape[1], block.framed.shape[3]
         self._flat = block.framed.reshape(len(block.framed), -1)

@@ -23,7 +23,7 @@ class NeedsMemory(Protocol):
         ...
 
 
-Choice = TypeVar("Choice", bound=NeedsMemory)
+Plan = TypeVar("Plan", bound=NeedsMemory)
 
 
 class Reservations:
@@ -35,7 +35,7 @@ class Reservations:
         self._before = 0  # resident bytes when the first of the scans in progress began
 
     @contextmanager
-    def reserve(self, choose: Callable[[int], Choice]) -> Generator[Choice]:
+    def reserve(self, choose: Callable[[int], Plan]) -> Generator[Plan]:
         """Chooses a plan under a lock and reserves its memory for the ``with`` block.
 
         Args:
@@ -58,8 +58,8 @@ class Reservations:
     def _outstanding(self) -> int:
         if not self._bytes:
             return 0
-        taken = max(0, resident_bytes() - self._before)
-        return max(0, self._bytes - taken)
+        allocated = max(0, resident_bytes() - self._before)
+        return max(0, self._bytes - allocated)
 
 
 _reservations = Reservations()

@@ -23,6 +23,23 @@ _NARROWEST_WINDOW_HU = 20.0  # narrower clip ranges are not in HU
 _THIN = 1 / 3  # of the patch's extent; whole scans of data sets made for their patch reach down to 0.37 of it
 
 
+def check_scan(sample: IntensitySample, low: float, high: float, source: Grid, task: Task) -> tuple[str, ...]:
+    """Refuses a scan with impossible values and returns the warnings about unusual values and geometry.
+
+    Args:
+        sample: sample of the scan's values.
+        low: smallest value of the scan.
+        high: largest value of the scan.
+        source: the scan's own grid.
+        task: the task.
+
+    Raises:
+        InputError: the values are not finite, beyond ±1e15, or all the same.
+    """
+    refuse_values(low, high)
+    return (*value_warnings(sample, low, high, task), *geometry_warnings(source, task))
+
+
 def refuse_values(low: float, high: float) -> None:
     """Checks a scan's smallest and largest value.
 

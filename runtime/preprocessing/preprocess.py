@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError, ResourceError
-from ..memory.free_memory import free_memory
+from ..errors import InputError
+from ..memory.free_memory import require_memory
 from ..scans.intensity_sample import IntensitySample
 from .body import body_mask, sample, tissue_threshold
 from .distribution import Distribution
-from .plausibility import geometry_warnings, no_tissue_warning, refuse_extent, refuse_values, value_warnings
+from .plausibility import check_scan, no_tissue_warning, refuse_extent
 from .resample import resample_linear, resample_nearest
 
 if TYPE_CHECKING:
@@ -57,19 +57,17 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
         ResourceError: the resampled scan does not fit into memory.
     """
     low, high = float(volume.data.min()), float(volume.data.max())
-    refuse_values(low, high)
+    sample = IntensitySample.of(volume.data)
+    warnings = [*volume.warnings, *check_scan(sample, low, high, volume.grid, task)]
     grid = volume.grid.to_task_grid(task.orientation, task.spacing)
     refuse_extent(grid)
-    _check_size(grid)
-    sample = IntensitySample.of(volume.data)
+    require_memory(f"a scan of {grid}", math.prod(grid.shape) * PREPARING_BYTES)
     relative = task.intensity.clip_percentiles or task.foreground.relative  # to the scan's values, so without padding
     floor = Distribution.of(sample.values, lowest=0).floor if relative else None
     array = resample_linear(volume.data.T, volume.grid, grid, floor=floor, outside=_beyond(low, task, floor))
     # A straight grid around a sheared scan has corners without values, which must not influence the percentile.
     threshold = tissue_threshold(volume.data if volume.grid.is_sheared else array, task.foreground)
     body = body_mask(array, threshold)
-    values = value_warnings(sample, low, high, task)
-    warnings = [*volume.warnings, *values, *geometry_warnings(volume.grid, task)]
     if not body.any():
         body[...] = True
         warnings.append(no_tissue_warning(threshold))
@@ -153,14 +151,6 @@ def _beyond(low: float, task: Task, floor: float | None) -> float:
     if task.intensity.clip_percentiles or task.foreground.relative:
         return low if floor is None else max(low, floor)
     return min(low, task.intensity.clip[0], task.foreground.above)
-
-
-def _check_size(grid: Grid) -> None:
-    needed, free = math.prod(grid.shape) * PREPARING_BYTES, free_memory()
-    if needed > free:
-        raise ResourceError(
-            f"memory: {grid} needs {needed / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free; crop the scan"
-        )
 
 
 def _body_sample(array: NDArray[np.float32], body: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from ..callbacks import Progress
+from ..hooks import Progress
 from ..log import log_failure, show_log
 from .signals import Terminated, unwind_on_sigterm
 

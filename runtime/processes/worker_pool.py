@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import IO, Generic, TypeVar, cast
 
-from ..callbacks import Progress
+from ..hooks import Progress
 from ..log import log_is_shown
 from .child import end, how_it_ended
 from .signals import sigint_blocked

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, ResourceError
-from ..memory.free_memory import free_memory
+from ..errors import InputError
+from ..memory.free_memory import require_memory
 from .byte_stream import ByteStream, Identity
 from .nifti_header import Form, NiftiHeader, read_header
 
@@ -117,25 +117,7 @@ class NiftiFile:
             ResourceError: they do not.
         """
         itemsize = 4 if self.converts else self.header.dtype.itemsize
-        require_memory(self.path.name, math.prod(self.header.shape) * itemsize)
-
-
-def require_memory(name: str, needed: int) -> None:
-    """Checks that the voxels of a scan fit into free memory.
-
-    Args:
-        name: the file's name, for the message.
-        needed: size of the voxels in bytes.
-
-    Raises:
-        ResourceError: they do not fit.
-    """
-    free = free_memory()
-    if needed > free:
-        raise ResourceError(
-            f'"{name}": needs {needed / 2**20:,.0f} MiB of memory, {free / 2**20:,.0f} MiB are free; '
-            "crop the scan or free memory"
-        )
+        require_memory(f'"{self.path.name}":', math.prod(self.header.shape) * itemsize)
 
 
 def volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:

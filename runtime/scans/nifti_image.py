@@ -14,8 +14,9 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
 from ..errors import InputError
+from ..memory.free_memory import require_memory
 from .byte_stream import ByteStream
-from .nifti_file import require_memory, volume_index
+from .nifti_file import volume_index
 from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header
 from .volume import Volume, as_voxels
 
@@ -46,7 +47,7 @@ def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | No
     on_disk = bool(getattr(image.dataobj, "is_proxy", False))
     if on_disk:
         _prove_file(image, header)
-        require_memory(_NAME, math.prod(header.shape) * np.dtype(np.float64).itemsize)
+        require_memory(f'"{_NAME}":', math.prod(header.shape) * np.dtype(np.float64).itemsize)
     data = as_voxels(_NAME, _one_volume(image, header, index))
     if on_disk and data.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes Inf, which is refused later

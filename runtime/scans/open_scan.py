@@ -15,7 +15,7 @@ from .scan import Scan
 from .volume import Volume
 
 if TYPE_CHECKING:
-    from ..callbacks import Cancel
+    from ..hooks import Cancel
 
 
 def open_scan(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..callbacks import Cancel, stop_if
 from ..errors import InputError, UsageError
+from ..hooks import Cancel, stop_if
 from .intensity_sample import IntensitySample
 from .nifti_file import NiftiFile
 from .volume import Volume

@@ -42,7 +42,7 @@ class WindowScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class ScoreBlock:
     """A finished part of the volume, over its whole width.
 
     Attributes:
@@ -68,7 +68,7 @@ def blend(
     num_classes: int,
     dtype: type[np.floating] = np.float32,
     order: AxisOrder = MODEL_ORDER,
-) -> Iterator[Block]:
+) -> Iterator[ScoreBlock]:
     """Blends logits with Gaussian weights and yields each block as soon as no later window touches it.
 
     Averages logits, not probabilities, like MONAI with a network that returns logits. Voxels that no window covered
@@ -93,7 +93,7 @@ def blend(
         for layer, row in plan.rows_of(layers):
             for _ in plan.axes[2]:
                 cells.add(next(results))  # keep no reference, so that the next window can reuse the memory
-            yield from cells.take(layer, row)
+            yield from cells.finish(layer, row)
 
 
 @dataclass
@@ -186,7 +186,7 @@ class _Cells:
             cell.starts.append(start)
         self._open.update(touched)
 
-    def take(self, layer: int, row: int) -> Iterator[Block]:
+    def finish(self, layer: int, row: int) -> Iterator[ScoreBlock]:
         """Yields the blocks that a row of windows finished, and frees their cells."""
         for indices in self._lattice.finished(layer, row):
             cells = [(index, self._cells.pop(index)) for index in indices if index in self._cells]
@@ -198,7 +198,7 @@ class _Cells:
                 if block is not None:
                     yield block
 
-    def _block(self, cells: list[tuple[CellIndex, _Cell]], planes: slice, rows: slice) -> Block | None:
+    def _block(self, cells: list[tuple[CellIndex, _Cell]], planes: slice, rows: slice) -> ScoreBlock | None:
         """Returns planes and rows of the padded volume as a block; None where all of them are padding."""
         plan = self._plan
         low = [max(first, before) for first, before in zip((planes.start, rows.start, 0), plan.pad_before, strict=True)]
@@ -223,7 +223,7 @@ class _Cells:
             into = tuple(slice(a - first, b - first) for (a, b), first in zip(common, low, strict=True))
             weight = self._weights(index, cell.starts, inside)
             np.divide(cell.scores[(slice(None), *inside)], weight, out=scores[(slice(None), *into)])
-        return Block(low[0] - plan.pad_before[0], low[1] - plan.pad_before[1], framed)
+        return ScoreBlock(low[0] - plan.pad_before[0], low[1] - plan.pad_before[1], framed)
 
     def _pack(self, indices: set[CellIndex]) -> None:
         for index in indices:

@@ -8,13 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..preprocessing.body import MARGIN_VOXELS, plane_mask
-from ..preprocessing.plausibility import (
-    geometry_warnings,
-    no_tissue_warning,
-    refuse_extent,
-    refuse_values,
-    value_warnings,
-)
+from ..preprocessing.plausibility import check_scan, no_tissue_warning, refuse_extent
 from ..preprocessing.preprocess import ModelInput, Normaliser
 from ..preprocessing.resample import align, plane_reorienter, resample_planes
 from .body_windows import BodyWindows
@@ -25,10 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..preprocessing.body_mask import BodyMask
+    from ..request import SegmentationRequest
     from ..scans.geometry import Grid
     from ..scans.scan import Scan
     from ..stopwatch import Stopwatch
-    from ..task import Task
     from .axis_order import AxisOrder
     from .plan import Triple, WindowPlan
 
@@ -46,6 +40,11 @@ class WindowInput(Protocol):
 
     def has_body(self, start: Triple) -> bool:
         """Whether the window at ``start`` holds body."""
+        ...
+
+    @property
+    def found_body(self) -> bool:
+        """Whether any plane prepared so far holds body."""
         ...
 
     def finish(self) -> tuple[str, ...]:
@@ -82,6 +81,11 @@ class InMemoryInput:
         """Whether the window at ``start`` holds body."""
         return self._body.hold(start)
 
+    @property
+    def found_body(self) -> bool:
+        """True: where no voxel is tissue, preprocessing counts the whole scan as body."""
+        return self._body.any
+
     def finish(self) -> tuple[str, ...]:
         """Returns the warnings from preprocessing."""
         return self._warnings
@@ -95,23 +99,22 @@ class StreamedInput:
     from `to_model_input`.
 
     Args:
-        scan: the scan to read.
-        task: the task that defines the normalisation.
-        grid: the task's grid for this scan.
+        request: the scan to read, and the task that defines the normalisation.
         plan: the window plan.
-        watch: stopwatch; reading counts as stage ``read``.
+        stopwatch: reading counts as stage ``read``.
         body: mask that collects the body of each plane, not grown along z; None to collect none.
     """
 
     def __init__(
-        self, scan: Scan, task: Task, grid: Grid, plan: WindowPlan, watch: Stopwatch, body: BodyMask | None = None
+        self, request: SegmentationRequest, plan: WindowPlan, stopwatch: Stopwatch, body: BodyMask | None = None
     ) -> None:
-        refuse_extent(grid)
+        refuse_extent(request.grid)
+        task = request.task
         self._whole_body = body
-        self._scan, self._task, self._plan = scan, task, plan
+        self._scan, self._task, self._plan = request.scan, task, plan
         self._normalise = Normaliser.fixed(task.intensity)
         self._threshold = task.foreground.above
-        self._coming = _model_planes(scan, grid, watch)
+        self._coming = _model_planes(request.scan, request.grid, stopwatch)
         shape = (plan.deepest + MARGIN_VOXELS, *plan.padded[1:])
         self._values = np.full(shape, task.intensity.air, np.float32)
         self._body = BodyWindows(plan, MARGIN_VOXELS)
@@ -119,12 +122,12 @@ class StreamedInput:
         self._loaded = 0  # first plane that was not loaded yet
 
     @staticmethod
-    def suits(scan: Scan, task: Task, grid: Grid) -> bool:
+    def suits(request: SegmentationRequest) -> bool:
         """Whether a scan can be streamed: not sheared, its slowest axis is the model's z, absolute intensities."""
-        if scan.grid.is_sheared:  # a plane of the straight grid crosses many planes of the scan
+        if request.scan.grid.is_sheared:  # a plane of the straight grid crosses many planes of the scan
             return False
-        along_z = align(scan.grid, grid)[2]
-        absolute = not (task.foreground.relative or task.intensity.clip_percentiles)
+        along_z = align(request.scan.grid, request.grid)[2]
+        absolute = not (request.task.foreground.relative or request.task.intensity.clip_percentiles)
         return absolute and along_z.source_axis == 2 and not along_z.flipped
 
     def prepare(self, layers: tuple[int, ...]) -> None:
@@ -157,15 +160,10 @@ class StreamedInput:
         """
         for _ in self._coming:
             raise InputError("expected the scan to end with its grid, got more planes")
-        scan, task = self._scan, self._task
-        refuse_values(scan.low, scan.high)
+        scan = self._scan
+        warnings = check_scan(scan.sample, scan.low, scan.high, scan.grid, self._task)
         empty = () if self.found_body else (no_tissue_warning(self._threshold),)
-        return (
-            *scan.warnings,
-            *value_warnings(scan.sample, scan.low, scan.high, task),
-            *geometry_warnings(scan.grid, task),
-            *empty,
-        )
+        return (*scan.warnings, *warnings, *empty)
 
     def _forget(self, first: int) -> None:
         planes = first - self._first
@@ -191,10 +189,11 @@ class StreamedInput:
         self._normalise(values)
 
 
-def _model_planes(scan: Scan, grid: Grid, watch: Stopwatch) -> Iterator[NDArray[np.float32]]:
+def _model_planes(scan: Scan, grid: Grid, stopwatch: Stopwatch) -> Iterator[NDArray[np.float32]]:
     x, y, z = align(scan.grid, grid)
     maps = (z, y, x)
     turn = plane_reorienter(maps)
     width, height, depth = scan.grid.shape
     turned_shape = (width, height) if y.source_axis == 0 else (height, width)
-    return resample_planes((turn(plane) for plane in watch.timed("read", scan.planes())), (depth, *turned_shape), maps)
+    planes = (turn(plane) for plane in stopwatch.timed("read", scan.planes()))
+    return resample_planes(planes, (depth, *turned_shape), maps)

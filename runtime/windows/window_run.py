@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..callbacks import Cancel, Progress, stop_if
-from ..engines import Engine
-from ..stopwatch import Stopwatch
-from .axis_order import AxisOrder
 from .blend import WindowScores
-from .plan import Triple, WindowPlan
-from .window_input import WindowInput
+from .plan import Triple
+
+if TYPE_CHECKING:
+    from ..engines import Engine
+    from ..execution_plan import ExecutionPlan
+    from ..hooks import Hooks
+    from .window_input import WindowInput
 
 _Waiting: TypeAlias = "tuple[Triple, Future[NDArray[np.float32]] | None]"  # start and logits to come; None for air
 
@@ -28,29 +29,16 @@ class WindowRun:
 
     Args:
         engine: the engine that computes the logits.
-        plan: the window plan, in the axis order ``order``.
-        order: the order in which windows run along the axes.
-        source: the scan that windows are cut from.
-        watch: stopwatch; waiting for the engine counts as stage ``infer``, cutting windows as ``preprocess``.
+        plan: the execution plan.
+        source: the scan that windows are cut from, in the plan's axis order.
         skip_air: whether to skip windows without body.
-        progress: called with (windows done or skipped, windows in total).
-        cancel: called before every window; returns true to stop.
+        hooks: progress is reported after every window, `cancel` is asked before every one; waiting for the engine
+            counts as stage ``infer``, cutting windows as ``preprocess``.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        plan: WindowPlan,
-        order: AxisOrder,
-        source: WindowInput,
-        watch: Stopwatch,
-        *,
-        skip_air: bool,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> None:
-        self._engine, self._plan, self._order, self._source, self._watch = engine, plan, order, source, watch
-        self._skip_air, self._progress, self._cancel = skip_air, progress, cancel
+    def __init__(self, engine: Engine, plan: ExecutionPlan, source: WindowInput, skip_air: bool, hooks: Hooks) -> None:
+        self._engine, self._source, self._skip_air, self._hooks = engine, source, skip_air, hooks
+        self._plan, self._order = plan.windows, plan.order
         self._not_finite = 0
         self.skipped = 0
 
@@ -68,7 +56,7 @@ class WindowRun:
         """
         ahead = max(1, self._engine.parallel)
         waiting: deque[_Waiting] = deque()
-        self._report(0, len(self._plan))
+        self._hooks.report(0, len(self._plan))
         with ThreadPoolExecutor(ahead, "bedside-infer") as pool:
             try:
                 yield from self._in_order(pool, ahead, waiting)
@@ -103,14 +91,14 @@ class WindowRun:
     def _patches(self) -> Iterator[tuple[Triple, NDArray[np.float32] | None]]:
         """Yields every window's start and its patch [1, 1, D, H, W] in the model's axes; None in place of air."""
         for layers in self._plan.layers:
-            with self._watch.stage("preprocess"):
+            with self._hooks.stopwatch.stage("preprocess"):
                 self._source.prepare(layers)
             for start in self._plan.starts_of(layers):
-                stop_if(self._cancel)
+                self._hooks.stop_if_cancelled()
                 yield start, self._patch(start)
 
     def _patch(self, start: Triple) -> NDArray[np.float32] | None:
-        with self._watch.stage("preprocess"):
+        with self._hooks.stopwatch.stage("preprocess"):
             if self._skip_air and not self._source.has_body(start):
                 self.skipped += 1
                 return None
@@ -120,7 +108,7 @@ class WindowRun:
     def _result(self, start: Triple, future: Future[NDArray[np.float32]] | None) -> WindowScores:
         if future is None:
             return WindowScores(start, None)
-        with self._watch.stage("infer"):
+        with self._hooks.stopwatch.stage("infer"):
             logits = future.result()[0]
         # A sum with NaN or infinity is never finite, and needs no mask in memory; float64 cannot overflow here.
         if np.isfinite(logits.sum(dtype=np.float64)):
@@ -130,11 +118,7 @@ class WindowRun:
 
     def _finished(self, start: Triple, future: Future[NDArray[np.float32]] | None, done: int) -> WindowScores:
         """Reports progress before returning the window, because the generator is not resumed after the last one."""
-        stop_if(self._cancel)
+        self._hooks.stop_if_cancelled()
         scores = self._result(start, future)
-        self._report(done, len(self._plan))
+        self._hooks.report(done, len(self._plan))
         return scores
-
-    def _report(self, done: int, total: int) -> None:
-        if self._progress is not None:
-            self._progress(done, total)

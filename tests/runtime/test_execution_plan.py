@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, ResourceError, Volume, execution_plan
 from bedside.runtime.execution_plan import SLACK, choose_plan
+from bedside.runtime.labels.postprocess import Postprocessing
+from bedside.runtime.request import SegmentationRequest
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.task_presets import PRESETS
 
@@ -21,7 +23,6 @@ class LoadedEngine:
     """What is asked of an engine before it runs."""
 
     parallel: int = 1
-    pending_bytes: int = 0
 
 
 def scan_of(shape, codes="RAS", spacing=1.5):
@@ -29,10 +30,13 @@ def scan_of(shape, codes="RAS", spacing=1.5):
     return Scan(Volume(np.broadcast_to(np.int16(0), grid.shape), grid))  # no memory
 
 
-def chosen(shape, codes="RAS", limit=None, task=TASK, engine=LoadedEngine(), spacing=1.5, **options):  # noqa: B008
-    scan = scan_of(shape, codes, spacing)
-    grid = scan.grid.to_task_grid(task.orientation, task.spacing)
-    return choose_plan(scan, task, grid, engine, 0.5, limit, **options)
+def chosen(shape, codes="RAS", spacing=1.5, task=TASK, engine=LoadedEngine(), within_body=False, **options):  # noqa: B008
+    request = requested(scan_of(shape, codes, spacing), task, within_body)
+    return choose_plan(request, engine, **options)
+
+
+def requested(scan, task=TASK, within_body=False):
+    return SegmentationRequest(scan, task, overlap=0.5, postprocessing=Postprocessing(within_body=within_body))
 
 
 def test_a_small_scan_keeps_full_precision():
@@ -54,7 +58,7 @@ def test_a_wide_scan_is_worked_through_along_its_longest_axis():
 
 
 def test_a_body_mask_that_is_kept_is_counted_with_a_bit_for_each_voxel():
-    without, kept = (chosen((512, 512, 824), keep_body=keep) for keep in (False, True))
+    without, kept = (chosen((512, 512, 824), within_body=keep) for keep in (False, True))
     assert kept.bytes - without.bytes == pytest.approx(SLACK * 512 * 512 * 824 / 8, abs=2)
 
 
@@ -67,18 +71,18 @@ def test_a_limit_makes_the_choice_smaller_until_none_is_left(monkeypatch):
     monkeypatch.setattr(execution_plan, "resident_bytes", lambda: 0)
     free = chosen((256, 256, 300))
     assert free.dtype is np.float32
-    tight = chosen((256, 256, 300), limit=free.bytes - 1)
+    tight = chosen((256, 256, 300), memory_limit=free.bytes - 1)
     assert tight.bytes < free.bytes
     assert tight.dtype is np.float16
     with pytest.raises(ResourceError, match=r"this scan needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit"):
-        chosen((256, 256, 300), limit=100_000_000)
+        chosen((256, 256, 300), memory_limit=100_000_000)
 
 
 def test_what_the_process_holds_counts_against_the_limit(monkeypatch):
-    least = chosen((256, 256, 300), limit=None).bytes
+    least = chosen((256, 256, 300), memory_limit=None).bytes
     monkeypatch.setattr(execution_plan, "resident_bytes", lambda: 10 * least)
     with pytest.raises(ResourceError, match="raise the limit"):
-        chosen((256, 256, 300), limit=10 * least)
+        chosen((256, 256, 300), memory_limit=10 * least)
 
 
 def test_what_is_not_there_is_refused_without_any_limit(monkeypatch):
@@ -87,12 +91,11 @@ def test_what_is_not_there_is_refused_without_any_limit(monkeypatch):
         chosen((256, 256, 300))
 
 
-def test_an_engine_that_has_not_run_yet_is_counted():
-    light, heavy = LoadedEngine(), LoadedEngine(pending_bytes=10**9)
-    limit = chosen((256, 256, 300), engine=light).bytes + execution_plan.resident_bytes() + 2**28
-    assert chosen((256, 256, 300), engine=light, limit=limit).bytes
+def test_memory_that_will_be_allocated_elsewhere_is_counted():
+    limit = chosen((256, 256, 300)).bytes + execution_plan.resident_bytes() + 2**28
+    assert chosen((256, 256, 300), memory_limit=limit).bytes
     with pytest.raises(ResourceError):
-        chosen((256, 256, 300), engine=heavy, limit=limit)
+        chosen((256, 256, 300), memory_limit=limit, reserved=10**9)
 
 
 def test_every_further_stream_takes_a_windows_logits():
@@ -112,11 +115,10 @@ def sheared(shape):
 
 
 def test_a_sheared_scan_is_prepared_whole_on_the_larger_grid_around_it():
-    scan = sheared((200, 200, 150))
-    grid = scan.grid.to_task_grid(TASK.orientation, TASK.spacing)
-    one = choose_plan(scan, TASK, grid, LoadedEngine(), 0.5, None)
+    request = requested(sheared((200, 200, 150)))
+    one = choose_plan(request, LoadedEngine())
     assert not one.streamed
-    assert one.plan.shape == one.order.sizes(grid.shape[::-1])
+    assert one.windows.shape == one.order.sizes(request.grid.shape[::-1])
     straight = chosen((200, 200, 150), "RSA")
     assert one.bytes > straight.bytes
 
@@ -130,5 +132,5 @@ def test_just_enough_memory_gives_the_same_choice_as_plenty(monkeypatch):
 def test_planning_a_scan_of_ninety_thousand_windows_is_quick():
     begun = time.process_time()
     one = chosen((512, 512, 900), task=TASK.replaced(patch=(32, 32, 32)))
-    assert len(one.plan) > 50_000
+    assert len(one.windows) > 50_000
     assert time.process_time() - begun < 2

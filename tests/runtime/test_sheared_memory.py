@@ -7,17 +7,18 @@ import tracemalloc
 import numpy as np
 import pytest
 from bedside.runtime import Grid, Volume, execution_plan
+from bedside.runtime.hooks import Hooks
+from bedside.runtime.labels.postprocess import Postprocessing
 from bedside.runtime.pipeline import ScanPipeline
 from bedside.runtime.preprocessing.voxel_mapping import MAPPING_BYTES
+from bedside.runtime.request import SegmentationRequest
 from bedside.runtime.scans.scan import Scan
-from bedside.runtime.segmenter import STAGES
-from bedside.runtime.stopwatch import Stopwatch
 
 
 class ArithmeticEngine:
     """The toy network of three intensities, in NumPy, so that every array is counted."""
 
-    parallel, pending_bytes = 1, 0
+    name, precision, parallel = "arithmetic", "fp32", 1
 
     def __init__(self, toy):
         self._toy = toy
@@ -33,15 +34,13 @@ def test_the_prediction_holds(toy, shape, degrees):
     affine[1:3, 1] = 1.5 * np.cos(np.radians(degrees)), 1.5 * np.sin(np.radians(degrees))
     hu = np.random.default_rng(1).integers(-1000, 1000, shape, dtype=np.int16)
     scan = Scan(Volume(hu, Grid(shape, affine)))
-    grid = scan.grid.to_task_grid(task.orientation, task.spacing)
+    request = SegmentationRequest(scan, task, overlap=0.5, postprocessing=Postprocessing(within_body=True))
     engine = ArithmeticEngine(toy)
-    one = execution_plan.choose_plan(scan, task, grid, engine, 0.5, None, keep_body=True)
-    arrays = (one.bytes - execution_plan.SLACK_BYTES) / execution_plan.SLACK
+    plan = execution_plan.choose_plan(request, engine)
+    arrays = (plan.bytes - execution_plan.SLACK_BYTES) / execution_plan.SLACK
     tracemalloc.start()
     try:
-        work = ScanPipeline(engine, task, scan, grid, one, Stopwatch(STAGES), keep_body=True)
-        labels = work.labels(skip_air=True)
-        work.body.clear_outside(labels, scan.grid, task.num_classes)
+        labels = ScanPipeline(engine, request, plan, Hooks()).run().labels
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

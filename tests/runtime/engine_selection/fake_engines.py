@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,11 +13,10 @@ from bedside.runtime import (
     ResourceError,
     write_manifest,
 )
-from bedside.runtime import engines as engine_table
 from bedside.runtime.bundles.manifest import Variant
 from bedside.runtime.engine_selection import timing, trials
 from bedside.runtime.engine_selection.trials import Setting
-from bedside.runtime.engines import EngineEntry
+from bedside.runtime.engines import ENGINES
 
 FP32 = ("openvino", "fp32", None)
 ALL = [FP32, *(("openvino", precision, True) for precision in ("bf16", "int8", "int8-bf16"))]
@@ -51,7 +51,7 @@ class Workshop:
                 workshop.imported = compiled
                 self.name, self.precision, self.parallel, self.threads = name, precision, streams, threads
                 self.patch_dhw, self.num_classes = workshop.task.patch_dhw, workshop.task.num_classes
-                self.pending_bytes = 0
+                self.has_run = False
                 workshop.opened.append(Setting(name, precision, streams))
                 if (name, precision) in workshop.full:
                     raise ResourceError("no room")
@@ -66,6 +66,7 @@ class Workshop:
                     workshop.windows += 1
                     alone = workshop.seconds.get((name, self.precision), 0.015)
                     workshop.now += workshop.together.get((name, self.precision, self.parallel), alone / self.parallel)
+                self.has_run = True
                 logits = workshop.toy.nearest_mean_logits(patches)
                 return -logits if (name, self.precision) in workshop.wrong else logits
 
@@ -88,8 +89,9 @@ def workshop(monkeypatch, toy, task):
     monkeypatch.setattr(trials, "time", clock)
     module = SimpleNamespace(OpenVino=made.factory("openvino"), OnnxRuntime=made.factory("onnxruntime"))
     monkeypatch.setitem(sys.modules, "fake_engines", module)
-    monkeypatch.setitem(engine_table.ENGINES, "openvino", EngineEntry("numpy", "openvino", "fake_engines", "OpenVino"))
-    monkeypatch.setitem(engine_table.ENGINES, "onnxruntime", EngineEntry("numpy", None, "fake_engines", "OnnxRuntime"))
+    for name, factory in (("openvino", "OpenVino"), ("onnxruntime", "OnnxRuntime")):
+        row = replace(ENGINES[name], package="numpy", module="fake_engines", factory=factory)
+        monkeypatch.setitem(ENGINES._rows, name, row)
     return made
 
 

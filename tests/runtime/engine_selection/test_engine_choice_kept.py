@@ -45,8 +45,10 @@ class TestTheNextStart:
         held = iter(range(1, 1000))
         monkeypatch.setattr(trials, "resident_bytes", lambda: next(held) * 100 * 2**20)
         bundle = write(FP32)
-        assert open_for_bundle(bundle, "openvino", threads=1).engine.pending_bytes == 0  # it has run
-        assert open_for_bundle(bundle, "openvino", threads=1).engine.pending_bytes == 100 * 2**20
+        for run_before, pending in ((True, 0), (False, 100 * 2**20)):
+            opened = open_for_bundle(bundle, "openvino", threads=1)
+            assert opened.engine.has_run == run_before
+            assert Segmenter(bundle, opened.engine, opened.choice)._unallocated_bytes == pending
 
     @pytest.mark.parametrize(
         "change",

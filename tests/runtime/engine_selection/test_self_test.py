@@ -4,8 +4,8 @@ import threading
 
 import numpy as np
 import pytest
-from bedside.runtime import Bundle, BundleError, UsageError, open_engine, write_manifest
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime import Bundle, BundleError, Segmenter, UsageError, open_engine, write_manifest
+from bedside.runtime.bundles.manifest import Parity, Variant
 from bedside.runtime.engine_selection.self_test import GoldenTest, warm_up
 
 
@@ -18,7 +18,7 @@ def check_golden(bundle, engine, variant):
 class Recorder:
     """An engine of the toy network that notes what it is given; wrong in the streams it is told to be."""
 
-    name, precision, parallel, pending_bytes = "recorder", "fp32", 3, 0
+    name, precision, parallel = "recorder", "fp32", 3
 
     def __init__(self, toy, task, wrong=()):
         self._toy, self._wrong = toy, wrong
@@ -96,3 +96,64 @@ def test_the_test_of_a_closed_engine_says_so(bundle, task):
     engine.close()
     with pytest.raises(UsageError, match="the engine is closed"):
         check_golden(bundle, engine, variant())
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_bundle_that_computes_something_else_fails_its_self_test(toy, task, tmp_path, engine):
+    path = toy.write_bundle(tmp_path / "shifted.bedside", task, golden_shift=1.0)  # 1.0 of a range of 40
+    with pytest.raises(BundleError, match=r"self-test with .* failed on this machine: logits differ by 0\.02"):
+        Segmenter.load(path, engine, threads=1)
+    Segmenter.load(path, engine, threads=1, self_test=False).close()
+
+
+def test_labels_that_disagree_fail_the_self_test(toy, task, tmp_path):
+    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))  # thresholds move by 0.025: 5 % of the voxels
+    path = toy.write_bundle(tmp_path / "moved.bedside", task, model)
+    with pytest.raises(BundleError, match=r"0\.9\d+ of the labels agree, expected at least 0\.9900"):
+        Segmenter.load(path, "onnxruntime", "int8", threads=1)
+
+
+@pytest.mark.parametrize(
+    ("on_golden", "on_patches", "least"),
+    [
+        (0.96, None, None),  # 0.94 is asked for
+        (0.98, None, "0.9600"),
+        (0.96, 1.0, None),  # the golden patch's own figure counts,
+        (0.98, 0.5, "0.9600"),  # whichever is higher
+        (None, 0.96, None),  # without it, that of the parity patches
+        (None, 0.98, "0.9600"),
+        (None, None, "0.9900"),
+        (1.5, None, "0.9900"),  # no agreement at all: more than the cap is never asked for
+    ],
+)
+def test_int8_is_held_to_the_agreement_measured_at_export(toy, task, tmp_path, on_golden, on_patches, least):
+    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))  # gives 95 % of the voxels the same label
+    path = toy.write_bundle(tmp_path / "moved.bedside", task, model)
+    parity = None
+    if on_patches is not None:
+        parity = Parity(max_abs_probability=0.5, mean_abs_probability=0.1, label_agreement=on_patches, patches=1)
+    variant = Variant(
+        precision="int8", engine="onnxruntime", file="model.int8.onnx", parity=parity, golden_agreement=on_golden
+    )
+    with Segmenter.load(path, "onnxruntime", "int8", threads=1, self_test=False) as opened:
+        if least is None:
+            check_golden(opened.bundle, opened.engine, variant)
+        else:
+            with pytest.raises(BundleError, match=rf"0\.9[45]\d+ of the labels agree, expected at least {least}"):
+                check_golden(opened.bundle, opened.engine, variant)
+
+
+def test_fp32_is_held_to_99_percent_whatever_was_measured(toy, task, tmp_path):
+    path = toy.write_bundle(tmp_path / "b", task, toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0)))
+    variant = Variant(precision="fp32", engine="onnxruntime", file="model.fp32.onnx", golden_agreement=0.5)
+    with (
+        Segmenter.load(path, "onnxruntime", threads=1, self_test=False) as opened,
+        pytest.raises(BundleError, match=r"expected at least 0\.9900"),
+    ):
+        check_golden(opened.bundle, opened.engine, variant)
+
+
+def test_a_model_of_another_window_is_refused(toy, task, tmp_path):
+    path = toy.write_bundle(tmp_path / "b.bedside", task, toy.nearest_mean_model((8, 8, 8)))
+    with pytest.raises(BundleError, match=r"window \(8, 8, 8\) and 3 classes do not fit the task's \(8, 12, 16\)"):
+        Segmenter.load(path, threads=1)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import weakref
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,54 +11,20 @@ import onnxruntime
 import pytest
 from bedside.runtime import (
     BundleError,
-    MissingExtraError,
     ResourceError,
     UsageError,
-    available_engines,
     open_engine,
 )
-from bedside.runtime import engines as engine_table
-from bedside.runtime.engines import PRECISIONS, supports
-from bedside.runtime.engines.onnx_guard import refuse_external_data
+from bedside.runtime.engines import ENGINES, ModelFormat
 from bedside.runtime.engines.open_vino import import_openvino
-from scipy.ndimage import correlate
 
-PATCH = (6, 7, 8)
-_RANDOM = np.random.default_rng(3)
-WEIGHT = _RANDOM.normal(size=(4, 1, 3, 3, 3)).astype(np.float32)
-BIAS = _RANDOM.normal(size=4).astype(np.float32)
-
-
-def convolved(patch):
-    return np.stack([correlate(patch, kernel[0], mode="constant") + b for kernel, b in zip(WEIGHT, BIAS, strict=True)])
-
-
-@pytest.fixture(scope="session")
-def model(toy):
-    return toy.conv_model(WEIGHT, BIAS, PATCH)
-
-
-@pytest.fixture(scope="session")
-def model_file(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    path.write_bytes(model)
-    return path
-
-
-@pytest.fixture(scope="session")
-def ir_file(model, tmp_path_factory):
-    openvino = import_openvino()
-    path = tmp_path_factory.mktemp("ir") / "model.xml"
-    openvino.save_model(openvino.Core().read_model(model), path, compress_to_fp16=False)
-    return path
-
+from .convolution import BIAS, PATCH, WEIGHT, convolved, without_bf16
 
 FORMS = [
-    ("onnxruntime", "bytes"),
-    ("onnxruntime", "file"),
-    ("openvino", "bytes"),
-    ("openvino", "file"),
-    ("openvino", "ir"),
+    (name, form)
+    for name, row in ENGINES.items()
+    for form in ("bytes", "file", "ir")
+    if (ModelFormat.OPENVINO_IR if form == "ir" else ModelFormat.ONNX) in row.formats
 ]
 
 
@@ -72,9 +34,8 @@ FORMS = [
 def engine(request, model, model_file, ir_file):
     name, form, streams = request.param
     model = {"bytes": model, "file": model_file, "ir": ir_file}[form]
-    opened = open_engine(name, model, threads=streams, streams=streams)
-    yield opened
-    opened.close()
+    with open_engine(name, model, threads=streams, streams=streams) as opened:
+        yield opened
 
 
 class TestConformance:
@@ -156,12 +117,23 @@ class TestConformance:
     def test_what_it_compiled_computes_the_same_to_the_bit(self, engine, model_file, caplog):
         patches = np.random.default_rng(9).random((1, 1, *PATCH), np.float32)
         expected, compiled, streams = engine.infer(patches), engine.compiled(), engine.parallel
-        assert (compiled is None) == (engine.name == "onnxruntime")
+        assert (compiled is not None) == ENGINES[engine.name].caches_compiled
         with caplog.at_level("INFO", "bedside"):
             again = open_engine(engine.name, model_file, threads=streams, streams=streams, compiled=compiled)
         assert caplog.text == ""
         assert (again.parallel, again.patch_dhw, again.num_classes) == (streams, PATCH, 4)
         assert np.array_equal(again.infer(patches), expected)
+
+    def test_knows_whether_it_has_run(self, engine):
+        assert not engine.has_run
+        engine.infer(np.zeros((1, 1, *PATCH), np.float32))
+        assert engine.has_run
+
+    def test_is_closed_at_the_end_of_its_with_block(self, engine):
+        with engine:
+            engine.infer(np.zeros((1, 1, *PATCH), np.float32))
+        with pytest.raises(UsageError, match="the engine is closed"):
+            engine.infer(np.zeros((1, 1, *PATCH), np.float32))
 
     def test_a_closed_engine_says_so(self, engine):
         engine.close()
@@ -170,7 +142,7 @@ class TestConformance:
             engine.infer(np.zeros((1, 1, *PATCH), np.float32))
 
 
-@pytest.mark.parametrize("name", list(engine_table.ENGINES))
+@pytest.mark.parametrize("name", list(ENGINES))
 class TestRefusals:
     @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07" * 40])
     def test_what_is_not_an_onnx_is_refused_in_one_line(self, name, content):
@@ -237,123 +209,3 @@ class TestRefusals:
         without_bf16(monkeypatch)
         with pytest.raises(UsageError, match=f"{name} does not compute in bf16 on this machine; choose fp32"):
             open_engine(name, model, precision="bf16")
-
-
-def without_bf16(monkeypatch):
-    """A CPU as OpenVINO describes one that has no bfloat16."""
-    core = import_openvino().Core
-    monkeypatch.setattr(core, "get_property", lambda self, device, name: ["WINOGRAD", "FP32", "INT8", "BIN"])
-
-
-def test_onnx_runtime_has_no_bfloat16_on_any_cpu():
-    assert [supports("onnxruntime", precision) for precision in PRECISIONS] == [True, False, True, False]
-
-
-def test_openvino_has_bfloat16_where_the_cpu_has(monkeypatch):
-    monkeypatch.setattr(import_openvino().Core, "get_property", lambda self, device, name: ["FP32", "INT8", "BF16"])
-    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, True, True, True]
-    without_bf16(monkeypatch)
-    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, False, True, False]
-
-
-def test_an_engine_that_is_not_installed_supports_nothing(monkeypatch):
-    monkeypatch.setattr(engine_table, "find_spec", lambda package: None)
-    assert not supports("openvino", "fp32")
-
-
-@pytest.mark.parametrize("precision", ["bf16", "int8-bf16"])
-def test_bf16_computes_in_bfloat16(model, precision):
-    if not supports("openvino", precision):
-        pytest.skip("this CPU has no bfloat16")
-    patch = np.random.default_rng(8).random((1, 1, *PATCH), np.float32)
-    logits = open_engine("openvino", model, threads=1, precision=precision).infer(patch)[0]
-    off = np.abs(logits - convolved(patch[0, 0])).max()
-    assert 1e-4 < off < 0.1  # 8 bits of mantissa: about 2⁻⁸ of logits up to 5
-
-
-@pytest.mark.parametrize("compiled", [b"", b"not compiled by OpenVINO"])
-def test_a_cached_model_that_openvino_rejects_is_compiled_again_and_logged(model, caplog, compiled):
-    with caplog.at_level("INFO", "bedside"):
-        engine = open_engine("openvino", model, threads=1, compiled=compiled)
-    assert "cached model rejected, recompiling" in caplog.text
-    assert engine.patch_dhw == PATCH
-
-
-def test_external_data_inside_a_subgraph_attribute_is_found():
-    tensor = onnx.numpy_helper.from_array(np.zeros(3, np.float32), "t")
-    onnx.external_data_helper.set_external_data(tensor, "x.bin")
-    constant = onnx.helper.make_node("Constant", [], ["c"], value=tensor)
-    inner = onnx.helper.make_graph([constant], "inner", [], [])
-    outer = onnx.helper.make_graph([onnx.helper.make_node("If", ["b"], ["c"], then_branch=inner)], "outer", [], [])
-    with pytest.raises(BundleError, match="keeps weights in another file"):
-        refuse_external_data(onnx.helper.make_model(outer).SerializeToString())
-
-
-def test_an_honest_model_passes_the_guard(model):
-    refuse_external_data(model)
-
-
-def test_onnx_runtime_takes_no_format_that_the_guard_does_not_know(model, tmp_path, monkeypatch):
-    """Its own is recognised by four bytes, and could be hidden in what the guard takes for an ONNX."""
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.save_model_format", "ORT")
-    options.optimized_model_filepath = str(tmp_path / "model.ort")
-    onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    content = (tmp_path / "model.ort").read_bytes()
-    assert onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).get_inputs()[0].name == "image"
-    monkeypatch.setattr("bedside.runtime.engines.onnx_runtime.refuse_external_data", lambda content: None)
-    with pytest.raises(BundleError, match="ONNX Runtime refuses the model"):
-        open_engine("onnxruntime", content, threads=1)
-
-
-def test_unknown_engine_lists_the_known_ones(model):
-    with pytest.raises(UsageError, match=r'no engine "tensorflow"; expected one of: openvino, onnxruntime'):
-        open_engine("tensorflow", model)
-
-
-def test_available_engines_are_the_installed_ones_the_preferred_first():
-    assert available_engines() == ["openvino", "onnxruntime"]
-
-
-def test_a_missing_extra_is_one_line_with_the_command(model, monkeypatch):
-    monkeypatch.setattr(engine_table, "find_spec", lambda package: None)
-    with pytest.raises(MissingExtraError, match=r"openvino is not installed; run: pip install 'bedside\[openvino\]'"):
-        open_engine("openvino", model)
-    with pytest.raises(UsageError, match="run: pip install onnxruntime"):
-        open_engine("onnxruntime", model)
-    assert available_engines() == []
-
-
-def run_python(code: str, home: Path) -> str:
-    environment = {**os.environ, "HOME": str(home)}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
-def test_openvino_sends_no_telemetry(model_file, tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from bedside.runtime import open_engine;"
-        f"open_engine('openvino', Path({str(model_file)!r}), threads=1);"
-        "print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
-    )
-    assert run_python(code, tmp_path) == "[]"
-    assert list(tmp_path.iterdir()) == []  # its client id would lie in ~/intel
-
-
-def test_importing_the_runtime_brings_no_engine_and_no_torch(tmp_path):
-    code = (
-        "import sys, bedside.runtime, bedside.runtime.engines as e; e.available_engines();"
-        "print([name for name in ('torch', 'onnxruntime', 'openvino', 'nibabel') if name in sys.modules])"
-    )
-    assert run_python(code, tmp_path) == "[]"
-
-
-@pytest.mark.parametrize("name", list(engine_table.ENGINES))
-def test_running_an_engine_never_imports_torch_or_onnx(name, model_file, tmp_path):
-    code = (
-        "import sys, bedside.runtime.segmenter; from pathlib import Path; from bedside.runtime import open_engine;"
-        f"open_engine({name!r}, Path({str(model_file)!r}), threads=1);"
-        "print([name for name in ('torch', 'onnx', 'monai') if name in sys.modules])"
-    )
-    assert run_python(code, tmp_path) == "[]"

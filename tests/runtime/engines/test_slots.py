@@ -14,7 +14,7 @@ def test_no_more_run_at_the_same_time_than_there_are_slots():
     slots, running, most = Slots(["a", "b"]), [], []
 
     def work():
-        with slots.take() as slot:
+        with slots.hold() as slot:
             running.append(slot)
             most.append(len(running))
             time.sleep(0.01)
@@ -33,7 +33,7 @@ def test_closing_waits_for_who_is_inside():
     inside = threading.Event()
 
     def work():
-        with slots.take():
+        with slots.hold():
             inside.set()
             time.sleep(0.05)
             order.append("worked")
@@ -51,11 +51,11 @@ def test_who_waits_while_it_closes_is_told():
     slots, told = Slots(["only"]), []
 
     def work():
-        with pytest.raises(UsageError, match="the engine is closed"), slots.take():
+        with pytest.raises(UsageError, match="the engine is closed"), slots.hold():
             pass
         told.append(True)
 
-    with slots.take():
+    with slots.hold():
         threads = [threading.Thread(target=target) for target in (slots.close, work)]
         threads[0].start()
         while not slots.closed:

@@ -11,7 +11,7 @@ from bedside.runtime.labels.restore import LabelRestorer, scores_to_labels
 from bedside.runtime.preprocessing.preprocess import labels_to_model_grid
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.volume import Volume
-from bedside.runtime.windows.blend import Block
+from bedside.runtime.windows.blend import ScoreBlock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
@@ -33,13 +33,13 @@ def best_by_scipy(scores: np.ndarray, grid: Grid, source: Grid) -> tuple[np.ndar
     return values.argmax(axis=0).reshape(source.shape), (ordered[-1] - ordered[-2]).reshape(source.shape)
 
 
-def block(scores: np.ndarray, z: slice, y: slice) -> Block:
+def block(scores: np.ndarray, z: slice, y: slice) -> ScoreBlock:
     """Some planes and rows of scores [C, D, H, W], in a frame of garbage."""
     part = scores[:, z, y]
     classes, planes, rows, width = part.shape
     framed = np.full((classes, 1 + planes, 1 + rows, width), np.nan, np.float32)
     framed[:, 1:, 1:] = part
-    return Block(z.start, y.start, framed)
+    return ScoreBlock(z.start, y.start, framed)
 
 
 def test_labels_come_back_unchanged_where_the_grid_is_the_scans_own():

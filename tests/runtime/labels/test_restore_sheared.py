@@ -8,7 +8,7 @@ import numpy as np
 from bedside.runtime.labels.restore import LabelRestorer, scores_to_labels
 from bedside.runtime.preprocessing import voxel_mapping
 from bedside.runtime.scans.geometry import Grid
-from bedside.runtime.windows.blend import Block
+from bedside.runtime.windows.blend import ScoreBlock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
@@ -50,7 +50,7 @@ def in_blocks(scores: np.ndarray, grid: Grid, source: Grid, parts: tuple[int, in
         part = scores[:, z, y]
         framed = np.full((len(part), 1 + part.shape[1], 1 + part.shape[2], part.shape[3]), np.nan, np.float32)
         framed[:, 1:, 1:] = part
-        restorer.add(Block(z.start, y.start, framed))
+        restorer.add(ScoreBlock(z.start, y.start, framed))
     return restorer.labels()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, Volume, write_volume
 from bedside.runtime.preprocessing.preprocess import to_model_input
+from bedside.runtime.request import SegmentationRequest
 from bedside.runtime.scans.open_scan import open_scan
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.stopwatch import Stopwatch
@@ -39,11 +40,15 @@ def _flips(grid):
 
 
 def inputs(volume, task=CT, overlap=0.5):
-    scan = Scan(volume)
-    grid = volume.grid.to_task_grid(task.orientation, task.spacing)
-    plan = plan_windows(grid.shape[::-1], task.patch_dhw, overlap)
+    plan, streamed = streaming(Scan(volume), task, overlap)
     whole = InMemoryInput(to_model_input(volume, task), plan, MODEL_ORDER, task.intensity.air)
-    return plan, whole, StreamedInput(scan, task, grid, plan, Stopwatch(("read",)))
+    return plan, whole, streamed
+
+
+def streaming(scan, task=CT, overlap=0.5):
+    request = SegmentationRequest(scan, task, overlap)
+    plan = plan_windows(request.grid.shape[::-1], task.patch_dhw, overlap)
+    return plan, StreamedInput(request, plan, Stopwatch(("read",)))
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "ARS", "PLS"])
@@ -94,12 +99,12 @@ def test_windows_in_another_order_of_axes_are_the_same():
 @pytest.mark.parametrize(("codes", "suits"), [("RAS", True), ("LPS", True), ("RAI", False), ("SRA", False)])
 def test_only_scans_stored_from_feet_to_head_are_streamed(codes, suits):
     volume = trunk(codes=codes)
-    assert StreamedInput.suits(Scan(volume), CT, volume.grid.to_task_grid("RAS", CT.spacing)) is suits
+    assert StreamedInput.suits(SegmentationRequest(Scan(volume), CT, 0.5)) is suits
 
 
 def test_tasks_whose_range_is_read_off_the_scan_are_not_streamed():
     volume, task = trunk(), PRESETS["amos-mr"]
-    assert not StreamedInput.suits(Scan(volume), task, volume.grid.to_task_grid("RAS", task.spacing))
+    assert not StreamedInput.suits(SegmentationRequest(Scan(volume), task, 0.5))
 
 
 def test_a_file_is_proven_only_at_its_end(tmp_path):
@@ -109,9 +114,7 @@ def test_a_file_is_proven_only_at_its_end(tmp_path):
     damaged[-6] ^= 1  # the checksum
     (tmp_path / "ct.nii.gz").write_bytes(damaged)
     scan = open_scan(tmp_path / "ct.nii.gz")
-    grid = scan.grid.to_task_grid("RAS", CT.spacing)
-    plan = plan_windows(grid.shape[::-1], PATCH, 0.5)
-    streamed = StreamedInput(scan, CT, grid, plan, Stopwatch(("read",)))
+    plan, streamed = streaming(scan)
     for layers in plan.layers[:-1]:
         streamed.prepare(layers)
     with pytest.raises(InputError, match="damaged"):
@@ -123,9 +126,7 @@ def test_streamed_scans_raise_the_doubts_of_scans_prepared_whole(tmp_path, chang
     volume = trunk()
     write_volume(tmp_path / "ct.nii.gz", changed(volume.data), volume.grid)
     scan = open_scan(tmp_path / "ct.nii.gz")
-    grid = scan.grid.to_task_grid(CT.orientation, CT.spacing)
-    plan = plan_windows(grid.shape[::-1], CT.patch_dhw, 0.5)
-    streamed = StreamedInput(scan, CT, grid, plan, Stopwatch(("read",)))
+    plan, streamed = streaming(scan)
     for layers in plan.layers:
         streamed.prepare(layers)
     assert streamed.finish() == to_model_input(scan.load(), CT).warnings

@@ -1,0 +1,161 @@
+"""The Protocol that every engine fulfils, and the base class with the code that engines share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Generic, Literal, Protocol, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ResourceError
+from .model_bytes import Model
+from .network import NetworkShape, first_line
+from .slots import Slots
+
+Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]  # the most accurate first
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+Slot = TypeVar("Slot")
+
+
+class Engine(Protocol):
+    """A network compiled for this machine; a context manager. `infer` may be called from several threads.
+
+    Attributes:
+        name: name of its row in `ENGINES`.
+        precision: precision of the variant it was opened with, one of `PRECISIONS`.
+        parallel: number of `infer` calls that run at the same time; further calls wait.
+        has_run: whether `infer` has returned once; on the first run an engine allocates its workspace.
+        patch_dhw: (D, H, W) of the network's window, in voxels.
+        num_classes: number of output channels, background included.
+    """
+
+    name: str
+    precision: str
+    parallel: int
+    has_run: bool
+    patch_dhw: tuple[int, int, int]
+    num_classes: int
+
+    def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Runs the network.
+
+        Args:
+            patches: [N, 1, D, H, W] float32, normalised.
+
+        Returns:
+            Logits [N, C, D, H, W] float32; the array belongs to the caller, no later call changes it.
+
+        Raises:
+            UsageError: the patches have another shape, or the engine is closed.
+            ResourceError: the engine ran out of memory or failed while running.
+        """
+        ...
+
+    def compiled(self) -> bytes | None:
+        """Returns the network compiled for this machine, to open it faster next time; None where unsupported."""
+        ...
+
+    def close(self) -> None:
+        """Waits for running calls of `infer`, then frees the engine's memory; may be called twice."""
+        ...
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class BaseEngine(ABC, Generic[Slot]):
+    """An engine that runs patches in slots; a subclass adds `name`, `library`, `supports` and `_run`.
+
+    It is opened as ``subclass(model, threads, precision, streams, compiled)``; see `open_engine`.
+
+    Args:
+        network: shape of the network.
+        slots: for each inference that may run at the same time, the object that it needs, such as a session.
+        precision: precision of the variant.
+    """
+
+    name: str
+    library: str  # display name, for messages
+
+    def __init__(self, network: NetworkShape, slots: Iterable[Slot], precision: str) -> None:
+        self._network = network
+        self._slots = Slots(slots)
+        self.precision = precision
+        self.parallel = self._slots.count
+        self.has_run = False
+        self.patch_dhw = network.patch_dhw
+        self.num_classes = network.num_classes
+
+    @staticmethod
+    @abstractmethod
+    def supports(precision: str) -> bool:
+        """Returns whether this machine computes in a precision; see `bedside.runtime.engines.supports`."""
+
+    @abstractmethod
+    def _run(self, slot: Slot, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Runs the network; what it raises becomes a `ResourceError`.
+
+        Args:
+            slot: the object of a free slot.
+            patches: [N, 1, D, H, W] float32, C-contiguous, N ≥ 1; may be read-only.
+
+        Returns:
+            Logits [N, C, D, H, W] float32, in memory of their own.
+        """
+
+    def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; see `Engine.infer`."""
+        patches = self._network.check_patches(patches)
+        with self._slots.hold() as slot:
+            try:
+                logits = self._run(slot, patches)
+            except Exception as error:  # the libraries' error classes have no common base but Exception
+                raise ResourceError(f"{self.library} failed while running: {first_line(error)}") from None
+        self.has_run = True
+        return logits
+
+    def compiled(self) -> bytes | None:
+        """Returns None: an engine that caches compiled networks overrides this; see `Engine.compiled`."""
+        return None
+
+    def close(self) -> None:
+        """Waits for running inferences, then drops the content of the slots; see `Engine.close`."""
+        self._slots.close()
+
+    def __enter__(self) -> BaseEngine[Slot]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class EngineClass(Protocol):
+    """What `open_engine` needs of an engine's class."""
+
+    def __call__(self, model: Model, threads: int, precision: str, streams: int, compiled: bytes | None, /) -> Engine:
+        """Opens a network; see `open_engine`."""
+        ...
+
+    def supports(self, precision: str, /) -> bool:
+        """Returns whether this machine computes in a precision; a static method."""
+        ...
+
+
+@contextmanager
+def closed_on_error(engine: Engine) -> Generator[Engine]:
+    """Closes an engine if the ``with`` block raises; otherwise leaves it open."""
+    try:
+        yield engine
+    except BaseException:
+        engine.close()
+        raise

@@ -1,0 +1,92 @@
+"""The table of engines: one row per engine, with its capabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ..errors import MissingExtraError, UsageError
+from ..registry import Registry
+from .model_bytes import ModelFormat
+
+if TYPE_CHECKING:
+    from .engine import EngineClass
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One row of the table of engines.
+
+    Attributes:
+        package: name of the Python package that the engine needs.
+        extra: the extra of bedside that installs the package; None if the plain install or another package does.
+        module: name of the module that wraps the package; with a leading dot, one of this folder.
+        factory: name of the engine's class in that module, a `BaseEngine` or a class like it.
+        formats: formats of the models that it opens; export writes the first one for it.
+        bfloat16: whether it computes fp32 and int8 models in bfloat16 on request, where the CPU can.
+        caches_compiled: whether `Engine.compiled` returns the compiled network.
+    """
+
+    package: str
+    extra: str | None
+    module: str
+    factory: str
+    formats: tuple[ModelFormat, ...]
+    bfloat16: bool = False
+    caches_compiled: bool = False
+
+    @property
+    def model_format(self) -> ModelFormat:
+        """The format of models that export writes for this engine."""
+        return self.formats[0]
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package is installed; does not import it."""
+        return find_spec(self.package) is not None
+
+    def require_installed(self) -> None:
+        """Checks that the package is installed.
+
+        Raises:
+            MissingExtraError: an extra of bedside installs it.
+            UsageError: it is not installed.
+        """
+        if self.is_installed:
+            return
+        if self.extra is not None:
+            raise MissingExtraError(self.package, self.extra)
+        raise UsageError(f"{self.package} is not installed; run: pip install {self.package}")
+
+    def load(self) -> EngineClass:
+        """Imports the engine's module and returns its class."""
+        return getattr(import_module(self.module, __package__), self.factory)
+
+
+ENGINES = Registry(
+    "engine",
+    EngineEntry,
+    {
+        "openvino": EngineEntry(
+            package="openvino",
+            extra="openvino",
+            module=".open_vino",
+            factory="OpenVinoEngine",
+            formats=(ModelFormat.OPENVINO_IR, ModelFormat.ONNX),
+            bfloat16=True,
+            caches_compiled=True,
+        ),
+        "onnxruntime": EngineEntry(
+            package="onnxruntime",
+            extra=None,
+            module=".onnx_runtime",
+            factory="OnnxRuntimeEngine",
+            formats=(ModelFormat.ONNX,),
+        ),
+    },
+    group="bedside.engines",
+)  # the order is the order of preference of engine="auto"
+
+PLANNED_ENGINES = ("tensorrt",)  # names that a manifest may hold although no row has them yet

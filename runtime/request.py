@@ -1,0 +1,38 @@
+"""The request of one segmentation: the scan, the task, and the caller's options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .labels.postprocess import Postprocessing
+
+if TYPE_CHECKING:
+    from .scans.geometry import Grid
+    from .scans.scan import Scan
+    from .task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationRequest:
+    """What to segment, and how.
+
+    Attributes:
+        scan: the scan; its header was read.
+        task: the task of the bundle.
+        overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
+        skip_air: whether windows without body are skipped; their voxels become background.
+        postprocessing: steps that run on the label map; none by default.
+    """
+
+    scan: Scan
+    task: Task
+    overlap: float
+    skip_air: bool = True
+    postprocessing: Postprocessing = field(default_factory=Postprocessing)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The task's grid for this scan, which the network's windows cover."""
+        return self.scan.grid.to_task_grid(self.task.orientation, self.task.spacing)
