@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..runtime import arguments
+from ..runtime.callbacks import Progress
 from ..runtime.errors import InputError, MissingExtraError, ResourceError, UsageError
 from ..runtime.files.system_files import is_file
 from .child import run_child
@@ -36,7 +37,7 @@ def benchmark(
     overlap: float | None = None,
     min_seconds: float = 3.0,
     end_to_end: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> BenchmarkReport:
     """Measures cold start, window latency, end-to-end time by stage, memory and energy.
 
@@ -166,7 +167,7 @@ def _scan(task: Task, given: Path | None, folder: Path, *, end_to_end: bool) -> 
 
 
 def _measure(
-    requests: Sequence[Request], progress: Callable[[int, int], None] | None
+    requests: Sequence[Request], progress: Progress | None
 ) -> tuple[tuple[VariantReport, ...], tuple[FailedVariant, ...]]:
     measured: list[VariantReport] = []
     failed: list[FailedVariant] = []

@@ -16,6 +16,7 @@ from .. import __version__
 from ..runtime import arguments
 from ..runtime.bundles.bundle import write_manifest
 from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Precision, Provenance, TensorSpec, Variant
+from ..runtime.callbacks import Progress
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.labels.postprocess import Postprocessing
@@ -29,7 +30,7 @@ from .openvino_ir import onnx_to_openvino
 from .parity import affordable_patches, student_logits
 from .patches import noise_patches, sample_patches
 from .quantize import quantize_onnx
-from .steps import ExportProgress, Steps
+from .steps import Steps
 from .variants import Source, compare_variant, has_bfloat16, offered
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def export_bundle(
     patches: int = 16,
     threads: int | None = None,
     force: bool = False,
-    progress: ExportProgress | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 

@@ -16,7 +16,7 @@ from ..terminal.failure import Failure, failure_of
 from ..terminal.log import log_failure
 
 if TYPE_CHECKING:
-    from ..processes.worker import Progress
+    from ...runtime.callbacks import Progress
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, cast
 
+from ...runtime.callbacks import Progress
 from ..terminal.failure import Failure
 from ..terminal.log import log_is_shown
-from .worker import Finished, Item, Progress, Result, Steps, Work, work_off
+from .worker import Finished, Item, Result, Steps, Work, work_off
 
 _PATIENCE_S = 30.0  # for a terminated process to stop computing and remove its temporary file
 

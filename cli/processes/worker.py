@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from ...runtime.callbacks import Progress
 from ..terminal.failure import failure_of
 from ..terminal.log import log_failure, show_log
 from ..terminal.streams import prepare_streams
@@ -18,7 +19,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Item_contra = TypeVar("Item_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
-Progress = Callable[[int, int], None]
 
 
 class Work(Protocol[Item_contra, Result_co]):

@@ -14,8 +14,8 @@ from .case import Case
 from .job import SegmentJob
 
 if TYPE_CHECKING:
+    from ...runtime.callbacks import Progress
     from ...runtime.record import Outcome
-    from ..processes.worker import Progress
 
 
 @dataclass(frozen=True)

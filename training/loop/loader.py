@@ -29,16 +29,16 @@ class CropOrder(Iterable[list[Key]]):
 
     Args:
         recipe: batch size, accumulation, epochs.
-        team: process group of this process.
+        group: process group of this process.
         steps: optimiser steps per epoch.
         epoch: first epoch, counted from 0.
         step: first step of that epoch, counted from 0.
     """
 
-    def __init__(self, recipe: Recipe, team: ProcessGroup, *, steps: int, epoch: int, step: int) -> None:
+    def __init__(self, recipe: Recipe, group: ProcessGroup, *, steps: int, epoch: int, step: int) -> None:
         self._recipe = recipe
-        self._rank = team.rank
-        self._processes = team.size
+        self._rank = group.rank
+        self._processes = group.size
         self._steps = steps
         self._start = (epoch, step)
 

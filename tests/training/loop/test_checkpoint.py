@@ -58,7 +58,7 @@ def test_a_checkpoint_of_version_0_1_knows_parameters_by_their_place(tmp_path):
 
 
 def test_the_trend_of_the_loss_is_part_of_a_checkpoint(tmp_path):
-    position = Position(2, 1, 4.5, 0.25, LossTrend((1.0, 2.0), 3.0, 1.5, told=True))
+    position = Position(2, 1, 4.5, 0.25, LossTrend((1.0, 2.0), 3.0, 1.5, warned=True))
     save_checkpoint(tmp_path / "last.safetensors", *trained(0, 3), position)
     assert restored(tmp_path / "last.safetensors", *trained(1, 1)) == position
 

@@ -2,11 +2,11 @@ import getpass
 import os
 
 import pytest
-from bedside.training.nameless_user import name_the_nameless
+from bedside.training import ensure_user_name
 
 
 @pytest.fixture
-def forgetful(monkeypatch):
+def no_account(monkeypatch):
     """The variables that name a user are gone; returns what makes the system forget this one too."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "")
@@ -22,13 +22,13 @@ def forgetful(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")])
-def test_a_user_id_without_a_name_gets_one(forgetful, error):
-    forgetful(error)
-    name_the_nameless()
+def test_a_user_id_without_a_name_gets_one(no_account, error):
+    no_account(error)
+    ensure_user_name()
     assert getpass.getuser() == f"uid_{os.getuid()}"
 
 
 def test_a_user_with_a_name_keeps_it(monkeypatch):
     monkeypatch.setenv("LOGNAME", "ada")
-    name_the_nameless()
+    ensure_user_name()
     assert os.environ["LOGNAME"] == "ada"
