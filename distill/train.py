@@ -186,9 +186,9 @@ def _check_task(task: Task, teacher: Run) -> None:
 
 def _has_seen_validation(teacher: Run, prepared: PreparedRun) -> bool:
     """Returns whether the teacher may have trained on the student's validation cases: same data, other split."""
-    theirs, own = teacher.config, prepared.run.config
-    other_split = theirs.split_hash not in ("", own.split_hash)
-    return bool(prepared.validation) and theirs.data_hash == own.data_hash and other_split
+    trained, new = teacher.config, prepared.run.config
+    other_split = trained.split_hash not in ("", new.split_hash)
+    return bool(prepared.validation) and trained.data_hash == new.data_hash and other_split
 
 
 def load_student(run: Path) -> LoadedStudent:
