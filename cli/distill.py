@@ -66,7 +66,7 @@ def command(
             task=resolved,
             recipe=recipe,
             hardware=hardware,
-            cases=training.cases,
+            prepared_cases=training.cases,
             resume=training.resume,
             preparing=preparing,
             teaching=teaching,

@@ -91,7 +91,7 @@ def command(
             config=config,
             recipe=recipe,
             hardware=hardware,
-            cases=training.cases,
+            prepared_cases=training.cases,
             resume=training.resume,
             preparing=preparing,
             progress=learning,

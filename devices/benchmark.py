@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from .. import __version__
 from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError, UsageError
 from ..runtime.files.system_files import is_file
+from ..runtime.hooks import Progress
 from ..runtime.processes.worker_pool import run_in_workers
 from .conditions import busy_warning, read_conditions
 from .host import detect
@@ -34,7 +35,7 @@ def benchmark(
     overlap: float | None = None,
     min_seconds: float = 3.0,
     end_to_end: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> BenchmarkReport:
     """Measures cold start, window latency, end-to-end time by stage, memory and energy.
 
@@ -160,7 +161,7 @@ def _scan(task: Task, given: Path | None, folder: Path, *, end_to_end: bool) -> 
 
 
 def _measure(
-    requests: Sequence[BenchmarkRequest], progress: Callable[[int, int], None] | None
+    requests: Sequence[BenchmarkRequest], progress: Progress | None
 ) -> tuple[tuple[VariantReport, ...], tuple[FailedVariant, ...]]:
     from .benchmark_process import STEPS, Benchmarking
 

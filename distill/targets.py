@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,12 @@ import torch
 
 from ..runtime import arguments
 from ..runtime.files.atomic import atomic_write, make_folder
-from ..runtime.task import Task
+from ..runtime.hooks import Progress
 from ..training.data.crops import CropSource
 from ..training.data.prepared_case import PreparedCase
 from ..training.loop.process_group import ProcessGroup
 from ..training.loop.validate import predict_probabilities
+from ..training.runs.run import Run
 
 _CASES = "a list of prepared cases"
 
@@ -22,13 +23,11 @@ _CASES = "a list of prepared cases"
 def cache_targets(
     teacher: torch.nn.Module,
     cases: Sequence[PreparedCase],
-    task: Task,
-    folder: Path,
-    team: ProcessGroup,
+    run: Run,
+    group: ProcessGroup,
     *,
     overlap: float,
-    device: torch.device,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[CropSource]:
     """Runs the teacher on whole cases and stores its probabilities as ``[C, D, H, W]`` float16 arrays.
 
@@ -37,13 +36,12 @@ def cache_targets(
 
     Args:
         teacher: network with logits ``[B, C, D, H, W]``.
-        cases: cases prepared with the teacher's task.
-        task: the task, whose patch is the sliding window.
-        folder: folder of the ``<case>.npy`` files; existing files are kept.
-        team: the processes, which share the cases.
+        cases: cases prepared with the task of the run.
+        run: the student's run; its task's patch is the sliding window, and its folder ``targets`` gets the
+            ``<case>.npy`` files. Existing files are kept.
+        group: process group, which shares the cases; its devices run the teacher.
         overlap: overlap of the sliding windows, 0 ≤ overlap < 1.
-        device: device that runs the teacher.
-        progress: called before each case of this process with (done, total), and at the end.
+        progress: called before each case of this process with (cases done, cases in total), and at the end.
 
     Returns:
         One source of crops per case, with the path of its targets.
@@ -53,23 +51,22 @@ def cache_targets(
     """
     teacher = arguments.instance("teacher", teacher, torch.nn.Module)
     cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
-    task, folder = arguments.instance("task", task, Task), arguments.path("folder", folder)
-    team, device = arguments.instance("team", team, ProcessGroup), arguments.instance("device", device, torch.device)
+    run, group = arguments.instance("run", run, Run), arguments.instance("group", group, ProcessGroup)
     overlap = arguments.overlap_share("overlap", overlap)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
-    make_folder(folder)
+    folder, task, device = make_folder(run.targets), run.config.task, group.device
     teacher = teacher.to(device).eval()
     missing = [case for case in cases if not _target(folder, case).exists()]
-    team.wait()  # no process writes before all have listed the missing files
-    share = missing[team.rank :: team.size]
-    there = len(cases) - len(missing)
+    group.wait()  # no process writes before all have listed the missing files
+    share = missing[group.rank :: group.size]
+    existing = len(cases) - len(missing)
     for number, case in enumerate(share):
         if progress:
-            progress(there + min(number * team.size, len(missing)), len(cases))
+            progress(existing + min(number * group.size, len(missing)), len(cases))
         probabilities = predict_probabilities(teacher, case, task, overlap=overlap, device=device)
         with atomic_write(_target(folder, case)) as temporary:
             np.save(temporary, probabilities.half().numpy())
-    team.wait()
+    group.wait()
     if progress:
         progress(len(cases), len(cases))
     return [CropSource(case, _target(folder, case)) for case in cases]

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import msgspec
 import torch
 
 from ..runtime import arguments
 from ..runtime.errors import InputError, UsageError
 from ..runtime.files.hashing import file_sha256
+from ..runtime.hooks import Progress
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
 from ..training.data.dataset import Dataset
+from ..training.job import TrainingHooks, TrainingJob
 from ..training.loop.checkpoint import load_weights
-from ..training.loop.fit import FitProgress, FitResult, fit
+from ..training.loop.fit import FitResult
 from ..training.loop.hardware import Hardware
 from ..training.loop.process_group import ProcessGroup
-from ..training.prepared_run import PreparedRun, prepare_run
+from ..training.loop.step import Objective
+from ..training.prepared_run import PreparedRun
 from ..training.recipe import Recipe
-from ..training.runs.run import Distillation, ModelConfig, Run
+from ..training.runs.run import Run
+from ..training.runs.run_config import Distillation, MethodRecord, ModelConfig
+from ..training.train import train
 from .loss import DistillationLoss
 from .students import STUDENTS, build_student, check_patch
 from .targets import cache_targets
 
 _TARGET_OVERLAP = 0.5
+_NO_TEACHER = "without --teacher, give --task and --lambda 1"
 _log = logging.getLogger("bedside.distill")
 
 
@@ -65,11 +68,11 @@ def distill(
     task: Task | None,
     recipe: Recipe,
     hardware: Hardware | None = None,
-    cases: Path | None = None,
+    prepared_cases: Path | None = None,
     resume: bool = False,
-    preparing: Callable[[int, int], None] | None = None,
-    teaching: Callable[[int, int], None] | None = None,
-    progress: FitProgress | None = None,
+    preparing: Progress | None = None,
+    teaching: Progress | None = None,
+    progress: Progress | None = None,
 ) -> FitResult:
     """Trains a student and writes a run directory.
 
@@ -82,7 +85,7 @@ def distill(
         task: grid, intensities, patch; None: the teacher's.
         recipe: training recipe: epochs, batch, learning rate, augmentation.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
-        cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
+        prepared_cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: whether to continue the run in ``out``.
         preparing: called during preprocessing with (cases done, cases in total).
         teaching: called while the teacher segments the training cases, with (cases done, cases in total).
@@ -92,136 +95,100 @@ def distill(
         InputError: data set, teacher or a case was refused.
         UsageError: an argument has another type or is out of range, or options contradict each other.
     """
-    dataset = arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
-    out = arguments.path("out", out)
+    arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     arguments.known("student", student, STUDENTS)
-    criterion = DistillationLoss(lam)
+    lam = arguments.share("lambda", lam)
     teacher = arguments.optional(arguments.path, "teacher", teacher)
-    task = arguments.optional(arguments.instance, "task", task, Task)
-    recipe = arguments.instance("recipe", recipe, Recipe)
-    hardware = arguments.optional(arguments.instance, "hardware", hardware, Hardware) or Hardware()
-    cases = arguments.optional(arguments.path, "cases", cases)
-    resume = arguments.flag("resume", resume)
-    for name, hook in (("preparing", preparing), ("teaching", teaching), ("progress", progress)):
-        arguments.optional(arguments.callback, name, hook, f"{name}(done, total)")
-    if teacher is None and (lam < 1 or task is None):
-        raise UsageError("without --teacher, give --task and --lambda 1")
-    with hardware.launched(recipe.precision) as fabric:
-        team = ProcessGroup(fabric)
-        recipe = msgspec.structs.replace(recipe, processes=team.size)
-        supervision = team.first_then_others(lambda: _Supervision.of(task, teacher, lam, student))
-        task = supervision.task
-        fabric.seed_everything(recipe.seed, verbose=False)
-        model = build_student(student, num_classes=task.num_classes)
-        with prepare_run(
-            team,
-            dataset,
-            task,
-            out,
-            model=ModelConfig(kind="student", name=student),
-            recipe=recipe,
-            distillation=team.broadcast_from_first(partial(supervision.recorded, lam)),
-            resume=resume,
-            cases=cases,
-            progress=preparing,
-        ) as session:
-            if team.first and supervision.has_seen_validation(session):
-                _log.warning(
-                    "the teacher was trained on other cases of this data set than the student: the student's "
-                    "validation cases may have taught the teacher, and their Dice says too much; name the teacher's "
-                    "fold (--fold)"
-                )
-            criterion = DistillationLoss(lam, ignores=any(case.ignored for case in session.train))
-            sources = supervision.sources(session, team, fabric.device, teaching if team.first else None)
-            del supervision  # frees the teacher's memory for the student
-
-            def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-                return criterion(logits, batch.get("teacher"), batch["label"])
-
-            return fit(
-                session.run,
-                model,
-                objective,
-                sources,
-                session.validation,
-                fabric,
-                workers=hardware.workers,
-                progress=progress,
-            )
+    if teacher is None and lam < 1:
+        raise UsageError(_NO_TEACHER)
+    job = TrainingJob(
+        dataset=dataset,
+        task=_teachers_task(teacher) if task is None else task,
+        out=arguments.path("out", out),
+        recipe=recipe,
+        hardware=Hardware() if hardware is None else hardware,
+        prepared_cases=arguments.optional(arguments.path, "prepared_cases", prepared_cases),
+        resume=resume,
+    )
+    hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
+    return train(job, lambda: _DistilledStudent.open(student, lam, teacher, job.task), hooks)
 
 
 @dataclass(frozen=True)
-class _Supervision:
-    """What a student learns from besides labels: the teacher, if there is one, and the task that both share.
+class _DistilledStudent:
+    """The training of a student from labels and, with λ below 1, from a teacher's probabilities.
 
     Attributes:
-        task: task of the student and its teacher.
+        student: name in `STUDENTS`.
+        lam: λ of the distillation loss.
         run: the teacher's run; None without a teacher.
         teacher: the teacher's network; None if λ is 1 or there is no teacher.
     """
 
-    task: Task
+    student: str
+    lam: float
     run: Run | None = None
     teacher: torch.nn.Module | None = None
 
     @classmethod
-    def of(cls, task: Task | None, teacher: Path | None, lam: float, student: str) -> _Supervision:
-        """Opens the teacher, if there is one, uses its task, and checks that the student accepts the task's patch."""
+    def open(cls, student: str, lam: float, teacher: Path | None, task: Task) -> _DistilledStudent:
+        """Opens the teacher, if there is one, and checks that it and the student accept the task."""
+        model = run = None
         if teacher is not None:
             from ..teacher.train import load_teacher
 
             model, run = load_teacher(teacher)
-            supervision = cls(_student_task(task, run), run, model if lam < 1 else None)
-        elif task is not None:
-            supervision = cls(task)
-        else:
-            raise UsageError("give --task or --teacher")
-        check_patch(student, supervision.task.patch_dhw)
-        return supervision
+            _check_task(task, run)
+        check_patch(student, task.patch_dhw)
+        return cls(student, lam, run, model if lam < 1 else None)
 
-    def has_seen_validation(self, session: PreparedRun) -> bool:
-        """Returns whether the teacher may have trained on the student's validation cases: same data, other split."""
-        if self.run is None or self.teacher is None or not session.validation:
-            return False
-        theirs, ours = self.run.config, session.run.config
-        split_otherwise = theirs.split_hash not in ("", ours.split_hash)
-        return theirs.data_hash == ours.data_hash and split_otherwise
+    def build(self, task: Task) -> torch.nn.Module:
+        return build_student(self.student, num_classes=task.num_classes)
 
-    def sources(
-        self,
-        session: PreparedRun,
-        team: ProcessGroup,
-        device: torch.device,
-        progress: Callable[[int, int], None] | None,
-    ) -> list[CropSource]:
-        """Returns the sources of crops: the training cases, with the teacher's probabilities if there is a teacher."""
-        if self.teacher is None:
-            return [CropSource(case) for case in session.train]
+    def recorded(self) -> MethodRecord:
+        model = ModelConfig(kind="student", name=self.student)
+        if self.run is None or self.teacher is None:
+            return MethodRecord(model, Distillation(lam=self.lam))
+        teacher_hash = file_sha256(self.run.best)
+        return MethodRecord(model, Distillation(lam=self.lam, teacher=self.run.name, teacher_hash=teacher_hash))
+
+    def objective(self, *, ignores: bool) -> Objective:
+        loss = DistillationLoss(self.lam, ignores=ignores)
+        return lambda logits, batch: loss(logits, batch.get("teacher"), batch["label"])
+
+    def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:
+        if self.run is None or self.teacher is None:
+            return [CropSource(case) for case in prepared.train]
+        if group.first and _has_seen_validation(self.run, prepared):
+            _log.warning(
+                "the teacher was trained on other cases of this data set than the student: the student's validation "
+                "cases may have taught the teacher, and their Dice says too much; name the teacher's fold (--fold)"
+            )
         return cache_targets(
-            self.teacher,
-            session.train,
-            self.task,
-            session.run.path / "targets",
-            team,
-            overlap=_TARGET_OVERLAP,
-            device=device,
-            progress=progress,
+            self.teacher, prepared.train, prepared.run, group, overlap=_TARGET_OVERLAP, progress=progress
         )
 
-    def recorded(self, lam: float) -> Distillation:
-        """Returns the entry for the student's run configuration; reads the teacher's weights for their hash."""
-        if self.run is None or self.teacher is None:
-            return Distillation(lam=lam)
-        return Distillation(lam=lam, teacher=self.run.name, teacher_hash=file_sha256(self.run.best))
+
+def _teachers_task(teacher: Path | None) -> Task:
+    if teacher is None:
+        raise UsageError(_NO_TEACHER)
+    return Run.open(teacher).config.task
 
 
-def _student_task(task: Task | None, teacher: Run) -> Task:
-    """Returns the teacher's task; a given ``task`` must equal it."""
-    theirs = teacher.config.task
-    if task is not None and task != theirs:
-        fields = ", ".join(field for field in task.__struct_fields__ if getattr(task, field) != getattr(theirs, field))
-        raise UsageError(f'the task differs from that of teacher "{teacher.name}" in: {fields}; leave --task out')
-    return theirs
+def _check_task(task: Task, teacher: Run) -> None:
+    expected = teacher.config.task
+    if task != expected:
+        differing = (field for field in task.__struct_fields__ if getattr(task, field) != getattr(expected, field))
+        raise UsageError(
+            f'the task differs from that of teacher "{teacher.name}" in: {", ".join(differing)}; leave --task out'
+        )
+
+
+def _has_seen_validation(teacher: Run, prepared: PreparedRun) -> bool:
+    """Returns whether the teacher may have trained on the student's validation cases: same data, other split."""
+    trained, new = teacher.config, prepared.run.config
+    other_split = trained.split_hash not in ("", new.split_hash)
+    return bool(prepared.validation) and trained.data_hash == new.data_hash and other_split
 
 
 def load_student(run: Path) -> LoadedStudent:

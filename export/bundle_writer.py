@@ -17,6 +17,7 @@ from ..runtime.bundles.bundle import write_manifest
 from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec, Variant
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
+from ..runtime.hooks import Progress
 from ..runtime.labels.postprocess import Postprocessing
 from .cases import ExportCases
 from .gate import gate_dice, judge
@@ -26,7 +27,7 @@ from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME, student_to_onnx
 from .options import DEFAULT_OVERLAP, DEFAULT_OVERLAP_REASON, ExportOptions
 from .patches import sample_patches
-from .progress import ExportProgress, ExportSteps
+from .progress import ExportSteps
 from .quantize import quantize_onnx
 from .reference import Reference
 from .student import ExportedStudent, TrainedStudent
@@ -38,7 +39,7 @@ def export_bundle(
     student: TrainedStudent,
     out: str | os.PathLike[str],
     options: ExportOptions,
-    progress: ExportProgress | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.hooks import Progress
 from ..runtime.preprocessing.preprocess import to_model_input
 from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
@@ -22,7 +23,7 @@ def sample_patches(
     count: int,
     *,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Patches:
     """Draws patches around body voxels, spread as evenly over the scans as their number allows.
 

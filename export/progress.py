@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-
-class ExportProgress(Protocol):
-    """Callback for the progress of an export."""
-
-    def __call__(self, done: int, total: int, note: str) -> None:
-        """Called when a step begins, and at the end, with steps done, steps in total and a note on the step."""
-        ...
+from ..runtime.hooks import Progress
 
 
 class ExportSteps:
@@ -18,10 +10,10 @@ class ExportSteps:
 
     Args:
         total: number of steps.
-        listener: called for each step and remark; None for no reports.
+        listener: called with (steps done, steps in total, note) for each step and remark; None for no reports.
     """
 
-    def __init__(self, total: int, listener: ExportProgress | None) -> None:
+    def __init__(self, total: int, listener: Progress | None) -> None:
         self._total = total
         self._listener = listener
         self._begun = 0

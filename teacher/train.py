@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import torch
 
 from ..runtime import arguments
 from ..runtime.errors import InputError
+from ..runtime.hooks import Progress
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
 from ..training.data.dataset import Dataset
+from ..training.job import TrainingHooks, TrainingJob
 from ..training.loop.checkpoint import load_weights
-from ..training.loop.fit import FitProgress, FitResult, fit
+from ..training.loop.fit import FitResult
 from ..training.loop.hardware import Hardware
 from ..training.loop.losses import segmentation_loss
 from ..training.loop.process_group import ProcessGroup
-from ..training.prepared_run import prepare_run
+from ..training.loop.step import Objective
+from ..training.prepared_run import PreparedRun
 from ..training.recipe import Recipe
 from ..training.runs.run import Run
+from ..training.runs.run_config import MethodRecord
+from ..training.train import train
 from .config import TeacherConfig
 
 _log = logging.getLogger("bedside.teacher")
@@ -35,10 +39,10 @@ def train_teacher(
     config: TeacherConfig,
     recipe: Recipe,
     hardware: Hardware | None = None,
-    cases: Path | None = None,
+    prepared_cases: Path | None = None,
     resume: bool = False,
-    preparing: Callable[[int, int], None] | None = None,
-    progress: FitProgress | None = None,
+    preparing: Progress | None = None,
+    progress: Progress | None = None,
 ) -> FitResult:
     """Trains a SAM-based teacher with Dice + cross-entropy and writes a run directory.
 
@@ -49,7 +53,7 @@ def train_teacher(
         config: options of the teacher.
         recipe: training recipe: epochs, batch, learning rate, augmentation.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
-        cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
+        prepared_cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: whether to continue the run in ``out``.
         preparing: called during preprocessing with (cases done, cases in total).
         progress: called after each step with (steps done, steps in total, note).
@@ -58,50 +62,45 @@ def train_teacher(
         InputError: data set, checkpoint or a case was refused.
         UsageError: a name is unknown, an argument has another type, or ``out`` holds another run.
     """
-    dataset = arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
-    task, out = arguments.instance("task", task, Task), arguments.path("out", out)
-    config = arguments.instance("config", config, TeacherConfig)
-    recipe = arguments.instance("recipe", recipe, Recipe)
-    hardware = arguments.optional(arguments.instance, "hardware", hardware, Hardware) or Hardware()
-    cases = arguments.optional(arguments.path, "cases", cases)
-    resume = arguments.flag("resume", resume)
-    for name, hook in (("preparing", preparing), ("progress", progress)):
-        arguments.optional(arguments.callback, name, hook, f"{name}(done, total)")
-    with hardware.launched(recipe.precision) as fabric:
-        team = ProcessGroup(fabric)
-        recipe = msgspec.structs.replace(recipe, processes=team.size)
-        fabric.seed_everything(recipe.seed, verbose=False)
-        model = team.first_then_others(lambda: config.build(task.num_classes, task.patch_dhw))
-        if config.lacks_weights and team.first:
+    job = TrainingJob(
+        dataset=dataset,
+        task=task,
+        out=arguments.path("out", out),
+        recipe=recipe,
+        hardware=Hardware() if hardware is None else hardware,
+        prepared_cases=arguments.optional(arguments.path, "prepared_cases", prepared_cases),
+        resume=resume,
+    )
+    method = _SupervisedTeacher(arguments.instance("config", config, TeacherConfig))
+    return train(job, lambda: method, TrainingHooks(preparing=preparing, progress=progress))
+
+
+@dataclass(frozen=True)
+class _SupervisedTeacher:
+    """The training of a teacher from labels.
+
+    Attributes:
+        config: options of the teacher.
+    """
+
+    config: TeacherConfig
+
+    def build(self, task: Task) -> torch.nn.Module:
+        return self.config.build(task.num_classes, task.patch_dhw)
+
+    def recorded(self) -> MethodRecord:
+        if self.config.lacks_weights:
             _log.warning(
-                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", config.sam
+                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", self.config.sam
             )
-        with prepare_run(
-            team,
-            dataset,
-            task,
-            out,
-            model=team.broadcast_from_first(config.recorded),
-            recipe=recipe,
-            resume=resume,
-            cases=cases,
-            progress=preparing,
-        ) as session:
-            loss = segmentation_loss(ignores=any(case.ignored for case in session.train))
+        return MethodRecord(self.config.recorded())
 
-            def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-                return loss(logits, batch["label"])
+    def objective(self, *, ignores: bool) -> Objective:
+        loss = segmentation_loss(ignores=ignores)
+        return lambda logits, batch: loss(logits, batch["label"])
 
-            return fit(
-                session.run,
-                model,
-                objective,
-                [CropSource(case) for case in session.train],
-                session.validation,
-                fabric,
-                workers=hardware.workers,
-                progress=progress,
-            )
+    def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:
+        return [CropSource(case) for case in prepared.train]
 
 
 def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
+from ..runtime.hooks import Progress
 from ..runtime.task import Task
-from .data.case_cache import CASES_FOLDER, CaseCache, case_key
+from .data.case_cache import CaseCache, case_key
 from .data.case_digest import CaseDigest, data_hash, digest_cases
 from .data.cases_in_use import in_use
 from .data.dataset import Case, Dataset
@@ -21,9 +21,11 @@ from .data.missing_labels import missing_in_training_warning, missing_labels
 from .data.prepare import check_labels, modality_warning, prepare_cases
 from .data.prepared_case import PreparedCase
 from .data.splits import unused_splits
+from .job import TrainingJob
 from .loop.process_group import ProcessGroup
 from .recipe import Recipe
-from .runs.run import Distillation, ModelConfig, Run, RunConfig
+from .runs.run import Run, RunConfig
+from .runs.run_config import MethodRecord
 from .runs.sole_writer import sole_writer
 
 _log = logging.getLogger("bedside.training")
@@ -43,21 +45,20 @@ class PreparedRun:
     train: list[PreparedCase]
     validation: list[PreparedCase]
 
+    @property
+    def has_ignored_voxels(self) -> bool:
+        """Whether a training case has voxels with an ignored label."""
+        return any(case.ignored for case in self.train)
+
 
 @contextmanager
 def prepare_run(
-    team: ProcessGroup,
-    dataset: Dataset,
-    task: Task,
-    out: Path,
+    job: TrainingJob,
+    record: MethodRecord,
+    group: ProcessGroup,
     *,
-    model: ModelConfig,
-    recipe: Recipe,
-    distillation: Distillation | None = None,
-    resume: bool = False,
-    cases: Path | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Generator[PreparedRun]:
     """Checks the data set against the task, opens the run directory and preprocesses the cases.
 
@@ -65,16 +66,9 @@ def prepare_run(
     prepared cases are registered as in use, and no other training may write to the run directory.
 
     Args:
-        team: the process group that trains.
-        dataset: data set with labelled training and validation cases.
-        task: grid, intensities and patch of the prepared cases.
-        out: run directory; created if needed.
-        model: configuration of the network.
-        recipe: training recipe.
-        distillation: teacher and loss weight of a student; None trains from labels alone.
-        resume: whether to continue the run in ``out``; more epochs in the recipe lengthen it.
-        cases: folder of prepared cases; None uses `CASES_FOLDER` beside the run directory, so that a teacher, its
-            students and a sweep in neighbouring directories share prepared cases.
+        job: data set, task, recipe and folders of the training.
+        record: what the run's configuration records of the training method.
+        group: process group.
         workers: cases read and prepared in parallel; None: one per CPU, limited by free memory.
         progress: called with (cases done, cases in total) on the first process.
 
@@ -84,44 +78,45 @@ def prepare_run(
         UsageError: the run directory holds another run, or the folder of prepared cases holds other files.
         ResourceError: a folder cannot be written, or another process trains in the run directory.
     """
+    dataset, task = job.dataset, job.task
     threads = workers or default_threads()
 
     def opened() -> PreparedRun:
         listed = _listed(dataset, task)
-        held.enter_context(sole_writer(out))
+        held.enter_context(sole_writer(job.out))
         if progress:
             progress(0, len(listed))  # hashing a large data set takes a while too
         digests = digest_cases(listed, threads)
         config = RunConfig(
-            model=model,
+            model=record.model,
             task=task,
-            recipe=recipe,
+            recipe=job.recipe,
             dataset=dataset.name,
             data_hash=data_hash(listed, digests),
             fold=dataset.fold,
             split_hash=_split_hash(dataset, listed, digests),
-            distillation=distillation,
+            distillation=record.distillation,
         )
-        run = Run.create(out, config, resume=resume)
-        cache = CaseCache(cases or out.resolve().parent / CASES_FOLDER)
+        run = Run.create(job.out, config, resume=job.resume)
+        cache = CaseCache(job.cases_folder)
         held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in digests]))
         prepared = prepare_cases(listed, task, cache.folder, progress, workers=threads, digests=digests)
         run.start()
         named = {case.name: case for case in prepared}
         training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
-        _tell(prepared, training, task, recipe)
+        _log_warnings(prepared, training, task, job.recipe)
         return PreparedRun(run, training, validation)
 
     with ExitStack() as held:
-        yield team.broadcast_from_first(opened)
+        yield group.broadcast_from_first(opened)
 
 
 def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
     """Returns training and validation cases, without duplicates: a case in both lists is prepared once."""
     check_labels(dataset, task)
-    for remark in (*dataset.warnings, modality_warning(dataset, task)):
-        if remark:
-            _log.warning("%s", remark)
+    for warning in (*dataset.warnings, modality_warning(dataset, task)):
+        if warning:
+            _log.warning("%s", warning)
     if dataset.fold is None and (unused := unused_splits(dataset)):
         _log.info("%s", unused)
     if not dataset.training:
@@ -139,7 +134,7 @@ def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[Case
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _tell(prepared: list[PreparedCase], training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
+def _log_warnings(prepared: list[PreparedCase], training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
     """Logs warnings about scans and labels: one per kind, without case names."""
     unusual = [case for case in prepared if case.warnings]
     if unusual:

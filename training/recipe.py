@@ -8,7 +8,7 @@ from typing import Literal
 from ..runtime.checked_struct import CheckedStruct
 from ..runtime.errors import FieldError
 
-Precision = Literal["32-true", "bf16-mixed"]
+TrainingPrecision = Literal["32-true", "bf16-mixed"]
 
 
 class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +84,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     validation_overlap: float = 0.25
     checkpoint_every: int = 500
     seed: int = 0
-    precision: Precision = "32-true"
+    precision: TrainingPrecision = "32-true"
     pictures_every: int = 10
     augmentation: Augmentation = Augmentation()
 
@@ -118,6 +118,23 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def steps(self, cases: int) -> int:
         """Returns the number of optimiser steps per epoch for a number of training cases."""
         return self.steps_per_epoch or math.ceil(cases / self.crops_per_step)
+
+    def learning_rate(self, epoch: int, *, epochs: int | None = None) -> float:
+        """Returns the learning rate of an epoch: exponential warm-up, then polynomial decay.
+
+        Epoch e < warmup: ``lr · exp(10 (e / warmup − 1))``; later ``lr · (1 − e / epochs) ^ 0.9``. The AutoSAM Adapter
+        paper calls this "warm-up exponential decay"; the formula is that of its released code.
+
+        >>> f"{Recipe(lr=5e-4, epochs=200, warmup=5).learning_rate(4):.2e}"
+        '6.77e-05'
+
+        Args:
+            epoch: counted from 0.
+            epochs: length of the schedule; None: the recipe's.
+        """
+        if epoch < self.warmup:
+            return self.lr * math.exp(10 * (epoch / self.warmup - 1))
+        return self.lr * (1 - epoch / (epochs or self.epochs)) ** 0.9
 
     def draws_pictures(self, epoch: int) -> bool:
         """Returns whether the validation after an epoch (counted from 0) is drawn.

@@ -32,13 +32,15 @@ def train(out: Path, name: str, seed: int) -> None:
     from bedside.runtime.scans.nifti import write_volume
     from bedside.training.data.crops import CropSource
     from bedside.training.data.dataset import load_dataset
+    from bedside.training.job import TrainingJob
     from bedside.training.loop.checkpoint import load_weights
-    from bedside.training.loop.fit import fit
+    from bedside.training.loop.fit import TrainingSetup, fit
     from bedside.training.loop.hardware import make_fabric
     from bedside.training.loop.losses import segmentation_loss
     from bedside.training.loop.process_group import ProcessGroup
     from bedside.training.loop.validate import segment_scan
     from bedside.training.prepared_run import prepare_run
+    from bedside.training.runs.run_config import MethodRecord
 
     plan, row, folder = load_plan(out), ROWS[name], run_folder(out, name, seed)
     torch.set_num_threads(plan.threads)
@@ -54,22 +56,22 @@ def train(out: Path, name: str, seed: int) -> None:
     def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return loss(logits, batch["label"])
 
-    def tell(done: int, total: int, note: str) -> None:
+    def report(done: int, total: int, note: str) -> None:
         if done % plan.steps_per_epoch == 0 and note.startswith("loss"):
             print(f"{time.strftime('%H:%M:%S')} step {done}/{total} {note}", flush=True)
 
-    with prepare_run(
-        ProcessGroup(fabric), dataset, task, folder / "run", model=row.config(plan), recipe=recipe, resume=True
-    ) as session:
+    job = TrainingJob(dataset=dataset, task=task, out=folder / "run", recipe=recipe, resume=True)
+    with prepare_run(job, MethodRecord(row.config(plan)), ProcessGroup(fabric)) as prepared:
         begun = clock(plan.device)
         try:
-            sources = [CropSource(case) for case in session.train]
-            result = fit(session.run, model, objective, sources, session.validation, fabric, progress=tell)
+            sources = [CropSource(case) for case in prepared.train]
+            setup = TrainingSetup(model=model, objective=objective, sources=sources, validation=prepared.validation)
+            result = fit(prepared.run, setup, fabric, progress=report)
         finally:  # the seconds of an interrupted run count too
             with (folder / "seconds.txt").open("a", encoding="utf-8") as file:
                 file.write(f"{clock(plan.device) - begun:.1f}\n")
 
-    load_weights(session.run.best, model)
+    load_weights(prepared.run.best, model)
     model.eval()
     predictions = folder / "predictions"
     predictions.mkdir(exist_ok=True)

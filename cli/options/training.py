@@ -243,11 +243,12 @@ class TrainingOptions:
         """
         import msgspec
 
-        from ...training.recipe import AUGMENTATION, Augmentation, Precision, Recipe
+        from ...training.recipe import AUGMENTATION, Augmentation, Recipe, TrainingPrecision
         from ...training.runs.run import Run
 
-        if self.precision not in get_args(Precision):
-            raise UsageError(f'--precision: expected {" or ".join(get_args(Precision))}, got "{self.precision}"')
+        precisions = get_args(TrainingPrecision)
+        if self.precision not in precisions:
+            raise UsageError(f'--precision: expected {" or ".join(precisions)}, got "{self.precision}"')
         names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.resume and self.epochs is None and run is not None and (run / Run.CONFIG).exists():

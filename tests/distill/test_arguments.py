@@ -64,9 +64,11 @@ def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert refusals(build_student, {"name": "unet-nano", "num_classes": 3}) == {"name", "num_classes"}
     assert refusals(load_student, {"run": tmp_path / "none"}) == {"run"}
-    given = dict.fromkeys(["dataset", "out", "student", "lam", "teacher", "task", "recipe", "hardware", "cases"])
+    given = dict.fromkeys(
+        ["dataset", "out", "student", "lam", "teacher", "task", "recipe", "hardware", "prepared_cases"]
+    )
     assert refusals(distill, given) == set(given)
-    given = dict.fromkeys(["teacher", "cases", "task", "folder", "team", "overlap", "device"])
+    given = dict.fromkeys(["teacher", "cases", "run", "group", "overlap"])
     assert refusals(cache_targets, given) == set(given)
 
 

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training" / "loop"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bedside.cli.main import run
-from bedside.training.loop.companions import LOST
+from bedside.training.loop.process_watch import PROCESS_LOST
 from lightning_fabric.strategies.launchers import subprocess_script
 from ranks import forked, forked_helper
 from stopped_training import command
@@ -93,6 +93,6 @@ for trial in range(number):
         counts["had ended before"] += 1
         continue
     counts[f"{('first', 'second')[victim]} killed: exit code {code}"] += 1
-    counts["without a word"] += LOST not in (path / "words").read_text()
+    counts["without a word"] += PROCESS_LOST not in (path / "words").read_text()
 counts["ms until the slowest had ended"] = round(1000 * slowest)
 print(json.dumps(counts))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training" / "loop"))
 import torch
 from bedside.cli.main import run as command_line
 from bedside.teacher import TEACHERS
-from bedside.teacher import train as teacher_train
+from bedside.training import train as training_train
 from bedside.training.loop.fit import FitResult
 from ranks import as_torchrun, forked, free_port
 
@@ -30,13 +30,13 @@ sys.addaudithook(
 )
 
 
-def fit(run, model, objective, sources, validation, fabric, **_):
+def fit(run, setup, fabric, **_):
     heard = {
         "opened": sorted({name for name in opened if name.endswith((".nii.gz", ".pth"))}),
         "data_hash": run.config.data_hash,
         "weights": run.config.model.options["checkpoint_sha256"],
-        "cases": [source.case.name for source in sources],
-        "mean": float(sources[0].case.image().mean()),
+        "cases": [source.case.name for source in setup.sources],
+        "mean": float(setup.sources[0].case.image().mean()),
     }
     (run.path.parent / f"rank{fabric.global_rank}.json").write_text(json.dumps(heard))
     return FitResult(None, 0.0)
@@ -45,7 +45,7 @@ def fit(run, model, objective, sources, validation, fabric, **_):
 TEACHERS["tiny"] = "tiny:build_tiny"
 sys.modules["bedside.teacher.tiny"] = ModuleType("bedside.teacher.tiny")
 sys.modules["bedside.teacher.tiny"].build_tiny = lambda **_: torch.nn.Conv3d(1, 2, 1)
-teacher_train.fit = fit
+training_train.fit = fit
 
 for name, words in json.load(sys.stdin).items():
     folder, port = Path(name), free_port()

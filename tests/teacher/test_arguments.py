@@ -50,7 +50,7 @@ def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
     always = {"name", "num_classes", "sam", "preset", "patch"}  # "x" is an axis
     assert refusals(build_teacher, GOOD, [name for name in GOOD if name not in ("apg", "mlam")]) == always
     assert refusals(load_teacher, {"path": tmp_path / "none"}) == {"path"}
-    given = dict.fromkeys(["dataset", "task", "out", "config", "recipe", "hardware", "cases"])
+    given = dict.fromkeys(["dataset", "task", "out", "config", "recipe", "hardware", "prepared_cases"])
     assert refusals(train_teacher, given) == set(given)
     given = {"config": TeacherConfig(sam="vit_nano"), "num_classes": 3, "patch": 33, "batch": 1, "precision": "32-true"}
     assert refusals(describe, given) == set(given)  # a patch of 33 is refused last

@@ -4,19 +4,19 @@ import hashlib
 import logging
 from contextlib import contextmanager
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 from bedside.runtime.task_presets import PRESETS
 from bedside.teacher import config
-from bedside.teacher import train as module
 from bedside.teacher.config import TeacherConfig
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.teacher.variants import VARIANTS
+from bedside.training import train as module
 from bedside.training.data.dataset import Dataset
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
+from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run, RunConfig
 
@@ -29,9 +29,9 @@ def opened(monkeypatch):
     configurations = []
 
     @contextmanager
-    def prepare_run(team, dataset, task, out, *, model, recipe, resume, cases, progress):
-        configurations.append((model, recipe))
-        yield SimpleNamespace(run=None, train=[], validation=[])
+    def prepare_run(job, record, group, *, progress):
+        configurations.append((record.model, job.recipe))
+        yield PreparedRun(run=None, train=[], validation=[])
 
     monkeypatch.setattr(module, "prepare_run", prepare_run)
     monkeypatch.setattr(config, "build_teacher", lambda name, **_: torch.nn.Conv3d(1, 14, 1))

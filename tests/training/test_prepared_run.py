@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.scans.nifti import read_labels, write_volume
+from bedside.training.job import TrainingJob
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.process_group import ProcessGroup
 from bedside.training.prepared_run import prepare_run
 from bedside.training.recipe import Augmentation, Recipe
-from bedside.training.runs.run import ModelConfig, Run
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import MethodRecord, ModelConfig
 
 RECIPE = Recipe(epochs=1, warmup=0)
+RECORD = MethodRecord(ModelConfig(kind="teacher", name="x"))
+GROUP = ProcessGroup(make_fabric("cpu", "32-true"))
 
 
-TEAM = ProcessGroup(make_fabric("cpu", "32-true"))
-
-
-def start(dataset, task, out, **options):
-    model = ModelConfig(kind="teacher", name="x")
-    with prepare_run(TEAM, dataset, task, out, model=model, **{"recipe": RECIPE, **options}) as session:
-        return session
+def start(dataset, task, out, *, workers=None, progress=None, **options):
+    job = TrainingJob(dataset=dataset, task=task, out=out, **{"recipe": RECIPE, **options})
+    with prepare_run(job, RECORD, GROUP, workers=workers, progress=progress) as prepared:
+        return prepared
 
 
 def test_runs_side_by_side_share_prepared_cases(small_dataset, small_task, tmp_path):
@@ -34,16 +35,16 @@ def test_runs_side_by_side_share_prepared_cases(small_dataset, small_task, tmp_p
 
 
 def test_the_folder_of_prepared_cases_can_be_chosen(small_dataset, small_task, tmp_path):
-    session = start(small_dataset, small_task, tmp_path / "run", cases=tmp_path / "fast-disk", workers=2)
-    assert {case.folder.parent for case in (*session.train, *session.validation)} == {tmp_path / "fast-disk"}
+    prepared = start(small_dataset, small_task, tmp_path / "run", prepared_cases=tmp_path / "fast-disk", workers=2)
+    assert {case.folder.parent for case in (*prepared.train, *prepared.validation)} == {tmp_path / "fast-disk"}
     assert not (tmp_path / "bedside-cases").exists()
-    assert [case.name for case in session.train] == ["case0", "case1"]
+    assert [case.name for case in prepared.train] == ["case0", "case1"]
 
 
 def test_a_run_that_is_there_is_refused_before_anything_is_prepared(small_dataset, small_task, tmp_path):
-    start(small_dataset, small_task, tmp_path / "run", cases=tmp_path / "first")
+    start(small_dataset, small_task, tmp_path / "run", prepared_cases=tmp_path / "first")
     with pytest.raises(UsageError, match="holds a run already"):
-        start(small_dataset, small_task, tmp_path / "run", cases=tmp_path / "second")
+        start(small_dataset, small_task, tmp_path / "run", prepared_cases=tmp_path / "second")
     assert not (tmp_path / "second").exists()
 
 
@@ -134,11 +135,11 @@ def test_nothing_but_empty_label_maps_is_warned_of(small_dataset, small_task, tm
 
 
 def test_a_run_that_is_being_trained_is_refused_at_once_but_can_be_read(small_dataset, small_task, tmp_path):
-    model = ModelConfig(kind="teacher", name="x")
-    with prepare_run(TEAM, small_dataset, small_task, tmp_path / "run", model=model, recipe=RECIPE) as session:
+    job = TrainingJob(dataset=small_dataset, task=small_task, out=tmp_path / "run", recipe=RECIPE)
+    with prepare_run(job, RECORD, GROUP) as prepared:
         heard = []
         with pytest.raises(ResourceError, match='another process trains in "run"'):
             start(small_dataset, small_task, tmp_path / "run", resume=True, progress=lambda *at: heard.append(at))
         assert heard == []
-        assert Run.open(tmp_path / "run").config == session.run.config
+        assert Run.open(tmp_path / "run").config == prepared.run.config
     start(small_dataset, small_task, tmp_path / "run", resume=True)

@@ -37,3 +37,22 @@ def test_counts_below_one_are_refused_by_name(field):
 def test_a_warmup_that_does_not_fit_says_what_would(epochs, warmup, advice):
     with pytest.raises(ValueError, match=f"got {warmup}; give .*{advice}"):
         Recipe(epochs=epochs, warmup=warmup)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [
+        (0, 2.26999649e-08),  # 5e-4 · e^-10
+        (4, 6.76676416e-05),  # 5e-4 · e^-2
+        (5, 4.88735807e-04),  # 5e-4 · 0.975^0.9
+        (6, 4.86479524e-04),  # 5e-4 · 0.97^0.9
+        (100, 2.67943366e-04),  # 5e-4 · 0.5^0.9
+        (199, 4.24661616e-06),  # 5e-4 · 0.005^0.9
+    ],
+)
+def test_rate_of_the_papers_recipe(epoch, expected):
+    assert Recipe().learning_rate(epoch) == pytest.approx(expected, rel=1e-8)
+
+
+def test_without_warm_up_the_first_epoch_has_the_base_rate():
+    assert Recipe(lr=1e-3, epochs=10, warmup=0).learning_rate(0) == 1e-3

@@ -2,11 +2,11 @@ import getpass
 import os
 
 import pytest
-from bedside.training.user_name import ensure_user_name
+from bedside.training import ensure_user_name
 
 
 @pytest.fixture
-def forgetful(monkeypatch):
+def no_account(monkeypatch):
     """The variables that name a user are gone; returns what makes the system forget this one too."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "")
@@ -22,8 +22,8 @@ def forgetful(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")])
-def test_a_user_id_without_a_name_gets_one(forgetful, error):
-    forgetful(error)
+def test_a_user_id_without_a_name_gets_one(no_account, error):
+    no_account(error)
     ensure_user_name()
     assert getpass.getuser() == f"uid_{os.getuid()}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ...runtime.errors import ExitCode, InputError
+from ...runtime.hooks import Progress
 from ...runtime.labels.sides import find_sides
 from ...runtime.task import Task
 from .bounded_pool import bounded_pool
@@ -103,7 +103,7 @@ def check_dataset(
     *,
     fold: int | None = None,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> DatasetCheck:
     """Checks every case as `prepare_cases` would, and compares the cases with each other.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import InputError
+from ...runtime.hooks import Progress
 from ...runtime.task import Task
 from .bounded_pool import bounded_pool
 from .case_cache import CaseCache, case_key
@@ -86,7 +87,7 @@ def prepare_cases(
     cases: Sequence[Case],
     task: Task,
     folder: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     *,
     workers: int = 1,
     digests: Sequence[CaseDigest] | None = None,

@@ -28,7 +28,7 @@ _META = "bedside"
 _DIGEST = "sha256"
 # Gathers the whole tensors of a sharded network on the first process.
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
-_GIVEN = StateDictOptions(full_state_dict=True)  # every process gets whole tensors and loads its own shard
+_FROM_WHOLE = StateDictOptions(full_state_dict=True)  # every process gets whole tensors and loads its own shard
 
 Tensors = dict[str, torch.Tensor]
 
@@ -141,7 +141,7 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
     """
     checkpoint = Checkpoint.read(path)
     _check_model(checkpoint, model)
-    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
+    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_FROM_WHOLE)
 
 
 def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -167,8 +167,8 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
     group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
     # Before the weights, because torch initialises a new optimiser's state with a step of length zero.
     whole: dict[str, Any] = {"state": state, "param_groups": [{**group, "params": trained}]}
-    set_optimizer_state_dict(model, optimizer, whole, options=_GIVEN)
-    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_GIVEN)
+    set_optimizer_state_dict(model, optimizer, whole, options=_FROM_WHOLE)
+    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_FROM_WHOLE)
     torch.set_rng_state(checkpoint.tensors["random.cpu"])
     if "random.cuda" in checkpoint.tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"])
@@ -215,10 +215,10 @@ def _check_model(checkpoint: Checkpoint, model: torch.nn.Module) -> None:
     weights = checkpoint.part("model")
     expected = model.state_dict()
     for name in sorted(expected.keys() | weights.keys()):
-        ours = tuple(expected[name].shape) if name in expected else "no such tensor"
-        theirs = tuple(weights[name].shape) if name in weights else "no such tensor"
-        if ours != theirs:
+        network = tuple(expected[name].shape) if name in expected else "no such tensor"
+        stored = tuple(weights[name].shape) if name in weights else "no such tensor"
+        if network != stored:
             raise InputError(
-                f'checkpoint "{checkpoint.path.name}": tensor {name}: expected {ours}, got {theirs}; '
+                f'checkpoint "{checkpoint.path.name}": tensor {name}: expected {network}, got {stored}; '
                 "it is another network's"
             )

@@ -21,14 +21,14 @@ class CheckpointStore:
         run: run directory.
         model: network in training.
         optimizer: the network's optimiser.
-        team: process group; all its processes must call every method together.
+        group: process group; all its processes must call every method together.
     """
 
-    def __init__(self, run: Run, model: torch.nn.Module, optimizer: torch.optim.Optimizer, team: ProcessGroup) -> None:
+    def __init__(self, run: Run, model: torch.nn.Module, optimizer: torch.optim.Optimizer, group: ProcessGroup) -> None:
         self._run = run
         self._model = model
         self._optimizer = optimizer
-        self._team = team
+        self._group = group
 
     def restore(self) -> Position:
         """Restores the newest readable checkpoint and returns its position; without one, epoch 0, step 0.
@@ -43,7 +43,7 @@ class CheckpointStore:
             found = self._newest()
             return found.path.name if found else None
 
-        name = self._team.broadcast_from_first(find)
+        name = self._group.broadcast_from_first(find)
         if name is None:
             return Position()
         checkpoint = found or Checkpoint.read(self._run.path / name)
@@ -53,16 +53,16 @@ class CheckpointStore:
     def save(self, position: Position) -> None:
         """Saves a checkpoint and keeps the one before it; neither is replaced before the new file is complete."""
         run = self._run
-        save_checkpoint(run.incoming, self._model, self._optimizer, position, write=self._team.first)
-        if self._team.first:
+        save_checkpoint(run.incoming, self._model, self._optimizer, position, write=self._group.first)
+        if self._group.first:
             if run.last.exists():
                 run.last.replace(run.previous)
             run.incoming.replace(run.last)
-        self._team.wait()
+        self._group.wait()
 
     def save_best(self) -> None:
         """Saves the current weights as the run's best."""
-        save_weights(self._run.best, self._model, write=self._team.first)
+        save_weights(self._run.best, self._model, write=self._group.first)
 
     def _newest(self) -> Checkpoint | None:
         """Reads the newest intact checkpoint; logs a warning if a newer one is damaged."""

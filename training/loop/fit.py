@@ -7,13 +7,13 @@ import math
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import msgspec
 import torch
 from lightning_fabric import Fabric
 
 from ...runtime.errors import Cancelled
+from ...runtime.hooks import Progress
 from ..data.crops import CropSource
 from ..data.missing_labels import missing_in_validation_warning, missing_labels
 from ..data.prepared_case import PreparedCase
@@ -26,25 +26,27 @@ from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
 from .process_group import ProcessGroup
-from .schedule import learning_rate
 from .step import Objective, Stepper
 from .validate import validate
 
 _log = logging.getLogger("bedside.training")
 
 
-class FitProgress(Protocol):
-    """Callback that receives the progress of a training."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup:
+    """The network of a training, its loss and its data.
 
-    def __call__(self, done: int, total: int, note: str) -> None:
-        """Called after each step and each validated case.
+    Attributes:
+        model: network with logits ``[B, C, D, H, W]``; only parameters with ``requires_grad`` are trained.
+        objective: loss function.
+        sources: training cases to draw crops from.
+        validation: cases that decide which epoch is best; may be empty.
+    """
 
-        Args:
-            done: optimiser steps done.
-            total: optimiser steps in total.
-            note: short text, such as the current loss.
-        """
-        ...
+    model: torch.nn.Module
+    objective: Objective
+    sources: Sequence[CropSource]
+    validation: Sequence[PreparedCase] = ()
 
 
 @dataclass(frozen=True)
@@ -62,67 +64,53 @@ class FitResult:
 
 def fit(
     run: Run,
-    model: torch.nn.Module,
-    objective: Objective,
-    sources: Sequence[CropSource],
-    validation: Sequence[PreparedCase],
+    setup: TrainingSetup,
     fabric: Fabric,
     *,
     workers: int | None = 0,
-    progress: FitProgress | None = None,
+    progress: Progress | None = None,
 ) -> FitResult:
     """Trains a network in a run directory, resuming from the newest checkpoint if the run has one.
 
-    The optimiser updates only parameters with ``requires_grad``. ``best.safetensors`` keeps the weights with the best
-    mean validation Dice over the organs, the later ones if two epochs score the same. Without validation cases, or if
-    these contain no organ and so give no score, it keeps the last epoch's weights. Every process of a training calls
-    this function; the first one writes and reports progress.
+    ``best.safetensors`` keeps the weights with the best mean validation Dice over the organs, the later ones if two
+    epochs score the same. Without validation cases, or if these contain no organ and so give no score, it keeps the
+    last epoch's weights. Every process of a training calls this function; the first one writes and reports progress.
 
     Args:
         run: run directory.
-        model: network with logits ``[B, C, D, H, W]``.
-        objective: loss function.
-        sources: training cases to draw crops from.
-        validation: cases that decide which epoch is best; may be empty.
+        setup: network, loss and data.
         fabric: launched Fabric with device, precision and processes.
         workers: threads that load crops; None: `default_workers`.
-        progress: see `FitProgress`; None reports nothing.
+        progress: called after each step and each validated case with (optimiser steps done, steps in total, note);
+            None reports nothing.
 
     Raises:
         TrainingInterrupted: a process received SIGTERM or Ctrl-C; the state was saved.
         DivergedError: the loss became NaN or infinite; the last good checkpoint is kept.
         InputError: no checkpoint of the run can be read, or they do not fit the network.
     """
-    warning = _validation_warning(run, validation)
+    warning = _validation_warning(run, setup.validation)
     if warning and fabric.is_global_zero:
         _log.warning("%s", warning)
     workers = default_workers(fabric) if workers is None else workers
     with StopRequest() as stop:
-        return _Fit(run, model, objective, sources, validation, fabric, stop, progress).train(sources, workers)
+        return _Fit(run, setup, fabric, stop, progress).train(workers)
 
 
 class _Fit:
     """A training in progress. Each epoch runs its steps, validates and saves a checkpoint."""
 
     def __init__(
-        self,
-        run: Run,
-        model: torch.nn.Module,
-        objective: Objective,
-        sources: Sequence[CropSource],
-        validation: Sequence[PreparedCase],
-        fabric: Fabric,
-        stop: StopRequest,
-        progress: FitProgress | None,
+        self, run: Run, setup: TrainingSetup, fabric: Fabric, stop: StopRequest, progress: Progress | None
     ) -> None:
-        self._run, self._fabric, self._stop, self._validation = run, fabric, stop, validation
-        self._team = ProcessGroup(fabric)
-        self._progress = progress if self._team.first else None
+        self._run, self._setup, self._fabric, self._stop = run, setup, fabric, stop
+        self._group = ProcessGroup(fabric)
+        self._progress = progress if self._group.first else None
         # The actual number of processes decides; a resumed run may have been configured for another.
-        self._recipe = recipe = msgspec.structs.replace(run.config.recipe, processes=self._team.size)
-        self._steps = recipe.steps(len(sources))
-        self._stepper = Stepper(model, objective, recipe, fabric, self._team)
-        self._checkpoints = CheckpointStore(run, model, self._stepper.optimizer, self._team)
+        self._recipe = recipe = msgspec.structs.replace(run.config.recipe, processes=self._group.size)
+        self._steps = recipe.steps(len(setup.sources))
+        self._stepper = Stepper(setup.model, setup.objective, recipe, fabric, self._group)
+        self._checkpoints = CheckpointStore(run, setup.model, self._stepper.optimizer, self._group)
         self._position = self._checkpoints.restore()
         if run.planned < recipe.epochs:
             self._lengthen()
@@ -131,9 +119,9 @@ class _Fit:
         """Lengthens the run from the next epoch that has not begun: one epoch has one learning rate."""
         run, position = self._run, self._position
         before, epoch = run.planned, position.epoch + (position.step > 0)
-        old = self._rate(max(0, epoch - 1), epochs=before)
-        run.lengthen(epoch, write=self._team.first)
-        if self._team.first:
+        old = self._recipe.learning_rate(max(0, epoch - 1), epochs=before)
+        run.lengthen(epoch, write=self._group.first)
+        if self._group.first:
             _log.warning(
                 "the run is made longer, from %d to %d epochs: from epoch %d on the learning rate follows the longer "
                 "schedule and goes from %.3g to %.3g",
@@ -144,24 +132,18 @@ class _Fit:
                 self._rate(epoch),
             )
 
-    def _rate(self, epoch: int, *, epochs: int | None = None) -> float:
-        """Returns an epoch's learning rate.
+    def _rate(self, epoch: int) -> float:
+        """Returns an epoch's learning rate, by the length that the run had when it trained this epoch."""
+        return self._recipe.learning_rate(epoch, epochs=self._run.config.epochs_at(epoch))
 
-        Args:
-            epoch: counted from 0.
-            epochs: length of the schedule; None: the length that the run had when it trained this epoch.
-        """
-        recipe = self._recipe
-        epochs = epochs or self._run.config.epochs_at(epoch)
-        return learning_rate(epoch, base=recipe.lr, epochs=epochs, warmup=recipe.warmup)
-
-    def train(self, sources: Sequence[CropSource], workers: int) -> FitResult:
+    def train(self, workers: int) -> FitResult:
         """Trains from the restored position to the last epoch."""
         recipe, start = self._recipe, self._position
         mean_loss = _last_loss(self._run)
-        order = CropOrder(recipe, self._team, steps=self._steps, epoch=start.epoch, step=start.step)
-        loader = CropLoader(sources, self._run.config.task, recipe, order, fabric=self._fabric, workers=workers)
-        with RunWriter(self._run, active=self._team.first, epoch=start.epoch) as writer, loader:
+        order = CropOrder(recipe, self._group, steps=self._steps, epoch=start.epoch, step=start.step)
+        task = self._run.config.task
+        loader = CropLoader(self._setup.sources, task, recipe, order, fabric=self._fabric, workers=workers)
+        with RunWriter(self._run, active=self._group.first, epoch=start.epoch) as writer, loader:
             for epoch in range(start.epoch, recipe.epochs):
                 rate = self._rate(epoch)
                 self._stepper.set_rate(rate)
@@ -170,7 +152,7 @@ class _Fit:
                 mean_loss = self._position.loss_sum / self._steps
                 row = {"lr": rate, "loss": mean_loss, "waiting": loader.waiting}
                 last = epoch + 1 == recipe.epochs
-                if self._validation and ((epoch + 1) % recipe.validate_every == 0 or last):
+                if self._setup.validation and ((epoch + 1) % recipe.validate_every == 0 or last):
                     row |= self._validate(epoch, writer)
                 if last and math.isnan(row.get("dice", math.nan)):
                     self._checkpoints.save_best()
@@ -190,9 +172,9 @@ class _Fit:
                 before,
                 step=done,
                 loss_sum=before.loss_sum + loss,
-                trend=trend.told_of(epoch) if self._team.first else trend,
+                trend=trend.with_warning(epoch) if self._group.first else trend,
             )
-            self._tell(epoch * steps + done, f"loss {self._position.loss_sum / done:.3f}")
+            self._report(epoch * steps + done, f"loss {self._position.loss_sum / done:.3f}")
             stopped = self._stepper.stop
             if stopped is not None or (done % recipe.checkpoint_every == 0 and done < steps):
                 self._save(self._position)
@@ -202,19 +184,20 @@ class _Fit:
     def _validate(self, epoch: int, writer: RunWriter) -> dict[str, float]:
         """Validates and saves the weights if they are the best; returns Dice per organ and the mean, NaN if absent."""
         task, stop, drawn = self._run.config.task, self._stop, self._recipe.draws_pictures(epoch)
+
+        def report(done: int, total: int) -> None:
+            self._report((epoch + 1) * self._steps, f"validating, {done} of {total} cases")
+
         self._stepper.wrapped.eval()
         try:
             dice = validate(
                 self._predict,
-                self._validation,
+                self._setup.validation,
                 task,
-                self._team,
+                self._group,
                 overlap=self._recipe.validation_overlap,
-                device=self._fabric.device,
                 agree=self._stop_together,
-                progress=lambda done, total: self._tell(
-                    (epoch + 1) * self._steps, f"validating, {done} of {total} cases"
-                ),
+                progress=report,
                 shown=(lambda case, labels: writer.draw(epoch, case, labels)) if drawn else None,
             )
         except Cancelled:
@@ -229,19 +212,19 @@ class _Fit:
         return {"dice": score, **organs}
 
     def _predict(self, patches: torch.Tensor) -> torch.Tensor:
-        if not self._team.sharded:  # in a sharded network the others would wait for it
-            self._stop.raise_here()
+        if not self._group.sharded:  # in a sharded network the others would wait for it
+            self._stop.raise_if_received()
         return self._stepper.predict(patches)
 
     def _stop_together(self) -> None:
-        self._stop.signum = self._stop.ask(self._team)
-        self._stop.raise_here()
+        self._stop.signum = self._stop.received_by_any(self._group)
+        self._stop.raise_if_received()
 
     def _save(self, position: Position) -> None:
         self._position = position
         self._checkpoints.save(position)
 
-    def _tell(self, done: int, note: str) -> None:
+    def _report(self, done: int, note: str) -> None:
         if self._progress:
             self._progress(done, self._recipe.epochs * self._steps, note)
 

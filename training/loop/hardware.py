@@ -21,12 +21,12 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from ...runtime.errors import ExitCode, ResourceError, UsageError
 from ...runtime.files.shared_memory import SHARED_MEMORY_TOO_SMALL, is_shared_memory_error
-from .companions import LOST, Companions
 from .process_group import AgreedOutcome
+from .process_watch import PROCESS_LOST, ProcessWatch
 
 StrategyName = Literal["auto", "ddp", "fsdp"]
 
-_PATIENCE = timedelta(hours=12)  # the others wait while the first process prepares a large data set
+_TIMEOUT = timedelta(hours=12)  # the other processes wait while the first process prepares a large data set
 _LOST_PEER = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|broken pipe", re.IGNORECASE)
 
 
@@ -61,29 +61,29 @@ class Hardware:
             ResourceError: another process of the training has died, or shared memory is too small.
         """
         fabric = make_fabric(self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy)
-        with Companions(fabric) as companions:
+        with ProcessWatch(fabric) as watch:
             try:
                 fabric.launch()
-                with _without_word_of_strides():
+                with _without_stride_warning():
                     yield fabric
             except AgreedOutcome as error:
-                companions.part()
+                watch.finish()
                 if fabric.is_global_zero:
                     raise
-                # A helper that fails would make the first process end before it reports the outcome.
-                raise SystemExit(ExitCode.OK if companions.is_helper else error.exit_code) from None
+                # A child that fails would make the first process end before it reports the outcome.
+                raise SystemExit(ExitCode.OK if watch.is_child else error.exit_code) from None
             except BaseException as error:
-                companions.kill()
+                watch.kill()
                 if is_shared_memory_error(error):  # raised by NCCL, for example
                     raise ResourceError(SHARED_MEMORY_TOO_SMALL) from error
                 if fabric.world_size > 1 and isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)):
-                    raise ResourceError(LOST) from error
+                    raise ResourceError(PROCESS_LOST) from error
                 raise
-            companions.part()
+            watch.finish()
 
 
 @contextmanager
-def _without_word_of_strides() -> Generator[None]:
+def _without_stride_warning() -> Generator[None]:
     """Silences DDP's warning, on every process, about the gradient strides of depth-wise convolutions.
 
     The mismatch costs a copy of these gradients, 27 numbers per channel.
@@ -179,9 +179,9 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
 
 def _strategy(name: StrategyName, processes: int) -> str | Strategy:
     if name == "fsdp":
-        return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1, timeout=_PATIENCE)
+        return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1, timeout=_TIMEOUT)
     if name == "ddp" or processes > 1:
-        return DDPStrategy(timeout=_PATIENCE, gradient_as_bucket_view=True)
+        return DDPStrategy(timeout=_TIMEOUT, gradient_as_bucket_view=True)
     return "auto"
 
 

@@ -66,7 +66,7 @@ class StopRequest:
         if self.signum != signal.SIGTERM:
             self.signum = signum
 
-    def raise_here(self) -> None:
+    def raise_if_received(self) -> None:
         """Raises `Cancelled` if this process has received a signal."""
         if self.signum is not None:
             raise Cancelled("stopped on request")
@@ -83,6 +83,6 @@ class StopRequest:
         """
         return next((signum for signum, sent in zip(self._SIGNALS, sums, strict=True) if sent), None)
 
-    def ask(self, team: ProcessGroup) -> int | None:
+    def received_by_any(self, group: ProcessGroup) -> int | None:
         """Returns the signal that any process has received, or None; all processes must call this together."""
-        return self.agreed(team.total(np.array(self.flags())))
+        return self.agreed(group.total(np.array(self.flags())))

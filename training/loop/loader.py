@@ -29,16 +29,16 @@ class CropOrder(Iterable[list[Key]]):
 
     Args:
         recipe: batch size, accumulation, epochs.
-        team: process group of this process.
+        group: process group of this process.
         steps: optimiser steps per epoch.
         epoch: first epoch, counted from 0.
         step: first step of that epoch, counted from 0.
     """
 
-    def __init__(self, recipe: Recipe, team: ProcessGroup, *, steps: int, epoch: int, step: int) -> None:
+    def __init__(self, recipe: Recipe, group: ProcessGroup, *, steps: int, epoch: int, step: int) -> None:
         self._recipe = recipe
-        self._rank = team.rank
-        self._processes = team.size
+        self._rank = group.rank
+        self._processes = group.size
         self._steps = steps
         self._start = (epoch, step)
 
@@ -47,8 +47,8 @@ class CropOrder(Iterable[list[Key]]):
         first_epoch, first_step = self._start
         for epoch in range(first_epoch, self._recipe.epochs):
             for step in range(first_step if epoch == first_epoch else 0, self._steps):
-                for turn in range(accumulate):
-                    item = ((step * accumulate + turn) * processes + self._rank) * batch
+                for number in range(accumulate):
+                    item = ((step * accumulate + number) * processes + self._rank) * batch
                     yield [(epoch, item + place) for place in range(batch)]
 
 
@@ -144,17 +144,17 @@ class _Threads:
         """Starts all threads."""
         compute_threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self._number, "bedside-crops")
-        everybody = threading.Barrier(self._number)
+        all_threads = threading.Barrier(self._number)
         try:
-            for begun in [self._pool.submit(self._begin, everybody) for _ in range(self._number)]:
-                begun.result()
+            for setup in [self._pool.submit(self._set_up, all_threads) for _ in range(self._number)]:
+                setup.result()
         except BaseException:
-            everybody.abort()  # releases started threads that wait for a failed one
+            all_threads.abort()  # releases started threads that wait for a failed one
             raise
         torch.set_num_threads(compute_threads)  # for threads that torch starts from here on, such as autograd's
 
-    def _begin(self, everybody: threading.Barrier) -> None:
-        everybody.wait()  # occupies each thread, so that every one is set up once
+    def _set_up(self, all_threads: threading.Barrier) -> None:
+        all_threads.wait()  # occupies each thread, so that every one is set up once
         torch.set_num_threads(1)  # else each would start one torch thread per core
         if self._device.type == "cuda":
             torch.cuda.set_device(self._device)  # else pinning memory opens the first GPU as well

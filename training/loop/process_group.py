@@ -60,6 +60,11 @@ class ProcessGroup:
         self.first = fabric.is_global_zero
         self.sharded = self.size > 1 and isinstance(fabric.strategy, ModelParallelStrategy)
 
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return self._fabric.device
+
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns the element-wise sum over the processes of arrays of the same shape; NaN stays NaN."""
         if self.size == 1:
@@ -81,10 +86,10 @@ class ProcessGroup:
         if self.size == 1:
             return work()
         if not self.first:
-            told: Any = self._fabric.broadcast(None)
-            if isinstance(told, _Failure):
-                raise FirstProcessFailed(told.message, told.code)
-            return told
+            received: Any = self._fabric.broadcast(None)
+            if isinstance(received, _Failure):
+                raise FirstProcessFailed(received.message, received.code)
+            return received
         try:
             result = work()
         except BedsideError as error:

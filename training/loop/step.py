@@ -45,12 +45,12 @@ class Stepper:
     """
 
     def __init__(
-        self, model: torch.nn.Module, objective: Objective, recipe: Recipe, fabric: Fabric, team: ProcessGroup
+        self, model: torch.nn.Module, objective: Objective, recipe: Recipe, fabric: Fabric, group: ProcessGroup
     ) -> None:
         self._objective = objective
         self._recipe = recipe
         self._fabric = fabric
-        self._team = team
+        self._group = group
         self.model = model
         self.wrapped = fabric.setup_module(model)
         optimizer = torch.optim.AdamW(
@@ -81,7 +81,7 @@ class Stepper:
         for number in range(count):
             loss += self._add_gradient(loader.next_batch(), last=number + 1 == count) / count
         # One reduction per step carries both the loss and the stop requests.
-        agreed = self._team.total(np.array([loss / self._team.size, *request.flags()]))
+        agreed = self._group.total(np.array([loss / self._group.size, *request.flags()]))
         loss, self.stop = float(agreed[0]), request.agreed(agreed[1:])
         _check_finite("the loss", loss, epoch)
         norm = self._fabric.clip_gradients(
@@ -101,7 +101,7 @@ class Stepper:
 
     def predict(self, patches: torch.Tensor) -> torch.Tensor:
         """Returns float32 logits ``[B, C, D, H, W]``; if the network is sharded, all processes must call together."""
-        if self._team.sharded:
+        if self._group.sharded:
             return self.wrapped(patches).float()
         with self._fabric.autocast():
             return self.model(patches).float()

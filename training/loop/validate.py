@@ -13,6 +13,7 @@ from monai.inferers.utils import sliding_window_inference
 from numpy.typing import NDArray
 
 from ...runtime.errors import Cancelled
+from ...runtime.hooks import Progress
 from ...runtime.labels.restore import Labels, scores_to_labels
 from ...runtime.preprocessing.preprocess import to_model_input
 from ...runtime.scans.geometry import Grid
@@ -74,12 +75,11 @@ def validate(
     model: Predictor,
     cases: Sequence[PreparedCase],
     task: Task,
-    team: ProcessGroup,
+    group: ProcessGroup,
     *,
     overlap: float,
-    device: torch.device,
     agree: Callable[[], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     shown: Shown | None = None,
 ) -> NDArray[np.float64]:
     """Returns the mean Dice per class over cases, ``[num_classes]``; NaN for a class that no case contains.
@@ -95,9 +95,8 @@ def validate(
             two windows, which ends the case; then ``agree`` must raise it.
         cases: prepared cases, the same on every process.
         task: defines the window (the task's patch) and the classes.
-        team: process group.
+        group: process group; the network is on its device.
         overlap: overlap of neighbouring windows, 0…<1.
-        device: device of the network.
         agree: called by all processes together after each round of cases; raises `Cancelled` to stop all of them.
         progress: called with (cases done, cases in total) after each round.
         shown: called with the labels of the first case; None draws nothing.
@@ -105,18 +104,18 @@ def validate(
     Raises:
         Cancelled: raised by ``agree``.
     """
-    together = 1 if team.sharded else team.size
+    together = 1 if group.sharded else group.size
     scores = np.zeros((len(cases), task.num_classes))
 
     def score(number: int) -> None:
         case = cases[number]
-        labels = predict_probabilities(model, case, task, overlap=overlap, device=device).argmax(0).numpy()
+        labels = predict_probabilities(model, case, task, overlap=overlap, device=group.device).argmax(0).numpy()
         scores[number] = dice_per_class(labels, np.asarray(case.labels()), task.num_classes, case.ignored_voxels())
         if number == 0 and shown:
             shown(case, labels)
 
     for start in range(0, len(cases), together):
-        number = start if team.sharded else start + team.rank
+        number = start if group.sharded else start + group.rank
         if number < len(cases):
             with suppress(Cancelled):  # this process received a signal; `agree` stops all
                 score(number)
@@ -124,8 +123,8 @@ def validate(
             agree()
         if progress:
             progress(min(start + together, len(cases)), len(cases))
-    if not team.sharded:
-        scores = team.total(scores)  # each row is zero except on the process that scored the case
+    if not group.sharded:
+        scores = group.total(scores)  # each row is zero except on the process that scored the case
     present = np.isfinite(scores)
     counts = present.sum(axis=0)
     return np.divide(

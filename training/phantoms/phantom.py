@@ -6,7 +6,6 @@ They show that the pipeline works; a score on them says nothing about clinical u
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import MissingExtraError, ResourceError, UsageError
 from ...runtime.files.atomic import atomic_write
+from ...runtime.hooks import Progress
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import write_volume
 from ...runtime.scans.volume import Volume
@@ -217,7 +217,7 @@ class _Split:
         return cls(cases - held_out - validation, validation, held_out)
 
 
-def write_phantoms(out: Path, cases: int, seed: int, progress: Callable[[int, int], None] | None = None) -> Path:
+def write_phantoms(out: Path, cases: int, seed: int, progress: Progress | None = None) -> Path:
     """Writes phantoms as a Medical-Segmentation-Decathlon data set.
 
     The list is written last, so a folder with a ``dataset.json`` is complete.

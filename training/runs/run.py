@@ -79,6 +79,11 @@ class Run:
         """Folder of the overlay pictures of a validation case."""
         return self.path / "pictures"
 
+    @property
+    def targets(self) -> Path:
+        """Folder of the teacher's probabilities for the training cases of a student."""
+        return self.path / "targets"
+
     @classmethod
     def create(cls, path: Path, config: RunConfig, *, resume: bool) -> Run:
         """Checks that a directory can be used for a run; `start` writes the configuration once the data are checked.
@@ -97,20 +102,20 @@ class Run:
         if (path / cls.CONFIG).exists():
             if not resume:
                 raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
-            there = cls.open(path)
-            differing = decisive_differences(there.config, config)
+            stored = cls.open(path)
+            differing = decisive_differences(stored.config, config)
             if differing:
                 raise UsageError(
                     f'the run in "{path.name}" was made with another configuration (differs in: '
                     f"{', '.join(differing)}); give the same options, or choose another -o"
                 )
-            planned, asked = there.config.recipe.epochs, config.recipe.epochs
+            planned, asked = stored.config.recipe.epochs, config.recipe.epochs
             if asked < planned:
                 raise UsageError(
-                    f'the run in "{path.name}" is planned for {planned} epochs and has done {len(there.rows())}; '
+                    f'the run in "{path.name}" is planned for {planned} epochs and has done {len(stored.rows())}; '
                     f"it can be made longer, not shorter: expected --epochs {planned} or more, got {asked}"
                 )
-            return cls(path, msgspec.structs.replace(config, lengthened=there.config.lengthened), planned=planned)
+            return cls(path, msgspec.structs.replace(config, lengthened=stored.config.lengthened), planned=planned)
         run = cls(make_folder(path), config)
         remove_leftovers(path)  # of a start that was killed
         others = sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
@@ -136,9 +141,9 @@ class Run:
         self.planned = self.config.recipe.epochs
         self.config = msgspec.structs.replace(self.config, lengthened=(*self.config.lengthened, step))
         if write:
-            there = Run.open(self.path).config
-            recipe = msgspec.structs.replace(there.recipe, epochs=self.planned)
-            self._write(msgspec.structs.replace(there, recipe=recipe, lengthened=self.config.lengthened))
+            stored = Run.open(self.path).config
+            recipe = msgspec.structs.replace(stored.recipe, epochs=self.planned)
+            self._write(msgspec.structs.replace(stored, recipe=recipe, lengthened=self.config.lengthened))
 
     def _write(self, config: RunConfig) -> None:
         import tomli_w

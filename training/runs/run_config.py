@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -37,6 +38,19 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lam: float
     teacher: str = ""
     teacher_hash: str = ""
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """What a run's configuration records of its training method.
+
+    Attributes:
+        model: configuration of the network.
+        distillation: teacher and loss weight of a student; None for a teacher.
+    """
+
+    model: ModelConfig
+    distillation: Distillation | None = None
 
 
 class Lengthening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,15 +94,15 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def epochs_at(self, epoch: int) -> int:
         """Returns the planned number of epochs at the time of an epoch, which determines its learning rate."""
-        return next((before.epochs for before in self.lengthened if epoch < before.epoch), self.recipe.epochs)
+        return next((step.epochs for step in self.lengthened if epoch < step.epoch), self.recipe.epochs)
 
 
 _SPLIT = "the training and validation cases: --fold, --validation-fraction"
-_BEFORE = {"model.apg": True, "model.mlam": True}
+_EARLIER = {"model.apg": True, "model.mlam": True}
 """Behaviour of runs that predate these options."""
 
 
-def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
+def decisive_differences(stored: RunConfig, given: RunConfig) -> list[str]:
     """Returns the names of the options that determine a run and differ between two configurations.
 
     These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing, and
@@ -96,11 +110,11 @@ def decisive_differences(there: RunConfig, given: RunConfig) -> list[str]:
     configurations have one, so their file may be renamed. The split is compared if both have recorded it.
     `Run.create` decides whether the number of epochs may change.
     """
-    ours, theirs = _decisive(there, given), _decisive(given, there)
+    before, now = _decisive(stored, given), _decisive(given, stored)
     return [
         key
-        for key in dict.fromkeys((*ours, *theirs))
-        if ours.get(key, _BEFORE.get(key)) != theirs.get(key, _BEFORE.get(key))
+        for key in dict.fromkeys((*before, *now))
+        if before.get(key, _EARLIER.get(key)) != now.get(key, _EARLIER.get(key))
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runtime.hooks import Progress
 from .metrics import CaseScores, finite_mean
 from .pairing import Pair
 from .scored_case import ScoredCase, score_pair
@@ -124,7 +125,7 @@ def evaluate_pairs(
     pairs: Sequence[Pair],
     labels: Sequence[str] | None,
     tolerance_mm: float,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Scores every pair of predicted and true label map.
 

@@ -75,7 +75,7 @@ def test_options_reach_recipe_hardware_and_task(asked):
     assert (hardware.strategy, hardware.workers) == ("fsdp", 5)
     assert given["task"].patch == (64, 64, 32)
     assert given["config"].checkpoint_activations
-    assert given["cases"] == Path("shared")
+    assert given["prepared_cases"] == Path("shared")
     assert given["resume"]
 
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from bedside.training.data.crops import CropSource
 from bedside.training.data.prepared_case import PreparedCase
-from bedside.training.loop.fit import fit
+from bedside.training.loop.fit import TrainingSetup, fit
 from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.losses import segmentation_loss
@@ -32,14 +32,13 @@ def train(path, strategy, devices):
     try:
         with Hardware("cpu", devices=devices, strategy=strategy).launched("32-true") as fabric:
             (run.path / f"rank{fabric.global_rank}").write_text(str(os.getpid()))
-            fit(
-                run,
-                small_network(),
-                lambda logits, batch: loss(logits, batch["label"]),
-                [CropSource(case) for case in cases],
-                cases,
-                fabric,
+            setup = TrainingSetup(
+                model=small_network(),
+                objective=lambda logits, batch: loss(logits, batch["label"]),
+                sources=[CropSource(case) for case in cases],
+                validation=cases,
             )
+            fit(run, setup, fabric)
     except TrainingInterrupted as stopped:
         return int(stopped.exit_code)
     return 0

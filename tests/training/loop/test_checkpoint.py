@@ -3,6 +3,7 @@ import torch
 from bedside.runtime.errors import InputError
 from bedside.training.loop.checkpoint import Checkpoint, Position, load_weights, restore, save_checkpoint, save_weights
 from bedside.training.loop.loss_watch import LossTrend
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 
@@ -58,9 +59,11 @@ def test_a_checkpoint_of_version_0_1_knows_parameters_by_their_place(tmp_path):
 
 
 def test_the_trend_of_the_loss_is_part_of_a_checkpoint(tmp_path):
-    position = Position(2, 1, 4.5, 0.25, LossTrend((1.0, 2.0), 3.0, 1.5, told=True))
+    position = Position(2, 1, 4.5, 0.25, LossTrend((1.0, 2.0), 3.0, 1.5, warned=True))
     save_checkpoint(tmp_path / "last.safetensors", *trained(0, 3), position)
     assert restored(tmp_path / "last.safetensors", *trained(1, 1)) == position
+    with safe_open(tmp_path / "last.safetensors", "pt") as file:
+        assert '"told":true' in file.metadata()["bedside"]  # as earlier versions read and write it
 
 
 def test_frozen_parameters_have_no_place_in_the_optimisers_state(tmp_path):

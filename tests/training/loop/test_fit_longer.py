@@ -7,7 +7,6 @@ import msgspec
 import pytest
 import torch
 from bedside.training.loop.interrupt import TrainingInterrupted
-from bedside.training.loop.schedule import learning_rate
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Lengthening
 from safetensors.torch import load_file
@@ -31,7 +30,7 @@ def test_a_run_that_has_ended_is_made_longer_and_says_what_becomes_of_the_learni
     run = make_run(tmp_path / "run", small_task)
     train(run, prepared)
     _, model = train(longer(run, 6), prepared)
-    expected = [learning_rate(epoch, base=0.2, epochs=4 if epoch < 4 else 6, warmup=0) for epoch in range(6)]
+    expected = [RECIPE.learning_rate(epoch, epochs=4 if epoch < 4 else 6) for epoch in range(6)]
     assert rates(run) == pytest.approx(expected, rel=1e-5)
     assert "from 4 to 6 epochs: from epoch 4 on" in caplog.text
     assert f"goes from {expected[3]:.3g} to {expected[4]:.3g}" in caplog.text
@@ -57,8 +56,8 @@ def test_a_longer_run_that_is_stopped_and_resumed_gives_the_same_weights_and_cur
     _, resumed = train(longer(parts, 6), prepared, model=torch.nn.Conv3d(1, 2, 1))
     assert torch.equal(resumed.weight, expected.weight)
     assert figures(parts) == figures(whole)
-    assert rates(whole)[1] == pytest.approx(learning_rate(1, base=0.2, epochs=4, warmup=0), rel=1e-5)
-    assert rates(whole)[2] == pytest.approx(learning_rate(2, base=0.2, epochs=6, warmup=0), rel=1e-5)
+    assert rates(whole)[1] == pytest.approx(RECIPE.learning_rate(1, epochs=4), rel=1e-5)
+    assert rates(whole)[2] == pytest.approx(RECIPE.learning_rate(2, epochs=6), rel=1e-5)
 
 
 def test_a_run_made_longer_before_its_first_step_is_what_it_would_have_been(tmp_path, prepared, small_task):

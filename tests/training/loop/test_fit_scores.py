@@ -108,7 +108,6 @@ def test_ignored_voxels_of_a_validation_case_take_no_part_in_its_score(tmp_path,
         small_task,
         ProcessGroup(make_fabric("cpu", "32-true")),
         overlap=0.25,
-        device=torch.device("cpu"),
     )
     assert np.isnan(dice[0])
     assert dice[1] == 1

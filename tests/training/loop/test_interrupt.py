@@ -62,10 +62,10 @@ def test_a_request_on_any_process_is_one_for_all_and_termination_wins():
 
 def test_windows_of_a_validation_end_at_a_request():
     with StopRequest() as stop:
-        stop.raise_here()
+        stop.raise_if_received()
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Cancelled):
-            stop.raise_here()
+            stop.raise_if_received()
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -11,8 +11,8 @@ def reported_at(losses):
     """The step after which the loss is reported, or None."""
     trend = LossTrend()
     for step, loss in enumerate(losses):
-        trend = trend.after(float(loss)).told_of(0)
-        if trend.told:
+        trend = trend.after(float(loss)).with_warning(0)
+        if trend.warned:
             return step
     return None
 
@@ -57,14 +57,14 @@ def test_nothing_is_said_before_a_window_is_full():
     for _ in range(WINDOW - 1):
         trend = trend.after(1.0)
     assert trend.first is None
-    assert not trend.climbs
+    assert not trend.diverges
 
 
 def test_it_is_said_once_with_what_to_do(caplog):
     trend = LossTrend()
     with caplog.at_level(logging.WARNING):
         for loss in [1.0] * WINDOW + [9.0] * WINDOW:
-            trend = trend.after(loss).told_of(7)
+            trend = trend.after(loss).with_warning(7)
     assert len(caplog.records) == 1
     assert "epoch 7" in caplog.text
     assert "lower --lr" in caplog.text

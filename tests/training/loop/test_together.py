@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from bedside.training.data.crops import CropSource
-from bedside.training.loop.fit import fit
+from bedside.training.loop.fit import TrainingSetup, fit
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import Recipe
@@ -41,14 +41,13 @@ def new_run(path, task, **changes):
 
 def alone(run, prepared):
     loss = segmentation_loss()
-    return fit(
-        run,
-        small_network(),
-        lambda logits, batch: loss(logits, batch["label"]),
-        [CropSource(case) for case in prepared],
-        prepared,
-        make_fabric("cpu", "32-true"),
+    setup = TrainingSetup(
+        model=small_network(),
+        objective=lambda logits, batch: loss(logits, batch["label"]),
+        sources=[CropSource(case) for case in prepared],
+        validation=prepared,
     )
+    return fit(run, setup, make_fabric("cpu", "32-true"))
 
 
 def figures(run):

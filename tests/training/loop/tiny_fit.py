@@ -2,7 +2,7 @@
 
 import torch
 from bedside.training.data.crops import CropSource
-from bedside.training.loop.fit import fit
+from bedside.training.loop.fit import TrainingSetup, fit
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import Recipe
@@ -32,7 +32,8 @@ def objective(logits, batch):
 def train(run, prepared, model=None, loss=objective, validation=(), progress=None, workers=0):
     sources, fabric = [CropSource(case) for case in prepared], make_fabric("cpu", "32-true")
     model = model or network()
-    return fit(run, model, loss, sources, validation, fabric, workers=workers, progress=progress), model
+    setup = TrainingSetup(model=model, objective=loss, sources=sources, validation=validation)
+    return fit(run, setup, fabric, workers=workers, progress=progress), model
 
 
 def figures(run):

@@ -17,24 +17,24 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 
 from ...runtime.errors import ExitCode
 
-LOST = (
+PROCESS_LOST = (
     "another process of this training has ended; if it left no message it was killed, perhaps for want of memory; "
     "go on with --resume"
 )
 
-_FIRST = "BEDSIDE_FIRST_PROCESS"
-_ASK_AGAIN = 0.2  # seconds
-_GRACE = 5.0  # seconds for the training to notice the loss itself and print its traceback
-_FAREWELL_SECONDS = 20.0
+_FIRST_PID = "BEDSIDE_FIRST_PROCESS"
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 5.0  # for the training to notice the loss itself and print its traceback
+_END_SECONDS = 20.0
 
 
-class Companions:
+class ProcessWatch:
     """Context manager that watches the other processes of a training from a thread.
 
     It does nothing for a single process, and under torchrun or SLURM, which watch their processes themselves.
 
     Attributes:
-        is_helper: whether the first process of this node started this process.
+        is_child: whether the first process of this node started this process.
 
     Args:
         fabric: a Fabric that is not launched yet.
@@ -44,20 +44,20 @@ class Companions:
         launcher = fabric.strategy.launcher
         self._expected = getattr(launcher, "num_processes", 1) - 1
         self._started: list[subprocess.Popen[bytes]] = getattr(launcher, "procs", [])
-        self._helpers: list[subprocess.Popen[bytes]] = []
-        self._over = threading.Event()
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         environment = getattr(fabric.strategy, "cluster_environment", None)
-        self.is_helper = False
+        self.is_child = False
         if isinstance(environment, LightningEnvironment) and self._expected > 0:
-            self.is_helper = environment.local_rank() > 0
-            work = self._watch_first if self.is_helper else self._watch_helpers
-            self._thread = threading.Thread(target=work, name="bedside-companions", daemon=True)
+            self.is_child = environment.local_rank() > 0
+            watch = self._watch_first if self.is_child else self._watch_children
+            self._thread = threading.Thread(target=watch, name="bedside-process-watch", daemon=True)
 
-    def __enter__(self) -> Companions:
+    def __enter__(self) -> ProcessWatch:
         if self._thread is not None:
-            if not self.is_helper:
-                os.environ[_FIRST] = str(os.getpid())
+            if not self.is_child:
+                os.environ[_FIRST_PID] = str(os.getpid())
             self._thread.start()
         return self
 
@@ -65,47 +65,49 @@ class Companions:
         self._stop_watching()
 
     def _stop_watching(self) -> None:
-        self._over.set()
+        self._stop.set()
         if self._thread is not None:
             self._thread.join()
 
-    def part(self) -> None:
+    def finish(self) -> None:
         """Leaves torch's process group and waits up to 20 s for each process started here; kills those that remain."""
         self._stop_watching()
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-        for helper in self._all():
+        for child in self._all_children():
             try:
-                helper.wait(_FAREWELL_SECONDS)
+                child.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
-                helper.kill()
+                child.kill()
 
     def kill(self) -> None:
         """Kills the processes started here: they write no files, and could wait for this process for ever."""
         self._stop_watching()
-        for helper in self._all():
-            helper.kill()
+        for child in self._all_children():
+            child.kill()
 
-    def _all(self) -> list[subprocess.Popen[bytes]]:
-        return [*self._helpers, *self._started]
+    def _all_children(self) -> list[subprocess.Popen[bytes]]:
+        return [*self._children, *self._started]
 
-    def _watch_helpers(self) -> None:
-        while not self._over.wait(_ASK_AGAIN):
+    def _watch_children(self) -> None:
+        while not self._stop.wait(_POLL_SECONDS):
             if len(self._started) == self._expected:  # emptied list: Fabric's own observer ends
-                self._helpers, self._started[:] = list(self._started), []
-            if any(helper.poll() for helper in self._helpers):
-                self._end_if_nobody_does()
+                self._children, self._started[:] = list(self._started), []
+            if any(child.poll() for child in self._children):
+                self._end_unless_stopped()
 
     def _watch_first(self) -> None:
-        first = os.environ.get(_FIRST)  # unset where a user started every process by hand
-        while first and not self._over.wait(_ASK_AGAIN):
+        first = os.environ.get(_FIRST_PID)  # unset where a user started every process by hand
+        while first and not self._stop.wait(_POLL_SECONDS):
             if os.getppid() != int(first):
-                self._end_if_nobody_does()
+                self._end_unless_stopped()
 
-    def _end_if_nobody_does(self) -> None:
-        if self._over.wait(_GRACE):
+    def _end_unless_stopped(self) -> None:
+        """Ends this process and its children, unless the training itself stops this watch within the grace period."""
+        if self._stop.wait(_GRACE_SECONDS):
             return
-        print(f"bedside: error: {LOST}", file=sys.stderr, flush=True)  # an exception in this thread would reach nobody
-        for helper in self._helpers:
-            helper.kill()
+        # An exception in this thread would not end the process.
+        print(f"bedside: error: {PROCESS_LOST}", file=sys.stderr, flush=True)
+        for child in self._children:
+            child.kill()
         os._exit(ExitCode.RESOURCE)

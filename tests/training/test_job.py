@@ -1,0 +1,37 @@
+"""A training job is valid by construction, and says where its prepared cases are."""
+
+from pathlib import Path
+
+import pytest
+from bedside.runtime.errors import UsageError
+from bedside.training.job import TrainingHooks, TrainingJob
+from bedside.training.recipe import Recipe
+
+RECIPE = Recipe(epochs=1, warmup=0)
+
+
+def job(dataset, task, /, **changes):
+    return TrainingJob(**{"dataset": dataset, "task": task, "out": Path("/runs/student"), "recipe": RECIPE, **changes})
+
+
+def test_prepared_cases_are_beside_the_run_unless_a_folder_is_given(small_dataset, small_task):
+    assert job(small_dataset, small_task).cases_folder == Path("/runs/bedside-cases")
+    assert job(small_dataset, small_task, prepared_cases=Path("/fast")).cases_folder == Path("/fast")
+
+
+def test_the_recipe_gets_the_actual_number_of_processes(small_dataset, small_task):
+    given = job(small_dataset, small_task)
+    assert given.with_processes(4).recipe.processes == 4
+    assert given.recipe.processes == 1
+
+
+@pytest.mark.parametrize("field", ["dataset", "task", "out", "recipe", "hardware", "prepared_cases", "resume"])
+def test_a_field_of_another_type_is_refused_by_its_name(small_dataset, small_task, field):
+    with pytest.raises(UsageError, match=f"{field}: expected"):
+        job(small_dataset, small_task, **{field: 3})
+
+
+@pytest.mark.parametrize("name", ["preparing", "teaching", "progress"])
+def test_a_hook_that_cannot_be_called_is_refused(name):
+    with pytest.raises(UsageError, match=rf"{name}: expected a function {name}\(done, total\), got 3"):
+        TrainingHooks(**{name: 3})

@@ -1,0 +1,83 @@
+"""The course that every training shares: seeding, the network, the prepared run, the loss, the steps."""
+
+import weakref
+
+import pytest
+import torch
+from bedside.training.data.crops import CropSource
+from bedside.training.job import TrainingHooks, TrainingJob
+from bedside.training.loop.hardware import Hardware
+from bedside.training.loop.losses import segmentation_loss
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import Distillation, MethodRecord, ModelConfig
+from bedside.training.train import train
+from safetensors.torch import load_file
+
+RECORD = MethodRecord(ModelConfig(kind="student", name="conv"), Distillation(lam=0.5))
+
+
+class Method:
+    """Trains one convolution from the labels, and lists what it is asked for."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def build(self, task):
+        self.calls.append("build")
+        return torch.nn.Conv3d(1, task.num_classes, 1)
+
+    def recorded(self):
+        self.calls.append("recorded")
+        return RECORD
+
+    def objective(self, *, ignores):
+        self.calls.append(f"objective, ignores={ignores}")
+        loss = segmentation_loss(ignores=ignores)
+        return lambda logits, batch: loss(logits, batch["label"])
+
+    def sources(self, prepared, group, progress):
+        self.calls.append("sources")
+        return [CropSource(case) for case in prepared.train]
+
+
+@pytest.fixture
+def job(small_dataset, small_task, tmp_path):
+    recipe = Recipe(epochs=1, steps_per_epoch=1, warmup=0, seed=5)
+    return TrainingJob(
+        dataset=small_dataset, task=small_task, out=tmp_path / "run", recipe=recipe, hardware=Hardware("cpu")
+    )
+
+
+def test_a_method_is_asked_in_order_and_released_before_the_first_step(job):
+    calls, opened, alive = [], [], []
+
+    def open_method():
+        method = Method(calls)
+        opened.append(weakref.ref(method))
+        return method
+
+    train(job, open_method, TrainingHooks(progress=lambda *_: alive.append(opened[0]() is not None)))
+    assert calls == ["build", "recorded", "objective, ignores=False", "sources"]
+    assert alive
+    assert not any(alive)
+
+
+def test_the_run_holds_what_the_method_records(job):
+    train(job, lambda: Method([]), TrainingHooks())
+    config = Run.open(job.out).config
+    assert (config.model, config.distillation) == (RECORD.model, RECORD.distillation)
+
+
+def test_weights_depend_on_the_seed_and_not_on_random_numbers_drawn_while_the_method_opens(job, tmp_path):
+    def drawing():
+        torch.rand(7)
+        return Method([])
+
+    train(job, lambda: Method([]), TrainingHooks())
+    first = load_file(Run.open(job.out).best)
+    again = TrainingJob(
+        dataset=job.dataset, task=job.task, out=tmp_path / "again", recipe=job.recipe, hardware=job.hardware
+    )
+    train(again, drawing, TrainingHooks())
+    assert torch.equal(load_file(tmp_path / "again" / "best.safetensors")["model.weight"], first["model.weight"])

@@ -1,0 +1,89 @@
+"""Trains a network in a run directory; teachers and students differ only by their `TrainingMethod`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import torch
+
+from ..runtime.hooks import Progress
+from ..runtime.task import Task
+from .data.crops import CropSource
+from .job import TrainingHooks, TrainingJob
+from .loop.fit import FitResult, TrainingSetup, fit
+from .loop.process_group import ProcessGroup
+from .loop.step import Objective
+from .prepared_run import PreparedRun, prepare_run
+from .runs.run_config import MethodRecord
+
+
+class TrainingMethod(Protocol):
+    """One way to train: the network, its loss, its crops, and what the run records about them.
+
+    The method is released before the first step, with whatever only `sources` needs, such as a teacher's network.
+    """
+
+    def build(self, task: Task) -> torch.nn.Module:
+        """Builds the network, with logits ``[B, C, D, H, W]`` for patches ``[B, 1, D, H, W]`` of the task."""
+        ...
+
+    def recorded(self) -> MethodRecord:
+        """Returns the method's part of the run configuration.
+
+        Only the first process calls this, after `build` and before it prepares cases.
+        """
+        ...
+
+    def objective(self, *, ignores: bool) -> Objective:
+        """Returns the loss function.
+
+        Args:
+            ignores: whether training cases have voxels with an ignored label.
+        """
+        ...
+
+    def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:
+        """Returns the sources of crops; all processes call this together.
+
+        Args:
+            prepared: open run with its prepared cases.
+            group: process group.
+            progress: called with (cases done, cases in total) where the sources are computed; None reports nothing.
+        """
+        ...
+
+
+def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: TrainingHooks) -> FitResult:
+    """Trains a network and writes a run directory.
+
+    Args:
+        job: data, recipe, hardware and folders.
+        open_method: opens the method, such as a trained teacher to learn from; called on the first process, then on
+            the others.
+        hooks: callbacks.
+
+    Raises:
+        InputError: data set, checkpoint, teacher or a case was refused.
+        UsageError: options contradict each other, or the run directory holds another run.
+        ResourceError: a folder cannot be written, a process was lost, or another one trains in the run directory.
+        TrainingInterrupted: a process received SIGTERM or Ctrl-C; the state was saved.
+        DivergedError: the loss became NaN or infinite.
+    """
+    with job.hardware.launched(job.recipe.precision) as fabric:
+        group = ProcessGroup(fabric)
+        job = job.with_processes(group.size)
+        method = group.first_then_others(open_method)
+        fabric.seed_everything(job.recipe.seed, verbose=False)
+        model = group.first_then_others(partial(method.build, job.task))
+        record = group.broadcast_from_first(method.recorded)
+        with prepare_run(job, record, group, progress=hooks.preparing) as prepared:
+            setup = TrainingSetup(
+                model=model,
+                objective=method.objective(ignores=prepared.has_ignored_voxels),
+                sources=method.sources(prepared, group, hooks.teaching if group.first else None),
+                validation=prepared.validation,
+            )
+            del method  # frees a teacher's memory
+            return fit(prepared.run, setup, fabric, workers=job.hardware.workers, progress=hooks.progress)
