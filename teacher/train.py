@@ -74,7 +74,7 @@ def train_teacher(
         model = team.first_then_others(lambda: config.build(task.num_classes, task.patch_dhw))
         if config.lacks_weights and team.first:
             _log.warning(
-                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", config.sam
+                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", config.encoder
             )
         with prepare_run(
             team,

@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bedside.devices import detect
-from bedside.teacher.config import TeacherConfig
-from bedside.teacher.cost import StepMemory, describe
+from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.cost import predict_cost
+from bedside.teacher.simulated_step import StepMemory
 from measured_step import WAYS, Case, Measured
 
 SCRIPT = Path(__file__).parent / "measured_step.py"
@@ -150,8 +151,8 @@ def main() -> None:
     for way, results in rounds.items():
         cost = None
         if way != "plain":
-            cost = describe(
-                TeacherConfig(sam=arguments.sam, checkpoint_activations=way.endswith("checkpointed")),
+            cost = predict_cost(
+                AutoSamConfig(sam=arguments.sam, checkpoint_activations=way.endswith("checkpointed")),
                 num_classes=arguments.classes,
                 patch=arguments.patch,
                 batch=arguments.batch,
