@@ -40,7 +40,7 @@ def option(default: Value, help: str, kind: OptionKind = OptionKind.DESIGN) -> V
     """Declares an option in a `TeacherConfig`.
 
     Args:
-        default: value if it is not given.
+        default: value if it is not given; only an option whose default is None can be None.
         help: one line for the command's help; of a switch that is on by default, what switching it off does.
         kind: what the option determines.
     """
@@ -134,7 +134,7 @@ class TeacherConfig(ABC):
             value, kind = getattr(self, name), each.metadata["kind"]
             if kind is OptionKind.FILE and value is not None:
                 recorded |= {name: Path(value).name, f"{name}_sha256": file_sha256(Path(value))}
-            elif kind is OptionKind.DESIGN or (kind is OptionKind.COMPUTATION and value != each.default):
+            elif value is not None and (kind is OptionKind.DESIGN or value != each.default):
                 recorded[name] = value
         return ModelConfig(kind="teacher", name=self.name, options=recorded)
 

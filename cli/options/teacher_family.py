@@ -88,9 +88,9 @@ def with_recipe_defaults(command: Callable[..., None], recipe: Recipe) -> Callab
 def family_named(words: Sequence[str]) -> str:
     """Returns the value of ``--name`` among the words of a command line; without one, the default family."""
     name = DEFAULT
-    for word, following in zip(words, (*words[1:], ""), strict=True):
-        if word == "--name":
-            name = following
+    for position, word in enumerate(words):
+        if word == "--name" and position + 1 < len(words):
+            name = words[position + 1]
         elif word.startswith("--name="):
             name = word.removeprefix("--name=")
     return name

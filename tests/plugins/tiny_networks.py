@@ -29,7 +29,7 @@ class TinyConfig(TeacherConfig):
 
     name: str = "tiny"
     width: int = option(2, "Channels between the two convolutions.")
-    frozen: bool = option(False, "Keep the first convolution as it starts.")
+    frozen: bool = option(True, "Train the first convolution too.")
     checkpoint: Path | None = option(None, "Weights that nobody reads.", OptionKind.FILE)  # noqa: RUF009 - a field
 
     patch_multiple: ClassVar[int] = 4
