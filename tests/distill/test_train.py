@@ -39,7 +39,8 @@ def teacher(tmp_path_factory, dataset, task):
 
 def test_a_trained_teacher_opens_from_its_run(teacher, task):
     model, run = load_teacher(teacher)
-    assert run.config.model.options == {"sam": "vit_nano", "preset": "paper", "apg": True, "mlam": True}
+    options = {"sam": "vit_nano", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True}
+    assert run.config.model.options == options
     assert not model.training
     with torch.inference_mode():
         assert model(torch.zeros(1, 1, *task.patch_dhw)).shape == (1, 14, 32, 64, 64)
