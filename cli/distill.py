@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..distill.students import STUDENTS
 from ..runtime.errors import UsageError
 from ..training.runs.run import Run
 from .options.extras import require
@@ -21,8 +22,8 @@ def command(
     output: RunOption,
     teacher: Annotated[Path | None, input_option("--teacher", help="Run directory of a trained teacher.")] = None,
     student: Annotated[
-        str, typer.Option("--student", help="swinunetr-tiny, swinunetr-small or unet-nano.")
-    ] = "swinunetr-tiny",
+        str, typer.Option("--student", help=f"{', '.join(STUDENTS.own)}, or one of an installed package.")
+    ] = STUDENTS.own[0],
     lam: Annotated[
         float,
         typer.Option(

@@ -64,7 +64,7 @@ for _name, _command in (
     ("devices", devices.command),
     ("inspect", inspect.command),
 ):
-    app.command(_name)(_command)
+    app.command(_name, cls=train_teacher.Command if _name == "train-teacher" else None)(_command)
 for _name, _command in (("check", dataset_check.command), ("prepared", dataset_prepared.command)):
     dataset.command(_name)(_command)
 app.add_typer(dataset, name="dataset")

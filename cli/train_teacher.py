@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..runtime.errors import UsageError
+from ..teacher import TEACHERS, teacher_config
 from .options.extras import require
-from .options.paths import input_option
+from .options.teacher_family import DEFAULT, command_by_family, with_family_options, with_recipe_defaults
 from .options.training import DATASET, RUN, TrainingOptions, report_training, with_training_options
 from .terminal.console import Console, JsonOption, QuietOption
 
 
-@with_training_options
-def command(
+def train(
     dataset: Annotated[Path | None, DATASET] = None,
     output: Annotated[Path | None, RUN] = None,
     task: Annotated[str, typer.Option("--task", help="Preset (btcv, amos-ct, …) or a TOML file.")] = "btcv",
-    name: Annotated[str, typer.Option("--name", help="Registered teacher.")] = "autosam",
-    sam: Annotated[str, typer.Option("--sam", help="SAM encoder: vit_b, vit_l, vit_h; vit_nano for CPUs.")] = "vit_b",
-    checkpoint: Annotated[
-        Path | None, input_option("--checkpoint", help="SAM's weights, such as sam_vit_b_01ec64.pth.")
-    ] = None,
-    preset: Annotated[str, typer.Option("--preset", help="paper or released_code.")] = "paper",
-    no_apg: Annotated[bool, typer.Option("--no-apg", help="Ablation: leave the auto prompt generator out.")] = False,
-    no_mlam: Annotated[
-        bool, typer.Option("--no-mlam", help="Ablation: leave multi-layer aggregation out; decode the prompt alone.")
-    ] = False,
-    checkpoint_activations: Annotated[
-        bool, typer.Option("--checkpoint-activations", help="Less memory, more work: keep no activations of blocks.")
-    ] = False,
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name",
+            help=f"Teacher family: {', '.join(TEACHERS.own)}, or one of an installed package. "
+            "Another family has other options: see --name FAMILY --help.",
+        ),
+    ] = DEFAULT,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell parameters, FLOPs and memory; needs no data, no -o.")
     ] = False,
     *,
+    options: dict[str, Any],
     training: TrainingOptions,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -50,33 +47,23 @@ def command(
     """
     console = Console(json, quiet)
     resolved = training.task(task)
-    recipe = training.recipe(resolved.name, output)
+    recipe = training.recipe(resolved.name, output, TEACHERS.find(name).recipe)
     require("train")
     hardware = training.hardware()
-    from ..teacher.config import TeacherConfig
-
-    config = TeacherConfig(
-        name=name,
-        sam=sam,
-        checkpoint=checkpoint,
-        preset=preset,
-        apg=not no_apg,
-        mlam=not no_mlam,
-        checkpoint_activations=checkpoint_activations,
-    )
+    config = teacher_config(name, **options)
     if dry_run:
-        from ..teacher.cost import Room, describe
+        from ..teacher.cost import DeviceMemory, predict_cost
 
-        cost = describe(
+        cost = predict_cost(
             config,
             num_classes=resolved.num_classes,
             patch=resolved.patch_dhw,
             batch=recipe.batch,
             precision=recipe.precision,
         )
-        room = Room.at_hand(training.device)
-        console.show(*cost.lines(room))
-        console.emit(cost.record(room))
+        device = DeviceMemory.available(training.device)
+        console.show(*cost.lines(device))
+        console.emit(cost.record(device))
         return
     if dataset is None or output is None:
         raise UsageError("train-teacher: give a data set and --output; only --dry-run does without")
@@ -97,3 +84,17 @@ def command(
             progress=learning,
         )
     report_training(console, "teacher", output, result)
+
+
+def command_of(family: str) -> Callable[..., None]:
+    """Returns the command with the options of a teacher family.
+
+    Raises:
+        UsageError: no family has this name.
+    """
+    training = with_training_options(with_family_options(train, family))
+    return with_recipe_defaults(training, TEACHERS.find(family).recipe)
+
+
+command = command_of(DEFAULT)
+Command = command_by_family(command_of)

@@ -1,138 +1,125 @@
-"""The students: small 3D networks from MONAI, one table row each."""
+"""The students: small 3D networks, one row each. Rows are light; torch is imported when a network is built."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
-
-import torch
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ..runtime import arguments
 from ..runtime.errors import UsageError
+from ..runtime.registry import Registry
 from ..runtime.task import MAX_LABELS
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PatchDHW = tuple[int, int, int]
 
 
-class StudentSpec(Protocol):
-    """A row of the table: builds a student and states which patches it accepts."""
-
-    @property
-    def source(self) -> str:
-        """Source of the architecture: paper and table, or this project."""
-        ...
-
-    def build(self, num_classes: int) -> torch.nn.Module:
-        """Returns the network with fresh weights."""
-        ...
-
-    def takes(self, patch_dhw: PatchDHW) -> bool:
-        """Returns whether the network accepts patches of this size, (D, H, W) in voxels."""
-        ...
-
-    @property
-    def patch_rule(self) -> str:
-        """The patches it accepts, as the end of a sentence in error messages."""
-        ...
-
-
 @dataclass(frozen=True)
-class SwinUnetrSpec:
-    """Architecture of a SwinUNETR.
+class PatchRule:
+    """Which patches a network accepts.
 
     Attributes:
-        feature_size: channels of the first stage.
-        source: source of the architecture.
-        depths: transformer blocks of each stage.
-        heads: attention heads of each stage.
-        window: edge of the attention windows, in tokens.
-        patch_rule: the patches it accepts, for error messages.
+        multiple: number that every edge is a multiple of, in voxels.
+        longest: least length of the longest edge, in voxels.
     """
 
-    feature_size: int
-    source: str
-    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
-    heads: tuple[int, int, int, int] = (3, 6, 12, 24)
-    window: int = 7
-    patch_rule: str = "edges that are multiples of 32, one at least 64"
+    multiple: int = 1
+    longest: int = 1
 
-    def build(self, num_classes: int) -> torch.nn.Module:
-        """Returns the network with fresh weights."""
-        from monai.networks.nets.swin_unetr import SwinUNETR
+    def accepts(self, patch_dhw: PatchDHW) -> bool:
+        """Returns whether patches of this size, (D, H, W) in voxels, are accepted."""
+        return all(edge > 0 and edge % self.multiple == 0 for edge in patch_dhw) and max(patch_dhw) >= self.longest
 
-        return SwinUNETR(
-            in_channels=1,
-            out_channels=num_classes,
-            feature_size=self.feature_size,
-            depths=self.depths,
-            num_heads=self.heads,
-            window_size=self.window,
-            spatial_dims=3,
-        )
-
-    def takes(self, patch_dhw: PatchDHW) -> bool:
-        """Returns whether five halvings leave whole voxels, and more than one: instance normalisation needs two."""
-        return _five_halvings(patch_dhw)
+    def __str__(self) -> str:
+        longest = f", one at least {self.longest}" if self.longest > self.multiple else ""
+        return f"edges that are multiples of {self.multiple}{longest}"
 
 
 @dataclass(frozen=True)
-class HalfResolutionUnetSpec:
-    """Architecture of a plain U-Net at half resolution: an eighth of the voxels, logits upsampled trilinearly.
+class StudentSpec:
+    """A row of `STUDENTS`.
 
     Attributes:
+        build: returns the network with fresh weights for a number of classes, background included; it maps images
+            ``[B, 1, D, H, W]`` to logits ``[B, C, D, H, W]``.
+        source: source of the architecture: paper and table, or a project.
+        patch_rule: the patches it accepts.
+    """
+
+    build: Callable[[int], nn.Module]
+    source: str
+    patch_rule: PatchRule
+
+    def accepts(self, patch_dhw: PatchDHW) -> bool:
+        """Returns whether the network accepts patches of this size, (D, H, W) in voxels."""
+        return self.patch_rule.accepts(patch_dhw)
+
+
+def _swin_unetr(num_classes: int, *, feature_size: int) -> nn.Module:
+    from monai.networks.nets.swin_unetr import SwinUNETR
+
+    return SwinUNETR(
+        in_channels=1,
+        out_channels=num_classes,
+        feature_size=feature_size,
+        depths=(2, 2, 2, 2),
+        num_heads=(3, 6, 12, 24),
+        window_size=7,
+        spatial_dims=3,
+    )
+
+
+def _half_resolution_unet(num_classes: int, *, stem: int, features: tuple[int, int, int, int, int, int]) -> nn.Module:
+    """Returns a plain U-Net at half resolution: an eighth of the voxels, logits upsampled trilinearly.
+
+    Args:
+        num_classes: output channels.
         stem: channels of the strided first convolution.
         features: channels of the U-Net's five levels, from half resolution down, and of its last layer.
-        source: source of the architecture.
-        patch_rule: the patches it accepts, for error messages.
     """
+    from monai.networks.nets.basic_unet import BasicUNet
+    from torch import nn
 
-    stem: int
-    features: tuple[int, int, int, int, int, int]
-    source: str
-    patch_rule: str = "edges that are multiples of 32, one at least 64"
-
-    def build(self, num_classes: int) -> torch.nn.Module:
-        """Returns the network with fresh weights."""
-        from monai.networks.nets.basic_unet import BasicUNet
-
-        return torch.nn.Sequential(
-            torch.nn.Conv3d(1, self.stem, 3, stride=2, padding=1),
-            BasicUNet(spatial_dims=3, in_channels=self.stem, out_channels=num_classes, features=self.features),
-            torch.nn.Upsample(scale_factor=2.0, mode="trilinear", align_corners=False),
-        )
-
-    def takes(self, patch_dhw: PatchDHW) -> bool:
-        """Returns whether five halvings leave whole voxels, and more than one."""
-        return _five_halvings(patch_dhw)
+    return nn.Sequential(
+        nn.Conv3d(1, stem, 3, stride=2, padding=1),
+        BasicUNet(spatial_dims=3, in_channels=stem, out_channels=num_classes, features=features),
+        nn.Upsample(scale_factor=2.0, mode="trilinear", align_corners=False),
+    )
 
 
-def _five_halvings(patch_dhw: PatchDHW) -> bool:
-    return all(edge >= 32 and edge % 32 == 0 for edge in patch_dhw) and max(patch_dhw) >= 64
+# Five halvings leave whole voxels, and more than one: instance normalisation needs two.
+_FIVE_HALVINGS = PatchRule(multiple=32, longest=64)
+
+STUDENTS = Registry(
+    "student",
+    StudentSpec,
+    {
+        "swinunetr-tiny": StudentSpec(
+            partial(_swin_unetr, feature_size=12), "AutoSAM Adapter, Table 3", _FIVE_HALVINGS
+        ),
+        "swinunetr-small": StudentSpec(
+            partial(_swin_unetr, feature_size=24), "AutoSAM Adapter, Table 3", _FIVE_HALVINGS
+        ),
+        "unet-nano": StudentSpec(
+            partial(_half_resolution_unet, stem=12, features=(16, 32, 64, 96, 96, 16)),
+            "bedside: learns in minutes on a CPU, for demonstrations",
+            _FIVE_HALVINGS,
+        ),
+    },
+    group="bedside.students",
+)
+"""Name → student; an installed package adds one by an entry point of the group ``bedside.students``."""
 
 
-STUDENTS: dict[str, StudentSpec] = {
-    "swinunetr-tiny": SwinUnetrSpec(12, "AutoSAM Adapter, Table 3"),
-    "swinunetr-small": SwinUnetrSpec(24, "AutoSAM Adapter, Table 3"),
-    "unet-nano": HalfResolutionUnetSpec(
-        12, (16, 32, 64, 96, 96, 16), "bedside: learns in minutes on a CPU, for demonstrations"
-    ),
-}
-
-
-def student_spec(name: str) -> StudentSpec:
-    """Returns the row of a student.
-
-    Raises:
-        UsageError: no student has this name.
-    """
-    return STUDENTS[arguments.known("student", name, STUDENTS)]
-
-
-def build_student(name: str, *, num_classes: int) -> torch.nn.Module:
+def build_student(name: str, *, num_classes: int) -> nn.Module:
     """Builds a student with fresh weights.
 
     Args:
-        name: one of `STUDENTS`.
+        name: name in `STUDENTS`.
         num_classes: output channels, background included.
 
     Returns:
@@ -141,7 +128,7 @@ def build_student(name: str, *, num_classes: int) -> torch.nn.Module:
     Raises:
         UsageError: no student has this name, or ``num_classes`` is not from 2 to 65,536.
     """
-    return student_spec(name).build(arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS))
+    return STUDENTS.find(name).build(arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS))
 
 
 def check_patch(name: str, patch_dhw: PatchDHW) -> None:
@@ -150,8 +137,8 @@ def check_patch(name: str, patch_dhw: PatchDHW) -> None:
     Raises:
         UsageError: it does not, or no student has this name.
     """
-    spec = student_spec(name)
+    spec = STUDENTS.find(name)
     patch_dhw = arguments.triple("patch", patch_dhw)
-    if not spec.takes(patch_dhw):
+    if not spec.accepts(patch_dhw):
         shown = " ".join(str(edge) for edge in reversed(patch_dhw))
         raise UsageError(f'student "{name}" needs a patch with {spec.patch_rule}; got {shown}')

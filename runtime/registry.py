@@ -35,6 +35,11 @@ class Registry(Mapping[str, Row], Generic[Row]):
         self._kind, self._row_type, self._rows, self._group = kind, row_type, dict(rows), group
         self._entries: dict[str, EntryPoint] | None = None
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Names of this package's rows; unlike iterating, it does not search the installed packages."""
+        return tuple(self._rows)
+
     def find(self, name: object) -> Row:
         """Returns a row.
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .recompute import recomputed
 from .sam_modules import Attention, get_rel_pos
-from .variants import Tokens3
+from .sam_sizes import TokensDHW
 
 WINDOW = 8
 """Tokens along each side of an attention window."""
@@ -25,7 +25,7 @@ MASKED = -1.0e4
 """Added to the scores of masked keys: its exp() is 0 in every precision, and the sum of three fits into float16."""
 
 
-def axis_shifts(tokens: Tokens3, *, shifted: bool) -> Tokens3:
+def axis_shifts(tokens: TokensDHW, *, shifted: bool) -> TokensDHW:
     """Returns the cyclic shift along each axis, in tokens: half a window, or 0 where one window spans the axis.
 
     >>> axis_shifts((32, 16, 8), shifted=True)
@@ -78,7 +78,7 @@ class CubicWindowAttention(Attention):
     key_coordinates: Tensor
 
     def __init__(
-        self, width: int, heads: int, tokens: Tokens3, *, shifted: bool, table_size: int, recompute: bool = True
+        self, width: int, heads: int, tokens: TokensDHW, *, shifted: bool, table_size: int, recompute: bool = True
     ) -> None:
         super().__init__(width, num_heads=heads, use_rel_pos=True, input_size=(table_size, table_size))
         self.rel_pos_d = nn.Parameter(torch.zeros_like(self.rel_pos_h))

@@ -1,96 +1,154 @@
-"""The configuration of a teacher: builds the network, is written into the run, and is read back from it."""
+"""The configuration of a teacher: its options, each written once, the network they build, and their record in a run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import Field, dataclass, field, fields, replace
+from enum import Enum
+from math import prod
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from ..runtime import arguments
+from ..runtime.errors import MissingExtraError
 from ..runtime.files.hashing import file_sha256
+from ..runtime.task import MAX_LABELS, MAX_PATCH_VOXELS
 from ..training.runs.run_config import ModelConfig
-from . import build_teacher
-from .variants import find_variant
 
 if TYPE_CHECKING:
     from torch import nn
 
+Value = TypeVar("Value")
 
-@dataclass(frozen=True, kw_only=True)
-class TeacherConfig:
-    """The options of a teacher; number of classes and patch come from the task.
+
+class OptionKind(Enum):
+    """What an option determines, and so how a run records it.
 
     Attributes:
-        name: a row of `TEACHERS`.
-        sam: SAM's image encoder: vit_b, vit_l, vit_h or vit_nano.
-        checkpoint: SAM's checkpoint file for this encoder; None starts from random weights.
-        preset: "paper" or "released_code".
-        apg: whether the network has the auto prompt generator.
-        mlam: whether the decoder aggregates several encoder stages.
-        checkpoint_activations: whether the backward pass recomputes activations instead of keeping them.
+        DESIGN: the network; recorded, and read back.
+        FILE: a file of initial weights; recorded by name and SHA-256, and not read back: the run holds all weights.
+        COMPUTATION: how the network is computed, not what; recorded if it is not the default, and not read back.
     """
 
-    name: str = "autosam"
-    sam: str = "vit_b"
-    checkpoint: Path | None = None
-    preset: str = "paper"
-    apg: bool = True
-    mlam: bool = True
-    checkpoint_activations: bool = False
+    DESIGN = "design"
+    FILE = "file"
+    COMPUTATION = "computation"
+
+
+def option(default: Value, help: str, kind: OptionKind = OptionKind.DESIGN) -> Value:  # noqa: A002 - typer's name
+    """Declares an option in a `TeacherConfig`.
+
+    Args:
+        default: value if it is not given; only an option whose default is None can be None.
+        help: one line for the command's help; of a switch that is on by default, what switching it off does.
+        kind: what the option determines.
+    """
+    return field(default=default, metadata={"help": help, "kind": kind})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig(ABC):
+    """The options of a teacher. Every family has a subclass, whose fields are declared by `option`.
+
+    A run records the options' values, so that the network can be built again; number of classes and patch are those of
+    the run's task.
+
+    Attributes:
+        name: name in `TEACHERS`.
+        patch_multiple: number that every edge of a patch is a multiple of, in voxels.
+    """
+
+    name: str
+    patch_multiple: ClassVar[int] = 1
+
+    @classmethod
+    def options(cls) -> dict[str, Field[Any]]:
+        """Returns the options by name."""
+        return {each.name: each for each in fields(cls) if "kind" in each.metadata}
 
     @property
     def title(self) -> str:
         """One-line description, such as ``autosam with vit_b, preset paper``."""
-        left_out = [words for words, built in (("auto prompt generator", self.apg), ("MLAM", self.mlam)) if not built]
-        without = f" without {' and '.join(left_out)}" if left_out else ""
-        return f"{self.name} with {self.sam}{without}, preset {self.preset}"
+        return self.name
+
+    @property
+    def encoder(self) -> str:
+        """Name of the part that starts from published weights, such as ``vit_b``."""
+        return self.name
 
     @property
     def lacks_weights(self) -> bool:
-        """Whether Meta publishes weights of this size and no checkpoint is given."""
-        return self.checkpoint is None and find_variant(self.sam).public
+        """Whether weights for the encoder are published and none are given."""
+        return False
+
+    @abstractmethod
+    def network(self, num_classes: int, patch: tuple[int, int, int]) -> nn.Module:
+        """Returns the network with initial weights; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
+
+        Torch is imported here, not with the family.
+
+        Args:
+            num_classes: output channels, background included.
+            patch: voxels (D, H, W), multiples of `patch_multiple`.
+        """
+        ...
 
     def build(self, num_classes: int, patch: int | tuple[int, int, int]) -> nn.Module:
-        """Builds the network by `build_teacher`, with the same errors.
+        """Builds the network.
 
         Args:
             num_classes: output channels, background included.
             patch: voxels, one number or (D, H, W).
-        """
-        return build_teacher(
-            self.name,
-            num_classes=num_classes,
-            sam=self.sam,
-            checkpoint=self.checkpoint,
-            preset=self.preset,
-            patch=patch,
-            apg=self.apg,
-            mlam=self.mlam,
-            checkpoint_activations=self.checkpoint_activations,
-        )
-
-    def recorded(self) -> ModelConfig:
-        """Returns the teacher's entry for a run's configuration; it names SAM's checkpoint by file name and SHA-256.
 
         Raises:
-            OSError: the checkpoint cannot be read for its hash.
+            UsageError: the number of classes or the patch is invalid.
+            MissingExtraError: the packages of the ``train`` extra are not installed.
+            InputError: a file of weights was refused.
         """
-        options: dict[str, str | int | float | bool] = {
-            "sam": self.sam, "preset": self.preset, "apg": self.apg, "mlam": self.mlam,
-        }  # fmt: skip
-        if self.checkpoint is not None:
-            options |= {"checkpoint": self.checkpoint.name, "checkpoint_sha256": file_sha256(self.checkpoint)}
-        if self.checkpoint_activations:
-            options["checkpoint_activations"] = True
-        return ModelConfig(kind="teacher", name=self.name, options=options)
+        num_classes = arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS)
+        rule = f"(D, H, W) in multiples of {self.patch_multiple} voxels, at most {MAX_PATCH_VOXELS:,} in all"
+        sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch, rule)
+        if any(size % self.patch_multiple for size in sizes) or prod(sizes) > MAX_PATCH_VOXELS:
+            arguments.refuse("patch", rule, sizes)
+        try:
+            return self.network(num_classes, sizes)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise MissingExtraError("torch", "train") from None
+
+    def without_files(self) -> TeacherConfig:
+        """Returns the configuration of the same network with random initial weights."""
+        files = [name for name, each in self.options().items() if each.metadata["kind"] is OptionKind.FILE]
+        return replace(self, **dict.fromkeys(files))
+
+    def recorded(self) -> ModelConfig:
+        """Returns the teacher's entry for a run's configuration.
+
+        Raises:
+            OSError: a file of weights cannot be read for its hash.
+        """
+        recorded: dict[str, str | int | float | bool] = {}
+        for name, each in self.options().items():
+            value, kind = getattr(self, name), each.metadata["kind"]
+            if kind is OptionKind.FILE and value is not None:
+                recorded |= {name: Path(value).name, f"{name}_sha256": file_sha256(Path(value))}
+            elif value is not None and (kind is OptionKind.DESIGN or value != each.default):
+                recorded[name] = value
+        return ModelConfig(kind="teacher", name=self.name, options=recorded)
 
     @staticmethod
-    def of(config: ModelConfig) -> TeacherConfig:
-        """Returns the configuration of a trained teacher, without SAM's checkpoint: the run holds all weights."""
-        options = config.options
-        return TeacherConfig(
-            name=config.name,
-            sam=str(options["sam"]),
-            preset=str(options.get("preset", "paper")),
-            apg=bool(options.get("apg", True)),
-            mlam=bool(options.get("mlam", True)),
-        )
+    def of(model: ModelConfig) -> TeacherConfig:
+        """Returns the configuration that a run recorded, without files: the run holds all weights.
+
+        An option that the run does not record has its default value.
+
+        Raises:
+            UsageError: the family is unknown, or an option has an invalid value.
+        """
+        from .families import TEACHERS  # its rows are subclasses of this class
+
+        config = TEACHERS.find(model.name).config
+        designs = [name for name, each in config.options().items() if each.metadata["kind"] is OptionKind.DESIGN]
+        return config(name=model.name, **{name: model.options[name] for name in designs if name in model.options})

@@ -1,6 +1,7 @@
 """SAM's image encoder in three dimensions: tokens, position, blocks and the necks of its four stages.
 
-Equals `plain.encode`; `Block` equals `plain.block`, `Neck` equals `plain.neck`.
+Equals `plain.encode`; `SpatialAdapter` equals `plain.adapter`, `TransformerBlock` equals `plain.block`,
+`Neck` equals `plain.neck`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .adapter import SpatialAdapter
 from .attention import CubicWindowAttention
+from .designs import DEPTH_AXES, Design
 from .patch_embedding import TOKEN_VOXELS, VolumePatchEmbed
-from .presets import Preset
 from .recompute import recomputed
 from .sam_modules import MLPBlock
-from .variants import PLANE_TABLE, SamVariant, Tokens3
+from .sam_sizes import PLANE_TABLE, SamSize, TokensDHW
 
 STAGES = 4
 _EPS = 1e-6  # SAM's
+_NEARLY_NOTHING = 1e-3
 _PAPER_TOKENS = 32  # per axis of the paper's 128³ patch
-
-DEPTH_AXES: dict[str, tuple[int, int, int]] = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}
-"""Depth axis → indices of the encoder's (depth, height, width) in (D, H, W) = (z, y, x)."""
 
 
 class LayerNorm3d(nn.LayerNorm):
@@ -36,34 +34,64 @@ class LayerNorm3d(nn.LayerNorm):
         return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
-class Block(nn.Module):
+class SpatialAdapter(nn.Module):
+    """``X + Act(Conv(Act(X W_down))) W_up`` with a depth-wise 3³ convolution (section 3.2, Fig. 2B).
+
+    With ``start_as_sam`` the up-projection starts at a standard deviation of 1e-3: the block starts as SAM's, and yet
+    all three layers receive a gradient from the first step on. (With exact zeros the first two layers would receive
+    none; with exact zeros in front of the released code's last ReLU, no layer would ever receive one.)
+
+    Args:
+        width: token width C; the bottleneck is C / 2.
+        last_relu: whether a ReLU precedes the residual sum, as in the released code but not in the paper's formula.
+        start_as_sam: whether the adapter starts close to the identity; else with PyTorch's default weights.
+    """
+
+    def __init__(self, width: int, *, last_relu: bool, start_as_sam: bool) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, width // 2)
+        self.convolution = nn.Conv3d(width // 2, width // 2, 3, padding=1, groups=width // 2)
+        self.up = nn.Linear(width // 2, width)
+        self.last_relu = last_relu
+        if start_as_sam:
+            nn.init.normal_(self.up.weight, std=_NEARLY_NOTHING)
+            nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns ``[B, D, H, W, C]`` for tokens ``[B, D, H, W, C]``."""
+        # Channels stay last and the ReLUs work in place, so that autograd keeps one tensor per step.
+        hidden = F.relu(self.down(x), inplace=True).permute(0, 4, 1, 2, 3)
+        hidden = F.relu(self.convolution(hidden).permute(0, 2, 3, 4, 1).contiguous(), inplace=True)
+        change = self.up(hidden)
+        return x + (torch.relu(change) if self.last_relu else change)
+
+
+class TransformerBlock(nn.Module):
     """A SAM block with a spatial adapter at its entry; the first residual connection starts after the adapter.
 
     Args:
-        variant: size of the encoder.
-        preset: the paper's design or that of the released code.
+        size: size of the encoder.
+        design: the paper's design or that of the released code.
         tokens: token counts (depth, height, width).
         index: number of the block, from 0.
         recompute: whether to drop the intermediate tensors of adapter and attention, and recompute them in the
             backward pass.
     """
 
-    def __init__(self, variant: SamVariant, preset: Preset, tokens: Tokens3, index: int, *, recompute: bool) -> None:
+    def __init__(self, size: SamSize, design: Design, tokens: TokensDHW, index: int, *, recompute: bool) -> None:
         super().__init__()
-        self.adapter = SpatialAdapter(
-            variant.width, last_relu=preset.adapter_last_relu, start_as_sam=preset.start_as_sam
-        )
-        self.norm1 = nn.LayerNorm(variant.width, eps=_EPS)
+        self.adapter = SpatialAdapter(size.width, last_relu=design.adapter_last_relu, start_as_sam=design.start_as_sam)
+        self.norm1 = nn.LayerNorm(size.width, eps=_EPS)
         self.attn = CubicWindowAttention(
-            variant.width,
-            variant.heads,
+            size.width,
+            size.heads,
             tokens,
             shifted=index % 2 == 0,
-            table_size=variant.table_size(index),
+            table_size=size.table_size(index),
             recompute=recompute,
         )
-        self.norm2 = nn.LayerNorm(variant.width, eps=_EPS)
-        self.mlp = MLPBlock(variant.width, 4 * variant.width)
+        self.norm2 = nn.LayerNorm(size.width, eps=_EPS)
+        self.mlp = MLPBlock(size.width, 4 * size.width)
         self.recompute = recompute
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,8 +133,8 @@ class VolumeEncoder(nn.Module):
     Parameter names are SAM's wherever the tensor is SAM's, so that a SAM checkpoint loads without a translation table.
 
     Args:
-        variant: size of the encoder.
-        preset: the paper's design or that of the released code.
+        size: size of the encoder.
+        design: the paper's design or that of the released code.
         patch: voxels (D, H, W), each a multiple of 32.
         depth_axis: key of `DEPTH_AXES`.
         stages: stages to return, of 1…4 (stage k ends after block k·depth/4); only these have a neck.
@@ -116,9 +144,9 @@ class VolumeEncoder(nn.Module):
 
     def __init__(
         self,
-        variant: SamVariant,
-        preset: Preset,
-        patch: Tokens3,
+        size: SamSize,
+        design: Design,
+        patch: TokensDHW,
         *,
         depth_axis: str,
         stages: tuple[int, ...],
@@ -127,17 +155,17 @@ class VolumeEncoder(nn.Module):
         super().__init__()
         self.axes = DEPTH_AXES[depth_axis]
         d, h, w = (patch[axis] // TOKEN_VOXELS for axis in self.axes)
-        self.tokens: Tokens3 = (d, h, w)
-        self.stage_blocks = variant.depth // STAGES
+        self.tokens: TokensDHW = (d, h, w)
+        self.stage_blocks = size.depth // STAGES
         self.checkpoint_activations = checkpoint_activations
-        self.patch_embed = VolumePatchEmbed(variant.width, start_as_sam=preset.start_as_sam)
-        self.pos_embed = nn.Parameter(torch.empty(1, PLANE_TABLE, PLANE_TABLE, variant.width))
-        self.depth_embed = nn.Parameter(torch.full((1, d, variant.width), preset.depth_table_start))
+        self.patch_embed = VolumePatchEmbed(size.width, start_as_sam=design.start_as_sam)
+        self.pos_embed = nn.Parameter(torch.empty(1, PLANE_TABLE, PLANE_TABLE, size.width))
+        self.depth_embed = nn.Parameter(torch.full((1, d, size.width), design.depth_table_start))
         self.blocks = nn.ModuleList(
-            Block(variant, preset, self.tokens, index, recompute=not checkpoint_activations)
-            for index in range(variant.depth)
+            TransformerBlock(size, design, self.tokens, index, recompute=not checkpoint_activations)
+            for index in range(size.depth)
         )
-        self.necks = nn.ModuleDict({str(stage): Neck(variant.width, variant.neck_width) for stage in sorted(stages)})
+        self.necks = nn.ModuleDict({str(stage): Neck(size.width, size.neck_width) for stage in sorted(stages)})
         self._reset_tables()
 
     def _reset_tables(self) -> None:

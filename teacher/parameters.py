@@ -27,7 +27,7 @@ class ParameterCounts:
     Attributes:
         total: all parameters.
         trainable: trainable parameters.
-        components: trainable parameters by component, in the order of `COMPONENTS`.
+        components: trainable parameters by component, those of `COMPONENTS` first.
     """
 
     total: int
@@ -56,13 +56,13 @@ def freeze_sam(model: nn.Module) -> None:
 
 
 def count_parameters(model: nn.Module) -> ParameterCounts:
-    """Counts the parameters of a SAM teacher."""
+    """Counts the parameters of a teacher; those of no component in `COMPONENTS` count by their outermost module."""
     components = dict.fromkeys((component for _, component in COMPONENTS), 0)
     total = 0
     for name, parameter in model.named_parameters():
         total += parameter.numel()
-        component = component_of(name)
-        if component is not None and parameter.requires_grad:
-            components[component] += parameter.numel()
+        if parameter.requires_grad:
+            component = component_of(name) or name.partition(".")[0]
+            components[component] = components.get(component, 0) + parameter.numel()
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     return ParameterCounts(total, trainable, {name: count for name, count in components.items() if count})

@@ -23,12 +23,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .encoder import DEPTH_AXES
-from .presets import find_preset
-from .variants import Tokens3, find_variant
+from .designs import DEPTH_AXES, find_design
+from .sam_sizes import TokensDHW, find_sam_size
 
 if TYPE_CHECKING:
-    from .autosam import AutoSam, AutoSamConfig
+    from .autosam import AutoSam
+    from .autosam_config import AutoSamConfig
 
 WINDOW = 8
 """Tokens along each side of an attention window."""
@@ -39,12 +39,12 @@ Weights = Mapping[str, Tensor]
 def plain_logits(model: AutoSam, x: Tensor) -> Tensor:
     """Returns logits ``[B, classes, D, H, W]`` of patches ``[B, 1, D, H, W]``, with the parameters of ``model``."""
     weights, config = dict(model.named_parameters()), model.config
-    preset = find_preset(config.preset)
+    design = find_design(config.preset)
     maps = encode(weights, config, x)
-    prompt = maps[preset.prompt_stage]
+    prompt = maps[design.prompt_stage]
     if config.apg:
         prompt = generate_prompt(select(weights, "prompt_generator"), prompt)
-    heads = [maps[stage] for stage in preset.head_stages] if config.mlam else []
+    heads = [maps[stage] for stage in design.head_stages] if config.mlam else []
     return decode(select(weights, "decoder"), [*heads, prompt], x)
 
 
@@ -58,21 +58,21 @@ def select(weights: Weights, prefix: str) -> dict[str, Tensor]:
 
 def encode(weights: Weights, config: AutoSamConfig, x: Tensor) -> dict[int, Tensor]:
     """Returns stage → map ``[B, C, D/4, H/4, W/4]``; a stage ends after every quarter of the blocks."""
-    variant, encoder = find_variant(config.sam), select(weights, "encoder")
+    size, encoder = find_sam_size(config.sam), select(weights, "encoder")
     axes = DEPTH_AXES[config.depth_axis]
     back = [2 + axes.index(axis) for axis in range(3)]
     tokens = embed(encoder, x.permute(0, 1, *(2 + axis for axis in axes)))
     tokens = tokens + position(encoder, tokens.shape[2], tokens.shape[3])
     maps: dict[int, Tensor] = {}
-    for index in range(variant.depth):
+    for index in range(size.depth):
         tokens = block(
             select(encoder, f"blocks.{index}"),
             tokens,
-            variant.heads,
+            size.heads,
             shifted=index % 2 == 0,
-            last_relu=find_preset(config.preset).adapter_last_relu,
+            last_relu=find_design(config.preset).adapter_last_relu,
         )
-        stage, rest = divmod(4 * (index + 1), variant.depth)
+        stage, rest = divmod(4 * (index + 1), size.depth)
         if rest == 0 and f"necks.{stage}.0.weight" in encoder:
             maps[stage] = neck(select(encoder, f"necks.{stage}"), tokens.permute(0, 4, 1, 2, 3)).permute(0, 1, *back)
     return maps
@@ -165,7 +165,7 @@ def relative_rows(table: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def shift_mask(tokens: Tokens3, shift: Tokens3, dtype: torch.dtype, device: torch.device) -> Tensor:
+def shift_mask(tokens: TokensDHW, shift: TokensDHW, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Returns ``[windows, 512, 512]``: −100, as in Swin, between tokens that only the roll brought together, else 0.
 
     Every token carries its coordinates through the roll. Two tokens of one window may see each other if they were in

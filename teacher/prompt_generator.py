@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .variants import Tokens3
+from .sam_sizes import TokensDHW
 
 _SMALLEST_TO_HALVE = 4
 
@@ -32,7 +32,7 @@ class _Level(nn.Sequential):
         super().__init__(ConvNormRelu(channels_in, channels_out), ConvNormRelu(channels_out, channels_out))
 
 
-def pooling_strides(tokens: Tokens3, steps: int) -> list[Tokens3]:
+def pooling_strides(tokens: TokensDHW, steps: int) -> list[TokensDHW]:
     """Returns the stride per axis of every pooling step: 2 as long as at least 2 tokens remain, else 1.
 
     32³ tokens are halved four times, to 2³, as in the paper. A smaller patch keeps all five levels (and every
@@ -41,7 +41,7 @@ def pooling_strides(tokens: Tokens3, steps: int) -> list[Tokens3]:
     >>> pooling_strides((32, 8, 8), 4)
     [(2, 2, 2), (2, 2, 2), (2, 1, 1), (2, 1, 1)]
     """
-    strides: list[Tokens3] = []
+    strides: list[TokensDHW] = []
     for _ in range(steps):
         d, h, w = (2 if size >= _SMALLEST_TO_HALVE else 1 for size in tokens)
         strides.append((d, h, w))
@@ -58,7 +58,7 @@ class AutoPromptGenerator(nn.Module):
         tokens: size (D, H, W) of the encoder map.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, ...], tokens: Tokens3) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...], tokens: TokensDHW) -> None:
         super().__init__()
         self.strides = pooling_strides(tokens, len(widths) - 1)
         self.down = nn.ModuleList(

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..runtime.errors import InputError
 from ..runtime.files.system_files import is_file
 from .encoder import VolumeEncoder
-from .variants import VARIANTS, SamVariant
+from .sam_sizes import SAM_SIZES, SamSize
 
 PREFIX = "image_encoder."
 
@@ -117,16 +117,16 @@ def _unwrapped(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
-def detect_variant(tensors: Mapping[str, Tensor]) -> SamVariant | None:
-    """Returns the variant with the width and number of blocks of these image-encoder tensors; None if no row has."""
+def detect_size(tensors: Mapping[str, Tensor]) -> SamSize | None:
+    """Returns the size with the width and number of blocks of these image-encoder tensors; None if no row has."""
     weight = tensors.get("patch_embed.proj.weight")
     if weight is None or weight.ndim == 0:
         return None
     depth = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
-    return next((row for row in VARIANTS.values() if (row.width, row.depth) == (weight.shape[0], depth)), None)
+    return next((row for row in SAM_SIZES.values() if (row.width, row.depth) == (weight.shape[0], depth)), None)
 
 
-def reused_names(variant: SamVariant) -> list[str]:
+def reused_names(size: SamSize) -> list[str]:
     """Returns SAM's names of the tensors that the 3D encoder copies unchanged."""
     in_block = [
         f"{part}.{kind}"
@@ -135,7 +135,7 @@ def reused_names(variant: SamVariant) -> list[str]:
     ]
     in_block += ["attn.rel_pos_h", "attn.rel_pos_w"]
     names = ["pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"]
-    return names + [f"blocks.{block}.{name}" for block in range(variant.depth) for name in in_block]
+    return names + [f"blocks.{block}.{name}" for block in range(size.depth) for name in in_block]
 
 
 def neck_names() -> list[str]:
@@ -143,31 +143,31 @@ def neck_names() -> list[str]:
     return ["neck.0.weight", "neck.1.weight", "neck.1.bias", "neck.2.weight", "neck.3.weight", "neck.3.bias"]
 
 
-def load_sam_weights(encoder: VolumeEncoder, variant: SamVariant, path: str | Path) -> None:
+def load_sam_weights(encoder: VolumeEncoder, size: SamSize, path: str | Path) -> None:
     """Copies SAM's tensors into the encoder, then initialises the relative depth tables from them.
 
     Raises:
-        InputError: the file cannot be read or is another variant, or a tensor is missing, unknown, of another shape or
+        InputError: the file cannot be read or is another size, or a tensor is missing, unknown, of another shape or
             not finite. Every message names the file, the tensor and what to do.
     """
     tensors = read_checkpoint(path)
     file = Path(path).name
-    found = detect_variant(tensors)
-    if found is not None and found != variant:
-        raise InputError(f'"{file}" is SAM {found.name}, but {variant.name} was asked for; pass sam="{found.name}"')
+    found = detect_size(tensors)
+    if found is not None and found != size:
+        raise InputError(f'"{file}" is SAM {found.name}, but {size.name} was asked for; pass sam="{found.name}"')
     parameters = dict(encoder.named_parameters())
-    names = reused_names(variant)
+    names = reused_names(size)
     for name in (*names, *neck_names()):
         if name not in tensors:
-            raise InputError(f'"{file}" lacks the tensor "{PREFIX}{name}" of SAM {variant.name}; {_TAKE_METAS}')
+            raise InputError(f'"{file}" lacks the tensor "{PREFIX}{name}" of SAM {size.name}; {_TAKE_METAS}')
     foreign = sorted(tensors.keys() - {*names, *neck_names()})
     if foreign:
-        raise InputError(f'"{file}": SAM {variant.name} has no tensor "{PREFIX}{foreign[0]}"; {_TAKE_METAS}')
+        raise InputError(f'"{file}": SAM {size.name} has no tensor "{PREFIX}{foreign[0]}"; {_TAKE_METAS}')
     for name in names:
         expected, got = tuple(parameters[name].shape), tuple(tensors[name].shape)
         if expected != got:
             raise InputError(
-                f'"{file}": expected "{PREFIX}{name}" of shape {expected} for {variant.name}, got {got}; {_TAKE_METAS}'
+                f'"{file}": expected "{PREFIX}{name}" of shape {expected} for {size.name}, got {got}; {_TAKE_METAS}'
             )
         if not (tensors[name].is_floating_point() and torch.isfinite(tensors[name]).all()):
             raise InputError(f'"{file}": "{PREFIX}{name}" holds NaN, infinite or no real values; {_TAKE_METAS}')

@@ -91,7 +91,8 @@ class _SupervisedTeacher:
     def recorded(self) -> MethodRecord:
         if self.config.lacks_weights:
             _log.warning(
-                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training", self.config.sam
+                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training",
+                self.config.encoder,
             )
         return MethodRecord(self.config.recorded())
 

@@ -13,9 +13,11 @@ import nibabel as nib
 import numpy as np
 import onnx
 import pytest
+from bedside.distill import STUDENTS
 from bedside.runtime import BedsideError, Manifest, Task, write_manifest
 from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec, Variant
 from bedside.runtime.task import Intensity, Modality
+from bedside.teacher import TEACHERS
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -189,6 +191,24 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real CT data are not on this machine")
     return folder
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Installs the packages in a folder, which holds modules and their metadata, for one test."""
+
+    def install(folder: Path) -> None:
+        monkeypatch.syspath_prepend(folder)
+        for registry in (STUDENTS, TEACHERS):
+            monkeypatch.setattr(registry, "_entries", None)  # searched once in a process otherwise
+
+    return install
+
+
+@pytest.fixture
+def tiny_networks(installed: Callable[[Path], None]) -> None:
+    """The student and the teacher family ``tiny``, those of an installed package."""
+    installed(REPOSITORY / "tests" / "plugins")
 
 
 @pytest.fixture

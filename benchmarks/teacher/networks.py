@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
     from bedside.runtime import Task
-    from bedside.teacher.config import TeacherConfig
+    from bedside.teacher.autosam_config import AutoSamConfig
     from bedside.training.runs.run import ModelConfig
     from plan import Plan
 
@@ -39,11 +39,11 @@ class AutoSamRow:
         """Returns how the run directory names it."""
         return self._design(plan).recorded()
 
-    def _design(self, plan: Plan) -> TeacherConfig:
-        from bedside.teacher.config import TeacherConfig
+    def _design(self, plan: Plan) -> AutoSamConfig:
+        from bedside.teacher.autosam_config import AutoSamConfig
 
         checkpoint = Path(plan.checkpoint) if plan.checkpoint else None
-        return TeacherConfig(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam)
+        return AutoSamConfig(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 from bedside.runtime.memory.resident import resident_bytes
-from bedside.teacher.autosam import AutoSam, AutoSamConfig
+from bedside.teacher.autosam import AutoSam
+from bedside.teacher.autosam_config import AutoSamConfig
 from bedside.teacher.plain import plain_logits
 from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
@@ -69,8 +70,8 @@ class Measured:
 def network(case: Case) -> tuple[AutoSam, Callable[[Tensor], Tensor]]:
     """Returns the network, with equal weights in every implementation, and the function that computes its logits."""
     torch.manual_seed(0)
-    config = AutoSamConfig(case.classes, case.sam, patch=(case.patch,) * 3)
-    model = AutoSam(config, checkpoint_activations=case.implementation == "bedside, checkpointed").to(case.device)
+    config = AutoSamConfig(sam=case.sam, checkpoint_activations=case.implementation == "bedside, checkpointed")
+    model = AutoSam(config, case.classes, (case.patch,) * 3).to(case.device)
     if case.implementation != "plain":
         return model, model
     return model, lambda x: plain_logits(model, x)

@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bedside.devices import detect
-from bedside.teacher.config import TeacherConfig
-from bedside.teacher.cost import StepMemory, describe
+from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.cost import predict_cost
+from bedside.teacher.simulated_step import StepMemory
 from measure_step import IMPLEMENTATIONS, Case, Measured
 
 SCRIPT = Path(__file__).parent / "measure_step.py"
@@ -153,8 +154,8 @@ def main() -> None:
     for implementation, results in rounds.items():
         cost = None
         if implementation != "plain":
-            cost = describe(
-                TeacherConfig(sam=arguments.sam, checkpoint_activations=implementation.endswith("checkpointed")),
+            cost = predict_cost(
+                AutoSamConfig(sam=arguments.sam, checkpoint_activations=implementation.endswith("checkpointed")),
                 num_classes=arguments.classes,
                 patch=arguments.patch,
                 batch=arguments.batch,

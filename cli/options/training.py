@@ -230,12 +230,13 @@ class TrainingOptions:
             return dataset.split(fold=self.fold)
         return dataset.split(fold=self.fold, fraction=self.validation_fraction)
 
-    def recipe(self, task_name: str, run: Path | None = None) -> Recipe:
-        """Returns the papers' recipe with the task's augmentation and the values of the given options.
+    def recipe(self, task_name: str, run: Path | None = None, default: Recipe | None = None) -> Recipe:
+        """Returns a recipe with the task's augmentation and the values of the given options.
 
         Args:
             task_name: name of the preset whose augmentation applies; other tasks have the default.
             run: a run directory; with ``--resume`` and without ``--epochs``, its configuration gives the epochs.
+            default: recipe where no option is given; None: the papers'.
 
         Raises:
             UsageError: a value is out of range.
@@ -249,15 +250,25 @@ class TrainingOptions:
         precisions = get_args(TrainingPrecision)
         if self.precision not in precisions:
             raise UsageError(f'--precision: expected {" or ".join(precisions)}, got "{self.precision}"')
-        names = set(Recipe.__struct_fields__) & {field.name for field in fields(self)}
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        given = {
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if option.name in Recipe.__struct_fields__ and getattr(self, option.name) != option.default
+        }
         if self.resume and self.epochs is None and run is not None and (run / Run.CONFIG).exists():
             given["epochs"] = Run.open(run).config.recipe.epochs
         augmentation = msgspec.structs.replace(
             AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
         )
         try:
-            return msgspec.convert({"augmentation": msgspec.to_builtins(augmentation), **given}, Recipe)
+            return msgspec.convert(
+                {
+                    **msgspec.to_builtins(default or Recipe()),
+                    "augmentation": msgspec.to_builtins(augmentation),
+                    **given,
+                },
+                Recipe,
+            )
         except msgspec.ValidationError as error:
             raise UsageError(f"training options: {error}") from None
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from bedside.teacher.cost import StepMemory
+from bedside.teacher.simulated_step import StepMemory
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "teacher_cost"
 MB = 10**6

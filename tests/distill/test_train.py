@@ -7,7 +7,7 @@ import torch
 from bedside.distill import distill, load_student
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.task_presets import PRESETS
-from bedside.teacher.config import TeacherConfig
+from bedside.teacher.autosam_config import AutoSamConfig
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.training.data.dataset import load_dataset
 from bedside.training.loop.checkpoint import save_weights
@@ -33,13 +33,14 @@ def task():
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory, dataset, task):
     out = tmp_path_factory.mktemp("runs") / "teacher"
-    train_teacher(dataset, task, out, config=TeacherConfig(sam="vit_nano"), recipe=RECIPE, hardware=Hardware("cpu"))
+    train_teacher(dataset, task, out, config=AutoSamConfig(sam="vit_nano"), recipe=RECIPE, hardware=Hardware("cpu"))
     return out
 
 
 def test_a_trained_teacher_opens_from_its_run(teacher, task):
     model, run = load_teacher(teacher)
-    assert run.config.model.options == {"sam": "vit_nano", "preset": "paper", "apg": True, "mlam": True}
+    options = {"sam": "vit_nano", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True}
+    assert run.config.model.options == options
     assert not model.training
     with torch.inference_mode():
         assert model(torch.zeros(1, 1, *task.patch_dhw)).shape == (1, 14, 32, 64, 64)
@@ -66,7 +67,7 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path,
 
 
 def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, task):
-    config = TeacherConfig(sam="vit_nano", apg=False, mlam=False)
+    config = AutoSamConfig(sam="vit_nano", apg=False, mlam=False)
     run = Run.create(
         tmp_path / "neither",
         RunConfig(model=config.recorded(), task=task, recipe=RECIPE, dataset="d", data_hash="0"),

@@ -1,56 +1,31 @@
 """A training that takes half a second: cubes in a box, a student and a teacher of two convolutions each.
 
-It goes through the real commands and functions; only the two networks are rows of the test's own.
+It goes through the real commands and functions; the two networks are those of a package in `tests/plugins`.
 """
 
 import json
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "plugins"))
 
 import numpy as np
 import torch
 import torch.utils.tensorboard.writer  # once here, not in every child
-from bedside.distill.students import STUDENTS
 from bedside.runtime import Grid, write_volume
 from bedside.runtime.task import Intensity, Modality, Task
-from bedside.teacher import TEACHERS
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig
 from safetensors.torch import load_file
+from tiny_networks import network
 
 TASK = Task(
     name="cube", modality=Modality.CT, labels=("background", "cube"), spacing=(4.0, 4.0, 4.0),
     intensity=Intensity(clip=(-200.0, 300.0), scale_to=(0.0, 1.0)), patch=(32, 32, 32),
 )  # fmt: skip
 EPOCHS, STEPS = 3, 4
-
-
-def network(classes):
-    return torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv3d(2, classes, 1))
-
-
-class TinyStudent:
-    source = "the scorecard"
-    patch_rule = "any edges"
-
-    def build(self, num_classes):
-        return network(num_classes)
-
-    def takes(self, patch_dhw):
-        return True
-
-
-def build_tiny_teacher(*, num_classes, **_):
-    return network(num_classes)
-
-
-STUDENTS["tiny"] = TinyStudent()
-TEACHERS["tiny"] = "tiny:build_tiny_teacher"
-sys.modules["bedside.teacher.tiny"] = ModuleType("bedside.teacher.tiny")
-sys.modules["bedside.teacher.tiny"].build_tiny_teacher = build_tiny_teacher
 
 
 def write_cubes(folder: Path) -> Path:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import UsageError
 from bedside.teacher import build_teacher
-from bedside.teacher.config import TeacherConfig
-from bedside.teacher.cost import describe
+from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.cost import predict_cost
 from bedside.teacher.train import load_teacher, train_teacher
 
 GOOD = {
@@ -18,7 +18,7 @@ GOOD = {
     ("arguments", "words"),
     [
         ({"name": None}, "no teacher None; expected one of: autosam, autoprosam"),
-        ({"sam": 3}, "no SAM variant 3; expected one of: vit_b"),
+        ({"sam": 3}, "no SAM size 3; expected one of: vit_b"),
         ({"preset": "Paper"}, 'no teacher preset "Paper"; expected one of: paper, released_code'),
         ({"num_classes": "14"}, 'num_classes: expected a whole number from 2 to 65536, got "14"'),
         ({"num_classes": True}, "num_classes: expected a whole number from 2 to 65536, got True"),
@@ -42,7 +42,7 @@ def test_build_teacher_says_what_it_takes(arguments, words):
 
 
 def test_numpys_integers_are_patches_and_classes():
-    assert build_teacher(**{**GOOD, "num_classes": np.int64(3), "patch": np.int64(32)}).config.patch == (32, 32, 32)
+    assert build_teacher(**{**GOOD, "num_classes": np.int64(3), "patch": np.int64(32)}).patch == (32, 32, 32)
 
 
 def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
@@ -52,5 +52,5 @@ def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
     assert refusals(load_teacher, {"path": tmp_path / "none"}) == {"path"}
     given = dict.fromkeys(["dataset", "task", "out", "config", "recipe", "hardware", "prepared_cases"])
     assert refusals(train_teacher, given) == set(given)
-    given = {"config": TeacherConfig(sam="vit_nano"), "num_classes": 3, "patch": 33, "batch": 1, "precision": "32-true"}
-    assert refusals(describe, given) == set(given)  # a patch of 33 is refused last
+    given = {"config": AutoSamConfig(sam="vit_nano"), "num_classes": 3, "patch": 33, "batch": 1, "precision": "32-true"}
+    assert refusals(predict_cost, given) == set(given)  # a patch of 33 is refused last

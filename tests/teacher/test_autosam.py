@@ -118,7 +118,7 @@ def test_patches_that_are_not_multiples_of_32_are_refused(patch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sam": "vit_x"}, 'no SAM variant "vit_x"; expected one of: vit_b, vit_l, vit_h, vit_nano'),
+        ({"sam": "vit_x"}, 'no SAM size "vit_x"; expected one of: vit_b, vit_l, vit_h, vit_nano'),
         ({"preset": "code"}, 'no teacher preset "code"; expected one of: paper, released_code'),
         ({"depth_axis": "d"}, 'depth_axis: expected z, y, x, got "d"'),
         ({"num_classes": 1}, "num_classes: expected a whole number from 2 to 65536, got 1"),

@@ -8,22 +8,22 @@ import pytest
 import torch
 from bedside.runtime.errors import UsageError
 from bedside.runtime.memory.resident import resident_bytes
-from bedside.teacher import build_teacher
-from bedside.teacher.config import TeacherConfig
-from bedside.teacher.cost import Cost, Room, StepMemory, describe, training_loss
-from bedside.teacher.live_memory import LiveMemory
+from bedside.teacher import build_teacher, teacher_config
+from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.cost import Cost, DeviceMemory, predict_cost
 from bedside.teacher.parameters import ParameterCounts
+from bedside.teacher.simulated_step import LiveMemory, StepMemory, training_loss
 from bedside.training.loop.losses import segmentation_loss
 
 torch.set_num_threads(1)
 
 GB = 10**9
-NANO = TeacherConfig(sam="vit_nano")
+NANO = AutoSamConfig(sam="vit_nano")
 
 
 @pytest.fixture(scope="module")
 def nano() -> Cost:
-    return describe(NANO, num_classes=4, patch=(32, 64, 32))
+    return predict_cost(NANO, num_classes=4, patch=(32, 64, 32))
 
 
 def made_up(peak: int = 3 * GB) -> Cost:
@@ -55,7 +55,7 @@ def test_memory_is_weights_gradients_two_states_and_activations(nano):
 
 
 def test_checkpointing_takes_less_memory_and_more_work(nano):
-    checkpointed = describe(replace(NANO, checkpoint_activations=True), num_classes=4, patch=(32, 64, 32))
+    checkpointed = predict_cost(replace(NANO, checkpoint_activations=True), num_classes=4, patch=(32, 64, 32))
     assert checkpointed.memory.kept < 0.75 * nano.memory.kept
     assert checkpointed.memory.peak < 0.9 * nano.memory.peak
     assert checkpointed.forward_flops == nano.forward_flops
@@ -65,8 +65,8 @@ def test_checkpointing_takes_less_memory_and_more_work(nano):
 def test_bfloat16_takes_less_memory_and_a_larger_batch_takes_more(nano):
     options = {"config": NANO, "num_classes": 4, "patch": (32, 64, 32)}
     # What is kept is half the size, but for norms and for the weights, which are kept in bfloat16 too.
-    assert describe(**options, precision="bf16-mixed").memory.kept < 0.85 * nano.memory.kept
-    two = describe(**options, batch=2)
+    assert predict_cost(**options, precision="bf16-mixed").memory.kept < 0.85 * nano.memory.kept
+    two = predict_cost(**options, batch=2)
     assert two.memory.kept == pytest.approx(2 * nano.memory.kept, rel=0.05)
     assert two.forward_flops == pytest.approx(2 * nano.forward_flops, rel=0.02)
 
@@ -80,14 +80,14 @@ def test_work_of_a_linear_layer_is_two_per_weight_and_token(nano):
 
 def test_vit_b_at_128_is_described_without_the_memory_it_would_take():
     before = resident_bytes()
-    cost = describe(TeacherConfig(), num_classes=14)
+    cost = predict_cost(AutoSamConfig(), num_classes=14)
     assert cost.memory.peak > 10 * GB
     assert cost.memory.weights > 0.46 * GB
     assert resident_bytes() - before < 0.3 * GB
 
 
 def test_figures_for_people_name_everything_and_the_verdict():
-    lines = made_up().lines(Room("a GPU", 4 * GB))
+    lines = made_up().lines(DeviceMemory("a GPU", 4 * GB))
     text = "\n".join(lines)
     for figure in ("a teacher", "250", "60", "adapters", "2.000 TFLOP", "7.000 TFLOP", "3.00 GB", "0.25 GB", "0.50 GB"):
         assert figure in text, figure
@@ -95,12 +95,12 @@ def test_figures_for_people_name_everything_and_the_verdict():
 
 
 def test_what_does_not_fit_says_what_to_do():
-    verdict = made_up().lines(Room("a GPU", 2 * GB))[-1]
+    verdict = made_up().lines(DeviceMemory("a GPU", 2 * GB))[-1]
     assert verdict.startswith("does not fit: 3.0 GB of 2.0 GB free (a GPU); use a smaller patch or batch")
 
 
 def test_figures_for_programs_are_plain_numbers():
-    record = made_up().record(Room("a GPU", 2 * GB))
+    record = made_up().record(DeviceMemory("a GPU", 2 * GB))
     assert record["parameters"] == 250
     assert record["memory_bytes"]["peak"] == 3 * GB
     assert record["available_bytes"] == 2 * GB
@@ -109,7 +109,7 @@ def test_figures_for_programs_are_plain_numbers():
 
 
 def test_room_at_hand_is_this_machines_memory_where_a_cpu_is_asked_for():
-    room = Room.at_hand("cpu")
+    room = DeviceMemory.available("cpu")
     assert room.name == "this machine's memory"
     assert room.free > 0
 
@@ -122,6 +122,6 @@ def test_stand_in_for_the_loss_is_the_training_loss():
 
 def test_wrong_options_are_refused_as_in_building():
     with pytest.raises(UsageError, match="in multiples of 32 voxels"):
-        describe(TeacherConfig(), num_classes=4, patch=48)
+        predict_cost(AutoSamConfig(), num_classes=4, patch=48)
     with pytest.raises(UsageError, match='no teacher "x"'):
-        describe(TeacherConfig(name="x"), num_classes=4)
+        predict_cost(teacher_config("x"), num_classes=4)

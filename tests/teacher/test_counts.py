@@ -7,10 +7,10 @@ from functools import cache
 import pytest
 import torch
 from bedside.teacher import build_teacher
+from bedside.teacher.designs import DESIGNS
 from bedside.teacher.parameters import count_parameters
-from bedside.teacher.presets import PRESETS
+from bedside.teacher.sam_sizes import find_sam_size
 from bedside.teacher.sam_weights import neck_names, reused_names
-from bedside.teacher.variants import find_variant
 from segment_anything.modeling import ImageEncoderViT
 
 WITH_14_CLASSES = {
@@ -51,13 +51,13 @@ def counted(preset: str, num_classes: int) -> dict[str, int]:
     return {"total": counts.total, "trainable": counts.trainable, "encoder": encoder, **counts.components}
 
 
-@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("preset", list(DESIGNS))
 @pytest.mark.parametrize(("num_classes", "expected"), [(14, WITH_14_CLASSES), (16, WITH_16_CLASSES)])
 def test_counts_of_vit_b(preset, num_classes, expected):
     assert counted(preset, num_classes) == expected
 
 
-@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("preset", list(DESIGNS))
 def test_convolutions_adapters_and_norms_with_16_classes_are_the_papers_26_53_million(preset):
     counts = counted(preset, 16)
     assert counts["trainable"] - counts["relative depth tables"] - counts["depth table"] == 26_530_944
@@ -88,7 +88,7 @@ def test_counts_of_the_encoder_and_of_what_it_takes_from_sam(sam, figures):
     parameters = dict(encoder.named_parameters())
     total = sum(p.numel() for p in parameters.values()) / 1e6
     trainable = sum(p.numel() for p in parameters.values() if p.requires_grad) / 1e6
-    names = reused_names(find_variant(sam))
+    names = reused_names(find_sam_size(sam))
     reused = sum(parameters[name].numel() for name in names)
     in_sam = len(names) + len(neck_names())
     assert (round(total, 2), round(trainable, 2), in_sam, len(set(names)), reused) == figures
@@ -96,7 +96,7 @@ def test_counts_of_the_encoder_and_of_what_it_takes_from_sam(sam, figures):
 
 @pytest.mark.parametrize("sam", PUBLIC)
 def test_names_and_shapes_are_those_of_sams_own_image_encoder(sam):
-    variant = find_variant(sam)
+    variant = find_sam_size(sam)
     with torch.device("meta"):
         sams = ImageEncoderViT(
             depth=variant.depth,

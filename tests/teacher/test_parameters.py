@@ -6,8 +6,8 @@ import torch
 from bedside.teacher import build_teacher
 from bedside.teacher.autosam import AutoSam
 from bedside.teacher.parameters import component_of, count_parameters
+from bedside.teacher.sam_sizes import SAM_SIZES
 from bedside.teacher.sam_weights import reused_names
-from bedside.teacher.variants import VARIANTS
 
 
 def on_meta(**options) -> AutoSam:
@@ -25,7 +25,7 @@ def test_components_add_up_to_what_trains():
 def test_everything_not_taken_from_sam_trains_and_of_sam_only_the_block_norms():
     model = on_meta(num_classes=3, sam="vit_nano", patch=64)
     trains = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    reused = {f"encoder.{name}" for name in reused_names(VARIANTS["vit_nano"])}
+    reused = {f"encoder.{name}" for name in reused_names(SAM_SIZES["vit_nano"])}
     everything = {name for name, _ in model.named_parameters()}
     assert everything - reused <= trains
     assert trains & reused == {name for name in reused if ".norm" in name}

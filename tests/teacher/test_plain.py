@@ -41,7 +41,7 @@ def make(**options) -> AutoSam:
 )
 def test_logits_equal_those_of_the_plain_network(options):
     model = make(**options)
-    x = torch.rand(1, 1, *model.config.patch, dtype=torch.float64)
+    x = torch.rand(1, 1, *model.patch, dtype=torch.float64)
     with torch.no_grad():
         ours, plain = model(x), plain_logits(model, x)
     assert plain.std() > 0.1

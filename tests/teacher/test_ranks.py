@@ -14,18 +14,18 @@ from bedside.runtime.scans.nifti import write_volume
 
 CHILD = Path(__file__).with_name("child_ranks.py")
 SHAPE = (24, 20, 16)
-TEACHERS = {"good": "tiny", "broken": "tiny", "unknown": "none"}
+EXTRA = {"good": "", "broken": "", "refused": "--patch 18 18 18"}
 
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory, cube_task):
-    """Folders of three trainings by two processes: a good one, one with a broken case, one of an unknown teacher."""
-    folders = {name: write_data(tmp_path_factory.mktemp(name), cube_task) for name in TEACHERS}
+    """Folders of three trainings by two processes: a good one, one with a broken case, one with a wrong patch."""
+    folders = {name: write_data(tmp_path_factory.mktemp(name), cube_task) for name in EXTRA}
     image = folders["broken"] / "case1.nii.gz"
     image.write_bytes(image.read_bytes()[:-20])
     words = {
         str(folder): f"{folder} --task {folder}/cube.toml -o {folder}/run --checkpoint {folder}/sam.pth --device cpu "
-        f"--epochs 6 -q --name {TEACHERS[name]}".split()
+        f"--epochs 6 -q --name tiny {EXTRA[name]}".split()
         for name, folder in folders.items()
     }
     environment = {key: value for key, value in os.environ.items() if key != "LOCAL_RANK"} | {"OMP_NUM_THREADS": "1"}
@@ -70,7 +70,10 @@ def test_the_first_process_alone_reads_the_data_set_and_sams_weights(trainings):
 
 @pytest.mark.parametrize(
     ("name", "code", "told"),
-    [("broken", 3, '1 of 3 cases cannot be used: case "case1"'), ("unknown", 2, 'no teacher "none"')],
+    [
+        ("broken", 3, '1 of 3 cases cannot be used: case "case1"'),
+        ("refused", 2, "patch: expected (D, H, W) in multiples of 4 voxels"),
+    ],
 )
 def test_what_the_first_process_refuses_ends_all_with_its_code_and_one_line(trainings, name, code, told):
     codes, notes, words = outcome(trainings[name])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from bedside.teacher import build_teacher
-from bedside.teacher.live_memory import LiveMemory
 from bedside.teacher.recompute import recomputed
+from bedside.teacher.simulated_step import LiveMemory
 
 torch.set_num_threads(1)
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from bedside.runtime.errors import InputError
 from bedside.teacher import build_teacher
-from bedside.teacher.sam_weights import detect_variant, reused_names
-from bedside.teacher.variants import VARIANTS
+from bedside.teacher.sam_sizes import SAM_SIZES
+from bedside.teacher.sam_weights import detect_size, reused_names
 from safetensors.torch import save_file
 from segment_anything.modeling import ImageEncoderViT
 
@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 
 def sam_state(sam: str) -> dict[str, torch.Tensor]:
     """State of SAM with a random image encoder, plus a tensor of its other parts."""
-    variant = VARIANTS[sam]
+    variant = SAM_SIZES[sam]
     with torch.device("meta"):
         encoder = ImageEncoderViT(
             depth=variant.depth,
@@ -69,14 +69,14 @@ def test_every_reused_tensor_arrives_unchanged(sam, message, tmp_path, caplog):
     assert message in caplog.messages
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     ours = model.encoder.state_dict()
-    for name in reused_names(VARIANTS[sam]):
+    for name in reused_names(SAM_SIZES[sam]):
         assert torch.equal(ours[name], state[f"image_encoder.{name}"]), name
     block = model.encoder.blocks[2].attn
     assert torch.equal(block.rel_pos_d, 0.5 * (block.rel_pos_h + block.rel_pos_w))
 
 
 def reused(model) -> dict[str, torch.Tensor]:
-    names = reused_names(VARIANTS["vit_nano"])
+    names = reused_names(SAM_SIZES["vit_nano"])
     return {f"image_encoder.{name}": model.encoder.state_dict()[name] for name in names}
 
 
@@ -187,7 +187,7 @@ def test_hugging_faces_format_is_recognised_and_said(tmp_path):
 
 @pytest.mark.parametrize("sam", ["vit_l", "vit_h"])
 def test_a_larger_sam_is_recognised_by_name(sam, tmp_path):
-    variant = VARIANTS[sam]
+    variant = SAM_SIZES[sam]
     state = {f"image_encoder.{name}": torch.zeros(1) for name in reused_names(variant)}
     state["image_encoder.patch_embed.proj.weight"] = torch.zeros(variant.width, 3, 1, 1)
     with pytest.raises(InputError, match=f'is SAM {sam}, but vit_nano was asked for; pass sam="{sam}"'):
@@ -212,12 +212,12 @@ def test_another_variant_is_recognised_and_said(nano_state, tmp_path):
         build_teacher("autosam", num_classes=2, sam="vit_b", patch=32, checkpoint=path)
 
 
-@pytest.mark.parametrize("sam", list(VARIANTS))
+@pytest.mark.parametrize("sam", list(SAM_SIZES))
 def test_variant_is_detected_from_width_and_blocks(sam):
-    variant = VARIANTS[sam]
+    variant = SAM_SIZES[sam]
     tensors = {f"blocks.{block}.norm1.weight": torch.empty(0) for block in range(variant.depth)}
     tensors["patch_embed.proj.weight"] = torch.empty(variant.width, 3, 16, 16, device="meta")
-    assert detect_variant(tensors) == variant
+    assert detect_size(tensors) == variant
 
 
 def test_state_without_image_encoder_is_refused(tmp_path):

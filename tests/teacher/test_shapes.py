@@ -44,7 +44,7 @@ def shapes(**options) -> dict[str, tuple[int, ...]]:
 
             module.register_forward_hook(note)
         with torch.no_grad():
-            model(torch.empty(1, 1, *model.config.patch))
+            model(torch.empty(1, 1, *model.patch))
     return seen
 
 

@@ -1,58 +1,139 @@
-"""One conformance suite for all teachers."""
+"""One conformance suite for all families of teachers: those of this package, and one of an installed package."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import msgspec
 import pytest
 import torch
 from bedside.runtime.errors import UsageError
-from bedside.teacher import TEACHERS, build_teacher
+from bedside.teacher import TEACHERS, build_teacher, teacher_config
+from bedside.teacher.config import OptionKind, TeacherConfig
+from bedside.teacher.cost import predict_cost
+from bedside.teacher.parameters import count_parameters
+from bedside.training.runs.run_config import ModelConfig
 
 torch.set_num_threads(1)
 
-
-@pytest.fixture(params=list(TEACHERS))
-def teacher_name(request):
-    return request.param
+CLASSES = 4
 
 
-def make(name, **options):
+@pytest.fixture(params=[*TEACHERS, "tiny"])
+def config(request, tiny_networks) -> TeacherConfig:
+    """The smallest network of a family."""
+    return teacher_config(request.param, **TEACHERS.find(request.param).smallest)
+
+
+def make(config):
+    """A network for the smallest patch."""
     torch.manual_seed(0)
-    return build_teacher(name, num_classes=4, sam="vit_nano", **options)
+    return config.build(CLASSES, config.patch_multiple)
 
 
-@pytest.mark.parametrize("patch", [32, (64, 64, 32)])
-def test_logits_have_one_channel_per_class_at_input_resolution(teacher_name, patch):
-    size = (patch,) * 3 if isinstance(patch, int) else patch
-    with torch.no_grad():
-        logits = make(teacher_name, patch=patch)(torch.rand(1, 1, *size))
-    assert logits.shape == (1, 4, *size)
-    assert logits.isfinite().all()
+def images(config, batch=1):
+    torch.manual_seed(1)
+    return torch.rand(batch, 1, *[config.patch_multiple] * 3)
 
 
-def test_patches_of_a_batch_do_not_influence_each_other(teacher_name):
-    model = make(teacher_name, patch=32).eval()
-    batch = torch.rand(2, 1, 32, 32, 32)
+def test_logits_have_one_channel_per_class_at_input_resolution(config):
+    edge = config.patch_multiple
+    for patch in (edge, (2 * edge, 2 * edge, edge)):
+        size = (patch,) * 3 if isinstance(patch, int) else patch
+        with torch.no_grad():
+            logits = config.build(CLASSES, patch)(torch.rand(1, 1, *size))
+        assert logits.shape == (1, CLASSES, *size)
+        assert logits.isfinite().all()
+
+
+def test_patches_of_a_batch_do_not_influence_each_other(config):
+    model, batch = make(config).eval(), images(config, batch=2)
     with torch.no_grad():
         together, alone = model(batch), torch.cat([model(batch[:1]), model(batch[1:])])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
 
 
-def test_training_and_evaluation_mode_agree(teacher_name):
-    model = make(teacher_name, patch=32)
-    x = torch.rand(1, 1, 32, 32, 32)
+def test_training_and_evaluation_mode_agree(config):
+    model, x = make(config), images(config)
     with torch.no_grad():
         assert torch.equal(model.train()(x), model.eval()(x))
 
 
-def test_part_of_a_teacher_is_frozen_and_part_trains(teacher_name):
-    assert {parameter.requires_grad for parameter in make(teacher_name, patch=32).parameters()} == {True, False}
+def test_the_same_seed_gives_the_same_logits(config):
+    x = images(config)
+    with torch.no_grad():
+        assert torch.equal(make(config)(x), make(config)(x))
+
+
+def test_part_of_a_teacher_is_frozen_and_part_trains(config):
+    assert {parameter.requires_grad for parameter in make(config).parameters()} == {True, False}
+
+
+def test_gradients_reach_every_trainable_tensor_and_no_frozen_one(config):
+    model = make(config)
+    model(images(config)).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > 0, name
+        else:
+            assert parameter.grad is None, name
+
+
+def test_patches_outside_the_familys_rule_are_refused(config):
+    edge = config.patch_multiple
+    for patch in (edge + 1, edge // 2, (edge, edge, 3 * edge // 2), (edge, edge), 0):
+        with pytest.raises(UsageError, match=f"in multiples of {edge} voxels"):
+            config.build(CLASSES, patch)
+    with pytest.raises(UsageError, match="num_classes: expected a whole number from 2"):
+        config.build(1, edge)
+
+
+def test_what_a_run_records_builds_the_network_that_its_weights_fit(config):
+    record = msgspec.json.decode(msgspec.json.encode(config.recorded()), type=ModelConfig)
+    again = TeacherConfig.of(record)
+    assert again == config
+    model, other = make(config), again.build(CLASSES, config.patch_multiple)
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(images(config)), model(images(config)))
+
+
+def test_an_option_that_a_run_does_not_record_has_its_default(config):
+    assert TeacherConfig.of(ModelConfig(kind="teacher", name=config.name)) == type(config)(name=config.name)
+
+
+def test_files_are_recorded_by_name_and_hash_and_not_read_back(config, tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"")
+    files = [name for name, each in config.options().items() if each.metadata["kind"] is OptionKind.FILE]
+    given = teacher_config(config.name, **dict.fromkeys(files, tmp_path / "weights.pth"))
+    options = given.recorded().options
+    for name in files:
+        assert options[name] == "weights.pth"
+        assert options[f"{name}_sha256"].startswith("e3b0c442")  # SHA-256 of nothing
+    assert TeacherConfig.of(given.recorded()) == given.without_files()
+
+
+def test_an_option_of_another_family_is_refused_by_name(config):
+    with pytest.raises(UsageError, match=f'teacher "{config.name}" has no option "colour"; expected: '):
+        teacher_config(config.name, colour=3)
+
+
+def test_the_cost_of_a_step_is_predicted(config):
+    cost = predict_cost(config, num_classes=CLASSES, patch=config.patch_multiple)
+    assert cost.parameters == count_parameters(make(config))
+    assert sum(cost.parameters.components.values()) == cost.parameters.trainable
+    assert cost.title.startswith(config.name)
+    assert cost.step_flops > cost.forward_flops > 0
+
+
+def test_every_option_has_a_line_of_help(config):
+    assert all(each.metadata["help"].endswith(".") for each in config.options().values())
 
 
 def test_both_papers_names_give_the_same_network():
-    one, other = (make(name, patch=32) for name in ("autosam", "autoprosam"))
+    one, other = (make(teacher_config(name, sam="vit_nano")) for name in ("autosam", "autoprosam"))
     assert type(one) is type(other)
     assert one.state_dict().keys() == other.state_dict().keys()
     x = torch.rand(1, 1, 32, 32, 32)

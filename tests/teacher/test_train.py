@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 from bedside.runtime.task_presets import PRESETS
-from bedside.teacher import config
-from bedside.teacher.config import TeacherConfig
+from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.sam_sizes import SAM_SIZES
 from bedside.teacher.train import load_teacher, train_teacher
-from bedside.teacher.variants import VARIANTS
 from bedside.training import train as module
 from bedside.training.data.dataset import Dataset
 from bedside.training.loop.checkpoint import save_weights
@@ -34,13 +33,13 @@ def opened(monkeypatch):
         yield PreparedRun(run=None, train=[], validation=[])
 
     monkeypatch.setattr(module, "prepare_run", prepare_run)
-    monkeypatch.setattr(config, "build_teacher", lambda name, **_: torch.nn.Conv3d(1, 14, 1))
+    monkeypatch.setattr(AutoSamConfig, "network", lambda *_: torch.nn.Conv3d(1, 14, 1))
     monkeypatch.setattr(module, "fit", lambda *_, **__: None)
     return configurations
 
 
 def train(tmp_path, **options):
-    made_of = TeacherConfig(**options)
+    made_of = AutoSamConfig(**options)
     dataset = Dataset(name="none", labels=TASK.labels, training=(), validation=(), test=(), root=tmp_path)
     train_teacher(dataset, TASK, tmp_path / "run", config=made_of, recipe=Recipe(), hardware=Hardware("cpu"))
 
@@ -59,7 +58,7 @@ def test_a_run_remembers_sams_weights_by_name_and_content(tmp_path, opened):
     (tmp_path / "sam_vit_b.pth").write_bytes(b"weights of SAM")
     train(tmp_path, checkpoint=tmp_path / "sam_vit_b.pth")
     assert opened[0][0].options == {
-        "sam": "vit_b", "preset": "paper", "apg": True, "mlam": True, "checkpoint": "sam_vit_b.pth",
+        "sam": "vit_b", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True, "checkpoint": "sam_vit_b.pth",
         "checkpoint_sha256": hashlib.sha256(b"weights of SAM").hexdigest(),
     }  # fmt: skip
 
@@ -75,8 +74,8 @@ def test_our_own_small_size_has_no_weights_to_miss(tmp_path, opened, caplog):
 
 
 def test_a_trained_teacher_of_a_public_size_opens_without_a_word(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(VARIANTS, "vit_b", replace(VARIANTS["vit_nano"], public=True))  # as vit_b, but small
-    path = trained(tmp_path / "run", TeacherConfig(sam="vit_b"))
+    monkeypatch.setitem(SAM_SIZES, "vit_b", replace(SAM_SIZES["vit_nano"], public=True))  # as vit_b, but small
+    path = trained(tmp_path / "run", AutoSamConfig(sam="vit_b"))
     with caplog.at_level(logging.WARNING):
         load_teacher(path)
     assert not caplog.records
@@ -84,7 +83,7 @@ def test_a_trained_teacher_of_a_public_size_opens_without_a_word(tmp_path, monke
 
 @pytest.mark.parametrize(("apg", "mlam"), [(False, True), (True, False), (False, False)])
 def test_an_ablated_teacher_opens_as_what_it_was_trained_as(tmp_path, apg, mlam):
-    path = trained(tmp_path / "run", TeacherConfig(sam="vit_nano", apg=apg, mlam=mlam))
+    path = trained(tmp_path / "run", AutoSamConfig(sam="vit_nano", apg=apg, mlam=mlam))
     written = (path / "config.toml").read_text()
     assert f"apg = {str(apg).lower()}" in written
     assert f"mlam = {str(mlam).lower()}" in written
@@ -93,13 +92,13 @@ def test_an_ablated_teacher_opens_as_what_it_was_trained_as(tmp_path, apg, mlam)
 
 
 def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_path):
-    path = trained(tmp_path / "run", TeacherConfig(sam="vit_nano"))
+    path = trained(tmp_path / "run", AutoSamConfig(sam="vit_nano"))
     lines = (path / "config.toml").read_text().splitlines()
-    kept = [line for line in lines if not line.startswith(("apg", "mlam"))]
-    assert len(kept) == len(lines) - 2
+    kept = [line for line in lines if not line.startswith(("apg", "mlam", "depth_axis"))]
+    assert len(kept) == len(lines) - 3
     (path / "config.toml").write_text("\n".join(kept))
     model, _ = load_teacher(path)
-    assert (model.config.apg, model.config.mlam) == (True, True)
+    assert (model.config.apg, model.config.mlam, model.config.depth_axis) == (True, True, "z")
 
 
 @pytest.mark.parametrize(
@@ -111,4 +110,4 @@ def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_p
     ],
 )
 def test_a_design_tells_what_it_leaves_out(parts, words):
-    assert TeacherConfig(**parts).title == words
+    assert AutoSamConfig(**parts).title == words

@@ -98,7 +98,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 _SPLIT = "the training and validation cases: --fold, --validation-fraction"
-_EARLIER = {"model.apg": True, "model.mlam": True}
+_EARLIER = {"model.apg": True, "model.mlam": True, "model.depth_axis": "z"}
 """Behaviour of runs that predate these options."""
 
 
@@ -126,8 +126,8 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
         del recipe[field]
     options = dict(config.model.options)
     options.pop("checkpoint_activations", None)
-    hashed = "checkpoint_sha256"
-    options.pop("checkpoint" if hashed in options and hashed in other.model.options else hashed, None)
+    for hashed in [key for key in options if key.endswith("_sha256")]:
+        options.pop(hashed.removesuffix("_sha256") if hashed in other.model.options else hashed, None)
     return {
         "model": (config.model.kind, config.model.name),
         **{f"model.{key}": value for key, value in options.items()},

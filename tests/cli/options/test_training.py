@@ -9,7 +9,7 @@ import typer
 from bedside.cli.main import app, run
 from bedside.cli.options.training import TrainingOptions
 from bedside.runtime.task_presets import load_task
-from bedside.teacher.config import TeacherConfig
+from bedside.teacher.autosam_config import AutoSamConfig
 from bedside.training.loop.fit import FitResult
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig
@@ -137,9 +137,9 @@ def test_a_dry_run_tells_the_cost_of_a_step_and_needs_neither_data_nor_a_run(cap
 
 
 def test_the_ablations_of_the_paper_are_options(asked):
-    assert asked()[1]["config"] == TeacherConfig()
-    assert asked("--no-apg")[1]["config"] == TeacherConfig(apg=False)
-    assert asked("--no-mlam", "--no-apg")[1]["config"] == TeacherConfig(apg=False, mlam=False)
+    assert asked()[1]["config"] == AutoSamConfig()
+    assert asked("--no-apg")[1]["config"] == AutoSamConfig(apg=False)
+    assert asked("--no-mlam", "--no-apg")[1]["config"] == AutoSamConfig(apg=False, mlam=False)
 
 
 def test_a_dry_run_tells_the_cost_of_an_ablation(capsys):

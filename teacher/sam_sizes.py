@@ -1,4 +1,4 @@
-"""The sizes of SAM's image encoder, one row per variant, with the widths of the layers added to it."""
+"""The sizes of SAM's image encoder, one row each, with the widths of the layers added to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..runtime import arguments
 
-Tokens3 = tuple[int, int, int]
+TokensDHW = tuple[int, int, int]
 """Three counts along (depth, height, width)."""
 
 PLANE_TABLE = 64
@@ -16,7 +16,7 @@ _WINDOW_TABLE = 14  # SAM's 2D window: its relative tables have 2·14 − 1 rows
 
 
 @dataclass(frozen=True)
-class SamVariant:
+class SamSize:
     """One size of SAM's image encoder.
 
     Attributes:
@@ -47,10 +47,10 @@ class SamVariant:
 
 
 _ROWS = (
-    SamVariant("vit_b", width=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11)),
-    SamVariant("vit_l", width=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23)),
-    SamVariant("vit_h", width=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31)),
-    SamVariant(
+    SamSize("vit_b", width=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11)),
+    SamSize("vit_l", width=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23)),
+    SamSize("vit_h", width=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31)),
+    SamSize(
         "vit_nano",
         width=96,
         depth=4,
@@ -63,13 +63,13 @@ _ROWS = (
     ),
 )
 
-VARIANTS: dict[str, SamVariant] = {row.name: row for row in _ROWS}
+SAM_SIZES: dict[str, SamSize] = {row.name: row for row in _ROWS}
 
 
-def find_variant(name: str) -> SamVariant:
-    """Returns the variant of that name.
+def find_sam_size(name: str) -> SamSize:
+    """Returns the size of that name.
 
     Raises:
-        UsageError: no variant has this name.
+        UsageError: no size has this name.
     """
-    return VARIANTS[arguments.known("SAM variant", name, VARIANTS)]
+    return SAM_SIZES[arguments.known("SAM size", name, SAM_SIZES)]

@@ -1,4 +1,4 @@
-"""The differences between the paper's text and the authors' released code: one preset for each."""
+"""The two designs of the AutoSAM Adapter, chosen by the option ``preset``: the paper's text and the authors' code."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from ..runtime import arguments
 
+DEPTH_AXES: dict[str, tuple[int, int, int]] = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}
+"""Depth axis → indices of the encoder's (depth, height, width) in (D, H, W) = (z, y, x)."""
+
 
 @dataclass(frozen=True)
-class Preset:
+class Design:
     """One design of the AutoSAM Adapter: the paper's, or that of the released code.
 
     Attributes:
@@ -30,7 +33,7 @@ class Preset:
 
 
 _ROWS = (
-    Preset(
+    Design(
         "paper",
         depth_table_start=0.0,
         adapter_last_relu=False,
@@ -38,7 +41,7 @@ _ROWS = (
         prompt_stage=4,
         head_stages=(1, 2, 3),
     ),
-    Preset(
+    Design(
         "released_code",
         depth_table_start=1.0,
         adapter_last_relu=True,
@@ -48,13 +51,13 @@ _ROWS = (
     ),
 )
 
-PRESETS: dict[str, Preset] = {row.name: row for row in _ROWS}
+DESIGNS: dict[str, Design] = {row.name: row for row in _ROWS}
 
 
-def find_preset(name: str) -> Preset:
-    """Returns the preset of that name.
+def find_design(name: str) -> Design:
+    """Returns the design of that name.
 
     Raises:
-        UsageError: no preset has this name.
+        UsageError: no design has this name.
     """
-    return PRESETS[arguments.known("teacher preset", name, PRESETS)]
+    return DESIGNS[arguments.known("teacher preset", name, DESIGNS)]

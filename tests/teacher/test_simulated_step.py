@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from bedside.teacher.live_memory import LiveMemory
+from bedside.teacher.simulated_step import LiveMemory
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 torch.set_num_threads(1)

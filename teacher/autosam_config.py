@@ -1,0 +1,85 @@
+"""The configuration of the AutoSAM Adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from ..runtime import arguments
+from ..runtime.errors import UsageError
+from .config import OptionKind, TeacherConfig, option
+from .designs import DEPTH_AXES, DESIGNS, find_design
+from .sam_sizes import SAM_SIZES, find_sam_size
+
+if TYPE_CHECKING:
+    from .autosam import AutoSam
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoSamConfig(TeacherConfig):
+    """The options of an AutoSAM Adapter, checked when it is created; ``docs/teachers.md`` explains them.
+
+    Raises:
+        UsageError: an option has an invalid value, or two of them contradict each other.
+    """
+
+    name: str = "autosam"
+    sam: str = option("vit_b", f"SAM encoder: {', '.join(SAM_SIZES)}; vit_nano is for CPUs.")
+    checkpoint: Path | None = option(  # noqa: RUF009 - a field
+        None, "SAM's weights, such as sam_vit_b_01ec64.pth.", OptionKind.FILE
+    )
+    preset: str = option("paper", f"{' or '.join(DESIGNS)}.")
+    depth_axis: str = option("z", f"Axis that SAM's planes are stacked along: {', '.join(DEPTH_AXES)}; z is axial.")
+    apg: bool = option(True, "Ablation: leave the auto prompt generator out.")
+    mlam: bool = option(True, "Ablation: leave multi-layer aggregation out; decode the prompt alone.")
+    checkpoint_activations: bool = option(
+        False, "Less memory, more work: keep no activations of blocks.", OptionKind.COMPUTATION
+    )
+
+    patch_multiple: ClassVar[int] = 32  # whole attention windows: each is 8 tokens of 4 voxels along an axis
+
+    def __post_init__(self) -> None:
+        find_sam_size(self.sam)
+        design = find_design(self.preset)
+        arguments.optional(arguments.path, "checkpoint", self.checkpoint)
+        arguments.one_of("depth_axis", self.depth_axis, DEPTH_AXES)
+        for name in ("apg", "mlam", "checkpoint_activations"):
+            arguments.flag(name, getattr(self, name))
+        if not self.mlam and design.prompt_stage != 4:
+            raise UsageError(
+                f'mlam=False with preset "{self.preset}" would leave most of the encoder unused; take preset "paper"'
+            )
+
+    @property
+    def title(self) -> str:
+        """One-line description, such as ``autosam with vit_b, preset paper``."""
+        left_out = [part for part, built in (("auto prompt generator", self.apg), ("MLAM", self.mlam)) if not built]
+        without = f" without {' and '.join(left_out)}" if left_out else ""
+        axis = "" if self.depth_axis == "z" else f", depth axis {self.depth_axis}"
+        checkpointed = ", activations checkpointed" if self.checkpoint_activations else ""
+        return f"{self.name} with {self.sam}{without}, preset {self.preset}{axis}{checkpointed}"
+
+    @property
+    def encoder(self) -> str:
+        """Name of SAM's image encoder."""
+        return self.sam
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether Meta publishes weights of this size and no checkpoint is given."""
+        return self.checkpoint is None and find_sam_size(self.sam).public
+
+    def network(self, num_classes: int, patch: tuple[int, int, int]) -> AutoSam:
+        """Returns the network with SAM's weights, or with random ones if there is no checkpoint.
+
+        Raises:
+            InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
+        """
+        from .autosam import AutoSam
+        from .sam_weights import load_sam_weights
+
+        model = AutoSam(self, num_classes, patch)
+        if self.checkpoint is not None:
+            load_sam_weights(model.encoder, find_sam_size(self.sam), self.checkpoint)
+        return model

@@ -1,0 +1,60 @@
+"""The families of teachers: one row each. Rows are light; torch is imported when a network is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..runtime.errors import UsageError
+from ..runtime.registry import Registry
+from ..training.recipe import Recipe
+from .autosam_config import AutoSamConfig
+from .config import TeacherConfig
+
+
+@dataclass(frozen=True)
+class TeacherFamily:
+    """A row of `TEACHERS`.
+
+    Attributes:
+        config: class of its configurations: options, network, record in a run.
+        source: source of the architecture.
+        recipe: its default training recipe; the augmentation is the task's.
+        smallest: options of its smallest network, for CPUs and tests.
+    """
+
+    config: type[TeacherConfig]
+    source: str
+    recipe: Recipe = field(default_factory=Recipe)
+    smallest: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+TEACHERS = Registry(
+    "teacher",
+    TeacherFamily,
+    {
+        # Two papers give these names to the same network.
+        "autosam": TeacherFamily(AutoSamConfig, "AutoSAM Adapter, section 3", smallest={"sam": "vit_nano"}),
+        "autoprosam": TeacherFamily(AutoSamConfig, "AutoProSAM, section 3", smallest={"sam": "vit_nano"}),
+    },
+    group="bedside.teachers",
+)
+"""Name → family; an installed package adds one by an entry point of the group ``bedside.teachers``."""
+
+
+def teacher_config(name: str, **options: Any) -> TeacherConfig:
+    """Returns a teacher's configuration.
+
+    Args:
+        name: name in `TEACHERS`.
+        **options: options of the family; the others have their defaults.
+
+    Raises:
+        UsageError: no family has this name, or it has no such option, or an option has an invalid value.
+    """
+    config = TEACHERS.find(name).config
+    for option in options:
+        if option not in config.options():
+            raise UsageError(f'teacher "{name}" has no option "{option}"; expected: {", ".join(config.options())}')
+    return config(name=name, **options)

@@ -1,0 +1,131 @@
+"""A training step on fake tensors: counts bytes and floating-point operations without computing anything."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+_ADAM_STATES = 2  # running means of the gradient and of its square
+
+
+class LiveMemory(TorchDispatchMode):
+    """Tracks every storage from the operation that creates it to its release, in forward, backward and optimiser.
+
+    Under ``FakeTensorMode`` nothing is allocated or computed, so that a network of any size is tracked in seconds. Only
+    tensors count: not the workspace inside an operation such as a convolution, nor memory that an allocator leaves
+    unused between its blocks.
+
+    Attributes:
+        held: bytes alive now, of storages created inside the ``with`` block.
+        peak: the most bytes alive at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = 0
+        self.peak = 0
+        self._storages: dict[int, int] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs one operation and counts the storages it creates."""
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._count(leaf.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata  # pyright: ignore[reportPrivateUsage] - its only identity without memory
+        if key in self._storages:
+            return
+        size = storage.nbytes()
+        self._storages[key] = size
+        self.held += size
+        self.peak = max(self.peak, self.held)
+        # A storage's Python object lives as long as the storage itself, autograd's hold on it included.
+        weakref.finalize(storage, self._release, key).atexit = False
+
+    def _release(self, key: int) -> None:
+        self.held -= self._storages.pop(key)
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Bytes of one training step.
+
+    Attributes:
+        weights: parameters and constant tables.
+        gradients: gradients of the trainable parameters.
+        optimiser: AdamW's two states of each trainable parameter.
+        kept: tensors that the forward pass keeps for the gradient, batch and logits included.
+        peak: the most that is held at once, without the workspace of convolutions and the allocator's unused memory.
+    """
+
+    weights: int
+    gradients: int
+    optimiser: int
+    kept: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class SimulatedStep:
+    """One training step on fake tensors.
+
+    Attributes:
+        shape: shape of the batch, ``[B, 1, D, H, W]``.
+        bf16: whether the step runs under autocast to bfloat16.
+    """
+
+    shape: tuple[int, ...]
+    bf16: bool
+
+    def logits(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Returns logits ``[B, C, D, H, W]`` of images ``[B, 1, D, H, W]``."""
+        autocast = torch.autocast("cpu", torch.bfloat16) if self.bf16 else nullcontext()
+        with autocast:
+            return model(images)
+
+    def memory(self, model: nn.Module) -> tuple[StepMemory, nn.Module]:
+        """Returns the bytes of one step, and the model converted to the surrounding fake mode."""
+        with LiveMemory() as live:
+            model = model.to_empty(device="cpu")
+            weights = live.held
+            gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+            optimiser = _ADAM_STATES * gradients
+            images, labels = torch.empty(self.shape), torch.empty(self.shape)
+            logits = self.logits(model, images)
+            kept = live.held - weights
+            training_loss(logits.float(), labels).backward()
+        # The optimiser's step holds one more copy of the trainable parameters, after activations are freed.
+        at_the_update = weights + 2 * gradients + optimiser
+        peak = max(live.peak + optimiser, at_the_update)
+        return StepMemory(weights, gradients, optimiser, kept, peak), model
+
+    def flops(self, model: nn.Module) -> tuple[int, int]:
+        """Returns the floating-point operations of the forward pass, and of forward and backward pass together."""
+        with FlopCounterMode(display=False) as counter:
+            logits = self.logits(model, torch.empty(self.shape))
+            forward = counter.get_total_flops()
+            logits.float().sum().backward()
+        return forward, counter.get_total_flops()
+
+
+def training_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Returns Dice + cross-entropy as in `bedside.training.loop.losses`, by operations that run on fake tensors."""
+    chances = logits.softmax(dim=1)
+    truth = torch.zeros_like(chances).scatter_(1, labels.long(), 1.0)
+    everywhere = [0, *range(2, logits.ndim)]
+    overlap = (chances * truth).sum(everywhere)
+    total = chances.sum(everywhere) + truth.sum(everywhere)
+    dice = 1 - (2 * overlap + 1e-5) / (total + 1e-5)
+    return dice.mean() + F.cross_entropy(logits, labels[:, 0].long())
