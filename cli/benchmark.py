@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from .options.machine import ThreadsOption
 from .options.paths import bundle_argument, input_option
-from .terminal.console import Console, JsonOption, QuietOption
+from .terminal.console import Console
 from .terminal.streams import NARROWEST
 
 if TYPE_CHECKING:
@@ -24,29 +25,8 @@ _MB = 1e6
 _VARIANTS = 4  # columns of figures that fit beside the stages' names
 
 
-def command(
-    bundle: Annotated[Path, bundle_argument(help="Bundle: a directory or zip.", show_default=False)],
-    scan: Annotated[
-        Path | None,
-        input_option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
-    ] = None,
-    engine: Annotated[
-        list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
-    ] = None,
-    precision: Annotated[
-        list[str] | None, typer.Option(help="fp32, bf16, int8 or int8-bf16, may be repeated. Default: all.")
-    ] = None,
-    threads: ThreadsOption = None,
-    overlap: Annotated[
-        float | None, typer.Option(help="Overlap of windows, 0 to below 1. Default: the bundle's recommendation.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(help="Shortest measurement of the window latency, in seconds.")] = 3.0,
-    end_to_end: Annotated[
-        bool, typer.Option("--end-to-end/--network-only", help="Whether to segment a whole scan as well.")
-    ] = True,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
     """Measure every engine and precision of a bundle on this machine.
 
     Cold start, latency per window (after a warm-up; at least 3 s and 10 windows), time per stage from scan file to
@@ -54,29 +34,53 @@ def command(
 
     Example: bedside benchmark student.bedside -i ct.nii.gz --engine openvino
     """
-    from ..devices import benchmark
-    from ..runtime.errors import ResourceError
 
-    console = Console(json=as_json, quiet=quiet)
-    with console.progress("benchmark") as advance:
-        report = benchmark(
-            bundle,
-            engines=engine,
-            precisions=precision,
-            input=scan,
-            threads=threads,
-            overlap=overlap,
-            min_seconds=seconds,
-            end_to_end=end_to_end,
-            progress=advance,
-        )
-    console.show(heading(report), network_table(report), *stage_tables(report), remarks(report))
-    for warning in report.warnings:
-        console.warn(warning)
-    console.emit(report.to_dict())
-    if report.failed:
-        failed = ", ".join(f"{failure.engine} {failure.precision}" for failure in report.failed)
-        raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
+    bundle: Annotated[Path, bundle_argument(help="Bundle: a directory or zip.", show_default=False)]
+    scan: Annotated[
+        Path | None,
+        input_option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
+    ] = None
+    engine: Annotated[
+        list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
+    ] = None
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32, bf16, int8 or int8-bf16, may be repeated. Default: all.")
+    ] = None
+    threads: ThreadsOption = None
+    overlap: Annotated[
+        float | None, typer.Option(help="Overlap of windows, 0 to below 1. Default: the bundle's recommendation.")
+    ] = None
+    seconds: Annotated[float, typer.Option(help="Shortest measurement of the window latency, in seconds.")] = 3.0
+    end_to_end: Annotated[
+        bool, typer.Option("--end-to-end/--network-only", help="Whether to segment a whole scan as well.")
+    ] = True
+    console: Console
+
+    def __call__(self) -> None:
+        """Measures the bundle and shows the figures."""
+        from ..devices import benchmark
+        from ..runtime.errors import ResourceError
+
+        console = self.console
+        with console.progress("benchmark") as advance:
+            report = benchmark(
+                self.bundle,
+                engines=self.engine,
+                precisions=self.precision,
+                input=self.scan,
+                threads=self.threads,
+                overlap=self.overlap,
+                min_seconds=self.seconds,
+                end_to_end=self.end_to_end,
+                progress=advance,
+            )
+        console.show(heading(report), network_table(report), *stage_tables(report), remarks(report))
+        for warning in report.warnings:
+            console.warn(warning)
+        console.emit(report.to_dict())
+        if report.failed:
+            failed = ", ".join(f"{failure.engine} {failure.precision}" for failure in report.failed)
+            raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
 
 
 def heading(report: BenchmarkReport) -> str:

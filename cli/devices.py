@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .terminal.console import Console, JsonOption, QuietOption
+from .terminal.console import Console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,21 +13,27 @@ if TYPE_CHECKING:
     from ..devices import DeviceProfile, Host
 
 
-def command(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Devices:
     """Show this machine and the known devices.
 
     Everything is read without privileges; what is not readable is left out.
 
     Example: bedside devices --json
     """
-    import msgspec
 
-    from ..devices import detect, profiles
+    console: Console
 
-    console = Console(json=as_json, quiet=quiet)
-    host, known = detect(), profiles()
-    console.show(machine_table(host), profile_table(known, host.profile))
-    console.emit({"host": msgspec.to_builtins(host), "profiles": msgspec.to_builtins(known)})
+    def __call__(self) -> None:
+        """Shows the profiles."""
+        import msgspec
+
+        from ..devices import detect, profiles
+
+        console = self.console
+        host, known = detect(), profiles()
+        console.show(machine_table(host), profile_table(known, host.profile))
+        console.emit({"host": msgspec.to_builtins(host), "profiles": msgspec.to_builtins(known)})
 
 
 def machine_table(host: Host) -> Table:

@@ -52,21 +52,18 @@ def root(
         show_log()
 
 
-for _name, _command in (
-    ("demo", demo.command),
-    ("phantom", typer_function(phantom.Phantom)),
-    ("train-teacher", train_teacher.command),
-    ("distill", distill.command),
-    ("export", typer_function(export.Export)),
-    ("segment", typer_function(segment.Segment)),
-    ("evaluate", typer_function(evaluate.Evaluate)),
-    ("benchmark", benchmark.command),
-    ("devices", devices.command),
-    ("inspect", inspect.command),
-):
-    app.command(_name, cls=train_teacher.Command if _name == "train-teacher" else None)(_command)
-for _name, _command in (("check", dataset_check.command), ("prepared", dataset_prepared.command)):
-    dataset.command(_name)(_command)
+app.command("demo")(typer_function(demo.Demo))
+app.command("phantom")(typer_function(phantom.Phantom))
+app.command("train-teacher", cls=train_teacher.CommandByFamily)(train_teacher.command)
+app.command("distill")(typer_function(distill.Distill))
+app.command("export")(typer_function(export.Export))
+app.command("segment")(typer_function(segment.Segment))
+app.command("evaluate")(typer_function(evaluate.Evaluate))
+app.command("benchmark")(typer_function(benchmark.Benchmark))
+app.command("devices")(typer_function(devices.Devices))
+app.command("inspect")(typer_function(inspect.Inspect))
+dataset.command("check")(typer_function(dataset_check.Check))
+dataset.command("prepared")(typer_function(dataset_prepared.Prepared))
 app.add_typer(dataset, name="dataset")
 
 

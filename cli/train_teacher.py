@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..runtime.errors import UsageError
+from ..runtime.task import Task
 from ..teacher import TEACHERS, teacher_config
+from ..teacher.config import TeacherConfig
+from ..training.recipe import Recipe
+from .options.command import typer_function
+from .options.dataset import OptionalDatasetArgument
 from .options.extras import require
-from .options.teacher_family import DEFAULT, command_by_family, with_family_options, with_recipe_defaults
-from .options.training import DATASET, RUN, TrainingOptions, report_training, with_training_options
-from .terminal.console import Console, JsonOption, QuietOption
+from .options.teacher_family import DEFAULT, changed_recipe_defaults, command_by_family, with_family_options
+from .options.training import OptionalRunOption, TrainingOptions, report_training, training_console
+from .terminal.console import Console
+
+if TYPE_CHECKING:
+    from ..training.loop.hardware import Hardware
 
 
-def train(
-    dataset: Annotated[Path | None, DATASET] = None,
-    output: Annotated[Path | None, RUN] = None,
-    task: Annotated[str, typer.Option("--task", help="Preset (btcv, amos-ct, …) or a TOML file.")] = "btcv",
-    name: Annotated[
-        str,
-        typer.Option(
-            "--name",
-            help=f"Teacher family: {', '.join(TEACHERS.own)}, or one of an installed package. "
-            "Another family has other options: see --name FAMILY --help.",
-        ),
-    ] = DEFAULT,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell parameters, FLOPs and memory; needs no data, no -o.")
-    ] = False,
-    *,
-    options: dict[str, Any],
-    training: TrainingOptions,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class TrainTeacher:
     """Train a SAM-adapted 3D teacher and leave a run directory that can be resumed.
 
     Example: bedside train-teacher data/ --task btcv --checkpoint sam_vit_b_01ec64.pth -o runs/teacher
@@ -45,56 +34,87 @@ def train(
 
     Example: bedside train-teacher data/ --task btcv --checkpoint sam_vit_b_01ec64.pth --no-apg -o runs/no-apg
     """
-    console = Console(json, quiet)
-    resolved = training.task(task)
-    recipe = training.recipe(resolved.name, output, TEACHERS.find(name).recipe)
-    require("train")
-    hardware = training.hardware()
-    config = teacher_config(name, **options)
-    if dry_run:
+
+    dataset: OptionalDatasetArgument = None
+    output: OptionalRunOption = None
+    task: Annotated[str, typer.Option("--task", help="Preset (btcv, amos-ct, …) or a TOML file.")] = "btcv"
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name",
+            help=f"Teacher family: {', '.join(TEACHERS.own)}, or one of an installed package. "
+            "Another family has other options: see --name FAMILY --help.",
+        ),
+    ] = DEFAULT
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show parameters, FLOPs and memory; needs no data, no -o.")
+    ] = False
+    training: TrainingOptions
+    console: Console
+    if TYPE_CHECKING:
+        family_options: Any  # a dataclass; `command_of` adds the field for each family
+
+    def __call__(self) -> None:
+        """Trains the teacher, or shows what a step would cost."""
+        with training_console(self.console) as console:
+            task = self.training.data.task(self.task)
+            require("train")
+            hardware = self.training.hardware_options.hardware()
+            recipe = self.training.recipe(task.name, self.output, TEACHERS.find(self.name).recipe)
+            config = teacher_config(self.name, **asdict(self.family_options))
+            if self.dry_run:
+                self._show_cost(config, task, recipe, hardware, console)
+            else:
+                self._train(config, task, recipe, hardware, console)
+
+    def _show_cost(
+        self, config: TeacherConfig, task: Task, recipe: Recipe, hardware: Hardware, console: Console
+    ) -> None:
         from ..teacher.cost import DeviceMemory, predict_cost
 
         cost = predict_cost(
             config,
-            num_classes=resolved.num_classes,
-            patch=resolved.patch_dhw,
+            num_classes=task.num_classes,
+            patch=task.patch_dhw,
             batch=recipe.batch,
             precision=recipe.precision,
         )
-        device = DeviceMemory.available(training.device)
+        device = DeviceMemory.available(hardware.device)
         console.show(*cost.lines(device))
         console.emit(cost.record(device))
-        return
-    if dataset is None or output is None:
-        raise UsageError("train-teacher: give a data set and --output; only --dry-run does without")
-    from ..teacher.train import train_teacher
 
-    cases = training.dataset(dataset, resolved)
-    with console.stages("preparing cases", "training teacher") as (preparing, learning):
-        result = train_teacher(
-            cases,
-            resolved,
-            output,
-            config=config,
-            recipe=recipe,
-            hardware=hardware,
-            prepared_cases=training.cases,
-            resume=training.resume,
-            preparing=preparing,
-            progress=learning,
-        )
-    report_training(console, "teacher", output, result)
+    def _train(self, config: TeacherConfig, task: Task, recipe: Recipe, hardware: Hardware, console: Console) -> None:
+        if self.dataset is None or self.output is None:
+            raise UsageError("train-teacher: give a data set and --output; only --dry-run does without")
+        from ..teacher.train import train_teacher
+
+        cases = self.training.data.dataset(self.dataset, task)
+        with console.stages("preparing cases", "training teacher") as (preparing, learning):
+            result = train_teacher(
+                cases,
+                task,
+                self.output,
+                config=config,
+                recipe=recipe,
+                hardware=hardware,
+                prepared_cases=self.training.data.cases,
+                resume=self.training.resume,
+                preparing=preparing,
+                progress=learning,
+            )
+        report_training(console, "teacher", self.output, result)
 
 
 def command_of(family: str) -> Callable[..., None]:
-    """Returns the command with the options of a teacher family.
+    """Returns the function of the command with the options of a teacher family.
 
     Raises:
         UsageError: no family has this name.
     """
-    training = with_training_options(with_family_options(train, family))
-    return with_recipe_defaults(training, TEACHERS.find(family).recipe)
+    return typer_function(
+        with_family_options(TrainTeacher, family), defaults=changed_recipe_defaults(TEACHERS.find(family).recipe)
+    )
 
 
 command = command_of(DEFAULT)
-Command = command_by_family(command_of)
+CommandByFamily = command_by_family(command_of)

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 app = typer.Typer()
 app.command("segment")(typer_function(segment.Segment))
 app.command("evaluate")(typer_function(evaluate.Evaluate))
-app.command("check")(dataset_check.command)
+app.command("check")(typer_function(dataset_check.Check))
 
 LABELS = ("background", "middle", "bright")
 PATCH = (32, 32, 32)

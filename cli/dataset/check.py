@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options.training import DatasetArgument
-from ..terminal.console import Console, JsonOption, QuietOption
+from ..options.dataset import DatasetArgument
+from ..terminal.console import Console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,20 +20,8 @@ if TYPE_CHECKING:
     from ...training.data.dataset_check import DatasetCheck
 
 
-def command(
-    dataset: DatasetArgument,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", help="Preset or TOML file; without one, files, geometry, values and labels alone."),
-    ] = None,
-    fold: Annotated[
-        int | None,
-        typer.Option("--fold", min=0, help="Use this fold's training and validation cases."),
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Cases read at the same time.")] = 1,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Check:
     """Name every case that training would refuse, and every one that should be reviewed.
 
     Every case is read and preprocessed as training would, none is changed and nothing is written. Exit code 3: a case
@@ -40,23 +29,38 @@ def command(
 
     Example: bedside dataset check data/ --task btcv --workers 4
     """
-    console = Console(json=json, quiet=quiet)
-    import msgspec
 
-    from ...runtime.task_presets import load_task
-    from ...training.data.dataset_check import check_dataset
+    dataset: DatasetArgument
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Preset or TOML file; without one, files, geometry, values and labels alone."),
+    ] = None
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", min=0, help="Use this fold's training and validation cases."),
+    ] = None
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Cases read at the same time.")] = 1
+    console: Console
 
-    wanted = load_task(task) if task is not None else None
-    with console.progress("checking cases") as advance:
-        found = check_dataset(dataset, wanted, fold=fold, workers=workers, progress=advance)
-    tables = [_facts_table(found, wanted), _label_table(found), *_case_table(found)]
-    remarks = [_printable(line) for line in (*found.problems, *found.warnings)]
-    console.show(*tables, *map(_printable, found.notes), *remarks, _verdict(found))
-    if console.json or console.quiet:
-        for line in (*remarks, *(": ".join(row[::2]) for row in _rows(found))):
-            console.warn(line)
-    console.emit({**msgspec.to_builtins(found, str_keys=True), "exit_code": int(found.exit_code)})
-    return int(found.exit_code)
+    def __call__(self) -> int:
+        """Checks the data set and returns the exit code."""
+        console = self.console
+        import msgspec
+
+        from ...runtime.task_presets import load_task
+        from ...training.data.dataset_check import check_dataset
+
+        wanted = load_task(self.task) if self.task is not None else None
+        with console.progress("checking cases") as advance:
+            found = check_dataset(self.dataset, wanted, fold=self.fold, workers=self.workers, progress=advance)
+        tables = [_facts_table(found, wanted), _label_table(found), *_case_table(found)]
+        remarks = [_printable(line) for line in (*found.problems, *found.warnings)]
+        console.show(*tables, *map(_printable, found.notes), *remarks, _verdict(found))
+        if console.json or console.quiet:
+            for line in (*remarks, *(": ".join(row[::2]) for row in _rows(found))):
+                console.warn(line)
+        console.emit({**msgspec.to_builtins(found, str_keys=True), "exit_code": int(found.exit_code)})
+        return int(found.exit_code)
 
 
 def _verdict(found: DatasetCheck) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options.paths import input_argument
-from ..terminal.console import Console, JsonOption, QuietOption
+from ..terminal.console import Console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,20 +21,8 @@ if TYPE_CHECKING:
     from ...training.data.prepared_folder import StoredCase
 
 
-def command(
-    folder: Annotated[
-        Path,
-        input_argument(help="Folder of prepared cases, or its parent (bedside-cases inside).", show_default=False),
-    ],
-    unused_for: Annotated[
-        int, typer.Option("--unused-for", min=0, help="Only cases that no training has used for so many days.")
-    ] = 0,
-    clear: Annotated[
-        bool, typer.Option("--clear", help="Remove them, but for those that a training uses now.")
-    ] = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
     """List the cases that trainings have prepared: how many for which task, their size, when they were last used.
 
     With --clear they are removed; what a training needs again is prepared again. May be called while trainings run.
@@ -42,36 +31,49 @@ def command(
 
     Example: bedside dataset prepared runs/ --unused-for 30 --clear
     """
-    console = Console(json=json, quiet=quiet)
-    from ...training.data.prepared_folder import PreparedFolder
 
-    there = PreparedFolder(folder)
-    if clear:
-        cases = there.clear(unused_for)
-        console.finished(f"{_amount(cases)} cleared")
-        left = there.cases()
-        verdict = f"cleared {_amount(cases)}; left {_amount(left)}, {sum(case.in_use for case in left)} in use"
-    else:
-        cases = [case for case in there.cases() if not unused_for or case.unused_for(unused_for)]
-        verdict = _amount(cases)
-    console.show(*_tables(there.path, cases), verdict)
-    console.emit(
-        {
-            "folder": str(there.path),
-            "cleared": clear,
-            "cases": [
-                {
-                    "key": case.key,
-                    "task": case.task or None,
-                    "spacing": case.spacing,
-                    "bytes": case.size,
-                    "last_used": datetime.fromtimestamp(case.used, timezone.utc).isoformat(timespec="seconds"),
-                    "in_use": case.in_use,
-                }
-                for case in cases
-            ],
-        }
-    )
+    folder: Annotated[
+        Path,
+        input_argument(help="Folder of prepared cases, or its parent (bedside-cases inside).", show_default=False),
+    ]
+    unused_for: Annotated[
+        int, typer.Option("--unused-for", min=0, help="Only cases that no training has used for so many days.")
+    ] = 0
+    clear: Annotated[bool, typer.Option("--clear", help="Remove them, but for those that a training uses now.")] = False
+    console: Console
+
+    def __call__(self) -> None:
+        """Lists or clears the prepared cases."""
+        console = self.console
+        from ...training.data.prepared_folder import PreparedFolder
+
+        there = PreparedFolder(self.folder)
+        if self.clear:
+            cases = there.clear(self.unused_for)
+            console.finished(f"{_amount(cases)} cleared")
+            left = there.cases()
+            verdict = f"cleared {_amount(cases)}; left {_amount(left)}, {sum(case.in_use for case in left)} in use"
+        else:
+            cases = [case for case in there.cases() if not self.unused_for or case.unused_for(self.unused_for)]
+            verdict = _amount(cases)
+        console.show(*_tables(there.path, cases), verdict)
+        console.emit(
+            {
+                "folder": str(there.path),
+                "cleared": self.clear,
+                "cases": [
+                    {
+                        "key": case.key,
+                        "task": case.task or None,
+                        "spacing": case.spacing,
+                        "bytes": case.size,
+                        "last_used": datetime.fromtimestamp(case.used, timezone.utc).isoformat(timespec="seconds"),
+                        "in_use": case.in_use,
+                    }
+                    for case in cases
+                ],
+            }
+        )
 
 
 def _tables(folder: Path, cases: Sequence[StoredCase]) -> list[Table]:

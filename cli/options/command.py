@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import Any, Protocol, TypeVar, get_type_hints
+from typing import Annotated, Any, Protocol, TypeVar, get_args, get_type_hints
 
 import typer
 
@@ -20,7 +21,7 @@ class Command(Protocol):
         ...
 
 
-def typer_function(command: type[Command]) -> Callable[..., None]:
+def typer_function(command: type[Command], defaults: Mapping[str, str] | None = None) -> Callable[..., None]:
     """Returns the function by which typer knows a command; it ends with the command's exit code.
 
     Its help text is the docstring of the dataclass, its parameters are the fields in their order, those of a nested
@@ -29,11 +30,13 @@ def typer_function(command: type[Command]) -> Callable[..., None]:
     Args:
         command: a dataclass; each field is ``Annotated`` with a `typer.Option` or `typer.Argument`, or its type is a
             dataclass of such fields.
+        defaults: option → default to show in the help, where it is not the one that the field shows.
 
     Raises:
         TypeError: two options have the same name.
     """
-    parameters = list(_parameters(command))
+    shown = defaults or {}
+    parameters = [_showing(each, shown.get(each.name)) for each in _parameters(command)]
     names = [parameter.name for parameter in parameters]
     if len({*names}) < len(names):
         raise TypeError(f"{command.__name__}: two options have the same name: {', '.join(sorted(names))}")
@@ -55,6 +58,16 @@ def _parameters(options: type) -> Iterator[inspect.Parameter]:
         else:
             default = inspect.Parameter.empty if field.default is MISSING else field.default
             yield inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _showing(parameter: inspect.Parameter, default: str | None) -> inspect.Parameter:
+    """Returns the parameter with another default in its help text; None changes nothing."""
+    if default is None:
+        return parameter
+    kind, described = get_args(parameter.annotation)
+    described = copy(described)
+    described.show_default = default
+    return parameter.replace(annotation=Annotated[kind, described])
 
 
 def _built(options: type[_Options], given: Mapping[str, Any]) -> _Options:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Sequence
-from copy import copy
-from dataclasses import Field
+from dataclasses import Field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -19,14 +16,16 @@ from ...teacher.config import OptionKind
 from ...training.recipe import Recipe
 from .paths import check_readable
 
+_Command = TypeVar("_Command")
+
 DEFAULT = TEACHERS.own[0]
 
 
-def with_family_options(command: Callable[..., None], family: str) -> Callable[..., None]:
-    """Replaces a command's parameter ``options``, a dictionary, by the options of a teacher family.
+def with_family_options(command: type[_Command], family: str) -> type[_Command]:
+    """Returns a command's dataclass with a further field, ``family_options``: the options of a teacher family.
 
     Args:
-        command: function of the command; its parameter ``name`` is the family's name.
+        command: dataclass of the command.
         family: name in `TEACHERS`.
 
     Raises:
@@ -34,23 +33,22 @@ def with_family_options(command: Callable[..., None], family: str) -> Callable[.
     """
     config = TEACHERS.find(family).config
     types = get_type_hints(config)
-    made = {name: _parameter(each, types[name], f"Teacher {family}") for name, each in config.options().items()}
-    own = inspect.signature(command, eval_str=True)
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in own.parameters.items():
-        parameters += made.values() if name == "options" else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+    panel = f"Teacher {family}"
+    options = make_dataclass(
+        "FamilyOptions",
+        [(name, _annotated(each, types[name], panel), each.default) for name, each in config.options().items()],
+        frozen=True,
+        kw_only=True,
+    )
+    extended = make_dataclass(
+        command.__name__, [("family_options", options)], bases=(command,), frozen=True, kw_only=True
+    )
+    extended.__doc__ = command.__doc__
+    return extended
 
-    @functools.wraps(command)
-    def merged(**given: Any) -> None:
-        options = {name: given.pop(name) for name in made}
-        command(options=options, **given)
 
-    merged.__signature__ = own.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    return merged
-
-
-def _parameter(option: Field[Any], kind: Any, panel: str) -> inspect.Parameter:
-    """Returns the parameter that typer makes an option of: ``--no-NAME`` for a switch that is on by default."""
+def _annotated(option: Field[Any], kind: Any, panel: str) -> Any:
+    """Returns the annotation that typer makes an option of: ``--no-NAME`` for a switch that is on by default."""
     flag = f"--{option.name.replace('_', '-')}"
     declared = f" /--no-{flag[2:]}" if option.default is True else flag
     reads = option.metadata["kind"] is OptionKind.FILE
@@ -62,27 +60,21 @@ def _parameter(option: Field[Any], kind: Any, panel: str) -> inspect.Parameter:
         readable=False,
         callback=_readable if reads else None,
     )
-    return inspect.Parameter(
-        option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, made]
-    )
+    return Annotated[kind, made]
 
 
 def _readable(value: Path | None) -> Path | None:
     return check_readable(value, InputError)
 
 
-def with_recipe_defaults(command: Callable[..., None], recipe: Recipe) -> Callable[..., None]:
-    """Shows a family's own defaults in the help of a training command: where its recipe differs from the papers'."""
-    signature, papers = inspect.signature(command), Recipe()
-    parameters = dict(signature.parameters)
-    for name in papers.__struct_fields__:
-        if name in parameters and getattr(recipe, name) != getattr(papers, name):
-            kind, shown = get_args(parameters[name].annotation)
-            shown = copy(shown)
-            shown.show_default = str(getattr(recipe, name))
-            parameters[name] = parameters[name].replace(annotation=Annotated[kind, shown])
-    command.__signature__ = signature.replace(parameters=list(parameters.values()))  # pyright: ignore[reportFunctionMemberAccess]
-    return command
+def changed_recipe_defaults(recipe: Recipe) -> dict[str, str]:
+    """Returns the defaults to show in the help where a family's recipe differs from the papers': name → text."""
+    papers = Recipe()
+    return {
+        name: str(getattr(recipe, name))
+        for name in papers.__struct_fields__
+        if getattr(recipe, name) != getattr(papers, name)
+    }
 
 
 def family_named(words: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 from bedside.cli.main import app, run
+from bedside.cli.options.command import typer_function
 from bedside.cli.options.training import TrainingOptions
 from bedside.runtime.task_presets import load_task
 from bedside.teacher.autosam_config import AutoSamConfig
@@ -15,7 +16,7 @@ from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig
 
 COMMANDS = typer.main.get_command(app).commands
-SHARED = tuple(inspect.signature(TrainingOptions).parameters)
+SHARED = tuple(inspect.signature(typer_function(TrainingOptions)).parameters)
 
 
 def options(command):

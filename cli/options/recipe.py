@@ -1,0 +1,124 @@
+"""The options that change the recipe of a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from ...training.recipe import Recipe
+
+_PANEL = "Recipe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeOptions:
+    """Options of the recipe; one left at its default keeps the recipe's value."""
+
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            help="Number of epochs.",
+            show_default="200",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    steps_per_epoch: Annotated[
+        int | None,
+        typer.Option(
+            "--steps-per-epoch",
+            help="Optimiser steps per epoch.",
+            show_default="one crop per training case",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch", help="Crops per forward pass on each device.", show_default="1", rich_help_panel=_PANEL
+        ),
+    ] = None
+    accumulate: Annotated[
+        int | None,
+        typer.Option(
+            "--accumulate", help="Forward passes per step on each device.", show_default="1", rich_help_panel=_PANEL
+        ),
+    ] = None
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Base learning rate.", show_default="0.0005", rich_help_panel=_PANEL)
+    ] = None
+    warmup: Annotated[
+        int | None, typer.Option("--warmup", help="Warm-up epochs.", show_default="5", rich_help_panel=_PANEL)
+    ] = None
+    positive: Annotated[
+        float | None,
+        typer.Option(
+            "--positive", help="Share of crops centred on an organ.", show_default="0.5", rich_help_panel=_PANEL
+        ),
+    ] = None
+    balance_classes: Annotated[
+        bool,
+        typer.Option(
+            "--balance-classes",
+            help="Centre organ crops on every organ equally often, small or large.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+    mirror_sides: Annotated[
+        bool,
+        typer.Option(
+            "--mirror-sides",
+            help="Flip left and right although labels are pairs of a left and a right.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of weights, crops and augmentation.", rich_help_panel=_PANEL)
+    ] = 0
+    validate_every: Annotated[
+        int | None,
+        typer.Option("--validate-every", help="Epochs between validations.", show_default="1", rich_help_panel=_PANEL),
+    ] = None
+    pictures_every: Annotated[
+        int | None,
+        typer.Option(
+            "--pictures-every",
+            help="Epochs between pictures of a validation case; 0: none.",
+            show_default="10",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
+    def recipe(self, task_name: str, default: Recipe, **changes: Any) -> Recipe:
+        """Returns a recipe with the task's augmentation and the values of the given options.
+
+        Args:
+            task_name: name of the preset whose augmentation applies; other tasks have the default.
+            default: recipe where no option is given.
+            changes: further fields of the recipe that do not have the value of ``default``.
+
+        Raises:
+            UsageError: a value is out of range.
+        """
+        import msgspec
+
+        from ...training.recipe import AUGMENTATION, Augmentation, Recipe
+
+        given = {
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if option.name in Recipe.__struct_fields__ and getattr(self, option.name) != option.default
+        }
+        augmentation = msgspec.structs.replace(
+            AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
+        )
+        content = {**msgspec.to_builtins(default), "augmentation": msgspec.to_builtins(augmentation)}
+        try:
+            return msgspec.convert({**content, **changes, **given}, Recipe)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"training options: {error}") from None
