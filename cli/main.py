@@ -9,9 +9,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from .. import __version__
+from ..processes.signals import Terminated, unwind_on_sigterm
 from ..runtime.errors import ExitCode
 from ..runtime.log import log_failure, show_log
-from ..runtime.processes.signals import Terminated, unwind_on_sigterm
 from . import benchmark, devices, distill, export, phantom, train_teacher
 from .dataset import check as dataset_check
 from .dataset import prepared as dataset_prepared

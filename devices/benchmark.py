@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..processes.worker_pool import run_in_workers
 from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError, UsageError
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
-from ..runtime.processes.worker_pool import run_in_workers
 from .conditions import busy_warning, read_conditions
 from .host import detect
 from .report import BenchmarkReport, FailedVariant, VariantReport

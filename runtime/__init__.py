@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .errors import MissingExtraError as MissingExtraError
     from .errors import ResourceError as ResourceError
     from .errors import UsageError as UsageError
-    from .labels.postprocess import Applied as Applied
     from .labels.postprocess import Postprocessing as Postprocessing
+    from .labels.postprocess import Removal as Removal
     from .result import Result as Result
     from .scans.geometry import Grid as Grid
     from .scans.nifti import read_labels as read_labels
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .task_presets import load_task as load_task
 
 _HOME = {
-    "Applied": "labels.postprocess",
+    "Removal": "labels.postprocess",
     "BedsideError": "errors",
     "Bundle": "bundles.bundle",
     "BundleError": "errors",

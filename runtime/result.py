@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .labels.postprocess import Applied
+from .labels.postprocess import Removal
 from .scans.geometry import Grid
 from .scans.nifti import write_volume
 
@@ -40,7 +40,7 @@ class Result:
     precision: str
     windows: int
     windows_skipped: int
-    postprocessing: tuple[Applied, ...] = ()
+    postprocessing: tuple[Removal, ...] = ()
 
     @property
     def affine(self) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = {"runtime": 0, "training": 1, "devices": 1, "teacher": 2, "distill": 3, "export": 3, "cli": 4}
+FLOORS = {"runtime": 0, "processes": 1, "training": 2, "devices": 2, "teacher": 3, "distill": 4, "export": 4, "cli": 5}
 FILES = sorted(path for folder in FLOORS for path in (ROOT / folder).rglob("*.py"))
 HEAVY = ("torch", "monai", "onnxruntime", "openvino", "segment_anything", "lightning_fabric")
 

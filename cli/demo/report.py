@@ -12,7 +12,7 @@ from ... import __version__
 from ...runtime.errors import MissingExtraError
 from ...runtime.files.atomic import atomic_write
 from ...runtime.scans.nifti import read_labels, read_volume
-from ...training.runs.pictures import Scan, columns_picture, label_colour, middle, new_figure, png, towards_ras
+from ...training.runs.pictures import ScanSlices, columns_picture, label_colour, middle, new_figure, png, towards_ras
 from .results import LARGER_ORGANS, MODELS, DemoResults, RunCurve
 
 _SHOWN = 2  # phantoms drawn
@@ -136,7 +136,7 @@ def overlay_picture(
     columns = {title: towards_ras(labelled.data, labelled.grid.axes) for title, labelled in maps.items()}
     image = towards_ras(volume.data, volume.grid.axes)
     centre = middle(next(iter(columns.values())))
-    return columns_picture(Scan(image, volume.grid.reoriented("RAS").spacing, window, centre), columns, labels)
+    return columns_picture(ScanSlices(image, volume.grid.reoriented("RAS").spacing, window, centre), columns, labels)
 
 
 def curves_picture(curves: Sequence[RunCurve]) -> bytes:

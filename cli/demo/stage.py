@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...processes.child import end, how_it_ended
 from ...runtime.errors import BedsideError, ExitCode
 from ...runtime.log import log_is_shown
-from ...runtime.processes.child import end, how_it_ended
 
 
 class StageFailedError(BedsideError):

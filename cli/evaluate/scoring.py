@@ -65,7 +65,7 @@ def score_pairs(
     workers = min(workers, len(pairs))
     if workers == 1:
         return evaluate_pairs(pairs, labels, tolerance_mm, progress)
-    from ...runtime.processes.worker_pool import run_in_workers
+    from ...processes.worker_pool import run_in_workers
 
     outcomes: dict[Pair, ScoredCase | Failure] = {}
     with closing(run_in_workers(_Scoring(labels, tolerance_mm), pairs, workers)) as scored:

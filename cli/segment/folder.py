@@ -17,7 +17,7 @@ from ...runtime.scans.file_kind import contents_of
 from ...runtime.scans.names import is_nifti, joined_names, nifti_files, stem, subfolders
 from ...runtime.scans.patient_folder import patient_folders
 from ..terminal.console import Advance, Console
-from .case import Case
+from .folder_scan import FolderScan
 from .job import SegmentJob
 from .journal import JOURNAL_NAME, Journal
 
@@ -71,7 +71,7 @@ def segment_folder(
     return _tell(cases, {case.name for case in todo}, journal.cases, console)
 
 
-def find_cases(scans: Path, outputs: Path) -> list[Case]:
+def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
     """Returns the scans of a folder by name, each with its output; raises the errors of `segment_folder`."""
     if outputs.resolve() == scans.resolve():
         raise UsageError("-i and -o are the same folder; the label maps would replace the scans")
@@ -80,18 +80,18 @@ def find_cases(scans: Path, outputs: Path) -> list[Case]:
     found = nifti_files(scans)
     if not found:
         return _of_patients(scans, outputs)
-    cases: dict[str, Case] = {}
+    cases: dict[str, FolderScan] = {}
     for path in found:
         name = stem(path.name)
         if name in cases:
             raise InputError(
                 f'"{cases[name].scan.name}" and "{path.name}" would have the same label map; rename or remove one'
             )
-        cases[name] = Case(path, outputs / f"{name}.nii.gz")
+        cases[name] = FolderScan(path, outputs / f"{name}.nii.gz")
     return list(cases.values())
 
 
-def _of_patients(scans: Path, outputs: Path) -> list[Case]:
+def _of_patients(scans: Path, outputs: Path) -> list[FolderScan]:
     """Returns the scans of a folder that has one folder for each patient; these name the label maps."""
     patients = [patient for patient in patient_folders(scans) if patient.images]
     if not patients:
@@ -105,10 +105,15 @@ def _of_patients(scans: Path, outputs: Path) -> list[Case]:
             f'"{several[0].path.name}": expected one scan in each patient\'s folder, got {len(several[0].images)} '
             f"({names}); put the scans to be segmented into one folder, under the patients' names"
         )
-    return [Case(patient.images[0], outputs / f"{patient.path.name}.nii.gz", patient.path.name) for patient in patients]
+    return [
+        FolderScan(patient.images[0], outputs / f"{patient.path.name}.nii.gz", patient.path.name)
+        for patient in patients
+    ]
 
 
-def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance) -> Generator[tuple[Case, Outcome]]:
+def _run(
+    job: SegmentJob, cases: Sequence[FolderScan], workers: int, windows: Advance
+) -> Generator[tuple[FolderScan, Outcome]]:
     if not cases:
         return
     if workers > 1:
@@ -121,7 +126,7 @@ def _run(job: SegmentJob, cases: Sequence[Case], workers: int, windows: Advance)
             yield case, case.run(job, segmenter, windows)
 
 
-def _tell(cases: Sequence[Case], fresh: set[str], outcomes: dict[str, Outcome], console: Console) -> ExitCode:
+def _tell(cases: Sequence[FolderScan], fresh: set[str], outcomes: dict[str, Outcome], console: Console) -> ExitCode:
     told = {case.name: outcomes[case.name] for case in cases}
     codes = {outcome.exit_code for outcome in told.values()}
     worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)

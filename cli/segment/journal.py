@@ -9,7 +9,7 @@ import msgspec
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.record import Machine, Outcome, Setup, save_json
-from .case import Case
+from .folder_scan import FolderScan
 
 JOURNAL_NAME = "segment.json"
 
@@ -22,7 +22,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         machine: machine of the last run.
         threads: CPU threads of the last run; None for all.
         workers: processes of the last run.
-        cases: name of the scan (`Case.name`) → outcome.
+        cases: name of the scan (`FolderScan.name`) → outcome.
     """
 
     setup: Setup
@@ -31,7 +31,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     workers: int
     cases: dict[str, Outcome] = {}
 
-    def resumed(self, folder: Path, cases: list[Case], force: bool) -> Journal:
+    def resumed(self, folder: Path, cases: list[FolderScan], force: bool) -> Journal:
         """Returns this journal with the outcomes of the folder's earlier journal, whose setup must be the same.
 
         Args:
@@ -68,7 +68,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         return msgspec.structs.replace(self, cases=earlier.cases)
 
-    def finished(self, case: Case) -> bool:
+    def finished(self, case: FolderScan) -> bool:
         """Whether a case has its label map: the hashes of label map and scan are those in the journal."""
         outcome = self.cases.get(case.name)
         if outcome is None or outcome.output_sha256 is None:
@@ -78,7 +78,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         except OSError:
             return False
 
-    def with_outcome(self, case: Case, outcome: Outcome) -> Journal:
+    def with_outcome(self, case: FolderScan, outcome: Outcome) -> Journal:
         """Returns the journal with one more outcome."""
         cases = dict(sorted({**self.cases, case.name: outcome}.items()))
         return msgspec.structs.replace(self, cases=cases)

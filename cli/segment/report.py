@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...runtime.engine_selection.engine_choice import EngineChoice
-    from ...runtime.labels.postprocess import Applied
+    from ...runtime.labels.postprocess import Removal
     from ...runtime.result import Result
 
 
@@ -54,6 +54,6 @@ def as_json(result: Result, choice: EngineChoice) -> dict[str, object]:
     }
 
 
-def _removed(entry: Applied) -> str:
+def _removed(entry: Removal) -> str:
     parts = "" if entry.components is None else f" in {entry.components} component{'s' * (entry.components != 1)}"
     return f"{entry.ml:.3g} ml of {entry.label}{parts} ({entry.step.replace('_', ' ')})"

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ...processes.worker_pool import run_in_workers
 from ...runtime.engines import default_threads
 from ...runtime.errors import ExitCode
-from ...runtime.processes.worker_pool import run_in_workers
-from .case import Case
+from .folder_scan import FolderScan
 from .job import SegmentJob
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ class _Segmenting:
     advice: ClassVar[str] = "take fewer --workers"
 
     @contextmanager
-    def ready(self) -> Generator[Callable[[Case, Progress], Outcome]]:
+    def ready(self) -> Generator[Callable[[FolderScan, Progress], Outcome]]:
         with self.job.load() as segmenter:
             yield lambda case, progress: case.run(self.job, segmenter, progress)
 
-    def failed(self, item: Case, reason: str) -> Outcome:
+    def failed(self, item: FolderScan, reason: str) -> Outcome:
         return item.failed(reason, ExitCode.RESOURCE)
 
 
 def segment_in_workers(
-    job: SegmentJob, cases: Sequence[Case], workers: int, progress: Progress
-) -> Generator[tuple[Case, Outcome]]:
+    job: SegmentJob, cases: Sequence[FolderScan], workers: int, progress: Progress
+) -> Generator[tuple[FolderScan, Outcome]]:
     """Segments scans in several processes; yields (case, outcome) as each one finishes, see `run_in_workers`.
 
     A scan whose worker dies has exit code 5. A label map is written completely or not at all, however a worker ends.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from .. import arguments
-from ..errors import UsageError
+from ..errors import ResourceError, UsageError
 from ..memory.cgroup import read_limits
 from .engine import PRECISIONS, BaseEngine, Engine, Precision, closed_on_error
 from .entry import ENGINES, PLANNED_ENGINES, EngineEntry
@@ -91,6 +91,7 @@ def supports(name: str, precision: str) -> bool:
     """Returns whether an engine is installed and computes in a precision on this machine.
 
     Engines accept bfloat16 on any CPU and silently run in float32 where the CPU lacks it: that counts as unsupported.
+    So does a package that cannot be imported; the log says why.
 
     Args:
         name: name of a row in `ENGINES`.
@@ -101,7 +102,13 @@ def supports(name: str, precision: str) -> bool:
     """
     entry = ENGINES.find(name)
     arguments.one_of("precision", precision, PRECISIONS)
-    return entry.is_installed and bool(entry.load().supports(precision))
+    if not entry.is_installed:
+        return False
+    try:
+        return bool(entry.load().supports(precision))
+    except ResourceError as error:
+        _log.warning("%s", error)
+        return False
 
 
 def open_engine(

@@ -159,3 +159,19 @@ def closed_on_error(engine: Engine) -> Generator[Engine]:
     except BaseException:
         engine.close()
         raise
+
+
+@contextmanager
+def importing(package: str) -> Generator[None]:
+    """Imports an installed package in the ``with`` block.
+
+    Raises:
+        ResourceError: it cannot be imported; say, a system library is missing, or it was built for another system.
+    """
+    try:
+        yield
+    except (ImportError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ResourceError(
+            f"{package} is installed but cannot be imported ({reason}); install it again, or choose another engine"
+        ) from error

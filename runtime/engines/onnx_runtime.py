@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .engine import BaseEngine
+from .engine import BaseEngine, importing
 from .model_bytes import Model, model_bytes
 from .network import NetworkShape, refusal
 from .onnx_guard import refuse_external_data
@@ -86,7 +86,10 @@ def _fixed(shape: list[int | str | None]) -> list[int | None]:
 
 
 def _import_onnxruntime() -> Any:
-    with warnings.catch_warnings():  # users cannot act on its warning about Linux distributions it was not tested on
+    with (
+        importing("onnxruntime"),
+        warnings.catch_warnings(),
+    ):  # users cannot act on its warning about Linux distributions it was not tested on
         warnings.simplefilter("ignore")
         import onnxruntime
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BedsideError
-from .engine import BaseEngine
+from .engine import BaseEngine, importing
 from .model_bytes import Model, model_bytes
 from .network import NetworkShape, first_line, refusal
 from .onnx_guard import refuse_external_data
@@ -33,10 +33,14 @@ def import_openvino() -> Any:
 
     Returns:
         The module ``openvino``.
+
+    Raises:
+        ResourceError: it cannot be imported.
     """
     if _TELEMETRY not in sys.modules:
         sys.modules[_TELEMETRY] = None  # pyright: ignore[reportArgumentType] - documented: import then fails
-    import openvino
+    with importing("openvino"):
+        import openvino
 
     return openvino
 

@@ -18,7 +18,7 @@ from ..preprocessing.body_mask import BodyMask
 from ..scans.geometry import Grid
 from .components import find_components
 
-Step = Literal["within_body", "min_volume", "largest_component"]
+PostprocessingStep = Literal["within_body", "min_volume", "largest_component"]
 _ROUNDING = 1e-6  # relative: float32 rounding of the voxel size must not remove a component of just the least volume
 
 
@@ -89,7 +89,7 @@ class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 @dataclass(frozen=True)
-class Applied:
+class Removal:
     """What one post-processing step removed from one label.
 
     Attributes:
@@ -100,7 +100,7 @@ class Applied:
         ml: volume removed in millilitres.
     """
 
-    step: Step
+    step: PostprocessingStep
     label: str
     components: int | None
     voxels: int
@@ -114,7 +114,7 @@ def postprocess(
     settings: Postprocessing,
     body: BodyMask | None = None,
     cancel: Cancel | None = None,
-) -> tuple[Applied, ...]:
+) -> tuple[Removal, ...]:
     """Post-processes a label map in place.
 
     Args:
@@ -135,19 +135,19 @@ def postprocess(
     """
     settings = settings.checked(names)
     voxel_ml = grid.voxel_ml
-    applied: list[Applied] = []
+    applied: list[Removal] = []
     if settings.within_body:
         if body is None:
             raise UsageError("postprocessing: within_body requires a body mask")
         removed = body.clear_outside(label_map, grid, len(names))
         applied += [
-            Applied("within_body", name, None, int(count), int(count) * voxel_ml)
+            Removal("within_body", name, None, int(count), int(count) * voxel_ml)
             for name, count in zip(names[1:], removed[1:], strict=True)
         ]
     return (*applied, *_without_components(label_map, names, voxel_ml, settings, cancel))
 
 
-def emptied(applied: tuple[Applied, ...], volumes_ml: Mapping[str, float]) -> tuple[str, ...]:
+def emptied(applied: tuple[Removal, ...], volumes_ml: Mapping[str, float]) -> tuple[str, ...]:
     """Returns a warning for each label that post-processing removed completely.
 
     Args:
@@ -170,7 +170,7 @@ def _without_components(
     voxel_ml: float,
     settings: Postprocessing,
     cancel: Cancel | None,
-) -> Iterator[Applied]:
+) -> Iterator[Removal]:
     least = np.array([settings.min_volume_ml.get(name, 0.0) for name in names]) * (1 - _ROUNDING)
     keeps_largest = np.array([settings.keeps_largest(name) for name in names])
     wanted = [index for index in range(1, len(names)) if least[index] > 0 or keeps_largest[index]]
@@ -182,7 +182,7 @@ def _without_components(
     small = found.voxels * voxel_ml < least[found.labels]
     lesser = keeps_largest[found.labels] & (found.voxels < largest[found.labels]) & ~small
     found.erase(label_map, small | lesser)
-    steps: tuple[tuple[Step, NDArray[np.bool_], NDArray[np.bool_]], ...] = (
+    steps: tuple[tuple[PostprocessingStep, NDArray[np.bool_], NDArray[np.bool_]], ...] = (
         ("min_volume", least > 0, small),
         ("largest_component", keeps_largest, lesser),
     )
@@ -190,4 +190,4 @@ def _without_components(
         for index in (index for index in wanted if asked[index]):
             mine = removed & (found.labels == index)
             voxels = int(found.voxels[mine].sum())
-            yield Applied(step, names[index], int(mine.sum()), voxels, voxels * voxel_ml)
+            yield Removal(step, names[index], int(mine.sum()), voxels, voxels * voxel_ml)

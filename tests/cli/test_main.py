@@ -3,8 +3,8 @@ import re
 import pytest
 import typer
 from bedside.cli.main import app, run
+from bedside.processes.signals import Terminated
 from bedside.runtime import MissingExtraError
-from bedside.runtime.processes.signals import Terminated
 
 COMMANDS = typer.main.get_command(app).commands
 GROUPS = {"dataset": ["check", "prepared"]}

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.devices import BenchmarkReport, benchmark
+from bedside.processes import worker_pool
 from bedside.runtime.engines import available_engines
 from bedside.runtime.errors import BundleError, InputError, ResourceError, UsageError
-from bedside.runtime.processes import worker_pool
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 

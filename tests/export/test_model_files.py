@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from bedside.export import model_files
-from bedside.export.model_files import FORMS, ONNX, ModelForm, offered_variants
-from bedside.runtime.engines import ENGINES
+from bedside.export.model_files import FORMS, offered_variants
+from bedside.runtime.engines import engine_entries
 
 
 def of(variants) -> list[tuple[str, str]]:
@@ -30,13 +29,13 @@ def test_bf16_variants_run_the_same_files_with_the_engines_that_compute_in_it(mo
     ]
 
 
-def test_a_compiled_form_is_one_row(monkeypatch):
-    form = ModelForm("tensorrt", "tensorrt/model.{}.plan", lambda onnx, file: None)
-    monkeypatch.setattr(model_files, "supports", lambda engine, precision: False)
-    monkeypatch.setattr(model_files, "FORMS", (ONNX, form))
-    assert of(offered_variants(["fp32"]))[1] == ("tensorrt fp32", "tensorrt/model.fp32.plan")
+def test_every_format_that_an_engine_gets_has_its_form():
+    assert {form.format for form in FORMS} >= {row.model_format for _, row in engine_entries()}
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.engine)
-def test_every_form_is_for_a_registered_engine(form):
-    assert form.engine in ENGINES
+def test_a_form_is_for_the_installed_engines_of_its_format(monkeypatch):
+    assert [form.engines for form in FORMS] == [["onnxruntime"], ["openvino"]]
+    monkeypatch.setattr(
+        "bedside.runtime.engines.entry.find_spec", lambda package: None if package == "openvino" else object()
+    )
+    assert [form.engines for form in FORMS] == [["onnxruntime"], []]

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from bedside.cli.main import run
 from bedside.cli.terminal.console import Console
-from bedside.runtime.processes.signals import unwind_on_sigterm
+from bedside.processes.signals import unwind_on_sigterm
 from bedside.training.loop import checkpoint
 from tiny_training import EPOCHS, STEPS, exit_code, forked, outcome, write_cubes, write_teacher
 

@@ -27,7 +27,7 @@ _PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
 
 
 @dataclass(frozen=True)
-class Scan:
+class ScanSlices:
     """A scan to draw on, with RAS axes.
 
     Attributes:
@@ -71,7 +71,7 @@ class Scan:
         return np.take(volume, self.centre[axis], axis=axis).T
 
 
-def columns_picture(scan: Scan, columns: Mapping[str, NDArray[Any]], names: Sequence[str]) -> bytes:
+def columns_picture(scan: ScanSlices, columns: Mapping[str, NDArray[Any]], names: Sequence[str]) -> bytes:
     """Draws the three planes (rows) of a scan under several label maps (columns).
 
     Args:
@@ -112,7 +112,7 @@ def case_picture(image: NDArray[Any], truth: NDArray[Any], prediction: NDArray[A
     """
     grey, outlines, areas = (towards_ras(array.transpose(), task.orientation) for array in (image, truth, prediction))
     window = float(image.min()), float(image.max())
-    scan = Scan(grey, ras_spacing(task.spacing, task.orientation), window, middle(outlines))
+    scan = ScanSlices(grey, ras_spacing(task.spacing, task.orientation), window, middle(outlines))
     figure = new_figure(12, 5.2)
     for axes, plane in zip(figure.subplots(1, len(_PLANES)), _PLANES, strict=True):
         scan.draw(axes, plane, areas, outlines)

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 from bedside.cli.demo.stage import StageFailedError, run_stage
+from bedside.processes import child as child_process
 from bedside.runtime.memory.resident import peak_resident_bytes
-from bedside.runtime.processes import child as child_process
 
 INTERRUPT = "sleep .5; kill -USR1 $PPID"  # not while the parent is still starting this script
 

@@ -74,7 +74,7 @@ def test_the_first_case_that_is_refused_is_told_though_a_later_one_fails_sooner(
             asked.append(pair.name)
             yield pair, Failure(f"{pair.name} is broken", ExitCode.INPUT)
 
-    monkeypatch.setattr("bedside.runtime.processes.worker_pool.run_in_workers", finished)
+    monkeypatch.setattr("bedside.processes.worker_pool.run_in_workers", finished)
     with pytest.raises(BedsideError, match="a is broken") as caught:
         scored([a, b, c], 2)
     assert caught.value.exit_code == 3

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import psutil
 import pytest
-from bedside.cli.segment.case import Case
+from bedside.cli.segment.folder_scan import FolderScan
 from bedside.cli.segment.job import SegmentJob
 from bedside.cli.segment.workers import segment_in_workers
 from bedside.runtime import BundleError
@@ -49,7 +49,7 @@ def slow_bundle(toy, tmp_path):
 
 def cases_of(scans, tmp_path):
     (tmp_path / "out").mkdir(exist_ok=True)
-    return [Case(scan, tmp_path / "out" / scan.name) for scan in sorted(scans.iterdir())]
+    return [FolderScan(scan, tmp_path / "out" / scan.name) for scan in sorted(scans.iterdir())]
 
 
 def job_of(bundle_path):

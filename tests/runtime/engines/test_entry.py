@@ -116,3 +116,23 @@ def test_running_an_engine_never_imports_torch_or_onnx(name, model_file, tmp_pat
         "print([name for name in ('torch', 'onnx', 'monai') if name in sys.modules])"
     )
     assert run_python(code, tmp_path) == "[]"
+
+
+def test_a_package_that_cannot_be_imported_leaves_the_choice_to_another_engine(bundle_path, tmp_path):
+    broken = tmp_path / "site" / "openvino"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('libtbb.so.12: cannot open shared object file')")
+    code = f"""
+import sys
+sys.path.insert(0, {str(broken.parent)!r})
+from bedside.runtime import ResourceError, Segmenter
+with Segmenter.load({str(bundle_path)!r}, threads=1) as segmenter:
+    print(segmenter.engine.name)
+try:
+    Segmenter.load({str(bundle_path)!r}, engine="openvino", threads=1)
+except ResourceError as error:
+    print(error)
+"""
+    chosen, error = run_python(code, tmp_path).splitlines()
+    assert chosen == "onnxruntime"
+    assert "openvino is installed but cannot be imported (libtbb.so.12: cannot open shared object file)" in error

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, UsageError
-from bedside.runtime.labels.postprocess import Applied, Postprocessing, emptied, postprocess
+from bedside.runtime.labels.postprocess import Postprocessing, Removal, emptied, postprocess
 from bedside.runtime.preprocessing.body_mask import BodyMask
 from bedside.runtime.scans.geometry import Grid
 
@@ -48,14 +48,14 @@ def test_the_largest_component_of_one_label_stays():
     applied = postprocess(labels, NAMES, Grid(labels.shape, AFFINE), settings)
     assert volumes(labels) == {"liver": 8, "spleen": 8}
     assert labels[0:2, 0:2, 0:2].all()
-    assert applied == (Applied("largest_component", "liver", 2, 4, 4.0),)
+    assert applied == (Removal("largest_component", "liver", 2, 4, 4.0),)
 
 
 def test_of_two_that_are_the_largest_both_stay():
     labels = livers_and_spleens()
     applied = postprocess(labels, NAMES, Grid(labels.shape, AFFINE), Postprocessing(largest_component="all"))
     assert volumes(labels) == {"liver": 8, "spleen": 8}
-    assert applied[1] == Applied("largest_component", "spleen", 0, 0, 0.0)
+    assert applied[1] == Removal("largest_component", "spleen", 0, 0, 0.0)
 
 
 @pytest.mark.parametrize(("least", "left"), [(0.5, 12), (1.0, 12), (1.001, 11), (3.0, 11), (3.5, 8), (9.0, 0)])
@@ -77,7 +77,7 @@ def test_both_rules_count_a_component_once():
     labels = livers_and_spleens()
     settings = Postprocessing(largest_component=("liver",), min_volume_ml={"liver": 2})
     applied = postprocess(labels, NAMES, Grid(labels.shape, AFFINE), settings)
-    assert applied == (Applied("min_volume", "liver", 1, 1, 1.0), Applied("largest_component", "liver", 1, 3, 3.0))
+    assert applied == (Removal("min_volume", "liver", 1, 1, 1.0), Removal("largest_component", "liver", 1, 3, 3.0))
 
 
 def test_organs_that_touch_are_not_one_component():
@@ -110,7 +110,7 @@ def test_labels_outside_the_body_become_background():
     applied = postprocess(labels, NAMES, Grid(labels.shape, AFFINE), Postprocessing(within_body=True), body)
     assert not labels[6:].any()
     assert np.array_equal(labels[:6], livers_and_spleens()[:6])
-    assert applied == (Applied("within_body", "liver", None, 3, 3.0), Applied("within_body", "spleen", None, 2, 2.0))
+    assert applied == (Removal("within_body", "liver", None, 3, 3.0), Removal("within_body", "spleen", None, 2, 2.0))
 
 
 @pytest.mark.parametrize("flip", [(), (0,), (1,), (2,), (0, 1, 2)])

@@ -151,7 +151,7 @@ def test_a_scan_of_air_is_searched_whole_and_said_so():
         (0, 255, CT, "HU"),
         (0, 4000, CT, "offset"),
         (-30000, 1000, CT, "outside"),
-        (-1000, -200, CT, "nothing lies"),
+        (-1000, -200, CT, "none is in the task's range"),
         (0, 900, MR, None),
         (-1000, 1000, MR, "looks like CT"),
     ],

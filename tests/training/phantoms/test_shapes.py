@@ -39,7 +39,7 @@ def test_cut_takes_out_and_union_adds() -> None:
 
 
 def test_scaling_about_a_point_keeps_it_and_grows_the_rest() -> None:
-    grown = Ellipsoid((2, 0, 0), (1, 2, 3)).changed(about=(0, 0, 0), scale=2, shift=(0, 0, 1))
+    grown = Ellipsoid((2, 0, 0), (1, 2, 3)).transformed(about=(0, 0, 0), scale=2, shift=(0, 0, 1))
     assert grown.middle == (4, 0, 1)
     assert grown.radii == (2, 4, 6)
 

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from bedside.training.runs.pictures import Scan, case_picture, label_colour, middle, ras_spacing, towards_ras
+from bedside.training.runs.pictures import ScanSlices, case_picture, label_colour, middle, ras_spacing, towards_ras
 from PIL import Image
 
 
@@ -30,7 +30,7 @@ def test_planes_of_a_scan_without_labels_go_through_its_middle():
 
 def test_the_axial_plane_is_cut_across_the_long_axis_of_the_body():
     image = np.arange(24).reshape(2, 3, 4)
-    scan = Scan(image, (1.0, 1.0, 1.0), (0.0, 1.0), (0, 0, 3))
+    scan = ScanSlices(image, (1.0, 1.0, 1.0), (0.0, 1.0), (0, 0, 3))
     assert scan.cut(image, "axial").tolist() == image[:, :, 3].T.tolist()
 
 

@@ -6,8 +6,8 @@ import sys
 import time
 
 import pytest
-from bedside.runtime.processes import child
-from bedside.runtime.processes.child import end, how_it_ended
+from bedside.processes import child
+from bedside.processes.child import end, how_it_ended
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Case:
+class FolderScan:
     """A scan and the path of its label map.
 
     Attributes:

@@ -12,8 +12,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import IO, Generic, TypeVar, cast
 
-from ..hooks import Progress
-from ..log import log_is_shown
+from ..runtime.hooks import Progress
+from ..runtime.log import log_is_shown
 from .child import end, how_it_ended
 from .signals import sigint_blocked
 from .worker import Finished, Progressed, Raised, Work, worker_command

@@ -12,10 +12,10 @@ from contextlib import closing
 
 import psutil
 import pytest
+from bedside.processes import worker_pool
+from bedside.processes.worker_pool import run_in_workers
 from bedside.runtime import InputError
 from bedside.runtime.errors import MissingExtraError
-from bedside.runtime.processes import worker_pool
-from bedside.runtime.processes.worker_pool import run_in_workers
 
 # A worker imports its work, which is therefore in a file of its own.
 ARITHMETIC = """
@@ -183,7 +183,7 @@ def test_a_worker_logs_where_it_failed_if_the_log_is_shown(reciprocals, capfd, c
 SCRIPT = """
 print("once")
 from bedside_test_arithmetic import Reciprocals
-from bedside.runtime.processes.worker_pool import run_in_workers
+from bedside.processes.worker_pool import run_in_workers
 print(dict(run_in_workers(Reciprocals(), [4], 1)))
 """
 

@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from ..hooks import Progress
-from ..log import log_failure, show_log
+from ..runtime.hooks import Progress
+from ..runtime.log import log_failure, show_log
 from .signals import Terminated, unwind_on_sigterm
 
 Item_contra = TypeVar("Item_contra", contravariant=True)
