@@ -15,6 +15,7 @@ from ...teacher import TEACHERS
 from ...teacher.config import OptionKind
 from ...training.recipe import Recipe
 from .paths import check_readable
+from .ranks import only_first_reports_usage
 
 _Command = TypeVar("_Command")
 
@@ -101,7 +102,8 @@ def command_by_family(make: Callable[[str], Callable[..., None]]) -> type[TyperC
             if family == DEFAULT:
                 return super().make_context(info_name, args, parent, **extra)
             app = typer.Typer(add_completion=False)
-            app.command(self.name)(make(family))
+            with only_first_reports_usage():
+                app.command(self.name)(make(family))
             return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
 
     return CommandByFamily

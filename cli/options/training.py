@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ..terminal.log import log_on
 from .dataset import DataOptions
 from .hardware import HardwareOptions
 from .paths import output_option
+from .ranks import is_first_process, only_first_reports_usage
 from .recipe import RecipeOptions
 
 if TYPE_CHECKING:
@@ -68,16 +68,12 @@ def training_console(console: Console) -> Generator[Console]:
 
     Where torchrun or SLURM start several processes, only the first one prints.
     """
-    if _beside_the_first():
-        yield Console(quiet=True)
-        return
-    with log_on(console):
-        yield console
-
-
-def _beside_the_first() -> bool:
-    """Whether the variables of torchrun or SLURM say that another process of this training is the first one."""
-    return any(os.environ.get(name, "0") != "0" for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"))
+    with only_first_reports_usage():
+        if not is_first_process():
+            yield Console(quiet=True)
+            return
+        with log_on(console):
+            yield console
 
 
 def report_training(console: Console, what: str, output: Path, result: FitResult) -> None:

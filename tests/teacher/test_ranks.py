@@ -14,12 +14,12 @@ from bedside.runtime.scans.nifti import write_volume
 
 CHILD = Path(__file__).with_name("child_ranks.py")
 SHAPE = (24, 20, 16)
-EXTRA = {"good": "", "broken": "", "refused": "--patch 18 18 18"}
+EXTRA = {"good": "", "broken": "", "refused": "--patch 18 18 18", "unknown": "--name none"}
 
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory, cube_task):
-    """Folders of three trainings by two processes: a good one, one with a broken case, one with a wrong patch."""
+    """Folders of trainings by two processes: good, with a broken case, a wrong patch, an unknown teacher."""
     folders = {name: write_data(tmp_path_factory.mktemp(name), cube_task) for name in EXTRA}
     image = folders["broken"] / "case1.nii.gz"
     image.write_bytes(image.read_bytes()[:-20])
@@ -73,6 +73,7 @@ def test_the_first_process_alone_reads_the_data_set_and_sams_weights(trainings):
     [
         ("broken", 3, '1 of 3 cases cannot be used: case "case1"'),
         ("refused", 2, "patch: expected (D, H, W) in multiples of 4 voxels"),
+        ("unknown", 2, 'no teacher "none"'),
     ],
 )
 def test_what_the_first_process_refuses_ends_all_with_its_code_and_one_line(trainings, name, code, told):
