@@ -18,9 +18,9 @@ from .data.cases_in_use import in_use
 from .data.dataset import Case, Dataset
 from .data.mirroring import mirroring_note, mirroring_warning
 from .data.missing_labels import missing_in_training_warning, missing_labels
+from .data.nnunet_splits import unused_splits
 from .data.prepare import check_labels, modality_warning, prepare_cases
 from .data.prepared_case import PreparedCase
-from .data.splits import unused_splits
 from .job import TrainingJob
 from .loop.process_group import ProcessGroup
 from .recipe import Recipe

@@ -40,7 +40,7 @@ from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.dataset import load_dataset
-from bedside.training.data.splits import read_splits
+from bedside.training.data.nnunet_splits import read_splits
 
 _UNPACKED_LIMIT = 1 << 20  # bytes a zip may unpack to while it is fuzzed
 _FOLDER = tempfile.TemporaryDirectory(prefix="bedside-fuzz-")

@@ -16,8 +16,8 @@ from .formats.labels import dense_labels
 from .formats.listing import RawCase
 from .formats.reading import read_listing, read_source
 from .ignore_label import split_ignore_label
+from .nnunet_splits import SPLITS, choose, find_splits, read_splits
 from .organ_masks import OrganMasks, truth_files
-from .splits import SPLITS, choose, find_splits, read_splits
 
 _NO_FOLDS = f'none: no "fold" in its list, and no {SPLITS} beside it or in nnUNet_preprocessed'
 _SHOWN = 5  # broken cases named in one message; the rest are counted

@@ -19,8 +19,8 @@ from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
 from .load_case import memory_needed
 from .missing_labels import missing_in_training_warning, missing_in_validation_warning, missing_labels
+from .nnunet_splits import unused_splits
 from .prepare import check_labels, modality_warning
-from .splits import unused_splits
 
 _SHOWN = 3  # duplicates of a case named in one warning; the rest are counted
 

@@ -7,7 +7,7 @@ import pytest
 from bedside.runtime.errors import InputError, UsageError
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.dataset_check import check_dataset
-from bedside.training.data.splits import unused_splits
+from bedside.training.data.nnunet_splits import unused_splits
 
 NAMES = ("a", "b", "c", "d")
 SPLITS = [{"train": ["a", "b"], "val": ["c"]}, {"train": ["c", "b"], "val": ["a"]}]
