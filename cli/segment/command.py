@@ -41,7 +41,7 @@ class Segment:
     output: Annotated[
         Path, output_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
     ]
-    engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime; auto is the faster here.")] = "auto"
+    engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
     precision: Annotated[
         str, typer.Option(help="auto, fp32, bf16, int8 or int8-bf16; auto: fastest that passed the gate.")
     ] = "auto"
