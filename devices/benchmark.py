@@ -146,7 +146,10 @@ def _pairs(
         if bundle.offers(engine, precision) and supports(engine, precision)
     )
     if not pairs:
-        raise UsageError(f"this machine runs the bundle's {', '.join(wanted)} with none of: {', '.join(chosen)}")
+        raise UsageError(
+            f"on this machine {' and '.join(chosen)} cannot run the bundle's {' or '.join(wanted)}; "
+            "leave --engine or --precision out"
+        )
     return pairs
 
 

@@ -161,8 +161,8 @@ class _DistilledStudent:
             return [CropSource(case) for case in prepared.train]
         if group.first and _has_seen_validation(self.run, prepared):
             _log.warning(
-                "the teacher was trained on other cases of this data set than the student: the student's validation "
-                "cases may have taught the teacher, and their Dice says too much; name the teacher's fold (--fold)"
+                "the teacher was trained on another split of this data set: it may have learnt from the student's "
+                "validation cases, and their Dice may be too high; give the teacher's fold (--fold)"
             )
         return cache_targets(
             self.teacher, prepared.train, prepared.run, group, overlap=_TARGET_OVERLAP, progress=progress

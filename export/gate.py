@@ -108,4 +108,4 @@ def _agreement_reasons(variant: Variant) -> list[str]:
     if variant.parity is None or variant.parity.label_agreement >= least:
         return []
     agreement = variant.parity.label_agreement
-    return [f"{100 * agreement:.2f} % of the labels are the student's (at least {100 * least:g} %)"]
+    return [f"only {100 * agreement:.2f} % of the voxels have the student's label (at least {100 * least:g} %)"]

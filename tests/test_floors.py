@@ -94,7 +94,15 @@ def test_no_command_imports_another_and_no_folder_below_imports_a_command():
     assert {path for path, imported in found.items() if imported} == set()
 
 
-@pytest.mark.parametrize("statement", ["import bedside.runtime", "import bedside.devices", "import bedside.cli.main"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import bedside.runtime",
+        "import bedside.processes.worker_pool",
+        "import bedside.devices",
+        "import bedside.cli.main",
+    ],
+)
 def test_device_floors_and_command_line_load_without_torch_and_engines(statement):
     assert not loaded_modules(statement) & set(HEAVY)
 

@@ -126,7 +126,7 @@ def test_inspect_tells_passed_from_failed_and_why(exported, capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "passed" in text
     assert "openvino int8 failed: " in text
-    assert "of the labels are the student's (at least 99 %)" in text
+    assert "of the voxels have the student's label (at least 99 %)" in text
 
 
 def test_inspect_json_of_a_bundle_is_one_object_with_variants_parity_and_sizes(exported, capsys):
