@@ -13,7 +13,6 @@ from bedside.runtime import (
     Segmenter,
     Task,
     UsageError,
-    Volume,
 )
 from bedside.runtime.task import Foreground, Intensity, Modality
 
@@ -152,12 +151,6 @@ def test_an_affine_of_whole_numbers_is_taken():
 def test_a_shape_is_whole_numbers(shape):
     with pytest.raises(UsageError, match="shape: expected"):
         Grid(shape, AFFINE)
-
-
-@pytest.mark.parametrize(("data", "grid"), [(HU.tolist(), GRID), (None, GRID), (HU, None), (HU, AFFINE)])
-def test_a_volume_is_an_array_and_its_grid(data, grid):
-    with pytest.raises(UsageError, match=r"(data: expected a NumPy array|grid: expected a Grid), got"):
-        Volume(data, grid)
 
 
 TASK = {
