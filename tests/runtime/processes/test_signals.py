@@ -6,17 +6,21 @@ from bedside.runtime.processes.signals import Terminated, sigint_blocked, unwind
 
 
 def test_sigterm_unwinds_and_no_handler_of_errors_swallows_it():
-    before = signal.getsignal(signal.SIGTERM)
     unwound = []
+
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception:
+            pytest.fail("a handler of errors caught it")
+        finally:
+            unwound.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    unwind_on_sigterm()
     try:
-        unwind_on_sigterm()
         with pytest.raises(Terminated):
-            try:
-                os.kill(os.getpid(), signal.SIGTERM)
-            except Exception:
-                pytest.fail("an error handler caught it")
-            finally:
-                unwound.append(True)
+            work()
     finally:
         signal.signal(signal.SIGTERM, before)
     assert unwound == [True]

@@ -171,13 +171,12 @@ def test_bytes_after_the_expected_end_are_refused(stream):
         stream.finish()
 
 
-def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path):
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"0123456789")
     with ByteStream(tmp_path / "a") as stream:
         stream.skip(10)
-        with (tmp_path / "a").open("ab") as file:
-            file.write(b"more")
-        with pytest.raises(InputError, match="got more bytes|was changed while it was read"):
+        os.utime(tmp_path / "a", (0, 0))
+        with pytest.raises(InputError, match="the file was changed while it was read; try again"):
             stream.finish()
 
 
