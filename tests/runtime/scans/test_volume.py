@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, UsageError
-from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.volume import Volume, as_voxels
 
-AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-GRID = Grid((12, 10, 9), AFFINE)
-HU = np.random.default_rng(3).integers(-1000, 1000, GRID.shape).astype(np.int16)
+from ..small_scan import AFFINE, GRID, HU
 
 
 @pytest.mark.parametrize(("data", "grid"), [(HU.tolist(), GRID), (None, GRID), (HU, None), (HU, AFFINE)])
