@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("runtime", "training", "teacher", "distill", "export", "devices", "cli")
-MODULES = {str(path.relative_to(ROOT)): path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+from .test_floors import FILES, ROOT
+
+MODULES = {str(path.relative_to(ROOT)): path for path in FILES}
 ELSEWHERE = {  # module → the file that tests it
     # The parts of one command, tested by its output.
     "cli/demo/folder.py": "cli/demo/test_command.py",
