@@ -158,8 +158,10 @@ def refusals(call: Callable[..., object], good: dict[str, Any], only: Sequence[s
     return always
 
 
-@pytest.fixture(scope="session", name="refusals")
-def refusals_fixture() -> Callable[..., set[str]]:
+@pytest.fixture(name="refusals")
+def refusals_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., set[str]]:
+    """`refusals`, called in a folder of the test's, because a wrong value may be the name of a file."""
+    monkeypatch.chdir(tmp_path)
     return refusals
 
 
@@ -182,6 +184,12 @@ def cube_task() -> str:
 @pytest.fixture
 def bundle_path(tmp_path: Path, task: Task) -> Path:
     return write_bundle(tmp_path / "toy.bedside", task)
+
+
+@pytest.fixture
+def tiny_bundle(tmp_path: Path) -> Path:
+    """The toy bundle at 12 mm, where a benchmark's synthetic scan is tiny."""
+    return write_bundle(tmp_path / "tiny.bedside", toy_task(patch=(16, 16, 16), spacing=(12.0, 12.0, 12.0)))
 
 
 @pytest.fixture(scope="session")

@@ -113,23 +113,6 @@ def test_scan_and_output_the_wrong_way_round_leave_the_scan(refused, bundle_path
     assert scan.read_bytes() == before
 
 
-@pytest.mark.parametrize("there", ["an earlier label map", "an empty file", "a scan that may go"])
-def test_what_may_be_replaced_is_replaced(bundle_path, scan, tmp_path, there):
-    output = tmp_path / "labels.nii.gz"
-    words = [str(word) for word in ("segment", bundle_path, "-i", scan, "-o", output, "--threads", 1, "-q")]
-    if there == "an earlier label map":
-        assert run(words) == 0
-        os.utime(output, (0, 0))
-    elif there == "an empty file":
-        output.touch()
-    else:
-        output.write_bytes(scan.read_bytes())
-        words.append("--force")
-    assert run(words) == 0
-    assert np.asarray(nib.load(output).dataobj).sum() == 1000
-    assert output.stat().st_mtime > 0
-
-
 @pytest.mark.parametrize(("first", "second"), [("ct.nii.gz", "toy.bedside"), ("ct.nii.gz", "ct.nii.gz")])
 def test_bundle_and_scan_the_wrong_way_round(refused, bundle_path, scan, tmp_path, first, second):
     line = refused("segment", tmp_path / first, "-i", tmp_path / second, "-o", tmp_path / "out" / "l.nii.gz", code=2)

@@ -1,4 +1,4 @@
-"""What the calls of `bedside.devices` take."""
+"""What the calls of `bedside.devices` accept."""
 
 import pytest
 from bedside.devices import benchmark, detect
@@ -6,7 +6,7 @@ from bedside.runtime.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"bundle": None}, "bundle: expected a path"),
         ({"engines": "openvino"}, 'engines: expected a list of names, got "openvino"'),
@@ -20,8 +20,8 @@ from bedside.runtime.errors import UsageError
         ({"progress": 1}, r"progress: expected a function progress\(done, total\), got 1"),
     ],
 )
-def test_benchmark_says_what_it_takes(bundle_path, options, words):
-    with pytest.raises(UsageError, match=words):
+def test_benchmark_refuses_what_it_does_not_accept(bundle_path, options, message):
+    with pytest.raises(UsageError, match=message):
         benchmark(**{"bundle": bundle_path, **options})
 
 
@@ -30,8 +30,7 @@ def test_detect_takes_a_folder():
         detect(None)
 
 
-def test_benchmark_refuses_wrong_arguments(refusals, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_benchmark_refuses_wrong_arguments(refusals, tmp_path):
     given = {
         "bundle": tmp_path / "none", "engines": None, "precisions": None, "input": None, "threads": None,
         "overlap": None, "min_seconds": 0.0, "end_to_end": True, "progress": None,

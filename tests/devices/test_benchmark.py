@@ -19,17 +19,19 @@ def quick(bundle: Path, **options: object) -> BenchmarkReport:
     return benchmark(bundle, **{**settings, **options})  # pyright: ignore[reportArgumentType]
 
 
-def test_every_engine_and_precision_is_measured_and_progress_ends_at_the_total(bundle: Path) -> None:
+def test_every_engine_and_precision_is_measured_and_progress_ends_at_the_total(tiny_bundle: Path) -> None:
     steps: list[tuple[int, int]] = []
-    report = benchmark(bundle, threads=1, min_seconds=0.0, progress=lambda done, total: steps.append((done, total)))
+    report = benchmark(
+        tiny_bundle, threads=1, min_seconds=0.0, progress=lambda done, total: steps.append((done, total))
+    )
     measured = [(variant.engine, variant.precision) for variant in report.variants]
     assert measured == [(engine, precision) for engine in available_engines() for precision in ("fp32", "int8")]
     assert steps == sorted(steps)
     assert steps[-1] == (100 * len(measured), 100 * len(measured))
 
 
-def test_the_parts_of_a_report_fit_together(bundle: Path) -> None:
-    report = quick(bundle)
+def test_the_parts_of_a_report_fit_together(tiny_bundle: Path) -> None:
+    report = quick(tiny_bundle)
     (variant,) = report.variants
     cold, window, memory, whole = variant.cold_start, variant.window, variant.memory, variant.end_to_end
     assert cold.total_s == pytest.approx(cold.open_bundle_s + cold.load_engine_s + cold.first_window_s)
@@ -43,8 +45,8 @@ def test_the_parts_of_a_report_fit_together(bundle: Path) -> None:
     assert (report.task, report.patch, report.threads) == ("toy", (16, 16, 16), 1)
 
 
-def test_without_a_scan_a_synthetic_one_is_segmented_and_the_report_says_so(bundle: Path) -> None:
-    report = quick(bundle)
+def test_without_a_scan_a_synthetic_one_is_segmented_and_the_report_says_so(tiny_bundle: Path) -> None:
+    report = quick(tiny_bundle)
     assert report.scan == "synthetic trunk, 27×20×17 voxels of 12×12×12 mm (no scan was given)"
     whole = report.variants[0].end_to_end
     assert whole is not None
@@ -52,12 +54,12 @@ def test_without_a_scan_a_synthetic_one_is_segmented_and_the_report_says_so(bund
     assert whole.spacing == pytest.approx((12, 12, 12))
 
 
-def test_a_given_scan_is_segmented_and_its_name_is_not_in_the_report(bundle: Path, tmp_path: Path) -> None:
+def test_a_given_scan_is_segmented_and_its_name_is_not_in_the_report(tiny_bundle: Path, tmp_path: Path) -> None:
     scan = tmp_path / "doe_jane.nii.gz"
     body = np.full((20, 18, 10), 40, np.int16)
     body[5:9, 5:9, 3:7] = 500
     write_volume(scan, body, Grid((20, 18, 10), np.diag([10.0, 10.0, 20.0, 1.0])))
-    report = quick(bundle, input=scan, overlap=0.5)
+    report = quick(tiny_bundle, input=scan, overlap=0.5)
     whole = report.variants[0].end_to_end
     assert whole is not None
     assert (whole.shape, report.overlap) == ((20, 18, 10), 0.5)
@@ -65,53 +67,53 @@ def test_a_given_scan_is_segmented_and_its_name_is_not_in_the_report(bundle: Pat
     assert "doe" not in json.dumps(report.to_dict())
 
 
-def test_the_network_alone_can_be_measured(bundle: Path) -> None:
-    report = quick(bundle, end_to_end=False)
+def test_the_network_alone_can_be_measured(tiny_bundle: Path) -> None:
+    report = quick(tiny_bundle, end_to_end=False)
     assert report.variants[0].end_to_end is None
     assert report.variants[0].memory.end_to_end_peak is None
 
 
-def test_the_report_is_plain_json(bundle: Path) -> None:
-    report = quick(bundle, end_to_end=False)
+def test_the_report_is_plain_json(tiny_bundle: Path) -> None:
+    report = quick(tiny_bundle, end_to_end=False)
     content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert content["variants"][0]["window"]["p50_ms"] == report.variants[0].window.p50_ms
     assert content["host"]["cpu"]["logical_cores"] == report.host.cpu.logical_cores
 
 
 def test_a_variant_whose_process_dies_is_named_and_the_others_are_measured(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = worker_pool.worker_command()
     die_on_int8 = (
         "import os, signal, sys\nif b'int8' in sys.stdin.buffer.peek(): os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     monkeypatch.setattr(worker_pool, "worker_command", lambda: [*command[:2], die_on_int8 + command[2], *command[3:]])
-    report = quick(bundle, precisions=["fp32", "int8"], end_to_end=False)
+    report = quick(tiny_bundle, precisions=["fp32", "int8"], end_to_end=False)
     assert [variant.precision for variant in report.variants] == ["fp32"]
     assert [(failure.precision, "out of memory" in failure.reason) for failure in report.failed] == [("int8", True)]
     assert any(warning.startswith("not measured: onnxruntime int8") for warning in report.warnings)
 
 
-def test_nothing_measured_is_an_error(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_measured_is_an_error(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = worker_pool.worker_command()
     monkeypatch.setattr(worker_pool, "worker_command", lambda: [command[0], "-c", "raise SystemExit(9)"])
     with pytest.raises(ResourceError, match=r"no variant could be measured; onnxruntime fp32: .* exit code 9"):
-        quick(bundle)
+        quick(tiny_bundle)
 
 
-def test_a_damaged_bundle_is_refused_before_anything_is_measured(bundle: Path) -> None:
-    model = bundle / "model.fp32.onnx"
+def test_a_damaged_bundle_is_refused_before_anything_is_measured(tiny_bundle: Path) -> None:
+    model = tiny_bundle / "model.fp32.onnx"
     content = bytearray(model.read_bytes())
     content[10] ^= 1
     model.write_bytes(content)
     with pytest.raises(BundleError, match="SHA-256"):
-        quick(bundle)
+        quick(tiny_bundle)
 
 
-def test_a_scan_that_is_no_nifti_is_refused_by_the_benchmark_process(bundle: Path, tmp_path: Path) -> None:
+def test_a_scan_that_is_no_nifti_is_refused_by_the_benchmark_process(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "scan.nii.gz").write_bytes(b"not a scan")
     with pytest.raises(InputError):
-        quick(bundle, input=tmp_path / "scan.nii.gz")
+        quick(tiny_bundle, input=tmp_path / "scan.nii.gz")
 
 
 @pytest.mark.parametrize(
@@ -124,11 +126,11 @@ def test_a_scan_that_is_no_nifti_is_refused_by_the_benchmark_process(bundle: Pat
         ({"min_seconds": float("nan")}, "seconds: expected a number"),
     ],
 )
-def test_a_wrong_option_is_a_usage_error(bundle: Path, options: dict[str, object], message: str) -> None:
+def test_a_wrong_option_is_a_usage_error(tiny_bundle: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        quick(bundle, **options)
+        quick(tiny_bundle, **options)
 
 
-def test_a_missing_scan_is_refused_at_once(bundle: Path, tmp_path: Path) -> None:
+def test_a_missing_scan_is_refused_at_once(tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r'no scan "absent\.nii"'):
-        quick(bundle, input=tmp_path / "absent.nii")
+        quick(tiny_bundle, input=tmp_path / "absent.nii")

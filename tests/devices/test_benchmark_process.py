@@ -1,5 +1,8 @@
 """What is wrong for every variant is raised; what fails in an engine becomes the result of its variant."""
 
+import subprocess
+import sys
+
 import pytest
 from bedside.devices import benchmark_process
 from bedside.devices.benchmark_process import Benchmarking, BenchmarkRequest
@@ -48,3 +51,9 @@ def test_a_refusal_is_raised(measure, error):
     with pytest.raises(type(error)) as caught:
         measure(error)
     assert caught.value is error
+
+
+def test_the_benchmark_process_brings_no_torch() -> None:
+    code = "import sys, bedside.devices.benchmark_process; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

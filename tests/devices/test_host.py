@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from bedside.devices import detect
-from bedside.devices.jetson import parse_l4t, parse_power_mode
 
 GIB = 2**30
 
@@ -80,20 +79,3 @@ def test_the_power_mode_is_asked_of_nvpmodel(
 def test_a_machine_without_any_of_the_files_is_still_described(tmp_path: Path) -> None:
     host = detect(tmp_path)
     assert (host.jetson, host.profile, host.governor) == (None, None, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "mode"),
-    [
-        ("NV Power Mode: MAXN\n0\n", "MAXN"),
-        ("NV Power Mode: MODE_40W\n3\n", "40W"),
-        ("NV Fan Mode:quiet\nNV Power Mode: MODE_15W_6CORE\n2\n", "15W_6CORE"),
-        ("NVPM ERROR: permission denied", ""),
-    ],
-)
-def test_the_power_mode_is_its_name_not_its_number(text: str, mode: str) -> None:
-    assert parse_power_mode(text) == mode
-
-
-def test_the_release_of_a_jetson_nano_is_read() -> None:
-    assert parse_l4t("# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64") == "32.7.1"

@@ -1,4 +1,4 @@
-"""What the calls of `bedside.distill` take."""
+"""What the calls of `bedside.distill` accept."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ TRUTH = torch.zeros(1, 1, 4, 16, 16, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         ({"name": "nope"}, 'no student "nope"; expected one of: swinunetr-tiny, swinunetr-small, unet-nano'),
         ({"name": None}, "no student None; expected one of"),
@@ -22,8 +22,8 @@ TRUTH = torch.zeros(1, 1, 4, 16, 16, dtype=torch.uint8)
         ({"num_classes": True}, "num_classes: expected a whole number from 2 to 65536, got True"),
     ],
 )
-def test_build_student_says_what_it_takes(arguments, words):
-    with pytest.raises(UsageError, match=words):
+def test_build_student_refuses_what_it_does_not_accept(arguments, message):
+    with pytest.raises(UsageError, match=message):
         build_student(**{"name": "unet-nano", "num_classes": 3, **arguments})
 
 
@@ -38,7 +38,7 @@ def test_lambda_is_a_number_from_zero_to_one(lam):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ((LOGITS[0], TEACHER, TRUTH), r"student_logits: expected \[B, C, D, H, W\], got \[3, 4, 16, 16\]"),
         ((LOGITS, TEACHER[:, :2], TRUTH), r"teacher_probs: expected the logits' shape \[1, 3, 4, 16, 16\]"),
@@ -49,8 +49,8 @@ def test_lambda_is_a_number_from_zero_to_one(lam):
         ((None, TEACHER, TRUTH), "student_logits: expected a Tensor, got None"),
     ],
 )
-def test_tensors_that_do_not_belong_together_are_refused(given, words):
-    with pytest.raises(UsageError, match=words):
+def test_tensors_that_do_not_belong_together_are_refused(given, message):
+    with pytest.raises(UsageError, match=message):
         DistillationLoss(0.5)(*given)
 
 
@@ -60,8 +60,7 @@ def test_probabilities_in_half_precision_are_probabilities(dtype):
     assert DistillationLoss(0.0)(torch.zeros(1, 14, 4, 16, 16), teacher.float(), TRUTH) > 0
 
 
-def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_calls_refuse_wrong_arguments(refusals, tmp_path):
     assert refusals(build_student, {"name": "unet-nano", "num_classes": 3}) == {"name", "num_classes"}
     assert refusals(load_student, {"run": tmp_path / "none"}) == {"run"}
     given = dict.fromkeys(

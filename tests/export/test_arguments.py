@@ -10,60 +10,7 @@ from bedside.runtime.task_presets import PRESETS
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"task": "btcv"}, 'task: expected a Task, got "btcv"'),
-        ({"student": ""}, 'student: expected a text, got ""'),
-        ({"lam": 2}, "lam: expected a number in 0…1, got 2"),
-        ({"metrics": 3}, "metrics: expected a Mapping, got 3"),
-    ],
-)
-def test_a_student_says_what_it_takes(toy_student, toy_task, options, words):
-    with pytest.raises(UsageError, match=words):
-        ExportedStudent(**{"model": toy_student, "task": toy_task, "student": "toy", **options})
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"calibration": "scan.nii.gz"}, 'calibration: expected a list of paths, got "scan.nii.gz"'),
-        ({"calibration": iter(["scan.nii.gz"])}, "calibration: expected a list of paths, got a list_iterator"),
-        ({"gate": ["a.nii.gz"]}, 'gate: expected a list of paths, got "a.nii.gz"'),
-        ({"gate": [("a.nii.gz",)]}, r"gate: expected a list of pairs \(image, label map\)"),
-        ({"ignore": "9"}, 'ignore: expected a whole number, got "9"'),
-    ],
-)
-def test_cases_say_what_they_take(options, words):
-    with pytest.raises(UsageError, match=words):
-        ExportCases(**options)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"dataset": 3}, "dataset: expected a path"),
-        ({"gate_cases": -1}, "gate_cases: expected a whole number from 0 up, got -1"),
-        ({"cases": 3}, "cases: expected an ExportCases, got 3"),
-        ({"dataset": "data", "cases": ExportCases()}, "cases: expected None beside a dataset, got both"),
-        ({"precisions": "fp32"}, 'precisions: expected a list of names, got "fp32"'),
-        ({"precisions": ["fp16"]}, "precision: expected fp32 or fp32,int8, got fp16"),
-        ({"precisions": []}, "precision: expected fp32 or fp32,int8, got none"),
-        ({"precisions": ["int8"]}, "int8 is calibrated on scans"),
-        ({"overlap": "half"}, 'overlap: expected 0 ≤ overlap < 1, got "half"'),
-        ({"patches": 0}, "patches: expected a whole number from 1 up, got 0"),
-        ({"threads": 1.5}, "threads: expected a whole number from 1 to 1024, got 1.5"),
-        ({"force": "yes"}, 'force: expected True or False, got "yes"'),
-        ({"postprocessing": {}}, "postprocessing: expected a Postprocessing, got a dict"),
-        ({"licence": None}, "licence: expected a str, got None"),
-    ],
-)
-def test_options_say_what_they_take(options, words):
-    with pytest.raises(UsageError, match=words):
-        ExportOptions(**{"precisions": ["fp32"], **options})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         ({"student": "toy"}, 'student: expected what load_student returns, or an ExportedStudent, got "toy"'),
         ({"out": 3}, "out: expected a path"),
@@ -71,8 +18,8 @@ def test_options_say_what_they_take(options, words):
         ({"progress": 3}, "progress: expected a function"),
     ],
 )
-def test_export_says_what_it_takes_and_writes_nothing(export_toy, tmp_path, arguments, words):
-    with pytest.raises(UsageError, match=words):
+def test_export_refuses_what_it_does_not_accept_and_writes_nothing(export_toy, tmp_path, arguments, message):
+    with pytest.raises(UsageError, match=message):
         export_bundle(**{**export_toy, **arguments})
     assert not list(tmp_path.iterdir())
 
@@ -98,7 +45,6 @@ def test_wrong_fields_are_refused(refusals, good, always_refused):
     assert refusals(type(good), fields, [name for name in fields if name != "model"]) == always_refused
 
 
-def test_export_refuses_wrong_arguments(refusals, export_toy, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_export_refuses_wrong_arguments(refusals, export_toy):
     good = {**export_toy, "options": None, "progress": None}
     assert refusals(export_bundle, good) == set(good)

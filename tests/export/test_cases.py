@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bedside.export import ExportCases, ExportOptions
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, UsageError
 from bedside.training.data.organ_masks import OrganMasks
 
 LABELS = {"0": "background", "1": "fat", "2": "bone"}
@@ -76,3 +76,18 @@ def test_options_choose_the_data_sets_cases_or_the_callers_or_none(dataset, toy_
     own = ExportCases(calibration=[path])
     assert ExportOptions(cases=own).chosen_cases(toy_task) is own
     assert ExportOptions(precisions=["fp32"]).chosen_cases(toy_task) == ExportCases()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"calibration": "scan.nii.gz"}, 'calibration: expected a list of paths, got "scan.nii.gz"'),
+        ({"calibration": iter(["scan.nii.gz"])}, "calibration: expected a list of paths, got a list_iterator"),
+        ({"gate": ["a.nii.gz"]}, 'gate: expected a list of paths, got "a.nii.gz"'),
+        ({"gate": [("a.nii.gz",)]}, r"gate: expected a list of pairs \(image, label map\)"),
+        ({"ignore": "9"}, 'ignore: expected a whole number, got "9"'),
+    ],
+)
+def test_what_is_no_list_of_paths_is_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        ExportCases(**options)

@@ -1,8 +1,7 @@
-"""Every public call of the runtime, with wrong values in every argument: taken as documented, or refused in words."""
+"""Every public call of the runtime, with wrong values in every argument: accepted as documented, or refused."""
 
 import nibabel as nib
 import numpy as np
-import pytest
 from bedside.runtime import (
     Bundle,
     Grid,
@@ -19,9 +18,8 @@ from bedside.runtime import (
 )
 from bedside.runtime.task import Foreground, Intensity
 
-AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-GRID = Grid((12, 10, 9), AFFINE)
-HU = np.random.default_rng(3).integers(-1000, 1000, GRID.shape).astype(np.int16)
+from .small_scan import AFFINE, GRID, HU
+
 TASK = {
     "name": "toy", "modality": "CT", "labels": ("background", "fat"), "spacing": (1, 1, 1), "patch": (32, 32, 32),
     "intensity": Intensity(clip=(-100, 300), scale_to=(0, 1)), "orientation": "RAS", "foreground": Foreground(),
@@ -31,11 +29,6 @@ SEGMENT = dict.fromkeys(["progress", "cancel", "replace_nan", "postprocessing"])
 LOAD = {"engine": "onnxruntime", "precision": "fp32", "threads": 1, "memory_limit": 2**40, "self_test": False}
 ENGINE = {"name": "onnxruntime", "threads": 1, "precision": "fp32", "streams": 1, "compiled": None}
 VARIANT = {"engine": "onnxruntime", "precision": "fp32"}
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where a wrong value is the name of a file
 
 
 def test_calls_with_a_bundle(bundle_path, refusals):

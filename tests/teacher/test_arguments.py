@@ -1,4 +1,4 @@
-"""What the calls of `bedside.teacher` take."""
+"""What the calls of `bedside.teacher` accept."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         ({"name": None}, "no teacher None; expected one of: autosam, autoprosam"),
         ({"sam": 3}, "no SAM size 3; expected one of: vit_b"),
@@ -36,8 +36,8 @@ GOOD = {
         ({"checkpoint": 3}, "checkpoint: expected a path"),
     ],
 )
-def test_build_teacher_says_what_it_takes(arguments, words):
-    with pytest.raises(UsageError, match=words):
+def test_build_teacher_refuses_what_it_does_not_accept(arguments, message):
+    with pytest.raises(UsageError, match=message):
         build_teacher(**{**GOOD, **arguments})
 
 
@@ -45,8 +45,7 @@ def test_numpys_integers_are_patches_and_classes():
     assert build_teacher(**{**GOOD, "num_classes": np.int64(3), "patch": np.int64(32)}).patch == (32, 32, 32)
 
 
-def test_calls_refuse_wrong_arguments(refusals, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_calls_refuse_wrong_arguments(refusals, tmp_path):
     always = {"name", "num_classes", "sam", "preset", "patch"}  # "x" is an axis
     assert refusals(build_teacher, GOOD, [name for name in GOOD if name not in ("apg", "mlam")]) == always
     assert refusals(load_teacher, {"path": tmp_path / "none"}) == {"path"}

@@ -99,15 +99,3 @@ def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_p
     (path / "config.toml").write_text("\n".join(kept))
     model, _ = load_teacher(path)
     assert (model.config.apg, model.config.mlam, model.config.depth_axis) == (True, True, "z")
-
-
-@pytest.mark.parametrize(
-    ("parts", "words"),
-    [
-        ({}, "autosam with vit_b, preset paper"),
-        ({"apg": False}, "autosam with vit_b without auto prompt generator, preset paper"),
-        ({"apg": False, "mlam": False}, "autosam with vit_b without auto prompt generator and MLAM, preset paper"),
-    ],
-)
-def test_a_design_tells_what_it_leaves_out(parts, words):
-    assert AutoSamConfig(**parts).title == words

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 import typer
 from bedside.cli.options.command import typer_function
-from bedside.cli.options.postprocessing import PostprocessingOptions
 from bedside.cli.segment import command as segment
-from bedside.runtime import Bundle, BundleError, Segmenter, UsageError, write_manifest
-from bedside.runtime.bundles.manifest import decode_manifest
+from bedside.runtime import Bundle, Segmenter, UsageError, write_manifest
 from bedside.runtime.labels.postprocess import Postprocessing
 from typer.testing import CliRunner
 
@@ -101,28 +99,3 @@ def test_labels_outside_the_body_go(toy, task, tmp_path, scan, z_step):
 def test_a_label_of_another_task_is_a_usage_error(bundle_path, speckled, label):
     with pytest.raises(UsageError, match=f'expected labels of the task, got "{label}"; it has fat, bone'):
         run(bundle_path, speckled, "--largest-component", label)
-
-
-@pytest.mark.parametrize("entry", ["fat", "fat=", "fat=much", "fat=-1", "fat=nan"])
-def test_a_least_volume_that_is_none_is_a_usage_error(entry):
-    with pytest.raises(UsageError, match=r"LABEL=ML|millilitres above 0"):
-        PostprocessingOptions(min_volume=[entry]).requested()
-
-
-def test_none_excludes_the_others():
-    with pytest.raises(UsageError, match="--no-postprocessing excludes"):
-        PostprocessingOptions(largest_component=["all"]).requested(none=True)
-
-
-def test_a_bundle_that_names_another_tasks_label_is_refused(bundle_path):
-    with Bundle.open(bundle_path) as bundle:
-        content = bundle.manifest.encoded()
-    with pytest.raises(BundleError, match='got "heart"'):
-        decode_manifest(content.replace(b'"largest_component": []', b'"largest_component": ["heart"]'))
-
-
-def test_a_bundle_from_before_post_processing_loads(bundle_path):
-    with Bundle.open(bundle_path) as bundle:
-        fields = json.loads(bundle.manifest.encoded())
-    del fields["postprocessing"]
-    assert decode_manifest(json.dumps(fields).encode()).postprocessing == Postprocessing()

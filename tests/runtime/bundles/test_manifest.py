@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from bedside.runtime import write_manifest
+from bedside.runtime import Bundle, Postprocessing, write_manifest
 from bedside.runtime.bundles.manifest import FileEntry, Variant, decode_manifest
 from bedside.runtime.errors import BundleError
 
@@ -94,3 +94,17 @@ def test_an_engine_without_a_row_is_refused_by_name(toy, task):
 def test_an_engine_that_is_planned_may_be_named(toy, task):
     variant = Variant(precision="fp32", engine="tensorrt", file="model.onnx")
     assert decode_manifest(toy.manifest(task, (variant,)).encoded()).variants == (variant,)
+
+
+def test_a_bundle_that_names_another_tasks_label_is_refused(bundle_path):
+    with Bundle.open(bundle_path) as bundle:
+        content = bundle.manifest.encoded()
+    with pytest.raises(BundleError, match='got "heart"'):
+        decode_manifest(content.replace(b'"largest_component": []', b'"largest_component": ["heart"]'))
+
+
+def test_a_bundle_from_before_post_processing_loads(bundle_path):
+    with Bundle.open(bundle_path) as bundle:
+        fields = json.loads(bundle.manifest.encoded())
+    del fields["postprocessing"]
+    assert decode_manifest(json.dumps(fields).encode()).postprocessing == Postprocessing()

@@ -1,32 +1,18 @@
 """Which weights a run keeps: scores that are none, ties, organs that are missing, ignored voxels."""
 
 import os
-import shutil
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from bedside.training.data.ignore_label import IGNORED
-from bedside.training.data.prepared_case import label_counts
 from bedside.training.loop.checkpoint import Position, save_checkpoint, save_weights
-from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
-from bedside.training.loop.process_group import ProcessGroup
-from bedside.training.loop.validate import validate
 from bedside.training.recipe import Recipe
 from safetensors.torch import load_file
 
-from .tiny_fit import make_run, network, train
-
-
-def relabelled(case, folder, labels, ignored=0):
-    """A copy of a prepared case with other labels ``[D, H, W]``."""
-    shutil.copytree(case.folder, folder)
-    np.save(folder / "labels.npy", labels)
-    counts = {label: count for label, count in label_counts(labels).items() if label != IGNORED}
-    return replace(case, folder=folder, counts=counts, ignored=ignored)
+from .tiny_fit import make_run, network, relabelled, train
 
 
 def without_organ(case, folder):
@@ -95,22 +81,6 @@ def test_of_epochs_that_score_the_same_the_last_ones_weights_are_the_best(tmp_pa
     assert result.best == 0
     assert {row["dice"] for row in run.rows() if "dice" in row} == {"0"}
     assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
-
-
-def test_ignored_voxels_of_a_validation_case_take_no_part_in_its_score(tmp_path, prepared, small_task):
-    """A network that calls everything cube is right wherever the truth is known to be cube."""
-    labels = np.asarray(prepared[0].labels()).astype(np.uint16)
-    labels[labels == 0] = IGNORED
-    case = relabelled(prepared[0], tmp_path / "case", labels, ignored=int((labels == IGNORED).sum()))
-    dice = validate(
-        lambda patches: torch.cat([torch.zeros_like(patches), torch.ones_like(patches)], 1),
-        [case],
-        small_task,
-        ProcessGroup(make_fabric("cpu", "32-true")),
-        overlap=0.25,
-    )
-    assert np.isnan(dice[0])
-    assert dice[1] == 1
 
 
 def test_a_picture_of_a_case_with_ignored_voxels_shows_its_organs(tmp_path, prepared, small_task):

@@ -1,7 +1,13 @@
 """The smallest training there is: one convolution that tells a bright cube from a grey body."""
 
+import shutil
+from dataclasses import replace
+
+import numpy as np
 import torch
 from bedside.training.data.crops import CropSource
+from bedside.training.data.ignore_label import IGNORED
+from bedside.training.data.prepared_case import label_counts
 from bedside.training.loop.fit import TrainingSetup, fit
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.losses import segmentation_loss
@@ -39,3 +45,11 @@ def train(run, prepared, model=None, loss=objective, validation=(), progress=Non
 def figures(run):
     """The rows of the metrics without the one that is a measurement of this machine."""
     return [{key: value for key, value in row.items() if key != "waiting"} for row in run.rows()]
+
+
+def relabelled(case, folder, labels, ignored=0):
+    """A copy of a prepared case with other labels ``[D, H, W]``."""
+    shutil.copytree(case.folder, folder)
+    np.save(folder / "labels.npy", labels)
+    counts = {label: count for label, count in label_counts(labels).items() if label != IGNORED}
+    return replace(case, folder=folder, counts=counts, ignored=ignored)

@@ -5,21 +5,11 @@ import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.files.temporaries import temporary_name
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Distillation, ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run, RunConfig
 from bedside.training.runs.run_config import Lengthening
 from bedside.training.runs.sole_writer import LOCK
 
-
-@pytest.fixture
-def config(small_task):
-    return RunConfig(
-        model=ModelConfig(kind="student", name="unet-nano", options={"heads": 2, "wide": True}),
-        task=small_task,
-        recipe=Recipe(lr=1e-3),
-        dataset="cubes",
-        data_hash="0" * 64,
-        distillation=Distillation(lam=0.5, teacher="teacher", teacher_hash="1" * 64),
-    )
+from .resuming import resumed
 
 
 def test_configuration_survives_the_round_trip_through_toml(tmp_path, config):
@@ -81,74 +71,6 @@ def test_a_path_that_cannot_be_a_folder_is_a_resource_error(tmp_path, config, pl
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError):
         Run.create(tmp_path / place, config, resume=False)
-
-
-def test_a_newer_version_of_the_code_may_resume(tmp_path, config):
-    older = msgspec.structs.replace(config, code_version="0.0.1")
-    Run.create(tmp_path / "run", older, resume=False).start()
-    assert Run.create(tmp_path / "run", config, resume=True).config == config
-
-
-def resumed(tmp_path, config, *, model=None, **recipe):
-    """Resumes a run with other options of recipe and model."""
-    Run.create(tmp_path / "run", config, resume=False).start()
-    given = msgspec.structs.replace(
-        config, recipe=msgspec.structs.replace(config.recipe, **recipe), model=model or config.model
-    )
-    return Run.create(tmp_path / "run", given, resume=True)
-
-
-@pytest.mark.parametrize(("processes", "accumulate"), [(4, 1), (2, 2), (1, 4)])
-def test_a_run_may_go_on_with_other_devices_that_take_as_many_crops_per_step(tmp_path, config, processes, accumulate):
-    four = msgspec.structs.replace(config, recipe=msgspec.structs.replace(config.recipe, processes=4))
-    assert resumed(tmp_path, four, processes=processes, accumulate=accumulate, pictures_every=3)
-
-
-def test_more_crops_per_step_are_another_training(tmp_path, config):
-    with pytest.raises(UsageError, match="differs in: recipe: --devices × --nodes × --accumulate"):
-        resumed(tmp_path, config, processes=2)
-
-
-def test_activations_may_be_checkpointed_later_on(tmp_path, config):
-    options = config.model.options | {"checkpoint_activations": True}
-    assert resumed(tmp_path, config, model=msgspec.structs.replace(config.model, options=options))
-
-
-def with_sam(config, **options):
-    return msgspec.structs.replace(config, model=msgspec.structs.replace(config.model, options=options))
-
-
-def test_sams_weights_are_known_by_their_content_and_not_by_their_name(tmp_path, config):
-    there = with_sam(config, checkpoint="a.pth", checkpoint_sha256="1")
-    assert resumed(tmp_path, there, model=with_sam(config, checkpoint="b.pth", checkpoint_sha256="1").model)
-    with pytest.raises(UsageError, match=r"differs in: model\.checkpoint_sha256"):
-        Run.create(tmp_path / "run", with_sam(config, checkpoint="a.pth", checkpoint_sha256="2"), resume=True)
-
-
-def test_another_ablation_is_another_training(tmp_path, config):
-    there = with_sam(config, apg=True, mlam=True)
-    with pytest.raises(UsageError, match=r"differs in: model\.apg\)"):
-        resumed(tmp_path, there, model=with_sam(config, apg=False, mlam=True).model)
-
-
-def test_a_run_from_before_there_were_ablations_goes_on_as_the_whole_teacher(tmp_path, config):
-    assert resumed(tmp_path, with_sam(config, sam="x"), model=with_sam(config, sam="x", apg=True, mlam=True).model)
-    with pytest.raises(UsageError, match=r"differs in: model\.mlam\)"):
-        Run.create(tmp_path / "run", with_sam(config, sam="x", apg=True, mlam=False), resume=True)
-
-
-def test_a_run_from_before_sams_weights_were_hashed_can_be_resumed(tmp_path, config):
-    there = with_sam(config, checkpoint="a.pth")
-    assert resumed(tmp_path, there, model=with_sam(config, checkpoint="a.pth", checkpoint_sha256="1").model)
-
-
-def test_a_configuration_from_before_there_were_several_devices_opens(tmp_path, config):
-    run = Run.create(tmp_path / "run", config, resume=False)
-    run.start()
-    file = tmp_path / "run" / "config.toml"
-    new = ("accumulate", "processes", "pictures_every")
-    file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith(new)))
-    assert Run.open(tmp_path / "run").config == config
 
 
 def test_what_a_killed_start_left_in_the_folder_is_in_nobodys_way(tmp_path, config):

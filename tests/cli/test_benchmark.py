@@ -1,48 +1,24 @@
-"""What `bedside benchmark` and `bedside devices` say fits 80 columns, whatever CPU, engines and figures there are."""
+"""`bedside benchmark`: its tables fit 80 columns, whatever CPU, engines and figures there are."""
 
 from __future__ import annotations
 
-import io
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bedside.cli import benchmark, devices
-from bedside.cli.terminal.console import Console
-from bedside.devices import detect, profiles
+from bedside.cli import benchmark
+from bedside.devices import detect
 from bedside.devices.conditions import Conditions
-from bedside.devices.cpu import read_cpu
 from bedside.devices.energy import Energy
 from bedside.devices.latency import Latency
 from bedside.devices.report import BenchmarkReport, ColdStart, EndToEnd, MemoryUse, VariantReport
 from bedside.runtime.engines import PRECISIONS
 
-# Written after /proc/cpuinfo of such machines: one core of each, flags that matter nowhere left out.
-CPUINFO = {
-    "Xeon with AMX": (
-        "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz\n"
-        "flags\t\t: fpu vme de pse tsc msr sse sse2 ssse3 fma cx16 sse4_1 sse4_2 f16c rdrand bmi1 avx2 bmi2 avx512f "
-        "avx512dq avx512cd avx512bw avx512vl avx_vnni avx512_bf16 avx512_vnni avx512_fp16 amx_bf16 amx_tile amx_int8\n"
-    ),
-    "EPYC": (
-        "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC 9654 96-Core Processor\n"
-        "flags\t\t: fpu sse4_2 fma f16c avx2 avx512f avx512_bf16 avx512_vnni\n"
-    ),
-    "Neoverse": (
-        "processor\t: 0\nFeatures\t: fp asimd fphp asimdhp asimddp sve i8mm bf16\nCPU implementer\t: 0x41\n"
-        "CPU part\t: 0xd40\n"
-    ),
-    "without features": "processor\t: 0\nmodel name\t: QEMU Virtual CPU version 2.5+\nflags\t\t: fpu sse2\n",
-}
+from .printed import run_alone, shown, widest
+
 LARGE = 123_456.78
-
-
-@pytest.fixture(params=CPUINFO)
-def cpu(request, tmp_path):
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc" / "cpuinfo").write_text(CPUINFO[request.param])
-    return replace(read_cpu(tmp_path), logical_cores=384)
 
 
 def variant(engine, precision):
@@ -87,31 +63,12 @@ def report(cpu, variants):
     )
 
 
-def shown(*parts, monkeypatch):
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stdout", stream)
-    monkeypatch.setenv("COLUMNS", "80")
-    Console().show(*parts)
-    return stream.getvalue()
-
-
-def widest(text):
-    return max(len(line) for line in text.splitlines())
-
-
 def test_the_heading_names_the_cpu_and_every_feature_in_80_columns(cpu, monkeypatch):
     text = shown(benchmark.heading(report(cpu, ())), monkeypatch=monkeypatch)
     assert widest(text) <= 80
     words = re.split(r"[\s();]+", text)
     assert set(cpu.features) <= set(words)
     assert cpu.model in " ".join(text.split())
-
-
-def test_this_machine_is_described_in_80_columns(cpu, monkeypatch):
-    host = replace(detect(Path("/nowhere")), cpu=cpu)
-    text = shown(devices.machine_table(host), devices.profile_table(profiles(), None), monkeypatch=monkeypatch)
-    assert widest(text) <= 80
-    assert set(cpu.features) <= set(text.split())
 
 
 @pytest.mark.parametrize("engines", [("openvino",), ("openvino", "onnxruntime")], ids="-".join)
@@ -126,3 +83,35 @@ def test_all_figures_of_all_variants_are_whole_in_80_columns(engines, monkeypatc
     assert text.count("1234.56") == 5 * len(variants)
     assert text.count("123456.78") == len(variants)
     assert "2026.4.0-21345-0123456789a-releases/2026/4" in text
+
+
+def test_benchmark_shows_latency_and_stages_in_80_columns(tiny_bundle: Path) -> None:
+    stdout, _ = run_alone(benchmark.Benchmark, str(tiny_bundle), "--seconds", "0", "--engine", "onnxruntime")
+    assert "onnxruntime fp32" in stdout
+    assert "onnxruntime int8" in stdout
+    for word in ("p50", "p90", "p99", "preprocess", "restore", "save", "total", "synthetic trunk", "energy:"):
+        assert word in stdout
+    assert max(len(line) for line in stdout.splitlines()) <= 80
+
+
+def test_benchmark_json_is_one_object_on_stdout(tiny_bundle: Path) -> None:
+    stdout, stderr = run_alone(
+        benchmark.Benchmark,
+        str(tiny_bundle),
+        "--seconds",
+        "0",
+        "--engine",
+        "onnxruntime",
+        "--precision",
+        "fp32",
+        "--network-only",
+        "--json",
+    )
+    (line,) = stdout.splitlines()
+    assert json.loads(line)["variants"][0]["engine"] == "onnxruntime"
+    assert "benchmark" in stderr
+
+
+def test_help_shows_an_example() -> None:
+    stdout, _ = run_alone(benchmark.Benchmark, "--help")
+    assert "Example: bedside" in stdout

@@ -1,4 +1,4 @@
-"""What the training commands say of labels: sides, scores that are none, voxels that are ignored."""
+"""`bedside distill`: what it says of labels (sides, missing scores, ignored voxels), and whose task a student has."""
 
 import json
 
@@ -23,7 +23,7 @@ scale_to = [0.0, 1.0]
 
 
 @pytest.fixture
-def words(tmp_path):
+def arguments(tmp_path):
     """A call that trains a student for two steps on one case with a left eye; its validation case has none."""
     image, left, nothing = np.full(SHAPE, -1000, np.int16), np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     image[3:21, 3:17] = 40
@@ -45,8 +45,8 @@ def words(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_training_says_what_its_labels_mean_for_it(words, tmp_path, capfd):
-    assert run(words) == 0
+def test_a_training_says_what_its_labels_mean_for_it(arguments, tmp_path, capfd):
+    assert run(arguments) == 0
     said = capfd.readouterr()
     assert "\nleft and right are not mirrored, for labels name sides: eye L / eye R\n" in said.err
     assert "bedside: warning: in no training case: eye R; a network cannot learn" in said.err
@@ -56,8 +56,8 @@ def test_a_training_says_what_its_labels_mean_for_it(words, tmp_path, capfd):
     assert all((best[name] == last[name]).all() for name in best)
 
 
-def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(words, capfd):
-    assert run([*words, "--mirror-sides", "-q", "--epochs", "1", "--json"]) == 0
+def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(arguments, capfd):
+    assert run([*arguments, "--mirror-sides", "-q", "--epochs", "1", "--json"]) == 0
     captured = capfd.readouterr()
     assert "bedside: warning: --mirror-sides: left and right are mirrored although labels name sides" in captured.err
     assert "not mirrored" not in captured.err
@@ -65,20 +65,34 @@ def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(words, capfd):
 
 
 @pytest.fixture
-def worded(words, tmp_path):
+def questionable(arguments, tmp_path):
     """The same data set, whose list says MRI to a task for CT and names files that are not read."""
     content = json.loads((tmp_path / "dataset.json").read_text())
     content["modality"] = "MRI"
     content["training"][0]["dose"] = "image.nii.gz"
     (tmp_path / "dataset.json").write_text(json.dumps(content))
-    teacher = ["train-teacher", *words[1:4], "--sam", "vit_nano", *words[8:]]
-    return {"distill": words, "train-teacher": teacher}
+    teacher = ["train-teacher", *arguments[1:4], "--sam", "vit_nano", *arguments[8:]]
+    return {"distill": arguments, "train-teacher": teacher}
 
 
 @pytest.mark.parametrize("command", ["distill", "train-teacher"])
-def test_what_deserves_a_look_in_the_list_is_warned_of_on_stderr_alone(worded, command, tmp_path, capfd):
-    assert run([*worded[command], "--epochs", "1", "--json"]) == 0
+def test_what_deserves_a_look_in_the_list_is_warned_of_on_stderr_alone(questionable, command, tmp_path, capfd):
+    assert run([*questionable[command], "--epochs", "1", "--json"]) == 0
     captured = capfd.readouterr()
     assert 'bedside: warning: the list calls its images "MRI", and task "eyes" is for CT' in captured.err
     assert 'bedside: warning: the list also names files as "dose": only "image" and "label" are read' in captured.err
     assert json.loads(captured.out)["run"] == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give --teacher, or --task and --lambda 1"),
+        (["--teacher", ".", "--patch", "32", "32", "32"], "leave --spacing and --patch out"),
+        (["--task", "btcv", "--student", "nope"], 'no student "nope"; expected one of'),
+    ],
+)
+def test_a_student_needs_a_name_and_one_task(arguments, tmp_path, capfd, options, message):
+    assert run(["distill", str(tmp_path), "-o", str(tmp_path / "run"), *options]) == 2
+    assert message in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()

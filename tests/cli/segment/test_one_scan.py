@@ -8,7 +8,6 @@ import pytest
 import typer
 from bedside.cli.options.command import typer_function
 from bedside.cli.segment import command as segment
-from bedside.runtime import UsageError
 from typer.testing import CliRunner
 
 app = typer.Typer()
@@ -77,18 +76,3 @@ def test_a_scan_that_is_not_the_tasks_is_segmented_with_one_warning(bundle_path,
     assert len(lines) == (expected is not None)
     assert expected is None or expected in lines[0]
     assert output.is_file()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["-o", "labels.png"], "expected a name ending in .nii"),
-        (["-o", "ct.nii.gz"], "-i and -o are the same file"),
-        (["-o", "labels.nii.gz", "--use-sform", "--use-qform"], "exclude each other"),
-    ],
-)
-def test_wrong_calls_are_refused_before_anything_is_loaded(scan, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    done = run("no.bedside", "-i", scan, *arguments)
-    assert isinstance(done.exception, UsageError)
-    assert message in str(done.exception)

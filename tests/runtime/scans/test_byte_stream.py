@@ -11,6 +11,7 @@ from pathlib import Path
 import nibabel as nib
 import pytest
 from bedside.runtime.errors import InputError
+from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.runtime.scans.nifti import read_volume
 
 
@@ -129,3 +130,66 @@ def test_a_bomb_whose_header_tells_the_truth_is_a_matter_of_memory(tmp_path, nif
     path = tmp_path / "bomb.nii.gz"
     path.write_bytes(gzip.compress(header.binaryblock + bytes(4)) + gzip.compress(zeros) * 20)
     assert run_limited(path) == "5 True True"
+
+
+@pytest.fixture(params=["plain", "gzip", "two members"])
+def stream(request, tmp_path):
+    """Ten bytes, in one piece or in two."""
+    pack = {"plain": bytes, "gzip": gzip.compress, "two members": lambda b: gzip.compress(b[:4]) + gzip.compress(b[4:])}
+    (tmp_path / "a").write_bytes(pack[request.param](b"0123456789"))
+    with ByteStream(tmp_path / "a") as opened:
+        yield opened
+
+
+def test_bytes_come_in_order_however_they_are_asked_for(stream):
+    buffer = bytearray(3)
+    assert stream.read(2) == b"01"
+    stream.readinto(memoryview(buffer))
+    assert buffer == b"234"
+    assert stream.skip(4) == 4
+    assert stream.read(99) == b"9"
+    assert (stream.read(1), stream.skip(1)) == (b"", 0)
+    stream.finish()
+
+
+def test_more_than_there_is_cannot_be_filled_in(stream):
+    with pytest.raises(InputError, match='"a": expected 2 more bytes, got the end; copy it again'):
+        stream.readinto(memoryview(bytearray(12)))
+
+
+@pytest.mark.parametrize(("length", "word"), [(9, "more"), (11, "fewer")])
+def test_another_length_than_the_header_specifies_is_refused_without_moving_on(stream, length, word):
+    stream.require_length(10)
+    with pytest.raises(InputError, match=f"the header specifies {length} bytes, the file holds {word};"):
+        stream.require_length(length)
+    assert stream.read(10) == b"0123456789"
+
+
+def test_bytes_after_the_expected_end_are_refused(stream):
+    stream.skip(9)
+    with pytest.raises(InputError, match="expected the end of the file, got more bytes than its header says"):
+        stream.finish()
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789")
+    with ByteStream(tmp_path / "a") as stream:
+        stream.skip(10)
+        os.utime(tmp_path / "a", (0, 0))
+        with pytest.raises(InputError, match="the file was changed while it was read; try again"):
+            stream.finish()
+
+
+def test_compressed_bytes_have_room_for_no_more_than_deflate_can_hold(tmp_path):
+    (tmp_path / "a").write_bytes(gzip.compress(bytes(10)))
+    size = (tmp_path / "a").stat().st_size
+    with ByteStream(tmp_path / "a") as stream:
+        stream.require_room(size * 1032)
+        with pytest.raises(InputError, match=f"more than {size} compressed bytes can hold"):
+            stream.require_room(size * 1032 + 1)
+
+
+def test_thousands_of_empty_gzip_members_are_refused(tmp_path):
+    (tmp_path / "a").write_bytes(gzip.compress(b"") * 1002)
+    with ByteStream(tmp_path / "a") as stream, pytest.raises(InputError, match="too many empty gzip members"):
+        stream.read(1)

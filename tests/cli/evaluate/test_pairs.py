@@ -1,0 +1,47 @@
+"""Which files are compared, and by which names of labels."""
+
+import numpy as np
+import pytest
+from bedside.cli.evaluate.pairs import find_pairs, label_names
+from bedside.runtime import Grid, InputError, UsageError, load_task, write_volume
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Label maps of two cases, as predictions and as truth."""
+    for folder in ("p", "t"):
+        (tmp_path / folder).mkdir()
+        for name in ("a.nii", "b.nii"):
+            write_volume(tmp_path / folder / name, np.ones((4, 4, 4), np.uint8), Grid((4, 4, 4), np.eye(4)))
+    return tmp_path / "p", tmp_path / "t"
+
+
+def test_names_come_from_the_option_or_from_the_task():
+    assert label_names(None, None) is None
+    assert label_names(None, " liver, spleen") == ("background", "liver", "spleen")
+    assert label_names("btcv", None) == load_task("btcv").labels
+
+
+@pytest.mark.parametrize("labels", ["", "liver,", "liver,spleen, liver"])
+def test_an_empty_or_repeated_name_is_refused(labels):
+    with pytest.raises(UsageError, match="--labels takes each name once"):
+        label_names(None, labels)
+
+
+def test_folders_are_paired_by_name_and_every_pair_has_the_ignore_label(folders):
+    found = find_pairs(*folders, None, None, None, ignore_label=9)
+    assert [(pair.name, pair.truth.name, pair.ignore) for pair in found.pairs] == [("a", "a.nii", 9), ("b", "b.nii", 9)]
+    assert (found.labels, found.list_name) == (None, None)
+
+
+def test_two_files_are_one_pair(folders):
+    predictions, truths = folders
+    (pair,) = find_pairs(predictions / "a.nii", truths / "b.nii", None, None, None).pairs
+    assert (pair.name, pair.truth, pair.ignore) == ("a.nii", truths / "b.nii", None)
+
+
+@pytest.mark.parametrize("missing", ["prediction", "truth"])
+def test_what_does_not_exist_is_named_by_its_role(folders, tmp_path, missing):
+    paths = dict(zip(("prediction", "truth"), folders, strict=True)) | {missing: tmp_path / "gone"}
+    with pytest.raises(InputError, match=f'evaluate: {missing} ".*gone" does not exist'):
+        find_pairs(paths["prediction"], paths["truth"], None, None, None)

@@ -1,0 +1,71 @@
+"""`bedside inspect` of a bundle, of a run, and of what is neither."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bedside.cli.main import run as bedside
+
+
+def test_inspect_tells_passed_from_failed_and_why(exported, capsys):
+    assert bedside(["inspect", str(exported)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "passed" in text
+    assert "openvino int8 failed: " in text
+    assert "of the voxels have the student's label (at least 99 %)" in text
+
+
+def test_inspect_json_of_a_bundle_is_one_object_with_variants_parity_and_sizes(exported, capsys):
+    assert bedside(["inspect", str(exported), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["kind"] == "bundle"
+    assert facts["task"]["labels"] == ["background", "fat", "bone"]
+    assert (
+        facts["bytes"]
+        == sum(
+            path.stat().st_size for path in exported.rglob("*.*") if path.name not in ("bundle.json", "bundle.sha256")
+        )
+        + (exported / "LICENSE").stat().st_size
+    )
+    openvino = facts["variants"][1]
+    files = [exported / "openvino" / f"model.fp32.{ending}" for ending in ("xml", "bin")]
+    assert openvino["bytes"] == sum(path.stat().st_size for path in files)
+    assert openvino["parity"]["patches"] == 8
+    assert facts["licence"] == "Apache-2.0"
+
+
+def test_inspect_shows_a_bundle_to_people(exported, capsys):
+    assert bedside(["inspect", str(exported)]) == 0
+    text = capsys.readouterr().out
+    for word in ("toy", "unet-nano", "big-one", "openvino int8", "fat", "Apache-2.0", "Not a medical device"):
+        assert word in text
+
+
+def test_inspect_refuses_an_altered_bundle_with_exit_code_4(exported, tmp_path, capsys):
+    import shutil
+
+    copy = Path(shutil.copytree(exported, tmp_path / "copy"))
+    with (copy / "model.fp32.onnx").open("r+b") as file:
+        file.seek(1000)
+        byte = file.read(1)
+        file.seek(1000)
+        file.write(bytes([byte[0] ^ 1]))
+    assert bedside(["inspect", str(copy)]) == 4
+    assert "model.fp32.onnx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [(None, "does not exist; expected a bundle"), ("dataset.json", "is a data set; expected a bundle or a run")],
+)
+def test_what_is_neither_is_refused_in_one_line(tmp_path, capsys, file, message):
+    path = tmp_path / "nowhere"
+    if file is not None:
+        path.mkdir()
+        (path / file).touch()
+    assert bedside(["inspect", str(path)]) == 3
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

@@ -1,0 +1,62 @@
+"""The table and the JSON of a run: its last and its best epoch."""
+
+import json
+
+import pytest
+from bedside.cli.inspect.run import run_facts, run_tables
+from bedside.cli.main import run as bedside
+from bedside.runtime import InputError
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
+
+
+def test_inspect_shows_a_run_with_its_best_and_last_epoch(student_folder, capsys):
+    assert bedside(["inspect", str(student_folder / "student"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["kind"] == "run"
+    assert (facts["epochs"], facts["best"]["epoch"], facts["best"]["dice"]) == (3, "1", "0.6")
+    assert facts["last"]["epoch"] == "2"
+    assert facts["config"]["model"]["name"] == "unet-nano"
+    assert bedside(["inspect", str(student_folder / "student")]) == 0
+    text = capsys.readouterr().out
+    assert "unet-nano" in text
+    assert "0.6" in text
+    assert "dice_fat" not in text
+
+
+@pytest.fixture
+def started(tmp_path, task):
+    """Starts a run and logs its epochs."""
+
+    def start(*rows):
+        model = ModelConfig(kind="student", name="unet-nano")
+        config = RunConfig(model=model, task=task, recipe=Recipe(), dataset="toy", data_hash="cd" * 32)
+        run = Run.create(tmp_path / "run", config, resume=False)
+        run.start()
+        for epoch, row in enumerate(rows):
+            run.log(epoch, row)
+        return run
+
+    return start
+
+
+def test_of_two_epochs_with_the_same_dice_the_later_is_the_best(started):
+    facts = run_facts(started({"dice": 0.5}, {"dice": 0.5}, {"loss": 1.0}))
+    assert (facts["best"]["epoch"], facts["last"]["epoch"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("rows", [(), ({"loss": 1.0},)])
+def test_a_run_without_scores_has_no_best_epoch(started, rows):
+    run = started(*rows)
+    facts = run_facts(run)
+    assert (facts["epochs"], facts["best"]) == (len(rows), None)
+    (table,) = run_tables(run)
+    assert "best" not in list(table.columns[0].cells)
+    assert "none yet" in list(table.columns[1].cells)
+
+
+def test_metrics_that_hold_no_number_are_refused(started):
+    run = started({"dice": 0.5})
+    (run.path / "metrics.csv").write_text("epoch,dice\n0,high\n")
+    with pytest.raises(InputError, match=r'the metrics in "run" hold a Dice that is no number; restore metrics\.csv'):
+        run_facts(run)

@@ -1,0 +1,48 @@
+"""Options of the recipe change what they name and nothing else."""
+
+import msgspec
+import pytest
+from bedside.cli.options.recipe import RecipeOptions
+from bedside.training.recipe import AUGMENTATION, Augmentation, Recipe
+
+
+def test_what_is_not_given_is_the_papers_recipe_on_one_device(asked):
+    recipe, hardware = asked()[1]["recipe"], asked()[1]["hardware"]
+    assert (recipe.epochs, recipe.batch, recipe.lr, recipe.weight_decay) == (200, 1, 5e-4, 1e-5)
+    assert recipe.crops_per_step == 1
+    assert (hardware.devices, hardware.nodes, hardware.workers) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--accumulate", "0"], "accumulate: expected 1 or more, got 0"),
+        (["--epochs", "3"], "got 5; give a warmup of 0…2, or 6 epochs or more"),
+        (["--positive", "50"], "positive: expected a share of 0…1, got 50"),
+        (["--pictures-every", "-1"], "pictures_every: expected 0 (none) or more, got -1"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_in_one_line(asked, capsys, options, message):
+    assert asked(*options)[0] == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("default", [Recipe(), Recipe(epochs=30, lr=1e-3, balance_classes=True)])
+def test_an_option_left_out_keeps_the_familys_value(default):
+    recipe = RecipeOptions(batch=2).recipe("toy", default)
+    assert recipe == msgspec.structs.replace(default, batch=2)
+
+
+def test_a_given_option_goes_before_a_change_of_the_command():
+    assert RecipeOptions(epochs=9).recipe("toy", Recipe(), epochs=7).epochs == 9
+    assert RecipeOptions().recipe("toy", Recipe(), epochs=7).epochs == 7
+
+
+@pytest.mark.parametrize("name", [*AUGMENTATION, "a task of one's own"])
+def test_the_task_brings_its_augmentation_and_the_caller_may_mirror_sides(name):
+    expected = AUGMENTATION.get(name, Augmentation())
+    assert RecipeOptions().recipe(name, Recipe()).augmentation == expected
+    mirrored = RecipeOptions(mirror_sides=True).recipe(name, Recipe()).augmentation
+    assert mirrored == msgspec.structs.replace(expected, mirror_sides=True)

@@ -1,0 +1,35 @@
+"""The job of a command is small enough for a worker, and its record names what may change a label."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+from bedside.cli.segment.job import SegmentJob
+from bedside.runtime.labels.postprocess import Postprocessing
+
+JOB = SegmentJob(Path("student.bedside"), "openvino", "int8", 4, 2**30, 0.25, postprocessing=Postprocessing())
+
+
+def test_a_job_reaches_a_worker_whole():
+    assert pickle.loads(pickle.dumps(JOB)) == JOB
+
+
+def test_a_workers_share_of_the_threads_changes_nothing_else():
+    share = JOB.with_threads(1)
+    assert (share.threads, share.memory_limit, share.options) == (1, 2**30, JOB.options)
+
+
+def test_the_record_holds_no_path_and_nothing_that_leaves_the_labels_alone():
+    assert set(JOB.options) == {
+        "engine", "precision", "overlap", "skip_air", "volume", "replace_nan", "prefer", "postprocessing",
+    }  # fmt: skip
+    assert JOB.options["postprocessing"] == {"largest_component": [], "min_volume_ml": {}, "within_body": False}
+
+
+@pytest.mark.parametrize(("overlap", "skip_air"), [(0.0, True), (0.5, False)])
+def test_the_options_reach_the_segmenter(bundle_path, scan, overlap, skip_air):
+    job = SegmentJob(bundle_path, "onnxruntime", "fp32", 1, overlap=overlap, skip_air=skip_air)
+    with job.load() as segmenter:
+        result = job.segment(segmenter, scan)
+    assert result.volumes_ml["fat"] == pytest.approx(27.0)
+    assert (result.windows_skipped == 0) or skip_air

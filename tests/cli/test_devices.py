@@ -1,0 +1,48 @@
+"""`bedside devices`: this machine and the known ones, in 80 columns and as JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from bedside.cli import devices
+from bedside.devices import detect, profiles
+
+from .printed import run_alone, shown, widest
+
+
+def test_this_machine_is_described_in_80_columns(cpu, monkeypatch):
+    host = replace(detect(Path("/nowhere")), cpu=cpu)
+    text = shown(devices.machine_table(host), devices.profile_table(profiles(), None), monkeypatch=monkeypatch)
+    assert widest(text) <= 80
+    assert set(cpu.features) <= set(text.split())
+
+
+def test_devices_lists_every_profile_in_80_columns() -> None:
+    stdout, _ = run_alone(devices.Devices)
+    assert all(row.key in stdout for row in profiles())
+    assert max(len(line) for line in stdout.splitlines()) <= 80
+
+
+def test_devices_json_is_one_object_with_host_and_profiles() -> None:
+    stdout, _ = run_alone(devices.Devices, "--json")
+    content = json.loads(stdout)
+    assert content["host"]["cpu"]["logical_cores"] >= 1
+    assert [row["key"] for row in content["profiles"]] == [row.key for row in profiles()]
+
+
+def test_importing_devices_brings_neither_numpy_nor_torch_nor_an_engine() -> None:
+    code = (
+        "import sys, bedside.devices, bedside.cli.benchmark, bedside.cli.devices; bedside.devices.detect();"
+        "print(sorted({'numpy', 'torch', 'onnxruntime', 'openvino', 'nibabel', 'rich.table'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_shows_an_example() -> None:
+    stdout, _ = run_alone(devices.Devices, "--help")
+    assert "Example: bedside" in stdout

@@ -1,0 +1,39 @@
+"""`bedside train-teacher`: what a dry run shows, and the options of the paper's ablations."""
+
+import json
+
+from bedside.cli.main import run
+from bedside.teacher.autosam_config import AutoSamConfig
+
+
+def test_a_dry_run_shows_the_cost_of_a_step_and_needs_neither_data_nor_a_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train-teacher", "--sam", "vit_nano", "--patch", "64", "64", "64", "--dry-run", "--json"]) == 0
+    cost = json.loads(capsys.readouterr().out)
+    assert cost["parameters"] == 2_715_360
+    assert cost["trainable"] == 1_772_928
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ablations_of_the_paper_are_options(asked):
+    assert asked()[1]["config"] == AutoSamConfig()
+    assert asked("--no-apg")[1]["config"] == AutoSamConfig(apg=False)
+    assert asked("--no-mlam", "--no-apg")[1]["config"] == AutoSamConfig(apg=False, mlam=False)
+
+
+def test_a_dry_run_shows_the_cost_of_an_ablation(capsys):
+    command = "train-teacher --sam vit_nano --patch 32 32 32 --no-apg --no-mlam --dry-run --json"
+    assert run(command.split()) == 0
+    cost = json.loads(capsys.readouterr().out)
+    assert (cost["parameters"], cost["trainable"]) == (1_244_512, 302_080)  # as in benchmarks/teacher
+    assert "prompt generator" not in cost["components"]
+
+
+def test_an_ablation_that_leaves_nothing_to_learn_from_is_refused(capsys):
+    assert run(["train-teacher", "--sam", "vit_nano", "--no-mlam", "--preset", "released_code", "--dry-run"]) == 2
+    assert capsys.readouterr().err.endswith('would leave most of the encoder unused; take preset "paper"\n')
+
+
+def test_without_a_dry_run_data_and_output_are_needed(capsys):
+    assert run(["train-teacher", "--sam", "vit_nano"]) == 2
+    assert "give a data set and --output; only --dry-run does without" in capsys.readouterr().err

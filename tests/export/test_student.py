@@ -1,0 +1,34 @@
+import pytest
+from bedside.export import ExportedStudent
+from bedside.export.student import TrainedStudent
+from bedside.runtime.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task": "btcv"}, 'task: expected a Task, got "btcv"'),
+        ({"student": ""}, 'student: expected a text, got ""'),
+        ({"lam": 2}, "lam: expected a number in 0…1, got 2"),
+        ({"metrics": 3}, "metrics: expected a Mapping, got 3"),
+    ],
+)
+def test_a_student_refuses_what_it_does_not_accept(toy_student, toy_task, options, message):
+    with pytest.raises(UsageError, match=message):
+        ExportedStudent(**{"model": toy_student, "task": toy_task, "student": "toy", **options})
+
+
+def test_whatever_has_the_attributes_of_a_trained_student_can_be_exported(toy_student, toy_task):
+    class Loaded:
+        model, task, student = toy_student, toy_task, "toy"
+        lam, teacher, data_hash, metrics = 0.5, "big-one", "cd" * 32, {"dice": "0.5"}
+
+    assert isinstance(Loaded(), TrainedStudent)
+    exported = ExportedStudent.of(Loaded())
+    assert (exported.model, exported.task, exported.lam) == (toy_student, toy_task, 0.5)
+    assert (exported.teacher, exported.data_hash, exported.metrics) == ("big-one", "cd" * 32, {"dice": "0.5"})
+
+
+def test_a_run_that_lacks_an_attribute_is_refused():
+    with pytest.raises(UsageError, match="student: expected what load_student returns, or an ExportedStudent"):
+        ExportedStudent.of(object())

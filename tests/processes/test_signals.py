@@ -1,0 +1,46 @@
+import os
+import signal
+
+import pytest
+from bedside.processes.signals import Terminated, sigint_blocked, unwind_on_sigterm
+
+
+def test_sigterm_unwinds_and_no_handler_of_errors_swallows_it():
+    unwound = []
+
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception:
+            pytest.fail("a handler of errors caught it")
+        finally:
+            unwound.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    unwind_on_sigterm()
+    try:
+        with pytest.raises(Terminated):
+            work()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert unwound == [True]
+
+
+def blocked():
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_child_inherits_a_blocked_sigint_and_the_parent_gets_it_back():
+    with sigint_blocked():
+        assert blocked()
+    assert not blocked()
+
+
+def test_sigint_stays_blocked_where_the_caller_had_blocked_it():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with sigint_blocked():
+            pass
+        assert blocked()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,60 @@
+"""Empty files with names as people give them: what is a scan, a label map, a mask."""
+
+import pytest
+from bedside.runtime.errors import InputError
+from bedside.runtime.scans import patient_folder
+from bedside.runtime.scans.patient_folder import PatientFolder, patient_folders
+
+
+@pytest.fixture
+def touch(tmp_path):
+    def make(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["labels.nii.gz", "seg.nii", "ct_seg.nii.gz", "GT.nii.gz", "p1-Mask.nii", "mask2.nii", "ground.truth.nii.gz"],
+)
+def test_a_file_named_after_the_truth_is_a_label_map(touch, name):
+    found = PatientFolder.of(touch("p1/ct.nii.gz", f"p1/{name}") / "p1")
+    assert [file.name for file in found.images] == ["ct.nii.gz"]
+    assert [file.name for file in found.label_maps] == [name]
+
+
+@pytest.mark.parametrize("name", ["segment1.nii", "labelled_ct.nii.gz", "unmasked.nii", "target.nii"])
+def test_a_name_that_only_holds_such_letters_is_a_scan(touch, name):
+    found = PatientFolder.of(touch(f"p1/{name}") / "p1")
+    assert ([file.name for file in found.images], found.label_maps) == ([name], ())
+
+
+def test_masks_lie_in_a_folder_named_after_the_truth(touch):
+    root = touch("p1/ct.nii", "p1/segmentations/liver.nii.gz", "p1/segmentations/notes.txt", "p1/other/t2.nii.gz")
+    found = PatientFolder.of(root / "p1")
+    assert [file.name for file in found.masks] == ["liver.nii.gz"]
+    assert [file.name for file in found.images] == ["ct.nii"]
+
+
+def test_folders_without_a_scan_are_no_patients(touch):
+    root = touch("p2/ct.nii", "p1/labels.nii", "notes/read.me", ".hidden/ct.nii")
+    assert [patient.path.name for patient in patient_folders(root)] == ["p1", "p2"]
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "imagesTr/a.nii", "labels/a.nii", "Masks/a.nii", "segs/a.nii"])
+def test_a_folder_of_scans_or_of_roles_has_no_patients(touch, name):
+    assert patient_folders(touch("p1/ct.nii", name)) == []
+
+
+def test_a_patients_folder_that_cannot_be_read_is_named(touch, monkeypatch):
+    def closed(folder):
+        raise PermissionError(13, "Permission denied")
+
+    root = touch("p1/ct.nii")
+    monkeypatch.setattr(patient_folder, "nifti_files", closed)
+    with pytest.raises(InputError, match=r'folder "p1": cannot be read \(Permission denied\)'):
+        PatientFolder.of(root / "p1")

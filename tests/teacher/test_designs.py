@@ -1,0 +1,20 @@
+import pytest
+from bedside.runtime.errors import UsageError
+from bedside.teacher.designs import DEPTH_AXES, DESIGNS, find_design
+
+
+@pytest.mark.parametrize(("axis", "first"), [("z", 0), ("y", 1), ("x", 2)])
+def test_the_depth_axis_comes_first_and_the_others_keep_their_order(axis, first):
+    order = DEPTH_AXES[axis]
+    assert order[0] == first
+    assert list(order[1:]) == sorted({0, 1, 2} - {first})
+
+
+@pytest.mark.parametrize("design", DESIGNS.values(), ids=lambda design: design.name)
+def test_prompt_and_heads_read_every_stage_once(design):
+    assert sorted((design.prompt_stage, *design.head_stages)) == [1, 2, 3, 4]
+
+
+def test_an_unknown_design_lists_the_known_ones():
+    with pytest.raises(UsageError, match='no teacher preset "code"; expected one of: paper, released_code'):
+        find_design("code")

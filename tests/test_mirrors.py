@@ -1,0 +1,58 @@
+"""Every module of the product that has logic has its test file at the same place under `tests/`."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from .test_floors import FILES, ROOT
+
+MODULES = {str(path.relative_to(ROOT)): path for path in FILES}
+ELSEWHERE = {  # module → the file that tests it
+    # The parts of one command, tested by its output.
+    "cli/demo/folder.py": "cli/demo/test_command.py",
+    "cli/demo/results.py": "cli/demo/test_command.py",
+    "cli/demo/stages.py": "cli/demo/test_command.py",
+    "cli/evaluate/as_json.py": "cli/evaluate/test_command.py",
+    "cli/evaluate/tables.py": "cli/evaluate/test_command.py",
+    "cli/tables/bundle.py": "cli/inspect/test_command.py",
+    "cli/tables/facts.py": "cli/inspect/test_command.py",
+    # Records that only a measurement fills.
+    "devices/report.py": "devices/test_benchmark.py",
+    # What all engines and all teachers inherit: their conformance suites.
+    "runtime/engines/engine.py": "runtime/engines/test_engines.py",
+    "teacher/config.py": "teacher/test_teachers.py",
+    # What runs in another process only.
+    "processes/worker.py": "processes/test_worker_pool.py",
+    "training/loop/process_watch.py": "training/loop/test_together.py",
+}
+
+
+def has_logic(path: Path) -> bool:
+    """Whether a module has a function with more than a docstring; constants, records and Protocols need no test."""
+    functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
+    return path.name != "__init__.py" and any(
+        not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        for function in functions
+        for statement in function.body
+    )
+
+
+def mirrors_of(module: str) -> list[Path]:
+    """Returns the mirror of a module, `test_x.py` for `x.py`, and what is split from it, such as `test_x_read.py`."""
+    path = Path("tests", module).with_name(f"test_{Path(module).name}")
+    parts = (ROOT / path.parent).glob(f"{path.stem}_*.py")
+    own = [part for part in parts if str(Path(module).with_name(part.name.removeprefix("test_"))) not in MODULES]
+    return [test for test in (ROOT / path, *own) if test.exists()]
+
+
+@pytest.mark.parametrize("module", sorted(name for name, path in MODULES.items() if has_logic(path)))
+def test_a_module_with_logic_has_tests_at_its_place(module):
+    if module in ELSEWHERE:
+        assert (ROOT / "tests" / ELSEWHERE[module]).exists()
+    else:
+        assert mirrors_of(module), f"expected tests/{Path(module).with_name('test_' + Path(module).name)}"
+
+
+def test_only_modules_without_tests_at_their_place_are_listed_as_tested_elsewhere():
+    assert [module for module in ELSEWHERE if module not in MODULES or mirrors_of(module)] == []

@@ -1,0 +1,55 @@
+"""Which prepared cases trainings use: what a process lists holds as long as the process does."""
+
+import os
+import time
+
+import pytest
+from bedside.runtime.files.lock import Lock
+from bedside.training.data.cases_in_use import TAG, in_use, keys_in_use, registration_lock, touch
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / TAG).touch()
+    for key in ("a", "b"):
+        (tmp_path / key).mkdir()
+    return tmp_path
+
+
+def test_several_trainings_add_up_and_leave_nothing_behind(folder):
+    with in_use(folder, ["a"]):
+        with in_use(folder, ["a", "b", "c"]):  # c is not prepared yet
+            assert keys_in_use(folder) == {"a", "b", "c"}
+        assert keys_in_use(folder) == {"a"}
+    assert keys_in_use(folder) == set()
+    assert sorted(path.name for path in folder.iterdir()) == [TAG, "a", "b"]
+
+
+def test_a_list_that_no_process_holds_counts_for_nothing_and_is_removed(folder):
+    (folder / ".use-0123").write_text("a\nb")  # of a training that was killed
+    assert keys_in_use(folder) == set()
+    assert not (folder / ".use-0123").exists()
+
+
+def test_a_training_that_fails_uses_its_cases_no_longer(folder):
+    with pytest.raises(KeyError), in_use(folder, ["a"]):
+        raise KeyError
+    assert keys_in_use(folder) == set()
+
+
+def test_the_end_of_a_training_is_its_cases_time_of_last_use(folder):
+    with in_use(folder, ["a", "gone"]):
+        os.utime(folder / "a", (0, 0))
+    assert (folder / "a").stat().st_mtime == pytest.approx(time.time(), abs=60)
+
+
+def test_a_case_that_was_removed_can_be_touched(folder):
+    touch(folder / "gone")
+    assert not (folder / "gone").exists()
+
+
+def test_the_lock_for_registering_is_held_and_released(folder):
+    with registration_lock(folder) as lock:
+        assert lock is not Lock.HELD_BY_OTHER
+    with registration_lock(folder) as again:
+        assert again is lock
