@@ -218,9 +218,6 @@ def dhw(name: str, value: Any, expected: str = "three whole numbers from 1 up") 
     refuse(name, expected, value)
 
 
-triple = dhw
-
-
 def names(name: str, value: Any) -> tuple[str, ...]:
     """Accepts a list of strings, none of them empty.
 

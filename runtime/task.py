@@ -10,7 +10,7 @@ import msgspec
 
 from . import arguments
 from .arguments import is_axis_codes
-from .axes import DHW, XYZ
+from .axes import XYZ
 from .checked_struct import CheckedStruct
 from .errors import FieldError, UsageError
 
@@ -153,11 +153,6 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def num_classes(self) -> int:
         """Number of network output channels, background included."""
         return len(self.labels)
-
-    @property
-    def patch_dhw(self) -> DHW:
-        """The patch as (D, H, W) = (z, y, x), the order of network tensors."""
-        return self.patch.dhw
 
     @property
     def sides(self) -> SidedLabels:
