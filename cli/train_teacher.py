@@ -75,7 +75,7 @@ class TrainTeacher:
         cost = predict_cost(
             config,
             num_classes=task.num_classes,
-            patch=task.patch_dhw,
+            patch=task.patch.dhw,
             batch=recipe.batch,
             precision=recipe.precision,
         )

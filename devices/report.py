@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..runtime.axes import XYZ
 from .conditions import Conditions
 from .energy import Energy
 from .host import Host
@@ -33,7 +34,7 @@ class EndToEnd:
     """Measurements of one scan from file to label file, with the bundle already loaded.
 
     Attributes:
-        shape: (x, y, z) voxels of the scan.
+        shape: voxels of the scan.
         spacing: (x, y, z) mm of the scan.
         windows: number of windows that the network ran on.
         windows_skipped: number of windows left out because they hold no body.
@@ -41,7 +42,7 @@ class EndToEnd:
         total_s: wall-clock time of the whole run, at least the sum of the stages.
     """
 
-    shape: tuple[int, int, int]
+    shape: XYZ
     spacing: tuple[float, float, float]
     windows: int
     windows_skipped: int
@@ -111,7 +112,7 @@ class BenchmarkReport:
     Attributes:
         bedside_version: version of this package.
         task: name of the bundle's task.
-        patch: (x, y, z) voxels of one window.
+        patch: voxels of one window.
         threads: number of CPU threads of the engines.
         min_seconds: shortest measurement of window latency, in seconds.
         overlap: overlap of the windows in the end-to-end run; None for the bundle's recommended one.
@@ -126,7 +127,7 @@ class BenchmarkReport:
 
     bedside_version: str
     task: str
-    patch: tuple[int, int, int]
+    patch: XYZ
     threads: int
     min_seconds: float
     overlap: float | None

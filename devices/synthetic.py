@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..runtime.axes import XYZ
 from ..runtime.task import Modality, Task
 
 if TYPE_CHECKING:
@@ -73,15 +74,15 @@ def write_synthetic_scan(task: Task, path: Path) -> str:
     from ..runtime.scans.nifti import write_volume
 
     scan = synthetic_scan(task)
-    x, y, z = scan.shape
-    write_volume(path, scan, Grid((x, y, z), np.diag([*task.spacing, 1.0])))
-    return f"synthetic trunk, {describe_grid((x, y, z), task.spacing)} (no scan was given)"
+    grid = Grid(scan.shape, np.diag([*task.spacing, 1.0]))
+    write_volume(path, scan, grid)
+    return f"synthetic trunk, {describe_grid(grid.shape, task.spacing)} (no scan was given)"
 
 
-def describe_grid(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:
+def describe_grid(shape: XYZ, spacing: tuple[float, float, float]) -> str:
     """Returns size and spacing (mm) as text.
 
-    >>> describe_grid((27, 20, 17), (12.0, 12.0, 12.0))
+    >>> describe_grid(XYZ(27, 20, 17), (12.0, 12.0, 12.0))
     '27×20×17 voxels of 12×12×12 mm'
     """
     return f"{'×'.join(map(str, shape))} voxels of {'×'.join(f'{step:.4g}' for step in spacing)} mm"

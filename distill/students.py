@@ -8,14 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..runtime import arguments
+from ..runtime.axes import DHW
 from ..runtime.errors import UsageError
 from ..runtime.registry import Registry
 from ..runtime.task import MAX_LABELS
 
 if TYPE_CHECKING:
     from torch import nn
-
-PatchDHW = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class PatchRule:
     multiple: int = 1
     longest: int = 1
 
-    def accepts(self, patch_dhw: PatchDHW) -> bool:
-        """Returns whether patches of this size, (D, H, W) in voxels, are accepted."""
+    def accepts(self, patch_dhw: DHW) -> bool:
+        """Returns whether patches of this size, in voxels, are accepted."""
         return all(edge > 0 and edge % self.multiple == 0 for edge in patch_dhw) and max(patch_dhw) >= self.longest
 
     def __str__(self) -> str:
@@ -54,8 +53,8 @@ class StudentSpec:
     source: str
     patch_rule: PatchRule
 
-    def accepts(self, patch_dhw: PatchDHW) -> bool:
-        """Returns whether the network accepts patches of this size, (D, H, W) in voxels."""
+    def accepts(self, patch_dhw: DHW) -> bool:
+        """Returns whether the network accepts patches of this size, in voxels."""
         return self.patch_rule.accepts(patch_dhw)
 
 
@@ -131,14 +130,14 @@ def build_student(name: str, *, num_classes: int) -> nn.Module:
     return STUDENTS.find(name).build(arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS))
 
 
-def check_patch(name: str, patch_dhw: PatchDHW) -> None:
-    """Checks that a student accepts patches of this size, (D, H, W) in voxels.
+def check_patch(name: str, patch_dhw: DHW) -> None:
+    """Checks that a student accepts patches of this size, in voxels.
 
     Raises:
         UsageError: it does not, or no student has this name.
     """
     spec = STUDENTS.find(name)
-    patch_dhw = arguments.triple("patch", patch_dhw)
+    patch_dhw = arguments.dhw("patch", patch_dhw)
     if not spec.accepts(patch_dhw):
-        shown = " ".join(str(edge) for edge in reversed(patch_dhw))
+        shown = " ".join(str(edge) for edge in patch_dhw.xyz)
         raise UsageError(f'student "{name}" needs a patch with {spec.patch_rule}; got {shown}')

@@ -139,7 +139,7 @@ class _DistilledStudent:
 
             model, run = load_teacher(teacher)
             _check_task(task, run)
-        check_patch(student, task.patch_dhw)
+        check_patch(student, task.patch.dhw)
         return cls(student, lam, run, model if lam < 1 else None)
 
     def build(self, task: Task) -> torch.nn.Module:

@@ -125,7 +125,7 @@ def _write_models(
     steps: ExportSteps,
 ) -> None:
     steps.begin("ONNX fp32")
-    model = student_to_onnx(reference.network, student.task.patch_dhw)
+    model = student_to_onnx(reference.network, student.task.patch.dhw)
     (folder / ONNX.file("fp32")).write_bytes(model.SerializeToString(deterministic=True))
     if options.int8:
         steps.begin("quantization to int8")
@@ -161,8 +161,8 @@ def _manifest(
     return Manifest(
         task=task,
         variants=variants,
-        input=TensorSpec(name=INPUT_NAME, shape=(BATCH_NAME, 1, *task.patch_dhw)),
-        output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch_dhw)),
+        input=TensorSpec(name=INPUT_NAME, shape=(BATCH_NAME, 1, *task.patch.dhw)),
+        output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch.dhw)),
         recommended_overlap=DEFAULT_OVERLAP if options.overlap is None else options.overlap,
         overlap_reason=DEFAULT_OVERLAP_REASON if options.overlap is None else options.overlap_reason,
         postprocessing=options.postprocessing or Postprocessing(),

@@ -78,10 +78,8 @@ def golden_input(task: Task) -> NDArray[np.float32]:
         ResourceError: the synthetic scan does not fit into memory.
     """
     scan = synthetic_scan(task)
-    x, y, z = scan.shape
-    prepared = to_model_input(Volume(scan, Grid((x, y, z), np.diag([*task.spacing, 1.0]))), task)
-    depth, height, width = prepared.array.shape
-    plan = plan_windows((depth, height, width), task.patch_dhw, overlap=0)
+    prepared = to_model_input(Volume(scan, Grid(scan.shape, np.diag([*task.spacing, 1.0]))), task)
+    plan = plan_windows(prepared.grid.shape.dhw, task.patch.dhw, overlap=0)
     front, top, left = ((whole - part) // 2 for whole, part in zip(plan.padded, plan.patch, strict=True))
     window = plan.pad(prepared.array, task.intensity.air)[plan.window((front, top, left))]
     return np.ascontiguousarray(window[None, None], dtype=np.float32)

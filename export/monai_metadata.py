@@ -19,7 +19,7 @@ def monai_metadata(manifest: Manifest) -> str:
     """
     task = manifest.task
     channels = {str(index): name for index, name in enumerate(task.labels)}
-    spatial = list(task.patch_dhw)
+    spatial = list(task.patch.dhw)
     fields: dict[str, Any] = {
         "schema": SCHEMA,
         "version": manifest.provenance.code_version,

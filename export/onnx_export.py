@@ -13,6 +13,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
+from ..runtime.axes import DHW
 from ..runtime.errors import BundleError, MissingExtraError, UsageError
 from .flat_transposes import flatten_transposes
 from .quiet import quiet_libraries
@@ -28,12 +29,12 @@ OPSET = 18  # native to torch's exporter; ONNX Runtime ≥ 1.14 and TensorRT ≥
 IR_VERSION = 10  # the newest that ONNX Runtime 1.18 reads
 
 
-def student_to_onnx(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> onnx.ModelProto:
+def student_to_onnx(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
     """Exports a student.
 
     Args:
         model: maps [B, 1, D, H, W] float32 to logits [B, C, D, H, W]; not modified (a copy is exported, on the CPU).
-        patch_dhw: patch (D, H, W) in voxels, fixed in the ONNX; the batch stays free.
+        patch_dhw: patch in voxels, fixed in the ONNX; the batch stays free.
 
     Returns:
         A checked model with input ``image`` and output ``logits`` and all weights inside; its bytes are the same for
@@ -71,7 +72,7 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> 
     return folded
 
 
-def _traced(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> onnx.ModelProto:
+def _traced(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
     import torch
 
     from .window_attention import replace_masks

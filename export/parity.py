@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.axes import DHW
 from ..runtime.bundles.manifest import Parity
 from ..runtime.engines import Engine
 from ..runtime.errors import BundleError, UsageError
@@ -22,7 +23,7 @@ FP32_LARGEST_DIFFERENCE = 0.02  # of a probability
 _REFERENCE_BYTES = 512 * 2**20
 
 
-def affordable_patches(patch_dhw: tuple[int, int, int], num_classes: int, wanted: int) -> int:
+def affordable_patches(patch_dhw: DHW, num_classes: int, wanted: int) -> int:
     """Returns how many patches' reference logits fit into 512 MiB; at least one, at most ``wanted``."""
     size = int(np.prod(patch_dhw)) * num_classes * np.dtype(np.float32).itemsize
     return max(1, min(wanted, _REFERENCE_BYTES // size))

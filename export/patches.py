@@ -58,14 +58,13 @@ def noise_patches(task: Task, count: int, *, seed: int = 0) -> Patches:
     """
     rng = np.random.default_rng(seed)
     low, high = task.intensity.normalised_range
-    shape = (1, 1, *task.patch_dhw)
+    shape = (1, 1, *task.patch.dhw)
     return [rng.uniform(low, high, shape).astype(np.float32) for _ in range(count)]
 
 
 def _patches_of(image: Path, task: Task, count: int, rng: np.random.Generator) -> Patches:
     prepared = to_model_input(read_volume(image), task)
-    depth, height, width = prepared.array.shape
-    plan = plan_windows((depth, height, width), task.patch_dhw, overlap=0)
+    plan = plan_windows(prepared.grid.shape.dhw, task.patch.dhw, overlap=0)
     array = plan.pad(prepared.array, task.intensity.air)
     body = np.argwhere(plan.pad(prepared.body, 0))
     centres = body[rng.integers(0, len(body), count)]

@@ -59,10 +59,10 @@ class Reference:
 
         model = arguments.instance("model", model, torch.nn.Module)
         network = copy.deepcopy(model).to(torch.device("cpu"), torch.float32).eval()
-        count = affordable_patches(task.patch_dhw, task.num_classes, _PARITY_PATCHES)
+        count = affordable_patches(task.patch.dhw, task.num_classes, _PARITY_PATCHES)
         patches = sample_patches(scans, task, count, seed=_PARITY_SEED) if scans else noise_patches(task, count)
         logits = [student_logits(network, patch) for patch in patches]
-        expected = (1, task.num_classes, *task.patch_dhw)
+        expected = (1, task.num_classes, *task.patch.dhw)
         if logits[0].shape != expected:
             raise UsageError(f"the student returns {logits[0].shape}; the task wants {expected} [1, C, D, H, W]")
         return cls(network, patches, logits, GoldenPatch.from_student(network, task))

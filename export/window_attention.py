@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch.nn.functional import embedding
 
+from ..runtime.axes import DHW
 from ..runtime.errors import BundleError
 
 _AXES = 3
@@ -34,14 +35,14 @@ class _Call:
     mask: torch.Tensor | None
 
 
-def replace_masks(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> None:
+def replace_masks(model: torch.nn.Module, patch_dhw: DHW) -> None:
     """Replaces the attention of MONAI's Swin blocks, in place; a model without such blocks is not changed.
 
     Hooks record the masks while the model runs on a patch of zeros: which blocks shift, and how, depends on the patch.
 
     Args:
         model: network in evaluation mode, on the CPU; afterwards it accepts only this patch, in any batch.
-        patch_dhw: patch (D, H, W) in voxels.
+        patch_dhw: patch in voxels.
 
     Raises:
         BundleError: a mask does not separate regions, at most eight in a window.
@@ -54,7 +55,7 @@ def replace_masks(model: torch.nn.Module, patch_dhw: tuple[int, int, int]) -> No
         model.set_submodule(name, RegionAttention(attentions[name], call.tokens, regions))
 
 
-def _calls(model: torch.nn.Module, attentions: dict[str, Any], patch_dhw: tuple[int, int, int]) -> dict[str, _Call]:
+def _calls(model: torch.nn.Module, attentions: dict[str, Any], patch_dhw: DHW) -> dict[str, _Call]:
     calls: dict[str, _Call] = {}
 
     def catch(name: str) -> Any:

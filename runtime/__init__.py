@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .axes import DHW as DHW
+    from .axes import XYZ as XYZ
     from .bundles.bundle import Bundle as Bundle
     from .bundles.bundle import write_manifest as write_manifest
     from .bundles.manifest import Manifest as Manifest
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from .task_presets import load_task as load_task
 
 _HOME = {
+    "DHW": "axes",
+    "XYZ": "axes",
     "Removal": "labels.postprocess",
     "BedsideError": "errors",
     "Bundle": "bundles.bundle",

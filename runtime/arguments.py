@@ -16,6 +16,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
+from .axes import DHW
 from .errors import UsageError
 from .shown_value import shown, with_article
 
@@ -204,8 +205,8 @@ def millimetres(name: str, value: Any) -> tuple[float, float, float]:
     refuse(name, expected, value)
 
 
-def triple(name: str, value: Any, expected: str = "three whole numbers from 1 up") -> tuple[int, int, int]:
-    """Accepts three whole numbers from 1 up.
+def dhw(name: str, value: Any, expected: str = "three whole numbers from 1 up") -> DHW:
+    """Accepts (D, H, W), three whole numbers from 1 up.
 
     Raises:
         UsageError: anything else.
@@ -213,7 +214,7 @@ def triple(name: str, value: Any, expected: str = "three whole numbers from 1 up
     sizes = [_whole(size) for size in sequence(name, value, expected)]
     accepted = [size for size in sizes if size is not None and size >= 1]
     if len(accepted) == len(sizes) == 3:
-        return accepted[0], accepted[1], accepted[2]
+        return DHW(*accepted)
     refuse(name, expected, value)
 
 

@@ -100,13 +100,12 @@ def _orders(request: SegmentationRequest) -> Iterator[tuple[bool, AxisOrder]]:
     """Yields (streamed, order of the axes) that this scan allows."""
     if StreamedInput.suits(request):
         yield True, MODEL_ORDER
-    x, y, z = request.grid.shape
-    yield False, AxisOrder.longest_outside((z, y, x))
+    yield False, AxisOrder.longest_outside(request.grid.shape.dhw)
 
 
 def _window_plans(request: SegmentationRequest, order: AxisOrder) -> tuple[WindowPlan, WindowPlan]:
-    x, y, z = request.grid.shape
-    windows = plan_windows(order.sizes((z, y, x)), order.sizes(request.task.patch_dhw), request.overlap)
+    shape, patch = order.sizes(request.grid.shape.dhw), order.sizes(request.task.patch.dhw)
+    windows = plan_windows(shape, patch, request.overlap)
     return windows, replace(windows, last_two_together=True)
 
 
@@ -119,7 +118,7 @@ def _peak_bytes(
 ) -> int:
     """Predicts the peak memory of one plan, in addition to what the process already holds."""
     scan, classes = request.scan, request.task.num_classes
-    width, height, depth = scan.grid.shape
+    depth, height, width = scan.grid.shape.dhw
     voxels, padded = math.prod(scan.grid.shape), math.prod(windows.padded)
     source_plane = max(width * height, height * depth, depth * width)
     model_plane = windows.padded[1] * windows.padded[2]

@@ -10,6 +10,7 @@ import msgspec
 
 from . import arguments
 from .arguments import is_axis_codes
+from .axes import XYZ
 from .checked_struct import CheckedStruct
 from .errors import FieldError, UsageError
 
@@ -101,7 +102,7 @@ class Foreground(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields
 class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A segmentation task.
 
-    Triples are in x, y, z order (of the task's ``orientation``); network tensors are ``[B, C, D, H, W]`` with D = z.
+    Triples are x, y, z along the axes of ``orientation``; network tensors are ``[B, C, D, H, W]`` with D = z.
 
     Attributes:
         name: name of a preset, or the user's own.
@@ -110,7 +111,7 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         spacing: (x, y, z) in mm of the grid the network works on.
         orientation: axis codes of that grid, each axis towards the named side (``"RAS"``).
         intensity: clipping and normalisation.
-        patch: (x, y, z) window of the network, in voxels.
+        patch: window of the network, in voxels; a plain (x, y, z) is converted.
         foreground: the threshold between body and air.
         anatomy: free text that names the region.
         intended_use: free text that says what the model is for.
@@ -124,7 +125,7 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     labels: tuple[str, ...]
     spacing: tuple[float, float, float]
     intensity: Intensity
-    patch: tuple[int, int, int] = (128, 128, 128)
+    patch: XYZ = XYZ(128, 128, 128)
     orientation: str = "RAS"
     foreground: Foreground = Foreground()
     anatomy: str = ""
@@ -152,12 +153,6 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def num_classes(self) -> int:
         """Number of network output channels, background included."""
         return len(self.labels)
-
-    @property
-    def patch_dhw(self) -> tuple[int, int, int]:
-        """The patch as (D, H, W) = (z, y, x), the order of network tensors."""
-        x, y, z = self.patch
-        return z, y, x
 
     @property
     def sides(self) -> SidedLabels:

@@ -12,6 +12,7 @@ import os
 import msgspec
 
 from . import arguments
+from .axes import XYZ
 from .errors import InputError, UsageError
 from .files.toml import read_toml
 from .task import Foreground, Intensity, Modality, Task
@@ -69,7 +70,7 @@ _TASKS = (
     ),
     Task(
         name="acdc", modality=Modality.MR, labels=("background", "right_ventricle", "myocardium", "left_ventricle"),
-        spacing=(1.5, 1.5, 5.0), intensity=_MR_INTENSITY, foreground=_MR_BODY, patch=(128, 128, 32),
+        spacing=(1.5, 1.5, 5.0), intensity=_MR_INTENSITY, foreground=_MR_BODY, patch=XYZ(128, 128, 32),
         anatomy="heart, short-axis cine",
     ),
     Task(

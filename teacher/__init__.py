@@ -5,12 +5,14 @@ Importing this package is light; torch and segment-anything are imported when a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .families import TEACHERS, TeacherFamily, teacher_config
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from ..runtime.axes import DHW
 
 __all__ = ["TEACHERS", "TeacherFamily", "build_teacher", "teacher_config"]
 
@@ -34,4 +36,4 @@ def build_teacher(
         MissingExtraError: the packages of the ``train`` extra are not installed.
         InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
     """
-    return teacher_config(name, **options).build(num_classes, patch)
+    return teacher_config(name, **options).build(num_classes, cast("int | DHW", patch))  # it converts plain tuples

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .designs import EncoderTriple
 from .recompute import recomputed
 from .sam_modules import Attention, get_rel_pos
-from .sam_sizes import TokensDHW
 
 WINDOW = 8
 """Tokens along each side of an attention window."""
@@ -25,7 +25,7 @@ MASKED = -1.0e4
 """Added to the scores of masked keys: its exp() is 0 in every precision, and the sum of three fits into float16."""
 
 
-def axis_shifts(tokens: TokensDHW, *, shifted: bool) -> TokensDHW:
+def axis_shifts(tokens: EncoderTriple, *, shifted: bool) -> EncoderTriple:
     """Returns the cyclic shift along each axis, in tokens: half a window, or 0 where one window spans the axis.
 
     >>> axis_shifts((32, 16, 8), shifted=True)
@@ -66,7 +66,7 @@ class CubicWindowAttention(Attention):
     Args:
         width: token width.
         heads: number of heads.
-        tokens: token counts (depth, height, width), each a multiple of 8.
+        tokens: token counts, each a multiple of 8.
         shifted: whether windows are shifted by half their size.
         table_size: side length of the block's attention field in SAM, 14 or 64 tokens.
         recompute: whether to keep only queries, keys and values, and recompute the attention in the backward pass.
@@ -78,7 +78,7 @@ class CubicWindowAttention(Attention):
     key_coordinates: Tensor
 
     def __init__(
-        self, width: int, heads: int, tokens: TokensDHW, *, shifted: bool, table_size: int, recompute: bool = True
+        self, width: int, heads: int, tokens: EncoderTriple, *, shifted: bool, table_size: int, recompute: bool = True
     ) -> None:
         super().__init__(width, num_heads=heads, use_rel_pos=True, input_size=(table_size, table_size))
         self.rel_pos_d = nn.Parameter(torch.zeros_like(self.rel_pos_h))

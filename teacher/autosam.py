@@ -11,6 +11,7 @@ import logging
 
 from torch import Tensor, nn
 
+from ..runtime.axes import DHW
 from ..runtime.errors import UsageError
 from .autosam_config import AutoSamConfig
 from .decoder import MaskDecoder
@@ -19,7 +20,7 @@ from .encoder import VolumeEncoder
 from .parameters import count_parameters, freeze_sam
 from .patch_embedding import TOKEN_VOXELS
 from .prompt_generator import AutoPromptGenerator
-from .sam_sizes import TokensDHW, find_sam_size
+from .sam_sizes import find_sam_size
 
 _log = logging.getLogger(__name__)
 
@@ -30,17 +31,17 @@ class AutoSam(nn.Module):
     Args:
         config: options of the network; its checkpoint is not read.
         num_classes: output channels, background included.
-        patch: voxels (D, H, W), each a multiple of 32.
+        patch: voxels, each a multiple of 32.
 
     Attributes:
         config: the options it was built from.
-        patch: voxels (D, H, W) of its input.
+        patch: voxels of its input.
         encoder: SAM's image encoder for volumes.
         prompt_generator: the auto prompt generator, or an identity (``apg=False``).
         decoder: the mask decoder.
     """
 
-    def __init__(self, config: AutoSamConfig, num_classes: int, patch: TokensDHW) -> None:
+    def __init__(self, config: AutoSamConfig, num_classes: int, patch: DHW) -> None:
         super().__init__()
         size, design = find_sam_size(config.sam), find_design(config.preset)
         self.config = config
@@ -56,9 +57,9 @@ class AutoSam(nn.Module):
             stages=stages,
             checkpoint_activations=config.checkpoint_activations,
         )
-        d, h, w = (edge // TOKEN_VOXELS for edge in patch)
+        tokens = DHW(*(edge // TOKEN_VOXELS for edge in patch))
         self.prompt_generator = (
-            AutoPromptGenerator(size.neck_width, size.prompt_widths, (d, h, w)) if config.apg else nn.Identity()
+            AutoPromptGenerator(size.neck_width, size.prompt_widths, tokens) if config.apg else nn.Identity()
         )
         self.decoder = MaskDecoder(size.neck_width, size.decoder_width, len(stages), num_classes)
         freeze_sam(self)

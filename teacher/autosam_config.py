@@ -13,6 +13,7 @@ from .designs import DEPTH_AXES, DESIGNS, find_design
 from .sam_sizes import SAM_SIZES, find_sam_size
 
 if TYPE_CHECKING:
+    from ..runtime.axes import DHW
     from .autosam import AutoSam
 
 
@@ -70,7 +71,7 @@ class AutoSamConfig(TeacherConfig):
         """Whether Meta publishes weights of this size and no checkpoint is given."""
         return self.checkpoint is None and find_sam_size(self.sam).public
 
-    def network(self, num_classes: int, patch: tuple[int, int, int]) -> AutoSam:
+    def network(self, num_classes: int, patch: DHW) -> AutoSam:
         """Returns the network with SAM's weights, or with random ones if there is no checkpoint.
 
         Raises:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..runtime import arguments
+from ..runtime.axes import DHW
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.task import MAX_LABELS, MAX_PATCH_VOXELS
@@ -83,23 +84,23 @@ class TeacherConfig(ABC):
         return False
 
     @abstractmethod
-    def network(self, num_classes: int, patch: tuple[int, int, int]) -> nn.Module:
+    def network(self, num_classes: int, patch: DHW) -> nn.Module:
         """Returns the network with initial weights; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
 
         Torch is imported here, not with the family.
 
         Args:
             num_classes: output channels, background included.
-            patch: voxels (D, H, W), multiples of `patch_multiple`.
+            patch: voxels, multiples of `patch_multiple`.
         """
         ...
 
-    def build(self, num_classes: int, patch: int | tuple[int, int, int]) -> nn.Module:
+    def build(self, num_classes: int, patch: int | DHW) -> nn.Module:
         """Builds the network.
 
         Args:
             num_classes: output channels, background included.
-            patch: voxels, one number or (D, H, W).
+            patch: voxels, or one number for a cube.
 
         Raises:
             UsageError: the number of classes or the patch is invalid.
@@ -108,7 +109,7 @@ class TeacherConfig(ABC):
         """
         num_classes = arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS)
         rule = f"(D, H, W) in multiples of {self.patch_multiple} voxels, at most {MAX_PATCH_VOXELS:,} in all"
-        sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch, rule)
+        sizes = arguments.dhw("patch", [patch] * 3 if isinstance(patch, Integral) else patch, rule)
         if any(size % self.patch_multiple for size in sizes) or prod(sizes) > MAX_PATCH_VOXELS:
             arguments.refuse("patch", rule, sizes)
         try:

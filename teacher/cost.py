@@ -9,6 +9,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..runtime import arguments
+from ..runtime.axes import DHW
 from ..runtime.memory.free_memory import free_memory
 from .config import TeacherConfig
 from .parameters import ParameterCounts, count_parameters
@@ -108,7 +109,7 @@ def predict_cost(
     config: TeacherConfig,
     *,
     num_classes: int,
-    patch: int | tuple[int, int, int] = 128,
+    patch: int | DHW = 128,
     batch: int = 1,
     precision: str = "32-true",
 ) -> Cost:
@@ -119,7 +120,7 @@ def predict_cost(
     Args:
         config: the teacher; its checkpoint is not read.
         num_classes: output channels, background included.
-        patch: voxels, one number or (D, H, W).
+        patch: voxels, or one number for a cube.
         batch: patches per step.
         precision: Lightning Fabric's name, "32-true" or "bf16-mixed".
 
@@ -129,7 +130,7 @@ def predict_cost(
     config = arguments.instance("config", config, TeacherConfig)
     batch = arguments.whole_number("batch", batch, 1, _MOST_IN_A_BATCH)
     precision = arguments.one_of("precision", precision, _PRECISIONS)
-    d, h, w = sizes = arguments.triple("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
+    d, h, w = sizes = arguments.dhw("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
     with torch.device("meta"):
         model = config.without_files().build(num_classes, sizes)
     counts = count_parameters(model)

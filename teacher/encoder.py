@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..runtime.axes import DHW
 from .attention import CubicWindowAttention
-from .designs import DEPTH_AXES, Design
+from .designs import DEPTH_AXES, Design, EncoderTriple
 from .patch_embedding import TOKEN_VOXELS, VolumePatchEmbed
 from .recompute import recomputed
 from .sam_modules import MLPBlock
-from .sam_sizes import PLANE_TABLE, SamSize, TokensDHW
+from .sam_sizes import PLANE_TABLE, SamSize
 
 STAGES = 4
 _EPS = 1e-6  # SAM's
@@ -72,13 +73,13 @@ class TransformerBlock(nn.Module):
     Args:
         size: size of the encoder.
         design: the paper's design or that of the released code.
-        tokens: token counts (depth, height, width).
+        tokens: token counts.
         index: number of the block, from 0.
         recompute: whether to drop the intermediate tensors of adapter and attention, and recompute them in the
             backward pass.
     """
 
-    def __init__(self, size: SamSize, design: Design, tokens: TokensDHW, index: int, *, recompute: bool) -> None:
+    def __init__(self, size: SamSize, design: Design, tokens: EncoderTriple, index: int, *, recompute: bool) -> None:
         super().__init__()
         self.adapter = SpatialAdapter(size.width, last_relu=design.adapter_last_relu, start_as_sam=design.start_as_sam)
         self.norm1 = nn.LayerNorm(size.width, eps=_EPS)
@@ -135,7 +136,7 @@ class VolumeEncoder(nn.Module):
     Args:
         size: size of the encoder.
         design: the paper's design or that of the released code.
-        patch: voxels (D, H, W), each a multiple of 32.
+        patch: voxels, each a multiple of 32.
         depth_axis: key of `DEPTH_AXES`.
         stages: stages to return, of 1…4 (stage k ends after block k·depth/4); only these have a neck.
         checkpoint_activations: whether to keep only the tokens between blocks, and recompute every block in the
@@ -146,7 +147,7 @@ class VolumeEncoder(nn.Module):
         self,
         size: SamSize,
         design: Design,
-        patch: TokensDHW,
+        patch: DHW,
         *,
         depth_axis: str,
         stages: tuple[int, ...],
@@ -155,7 +156,7 @@ class VolumeEncoder(nn.Module):
         super().__init__()
         self.axes = DEPTH_AXES[depth_axis]
         d, h, w = (patch[axis] // TOKEN_VOXELS for axis in self.axes)
-        self.tokens: TokensDHW = (d, h, w)
+        self.tokens: EncoderTriple = (d, h, w)
         self.stage_blocks = size.depth // STAGES
         self.checkpoint_activations = checkpoint_activations
         self.patch_embed = VolumePatchEmbed(size.width, start_as_sam=design.start_as_sam)

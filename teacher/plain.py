@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .designs import DEPTH_AXES, find_design
-from .sam_sizes import TokensDHW, find_sam_size
+from .designs import DEPTH_AXES, EncoderTriple, find_design
+from .sam_sizes import find_sam_size
 
 if TYPE_CHECKING:
     from .autosam import AutoSam
@@ -165,7 +165,7 @@ def relative_rows(table: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def shift_mask(tokens: TokensDHW, shift: TokensDHW, dtype: torch.dtype, device: torch.device) -> Tensor:
+def shift_mask(tokens: EncoderTriple, shift: EncoderTriple, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Returns ``[windows, 512, 512]``: −100, as in Swin, between tokens that only the roll brought together, else 0.
 
     Every token carries its coordinates through the roll. Two tokens of one window may see each other if they were in

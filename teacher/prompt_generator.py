@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .sam_sizes import TokensDHW
+from ..runtime.axes import DHW
 
 _SMALLEST_TO_HALVE = 4
 
@@ -32,20 +32,20 @@ class _Level(nn.Sequential):
         super().__init__(ConvNormRelu(channels_in, channels_out), ConvNormRelu(channels_out, channels_out))
 
 
-def pooling_strides(tokens: TokensDHW, steps: int) -> list[TokensDHW]:
+def pooling_strides(tokens: DHW, steps: int) -> list[DHW]:
     """Returns the stride per axis of every pooling step: 2 as long as at least 2 tokens remain, else 1.
 
     32³ tokens are halved four times, to 2³, as in the paper. A smaller patch keeps all five levels (and every
     parameter), but its axes stop at 2 tokens: instance norm needs more than one voxel.
 
-    >>> pooling_strides((32, 8, 8), 4)
-    [(2, 2, 2), (2, 2, 2), (2, 1, 1), (2, 1, 1)]
+    >>> print(*pooling_strides(DHW(32, 8, 8), 4))
+    (2, 2, 2) (2, 2, 2) (2, 1, 1) (2, 1, 1)
     """
-    strides: list[TokensDHW] = []
+    strides: list[DHW] = []
     for _ in range(steps):
-        d, h, w = (2 if size >= _SMALLEST_TO_HALVE else 1 for size in tokens)
-        strides.append((d, h, w))
-        tokens = (tokens[0] // d, tokens[1] // h, tokens[2] // w)
+        stride = DHW(*(2 if size >= _SMALLEST_TO_HALVE else 1 for size in tokens))
+        strides.append(stride)
+        tokens = DHW(*(size // step for size, step in zip(tokens, stride, strict=True)))
     return strides
 
 
@@ -55,10 +55,10 @@ class AutoPromptGenerator(nn.Module):
     Args:
         channels: channels of the encoder map, and of the prompt.
         widths: channels of the levels, finest first.
-        tokens: size (D, H, W) of the encoder map.
+        tokens: size of the encoder map.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, ...], tokens: TokensDHW) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...], tokens: DHW) -> None:
         super().__init__()
         self.strides = pooling_strides(tokens, len(widths) - 1)
         self.down = nn.ModuleList(

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from ..runtime import arguments
 
-TokensDHW = tuple[int, int, int]
-"""Three counts along (depth, height, width)."""
-
 PLANE_TABLE = 64
 """Rows and columns of SAM's absolute position table (1024 px in patches of 16)."""
 

@@ -86,7 +86,7 @@ class _SupervisedTeacher:
     config: TeacherConfig
 
     def build(self, task: Task) -> torch.nn.Module:
-        return self.config.build(task.num_classes, task.patch_dhw)
+        return self.config.build(task.num_classes, task.patch.dhw)
 
     def recorded(self) -> MethodRecord:
         if self.config.lacks_weights:
@@ -121,6 +121,6 @@ def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
             "give what was --output of train-teacher"
         )
     task = run.config.task
-    model = TeacherConfig.of(run.config.model).build(task.num_classes, task.patch_dhw)
+    model = TeacherConfig.of(run.config.model).build(task.num_classes, task.patch.dhw)
     load_weights(run.best, model)
     return model.eval(), run

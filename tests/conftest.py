@@ -85,8 +85,8 @@ def toy_manifest(task: Task, variants: tuple[Variant, ...], **changes: object) -
     manifest = Manifest(
         task=task,
         variants=variants,
-        input=TensorSpec(name="image", shape=("batch", 1, *task.patch_dhw)),
-        output=TensorSpec(name="logits", shape=("batch", task.num_classes, *task.patch_dhw)),
+        input=TensorSpec(name="image", shape=("batch", 1, *task.patch.dhw)),
+        output=TensorSpec(name="logits", shape=("batch", task.num_classes, *task.patch.dhw)),
         recommended_overlap=0.25,
         overlap_reason="toy",
         provenance=Provenance(code_version="0", created="2026-01-01T00:00:00Z", student="toy"),
@@ -100,11 +100,11 @@ def toy_manifest(task: Task, variants: tuple[Variant, ...], **changes: object) -
 def write_bundle(directory: Path, task: Task, model: bytes | None = None, *, golden_shift: float = 0.0) -> Path:
     """Writes a toy bundle with an fp32 and an int8 variant (the same network under two names)."""
     directory.mkdir(parents=True)
-    model = nearest_mean_model(task.patch_dhw) if model is None else model
+    model = nearest_mean_model(task.patch.dhw) if model is None else model
     for precision in ("fp32", "int8"):
         (directory / f"model.{precision}.onnx").write_bytes(model)
     (directory / "README.md").write_text("# Toy\n")
-    patch = np.random.default_rng(0).random((1, 1, *task.patch_dhw), np.float32)
+    patch = np.random.default_rng(0).random((1, 1, *task.patch.dhw), np.float32)
     np.save(directory / "golden_input.npy", patch)
     np.save(directory / "golden_output.npy", nearest_mean_logits(patch) + np.float32(golden_shift))
     variants = tuple(

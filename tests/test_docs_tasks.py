@@ -57,5 +57,5 @@ def test_the_toml_example_is_a_valid_task(tmp_path: Path) -> None:
     (tmp_path / "liver.toml").write_text(example, encoding="utf-8")
     task = load_task(tmp_path / "liver.toml")
     assert (task.name, task.labels) == ("liver", ("background", "liver", "tumour"))
-    assert (task.spacing, task.patch, task.patch_dhw) == ((1.5, 1.5, 2.0), (128, 128, 96), (96, 128, 128))
+    assert (task.spacing, task.patch, task.patch.dhw) == ((1.5, 1.5, 2.0), (128, 128, 96), (96, 128, 128))
     assert (task.intensity.clip, task.intensity.scale_to) == ((-100.0, 250.0), (0.0, 1.0))

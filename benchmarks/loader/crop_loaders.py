@@ -89,7 +89,7 @@ def _each_time(keys: Sequence[str], task: Task, augmentation: Augmentation, load
     crop = RandCropByPosNegLabeld(
         keys=keys,
         label_key="label",
-        spatial_size=task.patch_dhw,
+        spatial_size=task.patch.dhw,
         pos=1,
         neg=1,
         num_samples=1,

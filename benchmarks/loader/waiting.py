@@ -61,7 +61,7 @@ def main() -> None:
     dataset = load_dataset(given.dataset, labels=task.labels)
     prepared = prepare_cases(dataset.training, task, given.work / "cases")
     recipe = Recipe(augmentation=AUGMENTATION["btcv"])
-    model = build_teacher("autosam", num_classes=task.num_classes, sam="vit_nano", patch=task.patch_dhw)
+    model = build_teacher("autosam", num_classes=task.num_classes, sam="vit_nano", patch=task.patch.dhw)
     for teacher in (False, True):
         targets = make_folder(given.work / "targets")
         files = [write_teacher(case, task.num_classes, targets) if teacher else None for case in prepared]

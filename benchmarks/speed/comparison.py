@@ -102,7 +102,7 @@ class Comparison:
         job = NnunetJob(
             **vars(self._common),
             spacing=list(task.spacing[::-1]),
-            patch=list(task.patch_dhw),
+            patch=list(task.patch.dhw),
             classes=list(task.labels),
             clip=list(task.intensity.clip),
             flops=student or 0.0,

@@ -52,7 +52,7 @@ class MonaiStudent:
         windows = data["image"].as_tensor().permute(0, 3, 2, 1)[None]
         scores = sliding_window_inference(
             windows,
-            self.task.patch_dhw,
+            self.task.patch.dhw,
             1,
             self.network,
             overlap=self._overlap,
@@ -71,7 +71,7 @@ class MonaiStudent:
     def flops(self) -> float:
         """Returns the network's floating-point operations for one window."""
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            self.network(torch.zeros(1, 1, *self.task.patch_dhw))
+            self.network(torch.zeros(1, 1, *self.task.patch.dhw))
         return float(counter.get_total_flops())
 
 

@@ -33,7 +33,7 @@ class AutoSamRow:
 
     def build(self, plan: Plan, task: Task) -> torch.nn.Module:
         """Returns the network with fresh weights (SAM's, where the plan has them)."""
-        return self._design(plan).build(task.num_classes, task.patch_dhw)
+        return self._design(plan).build(task.num_classes, task.patch.dhw)
 
     def config(self, plan: Plan) -> ModelConfig:
         """Returns how the run directory names it."""

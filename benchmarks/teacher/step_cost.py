@@ -35,7 +35,7 @@ def measure_steps(plan: Plan, names: list[str]) -> dict[str, float]:
     task, loss = plan.task, segmentation_loss()
     fabric = make_fabric(plan.device, plan.precision)
     fabric.seed_everything(0, verbose=False)
-    image = torch.rand(plan.batch, 1, *task.patch_dhw, device=fabric.device)
+    image = torch.rand(plan.batch, 1, *task.patch.dhw, device=fabric.device)
     label = torch.randint(task.num_classes, image.shape, device=fabric.device)
     # Rows that train the same network for different numbers of steps share the first one's figure.
     configs = {name: ROWS[name].config(plan) for name in names}

@@ -182,7 +182,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        patch, classes = self.task.patch_dhw, self.task.num_classes
+        patch, classes = self.task.patch.dhw, self.task.num_classes
         if not self.variants:
             raise FieldError("variants: expected at least one")
         self.postprocessing.check(self.task.labels)

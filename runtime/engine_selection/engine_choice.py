@@ -231,9 +231,9 @@ def _open(bundle: Bundle, setting: Setting, threads: int, compiled: bytes | None
         compiled=compiled,
     )
     with closed_on_error(opened) as engine:
-        if engine.patch_dhw != task.patch_dhw or engine.num_classes != task.num_classes:
+        if engine.patch_dhw != task.patch.dhw or engine.num_classes != task.num_classes:
             raise BundleError(
                 f"{variant.file}: window {engine.patch_dhw} and {engine.num_classes} classes do not fit the task's "
-                f"{task.patch_dhw} and {task.num_classes}; export the bundle again"
+                f"{task.patch.dhw} and {task.num_classes}; export the bundle again"
             )
     return opened

@@ -42,9 +42,9 @@ class GoldenTest:
         """
         golden, task = bundle.manifest.golden, bundle.task
         if golden is None:
-            return GoldenTest(np.zeros((1, 1, *task.patch_dhw), np.float32))
+            return GoldenTest(np.zeros((1, 1, *task.patch.dhw), np.float32))
         patch, logits = bundle.array(golden.input), bundle.array(golden.output)
-        if patch.shape != (1, 1, *task.patch_dhw) or logits.shape != (1, task.num_classes, *task.patch_dhw):
+        if patch.shape != (1, 1, *task.patch.dhw) or logits.shape != (1, task.num_classes, *task.patch.dhw):
             raise BundleError(f"golden patch: shapes {patch.shape} → {logits.shape} are not the model's")
         return GoldenTest(patch, logits, logits.argmax(1))
 

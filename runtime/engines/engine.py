@@ -11,6 +11,7 @@ from typing import Generic, Literal, Protocol, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..axes import DHW
 from ..errors import ResourceError
 from .model_bytes import Model
 from .network import NetworkShape, first_line
@@ -30,7 +31,7 @@ class Engine(Protocol):
         precision: precision of the variant it was opened with, one of `PRECISIONS`.
         parallel: number of `infer` calls that run at the same time; further calls wait.
         has_run: whether `infer` has returned once; on the first run an engine allocates its workspace.
-        patch_dhw: (D, H, W) of the network's window, in voxels.
+        patch_dhw: size of the network's window, in voxels.
         num_classes: number of output channels, background included.
     """
 
@@ -38,7 +39,7 @@ class Engine(Protocol):
     precision: str
     parallel: int
     has_run: bool
-    patch_dhw: tuple[int, int, int]
+    patch_dhw: DHW
     num_classes: int
 
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..axes import DHW
 from ..errors import BedsideError, BundleError, ResourceError, UsageError
 
 
@@ -16,12 +17,12 @@ class NetworkShape:
     """The shape of a network [N, 1, D, H, W] → [N, C, D, H, W].
 
     Attributes:
-        patch_dhw: (D, H, W) of the fixed window, in voxels.
+        patch_dhw: size of the fixed window, in voxels.
         num_classes: C, background included.
         batch: N where it is fixed; None where the network accepts any N.
     """
 
-    patch_dhw: tuple[int, int, int]
+    patch_dhw: DHW
     num_classes: int
     batch: int | None
 
@@ -41,7 +42,7 @@ class NetworkShape:
         classes = returned[1] if fits else None
         if depth is None or height is None or width is None or classes is None or classes < 2:
             raise BundleError(f"the model maps {given} to {returned}; {expected}")
-        return NetworkShape((depth, height, width), classes, given[0])
+        return NetworkShape(DHW(depth, height, width), classes, given[0])
 
     def check_patches(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Checks patches and returns them C-contiguous.

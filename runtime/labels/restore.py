@@ -35,7 +35,7 @@ class LabelRestorer:
 
     Args:
         num_classes: number of classes C, background included.
-        grid: the model's grid (shape x, y, z).
+        grid: the model's grid.
         source: the scan's grid; parallel to the model's, or sheared.
 
     Raises:
@@ -43,8 +43,7 @@ class LabelRestorer:
     """
 
     def __init__(self, num_classes: int, grid: Grid, source: Grid) -> None:
-        width, height, depth = grid.shape
-        self._shape = (num_classes, depth, height, width)
+        _, depth, height, width = self._shape = (num_classes, *grid.shape.dhw)
         self._labels: Labels = np.zeros(source.shape, label_dtype(num_classes), order="F")
         self._last_plane = np.empty((num_classes, height, width), np.float32)
         self._last_rows: dict[int, NDArray[np.float32]] = {}  # first plane of a block → its last row, frame included
@@ -127,7 +126,7 @@ def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
 
     Args:
         scores: [C, D, H, W] logits or probabilities on ``grid``.
-        grid: the model's grid (shape x, y, z).
+        grid: the model's grid.
         source: the scan's grid.
 
     Returns:
@@ -136,8 +135,8 @@ def scores_to_labels(scores: NDArray[Any], grid: Grid, source: Grid) -> Labels:
     Raises:
         InputError: the scores do not fit the grid, or the grids are not parallel.
     """
-    if scores.ndim != 4 or scores.shape[1:] != grid.shape[::-1]:
-        raise InputError(f"scores: expected [C, D, H, W] with D, H, W = {grid.shape[::-1]}, got {scores.shape}")
+    if scores.ndim != 4 or scores.shape[1:] != grid.shape.dhw:
+        raise InputError(f"scores: expected [C, D, H, W] with D, H, W = {grid.shape.dhw}, got {scores.shape}")
     classes, depth, height, width = scores.shape
     restorer = LabelRestorer(classes, grid, source)
     for z in range(depth):

@@ -28,14 +28,14 @@ class ShearedLabels:
 
     Args:
         labels: [X, Y, Z] label map on the scan's grid; modified in place.
-        grid: the model's grid (shape x, y, z).
+        grid: the model's grid.
         source: the scan's grid, sheared.
     """
 
     def __init__(self, labels: NDArray[Any], grid: Grid, source: Grid) -> None:
         view, own = along_axes_of(labels.T, source, grid)
         self._target = view
-        self._shape = grid.shape[::-1]
+        self._shape = grid.shape.dhw
         self._mapping = VoxelMapping(own, grid)
 
     def label(self, block: ScoreBlock) -> None:

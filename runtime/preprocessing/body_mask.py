@@ -20,7 +20,7 @@ class BodyMask:
     If the mask is empty, the whole scan counts as body, as it does for the windows.
 
     Args:
-        grid: the model's grid (shape x, y, z).
+        grid: the model's grid.
         margin: number of planes by which the mask is dilated along z; 0 if it has been dilated already.
     """
 
@@ -35,7 +35,7 @@ class BodyMask:
         Raises:
             InputError: the plane has another shape than the grid, or the grid has no more planes.
         """
-        width, height, depth = self._grid.shape
+        depth, height, width = self._grid.shape.dhw
         if plane.shape != (height, width) or len(self._planes) == depth:
             raise InputError(
                 f"body: expected {depth} planes of shape {(height, width)}, "
@@ -57,7 +57,7 @@ class BodyMask:
         Raises:
             InputError: both grids have right angles and are not parallel, or planes are missing.
         """
-        width, height, depth = self._grid.shape
+        depth, height, width = self._grid.shape.dhw
         if len(self._planes) != depth:
             raise InputError(f"body: expected {depth} planes, got {len(self._planes)}")
         removed = np.zeros(num_classes, np.int64)
@@ -81,7 +81,6 @@ class BodyMask:
         return removed
 
     def _clear_sheared(self, label_map: NDArray[Any], source: Grid, removed: NDArray[np.int64]) -> None:
-        width, height, depth = self._grid.shape
         labels, own = along_axes_of(label_map.T, source, self._grid)
         mapping = VoxelMapping(own, self._grid)
         for tile in mapping.tiles():
@@ -91,10 +90,10 @@ class BodyMask:
                 continue
             z, y, x = (
                 nearest_index(mapping.positions(tile, axis)[labelled], size)
-                for axis, size in enumerate((depth, height, width))
+                for axis, size in enumerate(self._grid.shape.dhw)
             )
             outside = labelled.copy()
-            outside[labelled] = ~self._is_body(z, y * width + x)
+            outside[labelled] = ~self._is_body(z, y * self._grid.shape.x + x)
             removed += np.bincount(values[outside], minlength=len(removed))
             values[outside] = 0
 

@@ -34,7 +34,7 @@ class ModelInput:
     Attributes:
         array: [D, H, W] float32, normalised as the task defines it.
         body: [D, H, W] body mask; windows without a true voxel are skipped.
-        grid: grid of ``array`` (its shape is x, y, z).
+        grid: grid of ``array``.
         source: the scan's own grid, on which the label map is written.
         warnings: warnings about the scan, one line each.
     """

@@ -114,7 +114,7 @@ def resample_linear(
         raised = array if floor is None else np.maximum(array, array.dtype.type(floor))
         return straighten_linear(raised, source, target, outside)
     view, maps = _aligned(array, source, target)
-    result = np.empty(target.shape[::-1], np.float32)
+    result = np.empty(target.shape.dhw, np.float32)
     planes = view if floor is None else (np.maximum(plane, view.dtype.type(floor)) for plane in view)
     for plane, resampled in zip(result, resample_planes(planes, view.shape, maps), strict=True):
         plane[...] = resampled
@@ -175,7 +175,7 @@ def resample_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: i
         return straighten_nearest(array, source, target, outside)
     view, maps = _aligned(array, source, target)
     k, j, i = (axis.nearest(size) for axis, size in zip(maps, view.shape, strict=True))
-    result = np.empty(target.shape[::-1], array.dtype)
+    result = np.empty(target.shape.dhw, array.dtype)
     for index, plane in zip(k, result, strict=True):
         plane[...] = view[index][np.ix_(j, i)]
     return result
@@ -240,8 +240,8 @@ def plane_reorienter(maps: tuple[AxisMap, AxisMap, AxisMap]) -> Callable[[NDArra
 
 
 def _refuse_other_shape(array: NDArray[Any], source: Grid) -> None:
-    if array.shape != source.shape[::-1]:
-        raise InputError(f"resample: expected an array [Z, Y, X] of shape {source.shape[::-1]}, got {array.shape}")
+    if array.shape != source.shape.dhw:
+        raise InputError(f"resample: expected an array [Z, Y, X] of shape {source.shape.dhw}, got {array.shape}")
 
 
 def _aligned(array: NDArray[Any], source: Grid, target: Grid) -> tuple[NDArray[Any], tuple[AxisMap, AxisMap, AxisMap]]:

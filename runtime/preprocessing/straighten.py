@@ -66,7 +66,7 @@ def _straightened(
 ) -> NDArray[Any]:
     """Resamples tile by tile; ``values_at`` returns an array's values at n positions along its axes."""
     view, own = along_axes_of(array, source, target)
-    result = np.empty(target.shape[::-1], dtype)
+    result = np.empty(target.shape.dhw, dtype)
     mapping = VoxelMapping(target, own)
     for tile in mapping.tiles():
         positions = [mapping.positions(tile, axis) for axis in range(3)]

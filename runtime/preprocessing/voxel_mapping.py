@@ -60,7 +60,7 @@ class VoxelMapping:
     """
 
     def __init__(self, grid: Grid, among: Grid) -> None:
-        self._shape = grid.shape[::-1]
+        self._shape = grid.shape.dhw
         step = np.linalg.inv(among.affine) @ grid.affine
         self._step, self._start = step[2::-1, 2::-1], step[2::-1, 3]  # both in the order z, y, x
 

@@ -10,6 +10,7 @@ import numpy as np
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 from .. import arguments
+from ..axes import XYZ
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Grid:
     front, z to the head. The grid's field of view reaches half a voxel beyond the outer centres.
 
     Attributes:
-        shape: number of voxels along x, y, z of the array as stored.
+        shape: number of voxels along each axis of the array as stored; a plain (x, y, z) is converted.
         affine: [4, 4] float64, read-only.
 
     Raises:
@@ -46,14 +47,14 @@ class Grid:
     Grid(512×512×100 voxels, 0.8×0.8×5 mm, RAS)
     """
 
-    shape: tuple[int, int, int]
+    shape: XYZ
     affine: NDArray[np.float64]
 
     def __init__(self, shape: Sequence[int], affine: ArrayLike) -> None:
         sizes = tuple(arguments.whole_number("shape", size) for size in arguments.sequence("shape", shape, _SHAPE))
         if len(sizes) != 3 or min(sizes) < 1:
             raise InputError(f"grid: expected three axes of at least one voxel, got shape {sizes}; check the file")
-        object.__setattr__(self, "shape", sizes)
+        object.__setattr__(self, "shape", XYZ(*sizes))
         object.__setattr__(self, "affine", _checked_affine(affine))
 
     @property

@@ -84,7 +84,7 @@ class NiftiFile:
             InputError: as `planes`.
         """
         header = self.header
-        width, height, depth = header.shape
+        depth, height, width = header.shape.dhw
         native = header.dtype.newbyteorder("=")
         with ByteStream(self.path) as stream:
             stream.refuse_replaced(self.identity)

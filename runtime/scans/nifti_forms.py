@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
     from numpy.typing import NDArray
 
+    from ..axes import XYZ
+
 Form = Literal["sform", "qform"]
 FORMS = ("sform", "qform")
 
@@ -28,7 +30,7 @@ _SHEAR_FACTOR = 1.5  # an axis of the qform may deviate by this multiple of the 
 _USE_SFORM = "use the sform (--use-sform) or correct the header"
 
 
-def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | None) -> NDArray[np.float64]:
+def affine_of(header: Nifti1Header, shape: XYZ, prefer: Form | None) -> NDArray[np.float64]:
     """Returns the affine of a volume.
 
     If ``prefer`` names a form, only that one is checked, with one exception: a qform beside a sheared sform is refused,
@@ -36,7 +38,7 @@ def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | 
 
     Args:
         header: the file's header, with its fields as stored.
-        shape: number of voxels along x, y, z.
+        shape: number of voxels.
         prefer: the form to use if both disagree; None refuses such a header.
 
     Raises:
@@ -61,7 +63,7 @@ def affine_of(header: Nifti1Header, shape: tuple[int, int, int], prefer: Form | 
     return sform.affine
 
 
-def qform_deviation(header: Nifti1Header, shape: tuple[int, int, int]) -> float:
+def qform_deviation(header: Nifti1Header, shape: XYZ) -> float:
     """Returns the largest distance between a corner of the volume by qform and by sform, in voxels along an axis.
 
     Raises:
@@ -110,7 +112,7 @@ def _positive(pixdim: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(pixdim).all() and (pixdim > 0).all())
 
 
-def _refuse_qform_beside_shear(header: Nifti1Header, shape: tuple[int, int, int]) -> None:
+def _refuse_qform_beside_shear(header: Nifti1Header, shape: XYZ) -> None:
     try:
         sform = Grid(shape, _sform(header))
     except InputError:  # the sform is invalid, so the qform is the only geometry

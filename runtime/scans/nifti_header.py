@@ -11,6 +11,7 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti1 import data_type_codes as DATA_TYPES
 from nibabel.nifti2 import Nifti2Header
 
+from ..axes import XYZ
 from ..errors import InputError
 from .file_kind import SNIFFED_BYTES, FileKind
 from .geometry import Grid
@@ -35,7 +36,7 @@ class NiftiHeader:
     """The checked contents of a NIfTI header.
 
     Attributes:
-        shape: number of voxels along x, y, z of one volume.
+        shape: number of voxels of one volume.
         volumes: number of volumes in the file.
         dtype: voxel type as stored, byte order included.
         header_bytes: size of the header in bytes.
@@ -45,7 +46,7 @@ class NiftiHeader:
         grid: geometry of each volume.
     """
 
-    shape: tuple[int, int, int]
+    shape: XYZ
     volumes: int
     dtype: np.dtype[Any]
     header_bytes: int
@@ -136,13 +137,13 @@ def read_header(stream: HeaderSource, prefer: Form | None) -> NiftiHeader:
     return result
 
 
-def _shape(header: Nifti1Header, name: str) -> tuple[tuple[int, int, int], int]:
+def _shape(header: Nifti1Header, name: str) -> tuple[XYZ, int]:
     dims = [int(size) for size in header["dim"]]
     if not 1 <= dims[0] <= 7 or any(size < 1 for size in dims[1 : dims[0] + 1]):
         raise InputError(f'"{name}": expected positive dimensions, got {dims[1:]}; the file is empty or damaged')
     if dims[0] < 3:
         raise InputError(f'"{name}": expected a 3D volume, got {dims[0]}D; give the whole scan, not one slice')
-    return (dims[1], dims[2], dims[3]), math.prod(dims[4 : dims[0] + 1])
+    return XYZ(*dims[1:4]), math.prod(dims[4 : dims[0] + 1])
 
 
 def _dtype(header: Nifti1Header, name: str) -> np.dtype[Any]:

@@ -116,7 +116,7 @@ class Scan:
         if self._replace_nan is None:
             name = f'"{self._source.path.name}": ' if isinstance(self._source, NiftiFile) else ""
             raise InputError(
-                f"{name}expected finite values, got NaN or Inf in plane {number} of {self.grid.shape[2]}; "
+                f"{name}expected finite values, got NaN or Inf in plane {number} of {self.grid.shape.z}; "
                 "repair the scan, or replace them (--replace-nan V)"
             )
         bad = ~np.isfinite(plane)

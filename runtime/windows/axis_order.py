@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..axes import DHW
 from ..scans.geometry import Grid
-from .plan import Triple
+from .plan import PlanTriple
 
 
 @dataclass(frozen=True)
@@ -19,30 +20,30 @@ class AxisOrder:
     Windows run layer by layer along the outermost axis, and the scores of a whole layer stay in memory: the longer that
     axis, the smaller the layers.
 
-    >>> AxisOrder.longest_outside((80, 200, 160)).sizes((80, 200, 160))
+    >>> shape = DHW(80, 200, 160)
+    >>> AxisOrder.longest_outside(shape).sizes(shape)
     (200, 160, 80)
 
     Attributes:
         axes: axes of the model, outermost first; 0 for z, 1 for y, 2 for x.
     """
 
-    axes: Triple = (0, 1, 2)
+    axes: PlanTriple = (0, 1, 2)
 
     @staticmethod
-    def longest_outside(shape: Triple) -> AxisOrder:
-        """Returns the order in which the longest axis of a volume (D, H, W) is outermost and the shortest innermost."""
-        z, y, x = sorted(range(3), key=lambda axis: -shape[axis])
-        return AxisOrder((z, y, x))
+    def longest_outside(shape: DHW) -> AxisOrder:
+        """Returns the order in which the longest axis of a volume is outermost and the shortest innermost."""
+        outer, middle, inner = sorted(range(3), key=lambda axis: -shape[axis])
+        return AxisOrder((outer, middle, inner))
 
-    def sizes(self, sizes: Triple) -> Triple:
-        """Returns the model's sizes (D, H, W) in this order."""
+    def sizes(self, sizes: DHW) -> PlanTriple:
+        """Returns the model's sizes in this order."""
         outer, middle, inner = (sizes[axis] for axis in self.axes)
         return outer, middle, inner
 
-    def sizes_back(self, sizes: Triple) -> Triple:
-        """Returns sizes in this order as the model's (D, H, W)."""
-        z, y, x = (sizes[self.axes.index(axis)] for axis in range(3))
-        return z, y, x
+    def sizes_back(self, sizes: PlanTriple) -> DHW:
+        """Returns sizes in this order as the model's."""
+        return DHW(*(sizes[self.axes.index(axis)] for axis in range(3)))
 
     def turned(self, array: NDArray[Any]) -> NDArray[Any]:
         """Returns a view of an array [..., D, H, W] with its last three axes in this order."""

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from ..memory.mmap_arrays import mmap_array
 from .axis_order import MODEL_ORDER, AxisOrder
-from .plan import Triple, WindowPlan, gaussian_weight
+from .plan import PlanTriple, WindowPlan, gaussian_weight
 
 BACKGROUND_LOGIT = 10.0  # typical logit of a network in air; given to voxels that no window covered
 
 BLOCK_PLANES = 8  # most planes of a block; kept small because a block is float32
 
-CellIndex = Triple  # index of a cell along z, y, x
+CellIndex = PlanTriple  # index of a cell along each axis
 Box = tuple[slice, slice, slice]
 
 
@@ -33,11 +33,11 @@ class WindowScores:
     """The network's logits for one window.
 
     Attributes:
-        start: first voxel (z, y, x) of the window, as in `WindowPlan.starts`.
+        start: first voxel of the window, as in `WindowPlan.starts`.
         logits: [C, D, H, W] float32, overwritten by blending; None for a window that was left out.
     """
 
-    start: Triple
+    start: PlanTriple
     logits: NDArray[np.float32] | None
 
 
@@ -101,7 +101,7 @@ class _Cell:
     """Summed weighted logits [C, d, h, w] of one cell, and the starts of the windows that were added."""
 
     scores: NDArray[np.floating]
-    starts: list[Triple]
+    starts: list[PlanTriple]
 
 
 class _Lattice:
@@ -115,16 +115,16 @@ class _Lattice:
         )
         self._indices = tuple({bound: index for index, bound in enumerate(bounds)} for bounds in self._bounds)
 
-    def touched(self, start: Triple) -> list[CellIndex]:
+    def touched(self, start: PlanTriple) -> list[CellIndex]:
         """Returns the indices of the cells that a window covers."""
         return list(product(*self._spans(start)))
 
-    def touched_columns(self, start: Triple) -> set[tuple[int, int]]:
+    def touched_columns(self, start: PlanTriple) -> set[tuple[int, int]]:
         """Returns the (z, y) indices of the cells that a row of windows covers; ``start`` is any window's."""
         z, y, _ = self._spans(start)
         return set(product(z, y))
 
-    def _spans(self, start: Triple) -> tuple[range, range, range]:
+    def _spans(self, start: PlanTriple) -> tuple[range, range, range]:
         stops = (first + size for first, size in zip(start, self._plan.patch, strict=True))
         z, y, x = (
             range(indices[first], indices[stop])
@@ -140,7 +140,7 @@ class _Lattice:
         )
         return [[(i, j, k) for k in range(len(self._indices[2]) - 1)] for i in z for j in y]
 
-    def box(self, cell: CellIndex, origin: Triple = (0, 0, 0)) -> Box:
+    def box(self, cell: CellIndex, origin: PlanTriple = (0, 0, 0)) -> Box:
         """Returns the slices of a cell, relative to ``origin`` in the padded volume."""
         z, y, x = (
             slice(bounds[index] - first, bounds[index + 1] - first)
@@ -148,7 +148,7 @@ class _Lattice:
         )
         return z, y, x
 
-    def shape(self, cell: CellIndex) -> Triple:
+    def shape(self, cell: CellIndex) -> PlanTriple:
         """Returns a cell's size (d, h, w) in voxels."""
         z, y, x = self.box(cell)
         return z.stop - z.start, y.stop - y.start, x.stop - x.start
@@ -238,7 +238,7 @@ class _Cells:
         np.copyto(kept, scores, casting="same_kind")
         return kept
 
-    def _weights(self, index: CellIndex, starts: list[Triple], inside: tuple[slice, ...]) -> NDArray[np.float32]:
+    def _weights(self, index: CellIndex, starts: list[PlanTriple], inside: tuple[slice, ...]) -> NDArray[np.float32]:
         """Returns the summed weights of the windows that were added to a cell, for a part of the cell."""
         return np.sum([self._weight[self._lattice.box(index, start)][inside] for start in starts], axis=0)
 

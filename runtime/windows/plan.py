@@ -10,9 +10,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..axes import DHW
 from ..errors import UsageError
 
-Triple = tuple[int, int, int]
+PlanTriple = tuple[int, int, int]
+"""Three whole numbers along the axes of a plan, outermost first: (z, y, x) unless an `AxisOrder` changes that."""
+
 Starts = tuple[int, ...]
 
 SIGMA_SCALE = 0.125  # standard deviation of the Gaussian, in patch lengths; MONAI's and nnU-Net's default
@@ -22,21 +25,24 @@ SMALLEST_WEIGHT = 1e-3  # keeps the division by the summed weights stable where 
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """The windows of one volume: every combination of a start along z, y and x.
+    """The windows of one volume: every combination of a start along each axis.
+
+    Axes are in the order of the plan, the outermost first. Here and in `blend` they are called z, y and x, and arrays
+    [D, H, W], also where an `AxisOrder` puts another axis of the model outermost.
 
     Attributes:
-        shape: (D, H, W) of the volume, in voxels.
-        patch: (D, H, W) of a window.
-        padded: (D, H, W) after padding; at least as large as the patch along each axis.
-        pad_before: (z, y, x) voxels of padding in front of the volume.
-        axes: first voxels of the windows in the padded volume, increasing, along z, y and x.
+        shape: size of the volume, in voxels.
+        patch: size of a window.
+        padded: size after padding; at least as large as the patch along each axis.
+        pad_before: voxels of padding in front of the volume.
+        axes: first voxels of the windows in the padded volume, increasing, along each axis.
         last_two_together: whether the last two layers along z run together, row by row.
     """
 
-    shape: Triple
-    patch: Triple
-    padded: Triple
-    pad_before: Triple
+    shape: PlanTriple
+    patch: PlanTriple
+    padded: PlanTriple
+    pad_before: PlanTriple
     axes: tuple[Starts, Starts, Starts]
     last_two_together: bool = False
 
@@ -46,8 +52,8 @@ class WindowPlan:
         return self.padded != self.shape
 
     @property
-    def starts(self) -> tuple[Triple, ...]:
-        """First voxel (z, y, x) of every window, in running order."""
+    def starts(self) -> tuple[PlanTriple, ...]:
+        """First voxel of every window, in running order."""
         return tuple(start for layers in self.layers for start in self.starts_of(layers))
 
     def __len__(self) -> int:
@@ -78,8 +84,8 @@ class WindowPlan:
             for layer in layers:
                 yield layer, row
 
-    def starts_of(self, layers: tuple[int, ...]) -> Iterator[Triple]:
-        """Yields the first voxel (z, y, x) of every window in some layers, in running order."""
+    def starts_of(self, layers: tuple[int, ...]) -> Iterator[PlanTriple]:
+        """Yields the first voxel of every window in some layers, in running order."""
         z, y, x = self.axes
         for layer, row in self.rows_of(layers):
             for column in x:
@@ -95,13 +101,13 @@ class WindowPlan:
         ]
         return np.pad(array, widths, constant_values=value)
 
-    def window(self, start: Triple) -> tuple[slice, slice, slice]:
+    def window(self, start: PlanTriple) -> tuple[slice, slice, slice]:
         """Returns the index of the window that starts at ``start`` into a padded [D, H, W] array."""
         z, y, x = (slice(first, first + size) for first, size in zip(start, self.patch, strict=True))
         return z, y, x
 
 
-def plan_windows(shape: Triple, patch: Triple, overlap: float) -> WindowPlan:
+def plan_windows(shape: PlanTriple, patch: PlanTriple, overlap: float) -> WindowPlan:
     """Places windows over a volume, at the positions of MONAI's ``sliding_window_inference``.
 
     Along each axis the step is ``int(patch · (1 − overlap))``, at least 1; the last window is moved back so that it
@@ -111,8 +117,8 @@ def plan_windows(shape: Triple, patch: Triple, overlap: float) -> WindowPlan:
     ((0, 32, 36), (0,), (0,))
 
     Args:
-        shape: (D, H, W) of the volume, in voxels.
-        patch: (D, H, W) of the network's window, in voxels.
+        shape: size of the volume, in voxels.
+        patch: size of the network's window, in voxels, in the same order of axes.
         overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
 
     Raises:
@@ -122,8 +128,8 @@ def plan_windows(shape: Triple, patch: Triple, overlap: float) -> WindowPlan:
         raise UsageError(f"overlap: expected 0 ≤ overlap < 1, got {overlap:g}")
     if min(*shape, *patch) < 1:
         raise UsageError(f"expected positive sizes, got volume {shape} and patch {patch}")
-    padded = cast(Triple, tuple(max(size, window) for size, window in zip(shape, patch, strict=True)))
-    before = cast(Triple, tuple((large - small) // 2 for large, small in zip(padded, shape, strict=True)))
+    padded = cast(PlanTriple, tuple(max(size, window) for size, window in zip(shape, patch, strict=True)))
+    before = cast(PlanTriple, tuple((large - small) // 2 for large, small in zip(padded, shape, strict=True)))
     z, y, x = (_axis_starts(size, window, overlap) for size, window in zip(padded, patch, strict=True))
     count = len(z) * len(y) * len(x)
     if count > MOST_WINDOWS:
@@ -140,7 +146,7 @@ def _axis_starts(size: int, patch: int, overlap: float) -> Starts:
 
 
 @lru_cache(maxsize=4)
-def gaussian_weight(patch: Triple) -> NDArray[np.float32]:
+def gaussian_weight(patch: DHW) -> NDArray[np.float32]:
     """Returns the blending weight of each voxel in a window: [D, H, W] float32, read-only, cached.
 
     A Gaussian centred in the window, with a standard deviation of 0.125 patch lengths and a floor of 0.001: the network

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..scans.scan import Scan
     from ..stopwatch import Stopwatch
     from .axis_order import AxisOrder
-    from .plan import Triple, WindowPlan
+    from .plan import PlanTriple, WindowPlan
 
 
 class WindowInput(Protocol):
@@ -34,11 +34,11 @@ class WindowInput(Protocol):
         """Prepares the planes that the windows of some layers cover, and drops the planes before them."""
         ...
 
-    def window(self, start: Triple) -> NDArray[np.float32]:
+    def window(self, start: PlanTriple) -> NDArray[np.float32]:
         """Returns the normalised window at ``start``, in the plan's axis order; valid until the next `prepare`."""
         ...
 
-    def has_body(self, start: Triple) -> bool:
+    def has_body(self, start: PlanTriple) -> bool:
         """Whether the window at ``start`` holds body."""
         ...
 
@@ -73,11 +73,11 @@ class InMemoryInput:
     def prepare(self, layers: tuple[int, ...]) -> None:
         """Does nothing: the whole scan is in memory."""
 
-    def window(self, start: Triple) -> NDArray[Any]:
+    def window(self, start: PlanTriple) -> NDArray[Any]:
         """Returns the window at ``start``; see `WindowInput.window`."""
         return self._array[self._plan.window(start)]
 
-    def has_body(self, start: Triple) -> bool:
+    def has_body(self, start: PlanTriple) -> bool:
         """Whether the window at ``start`` holds body."""
         return self._body.hold(start)
 
@@ -138,12 +138,12 @@ class StreamedInput:
         for plane in range(self._loaded, until):
             self._load(plane)
 
-    def window(self, start: Triple) -> NDArray[Any]:
+    def window(self, start: PlanTriple) -> NDArray[Any]:
         """Returns the window at ``start``; see `WindowInput.window`."""
         z, y, x = self._plan.window((start[0] - self._first, start[1], start[2]))
         return self._values[z, y, x]
 
-    def has_body(self, start: Triple) -> bool:
+    def has_body(self, start: PlanTriple) -> bool:
         """Whether the window at ``start`` holds body, grown along z like `body_mask` does."""
         return self._body.hold(start)
 
@@ -193,7 +193,7 @@ def _model_planes(scan: Scan, grid: Grid, stopwatch: Stopwatch) -> Iterator[NDAr
     x, y, z = align(scan.grid, grid)
     maps = (z, y, x)
     turn = plane_reorienter(maps)
-    width, height, depth = scan.grid.shape
+    depth, height, width = scan.grid.shape.dhw
     turned_shape = (width, height) if y.source_axis == 0 else (height, width)
     planes = (turn(plane) for plane in stopwatch.timed("read", scan.planes()))
     return resample_planes(planes, (depth, *turned_shape), maps)

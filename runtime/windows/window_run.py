@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blend import WindowScores
-from .plan import Triple
+from .plan import PlanTriple
 
 if TYPE_CHECKING:
     from ..engines import Engine
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..hooks import Hooks
     from .window_input import WindowInput
 
-_Waiting: TypeAlias = "tuple[Triple, Future[NDArray[np.float32]] | None]"  # start and logits to come; None for air
+_Waiting: TypeAlias = "tuple[PlanTriple, Future[NDArray[np.float32]] | None]"  # start and logits to come; None for air
 
 
 class WindowRun:
@@ -88,7 +88,7 @@ class WindowRun:
             "these were left out",
         )
 
-    def _patches(self) -> Iterator[tuple[Triple, NDArray[np.float32] | None]]:
+    def _patches(self) -> Iterator[tuple[PlanTriple, NDArray[np.float32] | None]]:
         """Yields every window's start and its patch [1, 1, D, H, W] in the model's axes; None in place of air."""
         for layers in self._plan.layers:
             with self._hooks.stopwatch.stage("preprocess"):
@@ -97,7 +97,7 @@ class WindowRun:
                 self._hooks.stop_if_cancelled()
                 yield start, self._patch(start)
 
-    def _patch(self, start: Triple) -> NDArray[np.float32] | None:
+    def _patch(self, start: PlanTriple) -> NDArray[np.float32] | None:
         with self._hooks.stopwatch.stage("preprocess"):
             if self._skip_air and not self._source.has_body(start):
                 self.skipped += 1
@@ -105,7 +105,7 @@ class WindowRun:
             window = self._order.turned_back(self._source.window(start))
             return np.array(window[None, None], np.float32, order="C")
 
-    def _result(self, start: Triple, future: Future[NDArray[np.float32]] | None) -> WindowScores:
+    def _result(self, start: PlanTriple, future: Future[NDArray[np.float32]] | None) -> WindowScores:
         if future is None:
             return WindowScores(start, None)
         with self._hooks.stopwatch.stage("infer"):
@@ -116,7 +116,7 @@ class WindowRun:
         self._not_finite += 1
         return WindowScores(start, None)
 
-    def _finished(self, start: Triple, future: Future[NDArray[np.float32]] | None, done: int) -> WindowScores:
+    def _finished(self, start: PlanTriple, future: Future[NDArray[np.float32]] | None, done: int) -> WindowScores:
         """Reports progress before returning the window, because the generator is not resumed after the last one."""
         self._hooks.stop_if_cancelled()
         scores = self._result(start, future)

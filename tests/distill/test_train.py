@@ -43,7 +43,7 @@ def test_a_trained_teacher_opens_from_its_run(teacher, task):
     assert run.config.model.options == options
     assert not model.training
     with torch.inference_mode():
-        assert model(torch.zeros(1, 1, *task.patch_dhw)).shape == (1, 14, 32, 64, 64)
+        assert model(torch.zeros(1, 1, *task.patch.dhw)).shape == (1, 14, 32, 64, 64)
 
 
 def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path, teacher, dataset, task, caplog):
@@ -74,7 +74,7 @@ def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, task):
         resume=False,
     )
     run.start()
-    save_weights(run.best, config.build(task.num_classes, task.patch_dhw))
+    save_weights(run.best, config.build(task.num_classes, task.patch.dhw))
     one_case = replace(dataset, training=dataset.training[:1])
     distill(
         one_case,

@@ -45,7 +45,7 @@ def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_ta
     assert (golden.output.argmax(1) == 1).all()  # all of it is soft tissue
     quarter = golden.output.copy()
     quarter[:, 2, :2] = 100.0  # the student had called two of the eight planes bone
-    (tmp_path / "model.onnx").write_bytes(toy.nearest_mean_model(toy_task.patch_dhw))
+    (tmp_path / "model.onnx").write_bytes(toy.nearest_mean_model(toy_task.patch.dhw))
     engine = open_engine("onnxruntime", tmp_path / "model.onnx", threads=1, precision="fp32")
     try:
         assert golden.agreement(engine) == 1.0
@@ -55,7 +55,7 @@ def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_ta
 
 
 def test_a_variant_that_returns_nan_on_it_is_refused(toy, toy_task, toy_student, tmp_path):
-    nan = toy.conv_model(np.full((3, 1, 1, 1, 1), np.nan, np.float32), np.zeros(3, np.float32), toy_task.patch_dhw)
+    nan = toy.conv_model(np.full((3, 1, 1, 1, 1), np.nan, np.float32), np.zeros(3, np.float32), toy_task.patch.dhw)
     (tmp_path / "model.onnx").write_bytes(nan)
     engine = open_engine("onnxruntime", tmp_path / "model.onnx", threads=1, precision="fp32")
     try:

@@ -118,7 +118,7 @@ def test_a_sheared_scan_is_prepared_whole_on_the_larger_grid_around_it():
     request = requested(sheared((200, 200, 150)))
     one = choose_plan(request, LoadedEngine())
     assert not one.streamed
-    assert one.windows.shape == one.order.sizes(request.grid.shape[::-1])
+    assert one.windows.shape == one.order.sizes(request.grid.shape.dhw)
     straight = chosen((200, 200, 150), "RSA")
     assert one.bytes > straight.bytes
 

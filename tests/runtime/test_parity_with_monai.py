@@ -48,7 +48,7 @@ def monai_probabilities(image, task, network, overlap):
     """Blended over windows, [C, D, H, W]."""
     with torch.inference_mode():
         logits = sliding_window_inference(
-            image.float().permute(0, 3, 2, 1)[None], task.patch_dhw, 1, network, overlap, mode="gaussian"
+            image.float().permute(0, 3, 2, 1)[None], task.patch.dhw, 1, network, overlap, mode="gaussian"
         )
     return logits[0].softmax(0).numpy()
 
@@ -65,7 +65,7 @@ def test_resampled_intensities_are_monais(scan, task, spacing):
 def test_blended_probabilities_are_monais(scan, task, network, overlap):
     task = task.replaced(spacing=(2.0, 2.0, 2.0))
     ours = to_model_input(scan, task)
-    plan = plan_windows(ours.array.shape, task.patch_dhw, overlap)
+    plan = plan_windows(ours.array.shape, task.patch.dhw, overlap)
 
     def windows():
         with torch.inference_mode():
@@ -88,14 +88,14 @@ def test_labels_are_monais_wherever_the_margin_is_clear(scan, task, network, toy
     """With the scan's own spacing the labels are the model's; with another they are interpolated back linearly."""
     task = task.replaced(spacing=spacing or scan.grid.reoriented("RAS").spacing)
     weight, bias = (parameter.detach().numpy() for parameter in (network.weight, network.bias))
-    bundle = toy.write_bundle(tmp_path / "b.bedside", task, toy.conv_model(weight, bias, task.patch_dhw))
+    bundle = toy.write_bundle(tmp_path / "b.bedside", task, toy.conv_model(weight, bias, task.patch.dhw))
     with Segmenter.load(bundle, engine, "fp32", threads=1, self_test=False) as segmenter:
         labels = segmenter.segment(scan, overlap=0.5, skip_air=False).labels
     grid = to_model_input(scan, task).grid
     image = monai_input(scan, task, grid)
     with torch.inference_mode():
         logits = sliding_window_inference(
-            image.float().permute(0, 3, 2, 1)[None], task.patch_dhw, 1, network, 0.5, mode="gaussian"
+            image.float().permute(0, 3, 2, 1)[None], task.patch.dhw, 1, network, 0.5, mode="gaussian"
         )[0]
     back = SpatialResample(mode="bilinear", padding_mode="border", align_corners=False, dtype=np.float64)
     scores = MetaTensor(logits.permute(0, 3, 2, 1), affine=torch.from_numpy(grid.affine.copy()))

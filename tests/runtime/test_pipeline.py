@@ -35,7 +35,7 @@ def run(toy, task):
     def segmented(hu, streamed, order, dtype, **options):
         scan = Scan(Volume(hu, Grid(hu.shape, np.diag([3.0, 3.0, 3.0, 1.0]))))
         request = SegmentationRequest(scan, task, overlap=0.25, **options)
-        windows = plan_windows(order.sizes(hu.shape[::-1]), order.sizes(task.patch_dhw), request.overlap)
+        windows = plan_windows(order.sizes(hu.shape[::-1]), order.sizes(task.patch.dhw), request.overlap)
         plan = ExecutionPlan(streamed, order, windows, dtype, bytes=0)
         return ScanPipeline(ArithmeticEngine(toy), request, plan, Hooks()).run()
 

@@ -163,7 +163,7 @@ def test_nan_is_refused_or_replaced_and_told(seg):
 
 
 def test_nan_from_the_network_needs_review_and_labels_nothing(toy, task, tmp_path):
-    model = toy.conv_model(np.full((3, 1, 1, 1, 1), np.nan, np.float32), np.zeros(3, np.float32), task.patch_dhw)
+    model = toy.conv_model(np.full((3, 1, 1, 1, 1), np.nan, np.float32), np.zeros(3, np.float32), task.patch.dhw)
     path = toy.write_bundle(tmp_path / "nan.bedside", task, model)
     with Segmenter.load(path, "onnxruntime", threads=1, self_test=False) as opened:
         result = opened.segment_array(phantom()[0], AFFINE)

@@ -89,7 +89,7 @@ def test_a_users_task(tmp_path):
     (tmp_path / "task.toml").write_text(USER_TASK)
     task = load_task(str(tmp_path / "task.toml"))
     assert task.modality is Modality.CT
-    assert task.patch_dhw == (64, 96, 96)
+    assert task.patch.dhw == (64, 96, 96)
     assert task.intensity == Intensity(clip=(-100, 300), subtract=50, divide=80)
     assert task.foreground == Foreground(above=-400)
     assert task.index("kidney_right") == 2

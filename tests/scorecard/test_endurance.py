@@ -42,8 +42,8 @@ def test_20_every_run_gives_the_same_bits(toy, task, tmp_path, trials, count, en
     """A network of random weights: any other order of sums would show in its last bits."""
     rng = np.random.default_rng(20)
     weight, bias = rng.normal(size=(3, 1, 5, 5, 5)).astype(np.float32), rng.normal(size=3).astype(np.float32)
-    model = toy.conv_model(weight, bias, task.patch_dhw)
-    patch = rng.normal(size=(1, 1, *task.patch_dhw)).astype(np.float32)
+    model = toy.conv_model(weight, bias, task.patch.dhw)
+    patch = rng.normal(size=(1, 1, *task.patch.dhw)).astype(np.float32)
     bundle = toy.write_bundle(tmp_path / "random.bedside", task, model)
     hu = rng.integers(-1000, 1000, (25, 19, 14)).astype(np.int16)
     affine = np.diag([2.1, 2.9, 3.3, 1])

@@ -72,5 +72,5 @@ def test_ablations_keep_the_shape_of_the_logits(options):
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_every_task_preset_magnetic_resonance_included_has_a_teacher_of_its_shape(task):
-    seen = shapes(num_classes=task.num_classes, patch=task.patch_dhw, sam="vit_nano")
-    assert seen[""] == (1, task.num_classes, *task.patch_dhw)
+    seen = shapes(num_classes=task.num_classes, patch=task.patch.dhw, sam="vit_nano")
+    assert seen[""] == (1, task.num_classes, *task.patch.dhw)

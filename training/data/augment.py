@@ -33,8 +33,7 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
         for axis in flip_axes(task, augmentation)
         if augmentation.flip
     ]
-    x, y, _ = task.patch
-    if augmentation.rotate and x == y:  # a quarter turn of an oblong patch would change its shape
+    if augmentation.rotate and task.patch.x == task.patch.y:  # a quarter turn of an oblong patch would change its shape
         steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=(HEIGHT, WIDTH)))
     if augmentation.scale:
         steps.append(RandScaleIntensityd(keys=["image"], factors=0.1, prob=augmentation.scale))

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runtime.axes import DHW, XYZ
 from ...runtime.errors import ExitCode, InputError, ResourceError
 from ...runtime.preprocessing.body import MARGIN_VOXELS
 from ...runtime.preprocessing.preprocess import ModelInput
@@ -47,15 +48,15 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Measurements of a readable case.
 
     Attributes:
-        shape: number of voxels from left to right, back to front, feet to head.
-        spacing: mm along the same axes.
+        shape: number of voxels, x from left to right, y from back to front, z from feet to head.
+        spacing: (x, y, z) in mm.
         values: smallest and largest raw intensity.
         volumes_ml: label index → volume in ml, for the labels that occur.
         body: intensities inside the body; None without a task.
         ignored: share of ignored voxels, 0…1: loss and scores leave them out.
     """
 
-    shape: tuple[int, int, int]
+    shape: XYZ
     spacing: tuple[float, float, float]
     values: tuple[float, float]
     volumes_ml: dict[int, float]
@@ -180,7 +181,7 @@ def _body_values(scan: Volume, given: ModelInput, task: Task) -> BodyValues:
     body = _well_inside(given.body, step)
     affine = given.grid.affine.copy()
     affine[:3, :3] *= step
-    raw = resample_nearest(scan.data.T, scan.grid, Grid(body.shape[::-1], affine))
+    raw = resample_nearest(scan.data.T, scan.grid, Grid(DHW(*body.shape).xyz, affine))
     inside = raw[body] if body.any() else raw.ravel()
     low, median, high = (float(value) for value in np.percentile(inside, (1, 50, 99)))
     below = above = None

@@ -99,7 +99,7 @@ class CropDataset(TorchDataset[Batch]):
 
         case, arrays = self._sources[number].case, self._arrays(number)
         centre = self._centre(case, arrays, rng)
-        cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch_dhw), self._augment.draw(_seed(rng)))
+        cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch.dhw), self._augment.draw(_seed(rng)))
         image = cut(arrays.image[None], np.float32, (self._task.intensity.air,))
         crop = {
             "image": self._augment.change_intensities(torch.from_numpy(image)),

@@ -49,7 +49,7 @@ def predict_logits(
     batch = torch.from_numpy(np.array(image))[None, None].to(device)
     with torch.inference_mode():
         logits = sliding_window_inference(
-            batch, task.patch_dhw, 1, model, overlap=overlap, mode="gaussian", cval=task.intensity.air
+            batch, task.patch.dhw, 1, model, overlap=overlap, mode="gaussian", cval=task.intensity.air
         )
     if not isinstance(logits, torch.Tensor):
         raise TypeError(f"expected one tensor of logits, got {type(logits).__name__}")

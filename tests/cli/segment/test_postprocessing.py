@@ -84,7 +84,7 @@ def test_the_bundles_own_post_processing_is_the_default(bundle_path, speckled):
 @pytest.mark.parametrize("z_step", [3, -3])  # read as the windows move; prepared whole
 def test_labels_outside_the_body_go(toy, task, tmp_path, scan, z_step):
     # A network that calls air fat: what is outside the body's mask then goes, and the margin of two voxels stays.
-    bundle = toy.write_bundle(tmp_path / "air.bedside", task, toy.nearest_mean_model(task.patch_dhw, (9.0, 0.0, 0.5)))
+    bundle = toy.write_bundle(tmp_path / "air.bedside", task, toy.nearest_mean_model(task.patch.dhw, (9.0, 0.0, 0.5)))
     nib.save(nib.Nifti1Image(np.asarray(nib.load(scan).dataobj), np.diag([3, 3, z_step, 1])), scan)
     with Segmenter.load(bundle, engine="onnxruntime", threads=1, self_test=False) as segmenter:
         whole = segmenter.segment(scan, skip_air=False).labels

@@ -62,14 +62,14 @@ def test_no_engine_parses_a_model_replaced_behind_the_check(bundle_path, monkeyp
 def test_nor_the_weights_of_an_ir(toy, task, tmp_path):
     openvino = import_openvino()
     path = toy.write_bundle(tmp_path / "b", task)
-    network = openvino.Core().read_model(toy.nearest_mean_model(task.patch_dhw))
+    network = openvino.Core().read_model(toy.nearest_mean_model(task.patch.dhw))
     openvino.save_model(network, path / "model.fp32.xml", compress_to_fp16=False)
     with Bundle.open(toy.write_bundle(tmp_path / "a", task)) as plain:
         (variant, *_) = plain.manifest.variants
     own = type(variant)(precision="fp32", engine="openvino", file="model.fp32.xml")
     write_manifest(path, toy.manifest(task, (own,)))
     with Bundle.open(path) as bundle:
-        patch = np.random.default_rng(1).random((1, 1, *task.patch_dhw), np.float32)
+        patch = np.random.default_rng(1).random((1, 1, *task.patch.dhw), np.float32)
         engine = open_engine("openvino", bundle.model(own), threads=1)
         np.testing.assert_allclose(engine.infer(patch), toy.nearest_mean_logits(patch), atol=1e-4)
         altered(path / "model.fp32.bin")

@@ -50,7 +50,7 @@ class Workshop:
             def __init__(self, model, threads, precision, streams, compiled):
                 workshop.imported = compiled
                 self.name, self.precision, self.parallel, self.threads = name, precision, streams, threads
-                self.patch_dhw, self.num_classes = workshop.task.patch_dhw, workshop.task.num_classes
+                self.patch_dhw, self.num_classes = workshop.task.patch.dhw, workshop.task.num_classes
                 self.has_run = False
                 workshop.opened.append(Setting(name, precision, streams))
                 if (name, precision) in workshop.full:

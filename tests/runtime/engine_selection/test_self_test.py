@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self, toy, task, wrong=()):
         self._toy, self._wrong = toy, wrong
         self._all_inside = threading.Barrier(self.parallel, timeout=60)
-        self.patch_dhw, self.num_classes = task.patch_dhw, task.num_classes
+        self.patch_dhw, self.num_classes = task.patch.dhw, task.num_classes
         self.seen = []
 
     def infer(self, patches):
@@ -67,7 +67,7 @@ def test_warming_up_reaches_every_stream(toy, task):
 
 def test_nan_fails_the_test(bundle, toy, task):
     engine = Recorder(toy, task)
-    broken = np.full((1, 3, *task.patch_dhw), np.nan, np.float32)
+    broken = np.full((1, 3, *task.patch.dhw), np.nan, np.float32)
     with pytest.raises(BundleError, match="the output holds NaN or infinity; try another engine"):
         GoldenTest.of(bundle).check(broken, engine, variant())
 
@@ -107,7 +107,7 @@ def test_a_bundle_that_computes_something_else_fails_its_self_test(toy, task, tm
 
 
 def test_labels_that_disagree_fail_the_self_test(toy, task, tmp_path):
-    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))  # thresholds move by 0.025: 5 % of the voxels
+    model = toy.nearest_mean_model(task.patch.dhw, (0.0, 0.55, 1.0))  # thresholds move by 0.025: 5 % of the voxels
     path = toy.write_bundle(tmp_path / "moved.bedside", task, model)
     with pytest.raises(BundleError, match=r"0\.9\d+ of the labels agree, expected at least 0\.9900"):
         Segmenter.load(path, "onnxruntime", "int8", threads=1)
@@ -127,7 +127,7 @@ def test_labels_that_disagree_fail_the_self_test(toy, task, tmp_path):
     ],
 )
 def test_int8_is_held_to_the_agreement_measured_at_export(toy, task, tmp_path, on_golden, on_patches, least):
-    model = toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0))  # gives 95 % of the voxels the same label
+    model = toy.nearest_mean_model(task.patch.dhw, (0.0, 0.55, 1.0))  # gives 95 % of the voxels the same label
     path = toy.write_bundle(tmp_path / "moved.bedside", task, model)
     parity = None
     if on_patches is not None:
@@ -144,7 +144,7 @@ def test_int8_is_held_to_the_agreement_measured_at_export(toy, task, tmp_path, o
 
 
 def test_fp32_is_held_to_99_percent_whatever_was_measured(toy, task, tmp_path):
-    path = toy.write_bundle(tmp_path / "b", task, toy.nearest_mean_model(task.patch_dhw, (0.0, 0.55, 1.0)))
+    path = toy.write_bundle(tmp_path / "b", task, toy.nearest_mean_model(task.patch.dhw, (0.0, 0.55, 1.0)))
     variant = Variant(precision="fp32", engine="onnxruntime", file="model.fp32.onnx", golden_agreement=0.5)
     with (
         Segmenter.load(path, "onnxruntime", threads=1, self_test=False) as opened,

@@ -67,9 +67,9 @@ def test_restored_labels_are_the_argmax_of_interpolated_scores(shape, old, new, 
     rng = np.random.default_rng(seed)
     if smooth:  # few borders between classes: most voxels take the short way
         slopes = rng.normal(size=(classes, 3))
-        scores = np.tensordot(slopes, np.indices(grid.shape[::-1]) / 5, axes=1).astype(np.float32)
+        scores = np.tensordot(slopes, np.indices(grid.shape.dhw) / 5, axes=1).astype(np.float32)
     else:
-        scores = rng.normal(size=(classes, *grid.shape[::-1])).astype(np.float32)
+        scores = rng.normal(size=(classes, *grid.shape.dhw)).astype(np.float32)
     expected, lead = best_by_scipy(scores, grid, source)
     found = scores_to_labels(scores, grid, source)
     assert (found == expected)[lead > 1e-4].all()
@@ -113,7 +113,7 @@ def cuts(size: int, parts: int) -> list[slice]:
 def test_blocks_give_the_labels_of_the_whole(shape, spacing, code, parts, seed):
     source = Grid(shape, np.diag([1.0, 1.0, 1.0, 1.0])).reoriented(code)
     grid = source.to_task_grid("RAS", spacing)
-    scores = np.random.default_rng(seed).normal(size=(4, *grid.shape[::-1])).astype(np.float32)
+    scores = np.random.default_rng(seed).normal(size=(4, *grid.shape.dhw)).astype(np.float32)
     restorer = LabelRestorer(4, grid, source)
     for z, y in product(cuts(scores.shape[1], parts[0]), cuts(scores.shape[2], parts[1])):
         restorer.add(block(scores, z, y))
@@ -123,7 +123,7 @@ def test_blocks_give_the_labels_of_the_whole(shape, spacing, code, parts, seed):
 def test_two_layers_may_come_row_by_row():
     source = Grid((6, 7, 9), np.eye(4))
     grid = source.to_task_grid("RAS", (1.3, 0.8, 0.7))
-    scores = np.random.default_rng(4).normal(size=(3, *grid.shape[::-1])).astype(np.float32)
+    scores = np.random.default_rng(4).normal(size=(3, *grid.shape.dhw)).astype(np.float32)
     restorer = LabelRestorer(3, grid, source)
     for y, z in product(cuts(scores.shape[2], 3), cuts(scores.shape[1], 2)):
         restorer.add(block(scores, z, y))

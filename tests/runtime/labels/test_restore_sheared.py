@@ -28,9 +28,9 @@ def sheared(shape, seed: int) -> Grid:
 def random_scores(grid: Grid, classes: int, smooth: bool, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     if not smooth:
-        return rng.normal(size=(classes, *grid.shape[::-1])).astype(np.float32)
+        return rng.normal(size=(classes, *grid.shape.dhw)).astype(np.float32)
     slopes = rng.normal(size=(classes, 3))  # few borders between classes: most voxels lie in a uniform cell
-    return np.tensordot(slopes, np.indices(grid.shape[::-1]) / 5, axes=1).astype(np.float32)
+    return np.tensordot(slopes, np.indices(grid.shape.dhw) / 5, axes=1).astype(np.float32)
 
 
 def best_by_scipy(scores: np.ndarray, grid: Grid, source: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ CODES = ["RAS", "LPS", "ASR", "IRP", "PIR", "SLA"]
 
 def reference(array: np.ndarray, source: Grid, target: Grid, order: int) -> np.ndarray:
     """Interpolates every target voxel on its own, through world space, with scipy."""
-    k, j, i = np.indices(target.shape[::-1])
+    k, j, i = np.indices(target.shape.dhw)
     voxels = np.stack([i.ravel(), j.ravel(), k.ravel(), np.ones(i.size)])
     x, y, z, _ = np.linalg.inv(source.affine) @ target.affine @ voxels
     return map_coordinates(array.astype(float), [z, y, x], order=order, mode="nearest").reshape(i.shape)
@@ -35,7 +35,7 @@ def grids(draw: st.DrawFn) -> Grid:
 )
 def test_linear_agrees_with_scipy_there_and_back(source, code, spacing, seed):
     target = source.to_task_grid(code, spacing)
-    array = np.random.default_rng(seed).uniform(-1, 1, source.shape[::-1]).astype(np.float32)
+    array = np.random.default_rng(seed).uniform(-1, 1, source.shape.dhw).astype(np.float32)
     there = resample_linear(array, source, target)
     assert there == pytest.approx(reference(array, source, target, 1), abs=1e-4)
     back = resample_linear(there, target, source)

@@ -47,7 +47,7 @@ def sheared_grids(draw: st.DrawFn) -> Grid:
 
 def places(source: Grid, target: Grid) -> np.ndarray:
     """Where the target's voxels lie in the source, z, y, x, [3, Z, Y, X]."""
-    k, j, i = np.indices(target.shape[::-1])
+    k, j, i = np.indices(target.shape.dhw)
     voxels = np.stack([i.ravel(), j.ravel(), k.ravel(), np.ones(i.size)])
     x, y, z, _ = np.linalg.inv(source.affine) @ target.affine @ voxels
     return np.stack([z, y, x]).reshape(3, *i.shape)
@@ -66,7 +66,7 @@ def reference(array: np.ndarray, source: Grid, target: Grid, order: int = 1) -> 
 )
 def test_linear_agrees_with_scipy_there_and_back(source, code, spacing, seed):
     target = source.straightened(code, spacing)
-    array = np.random.default_rng(seed).uniform(-1, 1, source.shape[::-1]).astype(np.float32)
+    array = np.random.default_rng(seed).uniform(-1, 1, source.shape.dhw).astype(np.float32)
     there = resample_linear(array, source, target)
     assert there == pytest.approx(reference(array, source, target), abs=1e-4)
     assert resample_linear(there, target, source) == pytest.approx(reference(there, target, source), abs=1e-4)
@@ -77,7 +77,7 @@ def test_linear_agrees_with_scipy_there_and_back(source, code, spacing, seed):
 def test_nearest_takes_a_source_voxel_within_half_a_voxel(source, code, spacing):
     target = source.straightened(code, spacing)
     for axis in range(3):  # each voxel holds its own index along one axis, so the value tells where it came from
-        index = np.indices(source.shape[::-1])[axis]
+        index = np.indices(source.shape.dhw)[axis]
         taken = resample_nearest(index, source, target)
         exact = np.clip(places(source, target)[axis], 0, source.shape[2 - axis] - 1)
         assert np.abs(taken - exact).max() <= 0.5 + 1e-5
@@ -86,8 +86,8 @@ def test_nearest_takes_a_source_voxel_within_half_a_voxel(source, code, spacing)
 def test_beyond_the_field_of_view_stands_what_was_asked_for():
     source = gantry(20)
     target = source.straightened("RAS", (2, 2, 2))
-    array = np.random.default_rng(3).uniform(1, 2, source.shape[::-1]).astype(np.float32)
-    inside = np.ones(target.shape[::-1], bool)
+    array = np.random.default_rng(3).uniform(1, 2, source.shape.dhw).astype(np.float32)
+    inside = np.ones(target.shape.dhw, bool)
     for place, size in zip(places(source, target), array.shape, strict=True):
         inside &= (place > -0.5) & (place < size - 0.5)
     assert 0.1 < inside.mean() < 0.9
@@ -154,7 +154,7 @@ def test_labels_of_a_tilted_scan_come_along_with_its_image(task):
 def test_a_body_mask_on_the_straight_grid_clears_a_tilted_label_map():
     source = gantry(-25, (12, 14, 10), (3, 3, 4))
     grid = source.straightened("RAS", (3, 3, 3))
-    mask = np.zeros(grid.shape[::-1], bool)
+    mask = np.zeros(grid.shape.dhw, bool)
     mask[4:12, 5:9, 3:8] = True
     body = BodyMask(grid)
     for plane in mask:

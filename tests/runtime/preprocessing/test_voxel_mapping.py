@@ -20,7 +20,7 @@ def test_positions_are_those_of_the_affines():
 @pytest.mark.parametrize("size", [4, 7, 1000])
 def test_tiles_cover_every_voxel_once(monkeypatch, size):
     monkeypatch.setattr(voxel_mapping, "_TILE_VOXELS", size)
-    count = np.zeros(STRAIGHT.shape[::-1], int)
+    count = np.zeros(STRAIGHT.shape.dhw, int)
     for tile in VoxelMapping(STRAIGHT, SHEARED).tiles():
         count[tile.plane, tile.rows, tile.columns] += 1
     assert (count == 1).all()

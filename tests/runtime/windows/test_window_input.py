@@ -47,7 +47,7 @@ def inputs(volume, task=CT, overlap=0.5):
 
 def streaming(scan, task=CT, overlap=0.5):
     request = SegmentationRequest(scan, task, overlap)
-    plan = plan_windows(request.grid.shape[::-1], task.patch_dhw, overlap)
+    plan = plan_windows(request.grid.shape.dhw, task.patch.dhw, overlap)
     return plan, StreamedInput(request, plan, Stopwatch(("read",)))
 
 

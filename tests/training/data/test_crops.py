@@ -93,7 +93,7 @@ def plain_crop(sources, task, recipe, epoch, item):
     image = np.asarray(case.image())
     centre = np.unravel_index(int(rng.choice(np.asarray(case.centres(label)))), image.shape)
     padding, inside = [], []
-    for middle, size, length in zip(centre, image.shape, task.patch_dhw, strict=True):
+    for middle, size, length in zip(centre, image.shape, task.patch.dhw, strict=True):
         missing = max(0, length - size)
         padding.append((missing // 2, missing - missing // 2))
         start = 0 if missing else min(max(int(middle) - length // 2, 0), size - length)
