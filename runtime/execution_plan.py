@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ResourceError
 from .labels.best_class import label_dtype
 from .labels.restore import CHUNK_VOXELS
 from .labels.restore_sheared import SEARCH_BYTES
-from .memory.free_memory import free_memory, mebibytes, memory_shortage
-from .memory.resident import resident_bytes
+from .memory.memory_limit import MemoryBudget
 from .preprocessing.body import MARGIN_VOXELS
 from .preprocessing.preprocess import PREPARING_BYTES
 from .preprocessing.voxel_mapping import MAPPING_BYTES
@@ -80,20 +78,13 @@ def choose_plan(
         for windows in _window_plans(request, order)
         for dtype in (np.float32, np.float16)
     ]
-    free = free_memory() - reserved
-    held = resident_bytes() + reserved
-    available = free if memory_limit is None else min(free, memory_limit - held)
+    budget = MemoryBudget.now(memory_limit, reserved)
     exact = min((plan for plan in plans if plan.dtype is np.float32), key=lambda plan: plan.bytes)
+    if exact.bytes <= min(ROOMY_BYTES, budget.available):
+        return exact
     least = min(plans, key=lambda plan: plan.bytes)
-    chosen = exact if exact.bytes <= min(ROOMY_BYTES, available) else least
-    if chosen.bytes <= available:
-        return chosen
-    if memory_limit is not None and memory_limit - held <= free:
-        raise ResourceError(
-            f"this scan needs about {mebibytes(held + least.bytes)}, the limit is {mebibytes(memory_limit)}; "
-            "raise the limit or crop the scan"
-        )
-    raise memory_shortage("this scan", held + least.bytes, held + free)
+    budget.require(least.bytes)
+    return least
 
 
 def _orders(request: SegmentationRequest) -> Iterator[tuple[bool, AxisOrder]]:

@@ -1,6 +1,6 @@
 """AutoSAM Adapter: SAM's image encoder in 3D, an auto prompt generator and a light mask decoder.
 
-Equals `plain.plain_logits`; read that function first.
+Equals `reference.plain_logits`; read that function first.
 
 Source: "Auto-Prompting SAM for Mobile Friendly 3D Medical Image Segmentation", section 3 and Fig. 2.
 """

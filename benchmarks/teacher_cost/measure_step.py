@@ -15,7 +15,7 @@ import torch
 from bedside.runtime.memory.resident import resident_bytes
 from bedside.teacher.autosam import AutoSam
 from bedside.teacher.autosam_config import AutoSamConfig
-from bedside.teacher.plain import plain_logits
+from bedside.teacher.reference import plain_logits
 from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
 

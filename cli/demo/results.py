@@ -15,7 +15,7 @@ from ...runtime.engines import ModelFormat
 from ...runtime.scans.nifti import read_labels, write_volume
 from ...runtime.task import Task
 from ..terminal.console import Advance
-from .stage import Stage
+from .child_command import Stage
 
 # The organs the AutoSAM Adapter paper calls large (appendix 7.1).
 LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...runtime.errors import ExitCode
 from ..terminal.console import Console
-from .stage import Stage, run_stage
+from .child_command import Stage, run_stage
 
 _GRID = ["--spacing", "5", "5", "5", "--patch", "64", "64", "32"]
 _TRAINING = ["--batch", "2", "--positive", "0.7", "--balance-classes", "--device", "cpu", "--validate-every", "8"]

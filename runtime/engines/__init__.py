@@ -12,9 +12,9 @@ from .. import arguments
 from ..errors import ResourceError, UsageError
 from ..memory.cgroup import read_limits
 from .engine import PRECISIONS, BaseEngine, Engine, Precision, closed_on_error
-from .entry import ENGINES, PLANNED_ENGINES, EngineEntry
 from .model_bytes import Model, ModelFormat
-from .network import NetworkShape
+from .network_shape import NetworkShape
+from .table import ENGINES, PLANNED_ENGINES, EngineEntry
 
 __all__ = [
     "ENGINES",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..axes import DHW
 from ..errors import ResourceError
 from .model_bytes import Model
-from .network import NetworkShape, first_line
+from .network_shape import NetworkShape, first_line
 from .slots import Slots
 
 Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]  # the most accurate first

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .engine import BaseEngine, importing
 from .model_bytes import Model, model_bytes
-from .network import NetworkShape, refusal
+from .network_shape import NetworkShape, refusal
 from .onnx_guard import refuse_external_data
 
 _ERRORS_ONLY = 3  # log severity: users cannot act on warnings of the graph optimiser

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import BedsideError
 from .engine import BaseEngine, importing
 from .model_bytes import Model, model_bytes
-from .network import NetworkShape, first_line, refusal
+from .network_shape import NetworkShape, first_line, refusal
 from .onnx_guard import refuse_external_data
 
 _log = logging.getLogger("bedside.engine")

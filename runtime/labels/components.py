@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..hooks import Cancel, stop_if
-from ..memory.free_memory import require_memory
+from ..memory.memory_limit import require_memory
 
 Connectivity = Literal[6, 26]
 _RUN_BYTES = 100  # of arrays that exist at the same time, per run

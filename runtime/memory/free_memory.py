@@ -1,16 +1,14 @@
-"""Measures how much memory this process can still allocate, and refuses work that needs more."""
+"""Measures how much memory this process can still allocate."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from ..errors import ResourceError
 from ..files.system_files import read_text
 from .cgroup import read_limits
 
 _UNKNOWN = 1 << 62
-ADVICE = "free memory or crop the scan"
 
 
 def free_memory() -> int:
@@ -40,33 +38,3 @@ def _address_space() -> int:
     if limit == resource.RLIM_INFINITY or not pages:
         return _UNKNOWN
     return limit - int(pages[0]) * resource.getpagesize()
-
-
-def require_memory(what: str, needed: int, advice: str = ADVICE) -> None:
-    """Checks that an amount of memory is free.
-
-    Args:
-        what: what needs the memory, as the subject of the message.
-        needed: bytes that it needs.
-        advice: what the user can do where they are not free.
-
-    Raises:
-        ResourceError: fewer bytes are free.
-    """
-    free = free_memory()
-    if needed > free:
-        raise memory_shortage(what, needed, free, advice)
-
-
-def memory_shortage(what: str, needed: int, free: int, advice: str = ADVICE) -> ResourceError:
-    """Returns the error for a need of memory that is not met; arguments as in `require_memory`.
-
-    >>> memory_shortage("the scan", 3 * 2**20, 2**20, "crop it")
-    ResourceError('the scan needs about 3 MiB, 1 MiB are free; crop it')
-    """
-    return ResourceError(f"{what} needs about {mebibytes(needed)}, {mebibytes(free)} are free; {advice}")
-
-
-def mebibytes(count: int) -> str:
-    """Returns a number of bytes as text in whole MiB."""
-    return f"{count / 2**20:,.0f} MiB"

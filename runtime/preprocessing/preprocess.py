@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..memory.free_memory import require_memory
+from ..memory.memory_limit import require_memory
 from ..scans.intensity_sample import IntensitySample
 from .body import body_mask, sample, tissue_threshold
 from .distribution import Distribution

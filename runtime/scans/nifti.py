@@ -19,15 +19,15 @@ from ..files.atomic import atomic_write
 from .geometry import Grid
 from .integer_labels import read_integer_labels
 from .nifti_file import NiftiFile
-from .nifti_forms import FORMS, qform_deviation
 from .nifti_header import MAX_VOLUME_BYTES
 from .open_scan import open_scan
+from .sform_qform import FORMS, qform_deviation
 from .volume import Volume
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-    from .nifti_forms import Form
+    from .sform_qform import Form
 
 _GZIP_LEVEL = 3  # label maps: level 9 takes many times longer for a few kilobytes
 _NIFTI1_MAX_SIZE = 32_767

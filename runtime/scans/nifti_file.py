@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from ..memory.free_memory import require_memory
+from ..memory.memory_limit import require_memory
 from .byte_stream import ByteStream, Identity
 from .nifti_header import Form, NiftiHeader, read_header
 

@@ -15,8 +15,8 @@ from ..axes import XYZ
 from ..errors import InputError
 from .file_kind import SNIFFED_BYTES, FileKind
 from .geometry import Grid
-from .nifti_forms import Form as Form  # an argument of `read_header`
-from .nifti_forms import affine_of
+from .sform_qform import Form as Form  # an argument of `read_header`
+from .sform_qform import affine_of
 
 if TYPE_CHECKING:
     pass

@@ -14,7 +14,7 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
 from ..errors import InputError
-from ..memory.free_memory import require_memory
+from ..memory.memory_limit import require_memory
 from .byte_stream import ByteStream
 from .nifti_file import volume_index
 from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header

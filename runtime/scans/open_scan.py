@@ -9,9 +9,9 @@ from nibabel.nifti1 import Nifti1Pair
 from .. import arguments
 from ..errors import UsageError
 from .nifti_file import NiftiFile
-from .nifti_forms import FORMS, Form
 from .nifti_image import image_volume
 from .scan import Scan
+from .sform_qform import FORMS, Form
 from .volume import Volume
 
 if TYPE_CHECKING:

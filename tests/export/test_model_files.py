@@ -36,6 +36,6 @@ def test_every_format_that_an_engine_gets_has_its_form():
 def test_a_form_is_for_the_installed_engines_of_its_format(monkeypatch):
     assert [form.engines for form in FORMS] == [["onnxruntime"], ["openvino"]]
     monkeypatch.setattr(
-        "bedside.runtime.engines.entry.find_spec", lambda package: None if package == "openvino" else object()
+        "bedside.runtime.engines.table.find_spec", lambda package: None if package == "openvino" else object()
     )
     assert [form.engines for form in FORMS] == [["onnxruntime"], []]

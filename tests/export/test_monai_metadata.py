@@ -20,7 +20,7 @@ def described(toy, task):
 def test_input_and_output_are_the_networks_own(described, task):
     data = described()["network_data_format"]
     image, labels = data["inputs"]["image"], data["outputs"]["pred"]
-    assert image["spatial_shape"] == labels["spatial_shape"] == list(task.patch_dhw) == [8, 12, 16]
+    assert image["spatial_shape"] == labels["spatial_shape"] == list(task.patch.dhw) == [8, 12, 16]
     assert (image["num_channels"], labels["num_channels"]) == (1, 3)
     assert labels["channel_def"] == {"0": "background", "1": "fat", "2": "bone"}
     assert image["value_range"] == [0.0, 1.0]

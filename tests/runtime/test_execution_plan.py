@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from bedside.runtime import Grid, ResourceError, Volume, execution_plan
+from bedside.runtime import Grid, ResourceError, Volume
 from bedside.runtime.execution_plan import SLACK, choose_plan
 from bedside.runtime.labels.postprocess import Postprocessing
+from bedside.runtime.memory import memory_limit
+from bedside.runtime.memory.resident import resident_bytes
 from bedside.runtime.request import SegmentationRequest
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.task_presets import PRESETS
@@ -68,31 +70,33 @@ def test_beyond_the_label_map_nothing_grows_with_the_length():
 
 
 def test_a_limit_makes_the_choice_smaller_until_none_is_left(monkeypatch):
-    monkeypatch.setattr(execution_plan, "resident_bytes", lambda: 0)
+    monkeypatch.setattr(memory_limit, "resident_bytes", lambda: 0)
     free = chosen((256, 256, 300))
     assert free.dtype is np.float32
     tight = chosen((256, 256, 300), memory_limit=free.bytes - 1)
     assert tight.bytes < free.bytes
     assert tight.dtype is np.float16
-    with pytest.raises(ResourceError, match=r"this scan needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit"):
+    with pytest.raises(
+        ResourceError, match=r"with this scan the process needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit"
+    ):
         chosen((256, 256, 300), memory_limit=100_000_000)
 
 
 def test_what_the_process_holds_counts_against_the_limit(monkeypatch):
     least = chosen((256, 256, 300), memory_limit=None).bytes
-    monkeypatch.setattr(execution_plan, "resident_bytes", lambda: 10 * least)
+    monkeypatch.setattr(memory_limit, "resident_bytes", lambda: 10 * least)
     with pytest.raises(ResourceError, match="raise the limit"):
         chosen((256, 256, 300), memory_limit=10 * least)
 
 
 def test_what_is_not_there_is_refused_without_any_limit(monkeypatch):
-    monkeypatch.setattr(execution_plan, "free_memory", lambda: 100_000_000)
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 100_000_000)
     with pytest.raises(ResourceError, match="free memory or crop the scan"):
         chosen((256, 256, 300))
 
 
 def test_memory_that_will_be_allocated_elsewhere_is_counted():
-    limit = chosen((256, 256, 300)).bytes + execution_plan.resident_bytes() + 2**28
+    limit = chosen((256, 256, 300)).bytes + resident_bytes() + 2**28
     assert chosen((256, 256, 300), memory_limit=limit).bytes
     with pytest.raises(ResourceError):
         chosen((256, 256, 300), memory_limit=limit, reserved=10**9)
@@ -125,7 +129,7 @@ def test_a_sheared_scan_is_prepared_whole_on_the_larger_grid_around_it():
 
 def test_just_enough_memory_gives_the_same_choice_as_plenty(monkeypatch):
     calm = chosen((256, 256, 300))
-    monkeypatch.setattr(execution_plan, "free_memory", lambda: calm.bytes + 1)
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: calm.bytes + 1)
     assert chosen((256, 256, 300)) == calm
 
 

@@ -193,7 +193,7 @@ def test_a_scan_over_the_memory_limit_is_refused_before_it_starts(bundle_path):
     hu, truth = phantom()
     with (
         Segmenter.load(bundle_path, "onnxruntime", threads=1, memory_limit=10 * 2**20) as tight,
-        pytest.raises(ResourceError, match=r"this scan needs about [0-9,]+ MiB, the limit is 10 MiB"),
+        pytest.raises(ResourceError, match=r"with this scan the process needs about [0-9,]+ MiB, the limit is 10 MiB"),
     ):
         tight.segment_array(hu, AFFINE)
     with Segmenter.load(bundle_path, "onnxruntime", threads=1, memory_limit=100 * 2**30) as roomy:

@@ -22,7 +22,7 @@ from bedside.runtime import (
     execution_plan,
     write_volume,
 )
-from bedside.runtime.memory import reservations
+from bedside.runtime.memory import memory_limit, reservations
 from bedside.runtime.scans import byte_stream
 
 MIB = 2**20
@@ -150,7 +150,7 @@ class TestMemory:
     def test_scans_under_way_count_against_each_others_limit(self, bundle_path, monkeypatch):
         """Nothing of it is taken when the second asks: the process seems to hold as little as before the first."""
         held = 100 * MIB
-        for module in (execution_plan, reservations):
+        for module in (memory_limit, reservations):
             monkeypatch.setattr(module, "resident_bytes", lambda: held)
         limit = held + 24 * MIB  # the scan needs some 17 MiB
         with Segmenter.load(bundle_path, engine="onnxruntime", threads=1, memory_limit=limit) as seg:
@@ -168,7 +168,7 @@ class TestMemory:
 
     def test_what_was_taken_already_is_not_counted_twice(self, bundle_path, monkeypatch):
         held = [100 * MIB]
-        for module in (execution_plan, reservations):
+        for module in (memory_limit, reservations):
             monkeypatch.setattr(module, "resident_bytes", lambda: held[0])
         limit = held[0] + 40 * MIB
         with Segmenter.load(bundle_path, engine="onnxruntime", threads=1, memory_limit=limit) as seg:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import Cancelled, ResourceError, UsageError
 from bedside.runtime.labels.components import find_components
-from bedside.runtime.memory import free_memory
+from bedside.runtime.memory import memory_limit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -130,7 +130,7 @@ def test_what_cannot_be_searched_is_refused(label_map, connectivity, message):
 def test_a_map_of_noise_is_refused_where_its_runs_do_not_fit(monkeypatch):
     noise = np.random.default_rng(0).integers(0, 3, (20, 20, 20)).astype(np.uint8)
     runs = int(np.count_nonzero((np.diff(noise, axis=0, prepend=0) != 0) & (noise > 0)))
-    monkeypatch.setattr(free_memory, "free_memory", lambda: 50 * runs)
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 50 * runs)
     with pytest.raises(ResourceError, match="it may be noise"):
         find_components(noise)
 

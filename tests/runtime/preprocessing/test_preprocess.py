@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError
 from bedside.runtime.labels.restore import scores_to_labels
-from bedside.runtime.memory import free_memory
+from bedside.runtime.memory import free_memory, memory_limit
 from bedside.runtime.preprocessing.body import body_mask
 from bedside.runtime.preprocessing.preprocess import labels_to_model_grid, to_model_input
 from bedside.runtime.scans.geometry import Grid
@@ -219,7 +219,7 @@ def test_an_impossible_field_of_view_is_refused():
 
 
 def test_a_scan_that_does_not_fit_into_memory_is_a_resource_error(monkeypatch):
-    monkeypatch.setattr(free_memory, "free_memory", lambda: 1000)
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 1000)
     with pytest.raises(ResourceError, match="free"):
         to_model_input(asymmetric(), CT)
 

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, ResourceError, Segmenter, UsageError, read_volume
-from bedside.runtime.memory import free_memory
+from bedside.runtime.memory import memory_limit
 from bedside.runtime.scans.open_scan import open_scan
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_ends_too_early_or_is_gone_is_refused(tmp_path, nifti):
 
 def test_an_image_larger_than_memory_is_refused_before_it_is_read(tmp_path, nifti, monkeypatch):
     image = nib.load(nifti.saved(tmp_path))
-    monkeypatch.setattr(free_memory, "free_memory", lambda: 100)
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 100)
     with pytest.raises(ResourceError, match='"scan": needs'):
         open_scan(image)
 

@@ -129,7 +129,7 @@ def test_intensities_of_the_body_are_held_against_the_tasks_range(cubes, cubes_t
 
 
 def test_a_scan_that_memory_does_not_hold_is_told_as_such(cubes, cubes_task, monkeypatch):
-    monkeypatch.setattr("bedside.runtime.memory.free_memory.free_memory", lambda: 1000)
+    monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: 1000)
     found = cubes.check(cubes_task)
     assert "MiB are free" in findings(found)["fine"][0]
     assert found.exit_code == 5

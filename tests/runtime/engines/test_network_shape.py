@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from bedside.runtime import BundleError, ResourceError, UsageError
-from bedside.runtime.engines.network import NetworkShape, first_line, refusal
+from bedside.runtime.engines.network_shape import NetworkShape, first_line, refusal
 
 IMAGE, LOGITS = [None, 1, 4, 5, 6], [None, 3, 4, 5, 6]
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from bedside.runtime import MissingExtraError, Segmenter, UsageError, available_engines, open_engine
-from bedside.runtime.engines import ENGINES, entry, supports
+from bedside.runtime.engines import ENGINES, supports, table
 
 from .convolution import run_python
 
@@ -73,7 +73,7 @@ def test_an_engine_that_cannot_be_imported_is_logged_and_left_out(installed, bun
 
 
 def test_an_engine_that_is_not_installed_supports_nothing(monkeypatch):
-    monkeypatch.setattr(entry, "find_spec", lambda package: None)
+    monkeypatch.setattr(table, "find_spec", lambda package: None)
     assert not supports("openvino", "fp32")
 
 
@@ -87,7 +87,7 @@ def test_available_engines_are_the_installed_ones_the_preferred_first():
 
 
 def test_a_missing_extra_is_one_line_with_the_command(model, monkeypatch):
-    monkeypatch.setattr(entry, "find_spec", lambda package: None)
+    monkeypatch.setattr(table, "find_spec", lambda package: None)
     with pytest.raises(MissingExtraError, match=r"openvino is not installed; run: pip install 'bedside\[openvino\]'"):
         open_engine("openvino", model)
     with pytest.raises(UsageError, match="run: pip install onnxruntime"):

@@ -3,7 +3,7 @@ import os
 import signal
 
 import pytest
-from bedside.cli.demo.stage import StageFailedError, run_stage
+from bedside.cli.demo.child_command import StageFailedError, run_stage
 from bedside.processes import child as child_process
 from bedside.runtime.memory.resident import peak_resident_bytes
 
