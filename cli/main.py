@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from .. import __version__
-from ..processes.signals import Terminated, unwind_on_sigterm
+from ..processes.signals import Terminated, terminate_at_end_of_stdin, unwind_on_sigterm
 from ..runtime.errors import ExitCode
 from ..runtime.log import log_failure, show_log
 from . import benchmark, devices, distill, export, phantom, train_teacher
@@ -71,11 +71,12 @@ app.add_typer(dataset, name="dataset")
 _CLICK_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], *, reports_signals: bool = True) -> int:
     """Runs one command line.
 
     Args:
         arguments: the command-line arguments after ``bedside``.
+        reports_signals: whether SIGTERM gets a line on stderr too.
 
     Returns:
         The exit code (see `ExitCode`). Failures are one line on stderr; ``--debug`` adds the traceback.
@@ -90,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort) as error:
         return _fail("interrupted; nothing half-written", ExitCode.INTERRUPTED, error, debug)
     except Terminated as error:
+        if not reports_signals:
+            return ExitCode.TERMINATED
         return _fail("terminated; nothing half-written", ExitCode.TERMINATED, error, debug)
     except _CLICK_ERROR as error:
         return _fail(usage_message(error, arguments), ExitCode.USAGE, error, debug)
@@ -110,7 +113,18 @@ def _fail(message: str, code: ExitCode, error: BaseException, debug: bool) -> in
 
 def main() -> NoReturn:
     """Entry point of the ``bedside`` command."""
+    _prepare()
+    sys.exit(run(sys.argv[1:]))
+
+
+def child_main() -> NoReturn:
+    """Entry point of a command that another command runs and ends; it ends too where that command was killed."""
+    _prepare()
+    terminate_at_end_of_stdin()
+    sys.exit(run(sys.argv[1:], reports_signals=False))
+
+
+def _prepare() -> None:
     prepare_streams()
     bound_columns()
     unwind_on_sigterm()
-    sys.exit(run(sys.argv[1:]))

@@ -1,21 +1,45 @@
-"""Ends child processes, and describes how a child ended."""
+"""Starts Python in a child process, ends children, and describes how a child ended."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from ..runtime.errors import ExitCode
+
 GRACE_SECONDS = 30.0  # for a terminated process to stop computing, remove its temporary files, save a checkpoint
+
+
+def python_command(statement: str, arguments: Sequence[str] = ()) -> list[str]:
+    """Returns the command that runs a statement in a new interpreter; ``sys.argv[1:]`` are the arguments.
+
+    It is not ``python -m``, which would put the current folder first on the import path: a stray ``numpy.py`` beside
+    the scans would then run. The child gets exactly this process's import path, and is as isolated (``python -I``) from
+    its environment. Nor is it `multiprocessing`, which would import the caller's main script once more.
+    """
+    entries: list[Any] = list(sys.path)  # import ignores what is no text
+    places = [entry for entry in entries if isinstance(entry, str) and "\0" not in entry]
+    code = f"import sys; end = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:end]; del sys.argv[1:end]; {statement}"
+    return [sys.executable, *_isolation(), "-c", code, str(len(places)), *places, *arguments]
+
+
+def _isolation() -> list[str]:
+    if sys.flags.isolated:
+        return ["-I"]
+    return ["-E"] * sys.flags.ignore_environment + ["-s"] * sys.flags.no_user_site
 
 
 def end(children: Sequence[subprocess.Popen[Any]]) -> None:
     """Terminates children and waits; kills them after `GRACE_SECONDS`, or at once on a second interrupt."""
     for child in children:
         child.terminate()
+        if hasattr(signal, "SIGCONT"):  # a stopped process would not see the signal
+            child.send_signal(signal.SIGCONT)
     deadline = time.monotonic() + GRACE_SECONDS
     try:
         for child in children:
@@ -37,6 +61,8 @@ def how_it_ended(code: int, advice: str) -> str:
         code: its exit code, or minus the number of the signal that killed it, as in `subprocess`.
         advice: what to do if the child lacked memory.
     """
+    if code in (-signal.SIGTERM, ExitCode.TERMINATED):
+        return "was terminated"
     if code >= 0:
         return f"ended with exit code {code}"
     if code == -signal.SIGKILL:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
@@ -14,8 +16,25 @@ class Terminated(BaseException):
 
 
 def unwind_on_sigterm() -> None:
-    """Raises `Terminated` in the main thread when SIGTERM arrives: temporary files are removed, checkpoints kept."""
+    """Raises `Terminated` in the main thread when SIGTERM arrives: temporary files are removed, checkpoints kept.
+
+    The same on SIGHUP, when the terminal is closed, unless the caller ignores it as ``nohup`` does.
+    """
     signal.signal(signal.SIGTERM, _raise)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not on Windows
+        signal.signal(signal.SIGHUP, _raise)
+
+
+def terminate_at_end_of_stdin() -> None:
+    """Sends SIGTERM to this process when its standard input ends, as it does when the parent process is killed."""
+
+    def watch() -> None:
+        with suppress(OSError, ValueError):
+            while os.read(0, 4096):
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, name="bedside-parent-watch", daemon=True).start()
 
 
 def _raise(signum: int, frame: FrameType | None) -> NoReturn:

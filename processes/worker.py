@@ -15,8 +15,10 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from ..runtime.errors import ExitCode
 from ..runtime.hooks import Progress
 from ..runtime.log import log_failure, show_log
+from .child import python_command
 from .signals import Terminated, unwind_on_sigterm
 
 Item_contra = TypeVar("Item_contra", contravariant=True)
@@ -68,30 +70,32 @@ class Raised:
     error: Exception
 
 
-def worker_command() -> list[str]:
-    """Returns the command that starts a worker.
+FIRST_LINE = b"bedside: answers follow\n"
 
-    It is not ``python -m``, which would put the current folder first on the import path: a stray ``numpy.py`` beside
-    the scans would then run. A worker gets exactly this process's import path instead. Nor is it `multiprocessing`,
-    which would import the caller's main script once more.
-    """
-    code = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import main; main()"
-    return [sys.executable, "-c", code, *sys.path]
+
+class _ParentEnded(BaseException):
+    """The process that this one works for has ended, or takes no more answers."""
+
+
+def worker_command() -> list[str]:
+    """Returns the command that starts a worker."""
+    return python_command(f"from {__name__} import main; main()")
 
 
 def main() -> None:
-    """Works on items until None comes, SIGTERM arrives or the parent process has ended."""
+    """Works on items until None comes, SIGTERM arrives (exit code 143) or the parent process has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Engines print to file descriptor 1 from C++. The answers get a descriptor of their own; all other output to
     # standard output goes to standard error.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    answers.write(b"\n" + FIRST_LINE)  # what precedes it was printed while the interpreter started
 
     def receive() -> Any:
         try:
             return pickle.load(sys.stdin.buffer)
         except EOFError:
-            raise Terminated from None
+            raise _ParentEnded from None
 
     def send(answer: Progressed | Finished | Raised) -> None:
         content = pickle.dumps(answer)  # whole before any of it is written
@@ -99,12 +103,18 @@ def main() -> None:
             answers.write(content)
             answers.flush()
         except ConnectionError:
-            raise Terminated from None
+            raise _ParentEnded from None
 
-    with suppress(Terminated):
+    code = ExitCode.OK
+    try:
         _serve(receive, send)
+    except _ParentEnded:
+        pass
+    except Terminated:
+        code = ExitCode.TERMINATED
     with suppress(ConnectionError):
         answers.close()
+    sys.exit(code)
 
 
 def _serve(receive: Callable[[], Any], send: Callable[[Progressed | Finished | Raised], None]) -> None:

@@ -16,7 +16,7 @@ from ..runtime.hooks import Progress
 from ..runtime.log import log_is_shown
 from .child import end, how_it_ended
 from .signals import sigint_blocked
-from .worker import Finished, Progressed, Raised, Work, worker_command
+from .worker import FIRST_LINE, Finished, Progressed, Raised, Work, worker_command
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -154,6 +154,8 @@ class _Worker(Generic[Item]):
 
     def _forward(self, answers: SimpleQueue[tuple[_Worker[Item], _Answer | None]]) -> None:
         try:
+            while self._stdout.readline() not in (FIRST_LINE, b""):
+                pass
             while True:
                 answers.put((self, pickle.load(self._stdout)))
         except (EOFError, OSError):

@@ -75,7 +75,7 @@ class Registry(Mapping[str, Row], Generic[Row]):
         whose = f'{self._kind} "{entry.name}" of the package {package}'
         try:
             row = entry.load()
-        except Exception as error:  # a plug-in may fail in any way
+        except (Exception, SystemExit) as error:  # a plug-in may fail in any way
             raise UsageError(f"{whose} cannot be imported: {type(error).__name__}: {error}") from error
         if not isinstance(row, self._row_type):
             raise UsageError(

@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...processes.child import end, how_it_ended
+from ...processes.child import end, how_it_ended, python_command
+from ...processes.signals import sigint_blocked
 from ...runtime.errors import BedsideError, ExitCode
 from ...runtime.log import log_is_shown
 
@@ -67,9 +68,18 @@ def run_stage(title: str, arguments: Sequence[str], *, accept: Sequence[int] = (
         StageFailedError: the exit code is not accepted, or a signal killed the child.
     """
     start = time.perf_counter()
-    command = [sys.executable, "-m", "bedside", *(["--debug"] if log_is_shown() else []), *arguments]
-    # Only JSON is read from the output; it is UTF-8 or ASCII, whatever encoding the child's other text has.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="backslashreplace") as child:
+    debug = ["--debug"] if log_is_shown() else []
+    command = python_command("from bedside.cli.main import child_main; child_main()", [*debug, *arguments])
+    with sigint_blocked():
+        # Only JSON is read from the output; it is UTF-8 or ASCII, whatever encoding the child's other text has.
+        started = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,  # it ends where this process is killed
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+    with started as child:
         try:
             output = child.stdout.read() if child.stdout else ""
             _, status, usage = os.wait4(child.pid, 0)

@@ -164,7 +164,10 @@ def closed_on_error(engine: Engine) -> Generator[Engine]:
 
 @contextmanager
 def importing(package: str) -> Generator[None]:
-    """Imports an installed package in the ``with`` block.
+    """Imports what an engine needs in the ``with`` block.
+
+    Args:
+        package: what is imported, for the message.
 
     Raises:
         ResourceError: it cannot be imported; say, a system library is missing, or it was built for another system.
@@ -174,5 +177,5 @@ def importing(package: str) -> Generator[None]:
     except (ImportError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ResourceError(
-            f"{package} is installed but cannot be imported ({reason}); install it again, or choose another engine"
+            f"{package} cannot be imported ({reason}); install it again, or choose another engine"
         ) from error

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingExtraError, UsageError
+from ..errors import MissingExtraError, ResourceError, UsageError
 from ..registry import Registry
+from .engine import importing
 from .model_bytes import ModelFormat
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class EngineEntry:
     bfloat16: bool = False
     caches_compiled: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.formats:
+            raise ValueError("formats: expected the formats of models that the engine opens, got none")
+
     @property
     def model_format(self) -> ModelFormat:
         """The format of models that export writes for this engine."""
@@ -45,7 +50,10 @@ class EngineEntry:
     @property
     def is_installed(self) -> bool:
         """Whether the package is installed; does not import it."""
-        return find_spec(self.package) is not None
+        try:
+            return find_spec(self.package) is not None
+        except (ImportError, ValueError):  # the package of "package.part" is missing, or cannot be imported
+            return False
 
     def require_installed(self) -> None:
         """Checks that the package is installed.
@@ -61,8 +69,16 @@ class EngineEntry:
         raise UsageError(f"{self.package} is not installed; run: pip install {self.package}")
 
     def load(self) -> EngineClass:
-        """Imports the engine's module and returns its class."""
-        return getattr(import_module(self.module, __package__), self.factory)
+        """Imports the engine's module and returns its class.
+
+        Raises:
+            ResourceError: the module cannot be imported, or has no such class.
+        """
+        with importing(f"the engine module {self.module}"):
+            engine_class: Any = getattr(import_module(self.module, __package__), self.factory, None)
+        if not callable(getattr(engine_class, "supports", None)):
+            raise ResourceError(f"{self.module}: expected an engine class {self.factory} with supports(), got none")
+        return engine_class
 
 
 ENGINES = Registry(

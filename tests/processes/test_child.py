@@ -1,5 +1,7 @@
 """Children get time to clean up, but no more than that."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import time
 
 import pytest
 from bedside.processes import child
-from bedside.processes.child import end, how_it_ended
+from bedside.processes.child import end, how_it_ended, python_command
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 
@@ -24,6 +26,37 @@ def test_a_child_is_terminated_and_may_clean_up():
     with start(handler + "print(flush=True); time.sleep(60)") as process:
         end([process])
         assert process.returncode == 7
+
+
+def test_a_stopped_child_ends_at_once():
+    with start("import time; print(flush=True); time.sleep(60)") as process:
+        process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        end([process])
+        assert time.monotonic() - begun < 10
+        assert process.returncode == -15
+
+
+def test_a_statement_runs_with_this_import_path_and_the_arguments_alone(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, "/no/such place", None, "a\0b"])
+    command = python_command("import json; print(json.dumps([sys.path, sys.argv[1:]]))", ["--cases", "2"])
+    path, arguments = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert path == [place for place in sys.path if place is not None and "\0" not in place]
+    assert arguments == ["--cases", "2"]
+
+
+def test_a_stray_module_in_the_current_folder_is_not_imported(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise SystemExit('stray')")
+    subprocess.run(python_command("import numpy; numpy.zeros(1)"), cwd=tmp_path, check=True)
+
+
+def test_an_isolated_interpreter_starts_isolated_children(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("print('from the environment')")
+    code = f"import sys; sys.path[:] = {sys.path!r}; import subprocess; from bedside.processes.child import "
+    code += "python_command; subprocess.run(python_command('print(sys.flags.isolated)'), check=True)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-I", "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_children_that_do_not_end_in_time_are_killed_after_one_grace_time(monkeypatch):
@@ -58,6 +91,8 @@ def test_a_second_interrupt_kills_at_once():
     ("code", "message"),
     [
         (0, "ended with exit code 0"),
+        (143, "was terminated"),
+        (-15, "was terminated"),
         (-9, "was killed by signal 9 (out of memory?); free memory"),
         (-11, "was killed by signal 11 (Segmentation fault)"),
     ],

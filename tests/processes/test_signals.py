@@ -1,5 +1,6 @@
 import os
 import signal
+from contextlib import nullcontext
 
 import pytest
 from bedside.processes.signals import Terminated, sigint_blocked, unwind_on_sigterm
@@ -24,6 +25,18 @@ def test_sigterm_unwinds_and_no_handler_of_errors_swallows_it():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert unwound == [True]
+
+
+@pytest.mark.parametrize(("caller", "handled"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
+def test_a_closed_terminal_counts_as_sigterm_unless_the_caller_ignores_it(caller, handled):
+    before = signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGHUP, caller)
+    unwind_on_sigterm()
+    try:
+        with pytest.raises(Terminated) if handled else nullcontext():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGHUP, before[1])
 
 
 def blocked():

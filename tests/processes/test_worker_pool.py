@@ -13,6 +13,7 @@ from contextlib import closing
 import psutil
 import pytest
 from bedside.processes import worker_pool
+from bedside.processes.worker import FIRST_LINE
 from bedside.processes.worker_pool import run_in_workers
 from bedside.runtime import InputError
 from bedside.runtime.errors import MissingExtraError
@@ -82,7 +83,8 @@ def reciprocals(tmp_path, monkeypatch):
 
 
 def replace_worker(monkeypatch, code):
-    monkeypatch.setattr(worker_pool, "worker_command", lambda: [sys.executable, "-c", code])
+    begin = f"import os; os.write(1, {FIRST_LINE!r}); "
+    monkeypatch.setattr(worker_pool, "worker_command", lambda: [sys.executable, "-c", begin + code])
 
 
 def test_every_item_comes_back_with_its_result_and_steps_are_reported(reciprocals):
@@ -183,6 +185,7 @@ def test_a_worker_logs_where_it_failed_if_the_log_is_shown(reciprocals, capfd, c
 SCRIPT = """
 print("once")
 from bedside_test_arithmetic import Reciprocals
+from bedside.processes.worker import FIRST_LINE
 from bedside.processes.worker_pool import run_in_workers
 print(dict(run_in_workers(Reciprocals(), [4], 1)))
 """
@@ -198,4 +201,10 @@ def test_a_script_without_a_main_guard_runs_once(reciprocals, tmp_path):
 def test_a_worker_imports_from_where_this_process_does_and_not_from_the_current_folder():
     command = worker_pool.worker_command()
     assert command[0] == sys.executable
-    assert command[3:] == sys.path
+    assert command[-len(sys.path) :] == sys.path
+
+
+def test_what_an_interpreter_prints_while_it_starts_is_no_answer(reciprocals, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("print('loud')\nprint('and without an end', end='')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert list(run_in_workers(reciprocals(), [4], 1)) == [(4, 0.25)]

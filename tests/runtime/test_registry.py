@@ -13,12 +13,14 @@ prism = shapes_package:PRISM
 cube = shapes_package:OTHER_CUBE
 wrong = shapes_package:WRONG
 broken = no_such_module:ROW
+leaving = leaving_package:ROW
 """
 
 
 @pytest.fixture
 def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[int]:
     (tmp_path / "shapes_package.py").write_text("PRISM = 5\nOTHER_CUBE = 7\nWRONG = 'five'\n")
+    (tmp_path / "leaving_package.py").write_text("import sys\nsys.exit(0)\n")
     metadata = tmp_path / "shapes_package-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shapes-package\nVersion: 1.0\n")
@@ -28,8 +30,8 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[int]:
 
 
 def test_own_rows_come_first_and_then_those_of_other_packages(shapes: Registry[int]) -> None:
-    assert list(shapes) == ["cube", "ball", "prism", "wrong", "broken"]
-    assert len(shapes) == 5
+    assert list(shapes) == ["cube", "ball", "prism", "wrong", "broken", "leaving"]
+    assert len(shapes) == 6
     assert shapes.find("prism") == 5
 
 
@@ -43,6 +45,7 @@ def test_another_package_cannot_replace_an_own_row(shapes: Registry[int]) -> Non
         ("cone", 'no shape "cone"'),
         ("wrong", 'shape "wrong" of the package shapes-package: expected an int, got a str'),
         ("broken", 'shape "broken" of the package shapes-package cannot be imported: ModuleNotFoundError'),
+        ("leaving", 'shape "leaving" of the package shapes-package cannot be imported: SystemExit: 0'),
         (3, "no shape 3; expected one of: cube"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Stops a training on SIGTERM or Ctrl-C after its state is saved."""
+"""Stops a training on SIGTERM, Ctrl-C or a closed terminal after its state is saved."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ...runtime.errors import Cancelled, ExitCode
 from .process_group import AgreedOutcome, ProcessGroup
 
+_HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()  # not on Windows
 _log = logging.getLogger("bedside.training")
 
 
@@ -23,12 +24,13 @@ class TrainingInterrupted(AgreedOutcome):
 
 
 class StopRequest:
-    """Context manager that records SIGTERM and Ctrl-C, so that the training loop can stop between two steps.
+    """Context manager that records SIGTERM, Ctrl-C and SIGHUP, so that the training loop can stop between two steps.
 
     A second Ctrl-C stops at once, without saving. A second SIGTERM does not: one request often arrives twice, from the
     launcher and from the process group, and SIGKILL is there for an immediate end.
 
-    Where the parent process ignores Ctrl-C, as a shell does for background jobs, it stays ignored.
+    SIGHUP, the end of the terminal, counts as SIGTERM. Where the parent process ignores Ctrl-C or SIGHUP, as a shell
+    does for background jobs and ``nohup`` for all, they stay ignored.
 
     Attributes:
         signum: number of the signal received, SIGTERM if it was among several; None before.
@@ -43,8 +45,8 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         try:
-            for signum in self._SIGNALS:
-                if signum == signal.SIGINT and signal.getsignal(signum) == signal.SIG_IGN:
+            for signum in (*self._SIGNALS, *_HANGUP):
+                if signum != signal.SIGTERM and signal.getsignal(signum) == signal.SIG_IGN:
                     continue
                 self._previous[signum] = signal.signal(signum, self._note)
         except ValueError:  # signal handlers can only be set in the main thread
@@ -64,7 +66,7 @@ class StopRequest:
         if self.signum is None:
             _log.warning("stopping as soon as the state is saved; Ctrl-C once more stops at once")
         if self.signum != signal.SIGTERM:
-            self.signum = signum
+            self.signum = signal.SIGINT if signum == signal.SIGINT else signal.SIGTERM
 
     def raise_if_received(self) -> None:
         """Raises `Cancelled` if this process has received a signal."""

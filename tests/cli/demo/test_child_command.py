@@ -1,10 +1,15 @@
 import logging
 import os
 import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 from bedside.cli.demo.child_command import StageFailedError, run_stage
 from bedside.processes import child as child_process
+from bedside.processes.child import python_command
 from bedside.runtime.memory.resident import peak_resident_bytes
 
 INTERRUPT = "sleep .5; kill -USR1 $PPID"  # not while the parent is still starting this script
@@ -56,9 +61,9 @@ def test_a_failing_stage_keeps_its_exit_code(tmp_path):
 
 def test_debug_is_passed_on(child, caplog):
     child('echo "$@"')
-    assert run_stage("Train", ["distill"]).output == "-m bedside distill\n"
+    assert run_stage("Train", ["distill"]).output.endswith(f"{sys.path[-1]} distill\n")
     with caplog.at_level(logging.DEBUG, "bedside"):
-        assert run_stage("Train", ["distill"]).output == "-m bedside --debug distill\n"
+        assert run_stage("Train", ["distill"]).output.endswith(f"{sys.path[-1]} --debug distill\n")
 
 
 def test_an_interrupted_stage_lets_its_child_clean_up(tmp_path, child, interrupts):
@@ -66,6 +71,19 @@ def test_an_interrupted_stage_lets_its_child_clean_up(tmp_path, child, interrupt
     with pytest.raises(Interrupted):
         run_stage("Train", ["distill"])
     assert (tmp_path / "cleaned").read_text() == "yes\n"
+
+
+def test_a_stage_ends_without_a_line_when_the_command_that_runs_it_is_killed(tmp_path):
+    words = ["phantom", str(tmp_path / "phantoms"), "--cases", "500", "-q"]
+    code = f"from bedside.cli.demo.child_command import run_stage; run_stage('Phantoms', {words!r})"
+    with subprocess.Popen(python_command(code), stderr=subprocess.PIPE) as parent:
+        deadline = time.monotonic() + 60
+        while not (found := psutil.Process(parent.pid).children()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(2)  # the command has begun
+        parent.kill()
+        found[0].wait(60)
+        assert parent.stderr.read() == b""
 
 
 def test_a_child_that_does_not_end_in_time_is_killed(tmp_path, child, interrupts, monkeypatch):

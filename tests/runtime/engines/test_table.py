@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from bedside.runtime import MissingExtraError, Segmenter, UsageError, available_engines, open_engine
+from bedside.runtime import MissingExtraError, ResourceError, Segmenter, UsageError, available_engines, open_engine
 from bedside.runtime.engines import ENGINES, supports, table
 
 from .convolution import run_python
@@ -135,4 +135,21 @@ except ResourceError as error:
 """
     chosen, error = run_python(code, tmp_path).splitlines()
     assert chosen == "onnxruntime"
-    assert "openvino is installed but cannot be imported (libtbb.so.12: cannot open shared object file)" in error
+    assert "openvino cannot be imported (libtbb.so.12: cannot open shared object file)" in error
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('EngineEntry("nopackage.part", None, "toy_engine", "ToyEngine", (ModelFormat.ONNX,))', "not installed"),
+        ('EngineEntry("toy_engine", None, "no_module", "ToyEngine", (ModelFormat.ONNX,))', "cannot be imported"),
+        ('EngineEntry("toy_engine", None, "toy_engine", "NoClass", (ModelFormat.ONNX,))', "expected an engine class"),
+        ('EngineEntry("toy_engine", None, "toy_engine", "ToyEngine", ())', "cannot be imported: ValueError: formats"),
+    ],
+)
+def test_a_faulty_row_of_another_package_matters_only_where_it_is_named(installed, bundle_path, row, message):
+    installed("toy_engine:FAULTY", f"{TOY_ENGINE}\nFAULTY = {row}\n")
+    with Segmenter.load(bundle_path, threads=1) as segmenter:
+        assert segmenter.engine.name in ("openvino", "onnxruntime")
+    with pytest.raises((UsageError, ResourceError), match=message):
+        Segmenter.load(bundle_path, engine="toy", threads=1)

@@ -23,6 +23,7 @@ def send(*signals):
 
 def test_a_request_is_noted_and_nothing_is_raised():
     assert send(signal.SIGTERM) == signal.SIGTERM
+    assert send(signal.SIGHUP) == signal.SIGTERM  # the terminal was closed
     assert send(signal.SIGINT) == signal.SIGINT
     assert send() is None
 
