@@ -23,19 +23,22 @@ class PatchRule:
 
     Attributes:
         multiple: number that every edge is a multiple of, in voxels.
-        longest: least length of the longest edge, in voxels.
+        min_longest_edge: least length of the longest edge, in voxels.
     """
 
     multiple: int = 1
-    longest: int = 1
+    min_longest_edge: int = 1
 
     def accepts(self, patch_dhw: DHW) -> bool:
         """Returns whether patches of this size, in voxels, are accepted."""
-        return all(edge > 0 and edge % self.multiple == 0 for edge in patch_dhw) and max(patch_dhw) >= self.longest
+        return (
+            all(edge > 0 and edge % self.multiple == 0 for edge in patch_dhw)
+            and max(patch_dhw) >= self.min_longest_edge
+        )
 
     def __str__(self) -> str:
-        longest = f", one at least {self.longest}" if self.longest > self.multiple else ""
-        return f"edges that are multiples of {self.multiple}{longest}"
+        longest = f", one at least {self.min_longest_edge}" if self.min_longest_edge > self.multiple else ""
+        return f"edges that are multiples of {self.multiple}{longest}" if self.multiple > 1 else f"any edges{longest}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _half_resolution_unet(num_classes: int, *, stem: int, features: tuple[int, i
 
 
 # Five halvings leave whole voxels, and more than one: instance normalisation needs two.
-_FIVE_HALVINGS = PatchRule(multiple=32, longest=64)
+_FIVE_HALVINGS = PatchRule(multiple=32, min_longest_edge=64)
 
 STUDENTS = Registry(
     "student",

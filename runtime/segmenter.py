@@ -179,7 +179,7 @@ class Segmenter:
                 source = open_scan(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
             return self._segment(SegmentationRequest(source, self.task, overlap, skip_air, steps), hooks)
         except MemoryError:
-            raise ResourceError("memory ran out while the scan was worked on; free memory or crop the scan") from None
+            raise ResourceError("memory ran out while the scan was segmented; free memory or crop the scan") from None
 
     def _refuse_unusable(self) -> None:
         if self._closed:

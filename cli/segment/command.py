@@ -23,7 +23,7 @@ class Segment:
 
     With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder; with a
     folder for each patient, each gives one of the folder's name. segment.json there keeps the record. Called again, it
-    goes on where it stopped. The exit code is that of the worst case: 1 before 5 before 3 before 6 before 0.
+    goes on where it stopped. The exit code is the worst of all scans; from the worst: 1, 5, 3, 6, 0.
 
     A scan with a gantry tilt is straightened for the network; its label map lies on the scan's own sheared grid.
 

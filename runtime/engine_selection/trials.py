@@ -19,7 +19,7 @@ from .timing import timed
 
 BUDGET_SECONDS = 3.3  # no trial starts that will probably end later …
 BUDGET_DEFAULTS = 2.5  # … or later than this many times the default's own trial, if that is more
-GAIN = 0.9  # of the other's time counts as clearly faster; otherwise the better rank wins (`_rank`)
+GAIN = 0.9  # a setting below this share of another's time is clearly faster; otherwise the better rank wins (`_rank`)
 TOO_SLOW = 2.0  # times the best time: an engine that slow with its first precision gets no further trials
 STREAM_SHARE = 0.25  # of the free memory, which additional streams may use
 _REPEAT_SECONDS = 0.2  # short windows are timed several times

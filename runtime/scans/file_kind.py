@@ -132,12 +132,12 @@ def _kind_of_text(start: bytes) -> FileKind | None:
         if words.startswith(beginning):
             return kind
     try:
-        told = start.decode("utf-8")
+        text = start.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.start < len(start) - 3:  # else the last letter was cut in two
             return None
-        told = start[: error.start].decode("utf-8")
-    plain = told and all(letter.isprintable() or letter.isspace() for letter in told)
+        text = start[: error.start].decode("utf-8")
+    plain = text and all(letter.isprintable() or letter.isspace() for letter in text)
     return FileKind("a text file", _TEXT_IS_NO_SCAN) if plain else None
 
 

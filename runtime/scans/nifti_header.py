@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
@@ -17,9 +17,6 @@ from .file_kind import SNIFFED_BYTES, FileKind
 from .geometry import Grid
 from .sform_qform import Form as Form  # an argument of `read_header`
 from .sform_qform import affine_of
-
-if TYPE_CHECKING:
-    pass
 
 MAX_VOLUME_BYTES = 4 * 2**30
 MAX_FILE_BYTES = 16 * 2**30

@@ -63,10 +63,10 @@ class Scan:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings about the values read so far, such as the number of replaced voxels; one line each."""
-        told = self._source.warnings if isinstance(self._source, Volume) else ()
+        warnings = self._source.warnings if isinstance(self._source, Volume) else ()
         if not self._replaced:
-            return told
-        return (*told, f"{self._replaced:,} voxels that were NaN or Inf replaced by {self._replace_nan:g}")
+            return warnings
+        return (*warnings, f"{self._replaced:,} voxels that were NaN or Inf replaced by {self._replace_nan:g}")
 
     def planes(self) -> Iterator[NDArray[Any]]:
         """Yields the planes [Y, X] along the third stored axis, with finite values; do not write to them.

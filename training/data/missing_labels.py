@@ -1,4 +1,4 @@
-"""Finds labels that no case of a list contains, and words the warnings about them."""
+"""Finds labels that no case of a list contains, and writes the warnings about them."""
 
 from __future__ import annotations
 

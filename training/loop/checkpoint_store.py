@@ -84,6 +84,6 @@ class CheckpointStore:
             return checkpoint
         if refused:
             raise InputError(
-                f"{'; '.join(refused)}; bring a checkpoint back from a copy, or start again with another -o"
+                f"{'; '.join(refused)}; restore a checkpoint from a backup, or start again with another -o"
             )
         return None
