@@ -24,7 +24,7 @@ def name(request, tiny_networks):
 
 def smallest_patch(name):
     rule = STUDENTS.find(name).patch_rule
-    return rule.multiple, rule.multiple, max(rule.multiple, rule.longest)
+    return rule.multiple, rule.multiple, max(rule.multiple, rule.min_longest_edge)
 
 
 @pytest.mark.parametrize("classes", [2, 120])
@@ -50,7 +50,7 @@ def test_patch_rules_hold_at_the_edges(name):
     for patch in ((d, h, w), (w, h, d), (d, h, w + rule.multiple)):
         check_patch(name, patch)
     refused = [(d, h, w + rule.multiple // 2), (d // 2, h, w), (d + 1, h, w)]
-    if rule.longest > rule.multiple:
+    if rule.min_longest_edge > rule.multiple:
         refused.append((d, h, w - rule.multiple))
     for patch in refused:
         with pytest.raises(UsageError, match=f'student "{name}" needs a patch with edges that are multiples of'):
