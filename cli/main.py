@@ -7,19 +7,13 @@ from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from .. import __version__
 from ..processes.signals import Terminated, terminate_at_end_of_stdin, unwind_on_sigterm
 from ..runtime.errors import ExitCode
 from ..runtime.log import log_failure, show_log
-from . import benchmark, devices, distill, export, phantom, train_teacher
-from .dataset import check as dataset_check
-from .dataset import prepared as dataset_prepared
-from .demo import command as demo
-from .evaluate import command as evaluate
-from .inspect import command as inspect
-from .options.command import typer_function
-from .segment import command as segment
+from .options.command import LazyCommand
 from .terminal.failure import failure_of
 from .terminal.streams import bound_columns, prepare_streams
 from .terminal.usage import usage_message
@@ -36,9 +30,6 @@ app = typer.Typer(
 )
 
 
-dataset = typer.Typer(help="Look at a data set before training on it, and at what was prepared.", no_args_is_help=True)
-
-
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
@@ -52,19 +43,74 @@ def root(
         show_log()
 
 
-app.command("demo")(typer_function(demo.Demo))
-app.command("phantom")(typer_function(phantom.Phantom))
-app.command("train-teacher", cls=train_teacher.CommandByFamily)(train_teacher.command)
-app.command("distill")(typer_function(distill.Distill))
-app.command("export")(typer_function(export.Export))
-app.command("segment")(typer_function(segment.Segment))
-app.command("evaluate")(typer_function(evaluate.Evaluate))
-app.command("benchmark")(typer_function(benchmark.Benchmark))
-app.command("devices")(typer_function(devices.Devices))
-app.command("inspect")(typer_function(inspect.Inspect))
-dataset.command("check")(typer_function(dataset_check.Check))
-dataset.command("prepared")(typer_function(dataset_prepared.Prepared))
-app.add_typer(dataset, name="dataset")
+COMMANDS = (
+    LazyCommand(
+        "demo",
+        "demo.command:Demo",
+        "Run every step on phantoms: teacher, student with and without it, bundle, label maps, benchmark, report.",
+    ),
+    LazyCommand(
+        "phantom",
+        "phantom:Phantom",
+        "Write CT-like phantoms with 13 abdominal organs as a Medical-Segmentation-Decathlon data set.",
+    ),
+    LazyCommand(
+        "train-teacher",
+        "train_teacher:train_teacher",
+        "Train a SAM-adapted 3D teacher and leave a run directory that can be resumed.",
+    ),
+    LazyCommand(
+        "distill",
+        "distill:Distill",
+        "Train a small student from the truth and a teacher, and leave a run directory that can be resumed.",
+    ),
+    LazyCommand(
+        "export",
+        "export:Export",
+        "Export a student: ONNX, int8, OpenVINO, measured against the student, as one verified bundle.",
+    ),
+    LazyCommand(
+        "segment", "segment.command:Segment", "Segment a scan with a bundle; the label map lies on the scan's own grid."
+    ),
+    LazyCommand(
+        "evaluate",
+        "evaluate.command:Evaluate",
+        "Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.",
+    ),
+    LazyCommand("benchmark", "benchmark:Benchmark", "Measure every engine and precision of a bundle on this machine."),
+    LazyCommand("devices", "devices:Devices", "Show this machine and the known devices."),
+    LazyCommand(
+        "inspect",
+        "inspect.command:Inspect",
+        "Show a bundle (task, variants and their figures, origin, licence) or a run (task, recipe, scores).",
+    ),
+)
+DATASET_COMMANDS = (
+    LazyCommand(
+        "check",
+        "dataset.check:Check",
+        "Name every case that training would refuse, and every one that should be reviewed.",
+    ),
+    LazyCommand(
+        "prepared",
+        "dataset.prepared:Prepared",
+        "List the cases that trainings have prepared: how many for which task, their size, when they were last used.",
+    ),
+)
+
+
+def command_group() -> TyperGroup:
+    """Returns the command line: the commands in the order of the help; each is imported when it is called."""
+    group = typer.main.get_group(app)
+    dataset = TyperGroup(
+        name="dataset",
+        help="Look at a data set before training on it, and at what was prepared.",
+        commands={command.name or "": command for command in DATASET_COMMANDS},
+        no_args_is_help=True,
+    )
+    for command in (*COMMANDS, dataset):
+        group.add_command(command)
+    return group
 
 
 # Some releases of typer contain a copy of click: its base error is found through an error that typer exports.
@@ -83,7 +129,7 @@ def run(arguments: Sequence[str], *, reports_signals: bool = True) -> int:
     """
     debug = "--debug" in arguments
     try:
-        outcome = typer.main.get_command(app).main(list(arguments), prog_name="bedside", standalone_mode=False)
+        outcome = command_group().main(list(arguments), prog_name="bedside", standalone_mode=False)
         sys.stdout.flush()  # an unwritable stdout raises here, not when the interpreter exits
         if outcome == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt  # some releases of typer catch it and silently return this code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,8 @@ from ..training.recipe import Recipe
 from .options.command import typer_function
 from .options.dataset import OptionalDatasetArgument
 from .options.extras import require
-from .options.teacher_family import DEFAULT, changed_recipe_defaults, command_by_family, with_family_options
+from .options.ranks import only_first_reports_usage
+from .options.teacher_family import DEFAULT, changed_recipe_defaults, family_named, with_family_options
 from .options.training import OptionalRunOption, TrainingOptions, report_training, training_console
 from .terminal.console import Console
 
@@ -52,7 +53,7 @@ class TrainTeacher:
     training: TrainingOptions
     console: Console
     if TYPE_CHECKING:
-        family_options: Any  # a dataclass; `command_of` adds the field for each family
+        family_options: Any  # a dataclass; `train_teacher` adds the field for each family
 
     def __call__(self) -> None:
         """Trains the teacher, or shows what a step would cost."""
@@ -105,16 +106,13 @@ class TrainTeacher:
         report_training(console, "teacher", self.output, result)
 
 
-def command_of(family: str) -> Callable[..., None]:
-    """Returns the function of the command with the options of a teacher family.
+def train_teacher(arguments: Sequence[str]) -> Callable[..., None]:
+    """Returns the function of the command with the options of the family that the arguments name.
 
     Raises:
         UsageError: no family has this name.
     """
-    return typer_function(
-        with_family_options(TrainTeacher, family), defaults=changed_recipe_defaults(TEACHERS.find(family).recipe)
-    )
-
-
-command = command_of(DEFAULT)
-CommandByFamily = command_by_family(command_of)
+    family = family_named(arguments)
+    with only_first_reports_usage():
+        defaults = changed_recipe_defaults(TEACHERS.find(family).recipe)
+        return typer_function(with_family_options(TrainTeacher, family), defaults)

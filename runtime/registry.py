@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import arguments
 from .errors import UsageError
 from .shown_value import with_article
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Row = TypeVar("Row")
 
@@ -67,6 +69,8 @@ class Registry(Mapping[str, Row], Generic[Row]):
 
     def _brought(self) -> dict[str, EntryPoint]:
         if self._entries is None:
+            from importlib.metadata import entry_points  # slow to import; most calls need own rows alone
+
             self._entries = {entry.name: entry for entry in entry_points(group=self._group)}
         return self._entries
 

@@ -5,8 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-import typer
-from bedside.cli.main import app
+from bedside.cli.main import command_group
 from bedside.runtime.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +23,7 @@ def leaves(group, *words):
             yield (*words, name), command
 
 
-COMMANDS = dict(leaves(typer.main.get_command(app)))
+COMMANDS = dict(leaves(command_group()))
 
 
 def parse(line):
@@ -32,7 +31,7 @@ def parse(line):
     program, *words = shlex.split(line, comments=True)
     assert program == "bedside"
     if words[0].startswith("-"):
-        typer.main.get_command(app).make_context("bedside", words, resilient_parsing=True)
+        command_group().make_context("bedside", words, resilient_parsing=True)
     else:
         name = next(tuple(words[:n]) for n in (2, 1) if tuple(words[:n]) in COMMANDS)
         COMMANDS[name].make_context(" ".join(name), words[len(name) :])
@@ -66,7 +65,7 @@ def test_command_lines_of_a_document_parse(document):
 
 @pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
 def test_every_command_shows_an_example_that_parses(name):
-    examples = re.findall(r"Example: (bedside [^\n]*(?:\n(?!\n)[^\n]+)*)", COMMANDS[name].callback.__doc__)
+    examples = re.findall(r"Example: (bedside [^\n]*(?:\n(?!\n)[^\n]+)*)", COMMANDS[name].load().callback.__doc__)
     assert examples
     for example in examples:
         parse(" ".join(example.split()))

@@ -1,14 +1,16 @@
-"""Commands as dataclasses: a field for each option, a nested dataclass for a group of options that commands share."""
+"""Commands as dataclasses, a field for each option, a nested dataclass for a group of options; imported when called."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
+from importlib import import_module
 from typing import Annotated, Any, Protocol, TypeVar, get_args, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 _Options = TypeVar("_Options")
 
@@ -19,6 +21,36 @@ class Command(Protocol):
     def __call__(self) -> int | None:
         """Does what the command is for."""
         ...
+
+
+class LazyCommand(TyperCommand):
+    """A command that is imported when it is called; before, it has its name and its line in the list of commands.
+
+    Args:
+        name: the command's name.
+        target: ``module:name`` in `bedside.cli`: the dataclass of the command, or a function that returns what
+            `typer_function` makes of one, given the arguments of the call.
+        summary: first sentence of the help text.
+    """
+
+    def __init__(self, name: str, target: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._target = target
+
+    def load(self, arguments: Sequence[str] = ()) -> TyperCommand:
+        """Imports the command and returns it, with the options that it has in a call with these arguments."""
+        module, _, name = self._target.partition(":")
+        target = getattr(import_module(f"...{module}", __name__), name)
+        app = typer.Typer(add_completion=False)
+        app.command(self.name)(typer_function(target) if isinstance(target, type) else target(arguments))
+        command = typer.main.get_command(app)
+        if not isinstance(command, TyperCommand):
+            raise TypeError(f"{self._target}: expected one command, got a group")
+        return command
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Parses the arguments of a call; the context's command is the one imported."""
+        return self.load(args).make_context(info_name, args, parent, **extra)
 
 
 def typer_function(command: type[Command], defaults: Mapping[str, str] | None = None) -> Callable[..., None]:

@@ -1,21 +1,19 @@
-"""The options of a teacher family, made from its configuration, and the command that has those of the family named."""
+"""The options of a teacher family, made from its configuration, for the command line that names it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import Field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
-from typer.core import TyperCommand
 
 from ...runtime.errors import InputError
 from ...teacher import TEACHERS
 from ...teacher.config import OptionKind
 from ...training.recipe import Recipe
 from .paths import check_readable
-from .ranks import only_first_reports_usage
 
 _Command = TypeVar("_Command")
 
@@ -87,23 +85,3 @@ def family_named(words: Sequence[str]) -> str:
         elif word.startswith("--name="):
             name = word.removeprefix("--name=")
     return name
-
-
-def command_by_family(make: Callable[[str], Callable[..., None]]) -> type[TyperCommand]:
-    """Returns a command class that has the options of the default family, and parses with those of the family named.
-
-    Args:
-        make: returns the function of the command for a family.
-    """
-
-    class CommandByFamily(TyperCommand):
-        def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-            family = family_named(args)
-            if family == DEFAULT:
-                return super().make_context(info_name, args, parent, **extra)
-            app = typer.Typer(add_completion=False)
-            with only_first_reports_usage():
-                app.command(self.name)(make(family))
-            return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
-
-    return CommandByFamily

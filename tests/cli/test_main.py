@@ -1,12 +1,13 @@
 import re
+import subprocess
+import sys
 
 import pytest
-import typer
-from bedside.cli.main import app, run
+from bedside.cli.main import command_group, run
 from bedside.processes.signals import Terminated
 from bedside.runtime import MissingExtraError
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = command_group().commands
 GROUPS = {"dataset": ["check", "prepared"]}
 DESIGNED = [
     "demo",
@@ -31,8 +32,23 @@ def test_the_commands_are_those_of_the_design():
 
 
 @pytest.mark.parametrize("name", LEAVES)
+def test_the_list_of_commands_has_the_first_sentence_of_each_help_text(name):
+    assert LEAVES[name].help == " ".join(LEAVES[name].load().help.split("\n\n")[0].split())
+
+
+def test_only_the_command_that_is_called_is_imported():
+    code = (
+        "import sys; from bedside.cli.main import run; run(['devices', '--help']); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    commands = {"demo", "phantom", "train_teacher", "distill", "export", "segment", "evaluate", "benchmark", "inspect"}
+    assert "bedside.cli.devices" in done.stderr.split()
+    assert not {f"bedside.cli.{name}" for name in commands} & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("name", LEAVES)
 def test_every_command_has_json_and_quiet_and_explained_options(name):
-    options = {option: parameter for parameter in LEAVES[name].params for option in parameter.opts}
+    options = {option: parameter for parameter in LEAVES[name].load().params for option in parameter.opts}
     assert {"--json", "--quiet", "-q"} <= options.keys()
     assert [option for option, parameter in options.items() if not parameter.help] == []
 

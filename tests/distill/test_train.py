@@ -139,4 +139,4 @@ def test_a_teacher_that_has_seen_the_students_validation_cases_is_told(tmp_path,
         recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0),
         hardware=Hardware("cpu"),
     )
-    assert "validation cases may have taught the teacher" in caplog.text
+    assert "it may have learnt from the student's validation cases" in caplog.text

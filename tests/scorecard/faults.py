@@ -13,6 +13,8 @@ from pathlib import Path
 
 from bedside.runtime.files import folder_replacement
 
+from ..system_calls import replace_call
+
 CALLS = ("open", "write", "fsync", "close", "replace", "rename", "mkdir")
 _FLAGS = {
     "r": os.O_RDONLY,
@@ -37,11 +39,12 @@ class Faults:
         self._real = {"exchange": folder_replacement.exchange, **{name: getattr(os, name) for name in CALLS}}
         self.calls: list[str] = []
 
-    def install(self, monkeypatch) -> None:
+    def install(self, patch) -> None:
+        """Puts the counted calls in the place of the real ones."""
         for name in CALLS:
-            monkeypatch.setattr(os, name, getattr(self, f"_{name}"))
-        monkeypatch.setattr(io, "open", self._io_open)
-        monkeypatch.setattr(folder_replacement, "exchange", self._exchange)  # a system call that `os` does not have
+            replace_call(patch, os, name, getattr(self, f"_{name}"))
+        replace_call(patch, io, "open", self._io_open)
+        replace_call(patch, folder_replacement, "exchange", self._exchange)  # a system call that `os` does not have
 
     def _fails(self, name: str) -> bool:
         self.calls.append(name)

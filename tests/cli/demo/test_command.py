@@ -62,7 +62,7 @@ def children(tmp_path, monkeypatch):
         path = tmp_path / "python"
         path.write_text(
             f'#!/bin/sh\nmkdir -p "{tmp_path}/demo/data/imagesTs"\n'
-            f'touch "{tmp_path}/demo/data/imagesTs/a.nii.gz"\ncase $3 in {ends} esac\n'
+            f'touch "{tmp_path}/demo/data/imagesTs/a.nii.gz"\nfor word; do case $word in {ends} esac; done\n'
         )
         path.chmod(0o755)
         monkeypatch.setattr("sys.executable", str(path))

@@ -5,20 +5,19 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from bedside.cli.main import app, run
+from bedside.cli.main import command_group, run
 from bedside.cli.options.command import typer_function
 from bedside.cli.options.training import TrainingOptions
 from bedside.runtime.task_presets import load_task
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import ModelConfig, Run, RunConfig
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = command_group().commands
 SHARED = tuple(inspect.signature(typer_function(TrainingOptions)).parameters)
 
 
 def options(command):
-    return {parameter.name: parameter for parameter in COMMANDS[command].params}
+    return {parameter.name: parameter for parameter in COMMANDS[command].load().params}
 
 
 def test_both_commands_have_every_shared_option_with_the_same_words():

@@ -3,9 +3,14 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from bedside.cli.main import app
+import typer
+from bedside.cli.options.command import typer_function
+from bedside.cli.segment.command import Segment
 from bedside.runtime import Segmenter
 from typer.testing import CliRunner
+
+app = typer.Typer()
+app.command()(typer_function(Segment))
 
 
 @pytest.fixture
@@ -46,7 +51,7 @@ def run():
     """A function that calls `bedside segment` on a folder; it raises the command's errors."""
 
     def call(bundle, scans, outputs, *options):
-        arguments = ["segment", bundle, "-i", scans, "-o", outputs, "--engine", "onnxruntime", "--threads", 1, *options]
+        arguments = [bundle, "-i", scans, "-o", outputs, "--engine", "onnxruntime", "--threads", 1, *options]
         done = CliRunner().invoke(app, [str(argument) for argument in arguments])
         if isinstance(done.exception, Exception):
             raise done.exception

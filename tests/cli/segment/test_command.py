@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from bedside.cli.main import app
+import typer
+from bedside.cli.options.command import typer_function
 from bedside.cli.options.postprocessing import PostprocessingOptions
 from bedside.cli.segment.command import Segment
 from bedside.cli.terminal.console import Console
 from bedside.runtime import UsageError
 from typer.testing import CliRunner
+
+app = typer.Typer()
+app.command()(typer_function(Segment))
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,7 @@ from typer.testing import CliRunner
 )
 def test_wrong_calls_are_refused_before_anything_is_loaded(scan, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["segment", "no.bedside", "-i", str(scan), *arguments])
+    done = CliRunner().invoke(app, ["no.bedside", "-i", str(scan), *arguments])
     assert isinstance(done.exception, UsageError)
     assert message in str(done.exception)
 

@@ -8,10 +8,11 @@ from bedside.training.loop.interrupt import StopRequest, TrainingInterrupted
 
 @pytest.fixture(autouse=True)
 def interrupts_arrive():
-    """The test run itself may have been started in the background, where Ctrl-C is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """The test run itself may have been started in the background, where Ctrl-C is ignored, or under nohup."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, before[0])
+    signal.signal(signal.SIGHUP, before[1])
 
 
 def send(*signals):
