@@ -1,4 +1,4 @@
-"""Stops a training on SIGTERM, Ctrl-C or a closed terminal after its state is saved."""
+"""Receives SIGTERM, Ctrl-C and SIGHUP, so that the training loop can save its state and stop."""
 
 from __future__ import annotations
 
