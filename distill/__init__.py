@@ -5,9 +5,9 @@ Importing this package is light; torch is imported with the first name that need
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..runtime.lazy_names import lazy_names
 from .students import STUDENTS, PatchRule, StudentSpec, build_student
 
 if TYPE_CHECKING:
@@ -36,9 +36,4 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(globals(), _HOME)

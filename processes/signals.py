@@ -12,7 +12,7 @@ from typing import NoReturn
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived, or the process that this one works for has ended."""
+    """SIGTERM arrived, or SIGHUP because the terminal was closed."""
 
 
 def unwind_on_sigterm() -> None:

@@ -94,7 +94,7 @@ class _SafeOutput(io.FileIO):
     def __init__(self, descriptor: int, must_arrive: bool) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._must_arrive = must_arrive
-        self._device = stat.S_ISCHR(os.fstat(descriptor).st_mode)  # asked now: a closed terminal no longer says so
+        self._device = stat.S_ISCHR(os.fstat(descriptor).st_mode)  # once the terminal is closed, fstat fails
 
     def write(self, data: ReadableBuffer, /) -> int:
         left = memoryview(data).cast("B")

@@ -1,4 +1,4 @@
-"""Reads the small text files of /proc and /sys, any of which may be missing or unreadable."""
+"""Reads the small text files of /proc and /sys; each may be missing or unreadable on some systems."""
 
 from __future__ import annotations
 

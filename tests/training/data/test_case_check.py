@@ -123,7 +123,7 @@ def test_intensities_of_the_body_are_held_against_the_tasks_range(cubes, cubes_t
         cubes_task.replaced(intensity=type(cubes_task.intensity)(clip=(0.0, 100.0), scale_to=(0, 1)))
     ).cases
     body = case.facts.body
-    # The body has 18 × 14 voxels in each of 16 planes, of which the cube is 64.
+    # The body has 18 × 14 voxels in each of 16 planes; 64 of them are the cube's.
     assert (body.below_clip, body.above_clip) == (0, pytest.approx(64 / (18 * 14 * 16)))
     assert (body.percentile_1, body.median) == (40, 40)
 

@@ -6,7 +6,7 @@ from bedside.training.loop.process_group import FirstProcessFailed, ProcessGroup
 
 
 class TwoProcesses:
-    """Stands for Fabric in a team of two, of which this is one; the other answers with what is given."""
+    """A stand-in for Fabric with two processes: this one, and another that sends the given values."""
 
     def __init__(self, rank, answer=None):
         self.global_rank, self.world_size, self.is_global_zero = rank, 2, rank == 0
