@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 from bedside.runtime.memory.mmap_arrays import mmap_array
-from bedside.runtime.memory.resident import resident_bytes
+
+from ...fresh_process import run_fresh
 
 MIB = 2**20
 FORKS = """
@@ -21,6 +22,17 @@ if child == 0:
 os.waitpid(child, 0)
 print(array.max())
 """
+RETURNED = """
+import json
+from bedside.runtime.memory.mmap_arrays import mmap_array
+from bedside.runtime.memory.resident import resident_bytes
+before = resident_bytes()
+array = mmap_array((2**26,), "u1")
+array[...] = 1
+with_array = resident_bytes()
+del array
+print(json.dumps({"before": before, "with_array": with_array, "after": resident_bytes()}))
+"""
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 5, 6), (64, 1024, 2)])
@@ -33,12 +45,9 @@ def test_an_array_is_zeroed_and_whole(shape):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the system tells only the peak")
 def test_its_memory_goes_back_with_it():
-    before = resident_bytes()
-    array = mmap_array((64 * MIB,), np.uint8)
-    array[...] = 1
-    assert resident_bytes() - before > 60 * MIB
-    del array
-    assert resident_bytes() - before < 8 * MIB
+    measured = run_fresh(RETURNED)
+    assert measured["with_array"] - measured["before"] > 60 * MIB
+    assert measured["after"] - measured["before"] < 8 * MIB
 
 
 def test_no_room_is_a_memory_error():

@@ -2,20 +2,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from bedside.runtime.memory import resident
 from bedside.runtime.memory.resident import peak_resident_bytes, resident_bytes
 
+from ...fresh_process import run_fresh
+
 MB = 10**6
+ARRAY = """
+import json
+import numpy as np
+from bedside.runtime.memory.resident import peak_resident_bytes, resident_bytes
+before = resident_bytes()
+array = np.ones(16_000_000)
+with_array = resident_bytes()
+del array
+print(json.dumps({"before": before, "with_array": with_array, "peak": peak_resident_bytes()}))
+"""
 
 
 def test_an_array_is_held_while_it_lives_and_remembered_by_the_peak():
-    before = resident_bytes()
-    array = np.ones(16 * MB)
-    assert resident_bytes() - before == pytest.approx(128 * MB, rel=0.1)
-    del array
-    assert peak_resident_bytes() >= before + 115 * MB
+    measured = run_fresh(ARRAY)
+    assert measured["with_array"] - measured["before"] == pytest.approx(128 * MB, rel=0.1)
+    assert measured["peak"] >= measured["before"] + 115 * MB
 
 
 def test_without_proc_the_peak_comes_from_getrusage(monkeypatch, tmp_path):
