@@ -49,3 +49,15 @@ def utf8_name(name: str) -> str:
     On disk a file name may be any bytes; records and tables hold text.
     """
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def native_name(text: str) -> str:
+    """Returns a file name read from a UTF-8 file in the form in which this process opens files.
+
+    They differ only in a locale that cannot encode the name, such as ``C`` without Python's UTF-8 mode.
+    """
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    return text

@@ -1,10 +1,13 @@
 """`read_utf8`: what editors put before the text is read past, and what is no UTF-8 is refused in one line."""
 
 import codecs
+import os
+import subprocess
+import sys
 
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.runtime.files.text import read_utf8
+from bedside.runtime.files.text import native_name, read_utf8
 from bedside.runtime.task_presets import load_task
 
 NAMED = 'list "a.json"'
@@ -52,3 +55,16 @@ def test_a_task_file_in_utf_16_is_refused_as_such(tmp_path, cube_task):
     (tmp_path / "task.toml").write_bytes(cube_task.encode("utf-16"))
     with pytest.raises(InputError, match=r'task file "task\.toml" is not valid: expected UTF-8 text, got UTF-16'):
         load_task(tmp_path / "task.toml")
+
+
+def test_a_listed_name_opens_its_file_in_a_locale_that_cannot_encode_it(tmp_path):
+    (tmp_path / "ü.nii.gz").touch()
+    code = "from bedside.runtime.files.text import native_name; print(len(open(native_name('\\xfc.nii.gz')).read()))"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "ü.nii.gz", "日本.nii"])
+def test_a_listed_name_that_the_locale_can_encode_stays(name):
+    assert native_name(name) == name

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ....runtime.files.text import native_name
 from ....runtime.scans.names import FIRST_CHANNEL, is_nifti, joined_names, nifti_files, split_channel, stem
 from .listing import ONE_CHANNEL, RawCase
 
@@ -51,6 +52,7 @@ class Paths:
                     f"set it (export {variable}=FOLDER) or list the path without it"
                 )
             listed = os.path.expandvars(listed)
+        listed = native_name(listed)
         # Compared without following links, because data sets are often trees of symbolic links.
         path = self.root / os.path.normpath(listed)
         if self.stays_inside and not (path.is_relative_to(self.root) and ".." not in path.parts):
