@@ -1,10 +1,11 @@
-"""`bedside distill`: a small student from a data set and a teacher."""
+"""`bedside distill`: a small student from a data set and teachers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,21 +15,36 @@ from ..runtime.task import Task
 from ..training.runs.run import Run
 from .options.dataset import DatasetArgument
 from .options.extras import require
+from .options.imitation import ImitationOptions
 from .options.paths import input_option
 from .options.training import RunOption, TrainingOptions, report_training, training_console
 from .terminal.console import Console
 
+if TYPE_CHECKING:
+    from ..training.data.dataset import Dataset
+    from ..training.recipe import Recipe
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distill:
-    """Train a small student from the truth and a teacher, and leave a run directory that can be resumed.
+    """Train a small student from the truth and from teachers, and leave a run directory that can be resumed.
 
     Example: bedside distill data/ --teacher runs/teacher --student swinunetr-small --lambda 0.5 -o runs/student
+
+    Example: bedside distill data/ --teacher runs/a --teacher runs/b --unlabelled scans/ --student unet-nano -o runs/s
     """
 
     dataset: DatasetArgument
     output: RunOption
-    teacher: Annotated[Path | None, input_option("--teacher", help="Run directory of a trained teacher.")] = None
+    teacher: Annotated[
+        list[Path] | None,
+        input_option(
+            "--teacher",
+            metavar="<path>",
+            help="Run directory of a trained network, a teacher or a student; may be given several times: the mean of "
+            "their probabilities teaches.",
+        ),
+    ] = None
     student: Annotated[
         str, typer.Option("--student", help=f"{', '.join(STUDENTS.own)}, or one of an installed package.")
     ] = STUDENTS.own[0]
@@ -41,6 +57,13 @@ class Distill:
     task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file; needed only without a teacher.")] = (
         None
     )
+    init: Annotated[
+        Path | None,
+        input_option(
+            "--init", help="Run directory of an earlier run of this student; training starts from its weights."
+        ),
+    ] = None
+    imitation_options: ImitationOptions
     training: TrainingOptions
     console: Console
 
@@ -50,14 +73,16 @@ class Distill:
             self._train(console)
 
     def _train(self, console: Console) -> None:
-        training = self.training
+        training, imitation = self.training, self.imitation_options
         task = self._task()
         require("train")
         hardware = training.hardware_options.hardware()
-        recipe = training.recipe(task.name, self.output)
+        cases = training.data.dataset(self.dataset, task)
+        if imitation.unlabelled is not None:
+            cases = cases.with_unlabelled(imitation.unlabelled)
+        recipe = self._recipe(task, cases)
         from ..distill import distill
 
-        cases = training.data.dataset(self.dataset, task)
         stages = ("preparing cases", "asking the teacher", "training student")
         with console.stages(*stages) as (preparing, teaching, learning):
             result = distill(
@@ -65,9 +90,13 @@ class Distill:
                 self.output,
                 student=self.student,
                 lam=self.lam,
-                teacher=self.teacher,
+                teacher=self._teachers,
                 task=task,
                 recipe=recipe,
+                imitation=imitation.imitation,
+                temperature=imitation.temperature,
+                targets=imitation.teacher_targets,
+                init=self.init,
                 hardware=hardware,
                 prepared_cases=training.data.cases,
                 resume=training.resume,
@@ -77,13 +106,28 @@ class Distill:
             )
         report_training(console, "student", self.output, result)
 
+    @property
+    def _teachers(self) -> Sequence[Path]:
+        return self.teacher or ()
+
+    def _recipe(self, task: Task, cases: Dataset) -> Recipe:
+        """Returns the recipe; by default, half of the crops come from the scans without labels, if there are any."""
+        import msgspec
+
+        recipe = self.training.recipe(task.name, self.output)
+        share = self.imitation_options.unlabelled_share
+        if share is None:
+            share = 0.5 if cases.unlabelled and self._teachers and self.lam < 1 else 0.0
+        return msgspec.structs.replace(recipe, unlabelled=share)
+
     def _task(self) -> Task:
-        """Returns the given task with the options' spacing and patch, or else the teacher's."""
+        """Returns the given task with the options' spacing and patch, or else the first teacher's."""
         data = self.training.data
         if self.task is not None:
             return data.task(self.task)
-        if self.teacher is None:
+        if not self._teachers:
             raise UsageError("give --teacher, or --task and --lambda 1")
-        if data.spacing is not None or data.patch is not None:
-            raise UsageError("a student sees what its teacher sees: leave --spacing and --patch out")
-        return Run.open(self.teacher).config.task
+        if data.spacing is not None:
+            raise UsageError("a student has its teacher's grid: leave --spacing out")
+        task = Run.open(self._teachers[0]).config.task
+        return task if data.patch is None else task.replaced(patch=data.patch)

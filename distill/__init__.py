@@ -13,7 +13,8 @@ from .students import STUDENTS, PatchRule, StudentSpec, build_student
 if TYPE_CHECKING:
     from .loss import DistillationLoss
     from .targets import cache_targets
-    from .train import LoadedStudent, distill, load_student
+    from .train import distill
+    from .trained import LoadedStudent, load_student
 
 __all__ = [
     "STUDENTS",
@@ -29,10 +30,10 @@ __all__ = [
 
 _HOME = {
     "DistillationLoss": "loss",
-    "LoadedStudent": "train",
+    "LoadedStudent": "trained",
     "cache_targets": "targets",
     "distill": "train",
-    "load_student": "train",
+    "load_student": "trained",
 }
 
 

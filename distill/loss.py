@@ -1,6 +1,8 @@
-"""The distillation loss."""
+"""The distillation loss: a weighted sum of what the labels teach and what a teacher teaches."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
@@ -11,33 +13,70 @@ from ..training.loop.losses import segmentation_loss
 
 _EVERY = 8  # every eighth voxel along H and W is checked, so that the check does not slow a step down
 _ROUNDING = 0.02  # error of a sum of bfloat16 probabilities
+_SMALLEST = 1e-8  # keeps a probability of 0 finite where it is divided or raised to a power
+
+
+def _mse(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    return F.mse_loss(student.softmax(1), teacher)
+
+
+def _mse_sum(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    return (student.softmax(1) - teacher).square().sum(1).mean()
+
+
+def _kl(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    if temperature != 1:  # softmax(log p / T), as if the teacher's logits were divided by T
+        teacher = teacher.clamp(min=_SMALLEST).pow(1 / temperature)
+        teacher = teacher / teacher.sum(1, keepdim=True)
+    divergence = F.kl_div((student / temperature).log_softmax(1), teacher, reduction="none").sum(1).mean()
+    return temperature**2 * divergence
+
+
+IMITATION: dict[str, Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]] = {
+    "mse": _mse,
+    "mse-sum": _mse_sum,
+    "kl": _kl,
+}
+"""Name → loss of a student's logits and a teacher's probabilities, both ``[B, C, D, H, W]``, and a temperature.
+
+``mse``: squared error of the probabilities, averaged over classes and voxels (AutoSAM Adapter, Eq. 2). ``mse-sum``:
+summed over classes, so that many classes do not make it small. ``kl``: Kullback-Leibler divergence at a temperature T,
+times T² (Hinton et al. 2015, section 2.1).
+"""
 
 
 class DistillationLoss(torch.nn.Module):
-    """λ · (Dice + cross-entropy)(student, truth) + (1 − λ) · MSE(softmax(student), teacher).
+    """λ · (Dice + cross-entropy)(student, truth) + (1 − λ) · imitation(student, teacher).
 
-    Source: AutoSAM Adapter, section 3.5, Eq. 2, with the squared error averaged over classes and voxels.
+    By default the imitation loss is the paper's, MSE(softmax(student), teacher) averaged over classes and voxels.
+    Source: AutoSAM Adapter, section 3.5, Eq. 2.
 
     The first term leaves out voxels with an ignored label. The second term includes them, because it needs no label:
     there the student learns the teacher's probabilities.
 
     Args:
         lam: λ in 0…1. 1 trains on the labels alone, the baseline without a teacher; 0 on the teacher alone.
+        imitation: name in `IMITATION`.
+        temperature: temperature of ``"kl"``, more than 0; the others ignore it.
         ignores: whether targets may have `IGNORED` voxels (training/data/ignore_label.py).
 
     Raises:
-        UsageError: λ is no number in 0…1.
+        UsageError: λ is no number in 0…1, no imitation loss has this name, or the temperature is not more than 0.
     """
 
-    def __init__(self, lam: float = 0.5, *, ignores: bool = False) -> None:
+    def __init__(
+        self, lam: float = 0.5, *, imitation: str = "mse", temperature: float = 1.0, ignores: bool = False
+    ) -> None:
         super().__init__()
         self.lam = arguments.share("lambda", lam)
+        self._imitation = IMITATION[arguments.known("imitation loss", imitation, IMITATION)]
+        self._temperature = arguments.number("temperature", temperature, "a number above 0", lambda given: given > 0)
         self._segmentation = segmentation_loss(ignores=ignores)
 
     def forward(
         self, student_logits: torch.Tensor, teacher_probs: torch.Tensor | None, target: torch.Tensor
     ) -> torch.Tensor:
-        """Returns the scalar loss.
+        """Returns the scalar loss, the sum of `terms`.
 
         Args:
             student_logits: ``[B, C, D, H, W]``.
@@ -48,16 +87,27 @@ class DistillationLoss(torch.nn.Module):
             UsageError: λ < 1 without a teacher, tensors whose shapes do not match, or teacher values that are not
                 probabilities.
         """
+        terms = self.terms(student_logits, teacher_probs, target)
+        return torch.stack([*terms.values()]).sum() if len(terms) > 1 else next(iter(terms.values()))
+
+    def terms(
+        self, student_logits: torch.Tensor, teacher_probs: torch.Tensor | None, target: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Returns the weighted terms of the loss: ``labels`` unless λ is 0, ``teacher`` unless λ is 1.
+
+        Arguments and errors are those of `forward`.
+        """
         _check_target(student_logits, target)
-        if self.lam == 1:
-            return self._segmentation(student_logits, target)
-        if teacher_probs is None:
-            raise UsageError(f"lambda {self.lam:g} needs a teacher; give one, or lambda 1")
-        _check_probabilities(student_logits, teacher_probs)
-        imitation = F.mse_loss(student_logits.softmax(1), teacher_probs)
-        if self.lam == 0:
-            return imitation
-        return self.lam * self._segmentation(student_logits, target) + (1 - self.lam) * imitation
+        terms: dict[str, torch.Tensor] = {}
+        if self.lam < 1:
+            if teacher_probs is None:
+                raise UsageError(f"lambda {self.lam:g} needs a teacher; give one, or lambda 1")
+            _check_probabilities(student_logits, teacher_probs)
+        if self.lam > 0:
+            terms["labels"] = self.lam * self._segmentation(student_logits, target)
+        if self.lam < 1 and teacher_probs is not None:
+            terms["teacher"] = (1 - self.lam) * self._imitation(student_logits, teacher_probs, self._temperature)
+        return terms
 
 
 def _check_target(logits: torch.Tensor, target: torch.Tensor) -> None:

@@ -1,76 +1,148 @@
-"""Caches the teacher's probabilities: the teacher segments each training case once, not once per step."""
+"""Caches the teachers' probabilities: they segment each training case once, not once per step."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
-import torch
 
 from ..runtime import arguments
-from ..runtime.files.atomic import atomic_write, make_folder
+from ..runtime.errors import InputError, ResourceError
+from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
+from ..training.data.case_cache import try_lock
 from ..training.data.crops import CropSource
 from ..training.data.prepared_case import PreparedCase
+from ..training.data.soft_labels import SoftLabels, expected_bytes, write_soft_labels
 from ..training.loop.process_group import ProcessGroup
-from ..training.loop.validate import predict_probabilities
-from ..training.runs.run import Run
+from .teachers import Teachers
 
 _CASES = "a list of prepared cases"
+_VERSION = 1  # increment when the same teachers and case give different targets
+_RETRY_SECONDS = 0.2  # between two checks of a case that another training segments
+_log = logging.getLogger("bedside.distill")
 
 
 def cache_targets(
-    teacher: torch.nn.Module,
+    teachers: Teachers,
     cases: Sequence[PreparedCase],
-    run: Run,
     group: ProcessGroup,
     *,
-    overlap: float,
     progress: Progress | None = None,
 ) -> list[CropSource]:
-    """Runs the teacher on whole cases and stores its probabilities as ``[C, D, H, W]`` float16 arrays.
+    """Runs the teachers on whole cases and stores the mean of their probabilities beside each prepared case.
 
     Training then reads the targets of each crop from disk, and flips and rotates them with the crop. Blended over
-    overlapping windows they are better than a single window's, and a step needs no forward pass of the teacher.
+    overlapping windows they are better than a single window's, and a step needs no forward pass of the teachers. They
+    are rounded to 1/255 and stored sparsely (see `SoftLabels`). All trainings with these teachers and cases share them;
+    what an interrupted training has stored is kept.
 
     Args:
-        teacher: network with logits ``[B, C, D, H, W]``.
-        cases: cases prepared with the task of the run.
-        run: the student's run; its task's patch is the sliding window, and its folder ``targets`` gets the
-            ``<case>.npy`` files. Existing files are kept.
-        group: process group, which shares the cases; its devices run the teacher.
-        overlap: overlap of the sliding windows, 0 ≤ overlap < 1.
+        teachers: the teachers.
+        cases: cases prepared with the task of the teachers; those without labels get crop centres around the organs
+            that the teachers find.
+        group: process group, which shares the cases; its devices run the teachers.
         progress: called before each case of this process with (cases done, cases in total), and at the end.
 
     Returns:
-        One source of crops per case, with the path of its targets.
+        One source of crops per case, with its targets.
 
     Raises:
-        UsageError: an argument has another type, or the overlap is outside 0 ≤ overlap < 1.
+        UsageError: an argument has another type.
+        ResourceError: the disk has no room for the targets.
     """
-    teacher = arguments.instance("teacher", teacher, torch.nn.Module)
+    teachers = arguments.instance("teachers", teachers, Teachers)
     cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
-    run, group = arguments.instance("run", run, Run), arguments.instance("group", group, ProcessGroup)
-    overlap = arguments.overlap_share("overlap", overlap)
+    group = arguments.instance("group", group, ProcessGroup)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
-    folder, task, device = make_folder(run.targets), run.config.task, group.device
-    teacher = teacher.to(device).eval()
-    missing = [case for case in cases if not _target(folder, case).exists()]
-    group.wait()  # no process writes before all have listed the missing files
-    share = missing[group.rank :: group.size]
-    existing = len(cases) - len(missing)
-    for number, case in enumerate(share):
-        if progress:
-            progress(existing + min(number * group.size, len(missing)), len(cases))
-        probabilities = predict_probabilities(teacher, case, task, overlap=overlap, device=device)
-        with atomic_write(_target(folder, case)) as temporary:
-            np.save(temporary, probabilities.half().numpy())
+    key = targets_key(teachers)
+    stored = group.broadcast_from_first(lambda: [_open(case, key) is not None for case in cases])
+    missing = [case for case, there in zip(cases, stored, strict=True) if not there]
+    group.broadcast_from_first(lambda: _check_room(missing, cases))
+    pending, existing = missing[group.rank :: group.size], len(cases) - len(missing)
+    done = 0
+    while pending:
+        busy: list[PreparedCase] = []
+        for case in pending:
+            if progress:
+                progress(existing + min(done * group.size, len(missing)), len(cases))
+            if _stored(teachers, case, key, group):
+                done += 1
+            else:
+                busy.append(case)
+        if len(busy) == len(pending):
+            time.sleep(_RETRY_SECONDS)
+        pending = busy
     group.wait()
     if progress:
         progress(len(cases), len(cases))
-    return [CropSource(case, _target(folder, case)) for case in cases]
+    return [_source(case, key) for case in cases]
 
 
-def _target(folder: Path, case: PreparedCase) -> Path:
-    return folder / f"{case.name}.npy"
+def targets_key(teachers: Teachers) -> str:
+    """Returns the key of the targets, part of a folder's name: 16 hexadecimal digits.
+
+    It is a hash of the teachers' weights and windows, whatever their order.
+    """
+    decisive = sorted((member.sha256, list(member.task.patch)) for member in teachers.members)
+    return hashlib.sha256(msgspec.json.encode((_VERSION, decisive))).hexdigest()[:16]
+
+
+def _folder(case: PreparedCase, key: str) -> Path:
+    return case.folder / f"teacher-{key}"
+
+
+def _open(case: PreparedCase, key: str) -> SoftLabels | None:
+    folder = _folder(case, key)
+    if not folder.is_dir():
+        return None
+    try:
+        return SoftLabels.open(folder)
+    except InputError as error:
+        _log.warning('the targets of "%s" are computed again: %s', case.name, error)
+        return None
+
+
+def _source(case: PreparedCase, key: str) -> CropSource:
+    source = CropSource(case, SoftLabels.open(_folder(case, key)))
+    return source if case.labelled else source.around_soft_labels()
+
+
+def _stored(teachers: Teachers, case: PreparedCase, key: str, group: ProcessGroup) -> bool:
+    """Computes and stores the targets of a case; returns False while another training does so."""
+    folder = _folder(case, key)
+    with try_lock(folder.with_name(f"{folder.name}.lock")) as locked:
+        if locked and _open(case, key) is None:
+            probabilities = teachers.probabilities(case, group.device)
+            with atomic_directory(folder) as temporary:
+                write_soft_labels(temporary, probabilities, body=None if case.labelled else case.centres(0))
+        return locked
+
+
+def _check_room(missing: Sequence[PreparedCase], cases: Sequence[PreparedCase]) -> None:
+    """Checks that the disk has room for the missing targets, as estimated from the organs of the labelled cases."""
+    if not missing:
+        return
+    labelled = [case for case in cases if case.labelled] or list(missing)
+    sample = labelled[:: max(1, len(labelled) // 10)]
+    per_voxel = sum(expected_bytes(np.asarray(case.organs())) for case in sample) / sum(
+        _voxels(case) for case in sample
+    )
+    needed = int(per_voxel * sum(_voxels(case) for case in missing))
+    free = shutil.disk_usage(missing[0].folder).free
+    _log.info("the teachers segment %d cases; their targets need about %.1f MB", len(missing), needed / 1e6)
+    if needed > free:
+        raise ResourceError(
+            f"the targets of {len(missing)} cases need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free; "
+            "make room, put the prepared cases on another disk (--cases), or compute them with --teacher-targets online"
+        )
+
+
+def _voxels(case: PreparedCase) -> int:
+    return case.image().size

@@ -1,20 +1,22 @@
-"""Trains a student, with or without a teacher, and opens a trained one."""
+"""Trains a student, with or without teachers."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import torch
 
 from ..runtime import arguments
-from ..runtime.errors import InputError, UsageError
+from ..runtime.errors import UsageError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.hooks import Progress
 from ..runtime.task import Task
-from ..training.data.crops import CropSource
+from ..training.data.crops import Batch, CropSource
 from ..training.data.dataset import Dataset
+from ..training.data.soft_labels import LEVELS
 from ..training.job import TrainingHooks, TrainingJob
 from ..training.loop.checkpoint import load_weights
 from ..training.loop.fit import FitResult
@@ -26,36 +28,13 @@ from ..training.recipe import Recipe
 from ..training.runs.run import Run
 from ..training.runs.run_config import Distillation, MethodRecord, ModelConfig
 from ..training.train import train
-from .loss import DistillationLoss
+from .loss import IMITATION, DistillationLoss
 from .students import STUDENTS, build_student, check_patch
 from .targets import cache_targets
+from .teachers import Teachers, check_teachers_task
+from .validation import log_teachers, record_teachers_dice, warn_of_weak_teachers
 
-_TARGET_OVERLAP = 0.5
 _NO_TEACHER = "without --teacher, give --task and --lambda 1"
-_log = logging.getLogger("bedside.distill")
-
-
-@dataclass(frozen=True)
-class LoadedStudent:
-    """A trained student and the facts of its run.
-
-    Attributes:
-        model: network in evaluation mode; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
-        task: the task it was trained for.
-        student: name in `STUDENTS`.
-        lam: λ it was trained with, 1 without a teacher; None if the run does not record it.
-        teacher: name of the teacher's run; None without a teacher.
-        data_hash: SHA-256 of the training data.
-        metrics: the last row of its metrics, column → value.
-    """
-
-    model: torch.nn.Module
-    task: Task
-    student: str
-    lam: float | None
-    teacher: str | None
-    data_hash: str
-    metrics: dict[str, str]
 
 
 def distill(
@@ -64,9 +43,13 @@ def distill(
     *,
     student: str,
     lam: float,
-    teacher: Path | None,
+    teacher: Path | Sequence[Path] | None,
     task: Task | None,
     recipe: Recipe,
+    imitation: str = "mse",
+    temperature: float = 1.0,
+    targets: str = "cached",
+    init: Path | None = None,
     hardware: Hardware | None = None,
     prepared_cases: Path | None = None,
     resume: bool = False,
@@ -77,142 +60,179 @@ def distill(
     """Trains a student and writes a run directory.
 
     Args:
-        dataset: labelled cases.
+        dataset: labelled cases, and cases without labels if ``recipe.unlabelled`` is above 0.
         out: run directory.
         student: name in `STUDENTS`.
         lam: λ of the distillation loss; 1 trains without a teacher.
-        teacher: run directory of a trained teacher; needed unless λ is 1.
-        task: grid, intensities, patch; None: the teacher's.
-        recipe: training recipe: epochs, batch, learning rate, augmentation.
+        teacher: run directory of a trained network, or of several, whose mean probabilities teach; needed unless λ is
+            1. Any run can teach, also a student's.
+        task: grid, intensities, patch; None: the first teacher's. Its patch may differ from the teachers'.
+        recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels.
+        imitation: loss between student and teacher, a name in `IMITATION`.
+        temperature: temperature of the imitation loss ``"kl"``.
+        targets: ``"cached"``: the teachers segment whole cases once, before the training; ``"online"``: they see the
+            student's very crops, in every step.
+        init: run directory of an earlier run of the same student, whose weights the training starts from; None starts
+            from random weights.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         prepared_cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: whether to continue the run in ``out``.
         preparing: called during preprocessing with (cases done, cases in total).
-        teaching: called while the teacher segments the training cases, with (cases done, cases in total).
+        teaching: called while the teachers segment the training cases, with (cases done, cases in total).
         progress: called after each step with (steps done, steps in total, note).
 
     Raises:
         InputError: data set, teacher or a case was refused.
         UsageError: an argument has another type or is out of range, or options contradict each other.
+        ResourceError: the disk has no room for the targets.
     """
     arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     arguments.known("student", student, STUDENTS)
     lam = arguments.share("lambda", lam)
-    teacher = arguments.optional(arguments.path, "teacher", teacher)
-    if teacher is None and lam < 1:
+    runs = _runs(teacher)
+    if not runs and lam < 1:
         raise UsageError(_NO_TEACHER)
+    if runs and lam == 1 and recipe.unlabelled:
+        raise UsageError("lambda 1 learns nothing from scans without labels: give a lambda below 1, or unlabelled 0")
     job = TrainingJob(
         dataset=dataset,
-        task=_teachers_task(teacher) if task is None else task,
+        task=_teachers_task(runs) if task is None else task,
         out=arguments.path("out", out),
         recipe=recipe,
         hardware=Hardware() if hardware is None else hardware,
         prepared_cases=arguments.optional(arguments.path, "prepared_cases", prepared_cases),
         resume=resume,
     )
+    if job.recipe.unlabelled:
+        _check_unlabelled(dataset, runs)
+    options = Distillation(
+        lam=lam,
+        imitation=arguments.known("imitation loss", imitation, IMITATION),
+        temperature=arguments.number("temperature", temperature, "a number above 0", lambda given: given > 0),
+        targets=arguments.one_of("targets", targets, ("cached", "online")),
+    )
+    init = arguments.optional(arguments.path, "init", init)
     hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
-    return train(job, lambda: _DistilledStudent.open(student, lam, teacher, job.task), hooks)
+    result = train(job, lambda: _DistilledStudent.open(student, options, runs, init, job.task), hooks)
+    warn_of_weak_teachers(Run.open(job.out), result.best)
+    return result
 
 
 @dataclass(frozen=True)
 class _DistilledStudent:
-    """The training of a student from labels and, with λ below 1, from a teacher's probabilities.
+    """The training of a student from labels and, with λ below 1, from teachers' probabilities.
 
     Attributes:
         student: name in `STUDENTS`.
-        lam: λ of the distillation loss.
-        run: the teacher's run; None without a teacher.
-        teacher: the teacher's network; None if λ is 1 or there is no teacher.
+        options: λ, loss and targets, without the teachers.
+        teachers: the teachers; None if λ is 1 or there is none.
+        init: run whose weights the training starts from; None for random weights.
     """
 
     student: str
-    lam: float
-    run: Run | None = None
-    teacher: torch.nn.Module | None = None
+    options: Distillation
+    teachers: Teachers | None = None
+    init: Run | None = None
 
     @classmethod
-    def open(cls, student: str, lam: float, teacher: Path | None, task: Task) -> _DistilledStudent:
-        """Opens the teacher, if there is one, and checks that it and the student accept the task."""
-        model = run = None
-        if teacher is not None:
-            from ..teacher.train import load_teacher
-
-            model, run = load_teacher(teacher)
-            _check_task(task, run)
+    def open(
+        cls, student: str, options: Distillation, runs: Sequence[Path], init: Path | None, task: Task
+    ) -> _DistilledStudent:
+        """Opens the teachers and the earlier run, and checks that these and the student accept the task."""
+        teachers = Teachers.open(runs) if runs else None
+        for member in teachers.members if teachers else ():
+            check_teachers_task(task, member)
+            if options.targets == "online" and member.task.patch != task.patch:
+                raise UsageError(
+                    f'teacher "{member.run.name}" sees patches of {_shown(member.task)} voxels and the student '
+                    f"{_shown(task)}; with --teacher-targets online both must be equal"
+                )
         check_patch(student, task.patch.dhw)
-        return cls(student, lam, run, model if lam < 1 else None)
+        start = None if init is None else _earlier_run(init, student, task)
+        return cls(student, options, teachers if options.lam < 1 else None, start)
 
     def build(self, task: Task) -> torch.nn.Module:
-        return build_student(self.student, num_classes=task.num_classes)
+        model = build_student(self.student, num_classes=task.num_classes)
+        if self.init is not None:
+            load_weights(self.init.best, model)
+        return model
 
     def recorded(self) -> MethodRecord:
         model = ModelConfig(kind="student", name=self.student)
-        if self.run is None or self.teacher is None:
-            return MethodRecord(model, Distillation(lam=self.lam))
-        teacher_hash = file_sha256(self.run.best)
-        return MethodRecord(model, Distillation(lam=self.lam, teacher=self.run.name, teacher_hash=teacher_hash))
+        start = "" if self.init is None else file_sha256(self.init.best)
+        taught_by = tuple(member.record for member in self.teachers.members) if self.teachers else ()
+        return MethodRecord(model, msgspec.structs.replace(self.options, teachers=taught_by, init=start))
 
-    def objective(self, *, ignores: bool) -> Objective:
-        loss = DistillationLoss(self.lam, ignores=ignores)
-        return lambda logits, batch: loss(logits, batch.get("teacher"), batch["label"])
+    def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
+        options = self.options
+        online = self.teachers if options.targets == "online" else None  # else the teachers' memory is freed
+        loss = DistillationLoss(
+            options.lam,
+            imitation=options.imitation,
+            temperature=options.temperature,
+            ignores=prepared.has_ignored_voxels,
+        )
+
+        def terms(logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+            probabilities = None
+            if online is not None:
+                probabilities = online.crop_probabilities(batch["image"])
+            elif "teacher" in batch:
+                probabilities = batch["teacher"].float() / LEVELS
+            return loss.terms(logits, probabilities, batch["label"])
+
+        return terms
 
     def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:
-        if self.run is None or self.teacher is None:
-            return [CropSource(case) for case in prepared.train]
-        if group.first and _has_seen_validation(self.run, prepared):
-            _log.warning(
-                "the teacher was trained on another split of this data set: it may have learnt from the student's "
-                "validation cases, and their Dice may be too high; give the teacher's fold (--fold)"
-            )
-        return cache_targets(
-            self.teacher, prepared.train, prepared.run, group, overlap=_TARGET_OVERLAP, progress=progress
-        )
+        teachers, cases = self.teachers, prepared.train
+        if teachers is None:
+            return [CropSource(case) for case in cases]
+        if group.first:
+            log_teachers(teachers, prepared)
+        cached = self.options.targets == "cached"
+        # Of cases without labels, the teachers' segmentation says where crops contain an organ.
+        taught = [*(cases if cached else ()), *prepared.unlabelled]
+        sources = cache_targets(teachers, [*taught, *prepared.validation], group, progress=progress)
+        if group.first:
+            record_teachers_dice(prepared.run, sources[len(taught) :])
+        if cached:
+            return sources[: len(taught)]
+        return [*(CropSource(case) for case in cases), *(CropSource(source.case) for source in sources[: len(taught)])]
 
 
-def _teachers_task(teacher: Path | None) -> Task:
+def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
     if teacher is None:
+        return ()
+    if isinstance(teacher, (str, Path)):
+        return (arguments.path("teacher", teacher),)
+    return tuple(arguments.path("teacher", run) for run in arguments.sequence("teacher", teacher, "a path, or several"))
+
+
+def _teachers_task(runs: Sequence[Path]) -> Task:
+    if not runs:
         raise UsageError(_NO_TEACHER)
-    return Run.open(teacher).config.task
+    return Run.open(runs[0]).config.task
 
 
-def _check_task(task: Task, teacher: Run) -> None:
-    expected = teacher.config.task
-    if task != expected:
-        differing = (field for field in task.__struct_fields__ if getattr(task, field) != getattr(expected, field))
+def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:
+    if not runs:
+        raise UsageError("scans without labels need a teacher: give --teacher, or --unlabelled-share 0")
+    if not dataset.unlabelled:
         raise UsageError(
-            f'the task differs from that of teacher "{teacher.name}" in: {", ".join(differing)}; leave --task out'
+            f'data set "{dataset.name}" lists no scans without labels: name some under "unlabeled" or give '
+            "--unlabelled FOLDER, or give --unlabelled-share 0"
         )
 
 
-def _has_seen_validation(teacher: Run, prepared: PreparedRun) -> bool:
-    """Returns whether the teacher may have trained on the student's validation cases: same data, other split."""
-    trained, new = teacher.config, prepared.run.config
-    other_split = trained.split_hash not in ("", new.split_hash)
-    return bool(prepared.validation) and trained.data_hash == new.data_hash and other_split
+def _earlier_run(path: Path, student: str, task: Task) -> Run:
+    run = Run.open(path)
+    before = run.config
+    if before.model.kind != "student" or before.model.name != student:
+        raise UsageError(f'"{run.name}" is a run of {before.model.name}; --init needs an earlier run of {student}')
+    if before.task.num_classes != task.num_classes:
+        raise UsageError(f'"{run.name}" has {before.task.num_classes} classes, the task {task.num_classes}')
+    return run
 
 
-def load_student(run: Path) -> LoadedStudent:
-    """Opens a trained student from its run directory.
-
-    Raises:
-        UsageError: ``run`` is no path.
-        InputError: the directory holds no trained student.
-    """
-    opened = Run.open(arguments.path("run", run))
-    config = opened.config
-    if config.model.kind != "student":
-        raise InputError(
-            f'"{opened.name}" is a {config.model.kind} run; expected a student: give what was --output of distill'
-        )
-    model = build_student(config.model.name, num_classes=config.task.num_classes)
-    load_weights(opened.best, model)
-    rows = opened.rows()
-    return LoadedStudent(
-        model.eval(),
-        config.task,
-        config.model.name,
-        lam=config.distillation.lam if config.distillation else None,
-        teacher=(config.distillation.teacher or None) if config.distillation else None,
-        data_hash=config.data_hash,
-        metrics=rows[-1] if rows else {},
-    )
+def _shown(task: Task) -> str:
+    return "×".join(str(edge) for edge in task.patch)

@@ -96,9 +96,9 @@ class _SupervisedTeacher:
             )
         return MethodRecord(self.config.recorded())
 
-    def objective(self, *, ignores: bool) -> Objective:
-        loss = segmentation_loss(ignores=ignores)
-        return lambda logits, batch: loss(logits, batch["label"])
+    def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
+        loss = segmentation_loss(ignores=prepared.has_ignored_voxels)
+        return lambda logits, batch: {"labels": loss(logits, batch["label"])}
 
     def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:
         return [CropSource(case) for case in prepared.train]

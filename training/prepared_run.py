@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
@@ -39,16 +39,18 @@ class PreparedRun:
         run: the run directory.
         train: prepared training cases.
         validation: prepared validation cases; may be empty.
+        unlabelled: prepared training cases without labels; empty unless the job asks for them.
     """
 
     run: Run
     train: list[PreparedCase]
     validation: list[PreparedCase]
+    unlabelled: list[PreparedCase] = field(default_factory=list[PreparedCase])
 
     @property
     def has_ignored_voxels(self) -> bool:
         """Whether a training case has voxels with an ignored label."""
-        return any(case.ignored for case in self.train)
+        return any(case.ignored for case in (*self.train, *self.unlabelled))
 
 
 @contextmanager
@@ -83,10 +85,11 @@ def prepare_run(
 
     def opened() -> PreparedRun:
         listed = _listed(dataset, task)
+        unlabelled = dataset.unlabelled if job.recipe.unlabelled else ()
         held.enter_context(sole_writer(job.out))
         if progress:
-            progress(0, len(listed))  # hashing a large data set takes a while too
-        digests = digest_cases(listed, threads)
+            progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
+        digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
         config = RunConfig(
             model=record.model,
             task=task,
@@ -95,17 +98,19 @@ def prepare_run(
             data_hash=data_hash(listed, digests),
             fold=dataset.fold,
             split_hash=_split_hash(dataset, listed, digests),
+            unlabelled_hash=data_hash(unlabelled, unlabelled_digests) if unlabelled else "",
             distillation=record.distillation,
         )
         run = Run.create(job.out, config, resume=job.resume)
         cache = CaseCache(job.cases_folder)
-        held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in digests]))
-        prepared = prepare_cases(listed, task, cache.folder, progress, workers=threads, digests=digests)
+        every, all_digests = (*listed, *unlabelled), (*digests, *unlabelled_digests)
+        held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in all_digests]))
+        prepared = prepare_cases(every, task, cache.folder, progress, workers=threads, digests=all_digests)
         run.start()
-        named = {case.name: case for case in prepared}
+        named = {case.name: case for case in prepared[: len(listed)]}
         training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
         _log_warnings(prepared, training, task, job.recipe)
-        return PreparedRun(run, training, validation)
+        return PreparedRun(run, training, validation, prepared[len(listed) :])
 
     with ExitStack() as held:
         yield group.broadcast_from_first(opened)

@@ -45,7 +45,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         epochs: number of epochs.
-        steps_per_epoch: optimiser steps per epoch; None: enough to draw one crop per training case.
+        steps_per_epoch: optimiser steps per epoch; None: enough to draw one crop per training case with labels.
         batch: crops per forward pass and device.
         accumulate: forward passes per step and device; their gradients are averaged.
         processes: training processes, one device each. A step uses batch × accumulate × processes crops: two processes
@@ -56,6 +56,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         warmup: warm-up epochs.
         clip: maximum gradient norm.
         positive: share of crops centred on an organ, 0…1.
+        unlabelled: share of crops from scans without labels, 0…<1; only a teacher can teach on these.
         balance_classes: True: a positive crop draws a class first, then one of its voxels, so that small organs are
             seen as often as large ones; False: every labelled voxel is equally likely, as in the papers.
         validate_every: epochs between validations.
@@ -79,6 +80,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     warmup: int = 5
     clip: float = 1.0
     positive: float = 0.5
+    unlabelled: float = 0.0
     balance_classes: bool = False
     validate_every: int = 1
     validation_overlap: float = 0.25
@@ -107,6 +109,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise FieldError(f"lr: expected more than 0, got {self.lr:g}")
         if not 0 <= self.positive <= 1:
             raise FieldError(f"positive: expected a share of 0…1, got {self.positive:g}")
+        if not 0 <= self.unlabelled < 1:
+            raise FieldError(f"unlabelled: expected a share of 0 or more and less than 1, got {self.unlabelled:g}")
         if not 0 <= self.validation_overlap < 1:
             raise FieldError(f"validation_overlap: expected 0 or more and less than 1, got {self.validation_overlap:g}")
 
@@ -116,8 +120,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.batch * self.accumulate * self.processes
 
     def steps(self, cases: int) -> int:
-        """Returns the number of optimiser steps per epoch for a number of training cases."""
-        return self.steps_per_epoch or math.ceil(cases / self.crops_per_step)
+        """Returns the number of optimiser steps per epoch for a number of training cases with labels."""
+        return self.steps_per_epoch or math.ceil(cases / (1 - self.unlabelled) / self.crops_per_step)
 
     def learning_rate(self, epoch: int, *, epochs: int | None = None) -> float:
         """Returns the learning rate of an epoch: exponential warm-up, then polynomial decay.

@@ -36,11 +36,12 @@ class TrainingMethod(Protocol):
         """
         ...
 
-    def objective(self, *, ignores: bool) -> Objective:
-        """Returns the loss function.
+    def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
+        """Returns the loss function; it may hold what it needs in every step, such as a teacher's network.
 
         Args:
-            ignores: whether training cases have voxels with an ignored label.
+            prepared: open run with its prepared cases.
+            group: process group.
         """
         ...
 
@@ -81,7 +82,7 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
         with prepare_run(job, record, group, progress=hooks.preparing) as prepared:
             setup = TrainingSetup(
                 model=model,
-                objective=method.objective(ignores=prepared.has_ignored_voxels),
+                objective=method.objective(prepared, group),
                 sources=method.sources(prepared, group, hooks.teaching if group.first else None),
                 validation=prepared.validation,
             )

@@ -12,23 +12,31 @@ from bedside.runtime.task import Task
 from bedside.training.data.augment import build_augmentation
 from bedside.training.data.crops import CropDataset, CropSource
 from bedside.training.data.prepared_case import PreparedCase
+from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
 from bedside.training.recipe import Augmentation, Recipe
 
 Crop = Callable[[int], Any]
 LOADERS = ("bedside", "monai-cache", "monai-cache-indices", "monai-persistent")
 
 
-def write_teacher(case: PreparedCase, classes: int, folder: Path) -> Path:
-    """Writes substitutes for teacher probabilities: 0.9 for the true class, 0.1 shared by the others."""
-    labels = np.asarray(case.labels())
-    file = folder / f"{case.folder.name}.npy"
-    if not file.exists():
-        rest = 0.1 / (classes - 1)
-        probabilities = np.lib.format.open_memmap(file, "w+", np.float16, (classes, *labels.shape))
-        for label, channel in enumerate(probabilities):
-            channel[...] = np.where(labels == label, 0.9, rest)
-        probabilities.flush()
-    return file
+def write_teacher(case: PreparedCase, classes: int, folder: Path) -> SoftLabels:
+    """Writes substitutes for teacher probabilities: 0.9 for the true class, 0.1 shared by the others.
+
+    They are zero nowhere, which is the worst case for `SoftLabels`; the other loaders read ``<folder>.npy``, float16.
+    """
+    soft = folder / case.folder.name
+    if not soft.exists():
+        labels = np.asarray(case.labels())
+        probabilities = np.stack([np.where(labels == label, 0.9, 0.1 / (classes - 1)) for label in range(classes)])
+        np.save(peers_file(soft), probabilities.astype(np.float16))
+        soft.mkdir()
+        write_soft_labels(soft, probabilities)
+    return SoftLabels.open(soft)
+
+
+def peers_file(soft_labels: Path) -> Path:
+    """Returns the file that the other loaders read in place of a folder of soft labels."""
+    return soft_labels.with_name(f"{soft_labels.name}.npy")
 
 
 def build(loader: str, sources: Sequence[CropSource], task: Task, augmentation: Augmentation, scratch: Path) -> Crop:
@@ -46,7 +54,7 @@ def build(loader: str, sources: Sequence[CropSource], task: Task, augmentation: 
         return lambda number: crops[0, number]
     from monai.data.dataset import CacheDataset, PersistentDataset
 
-    keys = ["image", "label", *(["teacher"] if sources[0].teacher is not None else [])]
+    keys = ["image", "label", *(["teacher"] if sources[0].soft_labels is not None else [])]
     steps = _once(keys, indices=loader == "monai-cache-indices") + _each_time(keys, task, augmentation, loader)
     cases = [_files(source, keys) for source in sources]
     if loader == "monai-persistent":
@@ -58,7 +66,9 @@ def build(loader: str, sources: Sequence[CropSource], task: Task, augmentation: 
 
 def _files(source: CropSource, keys: Sequence[str]) -> dict[str, str]:
     folder = source.case.folder
-    files = {"image": folder / "image.npy", "label": folder / "labels.npy", "teacher": source.teacher}
+    files = {"image": folder / "image.npy", "label": folder / "labels.npy"}
+    if source.soft_labels is not None:
+        files["teacher"] = peers_file(source.soft_labels.folder)
     return {key: str(files[key]) for key in keys}
 
 

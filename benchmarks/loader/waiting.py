@@ -64,8 +64,8 @@ def main() -> None:
     model = build_teacher("autosam", num_classes=task.num_classes, sam="vit_nano", patch=task.patch.dhw)
     for teacher in (False, True):
         targets = make_folder(given.work / "targets")
-        files = [write_teacher(case, task.num_classes, targets) if teacher else None for case in prepared]
-        sources = [CropSource(case, file) for case, file in zip(prepared, files, strict=True)]
+        taught = [write_teacher(case, task.num_classes, targets) if teacher else None for case in prepared]
+        sources = [CropSource(case, soft) for case, soft in zip(prepared, taught, strict=True)]
         for workers in given.workers:
             waited, seconds = waiting(sources, task, recipe, model, given.steps, workers)
             print(

@@ -53,8 +53,8 @@ def train(out: Path, name: str, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     loss = segmentation_loss()
 
-    def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return loss(logits, batch["label"])
+    def objective(logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"labels": loss(logits, batch["label"])}
 
     def report(done: int, total: int, note: str) -> None:
         if done % plan.steps_per_epoch == 0 and note.startswith("loss"):

@@ -36,7 +36,9 @@ def run_tables(run: Run) -> list[str | Table]:
     for name, value in task_rows(config.task):
         facts.add_row(name, value)
     if config.distillation is not None:
-        facts.add_row("distillation", f"λ = {config.distillation.lam:g}, {config.distillation.teacher or 'no teacher'}")
+        facts.add_row(
+            "distillation", f"λ = {config.distillation.lam:g}, {config.distillation.teacher_names or 'no teacher'}"
+        )
     facts.add_row("data set", f"{config.dataset}, {config.data_hash[:16]}")
     facts.add_row("code", f"bedside {config.code_version}")
     facts.add_row("weights", "best and last" if run.best.is_file() else "none yet")

@@ -42,7 +42,9 @@ def check_readable(path: Path | None, refused: type[BedsideError]) -> Path | Non
     return path
 
 
-def _input(value: Path | None) -> Path | None:
+def _input(value: Path | list[Path] | None) -> Path | list[Path] | None:
+    if isinstance(value, list):  # of an option that may be given several times
+        return [path for path in value if check_readable(path, InputError)]
     return check_readable(value, InputError)
 
 

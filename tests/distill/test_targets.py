@@ -1,10 +1,15 @@
-"""The teacher's probabilities of whole cases: computed once, stored in half precision, kept."""
+"""The teachers' probabilities of whole cases: computed once, stored beside the prepared case, shared and verified."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from bedside.distill import cache_targets
+from bedside.distill.targets import targets_key
+from bedside.distill.teachers import Teacher, Teachers
 from bedside.runtime import UsageError
+from bedside.runtime.errors import ResourceError
 from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.process_group import ProcessGroup
@@ -14,61 +19,116 @@ from bedside.training.runs.run import ModelConfig, Run, RunConfig
 SHAPE = (8, 12, 16)  # one window of the toy task
 
 
-@pytest.fixture
-def cache(tmp_path, task):
-    """Caches the targets of two cases; returns what `cache_targets` does."""
-    torch.manual_seed(0)
-    teacher = torch.nn.Conv3d(1, 3, 1)
+def teacher(folder, task, seed):
+    torch.manual_seed(seed)
+    network = torch.nn.Conv3d(1, 3, 1).eval()
     model = ModelConfig(kind="student", name="toy")
-    run = Run.create(
-        tmp_path / "run",
-        RunConfig(model=model, task=task, recipe=Recipe(), dataset="toy", data_hash="0" * 64),
-        resume=False,
-    )
-    cases = []
-    for name in ("a", "b"):
+    config = RunConfig(model=model, task=task, recipe=Recipe(), dataset="toy", data_hash="0" * 64)
+    return Teacher(network, Run(folder / f"teacher{seed}", config), f"{seed}" * 64)
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """Two cases, the second without labels."""
+    made = []
+    for number, name in enumerate(("a", "b")):
         (tmp_path / name).mkdir()
-        image = np.random.default_rng(len(cases)).random(SHAPE, np.float32)
-        labels = np.ones(SHAPE, np.uint8)
-        write_arrays(tmp_path / name, image, labels, labels > 0, (3.0, 3.0, 3.0), (), "toy")
-        cases.append(PreparedCase.open(tmp_path / name))
-
-    def call(**changes):
-        group = ProcessGroup(make_fabric("cpu", "32-true"))
-        given = {"teacher": teacher, "cases": cases, "run": run, "group": group, "overlap": 0.0, **changes}
-        return cache_targets(**given), teacher, run
-
-    return call
+        image = np.random.default_rng(number).random(SHAPE, np.float32)
+        labels = np.ones(SHAPE, np.uint8) if name == "a" else None
+        write_arrays(tmp_path / name, image, labels, np.ones(SHAPE, bool), (3.0, 3.0, 3.0), (), "toy")
+        made.append(PreparedCase.open(tmp_path / name))
+    return made
 
 
-def test_targets_are_the_teachers_probabilities_of_each_case(cache):
-    sources, teacher, run = cache()
-    assert [path.name for path in sorted(run.targets.iterdir())] == ["a.npy", "b.npy"]
-    for source, name in zip(sources, "ab", strict=True):
-        stored = np.load(run.targets / f"{name}.npy")
-        assert (stored.dtype, stored.shape) == (np.float16, (3, *SHAPE))
+@pytest.fixture
+def teachers(tmp_path, task):
+    return Teachers((teacher(tmp_path, task, 0), teacher(tmp_path, task, 1)))
+
+
+@pytest.fixture
+def group():
+    return ProcessGroup(make_fabric("cpu", "32-true"))
+
+
+def folders(cases, teachers):
+    return [case.folder / f"teacher-{targets_key(teachers)}" for case in cases]
+
+
+def test_targets_are_the_mean_of_the_teachers_probabilities(cases, teachers, group):
+    for source in cache_targets(teachers, cases, group):
+        image = torch.from_numpy(np.array(source.case.image()))[None, None]
         with torch.no_grad():
-            expected = teacher(torch.from_numpy(np.array(source.case.image()))[None, None]).softmax(1)[0]
-        assert stored == pytest.approx(expected.numpy(), abs=1e-3)
+            each = [member.network(image).softmax(1)[0].numpy() for member in teachers.members]
+        assert source.soft_labels.arrays().whole() / 255 == pytest.approx(np.mean(each, axis=0), abs=2 / 255)
 
 
-def test_what_is_stored_is_not_computed_again(cache):
-    _, _, run = cache()
-    np.save(run.targets / "a.npy", np.zeros(1))
+def test_a_case_without_labels_is_cropped_around_what_the_teachers_found(cases, teachers, group):
+    labelled, unlabelled = cache_targets(teachers, cases, group)
+    assert labelled.case.counts == {1: int(np.prod(SHAPE))}
+    found = unlabelled.soft_labels.arrays().whole().argmax(axis=0)
+    assert unlabelled.case.counts == {label: int((found == label).sum()) for label in np.unique(found)}
+    for label in unlabelled.case.present:
+        assert (found.reshape(-1)[np.asarray(unlabelled.case.centres(label))] == label).all()
+
+
+def test_what_is_stored_is_not_computed_again(cases, teachers, group):
+    cache_targets(teachers, cases, group)
+    stamps = [folder.stat().st_ctime_ns for folder in folders(cases, teachers)]
     steps = []
-    cache(progress=lambda *step: steps.append(step))
-    assert np.load(run.targets / "a.npy").shape == (1,)
+    cache_targets(teachers, cases, group, progress=lambda *step: steps.append(step))
+    assert [folder.stat().st_ctime_ns for folder in folders(cases, teachers)] == stamps
     assert steps == [(2, 2)]
 
 
-def test_each_case_is_reported_before_it_is_computed(cache):
+def test_damaged_targets_are_computed_again(cases, teachers, group, caplog):
+    before = [source.soft_labels.arrays().whole() for source in cache_targets(teachers, cases, group)]
+    (folders(cases, teachers)[0] / "blocks.npy").write_bytes(b"x")
+    after = [source.soft_labels.arrays().whole() for source in cache_targets(teachers, cases, group)]
+    assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+    assert 'targets of "a" are computed again' in caplog.text
+
+
+def test_the_key_depends_on_weights_and_windows_and_not_on_the_order(tmp_path, task, teachers):
+    key = targets_key(teachers)
+    assert targets_key(Teachers(teachers.members[::-1])) == key
+    others = [
+        Teachers(teachers.members[:1]),
+        Teachers((teachers.members[0], teacher(tmp_path, task, 2))),
+        Teachers((teachers.members[0], teacher(tmp_path, task.replaced(patch=(32, 24, 16)), 1))),
+    ]
+    assert len({key, *map(targets_key, others)}) == 4
+
+
+def test_each_case_is_reported_before_it_is_computed(cases, teachers, group):
     steps = []
-    cache(progress=lambda *step: steps.append(step))
+    cache_targets(teachers, cases, group, progress=lambda *step: steps.append(step))
     assert steps == [(0, 2), (1, 2), (2, 2)]
 
 
-@pytest.mark.parametrize("changes", [{"overlap": 1.0}, {"cases": ["a"]}, {"teacher": None}, {"progress": 3}])
-def test_wrong_arguments_are_refused_before_anything_is_written(cache, changes, tmp_path):
+def test_targets_that_the_disk_has_no_room_for_are_refused_before_they_are_computed(
+    cases, teachers, group, monkeypatch
+):
+    class Usage:
+        free = 10
+
+    monkeypatch.setattr("bedside.distill.targets.shutil.disk_usage", lambda folder: Usage)
+    with pytest.raises(ResourceError, match=r"the targets of 2 cases need about 0 MB, 0 MB are free; .*online"):
+        cache_targets(teachers, cases, group)
+    assert not any(folder.exists() for folder in folders(cases, teachers))
+
+
+@pytest.mark.parametrize("changes", [{"cases": ["a"]}, {"teachers": None}, {"progress": 3}, {"group": None}])
+def test_wrong_arguments_are_refused_before_anything_is_written(cases, teachers, group, changes):
+    given = {"teachers": teachers, "cases": cases, "group": group, "progress": None, **changes}
     with pytest.raises(UsageError, match=next(iter(changes))):
-        cache(**changes)
-    assert not (tmp_path / "run" / "targets").exists()
+        cache_targets(**given)
+    assert not any(folder.exists() for folder in folders(cases, teachers))
+
+
+def test_teachers_of_different_classes_or_grids_are_refused(tmp_path, task, monkeypatch):
+    made = {"a": teacher(tmp_path, task, 0), "b": teacher(tmp_path, task.replaced(spacing=(2.0, 2.0, 2.0)), 1)}
+    monkeypatch.setattr("bedside.distill.teachers._open", lambda path: made[path.name])
+    with pytest.raises(UsageError, match='differs from that of teacher "teacher1" in: spacing'):
+        Teachers.open([Path("a"), Path("b")])
+    with pytest.raises(UsageError, match='teacher "teacher0" is given twice'):
+        Teachers.open([Path("a"), Path("a")])

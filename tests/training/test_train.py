@@ -31,10 +31,10 @@ class Method:
         self.calls.append("recorded")
         return RECORD
 
-    def objective(self, *, ignores):
-        self.calls.append(f"objective, ignores={ignores}")
-        loss = segmentation_loss(ignores=ignores)
-        return lambda logits, batch: loss(logits, batch["label"])
+    def objective(self, prepared, group):
+        self.calls.append(f"objective, ignores={prepared.has_ignored_voxels}")
+        loss = segmentation_loss(ignores=prepared.has_ignored_voxels)
+        return lambda logits, batch: {"labels": loss(logits, batch["label"])}
 
     def sources(self, prepared, group, progress):
         self.calls.append("sources")

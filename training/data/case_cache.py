@@ -41,7 +41,8 @@ _NOTES = {
 class CaseCache:
     """A folder of prepared cases that several runs and processes may share.
 
-    A case is a folder ``<key>`` with ``image.npy``, ``labels.npy``, ``centres.npy`` and ``case.json``. The key is a
+    A case is a folder ``<key>`` with ``image.npy``, ``labels.npy`` (unless the case has no labels), ``centres.npy``,
+    ``case.json``, and a folder of soft labels for each teacher that segmented it. The key is a
     hash of the files' bytes, of the task's fields that affect preprocessing, and of `PREPARATION_VERSION`. A changed
     file, spacing or clip range gives another key, so a stored case is never outdated, only unused.
 
@@ -80,7 +81,7 @@ class CaseCache:
         if stored is not None:
             touch(folder)
             return stored
-        with _try_lock(folder.with_name(f"{folder.name}.lock")) as locked:
+        with try_lock(folder.with_name(f"{folder.name}.lock")) as locked:
             return (self._open(folder, case) or self._prepare(case, digest, task, folder)) if locked else None
 
     @staticmethod
@@ -133,9 +134,9 @@ def is_case_cache(folder: Path) -> bool:
 
 
 def _write_case(case: Case, task: Task, folder: Path) -> None:
-    loaded = load_case(case, task.num_classes, task)
+    loaded = load_case(case, task.num_classes, task, needs_label=False)
     model_input, labels = loaded.model_input, loaded.labels
-    if model_input is None or labels is None or loaded.problems:
+    if model_input is None or (labels is None and case.label is not None) or loaded.problems:
         raise InputError(f'case "{case.name}": {"; ".join(loaded.problems)}')
     del loaded  # frees the scan as stored: the arrays below need the memory
     write_arrays(
@@ -151,7 +152,7 @@ def _write_case(case: Case, task: Task, folder: Path) -> None:
 
 
 @contextmanager
-def _try_lock(file: Path) -> Generator[bool]:
+def try_lock(file: Path) -> Generator[bool]:
     """Tries to lock a file and yields whether this process may do the work that the lock protects.
 
     The system frees the lock if its process is killed. Without locks on the file system, this yields True.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from torch.utils.data import Dataset as TorchDataset
 from ...runtime.task import Task
 from ..recipe import Recipe
 from .augment import CropAugmentation, FlipRotation
-from .prepared_case import PreparedCase, open_array
+from .ignore_label import IGNORED
+from .prepared_case import PreparedCase
+from .soft_labels import LEVELS, SoftLabelArrays, SoftLabels
 
 OPEN_CASES = 128
-"""Number of cases whose files stay open: four descriptors each, and many systems allow 1,024 per process."""
+"""Number of cases whose files stay open: up to four descriptors each, and many systems allow 1,024 per process."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,22 @@ class CropSource:
 
     Attributes:
         case: prepared case with image and labels.
-        teacher: file of a ``[C, D, H, W]`` float16 array of teacher probabilities on the same grid, or None.
+        soft_labels: a teacher's probabilities on the same grid, or None.
     """
 
     case: PreparedCase
-    teacher: Path | None = None
+    soft_labels: SoftLabels | None = None
+
+    def around_soft_labels(self) -> CropSource:
+        """Returns the source with crops centred on the organs that the teacher found, for a case without labels.
+
+        Raises:
+            ValueError: the source has no soft labels.
+        """
+        soft = self.soft_labels
+        if soft is None:
+            raise ValueError(f"{self.case.name}: the source has no soft labels")
+        return CropSource(self.case.with_centres(soft.centres_file, soft.counts, soft.centre_counts), soft)
 
 
 @dataclass(frozen=True)
@@ -42,13 +55,13 @@ class _Arrays:
     image: NDArray[np.float32]
     labels: NDArray[Any]
     centres: NDArray[Any]
-    teacher: NDArray[Any] | None
+    soft_labels: SoftLabelArrays | None
 
     @classmethod
     def of(cls, source: CropSource) -> _Arrays:
         case = source.case
-        teacher = None if source.teacher is None else open_array(source.teacher)
-        return cls(case.image(), case.labels(), case.all_centres(), teacher)
+        soft = None if source.soft_labels is None else source.soft_labels.arrays()
+        return cls(case.image(), case.labels(), case.all_centres(), soft)
 
 
 Batch = dict[str, torch.Tensor]
@@ -62,19 +75,24 @@ class CropDataset(TorchDataset[Batch]):
     ``crops[e, i]``, item i of epoch e, depends only on (seed, e, i), so a resumed run gets the same crops as an
     uninterrupted one, with any number of threads. Items are ``image`` [1, D, H, W] float32, ``label`` [1, D, H, W]
     int64 (`IGNORED` for voxels that the loss leaves out) and, with a teacher, ``teacher`` [C, D, H, W] probabilities
-    as stored (float16, because they are the bulk of a crop; the loss computes in float32 anyway).
+    as stored (uint8 in units of 1/255, because they are the bulk of a crop).
 
     Only the patch is read, from memory-mapped files; those of the last `OPEN_CASES` cases stay open. One copy per array
     cuts, flips, rotates and converts it.
 
+    A share of the items, spread evenly, comes from cases without labels (`Recipe.unlabelled`).
+
     Args:
-        sources: cases, visited in a new random order each round.
+        sources: cases; those with labels and those without are each visited in a new random order each round.
         task: patch and orientation.
-        recipe: balance, augmentation, seed.
+        recipe: balance, augmentation, share of crops without labels, seed.
     """
 
     def __init__(self, sources: Sequence[CropSource], task: Task, recipe: Recipe) -> None:
         self._sources = tuple(sources)
+        self._labelled = [number for number, source in enumerate(sources) if source.case.labelled]
+        self._unlabelled = [number for number, source in enumerate(sources) if not source.case.labelled]
+        self._unlabelled_share = Fraction(recipe.unlabelled).limit_denominator(1000)
         self._task = task
         self._recipe = recipe
         self._augment = CropAugmentation(task, recipe.augmentation)
@@ -92,9 +110,7 @@ class CropDataset(TorchDataset[Batch]):
 
     def __getitem__(self, key: Key) -> Batch:
         epoch, item = key
-        rounds, place = divmod(item, len(self._sources))
-        order = np.random.default_rng((self._recipe.seed, epoch, rounds)).permutation(len(self._sources))
-        number = int(order[place])
+        number = self._source(epoch, item)
         rng = np.random.default_rng((self._recipe.seed, epoch, item, 1))
 
         case, arrays = self._sources[number].case, self._arrays(number)
@@ -103,12 +119,25 @@ class CropDataset(TorchDataset[Batch]):
         image = cut(arrays.image[None], np.float32, (self._task.intensity.air,))
         crop = {
             "image": self._augment.change_intensities(torch.from_numpy(image)),
-            "label": torch.from_numpy(cut(arrays.labels[None], np.int64, (0,))),
+            "label": torch.from_numpy(cut(arrays.labels[None], np.int64, (0 if case.labelled else IGNORED,))),
         }
-        if arrays.teacher is not None:
-            outside = (1.0, *(0.0 for _ in arrays.teacher[1:]))
-            crop["teacher"] = torch.from_numpy(cut(arrays.teacher, arrays.teacher.dtype, outside))
+        if arrays.soft_labels is not None:
+            inside = arrays.soft_labels[cut.window.inside]
+            outside = (LEVELS, *(0 for _ in inside[1:]))
+            crop["teacher"] = torch.from_numpy(cut.place(inside, np.uint8, outside))
         return crop
+
+    def _source(self, epoch: int, item: int) -> int:
+        """Returns the index of the source of an item."""
+        unlabelled_before = item * self._unlabelled_share // 1
+        if (item + 1) * self._unlabelled_share // 1 > unlabelled_before:
+            pool, item, stream = self._unlabelled, unlabelled_before, (2,)
+        else:
+            pool, item, stream = self._labelled, item - unlabelled_before, ()
+        rounds, place = divmod(item, len(pool))
+        return pool[
+            int(np.random.default_rng((self._recipe.seed, epoch, rounds, *stream)).permutation(len(pool))[place])
+        ]
 
     def _centre(self, case: PreparedCase, arrays: _Arrays, rng: np.random.Generator) -> tuple[int, ...]:
         """Draws the centre voxel of a crop: in an organ with probability ``positive``, else in other tissue."""
@@ -172,9 +201,13 @@ class _Cut:
             dtype: number format of the crop.
             outside: value per channel for the part of the patch outside the volume.
         """
-        result = np.empty((len(array), *(self.window.patch[axis] for axis in self.transform.axes)), dtype)
+        return self.place(array[(..., *self.window.inside)], dtype, outside)
+
+    def place(self, inside: NDArray[Any], dtype: DTypeLike, outside: Sequence[float]) -> NDArray[Any]:
+        """Returns the crop ``[C, D, H, W]``, given the part of the volume that lies in the window ``[C, d, h, w]``."""
+        result = np.empty((len(inside), *(self.window.patch[axis] for axis in self.transform.axes)), dtype)
         if not self.window.is_whole:
             for channel, value in zip(result, outside, strict=True):
                 channel.fill(value)
-        self.transform.target(result)[(..., *self.window.filled)] = array[(..., *self.window.inside)]
+        self.transform.target(result)[(..., *self.window.filled)] = inside
         return result

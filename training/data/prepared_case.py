@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class PreparedCase:
         centre_counts: label → number of stored crop centres.
         task: name of the task it was prepared for; tasks with the same preprocessing may share it.
         ignored: number of voxels that loss and scores leave out; they are `IGNORED` in the label map.
+        labelled: whether it has a label map; without one, every voxel is ignored.
+        centres_file: file of the crop centres; None: the case's own, around the true labels.
     """
 
     name: str
@@ -41,13 +43,17 @@ class PreparedCase:
     centre_counts: dict[int, int]
     task: str
     ignored: int = 0
+    labelled: bool = True
+    centres_file: Path | None = None
 
     def image(self) -> NDArray[np.float32]:
         """Returns the normalised image ``[D, H, W]``, memory-mapped."""
         return open_array(self.folder / _IMAGE)
 
     def labels(self) -> LabelMap:
-        """Returns the label map ``[D, H, W]``, memory-mapped."""
+        """Returns the label map ``[D, H, W]``, memory-mapped; `IGNORED` everywhere in a case without labels."""
+        if not self.labelled:
+            return np.broadcast_to(np.uint16(IGNORED), self.image().shape)
         return open_array(self.folder / _LABELS)
 
     def ignored_voxels(self) -> NDArray[np.bool_] | None:
@@ -61,7 +67,7 @@ class PreparedCase:
 
     def all_centres(self) -> NDArray[np.signedinteger[Any]]:
         """Returns the flat indices of all crop centres, memory-mapped, by label in the order of `centre_counts`."""
-        return open_array(self.folder / _CENTRES)
+        return open_array(self.centres_file or self.folder / _CENTRES)
 
     def centres(self, label: int) -> NDArray[np.signedinteger[Any]]:
         """Returns the flat indices of the crop centres of a label (0: voxels of the body outside every organ)."""
@@ -75,6 +81,16 @@ class PreparedCase:
                 return slice(start, start + count)
             start += count
         return slice(0, 0)
+
+    def with_centres(self, file: Path, counts: dict[int, int], centre_counts: dict[int, int]) -> PreparedCase:
+        """Returns the case with crop centres around organs that another source found, such as a teacher.
+
+        Args:
+            file: file of the centres, flat indices of voxels, by label in the order of ``centre_counts``.
+            counts: label → number of voxels of the organ.
+            centre_counts: label → number of its centres.
+        """
+        return replace(self, centres_file=file, counts=counts, centre_counts=centre_counts)
 
     @property
     def present(self) -> tuple[int, ...]:
@@ -95,7 +111,7 @@ class PreparedCase:
         try:
             facts = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
             sizes = {file: (folder / file).stat().st_size for file in facts.files}
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(f"prepared case {folder.name}: cannot be read ({error}); delete its folder") from None
         for file, expected in facts.files.items():
             if sizes[file] != expected:
@@ -112,6 +128,7 @@ class PreparedCase:
             facts.centres,
             facts.task,
             facts.ignored,
+            labelled=_LABELS in facts.files,
         )
 
 
@@ -144,7 +161,7 @@ def open_array(file: Path) -> NDArray[Any]:
 def write_arrays(
     folder: Path,
     image: NDArray[np.float32],
-    labels: LabelMap,
+    labels: LabelMap | None,
     body: NDArray[np.bool_],
     spacing: tuple[float, float, float],
     warnings: tuple[str, ...],
@@ -157,7 +174,7 @@ def write_arrays(
     Args:
         folder: empty folder.
         image: normalised image ``[D, H, W]``.
-        labels: label map ``[D, H, W]``.
+        labels: label map ``[D, H, W]``; None for a case without labels.
         body: mask of the body ``[D, H, W]``.
         spacing: (x, y, z) in mm.
         warnings: findings about the scan, stored with the case.
@@ -165,12 +182,16 @@ def write_arrays(
         has_ignored: whether `IGNORED` in ``labels`` marks voxels that loss and scores leave out.
     """
     np.save(folder / _IMAGE, image)
-    np.save(folder / _LABELS, labels)
-    counts = label_counts(labels)
-    ignored = counts.pop(IGNORED, 0) if has_ignored else 0
-    centres = _choose_centres(labels, body, counts)
+    if labels is None:
+        counts, ignored = dict[int, int](), image.size
+        centres = choose_centres(np.zeros(image.shape, np.uint8), body, counts)
+    else:
+        np.save(folder / _LABELS, labels)
+        counts = label_counts(labels)
+        ignored = counts.pop(IGNORED, 0) if has_ignored else 0
+        centres = choose_centres(labels, body, counts)
     np.save(folder / _CENTRES, np.concatenate(list(centres.values())))
-    sizes = {file: (folder / file).stat().st_size for file in (_IMAGE, _LABELS, _CENTRES)}
+    sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
     kept = {label: len(flat) for label, flat in centres.items()}
     facts = _Facts(spacing, counts, kept, warnings, sizes, task, ignored)
     (folder / _FACTS).write_bytes(msgspec.json.encode(facts))
@@ -188,9 +209,16 @@ def label_counts(labels: LabelMap) -> dict[int, int]:
     return {label: int(count) for label, count in enumerate(np.asarray(total)) if count}
 
 
-def _choose_centres(
+def choose_centres(
     labels: LabelMap, body: NDArray[np.bool_], counts: dict[int, int]
 ) -> dict[int, NDArray[np.signedinteger[Any]]]:
+    """Returns label → flat indices of crop centres, a random choice of its voxels; for label 0, of the body's.
+
+    Args:
+        labels: label map ``[D, H, W]``.
+        body: mask ``[D, H, W]`` of the body.
+        counts: label → number of voxels, see `label_counts`.
+    """
     dtype = np.int32 if labels.size <= np.iinfo(np.int32).max else np.int64
     flat = labels.reshape(-1)
     labelled = np.flatnonzero(flat)

@@ -117,5 +117,5 @@ def _stored(folder: Path, used: set[str]) -> StoredCase:
         task, spacing = case.task, case.spacing
     except InputError:  # a damaged case is listed, so that it can be cleared
         task, spacing = "", None
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return StoredCase(folder.name, task, spacing, size, folder.stat().st_mtime, folder.name in used)

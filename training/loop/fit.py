@@ -108,7 +108,7 @@ class _Fit:
         self._progress = progress if self._group.first else None
         # The actual number of processes decides; a resumed run may have been configured for another.
         self._recipe = recipe = msgspec.structs.replace(run.config.recipe, processes=self._group.size)
-        self._steps = recipe.steps(len(setup.sources))
+        self._steps = recipe.steps(sum(source.case.labelled for source in setup.sources))
         self._stepper = Stepper(setup.model, setup.objective, recipe, fabric, self._group)
         self._checkpoints = CheckpointStore(run, setup.model, self._stepper.optimizer, self._group)
         self._position = self._checkpoints.restore()
@@ -146,11 +146,12 @@ class _Fit:
         with RunWriter(self._run, active=self._group.first, epoch=start.epoch) as writer, loader:
             for epoch in range(start.epoch, recipe.epochs):
                 rate = self._rate(epoch)
-                self._stepper.set_rate(rate)
+                self._stepper.start_epoch(rate)
                 loader.start_clock()
                 self._train_epoch(epoch, loader)
                 mean_loss = self._position.loss_sum / self._steps
                 row = {"lr": rate, "loss": mean_loss, "waiting": loader.waiting}
+                row |= {f"gradient_{term}": norm for term, norm in self._stepper.gradient_norms.items()}
                 last = epoch + 1 == recipe.epochs
                 if self._setup.validation and ((epoch + 1) % recipe.validate_every == 0 or last):
                     row |= self._validate(epoch, writer)

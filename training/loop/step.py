@@ -21,8 +21,13 @@ from .process_group import AgreedOutcome, ProcessGroup
 class Objective(Protocol):
     """Computes the loss of a network's logits for a batch."""
 
-    def __call__(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Returns the scalar loss of logits ``[B, C, D, H, W]`` for a batch of `CropDataset` items."""
+    def __call__(self, logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Returns the terms of the loss by name, scalars whose sum is the loss.
+
+        Args:
+            logits: ``[B, C, D, H, W]``.
+            batch: items of `CropDataset`, stacked.
+        """
         ...
 
 
@@ -42,6 +47,8 @@ class Stepper:
         wrapped: the network wrapped by Fabric, for forward passes that all processes run together.
         optimizer: the AdamW optimiser.
         stop: number of the signal that any process had received by the last step; None without one.
+        gradient_norms: norm of each term's gradient at the logits, of the first batch of the last epoch; empty if the
+            loss has one term.
     """
 
     def __init__(
@@ -65,9 +72,12 @@ class Stepper:
         self._optimizer = prepared
         self.optimizer: torch.optim.Optimizer = prepared.optimizer
         self.stop: int | None = None
+        self.gradient_norms: dict[str, float] = {}
+        self._measures_gradients = True
 
-    def set_rate(self, rate: float) -> None:
-        """Sets the learning rate."""
+    def start_epoch(self, rate: float) -> None:
+        """Sets the learning rate; the next batch measures the gradients of the loss's terms."""
+        self._measures_gradients = True
         for group in self._optimizer.param_groups:
             group["lr"] = rate
 
@@ -95,7 +105,12 @@ class Stepper:
     def _add_gradient(self, batch: Batch, *, last: bool) -> float:
         """Accumulates a batch's gradients and returns its loss; the last batch averages them over the processes."""
         with self._fabric.no_backward_sync(self.wrapped, enabled=not last):
-            loss = self._objective(self.wrapped(batch["image"]).float(), batch)
+            logits = self.wrapped(batch["image"]).float()
+            terms = self._objective(logits, batch)
+            if self._measures_gradients:
+                self._measures_gradients = False
+                self.gradient_norms = _gradient_norms(terms, logits)
+            loss = torch.stack([*terms.values()]).sum()
             self._fabric.backward(loss / self._recipe.accumulate)
         return float(loss.detach())
 
@@ -111,6 +126,17 @@ def _number(norm: torch.Tensor | None) -> float:
     if norm is None:
         return 0.0
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+
+def _gradient_norms(terms: dict[str, torch.Tensor], logits: torch.Tensor) -> dict[str, float]:
+    """Returns the norm of each term's gradient at the logits, where the terms meet; empty for one term."""
+    if len(terms) < 2 or not logits.requires_grad:
+        return {}
+    norms: dict[str, float] = {}
+    for name, term in terms.items():
+        (gradient,) = torch.autograd.grad(term, logits, retain_graph=True)
+        norms[name] = float(gradient.norm())
+    return norms
 
 
 def _check_finite(what: str, value: float, epoch: int) -> None:

@@ -125,6 +125,11 @@ def validate(
             progress(min(start + together, len(cases)), len(cases))
     if not group.sharded:
         scores = group.total(scores)  # each row is zero except on the process that scored the case
+    return mean_over_cases(scores)
+
+
+def mean_over_cases(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the mean of each column of ``[cases, classes]`` over its finite values; NaN for a column without any."""
     present = np.isfinite(scores)
     counts = present.sum(axis=0)
     return np.divide(

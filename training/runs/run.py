@@ -79,11 +79,6 @@ class Run:
         """Folder of the overlay pictures of a validation case."""
         return self.path / "pictures"
 
-    @property
-    def targets(self) -> Path:
-        """Folder of the teacher's probabilities for the training cases of a student."""
-        return self.path / "targets"
-
     @classmethod
     def create(cls, path: Path, config: RunConfig, *, resume: bool) -> Run:
         """Checks that a directory can be used for a run; `start` writes the configuration once the data are checked.

@@ -26,18 +26,51 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     options: dict[str, str | int | float | bool] = {}
 
 
+class TeacherRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A teacher, as a student's run records it.
+
+    Attributes:
+        name: name of the teacher's run directory.
+        sha256: hash of the teacher's weights file.
+    """
+
+    name: str
+    sha256: str
+
+
 class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of distillation for a student.
 
     Attributes:
         lam: λ, weight of the true labels in the loss, 0…1; 1 is training without a teacher.
-        teacher: name of the teacher's run directory; "" without a teacher.
-        teacher_hash: SHA-256 of the teacher's weights file.
+        teachers: the teachers; empty without a teacher.
+        imitation: name of the loss between student and teachers.
+        temperature: temperature of that loss.
+        targets: "cached" if the teachers segmented whole cases before the training, "online" if crops during it.
+        init: SHA-256 of the weights that the training started from; empty for random weights.
+        teacher: name of the only teacher in runs that predate ``teachers``; empty in later runs.
+        teacher_hash: SHA-256 of that teacher's weights file.
     """
 
     lam: float
+    teachers: tuple[TeacherRecord, ...] = ()
+    imitation: str = "mse"
+    temperature: float = 1.0
+    targets: str = "cached"
+    init: str = ""
     teacher: str = ""
     teacher_hash: str = ""
+
+    def __post_init__(self) -> None:
+        if self.teacher:
+            record = TeacherRecord(name=self.teacher, sha256=self.teacher_hash)
+            for field, value in (("teachers", (record,)), ("teacher", ""), ("teacher_hash", "")):
+                msgspec.structs.force_setattr(self, field, value)
+
+    @property
+    def teacher_names(self) -> str:
+        """Names of the teachers' runs, joined by commas; empty without a teacher."""
+        return ", ".join(record.name for record in self.teachers)
 
 
 @dataclass(frozen=True)
@@ -76,6 +109,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         data_hash: SHA-256 over the content of all cases.
         fold: fold of a cross-validation; None without one.
         split_hash: SHA-256 of the split into training and validation cases; empty in runs that predate this field.
+        unlabelled_hash: SHA-256 over the content of the training cases without labels; empty without any.
         distillation: settings of distillation, for a student.
         code_version: version of bedside.
         lengthened: one record per lengthening of the run, the earliest first.
@@ -88,6 +122,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     data_hash: str
     fold: int | None = None
     split_hash: str = ""
+    unlabelled_hash: str = ""
     distillation: Distillation | None = None
     code_version: str = __version__
     lengthened: tuple[Lengthening, ...] = ()
@@ -136,6 +171,7 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
         "recipe: --devices × --nodes × --accumulate": parallel,
         "dataset": config.dataset,
         "data_hash": config.data_hash,
+        "the scans without labels": config.unlabelled_hash,
         **({_SPLIT: config.split_hash} if config.split_hash and other.split_hash else {}),
         "distillation": config.distillation,
     }

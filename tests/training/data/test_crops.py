@@ -5,6 +5,9 @@ import pytest
 import torch
 from bedside.training.data.augment import build_augmentation
 from bedside.training.data.crops import CropDataset, CropSource
+from bedside.training.data.ignore_label import IGNORED
+from bedside.training.data.prepared_case import PreparedCase, write_arrays
+from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
 from bedside.training.recipe import Augmentation, Recipe
 from torch.utils.data import DataLoader
 
@@ -60,15 +63,53 @@ def test_a_scan_smaller_than_the_patch_is_padded_with_air_and_background(prepare
 def test_teacher_probabilities_are_cropped_with_the_image(prepared, small_task, tmp_path):
     sources = []
     for case in prepared:
-        bright = (case.image() > 0.7).astype(np.float16)
-        np.save(tmp_path / f"{case.name}.npy", np.stack([1 - bright, bright]))
-        sources.append(CropSource(case, tmp_path / f"{case.name}.npy"))
+        bright = (case.image() > 0.7).astype(np.float32)
+        sources.append(CropSource(case, written(tmp_path / case.name, np.stack([1 - bright, bright]))))
     recipe = Recipe(positive=1.0, augmentation=Augmentation(flip=0.5, rotate=0.5, scale=0))
     for index in range(4):
         item = CropDataset(sources, small_task, recipe)[0, index]
-        assert item["teacher"].dtype == torch.float16
-        assert torch.equal(item["teacher"][1], item["label"][0].half())
-        assert torch.equal(item["teacher"].float().sum(0), torch.ones(32, 64, 64))
+        assert item["teacher"].dtype == torch.uint8
+        assert torch.equal(item["teacher"][1], 255 * item["label"][0])
+        assert (item["teacher"].sum(0) == 255).all()
+
+
+@pytest.mark.parametrize(("share", "batch"), [(0.5, 2), (0.25, 4), (0.75, 4), (0.1, 10)])
+def test_a_share_of_each_batch_has_no_labels(prepared, small_task, tmp_path, share, batch):
+    labelled, other = (taught([case], tmp_path / case.name)[0] for case in prepared)
+    dataset = CropDataset([labelled, without_labels(other, tmp_path)], small_task, Recipe(unlabelled=share))
+    for start in range(0, 5 * batch, batch):
+        crops = [dataset[1, start + place] for place in range(batch)]
+        assert sum(bool((crop["label"] == IGNORED).all()) for crop in crops) == round(share * batch)
+
+
+def test_crops_without_labels_are_centred_on_the_organs_that_the_teacher_found(prepared, small_task, tmp_path):
+    task = small_task.replaced(patch=(16, 16, 8))
+    found = np.zeros(prepared[0].image().shape, np.float32)
+    found[4:10, 6:12, 8:14] = 1
+    labelled = taught(prepared[:1], tmp_path)[0]
+    soft = written(tmp_path / "soft", np.stack([1 - found, found]), body=np.asarray(prepared[0].centres(0)))
+    source = without_labels(CropSource(prepared[0], soft), tmp_path).around_soft_labels()
+    dataset = CropDataset([labelled, source], task, Recipe(unlabelled=0.5, positive=1.0, augmentation=STILL))
+    for item in (1, 3, 5):
+        assert dataset[0, item]["teacher"][1, 4, 8, 8] == 255
+    other = CropDataset([labelled, source], task, Recipe(unlabelled=0.5, positive=0.0, augmentation=STILL))
+    assert any(other[0, item]["teacher"][1, 4, 8, 8] == 0 for item in range(1, 20, 2))
+
+
+def written(folder, probabilities, **options):
+    folder.mkdir(parents=True)
+    write_soft_labels(folder, probabilities, **options)
+    return SoftLabels.open(folder)
+
+
+def without_labels(source, folder):
+    """The same case, prepared without its label map."""
+    case, path = source.case, folder / f"{source.case.name}-unlabelled"
+    path.mkdir()
+    body = np.zeros(case.image().shape, np.bool_)
+    body.reshape(-1)[np.asarray(case.centres(0))] = True
+    write_arrays(path, np.asarray(case.image()), None, body, case.spacing, (), case.task)
+    return CropSource(PreparedCase.open(path), source.soft_labels)
 
 
 def taught(prepared, folder):
@@ -76,8 +117,7 @@ def taught(prepared, folder):
     sources = []
     for number, case in enumerate(prepared):
         first = np.random.default_rng(number).random(case.image().shape, np.float32)
-        np.save(folder / f"{number}.npy", np.stack([first, 1 - first]).astype(np.float16))
-        sources.append(CropSource(case, folder / f"{number}.npy"))
+        sources.append(CropSource(case, written(folder / f"soft-{number}", np.stack([first, 1 - first]))))
     return sources
 
 
@@ -104,12 +144,12 @@ def plain_crop(sources, task, recipe, epoch, item):
 
     transform = build_augmentation(task, recipe.augmentation, ["image", "label", "teacher"])
     transform.set_random_state(seed=int(rng.integers(2**31)))
-    teacher = np.load(source.teacher)
+    teacher = source.soft_labels.arrays().whole()
     return transform(
         {
             "image": cut(image, task.intensity.air)[None],
             "label": cut(case.labels(), 0)[None].long(),
-            "teacher": torch.stack([cut(teacher[0], 1), cut(teacher[1], 0)]).float(),
+            "teacher": torch.stack([cut(teacher[0], 255), cut(teacher[1], 0)]).float(),
         }
     )
 

@@ -34,7 +34,7 @@ def train(path, strategy, devices):
             (run.path / f"rank{fabric.global_rank}").write_text(str(os.getpid()))
             setup = TrainingSetup(
                 model=small_network(),
-                objective=lambda logits, batch: loss(logits, batch["label"]),
+                objective=lambda logits, batch: {"labels": loss(logits, batch["label"])},
                 sources=[CropSource(case) for case in cases],
                 validation=cases,
             )

@@ -43,7 +43,7 @@ def alone(run, prepared):
     loss = segmentation_loss()
     setup = TrainingSetup(
         model=small_network(),
-        objective=lambda logits, batch: loss(logits, batch["label"]),
+        objective=lambda logits, batch: {"labels": loss(logits, batch["label"])},
         sources=[CropSource(case) for case in prepared],
         validation=prepared,
     )

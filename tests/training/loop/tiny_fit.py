@@ -32,7 +32,7 @@ def network():
 
 
 def objective(logits, batch):
-    return segmentation_loss()(logits, batch["label"])
+    return {"labels": segmentation_loss()(logits, batch["label"])}
 
 
 def train(run, prepared, model=None, loss=objective, validation=(), progress=None, workers=0):

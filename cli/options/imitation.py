@@ -1,0 +1,56 @@
+"""The options that say what a student imitates: its teachers' probabilities, where, and by which loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .paths import input_option
+
+_PANEL = "Imitation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImitationOptions:
+    """The imitation loss, where its targets come from, and the scans without labels."""
+
+    unlabelled: Annotated[
+        Path | None,
+        input_option(
+            "--unlabelled",
+            help="Folder of scans without labels, besides those that the data set lists.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    unlabelled_share: Annotated[
+        float | None,
+        typer.Option(
+            "--unlabelled-share",
+            help="Share of crops from scans without labels, 0 or more and less than 1.",
+            show_default="0.5 if there are such scans",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    imitation: Annotated[
+        Literal["mse", "mse-sum", "kl"],
+        typer.Option(
+            "--imitation",
+            help="Loss between student and teacher: the paper's mean squared error, summed over classes, or "
+            "Kullback-Leibler divergence.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = "mse"
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Temperature of --imitation kl.", rich_help_panel=_PANEL)
+    ] = 1.0
+    teacher_targets: Annotated[
+        Literal["cached", "online"],
+        typer.Option(
+            "--teacher-targets",
+            help="cached: teachers segment each case once, before training; online: they see the student's very crops.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = "cached"

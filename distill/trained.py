@@ -1,0 +1,65 @@
+"""Opens a trained student from its run directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..runtime import arguments
+from ..runtime.errors import InputError
+from ..runtime.task import Task
+from ..training.loop.checkpoint import load_weights
+from ..training.runs.run import Run
+from .students import build_student
+
+
+@dataclass(frozen=True)
+class LoadedStudent:
+    """A trained student and the facts of its run.
+
+    Attributes:
+        model: network in evaluation mode; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
+        task: the task it was trained for.
+        student: name in `STUDENTS`.
+        lam: λ it was trained with, 1 without a teacher; None if the run does not record it.
+        teacher: names of the teachers' runs, joined by commas; None without a teacher.
+        data_hash: SHA-256 of the training data.
+        metrics: the last row of its metrics, column → value.
+    """
+
+    model: torch.nn.Module
+    task: Task
+    student: str
+    lam: float | None
+    teacher: str | None
+    data_hash: str
+    metrics: dict[str, str]
+
+
+def load_student(run: Path) -> LoadedStudent:
+    """Opens a trained student from its run directory.
+
+    Raises:
+        UsageError: ``run`` is no path.
+        InputError: the directory holds no trained student.
+    """
+    opened = Run.open(arguments.path("run", run))
+    config = opened.config
+    if config.model.kind != "student":
+        raise InputError(
+            f'"{opened.name}" is a {config.model.kind} run; expected a student: give what was --output of distill'
+        )
+    model = build_student(config.model.name, num_classes=config.task.num_classes)
+    load_weights(opened.best, model)
+    rows = opened.rows()
+    return LoadedStudent(
+        model.eval(),
+        config.task,
+        config.model.name,
+        lam=config.distillation.lam if config.distillation else None,
+        teacher=(config.distillation.teacher_names or None) if config.distillation else None,
+        data_hash=config.data_hash,
+        metrics=rows[-1] if rows else {},
+    )

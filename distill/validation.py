@@ -1,0 +1,94 @@
+"""Compares teachers with their student on the validation cases, and warns where a teacher is no better."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ..runtime.files.atomic import atomic_write
+from ..training.data.crops import CropSource
+from ..training.loop.validate import mean_over_cases
+from ..training.prepared_run import PreparedRun
+from ..training.runs.run import Run
+from ..training.scores.metrics import dice_per_class, finite_mean
+from .teachers import Teachers
+
+_log = logging.getLogger("bedside.distill")
+
+
+def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
+    """Logs what may make the teachers worse, or look better, than they are."""
+    new = prepared.run.config
+    for member in teachers.members:
+        trained = member.run.config
+        if trained.dataset != new.dataset:
+            _log.warning(
+                'teacher "%s" was trained on data set "%s", the student on "%s": compare their validation Dice',
+                member.run.name,
+                trained.dataset,
+                new.dataset,
+            )
+        other_split = trained.split_hash not in ("", new.split_hash)
+        if prepared.validation and trained.data_hash == new.data_hash and other_split:
+            _log.warning(
+                "the teacher was trained on another split of this data set: it may have learnt from the student's "
+                "validation cases, and their Dice may be too high; give the teacher's fold (--fold)"
+            )
+    if new.distillation is not None and new.distillation.lam == 0:
+        _log.warning("lambda 0 leaves the labels out: the student can at best equal its teacher")
+
+
+def record_teachers_dice(run: Run, validation: Sequence[CropSource]) -> None:
+    """Scores the teachers on the validation cases, logs their Dice and keeps it in the run directory.
+
+    Args:
+        run: the student's run.
+        validation: validation cases with the teachers' soft labels.
+    """
+    if not validation:
+        return
+    classes = run.config.task.num_classes
+    scores = np.full((len(validation), classes), np.nan)
+    for number, source in enumerate(validation):
+        if source.soft_labels is not None:
+            found = source.soft_labels.arrays().whole().argmax(axis=0)
+            case = source.case
+            scores[number] = dice_per_class(found, np.asarray(case.labels()), classes, case.ignored_voxels())
+    dice = finite_mean(mean_over_cases(scores)[1:])
+    _log.info("the teachers' mean Dice on the %d validation cases is %.3f", len(validation), dice)
+    with atomic_write(_file(run)) as temporary:
+        temporary.write_bytes(msgspec.json.encode({"dice": None if math.isnan(dice) else dice}))
+
+
+def teachers_dice(run: Run) -> float | None:
+    """Returns the teachers' mean Dice over the organs on a student's validation cases, 0…1; None if not recorded."""
+    try:
+        return msgspec.json.decode(_file(run).read_bytes(), type=dict[str, float | None]).get("dice")
+    except FileNotFoundError:
+        return None
+
+
+def warn_of_weak_teachers(run: Run, best: float | None) -> None:
+    """Logs a warning if a student's teachers are worse than the student on its validation cases.
+
+    Args:
+        run: the student's run.
+        best: the student's best mean Dice over the organs on the validation cases; None without a score.
+    """
+    taught = teachers_dice(run)
+    if taught is not None and best is not None and best > taught:
+        _log.warning(
+            "the student is better than its teachers on the validation cases (Dice %.3f against %.3f): they may hold "
+            "it back; train them longer, add teachers, or compare with --lambda 1",
+            best,
+            taught,
+        )
+
+
+def _file(run: Run) -> Path:
+    return run.path / "teachers.json"
