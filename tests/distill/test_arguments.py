@@ -65,9 +65,9 @@ def test_calls_refuse_wrong_arguments(refusals, tmp_path):
     assert refusals(load_student, {"run": tmp_path / "none"}) == {"run"}
     given = dict.fromkeys(
         ["dataset", "out", "student", "lam", "teacher", "task", "recipe", "hardware", "prepared_cases"]
-    )
+    ) | {"imitation": "mse", "temperature": 1.0, "targets": "cached", "init": None}
     assert refusals(distill, given) == set(given)
-    given = dict.fromkeys(["teacher", "cases", "run", "group", "overlap"])
+    given = dict.fromkeys(["teachers", "cases", "group"])
     assert refusals(cache_targets, given) == set(given)
 
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 from bedside.distill import distill, load_student
+from bedside.distill.validation import teachers_dice, warn_of_weak_teachers
 from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.files.hashing import file_sha256
 from bedside.runtime.task_presets import PRESETS
 from bedside.teacher.autosam_config import AutoSamConfig
 from bedside.teacher.train import load_teacher, train_teacher
@@ -15,6 +17,7 @@ from bedside.training.loop.hardware import Hardware
 from bedside.training.phantoms.phantom import write_phantoms
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run, RunConfig
+from safetensors.torch import load_file
 
 RECIPE = Recipe(epochs=1, steps_per_epoch=2, batch=2, warmup=0)
 
@@ -62,7 +65,8 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(tmp_path,
     assert (loaded.student, loaded.lam, loaded.teacher) == ("unet-nano", 0.5, "teacher")
     assert loaded.data_hash == Run.open(teacher).config.data_hash
     assert float(loaded.metrics["loss"]) > 0
-    assert len(list((tmp_path / "student" / "targets").glob("*.npy"))) == len(dataset.training)
+    assert len(list((tmp_path / "bedside-cases").glob("*/teacher-*/blocks.npy"))) == len(dataset.training)
+    assert {"gradient_labels", "gradient_teacher"} <= loaded.metrics.keys()
     assert "taught the teacher" not in caplog.text  # nothing is validated on
 
 
@@ -102,7 +106,8 @@ def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
     )
     loaded = load_student(tmp_path / "baseline")
     assert (loaded.lam, loaded.teacher) == (1.0, None)
-    assert not (tmp_path / "baseline" / "targets").exists()
+    assert not list((tmp_path / "bedside-cases").glob("*/teacher-*"))
+    assert "gradient_labels" not in loaded.metrics  # its loss has one term
 
 
 def test_a_student_without_teacher_must_have_lambda_one(tmp_path, dataset, task):
@@ -140,3 +145,122 @@ def test_a_teacher_that_has_seen_the_students_validation_cases_is_told(tmp_path,
         hardware=Hardware("cpu"),
     )
     assert "it may have learnt from the student's validation cases" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def small_student(tmp_path_factory, dataset, task):
+    """A run of a student without a teacher."""
+    out = tmp_path_factory.mktemp("runs") / "small"
+    distill(
+        dataset,
+        out,
+        student="unet-nano",
+        lam=1.0,
+        teacher=None,
+        task=task,
+        recipe=RECIPE,
+        hardware=Hardware("cpu"),
+    )
+    return out
+
+
+def taught(out, dataset, teachers, **changes):
+    """Distils a student for one step and returns its run."""
+    recipe = Recipe(epochs=1, steps_per_epoch=1, batch=2, warmup=0, unlabelled=changes.pop("unlabelled", 0.0))
+    given = {"student": "unet-nano", "lam": 0.5, "teacher": teachers, "task": None, **changes}
+    distill(dataset, out, recipe=recipe, hardware=Hardware("cpu"), **given)
+    return Run.open(out)
+
+
+@pytest.fixture(scope="module")
+def with_unlabelled(dataset):
+    """The same scan with labels, without, and to validate on."""
+    case = replace(dataset.training[0], label=None)
+    return replace(dataset, unlabelled=(case,), validation=dataset.training)
+
+
+@pytest.mark.parametrize("targets", ["cached", "online"])
+def test_several_teachers_of_any_kind_teach_on_scans_without_labels_too(
+    tmp_path, teacher, small_student, with_unlabelled, targets
+):
+    teachers = [teacher, small_student]
+    run = taught(tmp_path / "s", with_unlabelled, teachers, unlabelled=0.5, targets=targets)
+    recorded = run.config.distillation
+    assert [(record.name, record.sha256) for record in recorded.teachers] == [
+        (path.name, file_sha256(Run.open(path).best)) for path in teachers
+    ]
+    assert recorded.targets == targets
+    assert load_student(run.path).teacher == "teacher, small"
+    assert run.config.unlabelled_hash
+    assert float(run.rows()[-1]["gradient_teacher"]) > 0
+    cached = list((tmp_path / "bedside-cases").glob("*/teacher-*/blocks.npy"))
+    assert len(cached) == 2  # online, only for the case without labels and for the validation
+
+
+def test_a_second_student_finds_the_targets_of_the_first(tmp_path, small_student, with_unlabelled, monkeypatch):
+    taught(tmp_path / "a", with_unlabelled, small_student, unlabelled=0.5)
+    monkeypatch.setattr("bedside.distill.teachers.predict_probabilities", None)
+    taught(tmp_path / "b", with_unlabelled, small_student, unlabelled=0.5, lam=0.2)
+
+
+def test_the_teachers_dice_on_the_validation_cases_is_kept_and_compared(
+    tmp_path, small_student, with_unlabelled, caplog
+):
+    run = taught(tmp_path / "s", with_unlabelled, small_student)
+    assert 0 <= teachers_dice(run) <= 1
+    warn_of_weak_teachers(run, teachers_dice(run))
+    assert "the student is better than its teachers" not in caplog.text
+    warn_of_weak_teachers(run, teachers_dice(run) + 0.01)
+    assert "the student is better than its teachers" in caplog.text
+
+
+def test_a_run_starts_from_an_earlier_students_weights(tmp_path, dataset, task, small_student):
+    run = taught(tmp_path / "s", dataset, None, lam=1.0, task=task, init=small_student)
+    assert run.config.distillation.init == file_sha256(Run.open(small_student).best)
+    before, after = (load_file(Run.open(path).best) for path in (small_student, run.path))
+    name = next(key for key in before if key.endswith("weight"))
+    assert (before[name] - after[name]).abs().max() < 0.01  # one step from the earlier weights, not new ones
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unlabelled": 0.5}, "lists no scans without labels"),
+        ({"unlabelled": 0.5, "lam": 1.0}, "lambda 1 learns nothing from scans without labels"),
+        ({"teacher": None, "lam": 1.0, "unlabelled": 0.5}, "scans without labels need a teacher"),
+        ({"imitation": "l1"}, 'no imitation loss "l1"; expected one of: mse, mse-sum, kl'),
+        ({"temperature": 0}, "temperature: expected a number above 0, got 0"),
+        ({"targets": "later"}, 'targets: expected cached, online, got "later"'),
+        (
+            {"student": "swinunetr-tiny", "init": True},
+            "is a run of unet-nano; --init needs an earlier run of swinunetr",
+        ),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(tmp_path, dataset, task, small_student, changes, message):
+    given = {"teacher": small_student, "task": task, **changes}
+    if given.get("init"):
+        given["init"] = small_student
+    with pytest.raises(UsageError, match=message):
+        taught(tmp_path / "s", replace(dataset, unlabelled=()), given.pop("teacher"), **given)
+
+
+def test_with_cached_targets_the_patch_may_differ_from_the_teachers(tmp_path, dataset, task, small_student):
+    smaller = task.replaced(patch=(64, 32, 32))
+    run = taught(tmp_path / "s", dataset, small_student, task=smaller)
+    assert run.config.task.patch == (64, 32, 32)
+    with pytest.raises(UsageError, match="with --teacher-targets online both must be equal"):
+        taught(tmp_path / "t", dataset, small_student, task=smaller, targets="online")
+
+
+def test_a_run_that_names_its_only_teacher_as_earlier_versions_did_still_opens(tmp_path, dataset, task, small_student):
+    run = taught(tmp_path / "s", dataset, small_student)
+    record = run.config.distillation.teachers[0]
+    file = run.path / Run.CONFIG
+    text = file.read_text()
+    start = text.index("[distillation]")
+    end = text.find("\n[", start + 1)
+    earlier = f'[distillation]\nlam = 0.5\nteacher = "{record.name}"\nteacher_hash = "{record.sha256}"\n'
+    block = text[start : text.index("[recipe", start)] if "[recipe" in text[start:] else text[start:end]
+    file.write_text(text.replace(block, earlier))
+    assert Run.open(run.path).config.distillation == run.config.distillation
