@@ -48,7 +48,10 @@ def utf8_name(name: str) -> str:
 
     On disk a file name may be any bytes; records and tables hold text.
     """
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # no name from the disk but text, which this locale cannot encode
+        return name
 
 
 def native_name(text: str) -> str:

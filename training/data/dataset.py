@@ -11,6 +11,7 @@ import numpy as np
 
 from ...runtime import arguments
 from ...runtime.errors import InputError, UsageError
+from ...runtime.files.text import utf8_name
 from ...runtime.scans.names import is_nifti, nifti_files, split_channel, stem
 from .formats.labels import dense_labels
 from .formats.listing import RawCase
@@ -28,7 +29,8 @@ class Case:
     """One scan.
 
     Attributes:
-        name: unique in its data set; the image's file name without ending and channel number, or its folder's name.
+        name: unique in its data set; the image's file name without ending and channel number, or its folder's name, as
+            UTF-8 text.
         image: path of the image file.
         label: path of the label map, or the masks of its organs; None without labels.
         fold: cross-validation fold that the list assigns it to; None without folds.
@@ -95,7 +97,7 @@ class Dataset:
                 f'"{folder.name}": cannot be read ({error.strerror}); expected a folder of scans'
             ) from None
         listed = {case.image.resolve() for case in (*self.training, *self.validation, *self.test, *self.unlabelled)}
-        further = tuple(Case(stem(file.name), file) for file in files if file.resolve() not in listed)
+        further = tuple(Case(utf8_name(stem(file.name)), file) for file in files if file.resolve() not in listed)
         if not further:
             raise InputError(
                 f'"{folder.name}": expected scans (.nii, .nii.gz) that the data set does not list, got none'
@@ -293,9 +295,11 @@ def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
     plain: dict[Path, str] = {}
     for image, raw in cases.items():
         split = splits.get(image) if are_channels else None
-        plain[image] = raw.name or (split[0] if split else stem(image.name))
+        plain[image] = utf8_name(raw.name or (split[0] if split else stem(image.name)))
     uses = Counter(plain.values())
-    return {image: name if uses[name] == 1 else f"{image.parent.name}_{name}" for image, name in plain.items()}
+    return {
+        image: name if uses[name] == 1 else f"{utf8_name(image.parent.name)}_{name}" for image, name in plain.items()
+    }
 
 
 def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[BrokenCase]) -> Case:

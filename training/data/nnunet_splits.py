@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...runtime.errors import InputError, UsageError
-from ...runtime.files.text import native_name, read_utf8
+from ...runtime.files.text import read_utf8
 from ...runtime.scans.names import FIRST_CHANNEL, joined_names
 
 if TYPE_CHECKING:
@@ -108,9 +108,7 @@ def read_splits(file: Path) -> Splits:
             raise InputError(
                 f"{file.name}: fold {number} both trains on and validates on {joined_names(both)}; list a case once"
             )
-    return Splits(
-        file, tuple(Fold(*(tuple(map(native_name, part)) for part in (each.train, each.val))) for each in folds)
-    )
+    return Splits(file, folds)
 
 
 def unused_splits(dataset: Dataset) -> str | None:

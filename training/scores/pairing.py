@@ -46,7 +46,7 @@ def pairs_of_folders(predictions: Path, truths: Path) -> list[Pair]:
     files = nifti_files(truths)
     if not files:
         raise InputError(f'evaluate: expected .nii or .nii.gz files in "{truths.name}", {contents_of(truths)}')
-    return _paired(predictions, [(stem(file.name), file) for file in files])
+    return _paired(predictions, [(utf8_name(stem(file.name)), file) for file in files])
 
 
 def pairs_of_cases(predictions: Path, cases: Sequence[Case]) -> list[Pair]:
@@ -73,7 +73,7 @@ def unpaired_predictions(predictions: Path, pairs: Sequence[Pair]) -> list[str]:
 def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) -> list[Pair]:
     predicted: dict[str, list[Path]] = {}
     for file in nifti_files(predictions):
-        predicted.setdefault(stem(file.name), []).append(file)
+        predicted.setdefault(utf8_name(stem(file.name)), []).append(file)
     cases = Counter(name for name, _ in truths)
     doubled = [name for name, times in cases.items() if times > 1]
     if doubled:
@@ -92,7 +92,7 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
                 f"{joined_names(file.name for file in found)}; remove the one that is not to be scored"
             )
         if found:
-            pairs.append(Pair(utf8_name(name), found[0], truth))
+            pairs.append(Pair(name, found[0], truth))
         else:
             missing.append(name)
     if missing:
