@@ -79,7 +79,9 @@ class Distill:
         hardware = training.hardware_options.hardware()
         cases = training.data.dataset(self.dataset, task)
         if imitation.unlabelled is not None:
-            cases = cases.with_unlabelled(imitation.unlabelled)
+            from ..training.data.unlabelled import with_unlabelled
+
+            cases = with_unlabelled(cases, imitation.unlabelled)
         recipe = self._recipe(task, cases)
         from ..distill import distill
 

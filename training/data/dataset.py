@@ -12,7 +12,7 @@ import numpy as np
 from ...runtime import arguments
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import utf8_name
-from ...runtime.scans.names import is_nifti, nifti_files, split_channel, stem
+from ...runtime.scans.names import is_nifti, split_channel, stem
 from .formats.labels import dense_labels
 from .formats.listing import RawCase
 from .formats.reading import read_listing, read_source
@@ -80,29 +80,6 @@ class Dataset:
     def ignore(self) -> int | None:
         """Value of the ignore label, the same in all label maps; None without an ignore label."""
         return next((case.ignore for case in (*self.training, *self.validation, *self.test)), None)
-
-    def with_unlabelled(self, folder: Path) -> Dataset:
-        """Returns the data set with the scans in a folder as further cases without labels.
-
-        Args:
-            folder: folder of NIfTI files; files that the data set lists already are left out.
-
-        Raises:
-            InputError: the folder cannot be read, or holds no further scan.
-        """
-        try:
-            files = nifti_files(folder)
-        except OSError as error:
-            raise InputError(
-                f'"{folder.name}": cannot be read ({error.strerror}); expected a folder of scans'
-            ) from None
-        listed = {case.image.resolve() for case in (*self.training, *self.validation, *self.test, *self.unlabelled)}
-        further = tuple(Case(utf8_name(stem(file.name)), file) for file in files if file.resolve() not in listed)
-        if not further:
-            raise InputError(
-                f'"{folder.name}": expected scans (.nii, .nii.gz) that the data set does not list, got none'
-            )
-        return replace(self, unlabelled=(*self.unlabelled, *further))
 
     def split(self, *, fold: int | None = None, fraction: float = 0.2, seed: int = 0) -> Dataset:
         """Returns the data set with part of its training list moved to the validation list.
