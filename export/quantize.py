@@ -18,13 +18,14 @@ weights: on a CPU with AVX2 alone, OpenVINO kept 94 to 96 % of a small U-Net's l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.engines.open_vino import import_openvino
-from ..runtime.errors import BundleError, MissingExtraError, UsageError
+from ..runtime.errors import BundleError, MissingExtraError, UsageError, first_line
 from .onnx_export import INPUT_NAME
 from .quiet import quiet_libraries
 from .split_convolutions import split_convolutions
@@ -47,15 +48,17 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
         A checked Q/DQ model; the weights of quantized layers are stored as int8.
 
     Raises:
-        MissingExtraError: nncf is not installed.
+        MissingExtraError: nncf, onnx or openvino is not installed.
+        ResourceError: OpenVINO cannot be imported.
         UsageError: there are no patches, or the model has no layer to quantize.
         BundleError: the quantized graph is not valid or not symmetric.
     """
     if not patches:
         raise UsageError("int8 needs calibration patches, got none; give --calibration a data set with scans")
+    if find_spec("openvino") is None:
+        raise MissingExtraError("openvino", "export")
+    import_openvino()  # makes the package unimportable through which NNCF, too, sends usage events
     try:
-        # NNCF and OpenVINO send usage events through one package; this call makes that package unimportable.
-        import_openvino()
         with quiet_libraries():
             import nncf
             import onnx
@@ -80,7 +83,7 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
     try:
         onnx.checker.check_model(quantized, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the quantized ONNX is not valid: {str(error).splitlines()[0]}") from None
+        raise BundleError(f"the quantized ONNX is not valid: {first_line(error)}") from None
     return quantized
 
 
