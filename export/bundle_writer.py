@@ -67,7 +67,7 @@ def export_bundle(
     out = arguments.path("out", out)
     options = arguments.instance("options", options, ExportOptions)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
-    (options.postprocessing or Postprocessing()).checked(student.task.labels)
+    (options.postprocessing or Postprocessing()).check(student.task.labels)
     _check_output(out, options.force)
     _check_packages(options.int8)
     cases = options.chosen_cases(student.task)

@@ -47,7 +47,7 @@ class ExportCases:
         arguments.optional(arguments.whole_number, "ignore", self.ignore)
 
     @classmethod
-    def of_dataset(cls, path: Path, task: Task, gate: int) -> ExportCases:
+    def of_dataset(cls, path: Path, task: Task, most_gate_cases: int) -> ExportCases:
         """Chooses the scans of a data set.
 
         The training scans calibrate int8. The gate's cases come from the test list (those with label maps), then from
@@ -56,17 +56,17 @@ class ExportCases:
         Args:
             path: the data set: its folder or list.
             task: the student's task.
-            gate: most cases of the gate; 0 for none.
+            most_gate_cases: most cases of the gate; 0 for none.
 
         Raises:
             InputError: the data set is refused, or its labels are not the task's.
         """
         dataset = load_dataset(path, labels=task.labels)
         held_out = [(case.image, case.label) for case in (*dataset.test, *dataset.validation) if case.label is not None]
-        if gate and held_out:
+        if most_gate_cases and held_out:
             check_labels(dataset, task)
         scans = dataset.training or dataset.validation or dataset.test
-        return cls(tuple(case.image for case in scans), tuple(held_out[:gate]), dataset.ignore)
+        return cls(tuple(case.image for case in scans), tuple(held_out[:most_gate_cases]), dataset.ignore)
 
     @property
     def warning(self) -> str | None:
@@ -74,7 +74,7 @@ class ExportCases:
         if not self.gate:
             return "no held-out case with a label map: the bundle will carry no Dice"
         if {Path(image) for image, _ in self.gate} & {Path(image) for image in self.calibration}:
-            return "a gate case is a training case too: its Dice shows memory, not skill"
+            return "a gate case is a training case too: its Dice says nothing about new scans"
         return None
 
 

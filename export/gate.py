@@ -20,8 +20,8 @@ from ..training.data.organ_masks import OrganMasks, read_truth
 from ..training.scores.metrics import dice_per_class
 
 MAX_DICE_DROP = 0.01  # of any class on the gate cases, against fp32 with the same engine
-LABEL_AGREEMENT = 0.99  # of voxels with the student's label, beside gate cases
-LABEL_AGREEMENT_ALONE = 0.995  # where there are no gate cases
+GATE_LABEL_AGREEMENT = 0.99  # of voxels with the student's label, if there are gate cases
+GATE_LABEL_AGREEMENT_ALONE = 0.995  # if there are none
 
 GateCase = tuple[Path, Path | OrganMasks]
 
@@ -104,7 +104,7 @@ def _dice_reasons(variant: Variant, reference: Variant) -> list[str]:
 
 
 def _agreement_reasons(variant: Variant) -> list[str]:
-    least = LABEL_AGREEMENT if variant.dice else LABEL_AGREEMENT_ALONE
+    least = GATE_LABEL_AGREEMENT if variant.dice else GATE_LABEL_AGREEMENT_ALONE
     if variant.parity is None or variant.parity.label_agreement >= least:
         return []
     agreement = variant.parity.label_agreement

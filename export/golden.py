@@ -28,12 +28,12 @@ class GoldenPatch:
     """A patch and the student's logits for it, which every machine has to reproduce.
 
     Attributes:
-        input: [1, 1, D, H, W] float32, normalised.
-        output: the torch student's logits for it, [1, C, D, H, W] float32.
+        patch: [1, 1, D, H, W] float32, normalised.
+        logits: the torch student's logits for it, [1, C, D, H, W] float32.
     """
 
-    input: NDArray[np.float32]
-    output: Logits
+    patch: NDArray[np.float32]
+    logits: Logits
 
     @classmethod
     def from_student(cls, student: torch.nn.Module, task: Task) -> GoldenPatch:
@@ -56,13 +56,13 @@ class GoldenPatch:
         Raises:
             BundleError: the variant returns NaN or infinity.
         """
-        return compare(engine, [self.input], [self.output]).label_agreement
+        return compare(engine, [self.patch], [self.logits]).label_agreement
 
     def save(self, folder: Path) -> None:
         """Writes the files of the self-test into a bundle's directory."""
         names = Golden()
-        np.save(folder / names.input, self.input)
-        np.save(folder / names.output, self.output)
+        np.save(folder / names.input, self.patch)
+        np.save(folder / names.output, self.logits)
 
 
 def golden_input(task: Task) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..runtime.axes import DHW
-from ..runtime.errors import BundleError, MissingExtraError, UsageError
+from ..runtime.errors import BundleError, MissingExtraError, UsageError, first_line
 from .flat_transposes import flatten_transposes
 from .quiet import quiet_libraries
 
@@ -68,7 +68,7 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(folded, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the exported ONNX is not valid: {str(error).splitlines()[0]}") from None
+        raise BundleError(f"the exported ONNX is not valid: {first_line(error)}") from None
     return folded
 
 
@@ -94,9 +94,8 @@ def _traced(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
                 verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
-        patch = "×".join(str(size) for size in patch_dhw)
-        raise UsageError(f"torch cannot export this model at patch {patch} (D, H, W): {reason[0]}") from None
+        patch, reason = "×".join(str(size) for size in patch_dhw), first_line(error.__cause__ or error)
+        raise UsageError(f"torch cannot export this model at patch {patch} (D, H, W): {reason}") from None
     if program is None:
         raise BundleError("torch returned no ONNX program; expected one from torch ≥ 2.6")
     exported: onnx.ModelProto = program.model_proto

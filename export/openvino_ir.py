@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..runtime.engines.open_vino import import_openvino, openvino_core
@@ -20,12 +21,11 @@ def onnx_to_openvino(model: Path, xml: Path) -> None:
     Raises:
         MissingExtraError: openvino is not installed.
         BundleError: OpenVINO cannot read the model.
-        ResourceError: the files cannot be written.
+        ResourceError: OpenVINO cannot be imported, or the files cannot be written.
     """
-    try:
-        openvino = import_openvino()
-    except ImportError:
-        raise MissingExtraError("openvino", "export") from None
+    if find_spec("openvino") is None:
+        raise MissingExtraError("openvino", "export")
+    openvino = import_openvino()
     try:
         network = openvino_core().read_model(str(model))
     except RuntimeError as error:

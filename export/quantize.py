@@ -5,9 +5,9 @@ Convolutions with a spatial kernel and matrix products with constant weights are
 - convolutions on the image itself: one channel, and the only view of the intensities;
 - 1³ convolutions, the head and the residual projections: little arithmetic, and OpenVINO 2026.4 computes wrong values
   when a 1³ and a 3³ convolution share one quantized input (measured: 85 % instead of 99 % of the labels agree);
-- convolutions that alone read a Concat, or one scaled, shifted or cut off at 0: OpenVINO computes wrong values there
-  too. On a Concat of channels, such as a U-Net has at every skip connection, `split_convolutions` first replaces them
-  by convolutions that can be quantized, and documents the defect;
+- convolutions whose input is a Concat that only quantized layers read, also through ReLU or scaling or shifting by
+  constants: OpenVINO computes wrong values there too. On a Concat of channels, such as a U-Net has at every skip
+  connection, `split_convolutions` first replaces them by convolutions that can be quantized, and documents the defect;
 - transposed convolutions, attention (products of two activations, softmax), norms and sums.
 
 Weights use 7 of the 8 bits. CPUs without VNNI or AMX add pairs of products in 16 bits, which saturate with 8-bit
@@ -18,13 +18,14 @@ weights: on a CPU with AVX2 alone, OpenVINO kept 94 to 96 % of a small U-Net's l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.engines.open_vino import import_openvino
-from ..runtime.errors import BundleError, MissingExtraError, UsageError
+from ..runtime.errors import BundleError, MissingExtraError, UsageError, first_line
 from .onnx_export import INPUT_NAME
 from .quiet import quiet_libraries
 from .split_convolutions import split_convolutions
@@ -32,7 +33,7 @@ from .split_convolutions import split_convolutions
 if TYPE_CHECKING:
     import onnx
 
-_MOVED_THROUGH = ("Relu", "Add", "Sub", "Mul", "Div", "BatchNormalization")  # where the other inputs are constants
+_QUANTIZER_PASSES = ("Relu", "Add", "Sub", "Mul", "Div", "BatchNormalization")  # where the other inputs are constants
 _UINT8_TO_INT8 = 255 / 127  # a zero-based range needs coarser steps once half the codes are for negative values
 
 
@@ -47,15 +48,17 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
         A checked Q/DQ model; the weights of quantized layers are stored as int8.
 
     Raises:
-        MissingExtraError: nncf is not installed.
+        MissingExtraError: nncf, onnx or openvino is not installed.
+        ResourceError: OpenVINO cannot be imported.
         UsageError: there are no patches, or the model has no layer to quantize.
         BundleError: the quantized graph is not valid or not symmetric.
     """
     if not patches:
         raise UsageError("int8 needs calibration patches, got none; give --calibration a data set with scans")
+    if find_spec("openvino") is None:
+        raise MissingExtraError("openvino", "export")
+    import_openvino()  # makes the package unimportable through which NNCF, too, sends usage events
     try:
-        # NNCF and OpenVINO send usage events through one package; this call makes that package unimportable.
-        import_openvino()
         with quiet_libraries():
             import nncf
             import onnx
@@ -80,7 +83,7 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
     try:
         onnx.checker.check_model(quantized, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the quantized ONNX is not valid: {str(error).splitlines()[0]}") from None
+        raise BundleError(f"the quantized ONNX is not valid: {first_line(error)}") from None
     return quantized
 
 
@@ -91,11 +94,14 @@ def quantizable_nodes(model: onnx.ModelProto) -> set[str]:
     constants = {tensor.name for tensor in model.graph.initializer}
     read_by_others = {name for node in nodes if node.name not in heavy for name in node.input}
     behind_concat: set[str] = set()  # tensors from which OpenVINO can move a quantizer in front of a Concat
-    reread: set[str] = set()
+    concat_with_other_readers: set[str] = set()
     for node in nodes:
         if node.op_type == "Concat":
-            (reread if node.output[0] in read_by_others else behind_concat).add(node.output[0])
-        elif node.op_type in _MOVED_THROUGH and set(node.input) <= behind_concat | reread | constants:
+            (concat_with_other_readers if node.output[0] in read_by_others else behind_concat).add(node.output[0])
+        elif (
+            node.op_type in _QUANTIZER_PASSES
+            and set(node.input) <= behind_concat | concat_with_other_readers | constants
+        ):
             behind_concat.add(node.output[0])
     return heavy - {node.name for node in nodes if node.op_type == "Conv" and node.input[0] in behind_concat}
 

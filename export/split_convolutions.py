@@ -4,8 +4,8 @@
 
 OpenVINO 2026.4 on the CPU moves a quantizer in front of a Concat, onto every part, where nothing else reads the Concat,
 and then computes a wrong int8 convolution: measured on a U-Net, 98 % instead of 99.9 % of the labels agree with the
-student, the same if only its last such layer is quantized. Q/DQ pairs inserted in front of the Concat beforehand, with
-one scale or several, give results as wrong. After the split each part has its own quantizer and scale; size and speed
+student; quantizing only the last such layer is as bad; so are Q/DQ pairs inserted before the Concat, with one scale or
+several. After the split each part has its own quantizer and scale; size and speed
 do not change.
 """
 

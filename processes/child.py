@@ -18,7 +18,7 @@ GRACE_SECONDS = 30.0  # for a terminated process to stop computing, remove its t
 def python_command(statement: str, arguments: Sequence[str] = ()) -> list[str]:
     """Returns the command that runs a statement in a new interpreter; ``sys.argv[1:]`` are the arguments.
 
-    It is not ``python -m``, which would put the current folder first on the import path: a stray ``numpy.py`` beside
+    It is not ``python -m``, which would put the current folder first on the import path: a stray module `numpy` beside
     the scans would then run. The child gets exactly this process's import path, and is as isolated (``python -I``) from
     its environment. Nor is it `multiprocessing`, which would import the caller's main script once more.
     """

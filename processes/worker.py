@@ -1,7 +1,7 @@
 """A worker process: receives items one after the other, and sends back the result of each.
 
 Both directions are streams of pickles: standard input brings the log's prefix, the `Work` and the items, None after the
-last; the worker's answers are `Progressed`, `Finished` and `Raised`.
+last; the worker's answers are `Ready`, `Progressed`, `Finished` and `Raised`.
 """
 
 from __future__ import annotations
@@ -49,8 +49,13 @@ class Work(Protocol[Item_contra, Result_co]):
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A worker is prepared for its items."""
+
+
+@dataclass(frozen=True)
 class Progressed:
-    """A worker's progress in its item; 0 of 0 means that it is ready for items."""
+    """A worker's progress in its item."""
 
     done: int
     total: int
@@ -97,7 +102,7 @@ def main() -> None:
         except EOFError:
             raise _ParentEnded from None
 
-    def send(answer: Progressed | Finished | Raised) -> None:
+    def send(answer: Ready | Progressed | Finished | Raised) -> None:
         content = pickle.dumps(answer)  # whole before any of it is written
         try:
             answers.write(content)
@@ -117,7 +122,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _serve(receive: Callable[[], Any], send: Callable[[Progressed | Finished | Raised], None]) -> None:
+def _serve(receive: Callable[[], Any], send: Callable[[Ready | Progressed | Finished | Raised], None]) -> None:
     try:
         log_prefix: str | None = receive()
         if log_prefix is not None:
@@ -126,7 +131,7 @@ def _serve(receive: Callable[[], Any], send: Callable[[Progressed | Finished | R
         if work.cleans_up:
             unwind_on_sigterm()
         with work.ready() as run:
-            send(Progressed(0, 0))
+            send(Ready())
             while (item := receive()) is not None:
                 send(Finished(run(item, lambda done, total: send(Progressed(done, total)))))
     except Exception as error:

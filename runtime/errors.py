@@ -110,3 +110,10 @@ def printable(text: str) -> str:
         return text
     signs = _BREAK.sub(" ", _COLOUR.sub("", text))
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in signs)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first useful line of a library's message, without stack and source paths; 200 characters at most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("Exception from ", "Check "))]
+    return (useful or lines or [type(error).__name__])[0][:200]

@@ -83,7 +83,7 @@ def choose_plan(
     if exact.bytes <= min(ROOMY_BYTES, budget.available):
         return exact
     least = min(plans, key=lambda plan: plan.bytes)
-    budget.require(least.bytes)
+    budget.check(least.bytes)
     return least
 
 

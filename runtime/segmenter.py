@@ -23,7 +23,7 @@ from .pipeline import ScanPipeline
 from .request import SegmentationRequest
 from .result import Result
 from .scans.geometry import Grid
-from .scans.nifti import refuse_size
+from .scans.nifti import check_size
 from .scans.nifti_header import Form
 from .scans.open_scan import open_scan
 from .scans.volume import Volume, as_voxels
@@ -170,7 +170,8 @@ class Segmenter:
         arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
         arguments.optional(arguments.callback, "cancel", cancel, "cancel() that says whether to stop")
         steps = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
-        steps = (self._bundle.manifest.postprocessing if steps is None else steps).checked(self.task.labels)
+        steps = self._bundle.manifest.postprocessing if steps is None else steps
+        steps.check(self.task.labels)
         overlap = self._bundle.manifest.recommended_overlap if overlap is None else overlap
         hooks = Hooks(progress, cancel)
         hooks.stop_if_cancelled()
@@ -190,7 +191,7 @@ class Segmenter:
     def _segment(self, request: SegmentationRequest, hooks: Hooks) -> Result:
         def choose(reserved: int) -> ExecutionPlan:
             with hooks.stopwatch.stage("plan"):
-                refuse_size(request.scan.grid.shape, label_dtype(self.task.num_classes))
+                check_size(request.scan.grid.shape, label_dtype(self.task.num_classes))
                 return choose_plan(request, self._engine, self._memory_limit, reserved + self._unallocated_bytes)
 
         with reservations().reserve(choose) as plan:

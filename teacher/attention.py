@@ -5,7 +5,8 @@ coordinate of the key. It is therefore itself a dot product: of the 3×8 terms o
 of the key. Appending these 24 numbers to queries and keys lets a fused kernel do the whole attention without ever
 holding a 512×512 bias. The mask of shifted windows separates by axis too, and is added to the same 24 numbers.
 
-Equals `plain.attend` between `plain.volume_to_windows` and `plain.windows_to_volume`, with `plain.shift_mask`.
+Equals `reference.attend` between `reference.window_partition` and `reference.window_unpartition`, with
+`reference.shift_mask`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Cost:
             ("  weights", f"{memory.weights / 1e9:.2f} GB"),
             ("  gradients", f"{memory.gradients / 1e9:.2f} GB"),
             ("  states of AdamW", f"{memory.optimiser / 1e9:.2f} GB"),
-            ("  kept for the gradient", f"{memory.kept / 1e9:.2f} GB"),
+            ("  kept for the gradient", f"{memory.activations / 1e9:.2f} GB"),
         ]
         lines = [self.title, *(f"{name:<27}{value:>14}" for name, value in figures)]
         return lines if device is None else [*lines, device.verdict(memory.peak)]
@@ -69,7 +69,7 @@ class Cost:
                 "weights": memory.weights,
                 "gradients": memory.gradients,
                 "optimiser": memory.optimiser,
-                "kept": memory.kept,
+                "kept": memory.activations,
             },
         }
         if device is None:

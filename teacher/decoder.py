@@ -1,8 +1,8 @@
 """The light mask decoder with multi-layer aggregation (MLAM, section 3.4).
 
-Equals `plain.decode`. The fusing 3³ convolution of maps enlarged ×2 is computed before they are enlarged: an eighth of
-the work, the same result. Enlarging mixes voxels, the convolution's weights mix channels, and the two commute. So each
-of the 27 taps mixes the channels of the small map; the result is enlarged, shifted by the tap's offset and summed,
+Equals `reference.decode`. The fusing 3³ convolution of maps enlarged ×2 is computed before they are enlarged: an eighth
+of the work, the same result. Enlarging mixes voxels, the convolution's weights mix channels, and the two commute. So
+each of the 27 taps mixes the channels of the small map; the result is enlarged, shifted by the tap's offset and summed,
 which along each axis is one product with a constant matrix. The large map is never stored.
 """
 

@@ -1,7 +1,7 @@
 """SAM's image encoder in three dimensions: tokens, position, blocks and the necks of its four stages.
 
-Equals `plain.encode`; `SpatialAdapter` equals `plain.adapter`, `TransformerBlock` equals `plain.block`,
-`Neck` equals `plain.neck`.
+Equals `reference.encode`; `SpatialAdapter` equals `reference.adapter`, `TransformerBlock` equals `reference.block`,
+`Neck` equals `reference.neck`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ channels, embeds every slice with SAM's frozen 16×16 patch embedding and gather
 convolution. Every step is linear, so together they are one convolution on the original voxels: stride 4, kernel 6
 (the four voxels of a token and one neighbour on either side, which linear interpolation reaches).
 
-Equals `plain.embed`.
+Equals `reference.embed`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The auto prompt generator: a light 3D U-Net in place of points and boxes (section 3.3, Fig. 2C).
 
-Equals `plain.generate_prompt`.
+Equals `reference.generate_prompt`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The AutoSAM Adapter in one sitting: every step as the paper and SAM write it, nothing folded, fused or saved.
+"""The AutoSAM Adapter in one file: every step as the paper and SAM write it, nothing folded, fused or saved.
 
 Read this first. The modules beside it compute the same with a fraction of the time and memory, and each says which
-function here it equals; `tests/teacher/test_plain.py` holds logits and gradients of both together. The functions take
-the parameters of an `AutoSam` by name, so that both compute with the same tensors.
+function here it equals; `tests/teacher/test_reference.py` compares the logits and gradients of both. The functions
+take the parameters of an `AutoSam` by name, so that both compute with the same tensors.
 
 For one patch of 128³ voxels and SAM ViT-B, with tokens [B, d, h, w, C] and maps [B, C, d, h, w]:
 
@@ -120,7 +120,7 @@ def block(weights: Weights, x: Tensor, heads: int, *, shifted: bool, last_relu: 
     d, h, w = (WINDOW // 2 if shifted and size > WINDOW else 0 for size in tokens)
     mask = shift_mask(tokens, (d, h, w), x.dtype, x.device) if d or h or w else None
     y = layer_norm(select(weights, "norm1"), x).roll((-d, -h, -w), (1, 2, 3))
-    y = windows_to_volume(attend(select(weights, "attn"), volume_to_windows(y), heads, mask), x.shape)
+    y = window_unpartition(attend(select(weights, "attn"), window_partition(y), heads, mask), x.shape)
     x = x + y.roll((d, h, w), (1, 2, 3))
     mlp = select(weights, "mlp")
     return x + linear(mlp, "lin2", F.gelu(linear(mlp, "lin1", layer_norm(select(weights, "norm2"), x))))
@@ -173,20 +173,20 @@ def shift_mask(tokens: EncoderTriple, shift: EncoderTriple, dtype: torch.dtype, 
     """
     at = torch.stack(torch.meshgrid(*(torch.arange(size) for size in tokens), indexing="ij"), dim=-1)
     cell = torch.div(at - torch.tensor(shift), WINDOW, rounding_mode="floor").roll([-s for s in shift], (0, 1, 2))
-    cell = volume_to_windows(cell[None])
+    cell = window_partition(cell[None])
     apart = (cell[:, :, None] != cell[:, None, :]).any(dim=-1)
     return torch.zeros(apart.shape, dtype=dtype).masked_fill(apart, -100.0).to(device)
 
 
-def volume_to_windows(x: Tensor) -> Tensor:
+def window_partition(x: Tensor) -> Tensor:
     """Returns windows ``[B·windows, 512, C]`` of tokens ``[B, d, h, w, C]``."""
     b, d, h, w, c = x.shape
     x = x.view(b, d // WINDOW, WINDOW, h // WINDOW, WINDOW, w // WINDOW, WINDOW, c)
     return x.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(-1, WINDOW**3, c)
 
 
-def windows_to_volume(x: Tensor, shape: torch.Size) -> Tensor:
-    """Returns tokens of ``shape`` ``[B, d, h, w, C]`` from their windows; undoes `volume_to_windows`."""
+def window_unpartition(x: Tensor, shape: torch.Size) -> Tensor:
+    """Returns tokens of ``shape`` ``[B, d, h, w, C]`` from their windows; undoes `window_partition`."""
     b, d, h, w, c = shape
     x = x.view(b, d // WINDOW, h // WINDOW, w // WINDOW, WINDOW, WINDOW, WINDOW, c)
     return x.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(shape)

@@ -66,14 +66,14 @@ class StepMemory:
         weights: parameters and constant tables.
         gradients: gradients of the trainable parameters.
         optimiser: AdamW's two states of each trainable parameter.
-        kept: tensors that the forward pass keeps for the gradient, batch and logits included.
+        activations: tensors that the forward pass keeps for the gradient, batch and logits included.
         peak: the most that is held at once, without the workspace of convolutions and the allocator's unused memory.
     """
 
     weights: int
     gradients: int
     optimiser: int
-    kept: int
+    activations: int
     peak: int
 
 
@@ -104,12 +104,12 @@ class SimulatedStep:
             optimiser = _ADAM_STATES * gradients
             images, labels = torch.empty(self.shape), torch.empty(self.shape)
             logits = self.logits(model, images)
-            kept = live.held - weights
+            activations = live.held - weights
             training_loss(logits.float(), labels).backward()
         # The optimiser's step holds one more copy of the trainable parameters, after activations are freed.
         at_the_update = weights + 2 * gradients + optimiser
         peak = max(live.peak + optimiser, at_the_update)
-        return StepMemory(weights, gradients, optimiser, kept, peak), model
+        return StepMemory(weights, gradients, optimiser, activations, peak), model
 
     def flops(self, model: nn.Module) -> tuple[int, int]:
         """Returns the floating-point operations of the forward pass, and of forward and backward pass together."""
@@ -122,10 +122,10 @@ class SimulatedStep:
 
 def training_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Returns Dice + cross-entropy as in `bedside.training.loop.losses`, by operations that run on fake tensors."""
-    chances = logits.softmax(dim=1)
-    truth = torch.zeros_like(chances).scatter_(1, labels.long(), 1.0)
+    probabilities = logits.softmax(dim=1)
+    truth = torch.zeros_like(probabilities).scatter_(1, labels.long(), 1.0)
     everywhere = [0, *range(2, logits.ndim)]
-    overlap = (chances * truth).sum(everywhere)
-    total = chances.sum(everywhere) + truth.sum(everywhere)
+    overlap = (probabilities * truth).sum(everywhere)
+    total = probabilities.sum(everywhere) + truth.sum(everywhere)
     dice = 1 - (2 * overlap + 1e-5) / (total + 1e-5)
     return dice.mean() + F.cross_entropy(logits, labels[:, 0].long())

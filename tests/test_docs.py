@@ -1,5 +1,9 @@
-"""Links in the documents lead to files, command lines in them parse, and the exit codes are those of the code."""
+"""Links in the documents lead to files, command lines in them parse, and the exit codes are those of the code.
 
+Scripts and modules that documents and docstrings name exist.
+"""
+
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +14,7 @@ from bedside.runtime.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
-FOLDERS = ("runtime", "training", "teacher", "distill", "export", "devices", "cli", "tests", "benchmarks")
+FOLDERS = ("runtime", "training", "teacher", "distill", "export", "devices", "processes", "cli", "tests", "benchmarks")
 SOURCES = [file.relative_to(ROOT).as_posix() for folder in FOLDERS for file in (ROOT / folder).rglob("*.[ps][yh]")]
 
 
@@ -37,6 +41,12 @@ def parse(line):
         COMMANDS[name].make_context(" ".join(name), words[len(name) :])
 
 
+def missing_scripts(text):
+    """Returns the scripts and modules in backticks that no source file of the repository is."""
+    named = re.findall(r"`((?:[\w.-]+/)*[a-z0-9_]+\.(?:py|sh))`", text)
+    return [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in SOURCES)]
+
+
 def shell_lines(text):
     """Yields the `bedside …` lines of a document's shell blocks, continuation lines joined."""
     for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, re.DOTALL):
@@ -53,8 +63,17 @@ def test_links_of_a_document_lead_to_files_that_are_there(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_scripts_and_modules_that_a_document_names_exist(document):
-    named = re.findall(r"`((?:[\w.-]+/)*[a-z0-9_]+\.(?:py|sh))`", document.read_text(encoding="utf-8"))
-    assert [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in SOURCES)] == []
+    assert missing_scripts(document.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "source", [source for source in SOURCES if source.endswith(".py") and not source.startswith("tests")]
+)
+def test_scripts_and_modules_that_a_docstring_names_exist(source):
+    nodes = ast.walk(ast.parse((ROOT / source).read_text(encoding="utf-8")))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = (ast.get_docstring(node) for node in nodes if isinstance(node, documented))
+    assert missing_scripts("\n".join(filter(None, docstrings))) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -51,7 +51,7 @@ def _case(evaluation: Evaluation, scores: CaseScores) -> dict[str, Any]:
             "truth_voxels": int(scores.truth_voxels[label]),
             "predicted_voxels": int(scores.predicted_voxels[label]),
         }
-        for label in evaluation.listed
+        for label in evaluation.reported
     }
 
 

@@ -24,7 +24,7 @@ def score_table(evaluation: Evaluation) -> Table:
     """Returns one row per organ and one for the mean over the organs."""
     count, mm = len(evaluation.cases), f"{evaluation.tolerance_mm:g}"
     table = _table(f"{count} case{'s' if count != 1 else ''}, NSD at {mm} mm tolerance")
-    for heading in ("Dice", "NSD", "HD95 mm", "cases", "missed", "extra"):
+    for heading in ("Dice", "NSD", "HD95 mm", "cases", "missed", "spurious"):
         table.add_column(heading, justify="right", no_wrap=True)  # a narrow terminal folds names, never cuts figures
     organs = evaluation.organs
     for organ in organs:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ...runtime.errors import UsageError
-from ...runtime.scans.names import is_nifti
+from ...runtime.scans.names import has_nifti_ending
 from ..options.machine import ThreadsOption
 from ..options.paths import bundle_argument, input_option, output_option
 from ..options.postprocessing import PostprocessingOptions
@@ -88,7 +88,7 @@ class Segment:
 
     def _check(self) -> None:
         """Refuses options that exclude each other, and a bundle and a scan that are swapped."""
-        if (self.scan.is_dir() and (self.scan / "bundle.json").is_file()) or is_nifti(self.bundle.name):
+        if (self.scan.is_dir() and (self.scan / "bundle.json").is_file()) or has_nifti_ending(self.bundle.name):
             raise UsageError(
                 f'expected a bundle first and a scan after -i, got "{self.bundle.name}" first and "{self.scan.name}" '
                 "after -i; write: bedside segment BUNDLE -i SCAN -o LABELS"

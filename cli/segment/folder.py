@@ -14,7 +14,7 @@ from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.atomic import make_folder
 from ...runtime.record import Machine, Outcome, Setup
 from ...runtime.scans.file_kind import contents_of
-from ...runtime.scans.names import is_nifti, joined_names, nifti_files, stem, subfolders
+from ...runtime.scans.names import has_nifti_ending, joined_names, nifti_files, stem, subfolders
 from ...runtime.scans.patient_folder import patient_folders
 from ..terminal.console import Advance, Console
 from .folder_scan import FolderScan
@@ -75,7 +75,7 @@ def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
     """Returns the scans of a folder by name, each with its output; raises the errors of `segment_folder`."""
     if outputs.resolve() == scans.resolve():
         raise UsageError("-i and -o are the same folder; the label maps would replace the scans")
-    if is_nifti(outputs.name) or (outputs.exists() and not outputs.is_dir()):
+    if has_nifti_ending(outputs.name) or (outputs.exists() and not outputs.is_dir()):
         raise UsageError(f'-i is a folder, so -o must be one too; got "{outputs.name}"')
     found = nifti_files(scans)
     if not found:

@@ -26,7 +26,7 @@ from ..files.folder_replacement import restore_moved_folder
 from ..files.hashing import file_sha256
 from ..files.system_files import is_folder
 from ..files.temporaries import remove_leftovers, temporary_name
-from ..scans.file_kind import BUNDLE, ZIP, is_nifti, kind_of_file
+from ..scans.file_kind import BUNDLE, ZIP, has_nifti_magic, kind_of_file
 from ..task import Task
 from .bundle_zip import extract
 from .manifest import CHECKSUM_NAME, MANIFEST_NAME, FileEntry, Manifest, Variant, checksum_line, decode_manifest
@@ -240,7 +240,7 @@ def _mode(path: Path) -> int:
 
 def _refuse_other_kind(path: Path) -> None:
     """Refuses files of a known kind other than a zip, and names the kind; `extract` checks all others."""
-    if is_nifti(path):
+    if has_nifti_magic(path):
         raise BundleError(
             f'"{path.name}": expected a bundle, got a NIfTI file; give the bundle first and the scan as scan'
         )

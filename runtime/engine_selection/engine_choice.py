@@ -69,7 +69,7 @@ def open_for_bundle(
     """Opens a bundle's model as requested; of several candidates, the fastest on this machine.
 
     Candidates are the variants that passed the bundle's gate, for every class, at export; fp32, the student as it was
-    trained, is always one. On the first start on a machine, trials open the candidates, compare them with the golden
+    trained, needs no gate. On the first start on a machine, trials open the candidates, compare them with the golden
     patch and time them on it for some seconds. The machine's cache keeps the choice, so that later starts choose the
     same and neither measure nor test again until bundle, CPU, threads, engine or bedside change.
 

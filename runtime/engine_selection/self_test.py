@@ -14,7 +14,7 @@ from ..bundles.manifest import Variant
 from ..engines import Engine
 from ..errors import BundleError
 
-LABEL_AGREEMENT = 0.99  # fraction of voxels, for a variant without a measured agreement
+SELF_TEST_LABEL_AGREEMENT = 0.99  # fraction of voxels, for a variant without a measured agreement
 LARGEST_DIFFERENCE = 0.01  # of the logits' range, for fp32: engines differ only in the order of summation
 SLACK = 0.02  # accepted loss below the agreement at export: int8 and bf16 kernels differ between CPUs
 
@@ -103,8 +103,8 @@ def _least_agreement(variant: Variant) -> float:
     if measured is None and variant.parity is not None:
         measured = variant.parity.label_agreement
     if variant.precision == "fp32" or measured is None:
-        return LABEL_AGREEMENT
-    return min(LABEL_AGREEMENT, measured - SLACK)
+        return SELF_TEST_LABEL_AGREEMENT
+    return min(SELF_TEST_LABEL_AGREEMENT, measured - SLACK)
 
 
 def _differences(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> Iterator[float]:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..axes import DHW
-from ..errors import ResourceError
+from ..errors import ResourceError, first_line
 from .model_bytes import Model
-from .network_shape import NetworkShape, first_line
+from .network_shape import NetworkShape
 from .slots import Slots
 
 Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]  # the most accurate first

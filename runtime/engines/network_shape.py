@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..axes import DHW
-from ..errors import BedsideError, BundleError, ResourceError, UsageError
+from ..errors import BedsideError, BundleError, ResourceError, UsageError, first_line
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,3 @@ def refusal(engine: str, error: Exception) -> BedsideError:
     if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "bad allocation" in str(error):
         return ResourceError(f"{engine} has no memory left for the model; free memory or choose int8")
     return BundleError(f"{engine} refuses the model: {first_line(error)}")
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first useful line of a library's message, without stack and source paths; 200 characters at most."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("Exception from ", "Check "))]
-    return (useful or lines or [type(error).__name__])[0][:200]

@@ -26,7 +26,7 @@ _NESTED = {
 }
 
 
-def refuse_external_data(model: bytes) -> None:
+def check_no_external_data(model: bytes) -> None:
     """Checks that every tensor of an ONNX model is stored in the model itself.
 
     Raises:

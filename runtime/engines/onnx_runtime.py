@@ -12,7 +12,7 @@ from ..errors import UsageError
 from .engine import BaseEngine, importing
 from .model_bytes import Model, model_bytes
 from .network_shape import NetworkShape, refusal
-from .onnx_guard import refuse_external_data
+from .onnx_guard import check_no_external_data
 
 _ERRORS_ONLY = 3  # log severity: users cannot act on warnings of the graph optimiser
 
@@ -49,7 +49,7 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
         if compiled is not None:
             raise UsageError("compiled: ONNX Runtime has no such form; expected None")
         content = model_bytes(model).graph
-        refuse_external_data(content)
+        check_no_external_data(content)
         onnxruntime = _import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = max(1, threads // streams)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BedsideError
+from ..errors import BedsideError, first_line
 from .engine import BaseEngine, importing
 from .model_bytes import Model, model_bytes
-from .network_shape import NetworkShape, first_line, refusal
-from .onnx_guard import refuse_external_data
+from .network_shape import NetworkShape, refusal
+from .onnx_guard import check_no_external_data
 
 _log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
@@ -155,7 +155,7 @@ def _compiled(core: Any, model: Model, hints: dict[str, Any]) -> Any:
     if content.weights is not None:
         network = core.read_model(content.graph, content.weights)
     else:
-        refuse_external_data(content.graph)
+        check_no_external_data(content.graph)
         network = core.read_model(content.graph)
     network.reshape({network.inputs[0]: [1, 1, *_shape(network).patch_dhw]})
     return core.compile_model(network, "CPU", hints)

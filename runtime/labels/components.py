@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..hooks import Cancel, stop_if
-from ..memory.memory_limit import require_memory
+from ..memory.memory_limit import check_memory
 
 Connectivity = Literal[6, 26]
 _RUN_BYTES = 100  # of arrays that exist at the same time, per run
@@ -69,7 +69,7 @@ def find_components(
     if label_map.ndim != 3 or label_map.dtype.kind != "u":
         raise UsageError(f"components: expected [X, Y, Z] unsigned integers, got {label_map.ndim}D {label_map.dtype}")
     runs = _Runs.of(label_map, labels)
-    require_memory(
+    check_memory(
         f"post-processing of a label map of {len(runs.start):,} separate rows",
         len(runs.start) * _RUN_BYTES,
         "it may be noise, look at it without post-processing",

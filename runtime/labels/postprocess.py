@@ -54,7 +54,7 @@ class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fi
             labels: the task's label names, background first.
 
         Raises:
-            ValueError: a label is not in ``labels[1:]``.
+            FieldError: a label is not in ``labels[1:]``.
         """
         organs = labels[1:]
         largest = () if self.largest_component == "all" else self.largest_component
@@ -63,18 +63,6 @@ class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fi
                 raise FieldError(
                     f'postprocessing: expected labels of the task, got "{label}"; it has {", ".join(organs)}'
                 )
-
-    def checked(self, labels: tuple[str, ...]) -> Postprocessing:
-        """Returns these settings after `check`.
-
-        Raises:
-            UsageError: a label is not an organ of the task.
-        """
-        try:
-            self.check(labels)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        return self
 
     def __str__(self) -> str:
         largest = "all labels" if self.largest_component == "all" else ", ".join(self.largest_component)
@@ -133,7 +121,7 @@ def postprocess(
         ResourceError: the map has so many runs of equal voxels that they do not fit into memory.
         Cancelled: ``cancel()`` returned true.
     """
-    settings = settings.checked(names)
+    settings.check(names)
     voxel_ml = grid.voxel_ml
     applied: list[Removal] = []
     if settings.within_body:

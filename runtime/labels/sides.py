@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ..scans.names import joined_names
+
 
 class Side(Enum):
     """A side of the body."""
@@ -43,9 +45,7 @@ class SidedLabels:
         'kidney_left / kidney_right'
         """
         named = [f"{left} / {right}" for left, right in self.pairs] or list(self.single)
-        shown = named[:limit]
-        rest = f" and {len(named) - len(shown)} more" if len(shown) < len(named) else ""
-        return ", ".join(shown) + rest
+        return joined_names(named, len(named) if limit is None else limit)
 
 
 def find_sides(labels: Sequence[str]) -> SidedLabels:

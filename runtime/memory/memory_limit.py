@@ -40,7 +40,7 @@ class MemoryBudget:
         """Bytes that the scan may take."""
         return self.free if self.limit is None else min(self.free, self.limit - self.held)
 
-    def require(self, needed: int) -> None:
+    def check(self, needed: int) -> None:
         """Checks that the scan may take so many bytes.
 
         Raises:
@@ -56,7 +56,7 @@ class MemoryBudget:
         raise _shortage("this scan", needed, max(self.free, 0), _ADVICE)
 
 
-def require_memory(what: str, needed: int, advice: str = _ADVICE) -> None:
+def check_memory(what: str, needed: int, advice: str = _ADVICE) -> None:
     """Checks that an amount of memory is free.
 
     Args:

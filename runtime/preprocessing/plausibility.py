@@ -36,11 +36,11 @@ def check_scan(sample: IntensitySample, low: float, high: float, source: Grid, t
     Raises:
         InputError: the values are not finite, beyond ±1e15, or all the same.
     """
-    refuse_values(low, high)
+    check_values(low, high)
     return (*value_warnings(sample, low, high, task), *geometry_warnings(source, task))
 
 
-def refuse_values(low: float, high: float) -> None:
+def check_values(low: float, high: float) -> None:
     """Checks a scan's smallest and largest value.
 
     Raises:
@@ -54,7 +54,7 @@ def refuse_values(low: float, high: float) -> None:
         raise InputError(f"values: expected an image, got the same value {low:g} in every voxel; check the export")
 
 
-def refuse_extent(grid: Grid) -> None:
+def check_extent(grid: Grid) -> None:
     """Checks the extent of a grid's field of view.
 
     Raises:

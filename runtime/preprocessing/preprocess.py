@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..memory.memory_limit import require_memory
+from ..memory.memory_limit import check_memory
 from ..scans.intensity_sample import IntensitySample
 from .body import body_mask, sample, tissue_threshold
 from .distribution import Distribution
-from .plausibility import check_scan, no_tissue_warning, refuse_extent
+from .plausibility import check_extent, check_scan, no_tissue_warning
 from .resample import resample_linear, resample_nearest
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
     sample = IntensitySample.of(volume.data)
     warnings = [*volume.warnings, *check_scan(sample, low, high, volume.grid, task)]
     grid = volume.grid.to_task_grid(task.orientation, task.spacing)
-    refuse_extent(grid)
-    require_memory(f"a scan of {grid}", math.prod(grid.shape) * PREPARING_BYTES)
+    check_extent(grid)
+    check_memory(f"a scan of {grid}", math.prod(grid.shape) * PREPARING_BYTES)
     relative = task.intensity.clip_percentiles or task.foreground.relative  # to the scan's values, so without padding
     floor = Distribution.of(sample.values, lowest=0).floor if relative else None
     array = resample_linear(volume.data.T, volume.grid, grid, floor=floor, outside=_beyond(low, task, floor))

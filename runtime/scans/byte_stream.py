@@ -11,15 +11,13 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..errors import InputError
-from .file_kind import FileKind, kind_of_bytes, kind_of_file
+from .file_kind import GZIP_MAGIC, GZIP_WINDOW, FileKind, kind_of_bytes, kind_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
 _CHUNK = 1 << 20
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW = 31  # zlib's code for a gzip container; it verifies CRC and length
 _DEFLATE_MAX_RATIO = 1032  # a deflate stream cannot expand further
 _SUSPICIOUS_RATIO = 100  # scans shrink by 2 to 10, label maps by some hundreds, bombs by a thousand
 _FREE_MEMBERS = 1000  # gzip members of any size; beyond that number they must reach a mean size
@@ -32,7 +30,7 @@ class Identity(NamedTuple):
     """Identifies a file's content by device, inode, size, and time of the last write in nanoseconds."""
 
     device: int
-    number: int
+    inode: int
     size: int
     written_ns: int
 
@@ -73,8 +71,8 @@ class ByteStream:
             raise InputError(f'"{self.name}": cannot be read ({reason}); check the path and permissions') from None
         self._size = self.identity.size
         self._pending = self._read_file(2)
-        self.is_gzip = self._pending == _GZIP_MAGIC
-        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        self.is_gzip = self._pending == GZIP_MAGIC
+        self._inflater = zlib.decompressobj(GZIP_WINDOW)
         self._members = self._inflated = 0
 
     def __enter__(self) -> ByteStream:
@@ -85,7 +83,7 @@ class ByteStream:
     ) -> None:
         self._file.close()
 
-    def require_room(self, expected: int) -> None:
+    def check_room(self, expected: int) -> None:
         """Checks without decompressing that the file can hold ``expected`` bytes: deflate expands up to 1032 times.
 
         Raises:
@@ -99,7 +97,7 @@ class ByteStream:
                 "can hold; the file is truncated or its header is wrong, export it again"
             )
 
-    def require_length(self, expected: int) -> None:
+    def check_length(self, expected: int) -> None:
         """Checks, before anything is allocated, that the file holds exactly ``expected`` decompressed bytes.
 
         For a gzip file the length field is compared first. If it disagrees (several members, or a wrong field), or if
@@ -166,9 +164,9 @@ class ByteStream:
             raise InputError(
                 f'"{self.name}": expected the end of the file, got more bytes than its header says; export it again'
             )
-        self.refuse_replaced(Identity.of(os.fstat(self._file.fileno())))
+        self.check_unchanged(Identity.of(os.fstat(self._file.fileno())))
 
-    def refuse_replaced(self, identity: Identity) -> None:
+    def check_unchanged(self, identity: Identity) -> None:
         """Checks that the opened file has this identity: a header and its voxels must come from the same scan.
 
         Raises:
@@ -234,12 +232,12 @@ class ByteStream:
         self._pending = rest
         if not rest:
             return False
-        if not rest.startswith(_GZIP_MAGIC):
+        if not rest.startswith(GZIP_MAGIC):
             raise InputError(f'"{self.name}": unknown bytes after the gzip data; copy or export the file again')
         self._members += 1
         if self._members > max(_FREE_MEMBERS, self._inflated // _SMALLEST_MEMBER):
             raise InputError(f'"{self.name}": too many empty gzip members; export the file again')
-        self._inflater = zlib.decompressobj(_GZIP_WINDOW)
+        self._inflater = zlib.decompressobj(GZIP_WINDOW)
         return True
 
     def _read_file(self, count: int) -> bytes:

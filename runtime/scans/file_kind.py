@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 SHORTEST_HEADER = 348  # bytes, of NIfTI-1
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP_WINDOW = 31  # zlib's code for a gzip container; it verifies CRC and length
 SNIFFED_BYTES = 512  # read from a file's start, enough for every row of the table
 _MOST_FILES = 100  # files of a folder that are inspected
 _DICOM_ADVICE = "convert its series with dcm2niix -z y -o OUT FOLDER and give the .nii.gz"
@@ -112,15 +114,15 @@ def kind_of_file(path: Path) -> FileKind | None:
         return None
 
 
-def is_nifti(path: Path) -> bool:
+def has_nifti_magic(path: Path) -> bool:
     """Whether a file, gzip or plain, has the magic bytes of a NIfTI header."""
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
             start = file.read(SNIFFED_BYTES)
-        if start.startswith(b"\x1f\x8b"):
-            start = zlib.decompressobj(31).decompress(start, SNIFFED_BYTES)
+        if start.startswith(GZIP_MAGIC):
+            start = zlib.decompressobj(GZIP_WINDOW).decompress(start, SNIFFED_BYTES)
     except (OSError, ValueError, zlib.error):
         return False
     return start[344:347] in (b"n+1", b"ni1") or start[4:7] in (b"n+2", b"ni2")

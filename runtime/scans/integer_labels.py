@@ -32,13 +32,13 @@ def read_integer_labels(file: NiftiFile) -> NDArray[np.unsignedinteger[Any]]:
             damaged.
         ResourceError: the volume does not fit into memory.
     """
-    if not file.converts:
+    if not file.yields_float32:
         data = file.stored()
         low, high = data.min(), data.max()
         if low < 0 or high > _HIGHEST:
             raise _refusal(file, data, (data < 0) | (data > _HIGHEST))
         return data.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16, order="K", copy=False)
-    file.require_memory()
+    file.check_memory()
     data = np.zeros(file.header.shape, np.uint8, order="F")
     for k, plane in enumerate(file.stored_planes()):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -12,7 +12,7 @@ FIRST_CHANNEL = "_0000"
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
 
-def is_nifti(name: str) -> bool:
+def has_nifti_ending(name: str) -> bool:
     """Whether a file's name has NIfTI's ending, ``.nii`` or ``.nii.gz``, in upper or lower case."""
     return name.lower().endswith(ENDINGS)
 
@@ -41,7 +41,7 @@ def nifti_files(folder: Path) -> list[Path]:
     Raises:
         OSError: the folder cannot be read.
     """
-    found = (path for path in folder.iterdir() if is_nifti(path.name) and path.name[0] != ".")
+    found = (path for path in folder.iterdir() if has_nifti_ending(path.name) and path.name[0] != ".")
     return sorted(path for path in found if not path.is_dir())
 
 

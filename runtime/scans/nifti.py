@@ -19,7 +19,7 @@ from ..files.atomic import atomic_write
 from .geometry import Grid
 from .integer_labels import read_integer_labels
 from .nifti_file import NiftiFile
-from .nifti_header import MAX_VOLUME_BYTES
+from .nifti_header import MAX_VOLUME_BYTES, set_single_file
 from .open_scan import open_scan
 from .sform_qform import FORMS, qform_deviation
 from .volume import Volume
@@ -114,7 +114,7 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
         raise UsageError(f"write: expected data of shape {grid.shape} as the grid says, got {data.shape}")
     if data.dtype.kind not in "iuf" or data.dtype.itemsize > 8 or data.dtype == np.float16:
         raise UsageError(f"write: expected integers, float32 or float64, got {data.dtype}")
-    refuse_size(data.shape, data.dtype)
+    check_size(data.shape, data.dtype)
     data = data.astype(data.dtype.newbyteorder("<"), order="K", copy=False)
     header = _header(data, grid, description)
     with atomic_write(path) as temporary:
@@ -133,7 +133,7 @@ def check_output_name(path: Path) -> None:
         raise UsageError(f'output "{path.name}": expected a name ending in .nii or .nii.gz')
 
 
-def refuse_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:
+def check_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:
     """Checks that a volume to be written is small enough to be read again; call it before a long computation.
 
     Raises:
@@ -167,8 +167,7 @@ def _fill_in(header: Nifti1Header, data: NDArray[Any], grid: Grid, description: 
     header.set_sform(grid.affine, code=1)
     header.set_slope_inter(1, 0)
     header["descrip"] = description.encode("ascii")
-    header["magic"] = b"n+2\0\r\n\032\n" if isinstance(header, Nifti2Header) else b"n+1"
-    header["vox_offset"] = header.sizeof_hdr + 4
+    set_single_file(header)
     if grid.is_sheared:
         return
     with_qform = header.copy()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from ..memory.memory_limit import require_memory
+from ..memory.memory_limit import check_memory
 from .byte_stream import ByteStream, Identity
 from .nifti_header import Form, NiftiHeader, read_header
 
@@ -50,11 +50,11 @@ class NiftiFile:
         with ByteStream(path) as stream:
             header = read_header(stream, prefer)
             index = volume_index(header, volume, path.name)
-            stream.require_room(header.file_bytes)
+            stream.check_room(header.file_bytes)
         return NiftiFile(path, header, index, stream.identity)
 
     @property
-    def converts(self) -> bool:
+    def yields_float32(self) -> bool:
         """Whether `planes` yields float32 values and not the stored integers."""
         return self.header.is_scaled or self.header.dtype.kind == "f"
 
@@ -68,7 +68,7 @@ class NiftiFile:
                 detected after the last plane.
         """
         for plane in self.stored_planes():
-            yield self.real(plane) if self.converts else plane
+            yield self.real(plane) if self.yields_float32 else plane
 
     def real(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Converts stored values to real values, as float32."""
@@ -87,8 +87,8 @@ class NiftiFile:
         depth, height, width = header.shape.dhw
         native = header.dtype.newbyteorder("=")
         with ByteStream(self.path) as stream:
-            stream.refuse_replaced(self.identity)
-            stream.require_length(header.file_bytes)
+            stream.check_unchanged(self.identity)
+            stream.check_length(header.file_bytes)
             stream.skip(header.offset + self.index * header.volume_bytes)
             for _ in range(depth):
                 flat = np.empty(height * width * header.dtype.itemsize, np.uint8)
@@ -104,20 +104,20 @@ class NiftiFile:
             InputError: as `planes`.
             ResourceError: the volume does not fit into memory.
         """
-        self.require_memory()
+        self.check_memory()
         data = np.empty(self.header.shape, self.header.dtype.newbyteorder("="), order="F")
         for k, plane in enumerate(self.stored_planes()):
             data[:, :, k] = plane.T
         return data
 
-    def require_memory(self) -> None:
+    def check_memory(self) -> None:
         """Checks that the real values of the whole volume fit into memory.
 
         Raises:
             ResourceError: they do not.
         """
-        itemsize = 4 if self.converts else self.header.dtype.itemsize
-        require_memory(f'"{self.path.name}":', math.prod(self.header.shape) * itemsize)
+        itemsize = 4 if self.yields_float32 else self.header.dtype.itemsize
+        check_memory(f'"{self.path.name}":', math.prod(self.header.shape) * itemsize)
 
 
 def volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:

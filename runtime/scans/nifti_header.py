@@ -134,6 +134,12 @@ def read_header(stream: HeaderSource, prefer: Form | None) -> NiftiHeader:
     return result
 
 
+def set_single_file(header: Nifti1Header) -> None:
+    """Marks a header as that of a single file, whose voxels follow four bytes after it."""
+    header["magic"] = _HEADERS[header.sizeof_hdr][1]
+    header["vox_offset"] = header.sizeof_hdr + 4
+
+
 def _shape(header: Nifti1Header, name: str) -> tuple[XYZ, int]:
     dims = [int(size) for size in header["dim"]]
     if not 1 <= dims[0] <= 7 or any(size < 1 for size in dims[1 : dims[0] + 1]):

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Pair
-from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
 from ..errors import InputError
-from ..memory.memory_limit import require_memory
+from ..memory.memory_limit import check_memory
 from .byte_stream import ByteStream
 from .nifti_file import volume_index
-from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header
+from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header, set_single_file
 from .volume import Volume, as_voxels
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | No
     on_disk = bool(getattr(image.dataobj, "is_proxy", False))
     if on_disk:
         _prove_file(image, header)
-        require_memory(f'"{_NAME}":', math.prod(header.shape) * np.dtype(np.float64).itemsize)
+        check_memory(f'"{_NAME}":', math.prod(header.shape) * np.dtype(np.float64).itemsize)
     data = as_voxels(_NAME, _one_volume(image, header, index))
     if on_disk and data.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes Inf, which is refused later
@@ -66,8 +65,7 @@ class _HeaderBytes(io.BytesIO):
         except (HeaderDataError, ValueError, TypeError) as error:
             raise InputError(f'"{_NAME}": nibabel cannot write this image ({error}); correct its header') from None
         header.set_slope_inter(1, 0)  # nibabel has the scaling in `dataobj`
-        header["magic"] = b"n+2\0\r\n\032\n" if isinstance(header, Nifti2Header) else b"n+1"
-        header["vox_offset"] = header.sizeof_hdr + 4
+        set_single_file(header)
         super().__init__(header.binaryblock)
 
     def kind(self, start: bytes) -> FileKind | None:
@@ -86,7 +84,7 @@ def _prove_file(image: Nifti1Pair, header: NiftiHeader) -> None:
         return
     with ByteStream(Path(file)) as stream:
         if stream.is_gzip:
-            stream.require_room(header.volumes * header.volume_bytes)
+            stream.check_room(header.volumes * header.volume_bytes)
             stream.skip(MAX_FILE_BYTES)
             stream.finish()
 

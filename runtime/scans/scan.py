@@ -58,7 +58,7 @@ class Scan:
         """Bytes per voxel in memory."""
         if isinstance(self._source, Volume):
             return self._source.data.dtype.itemsize
-        return 4 if self._source.converts else self._source.header.dtype.itemsize
+        return 4 if self._source.yields_float32 else self._source.header.dtype.itemsize
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ class Scan:
             if not self._replaced:
                 return self._source
         else:
-            self._source.require_memory()
+            self._source.check_memory()
         planes = self.planes()
         first = next(planes)
         data = np.empty(self.grid.shape, first.dtype, order="F")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import arguments
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .geometry import Grid
 
 
@@ -60,8 +60,7 @@ def as_voxels(name: str, values: Any) -> NDArray[Any]:
     try:
         data: NDArray[Any] = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths, a tensor on a GPU
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{name}: expected an array [X, Y, Z] of numbers ({reason})") from None
+        raise InputError(f"{name}: expected an array [X, Y, Z] of numbers ({first_line(error)})") from None
     if data.dtype.kind not in "iuf":
         raise InputError(f"{name}: expected real numbers, got {data.dtype}; convert to integers or float32")
     return data

@@ -2,8 +2,9 @@
 
 Windows run layer by layer along z, in a layer row by row along y, in a row along x. After a row of windows, the voxels
 from its start to the start of the next row and of the next layer are final: a block. Scores that are not final yet are
-kept in cells, the boxes between neighbouring window starts; a cell is created when a window first touches it and freed
-with its block. So only about half a window's depth of planes is in memory at any time, however long the scan.
+kept in cells, the boxes between neighbouring starts and ends of windows; a cell is created when a window first touches
+it and freed with its block. So only about half a window's depth of planes is in memory at any time, however long the
+scan.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class BodyWindows:
         """Whether any plane added so far holds body."""
         return bool(self._held.any())
 
-    def hold(self, start: PlanTriple) -> bool:
+    def has_body(self, start: PlanTriple) -> bool:
         """Whether the window that starts at ``start`` holds body."""
         first, stop = max(0, start[0] - self._margin), start[0] + self._plan.patch[0] + self._margin
         return bool(self._held[first:stop, self._row_of[start[1]], self._column_of[start[2]]].any())

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..preprocessing.body import MARGIN_VOXELS, plane_mask
-from ..preprocessing.plausibility import check_scan, no_tissue_warning, refuse_extent
+from ..preprocessing.plausibility import check_extent, check_scan, no_tissue_warning
 from ..preprocessing.preprocess import ModelInput, Normaliser
 from ..preprocessing.resample import align, plane_reorienter, resample_planes
 from .body_windows import BodyWindows
@@ -79,7 +79,7 @@ class InMemoryInput:
 
     def has_body(self, start: PlanTriple) -> bool:
         """Whether the window at ``start`` holds body."""
-        return self._body.hold(start)
+        return self._body.has_body(start)
 
     @property
     def found_body(self) -> bool:
@@ -108,7 +108,7 @@ class StreamedInput:
     def __init__(
         self, request: SegmentationRequest, plan: WindowPlan, stopwatch: Stopwatch, body: BodyMask | None = None
     ) -> None:
-        refuse_extent(request.grid)
+        check_extent(request.grid)
         task = request.task
         self._whole_body = body
         self._scan, self._task, self._plan = request.scan, task, plan
@@ -145,7 +145,7 @@ class StreamedInput:
 
     def has_body(self, start: PlanTriple) -> bool:
         """Whether the window at ``start`` holds body, grown along z like `body_mask` does."""
-        return self._body.hold(start)
+        return self._body.has_body(start)
 
     @property
     def found_body(self) -> bool:

@@ -49,5 +49,5 @@ def test_implementations_that_compute_something_else_are_named(script):
 
 
 def test_the_prediction_beside_the_measurement_leaves_out_what_is_not_run(script):
-    memory = StepMemory(weights=10, gradients=2, optimiser=4, kept=20, peak=50)
+    memory = StepMemory(weights=10, gradients=2, optimiser=4, activations=20, peak=50)
     assert script("teacher_cost").above_the_network(memory) == 36

@@ -77,7 +77,7 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(bundle):
         "toy-student",
         "toy-teacher",
         0.5,
-        {"epoch": "7", "gate": "a gate case is a training case too: its Dice shows memory, not skill"},
+        {"epoch": "7", "gate": "a gate case is a training case too: its Dice says nothing about new scans"},
     )
 
 

@@ -38,7 +38,7 @@ def names(paths) -> str:
 
 def test_training_scans_calibrate_and_the_gate_has_the_test_list_then_the_validation_list(dataset, toy_task):
     cases = ExportCases.of_dataset(
-        dataset(training="ab", validation="cd", test="efg", unmarked=("f",)), toy_task, gate=3
+        dataset(training="ab", validation="cd", test="efg", unmarked=("f",)), toy_task, most_gate_cases=3
     )
     assert names(cases.calibration) == "ab"
     assert names(image for image, _ in cases.gate) == "egc"  # f has no label map
@@ -47,13 +47,13 @@ def test_training_scans_calibrate_and_the_gate_has_the_test_list_then_the_valida
 
 
 def test_a_gate_case_that_is_a_training_case_too_is_warned_of(dataset, toy_task):
-    cases = ExportCases.of_dataset(dataset(training="ab", validation="a"), toy_task, gate=1)
-    assert cases.warning == "a gate case is a training case too: its Dice shows memory, not skill"
+    cases = ExportCases.of_dataset(dataset(training="ab", validation="a"), toy_task, most_gate_cases=1)
+    assert cases.warning == "a gate case is a training case too: its Dice says nothing about new scans"
     assert ExportCases(["a.nii"], [(Path("a.nii"), Path("b.nii"))]).warning == cases.warning  # text and path alike
 
 
 def test_no_held_out_case_is_warned_of(dataset, toy_task):
-    cases = ExportCases.of_dataset(dataset(training="ab"), toy_task, gate=1)
+    cases = ExportCases.of_dataset(dataset(training="ab"), toy_task, most_gate_cases=1)
     assert cases.gate == ()
     assert cases.warning == "no held-out case with a label map: the bundle will carry no Dice"
 
@@ -61,8 +61,10 @@ def test_no_held_out_case_is_warned_of(dataset, toy_task):
 def test_label_maps_of_a_gate_must_have_the_tasks_labels(dataset, toy_task):
     path = dataset({"0": "background", "1": "bone", "2": "fat"}, training="a", validation="b")
     with pytest.raises(InputError, match='label 1 is "bone" in data set'):
-        ExportCases.of_dataset(path, toy_task, gate=1)
-    assert names(ExportCases.of_dataset(path, toy_task, gate=0).calibration) == "a"  # images alone have no labels
+        ExportCases.of_dataset(path, toy_task, most_gate_cases=1)
+    assert (
+        names(ExportCases.of_dataset(path, toy_task, most_gate_cases=0).calibration) == "a"
+    )  # images alone have no labels
 
 
 def test_masks_of_single_organs_are_label_maps_too():

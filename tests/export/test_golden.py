@@ -42,14 +42,14 @@ def test_every_preset_gives_a_finite_patch_with_something_to_see(name):
 
 def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_task, toy_student, tmp_path):
     golden = GoldenPatch.from_student(toy_student, toy_task)
-    assert (golden.output.argmax(1) == 1).all()  # all of it is soft tissue
-    quarter = golden.output.copy()
+    assert (golden.logits.argmax(1) == 1).all()  # all of it is soft tissue
+    quarter = golden.logits.copy()
     quarter[:, 2, :2] = 100.0  # the student had called two of the eight planes bone
     (tmp_path / "model.onnx").write_bytes(toy.nearest_mean_model(toy_task.patch.dhw))
     engine = open_engine("onnxruntime", tmp_path / "model.onnx", threads=1, precision="fp32")
     try:
         assert golden.agreement(engine) == 1.0
-        assert GoldenPatch(golden.input, quarter).agreement(engine) == 0.75
+        assert GoldenPatch(golden.patch, quarter).agreement(engine) == 0.75
     finally:
         engine.close()
 

@@ -9,7 +9,7 @@ import pytest
 from bedside.export.onnx_export import student_to_onnx
 from bedside.export.openvino_ir import onnx_to_openvino
 from bedside.runtime import open_engine
-from bedside.runtime.errors import BundleError
+from bedside.runtime.errors import BundleError, MissingExtraError
 
 PATCH = (8, 12, 16)
 
@@ -42,3 +42,9 @@ def test_the_telemetry_package_is_not_loaded(toy_student, tmp_path):
     (tmp_path / "model.onnx").write_bytes(student_to_onnx(toy_student, PATCH).SerializeToString())
     onnx_to_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
     assert sys.modules.get("openvino_telemetry") is None
+
+
+def test_without_openvino_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"openvino is not installed; run: pip install 'bedside\[export\]'"):
+        onnx_to_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")

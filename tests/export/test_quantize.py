@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -10,7 +12,7 @@ from bedside.export.onnx_export import student_to_onnx
 from bedside.export.quantize import make_signed, quantizable_nodes, quantize_onnx
 from bedside.export.split_convolutions import split_convolutions
 from bedside.runtime import open_engine
-from bedside.runtime.errors import BundleError, UsageError
+from bedside.runtime.errors import BundleError, MissingExtraError, UsageError
 from onnx import TensorProto, helper, numpy_helper
 
 PATCH = (8, 12, 16)
@@ -163,3 +165,10 @@ def test_a_model_without_heavy_layers_is_refused(patches):
 def test_quantizing_writes_nothing_to_stdout(model, patches, capfd):
     quantize_onnx(model, patches[:1])
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("package", ["openvino", "nncf"])
+def test_without_a_package_the_extra_is_named(model, patches, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"{package} is not installed; run: pip install 'bedside\[export\]'"):
+        quantize_onnx(model, patches)

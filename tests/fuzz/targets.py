@@ -35,7 +35,7 @@ from bedside.runtime import (
 )
 from bedside.runtime.bundles.bundle_zip import extract
 from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, checksum_line, decode_manifest
-from bedside.runtime.engines.onnx_guard import refuse_external_data
+from bedside.runtime.engines.onnx_guard import check_no_external_data
 from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.runtime.task_presets import PRESETS
@@ -73,7 +73,7 @@ def nifti(data: bytes) -> None:
 
 def gzip_stream(data: bytes) -> None:
     with suppress(InputError), ByteStream(_file("x.gz", data)) as stream:
-        stream.require_room(100)
+        stream.check_room(100)
         stream.skip(1 << 20)
         stream.finish()
 
@@ -117,7 +117,7 @@ def bundle_zip(data: bytes) -> None:
 
 def onnx_guard(data: bytes) -> None:
     with suppress(BundleError):
-        refuse_external_data(data)
+        check_no_external_data(data)
 
 
 def task_toml(data: bytes) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime import BundleError, InputError, Segmenter, UsageError, read_volume
-from bedside.runtime.errors import Cancelled, ExitCode, FieldError, MissingExtraError, printable
+from bedside.runtime.errors import Cancelled, ExitCode, FieldError, MissingExtraError, first_line, printable
 from bedside.runtime.record import Outcome
 
 
@@ -130,3 +130,16 @@ def test_an_error_survives_pickling_with_class_message_and_exit_code(error):
     error.exit_code = ExitCode.REVIEW
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.exit_code) == (type(error), str(error), ExitCode.REVIEW)
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("Check 'x' failed at a.cpp", "Check 'x' failed at a.cpp"),
+        ("\n  \n", "ValueError"),
+        ("x" * 300, "x" * 200),
+    ],
+    ids=["only the check", "nothing", "long"],
+)
+def test_a_message_without_a_better_line_gives_what_it_has(message, line):
+    assert first_line(ValueError(message)) == line

@@ -27,7 +27,7 @@ def nano() -> Cost:
 
 
 def made_up(peak: int = 3 * GB) -> Cost:
-    memory = StepMemory(weights=GB, gradients=GB // 4, optimiser=GB // 2, kept=GB, peak=peak)
+    memory = StepMemory(weights=GB, gradients=GB // 4, optimiser=GB // 2, activations=GB, peak=peak)
     return Cost("a teacher", ParameterCounts(250, 60, {"adapters": 60}), 2 * 10**12, 7 * 10**12, memory)
 
 

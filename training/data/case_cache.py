@@ -98,7 +98,7 @@ class CaseCache:
         try:
             with atomic_directory(folder) as temporary:
                 _write_case(case, task, temporary)
-                digest.refuse_changed(case)
+                digest.check_unchanged(case)
                 # On a file system without locks another process may have finished first, and its folder be in use.
                 if self._open(folder, case) is not None:
                     raise _OvertakenError

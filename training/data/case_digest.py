@@ -42,7 +42,7 @@ class CaseDigest:
         except OSError as error:
             raise InputError(f'case "{case.name}": its files cannot be read: {error.strerror}') from None
 
-    def refuse_changed(self, case: Case) -> None:
+    def check_unchanged(self, case: Case) -> None:
         """Checks by size and time that the files have not changed since they were hashed.
 
         Raises:

@@ -20,7 +20,7 @@ TAG = "CACHEDIR.TAG"
 
 @contextmanager
 def registration_lock(folder: Path) -> Generator[Lock]:
-    """Holds the lock, for milliseconds, without which no process registers its cases or clears the folder."""
+    """Holds the lock that registering cases and clearing the folder need; hold it for milliseconds only."""
     descriptor = _open(folder / TAG)
     try:
         yield acquire_lock(descriptor, wait=True)

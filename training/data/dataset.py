@@ -12,7 +12,7 @@ import numpy as np
 from ...runtime import arguments
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import utf8_name
-from ...runtime.scans.names import is_nifti, split_channel, stem
+from ...runtime.scans.names import has_nifti_ending, split_channel, stem
 from .formats.labels import dense_labels
 from .formats.listing import RawCase
 from .formats.reading import read_listing, read_source
@@ -286,7 +286,7 @@ def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[Broke
     if raw.label is None and needs_label and not reasons:
         reasons.append("no label map is listed")
     for kind, file in (("image", raw.image), *(("label map", file) for file in truth_files(raw.label))):
-        if not is_nifti(file.name):
+        if not has_nifti_ending(file.name):
             reasons.append(f'{kind} "{file.name}" is neither .nii nor .nii.gz; convert it')
         elif not file.is_file():
             reasons.append(f'{kind} "{file.name}" does not exist')

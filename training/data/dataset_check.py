@@ -12,6 +12,7 @@ import numpy as np
 from ...runtime.errors import ExitCode, InputError
 from ...runtime.hooks import Progress
 from ...runtime.labels.sides import find_sides
+from ...runtime.scans.names import joined_names
 from ...runtime.task import Task
 from .bounded_pool import bounded_pool
 from .case_check import CheckedCase, ListedCase, check_case
@@ -232,8 +233,7 @@ def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultd
         for group in (group for group in groups.values() if len(group) > 1):
             for case in group:
                 others = [f'"{other.name}" ({other.lists[0]})' for other in group if other is not case]
-                rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-                found[case.name].append(f"its {kind} is identical to that of {', '.join(others[:_SHOWN])}{rest}")
+                found[case.name].append(f"its {kind} is identical to that of {joined_names(others, _SHOWN)}")
     return found
 
 

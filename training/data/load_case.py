@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
-from ...runtime.preprocessing.plausibility import refuse_values
+from ...runtime.preprocessing.plausibility import check_values
 from ...runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import read_volume
@@ -110,7 +110,7 @@ def memory_needed(case: Case, task: Task | None) -> int:
 
 def _usable_scan(path: Path) -> Volume:
     scan = read_volume(path)
-    refuse_values(float(scan.data.min()), float(scan.data.max()))
+    check_values(float(scan.data.min()), float(scan.data.max()))
     return scan
 
 

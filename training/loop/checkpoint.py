@@ -165,7 +165,7 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
             )
         state.setdefault(parameter, {})[key] = tensor
     group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
-    # Before the weights, because torch initialises a new optimiser's state with a step of length zero.
+    # Optimiser first: to create its state torch makes a step of length zero, so the weights are loaded after it.
     whole: dict[str, Any] = {"state": state, "param_groups": [{**group, "params": trained}]}
     set_optimizer_state_dict(model, optimizer, whole, options=_FROM_WHOLE)
     set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_FROM_WHOLE)

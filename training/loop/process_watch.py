@@ -33,11 +33,11 @@ class ProcessWatch:
 
     It does nothing for a single process, and under torchrun or SLURM, which watch their processes themselves.
 
-    Attributes:
-        is_child: whether the first process of this node started this process.
-
     Args:
         fabric: a Fabric that is not launched yet.
+
+    Attributes:
+        is_child: whether the first process of this node started this process.
     """
 
     def __init__(self, fabric: Fabric) -> None:
@@ -91,7 +91,7 @@ class ProcessWatch:
 
     def _watch_children(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
-            if len(self._started) == self._expected:  # emptied list: Fabric's own observer ends
+            if len(self._started) == self._expected:  # Fabric's own observer stops when its list is empty
                 self._children, self._started[:] = list(self._started), []
             if any(child.poll() for child in self._children):
                 self._end_unless_stopped()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
+from ...runtime.scans.names import joined_names
 from .score_table import MEAN, ScoreTable
 from .signed_rank import FEWEST, holm, signed_rank
 
@@ -113,7 +114,7 @@ def compare(this: ScoreTable, other: ScoreTable, *, common: bool = False) -> Com
     organs = [organ for organ in this.organs if any(key[1] == organ for key in keys)]
     metrics: dict[Metric, tuple[Difference, ...]] = {}
     for metric in Metric:
-        values = {key: (_goodness(this, key, metric), _goodness(other, key, metric)) for key in keys}
+        values = {key: (_higher_is_better(this, key, metric), _higher_is_better(other, key, metric)) for key in keys}
         missed = {key: (math.isinf(this.scores[key].hd95), math.isinf(other.scores[key].hd95)) for key in keys}
         rows = [
             _of_organ(organ, _array(values, keys, 1, organ), _array(missed, keys, 1, organ).sum(axis=0))
@@ -126,7 +127,7 @@ def compare(this: ScoreTable, other: ScoreTable, *, common: bool = False) -> Com
     return Comparison(cases, left_out, this.tolerance_mm, metrics)
 
 
-def _goodness(table: ScoreTable, key: tuple[str, str], metric: Metric) -> float:
+def _higher_is_better(table: ScoreTable, key: tuple[str, str], metric: Metric) -> float:
     """Returns a score for which higher is better: Dice, NSD or −HD95."""
     score = table.scores[key]
     return {Metric.DICE: score.dice, Metric.NSD: score.nsd, Metric.HD95: -score.hd95}[metric]
@@ -218,5 +219,4 @@ def _check_truth(this: ScoreTable, other: ScoreTable, cases: Sequence[str]) -> N
 
 
 def _named(names: Sequence[str]) -> str:
-    more = f" … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more if names else "none"
+    return joined_names(names, _SHOWN) or "none"

@@ -58,7 +58,7 @@ class Evaluation:
 
     Attributes:
         labels: index → name.
-        listed: indices of the labels to report, without the background.
+        reported: indices of the labels to report, without the background.
         cases: (name, scores) per case.
         tolerance_mm: tolerance of the NSD in mm.
         reoriented: names of the cases whose prediction is stored with other axes than the true label map.
@@ -66,7 +66,7 @@ class Evaluation:
     """
 
     labels: tuple[str, ...]
-    listed: tuple[int, ...]
+    reported: tuple[int, ...]
     cases: tuple[tuple[str, CaseScores], ...]
     tolerance_mm: float
     reoriented: tuple[str, ...] = ()
@@ -89,12 +89,12 @@ class Evaluation:
             return cls(tuple(labels), tuple(range(1, classes)), cases, tolerance_mm, reoriented, ignored)
         names = ("background", *(f"label {n}" for n in range(1, classes)))
         occurs = np.sum([scores.truth_voxels + scores.predicted_voxels for _, scores in cases], axis=0)
-        listed = tuple(label for label in range(1, classes) if occurs[label])
-        return cls(names, listed, cases, tolerance_mm, reoriented, ignored)
+        reported = tuple(label for label in range(1, classes) if occurs[label])
+        return cls(names, reported, cases, tolerance_mm, reoriented, ignored)
 
     @property
     def organs(self) -> tuple[OrganSummary, ...]:
-        """One summary per listed label."""
+        """One summary per reported label."""
 
         def of(label: int) -> OrganSummary:
             dice, nsd, hd95 = (
@@ -105,7 +105,7 @@ class Evaluation:
             counts = int(np.isfinite(dice).sum()), int(np.isinf(hd95).sum()), spurious
             return OrganSummary(self.labels[label], *means, *counts)
 
-        return tuple(of(label) for label in self.listed)
+        return tuple(of(label) for label in self.reported)
 
     @property
     def mean(self) -> Means:
@@ -117,8 +117,8 @@ class Evaluation:
 
     def case_mean(self, scores: CaseScores) -> Means:
         """Returns the means over the organs that a case has."""
-        listed = list(self.listed)
-        return Means(*(finite_mean(values[listed]) for values in (scores.dice, scores.nsd, scores.hd95)))
+        reported = list(self.reported)
+        return Means(*(finite_mean(values[reported]) for values in (scores.dice, scores.nsd, scores.hd95)))
 
 
 def evaluate_pairs(

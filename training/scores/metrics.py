@@ -86,7 +86,8 @@ def evaluate_case(
     """Scores one case.
 
     Ignored voxels are not compared. Where an organ borders only on ignored voxels it has no surface: a surface needs a
-    voxel that is known to be outside the organ.
+    voxel that is known to be outside the organ. An organ with no known surface at all is compared by its borders to
+    ignored voxels.
 
     Args:
         pred: predicted integer labels, three axes.

@@ -110,7 +110,7 @@ def read_scores(file: Path) -> ScoreTable:
 def _rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
     tolerance = str(float(evaluation.tolerance_mm))
     for name, case in evaluation.cases:
-        for label in evaluation.listed:
+        for label in evaluation.reported:
             values = (f"{value:.6g}" for value in (case.dice[label], case.nsd[label], case.hd95[label]))
             voxels = str(case.truth_voxels[label]), str(case.predicted_voxels[label])
             yield name, str(label), evaluation.labels[label], *values, tolerance, *voxels

@@ -44,7 +44,7 @@ def figures(evaluation: Evaluation) -> list[object]:
         (name, scores.dice.tolist(), scores.nsd.tolist(), scores.hd95.tolist(), scores.predicted_voxels.tolist())
         for name, scores in evaluation.cases
     ]
-    return [evaluation.labels, evaluation.listed, evaluation.reoriented, repr(cases)]  # repr, for nan is not nan
+    return [evaluation.labels, evaluation.reported, evaluation.reoriented, repr(cases)]  # repr, for nan is not nan
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from bedside.runtime import BundleError, ResourceError, UsageError
-from bedside.runtime.engines.network_shape import NetworkShape, first_line, refusal
+from bedside.runtime.engines.network_shape import NetworkShape, refusal
 
 IMAGE, LOGITS = [None, 1, 4, 5, 6], [None, 3, 4, 5, 6]
 
@@ -58,16 +58,3 @@ def test_any_other_error_refuses_the_model_in_one_line():
     found = refusal("OpenVINO", RuntimeError("Exception from src/a.cpp:12:\nCheck 'x' failed\nno such operator\nat y"))
     assert isinstance(found, BundleError)
     assert str(found) == "OpenVINO refuses the model: no such operator"
-
-
-@pytest.mark.parametrize(
-    ("message", "line"),
-    [
-        ("Check 'x' failed at a.cpp", "Check 'x' failed at a.cpp"),
-        ("\n  \n", "ValueError"),
-        ("x" * 300, "x" * 200),
-    ],
-    ids=["only the check", "nothing", "long"],
-)
-def test_a_message_without_a_better_line_gives_what_it_has(message, line):
-    assert first_line(ValueError(message)) == line

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from bedside.runtime import BundleError
-from bedside.runtime.engines.onnx_guard import refuse_external_data
+from bedside.runtime.engines.onnx_guard import check_no_external_data
 
 
 def test_external_data_inside_a_subgraph_attribute_is_found():
@@ -16,8 +16,8 @@ def test_external_data_inside_a_subgraph_attribute_is_found():
     inner = onnx.helper.make_graph([constant], "inner", [], [])
     outer = onnx.helper.make_graph([onnx.helper.make_node("If", ["b"], ["c"], then_branch=inner)], "outer", [], [])
     with pytest.raises(BundleError, match="keeps weights in another file"):
-        refuse_external_data(onnx.helper.make_model(outer).SerializeToString())
+        check_no_external_data(onnx.helper.make_model(outer).SerializeToString())
 
 
 def test_an_honest_model_passes_the_guard(model):
-    refuse_external_data(model)
+    check_no_external_data(model)

@@ -20,6 +20,6 @@ def test_onnx_runtime_takes_no_format_that_the_guard_does_not_know(model, tmp_pa
     onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     content = (tmp_path / "model.ort").read_bytes()
     assert onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).get_inputs()[0].name == "image"
-    monkeypatch.setattr("bedside.runtime.engines.onnx_runtime.refuse_external_data", lambda content: None)
+    monkeypatch.setattr("bedside.runtime.engines.onnx_runtime.check_no_external_data", lambda content: None)
     with pytest.raises(BundleError, match="ONNX Runtime refuses the model"):
         open_engine("onnxruntime", content, threads=1)

@@ -179,7 +179,7 @@ def test_one_side_of_a_paired_organ_alone_is_not_mirrored_for_its_counterpart_wo
 def test_words_name_the_pairs_and_count_those_beyond_the_limit():
     found = find_sides(("eye_l", "eye_r", "ear_l", "ear_r", "hip_l", "hip_r"))
     assert found.describe() == "eye_l / eye_r, ear_l / ear_r, hip_l / hip_r"
-    assert found.describe(2) == "eye_l / eye_r, ear_l / ear_r and 1 more"
+    assert found.describe(2) == "eye_l / eye_r, ear_l / ear_r … and 1 more"
 
 
 @given(st.lists(st.text("lrLR left right_1左kidáñé ", max_size=12), unique=True, max_size=8))

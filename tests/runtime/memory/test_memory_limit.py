@@ -10,25 +10,25 @@ MIB = 2**20
 
 def test_what_needs_more_than_is_free_is_refused_with_both_figures(monkeypatch):
     monkeypatch.setattr(module, "free_memory", lambda: 3 * 2**20)
-    module.require_memory("the scan", 3 * 2**20)
+    module.check_memory("the scan", 3 * 2**20)
     with pytest.raises(ResourceError, match=r"^the scan needs about 2,048 MiB, 3 MiB are free; crop it$"):
-        module.require_memory("the scan", 2**31, "crop it")
+        module.check_memory("the scan", 2**31, "crop it")
 
 
 @pytest.mark.parametrize(("limit", "available"), [(None, 300 * MIB), (150 * MIB, 50 * MIB), (10**12, 300 * MIB)])
 def test_a_scan_may_take_what_is_free_and_what_the_limit_leaves(limit, available):
     budget = MemoryBudget(held=100 * MIB, free=300 * MIB, limit=limit)
     assert budget.available == available
-    budget.require(available)
+    budget.check(available)
     with pytest.raises(ResourceError):
-        budget.require(available + 1)
+        budget.check(available + 1)
 
 
 def test_the_message_names_what_decides_the_limit_or_what_is_free():
     with pytest.raises(ResourceError, match=r"^with this scan the process needs about 160 MiB, the limit is 150 MiB;"):
-        MemoryBudget(held=100 * MIB, free=300 * MIB, limit=150 * MIB).require(60 * MIB)
+        MemoryBudget(held=100 * MIB, free=300 * MIB, limit=150 * MIB).check(60 * MIB)
     with pytest.raises(ResourceError, match=r"^this scan needs about 60 MiB, 50 MiB are free; free memory or crop"):
-        MemoryBudget(held=100 * MIB, free=50 * MIB, limit=10**12).require(60 * MIB)
+        MemoryBudget(held=100 * MIB, free=50 * MIB, limit=10**12).check(60 * MIB)
 
 
 def test_reservations_count_as_held_and_are_not_free(monkeypatch):

@@ -159,9 +159,9 @@ def test_more_than_there_is_cannot_be_filled_in(stream):
 
 @pytest.mark.parametrize(("length", "word"), [(9, "more"), (11, "fewer")])
 def test_another_length_than_the_header_specifies_is_refused_without_moving_on(stream, length, word):
-    stream.require_length(10)
+    stream.check_length(10)
     with pytest.raises(InputError, match=f"the header specifies {length} bytes, the file holds {word};"):
-        stream.require_length(length)
+        stream.check_length(length)
     assert stream.read(10) == b"0123456789"
 
 
@@ -184,9 +184,9 @@ def test_compressed_bytes_have_room_for_no_more_than_deflate_can_hold(tmp_path):
     (tmp_path / "a").write_bytes(gzip.compress(bytes(10)))
     size = (tmp_path / "a").stat().st_size
     with ByteStream(tmp_path / "a") as stream:
-        stream.require_room(size * 1032)
+        stream.check_room(size * 1032)
         with pytest.raises(InputError, match=f"more than {size} compressed bytes can hold"):
-            stream.require_room(size * 1032 + 1)
+            stream.check_room(size * 1032 + 1)
 
 
 def test_thousands_of_empty_gzip_members_are_refused(tmp_path):

@@ -1,7 +1,7 @@
 """Names of scans: endings in any case, nnU-Net's channel numbers, and patients' folders."""
 
 import pytest
-from bedside.runtime.scans.names import is_nifti, joined_names, nifti_files, split_channel, stem
+from bedside.runtime.scans.names import has_nifti_ending, joined_names, nifti_files, split_channel, stem
 from bedside.runtime.scans.patient_folder import patient_folders
 
 
@@ -13,13 +13,13 @@ def touch(root, *names):
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "A.NII.GZ", "a.Nii", "a.nii.GZ"])
 def test_endings_count_in_upper_and_lower_case(name):
-    assert is_nifti(name)
+    assert has_nifti_ending(name)
     assert stem(name).lower() == "a"
 
 
 @pytest.mark.parametrize("name", ["a.gz", "a.nii.gz.part", "nii", "a.mha"])
 def test_other_endings_are_no_scans_and_stay(name):
-    assert not is_nifti(name)
+    assert not has_nifti_ending(name)
     assert stem(name) == name
 
 

@@ -36,7 +36,7 @@ def test_a_volume_is_stored_in_fortran_order_as_the_file_has_it(tmp_path, nifti)
 
 def test_scaled_values_are_float32_and_beyond_it_infinite(tmp_path, nifti):
     file = NiftiFile.open(nifti.saved(tmp_path, scl_slope=1e36, scl_inter=0))
-    assert file.converts
+    assert file.yields_float32
     real = file.real(np.array([1, 1000, -1000], np.int16))
     assert real.dtype == np.float32
     assert real.tolist() == [np.float32(1e36), np.inf, -np.inf]
@@ -44,7 +44,7 @@ def test_scaled_values_are_float32_and_beyond_it_infinite(tmp_path, nifti):
 
 def test_integers_without_scaling_stay_integers(tmp_path, nifti):
     file = NiftiFile.open(nifti.saved(tmp_path))
-    assert not file.converts
+    assert not file.yields_float32
     assert next(file.planes()).dtype == np.int16
 
 
@@ -81,7 +81,7 @@ def test_the_whole_volume_is_refused_where_its_real_values_find_no_memory(tmp_pa
         asked.append(needed)
         raise ResourceError(f"{name} needs more memory")
 
-    monkeypatch.setattr("bedside.runtime.scans.nifti_file.require_memory", refuse)
+    monkeypatch.setattr("bedside.runtime.scans.nifti_file.check_memory", refuse)
     with pytest.raises(ResourceError, match=r'"ct\.nii\.gz": needs'):
         file.stored()
     assert asked == [size]

@@ -19,7 +19,7 @@ def test_only_the_window_over_the_body_holds_it():
     body[9, 2, 2] = True
     plan = plan_windows(body.shape, (4, 4, 4), 0.0)  # windows start at z = 0, 4, 8
     windows = held(plan, body)
-    assert [windows.hold(start) for start in plan.starts] == [False, False, True]
+    assert [windows.has_body(start) for start in plan.starts] == [False, False, True]
     assert windows.any
 
 
@@ -27,15 +27,15 @@ def test_a_margin_of_two_planes_reaches_the_window_before():
     body = np.zeros((12, 4, 4), bool)
     body[9, 2, 2] = True
     plan = plan_windows(body.shape, (4, 4, 4), 0.0)
-    assert [held(plan, body, 2).hold(start) for start in plan.starts] == [False, True, True]
-    assert [held(plan, body, 1).hold(start) for start in plan.starts] == [False, False, True]
+    assert [held(plan, body, 2).has_body(start) for start in plan.starts] == [False, True, True]
+    assert [held(plan, body, 1).has_body(start) for start in plan.starts] == [False, False, True]
 
 
 def test_body_of_a_padded_volume_is_padded_with_air():
     body = np.zeros((3, 3, 9), bool)
     body[1, 1, 8] = True
     plan = plan_windows(body.shape, (4, 4, 4), 0.0)  # x windows at 0, 4, 5; the window at 4 ends before voxel 8
-    assert [start for start in plan.starts if held(plan, body).hold(start)] == [(0, 0, 5)]
+    assert [start for start in plan.starts if held(plan, body).has_body(start)] == [(0, 0, 5)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -49,5 +49,5 @@ def test_a_window_holds_body_where_its_voxels_do(shape, patch, overlap, seed):
     body = np.random.default_rng(seed).random(shape) < 0.02
     plan = plan_windows(shape, patch, overlap)
     windows, padded = held(plan, body), plan.pad(body, False)
-    assert all(windows.hold(start) == padded[plan.window(start)].any() for start in plan.starts)
+    assert all(windows.has_body(start) == padded[plan.window(start)].any() for start in plan.starts)
     assert windows.any == body.any()

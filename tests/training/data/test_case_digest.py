@@ -45,7 +45,7 @@ def test_files_that_cannot_be_read_are_refused_by_the_cases_name(case):
 @pytest.mark.parametrize("change", ["time", "size", "gone"])
 def test_files_that_changed_since_are_refused(case, change):
     digest = CaseDigest.of(case)
-    digest.refuse_changed(case)
+    digest.check_unchanged(case)
     if change == "time":
         os.utime(case.label, (0, 0))
     elif change == "size":
@@ -53,7 +53,7 @@ def test_files_that_changed_since_are_refused(case, change):
     else:
         case.image.unlink()
     with pytest.raises(InputError, match='case "case": its files changed while they were read; start again'):
-        digest.refuse_changed(case)
+        digest.check_unchanged(case)
 
 
 def test_several_threads_give_the_digests_in_the_order_of_the_cases(case, tmp_path):

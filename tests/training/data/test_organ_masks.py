@@ -110,7 +110,7 @@ def test_a_changed_mask_is_another_case(folder):
     mask(folder / "kidney_right.nii.gz", slice(4, 6))
     assert CaseDigest.of(case).label != before.label
     with pytest.raises(InputError, match="its files changed while they were read"):
-        before.refuse_changed(case)
+        before.check_unchanged(case)
 
 
 def test_the_same_masks_for_other_labels_are_another_case(folder):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ....runtime.errors import InputError
-from ....runtime.scans.names import is_nifti
+from ....runtime.scans.names import has_nifti_ending
 from .labels import listed_labels
 from .listing import ONE_CHANNEL, Listing, RawCase, Source
 from .modality import channel_names_of
@@ -123,7 +123,9 @@ class _Entries:
     def _look_for_channels(self, fields: dict[str, Any], place: str) -> None:
         for key, value in fields.items():
             listed = value if isinstance(value, list) else [value]
-            if key in ("image", "label") or not any(isinstance(file, str) and is_nifti(file) for file in listed):
+            if key in ("image", "label") or not any(
+                isinstance(file, str) and has_nifti_ending(file) for file in listed
+            ):
                 continue
             if _ANOTHER_CHANNEL.fullmatch(key):
                 raise InputError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....runtime.files.text import native_name
-from ....runtime.scans.names import FIRST_CHANNEL, is_nifti, joined_names, nifti_files, split_channel, stem
+from ....runtime.scans.names import FIRST_CHANNEL, has_nifti_ending, joined_names, nifti_files, split_channel, stem
 from .listing import ONE_CHANNEL, RawCase
 
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
@@ -67,7 +67,7 @@ def _channels(image: Path) -> list[Path]:
     """Returns the files ``case_0000``, ``case_0001`` … of a listed ``case``, if the first one exists."""
     case = stem(image.name)
     ending = image.name[len(case) :]
-    if not is_nifti(image.name) or not image.with_name(f"{case}{FIRST_CHANNEL}{ending}").is_file():
+    if not has_nifti_ending(image.name) or not image.with_name(f"{case}{FIRST_CHANNEL}{ending}").is_file():
         return []
     found = ((split_channel(stem(file.name)), file) for file in nifti_files(image.parent))
     return [file for split, file in found if split is not None and split[0] == case]

@@ -10,7 +10,7 @@ import msgspec
 from ....runtime.errors import InputError
 from ....runtime.files.text import read_utf8
 from ....runtime.scans.file_kind import contents_of
-from ....runtime.scans.names import is_nifti, joined_names
+from ....runtime.scans.names import has_nifti_ending, joined_names
 from .case_list import CaseList
 from .listing import Layout, Listing, Source
 from .nnunet import Nnunet
@@ -48,7 +48,7 @@ def read_source(path: str | Path, labels: Sequence[str] | None = None) -> Source
             f'data set: expected a JSON file or a folder, found none at "{path}"; '
             "give the folder or the list of a data set"
         )
-    if is_nifti(file.name):
+    if has_nifti_ending(file.name):
         raise InputError(f'data set "{file.name}": expected a folder or a JSON list of cases, got a scan')
     try:
         content = msgspec.json.decode(read_utf8(file, f"data set {file.name}"))
