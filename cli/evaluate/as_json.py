@@ -16,6 +16,7 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, 
     """Returns all scores; ``missed`` marks an organ that the truth has and the prediction lacks."""
     content: dict[str, Any] = {
         "tolerance_mm": evaluation.tolerance_mm,
+        "ignored_share": evaluation.ignored,
         "mean": _means(evaluation.mean),
         "organs": {organ.name: _organ(organ) for organ in evaluation.organs},
         "cases": [

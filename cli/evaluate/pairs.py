@@ -24,7 +24,7 @@ def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
     if task is not None and labels is not None:
         raise UsageError("evaluate: --task and --labels both name the labels; give one")
     if labels is not None:
-        names = tuple(name.strip() for name in labels.split(","))
+        names = tuple(utf8_name(name.strip()) for name in labels.split(","))
         if len(set(names)) < len(names) or "" in names:
             raise UsageError(f"evaluate: --labels takes each name once, with commas between them, got {labels!r}")
         return ("background", *names)

@@ -185,6 +185,9 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         patch, classes = self.task.patch.dhw, self.task.num_classes
         if not self.variants:
             raise FieldError("variants: expected at least one")
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) < len(names):
+            raise FieldError(f"variants: expected each engine and precision once, got {', '.join(sorted(names))}")
         self.postprocessing.check(self.task.labels)
         if not 0 <= self.recommended_overlap < 1:
             raise FieldError(f"recommended_overlap: expected 0 ≤ overlap < 1, got {self.recommended_overlap:g}")

@@ -36,7 +36,7 @@ def test_json_holds_the_scores_the_tolerance_and_null_for_absent_organs(
     prediction, truth = save(tmp_path / "p.nii.gz", 4), save(tmp_path / "t.nii.gz", 3)
     call(prediction, truth=truth, labels="liver,spleen")
     result = json.loads(capsys.readouterr().out)
-    assert result["tolerance_mm"] == 1.0
+    assert (result["tolerance_mm"], result["ignored_share"]) == (1.0, 0.0)
     assert result["organs"]["liver"]["dice"] == pytest.approx(0.8)  # 4 of 5 planes shared
     assert result["organs"]["liver"]["hd95_mm"] == pytest.approx(1.0)
     assert result["organs"]["spleen"] == {

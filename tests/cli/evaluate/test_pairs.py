@@ -28,6 +28,11 @@ def test_an_empty_or_repeated_name_is_refused(labels):
         label_names(None, labels)
 
 
+def test_a_name_that_the_locale_could_not_decode_is_read_as_utf8():
+    given = "Fett…,Knochen".encode().decode("ascii", "surrogateescape")  # as Python reads arguments in the C locale
+    assert label_names(None, given) == ("background", "Fett…", "Knochen")
+
+
 def test_folders_are_paired_by_name_and_every_pair_has_the_ignore_label(folders):
     found = find_pairs(*folders, None, None, None, ignore_label=9)
     assert [(pair.name, pair.truth.name, pair.ignore) for pair in found.pairs] == [("a", "a.nii", 9), ("b", "b.nii", 9)]

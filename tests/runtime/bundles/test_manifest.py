@@ -108,3 +108,9 @@ def test_a_bundle_from_before_post_processing_loads(bundle_path):
         fields = json.loads(bundle.manifest.encoded())
     del fields["postprocessing"]
     assert decode_manifest(json.dumps(fields).encode()).postprocessing == Postprocessing()
+
+
+def test_two_variants_of_one_engine_and_precision_are_refused(fields):
+    fields["variants"] *= 2
+    with pytest.raises(BundleError, match="each engine and precision once, got openvino int8-bf16, openvino int8-bf16"):
+        decode_manifest(json.dumps(fields).encode())
