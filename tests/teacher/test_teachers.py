@@ -8,12 +8,15 @@ import sys
 import msgspec
 import pytest
 import torch
+import torch.distributed as distributed
 from bedside.runtime.errors import UsageError
 from bedside.teacher import TEACHERS, teacher_config
 from bedside.teacher.config import OptionKind, TeacherConfig
 from bedside.teacher.cost import predict_cost
 from bedside.teacher.parameters import count_parameters
+from bedside.training.loop.hardware import _shard
 from bedside.training.runs.run_config import ModelConfig
+from torch.distributed.device_mesh import init_device_mesh
 
 torch.set_num_threads(1)
 
@@ -85,6 +88,28 @@ def test_gradients_reach_every_trainable_tensor_and_no_frozen_one(config):
             assert parameter.grad.abs().max() > 0, name
         else:
             assert parameter.grad is None, name
+
+
+@pytest.fixture
+def mesh():
+    """A process group of this process alone, over which parameters are spread."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        yield init_device_mesh("cpu", (1,), mesh_dim_names=("data_parallel",))
+    finally:
+        distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:FSDP2-wrapped module:UserWarning")
+def test_spread_over_processes_it_computes_and_learns_the_same(config, mesh):
+    x, whole, spread = images(config), make(config), _shard(make(config), mesh)
+    expected, logits = whole(x), spread(x)
+    assert torch.equal(logits, expected)
+    for output in (expected, logits):
+        output.square().sum().backward()
+    for (name, one), other in zip(whole.named_parameters(), spread.parameters(), strict=True):
+        if one.requires_grad:
+            torch.testing.assert_close(other.grad.full_tensor(), one.grad, msg=name)
 
 
 def test_patches_outside_the_familys_rule_are_refused(config):
