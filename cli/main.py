@@ -57,7 +57,7 @@ COMMANDS = (
     LazyCommand(
         "train-teacher",
         "train_teacher:train_teacher",
-        "Train a SAM-adapted 3D teacher and leave a run directory that can be resumed.",
+        "Train a 3D teacher, around SAM or another network, and leave a run directory that can be resumed.",
     ),
     LazyCommand(
         "distill",

@@ -1,4 +1,4 @@
-"""`bedside train-teacher`: a SAM-adapted 3D teacher from a data set."""
+"""`bedside train-teacher`: a 3D teacher from a data set."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTeacher:
-    """Train a SAM-adapted 3D teacher and leave a run directory that can be resumed.
+    """Train a 3D teacher, around SAM or another network, and leave a run directory that can be resumed.
 
     Example: bedside train-teacher data/ --task btcv --checkpoint sam_vit_b_01ec64.pth -o runs/teacher
+
+    Example: bedside train-teacher data/ --task btcv --name segresnet -o runs/segresnet
 
     Example: bedside train-teacher --task btcv --patch 96 96 96 --dry-run
 

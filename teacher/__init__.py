@@ -1,6 +1,6 @@
-"""Teachers: 3D segmentation networks around SAM's image encoder. ``build_teacher`` builds one by name.
+"""Teachers: large 3D segmentation networks, most around SAM's image encoder. ``build_teacher`` builds one by name.
 
-Importing this package is light; torch and segment-anything are imported when a teacher is built.
+Importing this package is light; torch, segment-anything and MONAI are imported when a teacher is built.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ def key_coordinates() -> Tensor:
 class CubicWindowAttention(Attention):
     """SAM's multi-head attention inside (shifted) cubic windows.
 
-    ``qkv``, ``proj``, ``rel_pos_h`` and ``rel_pos_w`` are SAM's, frozen; ``rel_pos_d`` is trainable and starts as their
-    mean (see `reset_depth_table`). All three tables are interpolated to the 15 offsets of a window of 8.
+    ``qkv``, ``proj``, ``rel_pos_h`` and ``rel_pos_w`` are SAM's; ``rel_pos_d`` is new and starts as the mean of the two
+    tables (see `reset_depth_table`). All three tables are interpolated to the 15 offsets of a window of 8.
 
     Args:
         width: token width.

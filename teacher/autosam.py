@@ -62,8 +62,9 @@ class AutoSam(nn.Module):
             AutoPromptGenerator(size.neck_width, size.prompt_widths, tokens) if config.apg else nn.Identity()
         )
         self.decoder = MaskDecoder(size.neck_width, size.decoder_width, len(stages), num_classes)
-        freeze_sam(self)
-        counts = count_parameters(self)
+        if not config.trains_encoder:
+            freeze_sam(self)
+        counts = count_parameters(self, config.component)
         _log.info("%s: %d parameters, %d train, %d frozen", config.sam, counts.total, counts.trainable, counts.frozen)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -37,15 +37,23 @@ class OptionKind(Enum):
     COMPUTATION = "computation"
 
 
-def option(default: Value, help: str, kind: OptionKind = OptionKind.DESIGN) -> Value:  # noqa: A002 - typer's name
+def option(
+    default: Value,
+    help: str,  # noqa: A002 - typer's name
+    kind: OptionKind = OptionKind.DESIGN,
+    *,
+    unrecorded: Value | None = None,
+) -> Value:
     """Declares an option in a `TeacherConfig`.
 
     Args:
         default: value if it is not given; only an option whose default is None can be None.
         help: one line for the command's help; of a switch that is on by default, what switching it off does.
         kind: what the option determines.
+        unrecorded: value in runs that predate the option; None: the default.
     """
-    return field(default=default, metadata={"help": help, "kind": kind})
+    earlier = default if unrecorded is None else unrecorded
+    return field(default=default, metadata={"help": help, "kind": kind, "unrecorded": earlier})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +66,12 @@ class TeacherConfig(ABC):
     Attributes:
         name: name in `TEACHERS`.
         patch_multiple: number that every edge of a patch is a multiple of, in voxels.
+        min_longest_edge: least length of a patch's longest edge, in voxels.
     """
 
     name: str
     patch_multiple: ClassVar[int] = 1
+    min_longest_edge: ClassVar[int] = 1
 
     @classmethod
     def options(cls) -> dict[str, Field[Any]]:
@@ -80,8 +90,16 @@ class TeacherConfig(ABC):
 
     @property
     def lacks_weights(self) -> bool:
-        """Whether weights for the encoder are published and none are given."""
+        """Whether part of the network is frozen at random values, because no weights are given for it."""
         return False
+
+    def component(self, parameter: str) -> str:
+        """Returns the part of the network that a parameter is counted with: its outermost module."""
+        return parameter.partition(".")[0]
+
+    def resolved(self) -> TeacherConfig:
+        """Returns the configuration with a value for every option whose default depends on other options."""
+        return self
 
     @abstractmethod
     def network(self, num_classes: int, patch: DHW) -> nn.Module:
@@ -91,7 +109,7 @@ class TeacherConfig(ABC):
 
         Args:
             num_classes: output channels, background included.
-            patch: voxels, multiples of `patch_multiple`.
+            patch: voxels, multiples of `patch_multiple`, the longest at least `min_longest_edge`.
         """
         ...
 
@@ -108,16 +126,22 @@ class TeacherConfig(ABC):
             InputError: a file of weights was refused.
         """
         num_classes = arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS)
-        rule = f"(D, H, W) in multiples of {self.patch_multiple} voxels, at most {MAX_PATCH_VOXELS:,} in all"
-        sizes = arguments.dhw("patch", [patch] * 3 if isinstance(patch, Integral) else patch, rule)
-        if any(size % self.patch_multiple for size in sizes) or prod(sizes) > MAX_PATCH_VOXELS:
-            arguments.refuse("patch", rule, sizes)
+        sizes = self._checked_patch(patch)
         try:
             return self.network(num_classes, sizes)
         except ModuleNotFoundError as error:
-            if error.name != "torch":
+            if error.name not in ("torch", "monai"):
                 raise
-            raise MissingExtraError("torch", "train") from None
+            raise MissingExtraError(error.name, "train") from None
+
+    def _checked_patch(self, patch: int | DHW) -> DHW:
+        longest = f", one at least {self.min_longest_edge}" if self.min_longest_edge > self.patch_multiple else ""
+        rule = f"(D, H, W) in multiples of {self.patch_multiple} voxels{longest}, at most {MAX_PATCH_VOXELS:,} in all"
+        sizes = arguments.dhw("patch", [patch] * 3 if isinstance(patch, Integral) else patch, rule)
+        divisible = not any(size % self.patch_multiple for size in sizes)
+        if not divisible or max(sizes) < self.min_longest_edge or prod(sizes) > MAX_PATCH_VOXELS:
+            arguments.refuse("patch", rule, sizes)
+        return sizes
 
     def without_files(self) -> TeacherConfig:
         """Returns the configuration of the same network with random initial weights."""
@@ -131,19 +155,35 @@ class TeacherConfig(ABC):
             OSError: a file of weights cannot be read for its hash.
         """
         recorded: dict[str, str | int | float | bool] = {}
+        config = self.resolved()
         for name, each in self.options().items():
-            value, kind = getattr(self, name), each.metadata["kind"]
+            value, kind = getattr(config, name), each.metadata["kind"]
             if kind is OptionKind.FILE and value is not None:
                 recorded |= {name: Path(value).name, f"{name}_sha256": file_sha256(Path(value))}
             elif value is not None and (kind is OptionKind.DESIGN or value != each.default):
                 recorded[name] = value
         return ModelConfig(kind="teacher", name=self.name, options=recorded)
 
+    def continuing(self, model: ModelConfig) -> TeacherConfig:
+        """Returns the configuration to resume a run with.
+
+        An option that was not given and that the run predates has the value it had at that time.
+
+        Args:
+            model: the teacher's entry in the run's configuration.
+        """
+        earlier = {
+            name: each.metadata["unrecorded"]
+            for name, each in self.options().items()
+            if name not in model.options and getattr(self, name) == each.default
+        }
+        return replace(self, **earlier)
+
     @staticmethod
     def of(model: ModelConfig) -> TeacherConfig:
         """Returns the configuration that a run recorded, without files: the run holds all weights.
 
-        An option that the run does not record has its default value.
+        An option that the run does not record has its ``unrecorded`` value, usually the default.
 
         Raises:
             UsageError: the family is unknown, or an option has an invalid value.
@@ -151,5 +191,6 @@ class TeacherConfig(ABC):
         from .families import TEACHERS  # its rows are subclasses of this class
 
         config = TEACHERS.find(model.name).config
-        designs = [name for name, each in config.options().items() if each.metadata["kind"] is OptionKind.DESIGN]
-        return config(name=model.name, **{name: model.options[name] for name in designs if name in model.options})
+        designs = {name: each for name, each in config.options().items() if each.metadata["kind"] is OptionKind.DESIGN}
+        values = {name: model.options.get(name, each.metadata["unrecorded"]) for name, each in designs.items()}
+        return config(name=model.name, **values)

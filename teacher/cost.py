@@ -13,7 +13,7 @@ from ..runtime.axes import DHW
 from ..runtime.memory.free_memory import free_memory
 from .config import TeacherConfig
 from .parameters import ParameterCounts, count_parameters
-from .simulated_step import SimulatedStep, StepMemory
+from .simulated_step import SimulatedStep, StepMemory, parameters_on_meta
 
 _MOST_IN_A_BATCH = 65_536  # beyond it the counts themselves overflow
 _PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16 beside float32 weights"}
@@ -115,10 +115,11 @@ def predict_cost(
 ) -> Cost:
     """Predicts the cost of a training step. Needs neither data nor a checkpoint, and allocates no tensors.
 
-    Builds the network on the meta device, and counts the operations and storages of one training step on fake tensors.
+    Builds the network without memory for its parameters, and counts the operations and storages of one training step
+    on fake tensors.
 
     Args:
-        config: the teacher; its checkpoint is not read.
+        config: the teacher, of any family; its checkpoint is not read.
         num_classes: output channels, background included.
         patch: voxels, or one number for a cube.
         batch: patches per step.
@@ -131,9 +132,9 @@ def predict_cost(
     batch = arguments.whole_number("batch", batch, 1, _MOST_IN_A_BATCH)
     precision = arguments.one_of("precision", precision, _PRECISIONS)
     d, h, w = sizes = arguments.dhw("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
-    with torch.device("meta"):
+    with parameters_on_meta():
         model = config.without_files().build(num_classes, sizes)
-    counts = count_parameters(model)
+    counts = count_parameters(model, config.component)
     with FakeTensorMode(allow_non_fake_inputs=True):
         step = SimulatedStep((batch, 1, d, h, w), bf16=precision == "bf16-mixed")
         memory, model = step.memory(model)

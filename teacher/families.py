@@ -11,6 +11,8 @@ from ..runtime.registry import Registry
 from ..training.recipe import Recipe
 from .autosam_config import AutoSamConfig
 from .config import TeacherConfig
+from .convolutional import SegResNetConfig
+from .swin import SwinUnetrConfig
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,19 @@ TEACHERS = Registry(
         # Two papers give these names to the same network.
         "autosam": TeacherFamily(AutoSamConfig, "AutoSAM Adapter, section 3", smallest={"sam": "vit_nano"}),
         "autoprosam": TeacherFamily(AutoSamConfig, "AutoProSAM, section 3", smallest={"sam": "vit_nano"}),
+        # Learning rates are those of MONAI's own trainings of these networks.
+        "segresnet": TeacherFamily(
+            SegResNetConfig,
+            "Myronenko 2018, arXiv:1810.11654, as in MONAI",
+            recipe=Recipe(lr=2e-4),
+            smallest={"init_filters": 8, "blocks": "1,1,1,1"},
+        ),
+        "swinunetr": TeacherFamily(
+            SwinUnetrConfig,
+            "Hatamizadeh et al. 2022, arXiv:2201.01266, as in MONAI",
+            recipe=Recipe(lr=1e-4),
+            smallest={"feature_size": 12},
+        ),
     },
     group="bedside.teachers",
 )

@@ -1,10 +1,13 @@
-"""Decides which parameters of a SAM teacher are trainable, and counts them."""
+"""Decides which parameters of a SAM teacher are trainable, and counts those of any teacher. Imports no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 COMPONENTS: tuple[tuple[str, str], ...] = (
     (".adapter.", "adapters"),
@@ -17,7 +20,7 @@ COMPONENTS: tuple[tuple[str, str], ...] = (
     ("prompt_generator.", "prompt generator"),
     ("decoder.", "mask decoder"),
 )
-"""Trainable parameters: part of the name → component. All other parameters are SAM's and frozen."""
+"""Parameters that always train: part of the name → component. All others are SAM's; a configuration may freeze them."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ParameterCounts:
     Attributes:
         total: all parameters.
         trainable: trainable parameters.
-        components: trainable parameters by component, those of `COMPONENTS` first.
+        components: trainable parameters by component, in the order of the network.
     """
 
     total: int
@@ -36,12 +39,12 @@ class ParameterCounts:
 
     @property
     def frozen(self) -> int:
-        """Number of frozen parameters, which keep SAM's values."""
+        """Number of frozen parameters, which keep their initial values."""
         return self.total - self.trainable
 
 
 def component_of(name: str) -> str | None:
-    """Returns the component that a parameter belongs to; None for SAM's frozen parameters.
+    """Returns the component that a parameter belongs to; None for a parameter of SAM's.
 
     >>> component_of("encoder.blocks.0.adapter.down.weight")
     'adapters'
@@ -55,14 +58,17 @@ def freeze_sam(model: nn.Module) -> None:
         parameter.requires_grad_(component_of(name) is not None)
 
 
-def count_parameters(model: nn.Module) -> ParameterCounts:
-    """Counts the parameters of a teacher; those of no component in `COMPONENTS` count by their outermost module."""
-    components = dict.fromkeys((component for _, component in COMPONENTS), 0)
-    total = 0
+def count_parameters(model: nn.Module, component: Callable[[str], str]) -> ParameterCounts:
+    """Counts the parameters of a teacher.
+
+    Args:
+        model: the network.
+        component: returns the component that a parameter is counted with, given its name: `TeacherConfig.component`.
+    """
+    components: dict[str, int] = {}
     for name, parameter in model.named_parameters():
-        total += parameter.numel()
         if parameter.requires_grad:
-            component = component_of(name) or name.partition(".")[0]
-            components[component] = components.get(component, 0) + parameter.numel()
-    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return ParameterCounts(total, trainable, {name: count for name, count in components.items() if count})
+            part = component(name)
+            components[part] = components.get(part, 0) + parameter.numel()
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return ParameterCounts(total, sum(components.values()), components)

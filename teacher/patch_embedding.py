@@ -35,7 +35,7 @@ def upsampling_matrix() -> Tensor:
 class VolumePatchEmbed(PatchEmbed):
     """SAM's patch embedding with a depth-wise depth convolution, applied to a volume.
 
-    ``proj`` is SAM's (frozen); ``depth_convolution`` is new (trainable): kernel and stride 16 along the depth axis of
+    ``proj`` is SAM's; ``depth_convolution`` is new: kernel and stride 16 along the depth axis of
     the enlarged patch. ``F.interpolate`` repeats the outermost voxel beyond the edge, and so does the replicate
     padding here, so that the single convolution equals the separate steps everywhere, borders included.
 

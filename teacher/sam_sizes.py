@@ -48,6 +48,17 @@ _ROWS = (
     SamSize("vit_l", width=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23)),
     SamSize("vit_h", width=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31)),
     SamSize(
+        "vit_small",
+        width=192,
+        depth=8,
+        heads=3,
+        global_blocks=(1, 3, 5, 7),
+        public=False,
+        neck_width=128,
+        prompt_widths=(16, 32, 48, 64, 96),
+        decoder_width=64,
+    ),
+    SamSize(
         "vit_nano",
         width=96,
         depth=4,

@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 import weakref
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 _ADAM_STATES = 2  # running means of the gradient and of its square
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _attention_backward_flops(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return sdpa_backward_flop_count(gradient, query, key, value)
+
+
+# torch 2.14 does not count the fused attention of a CPU, on which the simulated step runs.
+_NOT_COUNTED_BY_TORCH = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,
+}
+
+
+@contextmanager
+def parameters_on_meta() -> Generator[None]:
+    """Moves each parameter of a network that this thread builds inside the ``with`` block to the meta device.
+
+    Parameters thus need no memory, while all other tensors are real, so that a builder may read their values, as that
+    of SwinUNETR does; under ``torch.device("meta")`` it fails.
+    """
+    builder = get_ident()
+
+    def on_meta(_module: nn.Module, _name: str, parameter: nn.Parameter) -> nn.Parameter | None:
+        if parameter.is_meta or get_ident() != builder:  # a parameter of two modules stays one
+            return None
+        return nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+
+    handle = register_module_parameter_registration_hook(on_meta)  # pyright: ignore[reportArgumentType] - may return one
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class LiveMemory(TorchDispatchMode):
@@ -113,7 +152,7 @@ class SimulatedStep:
 
     def flops(self, model: nn.Module) -> tuple[int, int]:
         """Returns the floating-point operations of the forward pass, and of forward and backward pass together."""
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=_NOT_COUNTED_BY_TORCH) as counter:
             logits = self.logits(model, torch.empty(self.shape))
             forward = counter.get_total_flops()
             logits.float().sum().backward()

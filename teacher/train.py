@@ -10,6 +10,7 @@ import torch
 
 from ..runtime import arguments
 from ..runtime.errors import InputError
+from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
@@ -44,7 +45,7 @@ def train_teacher(
     preparing: Progress | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
-    """Trains a SAM-based teacher with Dice + cross-entropy and writes a run directory.
+    """Trains a teacher with Dice + cross-entropy and writes a run directory.
 
     Args:
         dataset: labelled cases; its labels must be the task's.
@@ -71,8 +72,13 @@ def train_teacher(
         prepared_cases=arguments.optional(arguments.path, "prepared_cases", prepared_cases),
         resume=resume,
     )
-    method = _SupervisedTeacher(arguments.instance("config", config, TeacherConfig))
-    return train(job, lambda: method, TrainingHooks(preparing=preparing, progress=progress))
+    config = arguments.instance("config", config, TeacherConfig)
+
+    def opened() -> _SupervisedTeacher:
+        resumes = job.resume and is_file(job.out / Run.CONFIG)
+        return _SupervisedTeacher(config.continuing(Run.open(job.out).config.model) if resumes else config)
+
+    return train(job, opened, TrainingHooks(preparing=preparing, progress=progress))
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class _SupervisedTeacher:
     def recorded(self) -> MethodRecord:
         if self.config.lacks_weights:
             _log.warning(
-                "no SAM checkpoint given: the frozen part of %s is random; pass one for real training",
+                "no SAM checkpoint given: the frozen part of %s is random; pass one, or train the encoder too",
                 self.config.encoder,
             )
         return MethodRecord(self.config.recorded())

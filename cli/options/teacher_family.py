@@ -47,9 +47,16 @@ def with_family_options(command: type[_Command], family: str) -> type[_Command]:
 
 
 def _annotated(option: Field[Any], kind: Any, panel: str) -> Any:
-    """Returns the annotation that typer makes an option of: ``--no-NAME`` for a switch that is on by default."""
+    """Returns the annotation that typer makes an option of.
+
+    A switch that is on by default is ``--no-NAME``; one whose default depends on other options is both.
+    """
     flag = f"--{option.name.replace('_', '-')}"
-    declared = f" /--no-{flag[2:]}" if option.default is True else flag
+    declared = flag
+    if option.default is True:
+        declared = f" /--no-{flag[2:]}"
+    elif kind == bool | None:
+        declared = f"{flag}/--no-{flag[2:]}"
     reads = option.metadata["kind"] is OptionKind.FILE
     made = typer.Option(
         declared,

@@ -11,8 +11,29 @@ def test_a_dry_run_shows_the_cost_of_a_step_and_needs_neither_data_nor_a_run(cap
     assert run(["train-teacher", "--sam", "vit_nano", "--patch", "64", "64", "64", "--dry-run", "--json"]) == 0
     cost = json.loads(capsys.readouterr().out)
     assert cost["parameters"] == 2_715_360
-    assert cost["trainable"] == 1_772_928
+    assert cost["trainable"] == 2_715_360
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_leaves_out_an_encoder_that_does_not_train(capsys):
+    words = "train-teacher --sam vit_nano --no-train-encoder --patch 64 64 64 --dry-run --json"
+    assert run(words.split()) == 0
+    cost = json.loads(capsys.readouterr().out)
+    assert cost["trainable"] == 1_772_928
+    assert "encoder" not in cost["components"]
+
+
+def test_a_dry_run_shows_the_cost_of_another_network_by_its_own_parts(capsys):
+    assert run(["train-teacher", "--name", "segresnet", "--patch", "16", "8", "8", "--dry-run", "--json"]) == 0
+    cost = json.loads(capsys.readouterr().out)
+    assert cost["parameters"] == cost["trainable"] == 4_701_118
+    assert list(cost["components"]) == ["convInit", "down_layers", "up_layers", "up_samples", "conv_final"]
+    assert cost["step_flops"] > 2 * cost["forward_flops"] > 0
+
+
+def test_whether_the_encoder_trains_is_an_option(asked):
+    assert asked("--train-encoder")[1]["config"] == AutoSamConfig(train_encoder=True)
+    assert asked("--no-train-encoder")[1]["config"] == AutoSamConfig(train_encoder=False)
 
 
 def test_the_ablations_of_the_paper_are_options(asked):
@@ -22,7 +43,7 @@ def test_the_ablations_of_the_paper_are_options(asked):
 
 
 def test_a_dry_run_shows_the_cost_of_an_ablation(capsys):
-    command = "train-teacher --sam vit_nano --patch 32 32 32 --no-apg --no-mlam --dry-run --json"
+    command = "train-teacher --sam vit_nano --no-train-encoder --patch 32 32 32 --no-apg --no-mlam --dry-run --json"
     assert run(command.split()) == 0
     cost = json.loads(capsys.readouterr().out)
     assert (cost["parameters"], cost["trainable"]) == (1_244_512, 302_080)  # as in benchmarks/teacher

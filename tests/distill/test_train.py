@@ -42,7 +42,14 @@ def teacher(tmp_path_factory, dataset, task):
 
 def test_a_trained_teacher_opens_from_its_run(teacher, task):
     model, run = load_teacher(teacher)
-    options = {"sam": "vit_nano", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True}
+    options = {
+        "sam": "vit_nano",
+        "preset": "paper",
+        "depth_axis": "z",
+        "apg": True,
+        "mlam": True,
+        "train_encoder": True,
+    }
     assert run.config.model.options == options
     assert not model.training
     with torch.inference_mode():

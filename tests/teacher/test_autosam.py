@@ -27,6 +27,8 @@ def make(**options) -> AutoSam:
         {"mlam": False},
         {"apg": False, "mlam": False},
         {"checkpoint_activations": True},
+        {"train_encoder": False},
+        {"train_encoder": False, "preset": "released_code", "checkpoint_activations": True},
     ],
     ids=str,
 )
@@ -84,11 +86,12 @@ def test_every_layer_of_every_adapter_has_moved_after_three_steps(preset):
     assert [name for name, p in adapters.items() if torch.equal(p, before[name])] == []
 
 
-def test_five_steps_on_one_patch_lower_the_loss():
-    model = make(patch=32)
+@pytest.mark.parametrize("train_encoder", [True, False])
+def test_five_steps_on_one_patch_lower_the_loss(train_encoder):
+    model = make(patch=32, train_encoder=train_encoder)
     x = torch.rand(1, 1, 32, 32, 32)
     target = (x[:, 0] > 0.5).long() + (x[:, 0] > 0.8).long()
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-4)
     losses = []
     for _ in range(6):
         loss = torch.nn.functional.cross_entropy(model(x), target)
@@ -100,7 +103,7 @@ def test_five_steps_on_one_patch_lower_the_loss():
 
 
 def test_frozen_parameters_do_not_move_in_training():
-    model = make(patch=32)
+    model = make(patch=32, train_encoder=False)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
     model(torch.rand(1, 1, 32, 32, 32)).square().sum().backward()
@@ -118,7 +121,7 @@ def test_patches_that_are_not_multiples_of_32_are_refused(patch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sam": "vit_x"}, 'no SAM size "vit_x"; expected one of: vit_b, vit_l, vit_h, vit_nano'),
+        ({"sam": "vit_x"}, 'no SAM size "vit_x"; expected one of: vit_b, vit_l, vit_h, vit_small, vit_nano'),
         ({"preset": "code"}, 'no teacher preset "code"; expected one of: paper, released_code'),
         ({"depth_axis": "d"}, 'depth_axis: expected z, y, x, got "d"'),
         ({"num_classes": 1}, "num_classes: expected a whole number from 2 to 65536, got 1"),

@@ -54,6 +54,17 @@ def test_memory_is_weights_gradients_two_states_and_activations(nano):
     assert memory.peak > memory.weights + memory.optimiser + memory.kept
 
 
+def test_an_encoder_that_trains_needs_gradients_and_states_too(nano):
+    frozen = predict_cost(replace(NANO, train_encoder=False), num_classes=4, patch=(32, 64, 32))
+    sams = nano.parameters.components["encoder"]
+    assert nano.parameters.trainable - frozen.parameters.trainable == sams == 943_968 - 2 * 4 * 2 * 96
+    assert nano.memory.gradients - frozen.memory.gradients == 4 * sams
+    assert nano.memory.optimiser - frozen.memory.optimiser == 8 * sams
+    assert nano.memory.peak > frozen.memory.peak
+    assert (nano.forward_flops, nano.memory.weights) == (frozen.forward_flops, frozen.memory.weights)
+    assert nano.step_flops > frozen.step_flops
+
+
 def test_checkpointing_takes_less_memory_and_more_work(nano):
     checkpointed = predict_cost(replace(NANO, checkpoint_activations=True), num_classes=4, patch=(32, 64, 32))
     assert checkpointed.memory.kept < 0.75 * nano.memory.kept

@@ -32,6 +32,7 @@ SIZES = {  # millions of the 3D encoder: total, trainable; SAM's image-encoder t
     "vit_b": (104.06, 15.21, 177, 171, 88_883_456),
     "vit_l": (341.22, 33.89, 345, 339, 307_425_280),
     "vit_h": (697.73, 61.78, 457, 451, 636_107_520),
+    "vit_small": (6.81, 2.24, 121, 115, 4_571_840),
     "vit_nano": (1.47, 0.53, 65, 59, 943_968),
 }
 PUBLIC = ("vit_b", "vit_l", "vit_h")
@@ -40,13 +41,13 @@ PUBLIC = ("vit_b", "vit_l", "vit_h")
 @cache
 def on_meta(preset: str = "paper", num_classes: int = 14, sam: str = "vit_b"):
     with torch.device("meta"):
-        return build_teacher("autosam", num_classes=num_classes, sam=sam, preset=preset)
+        return build_teacher("autosam", num_classes=num_classes, sam=sam, preset=preset, train_encoder=False)
 
 
 @cache
 def counted(preset: str, num_classes: int) -> dict[str, int]:
     model = on_meta(preset, num_classes)
-    counts = count_parameters(model)
+    counts = count_parameters(model, model.config.component)
     encoder = sum(p.numel() for p in model.encoder.parameters() if p.requires_grad)
     return {"total": counts.total, "trainable": counts.trainable, "encoder": encoder, **counts.components}
 
@@ -73,7 +74,8 @@ def test_convolutions_adapters_and_norms_with_16_classes_are_the_papers_26_53_mi
 )
 def test_counts_of_the_ablations(apg, mlam, total, trainable):
     with torch.device("meta"):
-        counts = count_parameters(build_teacher("autosam", num_classes=14, apg=apg, mlam=mlam))
+        model = build_teacher("autosam", num_classes=14, apg=apg, mlam=mlam)
+    counts = count_parameters(model, model.config.component)
     assert (counts.total, counts.trainable) == (total, trainable)
     assert counts.components.get("prompt generator", 0) == (4_255_232 if apg else 0)
     # Without aggregation: one neck of four, one head of four, 128 channels and the image's one in the fusion.

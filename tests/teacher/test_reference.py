@@ -29,6 +29,7 @@ def make(**options) -> AutoSam:
     "options",
     [
         {"patch": (32, 96, 64)},
+        {"sam": "vit_small", "patch": 32},
         {"preset": "released_code"},
         {"depth_axis": "y"},
         {"depth_axis": "x", "patch": (32, 64, 96)},
@@ -48,8 +49,9 @@ def test_logits_equal_those_of_the_plain_network(options):
     torch.testing.assert_close(ours, plain, atol=1e-9, rtol=0)
 
 
-def test_gradients_equal_those_of_the_plain_network():
-    model = make()
+@pytest.mark.parametrize("train_encoder", [True, False])
+def test_gradients_equal_those_of_the_plain_network(train_encoder):
+    model = make(train_encoder=train_encoder)
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     x = torch.rand(1, 1, *PATCH, dtype=torch.float64)
     ours = torch.autograd.grad(model(x).square().sum(), list(trainable.values()))

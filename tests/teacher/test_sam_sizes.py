@@ -15,5 +15,7 @@ def test_only_global_blocks_have_sams_long_position_tables():
 
 
 def test_an_unknown_size_lists_the_known_ones():
-    with pytest.raises(UsageError, match='no SAM size "vit_t"; expected one of: vit_b, vit_l, vit_h, vit_nano'):
+    with pytest.raises(
+        UsageError, match='no SAM size "vit_t"; expected one of: vit_b, vit_l, vit_h, vit_small, vit_nano'
+    ):
         find_sam_size("vit_t")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
-from bedside.teacher.simulated_step import LiveMemory
+from bedside.teacher.simulated_step import LiveMemory, SimulatedStep, parameters_on_meta
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 torch.set_num_threads(1)
@@ -55,3 +58,55 @@ def test_tensors_without_memory_are_followed_just_the_same():
         assert live.held == 10**9 * KB
         del a
         assert live.held == 0
+
+
+class Tied(nn.Module):
+    """Two layers that share a weight, one of them frozen, and a table whose values the builder reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Linear(3, 3, bias=False)
+        self.other = nn.Linear(3, 3, bias=False)
+        self.other.weight = self.one.weight
+        self.fixed = nn.Parameter(torch.ones(3), requires_grad=False)
+        self.register_buffer("table", torch.arange(3))
+        self.largest = self.table.max().item()
+
+
+def test_parameters_need_no_memory_and_the_builder_may_read_other_tensors():
+    with parameters_on_meta():
+        model = Tied()
+    assert {name: parameter.is_meta for name, parameter in model.named_parameters()} == {
+        "one.weight": True,
+        "fixed": True,
+    }
+    assert model.other.weight is model.one.weight
+    assert model.one.weight.requires_grad
+    assert not model.fixed.requires_grad
+    assert model.largest == 2
+    assert not any(parameter.is_meta for parameter in Tied().parameters())
+
+
+def test_networks_that_another_thread_builds_meanwhile_are_real():
+    with parameters_on_meta(), ThreadPoolExecutor(1) as pool:
+        assert not any(parameter.is_meta for parameter in pool.submit(Tied).result().parameters())
+
+
+class Attention(nn.Module):
+    """Attention of a volume's 64 voxels as tokens of one channel, scaled."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        tokens = (self.scale * x).flatten(2)[..., None]
+        return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+def test_the_work_of_fused_attention_is_counted():
+    with FakeTensorMode():
+        forward, step = SimulatedStep((1, 1, 4, 4, 4), bf16=False).flops(Attention())
+    scores = 2 * 64 * 64  # a multiplication and an addition for each pair of tokens
+    assert forward == 2 * scores  # queries with keys, and scores with values
+    assert step == forward + 5 * scores  # which recomputes the scores, and has two products for each of the above

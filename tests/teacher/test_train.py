@@ -18,6 +18,8 @@ from bedside.training.loop.hardware import Hardware
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run, RunConfig
+from bedside.training.runs.run_config import decisive_differences
+from msgspec.structs import replace as replaced
 
 TASK = PRESETS["btcv"]
 
@@ -38,10 +40,12 @@ def opened(monkeypatch):
     return configurations
 
 
-def train(tmp_path, **options):
+def train(tmp_path, *, resume=False, **options):
     made_of = AutoSamConfig(**options)
     dataset = Dataset(name="none", labels=TASK.labels, training=(), validation=(), test=(), root=tmp_path)
-    train_teacher(dataset, TASK, tmp_path / "run", config=made_of, recipe=Recipe(), hardware=Hardware("cpu"))
+    hardware = Hardware("cpu")
+    out = tmp_path / "run"
+    train_teacher(dataset, TASK, out, config=made_of, recipe=Recipe(), hardware=hardware, resume=resume)
 
 
 def trained(path, made_of):
@@ -58,19 +62,25 @@ def test_a_run_remembers_sams_weights_by_name_and_content(tmp_path, opened):
     (tmp_path / "sam_vit_b.pth").write_bytes(b"weights of SAM")
     train(tmp_path, checkpoint=tmp_path / "sam_vit_b.pth")
     assert opened[0][0].options == {
-        "sam": "vit_b", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True, "checkpoint": "sam_vit_b.pth",
-        "checkpoint_sha256": hashlib.sha256(b"weights of SAM").hexdigest(),
+        "sam": "vit_b", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True, "train_encoder": False,
+        "checkpoint": "sam_vit_b.pth", "checkpoint_sha256": hashlib.sha256(b"weights of SAM").hexdigest(),
     }  # fmt: skip
 
 
 def test_training_a_public_size_without_sams_weights_is_warned_of(tmp_path, opened, caplog):
     train(tmp_path)
-    assert "no SAM checkpoint given: the frozen part of vit_b is random" in caplog.text
+    warning = "no SAM checkpoint given: the frozen part of vit_b is random; pass one, or train the encoder too"
+    assert warning in caplog.text
 
 
 def test_our_own_small_size_has_no_weights_to_miss(tmp_path, opened, caplog):
     train(tmp_path, sam="vit_nano")
     assert "SAM checkpoint" not in caplog.text
+
+
+def test_freezing_random_weights_of_our_own_size_is_warned_of(tmp_path, opened, caplog):
+    train(tmp_path, sam="vit_nano", train_encoder=False)
+    assert "the frozen part of vit_nano is random" in caplog.text
 
 
 def test_a_trained_teacher_of_a_public_size_opens_without_a_word(tmp_path, monkeypatch, caplog):
@@ -91,11 +101,52 @@ def test_an_ablated_teacher_opens_as_what_it_was_trained_as(tmp_path, apg, mlam)
     assert (model.config.apg, model.config.mlam) == (apg, mlam)
 
 
+def without(path, *options):
+    """Takes options off the record of a run, as if it had been written before they existed."""
+    lines = (path / "config.toml").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(options)]
+    assert len(kept) == len(lines) - len(options)
+    (path / "config.toml").write_text("\n".join(kept))
+
+
+def frozen(model):
+    return sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+
+
+def test_a_teacher_opens_with_the_encoder_trained_or_frozen_as_it_was(tmp_path):
+    for train_encoder, count in ((None, 0), (True, 0), (False, 943_968 - 2 * 4 * 2 * 96)):
+        config = AutoSamConfig(sam="vit_nano", train_encoder=train_encoder)
+        model, _ = load_teacher(trained(tmp_path / str(train_encoder), config))
+        assert frozen(model) == count
+
+
+def test_a_run_from_before_encoders_could_train_opens_with_a_frozen_one(tmp_path):
+    path = trained(tmp_path / "run", AutoSamConfig(sam="vit_nano", train_encoder=False))
+    without(path, "train_encoder")
+    model, _ = load_teacher(path)
+    assert frozen(model) > 0
+
+
+def test_a_run_from_before_encoders_could_train_goes_on_with_a_frozen_one(tmp_path, opened):
+    path = trained(tmp_path / "run", AutoSamConfig(sam="vit_nano", train_encoder=False))
+    without(path, "train_encoder")
+    run = Run.open(path)
+    train(tmp_path, sam="vit_nano", resume=True)
+    train(tmp_path, sam="vit_nano", train_encoder=True, resume=True)
+    unstated, contradicting = [replaced(run.config, model=model) for model, _ in opened]
+    assert decisive_differences(run.config, unstated) == []
+    assert decisive_differences(run.config, contradicting) == ["model.train_encoder"]
+
+
+def test_a_run_is_not_resumed_with_another_part_trained(tmp_path, opened):
+    path = trained(tmp_path / "run", AutoSamConfig(sam="vit_nano", train_encoder=False))
+    train(tmp_path, sam="vit_nano", resume=True)
+    stored = Run.open(path).config
+    assert decisive_differences(stored, replaced(stored, model=opened[0][0])) == ["model.train_encoder"]
+
+
 def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_path):
     path = trained(tmp_path / "run", AutoSamConfig(sam="vit_nano"))
-    lines = (path / "config.toml").read_text().splitlines()
-    kept = [line for line in lines if not line.startswith(("apg", "mlam", "depth_axis"))]
-    assert len(kept) == len(lines) - 3
-    (path / "config.toml").write_text("\n".join(kept))
+    without(path, "apg", "mlam", "depth_axis")
     model, _ = load_teacher(path)
     assert (model.config.apg, model.config.mlam, model.config.depth_axis) == (True, True, "z")

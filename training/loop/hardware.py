@@ -193,7 +193,7 @@ def _shard(model: torch.nn.Module, mesh: DeviceMesh) -> torch.nn.Module:
     from torch.distributed.fsdp import fully_shard
 
     over = mesh["data_parallel"]
-    for container in [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]:
+    for container in [each for each in model.modules() if isinstance(each, torch.nn.ModuleList)][::-1]:  # inner first
         for block in container:
             if any(True for _ in block.parameters()):
                 fully_shard(block, mesh=over)

@@ -133,7 +133,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 _SPLIT = "the training and validation cases: --fold, --validation-fraction"
-_EARLIER = {"model.apg": True, "model.mlam": True, "model.depth_axis": "z"}
+_EARLIER = {"model.apg": True, "model.mlam": True, "model.depth_axis": "z", "model.train_encoder": False}
 """Behaviour of runs that predate these options."""
 
 

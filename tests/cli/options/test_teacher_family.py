@@ -45,6 +45,46 @@ def test_another_packages_family_trains_by_its_own_options_and_recipe_and_opens_
     assert Run.open(data / "run").config.model.name == "tiny"
 
 
+def test_a_segresnet_trains_goes_on_and_opens_as_what_it_was_trained_as(data, capsys):
+    words = f"train-teacher {data} --task {data}/cube.toml -o {data}/run --warmup 0 --pictures-every 0 --device cpu -q"
+    words = [*words.split(), "--name", "segresnet", "--init-filters", "8", "--blocks", "1,1,1,2"]
+    assert run([*words, "--epochs", "1"]) == 0
+    assert run([*words, "--epochs", "2", "--resume"]) == 0
+    model, opened = load_teacher(data / "run")
+    assert opened.config.model.options == {"init_filters": 8, "blocks": "1,1,1,2"}
+    assert len(opened.rows()) == 2
+    assert opened.config.recipe.lr == 2e-4
+    assert len(model.down_layers[3]) == 1 + 2
+    capsys.readouterr()
+    assert run([*words[:-1], "1,1,1,1", "--epochs", "2", "--resume"]) == 2
+    assert "differs in: model.blocks" in capsys.readouterr().err
+
+
+def test_a_patch_too_small_for_a_swinunetr_is_refused_before_cases_are_prepared(data, capsys):
+    words = (
+        f"train-teacher {data} --task {data}/cube.toml --patch 32 32 32 -o {data}/run --name swinunetr --device cpu -q"
+    )
+    assert run(words.split()) == 2
+    error = capsys.readouterr().err
+    assert "in multiples of 32 voxels, one at least 64" in error
+    assert error.count("\n") == 1
+    assert not (data / "bedside-cases").exists()
+
+
+@pytest.mark.parametrize(
+    ("family", "option", "rate"),
+    [
+        ("segresnet", "--blocks <str> Residual blocks at the four levels of the encoder", "0.0002"),
+        ("swinunetr", "--window <int> Tokens along each side of an attention window. [default: 7]", "0.0001"),
+        ("autosam", "--train-encoder --no-train-encoder <bool> Train all of SAM's encoder, or keep", "0.0005"),
+    ],
+)
+def test_help_shows_the_options_of_our_own_families(capsys, family, option, rate):
+    shown = helped(capsys, "--name", family)
+    assert option in shown
+    assert f"[default: ({rate})]" in shown
+
+
 def test_help_shows_the_options_and_the_recipe_of_the_family_named(capsys):
     default, tiny = helped(capsys), helped(capsys, "--name", "tiny")
     assert "Another family has other options: see --name FAMILY --help." in default
@@ -63,8 +103,8 @@ def test_help_shows_the_options_and_the_recipe_of_the_family_named(capsys):
         ("--name tiny --sam vit_b", "No such option: --sam"),
         ("--width 3", "No such option: --width"),
         ("--name=tiny --width 99", "width: expected a whole number from 1 to 16, got 99"),
-        ("--name nope", 'no teacher "nope"; expected one of: autosam, autoprosam, tiny'),
-        ("--name nope --help", 'no teacher "nope"; expected one of: autosam, autoprosam, tiny'),
+        ("--name nope", 'no teacher "nope"; expected one of: autosam, autoprosam, segresnet, swinunetr, tiny'),
+        ("--name nope --help", 'no teacher "nope"; expected one of: autosam, autoprosam, segresnet, swinunetr, tiny'),
         ("--depth-axis d", 'depth_axis: expected z, y, x, got "d"'),
         ("--name", "Option '--name' requires an argument"),
     ],
