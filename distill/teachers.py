@@ -131,12 +131,23 @@ def check_teachers_task(task: Task, teacher: Teacher) -> None:
         )
 
 
-def _open(path: Path) -> Teacher:
+def open_network(path: Path) -> tuple[torch.nn.Module, Run]:
+    """Opens the trained network of any run.
+
+    Returns:
+        The network in evaluation mode, logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``, and its run.
+
+    Raises:
+        InputError: the directory holds no trained network.
+    """
     run = Run.open(path)
     if run.config.model.kind == "student":
-        network = load_student(path).model
-    else:
-        from ..teacher.train import load_teacher
+        return load_student(path).model, run
+    from ..teacher.train import load_teacher
 
-        network = load_teacher(path)[0]
+    return load_teacher(path)
+
+
+def _open(path: Path) -> Teacher:
+    network, run = open_network(path)
     return Teacher(network, run, file_sha256(run.best))

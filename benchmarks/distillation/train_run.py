@@ -1,0 +1,114 @@
+"""One run: trained, then scored on the test cases.
+
+    python benchmarks/distillation/train_run.py OUT NAME LABELLED SEED
+
+NAME is ``teacher`` or an arm. `distillation.py` starts it. An interrupted run is gone on with; ``scores.csv`` is there
+when a student's run is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from plan import ARMS, Plan, load_plan, write_list
+
+_OVERLAP = 0.5
+
+
+def run_folder(out: Path, name: str, labelled: int, seed: int) -> Path:
+    return out / "runs" / f"{name}_{labelled}_{seed}"
+
+
+def is_done(out: Path, name: str, labelled: int, seed: int) -> bool:
+    return (run_folder(out, name, labelled, seed) / "scores.csv").exists()
+
+
+def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
+    """Trains a teacher or a student as the commands do."""
+    from bedside.distill import STUDENTS, distill
+    from bedside.teacher import teacher_config
+    from bedside.teacher.train import train_teacher
+    from bedside.training.data.dataset import load_dataset
+    from bedside.training.loop.hardware import Hardware
+
+    steps = json.loads((out / "steps.json").read_text())
+    dataset = load_dataset(write_list(plan, out, labelled))
+    folder = run_folder(out, name, labelled, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    common = {
+        "prepared_cases": out / "cases",
+        "resume": (folder / "run" / "config.toml").exists(),
+        "hardware": Hardware("cpu"),
+        "progress": lambda done, total, note="": done % 50 or print(f"{done}/{total} {note}", flush=True),
+    }
+    arm = ARMS.get(name)
+    if arm is None and plan.teacher not in STUDENTS.own:
+        recipe = plan.recipe(seed, steps["teacher"], 0.0)
+        train_teacher(dataset, plan.task, folder / "run", config=teacher_config(plan.teacher), recipe=recipe, **common)
+        return
+    teachers = (
+        [] if arm is None else [run_folder(out, "teacher", labelled, number) / "run" for number in range(arm.teachers)]
+    )
+    distill(
+        dataset,
+        folder / "run",
+        student=plan.teacher if arm is None else plan.student,
+        lam=1.0 if arm is None else arm.lam,
+        teacher=teachers or None,
+        task=plan.task,
+        imitation=plan.imitation,
+        recipe=plan.recipe(seed, steps[name], 0.0 if arm is None else arm.unlabelled),
+        **common,
+    )
+
+
+def score(plan: Plan, out: Path, folder: Path, labelled: int) -> None:
+    """Writes label maps of the test cases and has `bedside evaluate` score them."""
+    import torch
+    from bedside.distill.teachers import open_network
+    from bedside.runtime.scans.nifti import write_volume
+    from bedside.training.data.dataset import load_dataset
+    from bedside.training.loop.validate import segment_scan
+
+    network, run = open_network(folder / "run")
+    task = run.config.task
+    predictions = folder / "predictions"
+    predictions.mkdir(exist_ok=True)
+    data = write_list(plan, out, labelled)
+    for case in load_dataset(data).test:
+        file = predictions / case.image.name
+        if not file.exists():
+            labels, grid = segment_scan(network, case.image, task, overlap=_OVERLAP, device=torch.device("cpu"))
+            write_volume(file, labels, grid)
+    command = [sys.executable, "-m", "bedside", "evaluate", "-p", predictions, "--dataset", data]
+    command += ["--list", "test", "-q", "--workers", "1", "--csv", folder / "scores.csv"]
+    subprocess.run(command, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("labelled", type=int)
+    parser.add_argument("seed", type=int)
+    given = parser.parse_args()
+    import torch
+
+    plan, folder = load_plan(given.out), run_folder(given.out, given.name, given.labelled, given.seed)
+    torch.set_num_threads(plan.threads)
+    begun = time.process_time()
+    try:
+        train(plan, given.out, given.name, given.labelled, given.seed)
+    finally:  # the seconds of an interrupted run count too; preparation, targets and validation are among them
+        with (folder / "seconds.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{time.process_time() - begun:.1f}\n")
+    score(plan, given.out, folder, given.labelled)
+
+
+if __name__ == "__main__":
+    main()
