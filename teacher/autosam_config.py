@@ -76,7 +76,7 @@ class AutoSamConfig(TeacherConfig):
 
     @property
     def trains_encoder(self) -> bool:
-        """Whether SAM's own weights train too; by default where none are public: frozen random ones teach nothing."""
+        """Whether SAM's own weights train too; by default where none are public, as there is nothing to preserve."""
         return self._trains_by_default if self.train_encoder is None else self.train_encoder
 
     @property

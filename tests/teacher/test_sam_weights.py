@@ -58,6 +58,7 @@ def load(path, **options):
     ("sam", "message"),
     [
         ("vit_b", "171 of 177 image-encoder tensors reused"),
+        ("vit_small", "115 of 121 image-encoder tensors reused"),
         ("vit_nano", "59 of 65 image-encoder tensors reused"),
     ],
 )
