@@ -62,7 +62,7 @@ COMMANDS = (
     LazyCommand(
         "distill",
         "distill:Distill",
-        "Train a small student from the truth and a teacher, and leave a run directory that can be resumed.",
+        "Train a small student from the truth and from teachers, and leave a run directory that can be resumed.",
     ),
     LazyCommand(
         "export",

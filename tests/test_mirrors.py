@@ -19,6 +19,8 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/tables/facts.py": "cli/inspect/test_command.py",
     # Records that only a measurement fills.
     "devices/report.py": "devices/test_benchmark.py",
+    # Opened after a training.
+    "distill/trained.py": "distill/test_train.py",
     # What all engines and all teachers inherit: their conformance suites.
     "runtime/engines/engine.py": "runtime/engines/test_engines.py",
     "teacher/config.py": "teacher/test_teachers.py",

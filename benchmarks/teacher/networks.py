@@ -43,7 +43,7 @@ class AutoSamRow:
         from bedside.teacher.autosam_config import AutoSamConfig
 
         checkpoint = Path(plan.checkpoint) if plan.checkpoint else None
-        return AutoSamConfig(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam)
+        return AutoSamConfig(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam, train_encoder=False)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,9 @@ class Measured:
 def network(case: Case) -> tuple[AutoSam, Callable[[Tensor], Tensor]]:
     """Returns the network, with equal weights in every implementation, and the function that computes its logits."""
     torch.manual_seed(0)
-    config = AutoSamConfig(sam=case.sam, checkpoint_activations=case.implementation == "bedside, checkpointed")
+    config = AutoSamConfig(
+        sam=case.sam, train_encoder=False, checkpoint_activations=case.implementation == "bedside, checkpointed"
+    )
     model = AutoSam(config, case.classes, (case.patch,) * 3).to(case.device)
     if case.implementation != "plain":
         return model, model

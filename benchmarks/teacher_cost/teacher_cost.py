@@ -155,7 +155,11 @@ def main() -> None:
         cost = None
         if implementation != "plain":
             cost = predict_cost(
-                AutoSamConfig(sam=arguments.sam, checkpoint_activations=implementation.endswith("checkpointed")),
+                AutoSamConfig(
+                    sam=arguments.sam,
+                    train_encoder=False,
+                    checkpoint_activations=implementation.endswith("checkpointed"),
+                ),
                 num_classes=arguments.classes,
                 patch=arguments.patch,
                 batch=arguments.batch,

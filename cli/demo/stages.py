@@ -49,7 +49,7 @@ def run_stages(
         run(title, command, data, *options, "-o", out / run_folder)
 
     run("Make phantoms", "phantom", data, "--cases", cases, "--seed", seed)
-    teacher = ("--sam", "vit_nano", "--lr", 0.002, *_epochs(teacher_epochs), *training)
+    teacher = ("--sam", "vit_nano", "--no-train-encoder", "--lr", 0.002, *_epochs(teacher_epochs), *training)
     train("Train the teacher", "train-teacher", "teacher", *task, *teacher)
     distilled = ("--teacher", out / "teacher", "--lambda", 0.5)
     train("Distil a student from the teacher", "distill", "student", *distilled, *student)

@@ -1,30 +1,20 @@
 """The teachers' probabilities of whole cases: computed once, stored beside the prepared case, shared and verified."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from bedside.distill import cache_targets
 from bedside.distill.targets import targets_key
-from bedside.distill.teachers import Teacher, Teachers
+from bedside.distill.teachers import Teachers
 from bedside.runtime import UsageError
 from bedside.runtime.errors import ResourceError
 from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.process_group import ProcessGroup
-from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+
+from .toy_teacher import teacher
 
 SHAPE = (8, 12, 16)  # one window of the toy task
-
-
-def teacher(folder, task, seed):
-    torch.manual_seed(seed)
-    network = torch.nn.Conv3d(1, 3, 1).eval()
-    model = ModelConfig(kind="student", name="toy")
-    config = RunConfig(model=model, task=task, recipe=Recipe(), dataset="toy", data_hash="0" * 64)
-    return Teacher(network, Run(folder / f"teacher{seed}", config), f"{seed}" * 64)
 
 
 @pytest.fixture
@@ -123,12 +113,3 @@ def test_wrong_arguments_are_refused_before_anything_is_written(cases, teachers,
     with pytest.raises(UsageError, match=next(iter(changes))):
         cache_targets(**given)
     assert not any(folder.exists() for folder in folders(cases, teachers))
-
-
-def test_teachers_of_different_classes_or_grids_are_refused(tmp_path, task, monkeypatch):
-    made = {"a": teacher(tmp_path, task, 0), "b": teacher(tmp_path, task.replaced(spacing=(2.0, 2.0, 2.0)), 1)}
-    monkeypatch.setattr("bedside.distill.teachers._open", lambda path: made[path.name])
-    with pytest.raises(UsageError, match='differs from that of teacher "teacher1" in: spacing'):
-        Teachers.open([Path("a"), Path("b")])
-    with pytest.raises(UsageError, match='teacher "teacher0" is given twice'):
-        Teachers.open([Path("a"), Path("a")])

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 from bedside.distill import distill, load_student
-from bedside.distill.validation import teachers_dice, warn_of_weak_teachers
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.files.hashing import file_sha256
 from bedside.runtime.task_presets import PRESETS
@@ -208,17 +207,6 @@ def test_a_second_student_finds_the_targets_of_the_first(tmp_path, small_student
     taught(tmp_path / "a", with_unlabelled, small_student, unlabelled=0.5)
     monkeypatch.setattr("bedside.distill.teachers.predict_probabilities", None)
     taught(tmp_path / "b", with_unlabelled, small_student, unlabelled=0.5, lam=0.2)
-
-
-def test_the_teachers_dice_on_the_validation_cases_is_kept_and_compared(
-    tmp_path, small_student, with_unlabelled, caplog
-):
-    run = taught(tmp_path / "s", with_unlabelled, small_student)
-    assert 0 <= teachers_dice(run) <= 1
-    warn_of_weak_teachers(run, teachers_dice(run))
-    assert "the student is better than its teachers" not in caplog.text
-    warn_of_weak_teachers(run, teachers_dice(run) + 0.01)
-    assert "the student is better than its teachers" in caplog.text
 
 
 def test_a_run_starts_from_an_earlier_students_weights(tmp_path, dataset, task, small_student):

@@ -1,0 +1,53 @@
+"""The teachers' Dice on the validation cases is kept in the run, and compared with the student's."""
+
+import logging
+
+import numpy as np
+import pytest
+from bedside.distill.validation import record_teachers_dice, teachers_dice, warn_of_weak_teachers
+from bedside.training.data.crops import CropSource
+from bedside.training.data.prepared_case import PreparedCase, write_arrays
+from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
+
+from .toy_teacher import teacher
+
+SHAPE = (8, 12, 16)
+
+
+@pytest.fixture
+def run(tmp_path, task):
+    made = teacher(tmp_path, task, 0).run
+    made.path.mkdir()
+    return made
+
+
+@pytest.fixture
+def validation(tmp_path):
+    """One case: fat in planes 0…3, bone in 4…5; the teacher finds the bone and half of the fat."""
+    for name in ("case", "soft"):
+        (tmp_path / name).mkdir()
+    truth, found = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    truth[:4], truth[4:6] = 1, 2
+    found[:2], found[4:6] = 1, 2
+    write_arrays(tmp_path / "case", truth.astype(np.float32), truth, truth > 0, (3.0, 3.0, 3.0), (), "toy")
+    write_soft_labels(tmp_path / "soft", np.stack([found == label for label in range(3)]).astype(np.float32))
+    return [CropSource(PreparedCase.open(tmp_path / "case"), SoftLabels.open(tmp_path / "soft"))]
+
+
+def test_the_teachers_dice_is_the_mean_over_the_organs(run, validation, caplog):
+    with caplog.at_level(logging.INFO, "bedside.distill"):
+        record_teachers_dice(run, validation)
+    assert teachers_dice(run) == pytest.approx((2 * 2 / 6 + 1) / 2)
+    assert "the teachers' mean Dice on the 1 validation cases is 0.833" in caplog.text
+
+
+def test_without_validation_cases_nothing_is_kept(run):
+    record_teachers_dice(run, [])
+    assert teachers_dice(run) is None
+
+
+@pytest.mark.parametrize(("best", "warned"), [(0.84, True), (0.83, False), (None, False)])
+def test_a_student_that_is_better_than_its_teachers_is_reported(run, validation, caplog, best, warned):
+    record_teachers_dice(run, validation)
+    warn_of_weak_teachers(run, best)
+    assert ("the student is better than its teachers" in caplog.text) == warned
