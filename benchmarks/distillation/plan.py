@@ -123,21 +123,19 @@ def write_list(plan: Plan, out: Path, labelled: int) -> Path:
     root = Path(plan.data).resolve()
     listed = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(listed["training"]))
-    kept, others = order[:labelled], order[labelled:]
+    kept, left = order[:labelled], order[labelled:]
 
     def absolute(entry: dict[str, str]) -> dict[str, str]:
         return {key: str(root / value) for key, value in entry.items()}
 
-    unlabelled = [str(root / entry) for entry in listed.get("unlabeled", [])]
-    unlabelled += [str(root / listed["training"][index]["image"]) for index in others]
+    others = [listed["training"][index] for index in left]
+    images = [entry if isinstance(entry, str) else entry["image"] for entry in (*listed.get("unlabeled", []), *others)]
     content = {
         "name": f"{listed['name']}-{labelled}",
-        "labels": listed["labels"],
-        "modality": listed["modality"],
         "training": [absolute(listed["training"][index]) for index in kept],
         "validation": [absolute(entry) for entry in listed["validation"]],
         "testing": [absolute(entry) for entry in listed["test"]],
-        "unlabeled": unlabelled,
+        "unlabeled": [str(root / image) for image in images],
     }
     file = out / "lists" / f"{labelled}.json"
     file.parent.mkdir(exist_ok=True)

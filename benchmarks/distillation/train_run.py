@@ -37,9 +37,8 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     from bedside.training.loop.hardware import Hardware
 
     steps = json.loads((out / "steps.json").read_text())
-    dataset = load_dataset(write_list(plan, out, labelled))
+    dataset = load_dataset(write_list(plan, out, labelled), labels=plan.task.labels)
     folder = run_folder(out, name, labelled, seed)
-    folder.mkdir(parents=True, exist_ok=True)
     common = {
         "prepared_cases": out / "cases",
         "resume": (folder / "run" / "config.toml").exists(),
@@ -80,13 +79,13 @@ def score(plan: Plan, out: Path, folder: Path, labelled: int) -> None:
     predictions = folder / "predictions"
     predictions.mkdir(exist_ok=True)
     data = write_list(plan, out, labelled)
-    for case in load_dataset(data).test:
+    for case in load_dataset(data, labels=task.labels).test:
         file = predictions / case.image.name
         if not file.exists():
             labels, grid = segment_scan(network, case.image, task, overlap=_OVERLAP, device=torch.device("cpu"))
             write_volume(file, labels, grid)
     command = [sys.executable, "-m", "bedside", "evaluate", "-p", predictions, "--dataset", data]
-    command += ["--list", "test", "-q", "--workers", "1", "--csv", folder / "scores.csv"]
+    command += ["--task", Path(plan.data) / "task.toml", "--list", "test", "-q", "--workers", "1", "--csv", folder / "scores.csv"]
     subprocess.run(command, check=True)
 
 
@@ -100,6 +99,7 @@ def main() -> None:
     import torch
 
     plan, folder = load_plan(given.out), run_folder(given.out, given.name, given.labelled, given.seed)
+    folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(plan.threads)
     begun = time.process_time()
     try:
