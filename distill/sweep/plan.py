@@ -71,6 +71,7 @@ def plan_runs(folder: Path, lambdas: Sequence[float], seeds: Sequence[int]) -> t
         UsageError: there is no λ or no seed, one is out of range, or a value occurs twice.
     """
     shares = [arguments.share("lambda", lam) for lam in arguments.sequence("lambdas", lambdas, "a list of numbers")]
+    shares = [float(f"{share:g}") for share in shares]  # as the names of the runs say
     numbers = [arguments.whole_number("seed", seed, low=0) for seed in arguments.sequence("seeds", seeds, "numbers")]
     for name, values in (("lambda", [f"{share:g}" for share in shares]), ("seed", [str(seed) for seed in numbers])):
         if not values:

@@ -130,12 +130,12 @@ def sweep_lambda(
     checks.optional(checks.callback, "scoring", scoring, "scoring(done, total)")
     held_out = HeldOut.of(dataset)
     open_folder(out, resume=resume)
-    if "--cases" not in common:
-        common = (*common, "--cases", str(out.resolve().parent / CASES_FOLDER))
     missing = [run for run in runs if not run.finished(epochs)]
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
-    commands = {run.name: ["distill", *common, *run.arguments(resume=resume)] for run in missing}
+    cases = out.resolve().parent / CASES_FOLDER
+    shared = ("distill", "--cases", str(cases), *common)  # the last value of an option counts
+    commands = {run.name: [*shared, *run.arguments(resume=resume)] for run in missing}
     codes = run_trainings(commands, jobs=jobs, started=started)
     failed = {name: code for name, code in codes.items() if code != ExitCode.OK}
     finished = [run for run in runs if run.name not in failed]
@@ -153,12 +153,14 @@ def check_comparable(runs: Sequence[SweepRun]) -> None:
     Raises:
         UsageError: two runs differ in another option.
     """
-    first = runs[0]
-    for run in runs[1:]:
+    first = min(runs, key=lambda run: run.lam)  # with teachers, if any run has them
+    for run in runs:
         pair = first, run
         without = any(each.lam == BASELINE for each in pair)
         before, now = (_comparable(Run.open(each.path).config, without_teachers=without) for each in pair)
         differing = decisive_differences(before, now)
+        if before.recipe.epochs != now.recipe.epochs:
+            differing.append("recipe.epochs")
         if differing:
             raise UsageError(
                 f'"{first.name}" and "{run.name}" were made with different options (differs in: '

@@ -9,7 +9,7 @@ from bedside.distill import sweep_lambda
 from bedside.distill.sweep import scoring, trainings
 from bedside.distill.sweep.plan import plan_runs
 from bedside.distill.sweep.sweep import HeldOut, SweepFailedError, check_comparable
-from bedside.runtime.errors import ExitCode, UsageError
+from bedside.runtime.errors import ExitCode, InputError, UsageError
 from bedside.training.runs.run import Run
 
 
@@ -102,9 +102,22 @@ def test_runs_made_with_other_options_are_no_sweep(swept, tmp_path):
     runs = plan_runs(out, (0.5, 1), (0,))
     check_comparable(runs)
     config = runs[1].path / Run.CONFIG
-    config.write_text(re.sub(r"(?m)^lr = .*", "lr = 0.25", config.read_text()))
-    with pytest.raises(UsageError, match=r"made with different options \(differs in: recipe.lr\)"):
+    changed = re.sub(r"(?m)^lr = .*", "lr = 0.25", config.read_text())
+    config.write_text(re.sub(r"(?m)^epochs = .*", "epochs = 2", changed))
+    with pytest.raises(UsageError, match=r"made with different options \(differs in: recipe.lr, recipe.epochs\)"):
         check_comparable(runs)
+
+
+def test_the_folder_of_prepared_cases_may_be_another(cubes, tmp_path, monkeypatch):
+    told = tmp_path / "told.txt"
+    monkeypatch.setattr(trainings, "_COMMAND", f"import sys; open({str(told)!r}, 'w').write(' '.join(sys.argv))")
+    with pytest.raises(InputError):  # the child trains nothing
+        call(cubes, tmp_path / "sweep", lambdas=(1,), arguments=[*cubes.arguments, "--cases", "mine"])
+    words = told.read_text().split()
+    assert [words[place + 1] for place, word in enumerate(words) if word == "--cases"] == [
+        str(tmp_path / "bedside-cases"),
+        "mine",  # the last one counts
+    ]
 
 
 def test_without_labelled_test_cases_the_validation_cases_are_scored(cubes):
