@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..distill.students import STUDENTS
+from ..runtime.arguments import known
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
 from ..training.runs.run import Run
+from .options.command import arguments_of
 from .options.dataset import DatasetArgument
 from .options.extras import require
 from .options.imitation import ImitationOptions
 from .options.paths import input_option
+from .options.recipe import RecipeOptions
+from .options.sweep import SweepOptions
 from .options.training import RunOption, TrainingOptions, report_training, training_console
-from .terminal.console import Console
+from .terminal.console import Advance, Console
 
 if TYPE_CHECKING:
     from ..training.data.dataset import Dataset
     from ..training.recipe import Recipe
+
+_LAMBDA = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,8 @@ class Distill:
     Example: bedside distill data/ --teacher runs/teacher --student swinunetr-small --lambda 0.5 -o runs/student
 
     Example: bedside distill data/ --teacher runs/a --teacher runs/b --unlabelled scans/ --student unet-nano -o runs/s
+
+    Example: bedside distill data/ --teacher runs/teacher --sweep-lambda 0,0.2,0.5,0.8,1 --seeds 3 -o runs/sweep
     """
 
     dataset: DatasetArgument
@@ -49,11 +59,15 @@ class Distill:
         str, typer.Option("--student", help=f"{', '.join(STUDENTS.own)}, or one of an installed package.")
     ] = STUDENTS.own[0]
     lam: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--lambda", min=0.0, max=1.0, help="Weight of the truth; 1 trains without a teacher, the baseline."
+            "--lambda",
+            min=0.0,
+            max=1.0,
+            help="Weight of the truth; 1 trains without a teacher, the baseline.",
+            show_default=str(_LAMBDA),
         ),
-    ] = 0.5
+    ] = None
     task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file; needed only without a teacher.")] = (
         None
     )
@@ -64,13 +78,18 @@ class Distill:
         ),
     ] = None
     imitation_options: ImitationOptions
+    sweep: SweepOptions
     training: TrainingOptions
     console: Console
 
     def __call__(self) -> None:
-        """Trains the student."""
+        """Trains the student, or one for each λ and seed of a sweep."""
         with training_console(self.console) as console:
-            self._train(console)
+            lambdas = self.sweep.lambdas(self.lam, self.training.hardware_options)
+            if lambdas:
+                self._sweep(lambdas, console)
+            else:
+                self._train(console)
 
     def _train(self, console: Console) -> None:
         training, imitation = self.training, self.imitation_options
@@ -91,7 +110,7 @@ class Distill:
                 cases,
                 self.output,
                 student=self.student,
-                lam=self.lam,
+                lam=self._lam,
                 teacher=self._teachers,
                 task=task,
                 recipe=recipe,
@@ -108,6 +127,57 @@ class Distill:
             )
         report_training(console, "student", self.output, result)
 
+    def _sweep(self, lambdas: Sequence[float], console: Console) -> None:
+        training, sweep = self.training, self.sweep
+        task = self._task()
+        if not self._teachers and min(lambdas) < 1:
+            raise UsageError("λ below 1 needs a teacher: give --teacher, or --sweep-lambda 1")
+        require("train")
+        known("student", self.student, STUDENTS)
+        training.recipe(task.name)  # refused once, not by every training
+        training.hardware_options.hardware()
+        cases = training.data.dataset(self.dataset, task)
+        from ..distill.sweep.report import summary
+        from ..distill.sweep.sweep import SweepFailedError, sweep_lambda
+
+        with ExitStack() as shown:
+
+            @cache
+            def bar() -> Advance:  # not before the trainings have ended, which show their own
+                return shown.enter_context(console.progress("scoring runs"))
+
+            results = sweep_lambda(
+                cases,
+                self.output,
+                lambdas=lambdas,
+                seeds=sweep.numbered(training.recipe_options.seed),
+                arguments=self._shared_arguments(),
+                jobs=sweep.at_a_time,
+                resume=training.resume,
+                epochs=training.recipe_options.epochs,
+                device=training.hardware_options.device,
+                started=lambda name, number, total: console.info(f"training {name}, {number} of {total}"),
+                scoring=lambda done, total: bar()(done, total),
+            )
+        console.finished(f'the table in "{self.output.name}" is written')
+        console.show(summary(results))
+        console.emit({"folder": str(self.output), **results.to_dict()})
+        if results.failed:
+            raise SweepFailedError(results.failed)
+
+    def _shared_arguments(self) -> list[str]:
+        """Returns the arguments that all trainings of a sweep have, as this call gives them."""
+        training = replace(
+            self.training, resume=False, recipe_options=replace(self.training.recipe_options, seed=RecipeOptions.seed)
+        )
+        quiet = self.console.quiet or self.sweep.at_a_time > 1  # progress bars of several trainings would mix
+        shared = replace(self, lam=None, sweep=SweepOptions(), training=training, console=Console(quiet=quiet))
+        return arguments_of(shared)
+
+    @property
+    def _lam(self) -> float:
+        return _LAMBDA if self.lam is None else self.lam
+
     @property
     def _teachers(self) -> Sequence[Path]:
         return self.teacher or ()
@@ -119,7 +189,7 @@ class Distill:
         recipe = self.training.recipe(task.name, self.output)
         share = self.imitation_options.unlabelled_share
         if share is None:
-            share = 0.5 if cases.unlabelled and self._teachers and self.lam < 1 else 0.0
+            share = 0.5 if cases.unlabelled and self._teachers and self._lam < 1 else 0.0
         return msgspec.structs.replace(recipe, unlabelled=share)
 
     def _task(self) -> Task:

@@ -12,6 +12,8 @@ from .students import STUDENTS, PatchRule, StudentSpec, build_student
 
 if TYPE_CHECKING:
     from .loss import DistillationLoss
+    from .sweep.results import SweepResults
+    from .sweep.sweep import sweep_lambda
     from .targets import cache_targets
     from .train import distill
     from .trained import LoadedStudent, load_student
@@ -22,18 +24,22 @@ __all__ = [
     "LoadedStudent",
     "PatchRule",
     "StudentSpec",
+    "SweepResults",
     "build_student",
     "cache_targets",
     "distill",
     "load_student",
+    "sweep_lambda",
 ]
 
 _HOME = {
     "DistillationLoss": "loss",
     "LoadedStudent": "trained",
+    "SweepResults": "sweep.results",
     "cache_targets": "targets",
     "distill": "train",
     "load_student": "trained",
+    "sweep_lambda": "sweep.sweep",
 }
 
 

@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
 from importlib import import_module
-from typing import Annotated, Any, Protocol, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Protocol, TypeVar, cast, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
+from typer.models import ArgumentInfo
 
 _Options = TypeVar("_Options")
 
@@ -113,3 +115,40 @@ def _built(options: type[_Options], given: Mapping[str, Any]) -> _Options:
 def _typed_fields(options: type) -> Iterator[tuple[Field[Any], type]]:
     types = get_type_hints(options, include_extras=True)
     return ((field, types[field.name]) for field in fields(options) if field.init)
+
+
+def arguments_of(options: Any) -> list[str]:
+    """Returns the command-line arguments that give a command, or a group of options, the values it has.
+
+    Options with their default value are left out.
+
+    Args:
+        options: an instance of a dataclass as `typer_function` describes it; its options have at most one value, or
+            several that the option's name precedes each.
+    """
+    words: list[str] = []
+    for field, kind in _typed_fields(type(options)):
+        value = getattr(options, field.name)
+        if is_dataclass(kind):
+            words += arguments_of(value)
+        elif value != field.default:
+            words += _words(get_args(kind)[1], value)
+    return words
+
+
+def _words(described: Any, value: Any) -> list[str]:
+    """Returns the words of one option or argument; ``described`` is its `typer.Option` or `typer.Argument`."""
+    texts = [str(each.value if isinstance(each, Enum) else each) for each in _values(value)]
+    if isinstance(described, ArgumentInfo):
+        return texts
+    # `typer.Option` in `Annotated` keeps the first name of the option as its default.
+    name = next(each for each in (described.default, *(described.param_decls or ())) if isinstance(each, str))
+    if value is True:
+        return [name]
+    if isinstance(value, list):
+        return [word for text in texts for word in (name, text)]
+    return [name, *texts]
+
+
+def _values(value: Any) -> Sequence[Any]:
+    return cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else [value]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import pytest
 import typer
-from bedside.cli.options.command import typer_function
+from bedside.cli.options.command import arguments_of, typer_function
 from typer.testing import CliRunner
 
 
@@ -60,3 +60,27 @@ def test_two_options_of_one_name_are_a_fault_of_ours():
 
     with pytest.raises(TypeError, match="Twice: two options have the same name"):
         typer_function(Twice)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paint:
+    """Paint shapes."""
+
+    shape: Annotated[str, typer.Argument(help="What to paint.")]
+    colours: Annotated[list[str] | None, typer.Option("--colour", help="Its colours.")] = None
+    at: Annotated[tuple[int, int], typer.Option("--at", "-a", help="Place.")] = (0, 0)
+    size: Size
+    twice: Annotated[bool, typer.Option("--twice", help="Paint it twice.")] = False
+
+
+def test_the_arguments_of_a_command_are_those_that_are_not_its_defaults():
+    command = Paint(shape="cube", colours=["red", "blue"], at=(3, -4), size=Size(width=5), twice=True)
+    assert arguments_of(command) == [
+        "cube", "--colour", "red", "--colour", "blue", "--at", "3", "-4", "--width", "5", "--twice",
+    ]  # fmt: skip
+    assert arguments_of(Paint(shape="ball", size=Size())) == ["ball"]
+
+
+def test_the_arguments_of_a_command_build_it_again(draw):
+    command = Draw(shape="cube", size=Size(width=7), twice=True)
+    assert draw(*arguments_of(command)).output == "cube 7 mm True\n"

@@ -1,0 +1,204 @@
+"""Trains a student once per λ and seed, scores every run on held-out cases, and reports Dice over λ."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ...processes.child import how_it_ended
+from ...runtime import arguments as checks
+from ...runtime.errors import BedsideError, ExitCode, UsageError
+from ...runtime.hooks import Progress
+from ...training.data.case_cache import CASES_FOLDER
+from ...training.data.dataset import Case, Dataset
+from ...training.runs.run import Run
+from ...training.runs.run_config import RunConfig, decisive_differences
+from ...training.scores.score_table import ScoreTable
+from .plan import SweepRun, open_folder, plan_runs
+from .report import write_report
+from .results import BASELINE, SweepResults, collect_results
+from .trainings import Started, run_trainings
+
+_log = logging.getLogger("bedside.distill")
+
+
+class SweepFailedError(BedsideError):
+    """Trainings of a sweep failed; the exit code is that of the first.
+
+    Args:
+        failed: name of each failed run → its exit code, or minus the number of the signal that killed it.
+    """
+
+    def __init__(self, failed: Mapping[str, int]) -> None:
+        ends = "; ".join(f'"{name}" {how_it_ended(code, "use fewer --jobs")}' for name, code in failed.items())
+        super().__init__(f"{ends}. Their own messages are above; add --resume to train them again")
+        first = next(iter(failed.values()))
+        self.exit_code = ExitCode(first) if first in set(ExitCode) else ExitCode.RESOURCE
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The cases that the runs of a sweep are scored on.
+
+    Attributes:
+        case_list: the list they are from, "test" or "validation".
+        cases: the cases, all with labels.
+    """
+
+    case_list: str
+    cases: tuple[Case, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> HeldOut:
+        """Returns the test cases with labels, or the validation cases if there are none.
+
+        Raises:
+            UsageError: the data set has neither.
+        """
+        test = tuple(case for case in dataset.test if case.label is not None)
+        if not test and not dataset.validation:
+            raise UsageError(
+                f'data set "{dataset.name}" lists no test case with a label map and no validation case, so a sweep has '
+                "nothing to score; set some apart with --validation-fraction 0.2 or --fold 0"
+            )
+        return cls("test", test) if test else cls("validation", dataset.validation)
+
+
+def sweep_lambda(
+    dataset: Dataset,
+    out: Path,
+    *,
+    lambdas: Sequence[float],
+    seeds: Sequence[int] = (0, 1, 2),
+    arguments: Sequence[str],
+    jobs: int = 1,
+    resume: bool = False,
+    epochs: int | None = None,
+    device: str = "auto",
+    started: Started | None = None,
+    scoring: Progress | None = None,
+) -> SweepResults:
+    """Trains a student once per λ and seed, scores the runs, and writes ``sweep.md``, ``sweep.csv`` and ``sweep.png``.
+
+    Every training is a `bedside distill` command in a process of its own, with a run directory such as
+    ``lambda-0.5_seed-0`` in ``out``. All share the prepared cases and the teachers' targets beside ``out``. A training
+    that fails is left out. The scores of each run are in its ``scores.csv``, as `bedside evaluate --csv` writes them;
+    they are computed again only if weights or cases have changed. Source: AutoSAM Adapter, Table 4 and Figure 4.
+
+    Example:
+        ``sweep_lambda(load_dataset("data"), Path("sweep"), lambdas=(0, 0.5, 1), arguments=["data", "--teacher",
+        "runs/teacher", "--student", "unet-nano"])``
+
+    Args:
+        dataset: the data set that ``arguments`` name, with its validation cases set apart as there. Its test cases with
+            labels are scored, or the validation cases if there are none.
+        out: folder of the sweep; created if needed.
+        lambdas: values of λ, 0…1, each once. The others are compared with 1, if that is among them.
+        seeds: seeds of the trainings with each λ, each once.
+        arguments: arguments of `bedside distill` that all trainings have: the data set, ``--teacher``, ``--student``
+            and so on; ``--lambda``, ``--seed``, ``-o`` and ``--resume`` are added for each.
+        jobs: trainings at a time.
+        resume: whether to go on in ``out``: finished runs are kept, interrupted ones go on.
+        epochs: number of epochs if ``arguments`` give it, so that a shorter run is made longer; None: the run's.
+        device: device that the students segment the scored cases on: "auto", "cpu" or "cuda".
+        started: called when a training starts with (name of the run, its number from 1, trainings to run).
+        scoring: called while the runs are scored with (cases done, cases in total over all runs).
+
+    Returns:
+        The figures, and the exit codes of the failed trainings.
+
+    Raises:
+        UsageError: an argument is out of range, ``out`` holds other things, there is nothing to score, or the runs in
+            ``out`` were made with different options.
+        InputError: a scan or label map of a scored case cannot be used.
+        ResourceError: a file cannot be written.
+        SweepFailedError: no training finished.
+    """
+    dataset = checks.instance("dataset", dataset, Dataset, "read one with load_dataset")
+    out = checks.path("out", out)
+    runs = plan_runs(out, lambdas, seeds)
+    common = checks.names("arguments", arguments)
+    jobs = checks.whole_number("jobs", jobs, low=1)
+    resume = checks.flag("resume", resume)
+    epochs = checks.optional(checks.whole_number, "epochs", epochs, 1)
+    device = checks.text("device", device)
+    checks.optional(checks.callback, "started", started, "started(name, number, total)")
+    checks.optional(checks.callback, "scoring", scoring, "scoring(done, total)")
+    held_out = HeldOut.of(dataset)
+    open_folder(out, resume=resume)
+    missing = [run for run in runs if not run.finished(epochs)]
+    if len(missing) < len(runs):
+        _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
+    cases = out.resolve().parent / CASES_FOLDER
+    shared = ("distill", "--cases", str(cases), *common)  # the last value of an option counts
+    commands = {run.name: [*shared, *run.arguments(resume=resume)] for run in missing}
+    codes = run_trainings(commands, jobs=jobs, started=started)
+    failed = {name: code for name, code in codes.items() if code != ExitCode.OK}
+    finished = [run for run in runs if run.name not in failed]
+    if not finished:
+        raise SweepFailedError(failed)
+    check_comparable(finished)
+    results = collect_results(_scored(finished, held_out, device, scoring), held_out.case_list, failed)
+    write_report(out, results)
+    return results
+
+
+def check_comparable(runs: Sequence[SweepRun]) -> None:
+    """Checks that runs differ by λ and seed alone, as they do unless ``resume`` came with other options.
+
+    Raises:
+        UsageError: two runs differ in another option.
+    """
+    first = min(runs, key=lambda run: run.lam)  # with teachers, if any run has them
+    for run in runs:
+        pair = first, run
+        without = any(each.lam == BASELINE for each in pair)
+        before, now = (_comparable(Run.open(each.path).config, without_teachers=without) for each in pair)
+        differing = decisive_differences(before, now)
+        if before.recipe.epochs != now.recipe.epochs:
+            differing.append("recipe.epochs")
+        if differing:
+            raise UsageError(
+                f'"{first.name}" and "{run.name}" were made with different options (differs in: '
+                f"{', '.join(differing)}); give the sweep the options of its first call, or choose another -o"
+            )
+
+
+def _comparable(config: RunConfig, *, without_teachers: bool) -> RunConfig:
+    """Returns a configuration without what may differ between two runs of a sweep."""
+    recipe, distillation = msgspec.structs.replace(config.recipe, seed=0), config.distillation
+    if distillation is not None:
+        distillation = msgspec.structs.replace(distillation, lam=0.0)
+    if without_teachers:
+        recipe = msgspec.structs.replace(recipe, unlabelled=0.0)
+        config = msgspec.structs.replace(config, unlabelled_hash="")
+        if distillation is not None:
+            distillation = msgspec.structs.replace(distillation, teachers=())
+    return msgspec.structs.replace(config, recipe=recipe, distillation=distillation)
+
+
+def _scored(
+    runs: Sequence[SweepRun], held_out: HeldOut, device: str, progress: Progress | None
+) -> dict[tuple[float, int], ScoreTable]:
+    from ...training.loop.hardware import make_fabric
+    from .scoring import RunScorer
+
+    if held_out.case_list == "validation":
+        _log.warning("no test case has a label map: the runs are scored on the validation cases, which chose them")
+    scorer = RunScorer.of(held_out.cases, make_fabric(device, "32-true").device)
+    total = len(runs) * len(held_out.cases)
+    tables: dict[tuple[float, int], ScoreTable] = {}
+    for number, run in enumerate(runs):
+        before = number * len(held_out.cases)
+
+        def advance(done: int, _: int, before: int = before) -> None:
+            if progress:
+                progress(before + done, total)
+
+        tables[run.lam, run.seed] = scorer.scores(run.path, advance)
+        advance(len(held_out.cases), 0)
+    return tables

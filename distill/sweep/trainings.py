@@ -1,0 +1,78 @@
+"""Runs `bedside distill` commands in processes of their own, several at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ...processes.child import end, python_command
+from ...processes.signals import sigint_blocked
+from ...runtime.engines import default_threads
+from ...runtime.log import log_is_shown
+
+Started = Callable[[str, int, int], None]
+"""Called with (name of the run, number of the training from 1, trainings in total)."""
+
+_COMMAND = "from bedside.cli.main import child_main; child_main()"
+_THREADS = "OMP_NUM_THREADS"
+_POLL_SECONDS = 0.2
+
+
+def run_trainings(
+    commands: Mapping[str, Sequence[str]], *, jobs: int = 1, started: Started | None = None
+) -> dict[str, int]:
+    """Runs trainings, ``jobs`` at a time; one that fails does not stop the others.
+
+    Their progress and messages go to this process's stderr; what they print on stdout is dropped. Any exception in
+    this process (Ctrl-C, SIGTERM) ends the trainings, see `end`; they end too if this process is killed. Several at a
+    time share the processor's cores, unless OMP_NUM_THREADS says how many each may use.
+
+    Args:
+        commands: name of the run → arguments after ``bedside``.
+        jobs: trainings at a time.
+        started: called when a training starts.
+
+    Returns:
+        Name of the run → exit code, or minus the number of the signal that killed it, as in `subprocess`.
+    """
+    environment = dict(os.environ)
+    if jobs > 1:
+        environment.setdefault(_THREADS, str(max(1, default_threads() // jobs)))
+    waiting = list(commands.items())
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    codes: dict[str, int] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                name, arguments = waiting.pop(0)
+                if started:
+                    started(name, len(commands) - len(waiting), len(commands))
+                with sigint_blocked():
+                    running[name] = _start(arguments, environment)
+            for name in [name for name, child in running.items() if child.poll() is not None]:
+                codes[name] = _closed(running.pop(name))
+            time.sleep(_POLL_SECONDS if running else 0)
+    except BaseException:
+        end(list(running.values()))
+        for child in running.values():
+            _closed(child)
+        raise
+    return codes
+
+
+def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    debug = ["--debug"] if log_is_shown() else []
+    return subprocess.Popen(
+        python_command(_COMMAND, [*debug, *arguments]),
+        stdin=subprocess.PIPE,  # it ends where this process is killed
+        stdout=subprocess.DEVNULL,
+        env=environment,
+    )
+
+
+def _closed(child: subprocess.Popen[bytes]) -> int:
+    """Frees what this process holds of an ended child and returns its exit code."""
+    with child:
+        return child.wait()

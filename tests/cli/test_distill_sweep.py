@@ -1,0 +1,90 @@
+"""`bedside distill --sweep-lambda`: what it refuses, what it hands to its trainings, and how it ends."""
+
+import json
+
+import pytest
+from bedside.cli.main import run
+from bedside.distill.sweep import sweep as sweep_module
+from bedside.distill.sweep.results import LambdaRow, Spread, SweepResults
+
+ROW = LambdaRow(1.0, {0: 0.5, 1: 0.7}, Spread(0.6, 0.1414), {"cube": Spread(0.6, 0.1414)})
+
+
+@pytest.fixture
+def data(tmp_path, cube_task):
+    """A data set whose files are empty: nothing here reads them."""
+    (tmp_path / "case.nii.gz").touch()
+    entry = [{"image": "case.nii.gz", "label": "case.nii.gz"}]
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "cube": 1}, "training": entry}))
+    (tmp_path / "cube.toml").write_text(cube_task)
+    return ["distill", str(tmp_path), "--task", str(tmp_path / "cube.toml"), "--student", "unet-nano"]
+
+
+@pytest.fixture
+def swept(monkeypatch):
+    """Notes what the function is called with, and returns results with the failed runs that are put into ``failed``."""
+    calls, failed = [], {}
+
+    def sweep_lambda(dataset, out, **given):
+        given["started"]("lambda-1_seed-0", 1, 2)
+        calls.append({**given, "dataset": dataset, "out": out})
+        return SweepResults((ROW,), ("a", "b"), "test", failed)
+
+    monkeypatch.setattr(sweep_module, "sweep_lambda", sweep_lambda)
+    return calls, failed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--sweep-lambda", "0.5,2"], "--sweep-lambda: expected numbers from 0 to 1"),
+        (["--sweep-lambda", ""], "--sweep-lambda: expected numbers from 0 to 1"),
+        (["--sweep-lambda", "1,1.0"], "--sweep-lambda: expected every λ once"),
+        (["--sweep-lambda", "1", "--lambda", "0.5"], "leave one of them out"),
+        (["--lambda", "1", "--seeds", "2"], "--seeds goes with --sweep-lambda"),
+        (["--sweep-lambda", "0.5,1"], "λ below 1 needs a teacher"),
+        (["--sweep-lambda", "1", "--student", "nope"], 'no student "nope"'),
+        (["--sweep-lambda", "1", "--epochs", "0"], "epochs: expected 1 or more"),
+        (["--sweep-lambda", "1"], "a sweep has nothing to score"),
+    ],
+)
+def test_bad_values_are_refused_in_one_line(data, tmp_path, capsys, words, message):
+    assert run([*data, "-o", str(tmp_path / "sweep"), *words]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_other_options_are_passed_on_and_the_seeds_counted(data, tmp_path, swept, capsys):
+    words = ["--sweep-lambda", "1", "--seeds", "2", "--seed", "7", "--jobs", "2", "--resume", "--lr", "0.001"]
+    assert run([*data, "-o", str(tmp_path / "sweep"), *words, "--epochs", "9", "--device", "cpu"]) == 0
+    (given,) = swept[0]
+    assert given["lambdas"] == (1.0,)
+    assert list(given["seeds"]) == [7, 8]
+    assert (given["jobs"], given["resume"], given["epochs"], given["device"]) == (2, True, 9, "cpu")
+    handed = given["arguments"]
+    assert handed[0] == str(tmp_path)
+    assert not {"--sweep-lambda", "--seeds", "--seed", "--jobs", "--resume", "--json"} & set(handed)
+    for option, value in (("--lr", "0.001"), ("--epochs", "9"), ("--task", data[3]), ("--student", "unet-nano")):
+        assert handed[handed.index(option) + 1] == value
+    assert "--quiet" in handed  # the progress of two trainings would mix
+    assert "| 0.6000 ± 0.1414 |" in capsys.readouterr().out
+
+
+def test_json_has_the_figures(data, tmp_path, swept, capsys):
+    assert run([*data, "-o", str(tmp_path / "sweep"), "--sweep-lambda", "1", "--json"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["folder"] == str(tmp_path / "sweep")
+    assert found["rows"][0]["seeds"] == {"0": 0.5, "1": 0.7}
+    assert "training lambda-1_seed-0, 1 of 2" in captured.err
+    assert "--quiet" not in swept[0][0]["arguments"]
+
+
+def test_a_failed_run_gives_the_command_its_exit_code_after_the_table(data, tmp_path, swept, capsys):
+    swept[1]["lambda-1_seed-1"] = 3
+    assert run([*data, "-o", str(tmp_path / "sweep"), "--sweep-lambda", "1"]) == 3
+    said = capsys.readouterr()
+    assert "0.6000 ± 0.1414" in said.out
+    assert '"lambda-1_seed-1" ended with exit code 3' in said.err.splitlines()[-1]

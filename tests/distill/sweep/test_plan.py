@@ -1,0 +1,77 @@
+"""The trainings of a sweep: their order, names and arguments, and when one is finished."""
+
+import pytest
+from bedside.distill.sweep.plan import SweepRun, open_folder, plan_runs
+from bedside.runtime.errors import UsageError
+from bedside.runtime.task_presets import PRESETS
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
+
+
+def test_all_lambdas_train_with_the_first_seed_before_the_second(tmp_path):
+    assert [run.name for run in plan_runs(tmp_path, (1, 0.5), (7, 8))] == [
+        "lambda-0.5_seed-7",
+        "lambda-1_seed-7",
+        "lambda-0.5_seed-8",
+        "lambda-1_seed-8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lambdas", "seeds", "message"),
+    [
+        ((), (0,), "expected at least one lambda, got none"),
+        ((1,), (), "expected at least one seed, got none"),
+        ((0.5, 1, 0.5), (0,), "expected every lambda once, got 0.5 twice"),
+        ((1,), (3, 3), "expected every seed once, got 3 twice"),
+        ((2,), (0,), "lambda: expected a number in 0…1, got 2"),
+        ((1,), (-1,), "seed: expected a whole number from 0 up, got -1"),
+        (0.5, (0,), "lambdas: expected a list of numbers, got 0.5"),
+    ],
+)
+def test_values_that_make_no_sweep_are_refused(tmp_path, lambdas, seeds, message):
+    with pytest.raises(UsageError, match=message):
+        plan_runs(tmp_path, lambdas, seeds)
+
+
+def test_a_training_without_teacher_draws_no_scans_without_labels(tmp_path):
+    with_teacher, without = SweepRun(0.2, 3, tmp_path / "a"), SweepRun(1.0, 3, tmp_path / "b")
+    expected = ["--lambda", "0.2", "--seed", "3", "-o", str(tmp_path / "a")]
+    assert with_teacher.arguments(resume=False) == expected
+    assert with_teacher.arguments(resume=True) == [*expected, "--resume"]
+    assert without.arguments(resume=False)[-2:] == ["--unlabelled-share", "0"]
+
+
+def test_a_run_is_finished_when_its_last_epoch_is_recorded(tmp_path):
+    planned = SweepRun(1.0, 0, tmp_path / "run")
+    assert not planned.finished()
+    config = RunConfig(
+        model=ModelConfig(kind="student", name="unet-nano"),
+        task=PRESETS["btcv"],
+        recipe=Recipe(epochs=2, warmup=0),
+        dataset="d",
+        data_hash="0",
+    )
+    run = Run.create(planned.path, config, resume=False)
+    run.start()
+    run.best.touch()
+    run.log(0, {"epoch": 0, "loss": 1.0})
+    assert not planned.finished()
+    run.log(1, {"epoch": 1, "loss": 0.5})
+    assert planned.finished()
+    assert planned.finished(epochs=2)
+    assert not planned.finished(epochs=3)
+
+
+def test_a_sweep_goes_on_in_its_folder_only_on_request(tmp_path):
+    folder = tmp_path / "sweep"
+    open_folder(folder, resume=False)
+    (folder / "bedside-cases").mkdir()
+    open_folder(folder, resume=False)
+    (folder / "lambda-1_seed-0").mkdir()
+    with pytest.raises(UsageError, match=r'"sweep" holds other things .*; add --resume to go on'):
+        open_folder(folder, resume=False)
+    open_folder(folder, resume=True)
+    (folder / "config.toml").touch()
+    with pytest.raises(UsageError, match='"sweep" is a run directory'):
+        open_folder(folder, resume=True)

@@ -1,0 +1,151 @@
+"""A whole sweep of one-step trainings in processes of their own: interrupted, resumed, repeated, with a failing run."""
+
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+from bedside.distill import sweep_lambda
+from bedside.distill.sweep import scoring, trainings
+from bedside.distill.sweep.plan import plan_runs
+from bedside.distill.sweep.sweep import HeldOut, SweepFailedError, check_comparable
+from bedside.runtime.errors import ExitCode, InputError, UsageError
+from bedside.training.runs.run import Run
+
+
+def call(cubes, out, started=None, **changes):
+    """Sweeps over λ = 0.5 and 1 with seed 0."""
+    given = {"lambdas": (0.5, 1), "seeds": (0,), "arguments": cubes.arguments, "device": "cpu", **changes}
+    return sweep_lambda(cubes.dataset, out, started=started, **given)
+
+
+@pytest.fixture(scope="module")
+def swept(cubes, tmp_path_factory):
+    """A sweep that was interrupted before its second training and went on: its folder, what it started, its results."""
+    out = tmp_path_factory.mktemp("sweeps") / "sweep"
+    begun = []
+
+    def interrupt(name, number, total):
+        if number == 2:
+            raise KeyboardInterrupt
+        begun.append(name)
+
+    with pytest.raises(KeyboardInterrupt):
+        call(cubes, out, interrupt)
+    results = call(cubes, out, lambda name, number, total: begun.append((name, number, total)), resume=True)
+    return out, begun, results
+
+
+def test_a_resumed_sweep_trains_only_what_is_missing(swept):
+    _, begun, results = swept
+    assert begun == ["lambda-0.5_seed-0", ("lambda-1_seed-0", 1, 1)]
+    assert [row.lam for row in results.rows] == [0.5, 1.0]
+    assert results.failed == {}
+
+
+def test_every_training_is_an_ordinary_run_with_its_own_configuration(swept, cubes):
+    configs = [Run.open(run.path).config for run in plan_runs(swept[0], (0.5, 1), (0,))]
+    assert [config.distillation.lam for config in configs] == [0.5, 1.0]
+    assert [len(config.distillation.teachers) for config in configs] == [1, 0]
+    assert all(config.model.name == "unet-nano" and config.recipe.epochs == 1 for config in configs)
+
+
+def test_the_trainings_share_the_cases_beside_the_folder(swept):
+    out, _, _ = swept
+    shared = out.parent / "bedside-cases"
+    assert len(list(shared.glob("*/teacher-*/blocks.npy"))) == 2  # the training case's and the validation case's
+    assert len([path for path in shared.iterdir() if path.is_dir()]) == 2
+    assert not (out / "bedside-cases").exists()
+
+
+def test_the_folder_has_the_table_and_each_run_its_scores(swept):
+    out, _, results = swept
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"sweep.md", "sweep.csv", "sweep.png"}
+    assert all((run.path / "scores.csv").exists() for run in plan_runs(out, (0.5, 1), (0,)))
+    assert results.case_list == "test"
+    assert results.cases == ("image_test_0", "image_test_1")
+
+
+def test_the_same_sweep_again_computes_nothing(swept, cubes, monkeypatch):
+    out, _, results = swept
+    monkeypatch.setattr(scoring, "segment_scan", None)
+    assert call(cubes, out, lambda *_: pytest.fail("a training was started"), resume=True) == results
+
+
+def test_without_resume_a_sweep_is_not_repeated(swept, cubes):
+    with pytest.raises(UsageError, match="add --resume to go on with a sweep"):
+        call(cubes, swept[0])
+
+
+def test_failed_runs_are_named_and_the_others_compared(swept, cubes, tmp_path, monkeypatch):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    monkeypatch.setattr(trainings, "_COMMAND", "import sys; sys.exit(3 if '0.5' in sys.argv else 5)")
+    results = call(cubes, out, resume=True, seeds=(0, 1))
+    assert results.failed == {"lambda-0.5_seed-1": 3, "lambda-1_seed-1": 5}
+    assert [list(row.by_seed) for row in results.rows] == [[0], [0]]
+    assert "Failed and left out: lambda-0.5_seed-1, lambda-1_seed-1." in (out / "sweep.md").read_text()
+    error = SweepFailedError(results.failed)
+    assert error.exit_code is ExitCode.INPUT
+    assert str(error).startswith('"lambda-0.5_seed-1" ended with exit code 3; "lambda-1_seed-1" ended with exit code 5')
+
+
+def test_a_sweep_without_a_finished_run_fails_with_the_first_exit_code(cubes, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainings, "_COMMAND", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(SweepFailedError, match="was killed by signal 9") as failed:
+        call(cubes, tmp_path / "sweep")
+    assert failed.value.exit_code is ExitCode.RESOURCE
+    assert not (tmp_path / "sweep" / "sweep.md").exists()
+
+
+def test_runs_made_with_other_options_are_no_sweep(swept, tmp_path):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    runs = plan_runs(out, (0.5, 1), (0,))
+    check_comparable(runs)
+    config = runs[1].path / Run.CONFIG
+    changed = re.sub(r"(?m)^lr = .*", "lr = 0.25", config.read_text())
+    config.write_text(re.sub(r"(?m)^epochs = .*", "epochs = 2", changed))
+    with pytest.raises(UsageError, match=r"made with different options \(differs in: recipe.lr, recipe.epochs\)"):
+        check_comparable(runs)
+
+
+def test_the_folder_of_prepared_cases_may_be_another(cubes, tmp_path, monkeypatch):
+    told = tmp_path / "told.txt"
+    monkeypatch.setattr(trainings, "_COMMAND", f"import sys; open({str(told)!r}, 'w').write(' '.join(sys.argv))")
+    with pytest.raises(InputError):  # the child trains nothing
+        call(cubes, tmp_path / "sweep", lambdas=(1,), arguments=[*cubes.arguments, "--cases", "mine"])
+    words = told.read_text().split()
+    assert [words[place + 1] for place, word in enumerate(words) if word == "--cases"] == [
+        str(tmp_path / "bedside-cases"),
+        "mine",  # the last one counts
+    ]
+
+
+def test_without_labelled_test_cases_the_validation_cases_are_scored(cubes):
+    unlabelled = tuple(replace(case, label=None) for case in cubes.dataset.test)
+    assert HeldOut.of(cubes.dataset) == HeldOut("test", cubes.dataset.test)
+    assert HeldOut.of(replace(cubes.dataset, test=unlabelled)) == HeldOut("validation", cubes.dataset.validation)
+    with pytest.raises(UsageError, match="a sweep has nothing to score; set some apart with --validation-fraction"):
+        HeldOut.of(replace(cubes.dataset, test=(), validation=()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": "data"}, 'dataset: expected a Dataset, got "data"; read one with load_dataset'),
+        ({"out": None}, "out: expected a path"),
+        ({"lambdas": (0.5, 2)}, "lambda: expected a number in 0…1, got 2"),
+        ({"seeds": ()}, "expected at least one seed"),
+        ({"arguments": "data"}, 'arguments: expected a list of names, got "data"'),
+        ({"jobs": 0}, "jobs: expected a whole number from 1 up, got 0"),
+        ({"resume": "no"}, 'resume: expected True or False, got "no"'),
+        ({"epochs": 0}, "epochs: expected a whole number from 1 up, got 0"),
+        ({"device": ""}, "device: expected a text"),
+        ({"started": 1}, "started: expected a function"),
+        ({"scoring": 1}, "scoring: expected a function"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_training_starts(cubes, tmp_path, changes, message):
+    given = {"dataset": cubes.dataset, "out": tmp_path / "sweep", "lambdas": (1,), "arguments": cubes.arguments}
+    with pytest.raises(UsageError, match=message):
+        sweep_lambda(**{**given, **changes})
+    assert not (tmp_path / "sweep").exists()
