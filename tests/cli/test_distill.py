@@ -88,7 +88,7 @@ def test_what_deserves_a_look_in_the_list_is_warned_of_on_stderr_alone(questiona
     ("options", "message"),
     [
         ([], "give --teacher, or --task and --lambda 1"),
-        (["--teacher", ".", "--patch", "32", "32", "32"], "leave --spacing and --patch out"),
+        (["--teacher", ".", "--spacing", "1", "1", "1"], "leave --spacing out"),
         (["--task", "btcv", "--student", "nope"], 'no student "nope"; expected one of'),
     ],
 )
