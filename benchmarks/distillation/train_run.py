@@ -84,18 +84,8 @@ def score(plan: Plan, out: Path, folder: Path, labelled: int) -> None:
         if not file.exists():
             labels, grid = segment_scan(network, case.image, task, overlap=_OVERLAP, device=torch.device("cpu"))
             write_volume(file, labels, grid)
-    command = [sys.executable, "-m", "bedside", "evaluate", "-p", predictions, "--dataset", data]
-    command += [
-        "--task",
-        Path(plan.data) / "task.toml",
-        "--list",
-        "test",
-        "-q",
-        "--workers",
-        "1",
-        "--csv",
-        folder / "scores.csv",
-    ]
+    command = [sys.executable, "-m", "bedside", "evaluate", "-p", predictions, "--dataset", data, "--list", "test"]
+    command += ["--task", Path(plan.data) / "task.toml", "-q", "--workers", "1", "--csv", folder / "scores.csv"]
     subprocess.run(command, check=True)
 
 
