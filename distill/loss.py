@@ -41,7 +41,7 @@ IMITATION: dict[str, Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 ``mse``: squared error of the probabilities, averaged over classes and voxels (AutoSAM Adapter, Eq. 2). ``mse-sum``:
 summed over classes, so that many classes do not make it small. ``kl``: Kullback-Leibler divergence at a temperature T,
-times T² (Hinton et al. 2015, section 2.1).
+times T squared (Hinton et al. 2015, section 2.1).
 """
 
 

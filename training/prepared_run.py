@@ -103,14 +103,24 @@ def prepare_run(
         )
         run = Run.create(job.out, config, resume=job.resume)
         cache = CaseCache(job.cases_folder)
-        every, all_digests = (*listed, *unlabelled), (*digests, *unlabelled_digests)
-        held.enter_context(in_use(cache.folder, [case_key(digest, task) for digest in all_digests]))
-        prepared = prepare_cases(every, task, cache.folder, progress, workers=threads, digests=all_digests)
+        held.enter_context(in_use(cache.folder, [case_key(each, task) for each in (*digests, *unlabelled_digests)]))
+
+        def prepare(cases: Sequence[Case], digests: Sequence[CaseDigest], before: int) -> list[PreparedCase]:
+            def report(done: int, _: int) -> None:
+                if progress:
+                    progress(before + done, len(listed) + len(unlabelled))
+
+            return prepare_cases(
+                cases, task, cache.folder, report, workers=threads, digests=digests, needs_labels=not before
+            )
+
+        prepared = prepare(listed, digests, 0)
+        prepared_unlabelled = prepare(unlabelled, unlabelled_digests, len(listed)) if unlabelled else []
         run.start()
-        named = {case.name: case for case in prepared[: len(listed)]}
+        named = {case.name: case for case in prepared}
         training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
         _log_warnings(prepared, training, task, job.recipe)
-        return PreparedRun(run, training, validation, prepared[len(listed) :])
+        return PreparedRun(run, training, validation, prepared_unlabelled)
 
     with ExitStack() as held:
         yield group.broadcast_from_first(opened)

@@ -73,7 +73,7 @@ def exported(student_folder: Path) -> Path:
             config.task,
             config.model.name,
             config.distillation.lam,
-            config.distillation.teacher,
+            config.distillation.teacher_names,
             config.data_hash,
             run.rows()[-1],
         )

@@ -207,4 +207,4 @@ def test_training_into_a_path_that_cannot_be_written(refused, scan, tmp_path):
 
 def test_spacing_of_a_student_that_has_a_teacher(refused, tmp_path):
     words = ("distill", tmp_path, "--teacher", tmp_path, "--spacing", "3", "3", "3", "-o", tmp_path / "out" / "run")
-    assert "leave --spacing and --patch out" in refused(*words, code=2)
+    assert "leave --spacing out" in refused(*words, code=2)

@@ -69,13 +69,21 @@ class CaseCache:
                 with atomic_write(folder / name) as temporary:
                     temporary.write_text(text, encoding="ascii")
 
-    def obtain(self, case: Case, digest: CaseDigest, task: Task) -> PreparedCase | None:
+    def obtain(self, case: Case, digest: CaseDigest, task: Task, *, needs_label: bool = True) -> PreparedCase | None:
         """Returns a prepared case, preparing it if missing or damaged; None while another process prepares it.
+
+        Args:
+            case: the case.
+            digest: digest of its files.
+            task: grid and intensities.
+            needs_label: whether a case without a label map is refused.
 
         Raises:
             InputError: the case cannot be used; the message names it and every reason.
             ResourceError: the case does not fit into memory, or the folder cannot be written.
         """
+        if needs_label and case.label is None:
+            raise InputError(f'case "{case.name}": expected a label map, the data set lists none')
         folder = self.folder / case_key(digest, task)
         stored = self._open(folder, case)
         if stored is not None:

@@ -70,10 +70,10 @@ class _PendingCase:
     case: Case
     digest: CaseDigest
 
-    def obtain(self, cache: CaseCache, task: Task) -> PreparedCase | InputError | None:
+    def obtain(self, cache: CaseCache, task: Task, needs_label: bool) -> PreparedCase | InputError | None:
         """Returns the prepared case, or an error if it cannot be used; None while another process prepares it."""
         try:
-            return cache.obtain(self.case, self.digest, task)
+            return cache.obtain(self.case, self.digest, task, needs_label=needs_label)
         except InputError as error:
             return error
 
@@ -91,18 +91,20 @@ def prepare_cases(
     *,
     workers: int = 1,
     digests: Sequence[CaseDigest] | None = None,
+    needs_labels: bool = True,
 ) -> list[PreparedCase]:
     """Preprocesses cases into a folder that runs share, or finds them there (see `CaseCache`).
 
     Several processes may do this at once: each prepares cases that no other is preparing, then waits for the others.
 
     Args:
-        cases: labelled cases.
+        cases: the cases.
         task: grid and intensities.
         folder: folder of prepared cases; created if needed.
         progress: called with (cases done, cases in total).
         workers: maximum number of cases prepared in parallel, limited by free memory.
         digests: digests of the cases, in their order; None computes them.
+        needs_labels: whether a case without a label map is refused.
 
     Raises:
         InputError: at least one case cannot be used; the message names each with its reasons.
@@ -120,7 +122,7 @@ def prepare_cases(
     while pending:
         busy: list[_PendingCase] = []
         for each, outcome in bounded_pool(
-            lambda each: each.obtain(cache, task), pending, workers, lambda each: each.memory(cache, task)
+            lambda each: each.obtain(cache, task, needs_labels), pending, workers, lambda each: each.memory(cache, task)
         ):
             if outcome is None:
                 busy.append(each)

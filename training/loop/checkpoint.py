@@ -43,6 +43,7 @@ class Position:
         loss_sum: sum of the losses of that epoch's finished steps.
         best: best validation score so far; None without a score.
         trend: course of the loss so far.
+        gradients: norms of the gradients of the loss's terms in that epoch; see `Stepper.gradient_norms`.
     """
 
     epoch: int = 0
@@ -50,6 +51,7 @@ class Position:
     loss_sum: float = 0.0
     best: float | None = None
     trend: LossTrend = field(default_factory=LossTrend)
+    gradients: dict[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)

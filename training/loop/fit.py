@@ -146,7 +146,7 @@ class _Fit:
         with RunWriter(self._run, active=self._group.first, epoch=start.epoch) as writer, loader:
             for epoch in range(start.epoch, recipe.epochs):
                 rate = self._rate(epoch)
-                self._stepper.start_epoch(rate)
+                self._stepper.start_epoch(rate, self._position.gradients if self._position.step else None)
                 loader.start_clock()
                 self._train_epoch(epoch, loader)
                 mean_loss = self._position.loss_sum / self._steps
@@ -158,7 +158,7 @@ class _Fit:
                 if last and math.isnan(row.get("dice", math.nan)):
                     self._checkpoints.save_best()
                 writer.log(epoch, row)
-                self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0))
+                self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0, gradients={}))
         return FitResult(self._position.best, mean_loss)
 
     def _train_epoch(self, epoch: int, loader: CropLoader) -> None:
@@ -174,6 +174,7 @@ class _Fit:
                 step=done,
                 loss_sum=before.loss_sum + loss,
                 trend=trend.with_warning(epoch) if self._group.first else trend,
+                gradients=self._stepper.gradient_norms,
             )
             self._report(epoch * steps + done, f"loss {self._position.loss_sum / done:.3f}")
             stopped = self._stepper.stop

@@ -75,9 +75,15 @@ class Stepper:
         self.gradient_norms: dict[str, float] = {}
         self._measures_gradients = True
 
-    def start_epoch(self, rate: float) -> None:
-        """Sets the learning rate; the next batch measures the gradients of the loss's terms."""
-        self._measures_gradients = True
+    def start_epoch(self, rate: float, gradient_norms: dict[str, float] | None = None) -> None:
+        """Sets the learning rate; the next batch measures the gradients of the loss's terms.
+
+        Args:
+            rate: the learning rate.
+            gradient_norms: for an epoch that a resumed run goes on with, the norms that its first batch had.
+        """
+        self._measures_gradients = gradient_norms is None
+        self.gradient_norms = gradient_norms or {}
         for group in self._optimizer.param_groups:
             group["lr"] = rate
 

@@ -183,10 +183,10 @@ def test_what_a_killed_process_left_is_taken_over(case, small_task, tmp_path):
 
 
 def test_a_case_that_another_process_prepares_is_waited_for_and_not_prepared_twice(case, small_task, tmp_path):
-    from bedside.training.data.case_cache import _try_lock
+    from bedside.training.data.case_cache import try_lock
 
     cache, digest = CaseCache(tmp_path / "cases"), CaseDigest.of(case)
-    with _try_lock(cache.folder / f"{case_key(digest, small_task)}.lock") as ours:
+    with try_lock(cache.folder / f"{case_key(digest, small_task)}.lock") as ours:
         assert ours
         assert cache.obtain(case, digest, small_task) is None
     assert cache.obtain(case, digest, small_task) is not None

@@ -2,12 +2,12 @@ import pytest
 import torch
 from bedside.training.loop.step import DivergedError
 
-from .tiny_fit import make_run, network, train
+from .tiny_fit import figures, make_run, network, objective, train
 
 
 def test_a_diverging_loss_stops_the_run_in_words(tmp_path, prepared, small_task):
     def broken(logits, batch):
-        return logits.sum() * float("nan")
+        return {"labels": logits.sum() * float("nan")}
 
     with pytest.raises(DivergedError, match="the loss became nan in epoch 0; start again with a lower --lr"):
         train(make_run(tmp_path / "run", small_task), prepared, loss=broken)
@@ -15,7 +15,7 @@ def test_a_diverging_loss_stops_the_run_in_words(tmp_path, prepared, small_task)
 
 def test_a_gradient_that_is_no_number_stops_the_run_before_it_reaches_the_weights(tmp_path, prepared, small_task):
     def infinite_slope(logits, batch):
-        return logits.mul(0).sum().sqrt()  # value 0, derivative infinite times 0
+        return {"labels": logits.mul(0).sum().sqrt()}  # value 0, derivative infinite times 0
 
     model = network()
     before = model.weight.detach().clone()
@@ -31,3 +31,27 @@ def test_frozen_parameters_do_not_move(tmp_path, prepared, small_task):
     train(make_run(tmp_path / "run", small_task), prepared, model=model)
     assert torch.equal(model.weight, before)
     assert not torch.equal(model.bias, bias)
+
+
+def test_the_gradients_of_several_terms_are_measured_once_an_epoch_and_kept_by_a_resumed_run(
+    tmp_path, prepared, small_task
+):
+    def two_terms(logits, batch):
+        terms = objective(logits, batch)
+        return {**terms, "teacher": 2 * terms["labels"]}
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(done, total, note):
+        if done == 5:  # inside the third epoch
+            raise StoppedError
+
+    whole, cut = (make_run(tmp_path / name, small_task) for name in ("whole", "cut"))
+    train(whole, prepared, loss=two_terms)
+    with pytest.raises(StoppedError):
+        train(cut, prepared, loss=two_terms, progress=stop)
+    train(cut, prepared, loss=two_terms)
+    assert figures(cut) == figures(whole)
+    for row in whole.rows():
+        assert float(row["gradient_teacher"]) == pytest.approx(2 * float(row["gradient_labels"]), rel=1e-4)
