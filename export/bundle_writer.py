@@ -133,9 +133,9 @@ def _write_models(
         (folder / ONNX.file("int8")).write_bytes(quantized.SerializeToString(deterministic=True))
     for precision in options.model_precisions:
         for form in FORMS:
-            if form.compile is not None:
+            if form.convert is not None:
                 steps.begin(f"{form.format.value} {precision}")
-                form.compile(folder / ONNX.file(precision), folder / form.file(precision))
+                form.convert(folder / ONNX.file(precision), folder / form.file(precision))
 
 
 def _compared(

@@ -1,4 +1,4 @@
-"""The model files of a bundle, one ONNX per precision and its compiled forms, and the variants that run them."""
+"""The model files of a bundle, one ONNX per precision and its conversions, and the variants that run them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class ModelForm:
     Attributes:
         format: the format.
         pattern: path in the bundle, with ``{}`` for the precision.
-        compile: writes the file from the ONNX, called as ``compile(onnx, file)``; None for the ONNX itself.
+        convert: writes the file from the ONNX, called as ``convert(onnx, file)``; None for the ONNX itself.
     """
 
     format: ModelFormat
     pattern: str
-    compile: Callable[[Path, Path], None] | None = None
+    convert: Callable[[Path, Path], None] | None = None
 
     def file(self, precision: Precision) -> str:
         """Returns the path in the bundle of a model in this form."""

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from bedside.distill import DistillationLoss, build_student, cache_targets, distill, load_student
+from bedside.distill import DistillationLoss, build_student, distill, load_student
 from bedside.runtime.errors import UsageError
+from bedside.training.data.dataset import Dataset
+from bedside.training.loop.fit import FitResult
 from bedside.training.recipe import Augmentation, Recipe
 
 LOGITS = torch.zeros(1, 3, 4, 16, 16)
@@ -63,12 +65,30 @@ def test_probabilities_in_half_precision_are_probabilities(dtype):
 def test_calls_refuse_wrong_arguments(refusals, tmp_path):
     assert refusals(build_student, {"name": "unet-nano", "num_classes": 3}) == {"name", "num_classes"}
     assert refusals(load_student, {"run": tmp_path / "none"}) == {"run"}
-    given = dict.fromkeys(
-        ["dataset", "out", "student", "lam", "teacher", "task", "recipe", "hardware", "prepared_cases"]
-    ) | {"imitation": "mse", "temperature": 1.0, "targets": "cached", "init": None}
-    assert refusals(distill, given) == set(given)
-    given = dict.fromkeys(["teachers", "cases", "group"])
-    assert refusals(cache_targets, given) == set(given)
+
+
+def test_a_training_refuses_wrong_arguments_before_it_begins(refusals, tmp_path, task, monkeypatch):
+    monkeypatch.setattr("bedside.distill.train.train", lambda *_: FitResult(None, 0.0))
+    monkeypatch.setattr("bedside.distill.train.Run.open", lambda path: None)
+    monkeypatch.setattr("bedside.distill.train.warn_of_weak_teachers", lambda *_: None)
+    good = {
+        "dataset": Dataset("d", task.labels, (), (), (), tmp_path),
+        "out": tmp_path / "run",
+        "student": "unet-nano",
+        "lam": 1.0,
+        "teacher": None,
+        "task": task,
+        "recipe": Recipe(),
+        "imitation": "mse",
+        "temperature": 1.0,
+        "targets": "cached",
+        "init": None,
+        "hardware": None,
+        "prepared_cases": None,
+    }
+    assert distill(**good).loss == 0.0
+    always = {"dataset", "student", "lam", "recipe", "imitation", "targets"}
+    assert refusals(distill, good) >= always
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ class _Fit:
         if not math.isnan(score) and (best is None or score >= best):
             self._position = replace(self._position, best=score)
             self._checkpoints.save_best()
-        organs = {f"dice_{name}": float(value) for name, value in zip(task.labels, dice, strict=True) if name}
+        organs = {f"dice_{name}": float(value) for name, value in zip(task.labels[1:], dice[1:], strict=True)}
         return {"dice": score, **organs}
 
     def _predict(self, patches: torch.Tensor) -> torch.Tensor:
