@@ -76,16 +76,6 @@ class Teachers:
                 )
         return cls(members)
 
-    @property
-    def task(self) -> Task:
-        """Task of the first teacher."""
-        return self.members[0].task
-
-    @property
-    def names(self) -> str:
-        """Names of the teachers' runs, such as ``a, b``."""
-        return ", ".join(member.run.name for member in self.members)
-
     def probabilities(self, case: PreparedCase, device: torch.device) -> NDArray[np.float32]:
         """Returns the mean probabilities ``[C, D, H, W]`` of a whole case, blended over overlapping windows.
 

@@ -11,7 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from ..runtime.errors import ExitCode
+from ..runtime.log import log_is_shown
 
+_COMMAND = "from bedside.cli.main import child_main; child_main()"
 GRACE_SECONDS = 30.0  # for a terminated process to stop computing, remove its temporary files, save a checkpoint
 
 
@@ -26,6 +28,14 @@ def python_command(statement: str, arguments: Sequence[str] = ()) -> list[str]:
     places = [entry for entry in entries if isinstance(entry, str) and "\0" not in entry]
     code = f"import sys; end = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:end]; del sys.argv[1:end]; {statement}"
     return [sys.executable, *_isolation(), "-c", code, str(len(places)), *places, *arguments]
+
+
+def bedside_command(arguments: Sequence[str]) -> list[str]:
+    """Returns the command that runs ``bedside ARGUMENTS`` in a new interpreter, with the log if this process shows its.
+
+    See `python_command`.
+    """
+    return python_command(_COMMAND, [*(["--debug"] if log_is_shown() else []), *arguments])
 
 
 def _isolation() -> list[str]:

@@ -9,10 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...processes.child import end, how_it_ended, python_command
+from ...processes.child import bedside_command, end, how_it_ended
 from ...processes.signals import sigint_blocked
 from ...runtime.errors import BedsideError, ExitCode
-from ...runtime.log import log_is_shown
 
 
 class StageFailedError(BedsideError):
@@ -68,12 +67,10 @@ def run_stage(title: str, arguments: Sequence[str], *, accept: Sequence[int] = (
         StageFailedError: the exit code is not accepted, or a signal killed the child.
     """
     start = time.perf_counter()
-    debug = ["--debug"] if log_is_shown() else []
-    command = python_command("from bedside.cli.main import child_main; child_main()", [*debug, *arguments])
     with sigint_blocked():
         # Only JSON is read from the output; it is UTF-8 or ASCII, whatever encoding the child's other text has.
         started = subprocess.Popen(
-            command,
+            bedside_command(arguments),
             stdin=subprocess.PIPE,  # it ends where this process is killed
             stdout=subprocess.PIPE,
             encoding="utf-8",

@@ -7,15 +7,13 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ...processes.child import end, python_command
+from ...processes.child import bedside_command, end
 from ...processes.signals import sigint_blocked
 from ...runtime.engines import default_threads
-from ...runtime.log import log_is_shown
 
 Started = Callable[[str, int, int], None]
 """Called with (name of the run, number of the training from 1, trainings in total)."""
 
-_COMMAND = "from bedside.cli.main import child_main; child_main()"
 _THREADS = "OMP_NUM_THREADS"
 _POLL_SECONDS = 0.2
 
@@ -63,9 +61,8 @@ def run_trainings(
 
 
 def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    debug = ["--debug"] if log_is_shown() else []
     return subprocess.Popen(
-        python_command(_COMMAND, [*debug, *arguments]),
+        bedside_command(arguments),
         stdin=subprocess.PIPE,  # it ends where this process is killed
         stdout=subprocess.DEVNULL,
         env=environment,

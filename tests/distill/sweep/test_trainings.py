@@ -15,7 +15,9 @@ from bedside.processes.child import python_command
 @pytest.fixture
 def child(monkeypatch):
     """Puts a statement in the place of the command; its arguments are in ``sys.argv``, after "-c"."""
-    return lambda statement: monkeypatch.setattr(trainings, "_COMMAND", f"import os, sys, time; {statement}")
+    return lambda statement: monkeypatch.setattr(
+        "bedside.processes.child._COMMAND", f"import os, sys, time; {statement}"
+    )
 
 
 def test_a_training_that_fails_does_not_stop_the_others(child):
