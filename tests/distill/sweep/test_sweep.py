@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from bedside.distill import sweep_lambda
-from bedside.distill.sweep import scoring, trainings
+from bedside.distill.sweep import scoring
 from bedside.distill.sweep.plan import plan_runs
 from bedside.distill.sweep.sweep import HeldOut, SweepFailedError, check_comparable
 from bedside.runtime.errors import ExitCode, InputError, UsageError
@@ -79,7 +79,7 @@ def test_without_resume_a_sweep_is_not_repeated(swept, cubes):
 
 def test_failed_runs_are_named_and_the_others_compared(swept, cubes, tmp_path, monkeypatch):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
-    monkeypatch.setattr(trainings, "_COMMAND", "import sys; sys.exit(3 if '0.5' in sys.argv else 5)")
+    monkeypatch.setattr("bedside.processes.child._COMMAND", "import sys; sys.exit(3 if '0.5' in sys.argv else 5)")
     results = call(cubes, out, resume=True, seeds=(0, 1))
     assert results.failed == {"lambda-0.5_seed-1": 3, "lambda-1_seed-1": 5}
     assert [list(row.by_seed) for row in results.rows] == [[0], [0]]
@@ -90,7 +90,7 @@ def test_failed_runs_are_named_and_the_others_compared(swept, cubes, tmp_path, m
 
 
 def test_a_sweep_without_a_finished_run_fails_with_the_first_exit_code(cubes, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainings, "_COMMAND", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr("bedside.processes.child._COMMAND", "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(SweepFailedError, match="was killed by signal 9") as failed:
         call(cubes, tmp_path / "sweep")
     assert failed.value.exit_code is ExitCode.RESOURCE
@@ -110,7 +110,9 @@ def test_runs_made_with_other_options_are_no_sweep(swept, tmp_path):
 
 def test_the_folder_of_prepared_cases_may_be_another(cubes, tmp_path, monkeypatch):
     told = tmp_path / "told.txt"
-    monkeypatch.setattr(trainings, "_COMMAND", f"import sys; open({str(told)!r}, 'w').write(' '.join(sys.argv))")
+    monkeypatch.setattr(
+        "bedside.processes.child._COMMAND", f"import sys; open({str(told)!r}, 'w').write(' '.join(sys.argv))"
+    )
     with pytest.raises(InputError):  # the child trains nothing
         call(cubes, tmp_path / "sweep", lambdas=(1,), arguments=[*cubes.arguments, "--cases", "mine"])
     words = told.read_text().split()
