@@ -9,35 +9,37 @@ from torch.nn import functional as F
 
 from ..runtime import arguments
 from ..runtime.errors import UsageError
-from ..training.loop.losses import segmentation_loss
+from ..training.loop.losses import Prediction, dice_cross_entropy
 
 _EVERY = 8  # every eighth voxel along H and W is checked, so that the check does not slow a step down
 _ROUNDING = 0.02  # error of a sum of bfloat16 probabilities
 _SMALLEST = 1e-8  # keeps a probability of 0 finite where it is divided or raised to a power
 
 
-def _mse(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    return F.mse_loss(student.softmax(1), teacher)
+def _mse(student: Prediction, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    return F.mse_loss(student.probabilities, teacher)
 
 
-def _mse_sum(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    return (student.softmax(1) - teacher).square().sum(1).mean()
+def _mse_sum(student: Prediction, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    return _mse(student, teacher, temperature) * teacher.shape[1]
 
 
-def _kl(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    if temperature != 1:  # softmax(log p / T), as if the teacher's logits were divided by T
+def _kl(student: Prediction, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    logarithms = student.logarithms
+    if temperature != 1:  # softmax(log p / T), as if the logits were divided by T
+        logarithms = (logarithms / temperature).log_softmax(1)
         teacher = teacher.clamp(min=_SMALLEST).pow(1 / temperature)
         teacher = teacher / teacher.sum(1, keepdim=True)
-    divergence = F.kl_div((student / temperature).log_softmax(1), teacher, reduction="none").sum(1).mean()
+    divergence = F.kl_div(logarithms, teacher, reduction="none").sum(1).mean()
     return temperature**2 * divergence
 
 
-IMITATION: dict[str, Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]] = {
+IMITATION: dict[str, Callable[[Prediction, torch.Tensor, float], torch.Tensor]] = {
     "mse": _mse,
     "mse-sum": _mse_sum,
     "kl": _kl,
 }
-"""Name → loss of a student's logits and a teacher's probabilities, both ``[B, C, D, H, W]``, and a temperature.
+"""Name → loss of a student's prediction, a teacher's probabilities ``[B, C, D, H, W]``, and a temperature.
 
 ``mse``: squared error of the probabilities, averaged over classes and voxels (AutoSAM Adapter, Eq. 2). ``mse-sum``:
 summed over classes, so that many classes do not make it small. ``kl``: Kullback-Leibler divergence at a temperature T,
@@ -71,7 +73,7 @@ class DistillationLoss(torch.nn.Module):
         self.lam = arguments.share("lambda", lam)
         self._imitation = IMITATION[arguments.known("imitation loss", imitation, IMITATION)]
         self._temperature = arguments.number("temperature", temperature, "a number above 0", lambda given: given > 0)
-        self._segmentation = segmentation_loss(ignores=ignores)
+        self._ignores = ignores
 
     def forward(
         self, student_logits: torch.Tensor, teacher_probs: torch.Tensor | None, target: torch.Tensor
@@ -103,10 +105,11 @@ class DistillationLoss(torch.nn.Module):
             if teacher_probs is None:
                 raise UsageError(f"lambda {self.lam:g} needs a teacher; give one, or lambda 1")
             _check_probabilities(student_logits, teacher_probs)
+        student = Prediction.of(student_logits)
         if self.lam > 0:
-            terms["labels"] = self.lam * self._segmentation(student_logits, target)
+            terms["labels"] = self.lam * dice_cross_entropy(student, target, ignores=self._ignores)
         if self.lam < 1 and teacher_probs is not None:
-            terms["teacher"] = (1 - self.lam) * self._imitation(student_logits, teacher_probs, self._temperature)
+            terms["teacher"] = (1 - self.lam) * self._imitation(student, teacher_probs, self._temperature)
         return terms
 
 

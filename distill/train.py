@@ -178,7 +178,7 @@ class _DistilledStudent:
             if online is not None:
                 probabilities = online.crop_probabilities(batch["image"])
             elif "teacher" in batch:
-                probabilities = batch["teacher"].float() / LEVELS
+                probabilities = batch["teacher"] / LEVELS
             return loss.terms(logits, probabilities, batch["label"])
 
         return terms

@@ -10,12 +10,13 @@ from threading import get_ident
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+from ..training.loop.losses import segmentation_loss
 
 _ADAM_STATES = 2  # running means of the gradient and of its square
 
@@ -144,7 +145,7 @@ class SimulatedStep:
             images, labels = torch.empty(self.shape), torch.empty(self.shape)
             logits = self.logits(model, images)
             activations = live.held - weights
-            training_loss(logits.float(), labels).backward()
+            segmentation_loss()(logits.float(), labels).backward()
         # The optimiser's step holds one more copy of the trainable parameters, after activations are freed.
         at_the_update = weights + 2 * gradients + optimiser
         peak = max(live.peak + optimiser, at_the_update)
@@ -157,14 +158,3 @@ class SimulatedStep:
             forward = counter.get_total_flops()
             logits.float().sum().backward()
         return forward, counter.get_total_flops()
-
-
-def training_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Returns Dice + cross-entropy as in `bedside.training.loop.losses`, by operations that run on fake tensors."""
-    probabilities = logits.softmax(dim=1)
-    truth = torch.zeros_like(probabilities).scatter_(1, labels.long(), 1.0)
-    everywhere = [0, *range(2, logits.ndim)]
-    overlap = (probabilities * truth).sum(everywhere)
-    total = probabilities.sum(everywhere) + truth.sum(everywhere)
-    dice = 1 - (2 * overlap + 1e-5) / (total + 1e-5)
-    return dice.mean() + F.cross_entropy(logits, labels[:, 0].long())

@@ -2,41 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
-from monai.losses.dice import DiceCELoss, DiceLoss
-from torch.nn import functional as F
 
 from ..data.ignore_label import IGNORED
 
+_SMOOTHING = 1e-5  # as in MONAI; a class that neither target nor prediction contains then has a Dice of 1
 
-def segmentation_loss(*, ignores: bool = False) -> torch.nn.Module:
-    """Returns Dice + cross-entropy over softmax probabilities, background included (AutoSAM Adapter, Eq. 1).
 
-    The loss is called with logits ``[B, C, D, H, W]`` and integer targets ``[B, 1, D, H, W]``.
+@dataclass(frozen=True)
+class Prediction:
+    """A network's class probabilities for a batch, computed once for all terms of a loss.
+
+    Attributes:
+        probabilities: ``[B, C, D, H, W]``.
+        logarithms: natural logarithms of the probabilities, finite also where a probability is rounded to 0.
+    """
+
+    probabilities: torch.Tensor
+    logarithms: torch.Tensor
+
+    @classmethod
+    def of(cls, logits: torch.Tensor) -> Prediction:
+        """Returns the softmax of logits ``[B, C, D, H, W]``."""
+        logarithms = logits.log_softmax(1)
+        return cls(logarithms.exp(), logarithms)
+
+
+def segmentation_loss(*, ignores: bool = False) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Returns `dice_cross_entropy` as a function of logits ``[B, C, D, H, W]`` and labels ``[B, 1, D, H, W]``.
 
     Args:
-        ignores: whether targets may contain `IGNORED` voxels, which the loss then leaves out.
+        ignores: whether labels may be `IGNORED`.
     """
+    return lambda logits, labels: dice_cross_entropy(Prediction.of(logits), labels, ignores=ignores)
+
+
+def dice_cross_entropy(prediction: Prediction, labels: torch.Tensor, *, ignores: bool = False) -> torch.Tensor:
+    """Returns Dice + cross-entropy, background included, a scalar (AutoSAM Adapter, Eq. 1).
+
+    The value is that of MONAI's ``DiceCELoss(to_onehot_y=True, softmax=True, batch=True)``, which computes softmax and
+    its logarithm separately and multiplies by one-hot labels; here the probability of each voxel's true class is looked
+    up, so that most operations have one channel instead of C.
+
+    Args:
+        prediction: probabilities ``[B, C, D, H, W]``.
+        labels: true classes ``[B, 1, D, H, W]``.
+        ignores: whether labels may be `IGNORED`. The result is the same as if these voxels were cut out of the batch; a
+            batch of only ignored voxels gives 0.
+
+    Raises:
+        ValueError: prediction and labels have different shapes.
+    """
+    probabilities = prediction.probabilities
+    batch, classes, *size = probabilities.shape
+    if list(labels.shape) != [batch, 1, *size]:
+        raise ValueError(f"expected labels {[batch, 1, *size]}, got {list(labels.shape)}")
+    labels = labels.long()
+    known = torch.ones_like(labels, dtype=probabilities.dtype)
     if ignores:
-        return KnownVoxelsLoss()
-    return DiceCELoss(to_onehot_y=True, softmax=True, include_background=True, batch=True)
+        known = (labels != IGNORED).to(probabilities.dtype)
+        labels = labels * (labels != IGNORED)
+        probabilities = probabilities * known
+    true_class = prediction.logarithms.gather(1, labels)
+    overlap = _sums_by_class(true_class.exp() * known, labels, classes)
+    total = probabilities.sum((0, 2, 3, 4)) + _sums_by_class(known, labels, classes)
+    dice = 1 - (2 * overlap + _SMOOTHING) / (total + _SMOOTHING)
+    return dice.mean() - (true_class * known).sum() / known.sum().clamp(min=1)
 
 
-class KnownVoxelsLoss(torch.nn.Module):
-    """Dice + cross-entropy as in `segmentation_loss`, over the voxels whose target is not `IGNORED`.
-
-    The result is the same as if the ignored voxels were cut out of the batch; a batch of only ignored voxels gives 0.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._dice = DiceLoss(include_background=True, batch=True)
-
-    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Returns the scalar loss of logits ``[B, C, D, H, W]`` for targets ``[B, 1, D, H, W]``."""
-        known = target != IGNORED
-        classes = torch.arange(logits.shape[1], device=target.device).reshape(1, -1, 1, 1, 1)
-        # No class equals IGNORED, so these voxels have a one-hot target of zeros; their probabilities become zeros too.
-        dice = self._dice(logits.softmax(1) * known, (target == classes).to(logits.dtype))
-        entropy = F.cross_entropy(logits, target[:, 0].long(), ignore_index=IGNORED, reduction="sum")
-        return dice + entropy / known.sum().clamp(min=1)
+def _sums_by_class(values: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Returns the sum of values ``[B, 1, D, H, W]`` over the voxels of each label, ``[classes]``."""
+    width = labels.shape[-1]
+    # Each row of voxels is summed by itself: one float32 sum over all voxels would lose the last of them.
+    rows = values.new_zeros(labels.numel() // width, classes)
+    return rows.scatter_add(1, labels.reshape(-1, width), values.reshape(-1, width)).sum(0)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from bedside.distill import DistillationLoss
@@ -6,6 +8,7 @@ from bedside.training.loop.losses import segmentation_loss
 from monai.losses.dice import DiceCELoss
 
 SHAPE = (2, 3, 4, 4, 4)
+MONAIS = DiceCELoss(to_onehot_y=True, softmax=True, include_background=True, batch=True)
 
 
 @pytest.fixture
@@ -21,11 +24,40 @@ def target():
     return labels
 
 
-def test_where_nothing_is_ignored_the_loss_is_monais_own(logits, target):
+@pytest.mark.parametrize("ignores", [False, True])
+def test_where_nothing_is_ignored_loss_and_gradient_are_monais(logits, target, ignores):
     target = target.where(target != IGNORED, 0)
-    plain = segmentation_loss()
-    assert type(plain) is DiceCELoss
-    assert segmentation_loss(ignores=True)(logits, target).item() == pytest.approx(plain(logits, target).item(), 1e-6)
+    (expected,) = torch.autograd.grad(monais := MONAIS(logits, target), logits)
+    (gradient,) = torch.autograd.grad(loss := segmentation_loss(ignores=ignores)(logits, target), logits)
+    assert loss.item() == pytest.approx(monais.item(), rel=1e-6)
+    assert torch.allclose(gradient, expected, atol=1e-7)
+
+
+def test_a_class_that_no_voxel_has_counts_as_in_monais_loss(logits):
+    target = torch.zeros(2, 1, 4, 4, 4, dtype=torch.long)
+    assert segmentation_loss()(logits, target).item() == pytest.approx(MONAIS(logits, target).item(), rel=1e-6)
+
+
+def test_a_logit_of_a_thousand_keeps_the_loss_and_its_gradient_finite(target):
+    """Softmax rounds to 0 there, whose logarithm is infinite; the cross-entropy of the voxel is 1000."""
+    logits = torch.zeros(1, 2, 1, 1, 1).index_fill(1, torch.tensor([0]), 1000.0).requires_grad_()
+    loss = segmentation_loss()(logits, torch.ones(1, 1, 1, 1, 1))
+    loss.backward()
+    assert loss.item() == pytest.approx(1001, rel=1e-4)
+    assert logits.grad.flatten().tolist() == pytest.approx([1, -1], abs=1e-4)
+
+
+def test_sums_over_millions_of_voxels_lose_none():
+    """One float32 sum of 0.9 over 2²² voxels is off by a hundredth; 1 is certain everywhere, so Dice is known."""
+    logits = torch.tensor([0.0, math.log(9)]).reshape(1, 2, 1, 1, 1).expand(1, 2, 64, 256, 256)
+    overlap, voxels = 0.9, 1.0  # of class 1, in units of all voxels; class 0 has no voxel: its Dice is 0
+    expected = 1 - (2 * overlap / (overlap + voxels)) / 2 - math.log(0.9)
+    assert segmentation_loss()(logits, torch.ones(1, 1, 64, 256, 256)).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_labels_of_another_shape_are_refused(logits, target):
+    with pytest.raises(ValueError, match=r"expected labels \[2, 1, 4, 4, 4\], got \[1, 1, 4, 4, 4\]"):
+        segmentation_loss()(logits, target[:1])
 
 
 def test_ignored_voxels_count_as_little_as_if_they_were_cut_out(logits, target):
