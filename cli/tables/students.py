@@ -76,18 +76,18 @@ def student_table(students: Sequence[ListedStudent], num_classes: int, least_pat
     title = f"Students: {num_classes} classes, windows of {window}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("student", style="bold", no_wrap=True)
-    for heading in ("parameters", "GFLOP", "MB", "multiples\nof", "one\nat least"):
+    for heading in ("parameters", "GFLOP", "MB", "patch"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("source")
+    table.add_column("source", overflow="fold")
     for each in students:
         cost, rule = each.cost, each.spec.patch_rule
         mark = "" if each.patch == least_patch else "*"
         figures = (f"{cost.parameters:,}", f"{cost.flops / 1e9:.2f}{mark}", f"{cost.activation_bytes / 1e6:.0f}{mark}")
         # Text, because rich would take brackets in a source for its own markup.
-        table.add_row(each.name, *figures, str(rule.multiple), str(rule.min_longest_edge), Text(each.spec.source))
+        table.add_row(each.name, *figures, f"{rule.multiple}, {rule.min_longest_edge}", Text(each.spec.source))
     table.caption = (
-        "GFLOP and MB (activations in float32) are those of one window, * of the smallest larger one that is accepted; "
-        "edges of a patch are multiples of the number shown."
+        "GFLOP, and MB of activations in float32: of one window; * of the smallest larger one that is accepted.\n"
+        "patch: every edge is a multiple of the first number, the longest is at least the second."
     )
     table.caption_justify = "left"
     return table
