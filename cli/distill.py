@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..distill.students import STUDENTS
+from ..distill.students.registry import STUDENTS
 from ..runtime.arguments import known
+from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
 from ..training.runs.run import Run
 from .options.command import arguments_of
-from .options.dataset import DatasetArgument
+from .options.dataset import OptionalDatasetArgument
 from .options.extras import require
 from .options.imitation import ImitationOptions
 from .options.paths import input_option
 from .options.recipe import RecipeOptions
 from .options.sweep import SweepOptions
-from .options.training import RunOption, TrainingOptions, report_training, training_console
+from .options.training import OptionalRunOption, TrainingOptions, report_training, training_console
 from .terminal.console import Advance, Console
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ..training.recipe import Recipe
 
 _LAMBDA = 0.5
+_LIST = "list"  # as --student: the table of students
+_LISTED_TASK = "btcv"  # whose number of classes the table is for, unless --task names another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +44,13 @@ class Distill:
 
     Example: bedside distill data/ --teacher runs/a --teacher runs/b --unlabelled scans/ --student unet-nano -o runs/s
 
+    Example: bedside distill --student list
+
     Example: bedside distill data/ --teacher runs/teacher --sweep-lambda 0,0.2,0.5,0.8,1 --seeds 3 -o runs/sweep
     """
 
-    dataset: DatasetArgument
-    output: RunOption
+    dataset: OptionalDatasetArgument = None
+    output: OptionalRunOption = None
     teacher: Annotated[
         list[Path] | None,
         input_option(
@@ -56,7 +61,12 @@ class Distill:
         ),
     ] = None
     student: Annotated[
-        str, typer.Option("--student", help=f"{', '.join(STUDENTS.own)}, or one of an installed package.")
+        str,
+        typer.Option(
+            "--student",
+            help=f"{', '.join(STUDENTS.own)}, or one of an installed package; "
+            f"{_LIST} only shows what each costs and needs no data, no -o.",
+        ),
     ] = STUDENTS.own[0]
     lam: Annotated[
         float | None,
@@ -83,32 +93,49 @@ class Distill:
     console: Console
 
     def __call__(self) -> None:
-        """Trains the student, or one for each λ and seed of a sweep."""
+        """Trains the student, or one for each λ and seed of a sweep, or lists the students."""
         with training_console(self.console) as console:
+            if self.student == _LIST:
+                self._list(console)
+                return
+            if self.dataset is None or self.output is None:
+                raise UsageError(f"distill: give a data set and --output; only --student {_LIST} does without")
             lambdas = self.sweep.lambdas(self.lam, self.training.hardware_options)
             if lambdas:
-                self._sweep(lambdas, console)
+                self._sweep(self.dataset, self.output, lambdas, console)
             else:
-                self._train(console)
+                self._train(self.dataset, self.output, console)
 
-    def _train(self, console: Console) -> None:
+    def _list(self, console: Console) -> None:
+        require("train")
+        from .tables.students import LEAST_PATCH, listed_students, measured_table, student_table
+
+        data = self.training.data
+        num_classes = data.task(self.task or _LISTED_TASK).num_classes
+        patch = LEAST_PATCH if data.patch is None else XYZ(*data.patch).dhw
+        students = listed_students(num_classes, patch)
+        pointer = measured_table(Path(__file__).parents[1])
+        console.show(student_table(students, num_classes, patch), *([pointer] if pointer else []))
+        console.emit({"num_classes": num_classes, "students": [each.record() for each in students]})
+
+    def _train(self, dataset: Path, output: Path, console: Console) -> None:
         training, imitation = self.training, self.imitation_options
         task = self._task()
         require("train")
         hardware = training.hardware_options.hardware()
-        cases = training.data.dataset(self.dataset, task)
+        cases = training.data.dataset(dataset, task)
         if imitation.unlabelled is not None:
             from ..training.data.unlabelled import with_unlabelled
 
             cases = with_unlabelled(cases, imitation.unlabelled)
-        recipe = self._recipe(task, cases)
+        recipe = self._recipe(task, cases, output)
         from ..distill import distill
 
         stages = ("preparing cases", "asking the teacher", "training student")
         with console.stages(*stages) as (preparing, teaching, learning):
             result = distill(
                 cases,
-                self.output,
+                output,
                 student=self.student,
                 lam=self._lam,
                 teacher=self._teachers,
@@ -125,9 +152,9 @@ class Distill:
                 teaching=teaching,
                 progress=learning,
             )
-        report_training(console, "student", self.output, result)
+        report_training(console, "student", output, result)
 
-    def _sweep(self, lambdas: Sequence[float], console: Console) -> None:
+    def _sweep(self, dataset: Path, output: Path, lambdas: Sequence[float], console: Console) -> None:
         training, sweep = self.training, self.sweep
         task = self._task()
         if not self._teachers and min(lambdas) < 1:
@@ -136,7 +163,7 @@ class Distill:
         known("student", self.student, STUDENTS)
         training.recipe(task.name)  # refused once, not by every training
         training.hardware_options.hardware()
-        cases = training.data.dataset(self.dataset, task)
+        cases = training.data.dataset(dataset, task)
         from ..distill.sweep.report import summary
         from ..distill.sweep.sweep import SweepFailedError, sweep_lambda
 
@@ -148,7 +175,7 @@ class Distill:
 
             results = sweep_lambda(
                 cases,
-                self.output,
+                output,
                 lambdas=lambdas,
                 seeds=sweep.numbered(training.recipe_options.seed),
                 arguments=self._shared_arguments(),
@@ -159,9 +186,9 @@ class Distill:
                 started=lambda name, number, total: console.info(f"training {name}, {number} of {total}"),
                 scoring=lambda done, total: bar()(done, total),
             )
-        console.finished(f'the table in "{self.output.name}" is written')
+        console.finished(f'the table in "{output.name}" is written')
         console.show(summary(results))
-        console.emit({"folder": str(self.output), **results.to_dict()})
+        console.emit({"folder": str(output), **results.to_dict()})
         if results.failed:
             raise SweepFailedError(results.failed)
 
@@ -182,11 +209,11 @@ class Distill:
     def _teachers(self) -> Sequence[Path]:
         return self.teacher or ()
 
-    def _recipe(self, task: Task, cases: Dataset) -> Recipe:
+    def _recipe(self, task: Task, cases: Dataset, output: Path) -> Recipe:
         """Returns the recipe; by default, half of the crops come from the scans without labels, if there are any."""
         import msgspec
 
-        recipe = self.training.recipe(task.name, self.output)
+        recipe = self.training.recipe(task.name, output)
         share = self.imitation_options.unlabelled_share
         if share is None:
             share = 0.5 if cases.unlabelled and self._teachers and self._lam < 1 else 0.0

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..runtime.lazy_names import lazy_names
-from .students import STUDENTS, PatchRule, StudentSpec, build_student
+from ..training.patch_rule import PatchRule
+from .students.registry import STUDENTS, build_student
+from .students.spec import StudentSpec
 
 if TYPE_CHECKING:
     from .loss import DistillationLoss

@@ -29,7 +29,7 @@ from ..training.runs.run import Run
 from ..training.runs.run_config import Distillation, MethodRecord, ModelConfig
 from ..training.train import train
 from .loss import IMITATION, DistillationLoss
-from .students import STUDENTS, build_student, check_patch
+from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
 from .teachers import Teachers, check_teachers_task
 from .validation import log_teachers, record_teachers_dice, warn_of_weak_teachers

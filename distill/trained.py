@@ -12,7 +12,7 @@ from ..runtime.errors import InputError
 from ..runtime.task import Task
 from ..training.loop.checkpoint import load_weights
 from ..training.runs.run import Run
-from .students import build_student
+from .students.registry import build_student
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ removes the copies.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 from typing import TYPE_CHECKING
 
 from ..runtime.axes import DHW
 from ..runtime.errors import BundleError, MissingExtraError, UsageError, first_line
+from ..training.fusion import fused_copy
 from .flat_transposes import flatten_transposes
 from .quiet import quiet_libraries
 
@@ -51,7 +51,7 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
         import onnxscript.optimizer
     except ImportError as error:
         raise MissingExtraError(error.name or "onnxscript", "export") from None
-    exported = _traced(copy.deepcopy(model).cpu().float().eval(), patch_dhw)
+    exported = _traced(fused_copy(model).cpu().float(), patch_dhw)
     # Everything no larger than the image at half resolution is folded; the codes of a first stage's regions are not.
     # Folding first and rewriting after keeps the pattern rewriter, the slow part, away from thousands of dead nodes.
     size = math.prod(patch_dhw) // 4

@@ -28,7 +28,7 @@ def build_teacher(
     Args:
         name: family, a row of `TEACHERS`.
         num_classes: output channels, background included.
-        patch: voxels of the input patch, one number or (D, H, W), each a multiple of the family's `patch_multiple`.
+        patch: voxels of the input patch, one number or (D, H, W), as the family's `patch_rule` accepts them.
         **options: options of the family, such as those of `AutoSamConfig`: ``sam``, ``checkpoint``, ``preset``, ….
 
     Raises:

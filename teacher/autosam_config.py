@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..runtime import arguments
 from ..runtime.errors import UsageError
+from ..training.patch_rule import PatchRule
 from .config import OptionKind, TeacherConfig, option
 from .designs import DEPTH_AXES, DESIGNS, find_design
 from .parameters import component_of
@@ -45,7 +46,8 @@ class AutoSamConfig(TeacherConfig):
         False, "Less memory, more work: keep no activations of blocks.", OptionKind.COMPUTATION
     )
 
-    patch_multiple: ClassVar[int] = 32  # whole attention windows: each is 8 tokens of 4 voxels along an axis
+    # Whole attention windows: each is 8 tokens of 4 voxels along an axis.
+    patch_rule: ClassVar[PatchRule] = PatchRule(multiple=32)
 
     def __post_init__(self) -> None:
         find_sam_size(self.sam)

@@ -15,6 +15,7 @@ from ..runtime.axes import DHW
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.task import MAX_LABELS, MAX_PATCH_VOXELS
+from ..training.patch_rule import PatchRule
 from ..training.runs.run_config import ModelConfig
 
 if TYPE_CHECKING:
@@ -65,13 +66,11 @@ class TeacherConfig(ABC):
 
     Attributes:
         name: name in `TEACHERS`.
-        patch_multiple: number that every edge of a patch is a multiple of, in voxels.
-        min_longest_edge: least length of a patch's longest edge, in voxels.
+        patch_rule: the patches it accepts.
     """
 
     name: str
-    patch_multiple: ClassVar[int] = 1
-    min_longest_edge: ClassVar[int] = 1
+    patch_rule: ClassVar[PatchRule] = PatchRule()
 
     @classmethod
     def options(cls) -> dict[str, Field[Any]]:
@@ -109,7 +108,7 @@ class TeacherConfig(ABC):
 
         Args:
             num_classes: output channels, background included.
-            patch: voxels, multiples of `patch_multiple`, the longest at least `min_longest_edge`.
+            patch: voxels, as `patch_rule` accepts them.
         """
         ...
 
@@ -135,11 +134,9 @@ class TeacherConfig(ABC):
             raise MissingExtraError(error.name, "train") from None
 
     def _checked_patch(self, patch: int | DHW) -> DHW:
-        longest = f", one at least {self.min_longest_edge}" if self.min_longest_edge > self.patch_multiple else ""
-        rule = f"(D, H, W) in multiples of {self.patch_multiple} voxels{longest}, at most {MAX_PATCH_VOXELS:,} in all"
+        rule = f"(D, H, W) {self.patch_rule}, at most {MAX_PATCH_VOXELS:,} in all"
         sizes = arguments.dhw("patch", [patch] * 3 if isinstance(patch, Integral) else patch, rule)
-        divisible = not any(size % self.patch_multiple for size in sizes)
-        if not divisible or max(sizes) < self.min_longest_edge or prod(sizes) > MAX_PATCH_VOXELS:
+        if not self.patch_rule.accepts(sizes) or prod(sizes) > MAX_PATCH_VOXELS:
             arguments.refuse("patch", rule, sizes)
         return sizes
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..runtime import arguments
+from ..training.patch_rule import PatchRule
 from .config import TeacherConfig, option
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class SegResNetConfig(TeacherConfig):
     )
     blocks: str = option("1,2,2,4", "Residual blocks at the four levels of the encoder, full resolution first.")
 
-    patch_multiple: ClassVar[int] = 2 ** (_LEVELS - 1)
+    patch_rule: ClassVar[PatchRule] = PatchRule(multiple=2 ** (_LEVELS - 1))  # normalised in groups of channels
 
     def __post_init__(self) -> None:
         arguments.whole_number("init_filters", self.init_filters, _GROUPS, _MOST_FILTERS)

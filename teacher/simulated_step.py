@@ -36,6 +36,11 @@ _NOT_COUNTED_BY_TORCH = {
 }
 
 
+def flop_counter() -> FlopCounterMode:
+    """Returns a context manager that counts the floating-point operations of convolutions and matrix products."""
+    return FlopCounterMode(display=False, custom_mapping=_NOT_COUNTED_BY_TORCH)
+
+
 @contextmanager
 def parameters_on_meta() -> Generator[None]:
     """Moves each parameter of a network that this thread builds inside the ``with`` block to the meta device.
@@ -153,7 +158,7 @@ class SimulatedStep:
 
     def flops(self, model: nn.Module) -> tuple[int, int]:
         """Returns the floating-point operations of the forward pass, and of forward and backward pass together."""
-        with FlopCounterMode(display=False, custom_mapping=_NOT_COUNTED_BY_TORCH) as counter:
+        with flop_counter() as counter:
             logits = self.logits(model, torch.empty(self.shape))
             forward = counter.get_total_flops()
             logits.float().sum().backward()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..runtime import arguments
+from ..training.patch_rule import PatchRule
 from .config import OptionKind, TeacherConfig, option
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ class SwinUnetrConfig(TeacherConfig):
         False, "Less memory, more work: keep no activations of blocks.", OptionKind.COMPUTATION
     )
 
-    patch_multiple: ClassVar[int] = 32  # five halvings leave whole voxels,
-    min_longest_edge: ClassVar[int] = 64  # and more than one: instance normalisation needs two
+    patch_rule: ClassVar[PatchRule] = PatchRule.of_stride(32)
 
     def __post_init__(self) -> None:
         arguments.whole_number("feature_size", self.feature_size, _FEATURE_MULTIPLE, _MOST_FEATURES)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from plan import ARMS, Plan, load_plan, save_plan
+from bedside.benchmarks.shared.plan import load_plan, save_plan
+from bedside.benchmarks.shared.processes import Experiment
+from plan import ARMS, Plan
 from report import write_report
 from step_cost import steps_of_arms
 from train_run import is_done
@@ -57,44 +56,20 @@ def wanted_runs(given: argparse.Namespace) -> list[_Run]:
     return runs
 
 
-def taught_by(run: _Run) -> list[_Run]:
-    name, labelled, _ = run
-    return [("teacher", labelled, seed) for seed in range(ARMS[name].teachers)] if name in ARMS else []
+class Distillation(Experiment[_Run]):
+    """The runs of an output folder; a student needs its teachers."""
 
+    def __init__(self, out: Path) -> None:
+        super().__init__(out, Path(__file__).with_name("train_run.py"))
 
-def run_all(out: Path, runs: list[_Run], jobs: int, threads: int) -> list[_Run]:
-    """Runs the unfinished runs, `jobs` processes at a time; returns those that failed, or whose teachers failed."""
-    (out / "logs").mkdir(exist_ok=True)
-    waiting = [run for run in runs if not is_done(out, *run)]
-    running: dict[_Run, subprocess.Popen[bytes]] = {}
-    failed: list[_Run] = []
-    program = Path(__file__).with_name("train_run.py")
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    try:
-        while waiting or running:
-            for run in [run for run in waiting if any(teacher in failed for teacher in taught_by(run))]:
-                waiting.remove(run)
-                failed.append(run)
-            ready = [run for run in waiting if all(is_done(out, *teacher) for teacher in taught_by(run))]
-            for run in ready[: jobs - len(running)]:
-                waiting.remove(run)
-                print(f"{time.strftime('%H:%M:%S')} {run} starts, {len(waiting)} wait", flush=True)
-                with (out / "logs" / f"{'_'.join(map(str, run))}.log").open("ab") as log:
-                    command = [sys.executable, str(program), str(out), *map(str, run)]
-                    running[run] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-            time.sleep(1)
-            for run in [run for run, process in running.items() if process.poll() is not None]:
-                code = running.pop(run).returncode
-                print(f"{time.strftime('%H:%M:%S')} {run} ended with {code}", flush=True)
-                if code:
-                    failed.append(run)
-                write_report(out)
-    finally:
-        for process in running.values():
-            process.terminate()  # it saves a checkpoint
-        for process in running.values():
-            process.wait()
-    return failed
+    def is_done(self, run: _Run) -> bool:
+        """Returns whether a run is scored."""
+        return is_done(self.out, *run)
+
+    def needs(self, run: _Run) -> list[_Run]:
+        """Returns a student's teachers."""
+        name, labelled, _ = run
+        return [("teacher", labelled, seed) for seed in range(ARMS[name].teachers)] if name in ARMS else []
 
 
 def main() -> None:
@@ -107,8 +82,9 @@ def main() -> None:
     )
     save_plan(plan, out)
     if not (out / "steps.json").exists():
-        (out / "steps.json").write_text(json.dumps(steps_of_arms(load_plan(out)), indent=1))
-    failed = run_all(out, wanted_runs(given), given.jobs, given.threads)
+        (out / "steps.json").write_text(json.dumps(steps_of_arms(load_plan(out, Plan)), indent=1))
+    runs = wanted_runs(given)
+    failed = Distillation(out).run_all(runs, jobs=given.jobs, threads=given.threads, ended=lambda: write_report(out))
     write_report(out)
     print((out / "tables.md").read_text())
     if failed:

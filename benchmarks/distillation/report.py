@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from bedside.benchmarks.shared.scores import case_means
 from bedside.training.scores.signed_rank import signed_rank
 from numpy.typing import NDArray
 from plan import ARMS
@@ -22,17 +23,8 @@ def read_scores(out: Path) -> dict[int, dict[str, Scores]]:
     found: dict[int, dict[str, Scores]] = defaultdict(lambda: defaultdict(dict))
     for file in sorted((out / "runs").glob("*/scores.csv")):
         name, labelled, seed = file.parent.name.rsplit("_", 2)
-        found[int(labelled)][name][int(seed)] = _case_means(file)
+        found[int(labelled)][name][int(seed)] = case_means(file)
     return found
-
-
-def _case_means(file: Path) -> NDArray[np.float64]:
-    cases: dict[str, list[float]] = defaultdict(list)
-    with file.open(newline="", encoding="utf-8") as opened:
-        for line in csv.DictReader(opened):
-            if line["label"] and line["dice"]:  # a line without label is the case's mean
-                cases[line["case"]].append(float(line["dice"]))
-    return np.array([np.nanmean(values) for _, values in sorted(cases.items())])
 
 
 def write_report(out: Path) -> None:

@@ -1,16 +1,16 @@
-"""Times a training step of every arm on random crops, all in turn, in several rounds; the fastest counts."""
+"""Times a training step of every arm on random crops, and derives the steps that each makes in its seconds."""
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from bedside.benchmarks.shared.step_seconds import fastest_seconds
 from plan import ARMS
 
 if TYPE_CHECKING:
     from plan import Plan
-
-_ROUNDS = 4
+    from torch import nn
 
 
 def steps_of_arms(plan: Plan) -> dict[str, int]:
@@ -31,16 +31,18 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     image = torch.rand(plan.batch, 1, *patch)
     label = torch.randint(classes, image.shape)
     target = torch.rand(plan.batch, classes, *patch).softmax(1)
-    labels, taught = DistillationLoss(1.0), DistillationLoss(0.5, imitation=plan.imitation, ignores=True)
-    kinds = {"labels": (student, labels, None), "taught": (student, taught, target), "teacher": (teacher, labels, None)}
-    seconds = dict.fromkeys(kinds, float("inf"))
-    for turn in range(_ROUNDS + 1):
-        for kind, (network, loss, probabilities) in kinds.items():
-            begun = time.process_time()
-            loss(network(image), probabilities, label).backward()
-            network.zero_grad(set_to_none=True)
-            if turn:  # the first round includes one-time work
-                seconds[kind] = min(seconds[kind], time.process_time() - begun)
+
+    def step(network: nn.Module, loss: DistillationLoss, probabilities: torch.Tensor | None) -> None:
+        loss(network(image), probabilities, label).backward()
+        network.zero_grad(set_to_none=True)
+
+    seconds = fastest_seconds(
+        {
+            "labels": partial(step, student, DistillationLoss(1.0), None),
+            "taught": partial(step, student, DistillationLoss(0.5, imitation=plan.imitation, ignores=True), target),
+            "teacher": partial(step, teacher, DistillationLoss(1.0), None),
+        }
+    )
     steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])}
     for name, arm in ARMS.items():
         steps[name] = round(arm.times * plan.seconds / seconds["taught" if arm.teachers else "labels"])

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from plan import ARMS, Plan, load_plan, write_list
+from bedside.benchmarks.shared.plan import load_plan
+from bedside.benchmarks.shared.scores import evaluate_test_cases
+from plan import ARMS, Plan, write_list
 
 _OVERLAP = 0.5
 
@@ -84,9 +84,7 @@ def score(plan: Plan, out: Path, folder: Path, labelled: int) -> None:
         if not file.exists():
             labels, grid = segment_scan(network, case.image, task, overlap=_OVERLAP, device=torch.device("cpu"))
             write_volume(file, labels, grid)
-    command = [sys.executable, "-m", "bedside", "evaluate", "-p", predictions, "--dataset", data, "--list", "test"]
-    command += ["--task", Path(plan.data) / "task.toml", "-q", "--workers", "1", "--csv", folder / "scores.csv"]
-    subprocess.run(command, check=True)
+    evaluate_test_cases(predictions, data, Path(plan.data) / "task.toml", folder / "scores.csv")
 
 
 def main() -> None:
@@ -98,7 +96,7 @@ def main() -> None:
     given = parser.parse_args()
     import torch
 
-    plan, folder = load_plan(given.out), run_folder(given.out, given.name, given.labelled, given.seed)
+    plan, folder = load_plan(given.out, Plan), run_folder(given.out, given.name, given.labelled, given.seed)
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(plan.threads)
     begun = time.process_time()

@@ -32,7 +32,7 @@ class TinyConfig(TeacherConfig):
     frozen: bool = option(True, "Train the first convolution too.")
     checkpoint: Path | None = option(None, "Weights that nobody reads.", OptionKind.FILE)  # noqa: RUF009 - a field
 
-    patch_multiple: ClassVar[int] = 4
+    patch_rule: ClassVar[PatchRule] = PatchRule(multiple=4)
 
     def __post_init__(self) -> None:
         arguments.whole_number("width", self.width, 1, 16)

@@ -30,8 +30,7 @@ def config(request, tiny_networks) -> TeacherConfig:
 
 
 def smallest_patch(config):
-    edge = config.patch_multiple
-    return (max(edge, config.min_longest_edge), edge, edge)
+    return config.patch_rule.smallest
 
 
 def make(config):
@@ -50,8 +49,8 @@ def trained(model):
 
 
 def test_logits_have_one_channel_per_class_at_input_resolution(config):
-    edge, longest = config.patch_multiple, max(config.patch_multiple, config.min_longest_edge)
-    for patch in (longest, smallest_patch(config), (edge, 2 * edge, longest)):
+    edge, _, longest = smallest_patch(config)
+    for patch in (longest, (longest, edge, edge), (edge, 2 * edge, longest)):
         size = (patch,) * 3 if isinstance(patch, int) else patch
         with torch.no_grad():
             logits = config.build(CLASSES, patch)(torch.rand(1, 1, *size))
@@ -113,7 +112,7 @@ def test_spread_over_processes_it_computes_and_learns_the_same(config, mesh):
 
 
 def test_patches_outside_the_familys_rule_are_refused(config):
-    edge, longest = config.patch_multiple, max(config.patch_multiple, config.min_longest_edge)
+    edge, _, longest = smallest_patch(config)
     short = [longest - edge] if longest > edge else []
     for patch in (longest + 1, edge // 2, (longest, edge, 3 * edge // 2), (longest, edge), 0, *short):
         with pytest.raises(UsageError, match=f"in multiples of {edge} voxels"):

@@ -1,0 +1,97 @@
+"""Which student for which budget? All students, trained for equal CPU seconds: Dice against milliseconds per window.
+
+    python benchmarks/students/students.py OUT --data DATA [--students NAME ...] [--seeds 0 1 2] [--jobs 2]
+
+Finished runs are skipped and interrupted ones gone on with, so the same command may be given again after a Ctrl-C, or
+with more seeds or students. Tables and picture are written anew at the end. README.md says what is compared how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bedside.benchmarks.shared.plan import load_plan, save_plan
+from bedside.benchmarks.shared.processes import Experiment
+from bedside.distill import STUDENTS
+from plan import Plan, is_done
+from report import write_report
+from step_cost import steps_of_students
+
+_Run = tuple[str, int]
+
+
+class Students(Experiment[_Run]):
+    """The runs of an output folder."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out, Path(__file__).with_name("student_run.py"))
+
+    def is_done(self, run: _Run) -> bool:
+        """Returns whether a run is trained, exported and scored."""
+        return is_done(self.out, *run)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder for prepared cases, runs, bundles, tables")
+    parser.add_argument("--data", type=Path, required=True, help="folder with dataset.json and task.toml")
+    parser.add_argument("--students", nargs="+", default=list(STUDENTS), help="in this order; else all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seconds", type=float, default=1200, help="CPU seconds of each training")
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--lr", type=float, default=0.002)
+    parser.add_argument("--positive", type=float, default=0.7)
+    parser.add_argument("--steps-per-epoch", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each run, and of the latencies")
+    return parser.parse_args()
+
+
+def count_steps(plan: Plan, out: Path, students: Sequence[str]) -> None:
+    """Writes the steps of each student to ``steps.json``; those of students added later are timed then."""
+    file = out / "steps.json"
+    known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    added = [student for student in students if student not in known]
+    if added:
+        file.write_text(json.dumps(known | steps_of_students(plan, added), indent=1))
+
+
+def measure_latencies(out: Path, students: Sequence[str], seed: int, threads: int) -> None:
+    """Measures all students side by side, unless that has been done for all of them."""
+    file = out / "latency.json"
+    known = json.loads(file.read_text()).keys() if file.exists() else set[str]()
+    finished = [name for name in dict.fromkeys([*known, *students]) if is_done(out, name, seed)]
+    if finished and not set(finished) <= set(known):
+        program = Path(__file__).with_name("latency.py")
+        command = [sys.executable, program, out, *finished, "--seed", str(seed)]
+        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+
+
+def main() -> None:
+    given = parse()
+    out: Path = given.out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    fields = {name: getattr(given, name) for name in Plan.__struct_fields__ if name != "data"}
+    save_plan(Plan(data=str(given.data.resolve()), **fields), out)
+    plan = load_plan(out, Plan)
+    for student in given.students:
+        STUDENTS.find(student)
+    count_steps(plan, out, given.students)
+    runs = [(student, seed) for seed in given.seeds for student in given.students]
+    failed = Students(out).run_all(runs, jobs=given.jobs, threads=given.threads, ended=lambda: None)
+    measure_latencies(out, given.students, given.seeds[0], given.threads)
+    write_report(out)
+    print((out / "tables.md").read_text())
+    if failed:
+        raise SystemExit(f"failed: {failed}; see {out / 'logs'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The table of students: what each costs, which patches it accepts, whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...distill.students.registry import STUDENTS
+from ...runtime.axes import DHW
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...distill.students.cost import InferenceCost
+    from ...distill.students.spec import StudentSpec
+
+LEAST_PATCH = DHW(64, 64, 64)
+_MEASURED = Path("benchmarks", "students", "results.csv")  # of a checkout; the installed package has no benchmarks
+
+
+@dataclass(frozen=True)
+class ListedStudent:
+    """A line of the table.
+
+    Attributes:
+        name: name in `STUDENTS`.
+        spec: its row there.
+        patch: the patch that the cost is for, in voxels.
+        cost: cost of one window of this patch.
+    """
+
+    name: str
+    spec: StudentSpec
+    patch: DHW
+    cost: InferenceCost
+
+    def record(self) -> dict[str, Any]:
+        """Returns the line for JSON; the patch is x, y, z."""
+        return {
+            "name": self.name,
+            "parameters": self.cost.parameters,
+            "flops": self.cost.flops,
+            "activation_bytes": self.cost.activation_bytes,
+            "patch": list(self.patch.xyz),
+            "patch_multiple": self.spec.patch_rule.multiple,
+            "min_longest_edge": self.spec.patch_rule.min_longest_edge,
+            "source": self.spec.source,
+        }
+
+
+def listed_students(num_classes: int, least_patch: DHW = LEAST_PATCH) -> list[ListedStudent]:
+    """Returns all students, of this package and of installed ones; imports torch.
+
+    Args:
+        num_classes: output channels, background included.
+        least_patch: voxels; each student's cost is that of the smallest patch it accepts which contains this box.
+
+    Raises:
+        UsageError: the package that brings a student cannot be imported.
+    """
+    listed: list[ListedStudent] = []
+    for name, spec in STUDENTS.items():
+        patch = spec.patch_rule.covering(least_patch)
+        listed.append(ListedStudent(name, spec, patch, spec.cost(num_classes=num_classes, patch=patch)))
+    return listed
+
+
+def student_table(students: Sequence[ListedStudent], num_classes: int, least_patch: DHW = LEAST_PATCH) -> Table:
+    """Returns the students as a table for people; arguments as of `listed_students`."""
+    from rich.table import Table
+    from rich.text import Text
+
+    window = "×".join(str(edge) for edge in least_patch.xyz)
+    title = f"Students: {num_classes} classes, windows of {window}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("student", style="bold", no_wrap=True)
+    for heading in ("parameters", "GFLOP", "MB", "patch"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("source", overflow="fold")
+    for each in students:
+        cost, rule = each.cost, each.spec.patch_rule
+        mark = "" if each.patch == least_patch else "*"
+        figures = (f"{cost.parameters:,}", f"{cost.flops / 1e9:.2f}{mark}", f"{cost.activation_bytes / 1e6:.0f}{mark}")
+        # Text, because rich would take brackets in a source for its own markup.
+        table.add_row(each.name, *figures, f"{rule.multiple}, {rule.min_longest_edge}", Text(each.spec.source))
+    table.caption = (
+        "GFLOP, and MB of activations in float32: of one window; * of the smallest larger one that is accepted.\n"
+        "patch: every edge is a multiple of the first number, the longest is at least the second."
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def measured_table(root: Path) -> str | None:
+    """Returns a line that points to measured milliseconds and Dice; None where there are no figures.
+
+    Args:
+        root: folder of the package.
+    """
+    if not (root / _MEASURED).is_file():
+        return None
+    return f"measured milliseconds and Dice: {_MEASURED.parent.as_posix()}/README.md"

@@ -1,0 +1,80 @@
+"""What several benchmarks share: plans, runs in processes, seconds of steps, scores."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from bedside.benchmarks.shared.plan import TrainingPlan, load_plan, save_plan
+from bedside.benchmarks.shared.processes import Experiment
+from bedside.benchmarks.shared.scores import case_means
+from bedside.benchmarks.shared.step_seconds import fastest_seconds
+
+PLAN = TrainingPlan(data="data", batch=2, lr=0.01, positive=0.7, steps_per_epoch=20, threads=1)
+PROGRAM = (
+    "import pathlib, sys; out, name, seed = sys.argv[1:]; print(name); pathlib.Path(out, name).touch(); sys.exit({})"
+)
+
+
+class Letters(Experiment[tuple[str, int]]):
+    """Runs that leave a file of their name; ``b`` needs ``a``."""
+
+    def is_done(self, run):
+        return (self.out / run[0]).exists()
+
+    def needs(self, run):
+        return [("a", 0)] if run[0] == "b" else []
+
+
+@pytest.fixture
+def letters(tmp_path):
+    def make(code="0"):
+        (tmp_path / "program.py").write_text(PROGRAM.format(code))
+        return Letters(tmp_path / "out", tmp_path / "program.py")
+
+    return make
+
+
+def test_every_unfinished_run_runs_after_those_it_needs(letters, tmp_path):
+    ended = []
+    experiment = letters()
+    runs = [("b", 0), ("a", 0)]
+    assert experiment.run_all(runs, jobs=2, threads=1, ended=lambda: ended.append(None)) == []
+    assert all(experiment.is_done(run) for run in runs)
+    assert len(ended) == 2
+    assert (tmp_path / "out" / "logs" / "a_0.log").read_text() == "a\n"
+    assert experiment.run_all(runs, jobs=2, threads=1, ended=lambda: ended.append(None)) == []
+    assert len(ended) == 2  # finished runs are skipped
+
+
+def test_a_run_that_needs_a_failed_one_fails_with_it(letters):
+    failed = letters("name == 'a'").run_all([("a", 0), ("b", 0), ("c", 0)], jobs=1, threads=1, ended=lambda: None)
+    assert failed == [("a", 0), ("b", 0)]
+
+
+def test_a_folder_keeps_its_plan_but_for_the_threads(tmp_path):
+    save_plan(PLAN, tmp_path)
+    other = TrainingPlan(data="data", batch=2, lr=0.01, positive=0.7, steps_per_epoch=20, threads=4)
+    save_plan(other, tmp_path)
+    assert load_plan(tmp_path, TrainingPlan) == other
+    with pytest.raises(SystemExit, match="other settings"):
+        save_plan(TrainingPlan(data="data", batch=3, lr=0.01, positive=0.7, steps_per_epoch=20, threads=1), tmp_path)
+
+
+def test_a_recipe_has_whole_epochs_at_least_two():
+    assert PLAN.recipe(seed=3, steps=130).epochs == 6
+    assert PLAN.recipe(seed=3, steps=5).epochs == 2
+
+
+def test_steps_are_timed_in_turn_and_the_fastest_counts(monkeypatch):
+    clock, calls = iter([0, 5, 5, 9, 10, 12, 12, 20, 20, 21, 21, 24]), []
+    monkeypatch.setattr(time, "process_time", lambda: next(clock))
+    steps = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    assert fastest_seconds(steps, rounds=2) == {"a": 1, "b": 3}  # without the first 5 and 4; a: 2, 1; b: 8, 3
+    assert calls == ["a", "b"] * 3
+
+
+def test_a_cases_dice_is_the_mean_over_the_organs_it_has(tmp_path):
+    file = tmp_path / "scores.csv"
+    file.write_text("case,label,dice\nb,1,0.4\na,1,0.5\na,2,0.9\nb,2,\na,,0.7\n")
+    assert case_means(file).tolist() == pytest.approx([0.7, 0.4])

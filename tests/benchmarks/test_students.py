@@ -1,0 +1,115 @@
+"""The logic of the scripts in benchmarks/students; the measurements themselves are repeated by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "students"
+TASK = """
+name = "cube"
+modality = "CT"
+labels = ["background", "cube"]
+spacing = [4.0, 4.0, 4.0]
+patch = [40, 56, 40]
+[intensity]
+clip = [-200.0, 300.0]
+scale_to = [0.0, 1.0]
+"""
+FULL, HALF = "unet-edge-fullres-small", "unet-edge-tiny"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Imports a script; other benchmarks have scripts of the same names."""
+    for name in ("plan", "report", "step_cost"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    yield import_module
+    for name in ("plan", "report", "step_cost"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def plan(script, tmp_path):
+    (tmp_path / "task.toml").write_text(TASK)
+    settings = {"batch": 2, "lr": 0.002, "positive": 0.7, "steps_per_epoch": 20, "threads": 1, "seconds": 60.0}
+    return script("plan").Plan(data=str(tmp_path), **settings)
+
+
+def row(script, student, milliseconds, dice, **changes):
+    given = {"engine": "onnxruntime", "precision": "fp32", "parameters": 1, "gflop": 1.0, "spread": None, "seeds": 1}
+    return script("report").Row(student=student, milliseconds=milliseconds, dice=dice, **{**given, **changes})
+
+
+def test_the_front_has_the_rows_that_no_other_beats(script):
+    fast, good, slow, equal = (
+        row(script, name, *figures)
+        for name, figures in {"fast": (1, 0.7), "good": (2, 0.9), "slow": (3, 0.8), "equal": (2, 0.85)}.items()
+    )
+    assert script("report").pareto_front([slow, equal, good, fast]) == [fast, good]
+
+
+def test_a_student_that_refuses_the_tasks_patch_has_the_next_larger_one(plan):
+    assert plan.task_of(FULL).patch == (40, 56, 40)
+    assert plan.task_of(HALF).patch == (48, 64, 48)
+
+
+def test_a_run_is_done_when_both_precisions_are_scored(script, tmp_path):
+    module = script("plan")
+    folder = module.run_folder(tmp_path, FULL, 1)
+    folder.mkdir(parents=True)
+    module.scores_file(folder, "fp32").touch()
+    assert not module.is_done(tmp_path, FULL, 1)
+    module.scores_file(folder, "int8").touch()
+    assert module.is_done(tmp_path, FULL, 1)
+
+
+@pytest.fixture
+def finished(script, plan, tmp_path):
+    """An experiment of two students; one has two seeds. Dice: 0.8 and 0.6, 0.5; int8 has 0.1 less."""
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(plan))
+    for name, seed, dice in ((FULL, 0, 0.8), (FULL, 1, 0.6), (HALF, 0, 0.5)):
+        folder = script("plan").run_folder(tmp_path, name, seed)
+        folder.mkdir(parents=True)
+        for precision, loss in (("fp32", 0.0), ("int8", 0.1)):
+            lines = f"case,label,dice\na,1,{dice - loss}\na,,{dice - loss}\n"
+            script("plan").scores_file(folder, precision).write_text(lines)
+    times = {name: {"openvino fp32": 90.0, "openvino int8": 45.0, "openvino bf16": 50.0} for name in (FULL, HALF)}
+    (tmp_path / "latency.json").write_text(json.dumps(times))
+    return tmp_path
+
+
+def test_a_row_is_the_mean_over_the_seeds_and_its_milliseconds_are_the_tasks_window(script, finished):
+    rows = {(each.student, each.precision): each for each in script("report").read_rows(finished)}
+    assert set(rows) == {(name, precision) for name in (FULL, HALF) for precision in ("fp32", "int8")}
+    full, half = rows[FULL, "fp32"], rows[HALF, "int8"]
+    assert (full.dice, full.seeds, full.milliseconds) == (pytest.approx(0.7), 2, 90.0)
+    assert full.spread == pytest.approx(0.1414, abs=1e-4)
+    assert (half.dice, half.spread) == (pytest.approx(0.4), None)
+    assert half.milliseconds == pytest.approx(45.0 * (40 * 56 * 40) / (48 * 64 * 48))
+    assert full.parameters > half.parameters > 0
+
+
+def test_the_report_is_a_table_a_csv_and_a_picture(script, finished):
+    script("report").write_report(finished)
+    table = (finished / "tables.md").read_text()
+    assert "| 90.0 | 70.00 ± 14.14 | 2 | yes |" in table
+    with (finished / "results.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["milliseconds"]) for line in lines] == sorted(float(line["milliseconds"]) for line in lines)
+    assert len(lines) == 4
+    assert (finished / "pareto.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_students_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch):
+    module = script("step_cost")
+    monkeypatch.setattr(module, "fastest_seconds", lambda steps: dict(zip(steps, (0.5, 2.0, 1000.0), strict=True)))
+    monkeypatch.setattr(module, "_step", lambda plan, student: None)
+    assert module.steps_of_students(plan, ["a", "b", "c"]) == {"a": 120, "b": 30, "c": 1}

@@ -1,0 +1,45 @@
+"""`bedside distill --student list`: what each student costs, without data and without a training."""
+
+import json
+
+import pytest
+from bedside.cli.main import run
+from bedside.distill import STUDENTS, StudentSpec
+from bedside.distill.students.cost import InferenceCost
+
+
+@pytest.fixture(autouse=True)
+def costs(monkeypatch):
+    monkeypatch.setattr(StudentSpec, "cost", lambda spec, **given: InferenceCost(given["num_classes"], 2, 3))
+
+
+def test_the_list_needs_no_other_option(capfd):
+    assert run(["distill", "--student", "list"]) == 0
+    shown = capfd.readouterr().out
+    assert "Students: 14 classes, windows of 64×64×64" in shown
+    assert all(name in shown for name in STUDENTS)
+
+
+def test_the_list_in_json_is_one_object(capfd):
+    assert run(["distill", "--student", "list", "--json"]) == 0
+    content = json.loads(capfd.readouterr().out)
+    assert content["num_classes"] == 14
+    assert [each["name"] for each in content["students"]] == list(STUDENTS)
+    assert all(each["parameters"] == 14 for each in content["students"])
+
+
+def test_task_and_patch_choose_the_classes_and_the_window(capfd):
+    assert run(["distill", "--student", "list", "--task", "amos-ct", "--patch", "40", "48", "56", "--json"]) == 0
+    content = json.loads(capfd.readouterr().out)
+    patches = {each["name"]: each["patch"] for each in content["students"]}
+    assert content["num_classes"] == 16
+    assert patches["unet-edge-fullres-base"] == [40, 48, 56]
+    assert patches["unet-nano"] == [64, 64, 64]
+
+
+@pytest.mark.parametrize("words", [[], ["data"], ["-o", "run"]])
+def test_a_training_needs_data_and_an_output(words, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    assert run(["distill", *words]) == 2
+    assert "give a data set and --output; only --student list does without" in capfd.readouterr().err
