@@ -9,22 +9,22 @@ from torch.nn import functional as F
 
 from ..runtime import arguments
 from ..runtime.errors import UsageError
-from ..training.loop.losses import Prediction, dice_cross_entropy
+from ..training.loop.losses import Prediction, dice_cross_entropy, soft_dice_cross_entropy
 
 _EVERY = 8  # every eighth voxel along H and W is checked, so that the check does not slow a step down
 _ROUNDING = 0.02  # error of a sum of bfloat16 probabilities
 _SMALLEST = 1e-8  # keeps a probability of 0 finite where it is divided or raised to a power
 
 
-def _mse(student: Prediction, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+def _mse(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
     return F.mse_loss(student.probabilities, teacher)
 
 
-def _mse_sum(student: Prediction, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    return _mse(student, teacher, temperature) * teacher.shape[1]
+def _mse_sum(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
+    return _mse(student, teacher, temperature, balanced) * teacher.shape[1]
 
 
-def _kl(student: Prediction, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+def _kl(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
     logarithms = student.logarithms
     if temperature != 1:  # softmax(log p / T), as if the logits were divided by T
         logarithms = (logarithms / temperature).log_softmax(1)
@@ -34,16 +34,23 @@ def _kl(student: Prediction, teacher: torch.Tensor, temperature: float) -> torch
     return temperature**2 * divergence
 
 
-IMITATION: dict[str, Callable[[Prediction, torch.Tensor, float], torch.Tensor]] = {
+def _dice_ce(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
+    return soft_dice_cross_entropy(student, teacher, balanced=balanced)
+
+
+IMITATION: dict[str, Callable[[Prediction, torch.Tensor, float, bool], torch.Tensor]] = {
     "mse": _mse,
     "mse-sum": _mse_sum,
     "kl": _kl,
+    "dice-ce": _dice_ce,
 }
-"""Name → loss of a student's prediction, a teacher's probabilities ``[B, C, D, H, W]``, and a temperature.
+"""Name → loss of a student's prediction, a teacher's probabilities ``[B, C, D, H, W]``, a temperature, and whether
+classes are balanced.
 
 ``mse``: squared error of the probabilities, averaged over classes and voxels (AutoSAM Adapter, Eq. 2). ``mse-sum``:
 summed over classes, so that many classes do not make it small. ``kl``: Kullback-Leibler divergence at a temperature T,
-times T squared (Hinton et al. 2015, section 2.1).
+times T squared (Hinton et al. 2015, section 2.1). ``dice-ce``: the loss that labels have, Dice plus cross-entropy, with
+the teacher's probabilities in the place of labels, and the only one that balances classes.
 """
 
 
@@ -61,19 +68,27 @@ class DistillationLoss(torch.nn.Module):
         imitation: name in `IMITATION`.
         temperature: temperature of ``"kl"``, more than 0; the others ignore it.
         ignores: whether targets may have `IGNORED` voxels (training/data/ignore_label.py).
+        balanced: whether Dice + cross-entropy count classes by `class_weights` (training/loop/losses.py).
 
     Raises:
         UsageError: λ is no number in 0…1, no imitation loss has this name, or the temperature is not more than 0.
     """
 
     def __init__(
-        self, lam: float = 0.5, *, imitation: str = "mse", temperature: float = 1.0, ignores: bool = False
+        self,
+        lam: float = 0.5,
+        *,
+        imitation: str = "mse",
+        temperature: float = 1.0,
+        ignores: bool = False,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         self.lam = arguments.share("lambda", lam)
         self._imitation = IMITATION[arguments.known("imitation loss", imitation, IMITATION)]
         self._temperature = arguments.number("temperature", temperature, "a number above 0", lambda given: given > 0)
         self._ignores = ignores
+        self._balanced = balanced
 
     def forward(
         self, student_logits: torch.Tensor, teacher_probs: torch.Tensor | None, target: torch.Tensor
@@ -107,9 +122,11 @@ class DistillationLoss(torch.nn.Module):
             _check_probabilities(student_logits, teacher_probs)
         student = Prediction.of(student_logits)
         if self.lam > 0:
-            terms["labels"] = self.lam * dice_cross_entropy(student, target, ignores=self._ignores)
+            labelled = dice_cross_entropy(student, target, ignores=self._ignores, balanced=self._balanced)
+            terms["labels"] = self.lam * labelled
         if self.lam < 1 and teacher_probs is not None:
-            terms["teacher"] = (1 - self.lam) * self._imitation(student, teacher_probs, self._temperature)
+            imitated = self._imitation(student, teacher_probs, self._temperature, self._balanced)
+            terms["teacher"] = (1 - self.lam) * imitated
         return terms
 
 

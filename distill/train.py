@@ -171,6 +171,7 @@ class _DistilledStudent:
             imitation=options.imitation,
             temperature=options.temperature,
             ignores=prepared.has_ignored_voxels,
+            balanced=prepared.run.config.recipe.balanced,
         )
 
         def terms(logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:

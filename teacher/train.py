@@ -103,7 +103,8 @@ class _SupervisedTeacher:
         return MethodRecord(self.config.recorded())
 
     def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
-        loss = segmentation_loss(ignores=prepared.has_ignored_voxels)
+        balanced = prepared.run.config.recipe.balanced
+        loss = segmentation_loss(ignores=prepared.has_ignored_voxels, balanced=balanced)
         return lambda logits, batch: {"labels": loss(logits, batch["label"])}
 
     def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:

@@ -9,6 +9,7 @@ from ..runtime.checked_struct import CheckedStruct
 from ..runtime.errors import FieldError
 
 TrainingPrecision = Literal["32-true", "bf16-mixed"]
+SegmentationLoss = Literal["dice-ce", "balanced-dice-ce"]
 
 
 class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +60,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         unlabelled: share of crops from scans without labels, 0…<1; only a teacher can teach on these.
         balance_classes: True: a positive crop draws a class first, then one of its voxels, so that small organs are
             seen as often as large ones; False: every labelled voxel is equally likely, as in the papers.
+        loss: what labels teach: the papers' Dice + cross-entropy, or the same with classes weighted by one over the
+            root of their share of a batch, so that small organs are learned from the first steps on.
         validate_every: epochs between validations.
         validation_overlap: overlap of neighbouring windows in validation, 0…<1.
         checkpoint_every: steps between checkpoints inside an epoch; every epoch ends with one too.
@@ -82,6 +85,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     positive: float = 0.5
     unlabelled: float = 0.0
     balance_classes: bool = False
+    loss: SegmentationLoss = "dice-ce"
     validate_every: int = 1
     validation_overlap: float = 0.25
     checkpoint_every: int = 500
@@ -113,6 +117,11 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise FieldError(f"unlabelled: expected a share of 0 or more and less than 1, got {self.unlabelled:g}")
         if not 0 <= self.validation_overlap < 1:
             raise FieldError(f"validation_overlap: expected 0 or more and less than 1, got {self.validation_overlap:g}")
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the loss weights classes by their share of a batch."""
+        return self.loss == "balanced-dice-ce"
 
     @property
     def crops_per_step(self) -> int:

@@ -35,11 +35,11 @@ class ImitationOptions:
         ),
     ] = None
     imitation: Annotated[
-        Literal["mse", "mse-sum", "kl"],
+        Literal["mse", "mse-sum", "kl", "dice-ce"],
         typer.Option(
             "--imitation",
-            help="Loss between student and teacher: the paper's mean squared error, summed over classes, or "
-            "Kullback-Leibler divergence.",
+            help="Loss between student and teacher: the paper's mean squared error, summed over classes, "
+            "Kullback-Leibler divergence, or the loss that labels have.",
             rich_help_panel=_PANEL,
         ),
     ] = "mse"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -69,6 +69,15 @@ class RecipeOptions:
             rich_help_panel=_PANEL,
         ),
     ] = False
+    loss: Annotated[
+        Literal["dice-ce", "balanced-dice-ce"],
+        typer.Option(
+            "--loss",
+            help="What labels teach: Dice and cross-entropy, as in the papers, or the same with rare classes weighted "
+            "up: small organs are learned many times sooner.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = "dice-ce"
     mirror_sides: Annotated[
         bool,
         typer.Option(

@@ -10,6 +10,7 @@ import torch
 from ..data.ignore_label import IGNORED
 
 _SMOOTHING = 1e-5  # as in MONAI; a class that neither target nor prediction contains then has a Dice of 1
+_RARE = 0.002  # share of voxels below which a class does not gain more weight: an organ of a few voxels is mostly edge
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,21 @@ class Prediction:
         return cls(logarithms.exp(), logarithms)
 
 
-def segmentation_loss(*, ignores: bool = False) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def segmentation_loss(
+    *, ignores: bool = False, balanced: bool = False
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Returns `dice_cross_entropy` as a function of logits ``[B, C, D, H, W]`` and labels ``[B, 1, D, H, W]``.
 
     Args:
         ignores: whether labels may be `IGNORED`.
+        balanced: whether classes count by `class_weights`.
     """
-    return lambda logits, labels: dice_cross_entropy(Prediction.of(logits), labels, ignores=ignores)
+    return lambda logits, labels: dice_cross_entropy(Prediction.of(logits), labels, ignores=ignores, balanced=balanced)
 
 
-def dice_cross_entropy(prediction: Prediction, labels: torch.Tensor, *, ignores: bool = False) -> torch.Tensor:
+def dice_cross_entropy(
+    prediction: Prediction, labels: torch.Tensor, *, ignores: bool = False, balanced: bool = False
+) -> torch.Tensor:
     """Returns Dice + cross-entropy, background included, a scalar (AutoSAM Adapter, Eq. 1).
 
     The value is that of MONAI's ``DiceCELoss(to_onehot_y=True, softmax=True, batch=True)``, which computes softmax and
@@ -52,6 +58,8 @@ def dice_cross_entropy(prediction: Prediction, labels: torch.Tensor, *, ignores:
         labels: true classes ``[B, 1, D, H, W]``.
         ignores: whether labels may be `IGNORED`. The result is the same as if these voxels were cut out of the batch; a
             batch of only ignored voxels gives 0.
+        balanced: whether voxels count by `class_weights` in the cross-entropy, and the background not in Dice. A small
+            organ's voxels are one in a thousand, and the plain loss learns to see it only after hundreds of steps.
 
     Raises:
         ValueError: prediction and labels have different shapes.
@@ -67,10 +75,45 @@ def dice_cross_entropy(prediction: Prediction, labels: torch.Tensor, *, ignores:
         labels = labels * (labels != IGNORED)
         probabilities = probabilities * known
     true_class = prediction.logarithms.gather(1, labels)
+    voxels = _sums_by_class(known, labels, classes)
     overlap = _sums_by_class(true_class.exp() * known, labels, classes)
-    total = probabilities.sum((0, 2, 3, 4)) + _sums_by_class(known, labels, classes)
+    dice = _dice_loss(overlap, probabilities.sum((0, 2, 3, 4)) + voxels, balanced=balanced)
+    if balanced:
+        known = known * class_weights(voxels)[labels]
+    return dice - (true_class * known).sum() / known.sum().clamp(min=1)
+
+
+def soft_dice_cross_entropy(prediction: Prediction, target: torch.Tensor, *, balanced: bool = False) -> torch.Tensor:
+    """Returns Dice + cross-entropy between a prediction and probabilities, a scalar.
+
+    Where every probability is 0 or 1, this is `dice_cross_entropy` of those labels.
+
+    Args:
+        prediction: probabilities ``[B, C, D, H, W]``.
+        target: the probabilities to learn, of the same shape.
+        balanced: as in `dice_cross_entropy`.
+    """
+    voxels = target.sum((0, 2, 3, 4))
+    overlap = (prediction.probabilities * target).sum((0, 2, 3, 4))
+    dice = _dice_loss(overlap, prediction.probabilities.sum((0, 2, 3, 4)) + voxels, balanced=balanced)
+    weights = class_weights(voxels) if balanced else torch.ones_like(voxels)
+    entropy = (prediction.logarithms * target).sum((0, 2, 3, 4))
+    return dice - (weights * entropy).sum() / (weights * voxels).sum()
+
+
+def class_weights(voxels: torch.Tensor) -> torch.Tensor:
+    """Returns each class's weight, one over the root of its share of the voxels.
+
+    Args:
+        voxels: number of voxels of each class, ``[C]``.
+    """
+    return (voxels / voxels.sum().clamp(min=1) + _RARE).rsqrt()
+
+
+def _dice_loss(overlap: torch.Tensor, total: torch.Tensor, *, balanced: bool) -> torch.Tensor:
+    """Returns 1 − Dice, averaged over the classes, or over all but the background if balanced."""
     dice = 1 - (2 * overlap + _SMOOTHING) / (total + _SMOOTHING)
-    return dice.mean() - (true_class * known).sum() / known.sum().clamp(min=1)
+    return (dice[1:] if balanced else dice).mean()
 
 
 def _sums_by_class(values: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
