@@ -86,7 +86,9 @@ def dice_cross_entropy(
 def soft_dice_cross_entropy(prediction: Prediction, target: torch.Tensor, *, balanced: bool = False) -> torch.Tensor:
     """Returns Dice + cross-entropy between a prediction and probabilities, a scalar.
 
-    Where every probability is 0 or 1, this is `dice_cross_entropy` of those labels.
+    Where every target is 0 or 1, this is `dice_cross_entropy` of those labels. Elsewhere |prediction − target| measures
+    the overlap of Dice, so that the prediction which equals its target is the best (Wang et al., "Dice Semimetric
+    Losses", MICCAI 2023, arXiv:2303.16296); the product of both would reward certainty.
 
     Args:
         prediction: probabilities ``[B, C, D, H, W]``.
@@ -94,8 +96,9 @@ def soft_dice_cross_entropy(prediction: Prediction, target: torch.Tensor, *, bal
         balanced: as in `dice_cross_entropy`.
     """
     voxels = target.sum((0, 2, 3, 4))
-    overlap = (prediction.probabilities * target).sum((0, 2, 3, 4))
-    dice = _dice_loss(overlap, prediction.probabilities.sum((0, 2, 3, 4)) + voxels, balanced=balanced)
+    total = prediction.probabilities.sum((0, 2, 3, 4)) + voxels
+    overlap = (total - (prediction.probabilities - target).abs().sum((0, 2, 3, 4))) / 2
+    dice = _dice_loss(overlap, total, balanced=balanced)
     weights = class_weights(voxels) if balanced else torch.ones_like(voxels)
     entropy = (prediction.logarithms * target).sum((0, 2, 3, 4))
     return dice - (weights * entropy).sum() / (weights * voxels).sum()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from bedside.distill import DistillationLoss
 from bedside.training.data.ignore_label import IGNORED
-from bedside.training.loop.losses import segmentation_loss
+from bedside.training.loop.losses import Prediction, segmentation_loss, soft_dice_cross_entropy
 from monai.losses.dice import DiceCELoss
 
 SHAPE = (2, 3, 4, 4, 4)
@@ -88,3 +88,37 @@ def test_imitation_counts_ignored_voxels_for_it_needs_no_truth(logits, target):
     known = segmentation_loss(ignores=True)(logits, target)
     loss = DistillationLoss(0.25, ignores=True)(logits, teacher, target)
     assert loss.item() == pytest.approx((0.25 * known + 0.75 * imitation).item(), rel=1e-6)
+
+
+def test_the_balanced_loss_weights_classes_and_leaves_the_background_out_of_dice():
+    """Four voxels, one of the organ: shares 3/4 and 1/4, so that its weight is √3 times the background's."""
+    organ = torch.tensor([0.1, 0.2, 0.4, 0.8])
+    logits = torch.stack([(1 - organ).log(), organ.log()]).reshape(1, 2, 1, 1, 4)
+    labels = torch.tensor([0, 0, 0, 1]).reshape(1, 1, 1, 1, 4)
+    dice = 1 - 2 * 0.8 / (1.5 + 1)
+    background, rare = (0.75 + 0.002) ** -0.5, (0.25 + 0.002) ** -0.5
+    entropy = -(background * math.log(0.9 * 0.8 * 0.6) + rare * math.log(0.8)) / (3 * background + rare)
+    assert segmentation_loss(balanced=True)(logits, labels).item() == pytest.approx(dice + entropy, rel=1e-4)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_certain_probabilities_teach_as_labels_do(logits, balanced):
+    labels = torch.randint(0, 3, (2, 1, 4, 4, 4), generator=torch.Generator().manual_seed(1))
+    certain = torch.nn.functional.one_hot(labels[:, 0], 3).movedim(-1, 1).float()
+    soft = soft_dice_cross_entropy(Prediction.of(logits), certain, balanced=balanced)
+    assert soft.item() == pytest.approx(segmentation_loss(balanced=balanced)(logits, labels).item(), rel=1e-5)
+
+
+def test_soft_labels_teach_best_a_student_that_equals_its_teacher(logits):
+    target = Prediction.of(logits.detach()).probabilities
+    best = soft_dice_cross_entropy(Prediction.of(logits.detach()), target).item()
+    entropy = -(target * target.log()).sum(1).mean().item()
+    assert best == pytest.approx(entropy, rel=1e-5)  # Dice is 1
+    for scale in (0.9, 1.1, 2.0):
+        assert soft_dice_cross_entropy(Prediction.of(logits.detach() * scale), target).item() > best
+
+
+def test_ignored_voxels_do_not_count_in_the_balanced_loss(logits, target):
+    known = segmentation_loss(ignores=True, balanced=True)(logits, target)
+    cut = segmentation_loss(balanced=True)(logits[:, :, 2:], target[:, :, 2:])
+    assert known.item() == pytest.approx(cut.item(), rel=1e-5)
