@@ -18,6 +18,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     import torch
     from bedside.distill import STUDENTS, DistillationLoss, build_student
     from bedside.teacher import build_teacher
+    from bedside.training.loop.memory_layout import use_channels_last
 
     torch.set_num_threads(plan.threads)
     torch.manual_seed(0)
@@ -28,6 +29,9 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
         teacher = build_student(plan.teacher, num_classes=classes)
     else:
         teacher = build_teacher(plan.teacher, num_classes=classes, patch=patch)
+    for network in (student, teacher):
+        use_channels_last(network)  # as training does
+    balanced = plan.loss == "balanced-dice-ce"
     image = torch.rand(plan.batch, 1, *patch)
     label = torch.randint(classes, image.shape)
     target = torch.rand(plan.batch, classes, *patch).softmax(1)
@@ -36,11 +40,12 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
         loss(network(image), probabilities, label).backward()
         network.zero_grad(set_to_none=True)
 
+    taught = DistillationLoss(0.5, imitation=plan.imitation, ignores=True, balanced=balanced)
     seconds = fastest_seconds(
         {
-            "labels": partial(step, student, DistillationLoss(1.0), None),
-            "taught": partial(step, student, DistillationLoss(0.5, imitation=plan.imitation, ignores=True), target),
-            "teacher": partial(step, teacher, DistillationLoss(1.0), None),
+            "labels": partial(step, student, DistillationLoss(1.0, balanced=balanced), None),
+            "taught": partial(step, student, taught, target),
+            "teacher": partial(step, teacher, DistillationLoss(1.0, balanced=balanced), None),
         }
     )
     steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])}

@@ -20,6 +20,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
         batch: crops per step.
         lr: learning rate.
         positive: share of crops centred on an organ.
+        loss: what labels teach, as `Recipe.loss` names it.
         steps_per_epoch: steps between two points of the learning curve.
         threads: CPU threads of a run.
     """
@@ -28,6 +29,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
     lr: float
     positive: float
+    loss: str
     steps_per_epoch: int
     threads: int
 
@@ -51,6 +53,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
             warmup=1,
             positive=self.positive,
             balance_classes=True,
+            loss=self.loss,
             unlabelled=unlabelled,
             validate_every=max(1, epochs // 5),
             pictures_every=0,

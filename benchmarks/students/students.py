@@ -48,6 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--lr", type=float, default=0.002)
     parser.add_argument("--positive", type=float, default=0.7)
+    parser.add_argument("--loss", default="balanced-dice-ce", help="what labels teach")
     parser.add_argument("--steps-per-epoch", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each run, and of the latencies")
