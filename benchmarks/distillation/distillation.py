@@ -15,6 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 from bedside.benchmarks.shared.plan import load_plan, save_plan
 from bedside.benchmarks.shared.processes import Experiment
 from plan import ARMS, Plan
@@ -37,6 +38,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1200, help="CPU seconds of a student's training")
     parser.add_argument("--teacher-seconds", type=float, default=1200, help="CPU seconds of a teacher's training")
     parser.add_argument("--imitation", default="dice-ce")
+    parser.add_argument("--patch", type=int, nargs=3, metavar=("X", "Y", "Z"), help="default: the task's")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--lr", type=float, default=0.002)
     parser.add_argument("--positive", type=float, default=0.7)
@@ -77,11 +79,8 @@ def main() -> None:
     given = parse()
     out: Path = given.out
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    plan = Plan(
-        data=str(given.data.resolve()),
-        **{name: getattr(given, name) for name in Plan.__struct_fields__ if name != "data"},
-    )
-    save_plan(plan, out)
+    settings = {name: getattr(given, name) for name in Plan.__struct_fields__}
+    save_plan(msgspec.convert({**settings, "data": str(given.data.resolve())}, Plan), out)
     if not (out / "steps.json").exists():
         (out / "steps.json").write_text(json.dumps(steps_of_arms(load_plan(out, Plan)), indent=1))
     runs = wanted_runs(given)

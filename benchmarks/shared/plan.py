@@ -17,6 +17,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         data: folder of the data set, with ``dataset.json`` and ``task.toml``.
+        patch: edges of the training crops along x, y, z, in voxels; None: the task's.
         batch: crops per step.
         lr: learning rate.
         positive: share of crops centred on an organ.
@@ -26,6 +27,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     data: str
+    patch: tuple[int, int, int] | None
     batch: int
     lr: float
     positive: float
@@ -35,10 +37,12 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def task(self) -> Task:
-        """The data set's own task."""
+        """The data set's own task, with the plan's patch."""
+        from bedside.runtime.axes import XYZ
         from bedside.runtime.task_presets import load_task
 
-        return load_task(str(Path(self.data) / "task.toml"))
+        task = load_task(str(Path(self.data) / "task.toml"))
+        return task if self.patch is None else task.replaced(patch=XYZ(*self.patch))
 
     def recipe(self, seed: int, steps: int, unlabelled: float = 0.0) -> Recipe:
         """Returns the recipe of a run of about so many steps."""

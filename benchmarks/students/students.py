@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from bedside.benchmarks.shared.plan import load_plan, save_plan
 from bedside.benchmarks.shared.processes import Experiment
 from bedside.distill import STUDENTS
@@ -45,6 +46,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--students", nargs="+", default=list(STUDENTS), help="in this order; else all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--seconds", type=float, default=1200, help="CPU seconds of each training")
+    parser.add_argument("--patch", type=int, nargs=3, metavar=("X", "Y", "Z"), help="default: the task's")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--lr", type=float, default=0.002)
     parser.add_argument("--positive", type=float, default=0.7)
@@ -79,8 +81,8 @@ def main() -> None:
     given = parse()
     out: Path = given.out
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    fields = {name: getattr(given, name) for name in Plan.__struct_fields__ if name != "data"}
-    save_plan(Plan(data=str(given.data.resolve()), **fields), out)
+    settings = {name: getattr(given, name) for name in Plan.__struct_fields__}
+    save_plan(msgspec.convert({**settings, "data": str(given.data.resolve())}, Plan), out)
     plan = load_plan(out, Plan)
     for student in given.students:
         STUDENTS.find(student)

@@ -103,6 +103,7 @@ STUDENTS = Registry(
         ),
         "unet-edge-tiny": _edge_row(EdgeUNetDesign(channels=(8, 16, 32, 48), decoder=(8, 8, 16))),
         "unet-edge-small": _edge_row(EdgeUNetDesign(channels=(16, 24, 32, 48, 64), decoder=(16, 16, 16, 32))),
+        "unet-edge-shallow": _edge_row(EdgeUNetDesign(channels=(16, 32, 64, 128), decoder=(16, 16, 32))),
         "unet-edge-base": _edge_row(_BASE),
         "unet-edge-base-repvgg": _edge_row(replace(_BASE, branches=True), "with RepVGG's branches"),
         "unet-edge-residual": _edge_row(
