@@ -35,7 +35,7 @@ def write_report(out: Path) -> None:
         lines += [f"### {labelled} labelled cases", "", "| arm | seeds | Dice | against labels alone | p |"]
         lines += ["| -- | -- | -- | -- | -- |"]
         base = arms.get(_BASELINE, {})
-        for name in ("teacher", *ARMS):
+        for name in ("teacher", "teachers", *ARMS, "nnunet"):
             scores = arms.get(name)
             if not scores:
                 continue
