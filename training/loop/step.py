@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import ModelParallelStrategy
 from torch.distributed.tensor import DTensor
 
 from ...runtime.errors import ExitCode
@@ -15,6 +16,7 @@ from ..data.crops import Batch
 from ..recipe import Recipe
 from .interrupt import StopRequest
 from .loader import CropLoader
+from .memory_layout import use_channels_last
 from .process_group import AgreedOutcome, ProcessGroup
 
 
@@ -59,6 +61,9 @@ class Stepper:
         self._fabric = fabric
         self._group = group
         self.model = model
+        # `fully_shard` accepts only contiguous weights.
+        if fabric.device.type == "cpu" and not isinstance(fabric.strategy, ModelParallelStrategy):
+            use_channels_last(model)
         self.wrapped = fabric.setup_module(model)
         optimizer = torch.optim.AdamW(
             [parameter for parameter in model.parameters() if parameter.requires_grad],
