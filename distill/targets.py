@@ -62,8 +62,10 @@ def cache_targets(
     group = arguments.instance("group", group, ProcessGroup)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
     key = targets_key(teachers)
-    stored = group.broadcast_from_first(lambda: [_open(case, key) is not None for case in cases])
-    missing = [case for case, there in zip(cases, stored, strict=True) if not there]
+    # The first process verifies the files for all, each once: hashing those of many cases takes a while.
+    unique = {case.folder: case for case in cases}
+    stored = group.broadcast_from_first(lambda: {folder: _open(case, key) for folder, case in unique.items()})
+    missing = [case for folder, case in unique.items() if stored[folder] is None]
     group.broadcast_from_first(lambda: _check_room(missing, cases))
     pending, existing = missing[group.rank :: group.size], len(cases) - len(missing)
     done = 0
@@ -82,7 +84,10 @@ def cache_targets(
     group.wait()
     if progress:
         progress(len(cases), len(cases))
-    return [_source(case, key) for case in cases]
+    computed = group.broadcast_from_first(
+        lambda: {case.folder: SoftLabels.open(_folder(case, key)) for case in missing}
+    )
+    return [_source(case, stored[case.folder] or computed[case.folder]) for case in cases]
 
 
 def targets_key(teachers: Teachers) -> str:
@@ -109,8 +114,8 @@ def _open(case: PreparedCase, key: str) -> SoftLabels | None:
         return None
 
 
-def _source(case: PreparedCase, key: str) -> CropSource:
-    source = CropSource(case, SoftLabels.open(_folder(case, key)))
+def _source(case: PreparedCase, soft_labels: SoftLabels) -> CropSource:
+    source = CropSource(case, soft_labels)
     return source if case.labelled else source.around_soft_labels()
 
 

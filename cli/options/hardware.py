@@ -21,7 +21,11 @@ class HardwareOptions:
 
     precision: Annotated[
         str,
-        typer.Option("--precision", help="Number format: 32-true, or bf16-mixed on a GPU.", rich_help_panel=_PANEL),
+        typer.Option(
+            "--precision",
+            help="Number format: 32-true, or bf16-mixed on GPUs and on CPUs with bfloat16 instructions.",
+            rich_help_panel=_PANEL,
+        ),
     ] = "32-true"
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=_PANEL)] = "auto"
     devices: Annotated[

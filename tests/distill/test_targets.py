@@ -8,6 +8,7 @@ from bedside.distill.targets import targets_key
 from bedside.distill.teachers import Teachers
 from bedside.runtime import UsageError
 from bedside.runtime.errors import ResourceError
+from bedside.runtime.files.hashing import file_sha256
 from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.process_group import ProcessGroup
@@ -68,6 +69,16 @@ def test_what_is_stored_is_not_computed_again(cases, teachers, group):
     cache_targets(teachers, cases, group, progress=lambda *step: steps.append(step))
     assert [folder.stat().st_ctime_ns for folder in folders(cases, teachers)] == stamps
     assert steps == [(2, 2)]
+
+
+def test_stored_targets_are_verified_once_however_often_a_case_is_listed(cases, teachers, group, monkeypatch):
+    cache_targets(teachers, cases, group)
+    hashed = []
+    monkeypatch.setattr(
+        "bedside.training.data.soft_labels.file_sha256", lambda file: hashed.append(file) or file_sha256(file)
+    )
+    assert len(cache_targets(teachers, [*cases, cases[0]], group)) == 3
+    assert len(hashed) == len(set(hashed)) == 5  # table and blocks of both, and centres of the one without labels
 
 
 def test_damaged_targets_are_computed_again(cases, teachers, group, caplog):

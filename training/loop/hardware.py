@@ -112,7 +112,7 @@ def make_fabric(
 
     Raises:
         UsageError: the device does not exist, the counts differ from the launcher's, or mixed precision is requested
-            on a CPU, where convolutions in bfloat16 gave gradients of 1e32 (torch 2.15).
+            with "fsdp" on CPUs, where `check_precision` cannot compare the gradients of a sharded network.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
     per_node, nodes = _processes(devices, nodes)
@@ -131,8 +131,8 @@ def make_fabric(
             f'{what} with precision "{precision}" cannot be used: {" ".join(str(error).split())}; '
             "take --device auto, or another number of devices"
         ) from None
-    if kind == "cpu" and precision != "32-true":
-        raise UsageError(f"precision {precision} needs a GPU; on a CPU train in 32-true")
+    if kind == "cpu" and precision != "32-true" and strategy == "fsdp":
+        raise UsageError(f"precision {precision} with --strategy fsdp needs GPUs; on CPUs give --strategy ddp")
     return fabric
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import ModelParallelStrategy
 from torch.distributed.tensor import DTensor
 
 from ...runtime.errors import ExitCode
@@ -15,6 +16,8 @@ from ..data.crops import Batch
 from ..recipe import Recipe
 from .interrupt import StopRequest
 from .loader import CropLoader
+from .memory_layout import use_channels_last
+from .precision_check import check_precision
 from .process_group import AgreedOutcome, ProcessGroup
 
 
@@ -24,8 +27,10 @@ class Objective(Protocol):
     def __call__(self, logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Returns the terms of the loss by name, scalars whose sum is the loss.
 
+        It is called in the training's precision: a network that it runs computes as fast as the one in training.
+
         Args:
-            logits: ``[B, C, D, H, W]``.
+            logits: ``[B, C, D, H, W]``, float32.
             batch: items of `CropDataset`, stacked.
         """
         ...
@@ -59,6 +64,9 @@ class Stepper:
         self._fabric = fabric
         self._group = group
         self.model = model
+        # `fully_shard` accepts only contiguous weights.
+        if fabric.device.type == "cpu" and not isinstance(fabric.strategy, ModelParallelStrategy):
+            use_channels_last(model)
         self.wrapped = fabric.setup_module(model)
         optimizer = torch.optim.AdamW(
             [parameter for parameter in model.parameters() if parameter.requires_grad],
@@ -74,6 +82,7 @@ class Stepper:
         self.stop: int | None = None
         self.gradient_norms: dict[str, float] = {}
         self._measures_gradients = True
+        self._checks_precision = fabric.device.type == "cpu" and recipe.precision != "32-true"
 
     def start_epoch(self, rate: float, gradient_norms: dict[str, float] | None = None) -> None:
         """Sets the learning rate; the next batch measures the gradients of the loss's terms.
@@ -92,6 +101,7 @@ class Stepper:
 
         Raises:
             DivergedError: loss or gradient is NaN or infinite; the weights are unchanged.
+            UnsoundPrecisionError: at the first step, a processor computes wrong gradients in bfloat16.
         """
         count, loss = self._recipe.accumulate, 0.0
         for number in range(count):
@@ -110,15 +120,25 @@ class Stepper:
 
     def _add_gradient(self, batch: Batch, *, last: bool) -> float:
         """Accumulates a batch's gradients and returns its loss; the last batch averages them over the processes."""
+        if self._checks_precision:
+            self._checks_precision = False
+            self._check_precision(batch)
         with self._fabric.no_backward_sync(self.wrapped, enabled=not last):
-            logits = self.wrapped(batch["image"]).float()
-            terms = self._objective(logits, batch)
+            with self._fabric.autocast():
+                logits = self.wrapped(batch["image"]).float()
+                terms = self._objective(logits, batch)
             if self._measures_gradients:
                 self._measures_gradients = False
                 self.gradient_norms = _gradient_norms(terms, logits)
-            loss = torch.stack([*terms.values()]).sum()
+            loss = _sum(terms)
             self._fabric.backward(loss / self._recipe.accumulate)
         return float(loss.detach())
+
+    def _check_precision(self, batch: Batch) -> None:
+        def loss() -> torch.Tensor:
+            return _sum(self._objective(self.model(batch["image"]).float(), batch))
+
+        check_precision(self.model, loss, self._fabric.autocast, self._group)
 
     def predict(self, patches: torch.Tensor) -> torch.Tensor:
         """Returns float32 logits ``[B, C, D, H, W]``; if the network is sharded, all processes must call together."""
@@ -126,6 +146,10 @@ class Stepper:
             return self.wrapped(patches).float()
         with self._fabric.autocast():
             return self.model(patches).float()
+
+
+def _sum(terms: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.stack([*terms.values()]).sum()
 
 
 def _number(norm: torch.Tensor | None) -> float:

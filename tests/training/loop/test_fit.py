@@ -4,9 +4,7 @@ import signal
 
 import pytest
 import torch
-from bedside.runtime.errors import UsageError
 from bedside.training.data.crops import CropDataset
-from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.recipe import Recipe
 from safetensors.torch import load_file
@@ -105,8 +103,3 @@ def test_a_loss_that_climbs_is_reported_once_and_the_training_goes_on(
     assert len(told) == 1
     assert "start again with a lower --lr" in told[0]
     assert len(run.rows()) == 4
-
-
-def test_mixed_precision_on_a_cpu_is_refused():
-    with pytest.raises(UsageError, match="needs a GPU"):
-        make_fabric("cpu", "bf16-mixed")

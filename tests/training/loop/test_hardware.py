@@ -68,6 +68,11 @@ def test_a_device_that_is_not_there_is_told_with_how_many_were_asked_for(environ
         make_fabric("quantum", "32-true", devices=2)
 
 
+def test_mixed_precision_of_a_sharded_network_on_cpus_is_refused(environment):
+    with pytest.raises(UsageError, match="bf16-mixed with --strategy fsdp needs GPUs"):
+        make_fabric("cpu", "bf16-mixed", devices=2, strategy="fsdp")
+
+
 def test_crops_are_loaded_by_the_training_process_itself_on_a_cpu(environment):
     assert default_workers(make_fabric("cpu", "32-true")) == 0
 

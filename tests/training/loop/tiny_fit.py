@@ -36,7 +36,7 @@ def objective(logits, batch):
 
 
 def train(run, prepared, model=None, loss=objective, validation=(), progress=None, workers=0):
-    sources, fabric = [CropSource(case) for case in prepared], make_fabric("cpu", "32-true")
+    sources, fabric = [CropSource(case) for case in prepared], make_fabric("cpu", run.config.recipe.precision)
     model = model or network()
     setup = TrainingSetup(model=model, objective=loss, sources=sources, validation=validation)
     return fit(run, setup, fabric, workers=workers, progress=progress), model
