@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from bedside.benchmarks.shared.plan import load_plan, save_plan
 from bedside.benchmarks.shared.processes import Experiment
-from plan import ARMS, Plan
+from plan import ARMS, ENSEMBLE, ENSEMBLE_SIZE, Plan, teachers_of
 from report import write_report
 from step_cost import steps_of_arms
 from train_run import is_done
@@ -55,6 +55,7 @@ def wanted_runs(given: argparse.Namespace) -> list[_Run]:
     teachers = max(ARMS[arm].teachers for arm in given.arms)
     for labelled in given.labelled:
         runs += [("teacher", labelled, seed) for seed in range(teachers)]
+        runs += [(ENSEMBLE, labelled, 0)] if teachers == ENSEMBLE_SIZE else []
         runs += [(arm, labelled, seed) for seed in given.seeds for arm in given.arms]
     return runs
 
@@ -72,7 +73,7 @@ class Distillation(Experiment[_Run]):
     def needs(self, run: _Run) -> list[_Run]:
         """Returns a student's teachers."""
         name, labelled, _ = run
-        return [("teacher", labelled, seed) for seed in range(ARMS[name].teachers)] if name in ARMS else []
+        return [("teacher", labelled, seed) for seed in range(teachers_of(name))]
 
 
 def main() -> None:

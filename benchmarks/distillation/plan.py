@@ -39,6 +39,17 @@ ARMS: dict[str, Arm] = {
 }
 
 
+ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
+ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())
+
+
+def teachers_of(name: str) -> int:
+    """Returns the number of teachers that a run needs; 0 for a teacher."""
+    if name == ENSEMBLE:
+        return ENSEMBLE_SIZE
+    return ARMS[name].teachers if name in ARMS else 0
+
+
 class Plan(TrainingPlan, frozen=True, kw_only=True):
     """Settings that all runs of a folder share; further ones are `TrainingPlan`'s.
 

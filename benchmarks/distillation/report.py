@@ -10,7 +10,7 @@ import numpy as np
 from bedside.benchmarks.shared.scores import case_means
 from bedside.training.scores.signed_rank import signed_rank
 from numpy.typing import NDArray
-from plan import ARMS
+from plan import ARMS, ENSEMBLE
 
 Scores = dict[int, NDArray[np.float64]]
 """Seed → mean Dice over the organs per test case, [cases]."""
@@ -35,7 +35,7 @@ def write_report(out: Path) -> None:
         lines += [f"### {labelled} labelled cases", "", "| arm | seeds | Dice | against labels alone | p |"]
         lines += ["| -- | -- | -- | -- | -- |"]
         base = arms.get(_BASELINE, {})
-        for name in ("teacher", "teachers", *ARMS, "nnunet"):
+        for name in ("teacher", ENSEMBLE, *ARMS, "nnunet"):
             scores = arms.get(name)
             if not scores:
                 continue

@@ -2,8 +2,8 @@
 
     python benchmarks/distillation/train_run.py OUT NAME LABELLED SEED
 
-NAME is ``teacher`` or an arm. `distillation.py` starts it. An interrupted run is gone on with; ``scores.csv`` is there
-when a student's run is done.
+NAME is ``teacher``, an arm, or ``teachers``: the mean of all teachers, which is scored and trains nothing.
+`distillation.py` starts it. An interrupted run is gone on with; ``scores.csv`` is there when a run is done.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bedside.benchmarks.shared.plan import load_plan
 from bedside.benchmarks.shared.scores import evaluate_test_cases
-from plan import ARMS, Plan, write_list
+from plan import ARMS, ENSEMBLE, Plan, teachers_of, write_list
+
+if TYPE_CHECKING:
+    import torch
 
 _OVERLAP = 0.5
 
@@ -26,6 +30,11 @@ def run_folder(out: Path, name: str, labelled: int, seed: int) -> Path:
 
 def is_done(out: Path, name: str, labelled: int, seed: int) -> bool:
     return (run_folder(out, name, labelled, seed) / "scores.csv").exists()
+
+
+def teachers_runs(out: Path, name: str, labelled: int) -> list[Path]:
+    """Returns the run directories of the teachers that a run needs."""
+    return [run_folder(out, "teacher", labelled, number) / "run" for number in range(teachers_of(name))]
 
 
 def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
@@ -50,15 +59,12 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         recipe = plan.recipe(seed, steps["teacher"], 0.0)
         train_teacher(dataset, plan.task, folder / "run", config=teacher_config(plan.teacher), recipe=recipe, **common)
         return
-    teachers = (
-        [] if arm is None else [run_folder(out, "teacher", labelled, number) / "run" for number in range(arm.teachers)]
-    )
     distill(
         dataset,
         folder / "run",
         student=plan.teacher if arm is None else plan.student,
         lam=1.0 if arm is None else arm.lam,
-        teacher=teachers or None,
+        teacher=teachers_runs(out, name, labelled) or None,
         task=plan.task,
         imitation=plan.imitation,
         recipe=plan.recipe(seed, steps[name], 0.0 if arm is None else arm.unlabelled),
@@ -66,16 +72,30 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     )
 
 
-def score(plan: Plan, out: Path, folder: Path, labelled: int) -> None:
+def trained_network(out: Path, name: str, labelled: int, seed: int) -> torch.nn.Module:
+    """Returns a run's network in evaluation mode, or that of the mean of all teachers."""
+    import torch
+    from bedside.distill.teachers import Teachers, open_network
+
+    if name != ENSEMBLE:
+        return open_network(run_folder(out, name, labelled, seed) / "run")[0]
+    teachers = Teachers.open(teachers_runs(out, name, labelled))
+
+    class MeanOfTeachers(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return teachers.crop_probabilities(images).log()
+
+    return MeanOfTeachers()
+
+
+def score(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     """Writes label maps of the test cases and has `bedside evaluate` score them."""
     import torch
-    from bedside.distill.teachers import open_network
     from bedside.runtime.scans.nifti import write_volume
     from bedside.training.data.dataset import load_dataset
     from bedside.training.loop.validate import segment_scan
 
-    network, run = open_network(folder / "run")
-    task = run.config.task
+    network, task, folder = trained_network(out, name, labelled, seed), plan.task, run_folder(out, name, labelled, seed)
     predictions = folder / "predictions"
     predictions.mkdir(exist_ok=True)
     data = write_list(plan, out, labelled)
@@ -101,11 +121,12 @@ def main() -> None:
     torch.set_num_threads(plan.threads)
     begun = time.process_time()
     try:
-        train(plan, given.out, given.name, given.labelled, given.seed)
+        if given.name != ENSEMBLE:
+            train(plan, given.out, given.name, given.labelled, given.seed)
     finally:  # the seconds of an interrupted run count too; preparation, targets and validation are among them
         with (folder / "seconds.txt").open("a", encoding="utf-8") as file:
             file.write(f"{time.process_time() - begun:.1f}\n")
-    score(plan, given.out, folder, given.labelled)
+    score(plan, given.out, given.name, given.labelled, given.seed)
 
 
 if __name__ == "__main__":
