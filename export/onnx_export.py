@@ -33,7 +33,8 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
     """Exports a student.
 
     Args:
-        model: maps [B, 1, D, H, W] float32 to logits [B, C, D, H, W]; not modified (a copy is exported, on the CPU).
+        model: maps [B, 1, D, H, W] float32 to logits [B, C, D, H, W]; not modified: a copy is exported, on the CPU,
+            with its fusable blocks fused.
         patch_dhw: patch in voxels, fixed in the ONNX; the batch stays free.
 
     Returns:

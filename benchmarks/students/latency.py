@@ -1,6 +1,6 @@
 """Milliseconds per window of every bundle, engine and precision: side by side, in several rounds.
 
-    python benchmarks/students/latency.py OUT STUDENT …
+    python benchmarks/students/latency.py OUT STUDENT … --seed 0
 
 Machines drift: a round measures every variant once, and the median over the rounds counts. Variants are opened one at a
 time, so that all of them fit into memory. `students.py` starts it, while nothing else runs.
@@ -57,8 +57,8 @@ def measure(bundles: dict[str, Path], threads: int) -> dict[str, dict[str, float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("students", nargs="+", help="measured on the bundles of their first seed")
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("students", nargs="+")
+    parser.add_argument("--seed", type=int, required=True, help="of the runs whose bundles are measured")
     given = parser.parse_args()
     bundles = {name: run_folder(given.out, name, given.seed) / "student.bedside" for name in given.students}
     found = measure(bundles, load_plan(given.out, Plan).threads)

@@ -50,7 +50,7 @@ class ConvolutionBlock(nn.Module):
     def fused(self) -> nn.Module:
         """Returns one convolution with bias, and the activation: the same in evaluation mode."""
         first = cast("nn.Conv3d", self.convolutions[0])
-        single = nn.Conv3d(first.in_channels, first.out_channels, _KERNEL, first.stride, padding=_KERNEL // 2)
+        single = nn.Conv3d(first.in_channels, first.out_channels, _KERNEL, first.stride[0], padding=_KERNEL // 2)
         branches = [
             _kernel_and_bias(cast("nn.Conv3d", convolution).weight, cast("nn.BatchNorm3d", norm))
             for convolution, norm in zip(self.convolutions, self.norms, strict=True)

@@ -91,6 +91,7 @@ STUDENTS = Registry(
             "AutoSAM Adapter, Table 3",
             _FIVE_HALVINGS,
         ),
+        # Heads of 12 channels, not of 4, and windows that divide the feature maps of a 64³ patch without padding.
         "swinunetr-tiny-edge": StudentSpec(
             partial(_swin_unetr, feature_size=12, heads=(1, 2, 4, 8), window=4),
             "bedside, after swinunetr-tiny",
