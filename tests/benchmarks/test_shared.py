@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 from bedside.benchmarks.shared.plan import TrainingPlan, load_plan, save_plan
 from bedside.benchmarks.shared.processes import Experiment
 from bedside.benchmarks.shared.scores import case_means
 from bedside.benchmarks.shared.step_seconds import fastest_seconds
 
-PLAN = TrainingPlan(data="data", batch=2, lr=0.01, positive=0.7, steps_per_epoch=20, threads=1)
+PLAN = TrainingPlan(
+    data="data", patch=None, loss="dice-ce", batch=2, lr=0.01, positive=0.7, steps_per_epoch=20, threads=1
+)
 PROGRAM = (
     "import pathlib, sys; out, name, seed = sys.argv[1:]; print(name); pathlib.Path(out, name).touch(); sys.exit({})"
 )
@@ -54,11 +57,11 @@ def test_a_run_that_needs_a_failed_one_fails_with_it(letters):
 
 def test_a_folder_keeps_its_plan_but_for_the_threads(tmp_path):
     save_plan(PLAN, tmp_path)
-    other = TrainingPlan(data="data", batch=2, lr=0.01, positive=0.7, steps_per_epoch=20, threads=4)
+    other = msgspec.structs.replace(PLAN, threads=4)
     save_plan(other, tmp_path)
     assert load_plan(tmp_path, TrainingPlan) == other
     with pytest.raises(SystemExit, match="other settings"):
-        save_plan(TrainingPlan(data="data", batch=3, lr=0.01, positive=0.7, steps_per_epoch=20, threads=1), tmp_path)
+        save_plan(msgspec.structs.replace(PLAN, batch=3), tmp_path)
 
 
 def test_a_recipe_has_whole_epochs_at_least_two():

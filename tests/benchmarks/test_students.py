@@ -39,7 +39,8 @@ def script(monkeypatch):
 @pytest.fixture
 def plan(script, tmp_path):
     (tmp_path / "task.toml").write_text(TASK)
-    settings = {"batch": 2, "lr": 0.002, "positive": 0.7, "steps_per_epoch": 20, "threads": 1, "seconds": 60.0}
+    settings = {"patch": None, "batch": 2, "lr": 0.002, "positive": 0.7, "loss": "dice-ce", "steps_per_epoch": 20}
+    settings |= {"threads": 1, "seconds": 60.0}
     return script("plan").Plan(data=str(tmp_path), **settings)
 
 

@@ -17,7 +17,10 @@ TRUTH = torch.zeros(1, 1, 4, 16, 16, dtype=torch.uint8)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "nope"}, 'no student "nope"; expected one of: swinunetr-tiny, swinunetr-small, unet-nano'),
+        (
+            {"name": "nope"},
+            'no student "nope"; expected one of: swinunetr-tiny, swinunetr-small, swinunetr-tiny-edge, unet-nano',
+        ),
         ({"name": None}, "no student None; expected one of"),
         ({"num_classes": 0}, "num_classes: expected a whole number from 2 to 65536, got 0"),
         ({"num_classes": "14"}, 'num_classes: expected a whole number from 2 to 65536, got "14"'),
