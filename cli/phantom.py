@@ -20,10 +20,20 @@ class Phantom:
     They show that the chain works, without any patient's data. They prove nothing about clinical use.
 
     Example: bedside phantom data/phantoms --cases 40 --seed 1
+
+    Example: bedside phantom data/phantoms --cases 40 --labelled 6
     """
 
     out: Annotated[Path, output_argument(help="Folder of the new data set.", show_default=False)]
     cases: Annotated[int, typer.Option("--cases", min=1, help="Number of phantoms.")] = 20
+    labelled: Annotated[
+        int | None,
+        typer.Option(
+            "--labelled",
+            help="Training phantoms with labels, the first ones; the list has the others as unlabelled.",
+            show_default="all",
+        ),
+    ] = None
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same files.")] = 0
     force: Annotated[bool, typer.Option("--force", help="Write into OUT even if it is not empty.")] = False
     console: Console
@@ -38,7 +48,7 @@ class Phantom:
         from ..training.phantoms.phantom import write_phantoms
 
         with console.progress("phantoms") as advance:
-            file = write_phantoms(out, self.cases, self.seed, advance)
+            file = write_phantoms(out, self.cases, self.seed, advance, labelled=self.labelled)
         console.finished(f'the data set "{out.resolve().name}" is written')
         console.show(f"{self.cases} phantoms in {file}")
         console.emit({"dataset": str(file), "cases": self.cases, "seed": self.seed})

@@ -217,7 +217,14 @@ class _Split:
         return cls(cases - held_out - validation, validation, held_out)
 
 
-def write_phantoms(out: Path, cases: int, seed: int, progress: Progress | None = None) -> Path:
+def training_cases(cases: int) -> int:
+    """Returns how many of a number of phantoms `write_phantoms` puts on the training list."""
+    return _Split.of(cases).training
+
+
+def write_phantoms(
+    out: Path, cases: int, seed: int, progress: Progress | None = None, *, labelled: int | None = None
+) -> Path:
     """Writes phantoms as a Medical-Segmentation-Decathlon data set.
 
     The list is written last, so a folder with a ``dataset.json`` is complete.
@@ -228,17 +235,21 @@ def write_phantoms(out: Path, cases: int, seed: int, progress: Progress | None =
             one each from 3 cases on.
         seed: random seed; the same seed and number of cases give the same files.
         progress: called with (cases done, cases in total) after every case.
+        labelled: number of training cases with label maps, the first ones; the list has the images of the others under
+            ``unlabeled``. None: all.
 
     Returns:
         Path of ``dataset.json``. Its test entries have labels too (``labelsTs``).
 
     Raises:
-        UsageError: the number of cases is below 1, or the seed is negative.
+        UsageError: the number of cases is below 1, the seed is negative, or there are not so many training cases.
         ResourceError: the folder cannot be written.
     """
     if cases < 1 or seed < 0:
         raise UsageError(f"phantoms: expected at least one case and a seed from 0, got {cases} cases and seed {seed}")
     split = _Split.of(cases)
+    with_labels = _labelled(labelled, split.training)
+    unlabelled: list[str] = []
     parts = ["training"] * split.training + ["validation"] * split.validation + ["test"] * split.test
     lists: dict[str, list[dict[str, str]]] = {"training": [], "validation": [], "test": []}
     seeds = np.random.SeedSequence(seed).generate_state(cases)
@@ -251,10 +262,13 @@ def write_phantoms(out: Path, cases: int, seed: int, progress: Progress | None =
     for number, part in enumerate(parts):
         phantom = generate_phantom(int(seeds[number]))
         where, name = "Ts" if part == "test" else "Tr", f"phantom_{number:03d}.nii.gz"
-        entry = {"image": f"images{where}/{name}", "label": f"labels{where}/{name}"}
-        write_volume(out / entry["image"], phantom.image.data, phantom.image.grid, description="bedside phantom")
-        write_volume(out / entry["label"], phantom.labels.data, phantom.labels.grid, description="bedside phantom")
-        lists[part].append(entry)
+        image, label = f"images{where}/{name}", f"labels{where}/{name}"
+        write_volume(out / image, phantom.image.data, phantom.image.grid, description="bedside phantom")
+        if part == "training" and number >= with_labels:
+            unlabelled.append(image)
+        else:
+            write_volume(out / label, phantom.labels.data, phantom.labels.grid, description="bedside phantom")
+            lists[part].append({"image": image, "label": label})
         if progress:
             progress(number + 1, cases)
     content = {
@@ -267,8 +281,18 @@ def write_phantoms(out: Path, cases: int, seed: int, progress: Progress | None =
         "numTraining": len(lists["training"]),
         "numTest": len(lists["test"]),
         **lists,
+        **({"unlabeled": unlabelled} if unlabelled else {}),
     }
     file = out / "dataset.json"
     with atomic_write(file) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return file
+
+
+def _labelled(wanted: int | None, training: int) -> int:
+    """Returns how many training cases have label maps."""
+    if wanted is None:
+        return training
+    if not 1 <= wanted <= training:
+        raise UsageError(f"phantoms: expected labels on 1 to {training} of {training} training cases, got {wanted}")
+    return wanted

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ from bedside.runtime.errors import ResourceError, UsageError
 from bedside.runtime.scans.nifti import read_labels, read_volume
 from bedside.training.data.dataset import load_dataset
 from bedside.training.phantoms.anatomy import LABELS, Phase
-from bedside.training.phantoms.phantom import ORIENTATIONS, Phantom, generate_phantom, write_phantoms
+from bedside.training.phantoms.phantom import (
+    ORIENTATIONS,
+    Phantom,
+    generate_phantom,
+    training_cases,
+    write_phantoms,
+)
 
 COARSE = (4.0, 4.0, 4.0)
 
@@ -143,6 +150,40 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     assert len(files) == 3
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.fixture
+def tiny_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generates phantoms of so few voxels that a data set of them costs little."""
+    tiny = partial(generate_phantom, spacing=(20.0, 20.0, 20.0))
+    monkeypatch.setattr("bedside.training.phantoms.phantom.generate_phantom", tiny)
+
+
+@pytest.mark.usefixtures("tiny_phantoms")
+def test_of_few_labelled_phantoms_the_others_are_images_without_labels(tmp_path: Path) -> None:
+    dataset = load_dataset(write_phantoms(tmp_path, 5, 1, labelled=1))
+    assert [case.name for case in dataset.training] == ["phantom_000"]
+    assert [case.name for case in dataset.unlabelled] == ["phantom_001", "phantom_002"]
+    assert [len(dataset.validation), len(dataset.test)] == [1, 1]
+    assert all(case.image.is_file() for case in dataset.unlabelled)
+    assert sorted(path.name for path in (tmp_path / "labelsTr").iterdir()) == [
+        "phantom_000.nii.gz", "phantom_003.nii.gz"
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("tiny_phantoms")
+def test_labels_on_all_training_phantoms_give_the_same_files_as_without_the_option(tmp_path: Path) -> None:
+    plain, given = write_phantoms(tmp_path / "a", 3, 7), write_phantoms(tmp_path / "b", 3, 7, labelled=1)
+    assert plain.read_bytes() == given.read_bytes()
+    assert "unlabeled" not in json.loads(plain.read_text())
+
+
+@pytest.mark.parametrize("labelled", [0, -1, 4])
+def test_labels_on_more_or_fewer_phantoms_than_can_have_them_are_refused(tmp_path: Path, labelled: int) -> None:
+    assert training_cases(5) == 3
+    with pytest.raises(UsageError, match=f"labels on 1 to 3 of 3 training cases, got {labelled}"):
+        write_phantoms(tmp_path / "set", 5, 0, labelled=labelled)
+    assert not (tmp_path / "set").exists()
 
 
 def test_no_cases_and_unwritable_folders_are_refused(tmp_path: Path) -> None:
