@@ -4,6 +4,7 @@ import hashlib
 import logging
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -32,7 +33,8 @@ def opened(monkeypatch):
     @contextmanager
     def prepare_run(job, record, group, *, progress):
         configurations.append((record.model, job.recipe))
-        yield PreparedRun(run=None, train=[], validation=[])
+        run = SimpleNamespace(config=SimpleNamespace(recipe=job.recipe))
+        yield PreparedRun(run=run, train=[], validation=[])
 
     monkeypatch.setattr(module, "prepare_run", prepare_run)
     monkeypatch.setattr(AutoSamConfig, "network", lambda *_: torch.nn.Conv3d(1, 14, 1))
