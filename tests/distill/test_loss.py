@@ -26,6 +26,19 @@ def test_a_student_that_equals_its_teacher_has_no_imitation_loss():
     assert DistillationLoss(0.0)(logits, logits.softmax(1), target) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_dice_ce_teaches_probabilities_as_labels_are_taught(balanced):
+    """A teacher that is sure of the truth gives the term that the truth gives, whatever the balance."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 3, 4, 4, 4, generator=generator)
+    labels = (torch.rand(1, 1, 4, 4, 4, generator=generator) > 0.9).long()
+    sure = torch.nn.functional.one_hot(labels[:, 0], 3).movedim(-1, 1).float()
+    terms = DistillationLoss(0.5, imitation="dice-ce", balanced=balanced).terms(logits, sure, labels)
+    assert terms["teacher"].item() == pytest.approx(terms["labels"].item(), rel=1e-5)
+    other = DistillationLoss(0.5, imitation="dice-ce", balanced=not balanced).terms(logits, sure, labels)
+    assert other["labels"].item() != pytest.approx(terms["labels"].item(), rel=1e-3)
+
+
 def test_lambda_one_needs_no_teacher_and_less_needs_one():
     assert DistillationLoss(1.0)(LOGITS, None, TRUTH) == pytest.approx(DICE + CROSS_ENTROPY, abs=1e-4)
     with pytest.raises(UsageError, match=r"lambda 0.5 needs a teacher"):

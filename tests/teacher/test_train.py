@@ -16,6 +16,7 @@ from bedside.training import train as module
 from bedside.training.data.dataset import Dataset
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
+from bedside.training.loop.losses import segmentation_loss
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run, RunConfig
@@ -42,12 +43,12 @@ def opened(monkeypatch):
     return configurations
 
 
-def train(tmp_path, *, resume=False, **options):
+def train(tmp_path, *, resume=False, recipe=None, **options):
     made_of = AutoSamConfig(**options)
     dataset = Dataset(name="none", labels=TASK.labels, training=(), validation=(), test=(), root=tmp_path)
     hardware = Hardware("cpu")
     out = tmp_path / "run"
-    train_teacher(dataset, TASK, out, config=made_of, recipe=Recipe(), hardware=hardware, resume=resume)
+    train_teacher(dataset, TASK, out, config=made_of, recipe=recipe or Recipe(), hardware=hardware, resume=resume)
 
 
 def trained(path, made_of):
@@ -152,3 +153,15 @@ def test_a_run_from_before_there_were_ablations_opens_as_the_whole_teacher(tmp_p
     without(path, "apg", "mlam", "depth_axis")
     model, _ = load_teacher(path)
     assert (model.config.apg, model.config.mlam, model.config.depth_axis) == (True, True, "z")
+
+
+@pytest.mark.parametrize("loss", ["dice-ce", "balanced-dice-ce"])
+def test_labels_teach_by_the_recipes_loss(loss, tmp_path, opened, monkeypatch):
+    objectives = []
+    monkeypatch.setattr(module, "fit", lambda run, setup, *_, **__: objectives.append(setup.objective))
+    train(tmp_path, recipe=Recipe(loss=loss), sam="vit_nano")
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 14, 4, 4, 4, generator=generator)
+    labels = torch.randint(0, 3, (1, 1, 4, 4, 4), generator=generator)
+    expected = segmentation_loss(balanced=loss == "balanced-dice-ce")(logits, labels)
+    assert objectives[0](logits, {"label": labels})["labels"].item() == pytest.approx(expected.item())
