@@ -15,8 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
-import msgspec
-from bedside.benchmarks.shared.plan import load_plan, save_plan
+from bedside.benchmarks.shared.plan import experiment_parser, given_plan
 from bedside.benchmarks.shared.processes import Experiment
 from plan import ARMS, ENSEMBLE, ENSEMBLE_SIZE, Plan, teachers_of
 from report import write_report
@@ -27,25 +26,13 @@ _Run = tuple[str, int, int]
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder for prepared cases, runs, tables")
-    parser.add_argument("--data", type=Path, required=True, help="folder with dataset.json and task.toml")
+    parser = experiment_parser(__doc__)
     parser.add_argument("--labelled", type=int, nargs="+", required=True, help="numbers of labelled training cases")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="in this order; else all")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--student", default="unet-edge-base")
     parser.add_argument("--teacher", default="unet-edge-large", help="a student's name, or a teacher family's")
-    parser.add_argument("--seconds", type=float, default=1200, help="CPU seconds of a student's training")
     parser.add_argument("--teacher-seconds", type=float, default=1200, help="CPU seconds of a teacher's training")
     parser.add_argument("--imitation", default="dice-ce")
-    parser.add_argument("--patch", type=int, nargs=3, metavar=("X", "Y", "Z"), help="default: the task's")
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--lr", type=float, default=0.002)
-    parser.add_argument("--positive", type=float, default=0.7)
-    parser.add_argument("--loss", default="balanced-dice-ce", help="what labels teach")
-    parser.add_argument("--steps-per-epoch", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each run")
     return parser.parse_args()
 
 
@@ -80,10 +67,9 @@ def main() -> None:
     given = parse()
     out: Path = given.out
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    settings = {name: getattr(given, name) for name in Plan.__struct_fields__}
-    save_plan(msgspec.convert({**settings, "data": str(given.data.resolve())}, Plan), out)
+    plan = given_plan(given, Plan)
     if not (out / "steps.json").exists():
-        (out / "steps.json").write_text(json.dumps(steps_of_arms(load_plan(out, Plan)), indent=1))
+        (out / "steps.json").write_text(json.dumps(steps_of_arms(plan), indent=1))
     runs = wanted_runs(given)
     failed = Distillation(out).run_all(runs, jobs=given.jobs, threads=given.threads, ended=lambda: write_report(out))
     write_report(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,6 +68,32 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 P = TypeVar("P", bound=TrainingPlan)
+
+
+def experiment_parser(description: str | None) -> argparse.ArgumentParser:
+    """Returns a parser with the arguments of every experiment: folder, `TrainingPlan`, seeds, runs at a time."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder for prepared cases, runs, tables")
+    parser.add_argument("--data", type=Path, required=True, help="folder with dataset.json and task.toml")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seconds", type=float, default=1200, help="CPU seconds of a student's training")
+    parser.add_argument("--patch", type=int, nargs=3, metavar=("X", "Y", "Z"), help="default: the task's")
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--lr", type=float, default=0.002)
+    parser.add_argument("--positive", type=float, default=0.7)
+    parser.add_argument("--loss", default="balanced-dice-ce", help="what labels teach")
+    parser.add_argument("--steps-per-epoch", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each run, and of latencies")
+    return parser
+
+
+def given_plan(given: argparse.Namespace, kind: type[P]) -> P:
+    """Returns the plan that the arguments describe, saved in the folder ``given.out`` (see `save_plan`)."""
+    settings = {name: getattr(given, name) for name in kind.__struct_fields__}
+    plan = msgspec.convert({**settings, "data": str(given.data.resolve())}, kind)
+    save_plan(plan, given.out)
+    return plan
 
 
 def save_plan(plan: TrainingPlan, out: Path) -> None:

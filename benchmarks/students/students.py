@@ -17,8 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-from bedside.benchmarks.shared.plan import load_plan, save_plan
+from bedside.benchmarks.shared.plan import experiment_parser, given_plan
 from bedside.benchmarks.shared.processes import Experiment
 from bedside.distill import STUDENTS
 from plan import Plan, is_done
@@ -40,20 +39,8 @@ class Students(Experiment[_Run]):
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder for prepared cases, runs, bundles, tables")
-    parser.add_argument("--data", type=Path, required=True, help="folder with dataset.json and task.toml")
+    parser = experiment_parser(__doc__)
     parser.add_argument("--students", nargs="+", default=list(STUDENTS), help="in this order; else all")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--seconds", type=float, default=1200, help="CPU seconds of each training")
-    parser.add_argument("--patch", type=int, nargs=3, metavar=("X", "Y", "Z"), help="default: the task's")
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--lr", type=float, default=0.002)
-    parser.add_argument("--positive", type=float, default=0.7)
-    parser.add_argument("--loss", default="balanced-dice-ce", help="what labels teach")
-    parser.add_argument("--steps-per-epoch", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each run, and of the latencies")
     return parser.parse_args()
 
 
@@ -81,9 +68,7 @@ def main() -> None:
     given = parse()
     out: Path = given.out
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    settings = {name: getattr(given, name) for name in Plan.__struct_fields__}
-    save_plan(msgspec.convert({**settings, "data": str(given.data.resolve())}, Plan), out)
-    plan = load_plan(out, Plan)
+    plan = given_plan(given, Plan)
     for student in given.students:
         STUDENTS.find(student)
     count_steps(plan, out, given.students)

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 import pytest
-from bedside.benchmarks.shared.plan import TrainingPlan, load_plan, save_plan
+from bedside.benchmarks.shared.plan import TrainingPlan, experiment_parser, given_plan, load_plan, save_plan
 from bedside.benchmarks.shared.processes import Experiment
 from bedside.benchmarks.shared.scores import case_means
 from bedside.benchmarks.shared.step_seconds import fastest_seconds
@@ -53,6 +53,14 @@ def test_every_unfinished_run_runs_after_those_it_needs(letters, tmp_path):
 def test_a_run_that_needs_a_failed_one_fails_with_it(letters):
     failed = letters("name == 'a'").run_all([("a", 0), ("b", 0), ("c", 0)], jobs=1, threads=1, ended=lambda: None)
     assert failed == [("a", 0), ("b", 0)]
+
+
+def test_a_plan_given_in_arguments_is_kept_and_may_be_given_again(tmp_path):
+    arguments = [str(tmp_path), "--data", str(tmp_path), "--patch", "8", "16", "24"]
+    for _ in range(2):
+        plan = given_plan(experiment_parser("An experiment.").parse_args(arguments), TrainingPlan)
+        assert plan.patch == (8, 16, 24)
+        assert load_plan(tmp_path, TrainingPlan) == plan
 
 
 def test_a_folder_keeps_its_plan_but_for_the_threads(tmp_path):
