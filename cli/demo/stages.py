@@ -9,7 +9,10 @@ from ..terminal.console import Console
 from .child_command import Stage, run_stage
 
 _GRID = ["--spacing", "5", "5", "5", "--patch", "64", "64", "32"]
-_TRAINING = ["--batch", "2", "--positive", "0.7", "--balance-classes", "--device", "cpu", "--validate-every", "8"]
+_TRAINING = [
+    "--batch", "2", "--positive", "0.7", "--balance-classes", "--loss", "balanced-dice-ce", "--device", "cpu",
+    "--validate-every", "8",
+]  # fmt: skip
 
 
 def run_stages(
@@ -34,7 +37,7 @@ def run_stages(
     """
     data, bundle, predictions = out / "data", out / "student.bedside", out / "predictions"
     training = ("--steps-per-epoch", steps, "--seed", seed, *_TRAINING)
-    student = ("--student", "unet-nano", "--lr", 0.003, *_epochs(student_epochs), *training)
+    student = ("--student", "unet-edge-base", "--lr", 0.003, *_epochs(student_epochs), *training)
     task = ("--task", "btcv", *_GRID)
     stages: list[Stage] = []
 
@@ -51,7 +54,7 @@ def run_stages(
     run("Make phantoms", "phantom", data, "--cases", cases, "--seed", seed)
     teacher = ("--sam", "vit_nano", "--no-train-encoder", "--lr", 0.002, *_epochs(teacher_epochs), *training)
     train("Train the teacher", "train-teacher", "teacher", *task, *teacher)
-    distilled = ("--teacher", out / "teacher", "--lambda", 0.5)
+    distilled = ("--teacher", out / "teacher", "--lambda", 0.5, "--imitation", "dice-ce")
     train("Distil a student from the teacher", "distill", "student", *distilled, *student)
     train("Train the same student without the teacher", "distill", "baseline", *task, "--lambda", 1, *student)
     run("Export and quantize", "export", out / "student", "-o", bundle, "--calibration", data)
