@@ -42,7 +42,7 @@ class Demo:
     output: Annotated[Path, output_option("--output", "-o", help="Folder to write.")] = Path("demo")
     cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 24
     teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 22
-    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 36
+    student_epochs: Annotated[int, typer.Option("--student-epochs", min=1, help="Epochs of each student.")] = 44
     steps: Annotated[int, typer.Option("--steps-per-epoch", min=1, help="Steps per epoch.")] = 10
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of phantoms and trainings.")] = 7
     console: Console
