@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from bedside.benchmarks.shared.step_seconds import fastest_seconds
+from bedside.benchmarks.shared.step_seconds import fastest_seconds, training_step
 from plan import ARMS
 
 if TYPE_CHECKING:
     from plan import Plan
-    from torch import nn
 
 
 def steps_of_arms(plan: Plan) -> dict[str, int]:
@@ -18,7 +16,6 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     import torch
     from bedside.distill import STUDENTS, DistillationLoss, build_student
     from bedside.teacher import build_teacher
-    from bedside.training.loop.memory_layout import use_channels_last
 
     torch.set_num_threads(plan.threads)
     torch.manual_seed(0)
@@ -29,23 +26,13 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
         teacher = build_student(plan.teacher, num_classes=classes)
     else:
         teacher = build_teacher(plan.teacher, num_classes=classes, patch=patch)
-    for network in (student, teacher):
-        use_channels_last(network)  # as training does
-    balanced = plan.loss == "balanced-dice-ce"
-    image = torch.rand(plan.batch, 1, *patch)
-    label = torch.randint(classes, image.shape)
-    target = torch.rand(plan.batch, classes, *patch).softmax(1)
-
-    def step(network: nn.Module, loss: DistillationLoss, probabilities: torch.Tensor | None) -> None:
-        loss(network(image), probabilities, label).backward()
-        network.zero_grad(set_to_none=True)
-
-    taught = DistillationLoss(0.5, imitation=plan.imitation, ignores=True, balanced=balanced)
+    alone = DistillationLoss(1.0, balanced=plan.balanced)
+    taught = DistillationLoss(0.5, imitation=plan.imitation, ignores=True, balanced=plan.balanced)
     seconds = fastest_seconds(
         {
-            "labels": partial(step, student, DistillationLoss(1.0, balanced=balanced), None),
-            "taught": partial(step, student, taught, target),
-            "teacher": partial(step, teacher, DistillationLoss(1.0, balanced=balanced), None),
+            "labels": training_step(student, alone, classes, plan.batch, patch),
+            "taught": training_step(student, taught, classes, plan.batch, patch),
+            "teacher": training_step(teacher, alone, classes, plan.batch, patch),
         }
     )
     steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])}

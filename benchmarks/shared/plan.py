@@ -45,6 +45,11 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
         task = load_task(str(Path(self.data) / "task.toml"))
         return task if self.patch is None else task.replaced(patch=XYZ(*self.patch))
 
+    @property
+    def balanced(self) -> bool:
+        """Whether the loss of the labels balances classes."""
+        return self.recipe(seed=0, steps=1).balanced
+
     def recipe(self, seed: int, steps: int, unlabelled: float = 0.0) -> Recipe:
         """Returns the recipe of a run of about so many steps."""
         from bedside.training.recipe import Augmentation, Recipe

@@ -1,9 +1,15 @@
-"""Times training steps on random crops, all in turn, in several rounds; the fastest counts."""
+"""Makes training steps on random crops, and times them: all in turn, in several rounds; the fastest counts."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bedside.distill import DistillationLoss
+    from bedside.runtime.axes import DHW
+    from torch import nn
 
 _ROUNDS = 4
 
@@ -23,3 +29,30 @@ def fastest_seconds(steps: Mapping[str, Callable[[], object]], rounds: int = _RO
             if turn:
                 seconds[name] = min(seconds[name], time.process_time() - begun)
     return seconds
+
+
+def training_step(
+    network: nn.Module, loss: DistillationLoss, num_classes: int, batch: int, patch: DHW
+) -> Callable[[], None]:
+    """Returns a function that makes a step as training does, from random crops to gradients.
+
+    Args:
+        network: a student or a teacher; its weights get the layout that training gives them.
+        loss: the loss; where its λ is below 1, random probabilities stand in for a teacher's.
+        num_classes: output channels, background included.
+        batch: crops.
+        patch: their size, in voxels.
+    """
+    import torch
+    from bedside.training.loop.memory_layout import use_channels_last
+
+    use_channels_last(network)
+    image = torch.rand(batch, 1, *patch)
+    label = torch.randint(num_classes, image.shape)
+    probabilities = torch.rand(batch, num_classes, *patch).softmax(1) if loss.lam < 1 else None
+
+    def step() -> None:
+        loss(network(image), probabilities, label).backward()
+        network.zero_grad(set_to_none=True)
+
+    return step

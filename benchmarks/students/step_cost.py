@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bedside.benchmarks.shared.step_seconds import fastest_seconds
+from bedside.benchmarks.shared.step_seconds import fastest_seconds, training_step
 
 if TYPE_CHECKING:
     from plan import Plan
@@ -22,16 +22,9 @@ def steps_of_students(plan: Plan, students: Sequence[str]) -> dict[str, int]:
 
 
 def _step(plan: Plan, student: str) -> Callable[[], None]:
-    import torch
     from bedside.distill import DistillationLoss, build_student
 
     task = plan.task_of(student)
-    network, loss = build_student(student, num_classes=task.num_classes), DistillationLoss(1.0)
-    image = torch.rand(plan.batch, 1, *task.patch.dhw)
-    label = torch.randint(task.num_classes, image.shape)
-
-    def step() -> None:
-        loss(network(image), None, label).backward()
-        network.zero_grad(set_to_none=True)
-
-    return step
+    network = build_student(student, num_classes=task.num_classes)
+    loss = DistillationLoss(1.0, balanced=plan.balanced)
+    return training_step(network, loss, task.num_classes, plan.batch, task.patch.dhw)

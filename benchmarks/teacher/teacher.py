@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
+from bedside.benchmarks.shared.processes import Experiment
 from networks import ROWS, WHOLE
 from plan import Plan, load_plan, make_phantoms, save_plan
 from report import write_report
 from step_cost import measure_steps
 from train_and_score import run_folder
+
+_Run = tuple[str, int]
 
 
 def parse() -> argparse.Namespace:
@@ -75,36 +75,15 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def run_all(out: Path, runs: list[tuple[str, int]], jobs: int, threads: int) -> list[str]:
-    """Runs the unfinished runs, `jobs` processes at a time; returns the names of those that failed."""
-    (out / "logs").mkdir(exist_ok=True)
-    waiting = [run for run in runs if not (run_folder(out, *run) / "scores.csv").exists()]
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    failed: list[str] = []
-    program = Path(__file__).with_name("train_and_score.py")
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                name, seed = waiting.pop(0)
-                title = f"{name}_{seed}"
-                print(f"{time.strftime('%H:%M:%S')} {title} starts, {len(waiting)} wait", flush=True)
-                with (out / "logs" / f"{title}.log").open("ab") as log:
-                    command = [sys.executable, str(program), str(out), name, str(seed)]
-                    running[title] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-            time.sleep(1)
-            for title in [title for title, process in running.items() if process.poll() is not None]:
-                code = running.pop(title).returncode
-                print(f"{time.strftime('%H:%M:%S')} {title} ended with {code}", flush=True)
-                if code:
-                    failed.append(title)
-                write_report(out)
-    finally:
-        for process in running.values():
-            process.terminate()  # it saves a checkpoint
-        for process in running.values():
-            process.wait()
-    return failed
+class Teachers(Experiment[_Run]):
+    """The runs of an output folder."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out, Path(__file__).with_name("train_and_score.py"))
+
+    def is_done(self, run: _Run) -> bool:
+        """Returns whether a run is scored."""
+        return (run_folder(self.out, *run) / "scores.csv").exists()
 
 
 def main() -> None:
@@ -123,11 +102,13 @@ def main() -> None:
     dearest = "swinunetr48-steps"
     runs = [(name, seed) for seed in arguments.seeds for name in arguments.rows if name != dearest]
     runs += [(name, seed) for seed in arguments.seeds for name in arguments.rows if name == dearest]
-    failed = run_all(out, runs, arguments.jobs, arguments.threads)
+    failed = Teachers(out).run_all(
+        runs, jobs=arguments.jobs, threads=arguments.threads, ended=lambda: write_report(out)
+    )
     write_report(out)
     print((out / "tables.md").read_text())
     if failed:
-        raise SystemExit(f"failed: {', '.join(failed)}; see {out / 'logs'}")
+        raise SystemExit(f"failed: {failed}; see {out / 'logs'}")
 
 
 if __name__ == "__main__":

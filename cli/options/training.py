@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ...training.loop.fit import FitResult
     from ...training.recipe import Recipe
 
-_RUN = output_option("--output", "-o", help="Run directory to write.", show_default=False)
-RunOption = Annotated[Path, _RUN]
-OptionalRunOption = Annotated[Path | None, _RUN]
+OptionalRunOption = Annotated[
+    Path | None, output_option("--output", "-o", help="Run directory to write.", show_default=False)
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,13 @@ import time
 
 import msgspec
 import pytest
+import torch
 from bedside.benchmarks.shared.plan import TrainingPlan, experiment_parser, given_plan, load_plan, save_plan
 from bedside.benchmarks.shared.processes import Experiment
 from bedside.benchmarks.shared.scores import case_means
-from bedside.benchmarks.shared.step_seconds import fastest_seconds
+from bedside.benchmarks.shared.step_seconds import fastest_seconds, training_step
+from bedside.distill import DistillationLoss
+from bedside.runtime.axes import DHW
 
 PLAN = TrainingPlan(
     data="data", patch=None, loss="dice-ce", batch=2, lr=0.01, positive=0.7, steps_per_epoch=20, threads=1
@@ -89,3 +92,14 @@ def test_a_cases_dice_is_the_mean_over_the_organs_it_has(tmp_path):
     file = tmp_path / "scores.csv"
     file.write_text("case,label,dice\nb,1,0.4\na,1,0.5\na,2,0.9\nb,2,\na,,0.7\n")
     assert case_means(file).tolist() == pytest.approx([0.7, 0.4])
+
+
+@pytest.mark.parametrize("lam", [0.5, 1.0])
+def test_a_timed_step_has_the_layout_of_training_and_leaves_no_gradients(lam):
+    network = torch.nn.Conv3d(1, 3, 3, padding=1)
+    calls = []
+    network.weight.register_hook(calls.append)
+    training_step(network, DistillationLoss(lam), 3, 2, DHW(4, 4, 8))()
+    assert network.weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert len(calls) == 1
+    assert network.weight.grad is None
