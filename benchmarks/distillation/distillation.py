@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bedside.benchmarks.shared.plan import experiment_parser, given_plan
 from bedside.benchmarks.shared.processes import Experiment
-from plan import ARMS, ENSEMBLE, ENSEMBLE_SIZE, Plan, teachers_of
+from plan import ARMS, ENSEMBLE, ENSEMBLE_SIZE, MAIN_ARMS, Plan, teachers_of
 from report import write_report
 from step_cost import steps_of_arms
 from train_run import is_done
@@ -28,7 +28,7 @@ _Run = tuple[str, int, int]
 def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__)
     parser.add_argument("--labelled", type=int, nargs="+", required=True, help="numbers of labelled training cases")
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="in this order; else all")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(MAIN_ARMS), help="in this order")
     parser.add_argument("--student", default="unet-edge-base")
     parser.add_argument("--teacher", default="unet-edge-large", help="a student's name, or a teacher family's")
     parser.add_argument("--teacher-seconds", type=float, default=1200, help="CPU seconds of a teacher's training")

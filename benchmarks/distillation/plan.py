@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from bedside.benchmarks.shared.plan import TrainingPlan
@@ -21,23 +22,36 @@ class Arm:
         unlabelled: share of crops from scans without labels.
         lam: λ of the distillation loss.
         times: training seconds, as a multiple of the plan's.
+        imitation: imitation loss; empty: the plan's.
+        targets: whether the teachers' probabilities are ``cached`` or computed ``online``.
     """
 
     teachers: int = 0
     unlabelled: float = 0.0
     lam: float = 1.0
     times: float = 1.0
+    imitation: str = ""
+    targets: Literal["cached", "online"] = "cached"
 
 
-ARMS: dict[str, Arm] = {
+_ENSEMBLE_UNLABELLED = Arm(teachers=3, lam=0.5, unlabelled=0.5)
+
+MAIN_ARMS: dict[str, Arm] = {
     "labels": Arm(),
     "labels-longer": Arm(times=2.0),
     "distilled": Arm(teachers=1, lam=0.5),
     "distilled-unlabelled": Arm(teachers=1, lam=0.5, unlabelled=0.5),
     "ensemble": Arm(teachers=3, lam=0.5),
-    "ensemble-unlabelled": Arm(teachers=3, lam=0.5, unlabelled=0.5),
+    "ensemble-unlabelled": _ENSEMBLE_UNLABELLED,
 }
+"""Name → the arms that an experiment has by default."""
 
+ARMS: dict[str, Arm] = {
+    **MAIN_ARMS,
+    **{name: replace(_ENSEMBLE_UNLABELLED, imitation=name) for name in ("mse", "mse-sum", "kl", "dice-ce")},
+    "online": replace(_ENSEMBLE_UNLABELLED, targets="online"),
+}
+"""Name → the arms that ``--arms`` accepts: also ``ensemble-unlabelled`` with each imitation loss, and online."""
 
 ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
 ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())

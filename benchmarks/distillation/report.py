@@ -1,14 +1,16 @@
-"""Writes the tables of an experiment: mean Dice per arm, and the paired test against labels alone."""
+"""Writes the tables of an experiment: mean Dice per arm; paired tests against labels alone, Holm-corrected; curves."""
 
 from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from bedside.benchmarks.shared.scores import case_means
-from bedside.training.scores.signed_rank import signed_rank
+from bedside.training.scores.signed_rank import holm, signed_rank
+from curves import draw_curves
 from numpy.typing import NDArray
 from plan import ARMS, ENSEMBLE
 
@@ -28,27 +30,39 @@ def read_scores(out: Path) -> dict[int, dict[str, Scores]]:
 
 
 def write_report(out: Path) -> None:
-    """Writes ``tables.md`` and ``results.csv``."""
+    """Writes ``tables.md``, ``results.csv`` and ``curves.png``."""
     lines: list[str] = []
     rows: list[tuple[object, ...]] = []
     for labelled, arms in sorted(read_scores(out).items()):
-        lines += [f"### {labelled} labelled cases", "", "| arm | seeds | Dice | against labels alone | p |"]
-        lines += ["| -- | -- | -- | -- | -- |"]
-        base = arms.get(_BASELINE, {})
-        for name in ("teacher", ENSEMBLE, *ARMS, "nnunet"):
-            scores = arms.get(name)
-            if not scores:
-                continue
+        lines += [f"### {labelled} labelled cases", "", "| arm | seeds | Dice | against labels alone | p | Holm p |"]
+        lines += ["| -- | -- | -- | -- | -- | -- |"]
+        found = [name for name in ("teacher", ENSEMBLE, *ARMS, "nnunet") if arms.get(name)]
+        gains = _gains(arms, found)
+        corrected = dict(zip(gains, holm([p for _, p in gains.values()]), strict=True))
+        for name in found:
+            scores = arms[name]
             means = [100 * float(cases.mean()) for cases in scores.values()]
             rows += [(labelled, name, seed, f"{cases.mean():.4f}") for seed, cases in scores.items()]
-            gain = p = "–"
-            if name != _BASELINE and base:
-                # Each patient once: the mean over the seeds of either arm.
-                difference = np.mean([*scores.values()], axis=0) - np.mean([*base.values()], axis=0)
-                gain, p = f"{100 * difference.mean():+.2f}", f"{signed_rank(difference).p:.2g}"
+            against = "– | – | –"
+            if name in gains:
+                gain, p = gains[name]
+                against = f"{100 * gain:+.2f} | {p:.2g} | {corrected[name]:.2g}"
             spread = f" ± {np.std(means, ddof=1):.2f}" if len(means) > 1 else ""
-            lines.append(f"| {name} | {len(means)} | {np.mean(means):.2f}{spread} | {gain} | {p} |")
+            lines.append(f"| {name} | {len(means)} | {np.mean(means):.2f}{spread} | {against} |")
         lines.append("")
     (out / "tables.md").write_text("\n".join(lines))
+    draw_curves(out)
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("labelled", "arm", "seed", "dice"), *rows])
+
+
+def _gains(arms: Mapping[str, Scores], names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Returns arm → (gain in mean Dice over labels alone, p value), paired over the patients.
+
+    Each patient counts once: with the mean over the seeds of either arm.
+    """
+    if _BASELINE not in arms:
+        return {}
+    base = np.mean([*arms[_BASELINE].values()], axis=0)
+    differences = {name: np.mean([*arms[name].values()], axis=0) - base for name in names if name != _BASELINE}
+    return {name: (float(found.mean()), signed_rank(found).p) for name, found in differences.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bedside.benchmarks.shared.step_seconds import fastest_seconds, training_step
-from plan import ARMS
+from plan import ARMS, Arm
 
 if TYPE_CHECKING:
     from plan import Plan
@@ -26,16 +26,32 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
         teacher = build_student(plan.teacher, num_classes=classes)
     else:
         teacher = build_teacher(plan.teacher, num_classes=classes, patch=patch)
-    alone = DistillationLoss(1.0, balanced=plan.balanced)
-    taught = DistillationLoss(0.5, imitation=plan.imitation, ignores=True, balanced=plan.balanced)
+    crops = torch.rand(plan.batch, 1, *patch)
+
+    def answer() -> None:
+        with torch.inference_mode():
+            teacher(crops)
+
+    losses: dict[str, DistillationLoss] = {}
+    for arm in ARMS.values():
+        imitation = arm.imitation or plan.imitation
+        losses[_loss(arm, plan)] = DistillationLoss(
+            arm.lam, imitation=imitation, ignores=arm.teachers > 0, balanced=plan.balanced
+        )
     seconds = fastest_seconds(
         {
-            "labels": training_step(student, alone, classes, plan.batch, patch),
-            "taught": training_step(student, taught, classes, plan.batch, patch),
-            "teacher": training_step(teacher, alone, classes, plan.batch, patch),
+            "teacher": training_step(teacher, losses[_loss(Arm(), plan)], classes, plan.batch, patch),
+            "answer": answer,
+            **{name: training_step(student, loss, classes, plan.batch, patch) for name, loss in losses.items()},
         }
     )
     steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])}
     for name, arm in ARMS.items():
-        steps[name] = round(arm.times * plan.seconds / seconds["taught" if arm.teachers else "labels"])
+        online = arm.teachers * seconds["answer"] if arm.targets == "online" else 0.0
+        steps[name] = round(arm.times * plan.seconds / (seconds[_loss(arm, plan)] + online))
     return steps
+
+
+def _loss(arm: Arm, plan: Plan) -> str:
+    """Returns a name for an arm's loss: arms with the same loss have the same seconds."""
+    return arm.imitation or plan.imitation if arm.teachers else "labels"

@@ -66,7 +66,8 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         lam=1.0 if arm is None else arm.lam,
         teacher=teachers_runs(out, name, labelled) or None,
         task=plan.task,
-        imitation=plan.imitation,
+        imitation=plan.imitation if arm is None else arm.imitation or plan.imitation,
+        targets="cached" if arm is None else arm.targets,
         recipe=plan.recipe(seed, steps[name], 0.0 if arm is None else arm.unlabelled),
         **common,
     )

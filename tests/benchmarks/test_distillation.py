@@ -1,0 +1,110 @@
+"""The logic of the scripts in benchmarks/distillation; the trainings themselves are repeated by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
+MODULES = ("plan", "report", "step_cost", "curves")
+TASK = """
+name = "cube"
+modality = "CT"
+labels = ["background", "cube"]
+spacing = [4.0, 4.0, 4.0]
+patch = [32, 32, 32]
+[intensity]
+clip = [-200.0, 300.0]
+scale_to = [0.0, 1.0]
+"""
+CASES = 10
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Imports a script; other benchmarks have scripts of the same names."""
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    yield import_module
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def plan(script, tmp_path):
+    (tmp_path / "task.toml").write_text(TASK)
+    cases = [{"image": f"{number}.nii.gz", "label": f"{number}_l.nii.gz"} for number in range(CASES)]
+    listed = {"name": "cubes", "training": cases, "validation": [], "test": [], "unlabeled": ["other.nii.gz"]}
+    (tmp_path / "dataset.json").write_text(json.dumps(listed))
+    settings = {"patch": None, "batch": 1, "lr": 0.002, "positive": 0.7, "loss": "dice-ce", "steps_per_epoch": 10}
+    settings |= {"threads": 1, "seconds": 60.0, "student": "unet-edge-tiny", "teacher": "unet-edge-tiny"}
+    return script("plan").Plan(data=str(tmp_path), teacher_seconds=120.0, imitation="mse", **settings)
+
+
+def test_few_labelled_cases_are_part_of_many_and_the_others_stay_as_scans(script, plan, tmp_path):
+    few, many = (json.loads(script("plan").write_list(plan, tmp_path, n).read_text()) for n in (3, 6))
+    assert few["training"] == many["training"][:3]
+    assert len(few["unlabeled"]) == 1 + CASES - 3
+    assert not {entry["image"] for entry in few["training"]} & set(few["unlabeled"])
+
+
+def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch):
+    module = script("step_cost")
+    seconds = {"teacher": 2.0, "answer": 1.0, "labels": 0.5, "mse": 0.6, "mse-sum": 0.6, "kl": 0.75, "dice-ce": 1.0}
+    monkeypatch.setattr(module, "fastest_seconds", lambda steps: {name: seconds[name] for name in steps})
+    steps = module.steps_of_arms(plan)
+    assert (steps["teacher"], steps["labels"], steps["labels-longer"]) == (60, 120, 240)
+    assert steps["ensemble-unlabelled"] == steps["mse"] == 100  # the plan's loss is mse
+    assert steps["kl"] == 80
+    assert steps["online"] == round(60 / (0.6 + 3 * 1.0))  # each of three teachers segments every crop
+
+
+def write_run(out, name, seed, dice, epochs):
+    folder = out / "runs" / f"{name}_3_{seed}"
+    (folder / "run").mkdir(parents=True)
+    lines = [line for case, value in enumerate(dice) for line in (f"c{case},1,{value}", f"c{case},,{value}")]
+    (folder / "scores.csv").write_text("\n".join(["case,label,dice", *lines]))
+    rows = [f"{epoch},0.1,{value}" for epoch, value in epochs.items()]
+    (folder / "run" / "metrics.csv").write_text("\n".join(["epoch,loss,dice", "0,0.2,", *rows]))
+
+
+@pytest.fixture
+def finished(script, plan, tmp_path):
+    """Two arms over seven cases: the taught one gains .01 … .07; two others gain nothing in most of them."""
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(plan))
+    (tmp_path / "steps.json").write_text(json.dumps({"labels": 120, "ensemble-unlabelled": 60}))
+    alone = [0.5] * 7
+    for seed in (0, 1):
+        write_run(tmp_path, "labels", seed, [value + 0.1 * seed for value in alone], {1: 0.2 + 0.2 * seed, 5: 0.6})
+        taught = [value + 0.1 * seed + 0.01 * (case + 1) for case, value in enumerate(alone)]
+        write_run(tmp_path, "ensemble-unlabelled", seed, taught, {5: 0.7})
+    write_run(tmp_path, "teacher", 0, [0.55] * 6 + [0.6], {})
+    return tmp_path
+
+
+def test_a_gain_is_paired_over_the_patients_and_corrected_for_the_number_of_arms(script, finished):
+    script("report").write_report(finished)
+    table = (finished / "tables.md").read_text()
+    assert "| labels | 2 | 55.00 ± 7.07 | – | – | – |" in table
+    # Seven gains of one sign: p = 2/2⁷ = .0156, twice that for two comparisons.
+    assert "| ensemble-unlabelled | 2 | 59.00 ± 7.07 | +4.00 | 0.016 | 0.031 |" in table
+    with (finished / "results.csv").open(newline="") as file:
+        lines = {(line["arm"], line["seed"]): line["dice"] for line in csv.DictReader(file)}
+    assert lines["ensemble-unlabelled", "0"] == "0.5400"
+    assert (finished / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_curve_is_the_mean_over_the_seeds_at_seconds_of_training(script, finished):
+    curves = script("curves").read_curves(finished)[3]
+    assert list(curves) == ["labels", "ensemble-unlabelled"]
+    # Steps of half a second, ten in an epoch; the epochs count from 0.
+    assert curves["labels"].seconds.tolist() == [10.0, 30.0]
+    assert curves["labels"].dice.tolist() == pytest.approx([0.3, 0.6])
+    assert curves["ensemble-unlabelled"].seconds.tolist() == [60.0]
