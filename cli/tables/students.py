@@ -28,21 +28,21 @@ class ListedStudent:
         name: name in `STUDENTS`.
         spec: its row there.
         patch: the patch that the cost is for, in voxels.
-        cost: cost of one window of this patch.
+        cost: cost of one window of this patch; None if it cannot be predicted.
     """
 
     name: str
     spec: StudentSpec
     patch: DHW
-    cost: InferenceCost
+    cost: InferenceCost | None
 
     def record(self) -> dict[str, Any]:
         """Returns the line for JSON; the patch is x, y, z."""
         return {
             "name": self.name,
-            "parameters": self.cost.parameters,
-            "flops": self.cost.flops,
-            "activation_bytes": self.cost.activation_bytes,
+            "parameters": self.cost and self.cost.parameters,
+            "flops": self.cost and self.cost.flops,
+            "activation_bytes": self.cost and self.cost.activation_bytes,
             "patch": list(self.patch.xyz),
             "patch_multiple": self.spec.patch_rule.multiple,
             "min_longest_edge": self.spec.patch_rule.min_longest_edge,
@@ -63,8 +63,17 @@ def listed_students(num_classes: int, least_patch: DHW = LEAST_PATCH) -> list[Li
     listed: list[ListedStudent] = []
     for name, spec in STUDENTS.items():
         patch = spec.patch_rule.covering(least_patch)
-        listed.append(ListedStudent(name, spec, patch, spec.cost(num_classes=num_classes, patch=patch)))
+        listed.append(ListedStudent(name, spec, patch, _predicted_cost(spec, num_classes, patch)))
     return listed
+
+
+def _predicted_cost(spec: StudentSpec, num_classes: int, patch: DHW) -> InferenceCost | None:
+    from ...distill.students.cost import UnpredictableCostError
+
+    try:
+        return spec.cost(num_classes=num_classes, patch=patch)
+    except UnpredictableCostError:
+        return None
 
 
 def student_table(students: Sequence[ListedStudent], num_classes: int, least_patch: DHW = LEAST_PATCH) -> Table:
@@ -82,13 +91,19 @@ def student_table(students: Sequence[ListedStudent], num_classes: int, least_pat
     for each in students:
         cost, rule = each.cost, each.spec.patch_rule
         mark = "" if each.patch == least_patch else "*"
-        figures = (f"{cost.parameters:,}", f"{cost.flops / 1e9:.2f}{mark}", f"{cost.activation_bytes / 1e6:.0f}{mark}")
+        figures = ("–", "–", "–")
+        if cost is not None:
+            memory = f"{cost.activation_bytes / 1e6:.0f}{mark}"
+            figures = (f"{cost.parameters:,}", f"{cost.flops / 1e9:.2f}{mark}", memory)
         # Text, because rich would take brackets in a source for its own markup.
         table.add_row(each.name, *figures, f"{rule.multiple}, {rule.min_longest_edge}", Text(each.spec.source))
-    table.caption = (
+    caption = (
         "GFLOP, and MB of activations in float32: of one window; * of the smallest larger one that is accepted.\n"
         "patch: every edge is a multiple of the first number, the longest is at least the second."
     )
+    if any(each.cost is None for each in students):
+        caption += "\n–: depends on the values in a window, not only on its size; measure it with bedside benchmark."
+    table.caption = caption
     table.caption_justify = "left"
     return table
 

@@ -41,6 +41,7 @@ class StudentSpec:
 
         Raises:
             UsageError: the number of classes is invalid, or the network does not accept the patch.
+            UnpredictableCostError: the network does not run on tensors without values.
         """
         from .cost import inference_cost
 

@@ -6,7 +6,7 @@ import pytest
 from bedside.cli.tables import students
 from bedside.cli.tables.students import listed_students, measured_table, student_table
 from bedside.distill import STUDENTS, StudentSpec
-from bedside.distill.students.cost import InferenceCost
+from bedside.distill.students.cost import InferenceCost, UnpredictableCostError
 from bedside.runtime.axes import DHW
 from bedside.training.patch_rule import PatchRule
 
@@ -46,6 +46,20 @@ def test_the_table_has_every_student_with_its_cost_in_80_columns(costs, monkeypa
     assert small[1:6] == ["1,234,567", "2.35", "35", "8,", "16"]
     (larger,) = (line.split() for line in text.splitlines() if line.startswith("swinunetr-small"))
     assert larger[1:6] == ["1,234,567", "2.35*", "35*", "32,", "64"]
+
+
+def test_a_student_whose_cost_cannot_be_predicted_is_listed_without_one(monkeypatch):
+    def unpredictable(spec, **given):
+        raise UnpredictableCostError
+
+    monkeypatch.setattr(StudentSpec, "cost", unpredictable)
+    listed = listed_students(14)
+    assert [each.name for each in listed] == list(STUDENTS)
+    assert listed[0].record()["flops"] is None
+    text = shown(student_table(listed, 14), monkeypatch=monkeypatch)
+    assert "depends on the values in a window" in text
+    (line,) = (line.split() for line in text.splitlines() if line.startswith("unet-nano"))
+    assert line[1:4] == ["–", "–", "–"]
 
 
 def test_a_source_is_no_markup(costs, monkeypatch):

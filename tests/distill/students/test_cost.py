@@ -3,7 +3,7 @@
 import pytest
 import torch
 from bedside.distill.students.convolution_blocks import ConvolutionBlock
-from bedside.distill.students.cost import inference_cost
+from bedside.distill.students.cost import UnpredictableCostError, inference_cost
 from bedside.runtime.axes import DHW
 from torch import nn
 
@@ -51,3 +51,19 @@ def test_the_networks_own_mode_and_gradients_stay_out_of_it():
     cost = inference_cost(lambda classes: nn.Sequential(nn.BatchNorm3d(1), nn.Conv3d(1, classes, 1)), 2, DHW(1, 1, 1))
     assert cost.parameters == 2 + 4
     assert torch.is_grad_enabled()
+
+
+class Thresholded(nn.Module):
+    """Computes only where the image is bright, so that its operations depend on the image."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.convolution = nn.Conv3d(1, classes, 1)
+
+    def forward(self, image):
+        return self.convolution(image) * (1 if image.max().item() > 0 else 2)
+
+
+def test_a_network_whose_operations_depend_on_the_image_is_refused():
+    with pytest.raises(UnpredictableCostError, match="bedside benchmark"):
+        inference_cost(Thresholded, 2, PATCH)
