@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,20 +16,21 @@ from ..runtime.arguments import known
 from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
+from ..training.recipe import Recipe
 from ..training.runs.run import Run
-from .options.command import arguments_of
+from .options.command import arguments_of, last_given, typer_function
 from .options.dataset import OptionalDatasetArgument
 from .options.extras import require
 from .options.imitation import ImitationOptions
 from .options.paths import input_option
-from .options.recipe import RecipeOptions
+from .options.ranks import only_first_reports_usage
+from .options.recipe import RecipeOptions, changed_defaults
 from .options.sweep import SweepOptions
 from .options.training import OptionalRunOption, TrainingOptions, report_training, training_console
 from .terminal.console import Advance, Console
 
 if TYPE_CHECKING:
     from ..training.data.dataset import Dataset
-    from ..training.recipe import Recipe
 
 _LAMBDA = 0.5
 _LIST = "list"  # as --student: the table of students
@@ -64,8 +65,8 @@ class Distill:
         str,
         typer.Option(
             "--student",
-            help=f"{', '.join(STUDENTS.own)}, or one of an installed package; "
-            f"{_LIST} only shows what each costs and needs no data, no -o.",
+            help=f"{', '.join(STUDENTS.own)}, or one of an installed package; {_LIST} only shows what each costs and "
+            "needs no data, no -o. Another student may have another recipe: see --student NAME --help.",
         ),
     ] = STUDENTS.own[0]
     lam: Annotated[
@@ -160,8 +161,8 @@ class Distill:
         if not self._teachers and min(lambdas) < 1:
             raise UsageError("λ below 1 needs a teacher: give --teacher, or --sweep-lambda 1")
         require("train")
-        known("student", self.student, STUDENTS)
-        training.recipe(task.name)  # refused once, not by every training
+        spec = STUDENTS.find(known("student", self.student, STUDENTS))
+        training.recipe(task.name, default=spec.recipe)  # refused once, not by every training
         training.hardware_options.hardware()
         cases = training.data.dataset(dataset, task)
         from ..distill.sweep.report import summary
@@ -213,7 +214,7 @@ class Distill:
         """Returns the recipe; by default, half of the crops come from the scans without labels, if there are any."""
         import msgspec
 
-        recipe = self.training.recipe(task.name, output)
+        recipe = self.training.recipe(task.name, output, STUDENTS.find(self.student).recipe)
         share = self.imitation_options.unlabelled_share
         if share is None:
             share = 0.5 if cases.unlabelled and self._teachers and self._lam < 1 else 0.0
@@ -230,3 +231,15 @@ class Distill:
             raise UsageError("a student has its teacher's grid: leave --spacing out")
         task = Run.open(self._teachers[0]).config.task
         return task if data.patch is None else task.replaced(patch=data.patch)
+
+
+def distill_command(arguments: Sequence[str]) -> Callable[..., None]:
+    """Returns the function of the command; its help shows the recipe of the student that the arguments name.
+
+    Raises:
+        UsageError: no student has this name.
+    """
+    student = last_given(arguments, "--student", Distill.student)
+    with only_first_reports_usage():
+        recipe = Recipe() if student == _LIST else STUDENTS.find(student).recipe
+        return typer_function(Distill, changed_defaults(recipe))

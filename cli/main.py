@@ -61,7 +61,7 @@ COMMANDS = (
     ),
     LazyCommand(
         "distill",
-        "distill:Distill",
+        "distill:distill_command",
         "Train a small student from the truth and from teachers, and leave a run directory that can be resumed.",
     ),
     LazyCommand(

@@ -13,11 +13,12 @@ from ..runtime.task import Task
 from ..teacher import TEACHERS, teacher_config
 from ..teacher.config import TeacherConfig
 from ..training.recipe import Recipe
-from .options.command import typer_function
+from .options.command import last_given, typer_function
 from .options.dataset import OptionalDatasetArgument
 from .options.extras import require
 from .options.ranks import only_first_reports_usage
-from .options.teacher_family import DEFAULT, changed_recipe_defaults, family_named, with_family_options
+from .options.recipe import changed_defaults
+from .options.teacher_family import DEFAULT, with_family_options
 from .options.training import OptionalRunOption, TrainingOptions, report_training, training_console
 from .terminal.console import Console
 
@@ -114,7 +115,7 @@ def train_teacher(arguments: Sequence[str]) -> Callable[..., None]:
     Raises:
         UsageError: no family has this name.
     """
-    family = family_named(arguments)
+    family = last_given(arguments, "--name", DEFAULT)
     with only_first_reports_usage():
-        defaults = changed_recipe_defaults(TEACHERS.find(family).recipe)
+        defaults = changed_defaults(TEACHERS.find(family).recipe)
         return typer_function(with_family_options(TrainTeacher, family), defaults)

@@ -45,7 +45,7 @@ def distill(
     lam: float,
     teacher: Path | Sequence[Path] | None,
     task: Task | None,
-    recipe: Recipe,
+    recipe: Recipe | None = None,
     imitation: str = "mse",
     temperature: float = 1.0,
     targets: str = "cached",
@@ -67,7 +67,8 @@ def distill(
         teacher: run directory of a trained network, or of several, whose mean probabilities teach; needed unless λ is
             1. Any run can teach, also a student's.
         task: grid, intensities, patch; None: the first teacher's. Its patch may differ from the teachers'.
-        recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels.
+        recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
+            student's own, `StudentSpec.recipe`.
         imitation: loss between student and teacher, a name in `IMITATION`.
         temperature: temperature of the imitation loss ``"kl"``.
         targets: ``"cached"``: the teachers segment whole cases once, before the training; ``"online"``: they see the
@@ -88,6 +89,7 @@ def distill(
     """
     arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     arguments.known("student", student, STUDENTS)
+    recipe = STUDENTS.find(student).recipe if recipe is None else recipe
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
     if not runs and lam < 1:

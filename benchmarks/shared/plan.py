@@ -84,7 +84,7 @@ def experiment_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=1200, help="CPU seconds of a student's training")
     parser.add_argument("--patch", type=int, nargs=3, metavar=("X", "Y", "Z"), help="default: the task's")
     parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--lr", type=float, default=0.002)
+    parser.add_argument("--lr", type=float, default=0.01)
     parser.add_argument("--positive", type=float, default=0.7)
     parser.add_argument("--loss", default="balanced-dice-ce", help="what labels teach")
     parser.add_argument("--steps-per-epoch", type=int, default=20)

@@ -55,6 +55,20 @@ class LazyCommand(TyperCommand):
         return self.load(args).make_context(info_name, args, parent, **extra)
 
 
+def last_given(words: Sequence[str], option: str, default: str) -> str:
+    """Returns the last value of an option among the words of a command line; its default if it is not given.
+
+    A command whose other options depend on this one is made before typer reads the words.
+    """
+    value = default
+    for position, word in enumerate(words):
+        if word == option and position + 1 < len(words):
+            value = words[position + 1]
+        elif word.startswith(f"{option}="):
+            value = word.removeprefix(f"{option}=")
+    return value
+
+
 def typer_function(command: type[Command], defaults: Mapping[str, str] | None = None) -> Callable[..., None]:
     """Returns the function by which typer knows a command; it ends with the command's exit code.
 

@@ -62,22 +62,24 @@ class RecipeOptions:
         ),
     ] = None
     balance_classes: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--balance-classes",
+            "--balance-classes/--no-balance-classes",
             help="Centre organ crops on every organ equally often, small or large.",
+            show_default="no",
             rich_help_panel=_PANEL,
         ),
-    ] = False
+    ] = None
     loss: Annotated[
-        Literal["dice-ce", "balanced-dice-ce"],
+        Literal["dice-ce", "balanced-dice-ce"] | None,
         typer.Option(
             "--loss",
             help="What labels teach: Dice and cross-entropy, as in the papers, or the same with rare classes weighted "
             "up: small organs are learned many times sooner.",
+            show_default="dice-ce",
             rich_help_panel=_PANEL,
         ),
-    ] = "dice-ce"
+    ] = None
     mirror_sides: Annotated[
         bool,
         typer.Option(
@@ -131,3 +133,19 @@ class RecipeOptions:
             return msgspec.convert({**content, **changes, **given}, Recipe)
         except msgspec.ValidationError as error:
             raise UsageError(f"training options: {error}") from None
+
+
+def changed_defaults(recipe: Recipe) -> dict[str, str]:
+    """Returns the defaults to show in the help where a network's own recipe differs from the papers': name → text."""
+    from ...training.recipe import Recipe
+
+    papers = Recipe()
+    return {
+        name: _shown(getattr(recipe, name))
+        for name in papers.__struct_fields__
+        if getattr(recipe, name) != getattr(papers, name)
+    }
+
+
+def _shown(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import Field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -12,7 +11,6 @@ import typer
 from ...runtime.errors import InputError
 from ...teacher import TEACHERS
 from ...teacher.config import OptionKind
-from ...training.recipe import Recipe
 from .paths import check_readable
 
 _Command = TypeVar("_Command")
@@ -71,24 +69,3 @@ def _annotated(option: Field[Any], kind: Any, panel: str) -> Any:
 
 def _readable(value: Path | None) -> Path | None:
     return check_readable(value, InputError)
-
-
-def changed_recipe_defaults(recipe: Recipe) -> dict[str, str]:
-    """Returns the defaults to show in the help where a family's recipe differs from the papers': name → text."""
-    papers = Recipe()
-    return {
-        name: str(getattr(recipe, name))
-        for name in papers.__struct_fields__
-        if getattr(recipe, name) != getattr(papers, name)
-    }
-
-
-def family_named(words: Sequence[str]) -> str:
-    """Returns the value of ``--name`` among the words of a command line; without one, the default family."""
-    name = DEFAULT
-    for position, word in enumerate(words):
-        if word == "--name" and position + 1 < len(words):
-            name = words[position + 1]
-        elif word.startswith("--name="):
-            name = word.removeprefix("--name=")
-    return name

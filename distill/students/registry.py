@@ -12,6 +12,7 @@ from ...runtime.errors import UsageError
 from ...runtime.registry import Registry
 from ...runtime.task import MAX_LABELS
 from ...training.patch_rule import PatchRule
+from ...training.recipe import Recipe
 from .edge_unet_design import EdgeUNetDesign
 from .spec import StudentSpec
 
@@ -68,10 +69,15 @@ def _edge_unet(num_classes: int, *, design: EdgeUNetDesign) -> nn.Module:
 def _edge_row(design: EdgeUNetDesign, remark: str = "") -> StudentSpec:
     source = "bedside, after EffiDec3D"
     return StudentSpec(
-        partial(_edge_unet, design=design), f"{source}, {remark}" if remark else source, design.patch_rule
+        partial(_edge_unet, design=design),
+        f"{source}, {remark}" if remark else source,
+        design.patch_rule,
+        recipe=_EDGE_RECIPE,
     )
 
 
+# Batch normalisation permits a high rate: benchmarks/distillation/README.md has the figures.
+_EDGE_RECIPE = Recipe(batch=2, lr=0.01, positive=0.7, balance_classes=True, loss="balanced-dice-ce")
 _PAPERS_HEADS = (3, 6, 12, 24)
 _FIVE_HALVINGS = PatchRule.of_stride(32)
 _FOR_SMALL_ORGANS = "for small organs"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...runtime import arguments
 from ...runtime.axes import DHW
 from ...runtime.task import MAX_LABELS
 from ...training.patch_rule import PatchRule
+from ...training.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,11 +27,13 @@ class StudentSpec:
             ``[B, 1, D, H, W]`` to logits ``[B, C, D, H, W]``.
         source: source of the architecture: paper and table, or a project.
         patch_rule: the patches it accepts.
+        recipe: its default training recipe; the augmentation is the task's.
     """
 
     build: Callable[[int], nn.Module]
     source: str
     patch_rule: PatchRule
+    recipe: Recipe = field(default_factory=Recipe)
 
     def cost(self, *, num_classes: int, patch: DHW | None = None) -> InferenceCost:
         """Predicts parameters, floating-point operations and memory of activations for one window; imports torch.

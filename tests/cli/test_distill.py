@@ -7,6 +7,7 @@ import pytest
 from bedside.cli.main import run
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
+from bedside.training.runs.run import Run
 from safetensors.torch import load_file
 
 SHAPE = (24, 20, 16)
@@ -96,3 +97,24 @@ def test_a_student_needs_a_name_and_one_task(arguments, tmp_path, capfd, options
     assert run(["distill", str(tmp_path), "-o", str(tmp_path / "run"), *options]) == 2
     assert message in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("words", "rate"), [([], "0.0005"), (["--student", "unet-edge-base"], "0.01")])
+def test_the_help_shows_the_recipe_of_the_student_named(capsys, words, rate):
+    assert run(["distill", *words, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"Base learning rate. [default: ({rate})]" in shown
+
+
+def test_a_student_trains_by_its_own_recipe_where_no_option_says_otherwise(arguments, tmp_path):
+    words = [*arguments, "--student", "unet-edge-tiny", "--epochs", "1", "--loss", "dice-ce", "-q"]
+    assert run(words) == 0
+    recipe = Run.open(tmp_path / "run").config.recipe
+    assert (recipe.lr, recipe.batch, recipe.loss, recipe.balance_classes) == (0.01, 2, "dice-ce", True)
+
+
+def test_help_of_an_unknown_student_is_refused_in_one_line(capsys):
+    assert run(["distill", "--student", "nope", "--help"]) == 2
+    error = capsys.readouterr().err
+    assert 'no student "nope"; expected one of: swinunetr-tiny' in error
+    assert error.count("\n") == 1

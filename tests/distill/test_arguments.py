@@ -90,8 +90,23 @@ def test_a_training_refuses_wrong_arguments_before_it_begins(refusals, tmp_path,
         "prepared_cases": None,
     }
     assert distill(**good).loss == 0.0
-    always = {"dataset", "student", "lam", "recipe", "imitation", "targets"}
+    always = {"dataset", "student", "lam", "imitation", "targets"}
     assert refusals(distill, good) >= always
+    with pytest.raises(UsageError, match="recipe: expected a Recipe"):
+        distill(**{**good, "recipe": 5})
+
+
+def test_a_training_without_a_recipe_has_the_students_own(tmp_path, task, monkeypatch):
+    jobs = []
+    monkeypatch.setattr("bedside.distill.train.train", lambda job, *_: jobs.append(job) or FitResult(None, 0.0))
+    monkeypatch.setattr("bedside.distill.train.Run.open", lambda path: None)
+    monkeypatch.setattr("bedside.distill.train.warn_of_weak_teachers", lambda *_: None)
+    cases = Dataset("d", task.labels, (), (), (), tmp_path)
+    for student in ("unet-edge-tiny", "swinunetr-tiny"):
+        distill(cases, tmp_path / student, student=student, lam=1.0, teacher=None, task=task)
+    edge, papers = (job.recipe for job in jobs)
+    assert papers == Recipe()
+    assert edge == Recipe(batch=2, lr=0.01, positive=0.7, balance_classes=True, loss="balanced-dice-ce")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from bedside.cli.options.recipe import RecipeOptions
+from bedside.cli.options.recipe import RecipeOptions, changed_defaults
 from bedside.training.recipe import AUGMENTATION, Augmentation, Recipe
 
 
@@ -33,6 +33,17 @@ def test_values_that_cannot_be_are_refused_in_one_line(asked, capsys, options, m
 def test_an_option_left_out_keeps_the_familys_value(default):
     recipe = RecipeOptions(batch=2).recipe("toy", default)
     assert recipe == msgspec.structs.replace(default, batch=2)
+
+
+def test_a_given_option_goes_before_a_networks_own_recipe_also_if_it_is_the_papers_value():
+    own = Recipe(lr=0.01, balance_classes=True, loss="balanced-dice-ce")
+    given = RecipeOptions(lr=5e-4, balance_classes=False, loss="dice-ce")
+    assert given.recipe("toy", own) == Recipe()
+
+
+def test_defaults_that_differ_from_the_papers_are_shown():
+    assert changed_defaults(Recipe()) == {}
+    assert changed_defaults(Recipe(lr=0.01, balance_classes=True)) == {"lr": "0.01", "balance_classes": "yes"}
 
 
 def test_a_given_option_goes_before_a_change_of_the_command():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from bedside.cli.main import run
-from bedside.cli.options.teacher_family import family_named
+from bedside.cli.options.command import last_given
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 from bedside.teacher.train import load_teacher
@@ -142,4 +142,4 @@ def test_the_depth_axis_reaches_the_network(capsys, axis):
     ],
 )
 def test_the_family_is_the_last_one_named(words, family):
-    assert family_named(words) == family
+    assert last_given(words, "--name", "autosam") == family
