@@ -37,7 +37,7 @@ def run_stages(
     """
     data, bundle, predictions = out / "data", out / "student.bedside", out / "predictions"
     training = ("--steps-per-epoch", steps, "--seed", seed, *_TRAINING)
-    student = ("--student", "unet-edge-base", "--lr", 0.003, *_epochs(student_epochs), *training)
+    student = ("--student", "unet-edge-base", *_epochs(student_epochs), *training)
     task = ("--task", "btcv", *_GRID)
     stages: list[Stage] = []
 
