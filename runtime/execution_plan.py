@@ -55,6 +55,26 @@ class ExecutionPlan:
     bytes: int
 
 
+@dataclass(frozen=True)
+class ScanPlan:
+    """The plans of the passes over one scan.
+
+    Attributes:
+        main: the plan of the student's windows.
+        locating: the plan of the locator's windows, which run before; None without a locator.
+    """
+
+    main: ExecutionPlan
+    locating: ExecutionPlan | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Predicted peak memory, in bytes: of the larger pass, and the region's mask."""
+        if self.locating is None:
+            return self.main.bytes
+        return max(self.main.bytes, self.locating.bytes) + math.prod(self.locating.windows.shape)
+
+
 def choose_plan(
     request: SegmentationRequest, engine: Engine, memory_limit: int | None = None, reserved: int = 0
 ) -> ExecutionPlan:

@@ -32,6 +32,7 @@ class SegmentJob:
     replace_nan: float | None = None
     prefer: Literal["sform", "qform"] | None = None
     postprocessing: Postprocessing | None = None
+    use_locator: bool = True
 
     def load(self) -> Segmenter:
         """Opens the bundle; raises what `Segmenter.load` raises."""
@@ -50,6 +51,7 @@ class SegmentJob:
             replace_nan=self.replace_nan,
             prefer=self.prefer,
             postprocessing=self.postprocessing,
+            use_locator=self.use_locator,
         )
 
     def with_threads(self, threads: int) -> SegmentJob:
@@ -66,6 +68,7 @@ class SegmentJob:
             "precision": self.precision,
             "overlap": self.overlap,
             "skip_air": self.skip_air,
+            "use_locator": self.use_locator,
             "volume": self.volume,
             "replace_nan": self.replace_nan,
             "prefer": self.prefer,
