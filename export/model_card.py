@@ -50,6 +50,7 @@ def model_card(manifest: Manifest) -> str:
         "A bf16 variant is the file of its fp32 or int8 one, computed in bfloat16.\n\n" + _figures(manifest),
         _failures(manifest),
         _dice_table(manifest),
+        _locator(manifest),
         "## Where it comes from\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
         "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand.",
@@ -94,6 +95,25 @@ def _dice_table(manifest: Manifest) -> str:
     head = ("organ", *(variant.name for variant in measured))
     organs = [label for label in manifest.task.labels if label in measured[0].dice]
     return _table(head, [(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured)) for organ in organs])
+
+
+def _locator(manifest: Manifest) -> str:
+    locator = manifest.locator
+    if locator is None:
+        return f"## Locator\n\nLeft out: {manifest.locator_left_out}." if manifest.locator_left_out else ""
+    spacing = " × ".join(f"{step:g}" for step in locator.spacing)
+    measured = ""
+    if locator.windows_saved is not None:
+        worst = max(locator.dice_loss.values(), default=0.0)
+        measured = (
+            f" On {locator.cases} gate cases it saved {100 * locator.windows_saved:.0f} % of the windows; no organ "
+            f"lost more than {max(worst, 0.0):.4f} Dice."
+        )
+    return (
+        f"## Locator\n\nA small network ({locator.network or 'not named'}) at {spacing} mm finds the organs first; "
+        f"windows more than {locator.margin_mm:g} mm from voxels with an organ's probability of "
+        f"{locator.threshold:g} are left out.{measured} `bedside segment --no-locator` runs all windows."
+    )
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

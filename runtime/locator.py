@@ -15,9 +15,9 @@ from .errors import BundleError
 from .hooks import STAGES, Hooks
 from .labels.postprocess import Postprocessing
 from .preprocessing.plausibility import geometry_warnings
-from .scan_pass import ScanPass
+from .scan_pass import PassResult, ScanPass
 from .stopwatch import Stopwatch
-from .windows.organ_region import OrganRegion, RegionReceiver
+from .windows.organ_region import OrganOdds, OrganRegion
 
 if TYPE_CHECKING:
     from .bundles.bundle import Bundle
@@ -86,10 +86,8 @@ class Locator:
         """Returns the request of the coarse pass over the same scan."""
         return replace(request, task=self.task, overlap=OVERLAP, postprocessing=Postprocessing())
 
-    def find(self, request: SegmentationRequest, plan: ExecutionPlan, hooks: Hooks) -> OrganRegion:
-        """Runs the coarse pass and returns the region that holds organs.
-
-        Where the network returns NaN or infinity, that is everywhere, with a warning.
+    def search(self, request: SegmentationRequest, plan: ExecutionPlan, hooks: Hooks) -> PassResult[OrganOdds]:
+        """Runs the coarse pass.
 
         Args:
             request: as `request` returns it.
@@ -101,16 +99,19 @@ class Locator:
             ResourceError: the engine failed, or memory ran out.
             Cancelled: ``cancel()`` returned true.
         """
-        grid = request.grid
         with hooks.stopwatch.stage("locate"):
             own = replace(hooks, stopwatch=Stopwatch(STAGES))  # its stages are parts of this one
-            result = ScanPass(self.engine, request, plan, own).run(
-                lambda: RegionReceiver(grid, plan.order, self.entry.threshold)
-            )
+            return ScanPass(self.engine, request, plan, own).run(lambda: OrganOdds(request.grid, plan.order))
+
+    def find(self, request: SegmentationRequest, plan: ExecutionPlan, hooks: Hooks) -> OrganRegion:
+        """Runs the coarse pass and returns the region that holds organs; see `search`.
+
+        Where the network returns NaN or infinity, that is everywhere, with a warning.
+        """
+        result, grid = self.search(request, plan, hooks), request.grid
         if result.run.not_finite:
-            everywhere = np.ones_like(result.received.mask)
-            return OrganRegion(everywhere, grid, self.entry.margin_mm, (_NOT_FINITE,))
-        mask = result.received.mask
+            return OrganRegion(np.ones(grid.shape.dhw, np.bool_), grid, self.entry.margin_mm, (_NOT_FINITE,))
+        mask = result.received.mask(self.entry.threshold)
         _log.debug("%r: organs in %.1f %% of the voxels, before the region is grown", grid, 100 * mask.mean())
         of_coarse_grid = geometry_warnings(request.scan.grid, request.task)  # which no person needs to know of
         warnings = tuple(warning for warning in result.warnings if warning not in of_coarse_grid)

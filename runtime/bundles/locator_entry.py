@@ -1,4 +1,4 @@
-"""The entry of a bundle's locator in the manifest: its network, where it counts as sure, and what it was measured at."""
+"""A manifest's entry of the locator: its network, the region that it leaves to the windows, and measured figures."""
 
 from __future__ import annotations
 

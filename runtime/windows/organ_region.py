@@ -88,22 +88,27 @@ def _overlapped(first: int, size: int, fine: Grid, coarse: Grid, axis: int, regi
     return slice(start, max(stop, start + 1))
 
 
-class RegionReceiver:
-    """Collects the region from blocks of the locator's scores: voxels with at least a probability of an organ.
+class OrganOdds:
+    """Collects from blocks of a locator's scores how likely each voxel is to be an organ's.
 
     Args:
         grid: the locator's grid.
         order: the order of axes in which the blocks come.
-        threshold: the least probability, above 0 and below 1.
+
+    Attributes:
+        log_odds: [D, H, W] float32, the organ's logit minus the background's.
     """
 
-    def __init__(self, grid: Grid, order: AxisOrder, threshold: float) -> None:
-        self.mask = np.zeros(grid.shape.dhw, np.bool_)
-        self._turned = order.turned(self.mask)
-        self._least = math.log(threshold / (1 - threshold))  # of the organ's logit over the background's
+    def __init__(self, grid: Grid, order: AxisOrder) -> None:
+        self.log_odds = np.zeros(grid.shape.dhw, np.float32)
+        self._turned = order.turned(self.log_odds)
 
     def add(self, block: ScoreBlock) -> None:
         """Adds a block of blended logits [2, planes, rows, W], of background and organ."""
         background, organ = block.scores
         planes, rows = background.shape[:2]
-        self._turned[block.z : block.z + planes, block.y : block.y + rows] = organ - background >= self._least
+        np.subtract(organ, background, out=self._turned[block.z : block.z + planes, block.y : block.y + rows])
+
+    def mask(self, threshold: float) -> NDArray[np.bool_]:
+        """Returns the voxels [D, H, W] with at least a probability of an organ, above 0 and below 1."""
+        return self.log_odds >= math.log(threshold / (1 - threshold))

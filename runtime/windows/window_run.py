@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .organ_region import OrganWindows
     from .window_input import WindowInput
 
-_Waiting: TypeAlias = "tuple[PlanTriple, Future[NDArray[np.float32]] | None]"  # start and logits to come; None where left out
+_Waiting: TypeAlias = "tuple[PlanTriple, Future[NDArray[np.float32]] | None]"  # start, logits to come; None: left out
 
 
 class WindowRun:
@@ -63,7 +63,7 @@ class WindowRun:
         return len(self._plan) - self.skipped - self.without_organ
 
     def windows(self) -> Generator[WindowScores]:
-        """Yields each window's logits; None in place of logits for windows left out and for logits with NaN or infinity.
+        """Yields each window's logits; None for windows left out, and for logits with NaN or infinity.
 
         Raises:
             Cancelled: ``cancel()`` returned true.
@@ -104,7 +104,7 @@ class WindowRun:
         )
 
     def _patches(self) -> Iterator[tuple[PlanTriple, NDArray[np.float32] | None]]:
-        """Yields every window's start and its patch [1, 1, D, H, W] in the model's axes; None in place of one left out."""
+        """Yields every window's start and its patch [1, 1, D, H, W] in the model's axes; None if left out."""
         for layers in self._plan.layers:
             with self._hooks.stopwatch.stage("preprocess"):
                 self._source.prepare(layers)

@@ -7,7 +7,7 @@ import pytest
 from bedside.runtime import Grid
 from bedside.runtime.windows.axis_order import MODEL_ORDER, AxisOrder
 from bedside.runtime.windows.blend import ScoreBlock
-from bedside.runtime.windows.organ_region import OrganRegion, RegionReceiver
+from bedside.runtime.windows.organ_region import OrganOdds, OrganRegion
 from bedside.runtime.windows.plan import plan_windows
 
 SCAN = Grid((20, 16, 40), np.diag([3.0, 3.0, 3.0, 1.0]))
@@ -75,10 +75,10 @@ def test_a_region_without_a_voxel_is_empty_and_held_by_no_window():
 @pytest.mark.parametrize("order", ORDERS)
 def test_voxels_at_or_above_the_threshold_are_the_region(order):
     probability = np.random.default_rng(1).random(COARSE.shape.dhw)
-    receiver = RegionReceiver(COARSE, order, threshold=0.3)
+    odds = OrganOdds(COARSE, order)
     turned = order.turned(np.log(probability / (1 - probability)))
     for z in range(0, len(turned), 3):
         framed = np.zeros((2, 1 + len(turned[z : z + 3]), 1 + turned.shape[1], turned.shape[2]), np.float32)
         framed[1, 1:, 1:] = turned[z : z + 3]
-        receiver.add(ScoreBlock(z, 0, framed))
-    assert np.array_equal(receiver.mask, probability >= 0.3)
+        odds.add(ScoreBlock(z, 0, framed))
+    assert np.array_equal(odds.mask(0.3), probability >= 0.3)
