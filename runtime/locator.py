@@ -12,6 +12,7 @@ from .bundles.manifest import Variant
 from .engine_selection.self_test import GoldenTest, warm_up
 from .engines import closed_on_error, open_engine
 from .errors import BundleError
+from .execution_plan import choose_plan
 from .hooks import STAGES, Hooks
 from .labels.postprocess import Postprocessing
 from .preprocessing.plausibility import geometry_warnings
@@ -48,12 +49,12 @@ class Locator:
         self.task = entry.task(task)
 
     @classmethod
-    def open(cls, bundle: Bundle, threads: int, self_test: bool = True) -> Locator | None:
+    def open(cls, bundle: Bundle, threads: int | None = None, self_test: bool = True) -> Locator | None:
         """Opens a bundle's locator and checks it on its golden patch; None where the bundle has none.
 
         Args:
             bundle: the bundle.
-            threads: number of CPU threads.
+            threads: number of CPU threads; None for all.
             self_test: whether to compare with the golden patch.
 
         Raises:
@@ -82,16 +83,25 @@ class Locator:
         """Closes the engine; may be called twice."""
         self.engine.close()
 
-    def request(self, request: SegmentationRequest) -> SegmentationRequest:
-        """Returns the request of the coarse pass over the same scan."""
-        return replace(request, task=self.task, overlap=OVERLAP, postprocessing=Postprocessing())
+    def plan(self, request: SegmentationRequest, memory_limit: int | None = None, reserved: int = 0) -> ExecutionPlan:
+        """Chooses the execution plan of the coarse pass; see `choose_plan`.
+
+        Args:
+            request: the request of the student's pass over the same scan, here and in `search` and `find`.
+            memory_limit: bytes the process may hold in total; None for all free memory.
+            reserved: bytes that other scans in this process will allocate.
+
+        Raises:
+            ResourceError: every plan needs more memory than the limit, or than is free.
+        """
+        return choose_plan(self._coarse(request), self.engine, memory_limit, reserved)
 
     def search(self, request: SegmentationRequest, plan: ExecutionPlan, hooks: Hooks) -> PassResult[OrganOdds]:
         """Runs the coarse pass.
 
         Args:
-            request: as `request` returns it.
-            plan: the execution plan of that request.
+            request: as in `plan`.
+            plan: what `plan` returned.
             hooks: progress counts the locator's windows; all time is added to the stage ``locate``.
 
         Raises:
@@ -99,20 +109,25 @@ class Locator:
             ResourceError: the engine failed, or memory ran out.
             Cancelled: ``cancel()`` returned true.
         """
+        coarse = self._coarse(request)
         with hooks.stopwatch.stage("locate"):
             own = replace(hooks, stopwatch=Stopwatch(STAGES))  # its stages are parts of this one
-            return ScanPass(self.engine, request, plan, own).run(lambda: OrganOdds(request.grid, plan.order))
+            return ScanPass(self.engine, coarse, plan, own).run(lambda: OrganOdds(coarse.grid, plan.order))
 
     def find(self, request: SegmentationRequest, plan: ExecutionPlan, hooks: Hooks) -> OrganRegion:
         """Runs the coarse pass and returns the region that holds organs; see `search`.
 
         Where the network returns NaN or infinity, that is everywhere, with a warning.
         """
-        result, grid = self.search(request, plan, hooks), request.grid
+        result = self.search(request, plan, hooks)
+        grid = result.received.grid
         if result.run.not_finite:
             return OrganRegion(np.ones(grid.shape.dhw, np.bool_), grid, self.entry.margin_mm, (_NOT_FINITE,))
         mask = result.received.mask(self.entry.threshold)
         _log.debug("%r: organs in %.1f %% of the voxels, before the region is grown", grid, 100 * mask.mean())
-        of_coarse_grid = geometry_warnings(request.scan.grid, request.task)  # which no person needs to know of
+        of_coarse_grid = geometry_warnings(request.scan.grid, self.task)  # which no person needs to know of
         warnings = tuple(warning for warning in result.warnings if warning not in of_coarse_grid)
         return OrganRegion(mask, grid, self.entry.margin_mm, warnings)
+
+    def _coarse(self, request: SegmentationRequest) -> SegmentationRequest:
+        return replace(request, task=self.task, overlap=OVERLAP, postprocessing=Postprocessing())

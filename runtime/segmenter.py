@@ -207,26 +207,22 @@ class Segmenter:
             raise UsageError("the segmenter was made before this process was forked; load the bundle after the fork")
 
     def _segment(self, request: SegmentationRequest, locator: Locator | None, hooks: Hooks) -> Result:
-        coarse = None if locator is None else locator.request(request)
-
         def choose(reserved: int) -> ScanPlan:
             with hooks.stopwatch.stage("plan"):
                 check_size(request.scan.grid.shape, label_dtype(self.task.num_classes))
                 main = choose_plan(request, self._engine, self._memory_limit, reserved + self._unallocated_bytes)
-                if locator is None or coarse is None:
-                    return ScanPlan(main)
-                return ScanPlan(main, choose_plan(coarse, locator.engine, self._memory_limit, reserved))
+                locating = None if locator is None else locator.plan(request, self._memory_limit, reserved)
+                return ScanPlan(main, locating)
 
         with reservations().reserve(choose) as plan:
-            windows, main_hooks, region = plan.main.windows, hooks, None
-            if locator is not None and coarse is not None and plan.locating is not None:
-                first = len(plan.locating.windows)
-                region = locator.find(coarse, plan.locating, hooks.part(0, first + len(windows)))
-                main_hooks = hooks.part(first, first + len(windows))
+            region, windows, grid = None, len(plan.main.windows), request.scan.grid
+            if locator is not None and plan.locating is not None:
+                before = len(plan.locating.windows)
+                region = locator.find(request, plan.locating, hooks.part(0, before + windows))
+                hooks = hooks.part(before, before + windows)
             reading = "read as the windows move" if plan.main.streamed else "prepared whole"
-            grid = request.scan.grid
-            _log.debug("%r, for the model %r: %d windows, %s", grid, request.grid, len(windows), reading)
-            result = ScanPipeline(self._engine, request, plan.main, main_hooks, region).run()
+            _log.debug("%r, for the model %r: %d windows, %s", grid, request.grid, windows, reading)
+            result = ScanPipeline(self._engine, request, plan.main, hooks, region).run()
         seconds = sum(result.timings.values()) / 1000
         left_out = f"{result.windows_skipped} of air, {result.windows_without_organ} without organ"
         _log.info("%r: %d windows, %s, %.2f s", grid, result.windows, left_out, seconds)

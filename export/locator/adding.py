@@ -15,7 +15,6 @@ from ...runtime.bundles.locator_entry import LocatorEntry
 from ...runtime.bundles.manifest import Manifest
 from ...runtime.engines import open_engine
 from ...runtime.errors import BundleError, UsageError
-from ...runtime.execution_plan import choose_plan
 from ...runtime.hooks import Hooks
 from ...runtime.locator import ENGINE, Locator
 from ...runtime.request import SegmentationRequest
@@ -131,17 +130,17 @@ def _write_network(
 def _located(folder: Path, cases: ExportCases, threads: int | None, steps: ExportSteps) -> Iterator[LocatedCase]:
     """Yields the gate cases as the locator of an unfinished bundle sees them."""
     with Bundle.open(folder) as bundle:
-        locator = Locator.open(bundle, threads or 1)
+        locator = Locator.open(bundle, threads)
         if locator is None:
             raise ValueError("expected a bundle with a locator, got one without")
         with closing(locator):
             for image, label in cases.gate:
                 steps.begin("locator: search in a gate case")
-                request = locator.request(SegmentationRequest(open_scan(image), bundle.task, overlap=0.5))
-                result = locator.search(request, choose_plan(request, locator.engine), Hooks())
+                request = SegmentationRequest(open_scan(image), bundle.task, bundle.manifest.recommended_overlap)
+                result = locator.search(request, locator.plan(request), Hooks())
                 if result.run.not_finite:
                     raise BundleError("the locator's output holds NaN or infinity; train it again before exporting")
-                yield LocatedCase(result.received, organ_counts(read_truth(label), request.grid, cases.ignore))
+                yield LocatedCase(result.received, organ_counts(read_truth(label), result.received.grid, cases.ignore))
 
 
 def _left_out(folder: Path, manifest: Manifest, entry: LocatorEntry, reason: str) -> Manifest:

@@ -96,10 +96,12 @@ class OrganOdds:
         order: the order of axes in which the blocks come.
 
     Attributes:
+        grid: the locator's grid.
         log_odds: [D, H, W] float32, the organ's logit minus the background's.
     """
 
     def __init__(self, grid: Grid, order: AxisOrder) -> None:
+        self.grid = grid
         self.log_odds = np.zeros(grid.shape.dhw, np.float32)
         self._turned = order.turned(self.log_odds)
 
