@@ -51,6 +51,11 @@ def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, student
         (["export", "{run}", "-o", "{new}", "--precision", "fp16"], 2, "expected fp32 or fp32,int8"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
+        (
+            ["export", "{run}", "-o", "{new}", "--precision", "fp32", "--locator", "{run}"],
+            3,
+            '"student" is a student run; expected a locator',
+        ),
     ],
 )
 def test_wrong_calls_end_in_one_line_with_the_familys_exit_code(student_folder, tmp_path, capsys, words, code, message):
