@@ -13,7 +13,7 @@ from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
 from .cases import ExportCases, checked_collection
-from .student import TrainedStudent
+from .student import ExportedStudent, TrainedStudent
 
 DEFAULT_OVERLAP = 0.5
 DEFAULT_OVERLAP_REASON = "the default; not yet chosen by measurement"
@@ -65,8 +65,8 @@ class ExportOptions:
         arguments.optional(arguments.overlap_share, "overlap", self.overlap)
         arguments.instance("overlap_reason", self.overlap_reason, str)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
-        if self.locator is not None and not isinstance(self.locator, TrainedStudent):
-            arguments.refuse("locator", "what load_locator returns, or an ExportedStudent", self.locator)
+        if self.locator is not None:
+            ExportedStudent.of(self.locator, "locator")
         arguments.instance("licence", self.licence, str)
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)
         arguments.flag("force", self.force)

@@ -78,14 +78,18 @@ class ExportedStudent:
         arguments.instance("metrics", self.metrics, Mapping)
 
     @classmethod
-    def of(cls, student: object) -> ExportedStudent:
+    def of(cls, student: object, argument: str = "student") -> ExportedStudent:
         """Returns a `TrainedStudent` with its attributes checked.
+
+        Args:
+            student: the student, or a locator.
+            argument: name of the argument, for messages.
 
         Raises:
             UsageError: ``student`` lacks an attribute, or one has another type.
         """
         if not isinstance(student, TrainedStudent):
-            arguments.refuse("student", "what load_student returns, or an ExportedStudent", student)
+            arguments.refuse(argument, f"what load_{argument} returns, or an ExportedStudent", student)
         return cls(
             model=student.model,
             task=student.task,
