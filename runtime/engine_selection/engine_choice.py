@@ -21,7 +21,7 @@ from ..engines import (
     supports,
 )
 from ..errors import BundleError, UsageError
-from .machine_cache import MachineCache, cpu_identity
+from ..files.machine_cache import MachineCache, cpu_identity
 from .self_test import GoldenTest, warm_up
 from .trials import EngineTrials, Setting, Trial
 

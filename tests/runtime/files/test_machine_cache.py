@@ -6,7 +6,7 @@ import stat
 
 import msgspec
 import pytest
-from bedside.runtime.engine_selection.machine_cache import MachineCache, cpu_identity
+from bedside.runtime.files.machine_cache import MachineCache, cpu_identity
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
