@@ -24,6 +24,7 @@ class SegmentJob:
     bundle: Path
     engine: str = "auto"
     precision: str = "auto"
+    device: str = "auto"
     threads: int | None = None
     memory_limit: int | None = None
     overlap: float | None = None
@@ -37,7 +38,9 @@ class SegmentJob:
         """Opens the bundle; raises what `Segmenter.load` raises."""
         from ...runtime.segmenter import Segmenter
 
-        return Segmenter.load(self.bundle, self.engine, self.precision, self.threads, self.memory_limit)
+        return Segmenter.load(
+            self.bundle, self.engine, self.precision, self.threads, self.memory_limit, device=self.device
+        )
 
     def segment(self, segmenter: Segmenter, scan: Path, progress: Progress | None = None) -> Result:
         """Segments one scan; raises what `Segmenter.segment` raises."""
@@ -64,6 +67,7 @@ class SegmentJob:
         return {
             "engine": self.engine,
             "precision": self.precision,
+            "device": self.device,
             "overlap": self.overlap,
             "skip_air": self.skip_air,
             "volume": self.volume,

@@ -34,11 +34,14 @@ class InferenceDevice:
         name: the engine's own name of it: ``"CPU"``, ``"GPU"``, ``"NPU"``, ``"CUDA"``, …
         precisions: the precisions it computes in, the most accurate first.
         title: its model, for people; empty where the engine does not report one.
+        software: versions of driver and libraries that its results depend on; empty where the version of the engine's
+            package says it all.
     """
 
     name: str
     precisions: tuple[Precision, ...]
     title: str = ""
+    software: str = ""
 
 
 class Engine(Protocol):

@@ -48,7 +48,7 @@ def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, student
     ("words", "code", "message"),
     [
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
-        (["export", "{run}", "-o", "{new}", "--precision", "fp16"], 2, "expected fp32 or fp32,int8"),
+        (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
     ],

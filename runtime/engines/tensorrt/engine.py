@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BedsideError, ResourceError, UsageError
 from ...files.machine_cache import MachineCache
 from ..cuda import CudaError, describe_gpu
-from ..engine import BaseEngine, InferenceDevice
+from ..engine import BaseEngine, InferenceDevice, Precision
 from ..model_bytes import Model, model_bytes
 from ..network_shape import refusal
 from ..onnx_guard import check_no_external_data
@@ -20,6 +21,7 @@ from .plans import PlanCache
 
 _log = logging.getLogger("bedside.engine")
 _GPU = "GPU"
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
 class TensorRtEngine(BaseEngine[Execution]):
@@ -85,13 +87,14 @@ class TensorRtEngine(BaseEngine[Execution]):
         Raises:
             ResourceError: TensorRT cannot be imported.
         """
-        import_tensorrt()
+        trt = import_tensorrt()
         try:
             gpu = describe_gpu()
         except CudaError as error:
             _log.info("no device for TensorRT: %s", error)
             return ()
-        return (InferenceDevice(_GPU, ("fp32", "fp16", "int8"), f"{gpu.name}, compute capability {gpu.capability}"),)
+        title = f"{gpu.name}, compute capability {gpu.capability}"
+        return (InferenceDevice(_GPU, _PRECISIONS, title, f"TensorRT {trt.__version__}, driver {gpu.driver}"),)
 
     def _run(self, slot: Execution, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         logits = np.empty((len(patches), self.num_classes, *self.patch_dhw), np.float32)

@@ -185,7 +185,9 @@ class Network:
 
     def fill(self, content: bytes, graph: onnx.GraphProto) -> None:
         self.content = content
-        self._tensors = tuple([SimpleNamespace(shape=shape_of(v)) for v in values] for values in (graph.input, graph.output))
+        self._tensors = tuple(
+            [SimpleNamespace(shape=shape_of(v)) for v in values] for values in (graph.input, graph.output)
+        )
 
     num_inputs = property(lambda self: len(self._tensors[0]))
     num_outputs = property(lambda self: len(self._tensors[1]))

@@ -19,9 +19,9 @@ from .convolution import PATCH, convolved, run_python, without_bf16
 
 def test_openvino_has_bfloat16_where_the_cpu_has(monkeypatch):
     monkeypatch.setattr(import_openvino().Core, "get_property", lambda self, device, name: ["FP32", "INT8", "BF16"])
-    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, True, True, True]
+    assert [each for each in PRECISIONS if supports("openvino", each)] == ["fp32", "bf16", "int8", "int8-bf16"]
     without_bf16(monkeypatch)
-    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, False, True, False]
+    assert [each for each in PRECISIONS if supports("openvino", each)] == ["fp32", "int8"]
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8-bf16"])
