@@ -89,9 +89,8 @@ class Reference:
             if variant.precision == "fp32":
                 check_fp32(engine, parity)
             if variant.precision == "fp16" and engine.device == CPU:  # which may compute in float32
-                rounded = compare(
-                    RoundedStudent(self.network), self.patches[:_FP16_PATCHES], self.logits[:_FP16_PATCHES]
-                )
+                few = slice(_FP16_PATCHES)
+                rounded = compare(RoundedStudent(self.network), self.patches[few], self.logits[few])
                 parity = min(parity, rounded, key=lambda figures: figures.label_agreement)
             agreement = self.golden.agreement(engine)
         finally:

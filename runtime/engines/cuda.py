@@ -2,9 +2,9 @@
 
 They are called through `ctypes`, because then a device needs no package for them. The library is part of every driver,
 has one name whatever the version of CUDA, and keeps its functions compatible: a changed one gets a new name
-(``cuMemAlloc_v2``). The alternatives: ``libcudart`` is named after CUDA's major version and lies on no search path where
-CUDA comes from a package; ``cuda-bindings`` must match that version too, has a proprietary licence, and would be the
-device install's largest package after ONNX Runtime. TensorRT and ONNX Runtime use the same primary context.
+(``cuMemAlloc_v2``). The alternatives: ``libcudart`` is named after CUDA's major version and is on no search path where
+CUDA comes from a package; ``cuda-bindings`` must match that version too and has a proprietary licence. TensorRT and
+ONNX Runtime use the same primary context.
 
 Source: CUDA Driver API reference; names and meaning of the functions and attributes are the same in CUDA 12 and 13.
 """
