@@ -71,10 +71,10 @@ class Export:
         from dataclasses import asdict
 
         from ..export.formats import export_formats
-        from .tables.formats import format_table
+        from .tables.formats import format_tables
 
         formats = export_formats()
-        self.console.show(format_table(formats))
+        self.console.show(*format_tables(formats))
         self.console.emit({"formats": [{**asdict(each), "state": each.state} for each in formats]})
 
     def _export(self, run: Path, output: Path) -> None:

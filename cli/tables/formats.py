@@ -11,18 +11,21 @@ if TYPE_CHECKING:
     from ...export.formats import ExportFormat
 
 
-def format_table(formats: Sequence[ExportFormat]) -> Table:
-    """Returns the formats as a table for people."""
+def format_tables(formats: Sequence[ExportFormat]) -> list[Table]:
+    """Returns two tables for people: engine and precision with model and state here; engine with needs and devices."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title="Formats of a bundle", title_justify="left", box=None, pad_edge=False)
-    table.add_column("engine", style="bold", no_wrap=True)
-    table.add_column("precision", no_wrap=True)
-    for heading in ("model", "needs", "where", "this machine"):
-        table.add_column(heading, overflow="fold")
+    models = Table(title="Formats of a bundle", title_justify="left", box=None, pad_edge=False)
+    for heading in ("engine", "precision", "model", "this machine"):
+        models.add_column(heading, no_wrap=heading != "this machine")
     for row in formats:
-        # Brackets of an extra would be rich's own markup.
-        table.add_row(row.engine, row.precision, row.file, row.needs.replace("[", r"\["), row.runs_on, row.state)
-    table.caption = "Every bundle has fp32; export writes the files of fp16 and int8 with --precision fp32,fp16,int8."
-    table.caption_justify = "left"
-    return table
+        models.add_row(row.engine, row.precision, row.file, row.state)
+    models.caption = "Every bundle has fp32; --precision fp32,fp16,int8 adds the models of fp16 and int8."
+    models.caption_justify = "left"
+    engines = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
+    for heading in ("engine", "needs", "runs on"):
+        engines.add_column(heading, no_wrap=heading != "runs on")
+    for name, needs, runs_on in dict.fromkeys((row.engine, row.needs, row.runs_on) for row in formats):
+        engines.add_row(name, Text(needs), runs_on)  # Text, because rich would read brackets as its own markup
+    return [models, engines]

@@ -85,9 +85,8 @@ def describe_gpu() -> Gpu:
     version = ctypes.c_int()
     _check(library, "cuDriverGetVersion", library.cuDriverGetVersion(ctypes.byref(version)))
     described, _, _ = read_text(Path("/proc/driver/nvidia/version")).partition("\n")
-    return Gpu(
-        name.value.decode(errors="replace"), f"{numbers[0]}.{numbers[1]}", f"{version.value} {described}".strip()
-    )
+    driver = f"{version.value} {described}".strip()
+    return Gpu(name.value.decode(errors="replace"), f"{numbers[0]}.{numbers[1]}", driver)
 
 
 class CudaStream:

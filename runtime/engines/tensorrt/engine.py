@@ -27,10 +27,10 @@ _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 class TensorRtEngine(BaseEngine[Execution]):
     """Runs an ONNX model with TensorRT on the first NVIDIA GPU; see `Engine`.
 
-    The first opening on a machine builds the model for its GPU, which takes minutes; `PlanCache` keeps the result. Layers
-    compute in the types of the ONNX: float32, float16, or int8 where it has Q/DQ pairs. float32 layers of an int8 model
-    compute in TF32 where the GPU has it; those of the fp32 model do not. Patches run one by one. The same plan gives
-    bit-identical results from run to run; two builds of a model may choose other kernels.
+    The first opening on a machine builds the model for its GPU, which takes minutes; `PlanCache` keeps the result.
+    Layers compute in the types of the ONNX: float32, float16, or int8 where it has Q/DQ pairs. float32 layers of an
+    int8 model compute in TF32 where the GPU has it; those of the fp32 model do not. Patches run one by one. Two builds
+    of a model may choose other kernels, and so differ in the last bits.
 
     Args:
         model: an ONNX model with its weights inside.

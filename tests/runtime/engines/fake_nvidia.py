@@ -100,14 +100,16 @@ class FakeDriver:
     def _cuMemFree_v2(self, address):
         del self.memory[address.value]
 
-    _cuMemFreeHost = _cuMemFree_v2
+    def _cuMemFreeHost(self, address):
+        self._cuMemFree_v2(address)
 
     def _cuMemcpyHtoDAsync_v2(self, target, source, size, stream):
         assert stream.value in self.streams
         assert len(self.memory[target.value]) == len(self.memory[source.value]) == size.value
         ctypes.memmove(target, source, size)
 
-    _cuMemcpyDtoHAsync_v2 = _cuMemcpyHtoDAsync_v2
+    def _cuMemcpyDtoHAsync_v2(self, target, source, size, stream):
+        self._cuMemcpyHtoDAsync_v2(target, source, size, stream)
 
     def array(self, address: int, shape: list[int]) -> np.ndarray:
         """Returns the float32 array in a block; the block must have its size."""
