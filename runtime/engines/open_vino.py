@@ -129,7 +129,7 @@ class OpenVinoEngine(BaseEngine[Any]):
                 tuple(precision for precision, needed in _REQUIRED.items() if needed <= _capabilities(core, name)),
                 str(core.get_property(name, "FULL_DEVICE_NAME")),
             )
-            for name in sorted(core.available_devices, key=lambda name: name != CPU)
+            for name in sorted(core.available_devices, key=lambda name: (name != CPU, name))
         )
 
     def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ import msgspec
 from ...files.machine_cache import MachineCache
 from ..cuda import Gpu
 from .builder import WORKSPACE_BYTES, build_plan
+from .library import logger
 
 _log = logging.getLogger("bedside.engine")
 
@@ -53,9 +54,11 @@ class PlanCache:
         """
         key = "\n".join([*self._machine, hashlib.sha256(onnx).hexdigest(), f"{exact} {WORKSPACE_BYTES}"])
         kept = self._read(key)
-        loaded = None if kept is None else load(kept)
-        if loaded is not None:
-            return loaded
+        if kept is not None:
+            loaded = load(kept)
+            if loaded is not None:
+                return loaded
+            _log.info("cached plan rejected, building again: %s", logger(self._trt).reason())
         _log.info("TensorRT builds the model for this GPU, which takes minutes once")
         timings_key = "\n".join([*self._machine, "timings"])
         build = build_plan(self._trt, onnx, exact=exact, timings=self._read(timings_key) or b"")
