@@ -168,7 +168,7 @@ class CudaStream:
     def _pinned(self, size: int) -> NDArray[np.uint8]:
         """Returns page-locked memory, from which the GPU copies without the driver's own staging buffer."""
         address = self._created("cuMemHostAlloc", "cuMemFreeHost", ctypes.c_size_t(size), 0)
-        return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
     def _enter_context(self) -> None:
         self._call("cuCtxSetCurrent", self._context)
