@@ -196,7 +196,7 @@ class TestWhatIsAskedFor:
 
     def test_a_device_that_is_not_there_is_refused(self, write):
         with pytest.raises(UsageError, match='device: expected CPU, got "NPU"'):
-            open_for_bundle(write(FP32), "onnxruntime", threads=1, device="NPU")
+            open_for_bundle(write(FP32), "openvino", threads=1, device="NPU")
 
     def test_without_an_engine_the_command_is_told(self, write, monkeypatch):
         monkeypatch.setattr(engine_choice, "available_engines", list)
