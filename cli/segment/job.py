@@ -24,7 +24,6 @@ class SegmentJob:
     bundle: Path
     engine: str = "auto"
     precision: str = "auto"
-    device: str = "auto"
     threads: int | None = None
     memory_limit: int | None = None
     overlap: float | None = None
@@ -33,6 +32,7 @@ class SegmentJob:
     replace_nan: float | None = None
     prefer: Literal["sform", "qform"] | None = None
     postprocessing: Postprocessing | None = None
+    device: str = "auto"
 
     def load(self) -> Segmenter:
         """Opens the bundle; raises what `Segmenter.load` raises."""

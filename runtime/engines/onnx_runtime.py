@@ -99,7 +99,8 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
     def devices() -> tuple[InferenceDevice, ...]:
         """Returns the CPU, and the providers of this build for an NVIDIA GPU where there is one."""
         cpu = InferenceDevice(CPU, ("fp32", "fp16", "int8"))
-        built_in = set(_import_onnxruntime().get_available_providers())
+        onnxruntime = _import_onnxruntime()
+        built_in = set(onnxruntime.get_available_providers())
         offered = {name: provider for name, provider in _GPU_PROVIDERS.items() if provider.name in built_in}
         if not offered:
             return (cpu,)
@@ -108,8 +109,8 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
         except CudaError as error:
             _log.info("no GPU for ONNX Runtime: %s", error)
             return (cpu,)
-        driver = f"driver {gpu.driver}"
-        return (cpu, *(InferenceDevice(name, each.precisions, gpu.name, driver) for name, each in offered.items()))
+        software = f"ONNX Runtime {onnxruntime.__version__}, driver {gpu.driver}"
+        return (cpu, *(InferenceDevice(name, each.precisions, gpu.name, software) for name, each in offered.items()))
 
     def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         size = self._network.batch or len(patches)

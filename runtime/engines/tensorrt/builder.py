@@ -60,7 +60,7 @@ def build_plan(trt: Any, onnx: bytes, *, exact: bool, timings: bytes = b"") -> B
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     if exact:
         config.clear_flag(trt.BuilderFlag.TF32)
-    cache = config.create_timing_cache(timings)
+    cache = config.create_timing_cache(timings) or config.create_timing_cache(b"")  # None where it refuses them
     config.set_timing_cache(cache, ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:

@@ -235,6 +235,8 @@ class Config:
         self.tf32 = self.tf32 and flag != "TF32"
 
     def create_timing_cache(self, content):
+        if content.strip(b"timed "):
+            return None
         cache = SimpleNamespace(content=content)
         cache.serialize = lambda: cache.content
         return cache

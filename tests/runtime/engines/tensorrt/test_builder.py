@@ -54,6 +54,9 @@ class TestRecorded:
         assert [timings for timings, _ in tensorrt.builds] == [b"", b"timed "]
         assert second.timings == b"timed timed "
 
+    def test_timings_that_tensorrt_refuses_are_left_out(self, tensorrt, model):
+        assert build_plan(tensorrt, model, exact=True, timings=b"of another version").timings == b"timed "
+
     def test_the_reason_of_a_failed_build_is_in_the_error(self, tensorrt, model):
         tensorrt.build_error = "Could not find any implementation for node conv1"
         with pytest.raises(
