@@ -59,5 +59,7 @@ def export_formats() -> list[ExportFormat]:
 def _file(row: EngineEntry, precision: Precision) -> str:
     """Returns the path of the file that an engine runs; where it converts to a precision, that of the file it reads."""
     (form,) = (form for form in FORMS if form.format is row.model_format)
-    sources = (source for source, made in CONVERTED.items() if precision in made and precision in row.converts)
-    return form.file(next(sources, precision))
+    for source, made in CONVERTED.items():
+        if precision in made and precision in row.converts:
+            return form.file(source)
+    return form.file(precision)

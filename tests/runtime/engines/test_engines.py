@@ -1,6 +1,6 @@
 """One conformance suite: every engine, from every form of model it takes, has to pass all of it.
 
-TensorRT passes it on a GPU where there is one, and on one of main memory elsewhere (`fake_nvidia`).
+TensorRT passes it on a GPU where there is one, and on one of main memory elsewhere (`fake_driver`, `fake_tensorrt`).
 """
 
 from __future__ import annotations

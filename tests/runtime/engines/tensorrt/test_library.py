@@ -8,7 +8,7 @@ import pytest
 from bedside.runtime import ResourceError
 from bedside.runtime.engines.tensorrt.library import import_tensorrt, logger
 
-from ..fake_nvidia import Severity
+from ..fake_tensorrt import Severity
 
 
 def test_the_first_error_is_the_reason_once(tensorrt):
