@@ -7,6 +7,7 @@ because the library keeps it there. Input and output stay float32: a device's co
 
 from __future__ import annotations
 
+import copy
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -76,20 +77,25 @@ def _return_float32(model: onnx.ModelProto) -> None:
 
 
 class RoundedStudent:
-    """The torch student with the result of every operation rounded to float16, as a GPU stores it.
+    """The torch student with its weights and the result of every operation rounded to float16, as a GPU stores them.
 
     Each operation still computes in float32, as tensor cores and the norms of an fp16 model accumulate; a result beyond
     65,504 becomes infinite, as there. A CPU without float16 arithmetic cannot show that with the model itself: ONNX
     Runtime and OpenVINO compute fp16 models in float32 there, and would find each of them nearly exact.
 
     Args:
-        network: the student in evaluation mode, float32, on the CPU.
+        network: the student in evaluation mode, float32, on the CPU; not modified.
     """
 
     name, precision = "torch", "fp16"
 
     def __init__(self, network: torch.nn.Module) -> None:
-        self._network = network
+        import torch
+
+        self._network = copy.deepcopy(network)
+        with torch.no_grad():
+            for weight in self._network.parameters():
+                weight.copy_(weight.half())
 
     def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; they may be infinite or NaN."""

@@ -72,8 +72,8 @@ class Reference:
     def measure(self, variant: Variant, folder: Path, threads: int | None) -> Variant:
         """Runs a variant on the patches and the golden patch, and returns it with its parity and golden agreement.
 
-        A CPU may compute an fp16 model in float32. There, the student with every result rounded to float16 is compared
-        as well, on two patches, and the parity is the worse of the two.
+        A CPU may compute an fp16 model in float32. There, the student with weights and results rounded to float16 is
+        compared as well, on two patches, and the parity is the worse of the two.
 
         Args:
             variant: the variant, without figures.

@@ -118,6 +118,9 @@ class TestRounding:
         logits = RoundedStudent(Overflow()).infer(np.full((1, 1, 1, 1, 1), 2, np.float32))
         assert logits.item() == np.inf
 
-    def test_outside_nothing_is_rounded(self):
-        RoundedStudent(torch.nn.Identity()).infer(np.ones((1, 1, 1, 1, 1), np.float32))
-        assert (torch.ones(1) / 3).item() == np.float32(1 / 3)
+    def test_outside_nothing_is_rounded_and_the_student_keeps_its_weights(self):
+        third = torch.nn.Conv3d(1, 1, 1)
+        with torch.no_grad():
+            third.weight.fill_(1 / 3)
+        RoundedStudent(third).infer(np.ones((1, 1, 1, 1, 1), np.float32))
+        assert third.weight.item() == (torch.ones(1) / 3).item() == np.float32(1 / 3)
