@@ -99,7 +99,7 @@ class CudaStream:
         output_bytes: size of the output.
 
     Attributes:
-        handle: the stream, as TensorRT takes it.
+        handle: address of the stream.
         device_input: address of the input in the GPU's memory.
         device_output: address of the output in the GPU's memory.
 

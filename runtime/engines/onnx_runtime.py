@@ -99,18 +99,22 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
     def devices() -> tuple[InferenceDevice, ...]:
         """Returns the CPU, and the providers of this build for an NVIDIA GPU where there is one."""
         cpu = InferenceDevice(CPU, ("fp32", "fp16", "int8"))
+        try:
+            gpu = describe_gpu()  # first, because it is quick: without a GPU, the package need not be imported
+        except CudaError as error:
+            _log.debug("no GPU for ONNX Runtime: %s", error)
+            return (cpu,)
         onnxruntime = _import_onnxruntime()
         built_in = set(onnxruntime.get_available_providers())
-        offered = {name: provider for name, provider in _GPU_PROVIDERS.items() if provider.name in built_in}
-        if not offered:
-            return (cpu,)
-        try:
-            gpu = describe_gpu()
-        except CudaError as error:
-            _log.info("no GPU for ONNX Runtime: %s", error)
-            return (cpu,)
         software = f"ONNX Runtime {onnxruntime.__version__}, driver {gpu.driver}"
-        return (cpu, *(InferenceDevice(name, each.precisions, gpu.name, software) for name, each in offered.items()))
+        return (
+            cpu,
+            *(
+                InferenceDevice(name, provider.precisions, gpu.name, software)
+                for name, provider in _GPU_PROVIDERS.items()
+                if provider.name in built_in
+            ),
+        )
 
     def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         size = self._network.batch or len(patches)
