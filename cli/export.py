@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.errors import UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
 from .options.paths import input_argument, input_option, output_option
@@ -19,17 +20,24 @@ from .terminal.log import log_on
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Export a student: ONNX, int8, OpenVINO, measured against the student, as one verified bundle.
+    """Export a student: ONNX, fp16, int8, OpenVINO, measured against the student, as one verified bundle.
 
     Gate cases come from the data set's test list (those with label maps), then from its validation list.
 
     Post-processing asked for here becomes the bundle's own: `bedside segment` does it unless told otherwise.
 
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
+
+    Example: bedside export --formats
     """
 
-    run: Annotated[Path, input_argument(help="Run directory of a student.", show_default=False)]
-    output: Annotated[Path, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)]
+    run: Annotated[Path | None, input_argument(help="Run directory of a student.", show_default=False)] = None
+    output: Annotated[
+        Path | None, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)
+    ] = None
+    formats: Annotated[
+        bool, typer.Option("--formats", help="Only show what each engine and precision needs, and its state here.")
+    ] = False
     calibration: Annotated[
         Path | None,
         input_option(
@@ -39,7 +47,7 @@ class Export:
     gate: Annotated[
         int, typer.Option(min=0, help="Held-out cases of that data set to measure Dice on, per variant; 0 for none.")
     ] = 1
-    precision: Annotated[str, typer.Option(help="fp32 or fp32,int8.")] = "fp32,int8"
+    precision: Annotated[str, typer.Option(help="Some of fp32, fp16 and int8; fp32 is always written.")] = "fp32,int8"
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
     overlap: Annotated[
         float | None, typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="0.5")
@@ -51,7 +59,25 @@ class Export:
     console: Console
 
     def __call__(self) -> None:
-        """Exports the student and shows the bundle."""
+        """Exports the student and shows the bundle, or shows the table of formats."""
+        if self.formats:
+            self._show_formats()
+        elif self.run is None or self.output is None:
+            raise UsageError("export: give a run directory and --output; only --formats does without")
+        else:
+            self._export(self.run, self.output)
+
+    def _show_formats(self) -> None:
+        from dataclasses import asdict
+
+        from ..export.formats import export_formats
+        from .tables.formats import format_tables
+
+        formats = export_formats()
+        self.console.show(*format_tables(formats))
+        self.console.emit({"formats": [{**asdict(each), "state": each.state} for each in formats]})
+
+    def _export(self, run: Path, output: Path) -> None:
         require("train", "export")
         from ..distill import load_student
         from ..export import ExportOptions, export_bundle
@@ -80,8 +106,8 @@ class Export:
                 noted = note
                 advance(done, total)
 
-            export_bundle(load_student(self.run), self.output, options, progress)
-        console.finished(f'the bundle "{self.output.name}" is written')
-        with Bundle.open(self.output) as bundle:
+            export_bundle(load_student(run), output, options, progress)
+        console.finished(f'the bundle "{output.name}" is written')
+        with Bundle.open(output) as bundle:
             console.show(*bundle_tables(bundle))
             console.emit(bundle_facts(bundle))

@@ -21,6 +21,7 @@ from ..runtime.hooks import Progress
 from ..runtime.labels.postprocess import Postprocessing
 from .cases import ExportCases
 from .gate import gate_dice, judge
+from .half_precision import onnx_to_fp16
 from .model_card import licence_text, model_card
 from .model_files import FORMS, ONNX, offered_variants
 from .monai_metadata import monai_metadata
@@ -69,13 +70,13 @@ def export_bundle(
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
     (options.postprocessing or Postprocessing()).check(student.task.labels)
     _check_output(out, options.force)
-    _check_packages(options.int8)
+    _check_packages(options)
     cases = options.chosen_cases(student.task)
     if cases.warning and (cases.gate or options.gate_cases):
         _log.warning(cases.warning)
 
     variants = offered_variants(options.model_precisions)
-    written = len(FORMS) * len(options.model_precisions)
+    written = sum(precision in form.precisions for form in FORMS for precision in options.model_precisions)
     steps = ExportSteps(1 + written + len(variants) * (1 + len(cases.gate)), progress)
     try:
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
@@ -108,10 +109,14 @@ def _check_output(out: Path, force: bool) -> None:
         raise UsageError(f'"{out.name}" is a file; choose another path for the bundle')
 
 
-def _check_packages(int8: bool) -> None:
+def _check_packages(options: ExportOptions) -> None:
     """Raises for a missing package before the export begins, not after minutes of work."""
     needed = {"torch": "train", "onnx": "export", "onnxscript": "export", "openvino": "export"}
-    for package, extra in (needed | {"nncf": "export"} if int8 else needed).items():
+    if options.fp16:
+        needed["onnxconverter_common"] = "export"
+    if options.int8:
+        needed["nncf"] = "export"
+    for package, extra in needed.items():
         if find_spec(package) is None:
             raise MissingExtraError(package, extra)
 
@@ -127,13 +132,16 @@ def _write_models(
     steps.begin("ONNX fp32")
     model = student_to_onnx(reference.network, student.task.patch.dhw)
     (folder / ONNX.file("fp32")).write_bytes(model.SerializeToString(deterministic=True))
+    if options.fp16:
+        steps.begin("ONNX fp16")
+        (folder / ONNX.file("fp16")).write_bytes(onnx_to_fp16(model).SerializeToString(deterministic=True))
     if options.int8:
         steps.begin("quantization to int8")
         quantized = quantize_onnx(model, sample_patches(cases.calibration, student.task, options.patches))
         (folder / ONNX.file("int8")).write_bytes(quantized.SerializeToString(deterministic=True))
     for precision in options.model_precisions:
         for form in FORMS:
-            if form.convert is not None:
+            if form.convert is not None and precision in form.precisions:
                 steps.begin(f"{form.format.value} {precision}")
                 form.convert(folder / ONNX.file(precision), folder / form.file(precision))
 

@@ -22,6 +22,7 @@ from ..training.scores.metrics import dice_per_class
 MAX_DICE_DROP = 0.01  # of any class on the gate cases, against fp32 with the same engine
 GATE_LABEL_AGREEMENT = 0.99  # of voxels with the student's label, if there are gate cases
 GATE_LABEL_AGREEMENT_ALONE = 0.995  # if there are none
+GATE_FP16_AGREEMENT = 0.999  # of fp16, with and without them: it rounds, and nothing is calibrated
 
 GateCase = tuple[Path, Path | OrganMasks]
 
@@ -77,8 +78,9 @@ def judge(variants: Sequence[Variant]) -> tuple[Variant, ...]:
     """Returns the variants with their verdict and, for those that failed, the reason.
 
     A variant passes if no class lost more than 0.01 Dice on the gate cases against fp32, and at least 99 % of the
-    voxels have the student's label on the comparison's patches; without gate cases, if at least 99.5 % have. fp32
-    passes: it would not have been exported otherwise. A variant that was not compared with the student gets no verdict.
+    voxels have the student's label on the comparison's patches; without gate cases, if at least 99.5 % have; of fp16,
+    99.9 %. fp32 passes: it would not have been exported otherwise. A variant that was not compared with the student
+    gets no verdict.
 
     Args:
         variants: the measured variants, including fp32 of every engine.
@@ -105,6 +107,7 @@ def _dice_reasons(variant: Variant, reference: Variant) -> list[str]:
 
 def _agreement_reasons(variant: Variant) -> list[str]:
     least = GATE_LABEL_AGREEMENT if variant.dice else GATE_LABEL_AGREEMENT_ALONE
+    least = GATE_FP16_AGREEMENT if variant.precision == "fp16" else least
     if variant.parity is None or variant.parity.label_agreement >= least:
         return []
     agreement = variant.parity.label_agreement

@@ -13,6 +13,7 @@ from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
 from .cases import ExportCases, checked_collection
+from .model_files import MODEL_PRECISIONS
 
 DEFAULT_OVERLAP = 0.5
 DEFAULT_OVERLAP_REASON = "the default; not yet chosen by measurement"
@@ -26,8 +27,9 @@ class ExportOptions:
         dataset: data set whose training scans calibrate int8 and whose held-out cases are the gate's; None for none.
         gate_cases: most held-out cases of ``dataset`` to measure Dice on, per variant; 0 for none.
         cases: scans chosen by the caller instead of a data set's; None for those of ``dataset``.
-        precisions: precisions of the models to write: "int8" and "fp32", which is always written. Where this machine
-            computes in bfloat16, the bf16 variants of these models are measured and offered too; they need no files.
+        precisions: precisions of the models to write: "fp16", "int8", and "fp32", which is always written. Where a
+            device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are measured and
+            offered too; they need no files.
         patches: number of calibration patches.
         overlap: recommended overlap of windows, 0 ≤ overlap < 1; None for the default, 0.5.
         overlap_reason: how ``overlap`` was chosen, as free text.
@@ -69,9 +71,10 @@ class ExportOptions:
             raise UsageError("cases: expected None beside a dataset, got both; give one of them")
 
     def _check_precisions(self) -> None:
-        unknown = [precision for precision in self.precisions if precision not in ("fp32", "int8")]
+        unknown = [precision for precision in self.precisions if precision not in MODEL_PRECISIONS]
         if unknown or not self.precisions:
-            raise UsageError(f"precision: expected fp32 or fp32,int8, got {', '.join(unknown) or 'none'}")
+            known = ", ".join(MODEL_PRECISIONS)
+            raise UsageError(f"precision: expected some of {known}, got {', '.join(unknown) or 'none'}")
         if self.int8 and self.dataset is None and not (self.cases and self.cases.calibration):
             raise UsageError("int8 is calibrated on scans, got none; give --calibration DATASET, or --precision fp32")
 
@@ -81,9 +84,14 @@ class ExportOptions:
         return "int8" in self.precisions
 
     @property
+    def fp16(self) -> bool:
+        """Whether an fp16 model is written."""
+        return "fp16" in self.precisions
+
+    @property
     def model_precisions(self) -> tuple[Precision, ...]:
         """Precisions of the models to write, fp32 first; the bf16 variants run the same files."""
-        return ("fp32", "int8") if self.int8 else ("fp32",)
+        return tuple(each for each in MODEL_PRECISIONS if each == "fp32" or each in self.precisions)
 
     def chosen_cases(self, task: Task) -> ExportCases:
         """Returns the caller's cases, or those of the data set for a task; without either there are none.

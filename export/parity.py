@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,25 @@ def student_logits(model: torch.nn.Module, patch: NDArray[np.float32]) -> Logits
     return logits
 
 
-def compare(engine: Engine, patches: Sequence[NDArray[np.float32]], reference: Sequence[Logits]) -> Parity:
+class Inference(Protocol):
+    """What is compared with the student: an engine, or another form of the network."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Its precision."""
+        ...
+
+    def infer(self, patches: NDArray[np.float32]) -> Logits:
+        """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]."""
+        ...
+
+
+def compare(engine: Inference, patches: Sequence[NDArray[np.float32]], reference: Sequence[Logits]) -> Parity:
     """Runs a variant on the patches and compares it with the student's logits.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from ..checked_struct import CheckedStruct
-from ..engines import ENGINES, PLANNED_ENGINES, ModelFormat, Precision
+from ..engines import ENGINES, ModelFormat, Precision
 from ..errors import BundleError, FieldError
 from ..labels.postprocess import Postprocessing
 from ..shown_value import shown
@@ -59,8 +59,9 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The model in one precision for one engine.
 
     Attributes:
-        precision: ``"fp32"``; ``"int8"``, where the heavy layers are quantized; or ``"bf16"`` and ``"int8-bf16"``, the
-            same two files with floating-point layers computed in bfloat16.
+        precision: ``"fp32"``; ``"fp16"``, where all but the sensitive layers compute in float16; ``"int8"``, where the
+            heavy layers are quantized; or ``"bf16"`` and ``"int8-bf16"``, the files of fp32 and int8 with
+            floating-point layers computed in bfloat16.
         engine: name of the engine it was measured with, a row in `ENGINES`.
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
         parity: closeness to the torch student.
@@ -83,9 +84,8 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.engine not in ENGINES and self.engine not in PLANNED_ENGINES:
-            names = ", ".join((*ENGINES, *PLANNED_ENGINES))
-            raise FieldError(f"engine: expected {names}, got {shown(self.engine)}")
+        if self.engine not in ENGINES:
+            raise FieldError(f"engine: expected {', '.join(ENGINES)}, got {shown(self.engine)}")
 
     @property
     def model_format(self) -> ModelFormat:

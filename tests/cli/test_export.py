@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from bedside.cli.main import run as bedside
 from bedside.runtime import Bundle, Postprocessing
@@ -44,11 +46,29 @@ def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, student
     assert all(variant.gate_reason in line for variant, line in zip(failed, warned, strict=True))
 
 
+def test_the_formats_are_shown_without_a_run(capfd):
+    assert bedside(["export", "--formats"]) == 0
+    shown = capfd.readouterr().out
+    assert "tensorrt     fp16       model.fp16.onnx" in shown
+    assert "bedside[tensorrt]" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_formats_in_json_are_one_object(capfd):
+    assert bedside(["export", "--formats", "--json"]) == 0
+    formats = json.loads(capfd.readouterr().out)["formats"]
+    (row,) = (each for each in formats if (each["engine"], each["precision"]) == ("onnxruntime", "fp32"))
+    assert row["file"] == "model.fp32.onnx"
+    assert (row["installed"], row["devices"], row["state"]) == (True, ["CPU"], "runs on CPU")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (["export"], 2, "give a run directory and --output; only --formats does without"),
+        (["export", "{run}"], 2, "give a run directory and --output; only --formats does without"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
-        (["export", "{run}", "-o", "{new}", "--precision", "fp16"], 2, "expected fp32 or fp32,int8"),
+        (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
     ],

@@ -153,6 +153,32 @@ def test_bf16_is_the_same_file_computed_less_precisely(bundle):
         assert errors[0] > errors[1]
 
 
+def test_fp16_has_a_file_of_its_own_and_its_parity_is_that_of_rounded_results(toy_trained, tmp_path):
+    options = ExportOptions(precisions=["fp32", "fp16"], threads=1)
+    with Bundle.open(export_bundle(toy_trained, tmp_path / "toy.bedside", options)) as opened:
+        of = {variant.name: variant for variant in opened.manifest.variants}
+    exact, half = of["onnxruntime fp32"], of["onnxruntime fp16"]
+    assert half.file == "model.fp16.onnx"
+    assert opened.manifest.variant_bytes(half) < opened.manifest.variant_bytes(exact)
+    assert half.passed
+    assert half.parity.label_agreement >= 0.999
+    assert half.parity.mean_abs_probability > exact.parity.mean_abs_probability
+
+
+def test_fp16_whose_results_overflow_is_not_exported(toy_task, tmp_path):
+    """ONNX Runtime's CPU would compute it in float32 and find nothing wrong."""
+    means = torch.nn.Conv3d(1, 3, 1)
+    with torch.no_grad():
+        means.weight.fill_(3e5)
+    network = torch.nn.Sequential(means, torch.nn.Conv3d(3, 3, 1))
+    with torch.no_grad():
+        network[1].weight.mul_(1e-5)
+    student = ExportedStudent(model=network, task=toy_task, student="toy")
+    with pytest.raises(BundleError, match="torch fp16: the output holds NaN or infinity; not exported"):
+        export_bundle(student, tmp_path / "toy.bedside", ExportOptions(precisions=["fp32", "fp16"], threads=1))
+    assert not list(tmp_path.iterdir())
+
+
 def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins(toy_trained, tmp_path):
     options = ExportOptions(precisions=["fp32"], postprocessing=Postprocessing(largest_component=("spleen",)))
     with pytest.raises(UsageError, match='expected labels of the task, got "spleen"'):

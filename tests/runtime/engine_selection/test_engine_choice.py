@@ -84,6 +84,25 @@ class TestTheGate:
         open_for_bundle(write(FP32, ("onnxruntime", "int8", True)), "openvino", threads=1)
         assert workshop.opened == [Setting("openvino", "fp32")]
 
+    def test_an_engine_that_the_exporting_machine_lacked_runs_what_passed_with_another(self, workshop, write):
+        """As TensorRT does on a Jetson, with a bundle that a PC exported."""
+        workshop.seconds["openvino", "int8"] = 0.002
+        bundle = write(("onnxruntime", "fp32", True), ("onnxruntime", "int8", True))
+        assert open_for_bundle(bundle, "openvino", threads=1).choice.setting == Setting("openvino", "int8")
+
+    def test_its_self_test_has_to_agree(self, workshop, write):
+        workshop.seconds["openvino", "int8"] = 0.002
+        workshop.wrong.add(("openvino", "int8"))
+        bundle = write(("onnxruntime", "fp32", True), ("onnxruntime", "int8", True))
+        assert open_for_bundle(bundle, "openvino", threads=1).choice.setting == Setting("openvino", "fp32")
+
+    @pytest.mark.parametrize(("passed", "taken"), [(True, "fp16"), (False, "fp32"), (None, "fp32")])
+    def test_fp16_that_passed_with_another_engine_counts(self, workshop, write, passed, taken):
+        """As on a PC's graphics, which the exporting machine lacked."""
+        workshop.seconds["openvino", "fp16"] = 0.002
+        bundle = write(FP32, ("onnxruntime", "fp16", passed))
+        assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == taken
+
     def test_fp32_that_failed_is_not_chosen_either(self, workshop, write):
         bundle = write(("openvino", "fp32", False), ("onnxruntime", "fp32", True))
         assert open_for_bundle(bundle, threads=1).engine.name == "onnxruntime"
@@ -170,6 +189,14 @@ class TestWhatIsAskedFor:
     def test_a_precision_that_the_bundle_lacks_is_refused(self, workshop, write):
         with pytest.raises(BundleError, match="the bundle has no int8 model for openvino; it has: openvino fp32"):
             open_for_bundle(write(FP32), precision="int8", threads=1)
+
+    def test_a_named_device_is_kept(self, workshop, write):
+        opened = open_for_bundle(write(*ALL), "openvino", threads=1, device="CPU")
+        assert opened.choice.setting.device == "CPU"
+
+    def test_a_device_that_is_not_there_is_refused(self, write):
+        with pytest.raises(UsageError, match='device: expected CPU, got "NPU"'):
+            open_for_bundle(write(FP32), "openvino", threads=1, device="NPU")
 
     def test_without_an_engine_the_command_is_told(self, write, monkeypatch):
         monkeypatch.setattr(engine_choice, "available_engines", list)

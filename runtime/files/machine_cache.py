@@ -19,13 +19,13 @@ from typing import TypeVar
 import msgspec
 
 from ..errors import ResourceError
-from ..files.atomic import atomic_write, make_folder
-from ..files.lock import advisory_lock
+from .atomic import atomic_write, make_folder
+from .lock import advisory_lock
 
 _log = logging.getLogger("bedside.cache")
 _RECORD_LIMIT = 100_000  # bytes; records have a few thousand
 _COMPILED_LIMIT = 2**30  # bytes; a few times a student's weights
-_MOST_COMPILED = 8  # for all bundles together; the oldest is deleted first
+_MOST_COMPILED = 16  # for all bundles together; the oldest is deleted first
 _PATIENCE = 60.0  # seconds to wait for another process; then both measure
 _CPU_LINES = ("model name", "flags", "Features", "CPU implementer", "CPU part", "CPU variant")
 
@@ -107,7 +107,7 @@ class MachineCache:
         return content
 
     def write_compiled(self, content: bytes) -> str:
-        """Writes a compiled network, returns its SHA-256 for the record, and deletes the oldest beyond eight.
+        """Writes a compiled network, returns its SHA-256 for the record, and deletes the oldest beyond sixteen.
 
         The hash names the file, so that a process never replaces another's result that differs.
         """
