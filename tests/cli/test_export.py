@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from bedside.cli.main import run as bedside
-from bedside.runtime import Bundle, Postprocessing
+from bedside.export import ExportOptions
+from bedside.runtime import Bundle, Postprocessing, ResourceError
 from bedside.runtime.engines import supports
 
 from .exported import TASK
@@ -42,6 +45,36 @@ def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, student
     warned = [line for line in (student_folder / "said.txt").read_text().splitlines() if "failed at the gate" in line]
     assert len(warned) == len(failed)
     assert all(variant.gate_reason in line for variant, line in zip(failed, warned, strict=True))
+    assert any(re.search(r"fat: .* 0\.\d{4} \(at most 0\.\d+\)", line) for line in warned)  # class and figure
+
+
+def test_the_page_is_beside_the_bundle_by_default(exported):
+    page = exported.with_name("b.parity.html").read_text()
+    assert "toy: parity of the exported variants" in page
+    assert "onnxruntime int8</strong> failed: fat:" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ([], "b.parity.html"),
+        (["--no-page"], None),
+        (["--page", "{new}/mine.html"], "mine.html"),
+    ],
+)
+def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeypatch, words, page):
+    asked: list[ExportOptions] = []
+
+    def export_bundle(student, out, options, progress):
+        asked.append(options)
+        raise ResourceError("enough")
+
+    monkeypatch.setattr("bedside.export.export_bundle", export_bundle)
+    monkeypatch.setattr("bedside.distill.load_student", lambda run: None)
+    words = [word.format(new=tmp_path) for word in words]
+    data = str(student_folder / "dataset.json")
+    assert bedside(["export", "run", "-o", str(tmp_path / "b.bedside"), "--calibration", data, *words]) == 5
+    assert asked[0].page == (None if page is None else tmp_path / page)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +82,7 @@ def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, student
     [
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp16"], 2, "expected fp32 or fp32,int8"),
+        (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
     ],
