@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..runtime.errors import UsageError
+from ..runtime.errors import ExitCode, UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
 from .options.paths import input_argument, input_option, output_option
@@ -22,7 +22,9 @@ from .terminal.log import log_on
 class Export:
     """Export a student: ONNX, fp16, int8, OpenVINO, measured against the student, as one verified bundle.
 
-    Gate cases come from the data set's test list (those with label maps), then from its validation list.
+    The gate judges every variant by Dice, probabilities and time, and leaves out those that fail (exit code 6). Its
+    cases come from the data set's test list (those with label maps), then from its validation list. A page beside the
+    bundle shows figures and pictures.
 
     Post-processing asked for here becomes the bundle's own: `bedside segment` does it unless told otherwise.
 
@@ -45,12 +47,22 @@ class Export:
         ),
     ] = None
     gate: Annotated[
-        int, typer.Option(min=0, help="Held-out cases of that data set to measure Dice on, per variant; 0 for none.")
-    ] = 1
+        int, typer.Option(min=0, help="Held-out cases of that data set for the gate, if it has so many; 0 for none.")
+    ] = 10
+    keep_failed: Annotated[
+        bool,
+        typer.Option("--keep-failed", help="Keep what failed at the gate, to run where asked for by name."),
+    ] = False
+    page: Annotated[
+        Path | None,
+        output_option(help="HTML page with the gate's figures and pictures.", show_default="BUNDLE.parity.html"),
+    ] = None
+    no_page: Annotated[bool, typer.Option("--no-page", help="Write no page; it shows scans of the gate.")] = False
     precision: Annotated[str, typer.Option(help="Some of fp32, fp16 and int8; fp32 is always written.")] = "fp32,int8"
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
     overlap: Annotated[
-        float | None, typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="0.5")
+        float | None,
+        typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="measured on the gate's cases"),
     ] = None
     postprocessing: PostprocessingOptions
     licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0"
@@ -58,14 +70,14 @@ class Export:
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False
     console: Console
 
-    def __call__(self) -> None:
-        """Exports the student and shows the bundle, or shows the table of formats."""
+    def __call__(self) -> ExitCode:
+        """Exports the student, or shows the formats; `ExitCode.REVIEW` where a variant failed at the gate."""
         if self.formats:
             self._show_formats()
-        elif self.run is None or self.output is None:
+            return ExitCode.OK
+        if self.run is None or self.output is None:
             raise UsageError("export: give a run directory and --output; only --formats does without")
-        else:
-            self._export(self.run, self.output)
+        return self._export(self.run, self.output, self._page(self.output))
 
     def _show_formats(self) -> None:
         from dataclasses import asdict
@@ -77,8 +89,8 @@ class Export:
         self.console.show(*format_tables(formats))
         self.console.emit({"formats": [{**asdict(each), "state": each.state} for each in formats]})
 
-    def _export(self, run: Path, output: Path) -> None:
-        require("train", "export")
+    def _export(self, run: Path, output: Path, page: Path | None) -> ExitCode:
+        require("train", "export", *(() if page is None else ("report",)))
         from ..distill import load_student
         from ..export import ExportOptions, export_bundle
         from ..runtime.bundles.bundle import Bundle
@@ -90,6 +102,8 @@ class Export:
             gate_cases=self.gate,
             precisions=[name.strip() for name in self.precision.split(",")],
             patches=self.patches,
+            keep_failed=self.keep_failed,
+            page=page,
             overlap=self.overlap,
             postprocessing=self.postprocessing.requested(),
             licence=self.licence,
@@ -108,6 +122,16 @@ class Export:
 
             export_bundle(load_student(run), output, options, progress)
         console.finished(f'the bundle "{output.name}" is written')
+        if page is not None:
+            console.info(f'figures and pictures of the gate are in "{page.name}"')
         with Bundle.open(output) as bundle:
             console.show(*bundle_tables(bundle))
             console.emit(bundle_facts(bundle))
+            return ExitCode.REVIEW if bundle.manifest.failed else ExitCode.OK
+
+    def _page(self, output: Path) -> Path | None:
+        if self.no_page and self.page is not None:
+            raise UsageError("--page and --no-page exclude each other; give one")
+        if self.no_page or self.calibration is None:  # without scans there is little to show
+            return self.page
+        return self.page or output.parent / f"{output.stem}.parity.html"

@@ -5,11 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from datetime import datetime, timezone
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-
-import msgspec
 
 from .. import __version__
 from ..runtime import arguments
@@ -20,13 +17,15 @@ from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
 from ..runtime.labels.postprocess import Postprocessing
 from .cases import ExportCases
-from .gate import gate_dice, judge
+from .gate.gate import Gate
+from .gate.overlap import DEFAULT_OVERLAP
+from .gate.page import check_page, write_parity_page
 from .half_precision import onnx_to_fp16
 from .model_card import licence_text, model_card
-from .model_files import FORMS, ONNX, offered_variants
+from .model_files import FORMS, ONNX, offered_variants, remove_unused_models
 from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME, student_to_onnx
-from .options import DEFAULT_OVERLAP, DEFAULT_OVERLAP_REASON, ExportOptions
+from .options import DEFAULT_OVERLAP_REASON, ExportOptions
 from .patches import sample_patches
 from .progress import ExportSteps
 from .quantize import quantize_onnx
@@ -44,7 +43,7 @@ def export_bundle(
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 
-    A warning is logged where no gate case is held out, and for every variant that failed at the gate.
+    A warning is logged where too few gate cases are held out, and for every variant that failed at the gate.
 
     Args:
         student: what `bedside.distill.load_student` returns, or an `ExportedStudent`; not modified. The patch of its
@@ -61,7 +60,8 @@ def export_bundle(
             ``force`` is off, or the model cannot be exported.
         InputError: the data set, or a calibration or gate scan is refused.
         BundleError: the exported model does not compute what the student computes.
-        MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed.
+        MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed, or, for a page, matplotlib or
+            jinja2.
         ResourceError: the bundle cannot be written, or memory is short.
     """
     student = ExportedStudent.of(student)
@@ -71,26 +71,37 @@ def export_bundle(
     (options.postprocessing or Postprocessing()).check(student.task.labels)
     _check_output(out, options.force)
     _check_packages(options)
+    if options.page is not None:
+        check_page(Path(options.page))
     cases = options.chosen_cases(student.task)
     if cases.warning and (cases.gate or options.gate_cases):
         _log.warning(cases.warning)
 
     variants = offered_variants(options.model_precisions)
     written = sum(precision in form.precisions for form in FORMS for precision in options.model_precisions)
-    steps = ExportSteps(1 + written + len(variants) * (1 + len(cases.gate)), progress)
+    steps = ExportSteps(
+        1 + written + len(variants) + Gate.step_count(len(variants), cases, options) + (options.page is not None),
+        progress,
+    )
     try:
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
-            reference = Reference.from_student(student.model, student.task, cases.calibration)
+            reference = Reference.from_student(student.model, student.task, cases)
             reference.golden.save(folder)
             _write_models(folder, reference, student, cases, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, cases, options)
             (folder / "LICENSE").write_text(licence_text(options.licence), encoding="utf-8")
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
-            manifest = _gated(write_manifest(folder, manifest), folder, cases, options, steps)
+            gate = Gate(folder, cases, options, steps)
+            result = gate.run(write_manifest(folder, manifest), reference.golden)
+            remove_unused_models(folder, options.model_precisions, result.manifest.variants)
+            manifest = write_manifest(folder, result.manifest)
             (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
             write_manifest(folder, manifest)
+            if options.page is not None:
+                steps.begin("the parity page")
+                write_parity_page(Path(options.page), manifest, cases, result.scores)
     except OSError as error:
         raise ResourceError(f'"{out.name}": the bundle cannot be written ({error.strerror or error})') from error
     steps.finish()
@@ -187,15 +198,3 @@ def _manifest(
         intended_use=task.intended_use,
         golden=Golden(),
     )
-
-
-def _gated(
-    manifest: Manifest, folder: Path, cases: ExportCases, options: ExportOptions, steps: ExportSteps
-) -> Manifest:
-    """Segments the gate cases with each variant of the unfinished bundle, and adds Dice and verdicts."""
-    measured: list[Variant] = []
-    for variant in manifest.variants:
-        begin = partial(steps.begin, f"gate case with {variant.name}")
-        dice = gate_dice(folder, variant, cases.gate, threads=options.threads, ignore=cases.ignore, starting=begin)
-        measured.append(msgspec.structs.replace(variant, dice=dice))
-    return msgspec.structs.replace(manifest, variants=judge(measured))

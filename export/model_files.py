@@ -76,3 +76,20 @@ def offered_variants(precisions: Sequence[Precision]) -> list[Variant]:
         if precision in ENGINES[variant.engine].converts and supports(variant.engine, precision)
     ]
     return variants + converted
+
+
+def remove_unused_models(folder: Path, precisions: Sequence[Precision], variants: Sequence[Variant]) -> None:
+    """Removes the model files that no variant runs; a precision's ONNX stays while another form of it is used.
+
+    Args:
+        folder: directory of the unfinished bundle.
+        precisions: precisions of the written models.
+        variants: the variants that stay.
+    """
+    used = {variant.file for variant in variants}
+    for precision in precisions:
+        files = {form.file(precision) for form in FORMS if precision in form.precisions}
+        unused = files - used - ({ONNX.file(precision)} if files & used else set[str]())
+        for name in unused:
+            (folder / name).unlink()
+            (folder / name).with_suffix(".bin").unlink(missing_ok=True)  # the weights of an OpenVINO IR

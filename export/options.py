@@ -12,11 +12,10 @@ from ..runtime.bundles.manifest import Precision
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
-from .cases import ExportCases, checked_collection
+from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
 from .model_files import MODEL_PRECISIONS
 
-DEFAULT_OVERLAP = 0.5
-DEFAULT_OVERLAP_REASON = "the default; not yet chosen by measurement"
+DEFAULT_OVERLAP_REASON = "the default; not chosen by measurement, for want of gate cases"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +24,18 @@ class ExportOptions:
 
     Attributes:
         dataset: data set whose training scans calibrate int8 and whose held-out cases are the gate's; None for none.
-        gate_cases: most held-out cases of ``dataset`` to measure Dice on, per variant; 0 for none.
+        gate_cases: most held-out cases of ``dataset`` for the gate; 0 for none. Fewer than 10 show little, and are
+            warned of.
         cases: scans chosen by the caller instead of a data set's; None for those of ``dataset``.
         precisions: precisions of the models to write: "fp16", "int8", and "fp32", which is always written. Where a
             device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are measured and
             offered too; they need no files.
         patches: number of calibration patches.
-        overlap: recommended overlap of windows, 0 ≤ overlap < 1; None for the default, 0.5.
+        keep_failed: whether variants that failed at the gate stay in the bundle, to be run where asked for by name.
+        page: HTML page to write with the gate's figures and pictures of its cases; None for none. It shows scans, so
+            it is no part of the bundle.
+        overlap: recommended overlap of windows, 0 ≤ overlap < 1; None chooses it on the gate cases, or 0.5 without
+            those.
         overlap_reason: how ``overlap`` was chosen, as free text.
         postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
         licence: SPDX identifier, or another statement of the licence.
@@ -43,10 +47,12 @@ class ExportOptions:
     """
 
     dataset: str | os.PathLike[str] | None = None
-    gate_cases: int = 1
+    gate_cases: int = FEWEST_GATE_CASES
     cases: ExportCases | None = None
     precisions: Sequence[str] = ("fp32", "int8")
     patches: int = 16
+    keep_failed: bool = False
+    page: str | os.PathLike[str] | None = None
     overlap: float | None = None
     overlap_reason: str = "as given at export"
     postprocessing: Postprocessing | None = None
@@ -60,6 +66,8 @@ class ExportOptions:
         arguments.optional(arguments.instance, "cases", self.cases, ExportCases)
         arguments.names("precisions", checked_collection("precisions", self.precisions, "a list of names"))
         arguments.whole_number("patches", self.patches, 1)
+        arguments.flag("keep_failed", self.keep_failed)
+        arguments.optional(arguments.path, "page", self.page)
         arguments.optional(arguments.overlap_share, "overlap", self.overlap)
         arguments.instance("overlap_reason", self.overlap_reason, str)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)

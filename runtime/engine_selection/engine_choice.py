@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ... import __version__
 from ..bundles.bundle import Bundle
 from ..engines import (
     CPU,
@@ -19,10 +18,10 @@ from ..engines import (
     engine_entries,
     inference_devices,
     open_engine,
-    package_version,
 )
 from ..errors import BundleError, UsageError
-from ..files.machine_cache import MachineCache, cpu_identity
+from ..files.machine_cache import MachineCache
+from .machine_identity import machine_facts, machine_identity
 from .self_test import GoldenTest, warm_up
 from .trials import EngineTrials, Setting, Trial
 
@@ -72,7 +71,8 @@ def open_for_bundle(
     """Opens a bundle's model as requested; of several candidates, the fastest on this machine.
 
     Candidates are the variants that passed the bundle's gate, for every class, at export; fp32, the student as it was
-    trained, needs no gate. On the first start on a machine, trials open the candidates, compare them with the golden
+    trained, needs no gate. Where this is the machine that exported the bundle, variants that were not worth it there
+    are left out. On the first start on a machine, trials open the candidates, compare them with the golden
     patch and time them on it for some seconds. The machine's cache keeps the choice, so that later starts choose the
     same and neither measure nor test again until bundle, CPU, devices, threads, engine or bedside change.
 
@@ -96,7 +96,7 @@ def open_for_bundle(
     """
     settled = threads is not None and "auto" not in (engine, precision)
     threads = threads or default_threads()
-    settings = _settings(bundle, engine, precision, device)
+    settings = _settings(bundle, engine, precision, device, threads)
     if not self_test:
         return _untested(bundle, settings[0], threads)
     selection = _Selection(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
@@ -129,10 +129,8 @@ class _Selection:
     @property
     def key(self) -> str:
         """The cache key: everything that a choice depends on, from bundle and CPU to versions and request."""
-        packages = [f"{entry.package} {package_version(entry.package)}" for _, entry in engine_entries()]
         candidates = [f"{setting} {_identity(setting)}" for setting in self.settings]
-        request = [*candidates, self.streams, self.threads, self.memory_limit]
-        facts = [self.bundle.sha256, __version__, *packages, cpu_identity(), *request]
+        facts = [self.bundle.sha256, *machine_facts(self.threads), *candidates, self.streams, self.memory_limit]
         return "\n".join(str(fact) for fact in facts)
 
     def from_cache(self, cache: MachineCache) -> Opened | None:
@@ -178,7 +176,7 @@ def _untested(bundle: Bundle, setting: Setting, threads: int) -> Opened:
     )
 
 
-def _settings(bundle: Bundle, engine: str, precision: str, device: str) -> list[Setting]:
+def _settings(bundle: Bundle, engine: str, precision: str, device: str, threads: int) -> list[Setting]:
     """Returns the candidates with one stream each, grouped by engine and device, the default first.
 
     Raises:
@@ -204,7 +202,7 @@ def _settings(bundle: Bundle, engine: str, precision: str, device: str) -> list[
     settings = [setting for setting in able if _passed(bundle, setting.engine, setting.precision)]
     if not settings:
         raise BundleError("no variant of the bundle passed its gate; export it again, or name engine and precision")
-    return settings
+    return _worth_trying(bundle, settings, threads)
 
 
 def _identity(setting: Setting) -> str:
@@ -231,6 +229,20 @@ def _passed(bundle: Bundle, engine: str, precision: str) -> bool:
         return variant.passed is not False
     measured = {each.engine for each in bundle.manifest.variants}
     return variant.passed is True and (variant.engine == engine or engine not in measured or precision == "fp16")
+
+
+def _worth_trying(bundle: Bundle, settings: list[Setting], threads: int) -> list[Setting]:
+    """Returns the settings without those that export measured as no faster than a more exact one, on this machine.
+
+    On any other machine, and after an update of an engine or of bedside, those times say nothing: all settings are
+    tried, and `Candidate.replaces` requires as much of them.
+    """
+    timed_on = bundle.manifest.timed_on
+    if timed_on is None or timed_on.identity != machine_identity(threads):
+        return settings
+    variants = {setting: bundle.variant(setting.engine, setting.precision) for setting in settings}
+    timed = [variant for setting, variant in variants.items() if variant.engine == setting.engine]
+    return [setting for setting, variant in variants.items() if not variant.more_exact_and_as_fast(timed)]
 
 
 def _offered(setting: Setting, settings: Sequence[Setting], streams: Sequence[int]) -> bool:

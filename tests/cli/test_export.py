@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import pytest
 from bedside.cli.main import run as bedside
-from bedside.runtime import Bundle, Postprocessing
+from bedside.export import ExportOptions
+from bedside.runtime import Bundle, Postprocessing, ResourceError
 from bedside.runtime.engines import supports
 
 from .exported import TASK
@@ -62,6 +64,37 @@ def test_the_formats_in_json_are_one_object(capfd):
     assert (row["installed"], row["devices"], row["state"]) == (True, ["CPU"], "runs on CPU")
 
 
+def test_the_page_is_beside_the_bundle_by_default(exported):
+    page = html.unescape(exported.with_name("b.parity.html").read_text())
+    assert "toy: parity of the exported variants" in page
+    with Bundle.open(exported) as bundle:
+        for variant in bundle.manifest.failed:
+            assert f"<strong>{variant.name}</strong> failed: {variant.gate_reason}." in page
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ([], "b.parity.html"),
+        (["--no-page"], None),
+        (["--page", "{new}/mine.html"], "mine.html"),
+    ],
+)
+def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeypatch, words, page):
+    asked: list[ExportOptions] = []
+
+    def export_bundle(student, out, options, progress):
+        asked.append(options)
+        raise ResourceError("enough")
+
+    monkeypatch.setattr("bedside.export.export_bundle", export_bundle)
+    monkeypatch.setattr("bedside.distill.load_student", lambda run: None)
+    words = [word.format(new=tmp_path) for word in words]
+    data = str(student_folder / "dataset.json")
+    assert bedside(["export", "run", "-o", str(tmp_path / "b.bedside"), "--calibration", data, *words]) == 5
+    assert asked[0].page == (None if page is None else tmp_path / page)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -69,6 +102,7 @@ def test_the_formats_in_json_are_one_object(capfd):
         (["export", "{run}"], 2, "give a run directory and --output; only --formats does without"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),
+        (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
     ],

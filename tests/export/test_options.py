@@ -17,6 +17,8 @@ from bedside.runtime.task_presets import PRESETS
         ({"precisions": ["int8"]}, "int8 is calibrated on scans"),
         ({"overlap": "half"}, 'overlap: expected 0 ≤ overlap < 1, got "half"'),
         ({"patches": 0}, "patches: expected a whole number from 1 up, got 0"),
+        ({"keep_failed": 1}, "keep_failed: expected True or False, got 1"),
+        ({"page": 3}, "page: expected a path"),
         ({"threads": 1.5}, "threads: expected a whole number from 1 to 1024, got 1.5"),
         ({"force": "yes"}, 'force: expected True or False, got "yes"'),
         ({"postprocessing": {}}, "postprocessing: expected a Postprocessing, got a dict"),
