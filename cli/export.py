@@ -1,4 +1,4 @@
-"""`bedside export`: from a student's run directory to a bundle."""
+"""`bedside export`: from a trained network to a bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import typer
 
 from .options.extras import require
 from .options.machine import ThreadsOption
-from .options.paths import input_argument, input_option, output_option
+from .options.network import NetworkOptions
+from .options.paths import input_option, output_option
 from .options.postprocessing import PostprocessingOptions
 from .terminal.console import Console
 from .terminal.log import log_on
@@ -21,6 +22,8 @@ from .terminal.log import log_on
 class Export:
     """Export a student: ONNX, int8, OpenVINO, measured against the student, as one verified bundle.
 
+    A MONAI bundle, an nnU-Net v2 or a torch network of your own goes in the student's place: docs/other-networks.md.
+
     Gate cases come from the data set's test list (those with label maps), then from its validation list.
 
     Post-processing asked for here becomes the bundle's own: `bedside segment` does it unless told otherwise.
@@ -28,7 +31,7 @@ class Export:
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
     """
 
-    run: Annotated[Path, input_argument(help="Run directory of a student.", show_default=False)]
+    network: NetworkOptions
     output: Annotated[Path, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)]
     calibration: Annotated[
         Path | None,
@@ -45,7 +48,12 @@ class Export:
         float | None, typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="0.5")
     ] = None
     postprocessing: PostprocessingOptions
-    licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0"
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the model: SPDX identifier or words.", show_default="Apache-2.0; of others, not stated"
+        ),
+    ] = None
     threads: ThreadsOption = None
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False
     console: Console
@@ -53,7 +61,6 @@ class Export:
     def __call__(self) -> None:
         """Exports the student and shows the bundle."""
         require("train", "export")
-        from ..distill import load_student
         from ..export import ExportOptions, export_bundle
         from ..runtime.bundles.bundle import Bundle
         from .tables.bundle import bundle_facts, bundle_tables
@@ -80,7 +87,7 @@ class Export:
                 noted = note
                 advance(done, total)
 
-            export_bundle(load_student(self.run), self.output, options, progress)
+            export_bundle(self.network.opened(self.calibration), self.output, options, progress)
         console.finished(f'the bundle "{self.output.name}" is written')
         with Bundle.open(self.output) as bundle:
             console.show(*bundle_tables(bundle))

@@ -67,7 +67,7 @@ def export_bundle(
     out = arguments.path("out", out)
     options = arguments.instance("options", options, ExportOptions)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
-    (options.postprocessing or Postprocessing()).check(student.task.labels)
+    (options.postprocessing or student.postprocessing or Postprocessing()).check(student.task.labels)
     _check_output(out, options.force)
     _check_packages(options.int8)
     cases = options.chosen_cases(student.task)
@@ -85,7 +85,7 @@ def export_bundle(
             _write_models(folder, reference, student, cases, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, cases, options)
-            (folder / "LICENSE").write_text(licence_text(options.licence), encoding="utf-8")
+            (folder / "LICENSE").write_text(licence_text(manifest.licence), encoding="utf-8")
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             manifest = _gated(write_manifest(folder, manifest), folder, cases, options, steps)
             (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
@@ -165,7 +165,7 @@ def _manifest(
         output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch.dhw)),
         recommended_overlap=DEFAULT_OVERLAP if options.overlap is None else options.overlap,
         overlap_reason=DEFAULT_OVERLAP_REASON if options.overlap is None else options.overlap_reason,
-        postprocessing=options.postprocessing or Postprocessing(),
+        postprocessing=options.postprocessing or student.postprocessing or Postprocessing(),
         provenance=Provenance(
             code_version=__version__,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -175,7 +175,7 @@ def _manifest(
             data_hash=student.data_hash,
             training=training,
         ),
-        licence=options.licence,
+        licence=options.licence or student.licence,
         intended_use=task.intended_use,
         golden=Golden(),
     )

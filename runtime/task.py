@@ -46,6 +46,8 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
         scale_to: (a, b), onto which the clipped range is mapped linearly; None to standardise.
         subtract: subtracted after clipping; given together with ``divide``, or None.
         divide: non-zero divisor applied after ``subtract``, or None.
+        padding: normalised value that pads a scan smaller than the window; None for that of air, the low end of the
+            range. Networks of nnU-Net and MONAI were trained with 0.
     """
 
     clip: tuple[float, float]
@@ -53,11 +55,13 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
     scale_to: tuple[float, float] | None = None
     subtract: float | None = None
     divide: float | None = None
+    padding: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         low, high = self.clip
         _refuse_extreme("intensity", *self.clip, *(self.scale_to or ()), self.subtract or 0.0, self.divide or 0.0)
+        _refuse_extreme("intensity.padding", self.padding or 0.0)
         if not low < high:
             raise FieldError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
         if self.clip_percentiles and not (low >= 0 and high <= 100):
@@ -70,8 +74,8 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def air(self) -> float:
-        """The normalised value of air, the low end of the range; it pads a scan smaller than the window."""
-        return self.normalised_range[0]
+        """The normalised value that pads a scan smaller than the window: that of air, unless ``padding`` is given."""
+        return self.normalised_range[0] if self.padding is None else self.padding
 
     @property
     def normalised_range(self) -> tuple[float, float]:

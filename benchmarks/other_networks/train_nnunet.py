@@ -64,10 +64,14 @@ def train(options: argparse.Namespace) -> Path:
     path.write_text(json.dumps(plans))
     preprocess([1], name, configurations=("3d_fullres",), num_processes=[1])
 
-    os.environ["nnUNet_n_proc_DA"] = "0"  # crops are augmented in this process
+    os.environ.update(nnUNet_n_proc_DA="0")  # crops are augmented in this process
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     trainer = get_trainer_from_args("1", "3d_fullres", 0, plans_identifier=name, device=torch.device("cpu"))
-    trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = 1, options.iterations, 1
+    trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = (
+        1,
+        options.iterations,
+        1,
+    )
     trainer.run_training()
     return Path(trainer.output_folder_base)
 
