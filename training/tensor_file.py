@@ -47,6 +47,8 @@ def read_tensor_file(path: Path | zipfile.Path, *, advice: str = "", allowed: Se
                 broken = archive.testzip()
             if broken is not None:
                 raise InputError(f'"{path.name}" is damaged: a checksum inside does not match; download it again')
+        if isinstance(source, BytesIO):
+            source.seek(0)
         with torch.serialization.safe_globals(list(allowed)):
             return torch.load(source, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+
 def main() -> None:
     """Writes a label map for each scan; mirroring is off, tiles overlap by half, Gaussian weights."""
     parser = argparse.ArgumentParser(description=main.__doc__)

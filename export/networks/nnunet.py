@@ -24,7 +24,7 @@ _CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 _REORIENTING = ("NibabelIOWithReorient", "SimpleITKIOWithReorient")  # to RAS
 _AS_STORED = ("SimpleITKIO", "NibabelIO")
 _RESAMPLING = ("resample_data_or_seg_to_shape", "resample_torch_fornnunet")
-_MODALITIES = {"CTNormalization": Modality.CT}
+_MODALITIES = {"CTNormalization": Modality.CT, "ZScoreNormalization": Modality.MR}
 _SMALLEST_STD = 1e-8
 _PADDING = 0.0  # nnU-Net pads the normalised scan with 0, in training and in prediction
 
@@ -112,16 +112,17 @@ def _task(plans: Plans, configuration: Configuration, labels: tuple[str, ...], s
     if sorted(axes) != [0, 1, 2] or len(configuration.patch_size) != 3 or len(configuration.spacing) != 3:
         raise InputError("plans.json: expected a configuration of a 3D network, such as 3d_fullres")
     d, h, w = configuration.spacing
+    modality = _MODALITIES[configuration.normalization_schemes[0]]
     try:
         return Task(
             name=plans.dataset_name,
-            modality=_MODALITIES[configuration.normalization_schemes[0]],
+            modality=modality,
             labels=labels,
             spacing=(w, h, d),
             orientation="".join(stored[2 - axis] for axis in reversed(axes)),  # axis 0 of nnU-Net's arrays is z
-            intensity=_intensity(plans),
+            intensity=_intensity(plans, modality),
             patch=DHW(*configuration.patch_size).xyz,
-            foreground=Foreground(),
+            foreground=Foreground() if modality is Modality.CT else Foreground(above=0.05, relative=True),
         )
     except FieldError as error:
         raise InputError(f"plans.json: {error}") from None
@@ -138,6 +139,8 @@ def _refuse_other_inputs(configuration: Configuration, dataset: DatasetDescripti
     scheme = configuration.normalization_schemes[0]
     if scheme not in _MODALITIES:
         raise InputError(f"{scheme} has no translation into bedside; expected {' or '.join(_MODALITIES)}")
+    if scheme == "ZScoreNormalization" and any(configuration.use_mask_for_norm):
+        raise InputError("ZScoreNormalization with use_mask_for_norm, of non-zero voxels alone, has no translation")
     if configuration.preprocessor_name != "DefaultPreprocessor" or configuration.resampling_fn_data not in _RESAMPLING:
         raise InputError(
             f"{configuration.preprocessor_name} with {configuration.resampling_fn_data} has no translation into "
@@ -165,8 +168,10 @@ def _labels(dataset: DatasetDescription) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _intensity(plans: Plans) -> Intensity:
-    """Returns the intensities of CTNormalization."""
+def _intensity(plans: Plans, modality: Modality) -> Intensity:
+    """Returns the intensities of CTNormalization or ZScoreNormalization."""
+    if modality is Modality.MR:
+        return Intensity(clip=(0.0, 100.0), clip_percentiles=True, standardise=True, padding=_PADDING)
     known = plans.foreground_intensity_properties_per_channel.get("0")
     if known is None:
         raise InputError("plans.json: expected foreground_intensity_properties_per_channel of channel 0")
