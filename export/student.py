@@ -58,10 +58,9 @@ class TrainedStudent(Protocol):
 class ExportedStudent:
     """A `TrainedStudent` made of a network at hand: one of bedside's own, or of others (`bedside.export.networks`).
 
-    Attributes:
+    Attributes: beside those of `TrainedStudent`:
         postprocessing: what the network's origin removes from its label maps; None for nothing.
         licence: SPDX identifier, or another statement of the licence of the weights.
-        …: the others are explained at `TrainedStudent`.
 
     Raises:
         UsageError: an attribute has another type, or λ is not in 0…1.

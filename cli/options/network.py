@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...runtime.errors import UsageError
+from ...runtime.errors import InputError, UsageError
 from .paths import input_argument, input_option
 
 if TYPE_CHECKING:
@@ -98,8 +98,9 @@ class NetworkOptions:
 
     def _of_source(self, source: Path, calibration: Path | None) -> TrainedStudent:
         from ...distill import load_student
-        from ...export.networks.monai_bundle import is_monai_bundle, open_monai_bundle
-        from ...export.networks.nnunet import is_nnunet, open_nnunet
+        from ...export.networks.monai_bundle import METADATA, is_monai_bundle, open_monai_bundle
+        from ...export.networks.nnunet import DATASET, PLANS, is_nnunet, open_nnunet
+        from ...training.runs.run import Run
 
         if is_monai_bundle(source):
             self._refuse("a MONAI bundle", task=self.task, fold=self.fold)
@@ -107,6 +108,11 @@ class NetworkOptions:
         if is_nnunet(source):
             self._refuse("an nnU-Net", task=self.task, weights=self.weights)
             return open_nnunet(source, fold=self.fold, orientation=self.orientation, dataset=calibration)
+        if not (source / Run.CONFIG).is_file():
+            raise InputError(
+                f'"{source.name}" is not a run directory, no MONAI bundle ({METADATA}) and no trained nnU-Net '
+                f"({PLANS} and {DATASET})"
+            )
         options = {"task": self.task, "weights": self.weights, "fold": self.fold, "orientation": self.orientation}
         self._refuse("a student's run", **options)
         return load_student(source)

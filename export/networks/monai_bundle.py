@@ -164,8 +164,8 @@ def _network(component: Component) -> torch.nn.Module:
     name = component.target
     if name not in _NETWORKS or not f"{component.package}.".startswith((".", "monai.networks.nets.")):
         raise InputError(
-            f'network_def: "{component.package}.{name}"'.replace('"."', '"')
-            + f" has no translation into bedside; expected one of MONAI's {', '.join(_NETWORKS)}"
+            f'network_def: "{component.path}" has no translation into bedside; expected one of MONAI\'s '
+            f"{', '.join(_NETWORKS)}"
         )
     arguments = component.arguments()
     build = getattr(nets, name, None)

@@ -42,6 +42,11 @@ class Component:
     config: BundleConfig
     raw: Mapping[str, Any]
 
+    @property
+    def path(self) -> str:
+        """The class as the configuration names it."""
+        return f"{self.package}.{self.target}" if self.package else self.target
+
     def __contains__(self, argument: str) -> bool:
         return argument in self.raw
 

@@ -7,8 +7,8 @@ MONAI's networks see a scan [C, X, Y, Z] with the first axis of ``axcodes`` firs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 from ...runtime.errors import InputError
 from ...runtime.labels.postprocess import Postprocessing
@@ -24,7 +24,7 @@ _CROPS = {"CropForeground"}  # bedside leaves out windows of air instead
 _COMMON = {"keys", "allow_missing_keys", "dtype", "lazy"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Preparation:
     """What a bundle's preprocessing asks for, along the network's axes D, H, W.
 
@@ -42,7 +42,7 @@ class Preparation:
     clip: tuple[float, float] | None = None
     factor: float = 1.0
     shift: float = 0.0
-    left_out: list[str] = field(default_factory=list[str])
+    left_out: tuple[str, ...] = ()
 
     def intensity(self, padding: float) -> Intensity:
         """Returns the intensity settings.
@@ -75,12 +75,12 @@ def translate_preprocessing(transforms: Sequence[Component]) -> Preparation:
             continue  # of labels or other inputs alone
         name = _name(transform)
         if name in _CROPS:
-            prepared.left_out.append(transform.target)
+            prepared = replace(prepared, left_out=(*prepared.left_out, transform.target))
         elif name not in _PLUMBING:
             translate = _TRANSLATIONS.get(name)
             if translate is None:
                 raise InputError(f"preprocessing: {transform.target} has no translation into a task of bedside")
-            translate(_Arguments(transform, position), prepared)
+            prepared = translate(_Arguments(transform, position), prepared)
     return prepared
 
 
@@ -151,22 +151,22 @@ class _Arguments:
             self.refuse(key)
         return [labels[each] for each in chosen]
 
-    def refuse(self, key: str) -> Any:
+    def refuse(self, key: str) -> NoReturn:
         value = shown(self.get(key)) if key in self.transform else "not given"
         raise InputError(f"{self.transform.target}: {key} = {value} has no translation into bedside")
 
 
-def _orientation(arguments: _Arguments, prepared: Preparation) -> None:
+def _orientation(arguments: _Arguments, prepared: Preparation) -> Preparation:
     arguments.only("axcodes")
     axcodes = arguments.get("axcodes")
     if not isinstance(axcodes, str):
         arguments.refuse("axcodes")
     if prepared.pixdim is not None and len({*prepared.pixdim}) > 1:
         raise InputError("Orientationd after an anisotropic Spacingd has no translation into bedside")
-    prepared.axcodes = axcodes
+    return replace(prepared, axcodes=axcodes)
 
 
-def _spacing(arguments: _Arguments, prepared: Preparation) -> None:
+def _spacing(arguments: _Arguments, prepared: Preparation) -> Preparation:
     arguments.only("pixdim", "mode", "padding_mode", "scale_extent", "align_corners", "diagonal", "recompute_affine")
     for key in ("diagonal", "align_corners", "recompute_affine"):
         if arguments.of_image(key, False) not in (False, None):
@@ -179,10 +179,10 @@ def _spacing(arguments: _Arguments, prepared: Preparation) -> None:
     steps = [pixdim] * 3 if isinstance(pixdim, (int, float)) else pixdim
     if not (isinstance(steps, list) and len(steps) == 3 and all(_is_number(step) for step in steps)):
         arguments.refuse("pixdim")
-    prepared.pixdim = float(steps[0]), float(steps[1]), float(steps[2])
+    return replace(prepared, pixdim=(float(steps[0]), float(steps[1]), float(steps[2])))
 
 
-def _scale_range(arguments: _Arguments, prepared: Preparation) -> None:
+def _scale_range(arguments: _Arguments, prepared: Preparation) -> Preparation:
     arguments.only("a_min", "a_max", "b_min", "b_max", "clip")
     arguments.expect("clip", True)
     if prepared.clip is not None:
@@ -190,11 +190,11 @@ def _scale_range(arguments: _Arguments, prepared: Preparation) -> None:
     low, high, start, end = (arguments.number(key) for key in ("a_min", "a_max", "b_min", "b_max"))
     if not low < high:
         arguments.refuse("a_max")
-    prepared.clip, prepared.factor = (low, high), (end - start) / (high - low)
-    prepared.shift = start - low * prepared.factor
+    factor = (end - start) / (high - low)
+    return replace(prepared, clip=(low, high), factor=factor, shift=start - low * factor)
 
 
-def _normalise(arguments: _Arguments, prepared: Preparation) -> None:
+def _normalise(arguments: _Arguments, prepared: Preparation) -> Preparation:
     arguments.only("subtrahend", "divisor", "nonzero", "channel_wise")
     arguments.expect("nonzero", False, default=False)
     if prepared.clip is None:
@@ -202,8 +202,7 @@ def _normalise(arguments: _Arguments, prepared: Preparation) -> None:
     subtrahend, divisor = arguments.number("subtrahend"), arguments.number("divisor")
     if divisor == 0:
         arguments.refuse("divisor")
-    prepared.factor /= divisor
-    prepared.shift = (prepared.shift - subtrahend) / divisor
+    return replace(prepared, factor=prepared.factor / divisor, shift=(prepared.shift - subtrahend) / divisor)
 
 
 _TRANSLATIONS = {
@@ -217,9 +216,7 @@ _TRANSLATIONS = {
 def _name(transform: Component) -> str:
     """Returns the name of a transform of MONAI's, without the ending of its form for dictionaries."""
     if transform.package and transform.package.split(".")[:2] != ["monai", "transforms"]:
-        raise InputError(
-            f'the transform "{transform.package}.{transform.target}" is not MONAI\'s: bedside runs no code'
-        )
+        raise InputError(f'the transform "{transform.path}" is not MONAI\'s, and bedside runs no code of others')
     name = transform.target
     for ending in ("Dict", "D", "d"):
         if name.endswith(ending) and len(name) > len(ending):

@@ -1,7 +1,7 @@
 """The parts of nnU-Net v2's `plans.json` and `dataset.json` that say what its network sees, strictly decoded.
 
-Format: nnU-Net 2.8.1, `utilities/plans_handling/plans_handler.py`, and "explanation_plans_files.md" of its
-documentation. Plans before 2.4 describe the architecture by other fields; they are converted.
+Format: nnU-Net 2.8.1, its ``PlansManager``, and "explanation_plans_files.md" of its documentation. Plans of before 2.4
+describe the architecture by other fields; they are converted.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def test_only_allowed_objects_are_read(tmp_path):
     with pytest.raises(InputError, match=r"holds Python objects \(fractions\.Fraction\), .* alone, or ask for another"):
         read_tensor_file(tmp_path / "a.pt", advice="ask for another")
     assert read_tensor_file(tmp_path / "a.pt", allowed=[fractions.Fraction]) == {"half": fractions.Fraction(1, 2)}
-    with pytest.raises(InputError, match="save its tensors alone$"):  # allowed for one call only
+    with pytest.raises(InputError, match=r"save its tensors alone$"):  # allowed for one call only
         read_tensor_file(tmp_path / "a.pt")
 
 

@@ -87,7 +87,10 @@ def network(of: dict[str, Any] = PLANS, num_classes: int = 3) -> UNet:
     """Returns the network that plans describe, with random weights."""
     torch.manual_seed(0)
     architecture = decoded(of, Plans, "plans").configuration("3d_fullres").architecture
-    return UNet(architecture, num_classes).eval()
+    made = UNet(architecture, num_classes).eval()
+    for name, tensor in made.decoder["seg_layers"].named_parameters():
+        torch.nn.init.constant_(tensor, 0.0) if name.endswith("bias") else torch.nn.init.normal_(tensor)
+    return made
 
 
 def saved_tensors(network: UNet) -> dict[str, torch.Tensor]:

@@ -49,7 +49,7 @@ def test_the_usual_steps_become_orientation_spacing_and_range():
     )
     assert (prepared.axcodes, prepared.pixdim) == ("LPS", (1.5, 1.0, 2.0))
     assert prepared.intensity(0.0) == Intensity(clip=(-100.0, 300.0), scale_to=(0.0, 1.0), padding=0.0)
-    assert prepared.left_out == ["CropForegroundd"]
+    assert prepared.left_out == ("CropForegroundd",)
 
 
 def test_two_linear_steps_become_one():
