@@ -39,7 +39,7 @@ def read_tensor_file(path: Path | zipfile.Path, *, advice: str = "", allowed: Se
         InputError: the file cannot be read, is damaged, or holds other Python objects, which could run code.
     """
     try:
-        if path.suffix == ".safetensors":
+        if path.name.endswith(".safetensors"):
             return load_file(path) if isinstance(path, Path) else load(path.read_bytes())
         source = path if isinstance(path, Path) else BytesIO(path.read_bytes())
         if zipfile.is_zipfile(source):  # torch does not check what it reads against the archive's checksums

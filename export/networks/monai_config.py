@@ -93,7 +93,7 @@ class BundleConfig:
         """
         try:
             text = path.read_bytes().decode("utf-8-sig")
-            content = json.loads(text) if path.suffix == ".json" else _yaml(text)
+            content = json.loads(text) if path.name.endswith(".json") else _yaml(text)
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f'"{path.name}" cannot be read: {first_line(error)}') from None
         if not isinstance(content, dict):

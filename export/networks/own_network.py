@@ -50,10 +50,10 @@ def _built(target: str) -> torch.nn.Module:
         raise UsageError(f'--network: {_EXPECTED}, got "{target}"')
     with _current_folder_importable():
         try:
-            found = importlib.import_module(module_name)
+            found: Any = importlib.import_module(module_name)
             for part in name.split("."):
                 found = getattr(found, part)
-            network: Any = found if isinstance(found, torch.nn.Module) else found()
+            network = found if isinstance(found, torch.nn.Module) else found()
         except ModuleNotFoundError as error:
             raise UsageError(f'--network: no module "{error.name}" here or among the installed ones') from None
         except Exception as error:  # the user's own code may raise anything
