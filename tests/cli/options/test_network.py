@@ -6,7 +6,7 @@ import pytest
 import torch
 from bedside.cli.main import run as bedside
 from bedside.cli.options.network import NetworkOptions
-from bedside.runtime.errors import UsageError
+from bedside.runtime.errors import InputError, UsageError
 
 from ...export.networks.monai_folder import inference, metadata, unet, write_bundle
 from ...export.networks.nnunet_folder import write_nnunet
@@ -45,9 +45,15 @@ def test_options_that_contradict_each_other_are_refused(tmp_path, given, message
     elif given.get("source") == "nnunet":
         given["source"] = write_nnunet(tmp_path)
     elif "source" in given:
-        given["source"] = tmp_path / given["source"]
+        given["source"] = tmp_path
+        (tmp_path / "config.toml").touch()
     with pytest.raises(UsageError, match=message):
         NetworkOptions(**given).opened(None)
+
+
+def test_a_folder_that_is_no_source_is_refused_with_what_was_expected(tmp_path):
+    with pytest.raises(InputError, match=r"is not a run directory, no MONAI bundle \(configs/metadata\.json\) and no"):
+        NetworkOptions(source=tmp_path).opened(None)
 
 
 def test_a_refusal_is_one_line_with_the_exit_code_and_nothing_is_written(tmp_path, capsys):
