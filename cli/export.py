@@ -1,4 +1,4 @@
-"""`bedside export`: from a student's run directory to a bundle."""
+"""`bedside export`: from a trained network to a bundle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import typer
 from ..runtime.errors import ExitCode, UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
-from .options.paths import input_argument, input_option, output_option
+from .options.network import NetworkOptions
+from .options.paths import input_option, output_option
 from .options.postprocessing import PostprocessingOptions
 from .terminal.console import Console
 from .terminal.log import log_on
@@ -26,6 +27,8 @@ class Export:
     cases come from the data set's test list (those with label maps), then from its validation list. A page beside the
     bundle shows figures and pictures.
 
+    A MONAI bundle, an nnU-Net v2 or a torch network of your own goes in the student's place: docs/other-networks.md.
+
     Post-processing asked for here becomes the bundle's own: `bedside segment` does it unless told otherwise.
 
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
@@ -33,7 +36,7 @@ class Export:
     Example: bedside export --formats
     """
 
-    run: Annotated[Path | None, input_argument(help="Run directory of a student.", show_default=False)] = None
+    network: NetworkOptions
     output: Annotated[
         Path | None, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)
     ] = None
@@ -65,7 +68,12 @@ class Export:
         typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="measured on the gate's cases"),
     ] = None
     postprocessing: PostprocessingOptions
-    licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0"
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the model: SPDX identifier or words.", show_default="Apache-2.0; of others, not stated"
+        ),
+    ] = None
     threads: ThreadsOption = None
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False
     console: Console
@@ -75,9 +83,9 @@ class Export:
         if self.formats:
             self._show_formats()
             return ExitCode.OK
-        if self.run is None or self.output is None:
-            raise UsageError("export: give a run directory and --output; only --formats does without")
-        return self._export(self.run, self.output, self._page(self.output))
+        if self.output is None:
+            raise UsageError("export: give --output; only --formats does without")
+        return self._export(self.output, self._page(self.output))
 
     def _show_formats(self) -> None:
         from dataclasses import asdict
@@ -89,9 +97,8 @@ class Export:
         self.console.show(*format_tables(formats))
         self.console.emit({"formats": [{**asdict(each), "state": each.state} for each in formats]})
 
-    def _export(self, run: Path, output: Path, page: Path | None) -> ExitCode:
+    def _export(self, output: Path, page: Path | None) -> ExitCode:
         require("train", "export", *(() if page is None else ("report",)))
-        from ..distill import load_student
         from ..export import ExportOptions, export_bundle
         from ..runtime.bundles.bundle import Bundle
         from .tables.bundle import bundle_facts, bundle_tables
@@ -120,7 +127,7 @@ class Export:
                 noted = note
                 advance(done, total)
 
-            export_bundle(load_student(run), output, options, progress)
+            export_bundle(self.network.opened(self.calibration), output, options, progress)
         console.finished(f'the bundle "{output.name}" is written')
         if page is not None:
             console.info(f'figures and pictures of the gate are in "{page.name}"')

@@ -68,7 +68,7 @@ def export_bundle(
     out = arguments.path("out", out)
     options = arguments.instance("options", options, ExportOptions)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
-    (options.postprocessing or Postprocessing()).check(student.task.labels)
+    (options.postprocessing or student.postprocessing or Postprocessing()).check(student.task.labels)
     _check_output(out, options.force)
     _check_packages(options)
     if options.page is not None:
@@ -91,7 +91,7 @@ def export_bundle(
             _write_models(folder, reference, student, cases, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, cases, options)
-            (folder / "LICENSE").write_text(licence_text(options.licence), encoding="utf-8")
+            (folder / "LICENSE").write_text(licence_text(manifest.licence), encoding="utf-8")
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             gate = Gate(folder, cases, options, steps)
             result = gate.run(write_manifest(folder, manifest), reference.golden)
@@ -184,7 +184,7 @@ def _manifest(
         output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch.dhw)),
         recommended_overlap=DEFAULT_OVERLAP if options.overlap is None else options.overlap,
         overlap_reason=DEFAULT_OVERLAP_REASON if options.overlap is None else options.overlap_reason,
-        postprocessing=options.postprocessing or Postprocessing(),
+        postprocessing=options.postprocessing or student.postprocessing or Postprocessing(),
         provenance=Provenance(
             code_version=__version__,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -194,7 +194,7 @@ def _manifest(
             data_hash=student.data_hash,
             training=training,
         ),
-        licence=options.licence,
+        licence=options.licence or student.licence,
         intended_use=task.intended_use,
         golden=Golden(),
     )

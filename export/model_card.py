@@ -31,9 +31,11 @@ def model_card(manifest: Manifest) -> str:
     """
     task, provenance = manifest.task, manifest.provenance
     spacing, patch = (" × ".join(f"{value:g}" for value in triple) for triple in (task.spacing, task.patch))
-    taught = f"distilled from {provenance.teacher}" if provenance.teacher else "trained without a teacher"
+    taught = f", distilled from {provenance.teacher}" if provenance.teacher else ""
+    if not taught and provenance.lam is not None:  # of a network that bedside did not train, nothing is known
+        taught = ", trained without a teacher"
     facts = [
-        ("student", f"{provenance.student}, {taught}" + (f", λ = {provenance.lam:g}" if provenance.lam else "")),
+        ("student", f"{provenance.student}{taught}" + (f", λ = {provenance.lam:g}" if provenance.lam else "")),
         ("training data (SHA-256)", provenance.data_hash or "not recorded"),
         *((name.replace("_", " "), value) for name, value in provenance.training.items()),
         ("exported", f"{provenance.created} by bedside {provenance.code_version}"),

@@ -38,7 +38,7 @@ class ExportOptions:
             those.
         overlap_reason: how ``overlap`` was chosen, as free text.
         postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
-        licence: SPDX identifier, or another statement of the licence.
+        licence: SPDX identifier, or another statement of the licence; None for the student's own.
         threads: CPU threads of the measurements; None for all.
         force: whether to replace an existing bundle.
 
@@ -56,7 +56,7 @@ class ExportOptions:
     overlap: float | None = None
     overlap_reason: str = "as given at export"
     postprocessing: Postprocessing | None = None
-    licence: str = "Apache-2.0"
+    licence: str | None = None
     threads: int | None = None
     force: bool = False
 
@@ -71,7 +71,7 @@ class ExportOptions:
         arguments.optional(arguments.overlap_share, "overlap", self.overlap)
         arguments.instance("overlap_reason", self.overlap_reason, str)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
-        arguments.instance("licence", self.licence, str)
+        arguments.optional(arguments.text, "licence", self.licence)
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)
         arguments.flag("force", self.force)
         self._check_precisions()

@@ -98,8 +98,8 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["export"], 2, "give a run directory and --output; only --formats does without"),
-        (["export", "{run}"], 2, "give a run directory and --output; only --formats does without"),
+        (["export", "-o", "{new}"], 2, "expected either a run, MONAI bundle or nnU-Net folder, or --network"),
+        (["export", "{run}"], 2, "give --output; only --formats does without"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),
         (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),

@@ -22,7 +22,7 @@ from bedside.runtime.task_presets import PRESETS
         ({"threads": 1.5}, "threads: expected a whole number from 1 to 1024, got 1.5"),
         ({"force": "yes"}, 'force: expected True or False, got "yes"'),
         ({"postprocessing": {}}, "postprocessing: expected a Postprocessing, got a dict"),
-        ({"licence": None}, "licence: expected a str, got None"),
+        ({"licence": 3}, "licence: expected a text, got 3"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
