@@ -44,7 +44,7 @@ class Benchmark:
         list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
     ] = None
     precision: Annotated[
-        list[str] | None, typer.Option(help="fp32, bf16, int8 or int8-bf16, may be repeated. Default: all.")
+        list[str] | None, typer.Option(help="fp32, fp16, bf16, int8 or int8-bf16, may be repeated. Default: all.")
     ] = None
     threads: ThreadsOption = None
     overlap: Annotated[
@@ -79,7 +79,7 @@ class Benchmark:
             console.warn(warning)
         console.emit(report.to_dict())
         if report.failed:
-            failed = ", ".join(f"{failure.engine} {failure.precision}" for failure in report.failed)
+            failed = ", ".join(failure.name for failure in report.failed)
             raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
 
 
@@ -114,7 +114,7 @@ def network_table(report: BenchmarkReport) -> Table:
     for variant in report.variants:
         window, memory, joules = variant.window, variant.memory, variant.joules_per_window
         table.add_row(
-            f"{variant.engine} {variant.precision}",
+            variant.name,
             f"{variant.cold_start.total_s:.2f}",
             *(_three_digits(value) for value in (window.p50_ms, window.p90_ms, window.p99_ms)),
             f"{_three_digits(window.mean_ms)} ± {_three_digits(window.std_ms)}",
@@ -136,7 +136,7 @@ def _stage_table(runs: Sequence[tuple[VariantReport, EndToEnd]]) -> Table:
     table = Table(title="\nEnd to end, scan file to label file", title_justify="left", box=None, pad_edge=False)
     table.add_column("seconds", style="bold")
     for variant, _ in runs:
-        table.add_column(f"{variant.engine}\n{variant.precision}", justify="right")
+        table.add_column("\n".join(variant.name.split(maxsplit=1)), justify="right")
     for stage in runs[0][1].stages:
         table.add_row(stage, *(f"{run.stages[stage]:.2f}" for _, run in runs))
     table.add_row("total", *(f"{run.total_s:.2f}" for _, run in runs), end_section=True)

@@ -1,7 +1,8 @@
-"""`bedside devices`: the machine at hand, and the devices bedside knows."""
+"""`bedside devices`: the machine at hand, what its engines run on, and the devices bedside knows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..devices import DeviceProfile, Host
+    from ..runtime.engines import InferenceDevice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """Show this machine and the known devices.
+    """Show this machine, its engines and the known devices.
 
     Everything is read without privileges; what is not readable is left out.
 
@@ -29,11 +31,19 @@ class Devices:
         import msgspec
 
         from ..devices import detect, profiles
+        from ..runtime.engines import available_engines, inference_devices
 
         console = self.console
         host, known = detect(), profiles()
-        console.show(machine_table(host), profile_table(known, host.profile))
-        console.emit({"host": msgspec.to_builtins(host), "profiles": msgspec.to_builtins(known)})
+        engines = {name: inference_devices(name) for name in available_engines()}
+        console.show(machine_table(host), engine_table(engines), profile_table(known, host.profile))
+        console.emit(
+            {
+                "host": msgspec.to_builtins(host),
+                "engines": msgspec.to_builtins(engines),
+                "profiles": msgspec.to_builtins(known),
+            }
+        )
 
 
 def machine_table(host: Host) -> Table:
@@ -66,6 +76,23 @@ def _machine_rows(host: Host) -> list[tuple[str, str]]:
         ("power mode", "" if jetson is None else jetson.power_mode or "not readable"),
         ("profile", host.profile or "none of the known devices"),
     ]
+
+
+def engine_table(engines: Mapping[str, Sequence[InferenceDevice]]) -> Table:
+    """Returns the installed engines with the devices of this machine that they run on."""
+    from rich.table import Table
+
+    table = Table(title="\nEngines on this machine", title_justify="left", box=None, pad_edge=False)
+    table.add_column("engine", style="bold", no_wrap=True)
+    table.add_column("device", no_wrap=True)
+    table.add_column("precisions")
+    table.add_column("model", overflow="fold")
+    for name, devices in engines.items():
+        for device in devices:
+            table.add_row(name, device.name, ", ".join(device.precisions), device.title)
+        if not devices:
+            table.add_row(name, "none here", "", "")
+    return table
 
 
 def profile_table(known: tuple[DeviceProfile, ...], current: str | None) -> Table:

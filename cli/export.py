@@ -1,4 +1,4 @@
-"""`bedside export`: from a student's run directory to a bundle."""
+"""`bedside export`: from a trained network to a bundle."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from ..runtime.errors import ExitCode
+from ..runtime.errors import ExitCode, UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
-from .options.paths import input_argument, input_option, output_option
+from .options.network import NetworkOptions
+from .options.paths import input_option, output_option
 from .options.postprocessing import PostprocessingOptions
 from .terminal.console import Console
 from .terminal.log import log_on
@@ -20,19 +21,30 @@ from .terminal.log import log_on
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Export a student: ONNX, int8, OpenVINO, measured against the student, as one verified bundle.
+    """Export a student: ONNX, fp16, int8, OpenVINO, measured against the student, as one verified bundle.
 
-    Gate cases come from the data set's test list (those with label maps), then from its validation list.
+    The gate judges every variant by Dice, probabilities and time, and leaves out those that fail (exit code 6). Its
+    cases come from the data set's test list (those with label maps), then from its validation list. A page beside the
+    bundle shows figures and pictures.
+
+    A MONAI bundle, an nnU-Net v2 or a torch network of your own goes in the student's place: docs/other-networks.md.
 
     A locator that costs an organ more than 0.002 Dice on the gate cases is left out (exit code 6).
 
     Post-processing asked for here becomes the bundle's own: `bedside segment` does it unless told otherwise.
 
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
+
+    Example: bedside export --formats
     """
 
-    run: Annotated[Path, input_argument(help="Run directory of a student.", show_default=False)]
-    output: Annotated[Path, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)]
+    network: NetworkOptions
+    output: Annotated[
+        Path | None, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)
+    ] = None
+    formats: Annotated[
+        bool, typer.Option("--formats", help="Only show what each engine and precision needs, and its state here.")
+    ] = False
     calibration: Annotated[
         Path | None,
         input_option(
@@ -40,27 +52,60 @@ class Export:
         ),
     ] = None
     gate: Annotated[
-        int, typer.Option(min=0, help="Held-out cases of that data set to measure Dice on, per variant; 0 for none.")
-    ] = 1
-    precision: Annotated[str, typer.Option(help="fp32 or fp32,int8.")] = "fp32,int8"
+        int, typer.Option(min=0, help="Held-out cases of that data set for the gate, if it has so many; 0 for none.")
+    ] = 10
+    keep_failed: Annotated[
+        bool,
+        typer.Option("--keep-failed", help="Keep what failed at the gate, to run where asked for by name."),
+    ] = False
+    page: Annotated[
+        Path | None,
+        output_option(help="HTML page with the gate's figures and pictures.", show_default="BUNDLE.parity.html"),
+    ] = None
+    no_page: Annotated[bool, typer.Option("--no-page", help="Write no page; it shows scans of the gate.")] = False
+    precision: Annotated[str, typer.Option(help="Some of fp32, fp16 and int8; fp32 is always written.")] = "fp32,int8"
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
     overlap: Annotated[
-        float | None, typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="0.5")
+        float | None,
+        typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="measured on the gate's cases"),
     ] = None
     locator: Annotated[
         Path | None,
         input_option(help="Run directory of a locator (distill --locator), to leave out windows without organs."),
     ] = None
     postprocessing: PostprocessingOptions
-    licence: Annotated[str, typer.Option(help="Licence of the model: SPDX identifier or words.")] = "Apache-2.0"
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the model: SPDX identifier or words.", show_default="Apache-2.0; of others, not stated"
+        ),
+    ] = None
     threads: ThreadsOption = None
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False
     console: Console
 
     def __call__(self) -> ExitCode:
-        """Exports the student and shows the bundle; `ExitCode.REVIEW` where its locator is left out."""
-        require("train", "export")
-        from ..distill import load_locator, load_student
+        """Exports the student, or shows the formats; `ExitCode.REVIEW` where a variant or the locator is left out."""
+        if self.formats:
+            self._show_formats()
+            return ExitCode.OK
+        if self.output is None:
+            raise UsageError("export: give --output; only --formats does without")
+        return self._export(self.output, self._page(self.output))
+
+    def _show_formats(self) -> None:
+        from dataclasses import asdict
+
+        from ..export.formats import export_formats
+        from .tables.formats import format_tables
+
+        formats = export_formats()
+        self.console.show(*format_tables(formats))
+        self.console.emit({"formats": [{**asdict(each), "state": each.state} for each in formats]})
+
+    def _export(self, output: Path, page: Path | None) -> ExitCode:
+        require("train", "export", *(() if page is None else ("report",)))
+        from ..distill import load_locator
         from ..export import ExportOptions, export_bundle
         from ..runtime.bundles.bundle import Bundle
         from .tables.bundle import bundle_facts, bundle_tables
@@ -71,6 +116,8 @@ class Export:
             gate_cases=self.gate,
             precisions=[name.strip() for name in self.precision.split(",")],
             patches=self.patches,
+            keep_failed=self.keep_failed,
+            page=page,
             overlap=self.overlap,
             postprocessing=self.postprocessing.requested(),
             locator=None if self.locator is None else load_locator(self.locator),
@@ -88,9 +135,19 @@ class Export:
                 noted = note
                 advance(done, total)
 
-            export_bundle(load_student(self.run), self.output, options, progress)
-        console.finished(f'the bundle "{self.output.name}" is written')
-        with Bundle.open(self.output) as bundle:
+            export_bundle(self.network.opened(self.calibration), output, options, progress)
+        console.finished(f'the bundle "{output.name}" is written')
+        if page is not None:
+            console.info(f'figures and pictures of the gate are in "{page.name}"')
+        with Bundle.open(output) as bundle:
             console.show(*bundle_tables(bundle))
             console.emit(bundle_facts(bundle))
-            return ExitCode.REVIEW if bundle.manifest.locator_left_out else ExitCode.OK
+            manifest = bundle.manifest
+            return ExitCode.REVIEW if manifest.failed or manifest.locator_left_out else ExitCode.OK
+
+    def _page(self, output: Path) -> Path | None:
+        if self.no_page and self.page is not None:
+            raise UsageError("--page and --no-page exclude each other; give one")
+        if self.no_page or self.calibration is None:  # without scans there is little to show
+            return self.page
+        return self.page or output.parent / f"{output.stem}.parity.html"

@@ -67,7 +67,7 @@ COMMANDS = (
     LazyCommand(
         "export",
         "export:Export",
-        "Export a student: ONNX, int8, OpenVINO, measured against the student, as one verified bundle.",
+        "Export a student: ONNX, fp16, int8, OpenVINO, measured against the student, as one verified bundle.",
     ),
     LazyCommand(
         "segment", "segment.command:Segment", "Segment a scan with a bundle; the label map lies on the scan's own grid."
@@ -78,7 +78,7 @@ COMMANDS = (
         "Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.",
     ),
     LazyCommand("benchmark", "benchmark:Benchmark", "Measure every engine and precision of a bundle on this machine."),
-    LazyCommand("devices", "devices:Devices", "Show this machine and the known devices."),
+    LazyCommand("devices", "devices:Devices", "Show this machine, its engines and the known devices."),
     LazyCommand(
         "inspect",
         "inspect.command:Inspect",

@@ -21,6 +21,7 @@ from .synthetic import describe_grid, write_synthetic_scan
 
 if TYPE_CHECKING:
     from ..runtime.bundles.bundle import Bundle
+    from ..runtime.engine_selection.trials import Setting
     from ..runtime.task import Task
     from .benchmark_process import BenchmarkRequest
 
@@ -45,7 +46,7 @@ def benchmark(
     Args:
         bundle: a bundle's path, or an open one.
         engines: rows of the engine table; None for all that are installed.
-        precisions: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``; None for all the bundle has.
+        precisions: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``; None for all the bundle has.
         input: path of the scan to segment end to end; None for a synthetic one at the task's spacing.
         threads: number of CPU threads; None for all this process may use.
         overlap: overlap of the windows end to end, 0 ≤ overlap < 1; None for the bundle's recommended one.
@@ -79,7 +80,7 @@ def benchmark(
     path = bundle.path if isinstance(bundle, Bundle) else arguments.path("bundle", bundle)
     with Bundle.open(path) as opened:
         task = opened.task
-        pairs = _pairs(opened, engines, precisions)
+        settings = _settings(opened, engines, precisions)
     host, before = detect(), read_conditions()
     threads = threads or default_threads()
     with tempfile.TemporaryDirectory(prefix="bedside-benchmark-") as folder:
@@ -87,14 +88,15 @@ def benchmark(
         requests = [
             BenchmarkRequest(
                 bundle=str(path.resolve()),
-                engine=engine,
-                precision=precision,
+                engine=setting.engine,
+                precision=setting.precision,
+                device=setting.device,
                 threads=threads,
                 min_seconds=min_seconds,
                 input=None if scan_path is None else str(scan_path),
                 overlap=overlap,
             )
-            for engine, precision in pairs
+            for setting in settings
         ]
         measured, failed = _measure(requests, progress)
     after = read_conditions()
@@ -124,11 +126,10 @@ def benchmark(
     )
 
 
-def _pairs(
-    bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None
-) -> tuple[tuple[str, str], ...]:
-    """Returns the (engine, precision) pairs to measure: those that the bundle has and this machine runs."""
-    from ..runtime.engines import ENGINES, available_engines, supports
+def _settings(bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None) -> tuple[Setting, ...]:
+    """Returns the settings to measure, in one stream: those that the bundle has and this machine runs."""
+    from ..runtime.engine_selection.trials import Setting
+    from ..runtime.engines import ENGINES, available_engines, inference_devices
 
     offered = sorted({variant.precision for variant in bundle.manifest.variants})
     unknown = [precision for precision in precisions or () if precision not in offered]
@@ -139,18 +140,19 @@ def _pairs(
         ENGINES.find(engine).require_installed()
     chosen = [engine for engine in installed if engines is None or engine in engines]
     wanted = [precision for precision in offered if precisions is None or precision in precisions]
-    pairs = tuple(
-        (engine, precision)
+    settings = tuple(
+        Setting(engine, precision, device=device.name)
         for engine in chosen
         for precision in wanted
-        if bundle.offers(engine, precision) and supports(engine, precision)
+        if bundle.offers(engine, precision)
+        for device in inference_devices(engine, precision)
     )
-    if not pairs:
+    if not settings:
         raise UsageError(
             f"on this machine {' and '.join(chosen)} cannot run the bundle's {' or '.join(wanted)}; "
             "leave --engine or --precision out"
         )
-    return pairs
+    return settings
 
 
 def _scan(task: Task, given: Path | None, folder: Path, *, end_to_end: bool) -> tuple[str, Path | None]:
@@ -186,4 +188,4 @@ def _measure(
 
 
 def _described(failure: FailedVariant) -> str:
-    return f"{failure.engine} {failure.precision}: {failure.reason}"
+    return f"{failure.name}: {failure.reason}"

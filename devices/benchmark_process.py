@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
@@ -34,6 +35,7 @@ class BenchmarkRequest:
         bundle: path of the bundle.
         engine: row of the engine table.
         precision: precision of the variant.
+        device: the engine's name of the device to run on.
         threads: number of CPU threads.
         min_seconds: shortest measurement of window latency, in seconds.
         input: path of the scan to segment end to end; None for no end-to-end run.
@@ -43,6 +45,7 @@ class BenchmarkRequest:
     bundle: str
     engine: str
     precision: str
+    device: str
     threads: int
     min_seconds: float
     input: str | None = None
@@ -63,7 +66,7 @@ class Benchmarking:
 
     def failed(self, item: BenchmarkRequest, reason: str) -> FailedVariant:
         """Returns the result of a variant that was not measured."""
-        return FailedVariant(item.engine, item.precision, reason)
+        return FailedVariant(item.engine, item.precision, item.device, reason)
 
     def _measure(self, request: BenchmarkRequest, progress: Progress) -> VariantReport | FailedVariant:
         try:
@@ -93,14 +96,15 @@ def measure_variant(request: BenchmarkRequest, progress: Callable[[float], objec
     end_to_end, whole = None, None
     if request.input is not None:
         asked = request.bundle, request.engine, request.precision, request.threads
-        with PeakMemory() as whole, Segmenter.load(*asked) as segmenter:
+        with PeakMemory() as whole, Segmenter.load(*asked, device=request.device) as segmenter:
             end_to_end = _segment(segmenter, request, progress)
     watts = alone.energy.watts
     peak = max(network.peak, whole.peak if whole else 0)
     return VariantReport(
         engine=request.engine,
         precision=request.precision,
-        engine_version=package_version(ENGINES[request.engine].package) or "unknown",
+        device=request.device,
+        engine_version=_version(ENGINES[request.engine].package),
         cold_start=alone.cold_start,
         window=alone.latency,
         energy=alone.energy,
@@ -131,7 +135,9 @@ def _measure_network(request: BenchmarkRequest, progress: Callable[[float], obje
     with Bundle.open(request.bundle) as bundle:
         opened = time.perf_counter()
         model = bundle.model(bundle.variant(request.engine, request.precision))
-        engine = open_engine(request.engine, model, threads=request.threads, precision=request.precision)
+        engine = open_engine(
+            request.engine, model, threads=request.threads, precision=request.precision, device=request.device
+        )
     loaded = time.perf_counter()
     with engine:
         window = np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)
@@ -145,6 +151,11 @@ def _measure_network(request: BenchmarkRequest, progress: Callable[[float], obje
                 progress=lambda share: progress(_COLD_SHARE + share * _WINDOW_SHARE),
             )
     return _Network(ColdStart(opened - start, loaded - opened, first - loaded, first - start), latency, meter.reading)
+
+
+def _version(package: str) -> str:
+    """Returns the version of an imported package, also where it was installed without a wheel's metadata (JetPack)."""
+    return package_version(package) or getattr(sys.modules.get(package), "__version__", "unknown")
 
 
 def _segment(segmenter: Segmenter, request: BenchmarkRequest, progress: Callable[[float], object]) -> EndToEnd:

@@ -72,12 +72,30 @@ class MemoryUse:
 
 
 @dataclass(frozen=True)
-class VariantReport:
-    """One engine × precision, measured in a process of its own.
+class ChosenVariant:
+    """A variant on a device.
 
     Attributes:
         engine: row of the engine table.
-        precision: ``fp32``, ``bf16``, ``int8`` or ``int8-bf16``.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``int8`` or ``int8-bf16``.
+        device: the engine's name of the device.
+    """
+
+    engine: str
+    precision: str
+    device: str
+
+    @property
+    def name(self) -> str:
+        """Engine, precision and, unless it is the CPU, device, for people (``"openvino fp16 on GPU"``)."""
+        return f"{self.engine} {self.precision}" + ("" if self.device == "CPU" else f" on {self.device}")
+
+
+@dataclass(frozen=True)
+class VariantReport(ChosenVariant):
+    """A variant, measured in a process of its own.
+
+    Attributes:
         engine_version: version of the engine's package.
         cold_start: time from nothing loaded to the first window.
         window: latency of one window of the network.
@@ -87,8 +105,6 @@ class VariantReport:
         end_to_end: measurements of a whole scan; None without an end-to-end run.
     """
 
-    engine: str
-    precision: str
     engine_version: str
     cold_start: ColdStart
     window: Latency
@@ -99,11 +115,9 @@ class VariantReport:
 
 
 @dataclass(frozen=True)
-class FailedVariant:
+class FailedVariant(ChosenVariant):
     """A variant that could not be measured, and why."""
 
-    engine: str
-    precision: str
     reason: str
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from datetime import datetime, timezone
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-
-import msgspec
 
 from .. import __version__
 from ..runtime import arguments
@@ -20,13 +17,16 @@ from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
 from ..runtime.labels.postprocess import Postprocessing
 from .cases import ExportCases
-from .gate import gate_dice, judge
+from .gate.gate import Gate
+from .gate.overlap import DEFAULT_OVERLAP
+from .gate.page import check_page, write_parity_page
+from .half_precision import onnx_to_fp16
 from .locator.adding import add_locator, check_locator, locator_steps
 from .model_card import licence_text, model_card
-from .model_files import FORMS, ONNX, offered_variants
+from .model_files import FORMS, ONNX, offered_variants, remove_unused_models
 from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME, student_to_onnx
-from .options import DEFAULT_OVERLAP, DEFAULT_OVERLAP_REASON, ExportOptions
+from .options import DEFAULT_OVERLAP_REASON, ExportOptions
 from .patches import sample_patches
 from .progress import ExportSteps
 from .quantize import quantize_onnx
@@ -44,8 +44,8 @@ def export_bundle(
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 
-    A warning is logged where no gate case is held out, for every variant that failed at the gate, and where the locator
-    is left out.
+    A warning is logged where too few gate cases are held out, for every variant that failed at the gate, and where the
+    locator is left out.
 
     Args:
         student: what `bedside.distill.load_student` returns, or an `ExportedStudent`; not modified. The patch of its
@@ -62,16 +62,19 @@ def export_bundle(
             ``force`` is off, the model cannot be exported, or the locator belongs to another task or has no gate case.
         InputError: the data set, or a calibration or gate scan is refused.
         BundleError: the exported model does not compute what the student computes.
-        MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed.
+        MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed, or, for a page, matplotlib or
+            jinja2.
         ResourceError: the bundle cannot be written, or memory is short.
     """
     student = ExportedStudent.of(student)
     out = arguments.path("out", out)
     options = arguments.instance("options", options, ExportOptions)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
-    (options.postprocessing or Postprocessing()).check(student.task.labels)
+    (options.postprocessing or student.postprocessing or Postprocessing()).check(student.task.labels)
     _check_output(out, options.force)
-    _check_packages(options.int8)
+    _check_packages(options)
+    if options.page is not None:
+        check_page(Path(options.page))
     cases = options.chosen_cases(student.task)
     if cases.warning and (cases.gate or options.gate_cases):
         _log.warning(cases.warning)
@@ -80,25 +83,32 @@ def export_bundle(
     if locator is not None:
         check_locator(locator, student.task, cases)
     variants = offered_variants(options.model_precisions)
-    written = len(FORMS) * len(options.model_precisions)
-    own = 0 if locator is None else locator_steps(cases)
-    steps = ExportSteps(1 + written + len(variants) * (1 + len(cases.gate)) + own, progress)
+    written = sum(precision in form.precisions for form in FORMS for precision in options.model_precisions)
+    further = (options.page is not None) + (0 if locator is None else locator_steps(cases))
+    gate_steps = Gate.step_count(len(variants), cases, options)
+    steps = ExportSteps(1 + written + len(variants) + gate_steps + further, progress)
     try:
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
-            reference = Reference.from_student(student.model, student.task, cases.calibration)
+            reference = Reference.from_student(student.model, student.task, cases)
             reference.golden.save(folder)
             _write_models(folder, reference, student, cases, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, cases, options)
-            (folder / "LICENSE").write_text(licence_text(options.licence), encoding="utf-8")
+            (folder / "LICENSE").write_text(licence_text(manifest.licence), encoding="utf-8")
             (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
-            manifest = _gated(write_manifest(folder, manifest), folder, cases, options, steps)
+            gate = Gate(folder, cases, options, steps)
+            result = gate.run(write_manifest(folder, manifest), reference.golden)
+            remove_unused_models(folder, options.model_precisions, result.manifest.variants)
+            manifest = write_manifest(folder, result.manifest)
             if locator is not None:
                 manifest = add_locator(folder, manifest, locator, cases, options.threads, steps)
                 manifest = write_manifest(folder, manifest)
             (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
             write_manifest(folder, manifest)
+            if options.page is not None:
+                steps.begin("the parity page")
+                write_parity_page(Path(options.page), manifest, cases, result.scores)
     except OSError as error:
         raise ResourceError(f'"{out.name}": the bundle cannot be written ({error.strerror or error})') from error
     steps.finish()
@@ -119,10 +129,14 @@ def _check_output(out: Path, force: bool) -> None:
         raise UsageError(f'"{out.name}" is a file; choose another path for the bundle')
 
 
-def _check_packages(int8: bool) -> None:
+def _check_packages(options: ExportOptions) -> None:
     """Raises for a missing package before the export begins, not after minutes of work."""
     needed = {"torch": "train", "onnx": "export", "onnxscript": "export", "openvino": "export"}
-    for package, extra in (needed | {"nncf": "export"} if int8 else needed).items():
+    if options.fp16:
+        needed["onnxconverter_common"] = "export"
+    if options.int8:
+        needed["nncf"] = "export"
+    for package, extra in needed.items():
         if find_spec(package) is None:
             raise MissingExtraError(package, extra)
 
@@ -138,13 +152,16 @@ def _write_models(
     steps.begin("ONNX fp32")
     model = student_to_onnx(reference.network, student.task.patch.dhw)
     (folder / ONNX.file("fp32")).write_bytes(model.SerializeToString(deterministic=True))
+    if options.fp16:
+        steps.begin("ONNX fp16")
+        (folder / ONNX.file("fp16")).write_bytes(onnx_to_fp16(model).SerializeToString(deterministic=True))
     if options.int8:
         steps.begin("quantization to int8")
         quantized = quantize_onnx(model, sample_patches(cases.calibration, student.task, options.patches))
         (folder / ONNX.file("int8")).write_bytes(quantized.SerializeToString(deterministic=True))
     for precision in options.model_precisions:
         for form in FORMS:
-            if form.convert is not None:
+            if form.convert is not None and precision in form.precisions:
                 steps.begin(f"{form.format.value} {precision}")
                 form.convert(folder / ONNX.file(precision), folder / form.file(precision))
 
@@ -176,7 +193,7 @@ def _manifest(
         output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch.dhw)),
         recommended_overlap=DEFAULT_OVERLAP if options.overlap is None else options.overlap,
         overlap_reason=DEFAULT_OVERLAP_REASON if options.overlap is None else options.overlap_reason,
-        postprocessing=options.postprocessing or Postprocessing(),
+        postprocessing=options.postprocessing or student.postprocessing or Postprocessing(),
         provenance=Provenance(
             code_version=__version__,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -186,19 +203,7 @@ def _manifest(
             data_hash=student.data_hash,
             training=training,
         ),
-        licence=options.licence,
+        licence=options.licence or student.licence,
         intended_use=task.intended_use,
         golden=Golden(),
     )
-
-
-def _gated(
-    manifest: Manifest, folder: Path, cases: ExportCases, options: ExportOptions, steps: ExportSteps
-) -> Manifest:
-    """Segments the gate cases with each variant of the unfinished bundle, and adds Dice and verdicts."""
-    measured: list[Variant] = []
-    for variant in manifest.variants:
-        begin = partial(steps.begin, f"gate case with {variant.name}")
-        dice = gate_dice(folder, variant, cases.gate, threads=options.threads, ignore=cases.ignore, starting=begin)
-        measured.append(msgspec.structs.replace(variant, dice=dice))
-    return msgspec.structs.replace(manifest, variants=judge(measured))

@@ -12,8 +12,10 @@ from ..runtime.task import Task
 from ..training.data.dataset import load_dataset
 from ..training.data.organ_masks import OrganMasks
 from ..training.data.prepare import check_labels
-from .gate import GateCase
 
+GateCase = tuple[Path, Path | OrganMasks]  # image and label map
+
+FEWEST_GATE_CASES = 10  # that the gate's bounds need to mean much
 _PAIRS = "a list of pairs (image, label map)"
 
 
@@ -73,9 +75,14 @@ class ExportCases:
         """Why the gate's Dice is missing or says too much; None if neither is so."""
         if not self.gate:
             return "no held-out case with a label map: the bundle will carry no Dice"
+        reasons: list[str] = []
         if {Path(image) for image, _ in self.gate} & {Path(image) for image in self.calibration}:
-            return "a gate case is a training case too: its Dice says nothing about new scans"
-        return None
+            reasons.append("a gate case is a training case too: its Dice says nothing about new scans")
+        if len(self.gate) < FEWEST_GATE_CASES:
+            reasons.append(
+                f"expected at least {FEWEST_GATE_CASES} gate cases, got {len(self.gate)}: losses may not show"
+            )
+        return "; ".join(reasons) or None
 
 
 def checked_collection(name: str, value: Any, expected: str) -> tuple[Any, ...]:

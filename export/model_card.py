@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..runtime.bundles.manifest import Manifest
+from ..runtime.bundles.figures import BorderProbabilities
+from ..runtime.bundles.manifest import Manifest, Variant
 
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at
@@ -30,9 +31,11 @@ def model_card(manifest: Manifest) -> str:
     """
     task, provenance = manifest.task, manifest.provenance
     spacing, patch = (" × ".join(f"{value:g}" for value in triple) for triple in (task.spacing, task.patch))
-    taught = f"distilled from {provenance.teacher}" if provenance.teacher else "trained without a teacher"
+    taught = f", distilled from {provenance.teacher}" if provenance.teacher else ""
+    if not taught and provenance.lam is not None:  # of a network that bedside did not train, nothing is known
+        taught = ", trained without a teacher"
     facts = [
-        ("student", f"{provenance.student}, {taught}" + (f", λ = {provenance.lam:g}" if provenance.lam else "")),
+        ("student", f"{provenance.student}{taught}" + (f", λ = {provenance.lam:g}" if provenance.lam else "")),
         ("training data (SHA-256)", provenance.data_hash or "not recorded"),
         *((name.replace("_", " "), value) for name, value in provenance.training.items()),
         ("exported", f"{provenance.created} by bedside {provenance.code_version}"),
@@ -46,10 +49,13 @@ def model_card(manifest: Manifest) -> str:
         f"recommended overlap {manifest.recommended_overlap:g}: {manifest.overlap_reason}",
         f"Labels: {', '.join(f'{index} {name}' for index, name in enumerate(task.labels))}.",
         f"Post-processing of every label map, unless the caller wants another: {manifest.postprocessing}.",
-        "## Figures\n\nAgainst the torch student, on patches; Dice on the gate cases, through the whole runtime. "
-        "A bf16 variant is the file of its fp32 or int8 one, computed in bfloat16.\n\n" + _figures(manifest),
-        _failures(manifest),
+        "## Figures\n\nAgainst the torch student, on patches. A bf16 variant is the file of its fp32 or int8 one, "
+        "computed in bfloat16.\n\n" + _figures(manifest),
+        _gate(manifest),
+        _notes(manifest),
         _dice_table(manifest),
+        _border_table(manifest),
+        _overlap_table(manifest),
         _locator(manifest),
         "## Where it comes from\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
@@ -62,39 +68,100 @@ def model_card(manifest: Manifest) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _failures(manifest: Manifest) -> str:
-    if not manifest.failed:
-        return ""
-    lines = [f"- {variant.name}: {variant.gate_reason}" for variant in manifest.failed]
-    return "Failed at the gate, and taken only where asked for by name:\n\n" + "\n".join(lines)
+def _notes(manifest: Manifest) -> str:
+    """Returns a line for every variant that failed, was left out, or is not worth it."""
+    kept, gone = "run only where asked for by name", "left out of the bundle"
+    lines = [
+        f"- {variant.name} failed at the gate, {gone if variant in manifest.left_out else kept}: {variant.gate_reason}"
+        for variant in manifest.failed
+    ]
+    lines += [f"- {each.name} is {manifest.not_worth(each)}" for each in manifest.variants if manifest.not_worth(each)]
+    return "\n".join(lines)
 
 
 def _figures(manifest: Manifest) -> str:
     rows: list[tuple[str, ...]] = []
-    for variant in manifest.variants:
-        parity, dice = variant.parity, variant.mean_dice
+    for variant in manifest.all_variants:
+        parity = variant.parity
         rows.append(
             (
                 variant.name,
-                f"{manifest.variant_bytes(variant) / 1e6:.1f}",
+                "–" if variant in manifest.left_out else f"{manifest.variant_bytes(variant) / 1e6:.1f}",
                 f"{100 * parity.label_agreement:.2f} %" if parity else "–",
                 f"{parity.max_abs_probability:.4f}" if parity else "–",
                 f"{parity.mean_abs_probability:.6f}" if parity else "–",
+            )
+        )
+    return _table(("variant", "MB", "same label", "largest probability difference", "mean difference"), rows)
+
+
+def _gate(manifest: Manifest) -> str:
+    rows: list[tuple[str, ...]] = []
+    for variant in manifest.all_variants:
+        dice, borders = variant.mean_dice, list(variant.borders.values())
+        rows.append(
+            (
+                variant.name,
                 f"{dice:.4f}" if dice is not None else "–",
+                str(variant.dice_drop or "–"),
+                f"{max(border.difference for border in borders):.4f}" if borders else "–",
+                f"{max(border.confidence_shift for border in borders):.4f}" if borders else "–",
+                f"{variant.ms_per_window:.3g}" if variant.ms_per_window else "–",
                 variant.verdict,
             )
         )
-    head = ("variant", "MB", "same label", "largest probability difference", "mean difference", "mean Dice", "gate")
-    return _table(head, rows)
+    head = ("variant", "mean Dice", "Dice lost (95 % interval)", "mean Δp near borders", "shift of confidence")
+    cases, timed_on = manifest.gate_cases, manifest.timed_on
+    text = f"Gate cases: {cases}, segmented through the whole runtime. Of |Δp| and the shift: the worst organ's."
+    if timed_on is not None:
+        text += f" Times are of {timed_on.cpu}, CPU threads: {timed_on.threads}; they say nothing about other machines."
+    return f"## Gate\n\n{text}\n\n" + _table((*head, "ms per window", "gate"), rows)
 
 
 def _dice_table(manifest: Manifest) -> str:
-    measured = [variant for variant in manifest.variants if variant.dice]
+    measured = [variant for variant in manifest.all_variants if variant.dice]
     if not measured:
         return "No gate cases were given: Dice was not measured."
-    head = ("organ", *(variant.name for variant in measured))
     organs = [label for label in manifest.task.labels if label in measured[0].dice]
-    return _table(head, [(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured)) for organ in organs])
+    rows = [(organ, *(_dice_and_drop(variant, organ) for variant in measured)) for organ in organs]
+    text = "Dice, and in brackets what was lost against fp32 with the same engine, with its 95 % interval:"
+    return f"{text}\n\n" + _table(("organ", *(variant.name for variant in measured)), rows)
+
+
+def _dice_and_drop(variant: Variant, organ: str) -> str:
+    drop = variant.organ_drops.get(organ)
+    return f"{variant.dice[organ]:.4f}" + (f" [{drop}]" if drop else "")
+
+
+def _border_table(manifest: Manifest) -> str:
+    measured = [variant for variant in manifest.all_variants if variant.borders]
+    if not measured:
+        return ""
+    organs = [label for label in manifest.task.labels if label in measured[0].borders]
+    rows = [(organ, *(_border(variant.borders.get(organ)) for variant in measured)) for organ in organs]
+    text = (
+        "Probabilities within two voxels of an organ's border: mean |Δp| against the student / shift of confidence / "
+        "expected calibration error against the true labels:"
+    )
+    return f"{text}\n\n" + _table(("organ", *(variant.name for variant in measured)), rows)
+
+
+def _border(border: BorderProbabilities | None) -> str:
+    if border is None:
+        return "–"
+    error = "–" if border.confidence_error is None else f"{border.confidence_error:.4f}"
+    return f"{border.difference:.4f} / {border.confidence_shift:.4f} / {error}"
+
+
+def _overlap_table(manifest: Manifest) -> str:
+    if not manifest.overlap_curve:
+        return ""
+    rows = [
+        (f"{point.overlap:g}", f"{point.mean_dice:.4f}", f"{point.windows:.3g}", f"{point.seconds:.3g}")
+        for point in manifest.overlap_curve
+    ]
+    head = ("overlap", "mean Dice", "windows per case", "seconds per case")
+    return "Overlap of windows, on the gate cases:\n\n" + _table(head, rows)
 
 
 def _locator(manifest: Manifest) -> str:

@@ -9,10 +9,14 @@ from pathlib import Path
 import msgspec
 
 from ..runtime.bundles.manifest import Precision, Variant
-from ..runtime.engines import ModelFormat, engine_entries, supports
+from ..runtime.engines import ENGINES, ModelFormat, engine_entries, inference_devices, supports
 from .openvino_ir import onnx_to_openvino
 
-_IN_BFLOAT16: dict[Precision, Precision] = {"fp32": "bf16", "int8": "int8-bf16"}  # the same files, computed in bfloat16
+MODEL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")  # those with an ONNX of their own
+CONVERTED: dict[Precision, tuple[Precision, ...]] = {  # precision of a file → those that some engines make of it
+    "fp32": ("fp16", "bf16"),
+    "int8": ("int8-bf16",),
+}
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,13 @@ class ModelForm:
     Attributes:
         format: the format.
         pattern: path in the bundle, with ``{}`` for the precision.
+        precisions: precisions that have a file in this format.
         convert: writes the file from the ONNX, called as ``convert(onnx, file)``; None for the ONNX itself.
     """
 
     format: ModelFormat
     pattern: str
+    precisions: tuple[Precision, ...]
     convert: Callable[[Path, Path], None] | None = None
 
     def file(self, precision: Precision) -> str:
@@ -35,21 +41,23 @@ class ModelForm:
 
     @property
     def engines(self) -> list[str]:
-        """Names of the installed engines that get their models in this form."""
-        return [name for name, row in engine_entries() if row.model_format is self.format and row.is_installed]
+        """Names of the engines that get their models in this form and run on this machine."""
+        return [name for name, row in engine_entries() if row.model_format is self.format and inference_devices(name)]
 
 
-ONNX = ModelForm(ModelFormat.ONNX, "model.{}.onnx")
+ONNX = ModelForm(ModelFormat.ONNX, "model.{}.onnx", MODEL_PRECISIONS)
 FORMS = (
     ONNX,
-    ModelForm(ModelFormat.OPENVINO_IR, "openvino/model.{}.xml", onnx_to_openvino),
+    # OpenVINO computes the fp32 model in float16 where a device has it, so a file of its own would say nothing new.
+    ModelForm(ModelFormat.OPENVINO_IR, "openvino/model.{}.xml", ("fp32", "int8"), onnx_to_openvino),
 )
 
 
 def offered_variants(precisions: Sequence[Precision]) -> list[Variant]:
     """Returns the variants of the written models, without measured figures.
 
-    The bf16 variants come last; there are none for an engine that does not compute in bfloat16 on this machine.
+    Those that an engine converts from the fp32 or int8 model come last; there are none in a precision in which the
+    engine has no device on this machine.
 
     Args:
         precisions: precisions of the written models.
@@ -58,11 +66,30 @@ def offered_variants(precisions: Sequence[Precision]) -> list[Variant]:
         Variant(precision=precision, engine=engine, file=form.file(precision))
         for precision in precisions
         for form in FORMS
+        if precision in form.precisions
         for engine in form.engines
     ]
-    in_bfloat16 = [
-        msgspec.structs.replace(variant, precision=_IN_BFLOAT16[variant.precision])
+    converted = [
+        msgspec.structs.replace(variant, precision=precision)
         for variant in variants
-        if supports(variant.engine, _IN_BFLOAT16[variant.precision])
+        for precision in CONVERTED.get(variant.precision, ())
+        if precision in ENGINES[variant.engine].converts and supports(variant.engine, precision)
     ]
-    return variants + in_bfloat16
+    return variants + converted
+
+
+def remove_unused_models(folder: Path, precisions: Sequence[Precision], variants: Sequence[Variant]) -> None:
+    """Removes the model files that no variant runs; a precision's ONNX stays while another form of it is used.
+
+    Args:
+        folder: directory of the unfinished bundle.
+        precisions: precisions of the written models.
+        variants: the variants that stay.
+    """
+    used = {variant.file for variant in variants}
+    for precision in precisions:
+        files = {form.file(precision) for form in FORMS if precision in form.precisions}
+        unused = files - used - ({ONNX.file(precision)} if files & used else set[str]())
+        for name in unused:
+            (folder / name).unlink()
+            (folder / name).with_suffix(".bin").unlink(missing_ok=True)  # the weights of an OpenVINO IR

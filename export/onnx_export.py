@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from typing import TYPE_CHECKING
 
 from ..runtime.axes import DHW
@@ -27,6 +28,7 @@ OUTPUT_NAME = "logits"
 BATCH_NAME = "batch"
 OPSET = 18  # native to torch's exporter; ONNX Runtime ≥ 1.14 and TensorRT ≥ 8.6 read it
 IR_VERSION = 10  # the newest that ONNX Runtime 1.18 reads
+_UNKNOWN_OPERATOR = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 
 
 def student_to_onnx(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
@@ -95,12 +97,23 @@ def _traced(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
                 verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError) as error:
-        patch, reason = "×".join(str(size) for size in patch_dhw), first_line(error.__cause__ or error)
-        raise UsageError(f"torch cannot export this model at patch {patch} (D, H, W): {reason}") from None
+        patch = "×".join(str(size) for size in patch_dhw)
+        raise UsageError(f"torch cannot export this model at patch {patch} (D, H, W): {_reason(error)}") from None
     if program is None:
         raise BundleError("torch returned no ONNX program; expected one from torch ≥ 2.6")
     exported: onnx.ModelProto = program.model_proto
     return exported
+
+
+def _reason(error: BaseException) -> str:
+    """Returns why torch failed: the operator without an ONNX form, where one of the causes names it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        operator = _UNKNOWN_OPERATOR.search(str(cause))
+        if operator:
+            return f"the operator {operator[1]} has no ONNX form"
+        cause = cause.__cause__
+    return first_line(error.__cause__ or error)
 
 
 def _strip(model: onnx.ModelProto) -> None:

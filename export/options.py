@@ -12,11 +12,11 @@ from ..runtime.bundles.manifest import Precision
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
-from .cases import ExportCases, checked_collection
+from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
+from .model_files import MODEL_PRECISIONS
 from .student import ExportedStudent, TrainedStudent
 
-DEFAULT_OVERLAP = 0.5
-DEFAULT_OVERLAP_REASON = "the default; not yet chosen by measurement"
+DEFAULT_OVERLAP_REASON = "the default; not chosen by measurement, for want of gate cases"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +25,23 @@ class ExportOptions:
 
     Attributes:
         dataset: data set whose training scans calibrate int8 and whose held-out cases are the gate's; None for none.
-        gate_cases: most held-out cases of ``dataset`` to measure Dice on, per variant; 0 for none.
+        gate_cases: most held-out cases of ``dataset`` for the gate; 0 for none. Fewer than 10 show little, and are
+            warned of.
         cases: scans chosen by the caller instead of a data set's; None for those of ``dataset``.
-        precisions: precisions of the models to write: "int8" and "fp32", which is always written. Where this machine
-            computes in bfloat16, the bf16 variants of these models are measured and offered too; they need no files.
+        precisions: precisions of the models to write: "fp16", "int8", and "fp32", which is always written. Where a
+            device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are measured and
+            offered too; they need no files.
         patches: number of calibration patches.
-        overlap: recommended overlap of windows, 0 ≤ overlap < 1; None for the default, 0.5.
+        keep_failed: whether variants that failed at the gate stay in the bundle, to be run where asked for by name.
+        page: HTML page to write with the gate's figures and pictures of its cases; None for none. It shows scans, so
+            it is no part of the bundle.
+        overlap: recommended overlap of windows, 0 ≤ overlap < 1; None chooses it on the gate cases, or 0.5 without
+            those.
         overlap_reason: how ``overlap`` was chosen, as free text.
         postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
         locator: what `bedside.distill.load_locator` returns, a network on a coarse grid that finds the windows with
             organs; added if no organ loses more than 0.002 Dice by it. None for none.
-        licence: SPDX identifier, or another statement of the licence.
+        licence: SPDX identifier, or another statement of the licence; None for the student's own.
         threads: CPU threads of the measurements; None for all.
         force: whether to replace an existing bundle.
 
@@ -44,15 +50,17 @@ class ExportOptions:
     """
 
     dataset: str | os.PathLike[str] | None = None
-    gate_cases: int = 1
+    gate_cases: int = FEWEST_GATE_CASES
     cases: ExportCases | None = None
     precisions: Sequence[str] = ("fp32", "int8")
     patches: int = 16
+    keep_failed: bool = False
+    page: str | os.PathLike[str] | None = None
     overlap: float | None = None
     overlap_reason: str = "as given at export"
     postprocessing: Postprocessing | None = None
     locator: TrainedStudent | None = None
-    licence: str = "Apache-2.0"
+    licence: str | None = None
     threads: int | None = None
     force: bool = False
 
@@ -62,12 +70,14 @@ class ExportOptions:
         arguments.optional(arguments.instance, "cases", self.cases, ExportCases)
         arguments.names("precisions", checked_collection("precisions", self.precisions, "a list of names"))
         arguments.whole_number("patches", self.patches, 1)
+        arguments.flag("keep_failed", self.keep_failed)
+        arguments.optional(arguments.path, "page", self.page)
         arguments.optional(arguments.overlap_share, "overlap", self.overlap)
         arguments.instance("overlap_reason", self.overlap_reason, str)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
         if self.locator is not None:
             ExportedStudent.of(self.locator, "locator")
-        arguments.instance("licence", self.licence, str)
+        arguments.optional(arguments.text, "licence", self.licence)
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)
         arguments.flag("force", self.force)
         self._check_precisions()
@@ -75,9 +85,10 @@ class ExportOptions:
             raise UsageError("cases: expected None beside a dataset, got both; give one of them")
 
     def _check_precisions(self) -> None:
-        unknown = [precision for precision in self.precisions if precision not in ("fp32", "int8")]
+        unknown = [precision for precision in self.precisions if precision not in MODEL_PRECISIONS]
         if unknown or not self.precisions:
-            raise UsageError(f"precision: expected fp32 or fp32,int8, got {', '.join(unknown) or 'none'}")
+            known = ", ".join(MODEL_PRECISIONS)
+            raise UsageError(f"precision: expected some of {known}, got {', '.join(unknown) or 'none'}")
         if self.int8 and self.dataset is None and not (self.cases and self.cases.calibration):
             raise UsageError("int8 is calibrated on scans, got none; give --calibration DATASET, or --precision fp32")
 
@@ -87,9 +98,14 @@ class ExportOptions:
         return "int8" in self.precisions
 
     @property
+    def fp16(self) -> bool:
+        """Whether an fp16 model is written."""
+        return "fp16" in self.precisions
+
+    @property
     def model_precisions(self) -> tuple[Precision, ...]:
         """Precisions of the models to write, fp32 first; the bf16 variants run the same files."""
-        return ("fp32", "int8") if self.int8 else ("fp32",)
+        return tuple(each for each in MODEL_PRECISIONS if each == "fp32" or each in self.precisions)
 
     def chosen_cases(self, task: Task) -> ExportCases:
         """Returns the caller's cases, or those of the data set for a task; without either there are none.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.axes import DHW
-from ..runtime.bundles.manifest import Parity
+from ..runtime.bundles.figures import Parity
 from ..runtime.engines import Engine
 from ..runtime.errors import BundleError, UsageError
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 Logits = NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 
 FP32_LABEL_AGREEMENT = 0.999  # a wrong export is off by far more; engines differ where two labels are equally likely
 FP32_LARGEST_DIFFERENCE = 0.02  # of a probability
@@ -24,7 +24,7 @@ _REFERENCE_BYTES = 512 * 2**20
 
 
 def affordable_patches(patch_dhw: DHW, num_classes: int, wanted: int) -> int:
-    """Returns how many patches' reference logits fit into 512 MiB; at least one, at most ``wanted``."""
+    """Returns how many patches' reference probabilities fit into 512 MiB; at least one, at most ``wanted``."""
     size = int(np.prod(patch_dhw)) * num_classes * np.dtype(np.float32).itemsize
     return max(1, min(wanted, _REFERENCE_BYTES // size))
 
@@ -51,34 +51,60 @@ def student_logits(model: torch.nn.Module, patch: NDArray[np.float32]) -> Logits
     return logits
 
 
-def compare(engine: Engine, patches: Sequence[NDArray[np.float32]], reference: Sequence[Logits]) -> Parity:
-    """Runs a variant on the patches and compares it with the student's logits.
+class Inference(Protocol):
+    """What is compared with the student: an engine, or another form of the network."""
 
-    Args:
-        engine: the opened variant.
-        patches: [1, 1, D, H, W] float32 each, at least one.
-        reference: the student's logits of each patch.
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Its precision."""
+        ...
+
+    def infer(self, patches: NDArray[np.float32]) -> Logits:
+        """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]."""
+        ...
+
+
+def variant_logits(variant: Inference, patch: NDArray[np.float32]) -> Logits:
+    """Runs a variant on a patch [1, 1, D, H, W] and returns its logits [C, D, H, W].
 
     Raises:
         BundleError: the variant returns NaN or infinity.
     """
-    largest: list[float] = []
-    means: list[float] = []
-    agreements: list[float] = []
-    for patch, expected in zip(patches, reference, strict=True):
-        logits = engine.infer(patch)
-        if not np.isfinite(logits).all():
-            raise BundleError(f"{engine.name} {engine.precision}: the output holds NaN or infinity; not exported")
-        difference = np.abs(softmax(logits) - softmax(expected))
-        largest.append(float(difference.max()))
-        means.append(float(difference.mean(dtype=np.float64)))
-        agreements.append(float((logits.argmax(1) == expected.argmax(1)).mean()))
-    return Parity(
-        max_abs_probability=max(largest),
-        mean_abs_probability=float(np.mean(means)),
-        label_agreement=float(np.mean(agreements)),
-        patches=len(agreements),
-    )
+    logits = variant.infer(patch)
+    if not np.isfinite(logits).all():
+        advice = "" if variant.precision == "fp32" else f"; leave {variant.precision} out of the precisions"
+        raise BundleError(f"{variant.name} {variant.precision}: the output holds NaN or infinity; not exported{advice}")
+    return logits[0]
+
+
+class ParityComparison:
+    """Compares one variant's probabilities with the student's, patch by patch."""
+
+    def __init__(self) -> None:
+        self._largest: list[float] = []
+        self._means: list[float] = []
+        self._agreements: list[float] = []
+
+    def add(self, variant: Probabilities, student: Probabilities) -> None:
+        """Adds a patch: the probabilities of both, [C, D, H, W]."""
+        difference = np.abs(variant - student)
+        self._largest.append(float(difference.max()))
+        self._means.append(float(difference.mean(dtype=np.float64)))
+        self._agreements.append(float((variant.argmax(0) == student.argmax(0)).mean()))
+
+    def figures(self) -> Parity:
+        """Returns the figures over all patches, at least one."""
+        return Parity(
+            max_abs_probability=max(self._largest),
+            mean_abs_probability=float(np.mean(self._means)),
+            label_agreement=float(np.mean(self._agreements)),
+            patches=len(self._agreements),
+        )
 
 
 def check_fp32(engine: Engine, parity: Parity) -> None:
@@ -96,8 +122,8 @@ def check_fp32(engine: Engine, parity: Parity) -> None:
     )
 
 
-def softmax(logits: Logits) -> Logits:
-    """Returns the class probabilities of logits, both [N, C, D, H, W]."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shifted /= shifted.sum(axis=1, keepdims=True)
+def softmax(logits: Logits) -> Probabilities:
+    """Returns the class probabilities of logits, both [C, D, H, W]."""
+    shifted = np.exp(logits - logits.max(axis=0, keepdims=True))
+    shifted /= shifted.sum(axis=0, keepdims=True)
     return shifted

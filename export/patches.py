@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.hooks import Progress
-from ..runtime.preprocessing.preprocess import to_model_input
+from ..runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
 from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
 from ..runtime.windows.plan import plan_windows
+from ..training.data.organ_masks import OrganMasks, read_truth
 
 Patches = list[NDArray[np.float32]]
 
@@ -62,15 +64,74 @@ def noise_patches(task: Task, count: int, *, seed: int = 0) -> Patches:
     return [rng.uniform(low, high, shape).astype(np.float32) for _ in range(count)]
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledPatch:
+    """A patch with its true labels.
+
+    Attributes:
+        image: [1, 1, D, H, W] float32, normalised.
+        truth: label map [D, H, W]; None where there is none.
+    """
+
+    image: NDArray[np.float32]
+    truth: NDArray[np.integer] | None = None
+
+
+def organ_patches(
+    cases: Sequence[tuple[Path, Path | OrganMasks]], task: Task, count: int, *, seed: int = 0
+) -> list[LabelledPatch]:
+    """Draws labelled patches around voxels of organs; every patch is around the organ with the fewest so far.
+
+    Args:
+        cases: (image, label map on the same grid), at least one.
+        task: the task, for preprocessing, labels and the size of the patch.
+        count: number of patches, spread over the cases in their order.
+        seed: random seed; the same cases and seed give the same patches.
+
+    Raises:
+        InputError: a scan or label map is refused.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros(task.num_classes, int)
+    patches: list[LabelledPatch] = []
+    for (image, label), share in zip(cases, np.array_split(np.arange(count), len(cases)), strict=True):
+        if not share.size:
+            break
+        prepared = to_model_input(read_volume(image), task)
+        cut = _Cut(prepared, task, labels_to_model_grid(read_truth(label), prepared.grid))
+        for _ in share:
+            present = [organ for organ in range(1, task.num_classes) if organ in cut.labels_present]
+            organ = min(present, key=lambda each: drawn[each], default=None)
+            if organ is not None:
+                drawn[organ] += 1
+            patches.append(cut.around(rng.choice(cut.voxels_of(organ))))
+    return patches
+
+
+class _Cut:
+    """A prepared scan, padded to at least a patch, from which patches are cut."""
+
+    def __init__(self, prepared: ModelInput, task: Task, truth: NDArray[np.integer] | None = None) -> None:
+        self._plan = plan_windows(prepared.grid.shape.dhw, task.patch.dhw, overlap=0)
+        self._array = self._plan.pad(prepared.array, task.intensity.air)
+        self._body = self._plan.pad(prepared.body, 0)
+        self._truth = None if truth is None else self._plan.pad(truth, 0).astype(truth.dtype, copy=False)
+        self.labels_present = frozenset[int]() if truth is None else frozenset(np.unique(truth).tolist())
+
+    def voxels_of(self, organ: int | None) -> NDArray[np.integer]:
+        """Returns the voxels [N, 3] of an organ; None for those of the body."""
+        return np.argwhere(self._body if organ is None or self._truth is None else self._truth == organ)
+
+    def around(self, centre: NDArray[np.integer]) -> LabelledPatch:
+        """Returns the patch around a voxel, moved into the scan where it would reach beyond it."""
+        last = np.subtract(self._plan.padded, self._plan.patch)
+        z, y, x = np.clip(centre - np.asarray(self._plan.patch) // 2, 0, last).tolist()
+        window = self._plan.window((z, y, x))
+        image = np.ascontiguousarray(self._array[window][None, None], dtype=np.float32)
+        return LabelledPatch(image, None if self._truth is None else self._truth[window])
+
+
 def _patches_of(image: Path, task: Task, count: int, rng: np.random.Generator) -> Patches:
-    prepared = to_model_input(read_volume(image), task)
-    plan = plan_windows(prepared.grid.shape.dhw, task.patch.dhw, overlap=0)
-    array = plan.pad(prepared.array, task.intensity.air)
-    body = np.argwhere(plan.pad(prepared.body, 0))
-    centres = body[rng.integers(0, len(body), count)]
-    last = np.subtract(plan.padded, plan.patch)
-    starts = np.clip(centres - np.asarray(plan.patch) // 2, 0, last)
-    return [
-        np.ascontiguousarray(array[plan.window((int(z), int(y), int(x)))][None, None], dtype=np.float32)
-        for z, y, x in starts
-    ]
+    cut = _Cut(to_model_input(read_volume(image), task), task)
+    body = cut.voxels_of(None)
+    return [cut.around(centre).image for centre in body[rng.integers(0, len(body), count)]]

@@ -1,9 +1,9 @@
-"""The student's logits on the patches of the comparison, against which every variant is measured."""
+"""The student's probabilities on the patches of the comparison, against which every variant is measured."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,45 +11,65 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..runtime import arguments
+from ..runtime.bundles.figures import BorderProbabilities, Parity
 from ..runtime.bundles.manifest import Variant
-from ..runtime.engines import open_engine
+from ..runtime.engines import CPU, open_engine
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
+from .cases import ExportCases
+from .gate.borders import BorderComparison
 from .golden import GoldenPatch
-from .parity import Logits, affordable_patches, check_fp32, compare, student_logits
-from .patches import Patches, noise_patches, sample_patches
+from .half_precision import RoundedStudent
+from .parity import (
+    Inference,
+    ParityComparison,
+    Probabilities,
+    affordable_patches,
+    check_fp32,
+    softmax,
+    student_logits,
+    variant_logits,
+)
+from .patches import LabelledPatch, noise_patches, organ_patches, sample_patches
 
 if TYPE_CHECKING:
     import torch
 
-_PARITY_PATCHES = 8
-_PARITY_SEED = 1  # other patches than those of the calibration
+_PATCHES = 8  # at least, where memory allows …
+_PATCHES_OF_AN_ORGAN = 2  # … and that many around each organ
+_FP16_PATCHES = 2  # of them, for the student rounded to float16, which takes many times as long
+_SEED = 1  # other patches than those of the calibration
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The student and its logits.
+    """The student and its probabilities.
 
     Attributes:
         network: copy of the student in evaluation mode, float32, on the CPU.
-        patches: the comparison's patches, [1, 1, D, H, W] each.
-        logits: the student's logits of each patch, [1, C, D, H, W].
+        task: the task it was trained for.
+        patches: the comparison's patches.
+        probabilities: the student's class probabilities of each patch, [C, D, H, W].
         golden: the golden patch with the student's logits.
+        ignore: value of the patches' label maps that marks voxels without a known label; None where all are known.
     """
 
     network: torch.nn.Module
-    patches: Patches
-    logits: list[Logits]
+    task: Task
+    patches: Sequence[LabelledPatch]
+    probabilities: Sequence[Probabilities]
     golden: GoldenPatch
+    ignore: int | None = None
 
     @classmethod
-    def from_student(cls, model: torch.nn.Module, task: Task, scans: Sequence[Path]) -> Reference:
+    def from_student(cls, model: torch.nn.Module, task: Task, cases: ExportCases) -> Reference:
         """Draws the comparison's patches and runs the student on them and on the golden patch.
 
         Args:
             model: the student; not modified.
             task: the task it was trained for.
-            scans: scans to draw patches from; without scans the patches are noise.
+            cases: scans to draw patches from: the gate cases, around their organs; without those the calibration
+                scans, in the body. Without scans the patches are noise.
 
         Raises:
             UsageError: the model is no network, or its logits are not finite or not of the task's shape.
@@ -59,16 +79,21 @@ class Reference:
 
         model = arguments.instance("model", model, torch.nn.Module)
         network = copy.deepcopy(model).to(torch.device("cpu"), torch.float32).eval()
-        count = affordable_patches(task.patch.dhw, task.num_classes, _PARITY_PATCHES)
-        patches = sample_patches(scans, task, count, seed=_PARITY_SEED) if scans else noise_patches(task, count)
-        logits = [student_logits(network, patch) for patch in patches]
+        patches = _patches(task, cases)
         expected = (1, task.num_classes, *task.patch.dhw)
-        if logits[0].shape != expected:
-            raise UsageError(f"the student returns {logits[0].shape}; the task wants {expected} [1, C, D, H, W]")
-        return cls(network, patches, logits, GoldenPatch.from_student(network, task))
+        probabilities: list[Probabilities] = []
+        for patch in patches:
+            logits = student_logits(network, patch.image)
+            if logits.shape != expected:
+                raise UsageError(f"the student returns {logits.shape}; the task wants {expected} [1, C, D, H, W]")
+            probabilities.append(softmax(logits[0]))
+        return cls(network, task, patches, probabilities, GoldenPatch.from_student(network, task), cases.ignore)
 
     def measure(self, variant: Variant, folder: Path, threads: int | None) -> Variant:
-        """Runs a variant on the patches and the golden patch, and returns it with its parity and golden agreement.
+        """Runs a variant on the patches and the golden patch, and returns it with the figures of its closeness.
+
+        A CPU may compute an fp16 model in float32. There, the student with weights and results rounded to float16 is
+        compared as well, on two patches, and the parity is the worse of the two.
 
         Args:
             variant: the variant, without figures.
@@ -80,10 +105,43 @@ class Reference:
         """
         engine = open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
         try:
-            parity = compare(engine, self.patches, self.logits)
+            closeness = self._compared(engine)
             if variant.precision == "fp32":
-                check_fp32(engine, parity)
+                check_fp32(engine, closeness.parity)
+            if variant.precision == "fp16" and engine.device == CPU:  # which may compute in float32
+                rounded = self._compared(RoundedStudent(self.network), _FP16_PATCHES)
+                closeness = max(closeness, rounded, key=lambda each: each.parity.mean_abs_probability)
             agreement = self.golden.agreement(engine)
         finally:
             engine.close()
-        return msgspec.structs.replace(variant, parity=parity, golden_agreement=agreement)
+        return msgspec.structs.replace(
+            variant, parity=closeness.parity, borders=closeness.borders, golden_agreement=agreement
+        )
+
+    def _compared(self, variant: Inference, patches: int | None = None) -> _Closeness:
+        """Compares a variant with the student on the first patches; None: on all."""
+        comparison, borders = ParityComparison(), BorderComparison(self.task.num_classes)
+        pairs = zip(self.patches[:patches], self.probabilities[:patches], strict=True)
+        for patch, student in pairs:
+            probabilities = softmax(variant_logits(variant, patch.image))
+            comparison.add(probabilities, student)
+            borders.add(probabilities, student, patch.truth, self.ignore)
+        return _Closeness(comparison.figures(), borders.figures(self.task.labels))
+
+
+@dataclass(frozen=True)
+class _Closeness:
+    """How close a variant is to the student: over all voxels, and near the borders of each organ."""
+
+    parity: Parity
+    borders: Mapping[str, BorderProbabilities]
+
+
+def _patches(task: Task, cases: ExportCases) -> list[LabelledPatch]:
+    wanted = max(_PATCHES, _PATCHES_OF_AN_ORGAN * (task.num_classes - 1))
+    count = affordable_patches(task.patch.dhw, task.num_classes, wanted)
+    if cases.gate:
+        return organ_patches(cases.gate, task, count, seed=_SEED)
+    count = min(count, _PATCHES)
+    images = sample_patches(cases.calibration, task, count, seed=_SEED) if cases.calibration else None
+    return [LabelledPatch(image) for image in images or noise_patches(task, count)]

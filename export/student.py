@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..runtime import arguments
+from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class TrainedStudent(Protocol):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExportedStudent:
-    """A `TrainedStudent` made of a network at hand; the attributes are explained there.
+    """A `TrainedStudent` made of a network at hand: one of bedside's own, or of others (`bedside.export.networks`).
+
+    Attributes: beside those of `TrainedStudent`:
+        postprocessing: what the network's origin removes from its label maps; None for nothing.
+        licence: SPDX identifier, or another statement of the licence of the weights.
 
     Raises:
         UsageError: an attribute has another type, or λ is not in 0…1.
@@ -68,6 +73,8 @@ class ExportedStudent:
     teacher: str | None = None
     data_hash: str = ""
     metrics: Mapping[str, str] = field(default_factory=dict[str, str])
+    postprocessing: Postprocessing | None = None
+    licence: str = "Apache-2.0"
 
     def __post_init__(self) -> None:
         arguments.instance("task", self.task, Task)
@@ -76,6 +83,8 @@ class ExportedStudent:
         arguments.optional(arguments.text, "teacher", self.teacher)
         arguments.instance("data_hash", self.data_hash, str)
         arguments.instance("metrics", self.metrics, Mapping)
+        arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
+        arguments.text("licence", self.licence)
 
     @classmethod
     def of(cls, student: object, argument: str = "student") -> ExportedStudent:
@@ -88,6 +97,8 @@ class ExportedStudent:
         Raises:
             UsageError: ``student`` lacks an attribute, or one has another type.
         """
+        if isinstance(student, ExportedStudent):
+            return student
         if not isinstance(student, TrainedStudent):
             arguments.refuse(argument, f"what load_{argument} returns, or an ExportedStudent", student)
         return cls(

@@ -12,7 +12,7 @@ import msgspec
 from .. import __version__
 from .bundles.bundle import Bundle
 from .engine_selection.engine_choice import EngineChoice
-from .engines import PLANNED_ENGINES, default_threads, engine_entries, package_version
+from .engines import default_threads, engine_entries, package_version
 from .errors import ExitCode, printable
 from .files.atomic import atomic_write
 from .files.hashing import file_sha256
@@ -41,7 +41,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @staticmethod
     def this() -> Machine:
         """Describes the machine this process runs on."""
-        engines = sorted({*PLANNED_ENGINES, *(entry.package for _, entry in engine_entries())})
+        engines = sorted({entry.package for _, entry in engine_entries()})
         versions = {package: package_version(package) for package in (*_PACKAGES, *engines)}
         return Machine(
             system=f"{platform.system()} {platform.release()}",

@@ -64,23 +64,27 @@ class Segmenter:
         threads: int | None = None,
         memory_limit: int | None = None,
         self_test: bool = True,
+        device: str = "auto",
     ) -> Segmenter:
         """Verifies a bundle, opens its model and checks on the golden patch that this machine reproduces its results.
 
         Args:
             path: bundle directory or zip.
             engine: name of an engine (see `available_engines`), or ``"auto"`` for the fastest one on this machine.
-            precision: ``"fp32"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"`` for the fastest of those that
-                passed the bundle's gate. That is safe because the gate compares every class separately with fp32's
-                accuracy: a variant that loses an organ, or was never measured, is not chosen.
+            precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"`` for the fastest
+                of those that passed the bundle's gate. That is safe because the gate compares every class separately
+                with fp32's accuracy: a variant that loses an organ, or was never measured, is not chosen.
             threads: number of CPU threads; None for all that this process may use.
             memory_limit: bytes this process may hold; None for all free memory. A scan predicted to need more is
                 refused before it starts.
             self_test: whether to compare with the golden patch; False is for tools that measure that difference.
+            device: ``"CPU"``, ``"GPU"``, ``"NPU"``, ``"CUDA"``, … as an engine names it (`bedside devices` lists them),
+                or ``"auto"`` for the fastest one.
 
         Raises:
             BundleError: the bundle is damaged, has no such model, or fails the self-test.
-            UsageError: an argument has the wrong type or is out of range, or the engine is not installed.
+            UsageError: an argument has the wrong type or is out of range, or the engine is not installed or has no such
+                device.
             ResourceError: there is no memory for the model, or no disk space to unpack a zip.
         """
         threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
@@ -88,9 +92,10 @@ class Segmenter:
         self_test = arguments.flag("self_test", self_test)
         arguments.known("engine", engine, ("auto", *ENGINES))
         arguments.one_of("precision", precision, ("auto", *PRECISIONS))
+        device = arguments.text("device", device)
         bundle = Bundle.open(path)
         try:
-            opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test)
+            opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device)
             with closed_on_error(opened.engine):
                 locator = Locator.open(bundle, opened.choice.threads, self_test)
         except MemoryError:

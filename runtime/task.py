@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_LABELS = 65_536  # what uint16 can hold
 MAX_PATCH_VOXELS = 2**27  # 512³; networks use some millions
+_STANDARDISED = 3.0  # standard deviations: 99.7 % of normally distributed values lie within
 _RANGE = (1e-15, 1e15)  # of intensities; far beyond any scanner, and float32 arithmetic stays finite within it
 
 
@@ -38,7 +39,7 @@ class Modality(str, Enum):
 
 
 class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How raw intensities become network input: clip, then either scale or standardise.
+    """How raw intensities become network input: clip, then either scale or standardise; or standardise by the scan.
 
     Attributes:
         clip: (low, high) in HU for CT; in percent of the body's voxels where ``clip_percentiles`` is set.
@@ -46,6 +47,11 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
         scale_to: (a, b), onto which the clipped range is mapped linearly; None to standardise.
         subtract: subtracted after clipping; given together with ``divide``, or None.
         divide: non-zero divisor applied after ``subtract``, or None.
+        standardise: whether to subtract the scan's own mean and divide by its own standard deviation, both within the
+            smallest box that holds all non-zero voxels, as nnU-Net's ZScoreNormalization does; nothing is clipped then,
+            so it goes with ``clip`` (0, 100) in percentiles.
+        padding: normalised value that pads a scan smaller than the window; None for that of air, the low end of the
+            range. Networks of nnU-Net and MONAI were trained with 0.
     """
 
     clip: tuple[float, float]
@@ -53,15 +59,22 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
     scale_to: tuple[float, float] | None = None
     subtract: float | None = None
     divide: float | None = None
+    standardise: bool = False
+    padding: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         low, high = self.clip
         _refuse_extreme("intensity", *self.clip, *(self.scale_to or ()), self.subtract or 0.0, self.divide or 0.0)
+        _refuse_extreme("intensity.padding", self.padding or 0.0)
         if not low < high:
             raise FieldError(f"intensity.clip: expected low < high, got ({low:g}, {high:g})")
         if self.clip_percentiles and not (low >= 0 and high <= 100):
             raise FieldError(f"intensity.clip: expected percentiles in 0…100, got ({low:g}, {high:g})")
+        if self.standardise:
+            if not (self.clip_percentiles and self.clip == (0, 100)) or self.scale_to or self.subtract is not None:
+                raise FieldError("intensity: standardise goes with clip (0, 100) in percentiles and nothing else")
+            return
         standardises = self.subtract is not None and bool(self.divide)
         if (self.subtract is None) != (self.divide is None) or (self.scale_to is not None) == standardises:
             raise FieldError("intensity: give either scale_to, or subtract together with a non-zero divide")
@@ -70,12 +83,14 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def air(self) -> float:
-        """The normalised value of air, the low end of the range; it pads a scan smaller than the window."""
-        return self.normalised_range[0]
+        """The normalised value that pads a scan smaller than the window: that of air, unless ``padding`` is given."""
+        return self.normalised_range[0] if self.padding is None else self.padding
 
     @property
     def normalised_range(self) -> tuple[float, float]:
-        """The smallest and the largest value the network can see."""
+        """The smallest and the largest value the network can see; three standard deviations where ``standardise``."""
+        if self.standardise:
+            return -_STANDARDISED, _STANDARDISED
         if self.scale_to is not None:
             return self.scale_to
         low, high = ((edge - (self.subtract or 0.0)) / (self.divide or 1.0) for edge in self.clip)

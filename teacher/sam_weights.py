@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import logging
-import pickle
-import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..runtime.errors import InputError
 from ..runtime.files.system_files import is_file
+from ..training.tensor_file import read_tensor_file
 from .encoder import VolumeEncoder
 from .sam_sizes import SAM_SIZES, SamSize
 
@@ -26,15 +20,8 @@ PREFIX = "image_encoder."
 
 _TAKE_METAS = "download Meta's own file (sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth or sam_vit_h_4b8939.pth)"
 
-# What torch, zipfile and safetensors raise on files that are damaged or of another format.
-_UNREADABLE = (
-    OSError, EOFError, RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
-    pickle.UnpicklingError, SafetensorError, zipfile.BadZipFile, zlib.error, struct.error,
-)  # fmt: skip
-
 _WRAPPERS = ("module", "_orig_mod")  # name parts that DataParallel and torch.compile insert where they wrap a module
 _DEEPEST = 4  # levels of nested dictionaries
-_OBJECT = re.compile(r"GLOBAL (\S+)")
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +40,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not is_file(path):
         raise InputError(f'no SAM checkpoint at "{path}"; download sam_vit_b, sam_vit_l or sam_vit_h first')
-    tensors = _named_tensors(_read(path), path.name)
+    tensors = _named_tensors(read_tensor_file(path, advice=_TAKE_METAS), path.name)
     encoders: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         before, prefix, rest = _unwrapped(name).partition(PREFIX)
@@ -69,30 +56,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     if any("vision_encoder." in name for name in tensors):
         raise InputError(f'"{path.name}" is a SAM in Hugging Face\'s format; {_TAKE_METAS}')
     raise InputError(f'"{path.name}" is not a SAM checkpoint: no tensor is named "{PREFIX}…"; {_TAKE_METAS}')
-
-
-def _read(path: Path) -> object:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if zipfile.is_zipfile(path):  # torch does not check what it reads against the archive's checksums
-            with zipfile.ZipFile(path) as archive:
-                broken = archive.testzip()
-            if broken is not None:
-                raise InputError(f'"{path.name}" is damaged: a checksum inside does not match; download it again')
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise InputError(f'"{path.name}" cannot be read as a checkpoint of plain tensors: {_reason(error)}') from error
-
-
-def _reason(error: Exception) -> str:
-    """Returns why torch cannot read a file, and what to do instead of torch's advice to trust a file with objects."""
-    message = str(error)
-    named = _OBJECT.search(message)
-    if named:
-        return f"it holds Python objects ({named[1]}), which could run code; save its tensors alone, or {_TAKE_METAS}"
-    reason = "it is none, or damaged" if "Weights only" in message else message.partition("\n")[0].rstrip(".")
-    return f"{reason}; {_TAKE_METAS}"
 
 
 def _named_tensors(state: object, file: str) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/evaluate/tables.py": "cli/evaluate/test_command.py",
     "cli/tables/bundle.py": "cli/inspect/test_command.py",
     "cli/tables/facts.py": "cli/inspect/test_command.py",
+    "cli/tables/formats.py": "cli/test_export.py",
     # Records that only a measurement fills.
     "devices/report.py": "devices/test_benchmark.py",
     # Opened after a training.

@@ -53,5 +53,10 @@ def test_device_install_needs_neither_torch_nor_openvino(wheel):
     assert needed == {"numpy", "nibabel", "onnxruntime", "msgspec", "typer", "tomli"}
 
 
-def test_wheel_brings_the_reports_template(wheel):
-    assert "bedside/cli/demo/report.html.j2" in wheel.namelist()
+def test_wheel_brings_the_templates_of_pages(wheel):
+    templates = {name for name in wheel.namelist() if name.endswith(".j2")}
+    assert templates == {
+        "bedside/cli/demo/report.html.j2",
+        "bedside/export/gate/parity.html.j2",
+        "bedside/training/runs/page.html.j2",
+    }

@@ -35,8 +35,9 @@ def read_curves(out: Path) -> dict[int, dict[str, Curve]]:
         name, labelled, _ = file.parents[1].name.rsplit("_", 2)
         if name in ARMS:
             with file.open(newline="", encoding="utf-8") as opened:
-                rows = [row for row in csv.DictReader(opened) if row["dice"]]
-            found[int(labelled)][name].append({int(row["epoch"]): float(row["dice"]) for row in rows})
+                rows = [row for row in csv.DictReader(opened) if row.get("dice")]
+            if rows:  # a run that has just begun has not validated yet
+                found[int(labelled)][name].append({int(row["epoch"]): float(row["dice"]) for row in rows})
 
     def curve(name: str, seeds: list[dict[int, float]]) -> Curve:
         epochs = sorted(set.intersection(*map(set, seeds)))

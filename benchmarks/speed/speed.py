@@ -70,7 +70,8 @@ def exported(run: Path, task: Task, calibration: list[Path], threads: int | None
     from bedside.distill import load_student
     from bedside.export import ExportCases, ExportOptions, export_bundle
 
-    options = ExportOptions(cases=ExportCases(calibration=calibration), gate_cases=0, threads=threads)
+    cases = ExportCases(calibration=calibration)
+    options = ExportOptions(cases=cases, gate_cases=0, keep_failed=True, threads=threads)
     return export_bundle(replace(load_student(run), task=task), out, options)
 
 

@@ -46,7 +46,7 @@ def export(plan: Plan, folder: Path) -> None:
     from bedside.distill import load_student
     from bedside.export import ExportOptions, export_bundle
 
-    options = ExportOptions(dataset=plan.data, gate_cases=0, threads=plan.threads, force=True)
+    options = ExportOptions(dataset=plan.data, gate_cases=0, keep_failed=True, threads=plan.threads, force=True)
     export_bundle(load_student(folder / "run"), folder / "student.bedside", options)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
-from ...runtime.errors import MissingExtraError
-from ...runtime.files.atomic import atomic_write
 from ...runtime.scans.nifti import read_labels, read_volume
-from ...training.runs.pictures import ScanSlices, columns_picture, label_colour, middle, new_figure, png, towards_ras
+from ...training.runs.html_page import write_page
+from ...training.runs.pictures import label_colour, new_figure, overlay_picture, png
 from .results import LARGER_ORGANS, MODELS, DemoResults, RunCurve
 
 _SHOWN = 2  # phantoms drawn
@@ -41,37 +38,20 @@ def write_report(path: Path, results: DemoResults) -> Path:
         MissingExtraError: jinja2 or matplotlib is not installed.
         ResourceError: the file cannot be written.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-    except ImportError:
-        raise MissingExtraError("jinja2", "report") from None
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(default=True, default_for_string=True),
-    )
-    environment.filters["data_uri"] = _data_uri
-    page = environment.get_template("report.html.j2").render(
-        version=__version__,
-        results=results,
-        models=MODELS,
-        organs=_organ_rows(results),
-        larger={model: results.mean_dice(model, LARGER_ORGANS) for model in MODELS},
-        all_organs={model: results.mean_dice(model, tuple(results.dice[model])) for model in MODELS},
-        larger_names=[organ.replace("_", " ") for organ in LARGER_ORGANS],
-        stages=_stage_rows(results),
-        curves=curves_picture(results.curves),
-        overlays=_overlays(results),
-        host=results.benchmark["host"],
-        variants=results.benchmark["variants"],
-    )
-    with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    fields = {
+        "results": results,
+        "models": MODELS,
+        "organs": _organ_rows(results),
+        "larger": {model: results.mean_dice(model, LARGER_ORGANS) for model in MODELS},
+        "all_organs": {model: results.mean_dice(model, tuple(results.dice[model])) for model in MODELS},
+        "larger_names": [organ.replace("_", " ") for organ in LARGER_ORGANS],
+        "stages": _stage_rows(results),
+        "curves": curves_picture(results.curves),
+        "overlays": _overlays(results),
+        "host": results.benchmark["host"],
+        "variants": results.benchmark["variants"],
+    }
+    return write_page(path, Path(__file__).with_name("report.html.j2"), fields)
 
 
 def _organ_rows(results: DemoResults) -> list[_OrganRow]:
@@ -103,40 +83,19 @@ def _stage_rows(results: DemoResults) -> list[_StageRow]:
 
 def _overlays(results: DemoResults) -> list[dict[str, Any]]:
     scans = sorted((results.folder / "data" / "imagesTs").glob("*.nii.gz"))[:_SHOWN]
-    low, high = results.task.intensity.clip
     predictions = results.folder / "predictions"
     pictures: list[dict[str, Any]] = []
     for scan in scans:
-        columns = {
+        files = {
             "Truth": results.folder / "data" / "labelsTs" / scan.name,
             "Teacher": predictions / "teacher" / scan.name,
             "Student (fp32)": predictions / "fp32" / scan.name,
             "Student (int8)": predictions / "int8" / scan.name,
         }
-        picture = overlay_picture(scan, columns, results.task.labels, (low, high))
+        maps = {title: read_labels(path).data for title, path in files.items()}
+        picture = overlay_picture(read_volume(scan), maps, results.task.labels, results.task, maps["Truth"])
         pictures.append({"name": scan.name.removesuffix(".nii.gz"), "picture": picture})
     return pictures
-
-
-def overlay_picture(
-    scan: Path, label_maps: Mapping[str, Path], labels: Sequence[str], window: tuple[float, float]
-) -> bytes:
-    """Draws axial, coronal and sagittal planes (rows) of one scan under several label maps (columns).
-
-    All files must lie on the scan's grid.
-
-    Args:
-        scan: NIfTI image.
-        label_maps: column title → NIfTI labels; the planes cut the middle of the first, the truth.
-        labels: index → name.
-        window: grey values from black to white, in HU.
-    """
-    volume = read_volume(scan)
-    maps = {title: read_labels(path) for title, path in label_maps.items()}
-    columns = {title: towards_ras(labelled.data, labelled.grid.axes) for title, labelled in maps.items()}
-    image = towards_ras(volume.data, volume.grid.axes)
-    centre = middle(next(iter(columns.values())))
-    return columns_picture(ScanSlices(image, volume.grid.reoriented("RAS").spacing, window, centre), columns, labels)
 
 
 def curves_picture(curves: Sequence[RunCurve]) -> bytes:

@@ -43,7 +43,10 @@ class Segment:
     ]
     engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
     precision: Annotated[
-        str, typer.Option(help="auto, fp32, bf16, int8 or int8-bf16; auto: fastest that passed the gate.")
+        str, typer.Option(help="auto, fp32, fp16, bf16, int8 or int8-bf16; auto: fastest that passed the gate.")
+    ] = "auto"
+    device: Annotated[
+        str, typer.Option(help="auto (the fastest here), CPU, GPU, …; bedside devices lists them for each engine.")
     ] = "auto"
     overlap: Annotated[
         float | None, typer.Option(help="Overlap of windows, 0 to below 1.", show_default="the bundle's")
@@ -109,6 +112,7 @@ class Segment:
             bundle=self.bundle,
             engine=self.engine,
             precision=self.precision,
+            device=self.device,
             threads=self.threads,
             memory_limit=None if self.memory_limit is None else self.memory_limit * 2**20,
             overlap=self.overlap,

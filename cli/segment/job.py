@@ -32,13 +32,16 @@ class SegmentJob:
     replace_nan: float | None = None
     prefer: Literal["sform", "qform"] | None = None
     postprocessing: Postprocessing | None = None
+    device: str = "auto"
     use_locator: bool = True
 
     def load(self) -> Segmenter:
         """Opens the bundle; raises what `Segmenter.load` raises."""
         from ...runtime.segmenter import Segmenter
 
-        return Segmenter.load(self.bundle, self.engine, self.precision, self.threads, self.memory_limit)
+        return Segmenter.load(
+            self.bundle, self.engine, self.precision, self.threads, self.memory_limit, device=self.device
+        )
 
     def segment(self, segmenter: Segmenter, scan: Path, progress: Progress | None = None) -> Result:
         """Segments one scan; raises what `Segmenter.segment` raises."""
@@ -66,6 +69,7 @@ class SegmentJob:
         return {
             "engine": self.engine,
             "precision": self.precision,
+            "device": self.device,
             "overlap": self.overlap,
             "skip_air": self.skip_air,
             "use_locator": self.use_locator,

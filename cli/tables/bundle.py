@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 def bundle_facts(bundle: Bundle) -> dict[str, Any]:
-    """Returns a bundle's manifest as JSON values, with its size and that of each variant in bytes."""
+    """Returns a bundle's manifest as JSON values, with sizes in bytes and why a variant is not worth it."""
     import msgspec
 
     manifest = bundle.manifest
     facts: dict[str, Any] = msgspec.to_builtins(manifest)
     for fields, variant in zip(facts["variants"], manifest.variants, strict=True):
         fields["bytes"] = manifest.variant_bytes(variant)
+        fields["not_worth_it"] = manifest.not_worth(variant)
     return {"kind": "bundle", "bytes": manifest.total_bytes, **facts}
 
 
@@ -43,26 +44,33 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     )
     facts.add_row("training data", origin.data_hash[:16] or "not recorded")
     facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
+    if manifest.timed_on is not None:
+        facts.add_row("timed on", f"{manifest.timed_on.cpu}, CPU threads: {manifest.timed_on.threads}")
     facts.add_row("size", _megabytes(manifest.total_bytes))
     facts.add_row("licence", manifest.licence)
     facts.add_row("intended use", manifest.intended_use)
 
-    variants = Table(
-        "variant", "size", "same label", "largest probability difference", "mean Dice", "gate", title="Variants"
-    )
-    for variant in manifest.variants:
-        parity, dice = variant.parity, variant.mean_dice
+    variants = Table("variant", "size", "same label", "ms per window", "gate", title="Variants")
+    gate = Table("variant", "mean Dice", "lost (95 % interval)", "|Δp| near borders", title="Against fp32")
+    for variant in manifest.all_variants:
+        parity, dice, borders = variant.parity, variant.mean_dice, list(variant.borders.values())
         variants.add_row(
             variant.name,
-            _megabytes(manifest.variant_bytes(variant)),
+            "left out" if variant in manifest.left_out else _megabytes(manifest.variant_bytes(variant)),
             f"{100 * parity.label_agreement:.2f} %" if parity else "–",
-            f"{parity.max_abs_probability:.4f}" if parity else "–",
-            f"{dice:.4f}" if dice is not None else "–",
+            f"{variant.ms_per_window:.3g}" if variant.ms_per_window else "–",
             variant.verdict,
         )
+        gate.add_row(
+            variant.name,
+            f"{dice:.4f}" if dice is not None else "–",
+            str(variant.dice_drop or "–"),
+            f"{max(border.difference for border in borders):.4f}" if borders else "–",
+        )
     reasons = [f"{variant.name} failed: {variant.gate_reason}" for variant in manifest.failed]
-    parts: list[str | Table] = [facts, variants, *reasons]
-    measured = [variant for variant in manifest.variants if variant.dice]
+    reasons += [f"{each.name} is {manifest.not_worth(each)}" for each in manifest.variants if manifest.not_worth(each)]
+    parts: list[str | Table] = [facts, variants, gate, *reasons]
+    measured = [variant for variant in manifest.all_variants if variant.dice]
     if measured:
         dice = Table("organ", *(variant.name for variant in measured), title="Dice")
         for organ in (label for label in manifest.task.labels if label in measured[0].dice):

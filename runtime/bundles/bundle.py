@@ -29,7 +29,16 @@ from ..files.temporaries import remove_leftovers, temporary_name
 from ..scans.file_kind import BUNDLE, ZIP, has_nifti_magic, kind_of_file
 from ..task import Task
 from .bundle_zip import extract
-from .manifest import CHECKSUM_NAME, MANIFEST_NAME, FileEntry, Manifest, Variant, checksum_line, decode_manifest
+from .manifest import (
+    CHECKSUM_NAME,
+    MANIFEST_NAME,
+    SCHEMA_VERSION,
+    FileEntry,
+    Manifest,
+    Variant,
+    checksum_line,
+    decode_manifest,
+)
 from .verification import BUNDLE_LIMIT, check_names, file_names, verify_bundle
 
 
@@ -199,7 +208,8 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
 
     Args:
         directory: folder with all files of the bundle; an old `bundle.json` is replaced.
-        manifest: the manifest; its ``files`` are replaced by the sizes and hashes found.
+        manifest: the manifest; its ``files`` are replaced by the sizes and hashes found, its schema version by the
+            present one.
 
     Returns:
         The manifest as written.
@@ -216,7 +226,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     names = sorted(file_names(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
     paths = {name: directory / name for name in names}
     files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
-    complete = msgspec.structs.replace(manifest, files=files)
+    complete = msgspec.structs.replace(manifest, files=files, schema_version=SCHEMA_VERSION)
     check_names(complete)
     content = complete.encoded()
     decode_manifest(content)  # fail here rather than on the device

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from ..checked_struct import CheckedStruct
-from ..engines import ENGINES, PLANNED_ENGINES, ModelFormat, Precision
+from ..engines import ENGINES, PRECISIONS, ModelFormat, Precision
 from ..errors import BundleError, FieldError
 from ..labels.postprocess import Postprocessing
 from ..shown_value import shown
 from ..task import Task
+from .figures import BorderProbabilities, DiceDrop, OverlapPoint, Parity, TimedMachine
 from .locator_entry import LocatorEntry
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # all fields that version 2 added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
+LARGEST_TIME_SHARE = 0.95  # of a more exact variant's time, that a variant may need to be worth choosing
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all control characters but tabs and line ends
@@ -40,32 +43,22 @@ class TensorSpec(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields
     dtype: str = "float32"
 
 
-class Parity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How close a variant is to the torch student, over the voxels of some patches.
-
-    Attributes:
-        max_abs_probability: largest absolute difference of a class probability.
-        mean_abs_probability: mean absolute difference of the class probabilities.
-        label_agreement: fraction of voxels with the same label.
-        patches: number of patches compared.
-    """
-
-    max_abs_probability: float
-    mean_abs_probability: float
-    label_agreement: float
-    patches: int
-
-
 class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model in one precision for one engine.
 
     Attributes:
-        precision: ``"fp32"``; ``"int8"``, where the heavy layers are quantized; or ``"bf16"`` and ``"int8-bf16"``, the
-            same two files with floating-point layers computed in bfloat16.
+        precision: ``"fp32"``; ``"fp16"``, where all but the sensitive layers compute in float16; ``"int8"``, where the
+            heavy layers are quantized; or ``"bf16"`` and ``"int8-bf16"``, the files of fp32 and int8 with
+            floating-point layers computed in bfloat16.
         engine: name of the engine it was measured with, a row in `ENGINES`.
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
         parity: closeness to the torch student.
         dice: label name → mean Dice on the gate cases.
+        dice_drop: mean over the organs of what they lost against fp32 with the same engine; None for fp32 itself, and
+            without gate cases.
+        organ_drops: label name → the same of one organ.
+        borders: label name → closeness to the student's probabilities near the organ's borders.
+        ms_per_window: time of a window in milliseconds, on the manifest's ``timed_on``; None where it was not measured.
         golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; the
             self-test requires it of int8 and bf16, less a margin.
         passed: whether it may replace fp32 (`bedside.export.gate` has the rule); None where that was not measured.
@@ -78,15 +71,18 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     file: str
     parity: Parity | None = None
     dice: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    dice_drop: DiceDrop | None = None
+    organ_drops: dict[str, DiceDrop] = msgspec.field(default_factory=dict[str, DiceDrop])
+    borders: dict[str, BorderProbabilities] = msgspec.field(default_factory=dict[str, BorderProbabilities])
+    ms_per_window: float | None = None
     golden_agreement: float | None = None
     passed: bool | None = None
     gate_reason: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.engine not in ENGINES and self.engine not in PLANNED_ENGINES:
-            names = ", ".join((*ENGINES, *PLANNED_ENGINES))
-            raise FieldError(f"engine: expected {names}, got {shown(self.engine)}")
+        if self.engine not in ENGINES:
+            raise FieldError(f"engine: expected {', '.join(ENGINES)}, got {shown(self.engine)}")
 
     @property
     def model_format(self) -> ModelFormat:
@@ -107,6 +103,21 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def verdict(self) -> str:
         """The gate's verdict for people: "passed", "failed", or a dash where nothing was measured."""
         return {True: "passed", False: "failed", None: "–"}[self.passed]
+
+    def more_exact_and_as_fast(self, others: Iterable[Variant]) -> Variant | None:
+        """Returns the fastest more exact variant, if this one is not at least 5 % faster; None if it is.
+
+        Such a variant is not worth its loss of accuracy on the machine that timed both.
+
+        Args:
+            others: variants that may be chosen instead; those without a time are left out.
+        """
+        exactness = PRECISIONS.index(self.precision)
+        better = [each for each in others if each.ms_per_window and PRECISIONS.index(each.precision) < exactness]
+        fastest = min(better, key=lambda each: each.ms_per_window or 0.0, default=None)
+        if fastest is None or not fastest.ms_per_window or self.ms_per_window is None:
+            return None
+        return fastest if self.ms_per_window > LARGEST_TIME_SHARE * fastest.ms_per_window else None
 
     @property
     def weights(self) -> str | None:
@@ -152,14 +163,18 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The contents of a bundle and its intended use.
 
     Attributes:
-        schema_version: 1.
+        schema_version: 2; 1 where the bundle was written before the figures of version 2 existed.
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but `bundle.json` and `bundle.sha256`.
         variants: the model in each engine's form and each precision.
+        left_out: variants that failed at the gate, with their figures; the bundle holds no file for them.
+        gate_cases: number of labelled scans on which the variants were compared.
+        timed_on: the machine that timed the variants; None where none was timed.
         input: the network's input, [batch, 1, D, H, W].
         output: the network's output, [batch, C, D, H, W].
         recommended_overlap: fraction of a window shared with the next, 0 ≤ overlap < 1.
         overlap_reason: how the overlap was chosen, as free text.
+        overlap_curve: Dice and time of several overlaps on the gate cases, the smallest overlap first.
         postprocessing: what is removed from every label map; nothing by default.
         golden: the files of the self-test; None where the bundle has none.
         locator: the network that finds the windows with organs; None where the bundle has none.
@@ -183,6 +198,10 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     golden: Golden | None = None
     locator: LocatorEntry | None = None
     locator_left_out: str = ""
+    left_out: tuple[Variant, ...] = ()
+    gate_cases: int = 0
+    timed_on: TimedMachine | None = None
+    overlap_curve: tuple[OverlapPoint, ...] = ()
     files: dict[str, FileEntry] = msgspec.field(default_factory=dict[str, FileEntry])
     schema_version: int = SCHEMA_VERSION
 
@@ -191,7 +210,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         patch, classes = self.task.patch.dhw, self.task.num_classes
         if not self.variants:
             raise FieldError("variants: expected at least one")
-        names = [variant.name for variant in self.variants]
+        names = [variant.name for variant in self.all_variants]
         if len(set(names)) < len(names):
             raise FieldError(f"variants: expected each engine and precision once, got {', '.join(sorted(names))}")
         self.postprocessing.check(self.task.labels)
@@ -211,9 +230,23 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return sum(entry.size for entry in self.files.values())
 
     @property
+    def all_variants(self) -> tuple[Variant, ...]:
+        """All variants that were measured: those of the bundle, then those left out."""
+        return self.variants + self.left_out
+
+    @property
     def failed(self) -> tuple[Variant, ...]:
-        """The variants that failed at the gate."""
-        return tuple(variant for variant in self.variants if variant.passed is False)
+        """The variants that failed at the gate, those left out included."""
+        return tuple(variant for variant in self.all_variants if variant.passed is False)
+
+    def not_worth(self, variant: Variant) -> str:
+        """Returns why a variant is not worth choosing on the machine that timed it, as a message; empty if it is."""
+        able = [each for each in self.variants if each.passed is not False]
+        better = variant.more_exact_and_as_fast(able)
+        if better is None:
+            return ""
+        times = f"{variant.ms_per_window:.3g} against {better.ms_per_window:.3g} ms per window"
+        return f"not worth it: not 5 % faster than {better.name} ({times})"
 
     def variant_bytes(self, variant: Variant) -> int:
         """Returns the size of a variant's files in bytes, those of its weights included."""
@@ -238,9 +271,10 @@ def decode_manifest(content: bytes) -> Manifest:
         raise BundleError(f"{MANIFEST_NAME}: expected at most {MANIFEST_LIMIT} bytes, got {len(content)}")
     try:
         version = msgspec.json.decode(content, type=_VersionOnly).schema_version
-        if version != SCHEMA_VERSION:
+        if version not in READABLE_VERSIONS:
             raise BundleError(
-                f"{MANIFEST_NAME}: schema version {version}, this bedside reads {SCHEMA_VERSION}; "
+                f"{MANIFEST_NAME}: schema version {version}, this bedside reads "
+                f"{' and '.join(map(str, READABLE_VERSIONS))}; "
                 f"{'update bedside' if version > SCHEMA_VERSION else 'export the bundle again'}"
             )
         manifest = msgspec.json.decode(content, type=Manifest)

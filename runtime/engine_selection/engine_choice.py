@@ -8,33 +8,34 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ... import __version__
 from ..bundles.bundle import Bundle
 from ..engines import (
+    CPU,
     Engine,
     available_engines,
     closed_on_error,
     default_threads,
     engine_entries,
+    inference_devices,
     open_engine,
-    package_version,
-    supports,
 )
 from ..errors import BundleError, UsageError
-from .machine_cache import MachineCache, cpu_identity
+from ..files.machine_cache import MachineCache
+from .machine_identity import machine_facts, machine_identity
 from .self_test import GoldenTest, warm_up
 from .trials import EngineTrials, Setting, Trial
 
 _log = logging.getLogger("bedside.engine")
 MOST_STREAMS = 4  # each needs its own activations and logits; more pays only on servers
-_FASTEST_FIRST = ("int8-bf16", "bf16", "int8")  # as usual on CPUs that support them; only orders the trials
+# As usual on the devices that compute in them; only orders the trials. On CPUs fp16 is rarely there.
+_FASTEST_FIRST = ("int8-bf16", "bf16", "fp16", "int8")
 
 
 class EngineChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The setting that runs a bundle on this machine. It passed the self-test here, unless that was turned off.
 
     Attributes:
-        setting: engine, precision and streams.
+        setting: engine, precision, streams and device.
         threads: number of CPU threads of all streams together.
         reason: why this setting was chosen, as a message.
         workspace_bytes: bytes that the engine allocates on its first run.
@@ -65,13 +66,15 @@ def open_for_bundle(
     threads: int | None = None,
     memory_limit: int | None = None,
     self_test: bool = True,
+    device: str = "auto",
 ) -> Opened:
     """Opens a bundle's model as requested; of several candidates, the fastest on this machine.
 
     Candidates are the variants that passed the bundle's gate, for every class, at export; fp32, the student as it was
-    trained, needs no gate. On the first start on a machine, trials open the candidates, compare them with the golden
+    trained, needs no gate. Where this is the machine that exported the bundle, variants that were not worth it there
+    are left out. On the first start on a machine, trials open the candidates, compare them with the golden
     patch and time them on it for some seconds. The machine's cache keeps the choice, so that later starts choose the
-    same and neither measure nor test again until bundle, CPU, threads, engine or bedside change.
+    same and neither measure nor test again until bundle, CPU, devices, threads, engine or bedside change.
 
     Args:
         bundle: the bundle to open.
@@ -83,15 +86,17 @@ def open_for_bundle(
             memory.
         self_test: whether to test; False opens the default, fp32 on the preferred engine, without test, trials and
             cache.
+        device: name of one of an engine's `inference_devices`, or ``"auto"``.
 
     Raises:
         BundleError: the bundle has no such model, or its models fail the self-test.
-        UsageError: the engine or precision is unknown or not available on this machine, or ``threads`` is below 1.
+        UsageError: the engine, precision or device is unknown or not available on this machine, or ``threads`` is
+            below 1.
         ResourceError: there is not enough memory for the model.
     """
     settled = threads is not None and "auto" not in (engine, precision)
     threads = threads or default_threads()
-    settings = _settings(bundle, engine, precision)
+    settings = _settings(bundle, engine, precision, device, threads)
     if not self_test:
         return _untested(bundle, settings[0], threads)
     selection = _Selection(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
@@ -124,10 +129,8 @@ class _Selection:
     @property
     def key(self) -> str:
         """The cache key: everything that a choice depends on, from bundle and CPU to versions and request."""
-        packages = [f"{entry.package} {package_version(entry.package)}" for _, entry in engine_entries()]
-        candidates = [str(setting) for setting in self.settings]
-        request = [*candidates, self.streams, self.threads, self.memory_limit]
-        facts = [self.bundle.sha256, __version__, *packages, cpu_identity(), *request]
+        candidates = [f"{setting} {_identity(setting)}" for setting in self.settings]
+        facts = [self.bundle.sha256, *machine_facts(self.threads), *candidates, self.streams, self.memory_limit]
         return "\n".join(str(fact) for fact in facts)
 
     def from_cache(self, cache: MachineCache) -> Opened | None:
@@ -173,8 +176,8 @@ def _untested(bundle: Bundle, setting: Setting, threads: int) -> Opened:
     )
 
 
-def _settings(bundle: Bundle, engine: str, precision: str) -> list[Setting]:
-    """Returns the candidates with one stream each, grouped by engine, the default first.
+def _settings(bundle: Bundle, engine: str, precision: str, device: str, threads: int) -> list[Setting]:
+    """Returns the candidates with one stream each, grouped by engine and device, the default first.
 
     Raises:
         UsageError: no engine is installed, or none has that name.
@@ -184,22 +187,39 @@ def _settings(bundle: Bundle, engine: str, precision: str) -> list[Setting]:
     if not engines:
         plain = next(entry.package for _, entry in engine_entries() if entry.extra is None)
         raise UsageError(f"no engine is installed; run: pip install {plain}")
-    if precision != "auto":
-        able = [name for name in engines if supports(name, precision)]
-        return [Setting(name, precision) for name in able or engines[:1]]  # where none is able, opening raises
-    settings = [
-        Setting(name, each) for name in engines for each in ("fp32", *_FASTEST_FIRST) if _passed(bundle, name, each)
+    able = [
+        Setting(name, each, device=found.name)
+        for name in engines
+        for found in inference_devices(name)
+        if device in ("auto", found.name)
+        for each in (("fp32", *_FASTEST_FIRST) if precision == "auto" else (precision,))
+        if each in found.precisions
     ]
+    if not able:  # opening raises and says why
+        return [Setting(engines[0], "fp32" if precision == "auto" else precision, device=device)]
+    if precision != "auto":
+        return able
+    settings = [setting for setting in able if _passed(bundle, setting.engine, setting.precision)]
     if not settings:
         raise BundleError("no variant of the bundle passed its gate; export it again, or name engine and precision")
-    return settings
+    return _worth_trying(bundle, settings, threads)
+
+
+def _identity(setting: Setting) -> str:
+    """Returns what time and results depend on of a setting's device; empty for CPUs, which the key has anyway."""
+    if setting.device == CPU:
+        return ""
+    found = (each for each in inference_devices(setting.engine) if each.name == setting.device)
+    return next((f"{device.title} {device.software}" for device in found), "")
 
 
 def _passed(bundle: Bundle, engine: str, precision: str) -> bool:
     """Returns whether a variant may be chosen automatically.
 
     fp32 is the student itself and qualifies also where an older bundle records no gate; every other variant must have
-    passed the gate with this engine.
+    passed the gate. With this engine, because engines differ in their int8 kernels, where the bundle has variants of
+    it; an engine that the exporting machine lacked, such as a Jetson's, runs what passed with another, and its
+    self-test on this machine has to agree. So does fp16 on a device that the exporting machine lacked.
     """
     try:
         variant = bundle.variant(engine, precision)
@@ -207,11 +227,26 @@ def _passed(bundle: Bundle, engine: str, precision: str) -> bool:
         return False
     if precision == "fp32":
         return variant.passed is not False
-    return variant.engine == engine and variant.passed is True and supports(engine, precision)
+    measured = {each.engine for each in bundle.manifest.variants}
+    return variant.passed is True and (variant.engine == engine or engine not in measured or precision == "fp16")
+
+
+def _worth_trying(bundle: Bundle, settings: list[Setting], threads: int) -> list[Setting]:
+    """Returns the settings without those that export measured as no faster than a more exact one, on this machine.
+
+    On any other machine, and after an update of an engine or of bedside, those times say nothing: all settings are
+    tried, and `Candidate.replaces` requires as much of them.
+    """
+    timed_on = bundle.manifest.timed_on
+    if timed_on is None or timed_on.identity != machine_identity(threads):
+        return settings
+    variants = {setting: bundle.variant(setting.engine, setting.precision) for setting in settings}
+    timed = [variant for setting, variant in variants.items() if variant.engine == setting.engine]
+    return [setting for setting, variant in variants.items() if not variant.more_exact_and_as_fast(timed)]
 
 
 def _offered(setting: Setting, settings: Sequence[Setting], streams: Sequence[int]) -> bool:
-    return setting.streams in (1, *streams) and Setting(setting.engine, setting.precision) in settings
+    return setting.streams in (1, *streams) and msgspec.structs.replace(setting, streams=1) in settings
 
 
 def _more_streams(threads: int) -> tuple[int, ...]:
@@ -229,6 +264,7 @@ def _open(bundle: Bundle, setting: Setting, threads: int, compiled: bytes | None
         precision=setting.precision,
         streams=setting.streams,
         compiled=compiled,
+        device=None if setting.device == "auto" else setting.device,
     )
     with closed_on_error(opened) as engine:
         if engine.patch_dhw != task.patch.dhw or engine.num_classes != task.num_classes:

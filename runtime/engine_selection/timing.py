@@ -26,7 +26,7 @@ class Timed(Generic[Value]):
     seconds: float
 
 
-def timed(call: Callable[[], Value], threads: int) -> Timed[Value]:
+def timed(call: Callable[[], Value], threads: int | None) -> Timed[Value]:
     """Runs a call and times it.
 
     The time is that of the clock, unless the threads waited for a CPU for more than a tenth of it: then other programs
@@ -35,13 +35,14 @@ def timed(call: Callable[[], Value], threads: int) -> Timed[Value]:
 
     Args:
         call: the function to run, without arguments.
-        threads: number of threads that share the work.
+        threads: number of CPU threads that share the work; None where another device does it, whose time is that of
+            the clock.
     """
     waited_before, cpu, begun = _waited(), time.process_time(), time.perf_counter()
     result = call()
     wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
     waited = sum(after - waited_before.get(thread, 0.0) for thread, after in _waited().items())
-    return Timed(result, cpu / threads if waited > _DISTURBED * wall * threads else wall)
+    return Timed(result, cpu / threads if threads is not None and waited > _DISTURBED * wall * threads else wall)
 
 
 def _waited() -> dict[str, float]:

@@ -10,7 +10,7 @@ from itertools import groupby
 import msgspec
 
 from ..bundles.manifest import Variant
-from ..engines import PRECISIONS, Engine, closed_on_error
+from ..engines import CPU, PRECISIONS, Engine, closed_on_error
 from ..errors import BundleError, ResourceError
 from ..memory.free_memory import free_memory
 from ..memory.resident import resident_bytes
@@ -18,7 +18,7 @@ from .self_test import GoldenTest
 from .timing import timed
 
 BUDGET_SECONDS = 3.3  # no trial starts that will probably end later …
-BUDGET_DEFAULTS = 2.5  # … or later than this many times the default's own trial, if that is more
+BUDGET_DEFAULTS = 3.5  # … or later than this many times the default's own trial, if that is more (TensorRT's build)
 GAIN = 0.9  # a setting below this share of another's time is clearly faster; otherwise the better rank wins (`_rank`)
 TOO_SLOW = 2.0  # times the best time: an engine that slow with its first precision gets no further trials
 STREAM_SHARE = 0.25  # of the free memory, which additional streams may use
@@ -27,14 +27,21 @@ _REPEATS = 5
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One setting for a model: engine, precision, and number of inferences that run at the same time."""
+    """One setting for a model: engine, precision, number of inferences that run at the same time, and device."""
 
     engine: str
     precision: str
     streams: int = 1
+    device: str = CPU
 
     def __str__(self) -> str:
-        return f"{self.engine} {self.precision}" + (f" in {self.streams} streams" if self.streams > 1 else "")
+        device = "" if self.device == CPU else f" on {self.device}"
+        return f"{self.engine} {self.precision}{device}" + (f" in {self.streams} streams" if self.streams > 1 else "")
+
+    @property
+    def runner(self) -> tuple[str, str]:
+        """Engine and device: what the settings that differ in precision and streams alone have in common."""
+        return self.engine, self.device
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,7 +111,7 @@ class EngineTrials:
         """Tries the settings: the default in one stream, the others in several where memory allows.
 
         Args:
-            settings: with one stream each, the default first, grouped by engine.
+            settings: with one stream each, the default first, grouped by engine and device.
             streams: numbers of streams above one; empty for one stream throughout.
 
         Returns:
@@ -142,11 +149,11 @@ class EngineTrials:
 
     def _in_order(self, settings: Sequence[Setting], streams: Sequence[int]) -> Iterator[Setting]:
         """Yields the default in one stream, then the others in the most streams, which is nearly always faster."""
-        for engine, group in groupby(settings, lambda setting: setting.engine):
+        for runner, group in groupby(settings, lambda setting: setting.runner):
             for setting in group:
                 able = [count for count in streams if self._best is not None and not self._lacks_memory(count)]
                 yield msgspec.structs.replace(setting, streams=max(able, default=1))
-            if self._best is not None and self._best.setting.engine == engine:
+            if self._best is not None and self._best.setting.runner == runner:
                 best = self._best.setting
                 others = {1, *streams} - {best.streams}
                 yield from (msgspec.structs.replace(best, streams=count) for count in sorted(others))
@@ -158,12 +165,9 @@ class EngineTrials:
         spent = time.perf_counter() - self._begun
         if spent + self._costs[-1] > max(BUDGET_SECONDS, BUDGET_DEFAULTS * self._costs[0]):
             return "not measured, for want of time"
-        first = next((trial.ms_per_window for trial in self.trials if trial.setting.engine == setting.engine), None)
-        if (
-            first is not None
-            and first > TOO_SLOW * self._best.ms_per_window
-            and setting.engine != self._best.setting.engine
-        ):
+        runner = setting.runner
+        first = next((trial.ms_per_window for trial in self.trials if trial.setting.runner == runner), None)
+        if first is not None and first > TOO_SLOW * self._best.ms_per_window and runner != self._best.setting.runner:
             return "not measured, its engine is too slow"
         return "not measured, for want of memory" if self._lacks_memory(setting.streams) else ""
 
@@ -206,12 +210,13 @@ class EngineTrials:
 
     def _measure(self, engine: Engine, setting: Setting) -> float:
         """Tests an engine and returns its milliseconds per window with all streams busy."""
-        first = timed(lambda: self._test.run(engine), self._threads)
+        threads = self._threads if setting.device == CPU else None
+        first = timed(lambda: self._test.run(engine), threads)
         for logits in first.result:
             self._test.check(logits, engine, self._variant_of(setting))
         times = [first.seconds]
         while sum(times) < _REPEAT_SECONDS and len(times) < _REPEATS:
-            times.append(timed(lambda: self._test.run(engine), self._threads).seconds)
+            times.append(timed(lambda: self._test.run(engine), threads).seconds)
         return min(times) / engine.parallel * 1000
 
     def _failed(self, setting: Setting, error: BundleError | ResourceError) -> Trial:

@@ -7,22 +7,27 @@ import math
 import os
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from .. import arguments
 from ..errors import ResourceError, UsageError
 from ..memory.cgroup import read_limits
-from .engine import PRECISIONS, BaseEngine, Engine, Precision, closed_on_error
+from .engine import CPU, PRECISIONS, BaseEngine, Engine, InferenceDevice, Precision, closed_on_error
 from .model_bytes import Model, ModelFormat
 from .network_shape import NetworkShape
-from .table import ENGINES, PLANNED_ENGINES, EngineEntry
+from .table import ENGINES, EngineEntry
+
+if TYPE_CHECKING:
+    from .engine import EngineClass
 
 __all__ = [
+    "CPU",
     "ENGINES",
-    "PLANNED_ENGINES",
     "PRECISIONS",
     "BaseEngine",
     "Engine",
     "EngineEntry",
+    "InferenceDevice",
     "ModelFormat",
     "NetworkShape",
     "Precision",
@@ -31,6 +36,7 @@ __all__ = [
     "default_threads",
     "engine_entries",
     "engines_with_variants_for",
+    "inference_devices",
     "open_engine",
     "package_version",
     "supports",
@@ -87,28 +93,35 @@ def default_threads() -> int:
     return cpus if granted is None else max(1, min(cpus, math.ceil(granted)))
 
 
-def supports(name: str, precision: str) -> bool:
-    """Returns whether an engine is installed and computes in a precision on this machine.
+def inference_devices(name: str, precision: str | None = None) -> tuple[InferenceDevice, ...]:
+    """Returns the devices of this machine on which an engine runs, the default one first.
 
-    Engines accept bfloat16 on any CPU and silently run in float32 where the CPU lacks it: that counts as unsupported.
-    So does a package that cannot be imported; the log says why.
+    Engines accept bfloat16 on any CPU and silently run in float32 where the CPU lacks it: such a device is not among
+    those of bfloat16. There is no device where the engine's package is not installed, or cannot be imported; the log
+    says why.
 
     Args:
         name: name of a row in `ENGINES`.
-        precision: one of `PRECISIONS`.
+        precision: one of `PRECISIONS`, for the devices that compute in it; None for all.
 
     Raises:
         UsageError: unknown engine or precision.
     """
     entry = ENGINES.find(name)
-    arguments.one_of("precision", precision, PRECISIONS)
+    arguments.optional(arguments.one_of, "precision", precision, PRECISIONS)
     if not entry.is_installed:
-        return False
+        return ()
     try:
-        return bool(entry.load().supports(precision))
+        found = entry.load().devices()
     except ResourceError as error:
         _log.warning("%s", error)
-        return False
+        return ()
+    return tuple(device for device in found if precision is None or precision in device.precisions)
+
+
+def supports(name: str, precision: str) -> bool:
+    """Returns whether an engine has a device on this machine that computes in a precision; see `inference_devices`."""
+    return bool(inference_devices(name, arguments.one_of("precision", precision, PRECISIONS)))
 
 
 def open_engine(
@@ -119,6 +132,7 @@ def open_engine(
     precision: str = "fp32",
     streams: int = 1,
     compiled: bytes | None = None,
+    device: str | None = None,
 ) -> Engine:
     """Opens a network with an engine and compiles it for this machine.
 
@@ -134,13 +148,14 @@ def open_engine(
             activations.
         compiled: bytes that `Engine.compiled` returned for the same model, options and engine version on this machine.
             They are as powerful as code: never load them from elsewhere. None compiles the model.
+        device: name of one of the engine's `inference_devices`; None for the first that computes in the precision.
 
     Raises:
-        UsageError: the engine or precision is unknown or not available on this machine, or there are more streams than
-            threads.
+        UsageError: the engine, precision or device is unknown or not available on this machine, or there are more
+            streams than threads.
         MissingExtraError: the engine's package is not installed.
         BundleError: the model cannot be read, or is not [N, 1, D, H, W] → [N, C, D, H, W] with a fixed window.
-        ResourceError: there is not enough memory for the model.
+        ResourceError: there is not enough memory for the model, or no device that the engine runs on.
     """
     entry = ENGINES.find(name)
     arguments.one_of("precision", precision, PRECISIONS)
@@ -154,6 +169,24 @@ def open_engine(
     arguments.optional(arguments.instance, "compiled", compiled, bytes)
     entry.require_installed()
     engine_class = entry.load()
-    if not engine_class.supports(precision):
-        raise UsageError(f"{name} does not compute in {precision} on this machine; choose fp32, int8 or auto")
-    return engine_class(model, threads, precision, streams, compiled)
+    return engine_class(model, threads, precision, streams, compiled, _device(name, engine_class, precision, device))
+
+
+def _device(name: str, engine_class: EngineClass, precision: str, wanted: str | None) -> str:
+    """Returns the name of the device to open a network on.
+
+    Raises:
+        UsageError: the engine has no device of that name, or none that computes in the precision.
+        ResourceError: the engine finds no device at all.
+    """
+    found = engine_class.devices()
+    if not found:
+        raise ResourceError(f"{name} finds no device on this machine that it runs on; choose another engine")
+    if wanted is not None:
+        arguments.one_of("device", wanted, [device.name for device in found])
+        found = tuple(device for device in found if device.name == wanted)
+    able = [device.name for device in found if precision in device.precisions]
+    if not able:
+        where = "this machine" if wanted is None else wanted
+        raise UsageError(f"{name} does not compute in {precision} on {where}; choose fp32, int8 or auto")
+    return able[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Literal, Protocol, TypeVar, get_args
 
@@ -17,10 +18,30 @@ from .model_bytes import Model
 from .network_shape import NetworkShape
 from .slots import Slots
 
-Precision = Literal["fp32", "bf16", "int8", "int8-bf16"]  # the most accurate first
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-bf16"]  # the most accurate first
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
+CPU = "CPU"  # every engine's name of the processor
+
 Slot = TypeVar("Slot")
+
+
+@dataclass(frozen=True)
+class InferenceDevice:
+    """A device of this machine that an engine runs networks on.
+
+    Attributes:
+        name: the engine's own name of it: ``"CPU"``, ``"GPU"``, ``"NPU"``, ``"CUDA"``, …
+        precisions: the precisions it computes in, the most accurate first.
+        title: its model, for people; empty where the engine does not report one.
+        software: versions of driver and libraries that its results depend on; empty where the version of the engine's
+            package says it all.
+    """
+
+    name: str
+    precisions: tuple[Precision, ...]
+    title: str = ""
+    software: str = ""
 
 
 class Engine(Protocol):
@@ -29,6 +50,7 @@ class Engine(Protocol):
     Attributes:
         name: name of its row in `ENGINES`.
         precision: precision of the variant it was opened with, one of `PRECISIONS`.
+        device: name of the `InferenceDevice` it runs on.
         parallel: number of `infer` calls that run at the same time; further calls wait.
         has_run: whether `infer` has returned once; on the first run an engine allocates its workspace.
         patch_dhw: size of the network's window, in voxels.
@@ -37,6 +59,7 @@ class Engine(Protocol):
 
     name: str
     precision: str
+    device: str
     parallel: int
     has_run: bool
     patch_dhw: DHW
@@ -73,23 +96,25 @@ class Engine(Protocol):
 
 
 class BaseEngine(ABC, Generic[Slot]):
-    """An engine that runs patches in slots; a subclass adds `name`, `library`, `supports` and `_run`.
+    """An engine that runs patches in slots; a subclass adds `name`, `library`, `devices` and `_run`.
 
-    It is opened as ``subclass(model, threads, precision, streams, compiled)``; see `open_engine`.
+    It is opened as ``subclass(model, threads, precision, streams, compiled, device)``; see `open_engine`.
 
     Args:
         network: shape of the network.
         slots: for each inference that may run at the same time, the object that it needs, such as a session.
         precision: precision of the variant.
+        device: name of the device that it runs on.
     """
 
     name: str
     library: str  # display name, for messages
 
-    def __init__(self, network: NetworkShape, slots: Iterable[Slot], precision: str) -> None:
+    def __init__(self, network: NetworkShape, slots: Iterable[Slot], precision: str, device: str = CPU) -> None:
         self._network = network
         self._slots = Slots(slots)
         self.precision = precision
+        self.device = device
         self.parallel = self._slots.count
         self.has_run = False
         self.patch_dhw = network.patch_dhw
@@ -97,8 +122,8 @@ class BaseEngine(ABC, Generic[Slot]):
 
     @staticmethod
     @abstractmethod
-    def supports(precision: str) -> bool:
-        """Returns whether this machine computes in a precision; see `bedside.runtime.engines.supports`."""
+    def devices() -> tuple[InferenceDevice, ...]:
+        """Returns the devices of this machine that it runs on, the default one first; empty where there is none."""
 
     @abstractmethod
     def _run(self, slot: Slot, patches: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -143,12 +168,14 @@ class BaseEngine(ABC, Generic[Slot]):
 class EngineClass(Protocol):
     """What `open_engine` needs of an engine's class."""
 
-    def __call__(self, model: Model, threads: int, precision: str, streams: int, compiled: bytes | None, /) -> Engine:
+    def __call__(
+        self, model: Model, threads: int, precision: str, streams: int, compiled: bytes | None, device: str, /
+    ) -> Engine:
         """Opens a network; see `open_engine`."""
         ...
 
-    def supports(self, precision: str, /) -> bool:
-        """Returns whether this machine computes in a precision; a static method."""
+    def devices(self) -> tuple[InferenceDevice, ...]:
+        """Returns the devices of this machine that it runs on, the default one first; a static method."""
         ...
 
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ..axes import DHW
 from ..errors import BedsideError, BundleError, ResourceError, UsageError, first_line
 
+_NO_MEMORY = ("bad_alloc", "bad allocation", "out of memory", "outofmemory")  # C++, OpenVINO, CUDA, TensorRT
+
 
 @dataclass(frozen=True)
 class NetworkShape:
@@ -66,6 +68,6 @@ def refusal(engine: str, error: Exception) -> BedsideError:
         engine: display name of the engine (``"ONNX Runtime"``).
         error: the exception that the library raised.
     """
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "bad allocation" in str(error):
+    if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _NO_MEMORY):
         return ResourceError(f"{engine} has no memory left for the model; free memory or choose int8")
     return BundleError(f"{engine} refuses the model: {first_line(error)}")

@@ -1,38 +1,60 @@
-"""ONNX Runtime on the CPU: part of the plain install, so this engine is always available."""
+"""ONNX Runtime: on the CPU part of the plain install, so this engine is always available; on GPUs with other builds."""
 
 from __future__ import annotations
 
+import logging
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
-from .engine import BaseEngine, importing
+from ..errors import BedsideError, ResourceError, UsageError
+from .cuda import CudaError, describe_gpu
+from .engine import CPU, BaseEngine, InferenceDevice, Precision, importing
 from .model_bytes import Model, model_bytes
 from .network_shape import NetworkShape, refusal
 from .onnx_guard import check_no_external_data
 
+_log = logging.getLogger("bedside.engine")
 _ERRORS_ONLY = 3  # log severity: users cannot act on warnings of the graph optimiser
+
+
+@dataclass(frozen=True)
+class _Provider:
+    """An execution provider for NVIDIA GPUs: ONNX Runtime's name, the precisions it computes in, its options."""
+
+    name: str
+    precisions: tuple[Precision, ...]
+    options: dict[str, str]
+
+
+# The CUDA provider has no int8 convolutions; without TF32, fp32 is what it says. TensorRT's builds at every opening.
+_GPU_PROVIDERS = {
+    "CUDA": _Provider("CUDAExecutionProvider", ("fp32", "fp16"), {"use_tf32": "0"}),
+    "TensorRT": _Provider("TensorrtExecutionProvider", ("fp32", "fp16", "int8"), {}),
+}
 
 
 class OnnxRuntimeEngine(BaseEngine[Any]):
     """Runs an ONNX model with ONNX Runtime; see `Engine`.
 
     One session serves all streams, because sessions are safe to call from several threads. With the same threads and
-    streams on the same machine, results are bit-identical from run to run.
+    streams on the same CPU, results are bit-identical from run to run. On a CPU, fp16 models compute in float32, at the
+    speed of fp32 or below it, with the weights of float16.
 
     Args:
         model: an ONNX model with its weights inside.
         threads: number of CPU threads of all streams together.
-        precision: ``"fp32"`` or ``"int8"``, only reported: the model itself defines which layers run in int8.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``, only reported: the model itself defines its layers' types.
         streams: number of inferences that run at the same time.
         compiled: must be None, as `compiled` returns.
+        device: ``"CPU"``, or the execution provider ``"CUDA"`` or ``"TensorRT"``.
 
     Raises:
         BundleError: the model cannot be read, or its inputs and outputs have the wrong shapes.
-        ResourceError: there is not enough memory for the model.
+        ResourceError: there is not enough memory for the model, or the provider does not work on this machine.
     """
 
     name = "onnxruntime"
@@ -45,6 +67,7 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
         precision: str = "fp32",
         streams: int = 1,
         compiled: bytes | None = None,
+        device: str = CPU,
     ) -> None:
         if compiled is not None:
             raise UsageError("compiled: ONNX Runtime has no such form; expected None")
@@ -59,26 +82,62 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
         # would then load something that the guard did not check.
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
-            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(content, options, providers=_providers(device))
+            _check_provider(session, device)
+        except BedsideError:
+            raise
         except Exception as error:  # ONNX Runtime's error classes have no common base but Exception
             raise refusal(self.library, error) from None
         network = NetworkShape.checked(
             [_fixed(node.shape) for node in session.get_inputs()],
             [_fixed(node.shape) for node in session.get_outputs()],
         )
-        super().__init__(network, [session] * streams, precision)
+        super().__init__(network, [session] * streams, precision, device)
         self._input: str = session.get_inputs()[0].name
 
     @staticmethod
-    def supports(precision: str) -> bool:
-        """Returns whether the engine supports a precision: its CPU kernels have float32 and int8, not bfloat16."""
-        return "bf16" not in precision
+    def devices() -> tuple[InferenceDevice, ...]:
+        """Returns the CPU, and the providers of this build for an NVIDIA GPU where there is one."""
+        cpu = InferenceDevice(CPU, ("fp32", "fp16", "int8"))
+        try:
+            gpu = describe_gpu()  # first, because it is quick: without a GPU, the package need not be imported
+        except CudaError as error:
+            _log.debug("no GPU for ONNX Runtime: %s", error)
+            return (cpu,)
+        onnxruntime = _import_onnxruntime()
+        built_in = set(onnxruntime.get_available_providers())
+        software = f"ONNX Runtime {onnxruntime.__version__}, driver {gpu.driver}"
+        return (
+            cpu,
+            *(
+                InferenceDevice(name, provider.precisions, gpu.name, software)
+                for name, provider in _GPU_PROVIDERS.items()
+                if provider.name in built_in
+            ),
+        )
 
     def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         size = self._network.batch or len(patches)
         chunks = [patches[first : first + size] for first in range(0, len(patches), size)]
         results = [slot.run(None, {self._input: chunk})[0] for chunk in chunks]
         return results[0] if len(results) == 1 else np.concatenate(results)
+
+
+def _providers(device: str) -> list[Any]:
+    """Returns the providers in order of preference; what the first lacks, ONNX Runtime runs on the CPU."""
+    gpu = _GPU_PROVIDERS.get(device)
+    return ["CPUExecutionProvider"] if gpu is None else [(gpu.name, gpu.options), "CPUExecutionProvider"]
+
+
+def _check_provider(session: Any, device: str) -> None:
+    """Checks that a session runs on the device; where a provider fails, ONNX Runtime only logs it and runs on the CPU.
+
+    Raises:
+        ResourceError: it does not.
+    """
+    gpu = _GPU_PROVIDERS.get(device)
+    if gpu is not None and gpu.name not in session.get_providers():
+        raise ResourceError(f"ONNX Runtime cannot use {device} on this machine; its libraries may be missing")
 
 
 def _fixed(shape: list[int | str | None]) -> list[int | None]:

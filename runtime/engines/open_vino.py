@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: the fastest engine on x86-64; runs an ONNX model or the IR written at export."""
+"""OpenVINO on CPUs and on Intel's GPUs and NPUs: the fastest engine on x86-64; runs an ONNX model or its own IR."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BedsideError, first_line
-from .engine import BaseEngine, importing
+from .engine import CPU, BaseEngine, InferenceDevice, Precision, importing
 from .model_bytes import Model, model_bytes
 from .network_shape import NetworkShape, refusal
 from .onnx_guard import check_no_external_data
@@ -21,7 +21,14 @@ from .onnx_guard import check_no_external_data
 _log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
 _making_core = threading.Lock()
-_ARITHMETIC = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "int8-bf16": "bf16"}  # of layers not quantized
+_ARITHMETIC = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32", "int8-bf16": "bf16"}  # if not quantized
+_REQUIRED: dict[Precision, set[str]] = {  # precision → what OpenVINO's capabilities of a device must name
+    "fp32": {"FP32"},
+    "fp16": {"FP16"},
+    "bf16": {"BF16"},
+    "int8": {"INT8"},
+    "int8-bf16": {"INT8", "BF16"},
+}
 
 
 def import_openvino() -> Any:
@@ -62,20 +69,21 @@ def _core() -> Any:
 
 
 class OpenVinoEngine(BaseEngine[Any]):
-    """Runs an ONNX model or an OpenVINO IR with OpenVINO's CPU plugin; see `Engine`.
+    """Runs an ONNX model or an OpenVINO IR with OpenVINO; see `Engine`.
 
-    The batch is fixed to 1, because static shapes are faster and one CPU gains nothing from a batch. The precision sets
-    the arithmetic: float32 also on CPUs with bfloat16, where OpenVINO by default chooses the less precise format.
-    Layers that the model quantizes run in int8. With the same threads and streams on the same machine, results
-    are bit-identical from run to run.
+    The batch is fixed to 1, because static shapes are faster and one device gains nothing from a batch. The precision
+    sets the arithmetic: float32 also where OpenVINO by default chooses a less precise format (bfloat16 on CPUs, float16
+    on GPUs). Layers that the model quantizes run in int8; on a device without float32, an NPU, the others run in
+    float16. With the same threads and streams on the same CPU, results are bit-identical from run to run.
 
     Args:
         model: an ONNX model or an OpenVINO IR.
         threads: number of CPU threads of all streams together.
-        precision: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"int8-bf16"``.
+        precision: one of `PRECISIONS`.
         streams: number of inferences that run at the same time.
         compiled: bytes that `compiled` returned for the same model and options; the model is then read only if OpenVINO
             refuses them. None compiles the model.
+        device: OpenVINO's name of the device: ``"CPU"``, ``"GPU"``, ``"GPU.1"``, ``"NPU"``.
 
     Raises:
         BundleError: the model cannot be read, or its inputs and outputs have the wrong shapes.
@@ -92,35 +100,37 @@ class OpenVinoEngine(BaseEngine[Any]):
         precision: str = "fp32",
         streams: int = 1,
         compiled: bytes | None = None,
+        device: str = CPU,
     ) -> None:
         openvino = import_openvino()
-        hints = {
-            "INFERENCE_PRECISION_HINT": _ARITHMETIC[precision],
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": streams,
-        }
         try:
             core = openvino_core()
-            network = _imported(core, compiled, hints)
+            hints = _hints(core, device, precision, threads, streams)
+            network = _imported(core, compiled, device, hints)
             if network is None:
-                network = _compiled(core, model, hints)
+                network = _compiled(core, model, device, hints)
             shape = _shape(network)
             requests: list[Any] = [network.create_infer_request() for _ in range(streams)]
         except BedsideError:
             raise
         except Exception as error:  # the bindings raise RuntimeError, TypeError, ValueError and their own classes
             raise refusal(self.library, error) from None
-        super().__init__(shape, requests, precision)
+        super().__init__(shape, requests, precision, device)
         self._compiled: Any = network
         self._tensor = openvino.Tensor
 
     @staticmethod
-    def supports(precision: str) -> bool:
-        """Returns whether this CPU computes in a precision; see `bedside.runtime.engines.supports`."""
-        if _ARITHMETIC[precision] != "bf16":
-            return True
-        return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    def devices() -> tuple[InferenceDevice, ...]:
+        """Returns the devices that OpenVINO lists, with the precisions that their capabilities name."""
+        core = openvino_core()
+        return tuple(
+            InferenceDevice(
+                name,
+                tuple(precision for precision, needed in _REQUIRED.items() if needed <= _capabilities(core, name)),
+                str(core.get_property(name, "FULL_DEVICE_NAME")),
+            )
+            for name in sorted(core.available_devices, key=lambda name: (name != CPU, name))
+        )
 
     def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         patches = patches if patches.flags.writeable else patches.copy()  # OpenVINO shares only writable memory
@@ -150,7 +160,19 @@ class OpenVinoEngine(BaseEngine[Any]):
         return stream.getvalue()
 
 
-def _compiled(core: Any, model: Model, hints: dict[str, Any]) -> Any:
+def _capabilities(core: Any, device: str) -> set[str]:
+    return set(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
+
+
+def _hints(core: Any, device: str, precision: str, threads: int, streams: int) -> dict[str, Any]:
+    arithmetic = _ARITHMETIC[precision] if "FP32" in _capabilities(core, device) else "f16"
+    hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": arithmetic, "PERFORMANCE_HINT": "LATENCY"}
+    if device == CPU:
+        hints |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+    return hints
+
+
+def _compiled(core: Any, model: Model, device: str, hints: dict[str, Any]) -> Any:
     content = model_bytes(model)
     if content.weights is not None:
         network = core.read_model(content.graph, content.weights)
@@ -158,15 +180,15 @@ def _compiled(core: Any, model: Model, hints: dict[str, Any]) -> Any:
         check_no_external_data(content.graph)
         network = core.read_model(content.graph)
     network.reshape({network.inputs[0]: [1, 1, *_shape(network).patch_dhw]})
-    return core.compile_model(network, "CPU", hints)
+    return core.compile_model(network, device, hints)
 
 
-def _imported(core: Any, compiled: bytes | None, hints: dict[str, Any]) -> Any:
+def _imported(core: Any, compiled: bytes | None, device: str, hints: dict[str, Any]) -> Any:
     """Loads a network from its compiled bytes; None where there are none or OpenVINO refuses them (logged)."""
     if compiled is None:
         return None
     try:
-        return core.import_model(compiled, "CPU", hints)
+        return core.import_model(compiled, device, hints)
     except RuntimeError as error:
         _log.info("cached model rejected, recompiling: %s", first_line(error))
         return None

@@ -34,6 +34,11 @@ class Slots(Generic[Slot]):
             self._free.put(slot)
             self.count += 1
 
+    @property
+    def forked(self) -> bool:
+        """Whether this process was forked from the one that the slots belong to."""
+        return os.getpid() != self._process
+
     @contextmanager
     def hold(self) -> Generator[Slot]:
         """Waits for a free slot and holds it for the ``with`` block.
@@ -41,7 +46,7 @@ class Slots(Generic[Slot]):
         Raises:
             UsageError: the engine is closed, or belongs to the process that this one was forked from.
         """
-        if os.getpid() != self._process:
+        if self.forked:
             raise UsageError("the engine was opened before this process was forked; load the bundle after the fork")
         slot = self._free.get()
         try:
@@ -57,7 +62,7 @@ class Slots(Generic[Slot]):
         Threads that wait in `hold` at this moment get a `UsageError`.
         """
         self.closed = True
-        if os.getpid() != self._process:  # the running inferences are the parent process's
+        if self.forked:  # the running inferences are the parent process's
             return
         with self._closing:
             for _ in range(self.count):  # collect all slots before returning any

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtraError, ResourceError, UsageError
 from ..registry import Registry
-from .engine import importing
+from .engine import Precision, importing
 from .model_bytes import ModelFormat
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ class EngineEntry:
         module: name of the module that wraps the package; with a leading dot, one of this folder.
         factory: name of the engine's class in that module, a `BaseEngine` or a class like it.
         formats: formats of the models that it opens; export writes the first one for it.
-        bfloat16: whether it computes fp32 and int8 models in bfloat16 on request, where the CPU can.
+        precisions: precisions it runs on the devices that compute in them, the most accurate first.
+        converts: those of them for which it needs no model of their own: it converts the fp32 or int8 model on opening.
+        runs_on: what it runs on, for people.
         caches_compiled: whether `Engine.compiled` returns the compiled network.
     """
 
@@ -35,7 +37,9 @@ class EngineEntry:
     module: str
     factory: str
     formats: tuple[ModelFormat, ...]
-    bfloat16: bool = False
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    converts: tuple[Precision, ...] = ()
+    runs_on: str = "CPU"
     caches_compiled: bool = False
 
     def __post_init__(self) -> None:
@@ -76,8 +80,8 @@ class EngineEntry:
         """
         with importing(f"the engine module {self.module}"):
             engine_class: Any = getattr(import_module(self.module, __package__), self.factory, None)
-        if not callable(getattr(engine_class, "supports", None)):
-            raise ResourceError(f"{self.module}: expected an engine class {self.factory} with supports(), got none")
+        if not callable(getattr(engine_class, "devices", None)):
+            raise ResourceError(f"{self.module}: expected an engine class {self.factory} with devices(), got none")
         return engine_class
 
 
@@ -85,13 +89,24 @@ ENGINES = Registry(
     "engine",
     EngineEntry,
     {
+        "tensorrt": EngineEntry(
+            package="tensorrt",
+            extra="tensorrt",
+            module=".tensorrt.engine",
+            factory="TensorRtEngine",
+            formats=(ModelFormat.ONNX,),
+            precisions=("fp32", "fp16", "int8"),
+            runs_on="NVIDIA GPUs: Jetson Orin and Thor, graphics cards",
+        ),
         "openvino": EngineEntry(
             package="openvino",
             extra="openvino",
             module=".open_vino",
             factory="OpenVinoEngine",
             formats=(ModelFormat.OPENVINO_IR, ModelFormat.ONNX),
-            bfloat16=True,
+            precisions=("fp32", "fp16", "bf16", "int8", "int8-bf16"),
+            converts=("fp16", "bf16", "int8-bf16"),
+            runs_on="x86-64 and Arm CPUs, Intel GPUs and NPUs",
             caches_compiled=True,
         ),
         "onnxruntime": EngineEntry(
@@ -100,9 +115,9 @@ ENGINES = Registry(
             module=".onnx_runtime",
             factory="OnnxRuntimeEngine",
             formats=(ModelFormat.ONNX,),
+            precisions=("fp32", "fp16", "int8"),
+            runs_on="every CPU; NVIDIA GPUs with a build that has their providers",
         ),
     },
     group="bedside.engines",
 )  # the order is the order of preference of engine="auto"
-
-PLANNED_ENGINES = ("tensorrt",)  # names that a manifest may hold although no row has them yet

@@ -108,7 +108,7 @@ class Normaliser:
 
     @staticmethod
     def of(intensity: Intensity, array: NDArray[np.float32], body: NDArray[np.bool_]) -> Normaliser:
-        """Returns the normaliser of a scan: clips at percentiles of the body if the task uses them, else as `fixed`.
+        """Returns the normaliser of a scan: by percentiles of the body or statistics of the scan, else as `fixed`.
 
         Args:
             intensity: the task's intensity settings.
@@ -116,10 +116,12 @@ class Normaliser:
             body: [D, H, W] body mask.
 
         Raises:
-            InputError: the body has a single value.
+            InputError: the body, or the scan, has a single value.
         """
         if not intensity.clip_percentiles:
             return Normaliser.fixed(intensity)
+        if intensity.standardise:
+            return Normaliser._standardising(array)
         low, high = (float(value) for value in np.percentile(_body_sample(array, body), intensity.clip))
         if not high - low > _SMALLEST_RANGE:
             raise InputError(f"values: the body is {low:g} almost everywhere; check the export")
@@ -129,6 +131,16 @@ class Normaliser:
     def fixed(intensity: Intensity) -> Normaliser:
         """Returns the normaliser of a task whose clip range is in the scan's own unit."""
         return Normaliser._between(intensity, *intensity.clip)
+
+    @staticmethod
+    def _standardising(array: NDArray[np.float32]) -> Normaliser:
+        planes = array[_nonzero_box(array)]  # plane by plane, because whole scans in float64 need twice the memory
+        mean = sum(plane.mean(dtype=np.float64) for plane in planes) / max(1, len(planes))
+        squares = (np.square(plane - mean).mean(dtype=np.float64) for plane in planes)
+        deviation = math.sqrt(sum(squares) / max(1, len(planes)))
+        if not deviation > _SMALLEST_RANGE:
+            raise InputError(f"values: the image is {mean:g} almost everywhere; check the export")
+        return Normaliser(-math.inf, math.inf, 1 / deviation, -mean / deviation)
 
     @staticmethod
     def _between(intensity: Intensity, low: float, high: float) -> Normaliser:
@@ -144,6 +156,13 @@ class Normaliser:
         np.clip(plane, self.low, self.high, out=plane)
         plane *= np.float32(self.factor)
         plane += np.float32(self.shift)
+
+
+def _nonzero_box(array: NDArray[np.float32]) -> tuple[slice, ...]:
+    """Returns the smallest box that holds all non-zero voxels of [D, H, W]."""
+    nonzero = array != 0
+    sides = [np.flatnonzero(nonzero.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    return tuple(slice(side[0], side[-1] + 1) if side.size else slice(0) for side in sides)
 
 
 def _beyond(low: float, task: Task, floor: float | None) -> float:

@@ -86,6 +86,9 @@ def finished(script, plan, tmp_path):
         taught = [value + 0.1 * seed + 0.01 * (case + 1) for case, value in enumerate(alone)]
         write_run(tmp_path, "ensemble-unlabelled", seed, taught, {5: 0.7})
     write_run(tmp_path, "teacher", 0, [0.55] * 6 + [0.6], {})
+    begun = tmp_path / "runs" / "ensemble-unlabelled_3_2" / "run"
+    begun.mkdir(parents=True)
+    (begun / "metrics.csv").write_text("epoch,loss\n0,0.3\n")  # it has not validated yet
     return tmp_path
 
 

@@ -79,9 +79,9 @@ def exported(student_folder: Path) -> Path:
         )
 
     words = ["--calibration", str(folder / "dataset.json"), "--patches", "2", "--threads", "1", "-q", "--within-body"]
-    words += ["--largest-component", "fat", "--min-volume", "bone=2.5"]
+    words += ["--largest-component", "fat", "--min-volume", "bone=2.5", "--overlap", "0.5", "--keep-failed"]
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(io.StringIO()) as said:
         patch.setattr(distill, "load_student", load_student)
-        assert bedside(["export", str(folder / "student"), "-o", str(folder / "b"), *words]) == 0
+        assert bedside(["export", str(folder / "student"), "-o", str(folder / "b"), *words]) == 6
     (folder / "said.txt").write_text(said.getvalue())
     return folder / "b"

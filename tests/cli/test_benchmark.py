@@ -34,6 +34,7 @@ def variant(engine, precision):
     return VariantReport(
         engine=engine,
         precision=precision,
+        device="CPU",
         engine_version="2026.4.0-21345-0123456789a-releases/2026/4",
         cold_start=ColdStart(1.0, 1.0, 1.0, 123.0),
         window=Latency(10, 3.0, 12_345.0, 1234.0, 1.0, 12_345.0, 12_345.0, 12_345.0, 12_345.0, 12_345.0),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bedside.cli import devices
 from bedside.devices import detect, profiles
+from bedside.runtime.engines import InferenceDevice
 
 from .printed import run_alone, shown, widest
 
@@ -32,6 +33,28 @@ def test_devices_json_is_one_object_with_host_and_profiles() -> None:
     content = json.loads(stdout)
     assert content["host"]["cpu"]["logical_cores"] >= 1
     assert [row["key"] for row in content["profiles"]] == [row.key for row in profiles()]
+
+
+def test_every_device_of_every_engine_is_listed(monkeypatch):
+    engines = {
+        "tensorrt": (),
+        "openvino": (
+            InferenceDevice("CPU", ("fp32", "int8"), "AMD EPYC"),
+            InferenceDevice("GPU", ("fp32", "fp16", "int8"), "Intel(R) Arc(TM) Graphics (iGPU)"),
+        ),
+    }
+    text = shown(devices.engine_table(engines), monkeypatch=monkeypatch)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "tensorrt none here" in lines
+    assert "openvino CPU fp32, int8 AMD EPYC" in lines
+    assert "openvino GPU fp32, fp16, int8 Intel(R) Arc(TM) Graphics (iGPU)" in lines
+
+
+def test_the_engines_devices_are_in_the_json() -> None:
+    stdout, _ = run_alone(devices.Devices, "--json")
+    engines = json.loads(stdout)["engines"]
+    assert engines["onnxruntime"][0]["name"] == "CPU"
+    assert engines["onnxruntime"][0]["precisions"] == ["fp32", "fp16", "int8"]
 
 
 def test_importing_devices_brings_neither_numpy_nor_torch_nor_an_engine() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
+
 import pytest
 from bedside.cli.main import run as bedside
-from bedside.runtime import Bundle, Postprocessing
+from bedside.export import ExportOptions
+from bedside.runtime import Bundle, Postprocessing, ResourceError
 from bedside.runtime.engines import supports
 
 from .exported import TASK
@@ -44,11 +48,61 @@ def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, student
     assert all(variant.gate_reason in line for variant, line in zip(failed, warned, strict=True))
 
 
+def test_the_formats_are_shown_without_a_run(capfd):
+    assert bedside(["export", "--formats"]) == 0
+    shown = capfd.readouterr().out
+    assert "tensorrt     fp16       model.fp16.onnx" in shown
+    assert "bedside[tensorrt]" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_formats_in_json_are_one_object(capfd):
+    assert bedside(["export", "--formats", "--json"]) == 0
+    formats = json.loads(capfd.readouterr().out)["formats"]
+    (row,) = (each for each in formats if (each["engine"], each["precision"]) == ("onnxruntime", "fp32"))
+    assert row["file"] == "model.fp32.onnx"
+    assert (row["installed"], row["devices"], row["state"]) == (True, ["CPU"], "runs on CPU")
+
+
+def test_the_page_is_beside_the_bundle_by_default(exported):
+    page = html.unescape(exported.with_name("b.parity.html").read_text())
+    assert "toy: parity of the exported variants" in page
+    with Bundle.open(exported) as bundle:
+        for variant in bundle.manifest.failed:
+            assert f"<strong>{variant.name}</strong> failed: {variant.gate_reason}." in page
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ([], "b.parity.html"),
+        (["--no-page"], None),
+        (["--page", "{new}/mine.html"], "mine.html"),
+    ],
+)
+def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeypatch, words, page):
+    asked: list[ExportOptions] = []
+
+    def export_bundle(student, out, options, progress):
+        asked.append(options)
+        raise ResourceError("enough")
+
+    monkeypatch.setattr("bedside.export.export_bundle", export_bundle)
+    monkeypatch.setattr("bedside.distill.load_student", lambda run: None)
+    words = [word.format(new=tmp_path) for word in words]
+    data = str(student_folder / "dataset.json")
+    assert bedside(["export", "run", "-o", str(tmp_path / "b.bedside"), "--calibration", data, *words]) == 5
+    assert asked[0].page == (None if page is None else tmp_path / page)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (["export", "-o", "{new}"], 2, "expected either a run, MONAI bundle or nnU-Net folder, or --network"),
+        (["export", "{run}"], 2, "give --output; only --formats does without"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
-        (["export", "{run}", "-o", "{new}", "--precision", "fp16"], 2, "expected fp32 or fp32,int8"),
+        (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),
+        (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
         (

@@ -9,7 +9,7 @@ from bedside.devices.benchmark_process import Benchmarking, BenchmarkRequest
 from bedside.devices.report import FailedVariant
 from bedside.runtime.errors import BundleError, InputError, MissingExtraError, ResourceError, UsageError
 
-REQUEST = BenchmarkRequest("b.bedside", "onnxruntime", "int8", threads=1, min_seconds=0.0)
+REQUEST = BenchmarkRequest("b.bedside", "onnxruntime", "int8", "CPU", threads=1, min_seconds=0.0)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def measure(monkeypatch):
     ],
 )
 def test_the_failure_of_an_engine_is_the_result_of_its_variant(measure, error, reason):
-    assert measure(error) == FailedVariant("onnxruntime", "int8", reason)
+    assert measure(error) == FailedVariant("onnxruntime", "int8", "CPU", reason)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from bedside.export import ExportedStudent, ExportOptions
+from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
 from bedside.export.onnx_export import student_to_onnx
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
@@ -39,7 +39,7 @@ def toy_student() -> torch.nn.Module:
     return nearest_intensity_student()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy_task() -> Task:
     return Task(
         name="toy",
@@ -66,14 +66,36 @@ def export_toy(toy_trained: ExportedStudent, tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def toy_case(tmp_path: Path) -> tuple[Path, Path]:
     """A block of fat with a core of bone in air, and its labels."""
+    return write_case(tmp_path)
+
+
+def write_case(folder: Path) -> tuple[Path, Path]:
     labels = np.zeros((20, 16, 12), np.uint8)
     labels[4:16, 4:12, 3:9] = FAT
     labels[8:12, 6:10, 5:7] = BONE
     image = np.vectorize(HU.get)(labels).astype(np.float32)
     grid = Grid(labels.shape, np.diag([3.0, 3.0, 3.0, 1.0]))
-    write_volume(tmp_path / "image.nii.gz", image, grid)
-    write_volume(tmp_path / "label.nii.gz", labels, grid)
-    return tmp_path / "image.nii.gz", tmp_path / "label.nii.gz"
+    write_volume(folder / "image.nii.gz", image, grid)
+    write_volume(folder / "label.nii.gz", labels, grid)
+    return folder / "image.nii.gz", folder / "label.nii.gz"
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(toy_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the toy student with int8, gated on the one case that calibrates it; not to be altered."""
+    student = ExportedStudent(
+        model=nearest_intensity_student(),
+        task=toy_task,
+        student="toy-student",
+        teacher="toy-teacher",
+        lam=0.5,
+        data_hash="ab" * 32,
+        metrics={"epoch": "7", "dice": ""},
+    )
+    folder = tmp_path_factory.mktemp("toy")
+    case = write_case(folder)
+    cases = ExportCases(calibration=[case[0]], gate=[case])
+    return export_bundle(student, folder / "toy.bedside", ExportOptions(cases=cases, patches=2, threads=1))
 
 
 @pytest.fixture(scope="session")

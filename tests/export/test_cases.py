@@ -43,12 +43,20 @@ def test_training_scans_calibrate_and_the_gate_has_the_test_list_then_the_valida
     assert names(cases.calibration) == "ab"
     assert names(image for image, _ in cases.gate) == "egc"  # f has no label map
     assert cases.gate[0][1].name == "e-label.nii.gz"
+    assert cases.warning == "expected at least 10 gate cases, got 3: losses may not show"
+
+
+def test_ten_held_out_cases_are_enough(dataset, toy_task):
+    cases = ExportCases.of_dataset(dataset(training="ab", test="cdefghijklm"), toy_task, most_gate_cases=10)
+    assert len(cases.gate) == 10
     assert cases.warning is None
 
 
 def test_a_gate_case_that_is_a_training_case_too_is_warned_of(dataset, toy_task):
     cases = ExportCases.of_dataset(dataset(training="ab", validation="a"), toy_task, most_gate_cases=1)
-    assert cases.warning == "a gate case is a training case too: its Dice says nothing about new scans"
+    reason, few = str(cases.warning).split("; ")
+    assert reason == "a gate case is a training case too: its Dice says nothing about new scans"
+    assert few.startswith("expected at least 10 gate cases, got 1")
     assert ExportCases(["a.nii"], [(Path("a.nii"), Path("b.nii"))]).warning == cases.warning  # text and path alike
 
 
@@ -74,7 +82,7 @@ def test_masks_of_single_organs_are_label_maps_too():
 
 def test_options_choose_the_data_sets_cases_or_the_callers_or_none(dataset, toy_task):
     path = dataset(training="a", test="bc")
-    assert names(image for image, _ in ExportOptions(dataset=path).chosen_cases(toy_task).gate) == "b"
+    assert names(image for image, _ in ExportOptions(dataset=path).chosen_cases(toy_task).gate) == "bc"
     own = ExportCases(calibration=[path])
     assert ExportOptions(cases=own).chosen_cases(toy_task) is own
     assert ExportOptions(precisions=["fp32"]).chosen_cases(toy_task) == ExportCases()

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from bedside.export.model_card import licence_text, model_card
 from bedside.runtime import Bundle
+from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, TimedMachine
 from bedside.runtime.bundles.manifest import Manifest
 
 
@@ -15,6 +16,9 @@ def manifest(bundle_path) -> Manifest:
         return bundle.manifest
 
 
+DROP = DiceDrop(mean=0.0012, low=-0.0005, high=0.0030)
+
+
 def with_int8(manifest: Manifest, **changes: object) -> Manifest:
     fp32, int8 = manifest.variants
     return msgspec.structs.replace(manifest, variants=(fp32, msgspec.structs.replace(int8, **changes)))
@@ -22,15 +26,53 @@ def with_int8(manifest: Manifest, **changes: object) -> Manifest:
 
 def test_it_says_why_a_variant_failed(manifest):
     card = model_card(with_int8(manifest, passed=False, gate_reason="bone: Dice 0.1"))
-    assert "- onnxruntime int8: bone: Dice 0.1" in card
+    assert "- onnxruntime int8 failed at the gate, run only where asked for by name: bone: Dice 0.1" in card
     assert card.count("| failed |") == 1
+
+
+def test_it_has_the_figures_of_what_was_left_out(manifest):
+    fp32, int8 = with_int8(manifest, passed=False, gate_reason="bone: lost", dice={"bone": 0.1}).variants
+    card = model_card(msgspec.structs.replace(manifest, variants=(fp32,), left_out=(int8,)))
+    assert "- onnxruntime int8 failed at the gate, left out of the bundle: bone: lost" in card
+    assert "| onnxruntime int8 | – | – | – | – |" in card
+    assert "| onnxruntime int8 | 0.1000 | – | – | – | – | failed |" in card
 
 
 def test_mean_dice_is_that_of_the_organs_and_a_dash_without_gate_cases(manifest):
     card = model_card(with_int8(manifest, dice={"fat": 0.5, "bone": 1.0}))
-    assert "| – | – | – | 0.7500 | – |" in card
-    assert "| – | – | – | – | – |" in card
+    assert "| onnxruntime int8 | 0.7500 | – | – | – | – | – |" in card
+    assert "| onnxruntime fp32 | – | – | – | – | – | – |" in card
     assert "| bone | 1.0000 |" in card
+
+
+def test_losses_have_their_intervals(manifest):
+    card = model_card(with_int8(manifest, dice={"fat": 0.5}, dice_drop=DROP, organ_drops={"fat": DROP}))
+    assert "| onnxruntime int8 | 0.5000 | +0.0012 (-0.0005 … +0.0030) |" in card
+    assert "| fat | 0.5000 [+0.0012 (-0.0005 … +0.0030)] |" in card
+
+
+def test_probabilities_near_borders_are_those_of_each_organ_and_the_worst_counts(manifest):
+    borders = {
+        "fat": BorderProbabilities(voxels=9, difference=0.012, confidence_shift=0.004, confidence_error=0.06),
+        "bone": BorderProbabilities(voxels=9, difference=0.002, confidence_shift=0.001),
+    }
+    card = model_card(with_int8(manifest, borders=borders))
+    assert "| onnxruntime int8 | – | – | 0.0120 | 0.0040 |" in card
+    assert "| fat | 0.0120 / 0.0040 / 0.0600 |" in card
+    assert "| bone | 0.0020 / 0.0010 / – |" in card
+
+
+def test_times_name_their_machine_and_what_is_not_worth_it(manifest):
+    fp32, int8 = (msgspec.structs.replace(each, ms_per_window=80.0) for each in manifest.variants)
+    machine = TimedMachine(identity="0" * 64, cpu="Some CPU", threads=2)
+    card = model_card(msgspec.structs.replace(manifest, variants=(fp32, int8), timed_on=machine))
+    assert "Times are of Some CPU, CPU threads: 2; they say nothing about other machines." in card
+    assert "- onnxruntime int8 is not worth it: not 5 % faster than onnxruntime fp32" in card
+
+
+def test_the_overlaps_are_a_table(manifest):
+    curve = (OverlapPoint(overlap=0.25, dice={"fat": 0.5, "bone": 0.7}, windows=12, seconds=3.25),)
+    assert "| 0.25 | 0.6000 | 12 | 3.25 |" in model_card(msgspec.structs.replace(manifest, overlap_curve=curve))
 
 
 def test_another_licence_than_apache_is_stated_as_given():

@@ -69,6 +69,15 @@ def test_weights_are_the_students(toy_student):
     assert np.array_equal(kernels[0], toy_student[0].weight.detach().numpy())
 
 
+def test_an_operator_without_an_onnx_form_is_named():
+    class Orthogonal(torch.nn.Module):
+        def forward(self, x):
+            return x + torch.linalg.qr(x.mean() + torch.eye(3)).Q.sum()
+
+    with pytest.raises(UsageError, match=r"the operator aten\.linalg_qr has no ONNX form$"):
+        student_to_onnx(Orthogonal(), (8, 12, 16))
+
+
 def test_a_model_that_does_not_take_the_patch_is_refused_in_one_line():
     with pytest.raises(UsageError, match=r"cannot export this model at patch 8×12×16 \(D, H, W\)") as error:
         student_to_onnx(torch.nn.Conv3d(2, 3, 1), (8, 12, 16))

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from bedside.export.parity import (
+    ParityComparison,
     affordable_patches,
     check_fp32,
-    compare,
     softmax,
     student_logits,
+    variant_logits,
 )
-from bedside.runtime.bundles.manifest import Parity
+from bedside.runtime.bundles.figures import Parity
 from bedside.runtime.errors import BundleError, UsageError
 
 LN3 = float(np.log(3))
@@ -45,12 +46,20 @@ def logits(*voxels: tuple[float, float]) -> np.ndarray:
 PATCH = np.zeros((1, 1, 1, 1, 2), np.float32)
 
 
+def compared(*patches: tuple[np.ndarray, np.ndarray]) -> Parity:
+    """Parity of (variant's logits, student's logits)."""
+    comparison = ParityComparison()
+    for variant, student in patches:
+        comparison.add(softmax(variant[0]), softmax(student[0]))
+    return comparison.figures()
+
+
 def test_softmax_of_ln3_against_0_is_three_quarters():
-    assert softmax(logits((LN3, 0.0))).ravel() == pytest.approx([0.75, 0.25])
+    assert softmax(logits((LN3, 0.0))[0]).ravel() == pytest.approx([0.75, 0.25])
 
 
 def test_one_voxel_that_moves_from_three_quarters_to_one_quarter():
-    parity = compare(Canned(logits((0, LN3), (LN3, 0))), [PATCH], [logits((LN3, 0), (LN3, 0))])
+    parity = compared((logits((0, LN3), (LN3, 0)), logits((LN3, 0), (LN3, 0))))
     assert parity.max_abs_probability == pytest.approx(0.5)
     assert parity.mean_abs_probability == pytest.approx(0.25)
     assert parity.label_agreement == 0.5
@@ -59,7 +68,7 @@ def test_one_voxel_that_moves_from_three_quarters_to_one_quarter():
 
 def test_figures_are_over_all_patches():
     same, other = logits((LN3, 0), (LN3, 0)), logits((0, LN3), (0, LN3))
-    parity = compare(Canned(same), [PATCH, PATCH], [same, other])
+    parity = compared((same, same), (same, other))
     assert parity.patches == 2
     assert parity.label_agreement == 0.5
     assert parity.mean_abs_probability == pytest.approx(0.25)
@@ -67,7 +76,7 @@ def test_figures_are_over_all_patches():
 
 def test_an_engine_that_returns_nan_is_refused():
     with pytest.raises(BundleError, match="NaN"):
-        compare(Canned(logits((np.nan, 0), (0, 0))), [PATCH], [logits((0, 0), (0, 0))])
+        variant_logits(Canned(logits((np.nan, 0), (0, 0))), PATCH)
 
 
 def test_an_fp32_engine_that_labels_one_voxel_in_a_hundred_otherwise_is_refused():

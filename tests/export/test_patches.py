@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bedside.export.patches import noise_patches, sample_patches
-from bedside.runtime import Grid, write_volume
+from bedside.export.patches import noise_patches, organ_patches, sample_patches
+from bedside.runtime import Grid, read_volume, write_volume
 from bedside.runtime.task_presets import PRESETS
 
 
@@ -59,3 +59,26 @@ def test_noise_covers_the_range(toy_task):
     assert patch.shape == (1, 1, 8, 12, 16)
     assert 0 <= patch.min() < 0.01
     assert 0.99 < patch.max() <= 1
+
+
+def test_labelled_patches_are_around_the_organ_with_the_fewest_so_far(toy_task, toy_case):
+    patches = organ_patches([toy_case], toy_task, 4)
+    assert [patch.image.shape for patch in patches] == [(1, 1, 8, 12, 16)] * 4
+    assert all(patch.truth.shape == (8, 12, 16) for patch in patches)
+    around = [{1, 2} & set(np.unique(patch.truth)) for patch in patches]
+    assert all(2 in found for found in around[1::2])  # every second one is around bone
+    for patch in patches:  # fat is −100 HU, bone 800
+        assert np.array_equal(patch.truth, np.digitize(patch.image[0, 0], (0.2, 0.7)))
+
+
+def test_labelled_patches_are_spread_over_the_cases_and_the_same_every_time(toy_task, toy_case):
+    first, again = ([patch.image for patch in organ_patches([toy_case, toy_case], toy_task, 3)] for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert len(organ_patches([toy_case] * 5, toy_task, 2)) == 2
+
+
+def test_a_case_without_organs_gives_patches_of_the_body(toy_task, toy_case, tmp_path):
+    write_volume(tmp_path / "none.nii", np.zeros((20, 16, 12), np.uint8), read_volume(toy_case[0]).grid)
+    (patch,) = organ_patches([(toy_case[0], tmp_path / "none.nii")], toy_task, 1)
+    assert patch.image.max() > 0.4
+    assert not patch.truth.any()

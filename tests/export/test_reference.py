@@ -1,25 +1,74 @@
-import numpy as np
+from dataclasses import dataclass
+
 import pytest
 import torch
+from bedside.export import ExportCases, reference
+from bedside.export.gate.verdict import judge
+from bedside.export.parity import softmax
 from bedside.export.reference import Reference
 from bedside.runtime import UsageError
+from bedside.runtime.bundles.manifest import Variant
 
 
-def test_the_students_logits_of_noise_stand_in_where_there_are_no_scans(toy_student, toy_task):
-    reference = Reference.from_student(toy_student, toy_task, [])
-    assert len(reference.patches) == len(reference.logits) == 8
+@dataclass
+class Scaled:
+    """An engine that returns the student's logits times a factor."""
+
+    network: torch.nn.Module
+    factor: float
+    name: str = "onnxruntime"
+    precision: str = "int8"
+
+    def infer(self, patches):
+        with torch.no_grad():
+            return self.factor * self.network(torch.from_numpy(patches)).numpy()
+
+    def close(self):
+        pass
+
+
+def test_the_students_answer_to_noise_stands_in_where_there_are_no_scans(toy_student, toy_task):
+    made = Reference.from_student(toy_student, toy_task, ExportCases())
+    assert len(made.patches) == len(made.probabilities) == 8
     with torch.no_grad():
-        expected = toy_student(torch.from_numpy(np.asarray(reference.patches[0]))).numpy()
-    assert reference.logits[0] == pytest.approx(expected, abs=1e-4)
+        expected = softmax(toy_student(torch.from_numpy(made.patches[0].image)).numpy()[0])
+    assert made.probabilities[0] == pytest.approx(expected, abs=1e-4)
+    assert made.patches[0].truth is None
+
+
+def test_patches_come_from_the_gate_cases_and_have_their_labels(toy_student, toy_task, toy_case):
+    made = Reference.from_student(toy_student, toy_task, ExportCases(calibration=["none.nii"], gate=[toy_case]))
+    assert len(made.patches) == 8
+    agreement = [
+        (each.argmax(0) == patch.truth).mean() for patch, each in zip(made.patches, made.probabilities, strict=True)
+    ]
+    assert agreement == [1.0] * 8
+
+
+@pytest.mark.parametrize(("factor", "passed"), [(1.0, True), (0.3, False)])
+def test_a_variant_that_keeps_every_label_and_loses_its_confidence_fails(
+    toy_student, toy_task, toy_case, tmp_path, monkeypatch, factor, passed
+):
+    with torch.no_grad():
+        toy_student[0].weight.div_(8)  # as unsure as trained students are
+        toy_student[0].bias.div_(8)
+    made = Reference.from_student(toy_student, toy_task, ExportCases(gate=[toy_case]))
+    monkeypatch.setattr(reference, "open_engine", lambda *_, **__: Scaled(made.network, factor))
+    variant = Variant(precision="int8", engine="onnxruntime", file="model.onnx")
+    (judged,) = judge([made.measure(variant, tmp_path, threads=1)])
+    assert judged.parity.label_agreement == judged.golden_agreement == 1.0
+    assert judged.passed is passed
+    assert ("shift of confidence" in judged.gate_reason) is not passed
+    assert set(judged.borders) == {"fat", "bone"}
 
 
 def test_the_student_is_copied_and_left_as_it_was(toy_student, toy_task):
     toy_student.double().train()
-    reference = Reference.from_student(toy_student, toy_task, [])
+    made = Reference.from_student(toy_student, toy_task, ExportCases())
     assert (toy_student.training, toy_student[0].weight.dtype) == (True, torch.float64)
-    assert (reference.network.training, reference.network[0].weight.dtype) == (False, torch.float32)
+    assert (made.network.training, made.network[0].weight.dtype) == (False, torch.float32)
 
 
 def test_a_student_of_another_number_of_classes_is_refused(toy_task):
     with pytest.raises(UsageError, match=r"the student returns \(1, 5, .* the task wants \(1, 3, "):
-        Reference.from_student(torch.nn.Conv3d(1, 5, 1), toy_task, [])
+        Reference.from_student(torch.nn.Conv3d(1, 5, 1), toy_task, ExportCases())

@@ -11,6 +11,8 @@ from bedside.runtime.errors import UsageError
         ({"student": ""}, 'student: expected a text, got ""'),
         ({"lam": 2}, "lam: expected a number in 0…1, got 2"),
         ({"metrics": 3}, "metrics: expected a Mapping, got 3"),
+        ({"postprocessing": "largest"}, 'postprocessing: expected a Postprocessing, got "largest"'),
+        ({"licence": ""}, 'licence: expected a text, got ""'),
     ],
 )
 def test_a_student_refuses_what_it_does_not_accept(toy_student, toy_task, options, message):
@@ -27,6 +29,10 @@ def test_whatever_has_the_attributes_of_a_trained_student_can_be_exported(toy_st
     exported = ExportedStudent.of(Loaded())
     assert (exported.model, exported.task, exported.lam) == (toy_student, toy_task, 0.5)
     assert (exported.teacher, exported.data_hash, exported.metrics) == ("big-one", "cd" * 32, {"dice": "0.5"})
+
+
+def test_an_exported_student_stays_as_it_is(toy_trained):
+    assert ExportedStudent.of(toy_trained) is toy_trained
 
 
 def test_a_run_that_lacks_an_attribute_is_refused():

@@ -26,14 +26,16 @@ TASK = {
     "anatomy": "", "intended_use": "",
 }  # fmt: skip
 SEGMENT = dict.fromkeys(["progress", "cancel", "replace_nan", "postprocessing"]) | {"overlap": 0.0, "skip_air": True}
-LOAD = {"engine": "onnxruntime", "precision": "fp32", "threads": 1, "memory_limit": 2**40, "self_test": False}
-ENGINE = {"name": "onnxruntime", "threads": 1, "precision": "fp32", "streams": 1, "compiled": None}
+LOAD = {"engine": "onnxruntime", "precision": "fp32", "threads": 1, "memory_limit": 2**40, "self_test": False} | {
+    "device": "CPU"
+}
+ENGINE = {"name": "onnxruntime", "threads": 1, "precision": "fp32", "streams": 1, "compiled": None, "device": None}
 VARIANT = {"engine": "onnxruntime", "precision": "fp32"}
 
 
 def test_calls_with_a_bundle(bundle_path, refusals):
     # True counts as 1 nowhere; a missing number of threads, or no limit, is None.
-    assert refusals(Segmenter.load, {"path": bundle_path, **LOAD}) == {"path", "engine", "precision"}
+    assert refusals(Segmenter.load, {"path": bundle_path, **LOAD}) == {"path", "engine", "precision", "device"}
     assert refusals(Bundle.open, {"path": bundle_path}) == {"path"}
     with Bundle.open(bundle_path) as bundle:
         for call in (bundle.file, bundle.read):

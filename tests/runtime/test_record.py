@@ -82,5 +82,10 @@ def test_a_record_is_json_that_ends_with_a_line(scan, tmp_path, bundle_path):
     RunRecord(setup=setup, machine=Machine.this(), threads=None, choice=choice, outcome=outcome).save(tmp_path / "r")
     text = (tmp_path / "r").read_text()
     assert text.endswith("}\n")
-    assert json.loads(text)["choice"]["setting"] == {"engine": "openvino", "precision": "int8", "streams": 1}
+    assert json.loads(text)["choice"]["setting"] == {
+        "engine": "openvino",
+        "precision": "int8",
+        "streams": 1,
+        "device": "CPU",
+    }
     assert json.loads(text)["outcome"]["exit_code"] == 5

@@ -174,6 +174,21 @@ def test_percentiles_go_with_scale_to_and_lie_in_0_to_100():
         Intensity(clip=(-1, 99), clip_percentiles=True, scale_to=(0, 1))
 
 
+def test_standardising_by_the_scan_clips_nothing():
+    intensity = Intensity(clip=(0, 100), clip_percentiles=True, standardise=True)
+    assert intensity.normalised_range == (-3, 3)
+    for other in ({"clip": (1, 99)}, {"clip_percentiles": False}, {"scale_to": (0, 1)}, {"subtract": 0, "divide": 1}):
+        with pytest.raises(ValueError, match=r"standardise goes with clip \(0, 100\) in percentiles and nothing else"):
+            Intensity(**{"clip": (0, 100), "clip_percentiles": True, "standardise": True, **other})
+
+
+def test_padding_takes_the_place_of_air():
+    assert Intensity(clip=(-100, 300), scale_to=(-1, 1)).air == -1
+    assert Intensity(clip=(-100, 300), scale_to=(-1, 1), padding=0.0).air == 0
+    with pytest.raises(ValueError, match="padding"):
+        Intensity(clip=(-100, 300), scale_to=(-1, 1), padding=float("nan"))
+
+
 def test_a_changed_copy_is_checked_too():
     task = PRESETS["btcv"].replaced(spacing=(3.0, 3.0, 3.0))
     assert task.spacing == (3, 3, 3)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import MissingExtraError
+from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
 
 if TYPE_CHECKING:
@@ -95,6 +96,31 @@ def columns_picture(scan: ScanSlices, columns: Mapping[str, NDArray[Any]], names
     figure.subplots_adjust(left=0.03, right=0.995, top=0.96, bottom=0.1, wspace=0.02, hspace=0.03)
     _legend(figure, names, np.unique(np.stack([np.asarray(labels) for labels in columns.values()])))
     return png(figure)
+
+
+def overlay_picture(
+    scan: Volume, label_maps: Mapping[str, NDArray[Any]], names: Sequence[str], task: Task, centre_on: NDArray[Any]
+) -> bytes:
+    """Draws the three planes (rows) of a scan under several label maps (columns), in the task's window of grey values.
+
+    Args:
+        scan: scan to draw on.
+        label_maps: title → labels ``[X, Y, Z]`` on the scan's grid.
+        names: label index → name.
+        task: gives the window of grey values.
+        centre_on: mask or labels ``[X, Y, Z]``; `middle` of them places the planes.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    low, high = task.intensity.clip
+    if task.intensity.clip_percentiles:
+        low, high = np.percentile(scan.data, (low, high)).tolist()
+    axes = scan.grid.axes
+    centre = middle(towards_ras(centre_on, axes))
+    slices = ScanSlices(towards_ras(scan.data, axes), scan.grid.reoriented("RAS").spacing, (low, high), centre)
+    columns = {title: towards_ras(labels, axes) for title, labels in label_maps.items()}
+    return columns_picture(slices, columns, names)
 
 
 def case_picture(image: NDArray[Any], truth: NDArray[Any], prediction: NDArray[Any], task: Task, title: str) -> bytes:

@@ -7,7 +7,7 @@ import json
 import pytest
 from bedside.runtime import Bundle, Postprocessing, write_manifest
 from bedside.runtime.bundles.manifest import FileEntry, Variant, decode_manifest
-from bedside.runtime.errors import BundleError
+from bedside.runtime.errors import BundleError, FieldError
 
 
 @pytest.fixture
@@ -87,11 +87,11 @@ def test_a_manifest_knows_sizes_and_what_failed(toy, task):
 def test_an_engine_without_a_row_is_refused_by_name(toy, task):
     variant = Variant(precision="fp32", engine="onnxruntime", file="model.onnx")
     content = toy.manifest(task, (variant,)).encoded().replace(b'"onnxruntime"', b'"tensorflow"')
-    with pytest.raises(BundleError, match=r'expected openvino, onnxruntime, tensorrt, got "tensorflow".*variants'):
+    with pytest.raises(BundleError, match=r'expected tensorrt, openvino, onnxruntime, got "tensorflow".*variants'):
         decode_manifest(content)
 
 
-def test_an_engine_that_is_planned_may_be_named(toy, task):
+def test_an_engine_that_is_not_installed_may_be_named(toy, task):
     variant = Variant(precision="fp32", engine="tensorrt", file="model.onnx")
     assert decode_manifest(toy.manifest(task, (variant,)).encoded()).variants == (variant,)
 
@@ -114,3 +114,33 @@ def test_two_variants_of_one_engine_and_precision_are_refused(fields):
     fields["variants"] *= 2
     with pytest.raises(BundleError, match="each engine and precision once, got openvino int8-bf16, openvino int8-bf16"):
         decode_manifest(json.dumps(fields).encode())
+
+
+def timed(precision, milliseconds, **fields) -> Variant:
+    return Variant(precision=precision, engine="openvino", file="model.onnx", ms_per_window=milliseconds, **fields)
+
+
+@pytest.mark.parametrize(("milliseconds", "worth"), [(94.9, True), (95.1, False), (130.0, False), (None, True)])
+def test_what_is_not_five_percent_faster_than_a_more_exact_variant_is_not_worth_it(toy, task, milliseconds, worth):
+    fp32, int8 = timed("fp32", 100.0, passed=True), timed("int8", milliseconds, passed=True)
+    reason = toy.manifest(task, (fp32, int8)).not_worth(int8)
+    assert (reason == "") is worth
+    assert worth or "not 5 % faster than openvino fp32" in reason
+
+
+def test_a_variant_is_compared_with_the_fastest_more_exact_one_that_passed(toy, task):
+    fp32, int8 = timed("fp32", 100.0, passed=True), timed("int8", 50.0, passed=True)
+    bf16, failed = timed("bf16", 49.0, passed=True), timed("bf16", 49.0, passed=False)
+    assert "than openvino bf16 (50 against 49 ms" in toy.manifest(task, (fp32, bf16, int8)).not_worth(int8)
+    assert toy.manifest(task, (fp32, failed, int8)).not_worth(int8) == ""
+    assert toy.manifest(task, (fp32, bf16, int8)).not_worth(fp32) == ""
+
+
+def test_what_was_left_out_has_figures_and_no_files(toy, task):
+    fp32 = Variant(precision="fp32", engine="onnxruntime", file="model.onnx", passed=True)
+    int8 = Variant(precision="int8", engine="onnxruntime", file="gone.onnx", passed=False, gate_reason="liver")
+    manifest = toy.manifest(task, (fp32,), left_out=(int8,))
+    assert manifest.all_variants == (fp32, int8)
+    assert decode_manifest(manifest.encoded()).failed == (int8,)
+    with pytest.raises(FieldError, match="each engine and precision once"):
+        toy.manifest(task, (fp32,), left_out=(fp32,))

@@ -107,10 +107,10 @@ def test_code_and_pickles_do_not_belong_in_a_bundle(bundle_path, name):
         write_manifest(bundle_path, decode_manifest((bundle_path / MANIFEST_NAME).read_bytes()))
 
 
-@pytest.mark.parametrize(("version", "advice"), [(2, "update bedside"), (0, "export the bundle again")])
+@pytest.mark.parametrize(("version", "advice"), [(3, "update bedside"), (0, "export the bundle again")])
 def test_another_schema_version_is_refused_in_words(bundle_path, version, advice):
     rewrite_manifest(bundle_path, lambda fields: fields.update(schema_version=version, unheard_of=1))
-    with pytest.raises(BundleError, match=f"schema version {version}, this bedside reads 1; {advice}"):
+    with pytest.raises(BundleError, match=f"schema version {version}, this bedside reads 1 and 2; {advice}"):
         Bundle.open(bundle_path)
 
 

@@ -16,7 +16,7 @@ from bedside.runtime import (
 from bedside.runtime.bundles.manifest import Variant
 from bedside.runtime.engine_selection import timing, trials
 from bedside.runtime.engine_selection.trials import Setting
-from bedside.runtime.engines import ENGINES
+from bedside.runtime.engines import ENGINES, PRECISIONS, InferenceDevice
 
 FP32 = ("openvino", "fp32", None)
 ALL = [FP32, *(("openvino", precision, True) for precision in ("bf16", "int8", "int8-bf16"))]
@@ -47,9 +47,10 @@ class Workshop:
         workshop = self
 
         class Fake:
-            def __init__(self, model, threads, precision, streams, compiled):
+            def __init__(self, model, threads, precision, streams, compiled, device):
                 workshop.imported = compiled
                 self.name, self.precision, self.parallel, self.threads = name, precision, streams, threads
+                self.device = device
                 self.patch_dhw, self.num_classes = workshop.task.patch.dhw, workshop.task.num_classes
                 self.has_run = False
                 workshop.opened.append(Setting(name, precision, streams))
@@ -58,8 +59,9 @@ class Workshop:
                 workshop.open_now.append(self)
 
             @staticmethod
-            def supports(precision):
-                return (name, precision) not in workshop.unable
+            def devices():
+                able = tuple(precision for precision in PRECISIONS if (name, precision) not in workshop.unable)
+                return (InferenceDevice("CPU", able),)
 
             def infer(self, patches):
                 with workshop._moving:

@@ -6,12 +6,17 @@ import logging
 
 import pytest
 from bedside.runtime import (
+    Bundle,
     BundleError,
     Segmenter,
     UsageError,
+    write_manifest,
 )
+from bedside.runtime.bundles.figures import TimedMachine
+from bedside.runtime.bundles.manifest import Variant
 from bedside.runtime.engine_selection import engine_choice, trials
 from bedside.runtime.engine_selection.engine_choice import open_for_bundle
+from bedside.runtime.engine_selection.machine_identity import machine_identity
 from bedside.runtime.engine_selection.trials import Setting
 
 from .fake_engines import ALL, FP32
@@ -84,6 +89,25 @@ class TestTheGate:
         open_for_bundle(write(FP32, ("onnxruntime", "int8", True)), "openvino", threads=1)
         assert workshop.opened == [Setting("openvino", "fp32")]
 
+    def test_an_engine_that_the_exporting_machine_lacked_runs_what_passed_with_another(self, workshop, write):
+        """As TensorRT does on a Jetson, with a bundle that a PC exported."""
+        workshop.seconds["openvino", "int8"] = 0.002
+        bundle = write(("onnxruntime", "fp32", True), ("onnxruntime", "int8", True))
+        assert open_for_bundle(bundle, "openvino", threads=1).choice.setting == Setting("openvino", "int8")
+
+    def test_its_self_test_has_to_agree(self, workshop, write):
+        workshop.seconds["openvino", "int8"] = 0.002
+        workshop.wrong.add(("openvino", "int8"))
+        bundle = write(("onnxruntime", "fp32", True), ("onnxruntime", "int8", True))
+        assert open_for_bundle(bundle, "openvino", threads=1).choice.setting == Setting("openvino", "fp32")
+
+    @pytest.mark.parametrize(("passed", "taken"), [(True, "fp16"), (False, "fp32"), (None, "fp32")])
+    def test_fp16_that_passed_with_another_engine_counts(self, workshop, write, passed, taken):
+        """As on a PC's graphics, which the exporting machine lacked."""
+        workshop.seconds["openvino", "fp16"] = 0.002
+        bundle = write(FP32, ("onnxruntime", "fp16", passed))
+        assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == taken
+
     def test_fp32_that_failed_is_not_chosen_either(self, workshop, write):
         bundle = write(("openvino", "fp32", False), ("onnxruntime", "fp32", True))
         assert open_for_bundle(bundle, threads=1).engine.name == "onnxruntime"
@@ -100,6 +124,53 @@ class TestTheGate:
         (record,) = cached.glob("*.json")
         record.write_text(record.read_text().replace("fp32", "int8"))
         assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "fp32"
+
+
+class TestTheTimesOfTheExport:
+    """The bundle says that int8 took 79 ms where fp32 took 80: less than 5 % faster."""
+
+    @pytest.fixture
+    def exported(self, workshop, toy, task, tmp_path):
+        """Writes and opens a bundle that was timed on a machine."""
+
+        def bundle(identity: str, int8_ms: float = 79.0) -> Bundle:
+            path = toy.write_bundle(tmp_path / "timed.bedside", task)
+            fields = {"file": "model.fp32.onnx", "passed": True, "golden_agreement": 1.0}
+            variants = (
+                Variant(precision="fp32", engine="openvino", ms_per_window=80.0, **fields),
+                Variant(precision="int8", engine="openvino", ms_per_window=int8_ms, **fields),
+                Variant(precision="fp32", engine="onnxruntime", ms_per_window=300.0, **fields),
+                Variant(precision="int8", engine="onnxruntime", ms_per_window=100.0, **fields),
+            )
+            machine = TimedMachine(identity=identity, cpu="Some CPU", threads=1)
+            write_manifest(path, toy.manifest(task, variants, timed_on=machine))
+            return Bundle.open(path)
+
+        workshop.seconds.update({("openvino", "int8"): 0.001, ("onnxruntime", "int8"): 0.001})
+        return bundle
+
+    def test_what_is_not_worth_it_is_not_tried_on_the_same_machine(self, workshop, exported):
+        with exported(machine_identity(1)) as bundle:
+            assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "fp32"
+        assert {setting.precision for setting in workshop.opened} == {"fp32"}
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_on_another_machine_its_own_trials_decide(self, workshop, exported, threads):
+        with exported("0" * 64 if threads == 1 else machine_identity(1)) as bundle:
+            assert open_for_bundle(bundle, "openvino", threads=threads).engine.precision == "int8"
+
+    def test_what_is_worth_it_is_tried(self, workshop, exported):
+        with exported(machine_identity(1), int8_ms=75.0) as bundle:
+            assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "int8"
+
+    def test_it_is_compared_with_what_the_caller_would_accept(self, workshop, exported):
+        """int8 of ONNX Runtime is slower than fp32 of OpenVINO, and three times as fast as its own fp32."""
+        with exported(machine_identity(1)) as bundle:
+            assert open_for_bundle(bundle, "onnxruntime", threads=1).engine.precision == "int8"
+
+    def test_what_is_named_runs_all_the_same(self, workshop, exported):
+        with exported(machine_identity(1)) as bundle:
+            assert open_for_bundle(bundle, "openvino", "int8", 1).engine.precision == "int8"
 
 
 class TestTheSelfTest:
@@ -170,6 +241,14 @@ class TestWhatIsAskedFor:
     def test_a_precision_that_the_bundle_lacks_is_refused(self, workshop, write):
         with pytest.raises(BundleError, match="the bundle has no int8 model for openvino; it has: openvino fp32"):
             open_for_bundle(write(FP32), precision="int8", threads=1)
+
+    def test_a_named_device_is_kept(self, workshop, write):
+        opened = open_for_bundle(write(*ALL), "openvino", threads=1, device="CPU")
+        assert opened.choice.setting.device == "CPU"
+
+    def test_a_device_that_is_not_there_is_refused(self, write):
+        with pytest.raises(UsageError, match='device: expected CPU, got "NPU"'):
+            open_for_bundle(write(FP32), "openvino", threads=1, device="NPU")
 
     def test_without_an_engine_the_command_is_told(self, write, monkeypatch):
         monkeypatch.setattr(engine_choice, "available_engines", list)

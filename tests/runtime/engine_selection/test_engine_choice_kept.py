@@ -11,7 +11,7 @@ from bedside.runtime import (
     BundleError,
     Segmenter,
 )
-from bedside.runtime.engine_selection import engine_choice, trials
+from bedside.runtime.engine_selection import machine_identity, trials
 from bedside.runtime.engine_selection.engine_choice import open_for_bundle
 
 from .fake_engines import ALL, FP32
@@ -60,11 +60,11 @@ class TestTheNextStart:
         if change == "bundle":
             bundle = write(FP32, ("openvino", "int8", True))
         elif change == "CPU":
-            monkeypatch.setattr(engine_choice, "cpu_identity", lambda: "another")
+            monkeypatch.setattr(machine_identity, "cpu_identity", lambda: "another")
         elif change == "package":
-            monkeypatch.setattr(engine_choice, "package_version", lambda package: "9.9")
+            monkeypatch.setattr(machine_identity, "package_version", lambda package: "9.9")
         elif change == "bedside":
-            monkeypatch.setattr(engine_choice, "__version__", "9.9")
+            monkeypatch.setattr(machine_identity, "__version__", "9.9")
         else:
             asked |= {"threads": {"threads": 3}, "limit": {"memory_limit": 2**40}, "precision": {"precision": "int8"}}[
                 change

@@ -63,3 +63,8 @@ def test_the_system_tells_of_every_thread_of_this_process():
     finally:
         stop.set()
         thread.join()
+
+
+def test_of_work_on_another_device_the_clock_alone_counts(one_second):
+    """The threads that wait for it may wait for a CPU too, but use none of its time."""
+    assert one_second(None, {"1": 0.0}, {"1": 1.0}).seconds == 1.0

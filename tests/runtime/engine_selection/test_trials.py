@@ -36,9 +36,9 @@ class TestSparingTime:
 
     def test_what_would_end_too_late_is_not_begun(self, workshop, write, monkeypatch):
         monkeypatch.setattr(trials, "BUDGET_SECONDS", 0.0)
-        workshop.seconds.update({("openvino", "fp32"): 0.4, ("openvino", "int8-bf16"): 0.35})
+        workshop.seconds.update({("openvino", "fp32"): 0.4, ("openvino", "int8-bf16"): 0.6})
         choice = open_for_bundle(write(*ALL), "openvino", threads=1).choice
-        assert len(workshop.opened) == 2  # of 2.5 · 0.4 s, 0.75 are gone, and the next might take 0.35
+        assert len(workshop.opened) == 2  # of 3.5 · 0.4 s, 1.0 are gone, and the next might take 0.6
         assert [trial.note for trial in choice.trials[2:]] == ["not measured, for want of time"] * 2
 
     def test_an_engine_that_is_far_behind_is_not_measured_further(self, workshop, write):

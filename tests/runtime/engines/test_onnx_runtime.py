@@ -2,14 +2,66 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import onnxruntime
 import pytest
-from bedside.runtime import BundleError, open_engine
-from bedside.runtime.engines import PRECISIONS, supports
+from bedside.runtime import BundleError, ResourceError, open_engine
+from bedside.runtime.engines import PRECISIONS, inference_devices, supports
 
 
 def test_onnx_runtime_has_no_bfloat16_on_any_cpu():
-    assert [supports("onnxruntime", precision) for precision in PRECISIONS] == [True, False, True, False]
+    assert [each for each in PRECISIONS if supports("onnxruntime", each)] == ["fp32", "fp16", "int8"]
+
+
+@pytest.fixture
+def gpu_build(monkeypatch, driver):
+    """ONNX Runtime's build for NVIDIA GPUs: what it lists, and the providers that sessions were asked for."""
+    real, asked = onnxruntime.InferenceSession, []
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+    )
+
+    class Session:
+        working = True
+
+        def __init__(self, content, options, providers):
+            asked.append(providers)
+            self._session = real(content, options, providers=["CPUExecutionProvider"])
+            first = providers[0][0] if isinstance(providers[0], tuple) else providers[0]
+            self.get_providers = lambda: [first, "CPUExecutionProvider"] if self.working else ["CPUExecutionProvider"]
+
+        def __getattr__(self, name):
+            return getattr(self._session, name)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    return SimpleNamespace(asked=asked, session=Session)
+
+
+@pytest.mark.usefixtures("gpu_build")
+def test_a_gpu_build_has_its_providers_as_devices():
+    found = {device.name: device.precisions for device in inference_devices("onnxruntime")}
+    assert found == {"CPU": ("fp32", "fp16", "int8"), "CUDA": ("fp32", "fp16"), "TensorRT": ("fp32", "fp16", "int8")}
+    assert inference_devices("onnxruntime")[1].title == "Orin (nvgpu)"
+
+
+@pytest.mark.usefixtures("gpu_build")
+def test_a_gpu_build_without_gpu_has_the_cpu_alone(driver):
+    driver.failing["cuDeviceGet"] = 100
+    assert [device.name for device in inference_devices("onnxruntime")] == ["CPU"]
+
+
+def test_cuda_computes_fp32_without_tf32(gpu_build, model):
+    assert open_engine("onnxruntime", model, threads=1, device="CUDA").device == "CUDA"
+    assert gpu_build.asked == [[("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]]
+
+
+def test_a_provider_that_fails_is_not_replaced_by_the_cpu_unnoticed(gpu_build, model):
+    gpu_build.session.working = False
+    with pytest.raises(ResourceError, match="ONNX Runtime cannot use TensorRT on this machine"):
+        open_engine("onnxruntime", model, threads=1, device="TensorRT")
 
 
 def test_onnx_runtime_takes_no_format_that_the_guard_does_not_know(model, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What is particular to OpenVINO: bfloat16, compiled networks, its one core, and no telemetry."""
+"""What is particular to OpenVINO: bfloat16, devices, compiled networks, its one core, and no telemetry."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bedside.runtime import open_engine
-from bedside.runtime.engines import PRECISIONS, open_vino, supports
+from bedside.runtime import Segmenter, UsageError, open_engine
+from bedside.runtime.engines import PRECISIONS, inference_devices, open_vino, supports
 from bedside.runtime.engines.open_vino import import_openvino
 
 from .convolution import PATCH, convolved, run_python, without_bf16
@@ -19,9 +19,87 @@ from .convolution import PATCH, convolved, run_python, without_bf16
 
 def test_openvino_has_bfloat16_where_the_cpu_has(monkeypatch):
     monkeypatch.setattr(import_openvino().Core, "get_property", lambda self, device, name: ["FP32", "INT8", "BF16"])
-    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, True, True, True]
+    assert [each for each in PRECISIONS if supports("openvino", each)] == ["fp32", "bf16", "int8", "int8-bf16"]
     without_bf16(monkeypatch)
-    assert [supports("openvino", precision) for precision in PRECISIONS] == [True, False, True, False]
+    assert [each for each in PRECISIONS if supports("openvino", each)] == ["fp32", "int8"]
+
+
+# What OpenVINO reports: of an AMD processor, and of a Core Ultra's graphics and NPU as users posted it
+# (github.com/SearchSavior/OpenArc/issues/43 and /50).
+MINI_PC = {
+    "CPU": ("AMD EPYC", ["FP32", "INT8", "BIN", "EXPORT_IMPORT"]),
+    "GPU": ("Intel(R) Arc(TM) Graphics (iGPU)", ["FP32", "BIN", "FP16", "INT8", "GPU_USM_MEMORY", "EXPORT_IMPORT"]),
+    "NPU": ("Intel(R) AI Boost", ["FP16", "INT8", "EXPORT_IMPORT"]),
+}
+
+
+@pytest.fixture
+def mini_pc(monkeypatch):
+    """A mini-PC's core, whose devices all compile for this CPU; returns what they were asked to compile with."""
+    real, asked = open_vino.openvino_core(), []
+
+    def compiled(network, device, hints):
+        asked.append((device, hints))
+        return real.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    facts = {"FULL_DEVICE_NAME": 0, "OPTIMIZATION_CAPABILITIES": 1}
+    core = SimpleNamespace(
+        available_devices=["NPU", "GPU", "CPU"],
+        get_property=lambda device, name: MINI_PC[device][facts[name]],
+        read_model=real.read_model,
+        compile_model=compiled,
+    )
+    monkeypatch.setattr(open_vino, "openvino_core", lambda: core)
+    return asked
+
+
+@pytest.mark.usefixtures("mini_pc")
+def test_graphics_and_npu_are_devices_with_the_precisions_that_openvino_names():
+    found = {device.name: device for device in inference_devices("openvino")}
+    assert next(iter(found)) == "CPU"  # the default
+    assert found["CPU"].precisions == ("fp32", "int8")
+    assert found["GPU"].precisions == ("fp32", "fp16", "int8")
+    assert found["NPU"].precisions == ("fp16", "int8")
+    assert found["NPU"].title == "Intel(R) AI Boost"
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "arithmetic"),
+    [
+        ("GPU", "fp32", "f32"),
+        ("GPU", "fp16", "f16"),
+        ("GPU", "int8", "f32"),
+        ("NPU", "fp16", "f16"),
+        ("NPU", "int8", "f16"),
+    ],
+)
+def test_a_device_computes_what_the_precision_says(mini_pc, model, device, precision, arithmetic):
+    with open_engine("openvino", model, threads=2, precision=precision, device=device) as engine:
+        assert engine.device == device
+        engine.infer(np.zeros((1, 1, *PATCH), np.float32))
+    assert mini_pc == [(device, {"INFERENCE_PRECISION_HINT": arithmetic, "PERFORMANCE_HINT": "LATENCY"})]
+
+
+def test_fp16_goes_to_the_first_device_that_has_it(mini_pc, model):
+    assert open_engine("openvino", model, threads=1, precision="fp16").device == "GPU"
+    assert open_engine("openvino", model, threads=1).device == "CPU"
+
+
+@pytest.mark.usefixtures("mini_pc")
+def test_a_device_that_is_not_there_or_lacks_the_precision_is_refused(model):
+    with pytest.raises(UsageError, match=r'device: expected CPU, GPU, NPU, got "GPU\.1"'):
+        open_engine("openvino", model, threads=1, device="GPU.1")
+    with pytest.raises(UsageError, match="openvino does not compute in fp32 on NPU"):
+        open_engine("openvino", model, threads=1, device="NPU")
+
+
+@pytest.mark.usefixtures("mini_pc")
+def test_trials_measure_every_device(bundle_path):
+    with Segmenter.load(bundle_path, "openvino", threads=1) as segmenter:
+        tried = {str(trial.setting) for trial in segmenter.choice.trials}
+    assert tried >= {"openvino fp32", "openvino fp32 on GPU"}
+    with Segmenter.load(bundle_path, "openvino", threads=1, device="GPU") as segmenter:
+        assert segmenter.engine.device == "GPU"
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8-bf16"])

@@ -13,7 +13,7 @@ from .convolution import run_python
 
 TOY_ENGINE = """
 import numpy as np
-from bedside.runtime.engines import BaseEngine, EngineEntry, ModelFormat, NetworkShape
+from bedside.runtime.engines import BaseEngine, EngineEntry, InferenceDevice, ModelFormat, NetworkShape
 from bedside.runtime.engines.model_bytes import model_bytes
 
 ROW = EngineEntry("toy_engine", None, "toy_engine", "ToyEngine", (ModelFormat.ONNX,))
@@ -21,13 +21,13 @@ ROW = EngineEntry("toy_engine", None, "toy_engine", "ToyEngine", (ModelFormat.ON
 class ToyEngine(BaseEngine[None]):
     name, library = "toy", "Toy"
 
-    def __init__(self, model, threads, precision, streams, compiled):
+    def __init__(self, model, threads, precision, streams, compiled, device):
         assert model_bytes(model).graph  # the bundle's ONNX
         super().__init__(NetworkShape((8, 12, 16), 3, None), [None] * streams, precision)
 
     @staticmethod
-    def supports(precision):
-        return precision == "fp32"
+    def devices():
+        return (InferenceDevice("CPU", ("fp32",)),)
 
     def _run(self, slot, patches):
         means = np.array([0, 0.5, 1], np.float32).reshape(1, 3, 1, 1, 1)
@@ -78,7 +78,7 @@ def test_an_engine_that_is_not_installed_supports_nothing(monkeypatch):
 
 
 def test_unknown_engine_lists_the_known_ones(model):
-    with pytest.raises(UsageError, match=r'no engine "tensorflow"; expected one of: openvino, onnxruntime'):
+    with pytest.raises(UsageError, match=r'no engine "tensorflow"; expected one of: tensorrt, openvino, onnxruntime'):
         open_engine("tensorflow", model)
 
 
@@ -108,7 +108,7 @@ def test_importing_the_table_looks_up_no_entry_points(tmp_path):
     assert run_python(code, tmp_path) == "None"
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", available_engines())
 def test_running_an_engine_never_imports_torch_or_onnx(name, model_file, tmp_path):
     code = (
         "import sys, bedside.runtime.segmenter; from pathlib import Path; from bedside.runtime import open_engine;"

@@ -74,6 +74,26 @@ def test_percentiles_of_mr_are_those_of_the_body():
     assert made.array[:, 10:30, 10:30] == pytest.approx(np.clip((inside.T - low) / (high - low), 0, 1), abs=1e-4)
 
 
+STANDARDISED = Intensity(clip=(0, 100), clip_percentiles=True, standardise=True, padding=0.0)
+
+
+def test_a_standardised_scan_uses_the_mean_and_deviation_of_the_box_of_its_nonzero_voxels():
+    data = np.zeros((5, 4, 3), np.float32)
+    data[1:3, 1, 1] = [1, 5]
+    data[2, 2, 1] = 2  # the box has four voxels: 1, 5, 0 and 2, of mean 2 and variance (1 + 9 + 4 + 0) / 4
+    task = MR.replaced(intensity=STANDARDISED)
+    made = to_model_input(Volume(data, Grid(data.shape, np.diag([*task.spacing, 1.0]))), task)
+    assert made.array.T[1:3, 1, 1] == pytest.approx(np.array([-1, 3]) / 3.5**0.5)
+    assert made.array.T[0, 0, 0] == pytest.approx(-2 / 3.5**0.5)
+
+
+def test_a_scan_with_one_value_in_its_box_is_not_standardised():
+    data = np.zeros((5, 4, 3), np.float32)
+    data[1:3] = 7
+    with pytest.raises(InputError, match="the image is 7 almost everywhere"):
+        to_model_input(Volume(data, Grid(data.shape, np.diag([*MR.spacing, 1.0]))), MR.replaced(intensity=STANDARDISED))
+
+
 def test_the_input_scan_is_not_changed():
     scan = asymmetric()
     before = scan.data.copy()

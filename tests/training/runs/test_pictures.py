@@ -1,8 +1,18 @@
 import io
 
+import msgspec
 import numpy as np
 import pytest
-from bedside.training.runs.pictures import ScanSlices, case_picture, label_colour, middle, ras_spacing, towards_ras
+from bedside.runtime import Grid, Volume
+from bedside.training.runs.pictures import (
+    ScanSlices,
+    case_picture,
+    label_colour,
+    middle,
+    overlay_picture,
+    ras_spacing,
+    towards_ras,
+)
 from PIL import Image
 
 
@@ -69,3 +79,31 @@ def test_the_patients_right_is_on_the_viewers_left(small_task):
     axial = shown[height // 4 : height // 2, : width // 3]
     columns = np.nonzero((axial[..., 0] > 90) & (axial[..., 0] > 2 * axial[..., 1]))[1]
     assert 0 < columns.mean() < axial.shape[1] / 2
+
+
+def test_an_overlay_colours_the_labels_of_each_map(small_task, cube):
+    volume = Volume(np.zeros(cube.shape, np.int16), Grid(cube.shape, np.diag([3.0, 3.0, 5.0, 1.0])))
+    maps = {"truth": cube, "variant": cube * 0}
+    one, none = (
+        pixels(overlay_picture(volume, dict.fromkeys(maps, labels), small_task.labels, small_task, cube))
+        for labels in (cube, cube * 0)
+    )
+    both = pixels(overlay_picture(volume, maps, small_task.labels, small_task, cube))
+
+    def red(shown):
+        return ((shown[..., 0] > 90) & (shown[..., 0] > 2 * shown[..., 1])).mean()
+
+    assert red(none) < 0.01 < red(both) < red(one)
+
+
+def test_a_window_of_percentiles_is_that_of_the_scan(small_task, cube):
+    """A ramp of grey values 0…1000: the percentiles 0 and 50 show more white than 0 and 100."""
+    ramp = np.linspace(0, 1000, cube.size).reshape(cube.shape).astype(np.float32)
+    volume = Volume(ramp, Grid(cube.shape, np.eye(4)))
+
+    def brightness(high: float) -> float:
+        intensity = msgspec.structs.replace(small_task.intensity, clip=(0.0, high), clip_percentiles=True)
+        task = small_task.replaced(intensity=intensity)
+        return pixels(overlay_picture(volume, {"none": cube * 0}, task.labels, task, cube)).mean()
+
+    assert brightness(50.0) > brightness(100.0) + 5

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import platform
 import re
 import stat
 from contextlib import AbstractContextManager, nullcontext
@@ -19,15 +18,14 @@ from typing import TypeVar
 import msgspec
 
 from ..errors import ResourceError
-from ..files.atomic import atomic_write, make_folder
-from ..files.lock import advisory_lock
+from .atomic import atomic_write, make_folder
+from .lock import advisory_lock
 
 _log = logging.getLogger("bedside.cache")
 _RECORD_LIMIT = 100_000  # bytes; records have a few thousand
 _COMPILED_LIMIT = 2**30  # bytes; a few times a student's weights
-_MOST_COMPILED = 8  # for all bundles together; the oldest is deleted first
+_MOST_COMPILED = 16  # for all bundles together; the oldest is deleted first
 _PATIENCE = 60.0  # seconds to wait for another process; then both measure
-_CPU_LINES = ("model name", "flags", "Features", "CPU implementer", "CPU part", "CPU variant")
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -107,7 +105,7 @@ class MachineCache:
         return content
 
     def write_compiled(self, content: bytes) -> str:
-        """Writes a compiled network, returns its SHA-256 for the record, and deletes the oldest beyond eight.
+        """Writes a compiled network, returns its SHA-256 for the record, and deletes the oldest beyond sixteen.
 
         The hash names the file, so that a process never replaces another's result that differs.
         """
@@ -131,15 +129,6 @@ class MachineCache:
                 temporary.write_bytes(content)
         except ResourceError as error:
             _log.info("nothing is kept for the next start: %s", error)
-
-
-def cpu_identity() -> str:
-    """Returns a text that identifies the kind of CPU: model and instruction sets, as far as the system reports them."""
-    try:
-        first, _, _ = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    return "\n".join([platform.machine(), *(line for line in first.splitlines() if line.startswith(_CPU_LINES))])
 
 
 def _user_cache() -> Path:

@@ -1,0 +1,169 @@
+"""Segments the gate cases with a variant through the whole runtime, and computes what it lost against fp32."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.bundles.figures import DiceDrop
+from ...runtime.bundles.manifest import Variant
+from ...runtime.engine_selection.timing import timed
+from ...runtime.engines import default_threads
+from ...runtime.errors import InputError
+from ...runtime.scans.nifti import read_volume
+from ...runtime.segmenter import Segmenter
+from ...training.data.organ_masks import read_truth
+from ...training.scores.metrics import dice_per_class
+from ..cases import GateCase
+
+_RESAMPLINGS = 2000
+_INTERVAL = (2.5, 97.5)  # percentiles
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PackedLabels:
+    """A label map [X, Y, Z], compressed: those of all gate cases and variants are in memory at once."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    content: bytes
+
+    @classmethod
+    def of(cls, labels: NDArray[np.integer]) -> PackedLabels:
+        """Compresses a label map."""
+        return cls(labels.shape, labels.dtype.str, zlib.compress(labels.tobytes(), level=1))
+
+    def array(self) -> NDArray[np.integer]:
+        """Returns the label map."""
+        return np.frombuffer(zlib.decompress(self.content), self.dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class CaseScores:
+    """The results of one variant on the gate cases.
+
+    Attributes:
+        names: label names, by index.
+        dice: [cases, classes], NaN where a case lacks the class; the background is column 0.
+        labels: label map of each case.
+        windows: number of windows of each case.
+        seconds: time of each case, corrected for other programs (see `timed`).
+    """
+
+    names: tuple[str, ...]
+    dice: Scores
+    labels: tuple[PackedLabels, ...]
+    windows: tuple[int, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def organ_means(self) -> dict[str, float]:
+        """Label name → mean Dice, without the background and without organs that no case has."""
+        return {
+            name: float(np.nanmean(self.dice[:, organ]))
+            for organ, name in enumerate(self.names)
+            if organ and not np.isnan(self.dice[:, organ]).all()
+        }
+
+
+def segment_cases(
+    bundle: Path,
+    variant: Variant,
+    cases: Sequence[GateCase],
+    *,
+    threads: int | None = None,
+    ignore: int | None = None,
+    overlap: float | None = None,
+    starting: Callable[[], None] | None = None,
+) -> CaseScores:
+    """Segments the gate cases with one variant and scores every class.
+
+    Args:
+        bundle: a complete bundle directory.
+        variant: the variant to run.
+        cases: (image, label map on the same grid), at least one.
+        threads: CPU threads; None for all.
+        ignore: value of the label maps that marks voxels to leave out; None compares all voxels.
+        overlap: overlap of windows; None for the one the bundle recommends.
+        starting: called before each case.
+
+    Raises:
+        InputError: a case is refused, or its label map is on another grid.
+    """
+    dice: list[Scores] = []
+    labels: list[PackedLabels] = []
+    windows: list[int] = []
+    seconds: list[float] = []
+    with Segmenter.load(bundle, variant.engine, variant.precision, threads, self_test=False) as segmenter:
+        for number, (image, label) in enumerate(cases, start=1):
+            if starting is not None:
+                starting()
+            scan, truth = read_volume(image), read_truth(label)
+            if not scan.grid.coincides(truth.grid):
+                raise InputError(f"gate case {number}: image and label map lie on different grids")
+            run = timed(lambda scan=scan: segmenter.segment(scan, overlap), threads or default_threads())
+            ignored = None if ignore is None else truth.data == ignore
+            dice.append(dice_per_class(run.result.labels, truth.data, segmenter.task.num_classes, ignored))
+            labels.append(PackedLabels.of(run.result.labels))
+            windows.append(run.result.windows)
+            seconds.append(run.seconds)
+    return CaseScores(segmenter.task.labels, np.stack(dice), tuple(labels), tuple(windows), tuple(seconds))
+
+
+@dataclass(frozen=True)
+class DiceDrops:
+    """What a variant lost against fp32.
+
+    Attributes:
+        mean: the mean over the organs.
+        organs: label name → the loss of one organ.
+    """
+
+    mean: DiceDrop
+    organs: dict[str, DiceDrop]
+
+
+def dice_drops(variant: CaseScores, reference: CaseScores, *, seed: int = 0) -> DiceDrops | None:
+    """Computes what a variant lost against fp32 on the same cases; None if no case has an organ.
+
+    The interval is the percentile bootstrap over the cases (Efron & Tibshirani 1993, section 13.3): cases, the
+    independent samples, are drawn with replacement 2,000 times. Both variants segmented the same cases, so that the
+    differences are paired.
+
+    Args:
+        variant: results of the variant.
+        reference: results of fp32 with the same engine.
+        seed: random seed of the drawing.
+    """
+    losses = (reference.dice - variant.dice)[:, 1:]
+    known = ~np.isnan(losses)
+    present = np.flatnonzero(known.any(axis=0))
+    if not present.size:
+        return None
+    count = len(losses)
+    times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLINGS)
+    times = np.concatenate([np.ones((1, count), int), times])  # the cases themselves come first
+    drawn = times @ known[:, present]
+    sums = times @ np.where(known, losses, 0.0)[:, present]
+    means = _quotients(sums, drawn)
+    of_all = _quotients(np.where(drawn, means, 0.0).sum(axis=1), np.count_nonzero(drawn, axis=1))
+    organs = [variant.names[1 + organ] for organ in present]
+    return DiceDrops(_drop(of_all), {name: _drop(column) for name, column in zip(organs, means.T, strict=True)})
+
+
+def _quotients(sums: Scores, counts: NDArray[np.integer]) -> Scores:
+    """Returns sums / counts; NaN where nothing was counted."""
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
+def _drop(means: Scores) -> DiceDrop:
+    """Returns the loss from its means: that of the cases, then those of the resamplings."""
+    low, high = np.nanpercentile(means[1:], _INTERVAL)
+    return DiceDrop(mean=float(means[0]), low=float(low), high=float(high))

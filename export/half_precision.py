@@ -1,0 +1,122 @@
+"""Float16: converts an ONNX to it, and rounds every result of the student to it.
+
+The conversion is that of `onnxconverter-common` (Microsoft, MIT). Weights and activations become float16. Layers that
+sum over many voxels or exponentiate stay in float32, between casts: norms, softmax, means. Interpolation does too,
+because the library keeps it there. Input and output stay float32: a device's code is the same for each precision.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import BundleError, MissingExtraError, first_line
+from .onnx_export import OUTPUT_NAME
+from .quiet import quiet_libraries
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
+
+_IN_FLOAT32 = (
+    "BatchNormalization",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "ReduceMean",
+    "ReduceSum",
+    "Softmax",
+)
+
+
+def onnx_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Converts a student.
+
+    Args:
+        model: float32 ONNX from `student_to_onnx`; not modified.
+
+    Returns:
+        A checked model with float32 input and output; its bytes are the same for the same model and library versions.
+
+    Raises:
+        MissingExtraError: onnx or onnxconverter-common is not installed.
+        BundleError: the converted graph is not valid.
+    """
+    try:
+        import onnx
+        from onnxconverter_common import float16
+    except ImportError as error:
+        raise MissingExtraError(error.name or "onnxconverter-common", "export") from None
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    with quiet_libraries():
+        converted: onnx.ModelProto = float16.convert_float_to_float16(
+            copied, keep_io_types=True, op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT32]
+        )
+    _return_float32(converted)
+    try:
+        onnx.checker.check_model(converted, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise BundleError(f"the float16 ONNX is not valid: {first_line(error)}") from None
+    return converted
+
+
+def _return_float32(model: onnx.ModelProto) -> None:
+    """Makes the output float32 where the last layer stayed in float32: the library casts that one's to float16."""
+    from onnx import TensorProto
+
+    (last,) = (node for node in model.graph.node if OUTPUT_NAME in node.output)
+    for attribute in last.attribute:
+        if last.op_type == "Cast" and attribute.name == "to":
+            attribute.i = TensorProto.FLOAT
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+
+
+class RoundedStudent:
+    """The torch student with its weights and the result of every operation rounded to float16, as a GPU stores them.
+
+    Each operation still computes in float32, as tensor cores and the norms of an fp16 model accumulate; a result beyond
+    65,504 becomes infinite, as there. A CPU without float16 arithmetic cannot show that with the model itself: ONNX
+    Runtime and OpenVINO compute fp16 models in float32 there, and would find each of them nearly exact.
+
+    Args:
+        network: the student in evaluation mode, float32, on the CPU; not modified.
+    """
+
+    name, precision = "torch", "fp16"
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        import torch
+
+        self._network = copy.deepcopy(network)
+        with torch.no_grad():
+            for weight in self._network.parameters():
+                weight.copy_(weight.half())
+
+    def infer(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns logits [N, C, D, H, W] of patches [N, 1, D, H, W]; they may be infinite or NaN."""
+        import torch
+
+        with torch.inference_mode(), _rounding():
+            return self._network(torch.from_numpy(patches)).numpy()
+
+
+def _rounding() -> AbstractContextManager[Any]:
+    """Returns a context in which the result of every torch operation is rounded to float16."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_map_only
+
+    def rounded(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.half().float() if tensor.dtype == torch.float32 else tensor
+
+    class Rounding(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            return result if func.is_view else tree_map_only(torch.Tensor, rounded, result)
+
+    return Rounding()

@@ -1,0 +1,96 @@
+"""Dice of the gate cases and what a variant lost; ignored voxels are left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bedside.export.gate.dice import CaseScores, PackedLabels, dice_drops, segment_cases
+from bedside.runtime import Bundle, Grid, InputError, write_volume
+
+FAT_HU, BONE_HU = 0, 1000
+NAMES = ("background", "fat", "bone")
+
+
+def scores(*cases: tuple[float, float]) -> CaseScores:
+    """Results with the Dice of (fat, bone) of each case."""
+    return CaseScores(NAMES, np.array([(1.0, *case) for case in cases]), (), (), ())
+
+
+@pytest.fixture
+def variant(bundle_path):
+    with Bundle.open(bundle_path) as bundle:
+        return bundle.manifest.variants[0]
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Eight planes of fat beside air; the truth marks four of them and ignores the other four."""
+    image, labels = np.full((16, 12, 8), -1000, np.int16), np.zeros((16, 12, 8), np.uint8)
+    image[:8], image[12:], labels[:4], labels[4:8], labels[12:] = FAT_HU, BONE_HU, 1, 9, 2
+    grid = Grid(image.shape, np.diag([3.0, 3.0, 3.0, 1.0]))
+    write_volume(tmp_path / "image.nii", image, grid)
+    write_volume(tmp_path / "labels.nii", labels, grid)
+    return tmp_path / "image.nii", tmp_path / "labels.nii"
+
+
+@pytest.mark.parametrize(("ignore", "dice"), [(9, 1.0), (None, pytest.approx(2 * 4 / (4 + 8)))])
+def test_ignored_voxels_are_not_compared(bundle_path, variant, case, ignore, dice):
+    assert segment_cases(bundle_path, variant, [case], ignore=ignore).organ_means["fat"] == dice
+
+
+def test_the_results_hold_label_maps_windows_and_times_of_each_case(bundle_path, variant, case):
+    begun = []
+    run = segment_cases(bundle_path, variant, [case, case], overlap=0.0, starting=lambda: begun.append(1))
+    assert run.windows == (1, 1)
+    assert len(begun) == len(run.seconds) == 2
+    assert all(seconds > 0 for seconds in run.seconds)
+    labels = run.labels[1].array()
+    assert labels.shape == (16, 12, 8)
+    assert labels[0, 0, 0] == 1
+
+
+def test_a_label_map_on_another_grid_is_refused(bundle_path, variant, case, tmp_path):
+    write_volume(tmp_path / "other.nii", np.zeros((16, 12, 9), np.uint8), Grid((16, 12, 9), np.eye(4)))
+    with pytest.raises(InputError, match="gate case 1: image and label map lie on different grids"):
+        segment_cases(bundle_path, variant, [(case[0], tmp_path / "other.nii")])
+
+
+def test_packed_labels_are_the_same_and_smaller():
+    labels = np.zeros((30, 20, 10), np.uint16, order="F")
+    labels[3:6] = 300
+    packed = PackedLabels.of(labels)
+    assert np.array_equal(packed.array(), labels)
+    assert len(packed.content) < labels.nbytes / 20
+
+
+def test_a_loss_is_the_mean_over_the_cases_that_have_the_organ():
+    drops = dice_drops(scores((0.8, np.nan), (0.6, 0.5)), scores((0.9, np.nan), (0.9, 0.5)))
+    assert drops.organs["fat"].mean == pytest.approx((0.1 + 0.3) / 2)
+    assert drops.organs["bone"].mean == 0
+    assert drops.mean.mean == pytest.approx(0.1)
+
+
+def test_the_interval_of_two_cases_reaches_from_one_to_the_other():
+    """A resampling holds the first case twice, the second twice, or both."""
+    drops = dice_drops(scores((0.8, 0.5), (0.6, 0.5)), scores((0.9, 0.5), (0.9, 0.5)))
+    assert (drops.organs["fat"].low, drops.organs["fat"].high) == pytest.approx((0.1, 0.3))
+    assert (drops.mean.low, drops.mean.high) == pytest.approx((0.05, 0.15))
+
+
+def test_the_interval_of_many_cases_is_that_of_their_mean():
+    """Losses of standard deviation 0.1 in 100 cases: the mean is known within 1.96 · 0.1 / √100."""
+    losses = np.random.default_rng(3).normal(0.05, 0.1, 100)
+    losses += 0.05 - losses.mean()
+    losses = 0.05 + (losses - 0.05) * 0.1 / losses.std()
+    drop = dice_drops(scores(*((0.5 - loss, np.nan) for loss in losses)), scores(*[(0.5, np.nan)] * 100)).mean
+    assert drop.mean == pytest.approx(0.05)
+    assert (drop.low, drop.high) == pytest.approx((0.05 - 0.0196, 0.05 + 0.0196), abs=0.002)
+
+
+def test_the_same_cases_have_the_same_interval():
+    losses = scores((0.1, 0.3), (0.2, 0.5), (0.7, 0.1)), scores((0.4, 0.4), (0.4, 0.6), (0.8, 0.6))
+    assert dice_drops(*losses) == dice_drops(*losses)
+
+
+def test_without_any_organ_there_is_no_loss():
+    assert dice_drops(scores((np.nan, np.nan)), scores((np.nan, np.nan))) is None

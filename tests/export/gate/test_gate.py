@@ -1,0 +1,93 @@
+"""The gate from a bundle's folder to the manifest with its verdicts."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+from bedside.export import ExportCases, ExportOptions
+from bedside.export.gate import gate as module
+from bedside.export.gate.gate import Gate
+from bedside.export.golden import GoldenPatch
+from bedside.export.progress import ExportSteps
+from bedside.runtime import Bundle
+from bedside.runtime.bundles.figures import Parity
+
+GOOD = Parity(max_abs_probability=0.0, mean_abs_probability=0.0, label_agreement=1.0, patches=1)
+GOLDEN = GoldenPatch(np.zeros((1, 1, 8, 12, 16), np.float32), np.zeros((1, 3, 8, 12, 16), np.float32))
+
+
+@pytest.fixture
+def manifest(bundle_path):
+    """Two variants of the same network, compared with the student."""
+    with Bundle.open(bundle_path) as bundle:
+        manifest = bundle.manifest
+    return msgspec.structs.replace(
+        manifest, variants=tuple(msgspec.structs.replace(each, parity=GOOD) for each in manifest.variants)
+    )
+
+
+@pytest.fixture
+def run(bundle_path, manifest, toy_case):
+    """Runs the gate with some options; the result, and the notes of the steps."""
+
+    def gate(cases=1, **options):
+        notes: list[tuple[int, int, str]] = []
+        chosen = ExportCases(gate=[toy_case] * cases)
+        made = ExportOptions(precisions=["fp32"], threads=1, **options)
+        steps = ExportSteps(Gate.step_count(2, chosen, made), lambda *step: notes.append(step))
+        return Gate(bundle_path, chosen, made, steps).run(manifest, GOLDEN), notes
+
+    return gate
+
+
+def test_every_variant_gets_dice_times_and_a_verdict(run):
+    result, notes = run()
+    fp32, int8 = result.manifest.variants
+    assert fp32.dice == int8.dice == {"fat": 1.0, "bone": 1.0}
+    assert (fp32.dice_drop, int8.dice_drop.mean, set(int8.organ_drops)) == (None, 0.0, {"fat", "bone"})
+    assert fp32.passed is int8.passed is True
+    assert all(variant.ms_per_window > 0 for variant in (fp32, int8))
+    assert result.manifest.gate_cases == 1
+    assert result.manifest.timed_on.threads == 1
+    assert set(result.scores) == {"onnxruntime fp32", "onnxruntime int8"}
+    assert [done for done, _, _ in notes] == list(range(6 + 2 + 2))
+    assert {total for _, total, _ in notes} == {10}
+
+
+def test_the_overlap_is_chosen_on_the_gate_cases_with_fp32(run):
+    result, _ = run()
+    assert [point.overlap for point in result.manifest.overlap_curve] == [0, 0.125, 0.25, 0.5, 0.625, 0.75]
+    assert "with onnxruntime fp32" in result.manifest.overlap_reason
+
+
+def test_an_overlap_that_the_caller_chose_is_kept_and_not_measured(run, manifest):
+    result, notes = run(overlap=0.25)
+    assert result.manifest.overlap_curve == ()
+    assert result.manifest.recommended_overlap == manifest.recommended_overlap
+    assert len(notes) == 4
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_failed_is_left_out_unless_asked_for(run, monkeypatch, keep):
+    real = module.judge
+
+    def judge(variants):
+        return tuple(
+            msgspec.structs.replace(each, passed=False, gate_reason="lost") if each.precision == "int8" else each
+            for each in real(variants)
+        )
+
+    monkeypatch.setattr(module, "judge", judge)
+    manifest = run(keep_failed=keep)[0].manifest
+    assert [each.name for each in manifest.failed] == ["onnxruntime int8"]
+    assert len(manifest.variants) == (2 if keep else 1)
+    assert len(manifest.left_out) == (0 if keep else 1)
+
+
+def test_without_gate_cases_only_times_are_measured(run):
+    result, notes = run(cases=0)
+    assert result.scores == {}
+    assert [each.dice for each in result.manifest.variants] == [{}, {}]
+    assert all(each.ms_per_window for each in result.manifest.variants)
+    assert len(notes) == 2

@@ -1,0 +1,79 @@
+"""The page says what the manifest says, and needs no other file."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import numpy as np
+import pytest
+from bedside.export import ExportCases
+from bedside.export.gate.dice import CaseScores, PackedLabels
+from bedside.export.gate.page import write_parity_page
+from bedside.runtime import Bundle
+from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, TimedMachine
+from bedside.runtime.bundles.manifest import Manifest
+
+
+@pytest.fixture
+def manifest(bundle_path) -> Manifest:
+    """One that passed and is not worth it, int8, and one that failed, bf16."""
+    with Bundle.open(bundle_path) as bundle:
+        manifest = bundle.manifest
+    drop = DiceDrop(mean=0.0012, low=-0.0005, high=0.0030)
+    border = BorderProbabilities(voxels=9, difference=0.0123, confidence_shift=0.0045, confidence_error=0.0678)
+    fp32, int8 = manifest.variants
+    fp32 = msgspec.structs.replace(fp32, dice={"fat": 0.9}, passed=True, ms_per_window=80.0)
+    int8 = msgspec.structs.replace(
+        int8, dice={"fat": 0.8988}, dice_drop=drop, organ_drops={"fat": drop}, borders={"fat": border}, passed=True,
+        ms_per_window=79.0,
+    )  # fmt: skip
+    bf16 = msgspec.structs.replace(int8, precision="bf16", passed=False, gate_reason="fat: lost", ms_per_window=40.0)
+    return msgspec.structs.replace(
+        manifest,
+        variants=(fp32, int8),
+        left_out=(bf16,),
+        gate_cases=1,
+        timed_on=TimedMachine(identity="0" * 64, cpu="Some CPU", threads=2),
+        overlap_curve=(
+            OverlapPoint(overlap=0.25, dice={"fat": 0.9}, windows=8, seconds=1.5),
+            OverlapPoint(overlap=0.5, dice={"fat": 0.9}, windows=27, seconds=4.5),
+        ),
+    )
+
+
+@pytest.fixture
+def page(manifest, toy_case, tmp_path) -> str:
+    labels = np.zeros((20, 16, 12), np.uint8)
+    run = CaseScores(manifest.task.labels, np.array([[1, 0.9, np.nan]]), (PackedLabels.of(labels),), (8,), (1.5,))
+    scores = {variant.name: run for variant in manifest.all_variants}
+    return write_parity_page(tmp_path / "p.html", manifest, ExportCases(gate=[toy_case]), scores).read_text()
+
+
+def test_it_is_one_file(page):
+    assert not re.search(r'(src|href)="(?!data:)|https?://|@import|<script', page)
+    assert page.count("data:image/png;base64,") == 4  # losses, overlaps, and the worst case of two variants
+
+
+def test_it_names_what_failed_and_what_is_not_worth_it(page):
+    text = " ".join(re.sub("<[^>]*>", "", page).split())
+    assert "onnxruntime bf16 failed and is not in the bundle." in text
+    assert "onnxruntime bf16 failed: fat: lost." in text
+    assert "passed, not worth it" in text
+    assert "not 5 % faster than onnxruntime fp32 (79 against 80 ms per window)" in text
+    assert "Times are of Some CPU with 2 threads" in text
+
+
+def test_it_has_the_figures_of_every_organ(page):
+    text = " ".join(re.sub("<[^>]*>", "", page).split())
+    assert "0.8988 +0.0012 (-0.0005 … +0.0030)" in text
+    assert "0.0123 shift 0.0045error 0.0678" in text
+    assert "0.25 0.9000 8 1.5".replace(" ", "") in text.replace(" ", "")
+
+
+def test_it_says_that_one_case_shows_little(page):
+    assert "expected at least 10 gate cases, got 1" in page
+
+
+def test_no_name_of_a_scan_is_on_it(page):
+    assert "image.nii" not in page
