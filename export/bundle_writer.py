@@ -70,7 +70,7 @@ def export_bundle(
     out = arguments.path("out", out)
     options = arguments.instance("options", options, ExportOptions)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
-    (options.postprocessing or student.postprocessing or Postprocessing()).check(student.task.labels)
+    _postprocessing(student, options).check(student.task.labels)
     _check_output(out, options.force)
     _check_packages(options)
     if options.page is not None:
@@ -117,6 +117,10 @@ def export_bundle(
     if manifest.locator_left_out:
         _log.warning("the locator is left out: %s", manifest.locator_left_out)
     return out
+
+
+def _postprocessing(student: ExportedStudent, options: ExportOptions) -> Postprocessing:
+    return options.postprocessing or student.postprocessing or Postprocessing()
 
 
 def _check_output(out: Path, force: bool) -> None:
@@ -193,7 +197,7 @@ def _manifest(
         output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch.dhw)),
         recommended_overlap=DEFAULT_OVERLAP if options.overlap is None else options.overlap,
         overlap_reason=DEFAULT_OVERLAP_REASON if options.overlap is None else options.overlap_reason,
-        postprocessing=options.postprocessing or student.postprocessing or Postprocessing(),
+        postprocessing=_postprocessing(student, options),
         provenance=Provenance(
             code_version=__version__,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),

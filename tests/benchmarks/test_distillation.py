@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -13,33 +11,17 @@ import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
 MODULES = ("plan", "report", "step_cost", "curves")
-TASK = """
-name = "cube"
-modality = "CT"
-labels = ["background", "cube"]
-spacing = [4.0, 4.0, 4.0]
-patch = [32, 32, 32]
-[intensity]
-clip = [-200.0, 300.0]
-scale_to = [0.0, 1.0]
-"""
 CASES = 10
 
 
 @pytest.fixture
-def script(monkeypatch):
-    """Imports a script; other benchmarks have scripts of the same names."""
-    for name in MODULES:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    yield import_module
-    for name in MODULES:
-        sys.modules.pop(name, None)
+def script(import_script):
+    return import_script(SCRIPTS, MODULES)
 
 
 @pytest.fixture
-def plan(script, tmp_path):
-    (tmp_path / "task.toml").write_text(TASK)
+def plan(script, cube_task, tmp_path):
+    (tmp_path / "task.toml").write_text(cube_task)
     cases = [{"image": f"{number}.nii.gz", "label": f"{number}_l.nii.gz"} for number in range(CASES)]
     listed = {"name": "cubes", "training": cases, "validation": [], "test": [], "unlabeled": ["other.nii.gz"]}
     (tmp_path / "dataset.json").write_text(json.dumps(listed))

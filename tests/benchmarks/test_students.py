@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -26,14 +24,8 @@ FULL, HALF = "unet-edge-fullres-small", "unet-edge-tiny"
 
 
 @pytest.fixture
-def script(monkeypatch):
-    """Imports a script; other benchmarks have scripts of the same names."""
-    for name in ("plan", "report", "step_cost"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    yield import_module
-    for name in ("plan", "report", "step_cost"):
-        sys.modules.pop(name, None)
+def script(import_script):
+    return import_script(SCRIPTS, ("plan", "report", "step_cost"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from bedside.cli.main import run as bedside
+from bedside.cli.options.network import NetworkOptions
 from bedside.export import ExportOptions
 from bedside.runtime import Bundle, Postprocessing, ResourceError
 from bedside.runtime.engines import supports
@@ -88,7 +89,7 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
         raise ResourceError("enough")
 
     monkeypatch.setattr("bedside.export.export_bundle", export_bundle)
-    monkeypatch.setattr("bedside.distill.load_student", lambda run: None)
+    monkeypatch.setattr(NetworkOptions, "opened", lambda self, calibration: None)
     words = [word.format(new=tmp_path) for word in words]
     data = str(student_folder / "dataset.json")
     assert bedside(["export", "run", "-o", str(tmp_path / "b.bedside"), "--calibration", data, *words]) == 5
@@ -98,7 +99,11 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["export", "-o", "{new}"], 2, "expected either a run, MONAI bundle or nnU-Net folder, or --network"),
+        (
+            ["export", "-o", "{new}", "--precision", "fp32"],
+            2,
+            "expected either a run, MONAI bundle or nnU-Net folder, or --network",
+        ),
         (["export", "{run}"], 2, "give --output; only --formats does without"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),

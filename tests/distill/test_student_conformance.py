@@ -118,6 +118,7 @@ def test_every_variant_of_its_bundle_computes_what_the_student_computes(name, tm
             precisions=MODEL_PRECISIONS,
             cases=ExportCases(calibration=[tmp_path / "scan.nii.gz"]),
             patches=2,
+            keep_failed=True,  # networks that were not trained
             threads=1,
         ),
     )

@@ -48,7 +48,7 @@ def test_every_label_has_its_volume_absent_ones_too():
 def test_json_holds_figures_shape_and_the_choice():
     choice = EngineChoice(setting=Setting("openvino", "int8", 2), threads=4, reason="measured")
     content = json.loads(json.dumps(as_json(result(warnings=("look",)), choice)))
-    assert content["choice"]["setting"] == {"engine": "openvino", "precision": "int8", "streams": 2}
+    assert content["choice"]["setting"] == {"engine": "openvino", "precision": "int8", "streams": 2, "device": "CPU"}
     assert (content["needs_review"], content["warnings"], content["shape"]) == (True, ["look"], [4, 3, 2])
     assert (content["volumes_ml"], content["windows_skipped"]) == ({"fat": 1.25, "bone": 0.0}, 1)
     assert content["windows_without_organ"] == 0
