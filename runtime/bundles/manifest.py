@@ -178,8 +178,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         postprocessing: what is removed from every label map; nothing by default.
         golden: the files of the self-test; None where the bundle has none.
         locator: the network that finds the windows with organs; None where the bundle has none.
-        locator_left_out: why the locator that was given at export is not in the bundle; empty where it is, or where
-            none was given.
+        locator_left_out: why the locator given at export is not in the bundle; empty otherwise.
         provenance: the origin of the model.
         licence: SPDX identifier or free text.
         intended_use: what the model is for, and what it is not for.
