@@ -141,6 +141,8 @@ def _stage_table(runs: Sequence[tuple[VariantReport, EndToEnd]]) -> Table:
         table.add_row(stage, *(f"{run.stages[stage]:.2f}" for _, run in runs))
     table.add_row("total", *(f"{run.total_s:.2f}" for _, run in runs), end_section=True)
     table.add_row("windows", *(f"{run.windows} (+{run.windows_skipped} air)" for _, run in runs))
+    if any(run.windows_without_organ for _, run in runs):
+        table.add_row("without organ", *(f"{run.windows_without_organ}" for _, run in runs))
     table.add_row("peak MB (above)", *(f"{variant.memory.above_baseline / _MB:.0f}" for variant, _ in runs))
     return table
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..distill.locator import LOCATOR_STUDENT, locator_task
 from ..distill.students.registry import STUDENTS
 from ..runtime.arguments import known
 from ..runtime.axes import XYZ
@@ -45,9 +46,14 @@ class Distill:
 
     Example: bedside distill data/ --teacher runs/a --teacher runs/b --unlabelled scans/ --student unet-nano -o runs/s
 
+    With --locator it trains a small network on a coarse grid that says where the organs are, from the labels alone;
+    bedside export --locator adds it to a student's bundle, which then leaves out windows without organs.
+
     Example: bedside distill --student list
 
     Example: bedside distill data/ --teacher runs/teacher --sweep-lambda 0,0.2,0.5,0.8,1 --seeds 3 -o runs/sweep
+
+    Example: bedside distill data/ --task btcv --locator -o runs/locator
     """
 
     dataset: OptionalDatasetArgument = None
@@ -62,13 +68,17 @@ class Distill:
         ),
     ] = None
     student: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--student",
             help=f"{', '.join(STUDENTS.own)}, or one of an installed package; {_LIST} only shows what each costs and "
             "needs no data, no -o. Another student may have another recipe: see --student NAME --help.",
+            show_default=f"{STUDENTS.own[0]}; {LOCATOR_STUDENT} with --locator",
         ),
-    ] = STUDENTS.own[0]
+    ] = None
+    locator: Annotated[
+        bool, typer.Option("--locator", help="Train a locator: at 6 mm and 48³ voxels, unless options say otherwise.")
+    ] = False
     lam: Annotated[
         float | None,
         typer.Option(
@@ -101,6 +111,8 @@ class Distill:
                 return
             if self.dataset is None or self.output is None:
                 raise UsageError(f"distill: give a data set and --output; only --student {_LIST} does without")
+            if self.locator:
+                self._check_locator()
             lambdas = self.sweep.lambdas(self.lam, self.training.hardware_options)
             if lambdas:
                 self._sweep(self.dataset, self.output, lambdas, console)
@@ -130,6 +142,8 @@ class Distill:
 
             cases = with_unlabelled(cases, imitation.unlabelled)
         recipe = self._recipe(task, cases, output)
+        if self.locator and self._teachers:
+            console.info("a locator learns from the labels alone; of the teacher it takes the task only")
         from ..distill import distill
 
         stages = ("preparing cases", "asking the teacher", "training student")
@@ -137,9 +151,9 @@ class Distill:
             result = distill(
                 cases,
                 output,
-                student=self.student,
+                student=self._student,
                 lam=self._lam,
-                teacher=self._teachers,
+                teacher=() if self.locator else self._teachers,
                 task=task,
                 recipe=recipe,
                 imitation=imitation.imitation,
@@ -149,11 +163,12 @@ class Distill:
                 hardware=hardware,
                 prepared_cases=training.data.cases,
                 resume=training.resume,
+                locator=self.locator,
                 preparing=preparing,
                 teaching=teaching,
                 progress=learning,
             )
-        report_training(console, "student", output, result)
+        report_training(console, "locator" if self.locator else "student", output, result)
 
     def _sweep(self, dataset: Path, output: Path, lambdas: Sequence[float], console: Console) -> None:
         training, sweep = self.training, self.sweep
@@ -161,7 +176,7 @@ class Distill:
         if not self._teachers and min(lambdas) < 1:
             raise UsageError("λ below 1 needs a teacher: give --teacher, or --sweep-lambda 1")
         require("train")
-        spec = STUDENTS.find(known("student", self.student, STUDENTS))
+        spec = STUDENTS.find(known("student", self._student, STUDENTS))
         training.recipe(task.name, default=spec.recipe)  # refused once, not by every training
         training.hardware_options.hardware()
         cases = training.data.dataset(dataset, task)
@@ -202,9 +217,22 @@ class Distill:
         shared = replace(self, lam=None, sweep=SweepOptions(), training=training, console=Console(quiet=quiet))
         return arguments_of(shared)
 
+    def _check_locator(self) -> None:
+        given = {
+            "--lambda": self.lam is not None,
+            "--sweep-lambda": self.sweep.sweep_lambda is not None,
+            "--unlabelled": self.imitation_options.unlabelled is not None,
+        }
+        for option in (name for name, has in given.items() if has):
+            raise UsageError(f"a locator learns from labels alone: leave {option} out")
+
+    @property
+    def _student(self) -> str:
+        return self.student or _default_student(self.locator)
+
     @property
     def _lam(self) -> float:
-        return _LAMBDA if self.lam is None else self.lam
+        return 1.0 if self.locator else _LAMBDA if self.lam is None else self.lam
 
     @property
     def _teachers(self) -> Sequence[Path]:
@@ -214,23 +242,30 @@ class Distill:
         """Returns the recipe; by default, half of the crops come from the scans without labels, if there are any."""
         import msgspec
 
-        recipe = self.training.recipe(task.name, output, STUDENTS.find(self.student).recipe)
+        recipe = self.training.recipe(task.name, output, STUDENTS.find(self._student).recipe)
         share = self.imitation_options.unlabelled_share
         if share is None:
             share = 0.5 if cases.unlabelled and self._teachers and self._lam < 1 else 0.0
         return msgspec.structs.replace(recipe, unlabelled=share)
 
     def _task(self) -> Task:
-        """Returns the given task with the options' spacing and patch, or else the first teacher's."""
+        """Returns the given task with the options' spacing and patch, or else the first teacher's; a locator's own."""
         data = self.training.data
+        if self.task is None and not self._teachers:
+            raise UsageError("give --task" if self.locator else "give --teacher, or --task and --lambda 1")
         if self.task is not None:
-            return data.task(self.task)
-        if not self._teachers:
-            raise UsageError("give --teacher, or --task and --lambda 1")
-        if data.spacing is not None:
+            task = data.task(self.task)
+        elif data.spacing is not None and not self.locator:
             raise UsageError("a student has its teacher's grid: leave --spacing out")
-        task = Run.open(self._teachers[0]).config.task
+        else:
+            task = Run.open(self._teachers[0]).config.task
+        if self.locator:
+            return locator_task(task, data.spacing, data.patch)
         return task if data.patch is None else task.replaced(patch=data.patch)
+
+
+def _default_student(locator: bool) -> str:
+    return LOCATOR_STUDENT if locator else STUDENTS.own[0]
 
 
 def distill_command(arguments: Sequence[str]) -> Callable[..., None]:
@@ -239,7 +274,7 @@ def distill_command(arguments: Sequence[str]) -> Callable[..., None]:
     Raises:
         UsageError: no student has this name.
     """
-    student = last_given(arguments, "--student", Distill.student)
+    student = last_given(arguments, "--student", _default_student("--locator" in arguments))
     with only_first_reports_usage():
         recipe = Recipe() if student == _LIST else STUDENTS.find(student).recipe
         return typer_function(Distill, changed_defaults(recipe))

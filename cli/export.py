@@ -29,6 +29,8 @@ class Export:
 
     A MONAI bundle, an nnU-Net v2 or a torch network of your own goes in the student's place: docs/other-networks.md.
 
+    A locator that costs an organ more than 0.002 Dice on the gate cases is left out (exit code 6).
+
     Post-processing asked for here becomes the bundle's own: `bedside segment` does it unless told otherwise.
 
     Example: bedside export runs/student -o student.bedside --calibration data/dataset.json
@@ -67,6 +69,10 @@ class Export:
         float | None,
         typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="measured on the gate's cases"),
     ] = None
+    locator: Annotated[
+        Path | None,
+        input_option(help="Run directory of a locator (distill --locator), to leave out windows without organs."),
+    ] = None
     postprocessing: PostprocessingOptions
     licence: Annotated[
         str | None,
@@ -79,7 +85,7 @@ class Export:
     console: Console
 
     def __call__(self) -> ExitCode:
-        """Exports the student, or shows the formats; `ExitCode.REVIEW` where a variant failed at the gate."""
+        """Exports the student, or shows the formats; `ExitCode.REVIEW` where a variant or the locator is left out."""
         if self.formats:
             self._show_formats()
             return ExitCode.OK
@@ -99,6 +105,7 @@ class Export:
 
     def _export(self, output: Path, page: Path | None) -> ExitCode:
         require("train", "export", *(() if page is None else ("report",)))
+        from ..distill import load_locator
         from ..export import ExportOptions, export_bundle
         from ..runtime.bundles.bundle import Bundle
         from .tables.bundle import bundle_facts, bundle_tables
@@ -113,6 +120,7 @@ class Export:
             page=page,
             overlap=self.overlap,
             postprocessing=self.postprocessing.requested(),
+            locator=None if self.locator is None else load_locator(self.locator),
             licence=self.licence,
             threads=self.threads,
             force=self.force,
@@ -134,7 +142,8 @@ class Export:
         with Bundle.open(output) as bundle:
             console.show(*bundle_tables(bundle))
             console.emit(bundle_facts(bundle))
-            return ExitCode.REVIEW if bundle.manifest.failed else ExitCode.OK
+            manifest = bundle.manifest
+            return ExitCode.REVIEW if manifest.failed or manifest.locator_left_out else ExitCode.OK
 
     def _page(self, output: Path) -> Path | None:
         if self.no_page and self.page is not None:

@@ -177,6 +177,7 @@ def _segment(segmenter: Segmenter, request: BenchmarkRequest, progress: Callable
         spacing=result.grid.spacing,
         windows=result.windows,
         windows_skipped=result.windows_skipped,
+        windows_without_organ=result.windows_without_organ,
         stages={**stages, "save": saved - segmented},
         total_s=saved - start,
     )

@@ -40,6 +40,7 @@ class EndToEnd:
         windows_skipped: number of windows left out because they hold no body.
         stages: stage → seconds, in the order in which the stages run.
         total_s: wall-clock time of the whole run, at least the sum of the stages.
+        windows_without_organ: number of windows left out because the bundle's locator found no organ there.
     """
 
     shape: XYZ
@@ -48,6 +49,7 @@ class EndToEnd:
     windows_skipped: int
     stages: dict[str, float]
     total_s: float
+    windows_without_organ: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from .students.registry import STUDENTS, build_student
 from .students.spec import StudentSpec
 
 if TYPE_CHECKING:
+    from .locator import locator_task
     from .loss import DistillationLoss
     from .sweep.results import SweepResults
     from .sweep.sweep import sweep_lambda
     from .targets import cache_targets
     from .train import distill
-    from .trained import LoadedStudent, load_student
+    from .trained import LoadedStudent, load_locator, load_student
 
 __all__ = [
     "STUDENTS",
@@ -30,7 +31,9 @@ __all__ = [
     "build_student",
     "cache_targets",
     "distill",
+    "load_locator",
     "load_student",
+    "locator_task",
     "sweep_lambda",
 ]
 
@@ -40,7 +43,9 @@ _HOME = {
     "SweepResults": "sweep.results",
     "cache_targets": "targets",
     "distill": "train",
+    "load_locator": "trained",
     "load_student": "trained",
+    "locator_task": "locator",
     "sweep_lambda": "sweep.sweep",
 }
 

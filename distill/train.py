@@ -53,6 +53,7 @@ def distill(
     hardware: Hardware | None = None,
     prepared_cases: Path | None = None,
     resume: bool = False,
+    locator: bool = False,
     preparing: Progress | None = None,
     teaching: Progress | None = None,
     progress: Progress | None = None,
@@ -78,6 +79,8 @@ def distill(
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         prepared_cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: whether to continue the run in ``out``.
+        locator: whether the run is a locator's, see `bedside.distill.locator_task`: it learns from labels alone, and
+            its bundle is a student's.
         preparing: called during preprocessing with (cases done, cases in total).
         teaching: called while the teachers segment the training cases, with (cases done, cases in total).
         progress: called after each step with (steps done, steps in total, note).
@@ -92,6 +95,9 @@ def distill(
     recipe = STUDENTS.find(student).recipe if recipe is None else recipe
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
+    kind = "locator" if arguments.flag("locator", locator) else "student"
+    if locator and (runs or lam < 1):
+        raise UsageError("a locator learns from labels alone: give no teacher and lambda 1")
     if not runs and lam < 1:
         raise UsageError(_NO_TEACHER)
     if runs and lam == 1 and recipe.unlabelled:
@@ -115,7 +121,7 @@ def distill(
     )
     init = arguments.optional(arguments.path, "init", init)
     hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
-    result = train(job, lambda: _DistilledStudent.open(student, options, runs, init, job.task), hooks)
+    result = train(job, lambda: _DistilledStudent.open(kind, student, options, runs, init, job.task), hooks)
     warn_of_weak_teachers(Run.open(job.out), result.best)
     return result
 
@@ -125,12 +131,14 @@ class _DistilledStudent:
     """The training of a student from labels and, with λ below 1, from teachers' probabilities.
 
     Attributes:
+        kind: "student" or "locator".
         student: name in `STUDENTS`.
         options: λ, loss and targets, without the teachers.
         teachers: the teachers; None if λ is 1 or there is none.
         init: run whose weights the training starts from; None for random weights.
     """
 
+    kind: str
     student: str
     options: Distillation
     teachers: Teachers | None = None
@@ -138,7 +146,7 @@ class _DistilledStudent:
 
     @classmethod
     def open(
-        cls, student: str, options: Distillation, runs: Sequence[Path], init: Path | None, task: Task
+        cls, kind: str, student: str, options: Distillation, runs: Sequence[Path], init: Path | None, task: Task
     ) -> _DistilledStudent:
         """Opens the teachers and the earlier run, and checks that these and the student accept the task."""
         teachers = Teachers.open(runs) if runs else None
@@ -150,8 +158,8 @@ class _DistilledStudent:
                     f"{_shown(task)}; with --teacher-targets online both must be equal"
                 )
         check_patch(student, task.patch.dhw)
-        start = None if init is None else _earlier_run(init, student, task)
-        return cls(student, options, teachers if options.lam < 1 else None, start)
+        start = None if init is None else _earlier_run(init, kind, student, task)
+        return cls(kind, student, options, teachers if options.lam < 1 else None, start)
 
     def build(self, task: Task) -> torch.nn.Module:
         model = build_student(self.student, num_classes=task.num_classes)
@@ -160,7 +168,7 @@ class _DistilledStudent:
         return model
 
     def recorded(self) -> MethodRecord:
-        model = ModelConfig(kind="student", name=self.student)
+        model = ModelConfig(kind=self.kind, name=self.student)
         start = "" if self.init is None else file_sha256(self.init.best)
         taught_by = tuple(member.record for member in self.teachers.members) if self.teachers else ()
         return MethodRecord(model, msgspec.structs.replace(self.options, teachers=taught_by, init=start))
@@ -227,11 +235,15 @@ def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:
         )
 
 
-def _earlier_run(path: Path, student: str, task: Task) -> Run:
+def _earlier_run(path: Path, kind: str, student: str, task: Task) -> Run:
     run = Run.open(path)
     before = run.config
-    if before.model.kind != "student" or before.model.name != student:
-        raise UsageError(f'"{run.name}" is a run of {before.model.name}; --init needs an earlier run of {student}')
+    if (before.model.kind, before.model.name) != (kind, student):
+        was, wanted = (
+            f"run of {name}" if of == "student" else f"{of} run of {name}"
+            for of, name in ((before.model.kind, before.model.name), (kind, student))
+        )
+        raise UsageError(f'"{run.name}" is a {was}; --init needs an earlier {wanted}')
     if before.task.num_classes != task.num_classes:
         raise UsageError(f'"{run.name}" has {before.task.num_classes} classes, the task {task.num_classes}')
     return run

@@ -43,14 +43,26 @@ def load_student(run: Path) -> LoadedStudent:
 
     Raises:
         UsageError: ``run`` is no path.
-        InputError: the directory holds no trained student.
+        InputError: the directory holds no trained student; a locator is none.
     """
+    return _load(run, "student", "give what was --output of distill")
+
+
+def load_locator(run: Path) -> LoadedStudent:
+    """Opens a trained locator from its run directory.
+
+    Raises:
+        UsageError: ``run`` is no path.
+        InputError: the directory holds no trained locator; a student is none.
+    """
+    return _load(run, "locator", "give what was --output of distill --locator")
+
+
+def _load(run: Path, kind: str, advice: str) -> LoadedStudent:
     opened = Run.open(arguments.path("run", run))
     config = opened.config
-    if config.model.kind != "student":
-        raise InputError(
-            f'"{opened.name}" is a {config.model.kind} run; expected a student: give what was --output of distill'
-        )
+    if config.model.kind != kind:
+        raise InputError(f'"{opened.name}" is a {config.model.kind} run; expected a {kind}: {advice}')
     model = build_student(config.model.name, num_classes=config.task.num_classes)
     load_weights(opened.best, model)
     rows = opened.rows()

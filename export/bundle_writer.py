@@ -21,6 +21,7 @@ from .gate.gate import Gate
 from .gate.overlap import DEFAULT_OVERLAP
 from .gate.page import check_page, write_parity_page
 from .half_precision import onnx_to_fp16
+from .locator.adding import add_locator, check_locator, locator_steps
 from .model_card import licence_text, model_card
 from .model_files import FORMS, ONNX, offered_variants, remove_unused_models
 from .monai_metadata import monai_metadata
@@ -43,7 +44,8 @@ def export_bundle(
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 
-    A warning is logged where too few gate cases are held out, and for every variant that failed at the gate.
+    A warning is logged where too few gate cases are held out, for every variant that failed at the gate, and where the
+    locator is left out.
 
     Args:
         student: what `bedside.distill.load_student` returns, or an `ExportedStudent`; not modified. The patch of its
@@ -57,7 +59,7 @@ def export_bundle(
 
     Raises:
         UsageError: an argument has another type, a label of the post-processing is not the task's, a bundle exists and
-            ``force`` is off, or the model cannot be exported.
+            ``force`` is off, the model cannot be exported, or the locator belongs to another task or has no gate case.
         InputError: the data set, or a calibration or gate scan is refused.
         BundleError: the exported model does not compute what the student computes.
         MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed, or, for a page, matplotlib or
@@ -77,12 +79,14 @@ def export_bundle(
     if cases.warning and (cases.gate or options.gate_cases):
         _log.warning(cases.warning)
 
+    locator = None if options.locator is None else ExportedStudent.of(options.locator)
+    if locator is not None:
+        check_locator(locator, student.task, cases)
     variants = offered_variants(options.model_precisions)
     written = sum(precision in form.precisions for form in FORMS for precision in options.model_precisions)
-    steps = ExportSteps(
-        1 + written + len(variants) + Gate.step_count(len(variants), cases, options) + (options.page is not None),
-        progress,
-    )
+    further = (options.page is not None) + (0 if locator is None else locator_steps(cases))
+    gate_steps = Gate.step_count(len(variants), cases, options)
+    steps = ExportSteps(1 + written + len(variants) + gate_steps + further, progress)
     try:
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
@@ -97,6 +101,9 @@ def export_bundle(
             result = gate.run(write_manifest(folder, manifest), reference.golden)
             remove_unused_models(folder, options.model_precisions, result.manifest.variants)
             manifest = write_manifest(folder, result.manifest)
+            if locator is not None:
+                manifest = add_locator(folder, manifest, locator, cases, options.threads, steps)
+                manifest = write_manifest(folder, manifest)
             (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
             write_manifest(folder, manifest)
             if options.page is not None:
@@ -107,6 +114,8 @@ def export_bundle(
     steps.finish()
     for variant in manifest.failed:
         _log.warning("%s failed at the gate: %s", variant.name, variant.gate_reason)
+    if manifest.locator_left_out:
+        _log.warning("the locator is left out: %s", manifest.locator_left_out)
     return out
 
 

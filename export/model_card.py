@@ -56,6 +56,7 @@ def model_card(manifest: Manifest) -> str:
         _dice_table(manifest),
         _border_table(manifest),
         _overlap_table(manifest),
+        _locator(manifest),
         "## Where it comes from\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
         "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand.",
@@ -161,6 +162,25 @@ def _overlap_table(manifest: Manifest) -> str:
     ]
     head = ("overlap", "mean Dice", "windows per case", "seconds per case")
     return "Overlap of windows, on the gate cases:\n\n" + _table(head, rows)
+
+
+def _locator(manifest: Manifest) -> str:
+    locator = manifest.locator
+    if locator is None:
+        return f"## Locator\n\nLeft out: {manifest.locator_left_out}." if manifest.locator_left_out else ""
+    spacing = " × ".join(f"{step:g}" for step in locator.spacing)
+    measured = ""
+    if locator.windows_saved is not None:
+        worst = max(locator.dice_loss.values(), default=0.0)
+        measured = (
+            f" On {locator.cases} gate cases it saved {100 * locator.windows_saved:.0f} % of the windows; no organ "
+            f"lost more than {max(worst, 0.0):.4f} Dice."
+        )
+    return (
+        f"## Locator\n\nA small network ({locator.network or 'not named'}) at {spacing} mm finds the organs first; "
+        f"windows more than {locator.margin_mm:g} mm from voxels with an organ's probability of "
+        f"{locator.threshold:g} are left out.{measured} `bedside segment --no-locator` runs all windows."
+    )
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -14,6 +14,7 @@ from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
 from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
 from .model_files import MODEL_PRECISIONS
+from .student import ExportedStudent, TrainedStudent
 
 DEFAULT_OVERLAP_REASON = "the default; not chosen by measurement, for want of gate cases"
 
@@ -38,6 +39,8 @@ class ExportOptions:
             those.
         overlap_reason: how ``overlap`` was chosen, as free text.
         postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
+        locator: what `bedside.distill.load_locator` returns, a network on a coarse grid that finds the windows with
+            organs; added if no organ loses more than 0.002 Dice by it. None for none.
         licence: SPDX identifier, or another statement of the licence; None for the student's own.
         threads: CPU threads of the measurements; None for all.
         force: whether to replace an existing bundle.
@@ -56,6 +59,7 @@ class ExportOptions:
     overlap: float | None = None
     overlap_reason: str = "as given at export"
     postprocessing: Postprocessing | None = None
+    locator: TrainedStudent | None = None
     licence: str | None = None
     threads: int | None = None
     force: bool = False
@@ -71,6 +75,8 @@ class ExportOptions:
         arguments.optional(arguments.overlap_share, "overlap", self.overlap)
         arguments.instance("overlap_reason", self.overlap_reason, str)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
+        if self.locator is not None:
+            ExportedStudent.of(self.locator, "locator")
         arguments.optional(arguments.text, "licence", self.licence)
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)
         arguments.flag("force", self.force)

@@ -87,8 +87,12 @@ class ExportedStudent:
         arguments.text("licence", self.licence)
 
     @classmethod
-    def of(cls, student: object) -> ExportedStudent:
+    def of(cls, student: object, argument: str = "student") -> ExportedStudent:
         """Returns a `TrainedStudent` with its attributes checked.
+
+        Args:
+            student: the student, or a locator.
+            argument: name of the argument, for messages.
 
         Raises:
             UsageError: ``student`` lacks an attribute, or one has another type.
@@ -96,7 +100,7 @@ class ExportedStudent:
         if isinstance(student, ExportedStudent):
             return student
         if not isinstance(student, TrainedStudent):
-            arguments.refuse("student", "what load_student returns, or an ExportedStudent", student)
+            arguments.refuse(argument, f"what load_{argument} returns, or an ExportedStudent", student)
         return cls(
             model=student.model,
             task=student.task,

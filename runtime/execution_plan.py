@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .request import SegmentationRequest
 
 ROOMY_BYTES = 512 * 2**20  # float32 is used where the plan's predicted peak stays below this
+REGION_BYTES = 5  # per voxel of a locator's grid: log odds in float32, and the mask
 _PLANES = 6  # planes of scan or model grid in memory at the same time while planes are read and resampled
 SLACK = 1.03  # resident memory over the sum of the arrays (gaps in the heap): 0.4 to 2.3 % more were measured …
 SLACK_BYTES = 16 * 2**20  # … and some megabytes where the sum is small
@@ -53,6 +54,27 @@ class ExecutionPlan:
     windows: WindowPlan
     dtype: type[np.floating[Any]]
     bytes: int
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """The plans of the passes over one scan.
+
+    Attributes:
+        main: the plan of the student's windows.
+        locating: the plan of the locator's windows, which run before; None without a locator.
+    """
+
+    main: ExecutionPlan
+    locating: ExecutionPlan | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Predicted peak memory, in bytes: of the larger pass, and of the region that the first one finds."""
+        if self.locating is None:
+            return self.main.bytes
+        region = REGION_BYTES * math.prod(self.locating.windows.shape)
+        return max(self.main.bytes, self.locating.bytes) + region
 
 
 def choose_plan(

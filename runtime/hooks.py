@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from .errors import Cancelled
@@ -11,7 +11,7 @@ from .stopwatch import Stopwatch
 
 Cancel = Callable[[], bool]  # returns true to stop
 
-STAGES = ("read", "preprocess", "plan", "infer", "blend", "restore")
+STAGES = ("read", "preprocess", "plan", "locate", "infer", "blend", "restore")
 
 
 class Progress(Protocol):
@@ -59,6 +59,20 @@ class Hooks:
     progress: Progress | None = None
     cancel: Cancel | None = None
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(STAGES))
+
+    def part(self, before: int, total: int, stopwatch: Stopwatch | None = None) -> Hooks:
+        """Returns the hooks of a part of the work, whose progress counts as one with the other parts.
+
+        Args:
+            before: units of work of the parts before.
+            total: units of work of all parts together.
+            stopwatch: the part's own stopwatch, where its stages do not count as the caller's; None for the same.
+        """
+        return replace(
+            self,
+            progress=lambda done, _: self.report(before + done, total),
+            stopwatch=self.stopwatch if stopwatch is None else stopwatch,
+        )
 
     def report(self, done: int, total: int) -> None:
         """Calls ``progress(done, total)``."""

@@ -1,26 +1,28 @@
-"""The pipeline of one scan: cuts windows, runs the network, blends logits, restores labels and post-processes them."""
+"""The pipeline of one scan: runs the network over it, restores labels on the scan's grid and post-processes them."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from .labels.best_class import label_dtype
 from .labels.postprocess import emptied, postprocess
 from .labels.restore import LabelRestorer, Labels
-from .preprocessing.body import MARGIN_VOXELS
-from .preprocessing.body_mask import BodyMask
-from .preprocessing.preprocess import to_model_input
+from .preprocessing.plausibility import geometry_warnings
 from .result import Result, label_volumes
-from .windows.blend import blend
-from .windows.window_input import InMemoryInput, StreamedInput, WindowInput
-from .windows.window_run import WindowRun
+from .scan_pass import ScanPass
 
 if TYPE_CHECKING:
     from .engines import Engine
     from .execution_plan import ExecutionPlan
     from .hooks import Hooks
+    from .preprocessing.body_mask import BodyMask
     from .request import SegmentationRequest
+    from .windows.organ_region import OrganRegion
+
+_NO_ORGAN = "the locator found no organ of the task in the scan, so no window was run (--no-locator runs them)"
 
 
 class ScanPipeline:
@@ -31,11 +33,18 @@ class ScanPipeline:
         request: the scan, its task and the options.
         plan: the execution plan chosen for this request.
         hooks: the caller's callbacks and the stopwatch.
+        region: where a locator found organs; windows that hold no part of it are left out. None leaves out none.
     """
 
-    def __init__(self, engine: Engine, request: SegmentationRequest, plan: ExecutionPlan, hooks: Hooks) -> None:
-        self._engine, self._request, self._plan, self._hooks = engine, request, plan, hooks
-        self._body: BodyMask | None = None  # on the task's grid, if post-processing needs it
+    def __init__(
+        self,
+        engine: Engine,
+        request: SegmentationRequest,
+        plan: ExecutionPlan,
+        hooks: Hooks,
+        region: OrganRegion | None = None,
+    ) -> None:
+        self._engine, self._request, self._plan, self._hooks, self._region = engine, request, plan, hooks, region
 
     def run(self) -> Result:
         """Segments the scan and post-processes its label map.
@@ -45,73 +54,62 @@ class ScanPipeline:
             ResourceError: the engine failed, or memory ran out.
             Cancelled: ``cancel()`` returned true.
         """
-        skip_air = self._request.skip_air
-        source = self._open_input()
-        labelled = self._label(source, skip_air)
-        if skip_air and not source.found_body:
-            # Only the last plane shows that no voxel is above air; run all windows, as for a scan prepared whole.
-            labelled = self._label(self._open_input(), skip_air=False)
-        self._hooks.stop_if_cancelled()
-        return self._finish(labelled)
+        if self._region is not None and self._region.is_empty:
+            return self._finish(self._without_windows())
+        return self._finish(self._label())
 
-    def _open_input(self) -> WindowInput:
-        request, plan, stopwatch = self._request, self._plan, self._hooks.stopwatch
-        keep_body = request.postprocessing.within_body
-        with stopwatch.stage("preprocess"):
-            if plan.streamed:
-                self._body = BodyMask(request.grid, MARGIN_VOXELS) if keep_body else None
-                return StreamedInput(request, plan.windows, stopwatch, self._body)
-            with stopwatch.stage("read"):
-                volume = request.scan.load()
-            self._hooks.stop_if_cancelled()
-            prepared = to_model_input(volume, request.task)
-            if keep_body:
-                self._body = BodyMask(request.grid)
-                for plane in prepared.body:
-                    self._body.add(plane)
-            return InMemoryInput(prepared, plan.windows, plan.order, request.task.intensity.air)
-
-    def _label(self, source: WindowInput, skip_air: bool) -> _Labelled:
-        request, plan, stopwatch = self._request, self._plan, self._hooks.stopwatch
+    def _label(self) -> _Labelled:
+        request, plan = self._request, self._plan
         classes = request.task.num_classes
-        run = WindowRun(self._engine, plan, source, skip_air, self._hooks)
-        restorer = LabelRestorer(classes, plan.order.grid(request.grid), request.scan.grid)
-        with stopwatch.stage("blend"), closing(run.windows()) as scores:  # ends the run if the loop fails
-            for block in blend(plan.windows, scores, classes, plan.dtype, plan.order):
-                with stopwatch.stage("restore"):
-                    restorer.add(block)
-        self._hooks.stop_if_cancelled()
-        with stopwatch.stage("preprocess"):
-            warnings = source.finish()
-        return _Labelled(restorer.labels(), run.computed, run.skipped, (*warnings, *run.warnings()))
+        result = ScanPass(self._engine, request, plan, self._hooks, self._region).run(
+            lambda: LabelRestorer(classes, plan.order.grid(request.grid), request.scan.grid)
+        )
+        run = result.run
+        return _Labelled(
+            result.received.labels(), run.computed, run.skipped, run.without_organ, result.warnings, result.body
+        )
+
+    def _without_windows(self) -> _Labelled:
+        """Returns the empty label map of a scan without organs, which the locator has read to its end."""
+        scan, task, windows = self._request.scan, self._request.task, len(self._plan.windows)
+        labels = np.zeros(scan.grid.shape, label_dtype(task.num_classes), order="F")
+        warnings = (*geometry_warnings(scan.grid, task), _NO_ORGAN)
+        self._hooks.report(windows, windows)
+        return _Labelled(labels, 0, 0, windows, warnings, None)
 
     def _finish(self, labelled: _Labelled) -> Result:
         request, labels, grid = self._request, labelled.labels, self._request.scan.grid
         with self._hooks.stopwatch.stage("restore"):
-            removed = postprocess(
-                labels, request.task.labels, grid, request.postprocessing, self._body, self._hooks.cancel
-            )
+            removed = ()
+            if labelled.computed:  # without windows there is nothing to remove
+                removed = postprocess(
+                    labels, request.task.labels, grid, request.postprocessing, labelled.body, self._hooks.cancel
+                )
             volumes = label_volumes(labels, request.task.labels, grid)
+        located = () if self._region is None else self._region.warnings
         empty = () if labels.any() else ("the result is empty: no voxel was labelled",)
         return Result(
             labels=labels,
             grid=grid,
             volumes_ml=volumes,
             timings=self._hooks.stopwatch.milliseconds,
-            warnings=tuple(dict.fromkeys((*labelled.warnings, *emptied(removed, volumes), *empty))),
+            warnings=tuple(dict.fromkeys((*located, *labelled.warnings, *emptied(removed, volumes), *empty))),
             engine=self._engine.name,
             precision=self._engine.precision,
             windows=labelled.computed,
             windows_skipped=labelled.skipped,
+            windows_without_organ=labelled.without_organ,
             postprocessing=removed,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class _Labelled:
-    """The label map [X, Y, Z] before post-processing, with the number of windows and the warnings."""
+    """The label map [X, Y, Z] before post-processing, with the numbers of windows, the warnings and the body."""
 
     labels: Labels
     computed: int
     skipped: int
+    without_organ: int
     warnings: tuple[str, ...]
+    body: BodyMask | None

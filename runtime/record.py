@@ -86,6 +86,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         precision: precision of the variant that ran.
         windows: windows the network saw.
         windows_skipped: windows left out because they hold no body.
+        windows_without_organ: windows left out because the locator found no organ there.
         warnings: as `Result.warnings`.
         notes: as `Result.notes`.
         volumes_ml: as `Result.volumes_ml`.
@@ -102,6 +103,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     precision: str | None = None
     windows: int = 0
     windows_skipped: int = 0
+    windows_without_organ: int = 0
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     volumes_ml: dict[str, float] = {}
@@ -124,6 +126,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             precision=result.precision,
             windows=result.windows,
             windows_skipped=result.windows_skipped,
+            windows_without_organ=result.windows_without_organ,
             warnings=result.warnings,
             notes=result.notes,
             volumes_ml=dict(result.volumes_ml),

@@ -22,13 +22,14 @@ class Result:
         labels: [X, Y, Z] uint8 or uint16 label indices on the scan's own grid.
         grid: the scan's own grid.
         volumes_ml: label name → millilitres, for every label but background.
-        timings: stage → milliseconds: read, preprocess, plan, infer, blend, restore.
+        timings: stage → milliseconds: read, preprocess, plan, locate, infer, blend, restore.
         warnings: reasons for a person to review the result, one line each; empty where there are none.
         engine: name of the engine that ran.
         precision: precision of the variant that ran.
         windows: number of windows that the network ran on.
         windows_skipped: number of windows left out because they hold no body.
         postprocessing: what each step of post-processing removed from each label; empty where no step ran.
+        windows_without_organ: number of windows left out because the bundle's locator found no organ there.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -41,6 +42,7 @@ class Result:
     windows: int
     windows_skipped: int
     postprocessing: tuple[Removal, ...] = ()
+    windows_without_organ: int = 0
 
     @property
     def affine(self) -> NDArray[np.float64]:

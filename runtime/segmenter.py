@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike
 from . import arguments
 from .bundles.bundle import Bundle
 from .engine_selection.engine_choice import EngineChoice, open_for_bundle
-from .engines import ENGINES, PRECISIONS, Engine
+from .engines import ENGINES, PRECISIONS, Engine, closed_on_error
 from .errors import ResourceError, UsageError
-from .execution_plan import ExecutionPlan, choose_plan
+from .execution_plan import ScanPlan, choose_plan
 from .hooks import Cancel, Hooks, Progress
 from .labels.best_class import label_dtype
 from .labels.postprocess import Postprocessing
+from .locator import Locator
 from .memory.reservations import reservations
 from .pipeline import ScanPipeline
 from .request import SegmentationRequest
@@ -38,11 +39,19 @@ class Segmenter:
     Create one with `load`. It keeps no data of a scan after the call returns.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, choice: EngineChoice, memory_limit: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        choice: EngineChoice,
+        memory_limit: int | None = None,
+        locator: Locator | None = None,
+    ) -> None:
         self._bundle = bundle
         self._engine = engine
         self._choice = choice
         self._memory_limit = memory_limit
+        self._locator = locator
         self._process = os.getpid()
         self._closed = False
 
@@ -87,6 +96,8 @@ class Segmenter:
         bundle = Bundle.open(path)
         try:
             opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device)
+            with closed_on_error(opened.engine):
+                locator = Locator.open(bundle, opened.choice.threads, self_test)
         except MemoryError:
             bundle.close()
             raise ResourceError("memory ran out while the model was opened; free memory or choose int8") from None
@@ -94,7 +105,7 @@ class Segmenter:
             bundle.close()
             raise
         _log.info("%s %s opened for task %s", opened.engine.name, opened.engine.precision, bundle.task.name)
-        return cls(bundle, opened.engine, opened.choice, memory_limit)
+        return cls(bundle, opened.engine, opened.choice, memory_limit, locator)
 
     def __enter__(self) -> Segmenter:
         return self
@@ -113,6 +124,8 @@ class Segmenter:
         if os.getpid() != self._process:  # engine and folder belong to the parent process
             return
         self._engine.close()
+        if self._locator is not None:
+            self._locator.close()
         self._bundle.close()
 
     @property
@@ -147,6 +160,7 @@ class Segmenter:
         replace_nan: float | None = None,
         prefer: Form | None = None,
         postprocessing: Postprocessing | None = None,
+        use_locator: bool = True,
     ) -> Result:
         """Segments one scan.
 
@@ -154,13 +168,16 @@ class Segmenter:
             scan: path of a NIfTI file, a volume in memory, or a nibabel NIfTI image, which is checked like a file.
             overlap: fraction of a window shared with the next, 0 ≤ overlap < 1; None for the one the bundle recommends.
             skip_air: whether to skip windows without body; their voxels become background.
-            progress: called with (windows done, windows in total), from the thread that called `segment`.
+            progress: called with (windows done, windows in total), from the thread that called `segment`; the locator's
+                windows count too.
             cancel: called before every window and stage; returns true to stop.
             volume: index of the volume in a 4D file or image, from 0; None where it holds only one.
             replace_nan: value that replaces NaN and infinity; None refuses them.
             prefer: geometry to use where sform and qform disagree; None refuses such a scan.
             postprocessing: what to remove from the label map; None for the bundle's own steps, `Postprocessing()` for
                 none.
+            use_locator: whether the bundle's locator, if it has one, first finds the organs, so that windows without
+                any are left out; their voxels become background.
 
         Raises:
             InputError: the scan is refused.
@@ -172,6 +189,7 @@ class Segmenter:
         self._refuse_unusable()
         overlap = arguments.optional(arguments.overlap_share, "overlap", overlap)
         skip_air = arguments.flag("skip_air", skip_air)
+        locator = self._locator if arguments.flag("use_locator", use_locator) else None
         arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
         arguments.optional(arguments.callback, "cancel", cancel, "cancel() that says whether to stop")
         steps = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
@@ -183,7 +201,7 @@ class Segmenter:
         try:
             with hooks.stopwatch.stage("read"):
                 source = open_scan(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
-            return self._segment(SegmentationRequest(source, self.task, overlap, skip_air, steps), hooks)
+            return self._segment(SegmentationRequest(source, self.task, overlap, skip_air, steps), locator, hooks)
         except MemoryError:
             raise ResourceError("memory ran out while the scan was segmented; free memory or crop the scan") from None
 
@@ -193,19 +211,26 @@ class Segmenter:
         if os.getpid() != self._process:
             raise UsageError("the segmenter was made before this process was forked; load the bundle after the fork")
 
-    def _segment(self, request: SegmentationRequest, hooks: Hooks) -> Result:
-        def choose(reserved: int) -> ExecutionPlan:
+    def _segment(self, request: SegmentationRequest, locator: Locator | None, hooks: Hooks) -> Result:
+        def choose(reserved: int) -> ScanPlan:
             with hooks.stopwatch.stage("plan"):
                 check_size(request.scan.grid.shape, label_dtype(self.task.num_classes))
-                return choose_plan(request, self._engine, self._memory_limit, reserved + self._unallocated_bytes)
+                main = choose_plan(request, self._engine, self._memory_limit, reserved + self._unallocated_bytes)
+                locating = None if locator is None else locator.plan(request, self._memory_limit, reserved)
+                return ScanPlan(main, locating)
 
         with reservations().reserve(choose) as plan:
-            reading = "read as the windows move" if plan.streamed else "prepared whole"
-            grid, windows = request.scan.grid, len(plan.windows)
+            region, windows, grid = None, len(plan.main.windows), request.scan.grid
+            if locator is not None and plan.locating is not None:
+                before = len(plan.locating.windows)
+                region = locator.find(request, plan.locating, hooks.part(0, before + windows))
+                hooks = hooks.part(before, before + windows)
+            reading = "read as the windows move" if plan.main.streamed else "prepared whole"
             _log.debug("%r, for the model %r: %d windows, %s", grid, request.grid, windows, reading)
-            result = ScanPipeline(self._engine, request, plan, hooks).run()
+            result = ScanPipeline(self._engine, request, plan.main, hooks, region).run()
         seconds = sum(result.timings.values()) / 1000
-        _log.info("%r: %d windows, %d of air, %.2f s", grid, result.windows, result.windows_skipped, seconds)
+        left_out = f"{result.windows_skipped} of air, {result.windows_without_organ} without organ"
+        _log.info("%r: %d windows, %s, %.2f s", grid, result.windows, left_out, seconds)
         _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in result.timings.items()))
         return result
 
@@ -225,6 +250,7 @@ class Segmenter:
         *,
         replace_nan: float | None = None,
         postprocessing: Postprocessing | None = None,
+        use_locator: bool = True,
     ) -> Result:
         """Segments a scan in memory, for embedding without files.
 
@@ -237,6 +263,7 @@ class Segmenter:
             cancel: as in `segment`.
             replace_nan: as in `segment`.
             postprocessing: as in `segment`.
+            use_locator: as in `segment`.
 
         Raises:
             InputError: the scan is not a 3D array of finite values with a valid affine, or is partly masked.
@@ -245,5 +272,12 @@ class Segmenter:
         data = as_voxels("volume", hu)
         scan = Volume(data, Grid(data.shape, affine))
         return self.segment(
-            scan, overlap, skip_air, progress, cancel, replace_nan=replace_nan, postprocessing=postprocessing
+            scan,
+            overlap,
+            skip_air,
+            progress,
+            cancel,
+            replace_nan=replace_nan,
+            postprocessing=postprocessing,
+            use_locator=use_locator,
         )

@@ -57,6 +57,9 @@ class Segment:
         typer.Option(min=1, help="MiB a process may take; a scan that needs more is refused before it starts."),
     ] = None
     no_skip_air: Annotated[bool, typer.Option("--no-skip-air", help="Also run windows without body.")] = False
+    no_locator: Annotated[
+        bool, typer.Option("--no-locator", help="Also run windows in which the bundle's locator finds no organ.")
+    ] = False
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of a 4D file, from 0.")] = None
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None
     use_sform: Annotated[
@@ -114,6 +117,7 @@ class Segment:
             memory_limit=None if self.memory_limit is None else self.memory_limit * 2**20,
             overlap=self.overlap,
             skip_air=not self.no_skip_air,
+            use_locator=not self.no_locator,
             volume=self.volume,
             replace_nan=self.replace_nan,
             prefer=prefer,

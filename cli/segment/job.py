@@ -33,6 +33,7 @@ class SegmentJob:
     prefer: Literal["sform", "qform"] | None = None
     postprocessing: Postprocessing | None = None
     device: str = "auto"
+    use_locator: bool = True
 
     def load(self) -> Segmenter:
         """Opens the bundle; raises what `Segmenter.load` raises."""
@@ -53,6 +54,7 @@ class SegmentJob:
             replace_nan=self.replace_nan,
             prefer=self.prefer,
             postprocessing=self.postprocessing,
+            use_locator=self.use_locator,
         )
 
     def with_threads(self, threads: int) -> SegmentJob:
@@ -70,6 +72,7 @@ class SegmentJob:
             "device": self.device,
             "overlap": self.overlap,
             "skip_air": self.skip_air,
+            "use_locator": self.use_locator,
             "volume": self.volume,
             "replace_nan": self.replace_nan,
             "prefer": self.prefer,

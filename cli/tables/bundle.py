@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...runtime.bundles.bundle import Bundle
+    from ...runtime.bundles.manifest import Manifest
 
 
 def bundle_facts(bundle: Bundle) -> dict[str, Any]:
@@ -35,6 +36,8 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
         facts.add_row(name, value)
     facts.add_row("overlap", f"{manifest.recommended_overlap:g} ({manifest.overlap_reason})")
     facts.add_row("post-processing", str(manifest.postprocessing))
+    if manifest.locator is not None or manifest.locator_left_out:
+        facts.add_row("locator", _locator(manifest))
     facts.add_row("student", origin.student)
     facts.add_row(
         "teacher", f"{origin.teacher or 'none'}" + (f", λ = {origin.lam:g}" if origin.lam is not None else "")
@@ -74,6 +77,15 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
             dice.add_row(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured))
         parts.append(dice)
     return parts
+
+
+def _locator(manifest: Manifest) -> str:
+    locator = manifest.locator
+    if locator is None:
+        return f"left out: {manifest.locator_left_out}"
+    spacing = " × ".join(f"{step:g}" for step in locator.spacing)
+    saved = "" if locator.windows_saved is None else f", saved {100 * locator.windows_saved:.0f} % of the windows"
+    return f"{spacing} mm, probability {locator.threshold:g}, margin {locator.margin_mm:g} mm{saved}"
 
 
 def _megabytes(size: int) -> str:

@@ -16,6 +16,7 @@ from ..labels.postprocess import Postprocessing
 from ..shown_value import shown
 from ..task import Task
 from .figures import BorderProbabilities, DiceDrop, OverlapPoint, Parity, TimedMachine
+from .locator_entry import LocatorEntry
 
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # all fields that version 2 added have defaults
@@ -176,6 +177,8 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         overlap_curve: Dice and time of several overlaps on the gate cases, the smallest overlap first.
         postprocessing: what is removed from every label map; nothing by default.
         golden: the files of the self-test; None where the bundle has none.
+        locator: the network that finds the windows with organs; None where the bundle has none.
+        locator_left_out: why the locator given at export is not in the bundle; empty otherwise.
         provenance: the origin of the model.
         licence: SPDX identifier or free text.
         intended_use: what the model is for, and what it is not for.
@@ -192,6 +195,8 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     intended_use: str
     postprocessing: Postprocessing = Postprocessing()
     golden: Golden | None = None
+    locator: LocatorEntry | None = None
+    locator_left_out: str = ""
     left_out: tuple[Variant, ...] = ()
     gate_cases: int = 0
     timed_on: TimedMachine | None = None
@@ -208,6 +213,8 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if len(set(names)) < len(names):
             raise FieldError(f"variants: expected each engine and precision once, got {', '.join(sorted(names))}")
         self.postprocessing.check(self.task.labels)
+        if self.locator is not None:
+            self.locator.task(self.task)  # refuses a spacing or patch that no task can have
         if not 0 <= self.recommended_overlap < 1:
             raise FieldError(f"recommended_overlap: expected 0 ≤ overlap < 1, got {self.recommended_overlap:g}")
         if self.input.shape[1:] != (1, *patch) or self.output.shape[1:] != (classes, *patch):

@@ -117,6 +117,7 @@ def check_names(manifest: Manifest) -> None:
     needed = [variant.file for variant in manifest.variants]
     needed += [variant.weights for variant in manifest.variants if variant.weights is not None]
     needed += [] if manifest.golden is None else [manifest.golden.input, manifest.golden.output]
+    needed += [] if manifest.locator is None else manifest.locator.files
     missing = [name for name in needed if name not in manifest.files]
     if missing:
         raise BundleError(f"{MANIFEST_NAME} refers to files it does not list: {', '.join(missing)}")

@@ -13,6 +13,7 @@ from ..bundles.bundle import Bundle
 from ..bundles.manifest import Variant
 from ..engines import Engine
 from ..errors import BundleError
+from ..task import Task
 
 SELF_TEST_LABEL_AGREEMENT = 0.99  # fraction of voxels, for a variant without a measured agreement
 LARGEST_DIFFERENCE = 0.01  # of the logits' range, for fp32: engines differ only in the order of summation
@@ -43,10 +44,25 @@ class GoldenTest:
         golden, task = bundle.manifest.golden, bundle.task
         if golden is None:
             return GoldenTest(np.zeros((1, 1, *task.patch.dhw), np.float32))
-        patch, logits = bundle.array(golden.input), bundle.array(golden.output)
-        if patch.shape != (1, 1, *task.patch.dhw) or logits.shape != (1, task.num_classes, *task.patch.dhw):
-            raise BundleError(f"golden patch: shapes {patch.shape} → {logits.shape} are not the model's")
-        return GoldenTest(patch, logits, logits.argmax(1))
+        return GoldenTest.read(bundle, golden.input, golden.output, task)
+
+    @staticmethod
+    def read(bundle: Bundle, patch: str, logits: str, task: Task) -> GoldenTest:
+        """Reads a golden patch and the logits for it.
+
+        Args:
+            bundle: the bundle that holds them.
+            patch: path in the bundle of the patch.
+            logits: path in the bundle of the logits.
+            task: the task of the network.
+
+        Raises:
+            BundleError: the files are not plain arrays, or do not have the task's shapes.
+        """
+        given, expected = bundle.array(patch), bundle.array(logits)
+        if given.shape != (1, 1, *task.patch.dhw) or expected.shape != (1, task.num_classes, *task.patch.dhw):
+            raise BundleError(f"golden patch: shapes {given.shape} → {expected.shape} are not the model's")
+        return GoldenTest(given, expected, expected.argmax(1))
 
     def run(self, engine: Engine) -> list[NDArray[np.float32]]:
         """Runs the window once in every stream, all at the same time, so that each allocates its workspace.

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from ..engines import Engine
     from ..execution_plan import ExecutionPlan
     from ..hooks import Hooks
+    from .organ_region import OrganWindows
     from .window_input import WindowInput
 
-_Waiting: TypeAlias = "tuple[PlanTriple, Future[NDArray[np.float32]] | None]"  # start and logits to come; None for air
+_Waiting: TypeAlias = "tuple[PlanTriple, Future[NDArray[np.float32]] | None]"  # start, logits to come; None: left out
 
 
 class WindowRun:
@@ -34,21 +35,35 @@ class WindowRun:
         skip_air: whether to skip windows without body.
         hooks: progress is reported after every window, `cancel` is asked before every one; waiting for the engine
             counts as stage ``infer``, cutting windows as ``preprocess``.
+        organs: which windows hold part of the region where a locator found organs; the others are left out. None leaves
+            out none.
+
+    Attributes:
+        skipped: number of windows left out so far because they hold no body.
+        without_organ: number of windows with body left out so far because no organ was found there.
+        not_finite: number of windows so far whose logits had NaN or infinity.
     """
 
-    def __init__(self, engine: Engine, plan: ExecutionPlan, source: WindowInput, skip_air: bool, hooks: Hooks) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        plan: ExecutionPlan,
+        source: WindowInput,
+        skip_air: bool,
+        hooks: Hooks,
+        organs: OrganWindows | None = None,
+    ) -> None:
         self._engine, self._source, self._skip_air, self._hooks = engine, source, skip_air, hooks
-        self._plan, self._order = plan.windows, plan.order
-        self._not_finite = 0
-        self.skipped = 0
+        self._plan, self._order, self._organs = plan.windows, plan.order, organs
+        self.skipped = self.without_organ = self.not_finite = 0
 
     @property
     def computed(self) -> int:
-        """Number of windows in the plan minus those skipped so far."""
-        return len(self._plan) - self.skipped
+        """Number of windows in the plan minus those left out so far."""
+        return len(self._plan) - self.skipped - self.without_organ
 
     def windows(self) -> Generator[WindowScores]:
-        """Yields each window's logits; None in place of logits for air and for logits with NaN or infinity.
+        """Yields each window's logits; None for windows left out, and for logits with NaN or infinity.
 
         Raises:
             Cancelled: ``cancel()`` returned true.
@@ -81,15 +96,15 @@ class WindowRun:
 
     def warnings(self) -> tuple[str, ...]:
         """Returns a warning where windows computed so far had NaN or infinity in their logits."""
-        if not self._not_finite:
+        if not self.not_finite:
             return ()
         return (
-            f"the network returned NaN or infinity in {self._not_finite} of {self.computed} windows; "
+            f"the network returned NaN or infinity in {self.not_finite} of {self.computed} windows; "
             "these were left out",
         )
 
     def _patches(self) -> Iterator[tuple[PlanTriple, NDArray[np.float32] | None]]:
-        """Yields every window's start and its patch [1, 1, D, H, W] in the model's axes; None in place of air."""
+        """Yields every window's start and its patch [1, 1, D, H, W] in the model's axes; None if left out."""
         for layers in self._plan.layers:
             with self._hooks.stopwatch.stage("preprocess"):
                 self._source.prepare(layers)
@@ -102,6 +117,9 @@ class WindowRun:
             if self._skip_air and not self._source.has_body(start):
                 self.skipped += 1
                 return None
+            if self._organs is not None and not self._organs.has_organ(start):
+                self.without_organ += 1
+                return None
             window = self._order.turned_back(self._source.window(start))
             return np.array(window[None, None], np.float32, order="C")
 
@@ -113,7 +131,7 @@ class WindowRun:
         # A sum with NaN or infinity is never finite, and needs no mask in memory; float64 cannot overflow here.
         if np.isfinite(logits.sum(dtype=np.float64)):
             return WindowScores(start, self._order.turned(logits))
-        self._not_finite += 1
+        self.not_finite += 1
         return WindowScores(start, None)
 
     def _finished(self, start: PlanTriple, future: Future[NDArray[np.float32]] | None, done: int) -> WindowScores:

@@ -65,6 +65,21 @@ def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(arguments, capf
     assert json.loads(captured.out)["best_dice"] is None
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lambda", "0.5"], "leave --lambda out"),
+        (["--sweep-lambda", "0,1"], "leave --sweep-lambda out"),
+        (["--unlabelled", "."], "leave --unlabelled out"),
+    ],
+)
+def test_a_locator_refuses_options_of_imitation(tmp_path, capsys, words, message):
+    (tmp_path / "dataset.json").write_text("{}")
+    code = run(["distill", str(tmp_path), "--task", "btcv", "--locator", "-o", str(tmp_path / "run"), *words])
+    assert (code, message in capsys.readouterr().err) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture
 def questionable(arguments, tmp_path):
     """The same data set, whose list says MRI to a task for CT and names files that are not read."""

@@ -110,6 +110,11 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
         (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
+        (
+            ["export", "{run}", "-o", "{new}", "--precision", "fp32", "--locator", "{run}"],
+            3,
+            '"student" is a student run; expected a locator',
+        ),
     ],
 )
 def test_wrong_calls_end_in_one_line_with_the_familys_exit_code(student_folder, tmp_path, capsys, words, code, message):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from bedside.runtime import Grid, ResourceError, Volume
-from bedside.runtime.execution_plan import SLACK, choose_plan
+from bedside.runtime.execution_plan import SLACK, ScanPlan, choose_plan
 from bedside.runtime.labels.postprocess import Postprocessing
 from bedside.runtime.memory import memory_limit
 from bedside.runtime.memory.resident import resident_bytes
@@ -105,6 +105,18 @@ def test_memory_that_will_be_allocated_elsewhere_is_counted():
 def test_every_further_stream_takes_a_windows_logits():
     one, two = (chosen((256, 256, 300), engine=LoadedEngine(parallel)) for parallel in (1, 2))
     assert two.bytes - one.bytes == pytest.approx(SLACK * 4 * (14 + 1) * 96**3, abs=2)
+
+
+def test_two_passes_take_the_larger_ones_memory_and_the_region_between_them():
+    main = chosen((512, 512, 824))
+    coarse = chosen(
+        (512, 512, 824), task=TASK.replaced(spacing=(6.0,) * 3, patch=(48, 48, 48), labels=("background", "o"))
+    )
+    assert coarse.windows.shape == (206, 128, 128)
+    assert coarse.bytes < main.bytes / 2
+    assert ScanPlan(main).bytes == main.bytes
+    assert ScanPlan(main, coarse).bytes == main.bytes + 5 * 206 * 128 * 128
+    assert ScanPlan(coarse, main).bytes == main.bytes + 5 * 824 * 512 * 512
 
 
 @pytest.mark.parametrize("codes", ["RAI", "SRA", "ASR"])

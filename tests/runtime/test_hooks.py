@@ -1,6 +1,7 @@
 import pytest
 from bedside.runtime.errors import Cancelled
 from bedside.runtime.hooks import STAGES, Hooks, stop_if
+from bedside.runtime.stopwatch import Stopwatch
 
 
 @pytest.mark.parametrize("cancel", [None, lambda: False, lambda: 0])
@@ -21,6 +22,16 @@ def test_progress_is_reported_where_the_caller_wants_it():
     Hooks().report(1, 3)
     Hooks(progress=lambda done, total: seen.append((done, total))).report(1, 3)
     assert seen == [(1, 3)]
+
+
+def test_the_progress_of_a_part_counts_as_one_with_the_parts_before():
+    seen, own = [], Stopwatch(STAGES)
+    hooks = Hooks(progress=lambda done, total: seen.append((done, total)), cancel=lambda: True)
+    part = hooks.part(4, 10, own)
+    part.report(0, 6)
+    part.report(6, 6)
+    assert seen == [(4, 10), (10, 10)]
+    assert (part.stopwatch, hooks.part(4, 10).stopwatch, part.cancel) == (own, hooks.stopwatch, hooks.cancel)
 
 
 def test_each_segmentation_has_a_stopwatch_of_its_own_for_every_stage():

@@ -105,7 +105,7 @@ def test_timings_name_every_stage_and_add_up(seg):
     begun = time.perf_counter()
     timings = seg.segment_array(hu, AFFINE).timings
     wall = (time.perf_counter() - begun) * 1000
-    assert list(timings) == ["read", "preprocess", "plan", "infer", "blend", "restore"]
+    assert list(timings) == ["read", "preprocess", "plan", "locate", "infer", "blend", "restore"]
     assert min(timings.values()) >= 0
     assert timings["infer"] > 0
     assert wall / 3 < sum(timings.values()) <= wall  # no moment counted twice

@@ -16,7 +16,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which network a run trains.
 
     Attributes:
-        kind: "teacher" or "student".
+        kind: "teacher", "student" or "locator".
         name: registered name of the network.
         options: arguments of its builder besides the number of classes and the patch.
     """

@@ -21,7 +21,8 @@ def test_a_workers_share_of_the_threads_changes_nothing_else():
 
 def test_the_record_holds_no_path_and_nothing_that_leaves_the_labels_alone():
     assert set(JOB.options) == {
-        "engine", "precision", "device", "overlap", "skip_air", "volume", "replace_nan", "prefer", "postprocessing",
+        "engine", "precision", "device", "overlap", "skip_air", "use_locator", "volume", "replace_nan", "prefer",
+        "postprocessing",
     }  # fmt: skip
     assert JOB.options["postprocessing"] == {"largest_component": [], "min_volume_ml": {}, "within_body": False}
 

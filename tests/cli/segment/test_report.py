@@ -1,6 +1,7 @@
 """The text and the JSON of one result."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,3 +51,9 @@ def test_json_holds_figures_shape_and_the_choice():
     assert content["choice"]["setting"] == {"engine": "openvino", "precision": "int8", "streams": 2, "device": "CPU"}
     assert (content["needs_review"], content["warnings"], content["shape"]) == (True, ["look"], [4, 3, 2])
     assert (content["volumes_ml"], content["windows_skipped"]) == ({"fat": 1.25, "bone": 0.0}, 1)
+    assert content["windows_without_organ"] == 0
+
+
+def test_windows_without_organ_are_counted_where_a_locator_left_some_out():
+    assert "without organ" not in summary(result())
+    assert ", 7 without organ; " in summary(replace(result(), windows_without_organ=7))

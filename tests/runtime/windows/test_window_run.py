@@ -82,6 +82,20 @@ def test_windows_without_body_are_skipped_where_that_is_asked_for():
     assert (run.computed, run.skipped) == (5, 0)
 
 
+class OddWindows:
+    """Organs in windows with an odd number."""
+
+    def has_organ(self, start):
+        return start[0] // 4 % 2
+
+
+def test_windows_without_organ_are_left_out_and_counted_apart_from_air():
+    engine = EchoEngine()
+    run = WindowRun(engine, PLAN, NumberedInput(air=(1, 4)), True, Hooks(), OddWindows())
+    assert numbers(run) == [None, None, None, 3, None]
+    assert (run.computed, run.skipped, run.without_organ, engine.seen) == (1, 2, 2, [3])
+
+
 def test_logits_with_nan_are_left_out_with_a_warning():
     run = WindowRun(EchoEngine(broken=(0, 3)), PLAN, NumberedInput(), True, Hooks())
     assert numbers(run) == [None, 1, 2, None, 4]

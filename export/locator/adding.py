@@ -1,0 +1,151 @@
+"""Adds a locator to an unfinished bundle: writes and compares its network, chooses its settings, and judges it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ...runtime.bundles.bundle import Bundle, write_manifest
+from ...runtime.bundles.locator_entry import LocatorEntry
+from ...runtime.bundles.manifest import Manifest
+from ...runtime.engines import open_engine
+from ...runtime.errors import BundleError, UsageError
+from ...runtime.hooks import Hooks
+from ...runtime.locator import ENGINE, Locator
+from ...runtime.request import SegmentationRequest
+from ...runtime.scans.open_scan import open_scan
+from ...runtime.task import Task
+from ...training.data.organ_masks import read_truth
+from ..cases import ExportCases
+from ..golden import golden_input
+from ..onnx_export import student_to_onnx
+from ..parity import ParityComparison, check_fp32, softmax, student_logits, variant_logits
+from ..progress import ExportSteps
+from ..student import ExportedStudent
+from .gate import measure_locator
+from .settings import LocatedCase, choose_settings, organ_counts
+
+_MAY_DIFFER = ("name", "spacing", "patch", "anatomy", "intended_use")
+"""Fields of the task that a locator may have of its own."""
+
+
+def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> None:
+    """Checks, before minutes of work, that a locator can be added to a student's bundle.
+
+    Raises:
+        UsageError: it was trained for another task, or there is no labelled scan to measure it on.
+    """
+    differing = [
+        field
+        for field in task.__struct_fields__
+        if field not in _MAY_DIFFER and getattr(task, field) != getattr(locator.task, field)
+    ]
+    if differing:
+        raise UsageError(
+            f"the locator's task differs from the student's in: {', '.join(differing)}; train it for that task"
+        )
+    if not cases.gate:
+        raise UsageError(
+            "a locator is measured on held-out scans with label maps, got none; give --calibration DATASET with a test "
+            "or validation list, and --gate 1 or more"
+        )
+
+
+def locator_steps(cases: ExportCases) -> int:
+    """Returns the number of steps of `add_locator`."""
+    return 1 + 3 * len(cases.gate)
+
+
+def add_locator(
+    folder: Path,
+    manifest: Manifest,
+    locator: ExportedStudent,
+    cases: ExportCases,
+    threads: int | None,
+    steps: ExportSteps,
+) -> Manifest:
+    """Adds a locator to the directory of an unfinished bundle, unless an organ loses more than 0.002 Dice by it.
+
+    Args:
+        folder: the directory; complete but for the locator.
+        manifest: its manifest.
+        locator: the network and the facts of its training.
+        cases: at least one gate case.
+        threads: CPU threads; None for all.
+        steps: one step for the network, one for each gate case, and two to judge with each.
+
+    Returns:
+        The manifest with the locator, or with the reason for leaving it out; not written yet.
+
+    Raises:
+        BundleError: the exported network does not compute what the torch network computes.
+    """
+    entry = LocatorEntry(
+        spacing=locator.task.spacing,
+        patch=locator.task.patch,
+        threshold=0.5,
+        margin_mm=0.0,
+        network=locator.student,
+        data_hash=locator.data_hash,
+        cases=len(cases.gate),
+    )
+    steps.begin("locator: ONNX")
+    _write_network(folder, entry, entry.task(manifest.task), locator, threads)
+    provisional = write_manifest(folder, msgspec.structs.replace(manifest, locator=entry))
+    settings = choose_settings([*_located(folder, cases, threads, steps)], max(entry.spacing))
+    if settings is None:
+        return _left_out(folder, manifest, entry, "it misses organs of the gate cases by more than ten of its voxels")
+    entry = msgspec.structs.replace(
+        entry, threshold=settings.threshold, margin_mm=settings.margin_mm, recall=settings.recall
+    )
+    write_manifest(folder, msgspec.structs.replace(provisional, locator=entry))
+    figures = measure_locator(folder, cases, threads, lambda: steps.begin("gate case with and without locator"))
+    if figures.failure:
+        return _left_out(folder, manifest, entry, figures.failure)
+    entry = msgspec.structs.replace(entry, windows_saved=figures.windows_saved, dice_loss=figures.loss)
+    return msgspec.structs.replace(manifest, locator=entry)
+
+
+def _write_network(
+    folder: Path, entry: LocatorEntry, task: Task, locator: ExportedStudent, threads: int | None
+) -> None:
+    """Writes ONNX and golden patch, and compares the ONNX with the torch network on that patch."""
+    from .any_organ import AnyOrgan
+
+    network = AnyOrgan(copy.deepcopy(locator.model)).cpu().float().eval()
+    (folder / entry.file).write_bytes(student_to_onnx(network, task.patch.dhw).SerializeToString(deterministic=True))
+    patch = golden_input(task)
+    logits = student_logits(network, patch)
+    np.save(folder / entry.golden_input, patch)
+    np.save(folder / entry.golden_output, logits)
+    with closing(open_engine(ENGINE, folder / entry.file, threads=threads)) as engine:
+        comparison = ParityComparison()
+        comparison.add(softmax(variant_logits(engine, patch)), softmax(logits[0]))
+        check_fp32(engine, comparison.figures())
+
+
+def _located(folder: Path, cases: ExportCases, threads: int | None, steps: ExportSteps) -> Iterator[LocatedCase]:
+    """Yields the gate cases as the locator of an unfinished bundle sees them."""
+    with Bundle.open(folder) as bundle:
+        locator = Locator.open(bundle, threads)
+        if locator is None:
+            raise ValueError("expected a bundle with a locator, got one without")
+        with closing(locator):
+            for image, label in cases.gate:
+                steps.begin("locator: search in a gate case")
+                request = SegmentationRequest(open_scan(image), bundle.task, bundle.manifest.recommended_overlap)
+                result = locator.search(request, locator.plan(request), Hooks())
+                if result.run.not_finite:
+                    raise BundleError("the locator's output holds NaN or infinity; train it again before exporting")
+                yield LocatedCase(result.received, organ_counts(read_truth(label), result.received.grid, cases.ignore))
+
+
+def _left_out(folder: Path, manifest: Manifest, entry: LocatorEntry, reason: str) -> Manifest:
+    for name in entry.files:
+        (folder / name).unlink()
+    return msgspec.structs.replace(manifest, locator=None, locator_left_out=reason)

@@ -1,0 +1,126 @@
+"""One pass of a network over a scan: cuts windows, runs them, and hands on the blended logits block by block."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.body_mask import BodyMask
+from .preprocessing.preprocess import to_model_input
+from .windows.blend import blend
+from .windows.window_input import InMemoryInput, StreamedInput
+from .windows.window_run import WindowRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .engines import Engine
+    from .execution_plan import ExecutionPlan
+    from .hooks import Hooks
+    from .request import SegmentationRequest
+    from .windows.blend import ScoreBlock
+    from .windows.organ_region import OrganRegion
+    from .windows.window_input import WindowInput
+
+
+class BlockReceiver(Protocol):
+    """Receives the blended logits of a scan, as `blend` yields them."""
+
+    def add(self, block: ScoreBlock) -> None:
+        """Called with each block once."""
+        ...
+
+
+Receiver = TypeVar("Receiver", bound=BlockReceiver)
+
+
+@dataclass(frozen=True, eq=False)
+class PassResult(Generic[Receiver]):
+    """The outcome of a pass.
+
+    Attributes:
+        received: the receiver, with the blocks of the whole scan.
+        run: the run of the windows, with their numbers.
+        warnings: warnings about the scan and the windows, one line each.
+        body: body mask on the task's grid; None unless post-processing needs it.
+    """
+
+    received: Receiver
+    run: WindowRun
+    warnings: tuple[str, ...]
+    body: BodyMask | None
+
+
+class ScanPass:
+    """Runs the windows of one execution plan over a scan.
+
+    Args:
+        engine: the engine that runs the windows.
+        request: the scan, its task and the options.
+        plan: the execution plan chosen for this request.
+        hooks: the caller's callbacks and the stopwatch.
+        region: the region with organs; windows that hold no part of it are left out. None leaves out none.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: SegmentationRequest,
+        plan: ExecutionPlan,
+        hooks: Hooks,
+        region: OrganRegion | None = None,
+    ) -> None:
+        self._engine, self._request, self._plan, self._hooks = engine, request, plan, hooks
+        self._organs = None if region is None else region.windows(plan.windows, plan.order, request.grid)
+        self._body: BodyMask | None = None
+
+    def run(self, new_receiver: Callable[[], Receiver]) -> PassResult[Receiver]:
+        """Runs the windows and gives the blocks of blended logits to a receiver.
+
+        Args:
+            new_receiver: makes the receiver; called again where all windows have to run after all.
+
+        Raises:
+            InputError: the scan is refused; for a file this may only be detected after the last plane.
+            ResourceError: the engine failed, or memory ran out.
+            Cancelled: ``cancel()`` returned true.
+        """
+        skip_air = self._request.skip_air
+        source = self._open_input()
+        result = self._run(source, skip_air, new_receiver())
+        if skip_air and not source.found_body:
+            # Only the last plane shows that no voxel is above air; run all windows, as for a scan prepared whole.
+            result = self._run(self._open_input(), False, new_receiver())
+        self._hooks.stop_if_cancelled()
+        return result
+
+    def _open_input(self) -> WindowInput:
+        request, plan, stopwatch = self._request, self._plan, self._hooks.stopwatch
+        keep_body = request.postprocessing.within_body
+        with stopwatch.stage("preprocess"):
+            if plan.streamed:
+                self._body = BodyMask(request.grid, MARGIN_VOXELS) if keep_body else None
+                return StreamedInput(request, plan.windows, stopwatch, self._body)
+            with stopwatch.stage("read"):
+                volume = request.scan.load()
+            self._hooks.stop_if_cancelled()
+            prepared = to_model_input(volume, request.task)
+            if keep_body:
+                self._body = BodyMask(request.grid)
+                for plane in prepared.body:
+                    self._body.add(plane)
+            return InMemoryInput(prepared, plan.windows, plan.order, request.task.intensity.air)
+
+    def _run(self, source: WindowInput, skip_air: bool, receiver: Receiver) -> PassResult[Receiver]:
+        plan, stopwatch = self._plan, self._hooks.stopwatch
+        run = WindowRun(self._engine, plan, source, skip_air, self._hooks, self._organs)
+        with stopwatch.stage("blend"), closing(run.windows()) as scores:  # ends the run if the loop fails
+            for block in blend(plan.windows, scores, self._request.task.num_classes, plan.dtype, plan.order):
+                with stopwatch.stage("restore"):
+                    receiver.add(block)
+        self._hooks.stop_if_cancelled()
+        with stopwatch.stage("preprocess"):
+            warnings = source.finish()
+        return PassResult(receiver, run, (*warnings, *run.warnings()), self._body)
