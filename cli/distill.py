@@ -17,6 +17,7 @@ from ..runtime.arguments import known
 from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
+from ..runtime.task_presets import load_task
 from ..training.recipe import Recipe
 from ..training.runs.run import Run
 from .options.command import arguments_of, last_given, typer_function
@@ -46,8 +47,8 @@ class Distill:
 
     Example: bedside distill data/ --teacher runs/a --teacher runs/b --unlabelled scans/ --student unet-nano -o runs/s
 
-    With --locator it trains a small network on a coarse grid that says where the organs are, from the labels alone;
-    bedside export --locator adds it to a student's bundle, which then leaves out windows without organs.
+    With --locator it trains a small network on a coarse grid that says where the organs are; bedside export --locator
+    adds it to a student's bundle, which then leaves out windows without organs.
 
     Example: bedside distill --student list
 
@@ -111,8 +112,8 @@ class Distill:
                 return
             if self.dataset is None or self.output is None:
                 raise UsageError(f"distill: give a data set and --output; only --student {_LIST} does without")
-            if self.locator:
-                self._check_locator()
+            if self.locator and self.sweep.sweep_lambda is not None:
+                raise UsageError("--sweep-lambda compares students: leave --locator out")
             lambdas = self.sweep.lambdas(self.lam, self.training.hardware_options)
             if lambdas:
                 self._sweep(self.dataset, self.output, lambdas, console)
@@ -142,8 +143,6 @@ class Distill:
 
             cases = with_unlabelled(cases, imitation.unlabelled)
         recipe = self._recipe(task, cases, output)
-        if self.locator and self._teachers:
-            console.info("a locator learns from the labels alone; of the teacher it takes the task only")
         from ..distill import distill
 
         stages = ("preparing cases", "asking the teacher", "training student")
@@ -153,7 +152,7 @@ class Distill:
                 output,
                 student=self._student,
                 lam=self._lam,
-                teacher=() if self.locator else self._teachers,
+                teacher=self._teachers,
                 task=task,
                 recipe=recipe,
                 imitation=imitation.imitation,
@@ -217,22 +216,15 @@ class Distill:
         shared = replace(self, lam=None, sweep=SweepOptions(), training=training, console=Console(quiet=quiet))
         return arguments_of(shared)
 
-    def _check_locator(self) -> None:
-        given = {
-            "--lambda": self.lam is not None,
-            "--sweep-lambda": self.sweep.sweep_lambda is not None,
-            "--unlabelled": self.imitation_options.unlabelled is not None,
-        }
-        for option in (name for name, has in given.items() if has):
-            raise UsageError(f"a locator learns from labels alone: leave {option} out")
-
     @property
     def _student(self) -> str:
         return self.student or _default_student(self.locator)
 
     @property
     def _lam(self) -> float:
-        return 1.0 if self.locator else _LAMBDA if self.lam is None else self.lam
+        if self.lam is not None:
+            return self.lam
+        return 1.0 if self.locator and not self._teachers else _LAMBDA
 
     @property
     def _teachers(self) -> Sequence[Path]:
@@ -252,16 +244,9 @@ class Distill:
         """Returns the given task with the options' spacing and patch, or else the first teacher's; a locator's own."""
         data = self.training.data
         if self.task is None and not self._teachers:
-            raise UsageError("give --task" if self.locator else "give --teacher, or --task and --lambda 1")
-        if self.task is not None:
-            task = data.task(self.task)
-        elif data.spacing is not None and not self.locator:
-            raise UsageError("a student has its teacher's grid: leave --spacing out")
-        else:
-            task = Run.open(self._teachers[0]).config.task
-        if self.locator:
-            return locator_task(task, data.spacing, data.patch)
-        return task if data.patch is None else task.replaced(patch=data.patch)
+            raise UsageError("give --teacher, or --task" + ("" if self.locator else " and --lambda 1"))
+        task = Run.open(self._teachers[0]).config.task if self.task is None else load_task(self.task)
+        return locator_task(task, data.spacing, data.patch) if self.locator else data.changed(task)
 
 
 def _default_student(locator: bool) -> str:

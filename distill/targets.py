@@ -16,6 +16,7 @@ from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
+from ..runtime.task import Task
 from ..training.data.case_cache import try_lock
 from ..training.data.crops import CropSource
 from ..training.data.prepared_case import PreparedCase
@@ -32,6 +33,7 @@ _log = logging.getLogger("bedside.distill")
 def cache_targets(
     teachers: Teachers,
     cases: Sequence[PreparedCase],
+    task: Task,
     group: ProcessGroup,
     *,
     progress: Progress | None = None,
@@ -45,8 +47,8 @@ def cache_targets(
 
     Args:
         teachers: the teachers.
-        cases: cases prepared with the task of the teachers; those without labels get crop centres around the organs
-            that the teachers find.
+        cases: prepared cases; those without labels get crop centres around the organs that the teachers find.
+        task: the task that they were prepared for; a teacher of another grid reads the scans themselves.
         group: process group, which shares the cases; its devices run the teachers.
         progress: called before each case of this process with (cases done, cases in total), and at the end.
 
@@ -54,11 +56,13 @@ def cache_targets(
         One source of crops per case, with its targets.
 
     Raises:
+        InputError: a scan that a teacher has to read cannot be read any more.
         UsageError: an argument has another type.
         ResourceError: the disk has no room for the targets.
     """
     teachers = arguments.instance("teachers", teachers, Teachers)
     cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
+    task = arguments.instance("task", task, Task)
     group = arguments.instance("group", group, ProcessGroup)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
     key = targets_key(teachers)
@@ -74,7 +78,7 @@ def cache_targets(
         for case in pending:
             if progress:
                 progress(existing + min(done * group.size, len(missing)), len(cases))
-            if _stored(teachers, case, key, group):
+            if _stored(teachers, case, task, key, group):
                 done += 1
             else:
                 busy.append(case)
@@ -119,12 +123,12 @@ def _source(case: PreparedCase, soft_labels: SoftLabels) -> CropSource:
     return source if case.labelled else source.around_soft_labels()
 
 
-def _stored(teachers: Teachers, case: PreparedCase, key: str, group: ProcessGroup) -> bool:
+def _stored(teachers: Teachers, case: PreparedCase, task: Task, key: str, group: ProcessGroup) -> bool:
     """Computes and stores the targets of a case; returns False while another training does so."""
     folder = _folder(case, key)
     with try_lock(folder.with_name(f"{folder.name}.lock")) as locked:
         if locked and _open(case, key) is None:
-            probabilities = teachers.probabilities(case, group.device)
+            probabilities = teachers.probabilities(case, task, group.device)
             with atomic_directory(folder) as temporary:
                 write_soft_labels(temporary, probabilities, body=None if case.labelled else case.centres(0))
         return locked

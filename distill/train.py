@@ -31,7 +31,7 @@ from ..training.train import train
 from .loss import IMITATION, DistillationLoss
 from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
-from .teachers import Teachers, check_teachers_task
+from .teachers import Teachers, check_teachers_classes, check_teachers_input
 from .validation import log_teachers, record_teachers_dice, warn_of_weak_teachers
 
 _NO_TEACHER = "without --teacher, give --task and --lambda 1"
@@ -67,7 +67,8 @@ def distill(
         lam: λ of the distillation loss; 1 trains without a teacher.
         teacher: run directory of a trained network, or of several, whose mean probabilities teach; needed unless λ is
             1. Any run can teach, also a student's.
-        task: grid, intensities, patch; None: the first teacher's. Its patch may differ from the teachers'.
+        task: grid, intensities, patch; None: the first teacher's. With cached targets they may differ from the
+            teachers', whose probabilities are then interpolated; the classes may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
             student's own, `StudentSpec.recipe`.
         imitation: loss between student and teacher, a name in `IMITATION`.
@@ -79,8 +80,7 @@ def distill(
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         prepared_cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: whether to continue the run in ``out``.
-        locator: whether the run is a locator's, see `bedside.distill.locator_task`: it learns from labels alone, and
-            its bundle is a student's.
+        locator: whether the run is a locator's, see `bedside.distill.locator_task`; its bundle is a student's.
         preparing: called during preprocessing with (cases done, cases in total).
         teaching: called while the teachers segment the training cases, with (cases done, cases in total).
         progress: called after each step with (steps done, steps in total, note).
@@ -96,8 +96,6 @@ def distill(
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
     kind = "locator" if arguments.flag("locator", locator) else "student"
-    if locator and (runs or lam < 1):
-        raise UsageError("a locator learns from labels alone: give no teacher and lambda 1")
     if not runs and lam < 1:
         raise UsageError(_NO_TEACHER)
     if runs and lam == 1 and recipe.unlabelled:
@@ -151,12 +149,9 @@ class _DistilledStudent:
         """Opens the teachers and the earlier run, and checks that these and the student accept the task."""
         teachers = Teachers.open(runs) if runs else None
         for member in teachers.members if teachers else ():
-            check_teachers_task(task, member)
-            if options.targets == "online" and member.task.patch != task.patch:
-                raise UsageError(
-                    f'teacher "{member.run.name}" sees patches of {_shown(member.task)} voxels and the student '
-                    f"{_shown(task)}; with --teacher-targets online both must be equal"
-                )
+            check_teachers_classes(task, member)
+            if options.targets == "online":
+                check_teachers_input(task, member)
         check_patch(student, task.patch.dhw)
         start = None if init is None else _earlier_run(init, kind, student, task)
         return cls(kind, student, options, teachers if options.lam < 1 else None, start)
@@ -203,7 +198,9 @@ class _DistilledStudent:
         cached = self.options.targets == "cached"
         # Of cases without labels, the teachers' segmentation says where crops contain an organ.
         taught = [*(cases if cached else ()), *prepared.unlabelled]
-        sources = cache_targets(teachers, [*taught, *prepared.validation], group, progress=progress)
+        sources = cache_targets(
+            teachers, [*taught, *prepared.validation], prepared.run.config.task, group, progress=progress
+        )
         if group.first:
             record_teachers_dice(prepared.run, sources[len(taught) :])
         if cached:
@@ -247,7 +244,3 @@ def _earlier_run(path: Path, kind: str, student: str, task: Task) -> Run:
     if before.task.num_classes != task.num_classes:
         raise UsageError(f'"{run.name}" has {before.task.num_classes} classes, the task {task.num_classes}')
     return run
-
-
-def _shown(task: Task) -> str:
-    return "×".join(str(edge) for edge in task.patch)

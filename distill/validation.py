@@ -33,6 +33,12 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
                 trained.dataset,
                 new.dataset,
             )
+        if member.task.preparation != new.task.preparation:
+            _log.info(
+                'teacher "%s" prepares scans otherwise (%s): its probabilities are interpolated',
+                member.run.name,
+                ", ".join(new.task.differing(member.task, but=("patch",))),
+            )
         other_split = trained.split_hash not in ("", new.split_hash)
         if prepared.validation and trained.data_hash == new.data_hash and other_split:
             _log.warning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_LABELS = 65_536  # what uint16 can hold
 MAX_PATCH_VOXELS = 2**27  # 512³; networks use some millions
+_PREPARATION = ("modality", "spacing", "orientation", "intensity", "foreground")
+_TEXTS = ("name", "anatomy", "intended_use")
 _STANDARDISED = 3.0  # standard deviations: 99.7 % of normally distributed values lie within
 _RANGE = (1e-15, 1e15)  # of intensities; far beyond any scanner, and float32 arithmetic stays finite within it
 
@@ -191,6 +194,21 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if label not in self.labels:
             raise UsageError(f'task "{self.name}" has no label "{label}"; it has: {", ".join(self.labels)}')
         return self.labels.index(label)
+
+    @property
+    def preparation(self) -> dict[str, object]:
+        """The fields that decide how a scan is prepared for the network, by name; the patch is none of them."""
+        return {field: getattr(self, field) for field in _PREPARATION}
+
+    def differing(self, other: Task, but: Collection[str] = ()) -> list[str]:
+        """Returns the names of the fields that differ in another task; names and texts may.
+
+        Args:
+            other: the other task.
+            but: further fields that may differ.
+        """
+        compared = (field for field in self.__struct_fields__ if field not in {*_TEXTS, *but})
+        return [field for field in compared if getattr(self, field) != getattr(other, field)]
 
     def replaced(self, **changes: Any) -> Task:
         """Returns a validated copy with some fields changed.

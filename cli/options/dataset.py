@@ -73,12 +73,16 @@ class DataOptions:
             UsageError: the task is unknown, or its spacing or patch is not valid.
             InputError: the task file is not valid.
         """
-        changes: dict[str, Any] = {}
-        if self.spacing is not None:
-            changes["spacing"] = self.spacing
-        if self.patch is not None:
-            changes["patch"] = self.patch
-        task = load_task(name)
+        return self.changed(load_task(name))
+
+    def changed(self, task: Task) -> Task:
+        """Returns a task with its spacing and patch replaced where the options give them.
+
+        Raises:
+            UsageError: spacing or patch is not valid.
+        """
+        given: dict[str, Any] = {"spacing": self.spacing, "patch": self.patch}
+        changes = {field: value for field, value in given.items() if value is not None}
         return task.replaced(**changes) if changes else task
 
     def dataset(self, path: Path, task: Task) -> Dataset:

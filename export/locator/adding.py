@@ -30,9 +30,6 @@ from ..student import ExportedStudent
 from .gate import measure_locator
 from .settings import LocatedCase, choose_settings, organ_counts
 
-_MAY_DIFFER = ("name", "spacing", "patch", "anatomy", "intended_use")
-"""Fields of the task that a locator may have of its own."""
-
 
 def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> None:
     """Checks, before minutes of work, that a locator can be added to a student's bundle.
@@ -40,11 +37,7 @@ def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> N
     Raises:
         UsageError: it was trained for another task, or there is no labelled scan to measure it on.
     """
-    differing = [
-        field
-        for field in task.__struct_fields__
-        if field not in _MAY_DIFFER and getattr(task, field) != getattr(locator.task, field)
-    ]
+    differing = task.differing(locator.task, but=("spacing", "patch"))
     if differing:
         raise UsageError(
             f"the locator's task differs from the student's in: {', '.join(differing)}; train it for that task"

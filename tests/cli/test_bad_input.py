@@ -203,8 +203,3 @@ def test_training_into_a_path_that_cannot_be_written(refused, scan, tmp_path):
     )
     words = ("train-teacher", source, "--task", task, "--sam", "vit_nano", "--device", "cpu", "-o", scan / "run")
     refused(*words, code=5)
-
-
-def test_spacing_of_a_student_that_has_a_teacher(refused, tmp_path):
-    words = ("distill", tmp_path, "--teacher", tmp_path, "--spacing", "3", "3", "3", "-o", tmp_path / "out" / "run")
-    assert "leave --spacing out" in refused(*words, code=2)

@@ -65,21 +65,6 @@ def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(arguments, capf
     assert json.loads(captured.out)["best_dice"] is None
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--lambda", "0.5"], "leave --lambda out"),
-        (["--sweep-lambda", "0,1"], "leave --sweep-lambda out"),
-        (["--unlabelled", "."], "leave --unlabelled out"),
-    ],
-)
-def test_a_locator_refuses_options_of_imitation(tmp_path, capsys, words, message):
-    (tmp_path / "dataset.json").write_text("{}")
-    code = run(["distill", str(tmp_path), "--task", "btcv", "--locator", "-o", str(tmp_path / "run"), *words])
-    assert (code, message in capsys.readouterr().err) == (2, True)
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.fixture
 def questionable(arguments, tmp_path):
     """The same data set, whose list says MRI to a task for CT and names files that are not read."""
@@ -104,7 +89,8 @@ def test_what_deserves_a_look_in_the_list_is_warned_of_on_stderr_alone(questiona
     ("options", "message"),
     [
         ([], "give --teacher, or --task and --lambda 1"),
-        (["--teacher", ".", "--spacing", "1", "1", "1"], "leave --spacing out"),
+        (["--locator"], "give --teacher, or --task"),
+        (["--task", "btcv", "--locator", "--sweep-lambda", "0,1"], "compares students: leave --locator out"),
         (["--task", "btcv", "--student", "nope"], 'no student "nope"; expected one of'),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from bedside.distill import distill, load_locator, load_student, locator_task
 from bedside.distill.locator import LOCATOR_STUDENT
 from bedside.distill.teachers import open_network
-from bedside.runtime import XYZ, InputError, UsageError
+from bedside.runtime import XYZ, InputError
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.dataset import load_dataset
 from bedside.training.loop.hardware import Hardware
@@ -70,9 +70,14 @@ def test_a_students_run_is_no_locator(run, tmp_path):
         load_locator(tmp_path / "student")
 
 
-@pytest.mark.parametrize("given", [{"lam": 0.5}, {"teacher": "some"}])
-def test_it_learns_from_labels_alone(run, tmp_path, given):
+def test_a_teacher_of_the_tasks_own_grid_teaches_it(run, tmp_path):
     data = load_dataset(run.parent / "data")
-    arguments = {"student": LOCATOR_STUDENT, "lam": 1.0, "teacher": None, "task": locator_task(TASK), **given}
-    with pytest.raises(UsageError, match="a locator learns from labels alone"):
-        distill(data, tmp_path / "r", **arguments, locator=True)
+    given = {"recipe": RECIPE, "hardware": Hardware("cpu"), "prepared_cases": tmp_path / "cases"}
+    fine = TASK.replaced(spacing=(4.0, 4.0, 8.0), patch=(32, 32, 16))
+    distill(data, tmp_path / "teacher", student=LOCATOR_STUDENT, lam=1.0, teacher=None, task=fine, **given)
+    coarse = locator_task(fine, patch=(32, 32, 16))
+    taught = {"student": LOCATOR_STUDENT, "lam": 0.5, "teacher": tmp_path / "teacher", "task": coarse, **given}
+    distill(data, tmp_path / "locator", **taught, locator=True)
+    found = load_locator(tmp_path / "locator")
+    assert (found.task.spacing, found.teacher, found.lam) == ((6.0, 6.0, 8.0), "teacher", 0.5)
+    assert float(found.metrics["gradient_teacher"]) > 0

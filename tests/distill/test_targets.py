@@ -45,16 +45,16 @@ def folders(cases, teachers):
     return [case.folder / f"teacher-{targets_key(teachers)}" for case in cases]
 
 
-def test_targets_are_the_mean_of_the_teachers_probabilities(cases, teachers, group):
-    for source in cache_targets(teachers, cases, group):
+def test_targets_are_the_mean_of_the_teachers_probabilities(cases, teachers, task, group):
+    for source in cache_targets(teachers, cases, task, group):
         image = torch.from_numpy(np.array(source.case.image()))[None, None]
         with torch.no_grad():
             each = [member.network(image).softmax(1)[0].numpy() for member in teachers.members]
         assert source.soft_labels.arrays().whole() / 255 == pytest.approx(np.mean(each, axis=0), abs=2 / 255)
 
 
-def test_a_case_without_labels_is_cropped_around_what_the_teachers_found(cases, teachers, group):
-    labelled, unlabelled = cache_targets(teachers, cases, group)
+def test_a_case_without_labels_is_cropped_around_what_the_teachers_found(cases, teachers, task, group):
+    labelled, unlabelled = cache_targets(teachers, cases, task, group)
     assert labelled.case.counts == {1: int(np.prod(SHAPE))}
     found = unlabelled.soft_labels.arrays().whole().argmax(axis=0)
     assert unlabelled.case.counts == {label: int((found == label).sum()) for label in np.unique(found)}
@@ -62,29 +62,29 @@ def test_a_case_without_labels_is_cropped_around_what_the_teachers_found(cases, 
         assert (found.reshape(-1)[np.asarray(unlabelled.case.centres(label))] == label).all()
 
 
-def test_what_is_stored_is_not_computed_again(cases, teachers, group):
-    cache_targets(teachers, cases, group)
+def test_what_is_stored_is_not_computed_again(cases, teachers, task, group):
+    cache_targets(teachers, cases, task, group)
     stamps = [folder.stat().st_ctime_ns for folder in folders(cases, teachers)]
     steps = []
-    cache_targets(teachers, cases, group, progress=lambda *step: steps.append(step))
+    cache_targets(teachers, cases, task, group, progress=lambda *step: steps.append(step))
     assert [folder.stat().st_ctime_ns for folder in folders(cases, teachers)] == stamps
     assert steps == [(2, 2)]
 
 
-def test_stored_targets_are_verified_once_however_often_a_case_is_listed(cases, teachers, group, monkeypatch):
-    cache_targets(teachers, cases, group)
+def test_stored_targets_are_verified_once_however_often_a_case_is_listed(cases, teachers, task, group, monkeypatch):
+    cache_targets(teachers, cases, task, group)
     hashed = []
     monkeypatch.setattr(
         "bedside.training.data.soft_labels.file_sha256", lambda file: hashed.append(file) or file_sha256(file)
     )
-    assert len(cache_targets(teachers, [*cases, cases[0]], group)) == 3
+    assert len(cache_targets(teachers, [*cases, cases[0]], task, group)) == 3
     assert len(hashed) == len(set(hashed)) == 5  # table and blocks of both, and centres of the one without labels
 
 
-def test_damaged_targets_are_computed_again(cases, teachers, group, caplog):
-    before = [source.soft_labels.arrays().whole() for source in cache_targets(teachers, cases, group)]
+def test_damaged_targets_are_computed_again(cases, teachers, task, group, caplog):
+    before = [source.soft_labels.arrays().whole() for source in cache_targets(teachers, cases, task, group)]
     (folders(cases, teachers)[0] / "blocks.npy").write_bytes(b"x")
-    after = [source.soft_labels.arrays().whole() for source in cache_targets(teachers, cases, group)]
+    after = [source.soft_labels.arrays().whole() for source in cache_targets(teachers, cases, task, group)]
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
     assert 'targets of "a" are computed again' in caplog.text
 
@@ -100,27 +100,29 @@ def test_the_key_depends_on_weights_and_windows_and_not_on_the_order(tmp_path, t
     assert len({key, *map(targets_key, others)}) == 4
 
 
-def test_each_case_is_reported_before_it_is_computed(cases, teachers, group):
+def test_each_case_is_reported_before_it_is_computed(cases, teachers, task, group):
     steps = []
-    cache_targets(teachers, cases, group, progress=lambda *step: steps.append(step))
+    cache_targets(teachers, cases, task, group, progress=lambda *step: steps.append(step))
     assert steps == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_targets_that_the_disk_has_no_room_for_are_refused_before_they_are_computed(
-    cases, teachers, group, monkeypatch
+    cases, teachers, task, group, monkeypatch
 ):
     class Usage:
         free = 10
 
     monkeypatch.setattr("bedside.distill.targets.shutil.disk_usage", lambda folder: Usage)
     with pytest.raises(ResourceError, match=r"the targets of 2 cases need about 0 MB, 0 MB are free; .*online"):
-        cache_targets(teachers, cases, group)
+        cache_targets(teachers, cases, task, group)
     assert not any(folder.exists() for folder in folders(cases, teachers))
 
 
-@pytest.mark.parametrize("changes", [{"cases": ["a"]}, {"teachers": None}, {"progress": 3}, {"group": None}])
-def test_wrong_arguments_are_refused_before_anything_is_written(cases, teachers, group, changes):
-    given = {"teachers": teachers, "cases": cases, "group": group, "progress": None, **changes}
+@pytest.mark.parametrize(
+    "changes", [{"cases": ["a"]}, {"task": None}, {"teachers": None}, {"progress": 3}, {"group": None}]
+)
+def test_wrong_arguments_are_refused_before_anything_is_written(cases, teachers, task, group, changes):
+    given = {"teachers": teachers, "cases": cases, "task": task, "group": group, "progress": None, **changes}
     with pytest.raises(UsageError, match=next(iter(changes))):
         cache_targets(**given)
     assert not any(folder.exists() for folder in folders(cases, teachers))

@@ -1,30 +1,71 @@
-"""Teachers: of one task, each once; their mean probabilities."""
+"""Teachers: of the same classes, each once; their mean probabilities, on whichever grid they were trained."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from bedside.distill.teachers import Teachers, check_teachers_task
-from bedside.runtime import UsageError
+from bedside.distill.teachers import Teachers, check_teachers_classes, check_teachers_input
+from bedside.runtime import Grid, UsageError
+from bedside.runtime.scans.nifti import write_volume
+from bedside.training.data.dataset import Case
+from bedside.training.data.prepare import prepare_cases
 
 from .toy_teacher import teacher
 
 
-def test_teachers_of_different_classes_or_grids_are_refused(tmp_path, task, monkeypatch):
-    made = {"a": teacher(tmp_path, task, 0), "b": teacher(tmp_path, task.replaced(spacing=(2.0, 2.0, 2.0)), 1)}
+def test_teachers_of_different_classes_are_refused_and_of_different_grids_are_not(tmp_path, task, monkeypatch):
+    other = task.replaced(labels=("background", "fat", "ivory"))
+    made = {
+        "a": teacher(tmp_path, task, 0),
+        "b": teacher(tmp_path, task.replaced(spacing=(2.0, 2.0, 2.0), orientation="LPS"), 1),
+        "c": teacher(tmp_path, other, 2),
+    }
     monkeypatch.setattr("bedside.distill.teachers._open", lambda path: made[path.name])
-    with pytest.raises(UsageError, match='differs from that of teacher "teacher1" in: spacing'):
-        Teachers.open([Path("a"), Path("b")])
+    assert len(Teachers.open([Path("a"), Path("b")]).members) == 2
+    with pytest.raises(UsageError, match='differs from that of teacher "teacher2" in: labels; leave --task out'):
+        Teachers.open([Path("a"), Path("c")])
     with pytest.raises(UsageError, match='teacher "teacher0" is given twice'):
         Teachers.open([Path("a"), Path("a")])
 
 
-def test_a_student_may_have_another_patch_and_name_but_not_other_labels(tmp_path, task):
+def test_a_student_may_have_another_grid_patch_and_name_but_not_other_labels(tmp_path, task):
     made = teacher(tmp_path, task, 0)
-    check_teachers_task(task.replaced(name="other", patch=(32, 32, 32), anatomy="knee"), made)
+    check_teachers_classes(task.replaced(name="other", patch=(32, 32, 32), anatomy="knee", spacing=(4, 4, 4)), made)
     with pytest.raises(UsageError, match='differs from that of teacher "teacher0" in: labels'):
-        check_teachers_task(task.replaced(labels=(*task.labels[:-1], "other")), made)
+        check_teachers_classes(task.replaced(labels=(*task.labels[:-1], "other")), made)
+
+
+def test_online_the_student_must_see_what_its_teacher_sees(tmp_path, task):
+    made = teacher(tmp_path, task, 0)
+    check_teachers_input(task.replaced(name="other", anatomy="knee"), made)
+    with pytest.raises(UsageError, match=r'"teacher0" in: spacing, patch; with --teacher-targets online both must be'):
+        check_teachers_input(task.replaced(patch=(32, 32, 32), spacing=(4, 4, 4)), made)
+
+
+def test_a_teacher_of_another_grid_reads_the_scan_and_its_probabilities_are_those_of_the_cases_voxels(tmp_path, task):
+    # Other steps along each axis: a flipped, exchanged or shifted axis would give other probabilities.
+    x, y, z = np.indices((30, 36, 28))
+    ramp = (-700 + 9 * x + 14 * y + 22 * z).astype(np.float32)
+    affine = np.diag([-1.5, 1.5, 2.0, 1.0])
+    affine[:3, 3] = 20, -10, 5
+    write_volume(tmp_path / "ramp.nii.gz", ramp, Grid(ramp.shape, affine))
+    (case,) = prepare_cases(
+        [Case("ramp", tmp_path / "ramp.nii.gz", None)], task, tmp_path / "cases", needs_labels=False
+    )
+    members = (
+        teacher(tmp_path, task.replaced(spacing=(2.0, 2.5, 1.5), orientation="LPI"), 0),
+        teacher(tmp_path, task.replaced(spacing=(5.0, 4.0, 6.0)), 1),
+        teacher(tmp_path, task, 2),
+    )
+    found = Teachers(members).probabilities(case, task, torch.device("cpu"))
+    image = torch.from_numpy(np.array(case.image()))[None, None]
+    with torch.inference_mode():
+        expected = np.mean([member.network(image).softmax(1)[0].numpy() for member in members], axis=0)
+    assert found.shape == (3, *case.image().shape)
+    assert found.sum(axis=0) == pytest.approx(1, abs=1e-5)
+    inner = (slice(None), slice(2, -2), slice(2, -2), slice(2, -2))  # beyond the outer centres values are repeated
+    assert found[inner] == pytest.approx(expected[inner], abs=2e-3)
 
 
 def test_crops_get_the_mean_probabilities_without_gradients(tmp_path, task):

@@ -121,7 +121,7 @@ def test_a_student_without_teacher_must_have_lambda_one(tmp_path, dataset, task)
         distill(dataset, tmp_path / "s", student="unet-nano", lam=0.5, teacher=None, task=task, recipe=RECIPE)
 
 
-def test_a_task_other_than_the_teachers_is_refused_naming_the_field(tmp_path, teacher, dataset, task):
+def test_online_a_grid_other_than_the_teachers_is_refused_naming_the_field(tmp_path, teacher, dataset, task):
     with pytest.raises(UsageError, match='differs from that of teacher "teacher" in: spacing'):
         distill(
             dataset,
@@ -131,6 +131,7 @@ def test_a_task_other_than_the_teachers_is_refused_naming_the_field(tmp_path, te
             teacher=teacher,
             task=task.replaced(spacing=(5.0, 5.0, 5.0)),
             recipe=RECIPE,
+            targets="online",
         )
 
 

@@ -97,7 +97,7 @@ class CaseCache:
         if not folder.is_dir():
             return None
         try:
-            return PreparedCase.open(folder, case.name)
+            return PreparedCase.open(folder, case.name, case.image)
         except InputError as error:
             _log.warning("%s: it is prepared again", str(error).rpartition(";")[0])
             return None
@@ -115,7 +115,7 @@ class CaseCache:
             if stored is None:
                 raise
             return stored
-        return PreparedCase.open(folder, case.name)
+        return PreparedCase.open(folder, case.name, case.image)
 
 
 class _OvertakenError(Exception):
@@ -130,7 +130,7 @@ def case_key(digest: CaseDigest, task: Task) -> str:
         "label": digest.label,
         "classes": task.num_classes,
         **({} if digest.ignore is None else {"ignore": digest.ignore}),
-        **{field: getattr(task, field) for field in ("modality", "spacing", "orientation", "intensity", "foreground")},
+        **task.preparation,
     }
     return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()[:_KEY_DIGITS]
 

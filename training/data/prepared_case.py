@@ -33,6 +33,7 @@ class PreparedCase:
         ignored: number of voxels that loss and scores leave out; they are `IGNORED` in the label map.
         labelled: whether it has a label map; without one, every voxel is ignored.
         centres_file: file of the crop centres; None: the case's own, around the true labels.
+        scan: file of the scan that it was prepared from; None where nobody named it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PreparedCase:
     ignored: int = 0
     labelled: bool = True
     centres_file: Path | None = None
+    scan: Path | None = None
 
     def image(self) -> NDArray[np.float32]:
         """Returns the normalised image ``[D, H, W]``, memory-mapped."""
@@ -98,12 +100,13 @@ class PreparedCase:
         return tuple(label for label in self.counts if label > 0)
 
     @classmethod
-    def open(cls, folder: Path, name: str | None = None) -> PreparedCase:
+    def open(cls, folder: Path, name: str | None = None, scan: Path | None = None) -> PreparedCase:
         """Opens a folder written by `write_arrays`; checks the sizes of its files without reading them.
 
         Args:
             folder: folder of the case.
             name: name of the case in the data set; None uses the folder's name.
+            scan: file of the scan that it was prepared from, if a teacher may have to prepare it otherwise.
 
         Raises:
             InputError: the folder is missing or damaged.
@@ -129,6 +132,7 @@ class PreparedCase:
             facts.task,
             facts.ignored,
             labelled=_LABELS in facts.files,
+            scan=scan,
         )
 
 

@@ -32,7 +32,7 @@ def test_a_prepared_case_opens_again_and_is_not_prepared_twice(prepared, small_d
     case = prepared[0]
     written = (case.folder / "image.npy").stat().st_mtime_ns
     again = prepare_cases(small_dataset.training, small_task, case.folder.parent)[0]
-    assert again == PreparedCase.open(case.folder, "case0") == case
+    assert again == PreparedCase.open(case.folder, "case0", small_dataset.training[0].image) == case
     assert (case.folder / "image.npy").stat().st_mtime_ns == written
 
 
