@@ -23,7 +23,6 @@ from ..training.runs.run_config import TeacherRecord
 from .trained import load_student
 
 _OVERLAP = 0.5  # of the sliding windows over a whole case
-_GRID = ("spacing", "orientation", "intensity", "foreground")
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,8 @@ def check_teachers_classes(task: Task, teacher: Teacher) -> None:
     Raises:
         UsageError: they differ; the message names the fields.
     """
-    _refuse(task.differing(teacher.task, but=("patch", *_GRID)), teacher, "leave --task out, or give teachers of it")
+    may_differ = {"patch", *task.preparation} - {"modality"}
+    _refuse(task.differing(teacher.task, but=may_differ), teacher, "leave --task out, or give teachers of it")
 
 
 def check_teachers_input(task: Task, teacher: Teacher) -> None:

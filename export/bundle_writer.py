@@ -91,7 +91,7 @@ def export_bundle(
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
             reference = Reference.from_student(student.model, student.task, cases)
-            reference.golden.save(folder)
+            reference.golden.save(folder, Golden())
             _write_models(folder, reference, student, cases, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, cases, options)

@@ -58,9 +58,8 @@ class GoldenPatch:
         """
         return float((variant_logits(engine, self.patch).argmax(0) == self.logits[0].argmax(0)).mean())
 
-    def save(self, folder: Path) -> None:
-        """Writes the files of the self-test into a bundle's directory."""
-        names = Golden()
+    def save(self, folder: Path, names: Golden) -> None:
+        """Writes the files of the self-test into a bundle's directory, under the names that its manifest has."""
         np.save(folder / names.input, self.patch)
         np.save(folder / names.output, self.logits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,7 @@ def segment_cases(
     threads: int | None = None,
     ignore: int | None = None,
     overlap: float | None = None,
+    use_locator: bool = True,
     starting: Callable[[], None] | None = None,
 ) -> CaseScores:
     """Segments the gate cases with one variant and scores every class.
@@ -92,6 +94,7 @@ def segment_cases(
         threads: CPU threads; None for all.
         ignore: value of the label maps that marks voxels to leave out; None compares all voxels.
         overlap: overlap of windows; None for the one the bundle recommends.
+        use_locator: whether the bundle's locator, if it has one, leaves out windows.
         starting: called before each case.
 
     Raises:
@@ -108,7 +111,8 @@ def segment_cases(
             scan, truth = read_volume(image), read_truth(label)
             if not scan.grid.coincides(truth.grid):
                 raise InputError(f"gate case {number}: image and label map lie on different grids")
-            run = timed(lambda scan=scan: segmenter.segment(scan, overlap), threads or default_threads())
+            segment = partial(segmenter.segment, scan, overlap, use_locator=use_locator)
+            run = timed(segment, threads or default_threads())
             ignored = None if ignore is None else truth.data == ignore
             dice.append(dice_per_class(run.result.labels, truth.data, segmenter.task.num_classes, ignored))
             labels.append(PackedLabels.of(run.result.labels))

@@ -8,11 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from ...runtime.bundles.bundle import Bundle, write_manifest
 from ...runtime.bundles.locator_entry import LocatorEntry
-from ...runtime.bundles.manifest import Manifest
+from ...runtime.bundles.manifest import Golden, Manifest
 from ...runtime.engines import open_engine
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.hooks import Hooks
@@ -22,9 +21,9 @@ from ...runtime.scans.open_scan import open_scan
 from ...runtime.task import Task
 from ...training.data.organ_masks import read_truth
 from ..cases import ExportCases
-from ..golden import golden_input
+from ..golden import GoldenPatch
 from ..onnx_export import student_to_onnx
-from ..parity import ParityComparison, check_fp32, softmax, student_logits, variant_logits
+from ..parity import ParityComparison, check_fp32, softmax, variant_logits
 from ..progress import ExportSteps
 from ..student import ExportedStudent
 from .gate import measure_locator
@@ -97,7 +96,8 @@ def add_locator(
         entry, threshold=settings.threshold, margin_mm=settings.margin_mm, recall=settings.recall
     )
     write_manifest(folder, msgspec.structs.replace(provisional, locator=entry))
-    figures = measure_locator(folder, cases, threads, lambda: steps.begin("gate case with and without locator"))
+    fp32 = next(variant for variant in manifest.variants if variant.precision == "fp32")
+    figures = measure_locator(folder, fp32, cases, threads, lambda: steps.begin("gate case with and without locator"))
     if figures.failure:
         return _left_out(folder, manifest, entry, figures.failure)
     entry = msgspec.structs.replace(entry, windows_saved=figures.windows_saved, dice_loss=figures.loss)
@@ -112,13 +112,11 @@ def _write_network(
 
     network = AnyOrgan(copy.deepcopy(locator.model)).cpu().float().eval()
     (folder / entry.file).write_bytes(student_to_onnx(network, task.patch.dhw).SerializeToString(deterministic=True))
-    patch = golden_input(task)
-    logits = student_logits(network, patch)
-    np.save(folder / entry.golden_input, patch)
-    np.save(folder / entry.golden_output, logits)
+    golden = GoldenPatch.from_student(network, task)
+    golden.save(folder, Golden(input=entry.golden_input, output=entry.golden_output))
     with closing(open_engine(ENGINE, folder / entry.file, threads=threads)) as engine:
         comparison = ParityComparison()
-        comparison.add(softmax(variant_logits(engine, patch)), softmax(logits[0]))
+        comparison.add(softmax(variant_logits(engine, golden.patch)), softmax(golden.logits[0]))
         check_fp32(engine, comparison.figures())
 
 

@@ -6,13 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from ...runtime.scans.nifti import read_volume
-from ...runtime.segmenter import Segmenter
-from ...training.data.organ_masks import read_truth
-from ...training.scores.metrics import dice_per_class
+from ...runtime.bundles.manifest import Variant
 from ..cases import ExportCases
+from ..gate.dice import segment_cases
 
 MAX_DICE_LOSS = 0.002  # of any organ
 
@@ -22,7 +18,7 @@ class LocatorFigures:
     """What a locator costs and saves.
 
     Attributes:
-        without: label → mean Dice of the student's fp32 with all windows.
+        without: label → mean Dice with all windows.
         loss: label → mean Dice lost with the locator; negative where it gained.
         windows_saved: fraction of the windows with body that it leaves out.
     """
@@ -46,41 +42,29 @@ class LocatorFigures:
 
 
 def measure_locator(
-    bundle: Path, cases: ExportCases, threads: int | None, starting: Callable[[], None]
+    bundle: Path, variant: Variant, cases: ExportCases, threads: int | None, starting: Callable[[], None]
 ) -> LocatorFigures:
-    """Segments the gate cases with and without the locator, with the student's fp32.
+    """Segments the gate cases with and without the locator.
 
     Args:
         bundle: a complete bundle directory with a locator.
+        variant: the student's fp32.
         cases: at least one gate case.
         threads: CPU threads; None for all.
         starting: called before each of the two segmentations of a case.
+
+    Raises:
+        InputError: a case is refused, or its label map is on another grid.
     """
-    scores: dict[bool, list[np.ndarray]] = {False: [], True: []}
-    saved = windows = 0
-    with Segmenter.load(bundle, precision="fp32", threads=threads, self_test=False) as segmenter:
-        names = segmenter.task.labels
-        for image, label in cases.gate:
-            scan, truth = read_volume(image), read_truth(label)
-            ignored = None if cases.ignore is None else truth.data == cases.ignore
-            for use in scores:
-                starting()
-                result = segmenter.segment(scan, use_locator=use)
-                scores[use].append(dice_per_class(result.labels, truth.data, len(names), ignored))
-                saved += result.windows_without_organ
-                windows += 0 if use else result.windows
-    all_windows, located = (_means(np.stack(scores[use]), names) for use in (False, True))
-    return LocatorFigures(
-        without=all_windows,
-        loss={organ: dice - located[organ] for organ, dice in all_windows.items()},
-        windows_saved=saved / max(windows, 1),
+    every, located = (
+        segment_cases(
+            bundle, variant, cases.gate, threads=threads, ignore=cases.ignore, use_locator=use, starting=starting
+        )
+        for use in (False, True)
     )
-
-
-def _means(scores: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
-    """Returns label → mean over the cases that have it, without the background; scores are [cases, classes]."""
-    return {
-        name: float(np.nanmean(column))
-        for name, column in zip(names[1:], scores.T[1:], strict=True)
-        if not np.isnan(column).all()
-    }
+    without, found = every.organ_means, located.organ_means
+    return LocatorFigures(
+        without=without,
+        loss={organ: dice - found[organ] for organ, dice in without.items()},
+        windows_saved=1 - sum(located.windows) / max(sum(every.windows), 1),
+    )
