@@ -40,7 +40,7 @@ def test_the_parts_of_a_report_fit_together(tiny_bundle: Path) -> None:
     assert memory.end_to_end_peak is not None
     assert memory.above_baseline == max(memory.network_peak, memory.end_to_end_peak) - memory.baseline > 0
     assert whole is not None
-    assert list(whole.stages) == ["read", "preprocess", "plan", "infer", "blend", "restore", "save"]
+    assert list(whole.stages) == ["read", "preprocess", "plan", "locate", "infer", "blend", "restore", "save"]
     assert sum(whole.stages.values()) <= whole.total_s * 1.001
     assert (report.task, report.patch, report.threads) == ("toy", (16, 16, 16), 1)
 
