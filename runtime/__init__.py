@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .bundles.bundle import Bundle as Bundle
     from .bundles.bundle import write_manifest as write_manifest
     from .bundles.manifest import Manifest as Manifest
+    from .bundles.signing import SigningKey as SigningKey
+    from .bundles.signing import sign_bundle as sign_bundle
     from .engine_selection.engine_choice import EngineChoice as EngineChoice
     from .engines import Engine as Engine
     from .engines import available_engines as available_engines
@@ -62,6 +64,7 @@ _HOME = {
     "ResourceError": "errors",
     "Result": "result",
     "Segmenter": "segmenter",
+    "SigningKey": "bundles.signing",
     "Task": "task",
     "UsageError": "errors",
     "Volume": "scans.volume",
@@ -70,6 +73,7 @@ _HOME = {
     "open_engine": "engines",
     "read_labels": "scans.nifti",
     "read_volume": "scans.nifti",
+    "sign_bundle": "bundles.signing",
     "write_manifest": "bundles.bundle",
     "write_volume": "scans.nifti",
 }

@@ -33,12 +33,15 @@ from .manifest import (
     CHECKSUM_NAME,
     MANIFEST_NAME,
     SCHEMA_VERSION,
+    SIGNATURE_NAME,
+    UNLISTED,
     FileEntry,
     Manifest,
     Variant,
     checksum_line,
     decode_manifest,
 )
+from .trusted_keys import Trust, TrustedKeys, trusted_keys
 from .verification import BUNDLE_LIMIT, check_names, file_names, verify_bundle
 
 
@@ -50,16 +53,21 @@ class Bundle:
         manifest: the decoded `bundle.json`.
         sha256: SHA-256 of the verified `bundle.json`; it identifies the bundle, because `bundle.json` holds the hash of
             every other file.
+        is_signed: whether the bundle has a signature, whoever made it.
+        signer: fingerprint of the trusted key that made the signature; None where the bundle was opened without
+            ``trust``.
     """
 
-    def __init__(self, path: Path, root: Path, temporary: bool):
+    def __init__(self, path: Path, root: Path, temporary: bool, keys: TrustedKeys | None = None):
+        verified = verify_bundle(root, path.name or root.name, keys)
         self.path = path
-        self.manifest, self.sha256 = verify_bundle(root, path.name or root.name)
+        self.manifest, self.sha256 = verified.manifest, verified.sha256
+        self.is_signed, self.signer = verified.is_signed, verified.signer
         self._root = root
         self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+    def open(cls, path: str | os.PathLike[str], trust: Trust | None = None) -> Bundle:
         """Opens a bundle and verifies the size and SHA-256 of every file.
 
         `bundle.sha256` holds the hash of the manifest. Links, files that the manifest does not list, names that lead
@@ -68,23 +76,29 @@ class Bundle:
 
         Args:
             path: path of a bundle directory, or of a zip of one.
+            trust: path of an Ed25519 public key or of a folder of keys, or several: one of them must have signed the
+                bundle. None opens every bundle, signed or not.
 
         Raises:
-            UsageError: ``path`` is not a path.
-            BundleError: the bundle differs from its manifest; the message names the file.
+            UsageError: an argument is not a path.
+            InputError: a key of ``trust`` is refused.
+            MissingExtraError: ``trust`` is given, and `cryptography` is not installed.
+            BundleError: the bundle differs from its manifest, or is not signed with a trusted key; the message names
+                the file.
             ResourceError: there is no disk space to unpack a zip.
         """
         path = arguments.path("bundle", path)
+        keys = arguments.optional(trusted_keys, "trust", trust)
         mode = _mode(path)
         if stat.S_ISDIR(mode):
-            return cls(path, path.absolute(), temporary=False)
+            return cls(path, path.absolute(), temporary=False, keys=keys)
         if not stat.S_ISREG(mode):
             raise BundleError(f'no bundle at "{path.name}"; expected a directory or zip with a {MANIFEST_NAME}')
         _refuse_other_kind(path)
         root = _temporary_folder()
         try:
             extract(path, root, BUNDLE_LIMIT)
-            return cls(path, root, temporary=True)
+            return cls(path, root, temporary=True, keys=keys)
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
             raise
@@ -206,6 +220,8 @@ class Bundle:
 def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     """Hashes every file of a bundle directory and writes `bundle.json` and `bundle.sha256` there.
 
+    A signature of an earlier manifest is removed.
+
     Args:
         directory: folder with all files of the bundle; an old `bundle.json` is replaced.
         manifest: the manifest; its ``files`` are replaced by the sizes and hashes found, its schema version by the
@@ -223,13 +239,14 @@ def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
     manifest = arguments.instance("manifest", manifest, Manifest)
     if not is_folder(directory):
         raise ResourceError(f'"{directory.name}": expected the folder that holds the bundle\'s files, found none')
-    names = sorted(file_names(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
+    names = sorted(file_names(directory) - UNLISTED)
     paths = {name: directory / name for name in names}
     files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
     complete = msgspec.structs.replace(manifest, files=files, schema_version=SCHEMA_VERSION)
     check_names(complete)
     content = complete.encoded()
     decode_manifest(content)  # fail here rather than on the device
+    (directory / SIGNATURE_NAME).unlink(missing_ok=True)
     for name, data in ((MANIFEST_NAME, content), (CHECKSUM_NAME, checksum_line(content))):
         with atomic_write(directory / name) as temporary:
             temporary.write_bytes(data)
