@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .. import __version__
 from ..runtime import arguments
-from ..runtime.bundles.bundle import write_manifest
 from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec, Variant
+from ..runtime.bundles.manifest_writer import write_manifest
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress

@@ -13,7 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +20,7 @@ from .. import arguments
 from ..engines import engines_with_variants_for
 from ..engines.model_bytes import ModelBytes
 from ..errors import BundleError, ResourceError
-from ..files.atomic import atomic_write
 from ..files.folder_replacement import restore_moved_folder
-from ..files.hashing import file_sha256
-from ..files.system_files import is_folder
 from ..files.temporaries import remove_leftovers, temporary_name
 from ..scans.file_kind import BUNDLE, ZIP, has_nifti_magic, kind_of_file
 from ..task import Task
@@ -32,17 +28,12 @@ from .bundle_zip import extract
 from .manifest import (
     CHECKSUM_NAME,
     MANIFEST_NAME,
-    SCHEMA_VERSION,
     SIGNATURE_NAME,
-    UNLISTED,
-    FileEntry,
-    Manifest,
     Variant,
     checksum_line,
-    decode_manifest,
 )
 from .trusted_keys import Trust, TrustedKeys, trusted_keys
-from .verification import BUNDLE_LIMIT, check_names, file_names, verify_bundle
+from .verification import BUNDLE_LIMIT, verify_bundle
 
 
 class Bundle:
@@ -59,10 +50,11 @@ class Bundle:
     """
 
     def __init__(self, path: Path, root: Path, temporary: bool, keys: TrustedKeys | None = None):
-        verified = verify_bundle(root, path.name or root.name, keys)
         self.path = path
-        self.manifest, self.sha256 = verified.manifest, verified.sha256
-        self.is_signed, self.signer = verified.is_signed, verified.signer
+        self._verified = verify_bundle(root, path.name or root.name, keys)
+        self.manifest, self.signer = self._verified.manifest, self._verified.signer
+        self.sha256 = sha256(self._verified.content).hexdigest()
+        self.is_signed = self._verified.signature is not None
         self._root = root
         self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
@@ -155,6 +147,12 @@ class Bundle:
             raise BundleError(f"{name} was changed since the bundle was opened; open it again")
         return content
 
+    def unlisted(self) -> dict[str, bytes]:
+        """Returns name → content of the files that the manifest does not list, as they were when they were verified."""
+        content, signature = self._verified.content, self._verified.signature
+        files = {MANIFEST_NAME: content, CHECKSUM_NAME: checksum_line(content)}
+        return files if signature is None else {**files, SIGNATURE_NAME: signature}
+
     def model(self, variant: Variant) -> Callable[[], ModelBytes]:
         """Returns a function that reads and verifies a variant's model, for `open_engine`."""
         variant = arguments.instance("variant", variant, Variant)
@@ -215,42 +213,6 @@ class Bundle:
         if not isinstance(array, np.ndarray) or array.dtype != np.float32:
             raise BundleError(f"{name}: expected a float32 array")
         return array
-
-
-def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
-    """Hashes every file of a bundle directory and writes `bundle.json` and `bundle.sha256` there.
-
-    A signature of an earlier manifest is removed.
-
-    Args:
-        directory: folder with all files of the bundle; an old `bundle.json` is replaced.
-        manifest: the manifest; its ``files`` are replaced by the sizes and hashes found, its schema version by the
-            present one.
-
-    Returns:
-        The manifest as written.
-
-    Raises:
-        UsageError: ``directory`` is not a path, or ``manifest`` not a `Manifest`.
-        BundleError: a file does not belong in a bundle, or the manifest names a missing file.
-        ResourceError: the directory cannot be written.
-    """
-    directory = arguments.path("directory", directory)
-    manifest = arguments.instance("manifest", manifest, Manifest)
-    if not is_folder(directory):
-        raise ResourceError(f'"{directory.name}": expected the folder that holds the bundle\'s files, found none')
-    names = sorted(file_names(directory) - UNLISTED)
-    paths = {name: directory / name for name in names}
-    files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
-    complete = msgspec.structs.replace(manifest, files=files, schema_version=SCHEMA_VERSION)
-    check_names(complete)
-    content = complete.encoded()
-    decode_manifest(content)  # fail here rather than on the device
-    (directory / SIGNATURE_NAME).unlink(missing_ok=True)
-    for name, data in ((MANIFEST_NAME, content), (CHECKSUM_NAME, checksum_line(content))):
-        with atomic_write(directory / name) as temporary:
-            temporary.write_bytes(data)
-    return complete
 
 
 def _mode(path: Path) -> int:

@@ -6,12 +6,11 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import arguments
-from ..errors import BundleError, InputError, UsageError
+from ..errors import InputError, UsageError
 from ..files.atomic import atomic_write
 from ..files.system_files import is_folder
 from .bundle import Bundle
@@ -85,11 +84,9 @@ def sign_bundle(path: str | os.PathLike[str], key: SigningKey) -> None:
     with Bundle.open(path) as bundle:
         if not is_folder(path):
             raise UsageError(f'"{path.name}": expected the directory of a bundle, got a zip; sign first, then zip')
-        manifest = (path / MANIFEST_NAME).read_bytes()
-        if sha256(manifest).hexdigest() != bundle.sha256:
-            raise BundleError(f"{MANIFEST_NAME} was changed while it was signed; sign the bundle again")
+        signature = key.sign(bundle.unlisted()[MANIFEST_NAME])
     with atomic_write(path / SIGNATURE_NAME) as temporary:
-        temporary.write_bytes(key.sign(manifest))
+        temporary.write_bytes(signature)
 
 
 def _is_encrypted(content: bytes) -> bool:

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from ..errors import BundleError
@@ -38,14 +37,14 @@ class VerifiedManifest:
 
     Attributes:
         manifest: the decoded `bundle.json`.
-        sha256: SHA-256 of `bundle.json`.
-        is_signed: whether the bundle has a signature, whoever made it.
+        content: the bytes of `bundle.json`.
+        signature: the bytes of `bundle.sig`, whoever made them; None where the bundle has none.
         signer: fingerprint of the trusted key that made the signature; None where no keys were given.
     """
 
     manifest: Manifest
-    sha256: str
-    is_signed: bool
+    content: bytes
+    signature: bytes | None
     signer: str | None
 
 
@@ -76,7 +75,7 @@ def verify_bundle(root: Path, name: str, keys: TrustedKeys | None = None) -> Ver
         _check_files(root, manifest, present)
     except OSError as error:
         raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
-    return VerifiedManifest(manifest, sha256(content).hexdigest(), signature is not None, signer)
+    return VerifiedManifest(manifest, content, signature, signer)
 
 
 def _advice(folder: Path) -> str:

@@ -36,12 +36,16 @@ def zip_bundle(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Pat
         ResourceError: the zip cannot be written.
     """
     path, out = arguments.path("bundle", path), arguments.path("out", out)
-    if path.resolve() in out.resolve().parents:
-        raise UsageError(f'"{out.name}" lies in the bundle itself; choose a path beside it')
-    with Bundle.open(path) as bundle, atomic_write(out) as temporary:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            for name, content in sorted(bundle.contents()):
-                member = zipfile.ZipInfo(name, _EARLIEST)
-                member.create_system, member.external_attr = _UNIX, _PERMISSIONS << 16
-                archive.writestr(member, content)
+    with (
+        Bundle.open(path) as bundle,
+        atomic_write(out) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        if path.resolve() in temporary.parents:
+            raise UsageError(f'"{out.name}" lies in the bundle itself; choose a path beside it')
+        unlisted = bundle.unlisted()
+        for name in sorted({*unlisted, *bundle.manifest.files}):
+            member = zipfile.ZipInfo(name, _EARLIEST)
+            member.create_system, member.external_attr = _UNIX, _PERMISSIONS << 16
+            archive.writestr(member, unlisted[name] if name in unlisted else bundle.read(name))
     return out

@@ -74,7 +74,7 @@ def test_a_manifest_that_a_forger_rewrote_is_refused(signed, keys):
     forged(signed, json.dumps({**fields, "licence": "mine"}).encode())
     with Bundle.open(signed) as bundle:
         assert bundle.manifest.licence == "mine"  # the hash alone does not notice
-    with pytest.raises(BundleError, match="does not sign this bundle.json with SHA256:"):
+    with pytest.raises(BundleError, match=r"does not sign this bundle\.json with SHA256:"):
         Bundle.open(signed, trust=keys.public)
 
 
@@ -115,7 +115,7 @@ def test_a_signature_of_another_size_is_refused_also_without_trust(signed, keys,
 
 def test_every_flipped_bit_of_a_signature_is_refused(signed, keys):
     content = (signed / SIGNATURE_NAME).read_bytes()
-    for bit in range(0, 512, 7):
+    for bit in range(0, 512, 31):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         (signed / SIGNATURE_NAME).write_bytes(flipped)
@@ -176,8 +176,8 @@ def test_no_key_at_all_is_no_trust(signed, tmp_path):
 
 def test_pem_and_openssh_keys_are_read(signed, keys, new_key, tmp_path):
     key = new_key().public_key()
-    for name, encoding, form in (("a.pem", "PEM", "SubjectPublicKeyInfo"), ("b.pub", "OpenSSH", "OpenSSH")):
-        (tmp_path / name).write_bytes(key.public_bytes(Encoding[encoding], PublicFormat[form]) + b"\n")
+    (tmp_path / "a.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (tmp_path / "b.pub").write_bytes(key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" me@here\n")
     read = [trusted_keys.TrustedKeys.read([tmp_path / name]).keys for name in ("a.pem", "b.pub")]
     assert list(read[0]) == list(read[1]) == [trusted_keys.fingerprint(key)]
 
@@ -224,7 +224,7 @@ def test_a_pipe_in_place_of_a_key_does_not_hang(signed, tmp_path):
 
 @pytest.mark.parametrize(
     ("other", "name"),
-    [(lambda: rsa.generate_private_key(65537, 2048), "RSA"), (lambda: ec.generate_private_key(ec.SECP256R1()), "EC")],
+    [(lambda: rsa.generate_private_key(65537, 1024), "RSA"), (lambda: ec.generate_private_key(ec.SECP256R1()), "EC")],
 )
 def test_a_public_key_of_another_kind_is_named(signed, tmp_path, other, name):
     key = other().public_key()
@@ -243,6 +243,7 @@ def test_a_missing_package_is_one_line_with_the_pip_command(signed, keys, monkey
 
 
 def test_without_trust_the_package_is_not_imported(signed):
-    code = f"import sys; from bedside.runtime import Bundle; Bundle.open({str(signed)!r}); print('cryptography' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    code = "import sys; from bedside.runtime import Bundle; Bundle.open(sys.argv[1]); print([*sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code, signed], capture_output=True, text=True, check=True)
+    assert "'bedside.runtime.bundles.trusted_keys'" in done.stdout
+    assert "'cryptography" not in done.stdout
