@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..runtime import arguments
 from ..runtime.bundles.manifest import Precision
+from ..runtime.bundles.signing import SigningKey
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
@@ -39,6 +40,7 @@ class ExportOptions:
         overlap_reason: how ``overlap`` was chosen, as free text.
         postprocessing: what the bundle removes from every label map, those of the gate cases too; None for nothing.
         licence: SPDX identifier, or another statement of the licence; None for the student's own.
+        sign: the key that signs the bundle; None for no signature.
         threads: CPU threads of the measurements; None for all.
         force: whether to replace an existing bundle.
 
@@ -57,6 +59,7 @@ class ExportOptions:
     overlap_reason: str = "as given at export"
     postprocessing: Postprocessing | None = None
     licence: str | None = None
+    sign: SigningKey | None = None
     threads: int | None = None
     force: bool = False
 
@@ -72,6 +75,7 @@ class ExportOptions:
         arguments.instance("overlap_reason", self.overlap_reason, str)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
         arguments.optional(arguments.text, "licence", self.licence)
+        arguments.optional(arguments.instance, "sign", self.sign, SigningKey, "read one with SigningKey.read")
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)
         arguments.flag("force", self.force)
         self._check_precisions()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.bundles.manifest import SBOM_NAME
 from .facts import facts_table, task_rows
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def bundle_facts(bundle: Bundle) -> dict[str, Any]:
-    """Returns a bundle's manifest as JSON values, with sizes in bytes and why a variant is not worth it."""
+    """Returns a bundle's manifest as JSON values, with sizes in bytes, signature, and why a variant is not worth it."""
     import msgspec
 
     manifest = bundle.manifest
@@ -21,7 +22,15 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
     for fields, variant in zip(facts["variants"], manifest.variants, strict=True):
         fields["bytes"] = manifest.variant_bytes(variant)
         fields["not_worth_it"] = manifest.not_worth(variant)
-    return {"kind": "bundle", "bytes": manifest.total_bytes, **facts}
+    return {
+        "kind": "bundle",
+        "sha256": bundle.sha256,
+        "bytes": manifest.total_bytes,
+        "signed": bundle.is_signed,
+        "signer": bundle.signer,
+        "sbom": SBOM_NAME in manifest.files,
+        **facts,
+    }
 
 
 def bundle_tables(bundle: Bundle) -> list[str | Table]:
@@ -44,6 +53,9 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     if manifest.timed_on is not None:
         facts.add_row("timed on", f"{manifest.timed_on.cpu}, CPU threads: {manifest.timed_on.threads}")
     facts.add_row("size", _megabytes(manifest.total_bytes))
+    facts.add_row("SHA-256", bundle.sha256)
+    facts.add_row("signature", _signature(bundle))
+    facts.add_row("SBOM", SBOM_NAME if SBOM_NAME in manifest.files else "none")
     facts.add_row("licence", manifest.licence)
     facts.add_row("intended use", manifest.intended_use)
 
@@ -74,6 +86,12 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
             dice.add_row(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured))
         parts.append(dice)
     return parts
+
+
+def _signature(bundle: Bundle) -> str:
+    if bundle.signer is not None:
+        return f"by {bundle.signer}, which you trust"
+    return "not compared with a key; --trust does that" if bundle.is_signed else "none"
 
 
 def _megabytes(size: int) -> str:

@@ -21,6 +21,7 @@ SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # all fields that version 2 added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
+SBOM_NAME = "sbom.cdx.json"  # file with the software bill of materials, in CycloneDX's format
 SIGNATURE_NAME = "bundle.sig"  # file with the signature of bundle.json, in a signed bundle
 UNLISTED = frozenset({MANIFEST_NAME, CHECKSUM_NAME, SIGNATURE_NAME})  # what verifies the others is not among them
 LARGEST_TIME_SHARE = 0.95  # of a more exact variant's time, that a variant may need to be worth choosing

@@ -1,4 +1,4 @@
-"""Keys that sign bundles."""
+"""Fixtures: keys that sign bundles."""
 
 from __future__ import annotations
 
