@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..runtime import arguments
-from ..runtime.bundles.manifest import MANIFEST_NAME, SBOM_NAME, Golden, Manifest, Provenance, TensorSpec, Variant
+from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec, Variant
 from ..runtime.bundles.manifest_writer import write_manifest
 from ..runtime.bundles.signing import sign_bundle
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
@@ -31,7 +31,7 @@ from .patches import sample_patches
 from .progress import ExportSteps
 from .quantize import quantize_onnx
 from .reference import Reference
-from .sbom import sbom
+from .sbom import SBOM_NAME, sbom
 from .student import ExportedStudent, TrainedStudent
 
 _log = logging.getLogger("bedside.export")

@@ -22,6 +22,7 @@ from .. import __version__
 from ..runtime.bundles.manifest import Manifest
 from ..runtime.engines import ENGINES, package_version
 
+SBOM_NAME = "sbom.cdx.json"  # as CycloneDX names such files
 _MODEL_SUFFIXES = {".onnx", ".xml", ".bin"}
 _MADE_WITH = ("torch", "monai", "numpy", "onnx", "onnxscript", "onnxconverter-common", "nncf", "openvino")
 _BUNDLE = "bundle"  # reference within the file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.bundles.manifest import SBOM_NAME
 from .facts import facts_table, task_rows
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
         "bytes": manifest.total_bytes,
         "signed": bundle.is_signed,
         "signer": bundle.signer,
-        "sbom": SBOM_NAME in manifest.files,
+        "sbom": _sbom(bundle),
         **facts,
     }
 
@@ -55,7 +54,7 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     facts.add_row("size", _megabytes(manifest.total_bytes))
     facts.add_row("SHA-256", bundle.sha256)
     facts.add_row("signature", _signature(bundle))
-    facts.add_row("SBOM", SBOM_NAME if SBOM_NAME in manifest.files else "none")
+    facts.add_row("SBOM", _sbom(bundle) or "none")
     facts.add_row("licence", manifest.licence)
     facts.add_row("intended use", manifest.intended_use)
 
@@ -92,6 +91,11 @@ def _signature(bundle: Bundle) -> str:
     if bundle.signer is not None:
         return f"by {bundle.signer}, which you trust"
     return "not compared with a key; --trust does that" if bundle.is_signed else "none"
+
+
+def _sbom(bundle: Bundle) -> str | None:
+    """Returns the name of the bill of materials, by the ending of CycloneDX's files."""
+    return next((name for name in bundle.manifest.files if name.endswith(".cdx.json")), None)
 
 
 def _megabytes(size: int) -> str:

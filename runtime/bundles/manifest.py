@@ -21,9 +21,6 @@ SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # all fields that version 2 added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
-SBOM_NAME = "sbom.cdx.json"  # file with the software bill of materials, in CycloneDX's format
-SIGNATURE_NAME = "bundle.sig"  # file with the signature of bundle.json, in a signed bundle
-UNLISTED = frozenset({MANIFEST_NAME, CHECKSUM_NAME, SIGNATURE_NAME})  # what verifies the others is not among them
 LARGEST_TIME_SHARE = 0.95  # of a more exact variant's time, that a variant may need to be worth choosing
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
 
@@ -167,8 +164,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes:
         schema_version: 2; 1 where the bundle was written before the figures of version 2 existed.
         task: the task, identical to that of the training.
-        files: path in the bundle → size and hash, for every file but `bundle.json`, `bundle.sha256` and
-            `bundle.sig`.
+        files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.
         left_out: variants that failed at the gate, with their figures; the bundle holds no file for them.
         gate_cases: number of labelled scans on which the variants were compared.

@@ -15,14 +15,13 @@ from .manifest import (
     CHECKSUM_NAME,
     MANIFEST_NAME,
     SCHEMA_VERSION,
-    SIGNATURE_NAME,
-    UNLISTED,
     FileEntry,
     Manifest,
     checksum_line,
     decode_manifest,
 )
-from .verification import check_names, file_names
+from .trusted_keys import SIGNATURE_NAME
+from .verification import UNLISTED, check_names, file_names
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> Manifest:

@@ -14,8 +14,8 @@ from ..errors import InputError, UsageError
 from ..files.atomic import atomic_write
 from ..files.system_files import is_folder
 from .bundle import Bundle
-from .manifest import MANIFEST_NAME, SIGNATURE_NAME
-from .trusted_keys import fingerprint, load_key, read_key_file, require_cryptography
+from .manifest import MANIFEST_NAME
+from .trusted_keys import SIGNATURE_NAME, fingerprint, load_key, read_key_file, require_cryptography
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from .. import arguments
 from ..errors import BundleError, InputError, MissingExtraError
 from ..files.system_files import is_file, is_folder
-from .manifest import MANIFEST_NAME, SIGNATURE_NAME
+from .manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+SIGNATURE_NAME = "bundle.sig"
 SIGNATURE_SIZE = 64  # bytes
 KEY_ENDINGS = (".pem", ".pub")  # of the files that count in a folder of keys
 _KEY_LIMIT = 16_384  # bytes; an Ed25519 key has some hundred, an RSA key of 16,384 bits about 12,000

@@ -15,14 +15,13 @@ from .manifest import (
     CHECKSUM_NAME,
     MANIFEST_LIMIT,
     MANIFEST_NAME,
-    SIGNATURE_NAME,
-    UNLISTED,
     Manifest,
     checksum_line,
     decode_manifest,
 )
-from .trusted_keys import SIGNATURE_SIZE, TrustedKeys
+from .trusted_keys import SIGNATURE_NAME, SIGNATURE_SIZE, TrustedKeys
 
+UNLISTED = frozenset({MANIFEST_NAME, CHECKSUM_NAME, SIGNATURE_NAME})  # what verifies the files is not among them
 BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so far has 0.2 GB
 
 # Data formats only: no pickle, no code. A compiled TensorRT engine is code, so no bundle contains one.

@@ -22,7 +22,8 @@ from bedside.runtime import (
     write_manifest,
 )
 from bedside.runtime.bundles import trusted_keys
-from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, SIGNATURE_NAME, checksum_line
+from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, checksum_line
+from bedside.runtime.bundles.trusted_keys import SIGNATURE_NAME
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
