@@ -118,8 +118,12 @@ def command_group() -> TyperGroup:
 
 
 def _group(name: str, summary: str, commands: Sequence[LazyCommand]) -> TyperGroup:
-    named = {command.name or "": command for command in commands}
-    return TyperGroup(name=name, help=summary, commands=named, no_args_is_help=True)
+    return TyperGroup(
+        name=name,
+        help=summary,
+        commands={command.name or "": command for command in commands},
+        no_args_is_help=True,
+    )
 
 
 # Some releases of typer contain a copy of click: its base error is found through an error that typer exports.
