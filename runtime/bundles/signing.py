@@ -53,13 +53,13 @@ class SigningKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         content = read_key_file(path)
-        _refuse_readable_by_others(path)
         secret, expected = None, _EXPECTED
         if _is_encrypted(content):
             if passphrase is None:
                 raise UsageError(f'"{path.name}": the key has a passphrase; give it')
             secret, expected = passphrase().encode(), f"{_EXPECTED}, and its passphrase"
         key = load_key(lambda: _loaded(content, secret), Ed25519PrivateKey, path, expected)
+        _refuse_readable_by_others(path)  # now that it is known to be a private key
         return SigningKey(fingerprint(key.public_key()), key)
 
     def sign(self, content: bytes) -> bytes:

@@ -118,7 +118,6 @@ def test_what_is_no_key_is_refused(tmp_path, content):
 
 
 def test_a_public_key_does_not_sign(tmp_path, keys):
-    keys.public.chmod(0o600)
     with pytest.raises(InputError, match="expected an Ed25519 private key"):
         SigningKey.read(keys.public)
 
