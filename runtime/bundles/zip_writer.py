@@ -21,7 +21,7 @@ def zip_bundle(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Pat
     """Zips a verified bundle reproducibly: the bytes depend on the contents of its files alone.
 
     Names are sorted; times and permissions are fixed. The files are stored, not deflated: releases of zlib deflate
-    differently, and weights hardly shrink.
+    differently, and weights shrink little.
 
     Args:
         path: bundle, a directory or a zip.
