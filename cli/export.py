@@ -15,6 +15,7 @@ from .options.machine import ThreadsOption
 from .options.network import NetworkOptions
 from .options.paths import input_option, output_option
 from .options.postprocessing import PostprocessingOptions
+from .options.signing_key import read_signing_key
 from .terminal.console import Console
 from .terminal.log import log_on
 
@@ -80,6 +81,13 @@ class Export:
             help="Licence of the model: SPDX identifier or words.", show_default="Apache-2.0; of others, not stated"
         ),
     ] = None
+    sign: Annotated[
+        Path | None,
+        input_option(
+            help="Private key (Ed25519; PEM or OpenSSH) that signs the bundle; see bedside bundle sign.",
+            show_default="not signed",
+        ),
+    ] = None
     threads: ThreadsOption = None
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False
     console: Console
@@ -111,6 +119,7 @@ class Export:
         from .tables.bundle import bundle_facts, bundle_tables
 
         console = self.console
+        key = None if self.sign is None else read_signing_key(self.sign)
         options = ExportOptions(
             dataset=self.calibration,
             gate_cases=self.gate,
@@ -122,6 +131,7 @@ class Export:
             postprocessing=self.postprocessing.requested(),
             locator=None if self.locator is None else load_locator(self.locator),
             licence=self.licence,
+            sign=key,
             threads=self.threads,
             force=self.force,
         )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..runtime import arguments
-from ..runtime.bundles.bundle import write_manifest
 from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec, Variant
+from ..runtime.bundles.manifest_writer import write_manifest
+from ..runtime.bundles.signing import sign_bundle
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
@@ -31,6 +32,7 @@ from .patches import sample_patches
 from .progress import ExportSteps
 from .quantize import quantize_onnx
 from .reference import Reference
+from .sbom import SBOM_NAME, sbom
 from .student import ExportedStudent, TrainedStudent
 
 _log = logging.getLogger("bedside.export")
@@ -95,8 +97,6 @@ def export_bundle(
             _write_models(folder, reference, student, cases, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, cases, options)
-            (folder / "LICENSE").write_text(licence_text(manifest.licence), encoding="utf-8")
-            (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
             gate = Gate(folder, cases, options, steps)
             result = gate.run(write_manifest(folder, manifest), reference.golden)
             remove_unused_models(folder, options.model_precisions, result.manifest.variants)
@@ -104,8 +104,9 @@ def export_bundle(
             if locator is not None:
                 manifest = add_locator(folder, manifest, locator, cases, options.threads, steps)
                 manifest = write_manifest(folder, manifest)
-            (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
-            write_manifest(folder, manifest)
+            manifest = _with_texts(folder, manifest)
+            if options.sign is not None:
+                sign_bundle(folder, options.sign)
             if options.page is not None:
                 steps.begin("the parity page")
                 write_parity_page(Path(options.page), manifest, cases, result.scores)
@@ -181,6 +182,20 @@ def _compared(
         steps.begin(f"parity of {variant.name}")
         measured.append(reference.measure(variant, folder, options.threads))
     return tuple(measured)
+
+
+def _with_texts(folder: Path, manifest: Manifest) -> Manifest:
+    """Writes licence, model card, metadata and bill of materials; returns the manifest that lists them too."""
+    texts = {
+        "LICENSE": licence_text(manifest.licence),
+        "README.md": model_card(manifest),
+        "metadata.json": monai_metadata(manifest),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    manifest = write_manifest(folder, manifest)
+    (folder / SBOM_NAME).write_text(sbom(manifest), encoding="utf-8")
+    return write_manifest(folder, manifest)
 
 
 def _manifest(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..runtime import arguments
 from ..runtime.bundles.manifest import Precision
+from ..runtime.bundles.signing import SigningKey
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
@@ -42,6 +43,7 @@ class ExportOptions:
         locator: what `bedside.distill.load_locator` returns, a network on a coarse grid that finds the windows with
             organs; added if no organ loses more than 0.002 Dice by it. None for none.
         licence: SPDX identifier, or another statement of the licence; None for the student's own.
+        sign: the key that signs the bundle; None for no signature.
         threads: CPU threads of the measurements; None for all.
         force: whether to replace an existing bundle.
 
@@ -61,6 +63,7 @@ class ExportOptions:
     postprocessing: Postprocessing | None = None
     locator: TrainedStudent | None = None
     licence: str | None = None
+    sign: SigningKey | None = None
     threads: int | None = None
     force: bool = False
 
@@ -78,6 +81,7 @@ class ExportOptions:
         if self.locator is not None:
             ExportedStudent.of(self.locator, "locator")
         arguments.optional(arguments.text, "licence", self.licence)
+        arguments.optional(arguments.instance, "sign", self.sign, SigningKey, "read one with SigningKey.read")
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)
         arguments.flag("force", self.force)
         self._check_precisions()

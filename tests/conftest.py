@@ -21,6 +21,8 @@ from bedside.teacher import TEACHERS
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from .signing_keys import keys, new_key, other_keys  # noqa: F401 - fixtures
+
 os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: nothing outside the tests' folders
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING"):
     os.environ.pop(_name, None)  # the caller's terminal is not what tests are about

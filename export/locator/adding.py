@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ...runtime.bundles.bundle import Bundle, write_manifest
+from ...runtime.bundles.bundle import Bundle
 from ...runtime.bundles.locator_entry import LocatorEntry
 from ...runtime.bundles.manifest import Manifest
+from ...runtime.bundles.manifest_writer import write_manifest
 from ...runtime.engines import open_engine
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.hooks import Hooks

@@ -165,7 +165,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes:
         schema_version: 2; 1 where the bundle was written before the figures of version 2 existed.
         task: the task, identical to that of the training.
-        files: path in the bundle → size and hash, for every file but `bundle.json` and `bundle.sha256`.
+        files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.
         left_out: variants that failed at the gate, with their figures; the bundle holds no file for them.
         gate_cases: number of labelled scans on which the variants were compared.

@@ -26,6 +26,7 @@ FILES = {
     "openvino/model.fp32.xml",
     "openvino/model.int8.bin",
     "openvino/model.int8.xml",
+    "sbom.cdx.json",
 }
 VARIANTS = [(engine, precision) for precision in ("fp32", "int8") for engine in ("onnxruntime", "openvino")]
 if supports("openvino", "bf16"):
@@ -107,6 +108,20 @@ def test_metadata_is_in_monai_bundle_form(toy_bundle):
     assert image["format"] == "hounsfield"
     outputs = data["network_data_format"]["outputs"]["pred"]
     assert outputs["channel_def"] == {"0": "background", "1": "fat", "2": "bone"}
+
+
+def test_the_bill_of_materials_has_the_hash_of_every_other_file(toy_bundle):
+    components = json.loads((toy_bundle / "sbom.cdx.json").read_text())["components"]
+    listed = {each["name"]: each["hashes"][0]["content"] for each in components if "hashes" in each}
+    with Bundle.open(toy_bundle) as opened:
+        expected = {name: entry.sha256 for name, entry in opened.manifest.files.items() if name != "sbom.cdx.json"}
+        assert (opened.is_signed, listed) == (False, expected)
+
+
+def test_an_export_signs_what_it_has_written(toy_trained, keys, tmp_path):
+    options = ExportOptions(precisions=["fp32"], threads=1, sign=keys.signing)
+    with Bundle.open(export_bundle(toy_trained, tmp_path / "toy.bedside", options), trust=keys.public) as opened:
+        assert opened.signer == keys.signing.fingerprint
 
 
 def test_the_model_card_tells_use_figures_and_that_no_scan_is_inside(toy_bundle):
