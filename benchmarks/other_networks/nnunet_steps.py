@@ -72,7 +72,7 @@ def labels_of(network: Network, task: Task, scan: Volume, steps: Steps = NNUNET)
         _positions(*sizes, steps.stretch)
         for sizes in zip(prepared.shape, shape, task.spacing[::-1], spacing, strict=True)
     ]
-    thick = _thick_axis(spacing, task.spacing[::-1]) if steps.cubic else None
+    thick = _thick_axis(task.spacing[::-1], spacing) if steps.cubic else None
     return np.stack([_resampled(each, back, 1, thick) for each in logits]).argmax(0)
 
 
