@@ -48,7 +48,7 @@ def main() -> None:
                 ours = segmenter.segment(scan, skip_air=False).labels
                 other = read_labels(theirs / scan.name).data
                 pairs = [(ours, other)]
-                if options.labels is not None:
+                if options.labels is not None and (options.labels / scan.name).exists():
                     truth = read_labels(options.labels / scan.name).data
                     pairs += [(other, truth), (ours, truth)]
                 row = [f"{100 * np.mean(ours == other):.3f} %", *dice_cells(pairs, len(labels))]
