@@ -23,7 +23,7 @@ def real_gpu():
 
 def test_its_device_is_the_gpu_with_name_and_versions(tensorrt):
     (device,) = inference_devices("tensorrt")
-    assert (device.name, device.precisions) == ("GPU", ("fp32", "fp16", "int8"))
+    assert (device.name, device.precisions) == ("GPU", ("fp32", "fp16", "int8", "int8-fp16"))
     assert device.title == "Orin (nvgpu), compute capability 8.7"
     assert device.software.startswith("TensorRT 10.3.0, driver 12060")
 
