@@ -3,8 +3,9 @@
 The measure is the gate's own, on the patches on which export compares every variant with the student; labels play no
 part. Where int8 uses at most half of every bound, nothing is searched. Otherwise each layer by itself is returned to
 floating point once, which ranks the layers; then they are returned in that order, the one that costs most first, until
-half of every bound is free, none is left that costs a hundredth of a bound, or the time is over. Ranges and weights of the other layers stay
-as they are, so that nothing is calibrated again. A model whose output holds NaN or infinity is not searched.
+half of every bound is free, none is left that costs a hundredth of a bound, or the time is over. Ranges and weights of
+the other layers stay as they are, so that nothing is calibrated again. A model whose output holds NaN or infinity is
+not searched.
 """
 
 from __future__ import annotations
