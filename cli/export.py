@@ -72,7 +72,7 @@ class Export:
             metavar="SECONDS",
             help="Longest search for layers that int8 costs too much; none where it passes with room. 0: none.",
         ),
-    ] = 120.0
+    ] = 300.0
     overlap: Annotated[
         float | None,
         typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="measured on the gate's cases"),

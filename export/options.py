@@ -15,7 +15,7 @@ from ..runtime.task import Task
 from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
 from .model_files import MODEL_PRECISIONS
 
-DEFAULT_INT8_SEARCH = 120.0  # seconds
+DEFAULT_INT8_SEARCH = 300.0  # seconds
 DEFAULT_OVERLAP_REASON = "the default; not chosen by measurement, for want of gate cases"
 
 

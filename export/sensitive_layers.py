@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ENOUGH = 0.5  # of a bound: int8 that uses no more passes with room
 _LEAST_PRICE = 0.01  # of a bound, for which a layer is worth its speed
-_RANKING_SHARE = 0.5  # of the time, after which those layers count that have been measured
+_RANKING_SHARE = 0.75  # of the time, after which those layers count that have been measured
 
 Cost = Callable[["onnx.ModelProto"], float]
 
