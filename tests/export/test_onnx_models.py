@@ -11,6 +11,7 @@ from bedside.export.onnx_models import OnnxModels
 from bedside.export.reference import Reference
 from bedside.runtime import Bundle
 from bedside.runtime.engines import supports
+from bedside.runtime.engines.tensorrt.builder import build_plan
 from onnx import TensorProto, numpy_helper
 
 
@@ -81,3 +82,20 @@ def test_a_bundle_may_have_int8_fp16_without_int8(toy_trained, cases, tmp_path):
     bf16 = {"openvino bf16"} if supports("openvino", "bf16") else set()
     assert set(of) == {"onnxruntime fp32", "openvino fp32", "onnxruntime int8-fp16"} | bf16
     assert of["onnxruntime int8-fp16"].passed
+
+
+@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
+@pytest.mark.parametrize(("precision", "computed"), [("int8", "FLOAT"), ("int8-fp16", "HALF")])
+def test_tensorrt_computes_convolutions_of_int8_fp16_in_float16_or_int8(made, precision, computed):
+    """NVIDIA's parser types each layer; int8 kernels are those whose inputs it dequantizes, in either type."""
+    rtx = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is for x86-64 alone")
+    content = made()[0].model(precision).SerializeToString()
+    log = rtx.Logger(rtx.Logger.ERROR)
+    network = rtx.Builder(log).create_network(1 << int(rtx.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = rtx.OnnxParser(network, log)
+    assert parser.parse(content)
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    assert sum(layer.type == rtx.LayerType.QUANTIZE for layer in layers) >= 1
+    types = {layer.get_output(0).dtype for layer in layers if layer.type == rtx.LayerType.CONVOLUTION}
+    assert types == {getattr(rtx.DataType, computed)}
+    assert build_plan(rtx, content, exact=False).plan
