@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from bedside.export import ExportCases, reference
@@ -25,6 +26,13 @@ class Scaled:
 
     def close(self):
         pass
+
+
+class Infinite(Scaled):
+    """An engine that returns infinity."""
+
+    def infer(self, patches):
+        return np.full_like(super().infer(patches), np.inf)
 
 
 def test_the_students_answer_to_noise_stands_in_where_there_are_no_scans(toy_student, toy_task):
@@ -67,7 +75,7 @@ def test_a_variant_that_returns_infinity_has_failed_and_has_no_figures(
     toy_student, toy_task, tmp_path, monkeypatch, precision
 ):
     made = Reference.from_student(toy_student, toy_task, ExportCases())
-    engine = Scaled(made.network, float("inf"), precision=precision)
+    engine = Infinite(made.network, 1.0, precision=precision)
     monkeypatch.setattr(reference, "open_engine", lambda *_, **__: engine)
     variant = Variant(precision=precision, engine="onnxruntime", file="model.onnx")
     measured = made.measure(variant, tmp_path, threads=1)
@@ -77,7 +85,7 @@ def test_a_variant_that_returns_infinity_has_failed_and_has_no_figures(
 
 def test_fp32_that_returns_infinity_is_an_error(toy_student, toy_task, tmp_path, monkeypatch):
     made = Reference.from_student(toy_student, toy_task, ExportCases())
-    engine = Scaled(made.network, float("inf"), precision="fp32")
+    engine = Infinite(made.network, 1.0, precision="fp32")
     monkeypatch.setattr(reference, "open_engine", lambda *_, **__: engine)
     with pytest.raises(BundleError, match="the output of onnxruntime fp32 holds NaN or infinity"):
         made.measure(Variant(precision="fp32", engine="onnxruntime", file="model.onnx"), tmp_path, threads=1)
