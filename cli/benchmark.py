@@ -45,7 +45,8 @@ class Benchmark:
         list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
     ] = None
     precision: Annotated[
-        list[str] | None, typer.Option(help="fp32, fp16, bf16, int8 or int8-bf16, may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(help="fp32, fp16, bf16, int8, int8-fp16, int8-bf16; may be repeated. Default: all."),
     ] = None
     trust: TrustOption = None
     threads: ThreadsOption = None

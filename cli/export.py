@@ -64,8 +64,18 @@ class Export:
         output_option(help="HTML page with the gate's figures and pictures.", show_default="BUNDLE.parity.html"),
     ] = None
     no_page: Annotated[bool, typer.Option("--no-page", help="Write no page; it shows scans of the gate.")] = False
-    precision: Annotated[str, typer.Option(help="Some of fp32, fp16 and int8; fp32 is always written.")] = "fp32,int8"
+    precision: Annotated[str, typer.Option(help="Some of fp32, fp16, int8 and int8-fp16; fp32 is always written.")] = (
+        "fp32,int8"
+    )
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
+    int8_search: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Longest search for layers that int8 costs too much; none where it passes with room. 0: none.",
+        ),
+    ] = 300.0
     overlap: Annotated[
         float | None,
         typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="measured on the gate's cases"),
@@ -125,6 +135,7 @@ class Export:
             gate_cases=self.gate,
             precisions=[name.strip() for name in self.precision.split(",")],
             patches=self.patches,
+            int8_search=self.int8_search,
             keep_failed=self.keep_failed,
             page=page,
             overlap=self.overlap,

@@ -55,6 +55,7 @@ def model_card(manifest: Manifest) -> str:
         "computed in bfloat16.\n\n" + _figures(manifest),
         _gate(manifest),
         _notes(manifest),
+        _sensitive_table(manifest),
         _dice_table(manifest),
         _border_table(manifest),
         _overlap_table(manifest),
@@ -111,6 +112,16 @@ def _notes(manifest: Manifest) -> str:
     ]
     lines += [f"- {each.name} is {manifest.not_worth(each)}" for each in manifest.variants if manifest.not_worth(each)]
     return "\n".join(lines)
+
+
+def _sensitive_table(manifest: Manifest) -> str:
+    if not manifest.sensitive_layers:
+        return ""
+    rows = [(layer.name, f"{100 * layer.price:.0f} %") for layer in manifest.sensitive_layers]
+    text = (
+        "In the int8 models these layers stay in floating point. In int8 each would use so much of the gate's bounds:"
+    )
+    return f"{text}\n\n" + _table(("layer", "price"), rows)
 
 
 def _figures(manifest: Manifest) -> str:

@@ -73,9 +73,10 @@ class Segmenter:
         Args:
             path: bundle directory or zip.
             engine: name of an engine (see `available_engines`), or ``"auto"`` for the fastest one on this machine.
-            precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"`` for the fastest
-                of those that passed the bundle's gate. That is safe because the gate compares every class separately
-                with fp32's accuracy: a variant that loses an organ, or was never measured, is not chosen.
+            precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-fp16"``, ``"int8-bf16"``, or
+                ``"auto"`` for the fastest of those that passed the bundle's gate. That is safe because the gate
+                compares every class separately with fp32's accuracy: a variant that loses an organ, or was never
+                measured, is not chosen.
             threads: number of CPU threads; None for all that this process may use.
             memory_limit: bytes this process may hold; None for all free memory. A scan predicted to need more is
                 refused before it starts.

@@ -15,7 +15,7 @@ from ..errors import BundleError, FieldError
 from ..labels.postprocess import Postprocessing
 from ..shown_value import shown
 from ..task import Task
-from .figures import BorderProbabilities, DiceDrop, OverlapPoint, Parity, TimedMachine
+from .figures import BorderProbabilities, DiceDrop, OverlapPoint, Parity, SensitiveLayer, TimedMachine
 from .locator_entry import LocatorEntry
 
 SCHEMA_VERSION = 2
@@ -48,8 +48,8 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         precision: ``"fp32"``; ``"fp16"``, where all but the sensitive layers compute in float16; ``"int8"``, where the
-            heavy layers are quantized; or ``"bf16"`` and ``"int8-bf16"``, the files of fp32 and int8 with
-            floating-point layers computed in bfloat16.
+            heavy layers are quantized; ``"int8-fp16"``, the same with the other layers in float16; or ``"bf16"`` and
+            ``"int8-bf16"``, the files of fp32 and int8 with floating-point layers computed in bfloat16.
         engine: name of the engine it was measured with, a row in `ENGINES`.
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.
         parity: closeness to the torch student.
@@ -167,7 +167,8 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.
-        left_out: variants that failed at the gate, with their figures; the bundle holds no file for them.
+        left_out: variants that failed, with their figures; the bundle holds no file for them.
+        sensitive_layers: layers that stay in floating point in the int8 model, the one that cost most first.
         gate_cases: number of labelled scans on which the variants were compared.
         timed_on: the machine that timed the variants; None where none was timed.
         input: the network's input, [batch, 1, D, H, W].
@@ -198,6 +199,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     locator: LocatorEntry | None = None
     locator_left_out: str = ""
     left_out: tuple[Variant, ...] = ()
+    sensitive_layers: tuple[SensitiveLayer, ...] = ()
     gate_cases: int = 0
     timed_on: TimedMachine | None = None
     overlap_curve: tuple[OverlapPoint, ...] = ()

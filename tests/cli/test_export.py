@@ -113,7 +113,11 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
         ),
         (["export", "{run}"], 2, "give --output; only --formats does without"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
-        (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),
+        (
+            ["export", "{run}", "-o", "{new}", "--precision", "fp8"],
+            2,
+            "expected some of fp32, fp16, int8, int8-fp16, got fp8",
+        ),
         (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),

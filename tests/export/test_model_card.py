@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from bedside.export.model_card import licence_text, model_card
 from bedside.runtime import Bundle
-from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, TimedMachine
+from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, SensitiveLayer, TimedMachine
 from bedside.runtime.bundles.manifest import Manifest
 from bedside.runtime.task import Intensity, Modality
 
@@ -69,6 +69,13 @@ def test_times_name_their_machine_and_what_is_not_worth_it(manifest):
     card = model_card(msgspec.structs.replace(manifest, variants=(fp32, int8), timed_on=machine))
     assert "Times are of Some CPU, CPU threads: 2; they say nothing about other machines." in card
     assert "- onnxruntime int8 is not worth it: not 5 % faster than onnxruntime fp32" in card
+
+
+def test_layers_kept_out_of_int8_have_their_price(manifest):
+    assert "stay in floating point" not in model_card(manifest)
+    layers = (SensitiveLayer(name="encoder.1.1.0", price=0.609), SensitiveLayer(name="head", price=1.25))
+    card = model_card(msgspec.structs.replace(manifest, sensitive_layers=layers))
+    assert "| encoder.1.1.0 | 61 % |\n| head | 125 % |" in card
 
 
 def test_the_overlaps_are_a_table(manifest):
