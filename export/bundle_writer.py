@@ -11,9 +11,10 @@ from pathlib import Path
 from .. import __version__
 from ..runtime import arguments
 from ..runtime.bundles.figures import SensitiveLayer
-from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec, Variant
+from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec
 from ..runtime.bundles.manifest_writer import write_manifest
 from ..runtime.bundles.signing import sign_bundle
+from ..runtime.bundles.variant import Variant
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..runtime.bundles.figures import BorderProbabilities
-from ..runtime.bundles.manifest import Manifest, Variant
+from ..runtime.bundles.manifest import Manifest
+from ..runtime.bundles.variant import Variant
 from ..runtime.task import Modality, Task
 from .cases import FEWEST_GATE_CASES
 

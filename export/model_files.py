@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..runtime.bundles.manifest import Precision, Variant
-from ..runtime.engines import ENGINES, ModelFormat, engine_entries, inference_devices, supports
+from ..runtime.bundles.variant import Variant
+from ..runtime.engines import ENGINES, ModelFormat, Precision, engine_entries, inference_devices, supports
 from .openvino_ir import onnx_to_openvino
 
 MODEL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")  # those with an ONNX of their own

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..runtime.bundles.figures import SensitiveLayer
-from ..runtime.bundles.manifest import Precision
+from ..runtime.engines import Precision
 from .cases import ExportCases
 from .half_precision import onnx_to_fp16
 from .onnx_export import student_to_onnx

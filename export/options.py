@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime import arguments
-from ..runtime.bundles.manifest import Precision
 from ..runtime.bundles.signing import SigningKey
+from ..runtime.engines import Precision
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task

@@ -13,7 +13,7 @@ import msgspec
 
 from ..runtime import arguments
 from ..runtime.bundles.figures import BorderProbabilities, Parity
-from ..runtime.bundles.manifest import Variant
+from ..runtime.bundles.variant import Variant
 from ..runtime.engines import CPU, open_engine
 from ..runtime.errors import UsageError
 from ..runtime.task import Task

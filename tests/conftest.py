@@ -15,7 +15,8 @@ import onnx
 import pytest
 from bedside.distill import STUDENTS
 from bedside.runtime import BedsideError, Manifest, Task, write_manifest
-from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec, Variant
+from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.task import Intensity, Modality
 from bedside.teacher import TEACHERS
 from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from bedside.export.openvino_ir import onnx_to_openvino
 from bedside.export.patches import LabelledPatch
-from bedside.runtime.bundles.manifest import Precision
+from bedside.runtime.engines import Precision
 from bedside.training.scores.metrics import dice_per_class
 from numpy.typing import NDArray
 

@@ -21,7 +21,8 @@ from bedside.export.gate.dice import CaseScores, segment_cases
 from bedside.export.patches import organ_patches, sample_patches
 from bedside.runtime import Bundle
 from bedside.runtime.bundles.bundle import write_manifest
-from bedside.runtime.bundles.manifest import Manifest, Variant
+from bedside.runtime.bundles.manifest import Manifest
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection.timing import timed
 from bedside.runtime.engines import open_engine, supports
 from bedside.training.data.dataset import Case, Dataset, load_dataset

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from ...runtime.bundles.manifest import Manifest, Variant
+from ...runtime.bundles.manifest import Manifest
+from ...runtime.bundles.variant import Variant
 from ...runtime.engines import ENGINES
 from ..cases import ExportCases
 from ..golden import GoldenPatch

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ...runtime.bundles.figures import BorderProbabilities, Parity
-from ...runtime.bundles.manifest import Variant
+from ...runtime.bundles.variant import Variant
 
 MAX_MEAN_DICE_DROP = 0.003  # of the organs' mean on the gate cases, against fp32 with the same engine
 MAX_DICE_DROP = 0.01  # of any organ

@@ -28,10 +28,10 @@ from .bundle_zip import extract
 from .manifest import (
     CHECKSUM_NAME,
     MANIFEST_NAME,
-    Variant,
     checksum_line,
 )
 from .trusted_keys import SIGNATURE_NAME, Trust, TrustedKeys, trusted_keys
+from .variant import Variant
 from .verification import BUNDLE_LIMIT, verify_bundle
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from bedside.export import monai_metadata as module
 from bedside.export.monai_metadata import monai_metadata
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.task import Intensity, Modality
 
 # Facts of MONAI's schema of 2024-07-25: the type of each field, and the fields that have to be there.

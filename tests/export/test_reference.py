@@ -8,7 +8,7 @@ from bedside.export.gate.verdict import judge
 from bedside.export.parity import softmax
 from bedside.export.reference import Reference
 from bedside.runtime import BundleError, UsageError
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 
 
 @dataclass

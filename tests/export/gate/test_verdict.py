@@ -8,7 +8,8 @@ from bedside.export.gate.borders import BorderComparison
 from bedside.export.gate.verdict import bounds_used, judge
 from bedside.export.parity import softmax
 from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, Parity
-from bedside.runtime.bundles.manifest import Precision, Variant
+from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.engines import Precision
 
 LABELS = ("background", "liver", "spleen")
 

@@ -6,7 +6,8 @@ import hashlib
 
 import pytest
 from bedside.runtime import Bundle, BundleError, sign_bundle, write_manifest
-from bedside.runtime.bundles.manifest import MANIFEST_NAME, Variant, decode_manifest
+from bedside.runtime.bundles.manifest import MANIFEST_NAME, decode_manifest
+from bedside.runtime.bundles.variant import Variant
 
 
 def test_every_file_has_its_size_and_hash(bundle_path):
