@@ -12,6 +12,7 @@ import typer
 
 from .options.machine import ThreadsOption
 from .options.paths import bundle_argument, input_option
+from .options.trust import TrustOption
 from .terminal.console import Console
 from .terminal.streams import NARROWEST
 
@@ -44,8 +45,10 @@ class Benchmark:
         list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
     ] = None
     precision: Annotated[
-        list[str] | None, typer.Option(help="fp32, fp16, bf16, int8 or int8-bf16, may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(help="fp32, fp16, bf16, int8, int8-fp16, int8-bf16; may be repeated. Default: all."),
     ] = None
+    trust: TrustOption = None
     threads: ThreadsOption = None
     overlap: Annotated[
         float | None, typer.Option(help="Overlap of windows, 0 to below 1. Default: the bundle's recommendation.")
@@ -73,6 +76,7 @@ class Benchmark:
                 min_seconds=self.seconds,
                 end_to_end=self.end_to_end,
                 progress=advance,
+                trust=self.trust,
             )
         console.show(heading(report), network_table(report), *stage_tables(report), remarks(report))
         for warning in report.warnings:

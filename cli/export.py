@@ -15,6 +15,7 @@ from .options.machine import ThreadsOption
 from .options.network import NetworkOptions
 from .options.paths import input_option, output_option
 from .options.postprocessing import PostprocessingOptions
+from .options.signing_key import read_signing_key
 from .terminal.console import Console
 from .terminal.log import log_on
 
@@ -63,8 +64,18 @@ class Export:
         output_option(help="HTML page with the gate's figures and pictures.", show_default="BUNDLE.parity.html"),
     ] = None
     no_page: Annotated[bool, typer.Option("--no-page", help="Write no page; it shows scans of the gate.")] = False
-    precision: Annotated[str, typer.Option(help="Some of fp32, fp16 and int8; fp32 is always written.")] = "fp32,int8"
+    precision: Annotated[str, typer.Option(help="Some of fp32, fp16, int8 and int8-fp16; fp32 is always written.")] = (
+        "fp32,int8"
+    )
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
+    int8_search: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Longest search for layers that int8 costs too much; none where it passes with room. 0: none.",
+        ),
+    ] = 300.0
     overlap: Annotated[
         float | None,
         typer.Option(help="Recommended overlap of windows, 0 to below 1.", show_default="measured on the gate's cases"),
@@ -78,6 +89,13 @@ class Export:
         str | None,
         typer.Option(
             help="Licence of the model: SPDX identifier or words.", show_default="Apache-2.0; of others, not stated"
+        ),
+    ] = None
+    sign: Annotated[
+        Path | None,
+        input_option(
+            help="Private key (Ed25519; PEM or OpenSSH) that signs the bundle; see bedside bundle sign.",
+            show_default="not signed",
         ),
     ] = None
     threads: ThreadsOption = None
@@ -111,17 +129,20 @@ class Export:
         from .tables.bundle import bundle_facts, bundle_tables
 
         console = self.console
+        key = None if self.sign is None else read_signing_key(self.sign)
         options = ExportOptions(
             dataset=self.calibration,
             gate_cases=self.gate,
             precisions=[name.strip() for name in self.precision.split(",")],
             patches=self.patches,
+            int8_search=self.int8_search,
             keep_failed=self.keep_failed,
             page=page,
             overlap=self.overlap,
             postprocessing=self.postprocessing.requested(),
             locator=None if self.locator is None else load_locator(self.locator),
             licence=self.licence,
+            sign=key,
             threads=self.threads,
             force=self.force,
         )

@@ -97,20 +97,33 @@ DATASET_COMMANDS = (
         "List the cases that trainings have prepared: how many for which task, their size, when they were last used.",
     ),
 )
+BUNDLE_COMMANDS = (
+    LazyCommand(
+        "sign",
+        "bundle.sign:Sign",
+        "Sign a bundle with an Ed25519 key, so that `bedside segment --trust` knows who made it.",
+    ),
+    LazyCommand("zip", "bundle.zip:Zip", "Zip a bundle reproducibly: the same bundle always gives the same bytes."),
+)
 
 
 def command_group() -> TyperGroup:
     """Returns the command line: the commands in the order of the help; each is imported when it is called."""
     group = typer.main.get_group(app)
-    dataset = TyperGroup(
-        name="dataset",
-        help="Look at a data set before training on it, and at what was prepared.",
-        commands={command.name or "": command for command in DATASET_COMMANDS},
-        no_args_is_help=True,
-    )
-    for command in (*COMMANDS, dataset):
+    dataset = _group("dataset", "Look at a data set before training on it, and at what was prepared.", DATASET_COMMANDS)
+    bundle = _group("bundle", "Sign a bundle, and zip it, before it is given away.", BUNDLE_COMMANDS)
+    for command in (*COMMANDS, dataset, bundle):
         group.add_command(command)
     return group
+
+
+def _group(name: str, summary: str, commands: Sequence[LazyCommand]) -> TyperGroup:
+    return TyperGroup(
+        name=name,
+        help=summary,
+        commands={command.name or "": command for command in commands},
+        no_args_is_help=True,
+    )
 
 
 # Some releases of typer contain a copy of click: its base error is found through an error that typer exports.

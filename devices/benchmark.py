@@ -21,6 +21,7 @@ from .synthetic import describe_grid, write_synthetic_scan
 
 if TYPE_CHECKING:
     from ..runtime.bundles.bundle import Bundle
+    from ..runtime.bundles.trusted_keys import Trust
     from ..runtime.engine_selection.trials import Setting
     from ..runtime.task import Task
     from .benchmark_process import BenchmarkRequest
@@ -37,6 +38,7 @@ def benchmark(
     min_seconds: float = 3.0,
     end_to_end: bool = True,
     progress: Progress | None = None,
+    trust: Trust | None = None,
 ) -> BenchmarkReport:
     """Measures cold start, window latency, end-to-end time by stage, memory and energy.
 
@@ -46,13 +48,15 @@ def benchmark(
     Args:
         bundle: a bundle's path, or an open one.
         engines: rows of the engine table; None for all that are installed.
-        precisions: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``; None for all the bundle has.
+        precisions: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-fp16"``, ``"int8-bf16"``; None for all that
+            the bundle has.
         input: path of the scan to segment end to end; None for a synthetic one at the task's spacing.
         threads: number of CPU threads; None for all this process may use.
         overlap: overlap of the windows end to end, 0 ≤ overlap < 1; None for the bundle's recommended one.
         min_seconds: shortest measurement of window latency, in seconds.
         end_to_end: whether to segment a scan as well.
         progress: called with (steps done, steps in total), 100 steps per variant.
+        trust: paths of public keys, one of which must have signed the bundle (see `Bundle.open`); None for any bundle.
 
     Raises:
         UsageError: an engine or precision is unknown, none of those chosen runs here, or an argument has another type
@@ -78,7 +82,7 @@ def benchmark(
     from .benchmark_process import BenchmarkRequest
 
     path = bundle.path if isinstance(bundle, Bundle) else arguments.path("bundle", bundle)
-    with Bundle.open(path) as opened:
+    with Bundle.open(path, trust) as opened:
         task = opened.task
         settings = _settings(opened, engines, precisions)
     host, before = detect(), read_conditions()
@@ -95,6 +99,7 @@ def benchmark(
                 min_seconds=min_seconds,
                 input=None if scan_path is None else str(scan_path),
                 overlap=overlap,
+                trust=trust,
             )
             for setting in settings
         ]

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..runtime.bundles.bundle import Bundle
+from ..runtime.bundles.trusted_keys import Trust
 from ..runtime.engines import ENGINES, open_engine, package_version
 from ..runtime.errors import BedsideError, ResourceError
 from ..runtime.hooks import Progress
@@ -40,6 +41,7 @@ class BenchmarkRequest:
         min_seconds: shortest measurement of window latency, in seconds.
         input: path of the scan to segment end to end; None for no end-to-end run.
         overlap: overlap of the windows, 0 ≤ overlap < 1; None for the bundle's recommended one.
+        trust: paths of public keys, one of which must have signed the bundle; None for any bundle.
     """
 
     bundle: str
@@ -50,6 +52,7 @@ class BenchmarkRequest:
     min_seconds: float
     input: str | None = None
     overlap: float | None = None
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def measure_variant(request: BenchmarkRequest, progress: Callable[[float], objec
     end_to_end, whole = None, None
     if request.input is not None:
         asked = request.bundle, request.engine, request.precision, request.threads
-        with PeakMemory() as whole, Segmenter.load(*asked, device=request.device) as segmenter:
+        with PeakMemory() as whole, Segmenter.load(*asked, device=request.device, trust=request.trust) as segmenter:
             end_to_end = _segment(segmenter, request, progress)
     watts = alone.energy.watts
     peak = max(network.peak, whole.peak if whole else 0)
@@ -132,7 +135,7 @@ class _Network:
 
 def _measure_network(request: BenchmarkRequest, progress: Callable[[float], object]) -> _Network:
     start = time.perf_counter()
-    with Bundle.open(request.bundle) as bundle:
+    with Bundle.open(request.bundle, request.trust) as bundle:
         opened = time.perf_counter()
         model = bundle.model(bundle.variant(request.engine, request.precision))
         engine = open_engine(

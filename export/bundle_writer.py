@@ -10,8 +10,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..runtime import arguments
-from ..runtime.bundles.bundle import write_manifest
-from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec, Variant
+from ..runtime.bundles.figures import SensitiveLayer
+from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec
+from ..runtime.bundles.manifest_writer import write_manifest
+from ..runtime.bundles.signing import sign_bundle
+from ..runtime.bundles.variant import Variant
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
@@ -20,17 +23,16 @@ from .cases import ExportCases
 from .gate.gate import Gate
 from .gate.overlap import DEFAULT_OVERLAP
 from .gate.page import check_page, write_parity_page
-from .half_precision import onnx_to_fp16
 from .locator.adding import add_locator, check_locator, locator_steps
 from .model_card import licence_text, model_card
 from .model_files import FORMS, ONNX, offered_variants, remove_unused_models
 from .monai_metadata import monai_metadata
-from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME, student_to_onnx
+from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME
+from .onnx_models import OnnxModels
 from .options import DEFAULT_OVERLAP_REASON, ExportOptions
-from .patches import sample_patches
 from .progress import ExportSteps
-from .quantize import quantize_onnx
 from .reference import Reference
+from .sbom import SBOM_NAME, sbom
 from .student import ExportedStudent, TrainedStudent
 
 _log = logging.getLogger("bedside.export")
@@ -92,11 +94,10 @@ def export_bundle(
             steps.begin("patches and the student's logits")
             reference = Reference.from_student(student.model, student.task, cases)
             reference.golden.save(folder, Golden())
-            _write_models(folder, reference, student, cases, options, steps)
+            models = OnnxModels(reference, cases, options, steps.remark)
+            _write_models(folder, models, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
-            manifest = _manifest(student, measured, cases, options)
-            (folder / "LICENSE").write_text(licence_text(manifest.licence), encoding="utf-8")
-            (folder / "metadata.json").write_text(monai_metadata(manifest), encoding="utf-8")
+            manifest = _manifest(student, measured, models.sensitive_layers, cases, options)
             gate = Gate(folder, cases, options, steps)
             result = gate.run(write_manifest(folder, manifest), reference.golden)
             remove_unused_models(folder, options.model_precisions, result.manifest.variants)
@@ -104,8 +105,9 @@ def export_bundle(
             if locator is not None:
                 manifest = add_locator(folder, manifest, locator, cases, options.threads, steps)
                 manifest = write_manifest(folder, manifest)
-            (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
-            write_manifest(folder, manifest)
+            manifest = _with_texts(folder, manifest)
+            if options.sign is not None:
+                sign_bundle(folder, options.sign)
             if options.page is not None:
                 steps.begin("the parity page")
                 write_parity_page(Path(options.page), manifest, cases, result.scores)
@@ -145,25 +147,11 @@ def _check_packages(options: ExportOptions) -> None:
             raise MissingExtraError(package, extra)
 
 
-def _write_models(
-    folder: Path,
-    reference: Reference,
-    student: ExportedStudent,
-    cases: ExportCases,
-    options: ExportOptions,
-    steps: ExportSteps,
-) -> None:
-    steps.begin("ONNX fp32")
-    model = student_to_onnx(reference.network, student.task.patch.dhw)
-    (folder / ONNX.file("fp32")).write_bytes(model.SerializeToString(deterministic=True))
-    if options.fp16:
-        steps.begin("ONNX fp16")
-        (folder / ONNX.file("fp16")).write_bytes(onnx_to_fp16(model).SerializeToString(deterministic=True))
-    if options.int8:
-        steps.begin("quantization to int8")
-        quantized = quantize_onnx(model, sample_patches(cases.calibration, student.task, options.patches))
-        (folder / ONNX.file("int8")).write_bytes(quantized.SerializeToString(deterministic=True))
+def _write_models(folder: Path, models: OnnxModels, options: ExportOptions, steps: ExportSteps) -> None:
     for precision in options.model_precisions:
+        steps.begin(f"ONNX {precision}")
+        content = models.model(precision).SerializeToString(deterministic=True)
+        (folder / ONNX.file(precision)).write_bytes(content)
         for form in FORMS:
             if form.convert is not None and precision in form.precisions:
                 steps.begin(f"{form.format.value} {precision}")
@@ -183,8 +171,26 @@ def _compared(
     return tuple(measured)
 
 
+def _with_texts(folder: Path, manifest: Manifest) -> Manifest:
+    """Writes licence, model card, metadata and bill of materials; returns the manifest that lists them too."""
+    texts = {
+        "LICENSE": licence_text(manifest.licence),
+        "README.md": model_card(manifest),
+        "metadata.json": monai_metadata(manifest),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    manifest = write_manifest(folder, manifest)
+    (folder / SBOM_NAME).write_text(sbom(manifest), encoding="utf-8")
+    return write_manifest(folder, manifest)
+
+
 def _manifest(
-    student: ExportedStudent, variants: tuple[Variant, ...], cases: ExportCases, options: ExportOptions
+    student: ExportedStudent,
+    measured: tuple[Variant, ...],
+    sensitive_layers: tuple[SensitiveLayer, ...],
+    cases: ExportCases,
+    options: ExportOptions,
 ) -> Manifest:
     task = student.task
     training = {name: value for name, value in student.metrics.items() if value}
@@ -192,7 +198,9 @@ def _manifest(
         training["gate"] = cases.warning
     return Manifest(
         task=task,
-        variants=variants,
+        variants=tuple(variant for variant in measured if variant.passed is not False),
+        left_out=tuple(variant for variant in measured if variant.passed is False),  # of NaN, no figure says anything
+        sensitive_layers=sensitive_layers,
         input=TensorSpec(name=INPUT_NAME, shape=(BATCH_NAME, 1, *task.patch.dhw)),
         output=TensorSpec(name=OUTPUT_NAME, shape=(BATCH_NAME, task.num_classes, *task.patch.dhw)),
         recommended_overlap=DEFAULT_OVERLAP if options.overlap is None else options.overlap,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime.bundles.manifest import Precision
-from ..runtime.engines import EngineEntry, engine_entries, inference_devices
+from ..runtime.engines import EngineEntry, Precision, engine_entries, inference_devices
 from .model_files import CONVERTED, FORMS
 
 

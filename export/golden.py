@@ -54,7 +54,7 @@ class GoldenPatch:
         """Returns the fraction of voxels to which a variant gives the student's label.
 
         Raises:
-            BundleError: the variant returns NaN or infinity.
+            NotFiniteError: the variant returns NaN or infinity.
         """
         return float((variant_logits(engine, self.patch).argmax(0) == self.logits[0].argmax(0)).mean())
 

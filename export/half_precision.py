@@ -1,6 +1,7 @@
 """Float16: converts an ONNX to it, and rounds every result of the student to it.
 
-The conversion is that of `onnxconverter-common` (Microsoft, MIT). Weights and activations become float16. Layers that
+The conversion is that of `onnxconverter-common` (Microsoft, MIT). Weights and activations become float16; of an int8
+model, all but the quantized layers, and the scales. Layers that
 sum over many voxels or exponentiate stay in float32, between casts: norms, softmax, means. Interpolation does too,
 because the library keeps it there. Input and output stay float32: a device's code is the same for each precision.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
+_OPSET_OF_FLOAT16_PAIRS = 19  # the first whose QuantizeLinear reads float16; ONNX Runtime 1.15 and TensorRT 10 read it
 _IN_FLOAT32 = (
     "BatchNormalization",
     "GroupNormalization",
@@ -36,8 +38,11 @@ _IN_FLOAT32 = (
 def onnx_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Converts a student.
 
+    Of an int8 model, the layers without Q/DQ pairs become float16, and the pairs convert between float16 and int8, so
+    that TensorRT's strongly typed engines compute nothing in float32 that fp16 does not.
+
     Args:
-        model: float32 ONNX from `student_to_onnx`; not modified.
+        model: float32 ONNX from `student_to_onnx`, or the Q/DQ model that `quantize_onnx` made of it; not modified.
 
     Returns:
         A checked model with float32 input and output; its bytes are the same for the same model and library versions.
@@ -54,6 +59,8 @@ def onnx_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
     with quiet_libraries():
+        if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+            copied = onnx.version_converter.convert_version(copied, _OPSET_OF_FLOAT16_PAIRS)
         converted: onnx.ModelProto = float16.convert_float_to_float16(
             copied, keep_io_types=True, op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT32]
         )

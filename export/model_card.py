@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ..runtime.bundles.figures import BorderProbabilities
-from ..runtime.bundles.manifest import Manifest, Variant
+from ..runtime.bundles.manifest import Manifest
+from ..runtime.bundles.variant import Variant
+from ..runtime.task import Modality, Task
+from .cases import FEWEST_GATE_CASES
 
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at
@@ -53,19 +56,52 @@ def model_card(manifest: Manifest) -> str:
         "computed in bfloat16.\n\n" + _figures(manifest),
         _gate(manifest),
         _notes(manifest),
+        _sensitive_table(manifest),
         _dice_table(manifest),
         _border_table(manifest),
         _overlap_table(manifest),
         _locator(manifest),
-        "## Where it comes from\n\n" + _table(("fact", "value"), facts),
+        "## Training data and teacher\n\nThe hash identifies the training data to whoever has them. Other figures are "
+        "those of the last epoch.\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
-        "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand.",
-        "## Limits\n\nThe figures hold for the scans they were measured on. Other scanners, contrast phases, ages and "
-        "diseases may give worse results without any sign of it. No scan data is in the bundle; `golden_input.npy` is "
-        "synthetic.",
+        "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand; "
+        "`bedside segment --trust KEY` refuses the bundle unless the owner of that key signed it.",
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in _limits(manifest)),
         f"## Licence\n\n{manifest.licence}; see `LICENSE`.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _limits(manifest: Manifest) -> list[str]:
+    """Returns what the model cannot do or was not shown to do, one sentence or two each."""
+    task, exact = manifest.task, manifest.variants[0]
+    limits = [
+        "The figures hold for the scans they were measured on. Other scanners, contrast phases, ages and diseases may "
+        "give worse results without any sign of it.",
+        f"The network sees {task.modality.value} at {' × '.join(f'{step:g}' for step in task.spacing)} mm: smaller "
+        f"structures are lost. {_intensities(task)}",
+    ]
+    if manifest.gate_cases < FEWEST_GATE_CASES:
+        limits.append(
+            f"Gate cases: {manifest.gate_cases}. Fewer than {FEWEST_GATE_CASES} do not show a small loss of an organ."
+        )
+    unmeasured = [label for label in task.labels[1:] if label not in exact.dice]
+    if unmeasured:
+        limits.append(f"Never compared with a person's label map at export: {', '.join(unmeasured)}.")
+    if exact.dice:
+        worst = min(exact.dice, key=lambda organ: exact.dice[organ])
+        limits.append(f"The least accurate organ is {worst}: Dice {exact.dice[worst]:.4f} with {exact.name}.")
+    limits.append("No scan data is in the bundle; `golden_input.npy` is synthetic.")
+    return limits
+
+
+def _intensities(task: Task) -> str:
+    low, high = task.intensity.clip
+    if task.intensity.standardise:
+        return "Intensities are standardised by each scan's own mean and standard deviation."
+    unit = " HU" if task.modality is Modality.CT else ""
+    unit = " percentiles of the scan" if task.intensity.clip_percentiles else unit
+    return f"Intensities are clipped to {low:g} … {high:g}{unit}."
 
 
 def _notes(manifest: Manifest) -> str:
@@ -77,6 +113,16 @@ def _notes(manifest: Manifest) -> str:
     ]
     lines += [f"- {each.name} is {manifest.not_worth(each)}" for each in manifest.variants if manifest.not_worth(each)]
     return "\n".join(lines)
+
+
+def _sensitive_table(manifest: Manifest) -> str:
+    if not manifest.sensitive_layers:
+        return ""
+    rows = [(layer.name, f"{100 * layer.price:.0f} %") for layer in manifest.sensitive_layers]
+    text = (
+        "In the int8 models these layers stay in floating point. In int8 each would use so much of the gate's bounds:"
+    )
+    return f"{text}\n\n" + _table(("layer", "price"), rows)
 
 
 def _figures(manifest: Manifest) -> str:

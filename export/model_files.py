@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from ..runtime.bundles.manifest import Precision, Variant
-from ..runtime.engines import ENGINES, ModelFormat, engine_entries, inference_devices, supports
+from ..runtime.bundles.variant import Variant
+from ..runtime.engines import ENGINES, ModelFormat, Precision, engine_entries, inference_devices, supports
 from .openvino_ir import onnx_to_openvino
 
-MODEL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")  # those with an ONNX of their own
+MODEL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")  # those with an ONNX of their own
 CONVERTED: dict[Precision, tuple[Precision, ...]] = {  # precision of a file → those that some engines make of it
     "fp32": ("fp16", "bf16"),
     "int8": ("int8-bf16",),

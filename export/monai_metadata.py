@@ -15,9 +15,13 @@ def monai_metadata(manifest: Manifest) -> str:
     """Returns the text of `metadata.json`.
 
     It describes the network's own input and output: [batch, 1, D, H, W] with D = z, normalised as ``bundle.json``
-    says. Fields follow MONAI's bundle specification, "metadata.json".
+    says. Fields follow MONAI's bundle specification, "metadata.json Files", and the schema at `SCHEMA`.
+
+    Args:
+        manifest: the manifest with the figures of the gate.
     """
     task = manifest.task
+    measured = {variant.name: variant.mean_dice for variant in manifest.variants if variant.mean_dice is not None}
     channels = {str(index): name for index, name in enumerate(task.labels)}
     spatial = list(task.patch.dhw)
     fields: dict[str, Any] = {
@@ -33,6 +37,10 @@ def monai_metadata(manifest: Manifest) -> str:
         "description": f"{manifest.provenance.student}, patch-wise 3D segmentation with {len(task.labels) - 1} labels",
         "authors": "see README.md",
         "copyright": manifest.licence,
+        "data_type": "nibabel",
+        "image_classes": f"{task.modality.value}, one channel",
+        "pred_classes": f"{task.num_classes} channels of logits: {', '.join(task.labels)}",
+        "eval_metrics": {f"mean_dice, {name}": round(dice, 4) for name, dice in measured.items()},
         "intended_use": manifest.intended_use,
         "network_data_format": {
             "inputs": {
@@ -51,7 +59,7 @@ def monai_metadata(manifest: Manifest) -> str:
             "outputs": {
                 "pred": {
                     "type": "image",
-                    "format": "segmentation",
+                    "format": "labels",  # one channel for each label
                     "num_channels": task.num_classes,
                     "spatial_shape": spatial,
                     "dtype": manifest.output.dtype,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime import arguments
-from ..runtime.bundles.manifest import Precision
+from ..runtime.bundles.signing import SigningKey
+from ..runtime.engines import Precision
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
@@ -16,6 +17,7 @@ from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
 from .model_files import MODEL_PRECISIONS
 from .student import ExportedStudent, TrainedStudent
 
+DEFAULT_INT8_SEARCH = 300.0  # seconds
 DEFAULT_OVERLAP_REASON = "the default; not chosen by measurement, for want of gate cases"
 
 
@@ -28,11 +30,14 @@ class ExportOptions:
         gate_cases: most held-out cases of ``dataset`` for the gate; 0 for none. Fewer than 10 show little, and are
             warned of.
         cases: scans chosen by the caller instead of a data set's; None for those of ``dataset``.
-        precisions: precisions of the models to write: "fp16", "int8", and "fp32", which is always written. Where a
-            device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are measured and
-            offered too; they need no files.
+        precisions: precisions of the models to write: "fp16", "int8", "int8-fp16", and "fp32", which is always written.
+            Where a device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are
+            measured and offered too; they need no files.
         patches: number of calibration patches.
-        keep_failed: whether variants that failed at the gate stay in the bundle, to be run where asked for by name.
+        int8_search: the most seconds of the search for layers to keep in floating point, which begins where int8 uses
+            more than half of a bound of the gate; 0 for no search.
+        keep_failed: whether variants that failed at the gate stay in the bundle, to be run where asked for by name;
+            those that return NaN or infinity never do.
         page: HTML page to write with the gate's figures and pictures of its cases; None for none. It shows scans, so
             it is no part of the bundle.
         overlap: recommended overlap of windows, 0 ≤ overlap < 1; None chooses it on the gate cases, or 0.5 without
@@ -42,6 +47,7 @@ class ExportOptions:
         locator: what `bedside.distill.load_locator` returns, a network on a coarse grid that finds the windows with
             organs; added if no organ loses more than 0.002 Dice by it. None for none.
         licence: SPDX identifier, or another statement of the licence; None for the student's own.
+        sign: the key that signs the bundle; None for no signature.
         threads: CPU threads of the measurements; None for all.
         force: whether to replace an existing bundle.
 
@@ -54,6 +60,7 @@ class ExportOptions:
     cases: ExportCases | None = None
     precisions: Sequence[str] = ("fp32", "int8")
     patches: int = 16
+    int8_search: float = DEFAULT_INT8_SEARCH
     keep_failed: bool = False
     page: str | os.PathLike[str] | None = None
     overlap: float | None = None
@@ -61,6 +68,7 @@ class ExportOptions:
     postprocessing: Postprocessing | None = None
     locator: TrainedStudent | None = None
     licence: str | None = None
+    sign: SigningKey | None = None
     threads: int | None = None
     force: bool = False
 
@@ -70,6 +78,7 @@ class ExportOptions:
         arguments.optional(arguments.instance, "cases", self.cases, ExportCases)
         arguments.names("precisions", checked_collection("precisions", self.precisions, "a list of names"))
         arguments.whole_number("patches", self.patches, 1)
+        arguments.number("int8_search", self.int8_search, "seconds from 0 up", lambda seconds: seconds >= 0)
         arguments.flag("keep_failed", self.keep_failed)
         arguments.optional(arguments.path, "page", self.page)
         arguments.optional(arguments.overlap_share, "overlap", self.overlap)
@@ -78,6 +87,7 @@ class ExportOptions:
         if self.locator is not None:
             ExportedStudent.of(self.locator, "locator")
         arguments.optional(arguments.text, "licence", self.licence)
+        arguments.optional(arguments.instance, "sign", self.sign, SigningKey, "read one with SigningKey.read")
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)
         arguments.flag("force", self.force)
         self._check_precisions()
@@ -94,13 +104,13 @@ class ExportOptions:
 
     @property
     def int8(self) -> bool:
-        """Whether an int8 model is written."""
-        return "int8" in self.precisions
+        """Whether a model with int8 layers is written."""
+        return "int8" in self.precisions or "int8-fp16" in self.precisions
 
     @property
     def fp16(self) -> bool:
-        """Whether an fp16 model is written."""
-        return "fp16" in self.precisions
+        """Whether a model with float16 layers is written."""
+        return "fp16" in self.precisions or "int8-fp16" in self.precisions
 
     @property
     def model_precisions(self) -> tuple[Precision, ...]:

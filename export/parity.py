@@ -51,6 +51,10 @@ def student_logits(model: torch.nn.Module, patch: NDArray[np.float32]) -> Logits
     return logits
 
 
+class NotFiniteError(BundleError):
+    """The output of a variant holds NaN or infinity."""
+
+
 class Inference(Protocol):
     """What is compared with the student: an engine, or another form of the network."""
 
@@ -73,12 +77,11 @@ def variant_logits(variant: Inference, patch: NDArray[np.float32]) -> Logits:
     """Runs a variant on a patch [1, 1, D, H, W] and returns its logits [C, D, H, W].
 
     Raises:
-        BundleError: the variant returns NaN or infinity.
+        NotFiniteError: the variant returns NaN or infinity.
     """
     logits = variant.infer(patch)
     if not np.isfinite(logits).all():
-        advice = "" if variant.precision == "fp32" else f"; leave {variant.precision} out of the precisions"
-        raise BundleError(f"{variant.name} {variant.precision}: the output holds NaN or infinity; not exported{advice}")
+        raise NotFiniteError(f"the output of {variant.name} {variant.precision} holds NaN or infinity")
     return logits[0]
 
 

@@ -65,7 +65,7 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
             from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
     except ImportError as error:
         raise MissingExtraError(error.name or "nncf", "export") from None
-    model = split_convolutions(model, _heavy_layers(model))
+    model = split_for_int8(model)
     chosen = quantizable_nodes(model)
     if not chosen:
         raise UsageError("the model has no layer to quantize; export fp32 only")
@@ -85,6 +85,11 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise BundleError(f"the quantized ONNX is not valid: {first_line(error)}") from None
     return quantized
+
+
+def split_for_int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns the float32 model, split, whose layers `quantize_onnx` quantizes; they have the same names."""
+    return split_convolutions(model, _heavy_layers(model))
 
 
 def quantizable_nodes(model: onnx.ModelProto) -> set[str]:

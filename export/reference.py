@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import msgspec
 
 from ..runtime import arguments
 from ..runtime.bundles.figures import BorderProbabilities, Parity
-from ..runtime.bundles.manifest import Variant
+from ..runtime.bundles.variant import Variant
 from ..runtime.engines import CPU, open_engine
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
@@ -22,6 +23,7 @@ from .golden import GoldenPatch
 from .half_precision import RoundedStudent
 from .parity import (
     Inference,
+    NotFiniteError,
     ParityComparison,
     Probabilities,
     affordable_patches,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _PATCHES = 8  # at least, where memory allows …
 _PATCHES_OF_AN_ORGAN = 2  # … and that many around each organ
+_IN_FLOAT16 = ("fp16", "int8-fp16")
 _FP16_PATCHES = 2  # of them, for the student rounded to float16, which takes many times as long
 _SEED = 1  # other patches than those of the calibration
 
@@ -92,8 +95,10 @@ class Reference:
     def measure(self, variant: Variant, folder: Path, threads: int | None) -> Variant:
         """Runs a variant on the patches and the golden patch, and returns it with the figures of its closeness.
 
-        A CPU may compute an fp16 model in float32. There, the student with weights and results rounded to float16 is
+        A CPU may compute float16 layers in float32. There, the student with weights and results rounded to float16 is
         compared as well, on two patches, and the parity is the worse of the two.
+
+        A variant other than fp32 that returns NaN or infinity has failed, and gets the reason in place of figures.
 
         Args:
             variant: the variant, without figures.
@@ -101,37 +106,57 @@ class Reference:
             threads: CPU threads; None for all.
 
         Raises:
-            BundleError: the variant returns NaN or infinity, or, in fp32, does not compute what the student computes.
+            BundleError: fp32 returns NaN or infinity, or does not compute what the student computes.
         """
         engine = open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
         try:
-            closeness = self._compared(engine)
+            closeness = self.closeness(engine)
             if variant.precision == "fp32":
                 check_fp32(engine, closeness.parity)
-            if variant.precision == "fp16" and engine.device == CPU:  # which may compute in float32
-                rounded = self._compared(RoundedStudent(self.network), _FP16_PATCHES)
-                closeness = max(closeness, rounded, key=lambda each: each.parity.mean_abs_probability)
+            if variant.precision in _IN_FLOAT16 and engine.device == CPU:  # which may compute in float32
+                closeness = max(closeness, self._rounded, key=lambda each: each.parity.mean_abs_probability)
             agreement = self.golden.agreement(engine)
+        except NotFiniteError as error:
+            if variant.precision == "fp32":
+                raise
+            return msgspec.structs.replace(variant, passed=False, gate_reason=str(error))
         finally:
             engine.close()
         return msgspec.structs.replace(
             variant, parity=closeness.parity, borders=closeness.borders, golden_agreement=agreement
         )
 
-    def _compared(self, variant: Inference, patches: int | None = None) -> _Closeness:
-        """Compares a variant with the student on the first patches; None: on all."""
+    @cached_property
+    def _rounded(self) -> Closeness:
+        return self.closeness(RoundedStudent(self.network), _FP16_PATCHES)
+
+    def closeness(self, variant: Inference, patches: int | None = None) -> Closeness:
+        """Compares a variant with the student.
+
+        Args:
+            variant: the variant, opened.
+            patches: compares on the first so many patches; None: on all.
+
+        Raises:
+            NotFiniteError: the variant returns NaN or infinity.
+        """
         comparison, borders = ParityComparison(), BorderComparison(self.task.num_classes)
         pairs = zip(self.patches[:patches], self.probabilities[:patches], strict=True)
         for patch, student in pairs:
             probabilities = softmax(variant_logits(variant, patch.image))
             comparison.add(probabilities, student)
             borders.add(probabilities, student, patch.truth, self.ignore)
-        return _Closeness(comparison.figures(), borders.figures(self.task.labels))
+        return Closeness(comparison.figures(), borders.figures(self.task.labels))
 
 
 @dataclass(frozen=True)
-class _Closeness:
-    """How close a variant is to the student: over all voxels, and near the borders of each organ."""
+class Closeness:
+    """How close a variant is to the student.
+
+    Attributes:
+        parity: over all voxels.
+        borders: label name → near the borders of the organ.
+    """
 
     parity: Parity
     borders: Mapping[str, BorderProbabilities]

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from .axes import DHW as DHW
     from .axes import XYZ as XYZ
     from .bundles.bundle import Bundle as Bundle
-    from .bundles.bundle import write_manifest as write_manifest
     from .bundles.manifest import Manifest as Manifest
+    from .bundles.manifest_writer import write_manifest as write_manifest
+    from .bundles.signing import SigningKey as SigningKey
+    from .bundles.signing import sign_bundle as sign_bundle
+    from .bundles.zip_writer import zip_bundle as zip_bundle
     from .engine_selection.engine_choice import EngineChoice as EngineChoice
     from .engines import Engine as Engine
     from .engines import available_engines as available_engines
@@ -62,6 +65,7 @@ _HOME = {
     "ResourceError": "errors",
     "Result": "result",
     "Segmenter": "segmenter",
+    "SigningKey": "bundles.signing",
     "Task": "task",
     "UsageError": "errors",
     "Volume": "scans.volume",
@@ -70,8 +74,10 @@ _HOME = {
     "open_engine": "engines",
     "read_labels": "scans.nifti",
     "read_volume": "scans.nifti",
-    "write_manifest": "bundles.bundle",
+    "sign_bundle": "bundles.signing",
+    "write_manifest": "bundles.manifest_writer",
     "write_volume": "scans.nifti",
+    "zip_bundle": "bundles.zip_writer",
 }
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .bundles.manifest import Variant
+from .bundles.variant import Variant
 from .engine_selection.self_test import GoldenTest, warm_up
 from .engines import closed_on_error, open_engine
 from .errors import BundleError

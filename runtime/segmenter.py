@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from . import arguments
 from .bundles.bundle import Bundle
+from .bundles.trusted_keys import Trust
 from .engine_selection.engine_choice import EngineChoice, open_for_bundle
 from .engines import ENGINES, PRECISIONS, Engine, closed_on_error
 from .errors import ResourceError, UsageError
@@ -65,24 +66,31 @@ class Segmenter:
         memory_limit: int | None = None,
         self_test: bool = True,
         device: str = "auto",
+        trust: Trust | None = None,
     ) -> Segmenter:
         """Verifies a bundle, opens its model and checks on the golden patch that this machine reproduces its results.
 
         Args:
             path: bundle directory or zip.
             engine: name of an engine (see `available_engines`), or ``"auto"`` for the fastest one on this machine.
-            precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-bf16"``, or ``"auto"`` for the fastest
-                of those that passed the bundle's gate. That is safe because the gate compares every class separately
-                with fp32's accuracy: a variant that loses an organ, or was never measured, is not chosen.
+            precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-fp16"``, ``"int8-bf16"``, or
+                ``"auto"`` for the fastest of those that passed the bundle's gate. That is safe because the gate
+                compares every class separately with fp32's accuracy: a variant that loses an organ, or was never
+                measured, is not chosen.
             threads: number of CPU threads; None for all that this process may use.
             memory_limit: bytes this process may hold; None for all free memory. A scan predicted to need more is
                 refused before it starts.
             self_test: whether to compare with the golden patch; False is for tools that measure that difference.
             device: ``"CPU"``, ``"GPU"``, ``"NPU"``, ``"CUDA"``, … as an engine names it (`bedside devices` lists them),
                 or ``"auto"`` for the fastest one.
+            trust: path of a public key or of a folder of keys, or several: one of them must have signed the bundle (see
+                `Bundle.open`). None runs every bundle, signed or not.
 
         Raises:
-            BundleError: the bundle is damaged, has no such model, or fails the self-test.
+            BundleError: the bundle is damaged, not signed with a trusted key, has no such model, or fails the
+                self-test.
+            InputError: a key of ``trust`` is refused.
+            MissingExtraError: ``trust`` is given, and `cryptography` is not installed.
             UsageError: an argument has the wrong type or is out of range, or the engine is not installed or has no such
                 device.
             ResourceError: there is no memory for the model, or no disk space to unpack a zip.
@@ -93,7 +101,7 @@ class Segmenter:
         arguments.known("engine", engine, ("auto", *ENGINES))
         arguments.one_of("precision", precision, ("auto", *PRECISIONS))
         device = arguments.text("device", device)
-        bundle = Bundle.open(path)
+        bundle = Bundle.open(path, trust)
         try:
             opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device)
             with closed_on_error(opened.engine):

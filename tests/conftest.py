@@ -15,11 +15,14 @@ import onnx
 import pytest
 from bedside.distill import STUDENTS
 from bedside.runtime import BedsideError, Manifest, Task, write_manifest
-from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec, Variant
+from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.task import Intensity, Modality
 from bedside.teacher import TEACHERS
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from .signing_keys import keys, new_key, other_keys  # noqa: F401 - fixtures
 
 os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: nothing outside the tests' folders
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING"):

@@ -28,7 +28,9 @@ def main() -> None:
         device=torch.device("cpu"),
         allow_tqdm=False,
     )
-    predictor.initialize_from_trained_model_folder(str(options.trained), (options.fold,), "checkpoint_final.pth")
+    fold = options.trained / f"fold_{options.fold}"
+    checkpoint = next(name for name in ("checkpoint_final.pth", "checkpoint_best.pth") if (fold / name).is_file())
+    predictor.initialize_from_trained_model_folder(str(options.trained), (options.fold,), checkpoint)
     reader = predictor.plans_manager.image_reader_writer_class()
     options.out.mkdir(parents=True, exist_ok=True)
     for scan in options.scans:

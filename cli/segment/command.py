@@ -13,6 +13,7 @@ from ...runtime.scans.names import has_nifti_ending
 from ..options.machine import ThreadsOption
 from ..options.paths import bundle_argument, input_option, output_option
 from ..options.postprocessing import PostprocessingOptions
+from ..options.trust import TrustOption
 from ..terminal.console import Console
 from .job import SegmentJob
 
@@ -43,7 +44,8 @@ class Segment:
     ]
     engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
     precision: Annotated[
-        str, typer.Option(help="auto, fp32, fp16, bf16, int8 or int8-bf16; auto: fastest that passed the gate.")
+        str,
+        typer.Option(help="fp32, fp16, bf16, int8, int8-fp16, int8-bf16, or auto: the fastest that passed the gate."),
     ] = "auto"
     device: Annotated[
         str, typer.Option(help="auto (the fastest here), CPU, GPU, …; bedside devices lists them for each engine.")
@@ -51,6 +53,7 @@ class Segment:
     overlap: Annotated[
         float | None, typer.Option(help="Overlap of windows, 0 to below 1.", show_default="the bundle's")
     ] = None
+    trust: TrustOption = None
     threads: ThreadsOption = None
     memory_limit: Annotated[
         int | None,
@@ -113,6 +116,7 @@ class Segment:
             engine=self.engine,
             precision=self.precision,
             device=self.device,
+            trust=None if self.trust is None else tuple(self.trust),
             threads=self.threads,
             memory_limit=None if self.memory_limit is None else self.memory_limit * 2**20,
             overlap=self.overlap,

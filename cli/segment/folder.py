@@ -51,7 +51,7 @@ def segment_folder(
         ResourceError: the output folder cannot be written.
     """
     cases = find_cases(scans, outputs)
-    with Bundle.open(job.bundle) as bundle:
+    with Bundle.open(job.bundle, job.trust) as bundle:
         setup = Setup.of(bundle, job.options)
     journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)
     journal = journal.resumed(outputs, cases, force)

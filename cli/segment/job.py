@@ -34,13 +34,20 @@ class SegmentJob:
     postprocessing: Postprocessing | None = None
     device: str = "auto"
     use_locator: bool = True
+    trust: tuple[Path, ...] | None = None
 
     def load(self) -> Segmenter:
         """Opens the bundle; raises what `Segmenter.load` raises."""
         from ...runtime.segmenter import Segmenter
 
         return Segmenter.load(
-            self.bundle, self.engine, self.precision, self.threads, self.memory_limit, device=self.device
+            self.bundle,
+            self.engine,
+            self.precision,
+            self.threads,
+            self.memory_limit,
+            device=self.device,
+            trust=self.trust,
         )
 
     def segment(self, segmenter: Segmenter, scan: Path, progress: Progress | None = None) -> Result:

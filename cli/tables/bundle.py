@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def bundle_facts(bundle: Bundle) -> dict[str, Any]:
-    """Returns a bundle's manifest as JSON values, with sizes in bytes and why a variant is not worth it."""
+    """Returns a bundle's manifest as JSON values, with sizes in bytes, signature, and why a variant is not worth it."""
     import msgspec
 
     manifest = bundle.manifest
@@ -22,7 +22,15 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
     for fields, variant in zip(facts["variants"], manifest.variants, strict=True):
         fields["bytes"] = manifest.variant_bytes(variant)
         fields["not_worth_it"] = manifest.not_worth(variant)
-    return {"kind": "bundle", "bytes": manifest.total_bytes, **facts}
+    return {
+        "kind": "bundle",
+        "sha256": bundle.sha256,
+        "bytes": manifest.total_bytes,
+        "signed": bundle.is_signed,
+        "signer": bundle.signer,
+        "sbom": _sbom(bundle),
+        **facts,
+    }
 
 
 def bundle_tables(bundle: Bundle) -> list[str | Table]:
@@ -46,7 +54,13 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
     if manifest.timed_on is not None:
         facts.add_row("timed on", f"{manifest.timed_on.cpu}, CPU threads: {manifest.timed_on.threads}")
+    if manifest.sensitive_layers:
+        layers = [f"{layer.name} ({100 * layer.price:.0f} %)" for layer in manifest.sensitive_layers]
+        facts.add_row("kept out of int8", f"{', '.join(layers)}: what each would use of the gate's bounds")
     facts.add_row("size", _megabytes(manifest.total_bytes))
+    facts.add_row("SHA-256", bundle.sha256)
+    facts.add_row("signature", _signature(bundle))
+    facts.add_row("SBOM", _sbom(bundle) or "none")
     facts.add_row("licence", manifest.licence)
     facts.add_row("intended use", manifest.intended_use)
 
@@ -86,6 +100,17 @@ def _locator(manifest: Manifest) -> str:
     spacing = " × ".join(f"{step:g}" for step in locator.spacing)
     saved = "" if locator.windows_saved is None else f", saved {100 * locator.windows_saved:.0f} % of the windows"
     return f"{spacing} mm, probability {locator.threshold:g}, margin {locator.margin_mm:g} mm{saved}"
+
+
+def _signature(bundle: Bundle) -> str:
+    if bundle.signer is not None:
+        return f"by {bundle.signer}, which you trust"
+    return "not compared with a key; --trust does that" if bundle.is_signed else "none"
+
+
+def _sbom(bundle: Bundle) -> str | None:
+    """Returns the name of the bill of materials, by the ending of CycloneDX's files."""
+    return next((name for name in bundle.manifest.files if name.endswith(".cdx.json")), None)
 
 
 def _megabytes(size: int) -> str:

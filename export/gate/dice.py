@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.bundles.figures import DiceDrop
-from ...runtime.bundles.manifest import Variant
+from ...runtime.bundles.variant import Variant
 from ...runtime.engine_selection.timing import timed
 from ...runtime.engines import default_threads
 from ...runtime.errors import InputError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from ...runtime.bundles.manifest import Manifest, Variant
+from ...runtime.bundles.manifest import Manifest
+from ...runtime.bundles.variant import Variant
 from ...runtime.engines import ENGINES
 from ..cases import ExportCases
 from ..golden import GoldenPatch
@@ -60,7 +61,8 @@ class Gate:
         """Measures and judges the variants.
 
         Args:
-            manifest: the manifest of the bundle, whose variants were compared with the student.
+            manifest: the manifest of the bundle, whose variants were compared with the student. What is left out of it
+                stays so.
             golden: the window to time the variants with.
 
         Raises:
@@ -75,7 +77,7 @@ class Gate:
         manifest = msgspec.structs.replace(
             manifest,
             variants=tuple(variant for variant in timed if variant not in left_out),
-            left_out=left_out,
+            left_out=manifest.left_out + left_out,
             gate_cases=len(self.cases.gate),
             timed_on=this_machine(self.options.threads),
         )

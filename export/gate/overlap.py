@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from ...runtime.bundles.figures import OverlapPoint
-from ...runtime.bundles.manifest import Variant
+from ...runtime.bundles.variant import Variant
 from ..cases import GateCase
 from .dice import segment_cases
 from .verdict import MAX_DICE_DROP

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...runtime.bundles.manifest import Manifest, Variant
+from ...runtime.bundles.manifest import Manifest
+from ...runtime.bundles.variant import Variant
 from ...runtime.errors import ResourceError
 from ...training.runs.html_page import check_packages, write_page
 from ...training.runs.pictures import label_colour

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.bundles.figures import OverlapPoint
-from ...runtime.bundles.manifest import Variant
+from ...runtime.bundles.variant import Variant
 from ...runtime.scans.nifti import read_volume
 from ...runtime.task import Task
 from ...training.data.organ_masks import read_truth

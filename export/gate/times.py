@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ...devices.cpu import read_cpu
 from ...runtime.bundles.figures import TimedMachine
-from ...runtime.bundles.manifest import Variant
+from ...runtime.bundles.variant import Variant
 from ...runtime.engine_selection.machine_identity import machine_identity
 from ...runtime.engine_selection.timing import timed
 from ...runtime.engines import PRECISIONS, Engine, default_threads, open_engine

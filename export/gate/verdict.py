@@ -6,11 +6,12 @@ some patches count, which can hide one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ...runtime.bundles.manifest import Variant
+from ...runtime.bundles.figures import BorderProbabilities, Parity
+from ...runtime.bundles.variant import Variant
 
 MAX_MEAN_DICE_DROP = 0.003  # of the organs' mean on the gate cases, against fp32 with the same engine
 MAX_DICE_DROP = 0.01  # of any organ
@@ -42,6 +43,21 @@ def judge(variants: Sequence[Variant]) -> tuple[Variant, ...]:
         variants: the variants with their figures.
     """
     return tuple(_judged(variant) for variant in variants)
+
+
+def bounds_used(parity: Parity, borders: Mapping[str, BorderProbabilities]) -> float:
+    """Returns the largest share that a variant uses of the bounds on probabilities and labels; above 1 it fails.
+
+    The bound on labels is the stricter one, that of an export without gate cases.
+
+    Args:
+        parity: closeness over all voxels.
+        borders: label name → closeness near the organ's borders.
+    """
+    shares = [(1 - parity.label_agreement) / (1 - GATE_LABEL_AGREEMENT_ALONE)]
+    for border in borders.values():
+        shares += [border.difference / MAX_BORDER_DIFFERENCE, border.confidence_shift / MAX_CONFIDENCE_SHIFT]
+    return max(shares)
 
 
 def _judged(variant: Variant) -> Variant:

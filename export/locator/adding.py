@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from ...runtime.bundles.bundle import Bundle, write_manifest
+from ...runtime.bundles.bundle import Bundle
 from ...runtime.bundles.locator_entry import LocatorEntry
 from ...runtime.bundles.manifest import Golden, Manifest
+from ...runtime.bundles.manifest_writer import write_manifest
 from ...runtime.engines import open_engine
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.hooks import Hooks

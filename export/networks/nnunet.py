@@ -55,6 +55,7 @@ def open_nnunet(
     checkpoint = _checkpoint_content(file)
     name = checkpoint.init_args.configuration
     configuration = plans.configuration(name)
+    _refuse_other_dimensions(name, configuration)
     _refuse_other_inputs(configuration, described)
     labels = _labels(described)
     stored = "RAS" if _reorients(plans) else training_orientation(orientation, dataset, labels)
@@ -109,8 +110,8 @@ def _checkpoint_content(file: Path) -> _Checkpoint:
 def _task(plans: Plans, configuration: Configuration, labels: tuple[str, ...], stored: str) -> Task:
     """Returns the task; ``stored``: axis codes, x first, of the arrays that the network was trained on."""
     axes = plans.transpose_forward
-    if sorted(axes) != [0, 1, 2] or len(configuration.patch_size) != 3 or len(configuration.spacing) != 3:
-        raise InputError("plans.json: expected a configuration of a 3D network, such as 3d_fullres")
+    if sorted(axes) != [0, 1, 2]:
+        raise InputError(f"plans.json: expected transpose_forward to order the axes 0, 1, 2, got {axes}")
     d, h, w = configuration.spacing
     modality = _MODALITIES[configuration.normalization_schemes[0]]
     try:
@@ -126,6 +127,15 @@ def _task(plans: Plans, configuration: Configuration, labels: tuple[str, ...], s
         )
     except FieldError as error:
         raise InputError(f"plans.json: {error}") from None
+
+
+def _refuse_other_dimensions(name: str, configuration: Configuration) -> None:
+    for sizes in (configuration.patch_size, configuration.spacing):
+        if len(sizes) != 3:
+            raise InputError(
+                f'plans.json: "{name}" is a configuration of a {len(sizes)}D network; bedside runs those in 3D, such '
+                "as 3d_fullres"
+            )
 
 
 def _refuse_other_inputs(configuration: Configuration, dataset: DatasetDescription) -> None:

@@ -13,7 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +20,7 @@ from .. import arguments
 from ..engines import engines_with_variants_for
 from ..engines.model_bytes import ModelBytes
 from ..errors import BundleError, ResourceError
-from ..files.atomic import atomic_write
 from ..files.folder_replacement import restore_moved_folder
-from ..files.hashing import file_sha256
-from ..files.system_files import is_folder
 from ..files.temporaries import remove_leftovers, temporary_name
 from ..scans.file_kind import BUNDLE, ZIP, has_nifti_magic, kind_of_file
 from ..task import Task
@@ -32,14 +28,11 @@ from .bundle_zip import extract
 from .manifest import (
     CHECKSUM_NAME,
     MANIFEST_NAME,
-    SCHEMA_VERSION,
-    FileEntry,
-    Manifest,
-    Variant,
     checksum_line,
-    decode_manifest,
 )
-from .verification import BUNDLE_LIMIT, check_names, file_names, verify_bundle
+from .trusted_keys import SIGNATURE_NAME, Trust, TrustedKeys, trusted_keys
+from .variant import Variant
+from .verification import BUNDLE_LIMIT, verify_bundle
 
 
 class Bundle:
@@ -50,16 +43,22 @@ class Bundle:
         manifest: the decoded `bundle.json`.
         sha256: SHA-256 of the verified `bundle.json`; it identifies the bundle, because `bundle.json` holds the hash of
             every other file.
+        is_signed: whether the bundle has a signature, whoever made it.
+        signer: fingerprint of the trusted key that made the signature; None where the bundle was opened without
+            ``trust``.
     """
 
-    def __init__(self, path: Path, root: Path, temporary: bool):
+    def __init__(self, path: Path, root: Path, temporary: bool, keys: TrustedKeys | None = None):
         self.path = path
-        self.manifest, self.sha256 = verify_bundle(root, path.name or root.name)
+        self._verified = verify_bundle(root, path.name or root.name, keys)
+        self.manifest, self.signer = self._verified.manifest, self._verified.signer
+        self.sha256 = sha256(self._verified.content).hexdigest()
+        self.is_signed = self._verified.signature is not None
         self._root = root
         self._remove = weakref.finalize(self, _remove, root, os.getpid()) if temporary else None
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+    def open(cls, path: str | os.PathLike[str], trust: Trust | None = None) -> Bundle:
         """Opens a bundle and verifies the size and SHA-256 of every file.
 
         `bundle.sha256` holds the hash of the manifest. Links, files that the manifest does not list, names that lead
@@ -68,23 +67,29 @@ class Bundle:
 
         Args:
             path: path of a bundle directory, or of a zip of one.
+            trust: path of an Ed25519 public key or of a folder of keys, or several: one of them must have signed the
+                bundle. None opens every bundle, signed or not.
 
         Raises:
-            UsageError: ``path`` is not a path.
-            BundleError: the bundle differs from its manifest; the message names the file.
+            UsageError: an argument is not a path.
+            InputError: a key of ``trust`` is refused.
+            MissingExtraError: ``trust`` is given, and `cryptography` is not installed.
+            BundleError: the bundle differs from its manifest, or is not signed with a trusted key; the message names
+                the file.
             ResourceError: there is no disk space to unpack a zip.
         """
         path = arguments.path("bundle", path)
+        keys = arguments.optional(trusted_keys, "trust", trust)
         mode = _mode(path)
         if stat.S_ISDIR(mode):
-            return cls(path, path.absolute(), temporary=False)
+            return cls(path, path.absolute(), temporary=False, keys=keys)
         if not stat.S_ISREG(mode):
             raise BundleError(f'no bundle at "{path.name}"; expected a directory or zip with a {MANIFEST_NAME}')
         _refuse_other_kind(path)
         root = _temporary_folder()
         try:
             extract(path, root, BUNDLE_LIMIT)
-            return cls(path, root, temporary=True)
+            return cls(path, root, temporary=True, keys=keys)
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
             raise
@@ -140,6 +145,12 @@ class Bundle:
         if sha256(content).hexdigest() != entry.sha256:
             raise BundleError(f"{name} was changed since the bundle was opened; open it again")
         return content
+
+    def unlisted(self) -> dict[str, bytes]:
+        """Returns name → content of the files that the manifest does not list, as they were when they were verified."""
+        content, signature = self._verified.content, self._verified.signature
+        files = {MANIFEST_NAME: content, CHECKSUM_NAME: checksum_line(content)}
+        return files if signature is None else {**files, SIGNATURE_NAME: signature}
 
     def model(self, variant: Variant) -> Callable[[], ModelBytes]:
         """Returns a function that reads and verifies a variant's model, for `open_engine`."""
@@ -201,39 +212,6 @@ class Bundle:
         if not isinstance(array, np.ndarray) or array.dtype != np.float32:
             raise BundleError(f"{name}: expected a float32 array")
         return array
-
-
-def write_manifest(directory: Path, manifest: Manifest) -> Manifest:
-    """Hashes every file of a bundle directory and writes `bundle.json` and `bundle.sha256` there.
-
-    Args:
-        directory: folder with all files of the bundle; an old `bundle.json` is replaced.
-        manifest: the manifest; its ``files`` are replaced by the sizes and hashes found, its schema version by the
-            present one.
-
-    Returns:
-        The manifest as written.
-
-    Raises:
-        UsageError: ``directory`` is not a path, or ``manifest`` not a `Manifest`.
-        BundleError: a file does not belong in a bundle, or the manifest names a missing file.
-        ResourceError: the directory cannot be written.
-    """
-    directory = arguments.path("directory", directory)
-    manifest = arguments.instance("manifest", manifest, Manifest)
-    if not is_folder(directory):
-        raise ResourceError(f'"{directory.name}": expected the folder that holds the bundle\'s files, found none')
-    names = sorted(file_names(directory) - {MANIFEST_NAME, CHECKSUM_NAME})
-    paths = {name: directory / name for name in names}
-    files = {name: FileEntry(size=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
-    complete = msgspec.structs.replace(manifest, files=files, schema_version=SCHEMA_VERSION)
-    check_names(complete)
-    content = complete.encoded()
-    decode_manifest(content)  # fail here rather than on the device
-    for name, data in ((MANIFEST_NAME, content), (CHECKSUM_NAME, checksum_line(content))):
-        with atomic_write(directory / name) as temporary:
-            temporary.write_bytes(data)
-    return complete
 
 
 def _mode(path: Path) -> int:

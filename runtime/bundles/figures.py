@@ -61,6 +61,19 @@ class BorderProbabilities(CheckedStruct, frozen=True, kw_only=True, forbid_unkno
     confidence_error: float | None = None
 
 
+class SensitiveLayer(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A layer that int8 would cost too much, so that it stays in floating point in the int8 model.
+
+    Attributes:
+        name: name of the layer in the trained network, or else in the ONNX.
+        price: what the layer cost in int8: the largest share of a bound of the gate that the model used beforehand,
+            less what it used with this layer, too, in floating point.
+    """
+
+    name: str
+    price: float
+
+
 class OverlapPoint(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Accuracy and cost of one overlap of windows, on the gate cases.
 

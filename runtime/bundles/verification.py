@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BundleError
@@ -19,7 +19,9 @@ from .manifest import (
     checksum_line,
     decode_manifest,
 )
+from .trusted_keys import SIGNATURE_NAME, SIGNATURE_SIZE, TrustedKeys
 
+UNLISTED = frozenset({MANIFEST_NAME, CHECKSUM_NAME, SIGNATURE_NAME})  # what verifies the files is not among them
 BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so far has 0.2 GB
 
 # Data formats only: no pickle, no code. A compiled TensorRT engine is code, so no bundle contains one.
@@ -28,18 +30,33 @@ _ALLOWED_NAMES = {"LICENSE", "LICENCE", "NOTICE"}
 _MAX_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
 
 
-def verify_bundle(root: Path, name: str) -> tuple[Manifest, str]:
-    """Verifies a bundle's folder: names, sizes and hashes, and that it holds no other files.
+@dataclass(frozen=True)
+class VerifiedManifest:
+    """The manifest of a bundle that agrees with it.
+
+    Attributes:
+        manifest: the decoded `bundle.json`.
+        content: the bytes of `bundle.json`.
+        signature: the bytes of `bundle.sig`, whoever made them; None where the bundle has none.
+        signer: fingerprint of the trusted key that made the signature; None where no keys were given.
+    """
+
+    manifest: Manifest
+    content: bytes
+    signature: bytes | None
+    signer: str | None
+
+
+def verify_bundle(root: Path, name: str, keys: TrustedKeys | None = None) -> VerifiedManifest:
+    """Verifies a bundle's folder: signature, names, sizes and hashes, and that it holds no other files.
 
     Args:
         root: path of the folder.
         name: name of the bundle, for messages.
-
-    Returns:
-        The manifest, and the SHA-256 of `bundle.json`.
+        keys: the keys that may have signed the bundle; None accepts every bundle, signed or not.
 
     Raises:
-        BundleError: the folder differs from its manifest; the message names the file.
+        BundleError: the folder differs from its manifest, or none of the keys signed it; the message names the file.
     """
     try:
         if not (root / MANIFEST_NAME).is_file():  # before listing the folder, which may be any folder
@@ -50,12 +67,14 @@ def verify_bundle(root: Path, name: str) -> tuple[Manifest, str]:
         content = _read_small(root, MANIFEST_NAME, MANIFEST_LIMIT)
         if _read_small(root, CHECKSUM_NAME, 1000) != checksum_line(content):
             raise BundleError(f"{MANIFEST_NAME} does not have the hash in {CHECKSUM_NAME}: the bundle was altered")
+        signature = _read_signature(root) if SIGNATURE_NAME in present else None
+        signer = None if keys is None else keys.signer(content, signature, name)  # before a parser reads the manifest
         manifest = decode_manifest(content)
         check_names(manifest)
         _check_files(root, manifest, present)
     except OSError as error:
         raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
-    return manifest, sha256(content).hexdigest()
+    return VerifiedManifest(manifest, content, signature, signer)
 
 
 def _advice(folder: Path) -> str:
@@ -69,6 +88,15 @@ def _read_small(root: Path, name: str, limit: int) -> bytes:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise BundleError(f"{name}: expected at most {limit} bytes")
+    return content
+
+
+def _read_signature(root: Path) -> bytes:
+    with (root / SIGNATURE_NAME).open("rb") as file:
+        content = file.read(SIGNATURE_SIZE + 1)
+    if len(content) != SIGNATURE_SIZE:
+        size = (root / SIGNATURE_NAME).stat().st_size
+        raise BundleError(f"{SIGNATURE_NAME}: expected {SIGNATURE_SIZE} bytes, got {size}; copy the bundle again")
     return content
 
 
@@ -110,7 +138,7 @@ def check_names(manifest: Manifest) -> None:
         BundleError: a name is not allowed, or a file is not listed.
     """
     for name in manifest.files:
-        if not is_safe_name(name) or name in (MANIFEST_NAME, CHECKSUM_NAME):
+        if not is_safe_name(name) or name in UNLISTED:
             raise BundleError(f'{MANIFEST_NAME} lists "{name}"; expected a relative path inside the bundle')
         if Path(name).suffix not in _ALLOWED_SUFFIXES and Path(name).name not in _ALLOWED_NAMES:
             raise BundleError(f'"{name}" does not belong in a bundle: no pickles, no code, no engines built elsewhere')
@@ -125,7 +153,7 @@ def check_names(manifest: Manifest) -> None:
 
 def _check_files(root: Path, manifest: Manifest, present: set[str]) -> None:
     named = set(manifest.files)
-    extra = present - named - {MANIFEST_NAME, CHECKSUM_NAME}
+    extra = present - named - UNLISTED
     if extra:
         raise BundleError(f"files that {MANIFEST_NAME} does not list: {', '.join(sorted(extra)[:3])}; remove them")
     if named - present:

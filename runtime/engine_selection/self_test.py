@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundles.bundle import Bundle
-from ..bundles.manifest import Variant
+from ..bundles.variant import Variant
 from ..engines import Engine
 from ..errors import BundleError
 from ..task import Task

@@ -9,7 +9,7 @@ from itertools import groupby
 
 import msgspec
 
-from ..bundles.manifest import Variant
+from ..bundles.variant import Variant
 from ..engines import CPU, PRECISIONS, Engine, closed_on_error
 from ..errors import BundleError, ResourceError
 from ..memory.free_memory import free_memory

@@ -33,7 +33,7 @@ class _Provider:
 # The CUDA provider has no int8 convolutions; without TF32, fp32 is what it says. TensorRT's builds at every opening.
 _GPU_PROVIDERS = {
     "CUDA": _Provider("CUDAExecutionProvider", ("fp32", "fp16"), {"use_tf32": "0"}),
-    "TensorRT": _Provider("TensorrtExecutionProvider", ("fp32", "fp16", "int8"), {}),
+    "TensorRT": _Provider("TensorrtExecutionProvider", ("fp32", "fp16", "int8", "int8-fp16"), {}),
 }
 
 
@@ -41,13 +41,14 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
     """Runs an ONNX model with ONNX Runtime; see `Engine`.
 
     One session serves all streams, because sessions are safe to call from several threads. With the same threads and
-    streams on the same CPU, results are bit-identical from run to run. On a CPU, fp16 models compute in float32, at the
-    speed of fp32 or below it, with the weights of float16.
+    streams on the same CPU, results are bit-identical from run to run. On a CPU, float16 layers compute in float32, at
+    the speed of fp32 or below it, with the weights of float16.
 
     Args:
         model: an ONNX model with its weights inside.
         threads: number of CPU threads of all streams together.
-        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``, only reported: the model itself defines its layers' types.
+        precision: ``"fp32"``, ``"fp16"``, ``"int8"`` or ``"int8-fp16"``, only reported: the model itself defines its
+            layers' types.
         streams: number of inferences that run at the same time.
         compiled: must be None, as `compiled` returns.
         device: ``"CPU"``, or the execution provider ``"CUDA"`` or ``"TensorRT"``.
@@ -98,7 +99,7 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
     @staticmethod
     def devices() -> tuple[InferenceDevice, ...]:
         """Returns the CPU, and the providers of this build for an NVIDIA GPU where there is one."""
-        cpu = InferenceDevice(CPU, ("fp32", "fp16", "int8"))
+        cpu = InferenceDevice(CPU, ("fp32", "fp16", "int8", "int8-fp16"))
         try:
             gpu = describe_gpu()  # first, because it is quick: without a GPU, the package need not be imported
         except CudaError as error:

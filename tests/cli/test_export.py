@@ -49,6 +49,13 @@ def test_export_warns_of_every_variant_that_failed_at_the_gate(exported, student
     assert all(variant.gate_reason in line for variant, line in zip(failed, warned, strict=True))
 
 
+def test_a_key_that_cannot_sign_is_refused_before_work_begins(student_folder, keys, tmp_path, capsys):
+    words = ["export", str(student_folder / "student"), "-o", str(tmp_path / "b"), "--precision", "fp32"]
+    assert bedside([*words, "--sign", str(keys.public)]) == 3
+    assert '"release.pub": expected an Ed25519 private key' in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
 def test_the_formats_are_shown_without_a_run(capfd):
     assert bedside(["export", "--formats"]) == 0
     shown = capfd.readouterr().out
@@ -106,7 +113,11 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
         ),
         (["export", "{run}"], 2, "give --output; only --formats does without"),
         (["export", "{run}", "-o", "{new}"], 2, "give --calibration DATASET"),
-        (["export", "{run}", "-o", "{new}", "--precision", "fp8"], 2, "expected some of fp32, fp16, int8, got fp8"),
+        (
+            ["export", "{run}", "-o", "{new}", "--precision", "fp8"],
+            2,
+            "expected some of fp32, fp16, int8, int8-fp16, got fp8",
+        ),
         (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
         (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),

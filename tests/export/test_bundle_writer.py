@@ -8,7 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, bundle_writer, export_bundle, model_files
+from bedside.export import (
+    ExportCases,
+    ExportedStudent,
+    ExportOptions,
+    export_bundle,
+    model_files,
+    onnx_models,
+)
 from bedside.export.gate import verdict
 from bedside.runtime import Bundle, Grid, Postprocessing, Segmenter, read_labels, write_volume
 from bedside.runtime.engines import supports
@@ -26,6 +33,7 @@ FILES = {
     "openvino/model.fp32.xml",
     "openvino/model.int8.bin",
     "openvino/model.int8.xml",
+    "sbom.cdx.json",
 }
 VARIANTS = [(engine, precision) for precision in ("fp32", "int8") for engine in ("onnxruntime", "openvino")]
 if supports("openvino", "bf16"):
@@ -109,6 +117,20 @@ def test_metadata_is_in_monai_bundle_form(toy_bundle):
     assert outputs["channel_def"] == {"0": "background", "1": "fat", "2": "bone"}
 
 
+def test_the_bill_of_materials_has_the_hash_of_every_other_file(toy_bundle):
+    components = json.loads((toy_bundle / "sbom.cdx.json").read_text())["components"]
+    listed = {each["name"]: each["hashes"][0]["content"] for each in components if "hashes" in each}
+    with Bundle.open(toy_bundle) as opened:
+        expected = {name: entry.sha256 for name, entry in opened.manifest.files.items() if name != "sbom.cdx.json"}
+        assert (opened.is_signed, listed) == (False, expected)
+
+
+def test_an_export_signs_what_it_has_written(toy_trained, keys, tmp_path):
+    options = ExportOptions(precisions=["fp32"], threads=1, sign=keys.signing)
+    with Bundle.open(export_bundle(toy_trained, tmp_path / "toy.bedside", options), trust=keys.public) as opened:
+        assert opened.signer == keys.signing.fingerprint
+
+
 def test_the_model_card_tells_use_figures_and_that_no_scan_is_inside(toy_bundle):
     card = (toy_bundle / "README.md").read_text()
     assert "not a medical device" in card
@@ -162,18 +184,39 @@ def test_fp16_has_a_file_of_its_own_and_its_parity_is_that_of_rounded_results(to
     assert half.parity.mean_abs_probability > exact.parity.mean_abs_probability
 
 
-def test_fp16_whose_results_overflow_is_not_exported(toy_task, tmp_path):
-    """ONNX Runtime's CPU would compute it in float32 and find nothing wrong."""
-    means = torch.nn.Conv3d(1, 3, 1)
+def overflowing(network: torch.nn.Module) -> torch.nn.Module:
+    """Makes results of the first layer larger than float16 holds; the logits stay what they are."""
     with torch.no_grad():
-        means.weight.fill_(3e5)
-    network = torch.nn.Sequential(means, torch.nn.Conv3d(3, 3, 1))
-    with torch.no_grad():
-        network[1].weight.mul_(1e-5)
-    student = ExportedStudent(model=network, task=toy_task, student="toy")
-    with pytest.raises(BundleError, match="torch fp16: the output holds NaN or infinity; not exported"):
-        export_bundle(student, tmp_path / "toy.bedside", ExportOptions(precisions=["fp32", "fp16"], threads=1))
-    assert not list(tmp_path.iterdir())
+        network[0].weight.mul_(2.0**14)
+        network[0].bias.mul_(2.0**14)
+        network[1].weight.mul_(2.0**-14)
+    return network
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_variants_whose_results_overflow_in_float16_are_left_out_and_the_others_exported(
+    toy_student, toy_task, toy_case, tmp_path, keep
+):
+    """ONNX Runtime's CPU would compute them in float32 and find nothing wrong."""
+    student = ExportedStudent(model=overflowing(toy_student), task=toy_task, student="toy")
+    options = ExportOptions(
+        precisions=["fp16", "int8", "int8-fp16"],
+        cases=ExportCases(calibration=[toy_case[0]]),
+        patches=2,
+        threads=1,
+        keep_failed=keep,
+    )
+    with Bundle.open(export_bundle(student, tmp_path / "toy.bedside", options)) as opened:
+        manifest = opened.manifest
+    assert {each.name: each.gate_reason for each in manifest.failed} == {
+        f"onnxruntime {precision}": "the output of torch fp16 holds NaN or infinity"
+        for precision in ("fp16", "int8-fp16")
+    }
+    assert manifest.left_out == manifest.failed
+    assert {"onnxruntime int8", "openvino int8"} <= {each.name for each in manifest.variants}
+    assert not [name for name in manifest.files if "fp16" in name]
+    card = (tmp_path / "toy.bedside" / "README.md").read_text()
+    assert "onnxruntime fp16 failed at the gate, left out of the bundle: the output of torch fp16 holds NaN" in card
 
 
 def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins(toy_trained, tmp_path):
@@ -183,9 +226,9 @@ def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins
 
 
 def test_what_failed_is_left_out_with_its_files(toy_trained, toy_case, tmp_path, monkeypatch):
-    monkeypatch.setattr(verdict, "MAX_BORDER_DIFFERENCE", 0.0)  # nothing but fp32 is that exact
+    monkeypatch.setattr(verdict, "MAX_BORDER_DIFFERENCE", 1e-9)  # nothing but fp32 is that exact
     cases = ExportCases(calibration=[toy_case[0]], gate=[toy_case])
-    options = ExportOptions(cases=cases, patches=2, threads=1, overlap=0.5)
+    options = ExportOptions(cases=cases, patches=2, threads=1, overlap=0.5, int8_search=0)
     with Bundle.open(export_bundle(toy_trained, tmp_path / "b", options)) as opened:
         manifest = opened.manifest
     assert {variant.precision for variant in manifest.variants} == {"fp32"}
@@ -251,14 +294,14 @@ def test_a_student_with_another_number_of_classes_is_refused(toy_task, export_to
 
 def test_an_export_that_computes_something_else_is_refused(export_toy, monkeypatch):
     """The exporter is replaced by one that exports a student with swapped channels."""
-    real = bundle_writer.student_to_onnx
+    real = onnx_models.student_to_onnx
 
     def swapped(model: torch.nn.Module, patch: tuple[int, int, int]):
         with torch.no_grad():
             model[0].weight.copy_(model[0].weight.flip(0))
         return real(model, patch)
 
-    monkeypatch.setattr(bundle_writer, "student_to_onnx", swapped)
+    monkeypatch.setattr(onnx_models, "student_to_onnx", swapped)
     with pytest.raises(BundleError, match="onnxruntime fp32 is not the student"):
         export_bundle(**export_toy)
     assert not export_toy["out"].exists()

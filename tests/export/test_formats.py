@@ -22,6 +22,7 @@ def test_the_models_are_those_that_a_bundle_has():
         "fp32": "model.fp32.onnx",
         "fp16": "model.fp16.onnx",
         "int8": "model.int8.onnx",
+        "int8-fp16": "model.int8-fp16.onnx",
     }
     assert {precision: row.file for precision, row in of("openvino").items()} == {
         "fp32": "openvino/model.fp32.xml",

@@ -12,6 +12,7 @@ import pytest
 import torch
 from bedside.export.half_precision import RoundedStudent, onnx_to_fp16
 from bedside.export.onnx_export import student_to_onnx
+from bedside.export.quantize import quantize_onnx
 from bedside.runtime import MissingExtraError
 from onnx import TensorProto, numpy_helper
 
@@ -97,6 +98,51 @@ def test_without_the_converter_the_extra_is_named(single, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxconverter_common", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'bedside\[export\]'"):
         onnx_to_fp16(single)
+
+
+class TestInt8:
+    """Of an int8 model, the layers without Q/DQ pairs become float16."""
+
+    @pytest.fixture(scope="class")
+    def patch(self) -> np.ndarray:
+        return np.random.default_rng(0).random((1, 1, *PATCH), np.float32)
+
+    @pytest.fixture(scope="class")
+    def pair(self, patch) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+        """A student whose second of three convolutions is in int8, and the same with the others in float16."""
+        torch.manual_seed(0)
+        layers = [torch.nn.Conv3d(1, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv3d(8, 8, 3, padding=1)]
+        student = torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Conv3d(8, 3, 1))
+        int8 = quantize_onnx(student_to_onnx(student, PATCH), [patch])
+        return int8, onnx_to_fp16(int8)
+
+    def test_no_layer_and_no_scale_is_left_in_float32(self, pair):
+        _, half = pair
+        assert types_into(half, "Conv") == {TensorProto.FLOAT16}
+        assert types_into(half, "QuantizeLinear") == {TensorProto.FLOAT16, TensorProto.INT8}
+        assert types_into(half, "DequantizeLinear") == {TensorProto.FLOAT16, TensorProto.INT8}
+        assert [node.op_type for node in half.graph.node].count("Cast") == 2  # image and logits
+
+    def test_the_integers_are_those_of_the_int8_model(self, pair):
+        weights = [
+            [numpy_helper.to_array(each) for each in model.graph.initializer if list(each.dims) == [8, 8, 3, 3, 3]]
+            for model in pair
+        ]
+        assert weights[0][0].dtype == np.int8
+        assert np.array_equal(weights[0], weights[1])
+
+    def test_pairs_of_float16_need_opset_19_and_the_int8_model_keeps_its_own(self, pair):
+        assert [model.opset_import[0].version for model in pair] == [18, 19]
+        assert all(model.ir_version <= 10 for model in pair)
+
+    def test_it_computes_nearly_what_int8_computes(self, pair, patch):
+        results = [
+            onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+                None, {"image": patch}
+            )[0]
+            for model in pair
+        ]
+        assert 0 < np.abs(results[0] - results[1]).mean() < 0.01 * np.ptp(results[0])
 
 
 class TestRounding:

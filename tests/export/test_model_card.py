@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from bedside.export.model_card import licence_text, model_card
 from bedside.runtime import Bundle
-from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, TimedMachine
+from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, SensitiveLayer, TimedMachine
 from bedside.runtime.bundles.manifest import Manifest
+from bedside.runtime.task import Intensity, Modality
 
 
 @pytest.fixture
@@ -70,9 +71,49 @@ def test_times_name_their_machine_and_what_is_not_worth_it(manifest):
     assert "- onnxruntime int8 is not worth it: not 5 % faster than onnxruntime fp32" in card
 
 
+def test_layers_kept_out_of_int8_have_their_price(manifest):
+    assert "stay in floating point" not in model_card(manifest)
+    layers = (SensitiveLayer(name="encoder.1.1.0", price=0.609), SensitiveLayer(name="head", price=1.25))
+    card = model_card(msgspec.structs.replace(manifest, sensitive_layers=layers))
+    assert "| encoder.1.1.0 | 61 % |\n| head | 125 % |" in card
+
+
 def test_the_overlaps_are_a_table(manifest):
     curve = (OverlapPoint(overlap=0.25, dice={"fat": 0.5, "bone": 0.7}, windows=12, seconds=3.25),)
     assert "| 0.25 | 0.6000 | 12 | 3.25 |" in model_card(msgspec.structs.replace(manifest, overlap_curve=curve))
+
+
+def test_limits_name_what_was_not_measured_and_the_least_accurate_organ(manifest):
+    fp32, int8 = manifest.variants
+    card = model_card(manifest)
+    assert "- Gate cases: 0. Fewer than 10 do not show a small loss of an organ." in card
+    assert "- Never compared with a person's label map at export: fat, bone." in card
+    assert "CT at 3 × 3 × 3 mm: smaller structures are lost. Intensities are clipped to -1000 … 1000 HU." in card
+    measured = msgspec.structs.replace(fp32, dice={"fat": 0.75, "bone": 0.5})
+    card = model_card(msgspec.structs.replace(manifest, variants=(measured, int8), gate_cases=10))
+    assert "The least accurate organ is bone: Dice 0.5000 with onnxruntime fp32." in card
+    assert "Never compared" not in card
+    assert "Fewer than 10" not in card
+
+
+@pytest.mark.parametrize(
+    ("intensity", "text"),
+    [
+        ({"clip": (0.5, 99.5), "clip_percentiles": True, "scale_to": (0, 1)}, "0.5 … 99.5 percentiles of the scan"),
+        ({"clip": (0, 100), "clip_percentiles": True, "standardise": True}, "each scan's own mean"),
+    ],
+)
+def test_limits_say_how_intensities_are_prepared(manifest, intensity, text):
+    task = msgspec.structs.replace(manifest.task, modality=Modality.MR, intensity=Intensity(**intensity))
+    assert text in model_card(msgspec.structs.replace(manifest, task=task))
+
+
+def test_teacher_and_training_data_have_their_section(manifest):
+    origin = msgspec.structs.replace(manifest.provenance, teacher="big", lam=0.5, data_hash="ab" * 32)
+    card = model_card(msgspec.structs.replace(manifest, provenance=origin))
+    section = card.partition("## Training data and teacher\n")[2].partition("\n## ")[0]
+    assert "| student | toy, distilled from big, λ = 0.5 |" in section
+    assert f"| training data (SHA-256) | {'ab' * 32} |" in section
 
 
 def test_another_licence_than_apache_is_stated_as_given():

@@ -4,8 +4,20 @@ import msgspec
 import pytest
 from bedside.export import monai_metadata as module
 from bedside.export.monai_metadata import monai_metadata
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.task import Intensity, Modality
+
+# Facts of MONAI's schema of 2024-07-25: the type of each field, and the fields that have to be there.
+TEXTS = {
+    "schema", "version", "monai_version", "pytorch_version", "numpy_version", "task", "description", "authors",
+    "copyright", "data_source", "data_type", "image_classes", "label_classes", "pred_classes", "intended_use",
+}  # fmt: skip
+TABLES = {"changelog", "required_packages_version", "eval_metrics", "supported_apps", "network_data_format"}
+OPTIONAL = {
+    "changelog", "data_source", "data_type", "image_classes", "label_classes", "pred_classes", "eval_metrics",
+    "intended_use", "supported_apps",
+}  # fmt: skip
+TENSOR = {"type": str, "format": str, "num_channels": int, "spatial_shape": list, "dtype": str, "value_range": list}
 
 
 @pytest.fixture
@@ -15,6 +27,27 @@ def described(toy, task):
     return lambda **changes: json.loads(
         monai_metadata(toy.manifest(msgspec.structs.replace(task, **changes), variants))
     )
+
+
+def test_fields_have_the_types_of_monais_schema_and_none_is_missing(described):
+    data = described()
+    assert set(data) >= (TEXTS | TABLES) - OPTIONAL
+    assert [name for name in TEXTS & set(data) if type(data[name]) is not str] == []
+    assert [name for name in TABLES & set(data) if type(data[name]) is not dict] == []
+    tensors = [*data["network_data_format"]["inputs"].values(), *data["network_data_format"]["outputs"].values()]
+    assert len(tensors) == 2
+    for tensor in tensors:
+        assert {name: type(tensor[name]) for name in TENSOR} == TENSOR
+        assert (type(tensor["is_patch_data"]), type(tensor["channel_def"])) == (bool, dict)
+        assert {type(size) for size in tensor["spatial_shape"]} <= {int, str}
+        assert {type(value) for value in tensor["value_range"]} <= {int, float}
+
+
+def test_the_figures_of_the_gate_are_in_it(toy, task):
+    measured = Variant(precision="fp32", engine="onnxruntime", file="a.onnx", dice={"fat": 0.5, "bone": 1.0})
+    unmeasured = Variant(precision="int8", engine="onnxruntime", file="b.onnx")
+    data = json.loads(monai_metadata(toy.manifest(task, (measured, unmeasured))))
+    assert data["eval_metrics"] == {"mean_dice, onnxruntime fp32": 0.75}
 
 
 def test_input_and_output_are_the_networks_own(described, task):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from bedside.export.parity import (
+    NotFiniteError,
     ParityComparison,
     affordable_patches,
     check_fp32,
@@ -75,7 +76,7 @@ def test_figures_are_over_all_patches():
 
 
 def test_an_engine_that_returns_nan_is_refused():
-    with pytest.raises(BundleError, match="NaN"):
+    with pytest.raises(NotFiniteError, match="the output of canned fp32 holds NaN or infinity"):
         variant_logits(Canned(logits((np.nan, 0), (0, 0))), PATCH)
 
 

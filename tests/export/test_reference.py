@@ -1,13 +1,14 @@
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from bedside.export import ExportCases, reference
 from bedside.export.gate.verdict import judge
 from bedside.export.parity import softmax
 from bedside.export.reference import Reference
-from bedside.runtime import UsageError
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime import BundleError, UsageError
+from bedside.runtime.bundles.variant import Variant
 
 
 @dataclass
@@ -25,6 +26,13 @@ class Scaled:
 
     def close(self):
         pass
+
+
+class Infinite(Scaled):
+    """An engine that returns infinity."""
+
+    def infer(self, patches):
+        return np.full_like(super().infer(patches), np.inf)
 
 
 def test_the_students_answer_to_noise_stands_in_where_there_are_no_scans(toy_student, toy_task):
@@ -60,6 +68,27 @@ def test_a_variant_that_keeps_every_label_and_loses_its_confidence_fails(
     assert judged.passed is passed
     assert ("shift of confidence" in judged.gate_reason) is not passed
     assert set(judged.borders) == {"fat", "bone"}
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_a_variant_that_returns_infinity_has_failed_and_has_no_figures(
+    toy_student, toy_task, tmp_path, monkeypatch, precision
+):
+    made = Reference.from_student(toy_student, toy_task, ExportCases())
+    engine = Infinite(made.network, 1.0, precision=precision)
+    monkeypatch.setattr(reference, "open_engine", lambda *_, **__: engine)
+    variant = Variant(precision=precision, engine="onnxruntime", file="model.onnx")
+    measured = made.measure(variant, tmp_path, threads=1)
+    assert (measured.passed, measured.parity, measured.golden_agreement) == (False, None, None)
+    assert measured.gate_reason == f"the output of onnxruntime {precision} holds NaN or infinity"
+
+
+def test_fp32_that_returns_infinity_is_an_error(toy_student, toy_task, tmp_path, monkeypatch):
+    made = Reference.from_student(toy_student, toy_task, ExportCases())
+    engine = Infinite(made.network, 1.0, precision="fp32")
+    monkeypatch.setattr(reference, "open_engine", lambda *_, **__: engine)
+    with pytest.raises(BundleError, match="the output of onnxruntime fp32 holds NaN or infinity"):
+        made.measure(Variant(precision="fp32", engine="onnxruntime", file="model.onnx"), tmp_path, threads=1)
 
 
 def test_the_student_is_copied_and_left_as_it_was(toy_student, toy_task):

@@ -27,7 +27,8 @@ TASK = {
 }  # fmt: skip
 SEGMENT = dict.fromkeys(["progress", "cancel", "replace_nan", "postprocessing"]) | {"overlap": 0.0, "skip_air": True}
 LOAD = {"engine": "onnxruntime", "precision": "fp32", "threads": 1, "memory_limit": 2**40, "self_test": False} | {
-    "device": "CPU"
+    "device": "CPU",
+    "trust": None,
 }
 ENGINE = {"name": "onnxruntime", "threads": 1, "precision": "fp32", "streams": 1, "compiled": None, "device": None}
 VARIANT = {"engine": "onnxruntime", "precision": "fp32"}
@@ -36,7 +37,7 @@ VARIANT = {"engine": "onnxruntime", "precision": "fp32"}
 def test_calls_with_a_bundle(bundle_path, refusals):
     # True counts as 1 nowhere; a missing number of threads, or no limit, is None.
     assert refusals(Segmenter.load, {"path": bundle_path, **LOAD}) == {"path", "engine", "precision", "device"}
-    assert refusals(Bundle.open, {"path": bundle_path}) == {"path"}
+    assert refusals(Bundle.open, {"path": bundle_path, "trust": None}) == {"path"}
     with Bundle.open(bundle_path) as bundle:
         for call in (bundle.file, bundle.read):
             assert refusals(call, {"name": "README.md"}) == {"name"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,10 @@ COMMANDS = {
     ),
     "benchmark": Command(
         lambda files: ["benchmark", files.bundle, "--engine", "onnxruntime", "--precision", "fp32", "--seconds", 0]
+    ),
+    "bundle zip": Command(
+        lambda files: ["bundle", "zip", files.bundle, "-o", files.out / "ü.zip"],
+        check=lambda files: zipfile.ZipFile(files.out / "ü.zip").testzip(),
     ),
     "devices": Command(lambda files: ["devices"]),
     "devices --json": Command(lambda files: ["devices", "--json"]),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from bedside.runtime.bundles.bundle import write_manifest
+from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, checksum_line, decode_manifest
 from onnx import TensorProto, helper
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bedside.runtime.bundles.bundle import write_manifest
+from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 
 CHILD = Path(__file__).with_name("child_disk.py")

@@ -21,7 +21,7 @@ from .plans import PlanCache
 
 _log = logging.getLogger("bedside.engine")
 _GPU = "GPU"
-_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")
 
 
 class TensorRtEngine(BaseEngine[Execution]):
@@ -35,7 +35,7 @@ class TensorRtEngine(BaseEngine[Execution]):
     Args:
         model: an ONNX model with its weights inside.
         threads: unused: the GPU does the work.
-        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        precision: ``"fp32"``, ``"fp16"``, ``"int8"`` or ``"int8-fp16"``.
         streams: number of inferences that run at the same time, each with its context, stream and buffers.
         compiled: must be None, as `compiled` returns: plans are kept by what they depend on.
         device: ``"GPU"``.

@@ -34,12 +34,23 @@ def test_inspect_json_of_a_bundle_is_one_object_with_variants_parity_and_sizes(e
     assert openvino["bytes"] == sum(path.stat().st_size for path in files)
     assert openvino["parity"]["patches"] == 8
     assert facts["licence"] == "Apache-2.0"
+    assert (facts["signed"], facts["signer"], facts["sbom"]) == (False, None, "sbom.cdx.json")
 
 
 def test_inspect_shows_a_bundle_to_people(exported, capsys):
     assert bedside(["inspect", str(exported)]) == 0
     text = capsys.readouterr().out
-    for word in ("toy", "unet-nano", "big-one", "openvino int8", "fat", "Apache-2.0", "Not a medical device"):
+    for word in (
+        "sbom.cdx.json",
+        "signature",
+        "toy",
+        "unet-nano",
+        "big-one",
+        "openvino int8",
+        "fat",
+        "Apache-2.0",
+        "Not a medical device",
+    ):
         assert word in text
 
 

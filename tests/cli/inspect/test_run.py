@@ -24,6 +24,11 @@ def test_inspect_shows_a_run_with_its_best_and_last_epoch(student_folder, capsys
     assert "dice_fat" not in text
 
 
+def test_a_run_has_no_signature_to_trust(student_folder, keys, capsys):
+    assert bedside(["inspect", str(student_folder / "student"), "--trust", str(keys.public)]) == 2
+    assert "--trust goes with a bundle; this is a run" in capsys.readouterr().err
+
+
 @pytest.fixture
 def started(tmp_path, task):
     """Starts a run and logs its epochs."""

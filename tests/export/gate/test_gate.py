@@ -31,12 +31,12 @@ def manifest(bundle_path):
 def run(bundle_path, manifest, toy_case):
     """Runs the gate with some options; the result, and the notes of the steps."""
 
-    def gate(cases=1, **options):
+    def gate(given=manifest, cases=1, **options):
         notes: list[tuple[int, int, str]] = []
         chosen = ExportCases(gate=[toy_case] * cases)
         made = ExportOptions(precisions=["fp32"], threads=1, **options)
         steps = ExportSteps(Gate.step_count(2, chosen, made), lambda *step: notes.append(step))
-        return Gate(bundle_path, chosen, made, steps).run(manifest, GOLDEN), notes
+        return Gate(bundle_path, chosen, made, steps).run(given, GOLDEN), notes
 
     return gate
 
@@ -83,6 +83,14 @@ def test_what_failed_is_left_out_unless_asked_for(run, monkeypatch, keep):
     assert [each.name for each in manifest.failed] == ["onnxruntime int8"]
     assert len(manifest.variants) == (2 if keep else 1)
     assert len(manifest.left_out) == (0 if keep else 1)
+
+
+def test_what_was_left_out_before_stays_so(run, manifest, monkeypatch):
+    fp32, int8 = manifest.variants
+    broken = msgspec.structs.replace(int8, passed=False, gate_reason="NaN", parity=None)
+    before = msgspec.structs.replace(manifest, variants=(fp32,), left_out=(broken,))
+    result = run(before, keep_failed=True, overlap=0.5)[0].manifest
+    assert (len(result.variants), result.left_out) == (1, (broken,))
 
 
 def test_without_gate_cases_only_times_are_measured(run):

@@ -11,7 +11,7 @@ from bedside.export import ExportCases
 from bedside.export.gate.dice import CaseScores, PackedLabels
 from bedside.export.gate.page import write_parity_page
 from bedside.runtime import Bundle
-from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, TimedMachine
+from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, SensitiveLayer, TimedMachine
 from bedside.runtime.bundles.manifest import Manifest
 
 
@@ -34,6 +34,7 @@ def manifest(bundle_path) -> Manifest:
         variants=(fp32, int8),
         left_out=(bf16,),
         gate_cases=1,
+        sensitive_layers=(SensitiveLayer(name="encoder.1.1.0", price=0.609),),
         timed_on=TimedMachine(identity="0" * 64, cpu="Some CPU", threads=2),
         overlap_curve=(
             OverlapPoint(overlap=0.25, dice={"fat": 0.9}, windows=8, seconds=1.5),
@@ -68,6 +69,8 @@ def test_it_has_the_figures_of_every_organ(page):
     text = " ".join(re.sub("<[^>]*>", "", page).split())
     assert "0.8988 +0.0012 (-0.0005 … +0.0030)" in text
     assert "0.0123 shift 0.0045error 0.0678" in text
+    assert "Layers kept out of int8" in text
+    assert "encoder.1.1.061 %" in text
     assert "0.25 0.9000 8 1.5".replace(" ", "") in text.replace(" ", "")
 
 

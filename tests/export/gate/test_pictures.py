@@ -9,7 +9,7 @@ import pytest
 from bedside.export.gate.dice import CaseScores, PackedLabels
 from bedside.export.gate.pictures import drops_picture, overlap_picture, worst_case
 from bedside.runtime.bundles.figures import DiceDrop, OverlapPoint
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 from PIL import Image
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bedside.export.gate import times
 from bedside.export.gate.times import this_machine, timed_variants
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection import timing
 from bedside.runtime.engine_selection.machine_identity import machine_identity
 

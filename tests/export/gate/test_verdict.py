@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bedside.export.gate.borders import BorderComparison
-from bedside.export.gate.verdict import judge
+from bedside.export.gate.verdict import bounds_used, judge
 from bedside.export.parity import softmax
 from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, Parity
-from bedside.runtime.bundles.manifest import Precision, Variant
+from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.engines import Precision
 
 LABELS = ("background", "liver", "spleen")
 
@@ -120,3 +121,16 @@ def test_fp32_passes():
 
 def test_what_was_not_measured_gets_no_verdict():
     assert verdict(variant("int8", None)) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("agreement", "borders", "share"),
+    [
+        (1.0, {}, 0.0),
+        (0.9975, {}, 0.5),  # half of the 0.5 % that may differ
+        (1.0, {"liver": border(0.015, 0.002), "spleen": border(0.003, 0.001)}, 0.5),
+        (1.0, {"liver": border(0.003, 0.025)}, 1.25),
+    ],
+)
+def test_the_largest_share_of_a_bound_counts(agreement, borders, share):
+    assert bounds_used(variant(agreement=agreement).parity, borders) == pytest.approx(share)

@@ -7,7 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, write_manifest
-from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, Variant, decode_manifest
+from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, decode_manifest
+from bedside.runtime.bundles.variant import Variant
 
 
 def test_what_was_written_is_read(bundle_path, task):

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from bedside.runtime import XYZ, Bundle, BundleError, UsageError
-from bedside.runtime.bundles.bundle import write_manifest
+from bedside.runtime import XYZ, Bundle, BundleError, UsageError, write_manifest
 from bedside.runtime.bundles.locator_entry import LocatorEntry
 
 ENTRY = LocatorEntry(spacing=(6.0, 6.0, 6.0), patch=(48, 48, 32), threshold=0.2, margin_mm=18.0)

@@ -6,7 +6,8 @@ import json
 
 import pytest
 from bedside.runtime import Bundle, Postprocessing, write_manifest
-from bedside.runtime.bundles.manifest import FileEntry, Variant, decode_manifest
+from bedside.runtime.bundles.manifest import FileEntry, decode_manifest
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.errors import BundleError, FieldError
 
 
@@ -64,13 +65,6 @@ def test_what_no_device_would_read_is_not_written(toy, task, tmp_path):
     with pytest.raises(BundleError, match="command a terminal"):
         write_manifest(tmp_path, toy.manifest(task, (variant,), golden=None, licence="\x1b"))
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
-
-
-def test_a_variant_gives_its_name_mean_dice_and_verdict():
-    variant = Variant(precision="int8", engine="openvino", file="model.xml", dice={"fat": 0.5, "bone": 1.0})
-    assert (variant.name, variant.mean_dice, variant.verdict) == ("openvino int8", 0.75, "–")
-    failed = Variant(precision="int8", engine="openvino", file="model.xml", passed=False)
-    assert (failed.mean_dice, failed.verdict) == (None, "failed")
 
 
 def test_a_manifest_knows_sizes_and_what_failed(toy, task):

@@ -13,7 +13,7 @@ from bedside.runtime import (
     ResourceError,
     write_manifest,
 )
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection import timing, trials
 from bedside.runtime.engine_selection.trials import Setting
 from bedside.runtime.engines import ENGINES, PRECISIONS, InferenceDevice

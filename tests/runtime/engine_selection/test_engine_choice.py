@@ -13,7 +13,7 @@ from bedside.runtime import (
     write_manifest,
 )
 from bedside.runtime.bundles.figures import TimedMachine
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection import engine_choice, trials
 from bedside.runtime.engine_selection.engine_choice import open_for_bundle
 from bedside.runtime.engine_selection.machine_identity import machine_identity

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, Segmenter, UsageError, open_engine, write_manifest
 from bedside.runtime.bundles.figures import Parity
-from bedside.runtime.bundles.manifest import Variant
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection.self_test import GoldenTest, warm_up
 
 

@@ -223,7 +223,9 @@ class TestRefusals:
             open_engine(name, model, threads=2, streams=streams)
 
     def test_an_unknown_precision_is_refused(self, name, model):
-        with pytest.raises(UsageError, match='precision: expected fp32, fp16, bf16, int8, int8-bf16, got "fp8"'):
+        with pytest.raises(
+            UsageError, match='precision: expected fp32, fp16, bf16, int8, int8-fp16, int8-bf16, got "fp8"'
+        ):
             open_engine(name, model, precision="fp8")
 
     def test_a_precision_that_the_machine_lacks_is_refused(self, name, model, monkeypatch):

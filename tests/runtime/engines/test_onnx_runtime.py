@@ -11,7 +11,7 @@ from bedside.runtime.engines import PRECISIONS, inference_devices, supports
 
 
 def test_onnx_runtime_has_no_bfloat16_on_any_cpu():
-    assert [each for each in PRECISIONS if supports("onnxruntime", each)] == ["fp32", "fp16", "int8"]
+    assert [each for each in PRECISIONS if supports("onnxruntime", each)] == ["fp32", "fp16", "int8", "int8-fp16"]
 
 
 @pytest.fixture
@@ -43,7 +43,11 @@ def gpu_build(monkeypatch, driver):
 @pytest.mark.usefixtures("gpu_build")
 def test_a_gpu_build_has_its_providers_as_devices():
     found = {device.name: device.precisions for device in inference_devices("onnxruntime")}
-    assert found == {"CPU": ("fp32", "fp16", "int8"), "CUDA": ("fp32", "fp16"), "TensorRT": ("fp32", "fp16", "int8")}
+    assert found == {
+        "CPU": ("fp32", "fp16", "int8", "int8-fp16"),
+        "CUDA": ("fp32", "fp16"),
+        "TensorRT": ("fp32", "fp16", "int8", "int8-fp16"),
+    }
     assert inference_devices("onnxruntime")[1].title == "Orin (nvgpu)"
 
 

@@ -23,7 +23,7 @@ def real_gpu():
 
 def test_its_device_is_the_gpu_with_name_and_versions(tensorrt):
     (device,) = inference_devices("tensorrt")
-    assert (device.name, device.precisions) == ("GPU", ("fp32", "fp16", "int8"))
+    assert (device.name, device.precisions) == ("GPU", ("fp32", "fp16", "int8", "int8-fp16"))
     assert device.title == "Orin (nvgpu), compute capability 8.7"
     assert device.software.startswith("TensorRT 10.3.0, driver 12060")
 
@@ -46,9 +46,9 @@ def test_it_has_no_bfloat16(tensorrt, model, precision):
 
 
 def test_only_fp32_forbids_tf32(tensorrt, model):
-    for precision in ("fp32", "fp16", "int8"):
+    for precision in ("fp32", "fp16", "int8", "int8-fp16"):
         open_engine("tensorrt", model, threads=1, precision=precision)
-    assert [tf32 for _, tf32 in tensorrt.builds] == [False, True, True]
+    assert [tf32 for _, tf32 in tensorrt.builds] == [False, True, True, True]
 
 
 def test_what_others_compiled_is_refused(tensorrt, model):

@@ -1,0 +1,71 @@
+"""The ONNX models of a student, one per precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..runtime.bundles.figures import SensitiveLayer
+from ..runtime.engines import Precision
+from .cases import ExportCases
+from .half_precision import onnx_to_fp16
+from .onnx_export import student_to_onnx
+from .options import ExportOptions
+from .patches import sample_patches
+from .quantize import quantize_onnx
+from .reference import Reference
+from .sensitive_layers import BoundsUsed, QuantizedModel, without_sensitive_layers
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModels:
+    """Makes the models: int8 of fp32, and those in float16 of both.
+
+    Attributes:
+        reference: the student, and the patches that show which layers int8 costs most.
+        cases: the scans of the export, of which some calibrate int8.
+        options: options of the export.
+        remark: called with notes on the progress.
+    """
+
+    reference: Reference
+    cases: ExportCases
+    options: ExportOptions
+    remark: Callable[[str], None]
+
+    def model(self, precision: Precision) -> onnx.ModelProto:
+        """Returns the model in one of `MODEL_PRECISIONS`; it is not to be modified.
+
+        Raises:
+            UsageError: the student cannot be exported, or int8 has no layer to quantize.
+            InputError: a calibration scan is refused.
+            BundleError: a model is not valid.
+            MissingExtraError: a package is not installed.
+        """
+        source = self._quantized.model if precision.startswith("int8") else self._exact
+        return onnx_to_fp16(source) if precision.endswith("fp16") else source
+
+    @property
+    def sensitive_layers(self) -> tuple[SensitiveLayer, ...]:
+        """The layers that stay in floating point in the int8 model; empty without one."""
+        return self._quantized.sensitive if self.options.int8 else ()
+
+    @cached_property
+    def _exact(self) -> onnx.ModelProto:
+        return student_to_onnx(self.reference.network, self.reference.task.patch.dhw)
+
+    @cached_property
+    def _quantized(self) -> QuantizedModel:
+        patches = sample_patches(self.cases.calibration, self.reference.task, self.options.patches)
+        return without_sensitive_layers(
+            quantize_onnx(self._exact, patches),
+            self._exact,
+            BoundsUsed(self.reference, self.options.threads),
+            self.options.int8_search,
+            self.remark,
+        )
