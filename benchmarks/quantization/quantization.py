@@ -20,8 +20,8 @@ import numpy as np
 from bedside.export.gate.dice import CaseScores, segment_cases
 from bedside.export.patches import organ_patches, sample_patches
 from bedside.runtime import Bundle
-from bedside.runtime.bundles.bundle import write_manifest
 from bedside.runtime.bundles.manifest import Manifest
+from bedside.runtime.bundles.manifest_writer import write_manifest
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection.timing import timed
 from bedside.runtime.engines import open_engine, supports
