@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import torch
 
 _OPSET_OF_FLOAT16_PAIRS = 19  # the first whose QuantizeLinear reads float16; ONNX Runtime 1.15 and TensorRT 10 read it
+# The library's own range for weights is narrower, 1e-7 to 10,000, and it changes those outside.
+_SMALLEST, _LARGEST = float(np.finfo(np.float16).smallest_subnormal), float(np.finfo(np.float16).max)
 _IN_FLOAT32 = (
     "BatchNormalization",
     "GroupNormalization",
@@ -62,7 +64,11 @@ def onnx_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
         if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
             copied = onnx.version_converter.convert_version(copied, _OPSET_OF_FLOAT16_PAIRS)
         converted: onnx.ModelProto = float16.convert_float_to_float16(
-            copied, keep_io_types=True, op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT32]
+            copied,
+            min_positive_val=_SMALLEST,
+            max_finite_val=_LARGEST,
+            keep_io_types=True,
+            op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT32],
         )
     _return_float32(converted)
     try:

@@ -57,6 +57,15 @@ def test_input_and_output_stay_float32_also_behind_a_layer_that_does(half):
     ]
 
 
+def test_weights_that_float16_holds_keep_their_value():
+    student = upsampling_student()
+    with torch.no_grad():
+        student[3].weight[:, 0, 0, 0, 0] = torch.tensor([60_000.0, -20_000.0, 6e-8])
+    model = onnx_to_fp16(student_to_onnx(student, PATCH))
+    weights = np.concatenate([numpy_helper.to_array(tensor).ravel() for tensor in model.graph.initializer])
+    assert np.isin(np.float16([60_000, -20_000, 6e-8]), weights.astype(np.float16)).all()
+
+
 def test_convolutions_are_float16_and_norms_float32(half):
     assert types_into(half, "Conv") == {TensorProto.FLOAT16}
     assert types_into(half, "InstanceNormalization") == {TensorProto.FLOAT}
