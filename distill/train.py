@@ -185,7 +185,7 @@ class _DistilledStudent:
             options.lam,
             imitation=options.imitation,
             temperature=options.temperature,
-            ignores=prepared.has_ignored_voxels,
+            ignores=prepared.has_ignored_voxels or bool(prepared.unlabelled and not options.pseudo_labels),
             balanced=prepared.run.config.recipe.balanced,
         )
 
