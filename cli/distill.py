@@ -158,6 +158,7 @@ class Distill:
                 imitation=imitation.imitation,
                 temperature=imitation.temperature,
                 targets=imitation.teacher_targets,
+                pseudo_labels=imitation.pseudo_labels,
                 init=self.init,
                 hardware=hardware,
                 prepared_cases=training.data.cases,
@@ -236,8 +237,9 @@ class Distill:
 
         recipe = self.training.recipe(task.name, output, STUDENTS.find(self._student).recipe)
         share = self.imitation_options.unlabelled_share
+        teaches = self._lam < 1 or self.imitation_options.pseudo_labels
         if share is None:
-            share = 0.5 if cases.unlabelled and self._teachers and self._lam < 1 else 0.0
+            share = 0.5 if cases.unlabelled and self._teachers and teaches else 0.0
         return msgspec.structs.replace(recipe, unlabelled=share)
 
     def _task(self) -> Task:

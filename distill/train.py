@@ -49,6 +49,7 @@ def distill(
     imitation: str = "mse",
     temperature: float = 1.0,
     targets: str = "cached",
+    pseudo_labels: bool = False,
     init: Path | None = None,
     hardware: Hardware | None = None,
     prepared_cases: Path | None = None,
@@ -64,7 +65,7 @@ def distill(
         dataset: labelled cases, and cases without labels if ``recipe.unlabelled`` is above 0.
         out: run directory.
         student: name in `STUDENTS`.
-        lam: λ of the distillation loss; 1 trains without a teacher.
+        lam: λ of the distillation loss; 1 trains without a teacher, or with its pseudo-labels alone.
         teacher: run directory of a trained network, or of several, whose mean probabilities teach; needed unless λ is
             1. Any run can teach, also a student's.
         task: grid, intensities, patch; None: the first teacher's. With cached targets they may differ from the
@@ -75,6 +76,8 @@ def distill(
         temperature: temperature of the imitation loss ``"kl"``.
         targets: ``"cached"``: the teachers segment whole cases once, before the training; ``"online"``: they see the
             student's very crops, in every step.
+        pseudo_labels: whether the teachers' most probable class is the label of scans without labels: the loss of
+            labels then counts there, too.
         init: run directory of an earlier run of the same student, whose weights the training starts from; None starts
             from random weights.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
@@ -98,8 +101,12 @@ def distill(
     kind = "locator" if arguments.flag("locator", locator) else "student"
     if not runs and lam < 1:
         raise UsageError(_NO_TEACHER)
-    if runs and lam == 1 and recipe.unlabelled:
-        raise UsageError("lambda 1 learns nothing from scans without labels: give a lambda below 1, or unlabelled 0")
+    if arguments.flag("pseudo_labels", pseudo_labels) and not recipe.unlabelled:
+        raise UsageError("pseudo-labels are for scans without labels, and none are used: give their share, or none")
+    if runs and lam == 1 and recipe.unlabelled and not pseudo_labels:
+        raise UsageError(
+            "lambda 1 learns nothing from scans without labels: give pseudo-labels, a lambda below 1, or unlabelled 0"
+        )
     job = TrainingJob(
         dataset=dataset,
         task=_teachers_task(runs) if task is None else task,
@@ -116,6 +123,7 @@ def distill(
         imitation=arguments.known("imitation loss", imitation, IMITATION),
         temperature=arguments.number("temperature", temperature, "a number above 0", lambda given: given > 0),
         targets=arguments.one_of("targets", targets, ("cached", "online")),
+        pseudo_labels=pseudo_labels,
     )
     init = arguments.optional(arguments.path, "init", init)
     hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
@@ -126,13 +134,13 @@ def distill(
 
 @dataclass(frozen=True)
 class _DistilledStudent:
-    """The training of a student from labels and, with λ below 1, from teachers' probabilities.
+    """The training of a student from labels and from teachers.
 
     Attributes:
         kind: "student" or "locator".
         student: name in `STUDENTS`.
         options: λ, loss and targets, without the teachers.
-        teachers: the teachers; None if λ is 1 or there is none.
+        teachers: the teachers; None if there is none, or none is used.
         init: run whose weights the training starts from; None for random weights.
     """
 
@@ -154,7 +162,7 @@ class _DistilledStudent:
                 check_teachers_input(task, member)
         check_patch(student, task.patch.dhw)
         start = None if init is None else _earlier_run(init, kind, student, task)
-        return cls(kind, student, options, teachers if options.lam < 1 else None, start)
+        return cls(kind, student, options, teachers if options.lam < 1 or options.pseudo_labels else None, start)
 
     def build(self, task: Task) -> torch.nn.Module:
         model = build_student(self.student, num_classes=task.num_classes)
@@ -170,12 +178,14 @@ class _DistilledStudent:
 
     def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
         options = self.options
-        online = self.teachers if options.targets == "online" else None  # else the teachers' memory is freed
+        online = (
+            self.teachers if options.targets == "online" and options.lam < 1 else None
+        )  # else their memory is freed
         loss = DistillationLoss(
             options.lam,
             imitation=options.imitation,
             temperature=options.temperature,
-            ignores=prepared.has_ignored_voxels,
+            ignores=prepared.has_ignored_voxels or bool(prepared.unlabelled and not options.pseudo_labels),
             balanced=prepared.run.config.recipe.balanced,
         )
 
@@ -195,17 +205,20 @@ class _DistilledStudent:
             return [CropSource(case) for case in cases]
         if group.first:
             log_teachers(teachers, prepared)
-        cached = self.options.targets == "cached"
+        soft = self.options.lam < 1 and self.options.targets == "cached"
         # Of cases without labels, the teachers' segmentation says where crops contain an organ.
-        taught = [*(cases if cached else ()), *prepared.unlabelled]
-        sources = cache_targets(
-            teachers, [*taught, *prepared.validation], prepared.run.config.task, group, progress=progress
-        )
+        asked = [*prepared.unlabelled, *(cases if soft else ()), *prepared.validation]
+        sources = cache_targets(teachers, asked, prepared.run.config.task, group, progress=progress)
+        unlabelled, others = sources[: len(prepared.unlabelled)], sources[len(prepared.unlabelled) :]
+        labelled = others[: len(cases)] if soft else [CropSource(case) for case in cases]
         if group.first:
-            record_teachers_dice(prepared.run, sources[len(taught) :])
-        if cached:
-            return sources[: len(taught)]
-        return [*(CropSource(case) for case in cases), *(CropSource(source.case) for source in sources[: len(taught)])]
+            record_teachers_dice(prepared.run, others[len(cases) if soft else 0 :])
+        return [*labelled, *(self._without_labels(source, soft) for source in unlabelled)]
+
+    def _without_labels(self, source: CropSource, soft: bool) -> CropSource:
+        """Returns a source of a case without labels with the targets that the options want."""
+        targets = source.soft_labels
+        return CropSource(source.case, targets if soft else None, targets if self.options.pseudo_labels else None)
 
 
 def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:

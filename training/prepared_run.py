@@ -49,8 +49,8 @@ class PreparedRun:
 
     @property
     def has_ignored_voxels(self) -> bool:
-        """Whether a training case has voxels with an ignored label."""
-        return any(case.ignored for case in (*self.train, *self.unlabelled))
+        """Whether a training case with labels has voxels whose label is ignored."""
+        return any(case.ignored for case in self.train)
 
 
 @contextmanager

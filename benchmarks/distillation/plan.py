@@ -24,6 +24,7 @@ class Arm:
         times: training seconds, as a multiple of the plan's.
         imitation: imitation loss; empty: the plan's.
         targets: whether the teachers' probabilities are ``cached`` or computed ``online``.
+        pseudo_labels: whether the teachers' most probable class is the label of scans without labels.
     """
 
     teachers: int = 0
@@ -32,9 +33,11 @@ class Arm:
     times: float = 1.0
     imitation: str = ""
     targets: Literal["cached", "online"] = "cached"
+    pseudo_labels: bool = False
 
 
 _ENSEMBLE_UNLABELLED = Arm(teachers=3, lam=0.5, unlabelled=0.5)
+_ENSEMBLE_PSEUDO_LABELS = Arm(teachers=3, unlabelled=0.5, pseudo_labels=True)
 
 MAIN_ARMS: dict[str, Arm] = {
     "labels": Arm(),
@@ -43,6 +46,8 @@ MAIN_ARMS: dict[str, Arm] = {
     "distilled-unlabelled": Arm(teachers=1, lam=0.5, unlabelled=0.5),
     "ensemble": Arm(teachers=3, lam=0.5),
     "ensemble-unlabelled": _ENSEMBLE_UNLABELLED,
+    "pseudo-labels": Arm(teachers=1, unlabelled=0.5, pseudo_labels=True),
+    "ensemble-pseudo-labels": _ENSEMBLE_PSEUDO_LABELS,
 }
 """Name → the arms that an experiment has by default."""
 
@@ -50,8 +55,10 @@ ARMS: dict[str, Arm] = {
     **MAIN_ARMS,
     **{name: replace(_ENSEMBLE_UNLABELLED, imitation=name) for name in ("mse", "mse-sum", "kl", "dice-ce")},
     "online": replace(_ENSEMBLE_UNLABELLED, targets="online"),
+    "pseudo-labels-and-imitation": replace(_ENSEMBLE_PSEUDO_LABELS, lam=0.5),
 }
-"""Name → the arms that ``--arms`` accepts: also ``ensemble-unlabelled`` with each imitation loss, and online."""
+"""Name → the arms that ``--arms`` accepts: also ``ensemble-unlabelled`` with each imitation loss and online, and
+pseudo-labels with imitation besides."""
 
 ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
 ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())

@@ -36,7 +36,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     for arm in ARMS.values():
         imitation = arm.imitation or plan.imitation
         losses[_loss(arm, plan)] = DistillationLoss(
-            arm.lam, imitation=imitation, ignores=arm.teachers > 0, balanced=plan.balanced
+            arm.lam, imitation=imitation, ignores=_ignores(arm), balanced=plan.balanced
         )
     seconds = fastest_seconds(
         {
@@ -54,4 +54,11 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
 
 def _loss(arm: Arm, plan: Plan) -> str:
     """Returns a name for an arm's loss: arms with the same loss have the same seconds."""
-    return arm.imitation or plan.imitation if arm.teachers else "labels"
+    if arm.lam == 1:
+        return "labels"
+    return f"{arm.imitation or plan.imitation}{'' if _ignores(arm) else ', all labelled'}"
+
+
+def _ignores(arm: Arm) -> bool:
+    """Returns whether an arm's crops may have no labels."""
+    return arm.unlabelled > 0 and not arm.pseudo_labels

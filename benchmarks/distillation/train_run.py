@@ -68,6 +68,7 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         task=plan.task,
         imitation=plan.imitation if arm is None else arm.imitation or plan.imitation,
         targets="cached" if arm is None else arm.targets,
+        pseudo_labels=arm is not None and arm.pseudo_labels,
         recipe=plan.recipe(seed, steps[name], 0.0 if arm is None else arm.unlabelled),
         **common,
     )

@@ -34,6 +34,14 @@ class ImitationOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
+    pseudo_labels: Annotated[
+        bool,
+        typer.Option(
+            "--pseudo-labels/--no-pseudo-labels",
+            help="Use the teachers' most probable class as the label of scans without labels.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
     imitation: Annotated[
         Literal["mse", "mse-sum", "kl", "dice-ce"],
         typer.Option(

@@ -57,8 +57,8 @@ class SweepRun:
     def arguments(self, *, resume: bool) -> list[str]:
         """Returns the options of `bedside distill` that belong to this training alone."""
         options = ["--lambda", f"{self.lam:g}", "--seed", str(self.seed), "-o", str(self.path)]
-        if self.lam == 1:  # it learns nothing from scans without labels
-            options += ["--unlabelled-share", "0"]
+        if self.lam == 1:  # the baseline learns nothing from scans without labels
+            options += ["--unlabelled-share", "0", "--no-pseudo-labels"]
         return [*options, "--resume"] if resume else options
 
 

@@ -39,12 +39,23 @@ def test_few_labelled_cases_are_part_of_many_and_the_others_stay_as_scans(script
 
 def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch):
     module = script("step_cost")
-    seconds = {"teacher": 2.0, "answer": 1.0, "labels": 0.5, "mse": 0.6, "mse-sum": 0.6, "kl": 0.75, "dice-ce": 1.0}
+    seconds = {
+        "teacher": 2.0,
+        "answer": 1.0,
+        "labels": 0.5,
+        "mse": 0.6,
+        "mse-sum": 0.6,
+        "kl": 0.75,
+        "dice-ce": 1.0,
+        "mse, all labelled": 0.55,
+    }
     monkeypatch.setattr(module, "fastest_seconds", lambda steps: {name: seconds[name] for name in steps})
     steps = module.steps_of_arms(plan)
     assert (steps["teacher"], steps["labels"], steps["labels-longer"]) == (60, 120, 240)
     assert steps["ensemble-unlabelled"] == steps["mse"] == 100  # the plan's loss is mse
     assert steps["kl"] == 80
+    assert steps["ensemble-pseudo-labels"] == steps["labels"]
+    assert steps["pseudo-labels-and-imitation"] == steps["ensemble"] == 109
     assert steps["online"] == round(60 / (0.6 + 3 * 1.0))  # each of three teachers segments every crop
 
 

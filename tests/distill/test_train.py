@@ -204,6 +204,18 @@ def test_several_teachers_of_any_kind_teach_on_scans_without_labels_too(
     assert len(cached) == 2  # online, only for the case without labels and for the validation
 
 
+@pytest.mark.parametrize(("lam", "targets"), [(1.0, "cached"), (0.5, "cached"), (0.5, "online")])
+def test_the_teachers_classes_stand_in_for_labels_of_scans_without(
+    tmp_path, small_student, with_unlabelled, lam, targets
+):
+    run = taught(
+        tmp_path / "s", with_unlabelled, small_student, unlabelled=0.5, lam=lam, targets=targets, pseudo_labels=True
+    )
+    recorded = run.config.distillation
+    assert (recorded.pseudo_labels, recorded.lam, recorded.teacher_names) == (True, lam, small_student.name)
+    assert bool(run.rows()[-1].get("gradient_teacher")) == (lam < 1)
+
+
 def test_a_second_student_finds_the_targets_of_the_first(tmp_path, small_student, with_unlabelled, monkeypatch):
     taught(tmp_path / "a", with_unlabelled, small_student, unlabelled=0.5)
     monkeypatch.setattr("bedside.distill.teachers.predict_probabilities", None)
@@ -223,6 +235,7 @@ def test_a_run_starts_from_an_earlier_students_weights(tmp_path, dataset, task, 
     [
         ({"unlabelled": 0.5}, "lists no scans without labels"),
         ({"unlabelled": 0.5, "lam": 1.0}, "lambda 1 learns nothing from scans without labels"),
+        ({"pseudo_labels": True}, "pseudo-labels are for scans without labels, and none are used"),
         ({"teacher": None, "lam": 1.0, "unlabelled": 0.5}, "scans without labels need a teacher"),
         ({"imitation": "l1"}, 'no imitation loss "l1"; expected one of: mse, mse-sum, kl'),
         ({"temperature": 0}, "temperature: expected a number above 0, got 0"),

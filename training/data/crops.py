@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -31,10 +31,13 @@ class CropSource:
     Attributes:
         case: prepared case with image and labels.
         soft_labels: a teacher's probabilities on the same grid, or None.
+        pseudo_labels: a teacher's probabilities on the same grid, whose most probable class is each voxel's label; None
+            uses the case's own labels.
     """
 
     case: PreparedCase
     soft_labels: SoftLabels | None = None
+    pseudo_labels: SoftLabels | None = None
 
     def around_soft_labels(self) -> CropSource:
         """Returns the source with crops centred on the organs that the teacher found, for a case without labels.
@@ -45,7 +48,7 @@ class CropSource:
         soft = self.soft_labels
         if soft is None:
             raise ValueError(f"{self.case.name}: the source has no soft labels")
-        return CropSource(self.case.with_centres(soft.centres_file, soft.counts, soft.centre_counts), soft)
+        return replace(self, case=self.case.with_centres(soft.centres_file, soft.counts, soft.centre_counts))
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,13 @@ class _Arrays:
     labels: NDArray[Any]
     centres: NDArray[Any]
     soft_labels: SoftLabelArrays | None
+    pseudo_labels: SoftLabelArrays | None
 
     @classmethod
     def of(cls, source: CropSource) -> _Arrays:
         case = source.case
-        soft = None if source.soft_labels is None else source.soft_labels.arrays()
-        return cls(case.image(), case.labels(), case.all_centres(), soft)
+        soft, pseudo = (None if each is None else each.arrays() for each in (source.soft_labels, source.pseudo_labels))
+        return cls(case.image(), case.labels(), case.all_centres(), soft, pseudo)
 
 
 Batch = dict[str, torch.Tensor]
@@ -117,9 +121,14 @@ class CropDataset(TorchDataset[Batch]):
         centre = self._centre(case, arrays, rng)
         cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch.dhw), self._augment.draw(_seed(rng)))
         image = cut(arrays.image[None], np.float32, (self._task.intensity.air,))
+        if arrays.pseudo_labels is not None:
+            classes = arrays.pseudo_labels[cut.window.inside].argmax(0)
+            labels = cut.place(classes[None], np.int64, (0,))
+        else:
+            labels = cut(arrays.labels[None], np.int64, (0 if case.labelled else IGNORED,))
         crop = {
             "image": self._augment.change_intensities(torch.from_numpy(image)),
-            "label": torch.from_numpy(cut(arrays.labels[None], np.int64, (0 if case.labelled else IGNORED,))),
+            "label": torch.from_numpy(labels),
         }
         if arrays.soft_labels is not None:
             inside = arrays.soft_labels[cut.window.inside]

@@ -47,6 +47,7 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         imitation: name of the loss between student and teachers.
         temperature: temperature of that loss.
         targets: "cached" if the teachers segmented whole cases before the training, "online" if crops during it.
+        pseudo_labels: whether the teachers' most probable class was the label of scans without labels.
         init: SHA-256 of the weights that the training started from; empty for random weights.
         teacher: name of the only teacher in runs that predate ``teachers``; empty in later runs.
         teacher_hash: SHA-256 of that teacher's weights file.
@@ -57,6 +58,7 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     imitation: str = "mse"
     temperature: float = 1.0
     targets: str = "cached"
+    pseudo_labels: bool = False
     init: str = ""
     teacher: str = ""
     teacher_hash: str = ""

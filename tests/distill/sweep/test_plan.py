@@ -39,7 +39,7 @@ def test_a_training_without_teacher_draws_no_scans_without_labels(tmp_path):
     expected = ["--lambda", "0.2", "--seed", "3", "-o", str(tmp_path / "a")]
     assert with_teacher.arguments(resume=False) == expected
     assert with_teacher.arguments(resume=True) == [*expected, "--resume"]
-    assert without.arguments(resume=False)[-2:] == ["--unlabelled-share", "0"]
+    assert without.arguments(resume=False)[-3:] == ["--unlabelled-share", "0", "--no-pseudo-labels"]
 
 
 def test_a_run_is_finished_when_its_last_epoch_is_recorded(tmp_path):

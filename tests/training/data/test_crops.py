@@ -96,6 +96,30 @@ def test_crops_without_labels_are_centred_on_the_organs_that_the_teacher_found(p
     assert any(other[0, item]["teacher"][1, 4, 8, 8] == 0 for item in range(1, 20, 2))
 
 
+def test_pseudo_labels_are_the_teachers_most_probable_classes_of_the_very_crop(prepared, small_task, tmp_path):
+    taught_sources = taught(prepared, tmp_path)
+    sources = [CropSource(source.case, source.soft_labels, source.soft_labels) for source in taught_sources]
+    alone = [CropSource(source.case, pseudo_labels=source.soft_labels) for source in taught_sources]
+    recipe = Recipe(augmentation=Augmentation(flip=0.5, rotate=0.5, scale=0))
+    for index in range(4):
+        item = CropDataset(sources, small_task, recipe)[0, index]
+        assert item["label"].dtype == torch.int64
+        assert torch.equal(item["label"][0], item["teacher"].argmax(0))
+        other = CropDataset(alone, small_task, recipe)[0, index]
+        assert "teacher" not in other
+        assert torch.equal(other["label"], item["label"])
+
+
+def test_pseudo_labels_are_background_outside_the_volume(prepared, small_task, tmp_path):
+    shape = prepared[0].image().shape
+    soft = written(tmp_path / "soft", np.stack([np.zeros(shape, np.float32), np.ones(shape, np.float32)]))
+    task = small_task.replaced(patch=tuple(2 * edge for edge in small_task.patch))
+    recipe = Recipe(augmentation=STILL)
+    item = CropDataset([CropSource(prepared[0], pseudo_labels=soft)], task, recipe)[0, 0]
+    assert item["label"].sum() == prepared[0].image().size
+    assert set(item["label"].unique().tolist()) == {0, 1}
+
+
 def written(folder, probabilities, **options):
     folder.mkdir(parents=True)
     write_soft_labels(folder, probabilities, **options)
