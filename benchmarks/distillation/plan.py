@@ -25,6 +25,7 @@ class Arm:
         imitation: imitation loss; empty: the plan's.
         targets: whether the teachers' probabilities are ``cached`` or computed ``online``.
         pseudo_labels: whether the teachers' most probable class is the label of scans without labels.
+        turns: whether crops are flipped and rotated at random, as in the papers.
     """
 
     teachers: int = 0
@@ -34,10 +35,11 @@ class Arm:
     imitation: str = ""
     targets: Literal["cached", "online"] = "cached"
     pseudo_labels: bool = False
+    turns: bool = True
 
 
 _ENSEMBLE_UNLABELLED = Arm(teachers=3, lam=0.5, unlabelled=0.5)
-_ENSEMBLE_PSEUDO_LABELS = Arm(teachers=3, unlabelled=0.5, pseudo_labels=True)
+_ENSEMBLE_PSEUDO_LABELS = Arm(teachers=3, unlabelled=0.5, pseudo_labels=True, turns=False)
 
 MAIN_ARMS: dict[str, Arm] = {
     "labels": Arm(),
@@ -46,7 +48,7 @@ MAIN_ARMS: dict[str, Arm] = {
     "distilled-unlabelled": Arm(teachers=1, lam=0.5, unlabelled=0.5),
     "ensemble": Arm(teachers=3, lam=0.5),
     "ensemble-unlabelled": _ENSEMBLE_UNLABELLED,
-    "pseudo-labels": Arm(teachers=1, unlabelled=0.5, pseudo_labels=True),
+    "pseudo-labels": replace(_ENSEMBLE_PSEUDO_LABELS, teachers=1),
     "ensemble-pseudo-labels": _ENSEMBLE_PSEUDO_LABELS,
 }
 """Name → the arms that an experiment has by default."""
@@ -55,10 +57,12 @@ ARMS: dict[str, Arm] = {
     **MAIN_ARMS,
     **{name: replace(_ENSEMBLE_UNLABELLED, imitation=name) for name in ("mse", "mse-sum", "kl", "dice-ce")},
     "online": replace(_ENSEMBLE_UNLABELLED, targets="online"),
+    "labels-no-turns": Arm(turns=False),
+    "ensemble-pseudo-labels-turns": replace(_ENSEMBLE_PSEUDO_LABELS, turns=True),
     "pseudo-labels-and-imitation": replace(_ENSEMBLE_PSEUDO_LABELS, lam=0.5),
 }
 """Name → the arms that ``--arms`` accepts: also ``ensemble-unlabelled`` with each imitation loss and online, and
-pseudo-labels with imitation besides."""
+labels and pseudo-labels with the other choice of turns, and with imitation besides."""
 
 ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
 ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())

@@ -55,9 +55,10 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         "progress": lambda done, total, note="": done % 50 or print(f"{done}/{total} {note}", flush=True),
     }
     arm = ARMS.get(name)
+    teachers_recipe = plan.recipe(seed, steps["teacher"])
     if arm is None and plan.teacher not in STUDENTS.own:
-        recipe = plan.recipe(seed, steps["teacher"], 0.0)
-        train_teacher(dataset, plan.task, folder / "run", config=teacher_config(plan.teacher), recipe=recipe, **common)
+        config = teacher_config(plan.teacher)
+        train_teacher(dataset, plan.task, folder / "run", config=config, recipe=teachers_recipe, **common)
         return
     distill(
         dataset,
@@ -69,7 +70,7 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         imitation=plan.imitation if arm is None else arm.imitation or plan.imitation,
         targets="cached" if arm is None else arm.targets,
         pseudo_labels=arm is not None and arm.pseudo_labels,
-        recipe=plan.recipe(seed, steps[name], 0.0 if arm is None else arm.unlabelled),
+        recipe=plan.recipe(seed, steps[name], arm.unlabelled, turns=arm.turns) if arm else teachers_recipe,
         **common,
     )
 

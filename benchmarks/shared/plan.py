@@ -50,8 +50,15 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the loss of the labels balances classes."""
         return self.recipe(seed=0, steps=1).balanced
 
-    def recipe(self, seed: int, steps: int, unlabelled: float = 0.0) -> Recipe:
-        """Returns the recipe of a run of about so many steps."""
+    def recipe(self, seed: int, steps: int, unlabelled: float = 0.0, *, turns: bool = True) -> Recipe:
+        """Returns the recipe of a run of about so many steps.
+
+        Args:
+            seed: seed of the run.
+            steps: number of steps.
+            unlabelled: share of crops from scans without labels.
+            turns: whether crops are flipped and rotated at random.
+        """
         from bedside.training.recipe import Augmentation, Recipe
 
         epochs = max(2, round(steps / self.steps_per_epoch))
@@ -68,7 +75,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
             validate_every=max(1, epochs // 5),
             pictures_every=0,
             seed=seed,
-            augmentation=Augmentation(flip=0.1, rotate=0.1, scale=0.2, shift=0.2),
+            augmentation=Augmentation(flip=0.1 * turns, rotate=0.1 * turns, scale=0.2, shift=0.2),
         )
 
 
