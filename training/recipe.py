@@ -21,6 +21,9 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         scale: probability of multiplying the intensity by 1 ± 0.1.
         shift: probability of shifting the intensity by ± 0.1.
         mirror_sides: whether to flip left and right although the labels contain left/right pairs of organs.
+
+    Raises:
+        FieldError: a field has the wrong type, or is no probability.
     """
 
     flip: float = 0.1
@@ -28,6 +31,13 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     scale: float = 0.2
     shift: float = 0.0
     mirror_sides: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("flip", "rotate", "scale", "shift"):
+            probability = getattr(self, name)
+            if not 0 <= probability <= 1:
+                raise FieldError(f"{name}: expected a probability, 0 to 1, got {probability:g}")
 
 
 AUGMENTATION: dict[str, Augmentation] = {

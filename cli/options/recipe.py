@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -80,6 +81,24 @@ class RecipeOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
+    flip: Annotated[
+        float | None,
+        typer.Option(
+            "--flip",
+            help="Probability of flipping a crop, per axis.",
+            show_default="the task's",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    rotate: Annotated[
+        float | None,
+        typer.Option(
+            "--rotate",
+            help="Probability of rotating a crop by multiples of 90° in the axial plane.",
+            show_default="the task's",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     mirror_sides: Annotated[
         bool,
         typer.Option(
@@ -120,19 +139,21 @@ class RecipeOptions:
 
         from ...training.recipe import AUGMENTATION, Augmentation, Recipe
 
-        given = {
-            option.name: getattr(self, option.name)
-            for option in fields(self)
-            if option.name in Recipe.__struct_fields__ and getattr(self, option.name) != option.default
-        }
-        augmentation = msgspec.structs.replace(
-            AUGMENTATION.get(task_name, Augmentation()), mirror_sides=self.mirror_sides
-        )
-        content = {**msgspec.to_builtins(default), "augmentation": msgspec.to_builtins(augmentation)}
+        augmentation = AUGMENTATION.get(task_name, Augmentation())
+        augmentation = {**msgspec.to_builtins(augmentation), **self._given(Augmentation.__struct_fields__)}
+        content = {**msgspec.to_builtins(default), **changes, **self._given(Recipe.__struct_fields__)}
         try:
-            return msgspec.convert({**content, **changes, **given}, Recipe)
+            return msgspec.convert({**content, "augmentation": augmentation}, Recipe)
         except msgspec.ValidationError as error:
             raise UsageError(f"training options: {error}") from None
+
+    def _given(self, names: Sequence[str]) -> dict[str, Any]:
+        """Returns the options of these names that were given."""
+        return {
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if option.name in names and getattr(self, option.name) != option.default
+        }
 
 
 def changed_defaults(recipe: Recipe) -> dict[str, str]:

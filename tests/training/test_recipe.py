@@ -1,5 +1,5 @@
 import pytest
-from bedside.training.recipe import Recipe
+from bedside.training.recipe import Augmentation, Recipe
 
 
 def drawn(**options):
@@ -28,6 +28,13 @@ def test_no_pictures_where_none_are_asked_for():
 def test_counts_below_one_are_refused_by_name(field):
     with pytest.raises(ValueError, match=f"{field}: expected 1 or more, got 0"):
         Recipe(**{field: 0})
+
+
+@pytest.mark.parametrize("field", ["flip", "rotate", "scale", "shift"])
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_an_augmentation_that_is_no_probability_is_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=f"{field}: expected a probability, 0 to 1, got"):
+        Augmentation(**{field: value})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from bedside.cli.options.recipe import RecipeOptions, changed_defaults
+from bedside.runtime.errors import UsageError
 from bedside.training.recipe import AUGMENTATION, Augmentation, Recipe
 
 
@@ -57,3 +58,11 @@ def test_the_task_brings_its_augmentation_and_the_caller_may_mirror_sides(name):
     assert RecipeOptions().recipe(name, Recipe()).augmentation == expected
     mirrored = RecipeOptions(mirror_sides=True).recipe(name, Recipe()).augmentation
     assert mirrored == msgspec.structs.replace(expected, mirror_sides=True)
+    still = RecipeOptions(flip=0, rotate=0.0).recipe(name, Recipe()).augmentation
+    assert still == msgspec.structs.replace(expected, flip=0.0, rotate=0.0)
+
+
+@pytest.mark.parametrize("option", ["flip", "rotate"])
+def test_a_probability_above_1_is_refused_by_name(option):
+    with pytest.raises(UsageError, match=f"{option}: expected a probability, 0 to 1, got 3"):
+        RecipeOptions(**{option: 3.0}).recipe("toy", Recipe())
