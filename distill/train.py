@@ -178,9 +178,8 @@ class _DistilledStudent:
 
     def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
         options = self.options
-        online = (
-            self.teachers if options.targets == "online" and options.lam < 1 else None
-        )  # else their memory is freed
+        answers = options.lam < 1 and options.targets == "online"
+        online = self.teachers if answers else None  # else the teachers' memory is freed
         loss = DistillationLoss(
             options.lam,
             imitation=options.imitation,
