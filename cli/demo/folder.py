@@ -8,8 +8,8 @@ from pathlib import Path
 from ...runtime.errors import ResourceError, UsageError
 
 _OUTPUTS = (
-    "data", "bedside-cases", "teacher", "student", "baseline", "student.bedside", "student.parity.html", "predictions",
-    "report.html", "results.json",
+    "data", "bedside-cases", "teacher-cases.json", "student-cases.json", "unseen", "teacher", "student", "baseline",
+    "student.bedside", "student.parity.html", "predictions", "report.html", "results.json",
 )  # fmt: skip
 _MARKER = ".bedside-demo"  # file that marks a folder as the demo's
 

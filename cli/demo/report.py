@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,15 @@ from typing import Any
 from ...runtime.scans.nifti import read_labels, read_volume
 from ...training.runs.html_page import write_page
 from ...training.runs.pictures import label_colour, new_figure, overlay_picture, png
-from .results import LARGER_ORGANS, MODELS, DemoResults, RunCurve
+from .results import MODELS, DemoResults, RunCurve
 
-_SHOWN = 2  # phantoms drawn
+_SHOWN = 2  # scans drawn
 
 
 @dataclass(frozen=True)
 class _OrganRow:
     name: str
     colour: str
-    larger: bool
     dice: tuple[float | None, ...]
 
 
@@ -42,9 +41,10 @@ def write_report(path: Path, results: DemoResults) -> Path:
         "results": results,
         "models": MODELS,
         "organs": _organ_rows(results),
-        "larger": {model: results.mean_dice(model, LARGER_ORGANS) for model in MODELS},
-        "all_organs": {model: results.mean_dice(model, tuple(results.dice[model])) for model in MODELS},
-        "larger_names": [organ.replace("_", " ") for organ in LARGER_ORGANS],
+        "mean": {model: results.mean_dice(model) for model in MODELS},
+        "gain": gain_picture(results.dice),
+        "scans": results.finished.data,
+        "phantoms": results.finished.phantoms,
         "stages": _stage_rows(results),
         "curves": curves_picture(results.curves),
         "overlays": _overlays(results),
@@ -59,7 +59,6 @@ def _organ_rows(results: DemoResults) -> list[_OrganRow]:
         _OrganRow(
             name.replace("_", " "),
             label_colour(index),
-            name in LARGER_ORGANS,
             tuple(results.dice[model].get(name) for model in MODELS),
         )
         for index, name in enumerate(results.task.labels)
@@ -68,34 +67,49 @@ def _organ_rows(results: DemoResults) -> list[_OrganRow]:
 
 
 def _stage_rows(results: DemoResults) -> list[_StageRow]:
-    """Returns one row per command; all `segment` calls share a row with their summed time and largest memory."""
-    rows: list[_StageRow] = []
-    segments = [stage for stage in results.stages if stage.arguments[0] == "segment"]
-    for stage in results.stages:
-        if stage.arguments[0] != "segment":
-            rows.append(_StageRow(stage.title, stage.command, stage.seconds, stage.peak_bytes / 1e6))
-        elif stage is segments[0]:
-            title = f"Segment {results.unseen} unseen phantoms, in fp32 and in int8"
-            peak = max(each.peak_bytes for each in segments) / 1e6
-            rows.append(_StageRow(title, stage.command, sum(each.seconds for each in segments), peak))
-    return rows
+    stages = results.finished.stages
+    return [_StageRow(stage.title, stage.command, stage.seconds, stage.peak_bytes / 1e6) for stage in stages]
 
 
 def _overlays(results: DemoResults) -> list[dict[str, Any]]:
-    scans = sorted((results.folder / "data" / "imagesTs").glob("*.nii.gz"))[:_SHOWN]
     predictions = results.folder / "predictions"
+    shown = {
+        "baseline": "Student, alone",
+        "teacher": "Teacher",
+        "fp32": "Student, distilled",
+        "int8": "The same in int8",
+    }
     pictures: list[dict[str, Any]] = []
-    for scan in scans:
-        files = {
-            "Truth": results.folder / "data" / "labelsTs" / scan.name,
-            "Teacher": predictions / "teacher" / scan.name,
-            "Student (fp32)": predictions / "fp32" / scan.name,
-            "Student (int8)": predictions / "int8" / scan.name,
-        }
+    for scan in results.scans[:_SHOWN]:
+        files = {"Truth": scan.label}
+        files |= {title: predictions / model / scan.image.name for model, title in shown.items()}
         maps = {title: read_labels(path).data for title, path in files.items()}
-        picture = overlay_picture(read_volume(scan), maps, results.task.labels, results.task, maps["Truth"])
-        pictures.append({"name": scan.name.removesuffix(".nii.gz"), "picture": picture})
+        picture = overlay_picture(read_volume(scan.image), maps, results.task.labels, results.task, maps["Truth"])
+        pictures.append({"name": scan.name, "picture": picture})
     return pictures
+
+
+def gain_picture(dice: Mapping[str, Mapping[str, float]]) -> bytes:
+    """Draws each organ's Dice as an arrow from the student alone to the distilled student, and the teacher as a line.
+
+    Args:
+        dice: model → organ → mean Dice, of the models "baseline", "fp32" and "teacher".
+    """
+    organs = sorted(dice["baseline"], key=lambda organ: dice["fp32"][organ])
+    figure = new_figure(9, 0.32 * len(organs) + 1.3)
+    axes = figure.subplots()
+    rows = range(len(organs))
+    alone, distilled, teacher = ([dice[model][organ] for organ in organs] for model in ("baseline", "fp32", "teacher"))
+    for row, start, end in zip(rows, alone, distilled, strict=True):
+        axes.plot([start, end], [row, row], color="#2a7f62" if end >= start else "#c0392b", linewidth=3, zorder=1)
+    axes.scatter(alone, rows, color="white", edgecolors="#555555", s=44, zorder=2, label=MODELS["baseline"])
+    axes.scatter(distilled, rows, color="#2a7f62", s=44, zorder=3, label="Student, distilled")
+    axes.scatter(teacher, rows, color="#222222", marker="|", s=120, zorder=2, label=MODELS["teacher"])
+    axes.set(xlim=(0, 1), ylim=(-0.6, len(organs) - 0.4), xlabel="mean Dice over the unseen scans")
+    axes.set_yticks(list(rows), [organ.replace("_", " ") for organ in organs])
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=9, loc="lower right")
+    return png(figure)
 
 
 def curves_picture(curves: Sequence[RunCurve]) -> bytes:
@@ -107,7 +121,7 @@ def curves_picture(curves: Sequence[RunCurve]) -> bytes:
         if curve.dice:
             right.plot(*zip(*curve.dice, strict=True), marker="o", label=curve.title)
     left.set(xlabel="epoch", ylabel="training loss", title="Loss (each run's own: not comparable between runs)")
-    right.set(xlabel="epoch", ylabel="mean Dice, 13 organs", title="Validation phantoms", ylim=(0, 1))
+    right.set(xlabel="epoch", ylabel="mean Dice", title="Validation scans", ylim=(0, 1))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(fontsize=9)

@@ -12,16 +12,16 @@ import numpy as np
 
 from ...runtime.bundles.bundle import Bundle
 from ...runtime.engines import ModelFormat
+from ...runtime.scans.names import stem
 from ...runtime.scans.nifti import read_labels, write_volume
 from ...runtime.task import Task
+from ...training.data.dataset import load_dataset
 from ..terminal.console import Advance
-from .child_command import Stage
+from .stages import Finished
 
-# The organs the AutoSAM Adapter paper calls large (appendix 7.1).
-LARGER_ORGANS = ("spleen", "kidney_right", "kidney_left", "liver", "stomach")
 MODELS = {
     "teacher": "Teacher",
-    "baseline": "Student, no teacher",
+    "baseline": "Student, alone",
     "fp32": "Student, distilled (fp32)",
     "int8": "Student, distilled (int8)",
 }
@@ -45,16 +45,31 @@ class RunCurve:
 
 
 @dataclass(frozen=True)
+class UnseenScan:
+    """A test scan.
+
+    Attributes:
+        name: name of the case.
+        image: its link in the folder of unseen scans; label maps that the models predict have this name.
+        label: its true label map.
+    """
+
+    name: str
+    image: Path
+    label: Path
+
+
+@dataclass(frozen=True)
 class DemoResults:
     """Everything the report shows.
 
     Attributes:
         folder: the demo's folder.
         task: task of the models.
-        stages: the commands that ran.
+        finished: the commands that ran, and the division of the data set.
         curves: learning curves.
-        dice: model → organ → mean Dice over the unseen phantoms; organs no phantom shows are left out.
-        unseen: number of unseen phantoms.
+        scans: the unseen scans and their label maps.
+        dice: model → organ → mean Dice over the unseen scans; organs that none of them shows are left out.
         parameters: model → number of parameters.
         file_bytes: precision → size of the ONNX file in bytes.
         parity: the bundle's measured parity with the student in torch, per variant.
@@ -63,18 +78,23 @@ class DemoResults:
 
     folder: Path
     task: Task
-    stages: tuple[Stage, ...]
+    finished: Finished
     curves: tuple[RunCurve, ...]
+    scans: tuple[UnseenScan, ...]
     dice: dict[str, dict[str, float]]
-    unseen: int
     parameters: dict[str, int]
     file_bytes: dict[str, int]
     parity: tuple[dict[str, Any], ...]
     benchmark: dict[str, Any]
 
-    def mean_dice(self, model: str, organs: Sequence[str]) -> float:
-        """Returns the mean Dice of a model over organs."""
-        return float(np.mean([self.dice[model][organ] for organ in organs]))
+    @property
+    def gain(self) -> float:
+        """Mean Dice of the distilled student above that of the same student alone, both in fp32."""
+        return self.mean_dice("fp32") - self.mean_dice("baseline")
+
+    def mean_dice(self, model: str) -> float:
+        """Returns the mean Dice of a model over the organs."""
+        return float(np.mean(list(self.dice[model].values())))
 
     def bundle_megabytes(self, precision: str) -> float:
         """Returns the size of a precision's ONNX file in MB."""
@@ -84,11 +104,17 @@ class DemoResults:
         """Returns the figures as plain JSON values."""
         stages = [
             {"title": s.title, "command": s.command, "seconds": s.seconds, "peak_bytes": s.peak_bytes}
-            for s in self.stages
+            for s in self.finished.stages
         ]
         return {
             "dice": self.dice,
-            "unseen": self.unseen,
+            "gain": self.gain,
+            "scans": {
+                "teacher": self.finished.data.teacher_cases,
+                "labelled": self.finished.data.labelled,
+                "unlabelled": self.finished.data.unlabelled,
+                "unseen": len(self.scans),
+            },
             "parameters": self.parameters,
             "file_bytes": self.file_bytes,
             "parity": list(self.parity),
@@ -98,39 +124,34 @@ class DemoResults:
         }
 
 
-def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoResults:
-    """Runs teacher and baseline over the unseen phantoms, scores all label maps, and gathers the figures.
+def collect(folder: Path, finished: Finished, progress: Advance) -> DemoResults:
+    """Runs teacher and baseline over the unseen scans, scores all label maps, and gathers the figures.
 
     The teacher's and the baseline's label maps are written beside the bundle's under ``predictions``.
     """
     import torch
 
     from ...distill import load_student
-    from ...teacher.train import load_teacher
-    from ...training.data.dataset import load_dataset
     from ...training.data.organ_masks import read_truth
     from ...training.loop.validate import segment_scan
     from ...training.runs.run import Run
     from ...training.scores.metrics import dice_per_class
 
-    teacher, _ = load_teacher(folder / "teacher")
-    networks = {"teacher": teacher, "baseline": load_student(folder / "baseline").model}
     student = load_student(folder / "student")
+    networks = {name: load_student(folder / name).model for name in ("teacher", "baseline")}
     task = student.task
-    cases = load_dataset(folder / "data").test
+    scans = _unseen(finished)
     scores: dict[str, list[Any]] = {model: [] for model in MODELS}
-    for number, case in enumerate(cases):
-        if case.label is None:
-            continue
-        truth = read_truth(case.label)
+    for number, scan in enumerate(scans):
+        truth = read_truth(scan.label)
         for model in MODELS:
-            path = folder / "predictions" / model / case.image.name
+            path = folder / "predictions" / model / scan.image.name
             if model in networks:
-                labels, grid = segment_scan(networks[model], case.image, task, overlap=0.5, device=torch.device("cpu"))
+                labels, grid = segment_scan(networks[model], scan.image, task, overlap=0.5, device=torch.device("cpu"))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_volume(path, labels, grid)
             scores[model].append(dice_per_class(read_labels(path).data, truth.data, task.num_classes))
-        progress(number + 1, len(cases))
+        progress(number + 1, len(scans))
 
     counted = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
     with Bundle.open(folder / "student.bedside") as bundle:
@@ -138,17 +159,17 @@ def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoRes
     return DemoResults(
         folder=folder,
         task=task,
-        stages=tuple(stages),
+        finished=finished,
         curves=tuple(
             _curve(Run.open(folder / name).rows(), title)
             for name, title in (
                 ("teacher", "Teacher"),
                 ("student", "Student, distilled"),
-                ("baseline", "Student, no teacher"),
+                ("baseline", "Student, alone"),
             )
         ),
+        scans=scans,
         dice={model: _means(np.array(rows), task.labels) for model, rows in scores.items()},
-        unseen=len(cases),
         parameters={**counted, "student": sum(p.numel() for p in student.model.parameters())},
         file_bytes={
             variant.precision: manifest.variant_bytes(variant)
@@ -159,8 +180,15 @@ def collect(folder: Path, stages: Sequence[Stage], progress: Advance) -> DemoRes
             {"engine": variant.engine, "precision": variant.precision, **_parity(variant.parity)}
             for variant in manifest.variants
         ),
-        benchmark=json.loads(stages[-1].output),
+        benchmark=json.loads(finished.stages[-1].output),
     )
+
+
+def _unseen(finished: Finished) -> tuple[UnseenScan, ...]:
+    """Returns the test scans by their links; every one has a label map, as `divide` sees to."""
+    images = {stem(file.name): file for file in finished.data.unseen.iterdir()}
+    cases = sorted(load_dataset(finished.data.student).test, key=lambda case: case.name)
+    return tuple(UnseenScan(case.name, images[case.name], case.label) for case in cases if isinstance(case.label, Path))
 
 
 def _parity(parity: Any) -> dict[str, Any]:

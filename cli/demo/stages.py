@@ -2,46 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import ExitCode
+from ...training.phantoms.phantom import training_cases
 from ..terminal.console import Console
 from .child_command import Stage, run_stage
+from .divide import DividedData, divide
 
-_GRID = ["--spacing", "5", "5", "5", "--patch", "64", "64", "32"]
-_TRAINING = [
-    "--batch", "2", "--positive", "0.7", "--balance-classes", "--loss", "balanced-dice-ce", "--device", "cpu",
-    "--validate-every", "8",
-]  # fmt: skip
-
+TEACHER, STUDENT = "unet-edge-base", "unet-edge-small"
+_PHANTOM_GRID = ("--spacing", 5, 5, 5, "--patch", 64, 64, 32)
+# No flips and turns: a training of minutes is too short to see organs in other positions, with one label or many.
+_TRAINING = (
+    "--batch", 2, "--positive", 0.7, "--balance-classes", "--loss", "balanced-dice-ce", "--flip", 0, "--rotate", 0,
+    "--device", "cpu", "--validate-every", 10,
+)  # fmt: skip
 # A student that learned little may fail at the gate in int8: no minutes for its layers, and the report compares int8.
-_QUICK_EXPORT = ("--keep-failed", "--int8-search", "0")
+_QUICK_EXPORT = ("--keep-failed", "--int8-search", 0)
 
 
-def run_stages(
-    out: Path, cases: int, teacher_epochs: int, student_epochs: int, steps: int, seed: int, console: Console
-) -> list[Stage]:
+@dataclass(frozen=True)
+class DemoPlan:
+    """What the demo trains, and on what.
+
+    Attributes:
+        data: the user's data set; None makes phantoms.
+        task: preset or TOML file of its task.
+        cases: number of phantoms.
+        labelled: labelled cases of the student; None: one phantom, or a fifth of the user's.
+        teacher_epochs: epochs of the teacher.
+        student_epochs: epochs of each student.
+        steps: optimiser steps per epoch.
+        seed: seed of phantoms, of the division of the labels, and of the trainings.
+    """
+
+    data: Path | None
+    task: str
+    cases: int
+    labelled: int | None
+    teacher_epochs: int
+    student_epochs: int
+    steps: int
+    seed: int
+
+    @property
+    def grid(self) -> tuple[object, ...]:
+        """Options for the task and its grid: phantoms are trained on a coarse one, within minutes."""
+        return ("--task", self.task, *(_PHANTOM_GRID if self.data is None else ()))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What `run_stages` did.
+
+    Attributes:
+        stages: the commands that ran; the last is the benchmark, with its JSON.
+        data: the lists of teacher and student.
+        phantoms: whether the scans are phantoms.
+    """
+
+    stages: tuple[Stage, ...]
+    data: DividedData
+    phantoms: bool
+
+
+def run_stages(out: Path, plan: DemoPlan, console: Console) -> Finished:
     """Runs the commands of the demo, from phantoms to a benchmark.
 
     Args:
         out: the demo's folder.
-        cases: number of phantoms.
-        teacher_epochs: epochs of the teacher.
-        student_epochs: epochs of each student.
-        steps: optimiser steps per epoch.
-        seed: seed of phantoms and trainings.
+        plan: what it trains, and on what.
         console: where the commands are shown.
-
-    Returns:
-        The commands that ran; the last is the benchmark, with its JSON.
 
     Raises:
         StageFailedError: a command failed.
+        InputError: the user's data set cannot be read.
+        UsageError: it has too few labelled cases.
     """
-    data, bundle, predictions = out / "data", out / "student.bedside", out / "predictions"
-    training = ("--steps-per-epoch", steps, "--seed", seed, *_TRAINING)
-    student = ("--student", "unet-edge-base", *_epochs(student_epochs), *training)
-    task = ("--task", "btcv", *_GRID)
     stages: list[Stage] = []
 
     def run(title: str, command: str, *options: object) -> None:
@@ -51,25 +89,38 @@ def run_stages(
         accept = (ExitCode.OK, ExitCode.REVIEW) if command in ("segment", "export") else (ExitCode.OK,)
         stages.append(run_stage(title, (*arguments, *quiet), accept=accept))
 
-    def train(title: str, command: str, run_folder: str, *options: object) -> None:
-        run(title, command, data, *options, "-o", out / run_folder)
+    dataset, labelled = plan.data or out / "data", plan.labelled
+    if plan.data is None:
+        labelled = labelled or 1
+        listed = training_cases(plan.cases) // 2 + labelled  # the teacher's half, and the student's
+        phantoms = ("--cases", plan.cases, "--labelled", listed, "--seed", plan.seed)
+        run("Make phantoms", "phantom", dataset, *phantoms)
+    data = divide(dataset, plan.task, out, labelled, plan.seed)
+    console.info(
+        f"\nThe teacher gets {data.teacher_cases} labelled scans; the student {data.labelled} labelled, "
+        f"{data.unlabelled} without labels"
+    )
+    bundle, predictions = out / "student.bedside", out / "predictions"
+    training = ("--steps-per-epoch", plan.steps, "--seed", plan.seed, *_TRAINING)
+    alone = ("--lambda", 1, *plan.grid)
+    student = ("--student", STUDENT, *_epochs(plan.student_epochs), *training)
 
-    run("Make phantoms", "phantom", data, "--cases", cases, "--seed", seed)
-    teacher = ("--sam", "vit_nano", "--no-train-encoder", "--lr", 0.002, *_epochs(teacher_epochs), *training)
-    train("Train the teacher", "train-teacher", "teacher", *task, *teacher)
-    distilled = ("--teacher", out / "teacher", "--lambda", 0.5, "--imitation", "dice-ce")
-    train("Distil a student from the teacher", "distill", "student", *distilled, *student)
-    train("Train the same student without the teacher", "distill", "baseline", *task, "--lambda", 1, *student)
-    run("Export and quantize", "export", out / "student", "-o", bundle, "--calibration", data, *_QUICK_EXPORT)
-    scans = sorted((data / "imagesTs").glob("*.nii.gz"))
-    for scan in scans:
-        for precision in ("fp32", "int8"):
-            labels = predictions / precision / scan.name
-            labels.parent.mkdir(parents=True, exist_ok=True)
-            title = f"Segment {scan.name.removesuffix('.nii.gz')} in {precision}"
-            run(title, "segment", bundle, "-i", scan, "-o", labels, "--precision", precision, "--json")
-    run("Benchmark this machine", "benchmark", bundle, "-i", scans[0], "--seconds", 1, "--json")
-    return stages
+    def train(title: str, cases: Path, run_folder: str, *options: object) -> None:
+        run(title, "distill", cases, *options, "-o", out / run_folder)
+
+    teacher = ("--student", TEACHER, *_epochs(plan.teacher_epochs), *training)
+    train("Train the teacher", data.teacher, "teacher", *alone, *teacher)
+    distilled = ("--teacher", out / "teacher", "--lambda", 1, "--pseudo-labels")
+    train("Distil a student from the teacher", data.student, "student", *distilled, *student)
+    train("Train the same student alone", data.student, "baseline", *alone, *student)
+    run("Export and quantize", "export", out / "student", "-o", bundle, "--calibration", data.student, *_QUICK_EXPORT)
+    for precision in ("fp32", "int8"):
+        labels = predictions / precision
+        title = f"Segment the unseen scans in {precision}"
+        run(title, "segment", bundle, "-i", data.unseen, "-o", labels, "--precision", precision, "--json")
+    scan = min(data.unseen.iterdir())
+    run("Benchmark this machine", "benchmark", bundle, "-i", scan, "--seconds", 1, "--json")
+    return Finished(tuple(stages), data, phantoms=plan.data is None)
 
 
 def _epochs(epochs: int) -> tuple[object, ...]:

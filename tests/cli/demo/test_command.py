@@ -6,10 +6,12 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from bedside.cli.demo.divide import DividedData
 from bedside.cli.main import run
 from bedside.runtime import Segmenter
 
 SHORT = ("--cases", "6", "--teacher-epochs", "1", "--student-epochs", "1", "--steps-per-epoch", "1")
+ORGANS = ("spleen", "liver", "stomach", "adrenal gland left")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def test_a_student_that_learned_nothing_calls_for_a_review(demo):
 
 def test_the_report_is_one_page_with_its_pictures_inside(demo):
     page = (demo[0] / "report.html").read_text()
-    assert len(re.findall(r'<img src="data:image/png;base64,[A-Za-z0-9+/=]{1000,}', page)) >= 2
+    assert len(re.findall(r'<img src="data:image/png;base64,[A-Za-z0-9+/=]{1000,}', page)) == 3
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
@@ -43,29 +45,63 @@ def test_the_report_shows_the_figures_that_were_measured(demo):
         assert stage["seconds"] > 0
         assert stage["peak_bytes"] > 20e6
     assert f"{results['parameters']['student'] / 1e6:.1f} M parameters" in page
-    for organ in ("spleen", "liver", "stomach"):
+    for organ in ORGANS:
         assert organ in page
 
 
+def test_the_report_begins_with_the_gain_and_what_each_student_had(demo):
+    results = json.loads((demo[0] / "results.json").read_text())
+    lead = " ".join(
+        re.search(r'<p class="lead">(.*?)</p>', (demo[0] / "report.html").read_text(), re.DOTALL)[1].split()
+    )
+    alone, distilled = (sum(results["dice"][model].values()) / 13 for model in ("baseline", "fp32"))
+    assert results["gain"] == pytest.approx(distilled - alone)
+    assert results["scans"] == {"teacher": 2, "labelled": 1, "unlabelled": 1, "unseen": 1}
+    assert "With labels on 1 scan, the student alone finds 13 organs" in lead
+    assert f"on 1 scans without labels besides and in as many training steps, with <strong>{distilled:.2f}" in lead
+    assert f"({100 * results['gain']:+.0f} points" in lead
+
+
+def test_both_students_train_alike_but_for_the_teacher(demo):
+    stages = json.loads((demo[0] / "results.json").read_text())["stages"]
+    distilled, alone = (
+        stage["command"].split()
+        for stage in stages
+        if "student-cases.json" in stage["command"] and "distill " in stage["command"]
+    )
+    assert [word for word in distilled if word not in alone and not word.startswith(str(demo[0]))] == [
+        "--teacher", "--pseudo-labels"
+    ]  # fmt: skip
+
+
+def test_the_teacher_has_no_label_of_the_student(demo):
+    teacher, student = (json.loads((demo[0] / f"{name}-cases.json").read_text()) for name in ("teacher", "student"))
+    labels = [{case["label"] for case in cases["training"]} for cases in (teacher, student)]
+    assert labels[0].isdisjoint(labels[1])
+
+
 def test_the_bundle_it_leaves_runs(demo):
-    scan = min((demo[0] / "data" / "imagesTs").glob("*.nii.gz"))
+    scan = min((demo[0] / "unseen").glob("*.nii.gz"))
     with Segmenter.load(demo[0] / "student.bedside", threads=1) as segmenter:
         assert segmenter.segment(scan).labels.ndim == 3
 
 
 @pytest.fixture
 def children(tmp_path, monkeypatch):
-    """Puts a script in the place of `python -m bedside`: it makes one scan, and ends with the exit codes given."""
+    """Puts a script in the place of `python -m bedside` that ends with the exit codes given, and a list of no scan."""
+
+    def divided(dataset, task, out, labelled, seed):
+        (out / "unseen").mkdir()
+        (out / "unseen" / "a.nii.gz").touch()
+        return DividedData(out / "teacher-cases.json", out / "student-cases.json", 1, 1, 1, out / "unseen")
 
     def replace(**codes: int) -> None:
         ends = " ".join(f"{name.replace('_', '-')}) exit {code};;" for name, code in codes.items())
         path = tmp_path / "python"
-        path.write_text(
-            f'#!/bin/sh\nmkdir -p "{tmp_path}/demo/data/imagesTs"\n'
-            f'touch "{tmp_path}/demo/data/imagesTs/a.nii.gz"\nfor word; do case $word in {ends} esac; done\n'
-        )
+        path.write_text(f'#!/bin/sh\nmkdir -p "{tmp_path}/demo/data"\nfor word; do case $word in {ends} esac; done\n')
         path.chmod(0o755)
         monkeypatch.setattr("sys.executable", str(path))
+        monkeypatch.setattr("bedside.cli.demo.stages.divide", divided)
 
     return replace
 
@@ -76,6 +112,14 @@ def earlier(tmp_path, children):
     children(phantom=5)
     assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 5
     return tmp_path / "demo"
+
+
+@pytest.mark.parametrize("options", [("--data", "data"), ("--task", "btcv")])
+def test_own_data_need_a_task_and_a_task_needs_data(tmp_path, capfd, children, options):
+    children(phantom=5)
+    assert run(["demo", "-o", str(tmp_path / "demo"), *options]) == 2
+    assert "expected --data and --task together, or neither for phantoms" in capfd.readouterr().err
+    assert not (tmp_path / "demo").exists()
 
 
 def test_a_folder_with_other_things_is_not_touched(tmp_path, capfd):
@@ -130,7 +174,7 @@ def test_a_missing_extra_is_told_before_anything_is_done(tmp_path, capfd, childr
     assert not (tmp_path / "demo").exists()
 
 
-@pytest.mark.parametrize("command", ["phantom", "train_teacher", "distill", "benchmark"])
+@pytest.mark.parametrize("command", ["phantom", "distill", "benchmark"])
 def test_a_stage_that_calls_for_a_review_stops_the_demo(tmp_path, capfd, children, command):
     children(**{command: 6})
     assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 6
