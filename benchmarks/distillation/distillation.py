@@ -33,6 +33,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--teacher", default="unet-edge-large", help="a student's name, or a teacher family's")
     parser.add_argument("--teacher-seconds", type=float, default=1200, help="CPU seconds of a teacher's training")
     parser.add_argument("--imitation", default="dice-ce")
+    parser.add_argument(
+        "--teacher-labels",
+        choices=("same", "other"),
+        default="same",
+        help="teachers learn from the student's labelled cases, or from all other training cases with their labels",
+    )
     return parser.parse_args()
 
 

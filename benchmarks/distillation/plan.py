@@ -84,6 +84,7 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
         seconds: CPU seconds of a student's training.
         teacher_seconds: CPU seconds of a teacher's training.
         imitation: imitation loss.
+        teacher_labels: labelled cases of the teachers: the ``same`` as the student's, or the ``other`` training cases.
     """
 
     student: str
@@ -91,14 +92,21 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
     seconds: float
     teacher_seconds: float
     imitation: str
+    teacher_labels: Literal["same", "other"] = "same"
 
 
-def write_list(plan: Plan, out: Path, labelled: int) -> Path:
-    """Writes a list of the data set in which so many training cases have labels, and returns its path."""
+def write_list(plan: Plan, out: Path, labelled: int, *, for_teacher: bool = False) -> Path:
+    """Writes the list of a student's or a teacher's cases, and returns its path.
+
+    So many training cases have labels. The scans without labels are those that the data set lists as such, and all
+    other training cases; with teachers of other labels, these cases are the teachers' and not among them.
+    """
     root = Path(plan.data).resolve()
     listed = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(listed["training"]))
     kept, left = order[:labelled], order[labelled:]
+    apart = plan.teacher_labels == "other"
+    kept, left = (left, []) if apart and for_teacher else (kept, [] if apart else left)
 
     def absolute(entry: dict[str, str]) -> dict[str, str]:
         return {key: str(root / value) for key, value in entry.items()}
@@ -112,7 +120,7 @@ def write_list(plan: Plan, out: Path, labelled: int) -> Path:
         "testing": [absolute(entry) for entry in listed["test"]],
         "unlabeled": [str(root / image) for image in images],
     }
-    file = out / "lists" / f"{labelled}.json"
+    file = out / "lists" / f"{'teacher_' if for_teacher else ''}{labelled}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(content, indent=1))
     return file

@@ -46,7 +46,8 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     from bedside.training.loop.hardware import Hardware
 
     steps = json.loads((out / "steps.json").read_text())
-    dataset = load_dataset(write_list(plan, out, labelled), labels=plan.task.labels)
+    cases = write_list(plan, out, labelled, for_teacher=name == "teacher")
+    dataset = load_dataset(cases, labels=plan.task.labels)
     folder = run_folder(out, name, labelled, seed)
     common = {
         "prepared_cases": out / "cases",

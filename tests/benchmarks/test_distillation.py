@@ -37,6 +37,17 @@ def test_few_labelled_cases_are_part_of_many_and_the_others_stay_as_scans(script
     assert not {entry["image"] for entry in few["training"]} & set(few["unlabeled"])
 
 
+def test_teachers_of_other_labels_see_no_scan_of_the_student(script, plan, tmp_path):
+    plan = msgspec.structs.replace(plan, teacher_labels="other")
+    student, teacher = (
+        json.loads(script("plan").write_list(plan, tmp_path, 3, for_teacher=who).read_text()) for who in (False, True)
+    )
+    assert (len(student["training"]), len(teacher["training"])) == (3, CASES - 3)
+    assert student["unlabeled"] == [str(tmp_path / "other.nii.gz")]
+    seen = {entry["image"] for entry in teacher["training"]}
+    assert seen.isdisjoint({entry["image"] for entry in student["training"]} | set(student["unlabeled"]))
+
+
 def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch):
     module = script("step_cost")
     seconds = {
