@@ -216,8 +216,9 @@ class _DistilledStudent:
 
     def _without_labels(self, source: CropSource, soft: bool) -> CropSource:
         """Returns a source of a case without labels with the targets that the options want."""
-        targets = source.soft_labels
-        return CropSource(source.case, targets if soft else None, targets if self.options.pseudo_labels else None)
+        pseudo = self.options.pseudo_labels
+        targets = source.soft_labels if soft or pseudo else None
+        return CropSource(source.case, targets, imitated=soft, pseudo_labelled=pseudo)
 
 
 def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:

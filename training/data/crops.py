@@ -31,13 +31,15 @@ class CropSource:
     Attributes:
         case: prepared case with image and labels.
         soft_labels: a teacher's probabilities on the same grid, or None.
-        pseudo_labels: a teacher's probabilities on the same grid, whose most probable class is each voxel's label; None
-            uses the case's own labels.
+        imitated: whether crops have the soft labels, for a loss against them.
+        pseudo_labelled: whether the most probable class of the soft labels is each voxel's label, in place of the
+            case's own.
     """
 
     case: PreparedCase
     soft_labels: SoftLabels | None = None
-    pseudo_labels: SoftLabels | None = None
+    imitated: bool = True
+    pseudo_labelled: bool = False
 
     def around_soft_labels(self) -> CropSource:
         """Returns the source with crops centred on the organs that the teacher found, for a case without labels.
@@ -59,13 +61,11 @@ class _Arrays:
     labels: NDArray[Any]
     centres: NDArray[Any]
     soft_labels: SoftLabelArrays | None
-    pseudo_labels: SoftLabelArrays | None
 
     @classmethod
     def of(cls, source: CropSource) -> _Arrays:
-        case = source.case
-        soft, pseudo = (None if each is None else each.arrays() for each in (source.soft_labels, source.pseudo_labels))
-        return cls(case.image(), case.labels(), case.all_centres(), soft, pseudo)
+        case, soft = source.case, source.soft_labels
+        return cls(case.image(), case.labels(), case.all_centres(), None if soft is None else soft.arrays())
 
 
 Batch = dict[str, torch.Tensor]
@@ -117,23 +117,23 @@ class CropDataset(TorchDataset[Batch]):
         number = self._source(epoch, item)
         rng = np.random.default_rng((self._recipe.seed, epoch, item, 1))
 
-        case, arrays = self._sources[number].case, self._arrays(number)
+        source, arrays = self._sources[number], self._arrays(number)
+        case = source.case
         centre = self._centre(case, arrays, rng)
         cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch.dhw), self._augment.draw(_seed(rng)))
         image = cut(arrays.image[None], np.float32, (self._task.intensity.air,))
-        if arrays.pseudo_labels is not None:
-            classes = arrays.pseudo_labels[cut.window.inside].argmax(0)
-            labels = cut.place(classes[None], np.int64, (0,))
+        soft = None if arrays.soft_labels is None else arrays.soft_labels[cut.window.inside]
+        if soft is not None and source.pseudo_labelled:
+            labels = cut.place(soft.argmax(0)[None], np.int64, (0,))
         else:
             labels = cut(arrays.labels[None], np.int64, (0 if case.labelled else IGNORED,))
         crop = {
             "image": self._augment.change_intensities(torch.from_numpy(image)),
             "label": torch.from_numpy(labels),
         }
-        if arrays.soft_labels is not None:
-            inside = arrays.soft_labels[cut.window.inside]
-            outside = (LEVELS, *(0 for _ in inside[1:]))
-            crop["teacher"] = torch.from_numpy(cut.place(inside, np.uint8, outside))
+        if soft is not None and source.imitated:
+            outside = (LEVELS, *(0 for _ in soft[1:]))
+            crop["teacher"] = torch.from_numpy(cut.place(soft, np.uint8, outside))
         return crop
 
     def _source(self, epoch: int, item: int) -> int:

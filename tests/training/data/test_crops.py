@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,8 +99,8 @@ def test_crops_without_labels_are_centred_on_the_organs_that_the_teacher_found(p
 
 def test_pseudo_labels_are_the_teachers_most_probable_classes_of_the_very_crop(prepared, small_task, tmp_path):
     taught_sources = taught(prepared, tmp_path)
-    sources = [CropSource(source.case, source.soft_labels, source.soft_labels) for source in taught_sources]
-    alone = [CropSource(source.case, pseudo_labels=source.soft_labels) for source in taught_sources]
+    sources = [CropSource(source.case, source.soft_labels, pseudo_labelled=True) for source in taught_sources]
+    alone = [replace(source, imitated=False) for source in sources]
     recipe = Recipe(augmentation=Augmentation(flip=0.5, rotate=0.5, scale=0))
     for index in range(4):
         item = CropDataset(sources, small_task, recipe)[0, index]
@@ -115,7 +116,7 @@ def test_pseudo_labels_are_background_outside_the_volume(prepared, small_task, t
     soft = written(tmp_path / "soft", np.stack([np.zeros(shape, np.float32), np.ones(shape, np.float32)]))
     task = small_task.replaced(patch=tuple(2 * edge for edge in small_task.patch))
     recipe = Recipe(augmentation=STILL)
-    item = CropDataset([CropSource(prepared[0], pseudo_labels=soft)], task, recipe)[0, 0]
+    item = CropDataset([CropSource(prepared[0], soft, imitated=False, pseudo_labelled=True)], task, recipe)[0, 0]
     assert item["label"].sum() == prepared[0].image().size
     assert set(item["label"].unique().tolist()) == {0, 1}
 
