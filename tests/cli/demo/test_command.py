@@ -122,6 +122,19 @@ def test_own_data_need_a_task_and_a_task_needs_data(tmp_path, capfd, children, o
     assert not (tmp_path / "demo").exists()
 
 
+def test_own_data_are_trained_on_the_grid_of_their_task(tmp_path, capfd, children):
+    children(benchmark=3)
+    assert run(["demo", "-o", str(tmp_path / "demo"), "--data", str(tmp_path / "mine"), "--task", "ct-org"]) == 3
+    lines = capfd.readouterr().err.splitlines()
+    commands = [line.split()[1:] for line in lines if line.startswith("   bedside ")]
+    assert [words[0] for words in commands] == ["distill"] * 3 + ["export", "segment", "segment", "benchmark"]
+    teacher, _, alone = commands[:3]
+    for words in (teacher, alone):
+        assert words[words.index("--task") + 1] == "ct-org"
+        assert "--spacing" not in words
+        assert "--patch" not in words
+
+
 def test_a_folder_with_other_things_is_not_touched(tmp_path, capfd):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert run(["demo", "-o", str(tmp_path), *SHORT]) == 2
