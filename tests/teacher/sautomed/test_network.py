@@ -1,0 +1,180 @@
+"""The network as a whole, against a plain loop over slices, one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from bedside.runtime.errors import UsageError
+from bedside.teacher.cost import predict_cost
+from bedside.teacher.parameters import count_parameters
+from bedside.teacher.sautomed.box_prompts import Boxes
+from bedside.teacher.sautomed.config import SAutoMedConfig
+from bedside.teacher.sautomed.network import SAutoMed
+from bedside.teacher.simulated_step import LiveMemory
+from bedside.training.loop.losses import segmentation_loss
+from torch import Tensor
+
+torch.set_num_threads(1)
+
+NANO = SAutoMedConfig(sam="vit_nano")
+PATCH = (16, 16, 32)
+CLASSES = 4
+
+
+def network(**options) -> SAutoMed:
+    torch.manual_seed(0)
+    return replace(NANO, **options).build(CLASSES, PATCH)
+
+
+def images(batch: int = 1) -> Tensor:
+    return torch.rand(batch, 1, *PATCH, generator=torch.Generator().manual_seed(1))
+
+
+def plain(model: SAutoMed, volume: Tensor, runs: list[list[int]]) -> Tensor:
+    """Logits [classes, D, 4·h, 4·w] of slices [D, 1, H, W], one slice after the other, along runs of slices."""
+    maps = torch.cat([model.image_encoder(piece[None]) for piece in volume])
+    maps = model.sharing(maps[None])[0]
+    pe = model.pe_layer(maps.shape[2:])[None]
+    logits = {}
+    for run in runs:
+        history, boxes = model.filter.start[None], None
+        for number in run:
+            image = maps[number : number + 1]
+            prompts = model.generator(image, pe, model.generator.anchors(boxes, 1, model.pe_layer))
+            placed = image + model.no_mask_embed.weight[0, :, None, None]
+            out, history = model.mask_decoder(placed, pe, history, prompts)
+            history, boxes = model.filter(history), Boxes.of(out)
+            logits.setdefault(number, out[0])
+    return torch.stack([logits[number] for number in range(len(maps))], dim=1)
+
+
+MIDDLE_OUT = [list(range(8, 16)), [8, *range(7, -1, -1)]]
+
+
+@pytest.mark.parametrize(("order", "runs"), [("middle", MIDDLE_OUT), ("end", [list(range(16))])])
+def test_a_patch_is_walked_slice_by_slice(order, runs):
+    model, x = network(order=order).eval(), images(2)
+    with torch.no_grad():
+        logits = model(x)
+        for number in range(2):
+            expected = plain(model, x[number].movedim(1, 0), runs)
+            torch.testing.assert_close(logits[number], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_training_walks_runs_and_has_their_gradients():
+    model, x = network().train(), images()
+    runs = [[8, 9], [10, 11, 12], [13, 14, 15], [7, 6], [5, 4, 3], [2, 1, 0]]
+    found = []
+    for logits in (model(x)[0], plain(model, x[0].movedim(1, 0), runs)):
+        model.zero_grad()
+        logits.square().mean().backward()
+        found.append((logits.detach(), {name: p.grad for name, p in model.named_parameters()}))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-4, rtol=1e-4)
+    for name, gradient in found[0][1].items():
+        torch.testing.assert_close(gradient, found[1][1][name], atol=1e-5, rtol=1e-2, msg=name)
+
+
+def test_history_reaches_the_ends_of_the_patch_and_without_it_a_far_slice_changes_nothing():
+    x = images()
+    changed = x.clone()
+    changed[:, :, 8] += 1  # the middle slice
+    with torch.no_grad():
+        moved = {
+            history: (model(changed) - model(x)).abs().amax(dim=(0, 1, 3, 4)) > 0
+            for history in (True, False)
+            for model in [network(history=history, prompts=False).eval()]
+        }
+    assert moved[True].all()
+    assert moved[False].nonzero().flatten().tolist() == [7, 8, 9]  # local attention alone
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_slices_are_stacked_along_the_depth_axis(axis):
+    edge = (16, 16, 16)
+    model = replace(NANO, depth_axis=axis)
+    torch.manual_seed(0)
+    along = model.build(CLASSES, edge).eval()
+    torch.manual_seed(0)
+    along_z = NANO.build(CLASSES, edge).eval()
+    order = {"x": (0, 1, 4, 2, 3), "y": (0, 1, 3, 2, 4)}[axis]
+    x = torch.rand(1, 1, *edge)
+    with torch.no_grad():
+        expected = along_z(x.permute(order))
+        torch.testing.assert_close(along(x).permute(order), expected)
+
+
+@pytest.mark.parametrize("enlarge", [1, 2])
+def test_smaller_enlargements_give_logits_of_the_patchs_size(enlarge):
+    model = network(enlarge=enlarge).eval()
+    with torch.no_grad():
+        maps = model.image_encoder(images()[0].movedim(1, 0))
+        logits = model(images())
+    assert maps.shape == (16, 64, enlarge, 2 * enlarge)
+    assert logits.shape == (1, CLASSES, *PATCH)
+
+
+@pytest.mark.parametrize("part", ["local", "history", "prompts"])
+def test_what_an_ablation_leaves_out_is_not_built_and_all_that_is_built_learns(part):
+    whole, model = network(), network(**{part: False})
+    left_out = {"local": "slice sharing", "history": "history", "prompts": "box prompt generator"}[part]
+    counts = count_parameters(model, model.config.component).components
+    assert counts == {
+        name: n for name, n in count_parameters(whole, whole.config.component).components.items() if name != left_out
+    }
+    model(images()).square().sum().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0] == []
+
+
+def test_with_a_frozen_encoder_lora_alone_trains_in_it():
+    model = network(train_encoder=False)
+    trained = [name for name, p in model.image_encoder.named_parameters() if p.requires_grad]
+    assert len(trained) == 4 * 4
+    assert all(".qkv.down_" in name or ".qkv.up_" in name for name in trained)
+    model(images()).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None and bool(parameter.grad.abs().max() > 0)) == parameter.requires_grad, name
+
+
+@pytest.mark.parametrize("options", [{}, {"checkpoint_activations": True}, {"train_encoder": False}])
+def test_predicted_memory_is_what_a_real_step_holds(options):
+    config = replace(NANO, **options)
+    cost = predict_cost(config, num_classes=CLASSES, patch=PATCH)
+    torch.manual_seed(0)
+    with LiveMemory() as live:
+        model = config.build(CLASSES, PATCH).to(torch.float32)
+        live.peak = 0  # what building took is over
+        labels = torch.zeros(1, 1, *PATCH)
+        segmentation_loss()(model(torch.rand(1, 1, *PATCH)), labels).backward()
+    states = 2 * sum(p.numel() for p in model.parameters() if p.requires_grad) * 4
+    assert cost.memory.peak == pytest.approx(live.peak + states, rel=0.02)
+
+
+def test_checkpointed_activations_change_memory_and_not_gradients():
+    gradients = []
+    for checkpointed in (False, True):
+        model = network(checkpoint_activations=checkpointed)
+        model(images()).square().sum().backward()
+        gradients.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+    kept = [
+        predict_cost(replace(NANO, checkpoint_activations=on), num_classes=CLASSES, patch=PATCH).memory.activations
+        for on in (False, True)
+    ]
+    assert kept[1] < 0.8 * kept[0]
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(UsageError, match=r"expected \[B, 1, 16×16×32\], got \[1, 1, 16, 16, 16\]"):
+        network()(torch.rand(1, 1, 16, 16, 16))
+
+
+def test_logits_of_the_loss_are_finite_in_bfloat16():
+    model, x = network(), images()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(x)
+    assert logits.float().isfinite().all()
+    exact = F.softmax(network()(x), dim=1)
+    assert (F.softmax(logits.float(), dim=1) - exact).abs().mean() < 0.05
