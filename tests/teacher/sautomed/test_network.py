@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from bedside.runtime.errors import UsageError
 from bedside.teacher.cost import predict_cost
 from bedside.teacher.parameters import count_parameters
-from bedside.teacher.sautomed.box_prompts import Boxes
 from bedside.teacher.sautomed.config import SAutoMedConfig
 from bedside.teacher.sautomed.network import SAutoMed
+from bedside.teacher.sautomed.reference import plain_logits, training_runs
 from bedside.teacher.simulated_step import LiveMemory
 from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
@@ -33,24 +33,6 @@ def images(batch: int = 1) -> Tensor:
     return torch.rand(batch, 1, *PATCH, generator=torch.Generator().manual_seed(1))
 
 
-def plain(model: SAutoMed, volume: Tensor, runs: list[list[int]]) -> Tensor:
-    """Logits [classes, D, 4·h, 4·w] of slices [D, 1, H, W], one slice after the other, along runs of slices."""
-    maps = torch.cat([model.image_encoder(piece[None]) for piece in volume])
-    maps = model.sharing(maps[None])[0]
-    pe = model.pe_layer(maps.shape[2:])[None]
-    logits = {}
-    for run in runs:
-        history, boxes = model.filter.start[None], None
-        for number in run:
-            image = maps[number : number + 1]
-            prompts = model.generator(image, pe, model.generator.anchors(boxes, 1, model.pe_layer))
-            placed = image + model.no_mask_embed.weight[0, :, None, None]
-            out, history = model.mask_decoder(placed, pe, history, prompts)
-            history, boxes = model.filter(history), Boxes.of(out)
-            logits.setdefault(number, out[0])
-    return torch.stack([logits[number] for number in range(len(maps))], dim=1)
-
-
 MIDDLE_OUT = [list(range(8, 16)), [8, *range(7, -1, -1)]]
 
 
@@ -58,23 +40,22 @@ MIDDLE_OUT = [list(range(8, 16)), [8, *range(7, -1, -1)]]
 def test_a_patch_is_walked_slice_by_slice(order, runs):
     model, x = network(order=order).eval(), images(2)
     with torch.no_grad():
-        logits = model(x)
-        for number in range(2):
-            expected = plain(model, x[number].movedim(1, 0), runs)
-            torch.testing.assert_close(logits[number], expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(model(x), plain_logits(model, x, runs), atol=1e-4, rtol=1e-4)
 
 
 def test_training_walks_runs_and_has_their_gradients():
-    model, x = network().train(), images()
+    model, x = network().double().train(), images(2).double()
+    model.pe_layer.float()  # SAM computes its Fourier features in float32
     runs = [[8, 9], [10, 11, 12], [13, 14, 15], [7, 6], [5, 4, 3], [2, 1, 0]]
+    assert training_runs(16) == runs
     found = []
-    for logits in (model(x)[0], plain(model, x[0].movedim(1, 0), runs)):
+    for logits in (model(x), plain_logits(model, x, runs)):
         model.zero_grad()
         logits.square().mean().backward()
         found.append((logits.detach(), {name: p.grad for name, p in model.named_parameters()}))
-    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-9, rtol=1e-9)
     for name, gradient in found[0][1].items():
-        torch.testing.assert_close(gradient, found[1][1][name], atol=1e-5, rtol=1e-2, msg=name)
+        torch.testing.assert_close(gradient, found[1][1][name], atol=1e-9, rtol=1e-7, msg=name)
 
 
 def test_history_reaches_the_ends_of_the_patch_and_without_it_a_far_slice_changes_nothing():
