@@ -12,6 +12,8 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from segment_anything.modeling.transformer import TwoWayAttentionBlock
 from torch import Tensor, nn
 
+from .fused_attention import fuse_attention
+
 LAYERS = 2
 DECODER_HEADS = 8
 MLP_RATIO = 8  # SAM's decoder: 2048 for a width of 256
@@ -68,6 +70,7 @@ class CrossAttentionLayer(TwoWayAttentionBlock):
     def __init__(self, width: int) -> None:
         super().__init__(width, DECODER_HEADS, MLP_RATIO * width)
         del self.cross_attn_image_to_token, self.norm4
+        fuse_attention(self)
 
     def forward(self, queries: Tensor, keys: Tensor, query_pe: Tensor, key_pe: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the updated queries ``[N, organs, C]`` and the image tokens ``[N, L, C]`` as they came."""

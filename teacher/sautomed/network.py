@@ -18,6 +18,7 @@ from ...runtime.axes import DHW
 from ...runtime.errors import UsageError
 from ..designs import DEPTH_AXES
 from ..parameters import count_parameters
+from ..recompute import recomputed
 from ..sam_sizes import find_sam_size
 from .box_prompts import Boxes, BoxPromptGenerator
 from .config import SAutoMedConfig
@@ -133,7 +134,18 @@ class SAutoMed(nn.Module):
     def _segmented(self, maps: Tensor, image_pe: Tensor, past: Past | None) -> tuple[Tensor, Past]:
         """Returns logits ``[B, n, classes, 4·h, 4·w]`` of maps ``[B, n, C, h, w]``, and what the slices hand over."""
         batch, count = maps.shape[:2]
-        image = maps.flatten(0, 1)
+
+        def decode(image: Tensor) -> tuple[Tensor, Tensor]:
+            return self._decoded(image, image_pe, past)
+
+        logits, history = recomputed(decode, maps.flatten(0, 1), enabled=self.config.checkpoint_activations)
+        boxes, split = Boxes.of(logits), (batch, count)
+        return logits.unflatten(0, split), Past(
+            history.unflatten(0, split), boxes.corners.unflatten(0, split), boxes.present.unflatten(0, split)
+        )
+
+    def _decoded(self, image: Tensor, image_pe: Tensor, past: Past | None) -> tuple[Tensor, Tensor]:
+        """Returns logits ``[B·n, classes, 4·h, 4·w]`` of maps ``[B·n, C, h, w]``, and history for the next slices."""
         none = image.new_zeros(len(image), 0, image.shape[1])
         history = prompts = none
         if self.filter is not None:
@@ -144,10 +156,4 @@ class SAutoMed(nn.Module):
             prompts = self.generator(image, image_pe, anchors)
         dense = image + self.no_mask_embed.weight[:, :, None, None]
         logits, history = self.mask_decoder(dense, image_pe, history, prompts)
-        if self.filter is not None:
-            history = self.filter(history)
-        boxes = Boxes.of(logits)
-        split = (batch, count)
-        return logits.unflatten(0, split), Past(
-            history.unflatten(0, split), boxes.corners.unflatten(0, split), boxes.present.unflatten(0, split)
-        )
+        return logits, history if self.filter is None else self.filter(history)

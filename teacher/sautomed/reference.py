@@ -19,10 +19,14 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from segment_anything.modeling.image_encoder import Attention, window_partition, window_unpartition
+from segment_anything.modeling.transformer import Attention as SamsAttention
+from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from .box_prompts import Boxes
+from .box_prompts import DECODER_HEADS, MLP_RATIO, Boxes, BoxPromptGenerator, CrossAttentionLayer
 from .network import SAutoMed
+from .semantic_decoder import DEPTH, SemanticDecoder
 from .slice_encoder import LoraBlock, SliceEncoder
 from .slice_sharing import HEADS, InterSliceAttention, IntraSliceAttention, SliceSharing
 
@@ -63,9 +67,9 @@ def _one_patch(model: SAutoMed, slices: Tensor, runs: list[list[int]]) -> Tensor
         history, boxes = keep.start[None], None
         for number in run:
             image = maps[number : number + 1]
-            prompts = generator(image, place, generator.anchors(boxes, 1, model.pe_layer))
+            prompts = prompt(generator, image, place, generator.anchors(boxes, 1, model.pe_layer))
             image = image + model.no_mask_embed.weight[0, :, None, None]
-            out, history = model.mask_decoder(image, place, history, prompts)
+            out, history = decode(model.mask_decoder, image, place, history, prompts)
             history, boxes = keep(history), Boxes.of(out)
             logits.setdefault(number, out[0])
     return torch.stack([logits[number] for number in range(len(maps))], dim=1)
@@ -130,3 +134,34 @@ def self_attention(qkv: nn.Linear, proj: nn.Linear, x: Tensor) -> Tensor:
     query, key, value = (each.transpose(-3, -2) for each in heads.unbind(-3))  # [..., heads, n, c]
     weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(dim=-1)
     return proj((weights @ value).transpose(-3, -2).flatten(-2))
+
+
+# ---- prompts (equation 5) and masks (equation 3) of one slice
+
+
+def prompt(generator: BoxPromptGenerator, image: Tensor, place: Tensor, anchors: Tensor) -> Tensor:
+    """Returns prompt tokens ``[1, organs, C]`` of anchors, and of a map and its places ``[1, C, h, w]``."""
+    keys, places = image.flatten(2).transpose(1, 2), place.flatten(2).transpose(1, 2)
+    start = x = anchors + generator.semantic
+    for layer in generator.layers:
+        if isinstance(layer, CrossAttentionLayer):
+            x = layer.norm1(x + SamsAttention.forward(layer.self_attn, x + start, x + start, x))
+            x = layer.norm2(x + SamsAttention.forward(layer.cross_attn_token_to_image, x + start, keys + places, keys))
+            x = layer.norm3(x + layer.mlp(x))
+    return x
+
+
+def decode(
+    decoder: SemanticDecoder, image: Tensor, place: Tensor, history: Tensor, prompts: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns logits ``[1, classes, 4·h, 4·w]`` and history tokens, by SAM's own transformer and upscaling."""
+    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
+    with torch.device("meta"):
+        sams = TwoWayTransformer(DEPTH, image.shape[1], DECODER_HEADS, MLP_RATIO * image.shape[1])
+    weights: dict[str, Tensor] = dict(decoder.transformer.named_parameters())
+    tokens, read = functional_call(sams, weights, (image, place, torch.cat([own, history, prompts], dim=1)))
+    upscaled = decoder.output_upscaling(read.transpose(1, 2).reshape(image.shape))
+    count = own.shape[1] - 1
+    masks = [mlp(tokens[:, 1 + number]) for number, mlp in enumerate(decoder.output_hypernetworks_mlps)]
+    logits = torch.einsum("kc,chw->khw", torch.cat(masks), upscaled[0])[None]
+    return logits, tokens[:, 1 + count : 1 + count + history.shape[1]]

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from ..recompute import recomputed
 from ..sam_modules import MLPBlock
 from .box_prompts import DECODER_HEADS, MLP_RATIO
+from .fused_attention import fuse_attention
 
 HISTORY_TOKENS = 8
-_DEPTH = 2  # SAM's
+DEPTH = 2
+"""Layers of SAM's two-way transformer."""
 
 
 class HistoryFilter(nn.Module):
@@ -53,7 +55,8 @@ class SemanticDecoder(MaskDecoder):
     """
 
     def __init__(self, classes: int, width: int) -> None:
-        transformer = TwoWayTransformer(_DEPTH, width, DECODER_HEADS, MLP_RATIO * width)
+        transformer = TwoWayTransformer(DEPTH, width, DECODER_HEADS, MLP_RATIO * width)
+        fuse_attention(transformer)
         super().__init__(transformer_dim=width, transformer=transformer, num_multimask_outputs=classes - 1)
         del self.iou_prediction_head
 

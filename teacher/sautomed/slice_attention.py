@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from segment_anything.modeling.image_encoder import window_partition, window_unpartition
 from torch import Tensor
 
-from ..recompute import recomputed
 from ..sam_modules import Attention, get_rel_pos
 from .lora import LoraQkv
 
@@ -39,7 +38,11 @@ class SliceAttention(Attention):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[N, h, w, C]`` for tokens ``[N, h, w, C]`` of N slices."""
-        return self.proj(recomputed(self._attend, self.qkv(x)))
+        return self.proj(self.mixed(x))
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """Returns the tokens before the last projection, ``[N, h, w, C]``."""
+        return self._attend(self.qkv(x))
 
     def _attend(self, qkv: Tensor) -> Tensor:
         """Returns ``[N, h, w, C]`` for queries, keys and values ``[N, h, w, 3·C]``."""

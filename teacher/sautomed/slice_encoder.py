@@ -21,7 +21,7 @@ _EPS = 1e-6  # SAM's
 class LoraBlock(Block):
     """A block of SAM's image encoder whose attention has LoRA.
 
-    For the gradient it keeps queries, keys and values, and the tokens before the MLP; the rest is computed twice.
+    For the gradient it keeps the tokens before the attention and before the MLP; the rest is computed twice.
 
     Args:
         size: size of the encoder.
@@ -35,7 +35,7 @@ class LoraBlock(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[N, h, w, C]`` for tokens ``[N, h, w, C]`` of N slices."""
-        x = x + self.attn(self.norm1(x))
+        x = x + self.attn.proj(recomputed(lambda tokens: self.attn.mixed(self.norm1(tokens)), x))
         return x + recomputed(lambda tokens: self.mlp(self.norm2(tokens)), x)
 
 
