@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ...runtime import arguments
@@ -41,6 +42,9 @@ class SAutoMedConfig(TeacherConfig):
 
     name: str = "3d-sautomed"
     sam: str = option("vit_b", f"SAM encoder: {', '.join(SAM_SIZES)}; vit_small and vit_nano are for CPUs.")
+    checkpoint: Path | None = option(  # noqa: RUF009 - a field
+        None, "SAM's weights, such as sam_vit_b_01ec64.pth.", OptionKind.FILE
+    )
     depth_axis: str = option("z", f"Axis that slices are stacked along: {', '.join(DEPTH_AXES)}; z is axial.")
     enlarge: int = option(4, "Pixels per voxel along each side of a slice: 1, 2 or 4; 4 gives masks of full size.")
     order: str = option("middle", "Order of the slices: middle (to both ends) or end (first to last).")
@@ -62,6 +66,7 @@ class SAutoMedConfig(TeacherConfig):
 
     def __post_init__(self) -> None:
         find_sam_size(self.sam)
+        arguments.optional(arguments.path, "checkpoint", self.checkpoint)
         arguments.one_of("depth_axis", self.depth_axis, DEPTH_AXES)
         arguments.one_of("order", self.order, ORDERS)
         arguments.whole_number("enlarge", self.enlarge, 1, max(ENLARGEMENTS))
@@ -107,8 +112,8 @@ class SAutoMedConfig(TeacherConfig):
 
     @property
     def lacks_weights(self) -> bool:
-        """Whether SAM's encoder is frozen whose weights are random here."""
-        return not self.trains_encoder
+        """Whether SAM's encoder is frozen and no checkpoint is given."""
+        return self.checkpoint is None and not self.trains_encoder
 
     def component(self, parameter: str) -> str:
         """Returns the part of the network that a parameter is counted with."""
@@ -120,7 +125,15 @@ class SAutoMedConfig(TeacherConfig):
         return replace(self, train_encoder=self.trains_encoder)
 
     def network(self, num_classes: int, patch: DHW) -> SAutoMed:
-        """Returns the network with random weights."""
-        from .network import SAutoMed
+        """Returns the network with SAM's weights, or with random ones if there is no checkpoint.
 
-        return SAutoMed(self, num_classes, patch)
+        Raises:
+            InputError: the checkpoint is not the SAM that ``sam`` names.
+        """
+        from .network import SAutoMed
+        from .weights import load_sam
+
+        model = SAutoMed(self, num_classes, patch)
+        if self.checkpoint is not None:
+            load_sam(model, find_sam_size(self.sam), self.checkpoint)
+        return model
