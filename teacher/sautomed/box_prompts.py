@@ -24,7 +24,8 @@ class Boxes:
     """Boxes of the organs in a batch of slices.
 
     Attributes:
-        corners: left, top, right, bottom as shares 0…1 of width and height, ``[N, organs, 4]``; of absent organs 0.
+        corners: left, top, right, bottom as shares 0…1 of width and height, float32 ``[N, organs, 4]``; of absent
+            organs 0.
         present: whether the organ is in the slice, ``[N, organs]``.
     """
 
@@ -45,7 +46,7 @@ class Boxes:
         top, bottom = _ends(found.any(dim=3))
         left, right = _ends(found.any(dim=2))
         present = found.flatten(2).any(dim=2)
-        corners = torch.stack([left / w, top / h, right / w, bottom / h], dim=-1).to(logits.dtype)
+        corners = torch.stack([left / w, top / h, right / w, bottom / h], dim=-1)
         return cls(corners * present[..., None], present)
 
 
@@ -56,6 +57,17 @@ def _ends(found: Tensor) -> tuple[Tensor, Tensor]:
     first = torch.where(found, places, length).amin(dim=-1)
     last = torch.where(found, places + 1, 0).amax(dim=-1)
     return first, last
+
+
+class PlaceEncoding(PositionEmbeddingRandom):
+    """SAM's random Fourier features of places, in float32 also under autocast.
+
+    bfloat16 tells 256 places apart, and the features turn by many times 2π along a slice.
+    """
+
+    def _pe_encoding(self, coords: Tensor) -> Tensor:
+        with torch.autocast(coords.device.type, enabled=False):
+            return super()._pe_encoding(coords.float())
 
 
 class CrossAttentionLayer(TwoWayAttentionBlock):
@@ -99,7 +111,7 @@ class BoxPromptGenerator(nn.Module):
         self.semantic = nn.Parameter(torch.empty(organs, width).normal_())
         self.layers = nn.ModuleList(CrossAttentionLayer(width) for _ in range(LAYERS))
 
-    def anchors(self, boxes: Boxes | None, count: int, pe_layer: PositionEmbeddingRandom) -> Tensor:
+    def anchors(self, boxes: Boxes | None, count: int, pe_layer: PlaceEncoding) -> Tensor:
         """Returns the anchor queries ``[N, organs, C]``.
 
         Args:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import Tensor, nn
 
 from ...runtime.axes import DHW
@@ -20,7 +19,7 @@ from ..designs import DEPTH_AXES
 from ..parameters import count_parameters
 from ..recompute import recomputed
 from ..sam_sizes import find_sam_size
-from .box_prompts import Boxes, BoxPromptGenerator
+from .box_prompts import Boxes, BoxPromptGenerator, PlaceEncoding
 from .config import SAutoMedConfig
 from .semantic_decoder import HistoryFilter, SemanticDecoder
 from .slice_encoder import SliceEncoder
@@ -85,7 +84,7 @@ class SAutoMed(nn.Module):
             checkpoint_activations=config.checkpoint_activations,
         )
         self.sharing = SliceSharing(width) if config.local else nn.Identity()
-        self.pe_layer = PositionEmbeddingRandom(width // 2)
+        self.pe_layer = PlaceEncoding(width // 2)
         self.no_mask_embed = nn.Embedding(1, width)
         self.generator = BoxPromptGenerator(num_classes - 1, width) if config.prompts else None
         self.filter = HistoryFilter(width) if config.history else None

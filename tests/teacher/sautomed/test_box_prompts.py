@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from bedside.teacher.sautomed.box_prompts import Boxes, BoxPromptGenerator
+from bedside.teacher.sautomed.box_prompts import Boxes, BoxPromptGenerator, PlaceEncoding
 from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom, PromptEncoder
 
 WIDTH = 16
@@ -45,7 +45,7 @@ def test_boxes_carry_no_gradient():
 
 def test_organs_without_a_box_have_their_default_query():
     torch.manual_seed(0)
-    generator, places = BoxPromptGenerator(2, WIDTH), PositionEmbeddingRandom(WIDTH // 2)
+    generator, places = BoxPromptGenerator(2, WIDTH), PlaceEncoding(WIDTH // 2)
     boxes = Boxes(torch.tensor([[[0.1, 0.2, 0.3, 0.4], [0.0] * 4]]), torch.tensor([[True, False]]))
     anchors = generator.anchors(boxes, 1, places)
     assert torch.equal(anchors[0, 1], generator.default[1])
@@ -56,20 +56,33 @@ def test_organs_without_a_box_have_their_default_query():
 def test_corners_are_encoded_as_sam_encodes_a_box():
     torch.manual_seed(0)
     sam = PromptEncoder(WIDTH, (4, 8), (64, 128), 16)
+    places = PlaceEncoding(WIDTH // 2)
+    places.load_state_dict(sam.pe_layer.state_dict())
     for embedding in sam.point_embeddings:
         torch.nn.init.zeros_(embedding.weight)
     pixels = torch.tensor([[16.0, 8.0, 96.0, 40.0]])
     sparse, _ = sam(None, pixels - 0.5, None)  # SAM moves corners to the middle of their pixels; ours are edges
     generator = BoxPromptGenerator(1, WIDTH)
     corners = (pixels / torch.tensor([128.0, 64.0, 128.0, 64.0]))[:, None]
-    anchors = generator.anchors(Boxes(corners, torch.ones(1, 1, dtype=torch.bool)), 1, sam.pe_layer)
+    anchors = generator.anchors(Boxes(corners, torch.ones(1, 1, dtype=torch.bool)), 1, places)
     torch.testing.assert_close(anchors[0], generator.anchor(sparse.reshape(1, -1)))
+
+
+def test_places_are_encoded_as_exactly_under_autocast_as_without():
+    torch.manual_seed(0)
+    places, sams = PlaceEncoding(WIDTH // 2), PositionEmbeddingRandom(WIDTH // 2)
+    sams.load_state_dict(places.state_dict())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(places((32, 32)), places((32, 32)).float())
+        exact, rounded = places((32, 32)), sams((32, 32)).float()
+    assert torch.equal(exact, sams((32, 32)))
+    assert (rounded - exact).abs().max() > 0.01
 
 
 def test_each_prompt_is_made_by_two_layers_of_self_attention_cross_attention_and_mlp():
     torch.manual_seed(0)
     generator, image, pe = BoxPromptGenerator(3, WIDTH), torch.randn(2, WIDTH, 4, 5), torch.randn(1, WIDTH, 4, 5)
-    anchors = generator.anchors(None, 2, PositionEmbeddingRandom(WIDTH // 2))
+    anchors = generator.anchors(None, 2, PlaceEncoding(WIDTH // 2))
     keys, places = image.flatten(2).transpose(1, 2), pe.flatten(2).transpose(1, 2)
     start = anchors + generator.semantic
     x = start
@@ -83,7 +96,7 @@ def test_each_prompt_is_made_by_two_layers_of_self_attention_cross_attention_and
 
 def test_queries_of_two_organs_in_the_same_box_differ_by_their_semantic_embedding():
     torch.manual_seed(0)
-    generator, places = BoxPromptGenerator(2, WIDTH), PositionEmbeddingRandom(WIDTH // 2)
+    generator, places = BoxPromptGenerator(2, WIDTH), PlaceEncoding(WIDTH // 2)
     boxes = Boxes(torch.tensor([[[0.1, 0.2, 0.3, 0.4]] * 2]), torch.ones(1, 2, dtype=torch.bool))
     anchors = generator.anchors(boxes, 1, places)
     image, pe = torch.randn(1, WIDTH, 4, 4), torch.randn(1, WIDTH, 4, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bedside.runtime.errors import UsageError
+from bedside.runtime.task_presets import PRESETS
 from bedside.teacher import TEACHERS
 from bedside.teacher.parameters import count_parameters
 from bedside.teacher.sautomed.config import SAutoMedConfig
@@ -13,6 +14,12 @@ from bedside.teacher.simulated_step import parameters_on_meta
 def test_the_recipe_is_the_papers():
     recipe = TEACHERS.find("3d-sautomed").recipe
     assert (recipe.lr, recipe.weight_decay, recipe.crops_per_step) == (1e-4, 1e-4, 8)
+
+
+@pytest.mark.parametrize("task", ["btcv", "chaos", "segthor"])
+def test_the_papers_tasks_have_patches_that_it_accepts(task):
+    patch = PRESETS[task].patch.dhw
+    assert SAutoMedConfig.patch_rule.accepts(patch)
 
 
 def test_titles_name_what_differs_from_the_paper():

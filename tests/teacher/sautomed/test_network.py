@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
 import torch.nn.functional as F
 from bedside.runtime.errors import UsageError
-from bedside.teacher.cost import predict_cost
+from bedside.teacher.cost import Cost, predict_cost
 from bedside.teacher.parameters import count_parameters
 from bedside.teacher.sautomed.config import SAutoMedConfig
 from bedside.teacher.sautomed.network import SAutoMed
 from bedside.teacher.sautomed.reference import plain_logits, training_runs
-from bedside.teacher.simulated_step import LiveMemory
+from bedside.teacher.simulated_step import LiveMemory, flop_counter
 from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
 
@@ -119,10 +120,14 @@ def test_with_a_frozen_encoder_lora_alone_trains_in_it():
         assert (parameter.grad is not None and bool(parameter.grad.abs().max() > 0)) == parameter.requires_grad, name
 
 
+@cache
+def predicted(**options) -> Cost:
+    return predict_cost(replace(NANO, **options), num_classes=CLASSES, patch=PATCH)
+
+
 @pytest.mark.parametrize("options", [{}, {"checkpoint_activations": True}, {"train_encoder": False}])
 def test_predicted_memory_is_what_a_real_step_holds(options):
-    config = replace(NANO, **options)
-    cost = predict_cost(config, num_classes=CLASSES, patch=PATCH)
+    config, cost = replace(NANO, **options), predicted(**options)
     torch.manual_seed(0)
     with LiveMemory() as live:
         model = config.build(CLASSES, PATCH).to(torch.float32)
@@ -140,11 +145,10 @@ def test_checkpointed_activations_change_memory_and_not_gradients():
         model(images()).square().sum().backward()
         gradients.append([p.grad for p in model.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
-    kept = [
-        predict_cost(replace(NANO, checkpoint_activations=on), num_classes=CLASSES, patch=PATCH).memory.activations
-        for on in (False, True)
-    ]
-    assert kept[1] < 0.8 * kept[0]
+    usual, checkpointed = predicted(), predicted(checkpoint_activations=True)
+    assert checkpointed.memory.activations < 0.6 * usual.memory.activations
+    assert checkpointed.forward_flops == usual.forward_flops
+    assert checkpointed.step_flops > usual.step_flops
 
 
 def test_another_shape_is_refused():
@@ -159,3 +163,13 @@ def test_logits_of_the_loss_are_finite_in_bfloat16():
     assert logits.float().isfinite().all()
     exact = F.softmax(network()(x), dim=1)
     assert (F.softmax(logits.float(), dim=1) - exact).abs().mean() < 0.05
+
+
+def test_predicted_operations_are_those_that_torch_counts_in_a_real_step():
+    model = network()
+    with flop_counter() as counter:
+        logits = model(images())
+        forward = counter.get_total_flops()
+        logits.sum().backward()
+    assert predicted().forward_flops == forward
+    assert predicted().step_flops == counter.get_total_flops()
