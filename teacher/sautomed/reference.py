@@ -24,6 +24,7 @@ from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ...runtime.errors import UsageError
 from .box_prompts import DECODER_HEADS, MLP_RATIO, Boxes, BoxPromptGenerator, CrossAttentionLayer
 from .network import SAutoMed
 from .semantic_decoder import DEPTH, SemanticDecoder
@@ -59,7 +60,7 @@ def training_runs(depth: int) -> list[list[int]]:
 def _one_patch(model: SAutoMed, slices: Tensor, runs: list[list[int]]) -> Tensor:
     generator, keep, sharing = model.generator, model.filter, model.sharing
     if generator is None or keep is None or not isinstance(sharing, SliceSharing):
-        raise ValueError("the plain network has all parts; build it without ablations")
+        raise UsageError("the plain network has all parts; build it without ablations")
     maps = share(sharing, encode(model.image_encoder, slices))
     place = model.pe_layer(maps.shape[2:])[None].to(maps.dtype)
     logits: dict[int, Tensor] = {}

@@ -1,4 +1,4 @@
-"""The network as a whole, against a plain loop over slices, one at a time."""
+"""The network as a whole; `test_reference.py` compares it with a plain loop over slices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from bedside.teacher.cost import Cost, predict_cost
 from bedside.teacher.parameters import count_parameters
 from bedside.teacher.sautomed.config import SAutoMedConfig
 from bedside.teacher.sautomed.network import SAutoMed
-from bedside.teacher.sautomed.reference import plain_logits, training_runs
 from bedside.teacher.simulated_step import LiveMemory, flop_counter
 from bedside.training.loop.losses import segmentation_loss
 from torch import Tensor
@@ -32,31 +31,6 @@ def network(**options) -> SAutoMed:
 
 def images(batch: int = 1) -> Tensor:
     return torch.rand(batch, 1, *PATCH, generator=torch.Generator().manual_seed(1))
-
-
-MIDDLE_OUT = [list(range(8, 16)), [8, *range(7, -1, -1)]]
-
-
-@pytest.mark.parametrize(("order", "runs"), [("middle", MIDDLE_OUT), ("end", [list(range(16))])])
-def test_a_patch_is_walked_slice_by_slice(order, runs):
-    model, x = network(order=order).eval(), images(2)
-    with torch.no_grad():
-        torch.testing.assert_close(model(x), plain_logits(model, x, runs), atol=1e-4, rtol=1e-4)
-
-
-def test_training_walks_runs_and_has_their_gradients():
-    model, x = network().double().train(), images(2).double()
-    model.pe_layer.float()  # SAM computes its Fourier features in float32
-    runs = [[8, 9], [10, 11, 12], [13, 14, 15], [7, 6], [5, 4, 3], [2, 1, 0]]
-    assert training_runs(16) == runs
-    found = []
-    for logits in (model(x), plain_logits(model, x, runs)):
-        model.zero_grad()
-        logits.square().mean().backward()
-        found.append((logits.detach(), {name: p.grad for name, p in model.named_parameters()}))
-    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-9, rtol=1e-9)
-    for name, gradient in found[0][1].items():
-        torch.testing.assert_close(gradient, found[1][1][name], atol=1e-9, rtol=1e-7, msg=name)
 
 
 def test_history_reaches_the_ends_of_the_patch_and_without_it_a_far_slice_changes_nothing():
@@ -125,7 +99,7 @@ def predicted(**options) -> Cost:
     return predict_cost(replace(NANO, **options), num_classes=CLASSES, patch=PATCH)
 
 
-@pytest.mark.parametrize("options", [{}, {"checkpoint_activations": True}, {"train_encoder": False}])
+@pytest.mark.parametrize("options", [{}, {"checkpoint_activations": True}])
 def test_predicted_memory_is_what_a_real_step_holds(options):
     config, cost = replace(NANO, **options), predicted(**options)
     torch.manual_seed(0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from bedside.teacher.sam_sizes import find_sam_size
 from bedside.teacher.sautomed.lora import LoraQkv
-from bedside.teacher.sautomed.slice_attention import SliceAttention
 from bedside.teacher.sautomed.slice_encoder import SliceEncoder
-from segment_anything.modeling.image_encoder import Attention, ImageEncoderViT, window_partition, window_unpartition
+from segment_anything.modeling.image_encoder import ImageEncoderViT
 
 NANO = find_sam_size("vit_nano")
 
@@ -43,25 +41,6 @@ def test_names_and_shapes_are_sams_plus_lora():
         f"blocks.{block}.attn.qkv.{way}_{part}.weight" for block in range(4) for way in ("up", "down") for part in "qv"
     }
     assert all(ours[name].shape == tensor.shape for name, tensor in sams.items())
-
-
-@pytest.mark.parametrize("tokens", [(14, 28), (4, 4), (15, 20)])
-@pytest.mark.parametrize("window", [0, 14])
-def test_attention_is_sams_between_its_window_partition_and_unpartition(tokens, window):
-    torch.manual_seed(0)
-    ours = SliceAttention(24, 3, table=16, window=window)
-    torch.nn.init.normal_(ours.rel_pos_h)
-    torch.nn.init.normal_(ours.rel_pos_w)
-    sams = Attention(24, 3, use_rel_pos=True, input_size=(16, 16))
-    state = without_lora(ours).state_dict()
-    sams.load_state_dict({name: state[name] for name in sams.state_dict()})
-    x = torch.randn(2, *tokens, 24, requires_grad=True)
-    windows, padded = window_partition(x, window) if window else (x, tokens)
-    expected = sams(windows)
-    expected = window_unpartition(expected, window, padded, tokens) if window else expected
-    torch.testing.assert_close(ours(x), expected, atol=1e-5, rtol=1e-5)
-    gradients = [torch.autograd.grad(out.square().sum(), x)[0] for out in (ours(x), expected)]
-    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
 def test_maps_are_those_of_sams_encoder_on_the_enlarged_slices():
