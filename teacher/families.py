@@ -12,6 +12,7 @@ from ..training.recipe import Recipe
 from .autosam_config import AutoSamConfig
 from .config import TeacherConfig
 from .convolutional import SegResNetConfig
+from .sautomed.config import SAutoMedConfig
 from .swin import SwinUnetrConfig
 
 
@@ -39,6 +40,13 @@ TEACHERS = Registry(
         # Two papers give these names to the same network.
         "autosam": TeacherFamily(AutoSamConfig, "AutoSAM Adapter, section 3", smallest={"sam": "vit_nano"}),
         "autoprosam": TeacherFamily(AutoSamConfig, "AutoProSAM, section 3", smallest={"sam": "vit_nano"}),
+        # Its batch of 8, as 8 forward passes of one patch each: the same gradient in less memory.
+        "3d-sautomed": TeacherFamily(
+            SAutoMedConfig,
+            "3D-SAutoMed, section 2",
+            recipe=Recipe(lr=1e-4, weight_decay=1e-4, accumulate=8),
+            smallest={"sam": "vit_nano"},
+        ),
         # Learning rates are those of MONAI's own trainings of these networks.
         "segresnet": TeacherFamily(
             SegResNetConfig,

@@ -17,8 +17,9 @@ from .encoder import VolumeEncoder
 from .sam_sizes import SAM_SIZES, SamSize
 
 PREFIX = "image_encoder."
+_OTHER_PREFIXES = ("prompt_encoder.", "mask_decoder.")
 
-_TAKE_METAS = "download Meta's own file (sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth or sam_vit_h_4b8939.pth)"
+TAKE_METAS = "download Meta's own file (sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth or sam_vit_h_4b8939.pth)"
 
 _WRAPPERS = ("module", "_orig_mod")  # name parts that DataParallel and torch.compile insert where they wrap a module
 _DEEPEST = 4  # levels of nested dictionaries
@@ -27,12 +28,22 @@ _log = logging.getLogger(__name__)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Returns the image-encoder tensors of a SAM checkpoint, named without their prefix.
+    """Returns the image-encoder tensors of a SAM checkpoint, named without their prefix; see `read_sam`.
+
+    Raises:
+        InputError: the file cannot be read, or holds no SAM image encoder, or several.
+    """
+    tensors = read_sam(path)
+    return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+
+
+def read_sam(path: str | Path) -> dict[str, Tensor]:
+    """Returns the tensors of a SAM checkpoint by SAM's names: image encoder, prompt encoder and mask decoder.
 
     Reads Meta's ``.pth`` and a ``.safetensors`` copy of it. The tensors may be nested in dictionaries (``model``,
     ``state_dict``, ``model_state_dict``, …), and their names may have the prefixes of training scripts and of networks
-    around SAM (``module.``, ``_orig_mod.``, ``sam.``, …). Tensors outside the image encoder are ignored. Files with
-    Python objects, which could run code, are refused.
+    around SAM (``module.``, ``_orig_mod.``, ``sam.``, …). Tensors outside these parts are ignored. Files with Python
+    objects, which could run code, are refused.
 
     Raises:
         InputError: the file cannot be read, or holds no SAM image encoder, or several.
@@ -40,29 +51,32 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not is_file(path):
         raise InputError(f'no SAM checkpoint at "{path}"; download sam_vit_b, sam_vit_l or sam_vit_h first')
-    tensors = _named_tensors(read_tensor_file(path, advice=_TAKE_METAS), path.name)
-    encoders: dict[str, dict[str, Tensor]] = {}
+    tensors = _named_tensors(read_tensor_file(path, advice=TAKE_METAS), path.name)
+    sams: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        before, prefix, rest = _unwrapped(name).partition(PREFIX)
-        if prefix and (not before or before.endswith(".")):
-            encoders.setdefault(before, {})[rest] = tensor
+        for prefix in (PREFIX, *_OTHER_PREFIXES):
+            before, found, rest = _unwrapped(name).partition(prefix)
+            if found and (not before or before.endswith(".")):
+                sams.setdefault(before, {})[prefix + rest] = tensor
+                break
+    encoders = {before: sam for before, sam in sams.items() if any(name.startswith(PREFIX) for name in sam)}
     if len(encoders) > 1:
         found = " and ".join(f'"{before}{PREFIX}"' for before in sorted(encoders)[:2])
         raise InputError(f'"{path.name}" holds several image encoders ({found}): save one of them alone')
-    for before, encoder in encoders.items():
+    for before, sam in encoders.items():
         if before:
             _log.info('the tensors of "%s" are those of a SAM under "%s"', path.name, before)
-        return encoder
+        return sam
     if any("vision_encoder." in name for name in tensors):
-        raise InputError(f'"{path.name}" is a SAM in Hugging Face\'s format; {_TAKE_METAS}')
-    raise InputError(f'"{path.name}" is not a SAM checkpoint: no tensor is named "{PREFIX}…"; {_TAKE_METAS}')
+        raise InputError(f'"{path.name}" is a SAM in Hugging Face\'s format; {TAKE_METAS}')
+    raise InputError(f'"{path.name}" is not a SAM checkpoint: no tensor is named "{PREFIX}…"; {TAKE_METAS}')
 
 
 def _named_tensors(state: object, file: str) -> dict[str, Tensor]:
     """Returns the tensors of a checkpoint by name; a tensor in a nested dictionary is named ``outer.inner``."""
     if not isinstance(state, Mapping):
         raise InputError(
-            f'"{file}" is not a SAM checkpoint: expected named tensors, got {type(state).__name__}; {_TAKE_METAS}'
+            f'"{file}" is not a SAM checkpoint: expected named tensors, got {type(state).__name__}; {TAKE_METAS}'
         )
     return dict(_tensors_within(state, "", _DEEPEST))
 
@@ -122,18 +136,18 @@ def load_sam_weights(encoder: VolumeEncoder, size: SamSize, path: str | Path) ->
     names = reused_names(size)
     for name in (*names, *neck_names()):
         if name not in tensors:
-            raise InputError(f'"{file}" lacks the tensor "{PREFIX}{name}" of SAM {size.name}; {_TAKE_METAS}')
+            raise InputError(f'"{file}" lacks the tensor "{PREFIX}{name}" of SAM {size.name}; {TAKE_METAS}')
     foreign = sorted(tensors.keys() - {*names, *neck_names()})
     if foreign:
-        raise InputError(f'"{file}": SAM {size.name} has no tensor "{PREFIX}{foreign[0]}"; {_TAKE_METAS}')
+        raise InputError(f'"{file}": SAM {size.name} has no tensor "{PREFIX}{foreign[0]}"; {TAKE_METAS}')
     for name in names:
         expected, got = tuple(parameters[name].shape), tuple(tensors[name].shape)
         if expected != got:
             raise InputError(
-                f'"{file}": expected "{PREFIX}{name}" of shape {expected} for {size.name}, got {got}; {_TAKE_METAS}'
+                f'"{file}": expected "{PREFIX}{name}" of shape {expected} for {size.name}, got {got}; {TAKE_METAS}'
             )
         if not (tensors[name].is_floating_point() and torch.isfinite(tensors[name]).all()):
-            raise InputError(f'"{file}": "{PREFIX}{name}" holds NaN, infinite or no real values; {_TAKE_METAS}')
+            raise InputError(f'"{file}": "{PREFIX}{name}" holds NaN, infinite or no real values; {TAKE_METAS}')
     with torch.no_grad():
         for name in names:
             parameters[name].copy_(tensors[name])

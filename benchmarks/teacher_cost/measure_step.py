@@ -13,13 +13,19 @@ from pathlib import Path
 
 import torch
 from bedside.runtime.memory.resident import resident_bytes
-from bedside.teacher.autosam import AutoSam
-from bedside.teacher.autosam_config import AutoSamConfig
-from bedside.teacher.reference import plain_logits
+from bedside.teacher import reference, teacher_config
+from bedside.teacher.config import TeacherConfig
+from bedside.teacher.sautomed import reference as sautomed_reference
 from bedside.training.loop.losses import segmentation_loss
-from torch import Tensor
+from torch import Tensor, nn
 
 IMPLEMENTATIONS = ("plain", "bedside", "bedside, checkpointed")
+PLAIN: dict[str, Callable[..., Tensor]] = {
+    "autosam": reference.plain_logits,
+    "3d-sautomed": sautomed_reference.plain_logits,
+}
+"""Family → its plain network: logits of a network and of patches."""
+
 _PROCESS = Path("/proc/self")
 
 
@@ -28,6 +34,7 @@ class Case:
     """One case to measure.
 
     Attributes:
+        name: teacher family, a row of `PLAIN`.
         implementation: row of `IMPLEMENTATIONS`.
         sam: name of the image encoder.
         classes: number of output channels.
@@ -38,6 +45,7 @@ class Case:
         threads: CPU threads.
     """
 
+    name: str
     implementation: str
     sam: str
     classes: int
@@ -67,16 +75,19 @@ class Measured:
     gradient: float
 
 
-def network(case: Case) -> tuple[AutoSam, Callable[[Tensor], Tensor]]:
+def measured_config(case: Case) -> TeacherConfig:
+    """Returns the options of the network that a case measures."""
+    checkpointed = case.implementation == "bedside, checkpointed"
+    return teacher_config(case.name, sam=case.sam, train_encoder=False, checkpoint_activations=checkpointed)
+
+
+def network(case: Case) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
     """Returns the network, with equal weights in every implementation, and the function that computes its logits."""
     torch.manual_seed(0)
-    config = AutoSamConfig(
-        sam=case.sam, train_encoder=False, checkpoint_activations=case.implementation == "bedside, checkpointed"
-    )
-    model = AutoSam(config, case.classes, (case.patch,) * 3).to(case.device)
+    model = measured_config(case).build(case.classes, case.patch).to(case.device)
     if case.implementation != "plain":
         return model, model
-    return model, lambda x: plain_logits(model, x)
+    return model, lambda x: PLAIN[case.name](model, x)
 
 
 def measured(case: Case) -> Measured:

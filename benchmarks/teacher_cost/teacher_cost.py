@@ -1,6 +1,6 @@
 """What a training step of the teacher costs, against the plain network of the tests: memory and time, side by side.
 
-    python benchmarks/teacher_cost/teacher_cost.py [--sam vit_b] [--patch 64] [--device cpu] -o table.md
+    python benchmarks/teacher_cost/teacher_cost.py [--name autosam] [--sam vit_b] [--patch 64] -o table.md
 
 Every measurement runs in a process of its own, the implementations in turn. README.md beside this file says what is
 measured how.
@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bedside.devices import detect
-from bedside.teacher.autosam_config import AutoSamConfig
 from bedside.teacher.cost import predict_cost
 from bedside.teacher.simulated_step import StepMemory
-from measure_step import IMPLEMENTATIONS, Case, Measured
+from measure_step import IMPLEMENTATIONS, PLAIN, Case, Measured, measured_config
 
 SCRIPT = Path(__file__).parent / "measure_step.py"
 TOLERANCE = 1e-3  # relative, of losses and gradient norms in float32; in float64 the tests require 1e-9
@@ -118,6 +117,7 @@ def verdict(rows: Sequence[Row]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", choices=PLAIN, default="autosam", help="teacher family")
     parser.add_argument("--sam", default="vit_b", help="image encoder")
     parser.add_argument("--classes", type=int, default=14)
     parser.add_argument("--patch", type=int, default=64, help="voxels along each side; 128 on a GPU")
@@ -131,10 +131,12 @@ def main() -> None:
 
     rounds: dict[str, list[Measured]] = {implementation: [] for implementation in IMPLEMENTATIONS}
     pages: dict[str, list[Measured]] = {implementation: [] for implementation in IMPLEMENTATIONS}
+    cases: dict[str, Case] = {}
     for number in range(arguments.rounds):
         for implementation in IMPLEMENTATIONS:
             print(f"round {number + 1}: {implementation} …", file=sys.stderr, flush=True)
             case = Case(
+                name=arguments.name,
                 implementation=implementation,
                 sam=arguments.sam,
                 classes=arguments.classes,
@@ -144,6 +146,7 @@ def main() -> None:
                 steps=arguments.steps,
                 threads=arguments.threads,
             )
+            cases[implementation] = case
             rounds[implementation].append(run(case))
             pages[implementation].append(
                 run(replace(case, steps=0), OWN_PAGES) if arguments.device == "cpu" else rounds[implementation][-1]
@@ -155,11 +158,7 @@ def main() -> None:
         cost = None
         if implementation != "plain":
             cost = predict_cost(
-                AutoSamConfig(
-                    sam=arguments.sam,
-                    train_encoder=False,
-                    checkpoint_activations=implementation.endswith("checkpointed"),
-                ),
+                measured_config(cases[implementation]),
                 num_classes=arguments.classes,
                 patch=arguments.patch,
                 batch=arguments.batch,
@@ -175,7 +174,7 @@ def main() -> None:
         )
     where = detect().cpu.model if arguments.device == "cpu" else "CUDA"
     text = (
-        f"{where}, {arguments.threads} threads; {arguments.sam}, {arguments.classes} classes, "
+        f"{where}, {arguments.threads} threads; {arguments.name} with {arguments.sam}, {arguments.classes} classes, "
         f"patch {arguments.patch}³, batch {arguments.batch}; forward and backward in float32, "
         f"median of {arguments.rounds} rounds.\n\n"
         f"{table(rows)}\n{verdict(rows)}\n"
