@@ -13,6 +13,8 @@ from bedside.training.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
 
+NAMES = "autosam, autoprosam, 3d-sautomed, segresnet, swinunetr, tiny"
+
 
 def helped(capsys, *words):
     assert run(["train-teacher", *words, "--help"]) == 0
@@ -60,6 +62,18 @@ def test_a_segresnet_trains_goes_on_and_opens_as_what_it_was_trained_as(data, ca
     assert "differs in: model.blocks" in capsys.readouterr().err
 
 
+def test_a_3d_sautomed_trains_and_opens_as_what_it_was_trained_as(data, capsys):
+    words = f"train-teacher {data} --task {data}/cube.toml -o {data}/run --warmup 0 --pictures-every 0 --device cpu -q"
+    family = "--name 3d-sautomed --sam vit_nano --no-prompts --order end --epochs 1"
+    assert run([*words.split(), *family.split()]) == 0
+    model, opened = load_teacher(data / "run")
+    assert (model.config.order, model.config.prompts, model.config.history) == ("end", False, True)
+    recipe = opened.config.recipe
+    assert (recipe.lr, recipe.weight_decay, recipe.batch, recipe.accumulate) == (1e-4, 1e-4, 1, 8)
+    assert run([*words.split(), *family.split()[:-4], "--epochs", "2", "--resume"]) == 2
+    assert "differs in: model.order" in capsys.readouterr().err
+
+
 def test_a_patch_too_small_for_a_swinunetr_is_refused_before_cases_are_prepared(data, capsys):
     words = (
         f"train-teacher {data} --task {data}/cube.toml --patch 32 32 32 -o {data}/run --name swinunetr --device cpu -q"
@@ -75,6 +89,7 @@ def test_a_patch_too_small_for_a_swinunetr_is_refused_before_cases_are_prepared(
     ("family", "option", "rate"),
     [
         ("segresnet", "--blocks <str> Residual blocks at the four levels of the encoder", "0.0002"),
+        ("3d-sautomed", "--no-history <bool> Ablation: leave the historical information tokens out.", "0.0001"),
         ("swinunetr", "--window <int> Tokens along each side of an attention window. [default: 7]", "0.0001"),
         ("autosam", "--train-encoder --no-train-encoder <bool> Train all of SAM's encoder, or keep", "0.0005"),
     ],
@@ -103,8 +118,8 @@ def test_help_shows_the_options_and_the_recipe_of_the_family_named(capsys):
         ("--name tiny --sam vit_b", "No such option: --sam"),
         ("--width 3", "No such option: --width"),
         ("--name=tiny --width 99", "width: expected a whole number from 1 to 16, got 99"),
-        ("--name nope", 'no teacher "nope"; expected one of: autosam, autoprosam, 3d-sautomed, segresnet, swinunetr, tiny'),
-        ("--name nope --help", 'no teacher "nope"; expected one of: autosam, autoprosam, 3d-sautomed, segresnet, swinunetr, tiny'),
+        ("--name nope", f'no teacher "nope"; expected one of: {NAMES}'),
+        ("--name nope --help", f'no teacher "nope"; expected one of: {NAMES}'),
         ("--depth-axis d", 'depth_axis: expected z, y, x, got "d"'),
         ("--name", "Option '--name' requires an argument"),
     ],
