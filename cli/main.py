@@ -47,7 +47,7 @@ COMMANDS = (
     LazyCommand(
         "demo",
         "demo.command:Demo",
-        "Run every step on phantoms: teacher, student with and without it, bundle, label maps, benchmark, report.",
+        "Show on phantoms that distillation pays: a student with few labels, alone and with a teacher; then its bundle.",
     ),
     LazyCommand(
         "phantom",
