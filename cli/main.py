@@ -47,7 +47,7 @@ COMMANDS = (
     LazyCommand(
         "demo",
         "demo.command:Demo",
-        "Show on phantoms that distillation pays: a student with few labels, alone and with a teacher; then its bundle.",
+        "Show on phantoms that distillation pays: a student with few labels, alone and with a teacher, as a bundle.",
     ),
     LazyCommand(
         "phantom",

@@ -31,7 +31,7 @@ class DemoReviewError(BedsideError):
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Show on phantoms that distillation pays: a student with few labels, alone and with a teacher; then its bundle.
+    """Show on phantoms that distillation pays: a student with few labels, alone and with a teacher, as a bundle.
 
     Needs no data, no network and no GPU; under eight minutes on two cores. What an earlier demo left in the folder is
     replaced; any other folder with content is refused. With --data it tells the same story on scans of your own: a
