@@ -9,7 +9,7 @@ from typing import Any
 from ..runtime.errors import UsageError
 from ..runtime.registry import Registry
 from ..training.recipe import Recipe
-from .autosam_config import AutoSamConfig
+from .autosam.config import AutoSamConfig
 from .config import TeacherConfig
 from .convolutional import SegResNetConfig
 from .sautomed.config import SAutoMedConfig

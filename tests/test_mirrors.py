@@ -25,6 +25,8 @@ ELSEWHERE = {  # module → the file that tests it
     # What all engines and all teachers inherit: their conformance suites.
     "runtime/engines/engine.py": "runtime/engines/test_engines.py",
     "teacher/config.py": "teacher/test_teachers.py",
+    # Every fault of a checkpoint is met by a teacher that reads it.
+    "teacher/autosam/weights.py": "teacher/sam/test_checkpoint.py",
     # What runs in another process only.
     "processes/worker.py": "processes/test_worker_pool.py",
     "training/loop/process_watch.py": "training/loop/test_together.py",

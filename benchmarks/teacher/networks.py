@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
     from bedside.runtime import Task
-    from bedside.teacher.autosam_config import AutoSamConfig
+    from bedside.teacher.autosam.config import AutoSamConfig
     from bedside.training.runs.run import ModelConfig
     from plan import Plan
 
@@ -40,7 +40,7 @@ class AutoSamRow:
         return self._design(plan).recorded()
 
     def _design(self, plan: Plan) -> AutoSamConfig:
-        from bedside.teacher.autosam_config import AutoSamConfig
+        from bedside.teacher.autosam.config import AutoSamConfig
 
         checkpoint = Path(plan.checkpoint) if plan.checkpoint else None
         return AutoSamConfig(sam=plan.sam, checkpoint=checkpoint, apg=self.apg, mlam=self.mlam, train_encoder=False)

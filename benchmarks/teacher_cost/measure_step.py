@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 from bedside.runtime.memory.resident import resident_bytes
-from bedside.teacher import reference, teacher_config
+from bedside.teacher import teacher_config
+from bedside.teacher.autosam import reference as autosam_reference
 from bedside.teacher.config import TeacherConfig
 from bedside.teacher.sautomed import reference as sautomed_reference
 from bedside.training.loop.losses import segmentation_loss
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 IMPLEMENTATIONS = ("plain", "bedside", "bedside, checkpointed")
 PLAIN: dict[str, Callable[..., Tensor]] = {
-    "autosam": reference.plain_logits,
+    "autosam": autosam_reference.plain_logits,
     "3d-sautomed": sautomed_reference.plain_logits,
 }
 """Family → its plain network: logits of a network and of patches."""

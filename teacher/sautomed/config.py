@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ...runtime import arguments
 from ...training.patch_rule import PatchRule
 from ..config import OptionKind, TeacherConfig, option
-from ..designs import DEPTH_AXES
-from ..sam_sizes import SAM_SIZES, find_sam_size
+from ..depth_axes import DEPTH_AXES
+from ..sam.sizes import SAM_SIZES, find_sam_size
 from .walks import ORDERS
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from ...runtime.axes import DHW
 from ...runtime.errors import UsageError
-from ..designs import DEPTH_AXES
+from ..depth_axes import DEPTH_AXES
 from ..parameters import count_parameters
 from ..recompute import recomputed
-from ..sam_sizes import find_sam_size
+from ..sam.sizes import find_sam_size
 from .box_prompts import Boxes, BoxPromptGenerator, PlaceEncoding
 from .config import SAutoMedConfig
 from .semantic_decoder import HistoryFilter, SemanticDecoder

@@ -11,7 +11,7 @@ from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor, nn
 
 from ..recompute import recomputed
-from ..sam_modules import MLPBlock
+from ..sam.modules import MLPBlock
 from .box_prompts import DECODER_HEADS, MLP_RATIO
 from .fused_attention import fuse_attention
 

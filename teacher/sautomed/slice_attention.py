@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from segment_anything.modeling.image_encoder import window_partition, window_unpartition
 from torch import Tensor
 
-from ..sam_modules import Attention, get_rel_pos
+from ..sam.modules import Attention, get_rel_pos
 from .lora import LoraQkv
 
 

@@ -8,7 +8,7 @@ from segment_anything.modeling.image_encoder import Block, ImageEncoderViT
 from torch import Tensor, nn
 
 from ..recompute import recomputed
-from ..sam_sizes import PLANE_TABLE, SamSize
+from ..sam.sizes import PLANE_TABLE, SamSize
 from .slice_attention import SliceAttention
 
 SAM_PATCH = 16

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..recompute import recomputed
-from ..sam_modules import MLPBlock
+from ..sam.modules import MLPBlock
 
 HEADS = 8
 _NEARLY_NOTHING = 1e-3

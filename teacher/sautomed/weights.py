@@ -11,11 +11,9 @@ from pathlib import Path
 
 import torch
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
-from torch import Tensor
 
-from ...runtime.errors import InputError
-from ..sam_sizes import PLANE_TABLE, SamSize
-from ..sam_weights import PREFIX, TAKE_METAS, detect_size, read_sam
+from ..sam.checkpoint import check_tensors, read_sam
+from ..sam.sizes import PLANE_TABLE, SamSize
 from .box_prompts import DECODER_HEADS, MLP_RATIO
 from .network import SAutoMed
 from .semantic_decoder import DEPTH
@@ -67,31 +65,11 @@ def load_sam(model: SAutoMed, size: SamSize, path: str | Path) -> None:
         InputError: the file cannot be read or is another size, or a tensor is missing, unknown, of another shape or
             not finite. Every message names the file, the tensor and what to do.
     """
-    tensors, file = read_sam(path), Path(path).name
-    encoder = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
-    found = detect_size(encoder)
-    if found is not None and found != size:
-        raise InputError(f'"{file}" is SAM {found.name}, but {size.name} was asked for; pass sam="{found.name}"')
-    _check(tensors, size, file)
+    tensors = read_sam(path)
+    check_tensors(tensors, sams_shapes(size), size, Path(path).name)
     reused = reused_names(model)
     state = model.state_dict()
     with torch.no_grad():
         for name, sams in reused.items():
             state[name].copy_(tensors[sams])
     _log.info("%d of %d tensors of SAM reused", len(reused), len(tensors))
-
-
-def _check(tensors: dict[str, Tensor], size: SamSize, file: str) -> None:
-    shapes = sams_shapes(size)
-    for name, expected in shapes.items():
-        if name not in tensors:
-            raise InputError(f'"{file}" lacks the tensor "{name}" of SAM {size.name}; {TAKE_METAS}')
-        got = tuple(tensors[name].shape)
-        if expected != got:
-            raise InputError(
-                f'"{file}": expected "{name}" of shape {expected} for {size.name}, got {got}; {TAKE_METAS}'
-            )
-        if not (tensors[name].is_floating_point() and torch.isfinite(tensors[name]).all()):
-            raise InputError(f'"{file}": "{name}" holds NaN, infinite or no real values; {TAKE_METAS}')
-    if foreign := sorted(tensors.keys() - shapes.keys()):
-        raise InputError(f'"{file}": SAM {size.name} has no tensor "{foreign[0]}"; {TAKE_METAS}')

@@ -3,7 +3,7 @@
 import json
 
 from bedside.cli.main import run
-from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.autosam.config import AutoSamConfig
 
 
 def test_a_dry_run_shows_the_cost_of_a_step_and_needs_neither_data_nor_a_run(capsys, tmp_path, monkeypatch):

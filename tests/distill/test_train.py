@@ -8,7 +8,7 @@ from bedside.distill import distill, load_student
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.files.hashing import file_sha256
 from bedside.runtime.task_presets import PRESETS
-from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.autosam.config import AutoSamConfig
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.training.data.dataset import load_dataset
 from bedside.training.loop.checkpoint import save_weights

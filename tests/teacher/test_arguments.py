@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import UsageError
 from bedside.teacher import build_teacher
-from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.autosam.config import AutoSamConfig
 from bedside.teacher.cost import predict_cost
 from bedside.teacher.train import load_teacher, train_teacher
 

@@ -9,7 +9,7 @@ import torch
 from bedside.runtime.errors import UsageError
 from bedside.runtime.memory.resident import resident_bytes
 from bedside.teacher import build_teacher, teacher_config
-from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.autosam.config import AutoSamConfig
 from bedside.teacher.cost import Cost, DeviceMemory, predict_cost
 from bedside.teacher.parameters import ParameterCounts
 from bedside.teacher.simulated_step import LiveMemory, StepMemory

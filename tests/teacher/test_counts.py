@@ -7,10 +7,10 @@ from functools import cache
 import pytest
 import torch
 from bedside.teacher import build_teacher
-from bedside.teacher.designs import DESIGNS
+from bedside.teacher.autosam.designs import DESIGNS
+from bedside.teacher.autosam.weights import neck_names, reused_names
 from bedside.teacher.parameters import count_parameters
-from bedside.teacher.sam_sizes import find_sam_size
-from bedside.teacher.sam_weights import neck_names, reused_names
+from bedside.teacher.sam.sizes import find_sam_size
 from segment_anything.modeling import ImageEncoderViT
 
 WITH_14_CLASSES = {

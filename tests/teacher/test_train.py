@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from bedside.runtime.task_presets import PRESETS
-from bedside.teacher.autosam_config import AutoSamConfig
-from bedside.teacher.sam_sizes import SAM_SIZES
+from bedside.teacher.autosam.config import AutoSamConfig
+from bedside.teacher.sam.sizes import SAM_SIZES
 from bedside.teacher.train import load_teacher, train_teacher
 from bedside.training import train as module
 from bedside.training.data.dataset import Dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from bedside.teacher.sam_sizes import find_sam_size
+from bedside.teacher.sam.sizes import find_sam_size
 from bedside.teacher.sautomed.lora import LoraQkv
 from bedside.teacher.sautomed.slice_encoder import SliceEncoder
 from segment_anything.modeling.image_encoder import ImageEncoderViT

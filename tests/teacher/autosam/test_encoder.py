@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from bedside.teacher.designs import find_design
-from bedside.teacher.encoder import LayerNorm3d, SpatialAdapter, VolumeEncoder
-from bedside.teacher.sam_sizes import find_sam_size
+from bedside.teacher.autosam.designs import find_design
+from bedside.teacher.autosam.encoder import LayerNorm3d, SpatialAdapter, VolumeEncoder
+from bedside.teacher.sam.sizes import find_sam_size
 from segment_anything.modeling.common import LayerNorm2d
 
 torch.set_num_threads(1)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from bedside.runtime.errors import MissingExtraError, UsageError
-from bedside.teacher.sam_modules import explain_import_failure
+from bedside.teacher.sam.modules import explain_import_failure
 
 # What torch 2.x and a torchvision built for another version answer.
 MISMATCH = "operator torchvision::nms does not exist"

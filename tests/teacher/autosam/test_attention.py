@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bedside.teacher.attention import CubicWindowAttention, axis_mask, axis_shifts
+from bedside.teacher.autosam.attention import CubicWindowAttention, axis_mask, axis_shifts
 from segment_anything.modeling.image_encoder import Attention, window_partition, window_unpartition
 
 torch.set_num_threads(1)

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .designs import EncoderTriple
-from .recompute import recomputed
-from .sam_modules import Attention, get_rel_pos
+from ..depth_axes import EncoderTriple
+from ..recompute import recomputed
+from ..sam.modules import Attention, get_rel_pos
 
 WINDOW = 8
 """Tokens along each side of an attention window."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bedside.teacher.prompt_generator import AutoPromptGenerator, pooling_strides
+from bedside.teacher.autosam.prompt_generator import AutoPromptGenerator, pooling_strides
 
 torch.set_num_threads(1)
 

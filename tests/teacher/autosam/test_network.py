@@ -6,7 +6,7 @@ import pytest
 import torch
 from bedside.runtime.errors import UsageError
 from bedside.teacher import build_teacher
-from bedside.teacher.autosam import AutoSam
+from bedside.teacher.autosam.network import AutoSam
 
 torch.set_num_threads(1)
 

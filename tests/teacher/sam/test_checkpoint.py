@@ -11,8 +11,9 @@ import pytest
 import torch
 from bedside.runtime.errors import InputError
 from bedside.teacher import build_teacher
-from bedside.teacher.sam_sizes import SAM_SIZES
-from bedside.teacher.sam_weights import detect_size, reused_names
+from bedside.teacher.autosam.weights import reused_names
+from bedside.teacher.sam.checkpoint import detect_size
+from bedside.teacher.sam.sizes import SAM_SIZES
 from safetensors.torch import save_file
 from segment_anything.modeling import ImageEncoderViT
 
@@ -216,8 +217,8 @@ def test_another_variant_is_recognised_and_said(nano_state, tmp_path):
 @pytest.mark.parametrize("sam", list(SAM_SIZES))
 def test_variant_is_detected_from_width_and_blocks(sam):
     variant = SAM_SIZES[sam]
-    tensors = {f"blocks.{block}.norm1.weight": torch.empty(0) for block in range(variant.depth)}
-    tensors["patch_embed.proj.weight"] = torch.empty(variant.width, 3, 16, 16, device="meta")
+    tensors = {f"image_encoder.blocks.{block}.norm1.weight": torch.empty(0) for block in range(variant.depth)}
+    tensors["image_encoder.patch_embed.proj.weight"] = torch.empty(variant.width, 3, 16, 16, device="meta")
     assert detect_size(tensors) == variant
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from bedside.runtime import UsageError
-from bedside.teacher.autosam_config import AutoSamConfig
+from bedside.teacher.autosam.config import AutoSamConfig
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime import arguments
+from ...runtime import arguments
 
 PLANE_TABLE = 64
 """Rows and columns of SAM's absolute position table (1024 px in patches of 16)."""

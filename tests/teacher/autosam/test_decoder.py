@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from bedside.teacher.decoder import MaskDecoder, UpsampleConcatConv3d, tap_matrices
+from bedside.teacher.autosam.decoder import MaskDecoder, UpsampleConcatConv3d, tap_matrices
 
 torch.set_num_threads(1)
 

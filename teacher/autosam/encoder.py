@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..runtime.axes import DHW
+from ...runtime.axes import DHW
+from ..depth_axes import DEPTH_AXES, EncoderTriple
+from ..recompute import recomputed
+from ..sam.modules import MLPBlock
+from ..sam.sizes import PLANE_TABLE, SamSize
 from .attention import CubicWindowAttention
-from .designs import DEPTH_AXES, Design, EncoderTriple
+from .designs import Design
 from .patch_embedding import TOKEN_VOXELS, VolumePatchEmbed
-from .recompute import recomputed
-from .sam_modules import MLPBlock
-from .sam_sizes import PLANE_TABLE, SamSize
 
 STAGES = 4
 _EPS = 1e-6  # SAM's

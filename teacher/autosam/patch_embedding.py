@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .sam_modules import PatchEmbed
+from ..sam.modules import PatchEmbed
 
 UPSAMPLING = 4
 SAM_PATCH = 16

@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ..runtime import arguments
-from ..runtime.errors import UsageError
-from ..training.patch_rule import PatchRule
-from .config import OptionKind, TeacherConfig, option
-from .designs import DEPTH_AXES, DESIGNS, find_design
-from .parameters import component_of
-from .sam_sizes import SAM_SIZES, find_sam_size
+from ...runtime import arguments
+from ...runtime.errors import UsageError
+from ...training.patch_rule import PatchRule
+from ..config import OptionKind, TeacherConfig, option
+from ..depth_axes import DEPTH_AXES
+from ..sam.sizes import SAM_SIZES, find_sam_size
+from .components import component_of
+from .designs import DESIGNS, find_design
 
 if TYPE_CHECKING:
-    from ..runtime.axes import DHW
-    from .autosam import AutoSam
+    from ...runtime.axes import DHW
+    from .network import AutoSam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class AutoSamConfig(TeacherConfig):
         return self.checkpoint is None and not self.trains_encoder
 
     def component(self, parameter: str) -> str:
-        """Returns the component of `parameters.COMPONENTS` that a parameter belongs to, or its outermost module."""
+        """Returns the component of `COMPONENTS` that a parameter belongs to, or its outermost module."""
         return component_of(parameter) or super().component(parameter)
 
     def resolved(self) -> AutoSamConfig:
@@ -109,8 +110,8 @@ class AutoSamConfig(TeacherConfig):
         Raises:
             InputError: the checkpoint is not the SAM image encoder that ``sam`` names.
         """
-        from .autosam import AutoSam
-        from .sam_weights import load_sam_weights
+        from .network import AutoSam
+        from .weights import load_sam_weights
 
         model = AutoSam(self, num_classes, patch)
         if self.checkpoint is not None:

@@ -1,6 +1,6 @@
 import pytest
 from bedside.runtime.errors import UsageError
-from bedside.teacher.sam_sizes import SAM_SIZES, find_sam_size
+from bedside.teacher.sam.sizes import SAM_SIZES, find_sam_size
 
 
 @pytest.mark.parametrize("size", SAM_SIZES.values(), ids=str)

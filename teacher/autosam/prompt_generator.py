@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..runtime.axes import DHW
+from ...runtime.axes import DHW
 
 _SMALLEST_TO_HALVE = 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from ..runtime.errors import BedsideError, MissingExtraError, UsageError
+from ...runtime.errors import BedsideError, MissingExtraError, UsageError
 
 __all__ = ["Attention", "MLPBlock", "PatchEmbed", "explain_import_failure", "get_rel_pos"]
 

@@ -1,13 +1,13 @@
-"""The whole network against the plain one of `teacher/reference.py`: same weights, same logits, same gradients."""
+"""The whole network against the plain one of `reference.py`: same weights, same logits, same gradients."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from bedside.teacher import build_teacher
-from bedside.teacher.attention import MASKED, axis_mask
-from bedside.teacher.autosam import AutoSam
-from bedside.teacher.reference import plain_logits, shift_mask
+from bedside.teacher.autosam.attention import MASKED, axis_mask
+from bedside.teacher.autosam.network import AutoSam
+from bedside.teacher.autosam.reference import plain_logits, shift_mask
 from torch.utils.flop_counter import FlopCounterMode
 
 torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from bedside.teacher.patch_embedding import VolumePatchEmbed, upsampling_matrix
+from bedside.teacher.autosam.patch_embedding import VolumePatchEmbed, upsampling_matrix
 
 torch.set_num_threads(1)
 

@@ -1,7 +1,7 @@
 """The AutoSAM Adapter in one file: every step as the paper and SAM write it, nothing folded, fused or saved.
 
 Read this first. The modules beside it compute the same with a fraction of the time and memory, and each says which
-function here it equals; `tests/teacher/test_reference.py` compares the logits and gradients of both. The functions
+function here it equals; `tests/teacher/autosam` compares the logits and gradients of both. The functions
 take the parameters of an `AutoSam` by name, so that both compute with the same tensors.
 
 For one patch of 128³ voxels and SAM ViT-B, with tokens [B, d, h, w, C] and maps [B, C, d, h, w]:
@@ -23,12 +23,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .designs import DEPTH_AXES, EncoderTriple, find_design
-from .sam_sizes import find_sam_size
+from ..depth_axes import DEPTH_AXES, EncoderTriple
+from ..sam.sizes import find_sam_size
+from .designs import find_design
 
 if TYPE_CHECKING:
-    from .autosam import AutoSam
-    from .autosam_config import AutoSamConfig
+    from .config import AutoSamConfig
+    from .network import AutoSam
 
 WINDOW = 8
 """Tokens along each side of an attention window."""

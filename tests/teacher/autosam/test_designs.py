@@ -1,13 +1,6 @@
 import pytest
 from bedside.runtime.errors import UsageError
-from bedside.teacher.designs import DEPTH_AXES, DESIGNS, find_design
-
-
-@pytest.mark.parametrize(("axis", "first"), [("z", 0), ("y", 1), ("x", 2)])
-def test_the_depth_axis_comes_first_and_the_others_keep_their_order(axis, first):
-    order = DEPTH_AXES[axis]
-    assert order[0] == first
-    assert list(order[1:]) == sorted({0, 1, 2} - {first})
+from bedside.teacher.autosam.designs import DESIGNS, find_design
 
 
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=lambda design: design.name)

@@ -11,16 +11,17 @@ import logging
 
 from torch import Tensor, nn
 
-from ..runtime.axes import DHW
-from ..runtime.errors import UsageError
-from .autosam_config import AutoSamConfig
+from ...runtime.axes import DHW
+from ...runtime.errors import UsageError
+from ..parameters import count_parameters
+from ..sam.sizes import find_sam_size
+from .components import freeze_sam
+from .config import AutoSamConfig
 from .decoder import MaskDecoder
 from .designs import find_design
 from .encoder import VolumeEncoder
-from .parameters import count_parameters, freeze_sam
 from .patch_embedding import TOKEN_VOXELS
 from .prompt_generator import AutoPromptGenerator
-from .sam_sizes import find_sam_size
 
 _log = logging.getLogger(__name__)
 

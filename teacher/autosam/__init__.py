@@ -1,0 +1,1 @@
+"""The AutoSAM Adapter (AutoProSAM): SAM's image encoder, adapted to volumes."""
