@@ -7,13 +7,10 @@ Source: "Auto-Prompting SAM for Mobile Friendly 3D Medical Image Segmentation", 
 
 from __future__ import annotations
 
-import logging
-
 from torch import Tensor, nn
 
 from ...runtime.axes import DHW
-from ...runtime.errors import UsageError
-from ..parameters import count_parameters
+from ..sam.network import SamTeacher
 from ..sam.sizes import find_sam_size
 from .components import freeze_sam
 from .config import AutoSamConfig
@@ -23,10 +20,8 @@ from .encoder import VolumeEncoder
 from .patch_embedding import TOKEN_VOXELS
 from .prompt_generator import AutoPromptGenerator
 
-_log = logging.getLogger(__name__)
 
-
-class AutoSam(nn.Module):
+class AutoSam(SamTeacher[AutoSamConfig]):
     """The AutoSAM Adapter network.
 
     Args:
@@ -43,10 +38,8 @@ class AutoSam(nn.Module):
     """
 
     def __init__(self, config: AutoSamConfig, num_classes: int, patch: DHW) -> None:
-        super().__init__()
+        super().__init__(config, patch)
         size, design = find_sam_size(config.sam), find_design(config.preset)
-        self.config = config
-        self.patch = patch
         self.head_stages = design.head_stages if config.mlam else ()
         self.prompt_stage = design.prompt_stage
         stages = (*self.head_stages, self.prompt_stage)
@@ -65,8 +58,7 @@ class AutoSam(nn.Module):
         self.decoder = MaskDecoder(size.neck_width, size.decoder_width, len(stages), num_classes)
         if not config.trains_encoder:
             freeze_sam(self)
-        counts = count_parameters(self, config.component)
-        _log.info("%s: %d parameters, %d train, %d frozen", config.sam, counts.total, counts.trainable, counts.frozen)
+        self.log_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns logits ``[B, classes, D, H, W]`` of patches ``[B, 1, D, H, W]``.
@@ -74,9 +66,7 @@ class AutoSam(nn.Module):
         Raises:
             UsageError: the input is not a batch of patches of the configured size.
         """
-        if x.ndim != 5 or x.shape[1] != 1 or tuple(x.shape[2:]) != self.patch:
-            expected = "×".join(str(size) for size in self.patch)
-            raise UsageError(f"teacher input: expected [B, 1, {expected}], got {list(x.shape)}; cut into patches")
+        self.check_input(x)
         maps = self.encoder(x)
         prompt = self.prompt_generator(maps[self.prompt_stage])
         return self.decoder([*(maps[stage] for stage in self.head_stages), prompt], x)

@@ -6,7 +6,6 @@ section 2 and Fig. 1.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...runtime.axes import DHW
-from ...runtime.errors import UsageError
 from ..depth_axes import DEPTH_AXES
-from ..parameters import count_parameters
 from ..recompute import recomputed
+from ..sam.network import SamTeacher
 from ..sam.sizes import find_sam_size
 from .box_prompts import Boxes, BoxPromptGenerator, PlaceEncoding
 from .config import SAutoMedConfig
@@ -25,8 +23,6 @@ from .semantic_decoder import HistoryFilter, SemanticDecoder
 from .slice_encoder import SliceEncoder
 from .slice_sharing import SliceSharing
 from .walks import Step, training_walk, whole_walk
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Past:
         return Past(*(each.index_select(1, index) for each in (self.history, self.corners, self.present)))
 
 
-class SAutoMed(nn.Module):
+class SAutoMed(SamTeacher[SAutoMedConfig]):
     """The 3D-SAutoMed network.
 
     In training, while gradients are wanted, slices follow 1 to 3 others in runs (`training_walk`); otherwise all slices
@@ -71,11 +67,9 @@ class SAutoMed(nn.Module):
     """
 
     def __init__(self, config: SAutoMedConfig, num_classes: int, patch: DHW) -> None:
-        super().__init__()
+        super().__init__(config, patch)
         size = find_sam_size(config.sam)
         width = size.neck_width
-        self.config = config
-        self.patch = patch
         self.axes = DEPTH_AXES[config.depth_axis]
         self.image_encoder = SliceEncoder(
             size,
@@ -92,8 +86,7 @@ class SAutoMed(nn.Module):
         if not config.trains_encoder:
             for name, parameter in self.image_encoder.named_parameters():
                 parameter.requires_grad_(config.component(f"image_encoder.{name}") == "LoRA")
-        counts = count_parameters(self, config.component)
-        _log.info("%s: %d parameters, %d train, %d frozen", config.sam, counts.total, counts.trainable, counts.frozen)
+        self.log_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns logits ``[B, classes, D, H, W]`` of patches ``[B, 1, D, H, W]``.
@@ -101,9 +94,7 @@ class SAutoMed(nn.Module):
         Raises:
             UsageError: the input is not a batch of patches of the configured size.
         """
-        if x.ndim != 5 or x.shape[1] != 1 or tuple(x.shape[2:]) != self.patch:
-            expected = "×".join(str(size) for size in self.patch)
-            raise UsageError(f"teacher input: expected [B, 1, {expected}], got {list(x.shape)}; cut into patches")
+        self.check_input(x)
         slices = x.permute(0, 1, *(2 + axis for axis in self.axes))  # [B, 1, d, h, w]
         batch, _, depth, h, w = slices.shape
         maps = self.image_encoder(slices.reshape(batch * depth, 1, h, w))

@@ -118,7 +118,7 @@ def share(sharing: SliceSharing, maps: Tensor) -> Tensor:
 
 
 def inter_slice(attention: InterSliceAttention, x: Tensor) -> Tensor:
-    """Returns tokens ``[D, L, C]``: self-attention of the three tokens at a place, of which the middle one is kept."""
+    """Returns tokens ``[D, L, C]``: the middle one of the three tokens at a place, after their self-attention."""
     before, after = torch.cat([x[:1], x[:-1]]), torch.cat([x[1:], x[-1:]])
     three = torch.stack([before, x, after], dim=2)  # [D, L, 3, C]
     return self_attention(attention.qkv, attention.proj, three)[:, :, 1]
