@@ -20,6 +20,21 @@ _A_FIFTH = 5
 
 
 @dataclass(frozen=True)
+class UnseenScan:
+    """A test scan.
+
+    Attributes:
+        name: name of the case.
+        image: its link in the folder of unseen scans; label maps that the models predict have this name.
+        label: its true label map.
+    """
+
+    name: str
+    image: Path
+    label: Path
+
+
+@dataclass(frozen=True)
 class DividedData:
     """The two lists of the demo's story, and the scans that no training sees.
 
@@ -30,6 +45,7 @@ class DividedData:
         labelled: number of labelled cases that the student learns from.
         unlabelled: number of its scans without labels.
         unseen: folder with links to the test scans.
+        scans: the test scans, by name.
     """
 
     teacher: Path
@@ -38,6 +54,7 @@ class DividedData:
     labelled: int
     unlabelled: int
     unseen: Path
+    scans: tuple[UnseenScan, ...]
 
 
 def divide(dataset: Path, task: str, out: Path, labelled: int | None, seed: int) -> DividedData:
@@ -73,7 +90,9 @@ def divide(dataset: Path, task: str, out: Path, labelled: int | None, seed: int)
     teacher, student = out / "teacher-cases.json", out / "student-cases.json"
     _write(teacher, data, {"training": _entries(many), **lists})
     _write(student, data, {"training": _entries(few), "unlabeled": _entries(unlabelled), **lists})
-    return DividedData(teacher, student, len(many), count, len(unlabelled), _link(data.test, out / "unseen"))
+    unseen = out / "unseen"
+    scans = _linked(data.test, unseen)
+    return DividedData(teacher, student, len(many), count, len(unlabelled), unseen, scans)
 
 
 def _with_held_out_cases(data: Dataset, seed: int) -> Dataset:
@@ -86,17 +105,18 @@ def _with_held_out_cases(data: Dataset, seed: int) -> Dataset:
 
 
 def _entries(cases: Sequence[Case]) -> list[dict[str, str]]:
-    entries: list[dict[str, str]] = []
-    for case in cases:
-        entry = {"image": str(case.image.resolve())}
-        if case.label is not None:
-            if not isinstance(case.label, Path):
-                raise InputError(
-                    f'case "{case.name}": expected one label map, got a mask for each organ; merge them for the demo'
-                )
-            entry["label"] = str(case.label.resolve())
-        entries.append(entry)
-    return entries
+    return [
+        {"image": str(case.image.resolve()), **({} if case.label is None else {"label": str(_label(case))})}
+        for case in cases
+    ]
+
+
+def _label(case: Case) -> Path:
+    if not isinstance(case.label, Path):
+        raise InputError(
+            f'case "{case.name}": expected one label map, got a mask for each organ; merge them for the demo'
+        )
+    return case.label.resolve()
 
 
 def _write(path: Path, data: Dataset, lists: dict[str, list[dict[str, str]]]) -> None:
@@ -108,9 +128,12 @@ def _write(path: Path, data: Dataset, lists: dict[str, list[dict[str, str]]]) ->
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _link(cases: Sequence[Case], folder: Path) -> Path:
+def _linked(cases: Sequence[Case], folder: Path) -> tuple[UnseenScan, ...]:
     folder.mkdir()
-    for case in cases:
+    scans: list[UnseenScan] = []
+    for case in sorted(cases, key=lambda case: case.name):
         ending = case.image.name.removeprefix(stem(case.image.name))
-        (folder / f"{case.name}{ending}").symlink_to(case.image.resolve())
-    return folder
+        link = folder / f"{case.name}{ending}"
+        link.symlink_to(case.image.resolve())
+        scans.append(UnseenScan(case.name, link, _label(case)))
+    return tuple(scans)

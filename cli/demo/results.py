@@ -1,4 +1,4 @@
-"""The demo's figures: learning curves, sizes, and every model's Dice on unseen phantoms."""
+"""The demo's figures: learning curves, sizes, and every model's Dice on unseen scans."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import numpy as np
 
 from ...runtime.bundles.bundle import Bundle
 from ...runtime.engines import ModelFormat
-from ...runtime.scans.names import stem
 from ...runtime.scans.nifti import read_labels, write_volume
 from ...runtime.task import Task
-from ...training.data.dataset import load_dataset
 from ..terminal.console import Advance
+from .divide import UnseenScan
 from .stages import Finished
 
 MODELS = {
@@ -45,21 +44,6 @@ class RunCurve:
 
 
 @dataclass(frozen=True)
-class UnseenScan:
-    """A test scan.
-
-    Attributes:
-        name: name of the case.
-        image: its link in the folder of unseen scans; label maps that the models predict have this name.
-        label: its true label map.
-    """
-
-    name: str
-    image: Path
-    label: Path
-
-
-@dataclass(frozen=True)
 class DemoResults:
     """Everything the report shows.
 
@@ -68,7 +52,6 @@ class DemoResults:
         task: task of the models.
         finished: the commands that ran, and the division of the data set.
         curves: learning curves.
-        scans: the unseen scans and their label maps.
         dice: model → organ → mean Dice over the unseen scans; organs that none of them shows are left out.
         parameters: model → number of parameters.
         file_bytes: precision → size of the ONNX file in bytes.
@@ -80,12 +63,16 @@ class DemoResults:
     task: Task
     finished: Finished
     curves: tuple[RunCurve, ...]
-    scans: tuple[UnseenScan, ...]
     dice: dict[str, dict[str, float]]
     parameters: dict[str, int]
     file_bytes: dict[str, int]
     parity: tuple[dict[str, Any], ...]
     benchmark: dict[str, Any]
+
+    @property
+    def scans(self) -> tuple[UnseenScan, ...]:
+        """The unseen scans and their true label maps."""
+        return self.finished.data.scans
 
     @property
     def gain(self) -> float:
@@ -140,7 +127,7 @@ def collect(folder: Path, finished: Finished, progress: Advance) -> DemoResults:
     student = load_student(folder / "student")
     networks = {name: load_student(folder / name).model for name in ("teacher", "baseline")}
     task = student.task
-    scans = _unseen(finished)
+    scans = finished.data.scans
     scores: dict[str, list[Any]] = {model: [] for model in MODELS}
     for number, scan in enumerate(scans):
         truth = read_truth(scan.label)
@@ -168,7 +155,6 @@ def collect(folder: Path, finished: Finished, progress: Advance) -> DemoResults:
                 ("baseline", "Student, alone"),
             )
         ),
-        scans=scans,
         dice={model: _means(np.array(rows), task.labels) for model, rows in scores.items()},
         parameters={**counted, "student": sum(p.numel() for p in student.model.parameters())},
         file_bytes={
@@ -182,13 +168,6 @@ def collect(folder: Path, finished: Finished, progress: Advance) -> DemoResults:
         ),
         benchmark=json.loads(finished.stages[-1].output),
     )
-
-
-def _unseen(finished: Finished) -> tuple[UnseenScan, ...]:
-    """Returns the test scans by their links; every one has a label map, as `divide` sees to."""
-    images = {stem(file.name): file for file in finished.data.unseen.iterdir()}
-    cases = sorted(load_dataset(finished.data.student).test, key=lambda case: case.name)
-    return tuple(UnseenScan(case.name, images[case.name], case.label) for case in cases if isinstance(case.label, Path))
 
 
 def _parity(parity: Any) -> dict[str, Any]:

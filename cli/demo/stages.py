@@ -118,8 +118,7 @@ def run_stages(out: Path, plan: DemoPlan, console: Console) -> Finished:
         labels = predictions / precision
         title = f"Segment the unseen scans in {precision}"
         run(title, "segment", bundle, "-i", data.unseen, "-o", labels, "--precision", precision, "--json")
-    scan = min(data.unseen.iterdir())
-    run("Benchmark this machine", "benchmark", bundle, "-i", scan, "--seconds", 1, "--json")
+    run("Benchmark this machine", "benchmark", bundle, "-i", data.scans[0].image, "--seconds", 1, "--json")
     return Finished(tuple(stages), data, phantoms=plan.data is None)
 
 

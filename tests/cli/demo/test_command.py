@@ -6,7 +6,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from bedside.cli.demo.divide import DividedData
+from bedside.cli.demo.divide import DividedData, UnseenScan
 from bedside.cli.main import run
 from bedside.runtime import Segmenter
 
@@ -93,7 +93,8 @@ def children(tmp_path, monkeypatch):
     def divided(dataset, task, out, labelled, seed):
         (out / "unseen").mkdir()
         (out / "unseen" / "a.nii.gz").touch()
-        return DividedData(out / "teacher-cases.json", out / "student-cases.json", 1, 1, 1, out / "unseen")
+        scans = (UnseenScan("a", out / "unseen" / "a.nii.gz", out / "a.nii.gz"),)
+        return DividedData(out / "teacher-cases.json", out / "student-cases.json", 1, 1, 1, out / "unseen", scans)
 
     def replace(**codes: int) -> None:
         ends = " ".join(f"{name.replace('_', '-')}) exit {code};;" for name, code in codes.items())
