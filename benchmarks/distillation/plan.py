@@ -105,8 +105,8 @@ def write_list(plan: Plan, out: Path, labelled: int, *, for_teacher: bool = Fals
     listed = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(listed["training"]))
     kept, left = order[:labelled], order[labelled:]
-    apart = plan.teacher_labels == "other"
-    kept, left = (left, []) if apart and for_teacher else (kept, [] if apart else left)
+    if plan.teacher_labels == "other":
+        kept, left = left if for_teacher else kept, left[:0]
 
     def absolute(entry: dict[str, str]) -> dict[str, str]:
         return {key: str(root / value) for key, value in entry.items()}
