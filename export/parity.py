@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Logits = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 
-FP32_LABEL_AGREEMENT = 0.999  # a wrong export is off by far more; engines differ where two labels are equally likely
-FP32_LARGEST_DIFFERENCE = 0.02  # of a probability
+FP32_LABEL_AGREEMENT = 0.9999  # engines differ where two labels are equally likely
+FP32_LARGEST_DIFFERENCE = 0.0005  # of a probability: what logits that differ by 0.001 can cause at most
 _REFERENCE_BYTES = 512 * 2**20
 
 
@@ -114,13 +114,13 @@ def check_fp32(engine: Engine, parity: Parity) -> None:
     """Checks that an fp32 variant computes what the student computes.
 
     Raises:
-        BundleError: fewer than 99.9 % of the labels agree, or a probability differs by more than 0.02.
+        BundleError: fewer than 99.99 % of the labels agree, or a probability differs by more than 0.0005.
     """
     if parity.label_agreement >= FP32_LABEL_AGREEMENT and parity.max_abs_probability <= FP32_LARGEST_DIFFERENCE:
         return
     raise BundleError(
-        f"{engine.name} fp32 is not the student: {parity.label_agreement:.4f} of the labels agree (expected at least "
-        f"{FP32_LABEL_AGREEMENT}) and a probability differs by {parity.max_abs_probability:.4f} (at most "
+        f"{engine.name} fp32 is not the student: {parity.label_agreement:.5f} of the labels agree (expected at least "
+        f"{FP32_LABEL_AGREEMENT}) and a probability differs by {parity.max_abs_probability:.5f} (at most "
         f"{FP32_LARGEST_DIFFERENCE}); not exported"
     )
 

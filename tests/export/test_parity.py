@@ -80,16 +80,29 @@ def test_an_engine_that_returns_nan_is_refused():
         variant_logits(Canned(logits((np.nan, 0), (0, 0))), PATCH)
 
 
-def test_an_fp32_engine_that_labels_one_voxel_in_a_hundred_otherwise_is_refused():
-    parity = Parity(max_abs_probability=0.01, mean_abs_probability=0.0, label_agreement=0.99, patches=1)
-    with pytest.raises(BundleError, match=r"0\.9900 of the labels agree \(expected at least 0\.999\)"):
-        check_fp32(Canned(PATCH), parity)
+def fp32(*, largest: float, agreement: float) -> Parity:
+    return Parity(max_abs_probability=largest, mean_abs_probability=0.0, label_agreement=agreement, patches=1)
 
 
-def test_an_fp32_engine_with_the_same_labels_and_probabilities_passes():
-    check_fp32(
-        Canned(PATCH), Parity(max_abs_probability=0.001, mean_abs_probability=0.0, label_agreement=0.9999, patches=1)
-    )
+def test_an_fp32_engine_that_labels_two_voxels_in_ten_thousand_otherwise_is_refused():
+    with pytest.raises(BundleError, match=r"0\.99980 of the labels agree \(expected at least 0\.9999\)"):
+        check_fp32(Canned(PATCH), fp32(largest=0.0, agreement=0.9998))
+
+
+def test_an_fp32_engine_with_a_probability_a_thousandth_off_is_refused():
+    with pytest.raises(BundleError, match=r"a probability differs by 0\.00100 \(at most 0\.0005\)"):
+        check_fp32(Canned(PATCH), fp32(largest=0.001, agreement=1.0))
+
+
+def test_an_fp32_engine_at_the_bounds_passes():
+    check_fp32(Canned(PATCH), fp32(largest=0.0005, agreement=0.9999))
+
+
+def test_logits_that_differ_by_less_than_a_thousandth_keep_their_probabilities_within_the_bound_of_fp32():
+    student = np.random.default_rng(0).normal(0, 3, (1, 4, 1, 1, 5000)).astype(np.float32)
+    signs = np.where(student == student.max(1, keepdims=True), 1, -1)
+    parity = compared((student + np.float32(0.00099) * signs, student))
+    assert 0.0004 < parity.max_abs_probability <= 0.0005
 
 
 def test_reference_logits_of_128_cubed_with_14_classes_fit_four_times_into_512_mib():
