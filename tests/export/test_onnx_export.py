@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,6 +14,20 @@ import torch
 from bedside.export.onnx_export import student_to_onnx
 from bedside.runtime.errors import UsageError
 from onnx import numpy_helper
+
+HASHES = """
+import hashlib, numpy, torch
+from bedside.distill import build_student
+from bedside.export.half_precision import onnx_to_fp16
+from bedside.export.onnx_export import student_to_onnx
+from bedside.export.quantize import quantize_onnx
+
+torch.manual_seed(0)
+single = student_to_onnx(build_student("unet-edge-tiny", num_classes=3).eval(), (32, 32, 32))
+patches = [numpy.random.default_rng(seed).random((1, 1, 32, 32, 32), numpy.float32) for seed in range(2)]
+for model in (single, onnx_to_fp16(single), quantize_onnx(single, patches)):
+    print(hashlib.sha256(model.SerializeToString()).hexdigest())
+"""
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -53,6 +71,21 @@ def test_opset_and_ir_version_are_those_of_onnx_runtime_1_18_and_tensorrt_10(swi
 def test_same_weights_give_the_same_bytes(toy_student):
     first, second = (student_to_onnx(toy_student, (8, 12, 16)).SerializeToString() for _ in range(2))
     assert first == second
+
+
+def test_two_processes_with_other_hash_seeds_write_the_same_bytes_in_every_precision():
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", HASHES],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert len(set(printed[0])) == 3
 
 
 def test_the_model_given_stays_in_training_mode_with_its_weights(toy_student):
