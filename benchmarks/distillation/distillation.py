@@ -35,11 +35,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--imitation", default="dice-ce")
     parser.add_argument(
         "--teacher-labels",
-        choices=("same", "other"),
+        choices=("same", "other", "all"),
         default="same",
-        help="teachers learn from the student's labelled cases, or from all other training cases with their labels",
+        help="teachers learn from the student's labelled cases, from the other training cases, or from all of them",
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--teacher-run",
+        type=lambda path: str(Path(path).resolve()),
+        help="run directory of a trained network, which teaches; --teacher-labels says what it learned from",
+    )
+    given = parser.parse_args()
+    if given.teacher_run and any(ARMS[arm].teachers > 1 for arm in given.arms):
+        parser.error("--teacher-run gives one teacher; choose --arms that need no more")
+    return given
 
 
 def wanted_runs(given: argparse.Namespace) -> list[_Run]:

@@ -84,7 +84,9 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
         seconds: CPU seconds of a student's training.
         teacher_seconds: CPU seconds of a teacher's training.
         imitation: imitation loss.
-        teacher_labels: labelled cases of the teachers: the ``same`` as the student's, or the ``other`` training cases.
+        teacher_labels: labelled cases of the teachers: the ``same`` as the student's, the ``other`` training cases, or
+            ``all``. With the last two, the student does not see the other cases at all.
+        teacher_run: run directory of a trained network, which is the only teacher; None: teachers are trained.
     """
 
     student: str
@@ -92,21 +94,23 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
     seconds: float
     teacher_seconds: float
     imitation: str
-    teacher_labels: Literal["same", "other"] = "same"
+    teacher_labels: Literal["same", "other", "all"] = "same"
+    teacher_run: str | None = None
 
 
 def write_list(plan: Plan, out: Path, labelled: int, *, for_teacher: bool = False) -> Path:
     """Writes the list of a student's or a teacher's cases, and returns its path.
 
     So many training cases have labels. The scans without labels are those that the data set lists as such, and all
-    other training cases; with teachers of other labels, these cases are the teachers' and not among them.
+    other training cases, unless those are labelled cases of the teachers.
     """
     root = Path(plan.data).resolve()
     listed = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(listed["training"]))
     kept, left = order[:labelled], order[labelled:]
-    if plan.teacher_labels == "other":
-        kept, left = left if for_teacher else kept, left[:0]
+    if plan.teacher_labels != "same":
+        teachers = left if plan.teacher_labels == "other" else order
+        kept, left = teachers if for_teacher else kept, left[:0]
 
     def absolute(entry: dict[str, str]) -> dict[str, str]:
         return {key: str(root / value) for key, value in entry.items()}

@@ -38,17 +38,21 @@ def teachers_runs(out: Path, name: str, labelled: int) -> list[Path]:
 
 
 def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
-    """Trains a teacher or a student as the commands do."""
+    """Trains a teacher or a student as the commands do; a trained teacher is linked."""
     from bedside.distill import STUDENTS, distill
     from bedside.teacher import teacher_config
     from bedside.teacher.train import train_teacher
     from bedside.training.data.dataset import load_dataset
     from bedside.training.loop.hardware import Hardware
 
+    folder = run_folder(out, name, labelled, seed)
+    if name == "teacher" and plan.teacher_run is not None:
+        (folder / "run").unlink(missing_ok=True)
+        (folder / "run").symlink_to(plan.teacher_run)
+        return
     steps = json.loads((out / "steps.json").read_text())
     cases = write_list(plan, out, labelled, for_teacher=name == "teacher")
     dataset = load_dataset(cases, labels=plan.task.labels)
-    folder = run_folder(out, name, labelled, seed)
     common = {
         "prepared_cases": out / "cases",
         "resume": (folder / "run" / "config.toml").exists(),

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
-MODULES = ("plan", "report", "step_cost", "curves")
+MODULES = ("plan", "report", "step_cost", "train_run", "curves")
 CASES = 10
 
 
@@ -46,6 +46,26 @@ def test_teachers_of_other_labels_see_no_scan_of_the_student(script, plan, tmp_p
     assert student["unlabeled"] == [str(tmp_path / "other.nii.gz")]
     seen = {entry["image"] for entry in teacher["training"]}
     assert seen.isdisjoint({entry["image"] for entry in student["training"]} | set(student["unlabeled"]))
+
+
+def test_teachers_of_all_labels_leave_the_student_the_scans_that_nobody_labelled(script, plan, tmp_path):
+    plan = msgspec.structs.replace(plan, teacher_labels="all")
+    student, teacher = (
+        json.loads(script("plan").write_list(plan, tmp_path, 3, for_teacher=who).read_text()) for who in (False, True)
+    )
+    assert (len(student["training"]), len(teacher["training"])) == (3, CASES)
+    assert student["unlabeled"] == [str(tmp_path / "other.nii.gz")]
+
+
+def test_a_trained_run_teaches_in_place_of_a_teacher_of_the_experiment(script, plan, tmp_path):
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    module = script("train_run")
+    folder = module.run_folder(tmp_path, "teacher", 3, 0)
+    folder.mkdir(parents=True)
+    for _ in range(2):  # as when the command is given again
+        module.train(msgspec.structs.replace(plan, teacher_run=str(trained)), tmp_path, "teacher", 3, 0)
+    assert module.teachers_runs(tmp_path, "pseudo-labels", 3)[0].resolve() == trained
 
 
 def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch):
