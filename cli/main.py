@@ -104,6 +104,11 @@ BUNDLE_COMMANDS = (
         "Sign a bundle with an Ed25519 key, so that `bedside segment --trust` knows who made it.",
     ),
     LazyCommand("zip", "bundle.zip:Zip", "Zip a bundle reproducibly: the same bundle always gives the same bytes."),
+    LazyCommand(
+        "labels",
+        "bundle.labels:Labels",
+        "Write a bundle's network as an ONNX that returns labels, for programs that run single windows.",
+    ),
 )
 
 
@@ -111,7 +116,7 @@ def command_group() -> TyperGroup:
     """Returns the command line: the commands in the order of the help; each is imported when it is called."""
     group = typer.main.get_group(app)
     dataset = _group("dataset", "Look at a data set before training on it, and at what was prepared.", DATASET_COMMANDS)
-    bundle = _group("bundle", "Sign a bundle, and zip it, before it is given away.", BUNDLE_COMMANDS)
+    bundle = _group("bundle", "Sign a bundle, zip it, or take out its network for other programs.", BUNDLE_COMMANDS)
     for command in (*COMMANDS, dataset, bundle):
         group.add_command(command)
     return group

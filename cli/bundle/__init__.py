@@ -1,1 +1,1 @@
-"""`bedside bundle`: what is done with a finished bundle before it is given away."""
+"""`bedside bundle`: what is done with a finished bundle: signed, zipped, its network taken out."""

@@ -8,7 +8,7 @@ from bedside.processes.signals import Terminated
 from bedside.runtime import MissingExtraError
 
 COMMANDS = command_group().commands
-GROUPS = {"dataset": ["check", "prepared"], "bundle": ["sign", "zip"]}
+GROUPS = {"dataset": ["check", "prepared"], "bundle": ["sign", "zip", "labels"]}
 DESIGNED = [
     "demo",
     "phantom",
