@@ -82,7 +82,7 @@ COMMANDS = (
     LazyCommand(
         "inspect",
         "inspect.command:Inspect",
-        "Show a bundle (task, variants and their figures, origin, licence) or a run (task, recipe, scores).",
+        "Show a bundle (task, variants, figures, origin, licence), a run (task, recipe, scores) or DICOM series.",
     ),
 )
 DATASET_COMMANDS = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
+import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +18,9 @@ from .errors import ExitCode, printable
 from .files.atomic import atomic_write
 from .files.hashing import file_sha256
 from .result import Result
+
+if TYPE_CHECKING:
+    from .scans.scan_source import ScanSource
 
 _PACKAGES = ("numpy", "nibabel", "msgspec")  # and those of the engines
 
@@ -111,7 +115,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     postprocessing: tuple[dict[str, Any], ...] = ()
 
     @staticmethod
-    def written(scan: Path, output: Path, result: Result) -> Outcome:
+    def written(scan: Path | ScanSource, output: Path, result: Result) -> Outcome:
         """Describes a label map that was written.
 
         Raises:
@@ -120,7 +124,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return Outcome(
             finished=_now(),
             exit_code=ExitCode.REVIEW if result.needs_review else ExitCode.OK,
-            input_sha256=file_sha256(scan),
+            input_sha256=file_sha256(scan) if isinstance(scan, Path) else scan.sha256(),
             output_sha256=file_sha256(output),
             engine=result.engine,
             precision=result.precision,
@@ -136,10 +140,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @staticmethod
     def failed(scan: Path, message: str, exit_code: int) -> Outcome:
-        """Describes a scan that got no label map; removes the scan's name from the message."""
+        """Describes a scan that got no label map; removes the scan's name from the message.
+
+        The scan may be a folder with the files of a DICOM series: it has no hash, and the file's name is removed.
+        """
         name = printable(scan.name)
         for spelled in (name, " ".join(name.split())):  # as raised, and as the command line prints it
             message = message.replace(f'"{spelled}": ', "").replace(f'"{spelled}"', "the scan")
+        if scan.is_dir():
+            message = re.sub(r'^"[^"]*": ', "", message)
         try:
             digest = file_sha256(scan)
         except OSError:

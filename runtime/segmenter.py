@@ -28,6 +28,7 @@ from .scans.geometry import Grid
 from .scans.nifti import check_size
 from .scans.nifti_header import Form
 from .scans.open_scan import open_scan
+from .scans.scan_source import ScanSource
 from .scans.volume import Volume, as_voxels
 from .task import Task
 
@@ -158,7 +159,7 @@ class Segmenter:
 
     def segment(
         self,
-        scan: str | os.PathLike[str] | Volume | Nifti1Pair,
+        scan: str | os.PathLike[str] | Volume | Nifti1Pair | ScanSource,
         overlap: float | None = None,
         skip_air: bool = True,
         progress: Progress | None = None,
@@ -173,7 +174,8 @@ class Segmenter:
         """Segments one scan.
 
         Args:
-            scan: path of a NIfTI file, a volume in memory, or a nibabel NIfTI image, which is checked like a file.
+            scan: path of a NIfTI file, a volume in memory, a nibabel NIfTI image, which is checked like a file, or a
+                series that `bedside.dicom.open_series` opened.
             overlap: fraction of a window shared with the next, 0 ≤ overlap < 1; None for the one the bundle recommends.
             skip_air: whether to skip windows without body; their voxels become background.
             progress: called with (windows done, windows in total), from the thread that called `segment`; the locator's

@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = {"runtime": 0, "processes": 1, "training": 2, "devices": 2, "teacher": 3, "distill": 4, "export": 4, "cli": 5}
+FLOORS = {
+    "runtime": 0,
+    "processes": 1,
+    "training": 2,
+    "devices": 2,
+    "dicom": 2,
+    "teacher": 3,
+    "distill": 4,
+    "export": 4,
+    "cli": 5,
+}
 FILES = sorted(path for folder in FLOORS for path in (ROOT / folder).rglob("*.py"))
 HEAVY = ("torch", "monai", "onnxruntime", "openvino", "segment_anything", "lightning_fabric")
 
@@ -102,6 +112,7 @@ def test_no_command_imports_another_and_no_folder_below_imports_a_command():
         "import bedside.runtime",
         "import bedside.processes.worker_pool",
         "import bedside.devices",
+        "import bedside.dicom",
         "import bedside.cli.main",
     ],
 )

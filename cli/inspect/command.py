@@ -1,4 +1,4 @@
-"""`bedside inspect`: a bundle or a run directory at a glance."""
+"""`bedside inspect`: a bundle, a run directory or the DICOM series of a folder at a glance."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ...runtime.errors import InputError, UsageError
+from ...runtime.scans.file_kind import is_dicom_series
 from ..options.paths import input_argument
 from ..options.trust import TrustOption
 from ..terminal.console import Console
@@ -14,19 +15,24 @@ from ..terminal.console import Console
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect:
-    """Show a bundle (task, variants and their figures, origin, licence) or a run (task, recipe, scores).
+    """Show a bundle (task, variants, figures, origin, licence), a run (task, recipe, scores) or DICOM series.
 
     A bundle's hashes are verified first, so this also shows whether it is intact; with --trust, who signed it too.
+
+    Of a folder of DICOM files it lists the series, with the number that bedside segment --series takes.
 
     Example: bedside inspect demo/student.bedside
     """
 
-    path: Annotated[Path, input_argument(help="Bundle (directory or zip) or run directory.", show_default=False)]
+    path: Annotated[
+        Path,
+        input_argument(help="Bundle (directory or zip), run directory, or folder of DICOM files.", show_default=False),
+    ]
     trust: TrustOption = None
     console: Console
 
     def __call__(self) -> None:
-        """Shows the bundle or the run."""
+        """Shows the bundle, the run or the series."""
         console = self.console
         if not self.path.exists():
             raise InputError(f'"{self.path.name}" does not exist; expected a bundle or a run directory')
@@ -43,6 +49,16 @@ class Inspect:
             run = Run.open(self.path)
             console.show(*run_tables(run))
             console.emit(run_facts(run))
+            return
+        if is_dicom_series(self.path):
+            if self.trust is not None:
+                raise UsageError("--trust goes with a bundle; this is DICOM")
+            from ...dicom import list_series
+            from .dicom import series_facts, series_table
+
+            series = list_series(self.path)
+            console.show(series_table(series))
+            console.emit(series_facts(series))
             return
         from ...runtime.bundles.bundle import Bundle
         from ..tables.bundle import bundle_facts, bundle_tables

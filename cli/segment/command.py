@@ -16,6 +16,7 @@ from ..options.postprocessing import PostprocessingOptions
 from ..options.trust import TrustOption
 from ..terminal.console import Console
 from .job import SegmentJob
+from .scan_input import ScanInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,9 @@ class Segment:
     With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder; with a
     folder for each patient, each gives one of the folder's name. segment.json there keeps the record. Called again, it
     goes on where it stopped. The exit code is the worst of all scans; from the worst: 1, 5, 3, 6, 0.
+
+    A folder of DICOM files is one series: the only one that is a scan, or that of --series. Its geometry comes from the
+    slices' positions alone; missing, doubled or uneven slices are refused.
 
     A scan with a gantry tilt is straightened for the network; its label map lies on the scan's own sheared grid.
 
@@ -37,7 +41,13 @@ class Segment:
 
     bundle: Annotated[Path, bundle_argument(help="Bundle directory or zip.", show_default=False)]
     scan: Annotated[
-        Path, input_option("--input", "-i", help="CT or MR, .nii or .nii.gz; or a folder of them.", show_default=False)
+        Path,
+        input_option(
+            "--input",
+            "-i",
+            help="CT or MR, .nii or .nii.gz, or a folder of them; or a DICOM series.",
+            show_default=False,
+        ),
     ]
     output: Annotated[
         Path, output_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
@@ -63,6 +73,15 @@ class Segment:
     no_locator: Annotated[
         bool, typer.Option("--no-locator", help="Also run windows in which the bundle's locator finds no organ.")
     ] = False
+    series: Annotated[
+        str | None,
+        typer.Option(
+            help="Which DICOM series: its number in bedside inspect FOLDER, or its UID.", show_default="the only"
+        ),
+    ] = None
+    fill_gaps: Annotated[
+        bool, typer.Option("--fill-gaps", help="Interpolate missing slices of a DICOM series; exit 6.")
+    ] = False
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of a 4D file, from 0.")] = None
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None
     use_sform: Annotated[
@@ -87,10 +106,15 @@ class Segment:
     def __call__(self) -> int:
         """Segments the scan, or every scan of the folder."""
         self._check()
-        if not self.scan.is_dir():
+        given = ScanInput(self.scan, self.series, self.fill_gaps)
+        if not given.is_folder_of_scans:
+            if self.workers is not None:
+                raise UsageError("--workers goes with a folder of scans; this is one scan")
             from .one_scan import segment_scan
 
-            return segment_scan(self._job(), self.scan, self.output, self.record, self.force, self.console)
+            return segment_scan(self._job(), given, self.output, self.record, self.force, self.console)
+        if self.record is not None:
+            raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
         from .folder import segment_folder
 
         return segment_folder(self._job(), self.scan, self.output, self.workers or 1, self.force, self.console)
@@ -104,10 +128,6 @@ class Segment:
             )
         if self.use_sform and self.use_qform:
             raise UsageError("--use-sform and --use-qform exclude each other; give one")
-        if self.workers is not None and not self.scan.is_dir():
-            raise UsageError("--workers goes with a folder of scans; this is one scan")
-        if self.record is not None and self.scan.is_dir():
-            raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
 
     def _job(self) -> SegmentJob:
         prefer: Literal["sform", "qform"] | None = "sform" if self.use_sform else "qform" if self.use_qform else None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ...runtime.hooks import Progress
     from ...runtime.labels.postprocess import Postprocessing
     from ...runtime.result import Result
+    from ...runtime.scans.scan_source import ScanSource
     from ...runtime.segmenter import Segmenter
 
 
@@ -50,7 +51,7 @@ class SegmentJob:
             trust=self.trust,
         )
 
-    def segment(self, segmenter: Segmenter, scan: Path, progress: Progress | None = None) -> Result:
+    def segment(self, segmenter: Segmenter, scan: Path | ScanSource, progress: Progress | None = None) -> Result:
         """Segments one scan; raises what `Segmenter.segment` raises."""
         return segmenter.segment(
             scan,

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import ExitCode, UsageError
+from ...runtime.scans.names import has_nifti_ending
 from ..options.outputs import check_writable
 from ..terminal.console import Console
 from ..terminal.failure import failure_of
 from .job import SegmentJob
 from .output import check_output
 from .report import as_json, summary, volumes_table
+from .scan_input import ScanInput
 
 if TYPE_CHECKING:
     from ...runtime.record import Outcome
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def segment_scan(
-    job: SegmentJob, scan: Path, output: Path, record: Path | None, force: bool, console: Console
+    job: SegmentJob, given: ScanInput, output: Path, record: Path | None, force: bool, console: Console
 ) -> ExitCode:
     """Segments one scan and returns the exit code, `ExitCode.REVIEW` where a person should look at the result.
 
     Args:
         job: the bundle and the options of the segmentation.
-        scan: the scan's file.
+        given: the scan: a file, or a DICOM series.
         output: the label map to write.
         record: file for the run's record (JSON), written also where the scan is refused; None writes none.
         force: whether to replace files that are no label maps.
@@ -35,15 +37,19 @@ def segment_scan(
         UsageError: two of the paths are the same, or an output cannot have this name.
         BedsideError: the scan or the bundle is refused, or the work failed.
     """
-    if output.resolve() == scan.resolve():
+    path = given.path
+    if output.resolve() == path.resolve():
         raise UsageError("-i and -o are the same file; the label map would replace the scan")
-    if record is not None and record.resolve() in (scan.resolve(), output.resolve()):
+    if record is not None and record.resolve() in (path.resolve(), output.resolve()):
         raise UsageError("--record needs a file of its own")
+    if path.is_dir() and not has_nifti_ending(output.name):
+        raise UsageError(f'"{path.name}" is one DICOM series, so -o must be a .nii or .nii.gz; got "{output.name}"')
     check_output(output, force)
     if record is not None:
         check_writable(record, ".json")
     with job.load() as segmenter, console.progress("segment") as advance:
         try:
+            scan = given.open()
             result = job.segment(segmenter, scan, advance)
             result.save(output)
         except Exception as error:
@@ -52,7 +58,7 @@ def segment_scan(
 
                 failure = failure_of(error)
                 message = failure.message.replace(f'"{output.name}"', "the label map")  # a name may be a person's
-                _save_record(record, job, segmenter, Outcome.failed(scan, message, failure.code))
+                _save_record(record, job, segmenter, Outcome.failed(path, message, failure.code))
             raise
         if record is not None:
             from ...runtime.record import Outcome

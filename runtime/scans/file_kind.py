@@ -17,6 +17,8 @@ SNIFFED_BYTES = 512  # read from a file's start, enough for every row of the tab
 _MOST_FILES = 100  # files of a folder that are inspected
 _DICOM_ADVICE = "convert its series with dcm2niix -z y -o OUT FOLDER and give the .nii.gz"
 _BUNDLE_FILE = "bundle.json"
+_FIRST_ELEMENTS = (0x01, 0x05, 0x08, 0x12, 0x14, 0x16, 0x18)  # of group 8: length to end, character set, type, UIDs …
+_LONGEST_FIRST_ELEMENT = 128  # bytes
 _TABLE_BYTES = 2**16  # read from a zip's end, where its table of contents is; a bundle's has some hundred bytes
 
 
@@ -36,6 +38,7 @@ class FileKind(NamedTuple):
 
 
 _DICOM = FileKind("a DICOM file", _DICOM_ADVICE)
+_DICOM_FOLDER = FileKind("a folder of DICOM files", _DICOM_ADVICE)
 _ITK = "convert it to .nii.gz, with SimpleITK or 3D Slicer for instance"
 _MINC = "convert MINC with mnc2nii, other files with the program that wrote them"
 _UNPACK = "unpack it and give the scan that it holds"
@@ -88,6 +91,8 @@ def kind_of_bytes(start: bytes) -> FileKind | None:
     for first, signature, kind in _SIGNATURES:
         if start[first : first + len(signature)] == signature:
             return kind
+    if _begins_as_implicit_dicom(start):
+        return _DICOM
     if len(start) >= SHORTEST_HEADER and not start.strip(b"\0"):
         return FileKind(
             "a file that begins with nothing but zeros", "it was copied or downloaded in part, so copy it again"
@@ -96,6 +101,12 @@ def kind_of_bytes(start: bytes) -> FileKind | None:
     if kind is None and len(start) < SHORTEST_HEADER:
         return FileKind(f"the first {len(start)} bytes of a file", "copy or export it again")
     return kind
+
+
+def _begins_as_implicit_dicom(start: bytes) -> bool:
+    """Whether the first element is a short one of group 8, as in a file without preamble and value representations."""
+    group, element, length = (int.from_bytes(start[a:b], "little") for a, b in ((0, 2), (2, 4), (4, 8)))
+    return group == 8 and element in _FIRST_ELEMENTS and length % 2 == 0 and length <= _LONGEST_FIRST_ELEMENT
 
 
 def kind_of_file(path: Path) -> FileKind | None:
@@ -112,6 +123,16 @@ def kind_of_file(path: Path) -> FileKind | None:
             return kind_of_bytes(file.read(SNIFFED_BYTES))
     except (OSError, ValueError):  # no permission or an invalid name: opening the file reports that
         return None
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as a DICOM file does, with or without the preamble; False where it cannot be read."""
+    return not path.is_dir() and kind_of_file(path) == _DICOM
+
+
+def is_dicom_series(path: Path) -> bool:
+    """Whether a path is a DICOM file, or a folder with such files among its first ones and in its subfolders."""
+    return kind_of_file(path) in (_DICOM, _DICOM_FOLDER)
 
 
 def has_nifti_magic(path: Path) -> bool:
@@ -154,7 +175,7 @@ def _kind_of_folder(folder: Path) -> FileKind | None:
         return BUNDLE
     for path in islice(_files(folder), _MOST_FILES):
         if path.name == "DICOMDIR" or kind_of_file(path) == _DICOM:
-            return FileKind("a folder of DICOM files", _DICOM_ADVICE)
+            return _DICOM_FOLDER
     return None
 
 

@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..files.hashing import file_sha256
 from ..memory.memory_limit import check_memory
 from .byte_stream import ByteStream, Identity
 from .nifti_header import Form, NiftiHeader, read_header
+from .scan_source import ScanSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .geometry import Grid
+
 
 @dataclass(frozen=True)
-class NiftiFile:
+class NiftiFile(ScanSource):
     """One 3D volume of a .nii or .nii.gz file.
 
     Attributes:
@@ -54,9 +58,24 @@ class NiftiFile:
         return NiftiFile(path, header, index, stream.identity)
 
     @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the volume."""
+        return self.header.grid
+
+    @property
     def yields_float32(self) -> bool:
         """Whether `planes` yields float32 values and not the stored integers."""
         return self.header.is_scaled or self.header.dtype.kind == "f"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values of `planes`."""
+        return np.dtype(np.float32) if self.yields_float32 else self.header.dtype.newbyteorder("=")
 
     def planes(self) -> Iterator[NDArray[Any]]:
         """Yields planes [Y, X] of real values: float32, or the stored integers if the file has no scaling.
@@ -110,14 +129,17 @@ class NiftiFile:
             data[:, :, k] = plane.T
         return data
 
+    def sha256(self) -> str:
+        """Returns the SHA-256 of the file; raises `OSError` where it cannot be read."""
+        return file_sha256(self.path)
+
     def check_memory(self) -> None:
         """Checks that the real values of the whole volume fit into memory.
 
         Raises:
             ResourceError: they do not.
         """
-        itemsize = 4 if self.yields_float32 else self.header.dtype.itemsize
-        check_memory(f'"{self.path.name}":', math.prod(self.header.shape) * itemsize)
+        check_memory(f'"{self.name}":', math.prod(self.header.shape) * self.dtype.itemsize)
 
 
 def volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:

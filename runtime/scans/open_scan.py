@@ -1,4 +1,4 @@
-"""Opens whatever a public function accepts as a scan: a file, a volume in memory, or a nibabel image."""
+"""Opens whatever a public function accepts as a scan: a file, a DICOM series, a volume in memory, a nibabel image."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..errors import UsageError
 from .nifti_file import NiftiFile
 from .nifti_image import image_volume
 from .scan import Scan
+from .scan_source import ScanSource
 from .sform_qform import FORMS, Form
 from .volume import Volume
 
@@ -29,7 +30,7 @@ def open_scan(
     """Opens a scan; a file's header is read now, its voxels when the planes are iterated over.
 
     Args:
-        scan: a path, a `Volume`, or a `nibabel.Nifti1Image` (or `Nifti2Image`).
+        scan: a path, a `Volume`, a `nibabel.Nifti1Image` (or `Nifti2Image`), or a `ScanSource` such as a DICOM series.
         volume: index of the volume in a 4D file or image, from 0; None requires a single volume.
         replace_nan: value that replaces NaN and Inf; None refuses them.
         prefer: the form to use if sform and qform disagree; None refuses the scan.
@@ -45,9 +46,9 @@ def open_scan(
     prefer = cast("Form | None", arguments.optional(arguments.one_of, "prefer", prefer, FORMS))
     if isinstance(scan, Nifti1Pair):
         return Scan(image_volume(scan, volume, prefer), replace_nan, cancel)
-    if isinstance(scan, Volume):
+    if isinstance(scan, Volume | ScanSource):
         if volume is not None or prefer is not None:
-            raise UsageError("volume and prefer choose within a file; this scan is already in memory")
+            raise UsageError("volume and prefer choose within a NIfTI file; this scan is open already")
         return Scan(scan, replace_nan, cancel)
     if not arguments.is_path(scan):
         advice = "give an array and its affine to segment_array" if hasattr(scan, "__array__") else ""

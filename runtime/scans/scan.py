@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError, UsageError
 from ..hooks import Cancel, stop_if
 from .intensity_sample import IntensitySample
-from .nifti_file import NiftiFile
+from .scan_source import ScanSource
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Scan:
     """A scan whose planes can be iterated over, any number of times.
 
     Args:
-        source: a file with a checked header, or a volume in memory.
+        source: a scan on disk, or a volume in memory.
         replace_nan: value that replaces NaN and Inf; None refuses them.
         cancel: function called before every plane; it returns true to stop.
 
@@ -40,7 +40,7 @@ class Scan:
     """
 
     def __init__(
-        self, source: NiftiFile | Volume, replace_nan: float | None = None, cancel: Cancel | None = None
+        self, source: ScanSource | Volume, replace_nan: float | None = None, cancel: Cancel | None = None
     ) -> None:
         if replace_nan is not None and not abs(replace_nan) <= float(np.finfo(np.float32).max):
             raise UsageError(f"replace_nan: expected a finite number, got {replace_nan}")
@@ -49,21 +49,20 @@ class Scan:
         self._cancel = cancel
         self._replaced = 0
         self.in_memory = source if isinstance(source, Volume) else None
-        self.grid: Grid = source.grid if isinstance(source, Volume) else source.header.grid
+        self.grid: Grid = source.grid
         self.low, self.high = math.inf, -math.inf
         self.sample = IntensitySample(self.grid.shape)
 
     @property
     def itemsize(self) -> int:
         """Bytes per voxel in memory."""
-        if isinstance(self._source, Volume):
-            return self._source.data.dtype.itemsize
-        return 4 if self._source.yields_float32 else self._source.header.dtype.itemsize
+        source = self._source
+        return (source.data.dtype if isinstance(source, Volume) else source.dtype).itemsize
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings about the values read so far, such as the number of replaced voxels; one line each."""
-        warnings = self._source.warnings if isinstance(self._source, Volume) else ()
+        warnings = self._source.warnings
         if not self._replaced:
             return warnings
         return (*warnings, f"{self._replaced:,} voxels that were NaN or Inf replaced by {self._replace_nan:g}")
@@ -114,7 +113,7 @@ class Scan:
 
     def _finite(self, plane: NDArray[Any], number: int) -> NDArray[Any]:
         if self._replace_nan is None:
-            name = f'"{self._source.path.name}": ' if isinstance(self._source, NiftiFile) else ""
+            name = "" if isinstance(self._source, Volume) else f'"{self._source.name}": '
             raise InputError(
                 f"{name}expected finite values, got NaN or Inf in plane {number} of {self.grid.shape.z}; "
                 "repair the scan, or replace them (--replace-nan V)"

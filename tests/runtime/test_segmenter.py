@@ -219,7 +219,7 @@ def test_overlap_of_one_is_refused(seg):
 
 def test_file_options_with_a_volume_in_memory_are_refused(seg):
     hu, _ = phantom()
-    with pytest.raises(UsageError, match="already in memory"):
+    with pytest.raises(UsageError, match="open already"):
         seg.segment(Volume(hu, Grid(hu.shape, AFFINE)), volume=1)
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from bedside.runtime import InputError
+from bedside.runtime import InputError, UsageError
 
 
 @pytest.fixture
@@ -25,11 +25,11 @@ def test_two_scans_of_one_name_are_refused_before_anything_is_done(scans, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_of_dicom_files_is_refused_with_what_to_do(bundle_path, tmp_path, run):
+def test_a_folder_of_dicom_files_is_one_scan_whose_label_map_is_a_file(bundle_path, tmp_path, run):
     (tmp_path / "series").mkdir()
     (tmp_path / "series" / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
     with pytest.raises(
-        InputError, match=r"files in this folder, got a folder of DICOM files; convert .* dcm2niix -z y"
+        UsageError, match=r'"series" is one DICOM series, so -o must be a \.nii or \.nii\.gz; got "out"'
     ):
         run(bundle_path, tmp_path / "series", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,156 @@
+"""Finds the series in files and folders, and opens the one that is meant."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime import arguments
+from ..runtime.errors import InputError, UsageError
+from ..runtime.scans.file_kind import is_dicom
+from .frames import Frame, NoScan, read_frames
+from .series import DicomSeries
+from .stack import Stack
+
+
+@dataclass(frozen=True)
+class SeriesSummary:
+    """One series among those that were found. Nothing in it names the patient.
+
+    Attributes:
+        number: its number in the list, from 1.
+        uid: Series Instance UID.
+        modality: Modality, such as ``CT`` or ``SEG``.
+        slices: slices of the scan; 0 where the series is none.
+        size: voxels along x, y, z as stored; None where they are no stack.
+        spacing: distances in mm; None likewise.
+        orientation: axis codes such as ``LPS``; None likewise.
+        problem: why it cannot be segmented; empty where it can.
+    """
+
+    number: int
+    uid: str
+    modality: str
+    slices: int
+    size: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    orientation: str | None = None
+    problem: str = ""
+
+
+def list_series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[SeriesSummary]:
+    """Lists the series of a folder, with its subfolders, or of files, in the order of their UIDs.
+
+    Raises:
+        UsageError: ``path`` is no path.
+        MissingExtraError: pydicom is not installed.
+        InputError: there is no DICOM file, or one is damaged.
+    """
+    return [each.summary(number) for number, each in enumerate(_series(path), start=1)]
+
+
+def open_series(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    series: str | int | None = None,
+    *,
+    fill_gaps: bool = False,
+) -> DicomSeries:
+    """Opens a series as a scan: headers are read and checked now, pixels when the planes are iterated over.
+
+    Args:
+        path: a folder, searched with its subfolders, a file, or several files.
+        series: Series Instance UID, or number from 1 in `list_series`; None takes the only series that is a scan.
+        fill_gaps: whether missing slices are interpolated, with a warning.
+
+    Raises:
+        UsageError: an argument has the wrong type, or no series has that UID or number.
+        MissingExtraError: pydicom is not installed.
+        InputError: there is no scan, or there are several and ``series`` is None; the slices are no even stack; or a
+            file is damaged.
+    """
+    found = _series(path)
+    if not isinstance(series, str | None):
+        series = str(arguments.whole_number("series", series))
+    chosen = _chosen(found, series)
+    if not chosen.frames:
+        raise InputError(f"the series is no scan ({chosen.others}); choose another; bedside inspect lists them")
+    return DicomSeries(Stack.of(chosen.frames, fill_gaps=fill_gaps))
+
+
+@dataclass(frozen=True)
+class _Series:
+    uid: str
+    frames: list[Frame]
+    no_scans: list[NoScan]
+
+    @property
+    def others(self) -> str:
+        """What the files are that are no slices."""
+        counts = Counter(each.reason for each in self.no_scans)
+        return ", ".join(f"{reason} ({count})" for reason, count in counts.items())
+
+    def summary(self, number: int) -> SeriesSummary:
+        modality = next(each.modality for each in (*self.frames, *self.no_scans))
+        if not self.frames:
+            return SeriesSummary(number, self.uid, modality, 0, problem=self.others)
+        try:
+            grid = Stack.of(self.frames).grid
+        except InputError as error:
+            return SeriesSummary(number, self.uid, modality, len(self.frames), problem=str(error))
+        shape = (grid.shape.x, grid.shape.y, grid.shape.z)
+        return SeriesSummary(number, self.uid, modality, len(self.frames), shape, grid.spacing, grid.axes)
+
+
+def _series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[_Series]:
+    several = () if isinstance(path, str | os.PathLike) else arguments.sequence("path", path, "a path, or several")
+    given = [arguments.path("path", each) for each in several or (path,)]
+    found: dict[str, _Series] = {}
+    for file in dict.fromkeys(_dicom_files(given)):
+        read = read_frames(file)
+        uid = read.series if isinstance(read, NoScan) else read[0].series if read else ""
+        series = found.setdefault(uid, _Series(uid, [], []))
+        if isinstance(read, NoScan):
+            series.no_scans.append(read)
+        else:
+            series.frames.extend(read)
+    if not found:
+        raise InputError(f'"{given[0].name}": no DICOM file is there; check the path')
+    return [found[uid] for uid in sorted(found)]
+
+
+def _dicom_files(given: Sequence[Path]) -> Iterator[Path]:
+    for path in given:
+        if not path.is_dir():
+            if not path.exists():
+                raise InputError(f'"{path.name}": does not exist; check the path')
+            if not is_dicom(path):
+                raise InputError(f'"{path.name}": expected a DICOM file')
+            yield path
+            continue
+        for root, folders, names in os.walk(path):
+            folders.sort()
+            files = (Path(root, name) for name in sorted(names) if name != "DICOMDIR")
+            yield from (file for file in files if is_dicom(file))
+
+
+def _chosen(found: Sequence[_Series], series: str | None) -> _Series:
+    if series is None:
+        scans = [each for each in found if each.frames]
+        if len(scans) == 1:
+            return scans[0]
+        if not scans:
+            raise InputError(f"no series is a scan ({'; '.join(each.others for each in found)})")
+        raise InputError(
+            f"{len(scans)} series are scans; choose one by its number or UID (--series); bedside inspect lists them"
+        )
+    if series.isdecimal() and 1 <= int(series) <= len(found):
+        return found[int(series) - 1]
+    for each in found:
+        if each.uid == series:
+            return each
+    raise UsageError(
+        f"series: there are {len(found)}, and none has the number or UID {series}; bedside inspect lists them"
+    )

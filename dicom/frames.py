@@ -1,0 +1,238 @@
+"""The frames of DICOM files: where each lies in the patient, and what its stored values mean; pixels stay unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..runtime.errors import InputError, MissingExtraError
+from ..runtime.scans.byte_stream import Identity
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+Numbers = tuple[float, ...]
+
+_TAGS: list[str] = [
+    "SOPClassUID", "SeriesInstanceUID", "InstanceNumber", "Modality", "ImageType", "Rows", "Columns", "NumberOfFrames",
+    "SamplesPerPixel", "BitsAllocated", "PixelRepresentation", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+]  # fmt: skip
+# Segmentations, label maps and doses have pixels, but are results, not scans (PS3.6, table A-1).
+_RESULTS = {
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.66.7",
+    "1.2.840.10008.5.1.4.1.1.481.2",
+    "1.2.840.10008.5.1.4.1.1.30",
+}
+# CT, MR and PET, each of one slice, enhanced, and enhanced from older files.
+_SCANS = {
+    *(f"1.2.840.10008.5.1.4.1.1.2{part}" for part in ("", ".1", ".2")),
+    *(f"1.2.840.10008.5.1.4.1.1.4{part}" for part in ("", ".1", ".4")),
+    *(f"1.2.840.10008.5.1.4.1.1.1{part}" for part in ("28", "30", "28.1")),
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One slice: a file, or a frame of a multi-frame file.
+
+    Attributes:
+        path: the file.
+        index: number of the frame in its file, from 0; None where the file is one slice.
+        identity: identity of the file when its header was read.
+        number: Instance Number, or the number of the frame from 1; for messages.
+        series: Series Instance UID; empty where the file has none.
+        modality: Modality, such as ``CT``.
+        size: rows and columns.
+        position: centre of the first pixel, x, y, z in mm, in DICOM's axes (to the left, to the back, to the head).
+        directions: direction of a row, then of a column, each x, y, z.
+        spacing: distance of rows, then of columns, in mm.
+        stored: type of the stored values.
+        slope: factor from stored to real values.
+        intercept: value added after the factor.
+        has_table: whether a table (Modality LUT) and no line converts stored to real values.
+    """
+
+    path: Path
+    index: int | None
+    identity: Identity
+    number: int
+    series: str
+    modality: str
+    size: tuple[int, int]
+    position: Numbers
+    directions: Numbers
+    spacing: Numbers
+    stored: np.dtype[Any]
+    slope: float
+    intercept: float
+    has_table: bool
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether stored and real values differ."""
+        return self.has_table or (self.slope, self.intercept) != (1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class NoScan:
+    """A DICOM file that is no slice of a scan.
+
+    Attributes:
+        path: the file.
+        series: Series Instance UID.
+        modality: Modality, such as ``SEG``.
+        reason: what it is instead.
+    """
+
+    path: Path
+    series: str
+    modality: str
+    reason: str
+
+
+def read_frames(path: Path) -> list[Frame] | NoScan:
+    """Reads the header of a DICOM file.
+
+    Args:
+        path: a DICOM file, with or without the preamble of PS3.10.
+
+    Returns:
+        Its frames, or what it is where it is no slice of a scan: a localiser, a report, a segmentation.
+
+    Raises:
+        MissingExtraError: pydicom is not installed.
+        InputError: the file is damaged, or lacks what the geometry or the values need.
+    """
+    try:
+        import pydicom
+    except ImportError:
+        raise MissingExtraError("pydicom", "dicom") from None
+    try:
+        identity = Identity.of(path.stat())
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+        reason = _no_scan(header)
+        if reason:
+            return NoScan(path, _series(header), str(header.get("Modality", "")), reason)
+        return list(_frames(path, identity, header))
+    except OSError as error:
+        raise InputError(f'"{path.name}": cannot be read ({error.strerror or "damaged"}); copy it again') from None
+    except _MissingError as missing:
+        raise InputError(f'"{path.name}": the DICOM header has no valid {missing}; export the series again') from None
+    except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
+        raise InputError(f'"{path.name}": damaged, or no DICOM ({type(error).__name__}); copy it again') from None
+
+
+class _MissingError(Exception):
+    """An attribute that is not there, or not what it should be; its name is the message."""
+
+
+def _no_scan(header: Dataset) -> str:
+    """Returns what a file is that is no slice of a scan; empty for a slice."""
+    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    if kind in _RESULTS:
+        return "a result, not a scan"
+    if "Rows" not in header or "Columns" not in header:
+        if not kind or kind in _SCANS:  # cut off within its header
+            raise _MissingError("Rows and Columns")
+        return "no image"
+    if any("LOCALIZER" in str(value).upper() for value in _values(header.get("ImageType"))):
+        return "a localiser"
+    if int(header.get("SamplesPerPixel", 1)) != 1:
+        return "a colour image"
+    multi = "PerFrameFunctionalGroupsSequence" in header
+    if not multi and "ImagePositionPatient" not in header:
+        return "an image without a place in the patient"
+    return ""
+
+
+def _frames(path: Path, identity: Identity, header: Dataset) -> Iterator[Frame]:
+    common = {
+        "path": path,
+        "identity": identity,
+        "series": _series(header),
+        "modality": str(header.get("Modality", "")),
+        "size": (_whole(header, "Rows"), _whole(header, "Columns")),
+        "stored": _stored(header),
+    }
+    if "PerFrameFunctionalGroupsSequence" in header:
+        shared = _first(header.get("SharedFunctionalGroupsSequence"))
+        for index, own in enumerate(header.PerFrameFunctionalGroupsSequence):
+            groups = (own, shared)
+            place = _group(groups, "PlanePositionSequence"), _group(groups, "PlaneOrientationSequence")
+            values = _group(groups, "PixelValueTransformationSequence")
+            yield Frame(
+                **common, index=index, number=index + 1, **_place(*place, _group(groups, "PixelMeasuresSequence")),
+                **_scaling(values if values is not None else header),
+            )  # fmt: skip
+        return
+    if int(header.get("NumberOfFrames") or 1) != 1:
+        raise _MissingError("PerFrameFunctionalGroupsSequence")
+    number = int(header.get("InstanceNumber") or 0)
+    yield Frame(**common, index=None, number=number, **_place(header, header, header), **_scaling(header))
+
+
+def _place(position: Dataset | None, orientation: Dataset | None, measures: Dataset | None) -> dict[str, Any]:
+    spacing = _numbers(measures, "PixelSpacing", 2)
+    if min(spacing) <= 0:
+        raise _MissingError("PixelSpacing")
+    return {
+        "position": _numbers(position, "ImagePositionPatient", 3),
+        "directions": _numbers(orientation, "ImageOrientationPatient", 6),
+        "spacing": spacing,
+    }
+
+
+def _scaling(header: Dataset) -> dict[str, Any]:
+    slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
+    if (slope is None) != (intercept is None):
+        raise _MissingError("RescaleSlope and RescaleIntercept, of which it has one")
+    values = (1.0, 0.0) if slope is None else (float(slope), float(intercept))
+    if not np.isfinite(values).all() or values[0] == 0:
+        raise _MissingError("RescaleSlope")
+    return {"slope": values[0], "intercept": values[1], "has_table": bool(header.get("ModalityLUTSequence"))}
+
+
+def _stored(header: Dataset) -> np.dtype[Any]:
+    bits = _whole(header, "BitsAllocated")
+    if bits not in (8, 16, 32):
+        raise _MissingError("BitsAllocated (8, 16 or 32)")
+    return np.dtype(f"{'i' if header.get('PixelRepresentation', 0) else 'u'}{bits // 8}")
+
+
+def _group(groups: Sequence[Dataset | None], name: str) -> Dataset | None:
+    """Returns a functional group of a frame: its own, or else what all frames share."""
+    return next((_first(group.get(name)) for group in groups if group is not None and group.get(name)), None)
+
+
+def _first(sequence: Any) -> Dataset | None:
+    return sequence[0] if sequence else None
+
+
+def _numbers(header: Dataset | None, name: str, count: int) -> Numbers:
+    values = tuple(float(value) for value in _values(None if header is None else header.get(name)))
+    if len(values) != count or not np.isfinite(values).all():
+        raise _MissingError(name)
+    return values
+
+
+def _whole(header: Dataset, name: str) -> int:
+    value = int(header.get(name) or 0)
+    if value < 1:
+        raise _MissingError(name)
+    return value
+
+
+def _series(header: Dataset) -> str:
+    """Returns the Series Instance UID; empty where the files were anonymised with blanks."""
+    return str(header.get("SeriesInstanceUID") or "")
+
+
+def _values(value: Any) -> tuple[Any, ...]:
+    return () if value is None else (value,) if isinstance(value, str | float | int) else tuple(value)

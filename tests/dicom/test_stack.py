@@ -1,0 +1,90 @@
+"""What is no even stack of slices is refused, and the message says which slices are at fault."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bedside.dicom import open_series
+from bedside.runtime.errors import InputError
+
+from .written_series import STEP, write_series
+
+
+def refusal(folder, **options):
+    with pytest.raises(InputError) as caught:
+        open_series(folder, **options)
+    return str(caught.value)
+
+
+def moved(number, offset):
+    def change(made, at):
+        if at == number:
+            made.ImagePositionPatient = (np.array(made.ImagePositionPatient, float) + offset).tolist()
+
+    return change
+
+
+def test_missing_slices_are_counted_and_the_first_gap_is_named(tmp_path):
+    write_series(tmp_path, values=np.zeros((9, 4, 4), np.int16), leave_out=[3, 6, 7])
+    assert "3 slices are missing, first between numbers 3 and 5 (5 mm apart, others 2.5 mm)" in refusal(tmp_path)
+
+
+def test_one_missing_slice(tmp_path):
+    write_series(tmp_path, leave_out=[2])
+    assert "1 slice is missing, between numbers 2 and 4" in refusal(tmp_path)
+
+
+def test_slices_at_the_same_place_are_named(tmp_path):
+    write_series(tmp_path, change=moved(3, (0, 0, -STEP)))
+    assert "1 slice lies where another lies, numbers 3 and 4" in refusal(tmp_path)
+    assert "where another lies" in refusal(tmp_path, fill_gaps=True)
+
+
+def test_a_series_copied_twice_is_refused(tmp_path):
+    write_series(tmp_path / "a")
+    write_series(tmp_path / "b")
+    assert "5 slices lie where another lies, numbers 1 and 1 first" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("fill_gaps", [False, True])
+def test_uneven_slices_are_refused(tmp_path, fill_gaps):
+    write_series(tmp_path, change=moved(2, (0, 0, 0.4)))
+    assert "unevenly spaced, 2.1 to 2.9 mm apart" in refusal(tmp_path, fill_gaps=fill_gaps)
+
+
+def test_a_hundredth_of_a_step_is_rounding(tmp_path):
+    write_series(tmp_path, change=moved(2, (0, 0, 0.02)))
+    assert open_series(tmp_path).grid.spacing[2] == pytest.approx(STEP)
+
+
+def test_a_slice_that_lies_sideways_is_named(tmp_path):
+    write_series(tmp_path, change=moved(3, (3, 0, 0)))
+    assert "slice number 4 lies 3 mm from its place" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("ImageOrientationPatient", [0, 1, 0, 0, 0, -1], "orientation"),
+        ("PixelSpacing", [0.7, 0.8], "pixel spacing"),
+    ],
+)
+def test_slices_that_differ_are_named(tmp_path, name, value, word):
+    write_series(tmp_path, change=lambda made, at: setattr(made, name, value) if at == 4 else None)
+    assert f"differ in {word} (number" in refusal(tmp_path)
+
+
+def test_slices_of_another_size_are_named(tmp_path):
+    write_series(tmp_path, leave_out=[4])
+    write_series(tmp_path / "other", values=np.zeros((5, 8, 8), np.int16), leave_out=[0, 1, 2, 3])
+    assert "differ in size (number" in refusal(tmp_path)
+
+
+def test_one_slice_has_no_distance(tmp_path):
+    write_series(tmp_path, leave_out=[1, 2, 3, 4])
+    assert "one slice, which does not say how far the next would be" in refusal(tmp_path)
+
+
+def test_directions_that_are_not_at_right_angles_are_refused(tmp_path):
+    write_series(tmp_path, change=lambda made, _: setattr(made, "ImageOrientationPatient", [1, 0, 0, 0.3, 0.95, 0]))
+    assert "image orientation is not two directions of length 1" in refusal(tmp_path)
