@@ -15,6 +15,8 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,7 @@ import numpy as np
 from bedside.devices.cpu import parse_cpuinfo
 from bedside.devices.jetson import parse_l4t, parse_power_mode
 from bedside.devices.tegrastats import parse_tegrastats
+from bedside.dicom import list_series, open_series
 from bedside.runtime import (
     BedsideError,
     Bundle,
@@ -38,9 +41,11 @@ from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, check
 from bedside.runtime.engines.onnx_guard import check_no_external_data
 from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.scans.byte_stream import ByteStream
+from bedside.runtime.scans.scan import Scan
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.nnunet_splits import read_splits
+from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
 _UNPACKED_LIMIT = 1 << 20  # bytes a zip may unpack to while it is fuzzed
 _FOLDER = tempfile.TemporaryDirectory(prefix="bedside-fuzz-")
@@ -69,6 +74,22 @@ def nifti(data: bytes) -> None:
         assert volume.data.shape == volume.grid.shape
         assert np.isfinite(volume.data).all()
         assert abs(np.linalg.det(volume.grid.affine[:3, :3])) > 0
+
+
+def dicom(data: bytes) -> None:
+    """One file, or a file of a series of which the other slice is sound."""
+    (folder := Path(_FOLDER.name) / "series").mkdir(exist_ok=True)
+    (folder / "IM0").write_bytes(_dicom_seeds()[0])
+    (folder / "IM1").write_bytes(data)
+    for path in (folder / "IM1", folder):
+        try:
+            list_series(path)
+            series = open_series(path)
+            volume = Scan(series).load()
+        except (InputError, ResourceError):
+            continue
+        assert volume.data.shape == series.grid.shape
+        assert np.isfinite(volume.data).all()
 
 
 def gzip_stream(data: bytes) -> None:
@@ -177,6 +198,24 @@ def _nifti_seeds() -> list[bytes]:
     ]
 
 
+@cache
+def _dicom_seeds() -> list[bytes]:
+    """A slice, the slice above it compressed and without value representations, and a multi-frame file."""
+    spec = spec_from_file_location("written_series", Path(__file__).parents[1] / "dicom" / "written_series.py")
+    assert spec is not None
+    assert spec.loader is not None
+    written = module_from_spec(spec)
+    spec.loader.exec_module(written)
+    folder = Path(_FOLDER.name) / "seeds"
+    plain = written.write_series(folder / "plain")
+    compressed = written.write_series(folder / "rle", change=lambda made, _: made.compress(RLELossless))
+    implicit = written.write_series(
+        folder / "implicit", change=lambda made, _: setattr(made.file_meta, "TransferSyntaxUID", ImplicitVRLittleEndian)
+    )
+    several = written.write_enhanced(folder / "several.dcm")
+    return [file.read_bytes() for file in (plain[0], plain[1], compressed[1], implicit[1], several)]
+
+
 def _gzip_seeds() -> list[bytes]:
     import gzip
 
@@ -275,6 +314,7 @@ def _splits_seeds() -> list[bytes]:
 
 TARGETS = {
     "nifti": Target(nifti, _nifti_seeds),
+    "dicom": Target(dicom, _dicom_seeds),
     "gzip_stream": Target(gzip_stream, _gzip_seeds),
     "manifest": Target(manifest, _manifest_seeds),
     "bundle_folder": Target(bundle_folder, _folder_seeds),
