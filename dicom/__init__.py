@@ -1,6 +1,14 @@
 """DICOM at the device: a series becomes a scan. Needs the extra ``dicom``; never torch."""
 
 from .find import SeriesSummary, list_series, open_series
+from .segmentation import is_own_segmentation, write_segmentation
 from .series import DicomSeries
 
-__all__ = ["DicomSeries", "SeriesSummary", "list_series", "open_series"]
+__all__ = [
+    "DicomSeries",
+    "SeriesSummary",
+    "is_own_segmentation",
+    "list_series",
+    "open_series",
+    "write_segmentation",
+]

@@ -54,7 +54,7 @@ class Stack:
         row, column = _axes(first)
         positions = np.array([frame.position for frame in frames])
         heights = positions @ np.cross(row, column)
-        order = np.lexsort(([frame.number for frame in frames], heights))
+        order = np.lexsort(np.array([[frame.number for frame in frames], heights]))
         ordered, positions, heights = [frames[i] for i in order], positions[order], heights[order]
         places = _places(ordered, heights, fill_gaps=fill_gaps)
         slices: list[Frame | None] = [None] * (places[-1] + 1)

@@ -28,7 +28,8 @@ class Segment:
     goes on where it stopped. The exit code is the worst of all scans; from the worst: 1, 5, 3, 6, 0.
 
     A folder of DICOM files is one series: the only one that is a scan, or that of --series. Its geometry comes from the
-    slices' positions alone; missing, doubled or uneven slices are refused.
+    slices' positions alone; missing, doubled or uneven slices are refused. With -o FILE.dcm the label map is a DICOM
+    segmentation of that series.
 
     A scan with a gantry tilt is straightened for the network; its label map lies on the scan's own sheared grid.
 
@@ -50,7 +51,13 @@ class Segment:
         ),
     ]
     output: Annotated[
-        Path, output_option("--output", "-o", help="Label map to write; or a folder.", show_default=False)
+        Path,
+        output_option(
+            "--output",
+            "-o",
+            help="Label map to write, .nii or .nii.gz; of a DICOM series also .dcm (SEG); or a folder.",
+            show_default=False,
+        ),
     ]
     engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
     precision: Annotated[
@@ -82,6 +89,9 @@ class Segment:
     fill_gaps: Annotated[
         bool, typer.Option("--fill-gaps", help="Interpolate missing slices of a DICOM series; exit 6.")
     ] = False
+    binary_seg: Annotated[
+        bool, typer.Option("--binary-seg", help="DICOM segmentation with a frame for each organ, for older viewers.")
+    ] = False
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of a 4D file, from 0.")] = None
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None
     use_sform: Annotated[
@@ -106,7 +116,7 @@ class Segment:
     def __call__(self) -> int:
         """Segments the scan, or every scan of the folder."""
         self._check()
-        given = ScanInput(self.scan, self.series, self.fill_gaps)
+        given = ScanInput(self.scan, self.series, self.fill_gaps, self.binary_seg)
         if not given.is_folder_of_scans:
             if self.workers is not None:
                 raise UsageError("--workers goes with a folder of scans; this is one scan")

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import ExitCode, UsageError
+from ...runtime.scans.file_kind import is_dicom_series
 from ...runtime.scans.names import has_nifti_ending
 from ..options.outputs import check_writable
 from ..terminal.console import Console
 from ..terminal.failure import failure_of
 from .job import SegmentJob
-from .output import check_output
+from .output import SEG_SUFFIX, check_output
 from .report import as_json, summary, volumes_table
 from .scan_input import ScanInput
 
@@ -42,8 +43,15 @@ def segment_scan(
         raise UsageError("-i and -o are the same file; the label map would replace the scan")
     if record is not None and record.resolve() in (path.resolve(), output.resolve()):
         raise UsageError("--record needs a file of its own")
-    if path.is_dir() and not has_nifti_ending(output.name):
-        raise UsageError(f'"{path.name}" is one DICOM series, so -o must be a .nii or .nii.gz; got "{output.name}"')
+    is_seg = output.suffix == SEG_SUFFIX
+    if path.is_dir() and not (is_seg or has_nifti_ending(output.name)):
+        raise UsageError(
+            f'"{path.name}" is one DICOM series, so -o must be a .nii, .nii.gz or .dcm; got "{output.name}"'
+        )
+    if is_seg and not is_dicom_series(path):
+        raise UsageError("a DICOM segmentation refers to the series it was made of; this scan is NIfTI: write .nii.gz")
+    if given.binary and not is_seg:
+        raise UsageError("--binary-seg goes with -o FILE.dcm, a DICOM segmentation")
     check_output(output, force)
     if record is not None:
         check_writable(record, ".json")
@@ -51,7 +59,13 @@ def segment_scan(
         try:
             scan = given.open()
             result = job.segment(segmenter, scan, advance)
-            result.save(output)
+            if isinstance(scan, Path) or not is_seg:
+                result.save(output)
+            else:
+                from ...dicom import write_segmentation
+
+                kind, sha256 = "BINARY" if given.binary else "LABELMAP", segmenter.bundle.sha256
+                write_segmentation(output, result.labels, segmenter.task.labels, scan, bundle_sha256=sha256, kind=kind)
         except Exception as error:
             if record is not None:
                 from ...runtime.record import Outcome

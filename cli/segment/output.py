@@ -9,6 +9,8 @@ from ...runtime.errors import UsageError
 from ...runtime.scans.nifti import check_output_name
 from ..options.outputs import check_writable
 
+SEG_SUFFIX = ".dcm"  # a label map with this ending is written as DICOM SEG
+
 
 def check_output(output: Path, force: bool) -> None:
     """Refuses an output that cannot be written, or that would replace another file than a label map, such as a scan.
@@ -18,10 +20,11 @@ def check_output(output: Path, force: bool) -> None:
         force: whether any existing file may be replaced.
 
     Raises:
-        UsageError: the name is not that of a NIfTI file, or another file exists there.
+        UsageError: the name is not that of a NIfTI or DICOM file, or another file exists there.
         ResourceError: the file cannot be written.
     """
-    check_output_name(output)
+    if output.suffix != SEG_SUFFIX:
+        check_output_name(output)
     if not force and output.is_file() and not _is_ours(output):
         raise UsageError(
             f'output "{output.name}": expected nothing there, or an earlier label map, got another file; are -i and -o '
@@ -34,6 +37,10 @@ def _is_ours(path: Path) -> bool:
     """Whether a file's header says that bedside wrote it as a label map; True for an empty file, which can be lost."""
     if path.stat().st_size == 0:
         return True
+    if path.suffix == SEG_SUFFIX:
+        from ...dicom import is_own_segmentation
+
+        return is_own_segmentation(path)
     import nibabel as nib
 
     try:

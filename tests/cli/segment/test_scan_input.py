@@ -6,6 +6,7 @@ import logging
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from bedside.cli.main import run as bedside
 
@@ -88,3 +89,27 @@ def test_options_of_dicom_are_refused_for_other_scans(bundle_path, tmp_path, cap
     words = ["segment", str(bundle_path), "-i", str(tmp_path / "ct.nii.gz"), "-o", str(tmp_path / "out.nii.gz"), "-q"]
     assert bedside([*words, "--series", "1"]) == 2
     assert "--series and --fill-gaps go with a DICOM series" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("binary", [[], ["--binary-seg"]])
+def test_a_dicom_segmentation_holds_the_same_labels(bundle_path, folder, tmp_path, binary):
+    words = ["segment", str(bundle_path), "-i", str(folder), "-q", *WORDS]
+    assert bedside([*words, "-o", str(tmp_path / "out.nii.gz")]) in (0, 6)
+    assert bedside([*words, "-o", str(tmp_path / "out.dcm"), *binary]) in (0, 6)
+    made = pydicom.dcmread(tmp_path / "out.dcm")
+    assert made.SegmentationType == ("BINARY" if binary else "LABELMAP")
+    voxels = int(np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj).sum())
+    assert int(made.pixel_array.sum()) == voxels > 0
+    assert bedside([*words, "-o", str(tmp_path / "out.dcm"), *binary]) in (0, 6)  # its own may be replaced
+
+
+def test_a_dicom_segmentation_needs_a_series_and_replaces_no_slice(bundle_path, folder, tmp_path, capsys):
+    nib.save(nib.Nifti1Image(cube(), np.diag([2.0, 2, 2, 1])), tmp_path / "ct.nii.gz")
+    words = ["segment", str(bundle_path), "-q", *WORDS]
+    assert bedside([*words, "-i", str(tmp_path / "ct.nii.gz"), "-o", str(tmp_path / "out.dcm")]) == 2
+    assert "refers to the series it was made of" in capsys.readouterr().err
+    slice_file = next(folder.iterdir())
+    assert bedside([*words, "-i", str(folder), "-o", str(slice_file)]) == 2
+    assert "expected nothing there, or an earlier label map" in capsys.readouterr().err
+    assert bedside([*words, "-i", str(folder), "-o", str(tmp_path / "out.nii.gz"), "--binary-seg"]) == 2
+    assert "--binary-seg goes with -o FILE.dcm" in capsys.readouterr().err
