@@ -23,9 +23,9 @@ def fuzz(target: str, corpus: Path, findings: Path, seconds: int) -> None:
     """Fuzzes one target in this process, which ends with it."""
     import atheris
 
-    sys.path.insert(0, str(HERE))
+    sys.path.insert(0, str(HERE.parents[1]))
     with atheris.instrument_imports(include=["bedside"]):
-        targets = importlib.import_module("targets")
+        targets = importlib.import_module("tests.fuzz.targets")
     chosen = targets.TARGETS[target]
     for number, seed in enumerate(chosen.seeds()):
         (corpus / f"seed{number}").write_bytes(seed)
@@ -50,8 +50,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="bedside-corpus-") as corpus:
             fuzz(given.only, Path(corpus), given.findings.resolve(), given.seconds)
         return 0
-    sys.path.insert(0, str(HERE))
-    names = given.targets or list(importlib.import_module("targets").TARGETS)
+    sys.path.insert(0, str(HERE.parents[1]))
+    names = given.targets or list(importlib.import_module("tests.fuzz.targets").TARGETS)
     failed: list[str] = []
     for name in names:
         command = [sys.executable, __file__, "--only", name, "--seconds", str(given.seconds)]
