@@ -13,7 +13,6 @@ from bedside.export import (
     ExportedStudent,
     ExportOptions,
     export_bundle,
-    model_files,
     onnx_models,
 )
 from bedside.export.gate import verdict
@@ -146,77 +145,6 @@ def test_the_model_card_tells_use_figures_and_that_no_scan_is_inside(toy_bundle)
 def test_no_name_of_a_scan_is_in_the_bundle(toy_bundle):
     texts = [path.read_bytes() for path in toy_bundle.rglob("*") if path.is_file()]
     assert not any(b"image.nii" in text or b"label.nii" in text for text in texts)
-
-
-def test_fp32_alone_needs_no_scan_and_a_cpu_without_bfloat16_says_so(export_toy, monkeypatch, caplog):
-    monkeypatch.setattr(model_files, "supports", lambda engine, precision: False)
-    heard: list[tuple[int, int, str]] = []
-    out = export_bundle(**export_toy, progress=lambda done, total, note: heard.append((done, total, note)))
-    with Bundle.open(out) as opened:
-        assert [variant.precision for variant in opened.manifest.variants] == ["fp32", "fp32"]
-        assert all((variant.dice, variant.passed) == ({}, True) for variant in opened.manifest.variants)
-    warned = [record.getMessage() for record in caplog.records if record.name == "bedside.export"]
-    assert warned == ["no held-out case with a label map: the bundle will carry no Dice"]
-    assert [done for done, _, _ in heard] == [0, 1, 2, 2, 3, 4, 5, 6, 7]  # within the third step: a remark
-    assert {total for _, total, _ in heard} == {7}
-    assert heard[3][2] == "no bf16 variants: this CPU does not compute in bfloat16"
-
-
-@pytest.mark.skipif(not supports("openvino", "bf16"), reason="this CPU does not compute in bfloat16")
-def test_bf16_is_the_same_file_computed_less_precisely(toy_bundle):
-    with Bundle.open(toy_bundle) as opened:
-        of = {(variant.engine, variant.precision): variant for variant in opened.manifest.variants}
-    for exact, rounded in (("fp32", "bf16"), ("int8", "int8-bf16")):
-        assert of["openvino", rounded].file == of["openvino", exact].file
-        errors = [of["openvino", precision].parity.mean_abs_probability for precision in (rounded, exact)]
-        assert errors[0] > errors[1]
-
-
-def test_fp16_has_a_file_of_its_own_and_its_parity_is_that_of_rounded_results(toy_trained, tmp_path):
-    options = ExportOptions(precisions=["fp32", "fp16"], threads=1)
-    with Bundle.open(export_bundle(toy_trained, tmp_path / "toy.bedside", options)) as opened:
-        of = {variant.name: variant for variant in opened.manifest.variants}
-    exact, half = of["onnxruntime fp32"], of["onnxruntime fp16"]
-    assert half.file == "model.fp16.onnx"
-    assert opened.manifest.variant_bytes(half) < opened.manifest.variant_bytes(exact)
-    assert half.passed
-    assert half.parity.label_agreement >= 0.999
-    assert half.parity.mean_abs_probability > exact.parity.mean_abs_probability
-
-
-def overflowing(network: torch.nn.Module) -> torch.nn.Module:
-    """Makes results of the first layer larger than float16 holds; the logits stay what they are."""
-    with torch.no_grad():
-        network[0].weight.mul_(2.0**14)
-        network[0].bias.mul_(2.0**14)
-        network[1].weight.mul_(2.0**-14)
-    return network
-
-
-@pytest.mark.parametrize("keep", [False, True])
-def test_variants_whose_results_overflow_in_float16_are_left_out_and_the_others_exported(
-    toy_student, toy_task, toy_case, tmp_path, keep
-):
-    """ONNX Runtime's CPU would compute them in float32 and find nothing wrong."""
-    student = ExportedStudent(model=overflowing(toy_student), task=toy_task, student="toy")
-    options = ExportOptions(
-        precisions=["fp16", "int8", "int8-fp16"],
-        cases=ExportCases(calibration=[toy_case[0]]),
-        patches=2,
-        threads=1,
-        keep_failed=keep,
-    )
-    with Bundle.open(export_bundle(student, tmp_path / "toy.bedside", options)) as opened:
-        manifest = opened.manifest
-    assert {each.name: each.gate_reason for each in manifest.failed} == {
-        f"onnxruntime {precision}": "the output of torch fp16 holds NaN or infinity"
-        for precision in ("fp16", "int8-fp16")
-    }
-    assert manifest.left_out == manifest.failed
-    assert {"onnxruntime int8", "openvino int8"} <= {each.name for each in manifest.variants}
-    assert not [name for name in manifest.files if "fp16" in name]
-    card = (tmp_path / "toy.bedside" / "README.md").read_text()
-    assert "onnxruntime fp16 failed at the gate, left out of the bundle: the output of torch fp16 holds NaN" in card
 
 
 def test_post_processing_of_a_label_the_task_lacks_is_refused_before_work_begins(toy_trained, tmp_path):
