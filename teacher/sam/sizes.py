@@ -9,7 +9,14 @@ from ...runtime import arguments
 PLANE_TABLE = 64
 """Rows and columns of SAM's absolute position table (1024 px in patches of 16)."""
 
-_WINDOW_TABLE = 14  # SAM's 2D window: its relative tables have 2·14 − 1 rows
+SAM_PATCH = 16
+"""Pixels along each side of one of SAM's tokens."""
+
+DECODER_LAYERS, DECODER_HEADS, DECODER_MLP_RATIO = 2, 8, 8
+"""Of the two-way transformer in SAM's mask decoder; its MLP is 2048 wide for tokens of 256."""
+
+WINDOW = 14
+"""Tokens along each side of a window of SAM's image encoder; a relative table has 2·14 − 1 rows."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class SamSize:
         global_blocks: blocks that attend globally in SAM, and therefore have longer relative-position tables.
         public: whether Meta publishes weights of this size.
         neck_width: channels of the four encoder maps.
-        prompt_widths: channels of the five levels of the auto prompt generator, finest first.
+        prompt_widths: channels of the levels of a prompt generator, finest first.
         decoder_width: channels of the mask decoder.
     """
 
@@ -40,7 +47,7 @@ class SamSize:
 
     def table_size(self, block: int) -> int:
         """Returns the side length, in tokens, of the attention field of block ``block`` in SAM."""
-        return PLANE_TABLE if block in self.global_blocks else _WINDOW_TABLE
+        return PLANE_TABLE if block in self.global_blocks else WINDOW
 
 
 _ROWS = (

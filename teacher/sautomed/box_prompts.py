@@ -5,69 +5,15 @@ Source: 3D-SAutoMed, section 2.3, equations 4 and 5, after DAB-DETR (arXiv:2201.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from segment_anything.modeling.transformer import TwoWayAttentionBlock
 from torch import Tensor, nn
 
-from .fused_attention import fuse_attention
+from ..sam.boxes import Boxes, PlaceEncoding
+from ..sam.fused_attention import fuse_attention
+from ..sam.sizes import DECODER_HEADS, DECODER_MLP_RATIO
 
 LAYERS = 2
-DECODER_HEADS = 8
-MLP_RATIO = 8  # SAM's decoder: 2048 for a width of 256
-
-
-@dataclass(frozen=True)
-class Boxes:
-    """Boxes of the organs in a batch of slices.
-
-    Attributes:
-        corners: left, top, right, bottom as shares 0…1 of width and height, float32 ``[N, organs, 4]``; of absent
-            organs 0.
-        present: whether the organ is in the slice, ``[N, organs]``.
-    """
-
-    corners: Tensor
-    present: Tensor
-
-    @classmethod
-    def of(cls, logits: Tensor) -> Boxes:
-        """Returns the boxes around the organs' pixels.
-
-        Args:
-            logits: ``[N, classes, h, w]``; class 0 is background and has no box.
-        """
-        classes, h, w = logits.shape[1:]
-        labels = logits.detach().argmax(dim=1)
-        organs = torch.arange(1, classes, device=labels.device)
-        found = labels[:, None] == organs[None, :, None, None]
-        top, bottom = _ends(found.any(dim=3))
-        left, right = _ends(found.any(dim=2))
-        present = found.flatten(2).any(dim=2)
-        corners = torch.stack([left / w, top / h, right / w, bottom / h], dim=-1)
-        return cls(corners * present[..., None], present)
-
-
-def _ends(found: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the first place that is True and the place after the last one, of ``[..., length]``."""
-    length = found.shape[-1]
-    places = torch.arange(length, device=found.device)
-    first = torch.where(found, places, length).amin(dim=-1)
-    last = torch.where(found, places + 1, 0).amax(dim=-1)
-    return first, last
-
-
-class PlaceEncoding(PositionEmbeddingRandom):
-    """SAM's random Fourier features of places, in float32 also under autocast.
-
-    bfloat16 tells 256 places apart, and the features turn by many times 2π along a slice.
-    """
-
-    def _pe_encoding(self, coords: Tensor) -> Tensor:
-        with torch.autocast(coords.device.type, enabled=False):
-            return super()._pe_encoding(coords.float())
 
 
 class CrossAttentionLayer(TwoWayAttentionBlock):
@@ -80,7 +26,7 @@ class CrossAttentionLayer(TwoWayAttentionBlock):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, DECODER_HEADS, MLP_RATIO * width)
+        super().__init__(width, DECODER_HEADS, DECODER_MLP_RATIO * width)
         del self.cross_attn_image_to_token, self.norm4
         fuse_attention(self)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..sam.sizes import SamSize
+from ..sam.slice_encoder import SliceBlock
+
 RANK = 4
 _NEARLY_NOTHING = 1e-3
 
@@ -33,3 +36,16 @@ class LoraQkv(nn.Linear):
         """Returns queries, keys and values ``[..., 3·C]`` of tokens ``[..., C]``."""
         query, key, value = super().forward(input).split(self.in_features, dim=-1)
         return torch.cat([query + self.up_q(self.down_q(input)), key, value + self.up_v(self.down_v(input))], dim=-1)
+
+
+class LoraBlock(SliceBlock):
+    """A block of SAM's image encoder whose attention has LoRA.
+
+    Args:
+        size: size of the encoder.
+        index: number of the block, from 0.
+    """
+
+    def __init__(self, size: SamSize, index: int) -> None:
+        super().__init__(size, index)
+        self.attn.qkv = LoraQkv(size.width)

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from ...runtime.axes import DHW
 from ..depth_axes import DEPTH_AXES
 from ..recompute import recomputed
+from ..sam.boxes import Boxes, PlaceEncoding, class_masks
 from ..sam.network import SamTeacher
 from ..sam.sizes import find_sam_size
-from .box_prompts import Boxes, BoxPromptGenerator, PlaceEncoding
+from ..sam.slice_encoder import SliceEncoder
+from .box_prompts import BoxPromptGenerator
 from .config import SAutoMedConfig
+from .lora import LoraBlock
 from .semantic_decoder import HistoryFilter, SemanticDecoder
-from .slice_encoder import SliceEncoder
 from .slice_sharing import SliceSharing
 from .walks import Step, training_walk, whole_walk
 
@@ -76,6 +78,7 @@ class SAutoMed(SamTeacher[SAutoMedConfig]):
             enlarge=config.enlarge,
             batch=config.slices,
             checkpoint_activations=config.checkpoint_activations,
+            block=LoraBlock,
         )
         self.sharing = SliceSharing(width) if config.local else nn.Identity()
         self.pe_layer = PlaceEncoding(width // 2)
@@ -129,7 +132,7 @@ class SAutoMed(SamTeacher[SAutoMedConfig]):
             return self._decoded(image, image_pe, past)
 
         logits, history = recomputed(decode, maps.flatten(0, 1), enabled=self.config.checkpoint_activations)
-        boxes, split = Boxes.of(logits), (batch, count)
+        boxes, split = Boxes.around(class_masks(logits, first=1)), (batch, count)
         return logits.unflatten(0, split), Past(
             history.unflatten(0, split), boxes.corners.unflatten(0, split), boxes.present.unflatten(0, split)
         )

@@ -25,10 +25,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ...runtime.errors import UsageError
-from .box_prompts import DECODER_HEADS, MLP_RATIO, Boxes, BoxPromptGenerator, CrossAttentionLayer
+from ..sam.boxes import Boxes, class_masks
+from ..sam.sizes import DECODER_HEADS, DECODER_LAYERS, DECODER_MLP_RATIO
+from ..sam.slice_encoder import SliceBlock, SliceEncoder
+from .box_prompts import BoxPromptGenerator, CrossAttentionLayer
 from .network import SAutoMed
-from .semantic_decoder import DEPTH, SemanticDecoder
-from .slice_encoder import LoraBlock, SliceEncoder
+from .semantic_decoder import SemanticDecoder
 from .slice_sharing import HEADS, InterSliceAttention, IntraSliceAttention, SliceSharing
 
 
@@ -71,7 +73,7 @@ def _one_patch(model: SAutoMed, slices: Tensor, runs: list[list[int]]) -> Tensor
             prompts = prompt(generator, image, place, generator.anchors(boxes, 1, model.pe_layer))
             image = image + model.no_mask_embed.weight[0, :, None, None]
             out, history = decode(model.mask_decoder, image, place, history, prompts)
-            history, boxes = keep(history), Boxes.of(out)
+            history, boxes = keep(history), Boxes.around(class_masks(out, first=1))
             logits.setdefault(number, out[0])
     return torch.stack([logits[number] for number in range(len(maps))], dim=1)
 
@@ -87,12 +89,12 @@ def encode(encoder: SliceEncoder, slices: Tensor) -> Tensor:
     table = F.interpolate(encoder.position_table.permute(0, 3, 1, 2), tokens.shape[1:3], mode="bilinear")
     tokens = tokens + table.permute(0, 2, 3, 1)
     for block in encoder.blocks:
-        if isinstance(block, LoraBlock):
+        if isinstance(block, SliceBlock):
             tokens = sams_block(block, tokens)
     return encoder.neck(tokens.permute(0, 3, 1, 2))
 
 
-def sams_block(block: LoraBlock, x: Tensor) -> Tensor:
+def sams_block(block: SliceBlock, x: Tensor) -> Tensor:
     """Returns tokens ``[D, h, w, C]``: SAM's block with SAM's own attention, which holds all scores."""
     attention, size = block.attn, (x.shape[1], x.shape[2])
     tokens = block.norm1(x)
@@ -158,7 +160,7 @@ def decode(
     """Returns logits ``[1, classes, 4·h, 4·w]`` and history tokens, by SAM's own transformer and upscaling."""
     own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
     with torch.device("meta"):
-        sams = TwoWayTransformer(DEPTH, image.shape[1], DECODER_HEADS, MLP_RATIO * image.shape[1])
+        sams = TwoWayTransformer(DECODER_LAYERS, image.shape[1], DECODER_HEADS, DECODER_MLP_RATIO * image.shape[1])
     weights: dict[str, Tensor] = dict(decoder.transformer.named_parameters())
     tokens, read = functional_call(sams, weights, (image, place, torch.cat([own, history, prompts], dim=1)))
     upscaled = decoder.output_upscaling(read.transpose(1, 2).reshape(image.shape))

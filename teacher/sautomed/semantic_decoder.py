@@ -11,13 +11,11 @@ from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor, nn
 
 from ..recompute import recomputed
+from ..sam.fused_attention import fuse_attention
 from ..sam.modules import MLPBlock
-from .box_prompts import DECODER_HEADS, MLP_RATIO
-from .fused_attention import fuse_attention
+from ..sam.sizes import DECODER_HEADS, DECODER_LAYERS, DECODER_MLP_RATIO
 
 HISTORY_TOKENS = 8
-DEPTH = 2
-"""Layers of SAM's two-way transformer."""
 
 
 class HistoryFilter(nn.Module):
@@ -32,7 +30,7 @@ class HistoryFilter(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.start = nn.Parameter(torch.empty(HISTORY_TOKENS, width).normal_())
-        self.mlp = MLPBlock(width, MLP_RATIO * width, nn.ReLU)
+        self.mlp = MLPBlock(width, DECODER_MLP_RATIO * width, nn.ReLU)
         self.norm = nn.LayerNorm(width)
 
     def first(self, count: int) -> Tensor:
@@ -55,7 +53,7 @@ class SemanticDecoder(MaskDecoder):
     """
 
     def __init__(self, classes: int, width: int) -> None:
-        transformer = TwoWayTransformer(DEPTH, width, DECODER_HEADS, MLP_RATIO * width)
+        transformer = TwoWayTransformer(DECODER_LAYERS, width, DECODER_HEADS, DECODER_MLP_RATIO * width)
         fuse_attention(transformer)
         super().__init__(transformer_dim=width, transformer=transformer, num_multimask_outputs=classes - 1)
         del self.iou_prediction_head

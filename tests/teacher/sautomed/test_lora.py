@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from bedside.teacher.sautomed.lora import LoraQkv
+from bedside.teacher.sam.sizes import find_sam_size
+from bedside.teacher.sautomed.lora import LoraBlock, LoraQkv
 
 WIDTH = 6
 
@@ -40,3 +41,14 @@ def test_it_starts_beside_the_frozen_layer_and_both_factors_learn():
 def test_four_factors_of_rank_4_in_vit_b():
     added = sum(p.numel() for name, p in LoraQkv(768).named_parameters() if "_" in name)
     assert added == 4 * 4 * 768
+
+
+def test_it_moves_the_attention_of_a_block():
+    torch.manual_seed(0)
+    block, x = LoraBlock(find_sam_size("vit_nano"), 1), torch.randn(1, 4, 4, 96)
+    before = block(x)
+    torch.nn.init.ones_(block.attn.qkv.up_v.weight)
+    assert (block(x) - before).abs().max() > 0.01
+    assert {name for name, _ in block.named_parameters() if "_q" in name or "_v" in name} == {
+        f"attn.qkv.{way}_{part}.weight" for way in ("up", "down") for part in "qv"
+    }

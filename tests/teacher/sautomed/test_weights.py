@@ -10,7 +10,7 @@ import torch
 from bedside.runtime.errors import InputError
 from bedside.teacher import build_teacher
 from bedside.teacher.sam.sizes import find_sam_size
-from bedside.teacher.sautomed.weights import sams_shapes
+from bedside.teacher.sam.whole import sams_shapes
 from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
 

@@ -15,12 +15,11 @@ import torch.nn.functional as F
 from segment_anything.modeling.image_encoder import window_partition, window_unpartition
 from torch import Tensor
 
-from ..sam.modules import Attention, get_rel_pos
-from .lora import LoraQkv
+from .modules import Attention, get_rel_pos
 
 
 class SliceAttention(Attention):
-    """SAM's multi-head attention of a slice, with LoRA on queries and values.
+    """SAM's multi-head attention of a slice.
 
     Parameters have SAM's names; tables are interpolated to the field, as SAM's ``get_rel_pos`` does.
 
@@ -33,7 +32,6 @@ class SliceAttention(Attention):
 
     def __init__(self, width: int, heads: int, *, table: int, window: int) -> None:
         super().__init__(width, num_heads=heads, use_rel_pos=True, input_size=(table, table))
-        self.qkv = LoraQkv(width)
         self.window = window
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bedside.teacher.sautomed.fused_attention import FusedAttention, fuse_attention
+from bedside.teacher.sam.fused_attention import FusedAttention, fuse_attention
 from bedside.teacher.simulated_step import LiveMemory
 from segment_anything.modeling.transformer import Attention, TwoWayTransformer
 
