@@ -21,8 +21,8 @@ from ..training.job import TrainingHooks, TrainingJob
 from ..training.loop.checkpoint import load_weights
 from ..training.loop.fit import FitResult
 from ..training.loop.hardware import Hardware
+from ..training.loop.objective import Objective
 from ..training.loop.process_group import ProcessGroup
-from ..training.loop.step import Objective
 from ..training.prepared_run import PreparedRun
 from ..training.recipe import Recipe
 from ..training.runs.run import Run

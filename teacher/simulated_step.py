@@ -16,7 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from ..training.data.crops import Batch
 from ..training.loop.losses import segmentation_loss
+from ..training.loop.objective import DeepLogits, all_logits, supervised_terms, total
 
 _ADAM_STATES = 2  # running means of the gradient and of its square
 
@@ -39,6 +41,10 @@ _NOT_COUNTED_BY_TORCH = {
 def flop_counter() -> FlopCounterMode:
     """Returns a context manager that counts the floating-point operations of convolutions and matrix products."""
     return FlopCounterMode(display=False, custom_mapping=_NOT_COUNTED_BY_TORCH)
+
+
+def _labels_alone(logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+    return {"labels": segmentation_loss()(logits, batch["label"])}
 
 
 @contextmanager
@@ -134,8 +140,8 @@ class SimulatedStep:
     shape: tuple[int, ...]
     bf16: bool
 
-    def logits(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Returns logits ``[B, C, D, H, W]`` of images ``[B, 1, D, H, W]``."""
+    def output(self, model: nn.Module, images: Tensor) -> Tensor | DeepLogits:
+        """Returns the output in training for images ``[B, 1, D, H, W]``."""
         autocast = torch.autocast("cpu", torch.bfloat16) if self.bf16 else nullcontext()
         with autocast:
             return model(images)
@@ -148,9 +154,10 @@ class SimulatedStep:
             gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
             optimiser = _ADAM_STATES * gradients
             images, labels = torch.empty(self.shape), torch.empty(self.shape)
-            logits = self.logits(model, images)
+            output = self.output(model, images)
             activations = live.held - weights
-            segmentation_loss()(logits.float(), labels).backward()
+            terms = supervised_terms(_labels_alone, output.float(), {"label": labels})
+            total(terms).backward()
         # The optimiser's step holds one more copy of the trainable parameters, after activations are freed.
         at_the_update = weights + 2 * gradients + optimiser
         peak = max(live.peak + optimiser, at_the_update)
@@ -159,7 +166,7 @@ class SimulatedStep:
     def flops(self, model: nn.Module) -> tuple[int, int]:
         """Returns the floating-point operations of the forward pass, and of forward and backward pass together."""
         with flop_counter() as counter:
-            logits = self.logits(model, torch.empty(self.shape))
+            output = self.output(model, torch.empty(self.shape))
             forward = counter.get_total_flops()
-            logits.float().sum().backward()
+            torch.stack([logits.sum() for logits in all_logits(output.float())]).sum().backward()
         return forward, counter.get_total_flops()

@@ -10,6 +10,7 @@ from ..runtime.errors import FieldError
 
 TrainingPrecision = Literal["32-true", "bf16-mixed"]
 SegmentationLoss = Literal["dice-ce", "balanced-dice-ce"]
+OptimizerName = Literal["adamw", "sgd"]
 
 
 class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,10 +63,14 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         processes: training processes, one device each. A step uses batch × accumulate × processes crops: two processes
             give the same gradients as one process with twice the accumulation.
         lr: base learning rate.
+        optimizer: "adamw", or "sgd" with Nesterov's momentum.
         betas: AdamW betas.
-        weight_decay: AdamW weight decay.
+        momentum: momentum of SGD, 0…<1.
+        weight_decay: weight decay of the optimiser.
         warmup: warm-up epochs.
         clip: maximum gradient norm.
+        auxiliary_alone: share of the epochs, from the first one on, in which a network with deep supervision learns by
+            its auxiliary outputs alone, 0…<1; other networks have no such epochs.
         positive: share of crops centred on an organ, 0…1.
         unlabelled: share of crops from scans without labels, 0…<1; only a teacher can teach on these.
         balance_classes: True: a positive crop draws a class first, then one of its voxels, so that small organs are
@@ -88,10 +93,13 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     accumulate: int = 1
     processes: int = 1
     lr: float = 5e-4
+    optimizer: OptimizerName = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.99
     weight_decay: float = 1e-5
     warmup: int = 5
     clip: float = 1.0
+    auxiliary_alone: float = 0.0
     positive: float = 0.5
     unlabelled: float = 0.0
     balance_classes: bool = False
@@ -123,6 +131,9 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise FieldError(f"lr: expected more than 0, got {self.lr:g}")
         if not 0 <= self.positive <= 1:
             raise FieldError(f"positive: expected a share of 0…1, got {self.positive:g}")
+        for field in ("momentum", "auxiliary_alone"):
+            if not 0 <= getattr(self, field) < 1:
+                raise FieldError(f"{field}: expected 0 or more and less than 1, got {getattr(self, field):g}")
         if not 0 <= self.unlabelled < 1:
             raise FieldError(f"unlabelled: expected a share of 0 or more and less than 1, got {self.unlabelled:g}")
         if not 0 <= self.validation_overlap < 1:
@@ -158,6 +169,19 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if epoch < self.warmup:
             return self.lr * math.exp(10 * (epoch / self.warmup - 1))
         return self.lr * (1 - epoch / (epochs or self.epochs)) ** 0.9
+
+    def trains_auxiliary_alone(self, epoch: int, *, epochs: int | None = None) -> bool:
+        """Returns whether a network with deep supervision learns by its auxiliary outputs alone in an epoch.
+
+        >>> recipe = Recipe(epochs=1000, auxiliary_alone=0.2)
+        >>> recipe.trains_auxiliary_alone(199), recipe.trains_auxiliary_alone(200)
+        (True, False)
+
+        Args:
+            epoch: counted from 0.
+            epochs: length of the schedule; None: the recipe's.
+        """
+        return epoch < round(self.auxiliary_alone * (epochs or self.epochs))
 
     def draws_pictures(self, epoch: int) -> bool:
         """Returns whether the validation after an epoch (counted from 0) is drawn.

@@ -13,8 +13,8 @@ from ..runtime.task import Task
 from .data.crops import CropSource
 from .job import TrainingHooks, TrainingJob
 from .loop.fit import FitResult, TrainingSetup, fit
+from .loop.objective import Objective
 from .loop.process_group import ProcessGroup
-from .loop.step import Objective
 from .prepared_run import PreparedRun, prepare_run
 from .runs.run_config import MethodRecord
 
@@ -72,7 +72,7 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
         TrainingInterrupted: a process received SIGTERM or Ctrl-C; the state was saved.
         DivergedError: the loss became NaN or infinite.
     """
-    with job.hardware.launched(job.recipe.precision) as fabric:
+    with job.hardware.launched(job.recipe.precision, idle_parameters=job.recipe.auxiliary_alone > 0) as fabric:
         group = ProcessGroup(fabric)
         job = job.with_processes(group.size)
         method = group.first_then_others(open_method)

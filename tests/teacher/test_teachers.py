@@ -15,6 +15,7 @@ from bedside.teacher.config import OptionKind, TeacherConfig
 from bedside.teacher.cost import predict_cost
 from bedside.teacher.parameters import count_parameters
 from bedside.training.loop.hardware import _shard
+from bedside.training.loop.objective import all_logits
 from bedside.training.runs.run_config import ModelConfig
 from torch.distributed.device_mesh import init_device_mesh
 
@@ -80,7 +81,7 @@ def test_the_same_seed_gives_the_same_logits(config):
 def test_gradients_reach_every_trainable_tensor_and_no_frozen_one(config):
     model = make(config)
     assert any(parameter.requires_grad for parameter in model.parameters())
-    model(images(config)).square().sum().backward()
+    sum(logits.square().sum() for logits in all_logits(model(images(config)))).backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, name
@@ -102,10 +103,10 @@ def mesh():
 @pytest.mark.filterwarnings("ignore:FSDP2-wrapped module:UserWarning")
 def test_spread_over_processes_it_computes_and_learns_the_same(config, mesh):
     x, whole, spread = images(config), make(config), _shard(make(config), mesh)
-    expected, logits = whole(x), spread(x)
-    assert torch.equal(logits, expected)
-    for output in (expected, logits):
-        output.square().sum().backward()
+    expected, found = all_logits(whole(x)), all_logits(spread(x))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    for output in (expected, found):
+        sum(logits.square().sum() for logits in output).backward()
     for (name, one), other in zip(whole.named_parameters(), spread.parameters(), strict=True):
         if one.requires_grad:
             torch.testing.assert_close(other.grad.full_tensor(), one.grad, msg=name)

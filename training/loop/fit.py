@@ -25,8 +25,9 @@ from .checkpoint_store import CheckpointStore
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
+from .objective import DeeplySupervised, Objective
 from .process_group import ProcessGroup
-from .step import Objective, Stepper
+from .step import Stepper
 from .validate import validate
 
 _log = logging.getLogger("bedside.training")
@@ -37,7 +38,8 @@ class TrainingSetup:
     """The network of a training, its loss and its data.
 
     Attributes:
-        model: network with logits ``[B, C, D, H, W]``; only parameters with ``requires_grad`` are trained.
+        model: network with logits ``[B, C, D, H, W]``, or `DeeplySupervised`; only parameters with ``requires_grad``
+            are trained.
         objective: loss function.
         sources: training cases to draw crops from.
         validation: cases that decide which epoch is best; may be empty.
@@ -136,6 +138,12 @@ class _Fit:
         """Returns an epoch's learning rate, by the length that the run had when it trained this epoch."""
         return self._recipe.learning_rate(epoch, epochs=self._run.config.epochs_at(epoch))
 
+    def _start_phase(self, epoch: int) -> None:
+        """Tells a network with deep supervision which of its outputs this epoch trains."""
+        if isinstance(self._setup.model, DeeplySupervised):
+            length = self._run.config.epochs_at(epoch)
+            self._setup.model.auxiliary_alone = self._recipe.trains_auxiliary_alone(epoch, epochs=length)
+
     def train(self, workers: int) -> FitResult:
         """Trains from the restored position to the last epoch."""
         recipe, start = self._recipe, self._position
@@ -147,6 +155,7 @@ class _Fit:
             for epoch in range(start.epoch, recipe.epochs):
                 rate = self._rate(epoch)
                 self._stepper.start_epoch(rate, self._position.gradients if self._position.step else None)
+                self._start_phase(epoch)
                 loader.start_clock()
                 self._train_epoch(epoch, loader)
                 mean_loss = self._position.loss_sum / self._steps

@@ -50,17 +50,28 @@ class Hardware:
     workers: int | None = None
 
     @contextmanager
-    def launched(self, precision: str) -> Generator[Fabric]:
+    def launched(self, precision: str, *, idle_parameters: bool = False) -> Generator[Fabric]:
         """Yields a Fabric with all processes running; the processes started here end with the block.
 
         Only the first process raises an `AgreedOutcome`. The others exit silently (`SystemExit`), with the outcome's
         exit code if torchrun or SLURM started them, else with 0.
 
+        Args:
+            precision: number format, as Fabric names it.
+            idle_parameters: as in `make_fabric`.
+
         Raises:
             UsageError: the device does not exist, or the options contradict each other or the launcher.
             ResourceError: another process of the training has died, or shared memory is too small.
         """
-        fabric = make_fabric(self.device, precision, devices=self.devices, nodes=self.nodes, strategy=self.strategy)
+        fabric = make_fabric(
+            self.device,
+            precision,
+            devices=self.devices,
+            nodes=self.nodes,
+            strategy=self.strategy,
+            idle_parameters=idle_parameters,
+        )
         with ProcessWatch(fabric) as watch:
             try:
                 fabric.launch()
@@ -100,6 +111,7 @@ def make_fabric(
     devices: int | None = None,
     nodes: int | None = None,
     strategy: StrategyName = "auto",
+    idle_parameters: bool = False,
 ) -> Fabric:
     """Builds the Fabric that moves model and data to the device.
 
@@ -109,6 +121,7 @@ def make_fabric(
         devices: processes per node, as in `Hardware`.
         nodes: number of machines, as in `Hardware`.
         strategy: as in `Hardware`.
+        idle_parameters: whether trained parameters may have no part in some steps, which then do not change them.
 
     Raises:
         UsageError: the device does not exist, the counts differ from the launcher's, or mixed precision is requested
@@ -122,7 +135,7 @@ def make_fabric(
             devices=per_node,
             num_nodes=nodes,
             precision=precision,  # pyright: ignore[reportArgumentType]
-            strategy=_strategy(strategy, per_node * nodes),
+            strategy=_strategy(strategy, per_node * nodes, idle_parameters=idle_parameters),
         )
         kind = fabric.device.type
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
@@ -177,11 +190,11 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
     return devices or 1, nodes or 1
 
 
-def _strategy(name: StrategyName, processes: int) -> str | Strategy:
+def _strategy(name: StrategyName, processes: int, *, idle_parameters: bool) -> str | Strategy:
     if name == "fsdp":
         return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1, timeout=_TIMEOUT)
     if name == "ddp" or processes > 1:
-        return DDPStrategy(timeout=_TIMEOUT, gradient_as_bucket_view=True)
+        return DDPStrategy(timeout=_TIMEOUT, gradient_as_bucket_view=True, find_unused_parameters=idle_parameters)
     return "auto"
 
 

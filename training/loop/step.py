@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,23 +16,9 @@ from ..recipe import Recipe
 from .interrupt import StopRequest
 from .loader import CropLoader
 from .memory_layout import use_channels_last
+from .objective import DeepLogits, Objective, supervised_terms, total
 from .precision_check import check_precision
 from .process_group import AgreedOutcome, ProcessGroup
-
-
-class Objective(Protocol):
-    """Computes the loss of a network's logits for a batch."""
-
-    def __call__(self, logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
-        """Returns the terms of the loss by name, scalars whose sum is the loss.
-
-        It is called in the training's precision: a network that it runs computes as fast as the one in training.
-
-        Args:
-            logits: ``[B, C, D, H, W]``, float32.
-            batch: items of `CropDataset`, stacked.
-        """
-        ...
 
 
 class DivergedError(AgreedOutcome):
@@ -50,10 +35,10 @@ class Stepper:
     Attributes:
         model: the network; sharded in place if the strategy is "fsdp".
         wrapped: the network wrapped by Fabric, for forward passes that all processes run together.
-        optimizer: the AdamW optimiser.
+        optimizer: the recipe's optimiser.
         stop: number of the signal that any process had received by the last step; None without one.
         gradient_norms: norm of each term's gradient at the logits, of the first batch of the last epoch; empty if the
-            loss has one term.
+            loss has one term or the network several outputs.
     """
 
     def __init__(
@@ -68,13 +53,7 @@ class Stepper:
         if fabric.device.type == "cpu" and not isinstance(fabric.strategy, ModelParallelStrategy):
             use_channels_last(model)
         self.wrapped = fabric.setup_module(model)
-        optimizer = torch.optim.AdamW(
-            [parameter for parameter in model.parameters() if parameter.requires_grad],
-            lr=recipe.lr,
-            betas=recipe.betas,
-            weight_decay=recipe.weight_decay,
-        )
-        prepared = fabric.setup_optimizers(optimizer)
+        prepared = fabric.setup_optimizers(_optimizer(model, recipe))
         if isinstance(prepared, tuple):
             raise TypeError("expected one optimiser from Fabric, got several")
         self._optimizer = prepared
@@ -125,18 +104,18 @@ class Stepper:
             self._check_precision(batch)
         with self._fabric.no_backward_sync(self.wrapped, enabled=not last):
             with self._fabric.autocast():
-                logits = self.wrapped(batch["image"]).float()
-                terms = self._objective(logits, batch)
+                output = self.wrapped(batch["image"]).float()
+                terms = supervised_terms(self._objective, output, batch)
             if self._measures_gradients:
                 self._measures_gradients = False
-                self.gradient_norms = _gradient_norms(terms, logits)
-            loss = _sum(terms)
+                self.gradient_norms = _gradient_norms(terms, output)
+            loss = total(terms)
             self._fabric.backward(loss / self._recipe.accumulate)
         return float(loss.detach())
 
     def _check_precision(self, batch: Batch) -> None:
         def loss() -> torch.Tensor:
-            return _sum(self._objective(self.model(batch["image"]).float(), batch))
+            return total(supervised_terms(self._objective, self.model(batch["image"]).float(), batch))
 
         check_precision(self.model, loss, self._fabric.autocast, self._group)
 
@@ -148,8 +127,13 @@ class Stepper:
             return self.model(patches).float()
 
 
-def _sum(terms: dict[str, torch.Tensor]) -> torch.Tensor:
-    return torch.stack([*terms.values()]).sum()
+def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(trained, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        trained, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, weight_decay=recipe.weight_decay
+    )
 
 
 def _number(norm: torch.Tensor | None) -> float:
@@ -158,13 +142,13 @@ def _number(norm: torch.Tensor | None) -> float:
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
-def _gradient_norms(terms: dict[str, torch.Tensor], logits: torch.Tensor) -> dict[str, float]:
-    """Returns the norm of each term's gradient at the logits, where the terms meet; empty for one term."""
-    if len(terms) < 2 or not logits.requires_grad:
+def _gradient_norms(terms: dict[str, torch.Tensor], output: torch.Tensor | DeepLogits) -> dict[str, float]:
+    """Returns the norm of each term's gradient at the logits, where the terms meet; empty where they do not."""
+    if len(terms) < 2 or isinstance(output, DeepLogits) or not output.requires_grad:
         return {}
     norms: dict[str, float] = {}
     for name, term in terms.items():
-        (gradient,) = torch.autograd.grad(term, logits, retain_graph=True)
+        (gradient,) = torch.autograd.grad(term, output, retain_graph=True)
         norms[name] = float(gradient.norm())
     return norms
 
