@@ -13,6 +13,7 @@ from .autosam.config import AutoSamConfig
 from .config import TeacherConfig
 from .convolutional import SegResNetConfig
 from .sautomed.config import SAutoMedConfig
+from .selfprompt.config import SelfPromptConfig
 from .swin import SwinUnetrConfig
 
 
@@ -46,6 +47,24 @@ TEACHERS = Registry(
             "3D-SAutoMed, section 2",
             recipe=Recipe(lr=1e-4, weight_decay=1e-4, accumulate=8),
             smallest={"sam": "vit_nano"},
+        ),
+        # The paper gives no batch and no clipping: those of nnU-Net, on which its code is built.
+        "self-prompt-sam": TeacherFamily(
+            SelfPromptConfig,
+            "Self-Prompt-SAM, section 3",
+            recipe=Recipe(
+                optimizer="sgd",
+                lr=0.01,
+                momentum=0.99,
+                weight_decay=3e-5,
+                warmup=0,
+                epochs=1000,
+                steps_per_epoch=250,
+                auxiliary_alone=0.2,
+                accumulate=2,
+                clip=12.0,
+            ),
+            smallest={"sam": "vit_nano", "enlarge": 2},
         ),
         # Learning rates are those of MONAI's own trainings of these networks.
         "segresnet": TeacherFamily(

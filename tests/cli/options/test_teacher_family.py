@@ -13,7 +13,7 @@ from bedside.training.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
 
-NAMES = "autosam, autoprosam, 3d-sautomed, segresnet, swinunetr, tiny"
+NAMES = "autosam, autoprosam, 3d-sautomed, self-prompt-sam, segresnet, swinunetr, tiny"
 
 
 def helped(capsys, *words):

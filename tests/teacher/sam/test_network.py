@@ -7,7 +7,7 @@ import torch
 from bedside.runtime.errors import UsageError
 from bedside.teacher import build_teacher
 
-FAMILIES = ("autosam", "3d-sautomed")
+FAMILIES = ("autosam", "3d-sautomed", "self-prompt-sam")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,0 +1,70 @@
+"""What stands before SAM and after it: scans made SAM's images, and SAM's masks made classes.
+
+Source: Self-Prompt-SAM, sections 3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..recompute import recomputed
+from .depth_encoder import by_slices
+
+_WIDTH, _WIDE = 16, 32
+_COLOURS = 3
+_RATIO = 4
+
+
+class ModalityAdapter(nn.Module):
+    """Learns to enlarge the slices of a patch to images of three channels (the paper's MAdapter).
+
+    A convolution sees neighbouring slices too; all that is enlarged is computed slice by slice, and twice. The last
+    norm gives each channel of a patch mean 0 and variance 1, which SAM's own images have about.
+
+    Args:
+        enlarge: pixels per voxel along each side, 1, 2 or 4.
+        batch: slices that pass at once.
+    """
+
+    def __init__(self, enlarge: int, batch: int) -> None:
+        super().__init__()
+        self.volume = nn.Conv3d(1, _WIDTH, 3, padding=1)
+        doublings = enlarge.bit_length() - 1
+        widths = [*[_WIDTH] * doublings, _WIDE]
+        self.enlargement = nn.Sequential()
+        for number in range(doublings):
+            self.enlargement.append(nn.ConvTranspose2d(widths[number], widths[number + 1], 2, stride=2))
+            self.enlargement.append(nn.GELU())
+        self.colours = nn.Sequential(
+            nn.Conv2d(_WIDE if doublings else _WIDTH, _WIDE, 1), nn.GELU(), nn.Conv2d(_WIDE, _COLOURS, 3, padding=1, bias=False)
+        )
+        self.norm = nn.InstanceNorm3d(_COLOURS, affine=True)
+        self.batch = batch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns images ``[B, D, 3, H·enlarge, W·enlarge]`` of patches ``[B, 1, D, H, W]``."""
+        slices = self.volume(x).transpose(1, 2)
+        images = by_slices(lambda part: recomputed(self._images, part), slices, self.batch)
+        return self.norm(images.transpose(1, 2)).transpose(1, 2)
+
+    def _images(self, slices: Tensor) -> Tensor:
+        return self.colours(self.enlargement(F.gelu(slices)))
+
+
+class ClassAdapter(nn.Sequential):
+    """Makes logits of all classes from the masks of each (the paper's MC-Adapter).
+
+    SAM's masks are trained with a sigmoid each, so that their values cannot be compared with each other.
+
+    Args:
+        classes: number N of classes, background included.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(
+            nn.Conv3d(classes, _RATIO * classes, 3, padding=1, bias=False),
+            nn.InstanceNorm3d(_RATIO * classes, affine=True),
+            nn.GELU(),
+            nn.Conv3d(_RATIO * classes, classes, 1),
+        )
