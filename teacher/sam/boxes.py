@@ -54,11 +54,13 @@ def _ends(found: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class PlaceEncoding(PositionEmbeddingRandom):
-    """SAM's random Fourier features of places, in float32 also under autocast.
+    """SAM's random Fourier features of places, as exact as its parameters also under autocast.
 
     bfloat16 tells 256 places apart, and the features turn by many times 2π along a slice.
     """
 
+    positional_encoding_gaussian_matrix: Tensor
+
     def _pe_encoding(self, coords: Tensor) -> Tensor:
         with torch.autocast(coords.device.type, enabled=False):
-            return super()._pe_encoding(coords.float())
+            return super()._pe_encoding(coords.to(self.positional_encoding_gaussian_matrix.dtype))

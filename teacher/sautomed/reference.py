@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling.image_encoder import Attention, window_partition, window_unpartition
 from segment_anything.modeling.transformer import Attention as SamsAttention
 from segment_anything.modeling.transformer import TwoWayTransformer
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from torch.func import functional_call
 
 from ...runtime.errors import UsageError
 from ..sam.boxes import Boxes, class_masks
+from ..sam.reference import plain_attention
 from ..sam.sizes import DECODER_HEADS, DECODER_LAYERS, DECODER_MLP_RATIO
 from ..sam.slice_encoder import SliceBlock, SliceEncoder
 from .box_prompts import BoxPromptGenerator, CrossAttentionLayer
@@ -95,15 +95,8 @@ def encode(encoder: SliceEncoder, slices: Tensor) -> Tensor:
 
 
 def sams_block(block: SliceBlock, x: Tensor) -> Tensor:
-    """Returns tokens ``[D, h, w, C]``: SAM's block with SAM's own attention, which holds all scores."""
-    attention, size = block.attn, (x.shape[1], x.shape[2])
-    tokens = block.norm1(x)
-    if attention.window:
-        windows, padded = window_partition(tokens, attention.window)
-        tokens = window_unpartition(Attention.forward(attention, windows), attention.window, padded, size)
-    else:
-        tokens = Attention.forward(attention, tokens)
-    x = x + tokens
+    """Returns tokens ``[D, h, w, C]``: SAM's block with SAM's own attention."""
+    x = x + plain_attention(block, x)
     return x + block.mlp(block.norm2(x))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import MaskDecoder, PromptEncoder
+from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from segment_anything.modeling.transformer import TwoWayAttentionBlock
 from torch import Tensor, nn
 
@@ -106,6 +106,8 @@ class DepthMaskDecoder(MaskDecoder):
         depth: slices D of a patch.
         depth_mlp: place of the depth MLPs in the adapters, or "none" for SAM's decoder as it is.
     """
+
+    transformer: TwoWayTransformer
 
     def __init__(self, size: SamSize, depth: int, depth_mlp: str) -> None:
         transformer = two_way_transformer(size)

@@ -129,7 +129,7 @@ class SelfPromptSam(SamTeacher[SelfPromptConfig], DeeplySupervised):
         if stacked.shape[2:] != slices.shape[2:]:
             stacked = F.interpolate(stacked, size=slices.shape[2:], mode="bilinear", align_corners=False)
         volumes = stacked.unflatten(0, tokens.shape[:2]).transpose(1, 2)
-        return recomputed(self.classes, volumes, enabled=self.config.checkpoint_activations)
+        return self.classes(volumes)
 
     def _position(self, image: Tensor) -> Tensor:
         """Returns SAM's dense position encoding for images ``[B·D, C, h, w]``, of the same shape."""

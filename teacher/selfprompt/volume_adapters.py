@@ -37,7 +37,9 @@ class ModalityAdapter(nn.Module):
             self.enlargement.append(nn.ConvTranspose2d(widths[number], widths[number + 1], 2, stride=2))
             self.enlargement.append(nn.GELU())
         self.colours = nn.Sequential(
-            nn.Conv2d(_WIDE if doublings else _WIDTH, _WIDE, 1), nn.GELU(), nn.Conv2d(_WIDE, _COLOURS, 3, padding=1, bias=False)
+            nn.Conv2d(_WIDE if doublings else _WIDTH, _WIDE, 1),
+            nn.GELU(),
+            nn.Conv2d(_WIDE, _COLOURS, 3, padding=1, bias=False),
         )
         self.norm = nn.InstanceNorm3d(_COLOURS, affine=True)
         self.batch = batch
@@ -52,19 +54,22 @@ class ModalityAdapter(nn.Module):
         return self.colours(self.enlargement(F.gelu(slices)))
 
 
-class ClassAdapter(nn.Sequential):
+class ClassAdapter(nn.Module):
     """Makes logits of all classes from the masks of each (the paper's MC-Adapter).
 
-    SAM's masks are trained with a sigmoid each, so that their values cannot be compared with each other.
+    SAM's masks are trained with a sigmoid each, so that their values cannot be compared with each other. For the
+    gradient the wide tensor is kept once, before its norm.
 
     Args:
         classes: number N of classes, background included.
     """
 
     def __init__(self, classes: int) -> None:
-        super().__init__(
-            nn.Conv3d(classes, _RATIO * classes, 3, padding=1, bias=False),
-            nn.InstanceNorm3d(_RATIO * classes, affine=True),
-            nn.GELU(),
-            nn.Conv3d(_RATIO * classes, classes, 1),
-        )
+        super().__init__()
+        self.widen = nn.Conv3d(classes, _RATIO * classes, 3, padding=1, bias=False)
+        self.norm = nn.InstanceNorm3d(_RATIO * classes, affine=True)
+        self.join = nn.Conv3d(_RATIO * classes, classes, 1)
+
+    def forward(self, masks: Tensor) -> Tensor:
+        """Returns logits ``[B, N, D, H, W]`` of masks ``[B, N, D, H, W]``."""
+        return recomputed(lambda wide: self.join(F.gelu(self.norm(wide))), self.widen(masks))

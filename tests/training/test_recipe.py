@@ -63,3 +63,18 @@ def test_rate_of_the_papers_recipe(epoch, expected):
 
 def test_without_warm_up_the_first_epoch_has_the_base_rate():
     assert Recipe(lr=1e-3, epochs=10, warmup=0).learning_rate(0) == 1e-3
+
+
+@pytest.mark.parametrize("field", ["momentum", "auxiliary_alone"])
+@pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
+def test_shares_of_one_or_more_are_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=f"{field}: expected 0 or more and less than 1, got"):
+        Recipe(**{field: value})
+
+
+def test_the_first_share_of_the_epochs_trains_auxiliary_outputs_alone():
+    recipe = Recipe(epochs=10, auxiliary_alone=0.2, warmup=0)
+    assert [recipe.trains_auxiliary_alone(epoch) for epoch in (0, 1, 2, 9)] == [True, True, False, False]
+    assert recipe.trains_auxiliary_alone(2, epochs=20)
+    assert not Recipe(epochs=1, auxiliary_alone=0.2, warmup=0).trains_auxiliary_alone(0)
+    assert not Recipe().trains_auxiliary_alone(0)

@@ -29,6 +29,8 @@ _DIGEST = "sha256"
 # Gathers the whole tensors of a sharded network on the first process.
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _FROM_WHOLE = StateDictOptions(full_state_dict=True)  # every process gets whole tensors and loads its own shard
+# An optimiser has no state of parameters that no step has updated yet, as in the first epochs of deep supervision.
+_OF_OPTIMIZER = StateDictOptions(full_state_dict=True, strict=False)
 
 Tensors = dict[str, torch.Tensor]
 
@@ -169,7 +171,10 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
     group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
     # Optimiser first: to create its state torch makes a step of length zero, so the weights are loaded after it.
     whole: dict[str, Any] = {"state": state, "param_groups": [{**group, "params": trained}]}
-    set_optimizer_state_dict(model, optimizer, whole, options=_FROM_WHOLE)
+    set_optimizer_state_dict(model, optimizer, whole, options=_OF_OPTIMIZER)
+    for name, parameter in model.named_parameters():
+        if name not in state:  # torch's step gave it one
+            optimizer.state.pop(parameter, None)
     set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_FROM_WHOLE)
     torch.set_rng_state(checkpoint.tensors["random.cpu"])
     if "random.cuda" in checkpoint.tensors and torch.cuda.is_available():

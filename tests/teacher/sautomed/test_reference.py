@@ -36,7 +36,6 @@ def test_a_patch_is_walked_slice_by_slice(order, runs):
 
 def test_training_walks_runs_and_has_their_gradients():
     model, x = network().double().train(), images(2).double()
-    model.pe_layer.float()  # SAM computes its Fourier features in float32
     runs = [[8, 9], [10, 11, 12], [13, 14, 15], [7, 6], [5, 4, 3], [2, 1, 0]]
     assert training_runs(16) == runs
     found = []

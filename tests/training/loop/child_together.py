@@ -1,8 +1,9 @@
-"""Two trainings by two processes each, from one process that loads torch once and forks the others.
+"""Trainings by two processes each, from one process that loads torch once and forks the others.
 
 Arguments: run directory of a training with DDP, whose processes find themselves started as torchrun starts them; run
-directory of one with FSDP, whose second process the product starts; then the folders of the prepared cases. Ends with
-the exit code of the second. The network is in `networks.py`; every process leaves its number in a file of the run
+directory of another such one, of a network with deep supervision; run directory of one with FSDP, whose second process
+the product starts; then the folders of the prepared cases. Ends with
+the exit code of the last. The networks are in `networks.py`; every process leaves its number in a file of the run
 directory named after its rank.
 """
 
@@ -20,20 +21,22 @@ from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.runs.run import Run
 from lightning_fabric.strategies.launchers import subprocess_script
-from networks import small_network
+from networks import DeepNetwork, small_network
 from ranks import as_torchrun, forked, forked_helper, free_port
 
 loss = segmentation_loss()
-cases = [PreparedCase.open(Path(folder)) for folder in sys.argv[3:]]
+cases = [PreparedCase.open(Path(folder)) for folder in sys.argv[4:]]
 
 
-def train(path, strategy, devices):
+def train(path, strategy, devices, network=small_network):
     run = Run.open(Path(path))
     try:
-        with Hardware("cpu", devices=devices, strategy=strategy).launched("32-true") as fabric:
+        with Hardware("cpu", devices=devices, strategy=strategy).launched(
+            "32-true", idle_parameters=run.config.recipe.auxiliary_alone > 0
+        ) as fabric:
             (run.path / f"rank{fabric.global_rank}").write_text(str(os.getpid()))
             setup = TrainingSetup(
-                model=small_network(),
+                model=network(),
                 objective=lambda logits, batch: {"labels": loss(logits, batch["label"])},
                 sources=[CropSource(case) for case in cases],
                 validation=cases,
@@ -44,10 +47,15 @@ def train(path, strategy, devices):
     return 0
 
 
-port = free_port()
-children = [forked(lambda: train(sys.argv[1], "ddp", None), as_torchrun(rank, port)) for rank in range(2)]
-ends = [os.waitpid(child, 0)[1] for child in children]
-if any(ends):
-    sys.exit("the training with DDP failed")
-subprocess_script.subprocess.Popen = forked_helper(lambda: train(sys.argv[2], "fsdp", 2))
-sys.exit(train(sys.argv[2], "fsdp", 2))
+for path, network in ((sys.argv[1], small_network), (sys.argv[2], DeepNetwork)):
+    port = free_port()
+
+    def with_ddp(path=path, network=network):
+        return train(path, "ddp", None, network)
+
+    children = [forked(with_ddp, as_torchrun(rank, port)) for rank in range(2)]
+    ends = [os.waitpid(child, 0)[1] for child in children]
+    if any(ends):
+        sys.exit("a training with DDP failed")
+subprocess_script.subprocess.Popen = forked_helper(lambda: train(sys.argv[3], "fsdp", 2))
+sys.exit(train(sys.argv[3], "fsdp", 2))

@@ -1,6 +1,7 @@
-"""A network that trains in no time and still has what makes processes differ: frozen weights, norms, two layers."""
+"""Networks that train in no time and still have what makes processes differ: frozen weights, norms, two layers."""
 
 import torch
+from bedside.training.loop.objective import DeepLogits, DeeplySupervised
 
 
 def small_network():
@@ -21,3 +22,22 @@ class _Chain(torch.nn.Module):
         for layer in self.layers:
             image = layer(image)
         return image
+
+
+class DeepNetwork(DeeplySupervised):
+    """Auxiliary logits at two resolutions; the last layer has no part in them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.shared = torch.nn.Conv3d(1, 4, 3, padding=1)
+        self.auxiliary = torch.nn.Conv3d(4, 2, 1)
+        self.last = torch.nn.Conv3d(4, 2, 1)
+
+    def forward(self, image):
+        hidden = self.shared(image).relu()
+        if not (self.training and torch.is_grad_enabled()):
+            return self.last(hidden)
+        halved = torch.nn.functional.avg_pool3d(hidden, 2)
+        logits = None if self.auxiliary_alone else self.last(hidden)
+        return DeepLogits(logits, (self.auxiliary(hidden), self.auxiliary(halved)))

@@ -24,9 +24,10 @@ from safetensors.torch import load_file
 
 CHILD = Path(__file__).with_name("child_together.py")
 sys.path.insert(0, str(CHILD.parent))
-from networks import small_network  # noqa: E402
+from networks import DeepNetwork, small_network  # noqa: E402
 
 RECIPE = Recipe(epochs=3, steps_per_epoch=4, lr=0.05, warmup=0, validate_every=2, checkpoint_every=1)
+TWO_PHASES = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1, "auxiliary_alone": 0.4}
 
 
 def new_run(path, task, **changes):
@@ -39,10 +40,10 @@ def new_run(path, task, **changes):
     return run
 
 
-def alone(run, prepared):
+def alone(run, prepared, network=small_network):
     loss = segmentation_loss()
     setup = TrainingSetup(
-        model=small_network(),
+        model=network(),
         objective=lambda logits, batch: {"labels": loss(logits, batch["label"])},
         sources=[CropSource(case) for case in prepared],
         validation=prepared,
@@ -67,10 +68,11 @@ def one(tmp_path_factory, prepared, small_task):
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory, prepared, small_task):
-    """Two runs of two processes each, and the exit code of the second, whose second process was sent SIGTERM."""
+    """Three runs of two processes each, and the exit code of the last, whose second process was sent SIGTERM."""
     folder = tmp_path_factory.mktemp("together")
     two, stopped = (new_run(folder / name, small_task, processes=2) for name in ("ddp", "fsdp"))
-    command = [sys.executable, CHILD, two.path, stopped.path, *(case.folder for case in prepared)]
+    deep = new_run(folder / "deep", small_task, processes=2, **TWO_PHASES)
+    command = [sys.executable, CHILD, two.path, deep.path, stopped.path, *(case.folder for case in prepared)]
     environment = {key: value for key, value in os.environ.items() if key != "LOCAL_RANK"} | {"OMP_NUM_THREADS": "1"}
     with (folder / "words").open("w+") as words:
         child = subprocess.Popen(command, env=environment, stderr=words)
@@ -79,7 +81,7 @@ def together(tmp_path_factory, prepared, small_task):
         if child.poll() is None:
             os.kill(int((stopped.path / "rank1").read_text()), signal.SIGTERM)
         code = child.wait(120)
-    return two, stopped, code, (folder / "words").read_text()
+    return two, deep, stopped, code, (folder / "words").read_text()
 
 
 def test_two_processes_learn_what_one_learns_from_twice_the_batches(one, together):
@@ -93,7 +95,7 @@ def test_loss_and_validation_of_two_processes_are_those_of_one(one, together):
 
 
 def test_a_sharded_network_stopped_on_one_process_is_saved_whole_and_goes_on_alone(prepared, one, together):
-    _, run, code, words = together
+    *_, run, code, words = together
     assert code == 143, words
     assert len(figures(run)) < 3
     resumed = Run.create(run.path, one.config, resume=True)
@@ -101,3 +103,14 @@ def test_a_sharded_network_stopped_on_one_process_is_saved_whole_and_goes_on_alo
     assert figures(resumed)[-1]["epoch"] == "2"
     for name, expected in weights(one).items():
         torch.testing.assert_close(weights(resumed)[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_that_idle_in_the_first_epochs_do_not_stop_two_processes_or_decay(
+    prepared, small_task, together, tmp_path
+):
+    one = new_run(tmp_path / "run", small_task, accumulate=2, **TWO_PHASES)
+    alone(one, prepared, DeepNetwork)
+    ours, theirs = weights(one), weights(together[1])
+    assert len(ours) == 6
+    for name, expected in ours.items():
+        torch.testing.assert_close(theirs[name], expected, rtol=1e-6, atol=1e-7, msg=name)
