@@ -12,6 +12,7 @@ from ..runtime import arguments
 from ..runtime.axes import DHW
 from ..runtime.memory.free_memory import free_memory
 from .config import TeacherConfig
+from .families import TEACHERS
 from .parameters import ParameterCounts, count_parameters
 from .simulated_step import SimulatedStep, StepMemory, parameters_on_meta
 
@@ -49,7 +50,7 @@ class Cost:
             ("peak memory of a step", f"{memory.peak / 1e9:.2f} GB"),
             ("  weights", f"{memory.weights / 1e9:.2f} GB"),
             ("  gradients", f"{memory.gradients / 1e9:.2f} GB"),
-            ("  states of AdamW", f"{memory.optimiser / 1e9:.2f} GB"),
+            ("  states of the optimiser", f"{memory.optimiser / 1e9:.2f} GB"),
             ("  kept for the gradient", f"{memory.activations / 1e9:.2f} GB"),
         ]
         lines = [self.title, *(f"{name:<27}{value:>14}" for name, value in figures)]
@@ -113,7 +114,7 @@ def predict_cost(
     batch: int = 1,
     precision: str = "32-true",
 ) -> Cost:
-    """Predicts the cost of a training step. Needs neither data nor a checkpoint, and allocates no tensors.
+    """Predicts the cost of a training step by the family's recipe. Needs no data or weights, and allocates no tensors.
 
     Builds the network without memory for its parameters, and counts the operations and storages of one training step
     on fake tensors.
@@ -136,7 +137,8 @@ def predict_cost(
         model = config.without_files().build(num_classes, sizes)
     counts = count_parameters(model, config.component)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        step = SimulatedStep((batch, 1, d, h, w), bf16=precision == "bf16-mixed")
+        optimizer = TEACHERS.find(config.name).recipe.optimizer
+        step = SimulatedStep((batch, 1, d, h, w), bf16=precision == "bf16-mixed", optimizer=optimizer)
         memory, model = step.memory(model)
         forward, total = step.flops(model)
     title = f"{config.title}: patch {d}×{h}×{w}, batch {batch}, {_PRECISIONS[precision]}"

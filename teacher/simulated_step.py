@@ -19,8 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from ..training.data.crops import Batch
 from ..training.loop.losses import segmentation_loss
 from ..training.loop.objective import DeepLogits, all_logits, supervised_terms, total
+from ..training.recipe import OptimizerName
 
-_ADAM_STATES = 2  # running means of the gradient and of its square
+OPTIMIZER_STATES: dict[OptimizerName, int] = {"adamw": 2, "sgd": 1}
+"""States of each trained parameter: running means of the gradient and of its square, or the momentum."""
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
@@ -116,7 +118,7 @@ class StepMemory:
     Attributes:
         weights: parameters and constant tables.
         gradients: gradients of the trainable parameters.
-        optimiser: AdamW's two states of each trainable parameter.
+        optimiser: the optimiser's states of each trainable parameter.
         activations: tensors that the forward pass keeps for the gradient, batch and logits included.
         peak: the most that is held at once, without the workspace of convolutions and the allocator's unused memory.
     """
@@ -135,10 +137,12 @@ class SimulatedStep:
     Attributes:
         shape: shape of the batch, ``[B, 1, D, H, W]``.
         bf16: whether the step runs under autocast to bfloat16.
+        optimizer: the optimiser, as a recipe names it.
     """
 
     shape: tuple[int, ...]
     bf16: bool
+    optimizer: OptimizerName = "adamw"
 
     def output(self, model: nn.Module, images: Tensor) -> Tensor | DeepLogits:
         """Returns the output in training for images ``[B, 1, D, H, W]``."""
@@ -152,7 +156,7 @@ class SimulatedStep:
             model = model.to_empty(device="cpu")
             weights = live.held
             gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-            optimiser = _ADAM_STATES * gradients
+            optimiser = OPTIMIZER_STATES[self.optimizer] * gradients
             images, labels = torch.empty(self.shape), torch.empty(self.shape)
             output = self.output(model, images)
             activations = live.held - weights

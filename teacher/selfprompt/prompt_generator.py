@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..recompute import recomputed
 from ..sam.sizes import SAM_PATCH, SamSize
 from .depth_encoder import MAPS
+from .volume_adapters import LEAK, start_as_he
 
 
 class PromptGenerator(nn.Module):
@@ -50,6 +51,7 @@ class PromptGenerator(nn.Module):
         self.heads = nn.ModuleList(nn.Conv3d(width, classes, 1) for width in (widths if multi_scale else widths[-1:]))
         self.rest = 2 ** (doublings - scales[-1])
         self.recompute = recompute
+        start_as_he(self)
 
     def forward(self, maps: Sequence[Tensor], *, all_levels: bool) -> tuple[Tensor, ...]:
         """Returns auxiliary logits ``[B, classes, D, rows, columns]``, finest first; the finest have the patch's size.
@@ -90,7 +92,7 @@ class _Convolutions(nn.Sequential):
         for inputs in (channels, width):
             self.append(nn.Conv3d(inputs, width, 3, padding=1, bias=False))
             self.append(nn.InstanceNorm3d(width, affine=True))
-            self.append(nn.LeakyReLU(0.01, inplace=True))
+            self.append(nn.LeakyReLU(LEAK, inplace=True))
 
 
 def _enlarging(channels: int, width: int, doublings: int) -> nn.Module:

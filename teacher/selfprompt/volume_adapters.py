@@ -15,6 +15,9 @@ _WIDTH, _WIDE = 16, 32
 _COLOURS = 3
 _RATIO = 4
 
+LEAK = 0.01
+"""Slope of nnU-Net's LeakyReLU below zero."""
+
 
 class ModalityAdapter(nn.Module):
     """Learns to enlarge the slices of a patch to images of three channels (the paper's MAdapter).
@@ -43,6 +46,7 @@ class ModalityAdapter(nn.Module):
         )
         self.norm = nn.InstanceNorm3d(_COLOURS, affine=True)
         self.batch = batch
+        start_as_he(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns images ``[B, D, 3, H·enlarge, W·enlarge]`` of patches ``[B, 1, D, H, W]``."""
@@ -69,7 +73,17 @@ class ClassAdapter(nn.Module):
         self.widen = nn.Conv3d(classes, _RATIO * classes, 3, padding=1, bias=False)
         self.norm = nn.InstanceNorm3d(_RATIO * classes, affine=True)
         self.join = nn.Conv3d(_RATIO * classes, classes, 1)
+        start_as_he(self)
 
     def forward(self, masks: Tensor) -> Tensor:
         """Returns logits ``[B, N, D, H, W]`` of masks ``[B, N, D, H, W]``."""
         return recomputed(lambda wide: self.join(F.gelu(self.norm(wide))), self.widen(masks))
+
+
+def start_as_he(module: nn.Module) -> None:
+    """Starts the convolutions inside a module as He et al. and nnU-Net do, so that no layer shrinks its input."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+            nn.init.kaiming_normal_(layer.weight, a=LEAK)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
