@@ -74,6 +74,22 @@ def test_a_3d_sautomed_trains_and_opens_as_what_it_was_trained_as(data, capsys):
     assert "differs in: model.order" in capsys.readouterr().err
 
 
+def test_a_self_prompt_sam_trains_in_two_phases_and_opens_as_what_it_was_trained_as(data, capsys):
+    words = f"train-teacher {data} --task {data}/cube.toml -o {data}/run --pictures-every 0 --device cpu -q"
+    family = "--name self-prompt-sam --sam vit_nano --enlarge 1 --adapter before --no-depth-position"
+    assert run([*words.split(), *family.split(), "--steps-per-epoch", "1", "--epochs", "3"]) == 0
+    model, opened = load_teacher(data / "run")
+    assert (model.config.adapter, model.config.depth_position, model.config.enlarge) == ("before", False, 1)
+    recipe = opened.config.recipe
+    assert (recipe.optimizer, recipe.momentum, recipe.auxiliary_alone, recipe.accumulate) == ("sgd", 0.99, 0.2, 2)
+    assert [recipe.trains_auxiliary_alone(epoch) for epoch in range(3)] == [True, False, False]
+    losses = [float(row["loss"]) for row in opened.rows()]
+    assert losses[0] < 0.8 * losses[1]  # the loss of the logits joins in the second epoch
+    again = [*words.split(), *family.split()[:-1], "--steps-per-epoch", "1", "--epochs", "3", "--resume"]
+    assert run(again) == 2
+    assert "differs in: model.depth_position" in capsys.readouterr().err
+
+
 def test_a_patch_too_small_for_a_swinunetr_is_refused_before_cases_are_prepared(data, capsys):
     words = (
         f"train-teacher {data} --task {data}/cube.toml --patch 32 32 32 -o {data}/run --name swinunetr --device cpu -q"
@@ -90,6 +106,7 @@ def test_a_patch_too_small_for_a_swinunetr_is_refused_before_cases_are_prepared(
     [
         ("segresnet", "--blocks <str> Residual blocks at the four levels of the encoder", "0.0002"),
         ("3d-sautomed", "--no-history <bool> Ablation: leave the historical information tokens out.", "0.0001"),
+        ("self-prompt-sam", "--no-class-adapter <bool> Ablation: leave the multi-class adapter out.", "0.01"),
         ("swinunetr", "--window <int> Tokens along each side of an attention window. [default: 7]", "0.0001"),
         ("autosam", "--train-encoder --no-train-encoder <bool> Train all of SAM's encoder, or keep", "0.0005"),
     ],
