@@ -17,13 +17,16 @@ from bedside.teacher import teacher_config
 from bedside.teacher.autosam import reference as autosam_reference
 from bedside.teacher.config import TeacherConfig
 from bedside.teacher.sautomed import reference as sautomed_reference
+from bedside.teacher.selfprompt import reference as selfprompt_reference
 from bedside.training.loop.losses import segmentation_loss
+from bedside.training.loop.objective import DeepLogits, supervised_terms, total
 from torch import Tensor, nn
 
 IMPLEMENTATIONS = ("plain", "bedside", "bedside, checkpointed")
-PLAIN: dict[str, Callable[..., Tensor]] = {
+PLAIN: dict[str, Callable[..., Tensor | DeepLogits]] = {
     "autosam": autosam_reference.plain_logits,
     "3d-sautomed": sautomed_reference.plain_logits,
+    "self-prompt-sam": selfprompt_reference.plain_logits,
 }
 """Family → its plain network: logits of a network and of patches."""
 
@@ -82,8 +85,8 @@ def measured_config(case: Case) -> TeacherConfig:
     return teacher_config(case.name, sam=case.sam, train_encoder=False, checkpoint_activations=checkpointed)
 
 
-def network(case: Case) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-    """Returns the network, with equal weights in every implementation, and the function that computes its logits."""
+def network(case: Case) -> tuple[nn.Module, Callable[[Tensor], Tensor | DeepLogits]]:
+    """Returns the network, with equal weights in every implementation, and the function that computes its output."""
     torch.manual_seed(0)
     model = measured_config(case).build(case.classes, case.patch).to(case.device)
     if case.implementation != "plain":
@@ -94,26 +97,30 @@ def network(case: Case) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
 def measured(case: Case) -> Measured:
     """Runs the steps of a case."""
     torch.set_num_threads(case.threads)
-    model, logits = network(case)
+    model, output = network(case)
     size = (case.batch, 1, *(case.patch,) * 3)
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(size, generator=generator).to(case.device)
     labels = torch.randint(case.classes, size, generator=generator).float().to(case.device)
-    loss_of = segmentation_loss()
+    loss = segmentation_loss()
+
+    def objective(logits: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"labels": loss(logits, batch["label"])}
+
     meter = _Cuda() if case.device == "cuda" else _Cpu()
     peaks, seconds = [], []
-    loss = gradient = 0.0
+    first_loss = gradient = 0.0
     for step in range(case.steps + 1):
         model.zero_grad(set_to_none=True)
         gc.collect()
         meter.start()
-        value = loss_of(logits(images), labels)
+        value = total(supervised_terms(objective, output(images), {"label": labels}))
         value.backward()
         taken, peak = meter.stop()
         peaks.append(peak)
         seconds.append(taken)
         if step == 0:
-            loss = float(value.detach())
+            first_loss = float(value.detach())
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             gradient = float(torch.nn.utils.get_total_norm(gradients))
             del gradients
@@ -123,7 +130,7 @@ def measured(case: Case) -> Measured:
         implementation=case.implementation,
         peak=max(peaks[warm]),
         seconds=min(seconds[warm]),
-        loss=loss,
+        loss=first_loss,
         gradient=gradient,
     )
 

@@ -68,8 +68,8 @@ class SliceSamConfig(TeacherConfig):
         without = f" without {' and '.join(left_out)}" if left_out else ""
         trained = "trained" if self.trains_encoder else "frozen"
         notes = [
-            *notes,
             "" if self.trains_encoder == self._trains_by_default else f"encoder {trained}",
+            *notes,
             "" if self.enlarge == 4 else f"enlarged {self.enlarge}×",
             "" if self.depth_axis == "z" else f"depth axis {self.depth_axis}",
             "activations checkpointed" if self.checkpoint_activations else "",

@@ -49,9 +49,3 @@ def test_a_tensor_of_another_shape_is_named(nano_sam, tmp_path):
     state = {**nano_sam, "mask_decoder.mask_tokens.weight": torch.zeros(5, 64)}
     with pytest.raises(InputError, match=r'"mask_decoder.mask_tokens.weight" of shape \(4, 64\) for vit_nano, got'):
         load(state, tmp_path)
-
-
-def test_a_frozen_sam_with_a_checkpoint_lacks_no_weights(tmp_path):
-    assert SelfPromptConfig().lacks_weights
-    assert not SelfPromptConfig(checkpoint=tmp_path / "sam.pth").lacks_weights
-    assert not SelfPromptConfig(sam="vit_nano").lacks_weights
