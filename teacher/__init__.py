@@ -22,6 +22,8 @@ def build_teacher(
 ) -> nn.Module:
     """Builds a teacher; it maps ``[B, 1, D, H, W]`` to logits ``[B, num_classes, D, H, W]``.
 
+    One with deep supervision returns auxiliary logits too while it is in training mode and gradients are wanted.
+
     Example:
         >>> model = build_teacher("autosam", num_classes=14, sam="vit_nano", patch=32)
 

@@ -104,6 +104,8 @@ class TeacherConfig(ABC):
     def network(self, num_classes: int, patch: DHW) -> nn.Module:
         """Returns the network with initial weights; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
 
+        A `DeeplySupervised` one (training/loop/objective.py) returns auxiliary logits too in training.
+
         Torch is imported here, not with the family.
 
         Args:

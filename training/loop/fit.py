@@ -25,6 +25,7 @@ from .checkpoint_store import CheckpointStore
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
+from .loss_watch import LossTrend
 from .objective import DeeplySupervised, Objective
 from .process_group import ProcessGroup
 from .step import Stepper
@@ -140,9 +141,17 @@ class _Fit:
 
     def _start_phase(self, epoch: int) -> None:
         """Tells a network with deep supervision which of its outputs this epoch trains."""
-        if isinstance(self._setup.model, DeeplySupervised):
-            length = self._run.config.epochs_at(epoch)
-            self._setup.model.auxiliary_alone = self._recipe.trains_auxiliary_alone(epoch, epochs=length)
+        model = self._setup.model
+        if not isinstance(model, DeeplySupervised):
+            return
+        model.auxiliary_alone = self._trains_auxiliary_alone(epoch)
+        begins = epoch > 0 and self._position.step == 0
+        if begins and model.auxiliary_alone != self._trains_auxiliary_alone(epoch - 1):
+            # The loss has another term from here on: its rise is no divergence.
+            self._position = replace(self._position, trend=LossTrend(warned=self._position.trend.warned))
+
+    def _trains_auxiliary_alone(self, epoch: int) -> bool:
+        return self._recipe.trains_auxiliary_alone(epoch, epochs=self._run.config.epochs_at(epoch))
 
     def train(self, workers: int) -> FitResult:
         """Trains from the restored position to the last epoch."""

@@ -94,6 +94,21 @@ def test_a_run_stopped_in_either_phase_goes_on_to_the_same_weights(stop_at, tmp_
         assert torch.equal(resumed.state_dict()[name], tensor), name
 
 
+def test_the_loss_of_the_second_phase_is_not_taken_for_a_divergence(tmp_path, prepared, small_task, caplog):
+    recipe = msgspec.structs.replace(TWO_PHASES, epochs=2, steps_per_epoch=55, lr=0.001)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    train(run, prepared, model=DeepNetwork())
+    before, after = (float(row["loss"]) for row in run.rows())
+    assert after > 1.5 * before
+    assert not [message for message in caplog.messages if "climbing" in message]
+
+
+def test_a_network_with_deep_supervision_trains_in_bfloat16(tmp_path, prepared, small_task):
+    recipe = msgspec.structs.replace(TWO_PHASES, precision="bf16-mixed")
+    result, _ = train(make_run(tmp_path / "run", small_task, recipe), prepared, model=DeepNetwork())
+    assert 0 < result.loss < 10
+
+
 def test_sgd_has_nesterovs_momentum(tmp_path, prepared, small_task):
     def loss(logits, batch):
         return {"labels": logits.mean()}  # the gradient of a bias is 1/2 at every step
