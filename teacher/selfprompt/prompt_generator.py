@@ -5,7 +5,7 @@ Source: Self-Prompt-SAM, section 3.2, equation 1 (MSPGenerator), and ablation S1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +74,7 @@ class PromptGenerator(nn.Module):
     def _first(self, volume: Tensor) -> Tensor:
         return self.levels[0](self.laterals[0](volume))
 
-    def _joined(self, level: int, volume: Tensor):
+    def _joined(self, level: int, volume: Tensor) -> Callable[[Tensor], Tensor]:
         def step(before: Tensor) -> Tensor:
             state = self.ups[level - 1](before)
             if level < len(self.laterals):
