@@ -1,3 +1,4 @@
+import gc
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,7 @@ def test_threads_that_the_system_does_not_allow_are_an_error_and_not_a_wait(prep
 
 
 def open_arrays():
+    gc.collect()  # files of earlier tests, whose loaders were not yet collected, are closed first
     return {file.path for file in psutil.Process().open_files() if file.path.endswith(".npy")}
 
 
