@@ -94,19 +94,28 @@ def choose_plan(
     Raises:
         ResourceError: every plan needs more memory than the limit, or than is free.
     """
+    budget = MemoryBudget.now(memory_limit, reserved)
+    plan = best_plan(request, engine.parallel, budget.available)
+    budget.check(plan.bytes)
+    return plan
+
+
+def best_plan(request: SegmentationRequest, parallel: int, available: int) -> ExecutionPlan:
+    """Returns the plan that `choose_plan` chooses where so much memory is available; it may need more than that.
+
+    Args:
+        request: the scan, its task and the options; no voxel is read.
+        parallel: number of windows that the engine runs at the same time.
+        available: bytes that the scan may take.
+    """
     plans = [
-        ExecutionPlan(streamed, order, windows, dtype, _peak_bytes(request, engine, streamed, windows, dtype))
+        ExecutionPlan(streamed, order, windows, dtype, _peak_bytes(request, parallel, streamed, windows, dtype))
         for streamed, order in _orders(request)
         for windows in _window_plans(request, order)
         for dtype in (np.float32, np.float16)
     ]
-    budget = MemoryBudget.now(memory_limit, reserved)
     exact = min((plan for plan in plans if plan.dtype is np.float32), key=lambda plan: plan.bytes)
-    if exact.bytes <= min(ROOMY_BYTES, budget.available):
-        return exact
-    least = min(plans, key=lambda plan: plan.bytes)
-    budget.check(least.bytes)
-    return least
+    return exact if exact.bytes <= min(ROOMY_BYTES, available) else min(plans, key=lambda plan: plan.bytes)
 
 
 def _orders(request: SegmentationRequest) -> Iterator[tuple[bool, AxisOrder]]:
@@ -124,7 +133,7 @@ def _window_plans(request: SegmentationRequest, order: AxisOrder) -> tuple[Windo
 
 def _peak_bytes(
     request: SegmentationRequest,
-    engine: Engine,
+    parallel: int,
     streamed: bool,
     windows: WindowPlan,
     dtype: type[np.floating[Any]],
@@ -135,7 +144,7 @@ def _peak_bytes(
     voxels, padded = math.prod(scan.grid.shape), math.prod(windows.padded)
     source_plane = max(width * height, height * depth, depth * width)
     model_plane = windows.padded[1] * windows.padded[2]
-    logits = 4 * (classes + 1) * (engine.parallel + 1) * math.prod(windows.patch)  # in the engine, and one blended
+    logits = 4 * (classes + 1) * (parallel + 1) * math.prod(windows.patch)  # in the engine, and one blended
     labels = voxels * np.dtype(label_dtype(classes)).itemsize
     restoring = 4 * classes * model_plane + 40 * source_plane + 32 * classes * min(source_plane, CHUNK_VOXELS)
     body = math.prod(request.grid.shape) // 8 if request.postprocessing.within_body else 0

@@ -27,8 +27,8 @@ def read_utf8(path: Path, named: str) -> str:
     """
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{named} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise InputError(f"{named} cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
     other = next((name for name, marks in _OTHERS if content.startswith(marks)), None)
     if other is None and 0 in content[:_NUL_WITHIN]:
         other = "UTF-16, or no text"

@@ -1,0 +1,53 @@
+"""A scan of which only the geometry is known: what a prediction needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from ..axes import XYZ
+from ..errors import UsageError
+from .geometry import Grid
+from .scan import Scan
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .volume import Volume
+
+_CT_BYTES = 2  # per voxel: CT is stored in 16 bits
+
+
+class PlannedScan(Scan):
+    """A CT in a file, as scanners orient it: axes to the patient's left, back and head. It has no voxels.
+
+    Args:
+        shape: voxels along x, y and z.
+        spacing: (x, y, z) in mm.
+
+    Raises:
+        InputError: a size is below 1, or a spacing is outside 0.01…100 mm.
+    """
+
+    def __init__(self, shape: XYZ, spacing: tuple[float, float, float]) -> None:
+        x, y, z = spacing
+        self.grid = Grid(shape, np.diag([-x, -y, z, 1.0]))
+        self.in_memory = None
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per voxel in memory."""
+        return _CT_BYTES
+
+    def planes(self) -> Iterator[NDArray[Any]]:
+        """Raises UsageError."""
+        self._refuse()
+
+    def load(self) -> Volume:
+        """Raises UsageError."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UsageError("a planned scan has a geometry and no voxels; open a file to segment it")
