@@ -104,12 +104,13 @@ def profile_table(known: tuple[DeviceProfile, ...], current: str | None) -> Tabl
     table.add_column("device")
     for heading in ("GB", "GB/s", "INT8\nTOPS", "FP16\nTFLOPS"):
         table.add_column(heading, justify="right")
-    table.caption = "TOPS of a module include the DLA, save for AGX Orin: there, GPU alone. * this machine."
+    table.caption = "Dense speed of one processor, without the DLA of a module. * this machine."
     table.caption_justify = "left"
     for row in known:
-        figures = (row.memory_gb, row.bandwidth_gb_s, row.int8_tops, row.fp16_tflops)
+        sizes = (figure and figure.value for figure in (row.memory_gb, row.bandwidth_gb_s))
+        figures = (*sizes, row.peak("int8"), row.peak("fp16"))
         mark = " *" if row.key == current else ""
-        table.add_row(row.key + mark, row.title, *("–" if value is None else f"{value:g}" for value in figures))
+        table.add_row(row.key + mark, row.title, *("–" if value is None else f"{value:.4g}" for value in figures))
     return table
 
 

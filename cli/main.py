@@ -78,6 +78,11 @@ COMMANDS = (
         "Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.",
     ),
     LazyCommand("benchmark", "benchmark:Benchmark", "Measure every engine and precision of a bundle on this machine."),
+    LazyCommand(
+        "plan",
+        "plan.command:Plan",
+        "Predict the seconds, memory and energy of a scan on a device that need not be there.",
+    ),
     LazyCommand("devices", "devices:Devices", "Show this machine, its engines and the known devices."),
     LazyCommand(
         "inspect",

@@ -11,8 +11,8 @@ from ..runtime import arguments
 from ..runtime.files.system_files import read_text, whole_number
 from ..runtime.memory.cgroup import Limits, read_limits
 from .cpu import Cpu, read_cpu
+from .device_profile import match_profile
 from .jetson import Jetson, read_jetson
-from .profiles import match_profile
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Host:
         limits: the control groups' limits.
         governor: frequency governor of the first core; empty where not readable.
         jetson: the Jetson module, if it is one.
-        profile: key of the matching row of `profiles`, if there is one.
+        profile: key of the matching profile, if there is one.
     """
 
     system: str
@@ -56,7 +56,7 @@ def detect(root: str | os.PathLike[str] = Path("/")) -> Host:
     cpu, limits, jetson = read_cpu(root), read_limits(root), read_jetson(root)
     total, available = _read_memory(root)
     left = [amount for amount in (available, limits.memory_free) if amount is not None]
-    profile = match_profile(jetson.model, total, jetson.is_super) if jetson else None
+    profile = match_profile(jetson.model if jetson else cpu.model, total, jetson is not None and jetson.is_super)
     return Host(
         system=_system(root),
         cpu=cpu,

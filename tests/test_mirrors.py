@@ -15,11 +15,17 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/demo/stages.py": "cli/demo/test_command.py",
     "cli/evaluate/as_json.py": "cli/evaluate/test_command.py",
     "cli/evaluate/tables.py": "cli/evaluate/test_command.py",
+    "cli/plan/tables.py": "cli/plan/test_command.py",
     "cli/tables/bundle.py": "cli/inspect/test_command.py",
     "cli/tables/facts.py": "cli/inspect/test_command.py",
     "cli/tables/formats.py": "cli/test_export.py",
     # Records that only a measurement fills.
     "devices/report.py": "devices/test_benchmark.py",
+    "devices/planner/report.py": "devices/test_plan.py",
+    # What a plan is made of, tested by its figures.
+    "devices/planner/measured.py": "devices/test_plan.py",
+    "devices/planner/planned_model.py": "devices/test_plan.py",
+    "devices/planner/prediction.py": "devices/test_plan.py",
     # Opened after a training.
     "distill/trained.py": "distill/test_train.py",
     # What all engines and all teachers inherit: their conformance suites.

@@ -60,3 +60,10 @@ def test_wheel_brings_the_templates_of_pages(wheel):
         "bedside/export/gate/parity.html.j2",
         "bedside/training/runs/page.html.j2",
     }
+
+
+def test_wheel_brings_the_profiles_of_devices(wheel):
+    folder = ROOT / "devices"
+    profiles = {str(path.relative_to(ROOT)) for path in folder.rglob("*.toml")}
+    assert {"devices/software.toml", "devices/profiles/orin-nano-8.toml"} <= profiles
+    assert profiles == {name.removeprefix("bedside/") for name in wheel.namelist() if name.endswith(".toml")}

@@ -42,14 +42,19 @@ def check_readable(path: Path | None, refused: type[BedsideError]) -> Path | Non
     return path
 
 
+def _checked(value: Path | list[Path] | None, refused: type[BedsideError]) -> Path | list[Path] | None:
+    if isinstance(value, list):  # of an option or argument that may be given several times
+        return [path for path in value if check_readable(path, refused)]
+    return check_readable(value, refused)
+
+
+# typer reads the annotations of a callback, which a partial has not.
 def _input(value: Path | list[Path] | None) -> Path | list[Path] | None:
-    if isinstance(value, list):  # of an option that may be given several times
-        return [path for path in value if check_readable(path, InputError)]
-    return check_readable(value, InputError)
+    return _checked(value, InputError)
 
 
-def _bundle(value: Path | None) -> Path | None:
-    return check_readable(value, BundleError)
+def _bundle(value: Path | list[Path] | None) -> Path | list[Path] | None:
+    return _checked(value, BundleError)
 
 
 # Each is typer's `Option` or `Argument` and has the same arguments.

@@ -18,6 +18,7 @@ DESIGNED = [
     "segment",
     "evaluate",
     "benchmark",
+    "plan",
     "devices",
     "inspect",
 ]

@@ -1,0 +1,1 @@
+"""`bedside plan`: what bundles or students need on a device that need not be there."""

@@ -1,0 +1,80 @@
+"""`bedside plan`: predicted seconds, memory and energy of a scan on a device, and what fits the limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...runtime.errors import ResourceError, UsageError
+from ..options.paths import bundle_argument, input_option
+from ..terminal.console import Console
+from . import quantities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Predict the seconds, memory and energy of a scan on a device that need not be there.
+
+    Every engine and precision that the device runs, with an interval and the tier of each prediction: data sheet (a
+    roofline over the operations of the ONNX, within about a factor of two) or measured. Exit code 5 if nothing fits.
+
+    Example: bedside plan student.bedside --device orin-nano-8 --budget 10s --memory 3GB
+    """
+
+    bundles: Annotated[list[Path] | None, bundle_argument(help="Bundles: directories or zips.", show_default=False)] = (
+        None
+    )
+    device: Annotated[
+        str, typer.Option(help="Device: a profile of `bedside devices`, or a .toml file.", show_default=False)
+    ]
+    budget: Annotated[str | None, typer.Option(help="Most time for a scan: 10s, 500ms, 2min.", show_default=False)] = (
+        None
+    )
+    memory: Annotated[
+        str | None, typer.Option(help="Most memory of the process: 3GB. Default: the device's.", show_default=False)
+    ] = None
+    power: Annotated[str | None, typer.Option(help="Most power: 15W; chooses the power mode.", show_default=False)] = (
+        None
+    )
+    clock: Annotated[
+        float | None, typer.Option(help="Clock of the processor, MHz. Default: the power mode's.", show_default=False)
+    ] = None
+    scan: Annotated[str, typer.Option(help="Voxels and spacing in mm, x, y, z.")] = "512x512x400@0.8x0.8x1"
+    overlap: Annotated[
+        list[float] | None,
+        typer.Option(help="Overlap of windows, may be repeated. Default: the bundle's.", show_default=False),
+    ] = None
+    measured: Annotated[
+        Path | None,
+        input_option("--measured", help="What `bedside benchmark --json` printed on this device.", show_default=False),
+    ] = None
+    console: Console
+
+    def __call__(self) -> None:
+        """Plans and shows the options."""
+        from ...devices import plan
+        from .tables import heading, option_table, reasons, remarks
+
+        if not self.bundles:
+            raise UsageError("expected a bundle to plan with; bedside export makes one")
+        shape, spacing = quantities.scan("--scan", self.scan)
+        report = plan(
+            self.bundles,
+            self.device,
+            seconds=None if self.budget is None else quantities.seconds("--budget", self.budget),
+            memory=None if self.memory is None else quantities.size("--memory", self.memory),
+            power=None if self.power is None else quantities.watts("--power", self.power),
+            shape=shape,
+            spacing=spacing,
+            overlaps=self.overlap or (),
+            clock_mhz=self.clock,
+            measured=self.measured,
+        )
+        console = self.console
+        console.show(heading(report), option_table(report), reasons(report), remarks(report))
+        console.emit(report.to_dict())
+        if report.recommended is None:
+            raise ResourceError(f"nothing fits on {report.title}; the reasons are in the table")

@@ -1,0 +1,163 @@
+"""Predicts what bundles, or students before their training, need on a device that need not be there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..runtime import arguments
+from ..runtime.axes import XYZ
+from ..runtime.errors import UsageError
+from .device_profile import DeviceProfile, PowerMode, load_profile
+
+if TYPE_CHECKING:
+    from .planner.planned_model import PlannedModel
+    from .planner.report import Limits, Option, PlanReport
+
+SCAN = XYZ(512, 512, 400)
+"""Voxels of the scan that is planned where none is given: an abdomen."""
+
+SPACING = (0.8, 0.8, 1.0)
+"""Spacing of that scan, in mm."""
+
+_DAY = 86_400.0  # s
+_MEMORY = (2**20, 2**44)  # bytes: 1 MiB, 16 TiB
+_POWER = (0.1, 10_000.0)  # W
+
+
+def plan(
+    models: Sequence[str | os.PathLike[str] | PlannedModel],
+    device: str | os.PathLike[str] | DeviceProfile,
+    *,
+    seconds: float | None = None,
+    memory: int | None = None,
+    power: float | None = None,
+    shape: Sequence[int] = SCAN,
+    spacing: Sequence[float] = SPACING,
+    overlaps: Sequence[float] = (),
+    clock_mhz: float | None = None,
+    measured: str | os.PathLike[str] | None = None,
+) -> PlanReport:
+    """Predicts time, memory and energy of a scan for every model, engine, precision and overlap on a device.
+
+    Times are those of the network alone, predicted by the roofline model from the device's data sheet within about a
+    factor of two, or measured.
+
+    Args:
+        models: bundles (directory or zip), or models that are planned before any training.
+        device: key of a profile, the path of one (``.toml``), or a profile.
+        seconds: the most time that a scan may take, in s; None sets no limit, here and below.
+        memory: the most bytes that the process may take; None for the device's memory.
+        power: the most watts that the device may take; its power mode is chosen by it.
+        shape: (x, y, z) voxels of the scan.
+        spacing: (x, y, z) mm of the scan.
+        overlaps: overlaps of windows to predict; empty for the one that each model recommends.
+        clock_mhz: clock of the processors; None for that of the power mode.
+        measured: JSON file of `bedside benchmark --json` on this device with the only bundle of ``models``; its times
+            replace predictions.
+
+    Raises:
+        UsageError: an argument is out of range, no device has this key, or its profile cannot answer.
+        InputError: a profile or a file of measurements is refused.
+        BundleError: a bundle is damaged, or its operations cannot be counted.
+        MissingExtraError: `onnx` is not installed (extra ``plan``).
+    """
+    from ..runtime.scans.planned_scan import PlannedScan
+    from .planner.choice import judged, recommended, with_front
+    from .planner.measured import measured_windows
+    from .planner.prediction import Setting
+    from .planner.report import Option, PlanReport, Unplanned
+    from .planner.roofline import OperatingPoint
+
+    given = arguments.sequence("models", models, "a list of bundles")
+    if not given:
+        arguments.refuse("models", "at least one bundle", models)
+    profile = device if isinstance(device, DeviceProfile) else load_profile(device)
+    limits = _limits(seconds, memory, power, profile)
+    shares = arguments.sequence("overlaps", overlaps, "a list of numbers")
+    shares = sorted({arguments.overlap_share("overlap", share) for share in shares})
+    clock = arguments.optional(_between, "clock_mhz", clock_mhz, low=1.0, high=1e5, unit="MHz")
+    point = OperatingPoint(_power_mode(profile, limits.power), clock)
+    scan = PlannedScan(XYZ(*arguments.dhw("shape", shape)), arguments.millimetres("spacing", spacing))
+    planned = [_planned(model) for model in given]
+    times = {} if measured is None else measured_windows(arguments.path("measured", measured), profile, planned)
+    setting = Setting(profile, point, scan, shares, limits.memory, times)
+    found = [each for model in planned for each in setting.predictions(model)]
+    options = with_front([judged(each, limits) for each in found if isinstance(each, Option)])
+    options = tuple(sorted(options, key=lambda option: option.seconds.predicted))
+    return PlanReport(
+        bedside_version=__version__,
+        device=profile.key,
+        title=profile.title,
+        power_mode="" if point.mode is None else point.mode.name,
+        watts=point.watts,
+        scan=scan.grid.shape,
+        spacing=scan.grid.spacing,
+        limits=limits,
+        options=options,
+        unplanned=tuple(each for each in found if isinstance(each, Unplanned)),
+        recommended=recommended(options),
+        unproven=_unproven(options, planned),
+        sources=tuple(f"{place}: {profile.sources[each.source]}" for place, each in profile.figures.items()),
+    )
+
+
+def _limits(seconds: Any, memory: Any, power: Any, profile: DeviceProfile) -> Limits:
+    from .planner.report import Limits
+
+    own = None if profile.memory_gb is None else int(profile.memory_gb.value * 1e9)
+    given = arguments.optional(_between, "memory", memory, low=_MEMORY[0], high=_MEMORY[1], unit="bytes")
+    if given is not None and own is not None and given > own:
+        raise UsageError(f"memory: {profile.title} has {own / 1e9:g} GB, got a limit of {given / 1e9:g} GB")
+    return Limits(
+        arguments.optional(_between, "budget", seconds, low=1e-3, high=_DAY, unit="s"),
+        own if given is None else int(given),
+        arguments.optional(_between, "power", power, low=_POWER[0], high=_POWER[1], unit="W"),
+    )
+
+
+def _between(name: str, value: Any, low: float, high: float, unit: str) -> float:
+    return arguments.number(name, value, f"{low:g} to {high:g} {unit}", lambda number: low <= number <= high)
+
+
+def _power_mode(profile: DeviceProfile, power: float | None) -> PowerMode | None:
+    """Returns the mode with most watts within a limit; without one, the mode in which the peaks hold."""
+    if power is None:
+        return next((mode for mode in profile.power_modes if mode.at_peak), None)
+    if not profile.power_modes:
+        raise UsageError(f'power: the profile "{profile.key}" has no watts, so a limit cannot be compared with them')
+    within = [mode for mode in profile.power_modes if mode.watts.value <= power]
+    if not within:
+        least = profile.power_modes[0].watts.value
+        raise UsageError(f"power: {profile.title} takes {least:g} W in its lowest mode, got a limit of {power:g} W")
+    return within[-1]
+
+
+def _planned(model: Any) -> PlannedModel:
+    from ..runtime.bundles.bundle import Bundle
+    from .planner.planned_model import PlannedModel, model_of_bundle
+
+    if isinstance(model, PlannedModel):
+        return model
+    with Bundle.open(arguments.path("models", model)) as bundle:
+        return model_of_bundle(bundle)
+
+
+def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tuple[str, ...]:
+    from .planner.roofline import USABLE_BANDWIDTH, USABLE_COMPUTE
+
+    said = [
+        "time: of the network alone, no window left out as air; reading, resampling, writing and starting each layer "
+        "come on top",
+        "memory: without Python, the engine's own libraries and other programs",
+    ]
+    if any(option.tier == "data sheet" for option in options):
+        said.append(
+            f"data sheet: assumes {USABLE_COMPUTE:.0%} of peak speed and {USABLE_BANDWIDTH:.0%} of bandwidth; within "
+            "about a factor of two each way, not measured on this device"
+        )
+    if any(option.joules is not None for option in options):
+        said.append("energy: at the full watts of the power mode, so at most")
+    return (*said, *(f"{model.name}: {model.remark}" for model in models if model.remark))

@@ -1,0 +1,81 @@
+"""Reads what `bedside benchmark --json` measured, where it was measured on the device that is planned for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from ...runtime.axes import XYZ
+from ...runtime.errors import InputError, UsageError
+from ...runtime.files.text import read_utf8
+from ..device_profile import DeviceProfile
+from .planned_model import PlannedModel
+from .roofline import Interval
+
+
+class _Window(msgspec.Struct):
+    mean_ms: float
+    p50_ms: float
+    p99_ms: float
+
+
+class _Variant(msgspec.Struct):
+    engine: str
+    precision: str
+    window: _Window
+
+
+class _Cpu(msgspec.Struct):
+    model: str
+
+
+class _Host(msgspec.Struct):
+    cpu: _Cpu
+    profile: str | None
+
+
+class _Benchmark(msgspec.Struct):  # of `BenchmarkReport`, what a plan needs
+    task: str
+    patch: XYZ
+    host: _Host
+    variants: tuple[_Variant, ...]
+
+
+def measured_windows(
+    path: Path, profile: DeviceProfile, models: Sequence[PlannedModel]
+) -> dict[tuple[str, str], Interval]:
+    """Returns the measured seconds of a window by (engine, precision): median … mean … 99th percentile.
+
+    Args:
+        path: JSON file that `bedside benchmark --json` printed.
+        profile: the device that is planned for.
+        models: the models; measurements do not say which of several they belong to.
+
+    Raises:
+        UsageError: there are several models.
+        InputError: the file is no such file, or is of another device or another task.
+    """
+    if len(models) != 1:
+        raise UsageError(f"measured: expected one bundle, the one that was measured; got {len(models)} models")
+    named = f'measurements "{path.name}"'
+    try:
+        report = msgspec.json.decode(read_utf8(path, named), type=_Benchmark)
+    except msgspec.DecodeError as error:
+        raise InputError(f"{named}: expected what bedside benchmark --json prints; {error}") from None
+    task, host = models[0].task, report.host
+    if (report.task, report.patch) != (task.name, task.patch):
+        raise InputError(
+            f'{named}: of task "{report.task}" with windows {report.patch}, the bundle has "{task.name}" {task.patch}'
+        )
+    if host.profile != profile.key and not (profile.model and profile.model in host.cpu.model):
+        raise InputError(f'{named}: measured on {host.profile or host.cpu.model}, the plan is for "{profile.key}"')
+    return {
+        (variant.engine, variant.precision): Interval(
+            min(variant.window.p50_ms, variant.window.mean_ms) / 1000,
+            variant.window.mean_ms / 1000,
+            max(variant.window.p99_ms, variant.window.mean_ms) / 1000,
+        )
+        for variant in report.variants
+    }

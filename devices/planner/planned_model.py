@@ -1,0 +1,80 @@
+"""What can be planned: the variants of a bundle, or a student that was not trained yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...runtime.bundles.bundle import Bundle
+from ...runtime.engines import ENGINES, Precision
+from ...runtime.labels.postprocess import Postprocessing
+from ...runtime.task import Task
+from .costs import ModelCost, model_cost
+
+_ONNX = {"fp32": "model.fp32.onnx", "int8": "model.int8.onnx"}  # of a bundle; the other precisions are made of these
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A model in one precision.
+
+    Attributes:
+        cost: cost of one window.
+        model_bytes: size of its files.
+        dice: mean Dice on the gate cases; None where it was not measured.
+    """
+
+    cost: ModelCost
+    model_bytes: int
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """A network to plan with.
+
+    Attributes:
+        name: the bundle's file name, or the student's.
+        task: its task, with its window.
+        overlap: the overlap of windows that it recommends.
+        variants: (engine, precision) → the variant, or a sentence that says why it cannot be planned.
+        postprocessing: what is removed from its label maps.
+        remark: what is assumed of it, as a sentence; empty where nothing is.
+    """
+
+    name: str
+    task: Task
+    overlap: float
+    variants: Mapping[tuple[str, Precision], PlannedVariant | str]
+    postprocessing: Postprocessing = field(default_factory=Postprocessing)
+    remark: str = ""
+
+
+def model_of_bundle(bundle: Bundle) -> PlannedModel:
+    """Counts the costs of a bundle's models, for every engine and precision.
+
+    Raises:
+        MissingExtraError: `onnx` is not installed.
+        BundleError: a model cannot be read.
+    """
+    manifest = bundle.manifest
+    costs = {base: model_cost(bundle.read(file)) for base, file in _ONNX.items() if file in manifest.files}
+    left_out = {(variant.engine, variant.precision): variant for variant in manifest.left_out}
+    variants: dict[tuple[str, Precision], PlannedVariant | str] = {}
+    for engine in ENGINES:
+        for precision in ENGINES[engine].precisions:
+            cost = costs.get("int8" if precision.startswith("int8") else "fp32")
+            if not bundle.offers(engine, precision) or cost is None:
+                failed = left_out.get((engine, precision))
+                reason = f"failed the gate: {failed.gate_reason}" if failed else f"the bundle has no {precision} model"
+                variants[engine, precision] = reason
+                continue
+            variant = bundle.variant(engine, precision)
+            variants[engine, precision] = (
+                f"failed the gate: {variant.gate_reason}"
+                if variant.passed is False
+                else PlannedVariant(cost, manifest.variant_bytes(variant), variant.mean_dice)
+            )
+    return PlannedModel(
+        bundle.path.name, manifest.task, manifest.recommended_overlap, variants, manifest.postprocessing
+    )

@@ -1,0 +1,120 @@
+"""Predicts what one model needs on one device, for every engine, precision and overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...runtime.engines import Precision
+from ...runtime.execution_plan import ExecutionPlan, best_plan
+from ...runtime.request import SegmentationRequest
+from ...runtime.scans.planned_scan import PlannedScan
+from ..device_profile import DeviceProfile, Processor
+from .planned_model import PlannedModel, PlannedVariant
+from .report import Option, Tier, Unplanned
+from .roofline import FACTOR, Interval, OperatingPoint, activation_bytes
+
+_NO_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True)
+class WindowTime:
+    """The time of one window, in s, and where it comes from."""
+
+    tier: Tier
+    seconds: Interval
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a model runs."""
+
+    processor: str
+    engine: str
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all predictions of a plan share.
+
+    Attributes:
+        profile: the device.
+        point: its power mode and clock.
+        scan: the scan.
+        overlaps: overlaps of windows; empty for the one that each model recommends.
+        memory: bytes that the process may take; None for no limit.
+        measured: (engine, precision) → seconds of a window that `bedside benchmark` measured on this device.
+    """
+
+    profile: DeviceProfile
+    point: OperatingPoint
+    scan: PlannedScan
+    overlaps: Sequence[float]
+    memory: int | None
+    measured: Mapping[tuple[str, str], Interval]
+
+    def predictions(self, model: PlannedModel) -> Iterator[Option | Unplanned]:
+        """Yields every option of a model on this device, and each variant that cannot be predicted."""
+        for processor in self.profile.processors:
+            for (engine, precision), variant in model.variants.items():
+                if engine not in processor.engines:
+                    continue
+                window = self._window(processor, engine, precision, variant)
+                if isinstance(window, str) or isinstance(variant, str):
+                    yield Unplanned(model.name, engine, precision, str(window))
+                    continue
+                for overlap in self.overlaps or (model.overlap,):
+                    yield self._option(model, variant, window, Place(processor.name, engine, precision), overlap)
+        if not any(processor.engines for processor in self.profile.processors):
+            yield Unplanned(model.name, "any engine", "", "the profile names no processor on which bedside runs")
+
+    def _window(
+        self, processor: Processor, engine: str, precision: Precision, variant: PlannedVariant | str
+    ) -> WindowTime | str:
+        """Returns the time of a window, or why there is none, as a sentence."""
+        if isinstance(variant, str):
+            return variant
+        measured = self.measured.get((engine, precision))
+        if measured is not None:
+            return WindowTime("measured", measured)
+        roofline = self.point.roofline(self.profile, processor, precision)
+        if isinstance(roofline, str):
+            return roofline
+        return WindowTime("data sheet", roofline.window_seconds(variant.cost))
+
+    def _option(
+        self, model: PlannedModel, variant: PlannedVariant, window: WindowTime, place: Place, overlap: float
+    ) -> Option:
+        engine = _engine_memory(variant, place.precision)
+        plan = self._execution_plan(model, overlap, engine.predicted)
+        count = len(plan.windows)
+        seconds, watts = window.seconds.scaled(count), self.point.watts
+        return Option(
+            model=model.name,
+            engine=place.engine,
+            precision=place.precision,
+            processor=place.processor,
+            overlap=overlap,
+            patch=model.task.patch,
+            windows=count,
+            gflop=variant.cost.flops / 1e9,
+            tier=window.tier,
+            window_seconds=window.seconds,
+            seconds=seconds,
+            memory=Interval(engine.low + plan.bytes, engine.predicted + plan.bytes, engine.high + plan.bytes),
+            joules=None if watts is None else seconds.scaled(watts),
+            dice=variant.dice,
+        )
+
+    def _execution_plan(self, model: PlannedModel, overlap: float, engine_bytes: float) -> ExecutionPlan:
+        """Returns what the runtime would hold of the scan in the memory that the engine leaves."""
+        request = SegmentationRequest(self.scan, model.task, overlap, postprocessing=model.postprocessing)
+        available = _NO_LIMIT if self.memory is None else max(0, self.memory - int(engine_bytes))
+        return best_plan(request, 1, available)
+
+
+def _engine_memory(variant: PlannedVariant, precision: Precision) -> Interval:
+    """Returns the bytes of weights and activations; an engine may compute in place, or keep both twice."""
+    weights, activations = variant.model_bytes, activation_bytes(variant.cost, precision)
+    return Interval(weights + activations / FACTOR, weights + activations, FACTOR * (weights + activations))

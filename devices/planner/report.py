@@ -1,0 +1,126 @@
+"""The results of planning: frozen records, ready for JSON. Memory is in bytes; field names give units of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ...runtime.axes import XYZ
+from ...runtime.engines.engine import Precision
+from .roofline import Interval
+
+Tier = Literal["data sheet", "probed", "measured"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a scan may take; None sets no limit.
+
+    Attributes:
+        seconds: time of a scan, in s.
+        memory: bytes.
+        power: watts.
+    """
+
+    seconds: float | None = None
+    memory: int | None = None
+    power: float | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """A way to run a model on the device, with what it is predicted to need.
+
+    Attributes:
+        model: name of the bundle or student.
+        engine: row of the engine table.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``int8-fp16`` or ``int8-bf16``.
+        processor: the part of the device that runs it.
+        overlap: fraction of a window shared with the next.
+        patch: voxels of one window.
+        windows: windows of the scan, none left out as air.
+        gflop: operations of a window's convolutions and matrix products, 10⁹.
+        tier: where the time comes from.
+        window_seconds: time of one window, in s.
+        seconds: time of the scan's windows, in s.
+        memory: bytes of the process, without Python and the engine's own libraries.
+        joules: energy of the scan at the power mode's full power, in J; None where the watts are unknown.
+        dice: mean Dice on the bundle's gate cases; None where it was not measured.
+        exclusions: why it does not fit, as sentences; empty where it fits.
+        doubts: which limits may be missed within the interval, as sentences.
+        on_front: whether no other option that fits is at least as good in everything and better in something.
+    """
+
+    model: str
+    engine: str
+    precision: Precision
+    processor: str
+    overlap: float
+    patch: XYZ
+    windows: int
+    gflop: float
+    tier: Tier
+    window_seconds: Interval
+    seconds: Interval
+    memory: Interval
+    joules: Interval | None
+    dice: float | None
+    exclusions: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    on_front: bool = False
+
+    @property
+    def name(self) -> str:
+        """Model, engine, precision and overlap, for people."""
+        return f"{self.model}, {self.engine} {self.precision}, overlap {self.overlap:g}"
+
+
+@dataclass(frozen=True)
+class Unplanned:
+    """A variant that cannot be predicted or run, and why, as a sentence."""
+
+    model: str
+    engine: str
+    precision: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """What was planned.
+
+    Attributes:
+        bedside_version: version of this package.
+        device: key of the device's profile.
+        title: the device's name for people.
+        power_mode: name of the power mode; empty where the profile has none.
+        watts: the most that the device takes in it; None where unknown.
+        scan: voxels of the scan.
+        spacing: (x, y, z) mm of the scan.
+        limits: the limits given; ``memory`` is the device's own where none was given.
+        options: every option that was predicted, the fastest first.
+        unplanned: variants that cannot be predicted or run.
+        recommended: the option to choose; None where none fits.
+        unproven: sentences that say what the figures do not include, or assume.
+        sources: the sources of the profile's figures that were used.
+    """
+
+    bedside_version: str
+    device: str
+    title: str
+    power_mode: str
+    watts: float | None
+    scan: XYZ
+    spacing: tuple[float, float, float]
+    limits: Limits
+    options: tuple[Option, ...]
+    unplanned: tuple[Unplanned, ...]
+    recommended: Option | None
+    unproven: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the report as plain dicts, lists, strings and numbers, ready for JSON."""
+        import msgspec
+
+        return msgspec.to_builtins(self)

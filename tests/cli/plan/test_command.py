@@ -1,0 +1,79 @@
+"""`bedside plan`: a predicted time and memory with interval and tier, in 80 columns and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from bedside.cli.main import run
+
+from ..printed import widest
+
+ORIN = ("--device", "orin-nano-8", "--scan", "512x512x400@0.8x0.8x1")
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_a_plan_shows_time_and_memory_with_interval_and_tier(bundle_path, capsys, narrow):
+    assert run(["plan", str(bundle_path), *ORIN]) == 0
+    text = capsys.readouterr().out
+    assert widest(text) <= 80
+    words = text.split()
+    # 3960 windows of 24,600 bytes at 51 GB/s, see tests/devices/test_plan.py
+    assert {"0.00191", "0.00096…0.0038", "tensorrt", "fp32", "3960", "data", "sheet"} <= set(words)
+    assert "recommended: toy.bedside, tensorrt fp32, overlap 0.25" in text
+    assert "left out: toy.bedside, tensorrt fp16: the bundle has no fp16 model" in text
+    assert "factor of two" in " ".join(words)
+
+
+def test_json_is_one_object(bundle_path, capsys):
+    assert run(["plan", str(bundle_path), *ORIN, "--overlap", "0", "--overlap", "0.5", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["device"] == "orin-nano-8"
+    assert {option["overlap"] for option in content["options"]} == {0.0, 0.5}
+    assert content["recommended"]["tier"] == "data sheet"
+
+
+def test_nothing_that_fits_is_exit_code_5_with_the_reasons(bundle_path, capsys, narrow):
+    assert run(["plan", str(bundle_path), *ORIN, "--memory", "100MB"]) == 5
+    out, error = capsys.readouterr()
+    assert "nothing fits on Jetson Orin Nano 8 GB" in error
+    assert "memory: at best" in out
+    assert widest(out) <= 80
+
+
+def test_what_may_miss_the_limit_is_said(bundle_path, capsys):
+    assert run(["plan", str(bundle_path), *ORIN, "--budget", "2ms"]) == 0
+    assert "not proven: time: at worst 0.00382 s, the limit is 0.002 s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--device", "orin-nano"), 2, "did you mean orin-nano-8"),
+        ((*ORIN, "--budget", "soon"), 2, "--budget: expected a quantity like 10s"),
+        ((*ORIN, "--budget", "0s"), 2, "budget: expected 0.001 to 86400 s"),
+        ((*ORIN, "--memory", "64GB"), 2, "has 8 GB, got a limit of 64 GB"),
+        ((*ORIN, "--power", "1W"), 2, "takes 7 W in its lowest mode"),
+        (("--device", "none.toml"), 3, 'profile "none.toml" cannot be read'),
+        ((*ORIN, "--scan", "0x5x5@1x1x1"), 2, "shape: expected three whole numbers"),
+        ((), 2, "--device"),
+    ],
+)
+def test_bad_input_is_one_line(bundle_path, capsys, words, code, message):
+    assert run(["plan", str(bundle_path), *words]) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_a_plan_needs_a_bundle(capsys):
+    assert run(["plan", *ORIN]) == 2
+    assert "expected a bundle" in capsys.readouterr().err
+
+
+def test_a_damaged_bundle_is_refused(tmp_path, capsys):
+    assert run(["plan", str(tmp_path / "none.bedside"), *ORIN]) == 4

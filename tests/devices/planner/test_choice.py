@@ -1,0 +1,80 @@
+"""Which options fit, which are on the Pareto front, and which is recommended."""
+
+from bedside.devices.planner.choice import judged, recommended, shown_bytes, shown_seconds, with_front
+from bedside.devices.planner.report import Limits, Option
+from bedside.devices.planner.roofline import Interval
+from bedside.runtime.axes import XYZ
+
+
+def option(seconds: float, memory: float = 1e9, precision: str = "fp32", **fields) -> Option:
+    given = {
+        "model": "a", "engine": "tensorrt", "precision": precision, "processor": "GPU", "overlap": 0.25,
+        "patch": XYZ(64, 64, 64), "windows": 10, "gflop": 1.0, "tier": "data sheet",
+        "window_seconds": Interval.within_factor(seconds / 10), "seconds": Interval.within_factor(seconds),
+        "memory": Interval.within_factor(memory), "joules": None, "dice": None,
+    }  # fmt: skip
+    return Option(**{**given, **fields})
+
+
+def test_what_fits_at_worst_has_no_doubt():
+    fits = judged(option(4), Limits(seconds=10))
+    assert (fits.exclusions, fits.doubts) == ((), ())
+
+
+def test_what_fits_as_predicted_may_miss_the_limit():
+    assert judged(option(8), Limits(seconds=10)).doubts == ("time: at worst 16 s, the limit is 10 s",)
+
+
+def test_what_is_predicted_above_the_limit_does_not_fit():
+    (reason,) = judged(option(12), Limits(seconds=10)).exclusions
+    assert reason == "time: 12 s predicted (at best 6 s), the limit is 10 s"
+    (reason,) = judged(option(40), Limits(seconds=10)).exclusions
+    assert reason == "time: at best 20 s, the limit is 10 s"
+
+
+def test_every_limit_that_is_missed_is_a_reason():
+    both = judged(option(40, memory=9e9), Limits(seconds=10, memory=3_000_000_000))
+    assert both.exclusions[1] == "memory: at best 4.5 GB, the limit is 3 GB"
+
+
+def test_what_is_slower_and_less_exact_is_not_on_the_front():
+    options = with_front([option(3, precision="int8"), option(2), option(1, precision="int8")])
+    assert [each.on_front for each in options] == [False, True, True]
+
+
+def test_dice_decides_between_models():
+    worse, better = with_front([option(2, dice=0.8), option(1, dice=0.9, model="b")])
+    assert [worse.on_front, better.on_front] == [False, True]
+
+
+def test_models_of_unknown_accuracy_do_not_rule_each_other_out():
+    assert all(each.on_front for each in with_front([option(2), option(1, model="b")]))
+
+
+def test_equal_options_are_both_on_the_front():
+    assert all(each.on_front for each in with_front([option(1), option(1)]))
+
+
+def test_what_does_not_fit_rules_nothing_out():
+    fast = judged(option(1, memory=9e9), Limits(memory=1_000_000_000))
+    slow = judged(option(2, memory=1e8), Limits(memory=1_000_000_000))
+    assert [each.on_front for each in with_front([fast, slow])] == [False, True]
+
+
+def test_the_most_exact_precision_that_fits_is_recommended():
+    options = with_front([judged(each, Limits(seconds=3)) for each in (option(4), option(2, precision="fp16"))])
+    assert recommended((*options, *with_front([option(1, precision="int8")]))).precision == "fp16"
+
+
+def test_the_best_dice_is_recommended():
+    options = with_front([option(1, dice=0.8, gflop=9.0), option(2, dice=0.9, model="b")])
+    assert recommended(options).model == "b"
+
+
+def test_nothing_that_fits_is_no_recommendation():
+    assert recommended(with_front([judged(option(40), Limits(seconds=1))])) is None
+
+
+def test_figures_for_people():
+    assert [shown_seconds(0.0421), shown_seconds(3.14), shown_seconds(1234.5)] == ["0.0421 s", "3.14 s", "1,234 s"]
+    assert [shown_bytes(34e6), shown_bytes(2.14e9)] == ["34 MB", "2.14 GB"]

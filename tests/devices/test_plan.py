@@ -1,0 +1,183 @@
+"""A plan for the toy bundle on a Jetson, with figures that a person can check, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from bedside.devices import plan
+from bedside.devices.plan import SCAN
+from bedside.runtime import write_manifest
+from bedside.runtime.bundles.manifest import decode_manifest
+from bedside.runtime.errors import InputError, UsageError
+
+# The toy network maps a window of 16 × 12 × 8 = 1536 voxels by a convolution of kernel 1 to three classes.
+BYTES = 4 * (1536 + 3 * 1536 + 3 + 3)
+WINDOWS = 22 * 15 * 12  # of 133 × 137 × 137 voxels of 3 mm, in steps of 6, 9 and 12
+
+
+def test_time_is_the_windows_times_the_slower_of_operations_and_bytes(bundle_path):
+    report = plan([bundle_path], "orin-nano-8")
+    (option,) = [each for each in report.options if each.precision == "fp32"]
+    seconds = WINDOWS * BYTES / (0.75 * 68e9)
+    assert option.windows == WINDOWS
+    assert option.gflop == pytest.approx(2 * 1536 * 3 / 1e9)
+    assert option.seconds.predicted == pytest.approx(seconds)
+    assert (option.seconds.low, option.seconds.high) == pytest.approx((seconds / 2, seconds * 2))
+    assert option.tier == "data sheet"
+    assert option.joules is not None
+    assert option.joules.predicted == pytest.approx(15 * seconds)
+
+
+def test_memory_holds_the_label_map_and_what_the_runtime_predicts(bundle_path):
+    report = plan([bundle_path], "orin-nano-8")
+    assert all(option.memory.predicted > 512 * 512 * 400 for option in report.options)  # a byte per voxel
+    assert all(option.memory.low < option.memory.predicted < option.memory.high for option in report.options)
+
+
+def test_a_larger_overlap_takes_more_windows(bundle_path):
+    report = plan([bundle_path], "orin-nano-8", overlaps=[0.5, 0.0])
+    windows = {option.overlap: option.windows for option in report.options}
+    assert windows == {0.0: 17 * 12 * 9, 0.5: 33 * 22 * 17}
+
+
+def test_variants_that_the_bundle_has_not_are_named(bundle_path):
+    report = plan([bundle_path], "orin-nano-8")
+    assert [(each.precision, each.reason) for each in report.unplanned] == [
+        ("fp16", "the bundle has no fp16 model"),
+        ("int8-fp16", "the bundle has no int8-fp16 model"),
+    ]
+
+
+def test_variants_that_failed_the_gate_are_named(bundle_path):
+    manifest = decode_manifest((bundle_path / "bundle.json").read_bytes())
+    fp32, int8 = manifest.variants
+    failed = msgspec.structs.replace(int8, passed=False, gate_reason="bone lost 0.2 Dice")
+    write_manifest(bundle_path, msgspec.structs.replace(manifest, variants=(fp32, failed)))
+    report = plan([bundle_path], "orin-nano-8")
+    reasons = {each.precision: each.reason for each in report.unplanned}
+    assert reasons["int8"] == "failed the gate: bone lost 0.2 Dice"
+    assert {option.precision for option in report.options} == {"fp32"}
+
+
+def test_a_device_of_unknown_speed_gets_reasons_and_no_figures(bundle_path):
+    report = plan([bundle_path], "mini-pc")
+    assert report.options == ()
+    assert report.recommended is None
+    assert "the profile has no fp32 speed of the CPU" in {each.reason for each in report.unplanned}
+    (only,) = plan([bundle_path], "xavier-nx-8").unplanned
+    assert only.reason == "the profile names no processor on which bedside runs"
+
+
+def test_a_tight_budget_leaves_nothing(bundle_path):
+    report = plan([bundle_path], "orin-nano-8", seconds=0.001, memory=2**20)
+    assert report.recommended is None
+    assert all("time" in option.exclusions[0] or "memory" in option.exclusions[0] for option in report.options)
+
+
+def test_the_recommended_option_is_the_most_exact_one_that_fits(bundle_path):
+    report = plan([bundle_path], "orin-nano-8", seconds=10.0)
+    assert report.recommended is not None
+    assert report.recommended.precision == "fp32"
+    assert report.recommended in report.options
+
+
+def test_a_lower_clock_takes_longer_where_the_operations_count(tmp_path, toy):
+    task = toy.task(patch=(32, 32, 32))
+    weight = np.ones((3, 1, 9, 9, 9), np.float32)
+    bundle = toy.write_bundle(
+        tmp_path / "deep.bedside", task, toy.conv_model(weight, np.zeros(3, np.float32), task.patch.dhw)
+    )
+    full, half = (
+        next(o for o in plan([bundle], "orin-nano-8", clock_mhz=clock).options if o.precision == "fp32")
+        for clock in (625, 312.5)
+    )
+    assert half.seconds.predicted == pytest.approx(2 * full.seconds.predicted)
+
+
+def test_a_power_limit_chooses_the_mode(bundle_path):
+    report = plan([bundle_path], "orin-nano-8", power=20.0)
+    assert (report.power_mode, report.watts) == ("15W", 15)
+    report = plan([bundle_path], "orin-nano-8", power=10.0)
+    assert report.options == ()
+    assert "no clock of the GPU in mode 7W" in report.unplanned[0].reason
+    assert plan([bundle_path], "orin-nano-8", power=10.0, clock_mhz=300.0).options
+
+
+@pytest.mark.parametrize(
+    ("device", "options", "message"),
+    [
+        ("orin", {}, 'no device "orin"; did you mean'),
+        ("orin-nano-8", {"seconds": 0.0}, "budget: expected 0.001 to 86400 s, got 0"),
+        ("orin-nano-8", {"memory": 10}, "memory: expected 1.04858e[+]06 to"),
+        ("orin-nano-8", {"memory": 64_000_000_000}, "memory: Jetson Orin Nano 8 GB has 8 GB, got a limit of 64 GB"),
+        ("orin-nano-8", {"power": 5.0}, "Jetson Orin Nano 8 GB takes 7 W in its lowest mode, got a limit of 5 W"),
+        ("raspberry-pi-5", {"power": 5.0}, 'power: the profile "raspberry-pi-5" has no watts'),
+        ("orin-nano-8", {"clock_mhz": -1.0}, "clock_mhz: expected 1 to 100000 MHz"),
+        ("orin-nano-8", {"overlaps": [1.0]}, "overlap: expected 0 ≤ overlap < 1"),
+        ("orin-nano-8", {"shape": (512, 512)}, "shape: expected three whole numbers"),
+    ],
+)
+def test_what_no_device_can_do_is_refused_in_one_line(bundle_path, device, options, message):
+    with pytest.raises(UsageError, match=message):
+        plan([bundle_path], device, **options)
+
+
+def benchmark_file(path: Path, **changes) -> Path:
+    content = {
+        "task": "toy",
+        "patch": [16, 12, 8],
+        "host": {"cpu": {"model": "ARMv8"}, "profile": "orin-nano-8"},
+        "variants": [
+            {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
+        ],
+    }
+    path.write_text(json.dumps({**content, **changes}))
+    return path
+
+
+def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
+    report = plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json"))
+    tiers = {option.precision: option.tier for option in report.options}
+    assert tiers == {"fp32": "measured", "int8": "data sheet"}
+    (option,) = [each for each in report.options if each.tier == "measured"]
+    assert (option.seconds.low, option.seconds.predicted, option.seconds.high) == pytest.approx(
+        (WINDOWS * 0.0015, WINDOWS * 0.002, WINDOWS * 0.004)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"host": {"cpu": {"model": "Other"}, "profile": None}}, 'measured on Other, the plan is for "orin-nano-8"'),
+        ({"task": "btcv"}, 'of task "btcv"'),
+        ({"variants": 3}, "expected what bedside benchmark --json prints"),
+    ],
+)
+def test_measurements_of_something_else_are_refused(bundle_path, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", **changes))
+
+
+def test_measurements_go_with_one_bundle(bundle_path, tmp_path):
+    with pytest.raises(UsageError, match="measured: expected one bundle"):
+        plan([bundle_path, bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json"))
+
+
+def test_the_report_is_ready_for_json_and_names_its_sources(bundle_path):
+    content = json.loads(json.dumps(plan([bundle_path], "orin-nano-8").to_dict()))
+    assert content["scan"] == list(SCAN)
+    assert content["options"][0]["tier"] == "data sheet"
+    assert any("DS-11105-001" in source for source in content["sources"])
+    assert any("factor of two" in line for line in content["unproven"])
+
+
+def test_plan_refuses_wrong_arguments(refusals, bundle_path):
+    given = {
+        "models": [bundle_path], "device": "orin-nano-8", "seconds": None, "memory": None, "power": None,
+        "shape": (64, 64, 64), "spacing": (3.0, 3.0, 3.0), "overlaps": (), "clock_mhz": None, "measured": None,
+    }  # fmt: skip
+    assert refusals(plan, given) == {"models", "device"}
