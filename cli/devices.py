@@ -4,46 +4,102 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from ..runtime.errors import UsageError
 from .terminal.console import Console
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ..devices import DeviceProfile, Host
+    from ..devices.device_profile import Software
     from ..runtime.engines import InferenceDevice
+
+
+class View(str, Enum):
+    """What `bedside devices` shows of all that it knows."""
+
+    LIST = "list"
+    SHOW = "show"
+    DETECT = "detect"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """Show this machine, its engines and the known devices.
+    """Show this machine, its engines and the known devices; or only a part of it.
 
-    Everything is read without privileges; what is not readable is left out.
+    list: the known devices; show NAME: all figures of one, or of a .toml file, with their sources; detect: this machine
+    and its engines. Everything is read without privileges; what is not readable is left out.
 
-    Example: bedside devices --json
+    Example: bedside devices show orin-nano-8
     """
 
+    view: Annotated[View | None, typer.Argument(help="What to show. Default: all but show.", show_default=False)] = None
+    name: Annotated[
+        str | None, typer.Argument(help="Of show: a known device, or a .toml file.", show_default=False)
+    ] = None
     console: Console
 
     def __call__(self) -> None:
-        """Shows the profiles."""
-        import msgspec
+        """Shows the machine and the profiles."""
+        if (self.view is View.SHOW) != (self.name is not None):
+            raise UsageError("expected bedside devices, or with list, detect, or show and the name of a device")
+        if self.name is not None:
+            self._show_one(self.name)
+        else:
+            self._show_all(machine=self.view is not View.LIST, known=self.view is not View.DETECT)
 
+    def _show_one(self, name: str) -> None:
+        from ..devices import load_profile
+        from ..devices.device_profile import software
+
+        profile = load_profile(name)
+        installed = {key: software()[key] for key in profile.software}
+        self.console.show(*device_tables(profile, installed))
+        self.console.emit({**_plain(profile), "software": _plain(installed)})
+
+    def _show_all(self, machine: bool, known: bool) -> None:
         from ..devices import detect, profiles
         from ..runtime.engines import available_engines, inference_devices
 
-        console = self.console
-        host, known = detect(), profiles()
-        engines = {name: inference_devices(name) for name in available_engines()}
-        console.show(machine_table(host), engine_table(engines), profile_table(known, host.profile))
-        console.emit(
-            {
-                "host": msgspec.to_builtins(host),
-                "engines": msgspec.to_builtins(engines),
-                "profiles": msgspec.to_builtins(known),
-            }
-        )
+        host, facts = detect(), dict[str, Any]()
+        if machine:
+            engines = {name: inference_devices(name) for name in available_engines()}
+            self.console.show(machine_table(host), engine_table(engines))
+            facts |= {"host": _plain(host), "engines": _plain(engines)}
+        if known:
+            self.console.show(profile_table(profiles(), host.profile))
+            facts["profiles"] = _plain(profiles())
+        self.console.emit(facts)
+
+
+def _plain(record: Any) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(record)
+
+
+def device_tables(profile: DeviceProfile, installed: Mapping[str, Software]) -> list[Table]:
+    """Returns all figures of a device with their sources, and the versions of its system software."""
+    from rich.table import Table
+
+    table = Table(title=f"{profile.title} ({profile.key})", title_justify="left", box=None, pad_edge=False)
+    table.add_column("figure", style="bold", overflow="fold")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("source", overflow="fold")
+    for place, figure in profile.figures.items():
+        table.add_row(place, f"{figure.value:g}", profile.sources[figure.source])
+    systems = Table(title="\nSystem software", title_justify="left", box=None, pad_edge=False)
+    systems.add_column("name", style="bold", no_wrap=True)
+    systems.add_column("versions")
+    systems.add_column("source", overflow="fold")
+    for key, system in installed.items():
+        systems.add_row(key, ", ".join(f"{name} {version}" for name, version in system.versions.items()), system.source)
+    return [table, systems] if installed else [table]
 
 
 def machine_table(host: Host) -> Table:

@@ -8,7 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bedside.cli import devices
+from bedside.cli.main import run
 from bedside.devices import detect, profiles
 from bedside.runtime.engines import InferenceDevice
 
@@ -64,6 +66,47 @@ def test_importing_devices_brings_neither_numpy_nor_torch_nor_an_engine() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_list_shows_the_known_devices_alone() -> None:
+    stdout, _ = run_alone(devices.Devices, "list")
+    assert all(row.key in stdout for row in profiles())
+    assert "This machine" not in stdout
+    assert list(json.loads(run_alone(devices.Devices, "list", "--json")[0])) == ["profiles"]
+
+
+def test_detect_shows_this_machine_alone() -> None:
+    stdout, _ = run_alone(devices.Devices, "detect")
+    assert "This machine" in stdout
+    assert "orin-nano-8" not in stdout
+    assert list(json.loads(run_alone(devices.Devices, "detect", "--json")[0])) == ["host", "engines"]
+
+
+def test_show_gives_every_figure_with_its_source() -> None:
+    stdout, _ = run_alone(devices.Devices, "show", "orin-nano-8")
+    assert widest(stdout) <= 80
+    words = stdout.split()
+    assert {"bandwidth_gb_s", "68", "DS-11105-001,", "jetpack-6.2", "10.16.2,"} <= set(words)
+    content = json.loads(run_alone(devices.Devices, "show", "orin-nano-8", "--json")[0])
+    assert content["bandwidth_gb_s"] == {"value": 68.0, "source": "data sheet"}
+    assert content["software"]["jetpack-6.2"]["versions"]["tensorrt"] == "10.3"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["show", "orin"], 2, "did you mean"),
+        (["show"], 2, "show and the name of a device"),
+        (["list", "orin-nano-8"], 2, "show and the name of a device"),
+        (["lists"], 2, "lists"),
+        (["show", "none.toml"], 3, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_in_one_line(words, code, message, capsys):
+    assert run(["devices", *words]) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
 
 
 def test_help_shows_an_example() -> None:
