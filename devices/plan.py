@@ -160,4 +160,6 @@ def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tupl
         )
     if any(option.joules is not None for option in options):
         said.append("energy: at the full watts of the power mode, so at most")
-    return (*said, *(f"{model.name}: {model.remark}" for model in models if model.remark))
+    for remark in dict.fromkeys(model.remark for model in models if model.remark):
+        said.append(f"{', '.join(model.name for model in models if model.remark == remark)}: {remark}")
+    return tuple(said)

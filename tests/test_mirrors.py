@@ -15,6 +15,8 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/demo/stages.py": "cli/demo/test_command.py",
     "cli/evaluate/as_json.py": "cli/evaluate/test_command.py",
     "cli/evaluate/tables.py": "cli/evaluate/test_command.py",
+    "cli/plan/page.py": "cli/plan/test_command.py",
+    "cli/plan/students.py": "cli/plan/test_command.py",
     "cli/plan/tables.py": "cli/plan/test_command.py",
     "cli/tables/bundle.py": "cli/inspect/test_command.py",
     "cli/tables/facts.py": "cli/inspect/test_command.py",

@@ -57,6 +57,7 @@ def test_wheel_brings_the_templates_of_pages(wheel):
     templates = {name for name in wheel.namelist() if name.endswith(".j2")}
     assert templates == {
         "bedside/cli/demo/report.html.j2",
+        "bedside/cli/plan/plan.html.j2",
         "bedside/export/gate/parity.html.j2",
         "bedside/training/runs/page.html.j2",
     }

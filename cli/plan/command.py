@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...runtime.errors import ResourceError, UsageError
-from ..options.paths import bundle_argument, input_option
+from ..options.extras import require
+from ..options.paths import bundle_argument, input_option, output_option
 from ..terminal.console import Console
 from . import quantities
+
+if TYPE_CHECKING:
+    from ...devices.planner.planned_model import PlannedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,8 @@ class Plan:
 
     Every engine and precision that the device runs, with an interval and the tier of each prediction: data sheet (a
     roofline over the operations of the ONNX, within about a factor of two) or measured. Exit code 5 if nothing fits.
+
+    With --students, networks of fresh weights: which are worth training for the device (extras train and export).
 
     Example: bedside plan student.bedside --device orin-nano-8 --budget 10s --memory 3GB
     """
@@ -30,6 +36,13 @@ class Plan:
     device: Annotated[
         str, typer.Option(help="Device: a profile of `bedside devices`, or a .toml file.", show_default=False)
     ]
+    students: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Student before its training, may be repeated; all: every one (a minute each).", show_default=False
+        ),
+    ] = None
+    task: Annotated[str, typer.Option(help="Task of the students: a preset, or a TOML file.")] = "btcv"
     budget: Annotated[str | None, typer.Option(help="Most time for a scan: 10s, 500ms, 2min.", show_default=False)] = (
         None
     )
@@ -51,19 +64,26 @@ class Plan:
         Path | None,
         input_option("--measured", help="What `bedside benchmark --json` printed on this device.", show_default=False),
     ] = None
+    html: Annotated[
+        Path | None, output_option(help="Write a self-contained page too (extra report).", show_default=False)
+    ] = None
     console: Console
 
     def __call__(self) -> None:
         """Plans and shows the options."""
-        from ...devices import plan
+        from ...devices import load_profile, plan
+        from .page import write_plan_page
         from .tables import heading, option_table, reasons, remarks
 
-        if not self.bundles:
-            raise UsageError("expected a bundle to plan with; bedside export makes one")
+        if not self.bundles and not self.students:
+            raise UsageError("expected a bundle to plan with, which bedside export makes, or --students all")
+        if self.html is not None:
+            require("report")
         shape, spacing = quantities.scan("--scan", self.scan)
+        profile = load_profile(self.device)  # a wrong name is refused before minutes of work
         report = plan(
-            self.bundles,
-            self.device,
+            [*(self.bundles or ()), *self._planned_students()],
+            profile,
             seconds=None if self.budget is None else quantities.seconds("--budget", self.budget),
             memory=None if self.memory is None else quantities.size("--memory", self.memory),
             power=None if self.power is None else quantities.watts("--power", self.power),
@@ -74,7 +94,20 @@ class Plan:
             measured=self.measured,
         )
         console = self.console
+        if self.html is not None:
+            write_plan_page(self.html, report)
+            console.finished(f'the page "{self.html.name}" is written')
         console.show(heading(report), option_table(report), reasons(report), remarks(report))
         console.emit(report.to_dict())
         if report.recommended is None:
             raise ResourceError(f"nothing fits on {report.title}; the reasons are in the table")
+
+    def _planned_students(self) -> list[PlannedModel]:
+        if not self.students:
+            return []
+        require("train", "export")
+        from ...runtime.task_presets import load_task
+        from .students import planned_students
+
+        with self.console.progress("students") as advance:
+            return planned_students(self.students, load_task(self.task), advance)

@@ -37,20 +37,17 @@ def option_table(report: PlanReport) -> Table:
     """Returns every option with its predicted figures, one row each, the fastest first."""
     from rich.table import Table
 
-    table = Table(title="Predicted", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="Predicted", title_justify="left", box=None, pad_edge=False, padding=(0, 1))
     table.add_column("")
-    table.add_column("model", overflow="fold")
-    table.add_column("engine\nprecision", no_wrap=True)
-    for name in ("over-\nlap", "win-\ndows", "seconds\n(interval)", "MB\n(interval)", "J at\nmost", "Dice"):
+    table.add_column("model\nengine precision", overflow="fold")
+    for name in ("overlap\nwindows", "seconds\n(interval)", "MB\n(interval)", "J at\nmost", "Dice"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tier", no_wrap=True)
     for option in report.options:
         table.add_row(
             _mark(option, report),
-            option.model,
-            f"{option.engine}\n{option.precision}",
-            f"{option.overlap:g}",
-            f"{option.windows}",
+            f"{option.model}\n{option.engine} {option.precision}",
+            f"{option.overlap:g}\n{option.windows}",
             _interval(option.seconds),
             _interval(option.memory, 1e6),
             "–" if option.joules is None else f"{option.joules.predicted:.3g}",

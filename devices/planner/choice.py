@@ -74,12 +74,12 @@ def recommended(options: Sequence[Option]) -> Option | None:
     """Returns the option to choose; None where none fits.
 
     It is, in this order: the best Dice where that was measured, the model with most operations, the most exact
-    precision, the larger overlap; of equals the fastest.
+    precision, the overlap that the model recommends; of equals the fastest.
     """
 
-    def merit(option: Option) -> tuple[float, float, int, float, float]:
+    def merit(option: Option) -> tuple[float, float, int, bool, float]:
         exactness = -PRECISIONS.index(option.precision)
-        return option.dice or 0.0, option.gflop, exactness, option.overlap, -option.seconds.predicted
+        return option.dice or 0.0, option.gflop, exactness, option.is_usual_overlap, -option.seconds.predicted
 
     return max((option for option in options if option.on_front), key=merit, default=None)
 

@@ -96,6 +96,7 @@ class Setting:
             precision=place.precision,
             processor=place.processor,
             overlap=overlap,
+            is_usual_overlap=overlap == model.overlap,
             patch=model.task.patch,
             windows=count,
             gflop=variant.cost.flops / 1e9,

@@ -37,6 +37,7 @@ class Option:
         precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``int8-fp16`` or ``int8-bf16``.
         processor: the part of the device that runs it.
         overlap: fraction of a window shared with the next.
+        is_usual_overlap: whether it is the one that the model recommends.
         patch: voxels of one window.
         windows: windows of the scan, none left out as air.
         gflop: operations of a window's convolutions and matrix products, 10⁹.
@@ -56,6 +57,7 @@ class Option:
     precision: Precision
     processor: str
     overlap: float
+    is_usual_overlap: bool
     patch: XYZ
     windows: int
     gflop: float

@@ -50,9 +50,34 @@ def test_what_may_miss_the_limit_is_said(bundle_path, capsys):
     assert "not proven: time: at worst 0.00382 s, the limit is 0.002 s" in capsys.readouterr().out
 
 
+def test_the_page_holds_every_option_and_loads_nothing(bundle_path, tmp_path):
+    page = tmp_path / "plan.html"
+    assert run(["plan", str(bundle_path), *ORIN, "--html", str(page), "-q"]) == 0
+    text = page.read_text()
+    assert "<strong>toy.bedside, tensorrt fp32, overlap 0.25</strong> is recommended" in text
+    assert "toy.bedside, tensorrt int8, overlap 0.25" in text
+    assert "data sheet of Jetson Orin Nano" in text
+    assert "http" not in text.replace("gist.github.com", "")
+
+
+@pytest.mark.slow
+def test_students_are_planned_before_any_training(tmp_path, cube_task, capsys):
+    (tmp_path / "cube.toml").write_text(cube_task)
+    words = ["--students", "unet-edge-tiny", "--task", str(tmp_path / "cube.toml"), "--json"]
+    assert run(["plan", *ORIN, *words]) == 0
+    content = json.loads(capsys.readouterr().out)
+    (model,) = {option["model"] for option in content["options"]}
+    assert model == "unet-edge-tiny"
+    assert {option["precision"] for option in content["options"]} == {"fp32", "fp16", "int8", "int8-fp16"}
+    seconds = {option["precision"]: option["seconds"]["predicted"] for option in content["options"]}
+    assert seconds["int8-fp16"] < seconds["fp16"] < seconds["fp32"]
+    assert any("accuracy is unknown" in line for line in content["unproven"])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        ((*ORIN, "--students", "unet-enormous"), 2, 'no student "unet-enormous"'),
         (("--device", "orin-nano"), 2, "did you mean orin-nano-8"),
         ((*ORIN, "--budget", "soon"), 2, "--budget: expected a quantity like 10s"),
         ((*ORIN, "--budget", "0s"), 2, "budget: expected 0.001 to 86400 s"),

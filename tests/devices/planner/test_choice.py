@@ -9,6 +9,7 @@ from bedside.runtime.axes import XYZ
 def option(seconds: float, memory: float = 1e9, precision: str = "fp32", **fields) -> Option:
     given = {
         "model": "a", "engine": "tensorrt", "precision": precision, "processor": "GPU", "overlap": 0.25,
+        "is_usual_overlap": True,
         "patch": XYZ(64, 64, 64), "windows": 10, "gflop": 1.0, "tier": "data sheet",
         "window_seconds": Interval.within_factor(seconds / 10), "seconds": Interval.within_factor(seconds),
         "memory": Interval.within_factor(memory), "joules": None, "dice": None,
@@ -69,6 +70,12 @@ def test_the_most_exact_precision_that_fits_is_recommended():
 def test_the_best_dice_is_recommended():
     options = with_front([option(1, dice=0.8, gflop=9.0), option(2, dice=0.9, model="b")])
     assert recommended(options).model == "b"
+
+
+def test_the_overlap_that_the_model_recommends_is_kept():
+    options = with_front([option(2, overlap=0.5, is_usual_overlap=False), option(1)])
+    assert all(each.on_front for each in options)
+    assert recommended(options).overlap == 0.25
 
 
 def test_nothing_that_fits_is_no_recommendation():
