@@ -38,9 +38,7 @@ class Plan:
     ]
     students: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Student before its training, may be repeated; all: every one (a minute each).", show_default=False
-        ),
+        typer.Option(help="Student before its training, may be repeated; all takes minutes.", show_default=False),
     ] = None
     task: Annotated[str, typer.Option(help="Task of the students: a preset, or a TOML file.")] = "btcv"
     budget: Annotated[str | None, typer.Option(help="Most time for a scan: 10s, 500ms, 2min.", show_default=False)] = (

@@ -46,7 +46,7 @@ def _planned(name: str, task: Task) -> PlannedModel:
     model = student_to_onnx(build_student(name, num_classes=task.num_classes), patch)
     exact = model_cost(model.SerializeToString())
     quantized = exact.quantized()
-    variants = {
+    variants: dict[tuple[str, Precision], PlannedVariant | str] = {
         (engine, precision): PlannedVariant(
             quantized if precision.startswith("int8") else exact, exact.parameters * _bytes_per_weight(precision)
         )
