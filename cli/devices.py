@@ -30,10 +30,10 @@ class View(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """Show this machine, its engines and the known devices; or only a part of it.
+    """Show this machine, its engines and the known devices.
 
-    list: the known devices; show NAME: all figures of one, or of a .toml file, with their sources; detect: this machine
-    and its engines. Everything is read without privileges; what is not readable is left out.
+    Or only a part. list: the known devices; show NAME: all figures of one, or of a .toml file, with their sources;
+    detect: this machine and its engines. Everything is read without privileges; what is not readable is left out.
 
     Example: bedside devices show orin-nano-8
     """

@@ -14,7 +14,7 @@ from ...runtime.task import Task
 from ..terminal.console import Advance
 
 ALL = "all"
-_REMARK = "not trained, so its accuracy is unknown; its int8 models are assumed to quantize every layer"
+_REMARK = "not trained, accuracy unknown; int8 is assumed of every convolution and matrix product"
 _BYTES = {"int8": 1, "fp16": 2}  # of a weight in the file; 4 in the others
 
 

@@ -66,7 +66,7 @@ def model_of_bundle(bundle: Bundle) -> PlannedModel:
             cost = costs.get("int8" if precision.startswith("int8") else "fp32")
             if not bundle.offers(engine, precision) or cost is None:
                 failed = left_out.get((engine, precision))
-                reason = f"failed the gate: {failed.gate_reason}" if failed else f"the bundle has no {precision} model"
+                reason = f"failed the gate: {failed.gate_reason}" if failed else _missing(engine, precision)
                 variants[engine, precision] = reason
                 continue
             variant = bundle.variant(engine, precision)
@@ -76,5 +76,16 @@ def model_of_bundle(bundle: Bundle) -> PlannedModel:
                 else PlannedVariant(cost, manifest.variant_bytes(variant), variant.mean_dice)
             )
     return PlannedModel(
-        bundle.path.name, manifest.task, manifest.recommended_overlap, variants, manifest.postprocessing
+        bundle.path.name,
+        manifest.task,
+        manifest.recommended_overlap,
+        variants,
+        manifest.postprocessing,
+        "" if manifest.locator is None else "its locator is not counted, nor the windows that it leaves out",
     )
+
+
+def _missing(engine: str, precision: Precision) -> str:
+    if precision in ENGINES[engine].converts:
+        return f"the bundle has no {precision} variant, which export measures where {engine} computes in it"
+    return f"the bundle has no {precision} model; bedside export --precision makes one"

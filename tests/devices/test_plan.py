@@ -14,6 +14,8 @@ from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 from bedside.runtime.errors import InputError, UsageError
 
+from ..runtime.located_bundle import write_located_bundle
+
 # The toy network maps a window of 16 × 12 × 8 = 1536 voxels by a convolution of kernel 1 to three classes.
 BYTES = 4 * (1536 + 3 * 1536 + 3 + 3)
 WINDOWS = 22 * 15 * 12  # of 133 × 137 × 137 voxels of 3 mm, in steps of 6, 9 and 12
@@ -47,9 +49,22 @@ def test_a_larger_overlap_takes_more_windows(bundle_path):
 def test_variants_that_the_bundle_has_not_are_named(bundle_path):
     report = plan([bundle_path], "orin-nano-8")
     assert [(each.precision, each.reason) for each in report.unplanned] == [
-        ("fp16", "the bundle has no fp16 model"),
-        ("int8-fp16", "the bundle has no int8-fp16 model"),
+        ("fp16", "the bundle has no fp16 model; bedside export --precision makes one"),
+        ("int8-fp16", "the bundle has no int8-fp16 model; bedside export --precision makes one"),
     ]
+
+
+def test_a_precision_that_an_engine_converts_to_has_another_reason(bundle_path):
+    reasons = {(each.engine, each.precision): each.reason for each in plan([bundle_path], "ryzen-7840hs").unplanned}
+    assert reasons["openvino", "bf16"] == (
+        "the bundle has no bf16 variant, which export measures where openvino computes in it"
+    )
+
+
+def test_what_a_locator_saves_is_not_counted_and_that_is_said(tmp_path, toy, task):
+    located = plan([write_located_bundle(tmp_path / "located.bedside", toy, task)], "orin-nano-8")
+    assert "located.bedside: its locator is not counted, nor the windows that it leaves out" in located.unproven
+    assert {option.windows for option in located.options} == {WINDOWS}
 
 
 def test_variants_that_failed_the_gate_are_named(bundle_path):

@@ -25,7 +25,7 @@ def test_a_plan_shows_time_and_memory_with_interval_and_tier(bundle_path, capsys
     # 3960 windows of 24,600 bytes at 51 GB/s, see tests/devices/test_plan.py
     assert {"0.00191", "0.00096…0.0038", "tensorrt", "fp32", "3960", "data", "sheet"} <= set(words)
     assert "recommended: toy.bedside, tensorrt fp32, overlap 0.25" in text
-    assert "left out: toy.bedside, tensorrt fp16: the bundle has no fp16 model" in text
+    assert "left out: toy.bedside, tensorrt fp16: the bundle has no fp16 model; bedside" in text
     assert "factor of two" in " ".join(words)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from bedside.devices.planner.costs import ModelCost, model_cost
-from bedside.runtime.errors import BundleError
+from bedside.runtime.errors import BundleError, MissingExtraError
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -109,6 +110,12 @@ def test_only_nodes_between_quantizers_are_int8():
 def test_no_onnx_is_refused():
     with pytest.raises(BundleError, match="the operations of the ONNX cannot be counted"):
         model_cost(b"not a model")
+
+
+def test_the_extra_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"onnx is not installed; run: pip install 'bedside\[plan\]'"):
+        model_cost(b"")
 
 
 @pytest.mark.slow
