@@ -41,6 +41,15 @@ class Plan:
         typer.Option(help="Student before its training, may be repeated; all takes minutes.", show_default=False),
     ] = None
     task: Annotated[str, typer.Option(help="Task of the students: a preset, or a TOML file.")] = "btcv"
+    patch: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            max=512,
+            help="Edge of their windows, may be repeated. Default: the task's.",
+            show_default=False,
+        ),
+    ] = None
     budget: Annotated[str | None, typer.Option(help="Most time for a scan: 10s, 500ms, 2min.", show_default=False)] = (
         None
     )
@@ -107,5 +116,7 @@ class Plan:
         from ...runtime.task_presets import load_task
         from .students import planned_students
 
+        task = load_task(self.task)
+        tasks = [task.replaced(patch=(edge, edge, edge)) for edge in self.patch or ()] or [task]
         with self.console.progress("students") as advance:
-            return planned_students(self.students, load_task(self.task), advance)
+            return planned_students(self.students, tasks, advance)

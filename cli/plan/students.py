@@ -10,6 +10,7 @@ from ...distill import STUDENTS, build_student
 from ...export.gate.overlap import DEFAULT_OVERLAP
 from ...export.onnx_export import student_to_onnx
 from ...runtime.engines import ENGINES, Precision
+from ...runtime.errors import BundleError, MissingExtraError, UsageError
 from ...runtime.task import Task
 from ..terminal.console import Advance
 
@@ -18,33 +19,43 @@ _REMARK = "not trained, accuracy unknown; int8 is assumed of every convolution a
 _BYTES = {"int8": 1, "fp16": 2}  # of a weight in the file; 4 in the others
 
 
-def planned_students(names: Sequence[str], task: Task, advance: Advance) -> list[PlannedModel]:
+def planned_students(names: Sequence[str], tasks: Sequence[Task], advance: Advance) -> list[PlannedModel]:
     """Exports students with fresh weights and counts their costs.
 
     Args:
         names: names of students; ``"all"`` stands for every one.
-        task: the task; a student that does not accept its window gets the smallest larger one.
+        tasks: the task with each of the windows to plan; a student that does not accept a window gets the smallest
+            larger one.
         advance: called with (done, total, name).
 
+    Returns:
+        The students; one that cannot be exported or counted has the reason in place of its variants.
+
     Raises:
-        UsageError: no student has this name, or torch cannot export it.
+        UsageError: no student has this name.
         MissingExtraError: a package of the extras ``train`` or ``export`` is not installed.
     """
     chosen = list(dict.fromkeys(name for given in names for name in (STUDENTS if given == ALL else [given])))
-    for name in chosen:
-        STUDENTS.find(name)
+    windows = dict.fromkeys(
+        (name, STUDENTS.find(name).patch_rule.covering(task.patch.dhw)) for name in chosen for task in tasks
+    )
     planned: list[PlannedModel] = []
-    for done, name in enumerate(chosen):
-        advance(done, len(chosen), name)
-        planned.append(_planned(name, task))
-    advance(len(chosen), len(chosen))
+    for done, (name, patch) in enumerate(windows):
+        advance(done, len(windows), name)
+        shown = name if len(tasks) == 1 else f"{name} {'×'.join(map(str, patch.xyz))}"
+        planned.append(_planned(name, shown, tasks[0].replaced(patch=patch.xyz)))
+    advance(len(windows), len(windows))
     return planned
 
 
-def _planned(name: str, task: Task) -> PlannedModel:
-    patch = STUDENTS.find(name).patch_rule.covering(task.patch.dhw)
-    model = student_to_onnx(build_student(name, num_classes=task.num_classes), patch)
-    exact = model_cost(model.SerializeToString())
+def _planned(name: str, shown: str, task: Task) -> PlannedModel:
+    try:
+        model = student_to_onnx(build_student(name, num_classes=task.num_classes), task.patch.dhw)
+        exact = model_cost(model.SerializeToString())
+    except MissingExtraError:
+        raise
+    except (UsageError, BundleError) as error:  # of one student, perhaps another package's
+        return PlannedModel(shown, task, DEFAULT_OVERLAP, dict.fromkeys(_runnable(), str(error)))
     quantized = exact.quantized()
     variants: dict[tuple[str, Precision], PlannedVariant | str] = {
         (engine, precision): PlannedVariant(
@@ -52,7 +63,7 @@ def _planned(name: str, task: Task) -> PlannedModel:
         )
         for engine, precision in _runnable()
     }
-    return PlannedModel(name, task.replaced(patch=patch.xyz), DEFAULT_OVERLAP, variants, remark=_REMARK)
+    return PlannedModel(shown, task, DEFAULT_OVERLAP, variants, remark=_REMARK)
 
 
 def _bytes_per_weight(precision: Precision) -> int:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from bedside.cli.main import run
+from bedside.runtime import UsageError
 
 from ..printed import widest
 
@@ -63,15 +64,28 @@ def test_the_page_holds_every_option_and_loads_nothing(bundle_path, tmp_path):
 @pytest.mark.slow
 def test_students_are_planned_before_any_training(tmp_path, cube_task, capsys):
     (tmp_path / "cube.toml").write_text(cube_task)
-    words = ["--students", "unet-edge-tiny", "--task", str(tmp_path / "cube.toml"), "--json"]
+    words = ["--students", "unet-edge-tiny", "--patch", "32", "--patch", "64"]
+    words += ["--task", str(tmp_path / "cube.toml"), "--json"]
     assert run(["plan", *ORIN, *words]) == 0
     content = json.loads(capsys.readouterr().out)
-    (model,) = {option["model"] for option in content["options"]}
-    assert model == "unet-edge-tiny"
+    windows = {option["model"]: option["windows"] for option in content["options"]}
+    # 102 × 102 × 100 voxels of 4 mm, in steps of 16 and 32
+    assert windows == {"unet-edge-tiny 32×32×32": 6 * 6 * 6, "unet-edge-tiny 64×64×64": 3 * 3 * 3}
     assert {option["precision"] for option in content["options"]} == {"fp32", "fp16", "int8", "int8-fp16"}
     seconds = {option["precision"]: option["seconds"]["predicted"] for option in content["options"]}
     assert seconds["int8-fp16"] < seconds["fp16"] < seconds["fp32"]
-    assert any("accuracy is unknown" in line for line in content["unproven"])
+    assert any("accuracy unknown" in line for line in content["unproven"])
+
+
+def test_a_student_that_cannot_be_exported_is_left_out_with_the_reason(monkeypatch, capsys):
+    def refuse(model, patch):
+        raise UsageError("torch cannot export this model")
+
+    monkeypatch.setattr("bedside.cli.plan.students.student_to_onnx", refuse)
+    assert run(["plan", *ORIN, "--students", "unet-edge-tiny", "--json"]) == 5
+    content = json.loads(capsys.readouterr().out)
+    assert content["options"] == []
+    assert {each["reason"] for each in content["unplanned"]} == {"torch cannot export this model"}
 
 
 @pytest.mark.parametrize(
