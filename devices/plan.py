@@ -156,10 +156,12 @@ def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tupl
     if any(option.tier == "data sheet" for option in options):
         said.append(
             f"data sheet: assumes {USABLE_COMPUTE:.0%} of peak speed and {USABLE_BANDWIDTH:.0%} of bandwidth; within "
-            "about a factor of two each way, not measured on this device"
+            "about a factor of two each way, not measured on this device; engines on one processor look the same"
         )
     if any(option.joules is not None for option in options):
         said.append("energy: at the full watts of the power mode, so at most")
+    if len({option.model for option in options if option.dice is not None}) > 1:
+        said.append("Dice: of each bundle's own gate cases; to be compared only where these are the same")
     for remark in dict.fromkeys(model.remark for model in models if model.remark):
         said.append(f"{', '.join(model.name for model in models if model.remark == remark)}: {remark}")
     return tuple(said)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...runtime.engines import PRECISIONS
+from ...runtime.engines import ENGINES, PRECISIONS
 from .report import Limits, Option
+
+_EQUAL = 1.01  # figures closer than this are the same: files of two engines differ by some bytes
 
 
 def judged(option: Option, limits: Limits) -> Option:
@@ -44,11 +46,11 @@ def with_front(options: Sequence[Option]) -> tuple[Option, ...]:
 
 def _dominates(one: Option, other: Option) -> bool:
     """Whether an option is at least as good as another in everything, and better in something."""
-    ones, others = _costs(one), _costs(other)
     accuracy = _more_accurate(one, other)
-    if accuracy is None or not accuracy >= 0 or any(a > b for a, b in zip(ones, others, strict=True)):
+    pairs = list(zip(_costs(one), _costs(other), strict=True))
+    if accuracy is None or accuracy < 0 or any(a > _EQUAL * b for a, b in pairs):
         return False
-    return accuracy > 0 or ones != others
+    return accuracy > 0 or any(b > _EQUAL * a for a, b in pairs)
 
 
 def _costs(option: Option) -> tuple[float, float]:
@@ -74,12 +76,15 @@ def recommended(options: Sequence[Option]) -> Option | None:
     """Returns the option to choose; None where none fits.
 
     It is, in this order: the best Dice where that was measured, the model with most operations, the most exact
-    precision, the overlap that the model recommends; of equals the fastest.
+    precision, the overlap that the model recommends; of equals the fastest, then the engine that bedside prefers.
     """
+    engines = list(ENGINES)
 
-    def merit(option: Option) -> tuple[float, float, int, bool, float]:
+    def merit(option: Option) -> tuple[float, float, int, bool, float, int]:
         exactness = -PRECISIONS.index(option.precision)
-        return option.dice or 0.0, option.gflop, exactness, option.is_usual_overlap, -option.seconds.predicted
+        preference = -engines.index(option.engine) if option.engine in engines else -len(engines)
+        accuracy = (option.dice or 0.0, option.gflop, exactness, option.is_usual_overlap)
+        return *accuracy, -option.seconds.predicted, preference
 
     return max((option for option in options if option.on_front), key=merit, default=None)
 

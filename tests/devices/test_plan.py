@@ -78,6 +78,25 @@ def test_variants_that_failed_the_gate_are_named(bundle_path):
     assert {option.precision for option in report.options} == {"fp32"}
 
 
+def with_dice(bundle: Path, mean: float) -> Path:
+    """Gives every variant of a bundle a mean Dice, as the gate does."""
+    manifest = decode_manifest((bundle / "bundle.json").read_bytes())
+    scored = tuple(msgspec.structs.replace(variant, dice={"fat": mean}) for variant in manifest.variants)
+    write_manifest(bundle, msgspec.structs.replace(manifest, variants=scored))
+    return bundle
+
+
+def test_the_bundle_with_the_better_dice_is_recommended_and_the_caution_said(tmp_path, toy, task):
+    bundles = [
+        with_dice(toy.write_bundle(tmp_path / f"{name}.bedside", task), mean) for name, mean in (("a", 0.7), ("b", 0.8))
+    ]
+    report = plan(bundles, "orin-nano-8")
+    assert report.recommended is not None
+    assert (report.recommended.model, report.recommended.dice) == ("b.bedside", 0.8)
+    assert {option.model for option in report.options if option.on_front} == {"b.bedside"}
+    assert any(line.startswith("Dice: of each bundle's own gate cases") for line in report.unproven)
+
+
 def test_a_device_of_unknown_speed_gets_reasons_and_no_figures(bundle_path):
     report = plan([bundle_path], "mini-pc")
     assert report.options == ()

@@ -56,6 +56,15 @@ def test_equal_options_are_both_on_the_front():
     assert all(each.on_front for each in with_front([option(1), option(1)]))
 
 
+def test_a_file_that_is_some_bytes_smaller_rules_nothing_out():
+    assert all(each.on_front for each in with_front([option(1, memory=1e9), option(1, memory=0.995e9)]))
+
+
+def test_of_equals_the_preferred_engine_is_recommended():
+    options = with_front([option(1, engine=name) for name in ("onnxruntime", "openvino")])
+    assert recommended(options).engine == "openvino"
+
+
 def test_what_does_not_fit_rules_nothing_out():
     fast = judged(option(1, memory=9e9), Limits(memory=1_000_000_000))
     slow = judged(option(2, memory=1e8), Limits(memory=1_000_000_000))
