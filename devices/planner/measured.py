@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -14,11 +15,13 @@ from ..device_profile import DeviceProfile
 from .planned_model import PlannedModel
 from .roofline import Interval
 
+_Milliseconds = Annotated[float, msgspec.Meta(gt=0)]
+
 
 class _Window(msgspec.Struct):
-    mean_ms: float
-    p50_ms: float
-    p99_ms: float
+    mean_ms: _Milliseconds
+    p50_ms: _Milliseconds
+    p99_ms: _Milliseconds
 
 
 class _Variant(msgspec.Struct):

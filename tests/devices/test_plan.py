@@ -188,6 +188,14 @@ def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
     [
         ({"host": {"cpu": {"model": "Other"}, "profile": None}}, 'measured on Other, the plan is for "orin-nano-8"'),
         ({"task": "btcv"}, 'of task "btcv"'),
+        (
+            {
+                "variants": [
+                    {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": -1, "p50_ms": 1, "p99_ms": 1}}
+                ]
+            },
+            "Expected `float` > 0.0",
+        ),
         ({"variants": 3}, "expected what bedside benchmark --json prints"),
     ],
 )

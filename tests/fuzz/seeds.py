@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 import nibabel as nib
 import numpy as np
+from bedside.devices.device_profile import FOLDER
 from bedside.runtime.task_presets import PRESETS
+from onnx import TensorProto, helper, numpy_helper
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
@@ -105,6 +107,28 @@ def task_seeds() -> list[bytes]:
         b'name = "t"\nmodality = "CT"\nlabels = ["background", "liver"]\nspacing = [1.5, 1.5, 2.0]\n'
         b"patch = [96, 96, 96]\n[intensity]\nclip = [-175.0, 250.0]\nscale_to = [0.0, 1.0]\n"
     ]
+
+
+def profile_seeds() -> list[bytes]:
+    return [(FOLDER / f"{key}.toml").read_bytes() for key in ("orin-nano-8", "mini-pc")]
+
+
+def cost_seeds() -> list[bytes]:
+    made = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"], pads=[1] * 6), helper.make_node("Relu", ["c"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 4, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2, 4, 4, 4])],
+        [numpy_helper.from_array(np.ones((2, 1, 3, 3, 3), np.float32), "w")],
+    )
+    return [helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()]
+
+
+def measurement_seeds() -> list[bytes]:
+    window = {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}
+    variants = [{"engine": "tensorrt", "precision": "fp32", "window": window}]
+    host = {"cpu": {"model": "ARMv8"}, "profile": "orin-nano-8"}
+    return [json.dumps({"task": "btcv", "patch": [128] * 3, "host": host, "variants": variants}).encode()]
 
 
 def tegrastats_seeds() -> list[bytes]:

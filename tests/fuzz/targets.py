@@ -14,7 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from bedside.devices.cpu import parse_cpuinfo
+from bedside.devices.device_profile import load_profile
 from bedside.devices.jetson import parse_l4t, parse_power_mode
+from bedside.devices.planner.costs import model_cost
+from bedside.devices.planner.measured import measured_windows
+from bedside.devices.planner.planned_model import PlannedModel
 from bedside.devices.tegrastats import parse_tegrastats
 from bedside.dicom import list_series, open_series
 from bedside.runtime import (
@@ -33,6 +37,7 @@ from bedside.runtime.engines.onnx_guard import check_no_external_data
 from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.runtime.scans.scan import Scan
+from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.nnunet_splits import read_splits
 
@@ -140,6 +145,31 @@ def task_toml(data: bytes) -> None:
     assert task.num_classes == len(task.labels) >= 2
 
 
+def device_profile(data: bytes) -> None:
+    try:
+        profile = load_profile(_file("device.toml", data))
+    except BedsideError:
+        return
+    assert all(figure.value > 0 and profile.sources[figure.source] for figure in profile.figures.values())
+
+
+def model_costs(data: bytes) -> None:
+    try:
+        cost = model_cost(data)
+    except BundleError:
+        return
+    assert all(min(node.operations, node.read, node.written, node.parameters) >= 0 for node in cost.nodes)
+
+
+def measurements(data: bytes) -> None:
+    model = PlannedModel("a", PRESETS["btcv"], 0.5, {})
+    try:
+        times = measured_windows(_file("benchmark.json", data), load_profile("orin-nano-8"), [model])
+    except BedsideError:
+        return
+    assert all(0 < time.low <= time.predicted <= time.high < float("inf") for time in times.values())
+
+
 def tegrastats(data: bytes) -> None:
     for line in data.decode(errors="replace").splitlines():
         sample = parse_tegrastats(line)
@@ -190,6 +220,9 @@ TARGETS = {
     "bundle_zip": Target(bundle_zip, seeds.zip_seeds),
     "onnx_guard": Target(onnx_guard, seeds.onnx_seeds),
     "task_toml": Target(task_toml, seeds.task_seeds),
+    "device_profile": Target(device_profile, seeds.profile_seeds),
+    "model_costs": Target(model_costs, seeds.cost_seeds),
+    "measurements": Target(measurements, seeds.measurement_seeds),
     "tegrastats": Target(tegrastats, seeds.tegrastats_seeds),
     "machine_files": Target(machine_files, seeds.machine_seeds),
     "dataset_list": Target(dataset_list, seeds.dataset_seeds),
