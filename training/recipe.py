@@ -14,13 +14,14 @@ OptimizerName = Literal["adamw", "sgd"]
 
 
 class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2).
+    """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2), and of one more.
 
     Attributes:
         flip: probability of a flip, per axis; with paired organs, the left/right axis needs ``mirror_sides``.
         rotate: probability of a rotation by multiples of 90° in the axial plane.
         scale: probability of multiplying the intensity by 1 ± 0.1.
         shift: probability of shifting the intensity by ± 0.1.
+        affine: probability of a rotation by up to 15° about each axis and a zoom by up to 1.2; not in the papers.
         mirror_sides: whether to flip left and right although the labels contain left/right pairs of organs.
 
     Raises:
@@ -31,11 +32,12 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     rotate: float = 0.1
     scale: float = 0.2
     shift: float = 0.0
+    affine: float = 0.0
     mirror_sides: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("flip", "rotate", "scale", "shift"):
+        for name in ("flip", "rotate", "scale", "shift", "affine"):
             probability = getattr(self, name)
             if not 0 <= probability <= 1:
                 raise FieldError(f"{name}: expected a probability, 0 to 1, got {probability:g}")

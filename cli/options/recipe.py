@@ -99,6 +99,15 @@ class RecipeOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
+    affine: Annotated[
+        float | None,
+        typer.Option(
+            "--affine",
+            help="Probability of rotating a crop by up to 15° about each axis and zooming it by up to 1.2.",
+            show_default="0: not in the papers",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     mirror_sides: Annotated[
         bool,
         typer.Option(

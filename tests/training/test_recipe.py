@@ -30,7 +30,7 @@ def test_counts_below_one_are_refused_by_name(field):
         Recipe(**{field: 0})
 
 
-@pytest.mark.parametrize("field", ["flip", "rotate", "scale", "shift"])
+@pytest.mark.parametrize("field", ["flip", "rotate", "scale", "shift", "affine"])
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_an_augmentation_that_is_no_probability_is_refused_by_name(field, value):
     with pytest.raises(ValueError, match=f"{field}: expected a probability, 0 to 1, got"):

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ...runtime.task import Task
 from ..recipe import Recipe
+from .affine import SmallAffine
 from .augment import CropAugmentation, FlipRotation
 from .ignore_label import IGNORED
 from .prepared_case import PreparedCase
@@ -134,7 +135,15 @@ class CropDataset(TorchDataset[Batch]):
         if soft is not None and source.imitated:
             outside = (LEVELS, *(0 for _ in soft[1:]))
             crop["teacher"] = torch.from_numpy(cut.place(soft, np.uint8, outside))
-        return crop
+        return self._turned(crop, epoch, item)
+
+    def _turned(self, crop: Batch, epoch: int, item: int) -> Batch:
+        """Returns the crop, rotated and zoomed with the recipe's probability."""
+        rng = np.random.default_rng((self._recipe.seed, epoch, item, 3))
+        if rng.random() >= self._recipe.augmentation.affine:
+            return crop
+        x, y, z = (size * step for size, step in zip(self._task.patch, self._task.spacing, strict=True))
+        return SmallAffine.draw(rng, (x, y, z))(crop)
 
     def _source(self, epoch: int, item: int) -> int:
         """Returns the index of the source of an item."""

@@ -62,7 +62,7 @@ def test_the_task_brings_its_augmentation_and_the_caller_may_mirror_sides(name):
     assert still == msgspec.structs.replace(expected, flip=0.0, rotate=0.0)
 
 
-@pytest.mark.parametrize("option", ["flip", "rotate"])
+@pytest.mark.parametrize("option", ["flip", "rotate", "affine"])
 def test_a_probability_above_1_is_refused_by_name(option):
     with pytest.raises(UsageError, match=f"{option}: expected a probability, 0 to 1, got 3"):
         RecipeOptions(**{option: 3.0}).recipe("toy", Recipe())
