@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime import Grid, Volume
+from nibabel.nifti1 import Nifti1Image
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "locator"
 
@@ -32,3 +33,14 @@ def test_a_long_scan_has_the_short_one_in_its_middle_and_its_end_planes_beyond(s
 def test_a_row_has_windows_seconds_and_their_ratios(script):
     row = script("locator").Measured("ct", (512, 512, 824), (300, 60), (80.0, 20.0), 1e-4).row
     assert row == "| ct, 512×512×824 | 300 | 60 | 5.0 | 80.0 | 20.0 | 4.0 | 0.00010 |"
+
+
+def test_a_longer_scan_has_its_own_planes_where_they_were_and_no_label_beyond(script):
+    image = Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4) * 100, np.diag([1, 1, 5.0, 1]))
+    longer, labels = (script("lengthen_data").longer(image, 20.0, label=label) for label in (False, True))
+    assert longer.shape == labels.shape == (2, 3, 12)
+    assert np.allclose(longer.affine @ [0, 0, 4, 1], image.affine @ [0, 0, 0, 1])
+    assert np.array_equal(longer.dataobj[..., 4:8], image.dataobj)
+    assert np.abs(longer.dataobj[..., :4] - image.dataobj[..., :1]).max() <= 30
+    assert np.array_equal(labels.dataobj[..., 4:8], image.dataobj)
+    assert not np.any(labels.dataobj[..., :4])
