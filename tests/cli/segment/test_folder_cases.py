@@ -28,9 +28,7 @@ def test_two_scans_of_one_name_are_refused_before_anything_is_done(scans, tmp_pa
 def test_a_folder_of_dicom_files_is_one_scan_whose_label_map_is_a_file(bundle_path, tmp_path, run):
     (tmp_path / "series").mkdir()
     (tmp_path / "series" / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
-    with pytest.raises(
-        UsageError, match=r'"series" is one DICOM series, so -o must be .* got "out"'
-    ):
+    with pytest.raises(UsageError, match=r'"series" is one DICOM series, so -o must be .* got "out"'):
         run(bundle_path, tmp_path / "series", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
