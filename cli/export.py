@@ -67,6 +67,12 @@ class Export:
     precision: Annotated[str, typer.Option(help="Some of fp32, fp16, int8 and int8-fp16; fp32 is always written.")] = (
         "fp32,int8"
     )
+    onnx_only: Annotated[
+        bool,
+        typer.Option(
+            "--onnx-only", help="No files of OpenVINO's own, which reads the ONNX: half the size, a slower first start."
+        ),
+    ] = False
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
     int8_search: Annotated[
         float,
@@ -136,6 +142,7 @@ class Export:
             precisions=[name.strip() for name in self.precision.split(",")],
             patches=self.patches,
             int8_search=self.int8_search,
+            onnx_only=self.onnx_only,
             keep_failed=self.keep_failed,
             page=page,
             overlap=self.overlap,

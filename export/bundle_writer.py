@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenan
 from ..runtime.bundles.manifest_writer import write_manifest
 from ..runtime.bundles.signing import sign_bundle
 from ..runtime.bundles.variant import Variant
+from ..runtime.engines import Precision
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
@@ -25,7 +27,7 @@ from .gate.overlap import DEFAULT_OVERLAP
 from .gate.page import check_page, write_parity_page
 from .locator.adding import add_locator, check_locator, locator_steps
 from .model_card import licence_text, model_card
-from .model_files import FORMS, ONNX, offered_variants, remove_unused_models
+from .model_files import FORMS, ONNX, ONNX_ALONE, ModelForm, offered_variants, remove_unused_models
 from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME
 from .onnx_models import OnnxModels
@@ -84,8 +86,9 @@ def export_bundle(
     locator = None if options.locator is None else ExportedStudent.of(options.locator)
     if locator is not None:
         check_locator(locator, student.task, cases)
-    variants = offered_variants(options.model_precisions)
-    written = sum(precision in form.precisions for form in FORMS for precision in options.model_precisions)
+    forms = ONNX_ALONE if options.onnx_only else FORMS
+    variants = offered_variants(options.model_precisions, forms)
+    written = sum(precision in form.precisions for form in forms for precision in options.model_precisions)
     further = (options.page is not None) + (0 if locator is None else locator_steps(cases))
     gate_steps = Gate.step_count(len(variants), cases, options)
     steps = ExportSteps(1 + written + len(variants) + gate_steps + further, progress)
@@ -95,7 +98,7 @@ def export_bundle(
             reference = Reference.from_student(student.model, student.task, cases)
             reference.golden.save(folder, Golden())
             models = OnnxModels(reference, cases, options, steps.remark)
-            _write_models(folder, models, options, steps)
+            _write_models(folder, models, options.model_precisions, forms, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, models.sensitive_layers, cases, options)
             gate = Gate(folder, cases, options, steps)
@@ -147,12 +150,14 @@ def _check_packages(options: ExportOptions) -> None:
             raise MissingExtraError(package, extra)
 
 
-def _write_models(folder: Path, models: OnnxModels, options: ExportOptions, steps: ExportSteps) -> None:
-    for precision in options.model_precisions:
+def _write_models(
+    folder: Path, models: OnnxModels, precisions: Sequence[Precision], forms: Sequence[ModelForm], steps: ExportSteps
+) -> None:
+    for precision in precisions:
         steps.begin(f"ONNX {precision}")
         content = models.model(precision).SerializeToString(deterministic=True)
         (folder / ONNX.file(precision)).write_bytes(content)
-        for form in FORMS:
+        for form in forms:
             if form.convert is not None and precision in form.precisions:
                 steps.begin(f"{form.format.value} {precision}")
                 form.convert(folder / ONNX.file(precision), folder / form.file(precision))

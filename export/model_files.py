@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from ..runtime.bundles.variant import Variant
-from ..runtime.engines import ENGINES, ModelFormat, Precision, engine_entries, inference_devices, supports
+from ..runtime.engines import ENGINES, EngineEntry, ModelFormat, Precision, engine_entries, inference_devices, supports
 from .openvino_ir import onnx_to_openvino
 
 MODEL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")  # those with an ONNX of their own
@@ -28,12 +28,14 @@ class ModelForm:
         pattern: path in the bundle, with ``{}`` for the precision.
         precisions: precisions that have a file in this format.
         convert: writes the file from the ONNX, called as ``convert(onnx, file)``; None for the ONNX itself.
+        for_all: whether all engines that read the format get it, and not only those without a format of their own.
     """
 
     format: ModelFormat
     pattern: str
     precisions: tuple[Precision, ...]
     convert: Callable[[Path, Path], None] | None = None
+    for_all: bool = False
 
     def file(self, precision: Precision) -> str:
         """Returns the path in the bundle of a model in this form."""
@@ -42,7 +44,10 @@ class ModelForm:
     @property
     def engines(self) -> list[str]:
         """Names of the engines that get their models in this form and run on this machine."""
-        return [name for name, row in engine_entries() if row.model_format is self.format and inference_devices(name)]
+        return [name for name, row in engine_entries() if self._fits(row) and inference_devices(name)]
+
+    def _fits(self, row: EngineEntry) -> bool:
+        return self.format in row.formats if self.for_all else row.model_format is self.format
 
 
 ONNX = ModelForm(ModelFormat.ONNX, "model.{}.onnx", MODEL_PRECISIONS)
@@ -53,7 +58,11 @@ FORMS = (
 )
 
 
-def offered_variants(precisions: Sequence[Precision]) -> list[Variant]:
+ONNX_ALONE = (replace(ONNX, for_all=True),)
+"""The forms of a bundle without OpenVINO's own files: OpenVINO reads the ONNX, and the bundle is half as large."""
+
+
+def offered_variants(precisions: Sequence[Precision], forms: Sequence[ModelForm] = FORMS) -> list[Variant]:
     """Returns the variants of the written models, without measured figures.
 
     Those that an engine converts from the fp32 or int8 model come last; there are none in a precision in which the
@@ -61,11 +70,12 @@ def offered_variants(precisions: Sequence[Precision]) -> list[Variant]:
 
     Args:
         precisions: precisions of the written models.
+        forms: forms that each of them is written in.
     """
     variants = [
         Variant(precision=precision, engine=engine, file=form.file(precision))
         for precision in precisions
-        for form in FORMS
+        for form in forms
         if precision in form.precisions
         for engine in form.engines
     ]
@@ -91,5 +101,5 @@ def remove_unused_models(folder: Path, precisions: Sequence[Precision], variants
         files = {form.file(precision) for form in FORMS if precision in form.precisions}
         unused = files - used - ({ONNX.file(precision)} if files & used else set[str]())
         for name in unused:
-            (folder / name).unlink()
+            (folder / name).unlink(missing_ok=True)
             (folder / name).with_suffix(".bin").unlink(missing_ok=True)  # the weights of an OpenVINO IR

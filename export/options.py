@@ -33,6 +33,7 @@ class ExportOptions:
         precisions: precisions of the models to write: "fp16", "int8", "int8-fp16", and "fp32", which is always written.
             Where a device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are
             measured and offered too; they need no files.
+        onnx_only: whether OpenVINO reads the ONNX in place of files of its own, half the bytes for a slower start.
         patches: number of calibration patches.
         int8_search: the most seconds of the search for layers to keep in floating point, which begins where int8 uses
             more than half of a bound of the gate; 0 for no search.
@@ -59,6 +60,7 @@ class ExportOptions:
     gate_cases: int = FEWEST_GATE_CASES
     cases: ExportCases | None = None
     precisions: Sequence[str] = ("fp32", "int8")
+    onnx_only: bool = False
     patches: int = 16
     int8_search: float = DEFAULT_INT8_SEARCH
     keep_failed: bool = False
@@ -77,6 +79,7 @@ class ExportOptions:
         arguments.whole_number("gate_cases", self.gate_cases, 0)
         arguments.optional(arguments.instance, "cases", self.cases, ExportCases)
         arguments.names("precisions", checked_collection("precisions", self.precisions, "a list of names"))
+        arguments.flag("onnx_only", self.onnx_only)
         arguments.whole_number("patches", self.patches, 1)
         arguments.number("int8_search", self.int8_search, "seconds from 0 up", lambda seconds: seconds >= 0)
         arguments.flag("keep_failed", self.keep_failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bedside.export import model_files
-from bedside.export.model_files import FORMS, offered_variants, remove_unused_models
+from bedside.export.model_files import FORMS, ONNX_ALONE, offered_variants, remove_unused_models
 from bedside.runtime.engines import engine_entries
 
 
@@ -71,3 +71,12 @@ def test_the_onnx_stays_while_another_form_of_it_is_used(tmp_path):
 def test_a_form_that_no_variant_runs_is_removed_with_its_weights(tmp_path):
     write_models(tmp_path)
     assert left(tmp_path, "onnxruntime fp32", "onnxruntime int8") == {"model.int8.onnx"}
+
+
+def test_with_the_onnx_alone_every_engine_that_reads_it_runs_it():
+    offered = of(offered_variants(["fp32", "int8"], ONNX_ALONE))[:4]
+    assert sorted(offered) == [
+        (f"{engine} {precision}", f"model.{precision}.onnx")
+        for engine in ("onnxruntime", "openvino")
+        for precision in ("fp32", "int8")
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from bedside.export import (
@@ -11,7 +12,7 @@ from bedside.export import (
     export_bundle,
     model_files,
 )
-from bedside.runtime import Bundle
+from bedside.runtime import Bundle, Segmenter
 from bedside.runtime.engines import supports
 
 
@@ -84,3 +85,15 @@ def test_variants_whose_results_overflow_in_float16_are_left_out_and_the_others_
     assert not [name for name in manifest.files if "fp16" in name]
     card = (tmp_path / "toy.bedside" / "README.md").read_text()
     assert "onnxruntime fp16 failed at the gate, left out of the bundle: the output of torch fp16 holds NaN" in card
+
+
+def test_with_the_onnx_alone_openvino_gives_the_same_labels_from_half_the_bytes(toy_trained, toy_case, tmp_path):
+    labels, sizes = [], []
+    for name, alone in (("both", False), ("onnx", True)):
+        out = export_bundle(toy_trained, tmp_path / name, options=ExportOptions(precisions=("fp32",), onnx_only=alone))
+        assert (out / "openvino").exists() != alone
+        with Segmenter.load(out, "openvino", "fp32", threads=1) as segmenter:
+            labels.append(segmenter.segment(toy_case[0]).labels)
+        sizes.append(sum(file.stat().st_size for file in out.rglob("model.*")))
+    assert np.array_equal(*labels)
+    assert sizes[1] < 0.6 * sizes[0]
