@@ -16,7 +16,7 @@ DECODER_LAYERS, DECODER_HEADS, DECODER_MLP_RATIO = 2, 8, 8
 """Of the two-way transformer in SAM's mask decoder; its MLP is 2048 wide for tokens of 256."""
 
 WINDOW = 14
-"""Tokens along each side of a window of SAM's image encoder; a relative table has 2·14 − 1 rows."""
+"""Tokens along each side of a window of SAM's image encoder; a relative table has 2 × 14 − 1 rows."""
 
 
 @dataclass(frozen=True)
