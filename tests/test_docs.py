@@ -14,7 +14,19 @@ from bedside.runtime.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
-FOLDERS = ("runtime", "training", "teacher", "distill", "export", "devices", "processes", "cli", "tests", "benchmarks")
+FOLDERS = (
+    "runtime",
+    "training",
+    "teacher",
+    "distill",
+    "export",
+    "devices",
+    "dicom",
+    "processes",
+    "cli",
+    "tests",
+    "benchmarks",
+)
 SOURCES = [file.relative_to(ROOT).as_posix() for folder in FOLDERS for file in (ROOT / folder).rglob("*.[ps][yh]")]
 
 
