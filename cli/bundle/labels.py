@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ...runtime.errors import UsageError
 from ..options.extras import require
-from ..options.outputs import check_writable
+from ..options.outputs import check_new
 from ..options.paths import bundle_argument, output_option
 from ..terminal.console import Console
 
@@ -33,9 +32,7 @@ class Labels:
 
     def __call__(self) -> None:
         """Writes the ONNX."""
-        check_writable(self.output, ".onnx")
-        if self.output.exists() and not self.force:
-            raise UsageError(f'"{self.output.name}" exists; give --force to replace it, or choose another path')
+        check_new(self.output, ".onnx", force=self.force)
         require("export")
         import onnx
 

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...runtime.errors import UsageError
-from ..options.outputs import check_writable
+from ..options.outputs import check_new
 from ..options.paths import bundle_argument, output_option
 from ..terminal.console import Console
 
@@ -30,9 +29,7 @@ class Zip:
 
     def __call__(self) -> None:
         """Writes the zip and shows its SHA-256."""
-        check_writable(self.output, ".zip")
-        if self.output.exists() and not self.force:
-            raise UsageError(f'"{self.output.name}" exists; give --force to replace it, or choose another path')
+        check_new(self.output, ".zip", force=self.force)
         from ...runtime.bundles.zip_writer import zip_bundle
         from ...runtime.files.hashing import file_sha256
 

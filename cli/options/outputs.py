@@ -12,6 +12,23 @@ class _Writable(Exception):  # noqa: N818 - it signals success
     """Leaves `atomic_write` once its temporary file exists, so that this does not replace the output."""
 
 
+def check_new(path: Path, ending: str, *, force: bool) -> None:
+    """Checks that a file can be written, and that none is there unless it may be replaced.
+
+    Args:
+        path: the file.
+        ending: ending that its name must have.
+        force: whether a file that is there may be replaced.
+
+    Raises:
+        UsageError: the name has another ending, or a file is there.
+        ResourceError: the file cannot be written.
+    """
+    check_writable(path, ending)
+    if path.exists() and not force:
+        raise UsageError(f'"{path.name}" exists; give --force to replace it, or choose another path')
+
+
 def check_writable(path: Path, *endings: str) -> None:
     """Checks that a file can be written; leaves nothing behind, and an existing file stays as it is.
 

@@ -1,4 +1,4 @@
-"""A scan of which only the geometry is known: what a prediction needs of it."""
+"""A scan known by its geometry alone: what a prediction needs of it."""
 
 from __future__ import annotations
 

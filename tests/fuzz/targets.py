@@ -73,7 +73,7 @@ def nifti(data: bytes) -> None:
 
 
 def dicom(data: bytes) -> None:
-    """One file, or a file of a series of which the other slice is sound."""
+    """Reads the input as a file alone, and as a slice beside a sound one of the same series."""
     (folder := Path(_FOLDER.name) / "series").mkdir(exist_ok=True)
     (folder / "IM0").write_bytes(seeds.dicom_seeds()[0])
     (folder / "IM1").write_bytes(data)

@@ -1,4 +1,4 @@
-"""A scan of which only the geometry is known."""
+"""A scan known by its geometry alone."""
 
 import pytest
 from bedside.runtime import InputError, UsageError
