@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..devices.synthetic import synthetic_scan
 from ..runtime.bundles.manifest import Golden
 from ..runtime.engines import Engine
+from ..runtime.labels.probabilities import softmax, to_levels
 from ..runtime.preprocessing.preprocess import to_model_input
 from ..runtime.scans.geometry import Grid
 from ..runtime.scans.volume import Volume
@@ -60,8 +61,8 @@ class GoldenPatch:
 
     def save(self, folder: Path, names: Golden) -> None:
         """Writes the files of the self-test into a bundle's directory, under the names that its manifest has."""
-        np.save(folder / names.input, self.patch)
-        np.save(folder / names.output, self.logits)
+        np.save(folder / names.input, self.patch.astype(np.float16))
+        np.save(folder / names.output, to_levels(softmax(self.logits[0])))
 
 
 def golden_input(task: Task) -> NDArray[np.float32]:
@@ -71,7 +72,7 @@ def golden_input(task: Task) -> NDArray[np.float32]:
         task: gives modality, spacing, intensities and patch; nothing else changes the result.
 
     Returns:
-        [1, 1, D, H, W] float32, normalised.
+        [1, 1, D, H, W] float32, normalised, each value one that float16 has: a bundle stores it so.
 
     Raises:
         ResourceError: the synthetic scan does not fit into memory.
@@ -81,4 +82,4 @@ def golden_input(task: Task) -> NDArray[np.float32]:
     plan = plan_windows(prepared.grid.shape.dhw, task.patch.dhw, overlap=0)
     front, top, left = ((whole - part) // 2 for whole, part in zip(plan.padded, plan.patch, strict=True))
     window = plan.pad(prepared.array, task.intensity.air)[plan.window((front, top, left))]
-    return np.ascontiguousarray(window[None, None], dtype=np.float32)
+    return np.ascontiguousarray(window[None, None], dtype=np.float16).astype(np.float32)

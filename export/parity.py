@@ -123,10 +123,3 @@ def check_fp32(engine: Engine, parity: Parity) -> None:
         f"{FP32_LABEL_AGREEMENT}) and a probability differs by {parity.max_abs_probability:.5f} (at most "
         f"{FP32_LARGEST_DIFFERENCE}); not exported"
     )
-
-
-def softmax(logits: Logits) -> Probabilities:
-    """Returns the class probabilities of logits, both [C, D, H, W]."""
-    shifted = np.exp(logits - logits.max(axis=0, keepdims=True))
-    shifted /= shifted.sum(axis=0, keepdims=True)
-    return shifted

@@ -16,6 +16,7 @@ from ..runtime.bundles.figures import BorderProbabilities, Parity
 from ..runtime.bundles.variant import Variant
 from ..runtime.engines import CPU, open_engine
 from ..runtime.errors import UsageError
+from ..runtime.labels.probabilities import softmax
 from ..runtime.task import Task
 from .cases import ExportCases
 from .gate.borders import BorderComparison
@@ -28,7 +29,6 @@ from .parity import (
     Probabilities,
     affordable_patches,
     check_fp32,
-    softmax,
     student_logits,
     variant_logits,
 )

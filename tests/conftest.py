@@ -17,6 +17,7 @@ from bedside.distill import STUDENTS
 from bedside.runtime import BedsideError, Manifest, Task, write_manifest
 from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec
 from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.labels.probabilities import softmax, to_levels
 from bedside.runtime.task import Intensity, Modality
 from bedside.teacher import TEACHERS
 from numpy.typing import NDArray
@@ -101,15 +102,20 @@ def toy_manifest(task: Task, variants: tuple[Variant, ...], **changes: object) -
 
 
 def write_bundle(directory: Path, task: Task, model: bytes | None = None, *, golden_shift: float = 0.0) -> Path:
-    """Writes a toy bundle with an fp32 and an int8 variant (the same network under two names)."""
+    """Writes a toy bundle with an fp32 and an int8 variant (the same network under two names).
+
+    ``golden_shift`` is added to the first class's golden logits.
+    """
     directory.mkdir(parents=True)
     model = nearest_mean_model(task.patch.dhw) if model is None else model
     for precision in ("fp32", "int8"):
         (directory / f"model.{precision}.onnx").write_bytes(model)
     (directory / "README.md").write_text("# Toy\n")
     patch = np.random.default_rng(0).random((1, 1, *task.patch.dhw), np.float32)
+    logits = nearest_mean_logits(patch)[0]
+    logits[0] += np.float32(golden_shift)
     np.save(directory / "golden_input.npy", patch)
-    np.save(directory / "golden_output.npy", nearest_mean_logits(patch) + np.float32(golden_shift))
+    np.save(directory / "golden_output.npy", to_levels(softmax(logits)))
     variants = tuple(
         Variant(precision=precision, engine="onnxruntime", file=f"model.{precision}.onnx")
         for precision in ("fp32", "int8")

@@ -17,10 +17,10 @@ import torch
 from bedside.distill import load_student
 from bedside.export import ExportCases
 from bedside.export.gate.borders import BorderComparison
-from bedside.export.parity import softmax
 from bedside.export.patches import organ_patches
 from bedside.runtime import Bundle
 from bedside.runtime.engines import open_engine
+from bedside.runtime.labels.probabilities import softmax
 
 FACTORS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5, 0.3)
 PATCHES = 8

@@ -16,6 +16,7 @@ from ...runtime.bundles.manifest_writer import write_manifest
 from ...runtime.engines import open_engine
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.hooks import Hooks
+from ...runtime.labels.probabilities import softmax
 from ...runtime.locator import ENGINE, Locator
 from ...runtime.request import SegmentationRequest
 from ...runtime.scans.open_scan import open_scan
@@ -24,7 +25,7 @@ from ...training.data.organ_masks import read_truth
 from ..cases import ExportCases
 from ..golden import GoldenPatch
 from ..onnx_export import student_to_onnx
-from ..parity import ParityComparison, check_fp32, softmax, variant_logits
+from ..parity import ParityComparison, check_fp32, variant_logits
 from ..progress import ExportSteps
 from ..student import ExportedStudent
 from .gate import measure_locator

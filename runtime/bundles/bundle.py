@@ -12,6 +12,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ from .manifest import (
 from .trusted_keys import SIGNATURE_NAME, Trust, TrustedKeys, trusted_keys
 from .variant import Variant
 from .verification import BUNDLE_LIMIT, verify_bundle
+
+_ARRAY_TYPES = (np.float32, np.float16, np.uint8)
 
 
 class Bundle:
@@ -195,22 +198,22 @@ class Bundle:
                     return variant
         return None
 
-    def array(self, name: str) -> NDArray[np.float32]:
-        """Reads a float32 ``.npy`` file of the bundle; refuses pickled objects.
+    def array(self, name: str) -> NDArray[Any]:
+        """Reads a ``.npy`` file of the bundle, of float32, float16 or uint8; refuses pickled objects.
 
         Args:
             name: path in the bundle, as in `file`.
 
         Raises:
             UsageError: ``name`` is not a string.
-            BundleError: the bundle has no such file, or it is not a float32 array.
+            BundleError: the bundle has no such file, or it is not an array of these types.
         """
         try:
             array = np.load(io.BytesIO(self.read(name)), allow_pickle=False)
         except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
             raise BundleError(f"{name} is not a plain NumPy array: {error}") from None
-        if not isinstance(array, np.ndarray) or array.dtype != np.float32:
-            raise BundleError(f"{name}: expected a float32 array")
+        if not isinstance(array, np.ndarray) or array.dtype not in _ARRAY_TYPES:
+            raise BundleError(f"{name}: expected an array of float32, float16 or uint8")
         return array
 
 

@@ -24,8 +24,8 @@ class LocatorEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         threshold: probability of an organ from which on a voxel belongs to the region, above 0 and below 1.
         margin_mm: distance by which the region is grown along each axis, in mm.
         file: path in the bundle of its ONNX, float32.
-        golden_input: path of the ``.npy`` file with its golden patch, [1, 1, D, H, W] float32.
-        golden_output: path of the ``.npy`` file with the torch network's logits for it, [1, 2, D, H, W] float32.
+        golden_input: path of the ``.npy`` file with its golden patch, as in `Golden`.
+        golden_output: path of the ``.npy`` file with the torch network's probabilities for it.
         network: registered name of the network.
         data_hash: SHA-256 over the training data's list and files.
         cases: number of labelled scans on which threshold, margin and the figures below were measured.

@@ -17,8 +17,8 @@ from .figures import OverlapPoint, SensitiveLayer, TimedMachine
 from .locator_entry import LocatorEntry
 from .variant import Variant
 
-SCHEMA_VERSION = 2
-READABLE_VERSIONS = (1, 2)  # all fields that version 2 added have defaults
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)  # all fields that version 2 added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
@@ -42,11 +42,12 @@ class TensorSpec(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Golden(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The self-test: a patch and the torch student's logits for it.
+    """The self-test: a patch and the torch student's probabilities for it.
 
     Attributes:
-        input: path of the ``.npy`` file with the patch, [1, 1, D, H, W] float32, normalised.
-        output: path of the ``.npy`` file with the logits, [1, C, D, H, W] float32.
+        input: path of the ``.npy`` file with the patch, [1, 1, D, H, W] float16, normalised.
+        output: path of the ``.npy`` file with the probabilities, [C, D, H, W] uint8, 255 for 1. Bundles of schema
+            versions 1 and 2 hold the patch as float32 and the logits, [1, C, D, H, W] float32, instead.
     """
 
     input: str = "golden_input.npy"
@@ -79,7 +80,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The contents of a bundle and its intended use.
 
     Attributes:
-        schema_version: 2; 1 where the bundle was written before the figures of version 2 existed.
+        schema_version: 3; 2 where the golden patch has logits; 1 where the figures of version 2 are missing as well.
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.
@@ -191,7 +192,7 @@ def decode_manifest(content: bytes) -> Manifest:
         if version not in READABLE_VERSIONS:
             raise BundleError(
                 f"{MANIFEST_NAME}: schema version {version}, this bedside reads "
-                f"{' and '.join(map(str, READABLE_VERSIONS))}; "
+                f"{', '.join(map(str, READABLE_VERSIONS))}; "
                 f"{'update bedside' if version > SCHEMA_VERSION else 'export the bundle again'}"
             )
         manifest = msgspec.json.decode(content, type=Manifest)

@@ -12,12 +12,12 @@ from bedside.export.parity import (
     ParityComparison,
     affordable_patches,
     check_fp32,
-    softmax,
     student_logits,
     variant_logits,
 )
 from bedside.runtime.bundles.figures import Parity
 from bedside.runtime.errors import BundleError, UsageError
+from bedside.runtime.labels.probabilities import softmax
 
 LN3 = float(np.log(3))
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from bedside.export import ExportCases, reference
 from bedside.export.gate.verdict import judge
-from bedside.export.parity import softmax
 from bedside.export.reference import Reference
 from bedside.runtime import BundleError, UsageError
 from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.labels.probabilities import softmax
 
 
 @dataclass

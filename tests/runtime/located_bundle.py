@@ -9,6 +9,7 @@ import numpy as np
 from bedside.runtime import Task, write_manifest
 from bedside.runtime.bundles.bundle import Bundle
 from bedside.runtime.bundles.locator_entry import LocatorEntry
+from bedside.runtime.labels.probabilities import softmax, to_levels
 
 ENTRY = LocatorEntry(spacing=(6.0, 6.0, 6.0), patch=(8, 8, 8), threshold=0.5, margin_mm=6.0)
 
@@ -26,13 +27,15 @@ def bone_model(toy, entry: LocatorEntry = ENTRY) -> bytes:
 def write_located_bundle(
     directory: Path, toy, task: Task, entry: LocatorEntry = ENTRY, *, golden_shift: float = 0.0
 ) -> Path:
-    """Writes the toy bundle with a locator; ``golden_shift`` falsifies its golden logits."""
+    """Writes the toy bundle with a locator; ``golden_shift`` is added to the background's golden logits."""
     toy.write_bundle(directory, task)
     with Bundle.open(directory) as bundle:
         manifest = bundle.manifest
     patch = np.random.default_rng(0).random((1, 1, *entry.patch.dhw), np.float32)
     (directory / entry.file).write_bytes(bone_model(toy, entry))
     np.save(directory / entry.golden_input, patch)
-    np.save(directory / entry.golden_output, bone_logits(patch) + np.float32(golden_shift))
+    logits = bone_logits(patch)[0]
+    logits[0] += np.float32(golden_shift)
+    np.save(directory / entry.golden_output, to_levels(softmax(logits)))
     write_manifest(directory, msgspec.structs.replace(manifest, locator=entry))
     return directory

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from bedside.export.gate.borders import BorderComparison
 from bedside.export.gate.verdict import bounds_used, judge
-from bedside.export.parity import softmax
 from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, Parity
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engines import Precision
+from bedside.runtime.labels.probabilities import softmax
 
 LABELS = ("background", "liver", "spleen")
 

@@ -74,12 +74,27 @@ def test_nan_fails_the_test(bundle, toy, task):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8", "int8-bf16"])
-def test_what_is_less_exact_is_held_to_the_labels_not_to_the_logits(bundle, toy, task, precision):
+def test_what_is_less_exact_is_held_to_the_labels_not_to_the_probabilities(bundle, toy, task, precision):
     test = GoldenTest.of(bundle)
-    shifted = test.logits + np.float32(5)  # an eighth of the range, and the same labels
-    test.check(shifted, Recorder(toy, task), variant(precision, golden_agreement=0.98))
-    with pytest.raises(BundleError, match=r"logits differ by 0\.12"):
-        test.check(shifted, Recorder(toy, task), variant())
+    sharper = 2 * toy.nearest_mean_logits(test.patch)  # the same labels
+    test.check(sharper, Recorder(toy, task), variant(precision, golden_agreement=0.98))
+    with pytest.raises(BundleError, match=r"a probability differs by 0\.\d+, expected at most 0\.02"):
+        test.check(sharper, Recorder(toy, task), variant())
+
+
+def test_rounded_to_levels_the_own_probabilities_pass(bundle, toy, task):
+    test = GoldenTest.of(bundle)
+    assert (test.patch.dtype, test.probabilities.dtype) == (np.float32, np.uint8)
+    test.check(toy.nearest_mean_logits(test.patch), Recorder(toy, task), variant())
+
+
+def test_the_logits_of_older_bundles_become_probabilities(bundle, toy, task, tmp_path):
+    present = GoldenTest.of(bundle)
+    path = toy.write_bundle(tmp_path / "older", task)
+    np.save(path / "golden_output.npy", toy.nearest_mean_logits(present.patch))
+    write_manifest(path, toy.manifest(task, (variant(),)))
+    with Bundle.open(path) as older:
+        assert np.array_equal(GoldenTest.of(older).probabilities, present.probabilities)
 
 
 def test_a_golden_patch_of_another_shape_is_refused(toy, tmp_path):
@@ -101,8 +116,8 @@ def test_the_test_of_a_closed_engine_says_so(bundle, task):
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_a_bundle_that_computes_something_else_fails_its_self_test(toy, task, tmp_path, engine):
-    path = toy.write_bundle(tmp_path / "shifted.bedside", task, golden_shift=1.0)  # 1.0 of a range of 40
-    with pytest.raises(BundleError, match=r"self-test with .* failed on this machine: logits differ by 0\.02"):
+    path = toy.write_bundle(tmp_path / "shifted.bedside", task, golden_shift=0.1)  # next to no label moves
+    with pytest.raises(BundleError, match=r"self-test with .* failed on this machine: a probability differs by 0\.\d+"):
         Segmenter.load(path, engine, threads=1)
     Segmenter.load(path, engine, threads=1, self_test=False).close()
 
