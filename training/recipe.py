@@ -14,7 +14,7 @@ OptimizerName = Literal["adamw", "sgd"]
 
 
 class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2), and of one more.
+    """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2), and of three more.
 
     Attributes:
         flip: probability of a flip, per axis; with paired organs, the left/right axis needs ``mirror_sides``.
@@ -22,6 +22,9 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         scale: probability of multiplying the intensity by 1 ± 0.1.
         shift: probability of shifting the intensity by ± 0.1.
         affine: probability of a rotation by up to 15° about each axis and a zoom by up to 1.2; not in the papers.
+        contrast: probability of raising the intensity, between a crop's least and greatest, to a power of 0.7…1.5 (its
+            gamma); not in the papers.
+        noise: probability of adding Gaussian noise with a standard deviation of up to 0.1; not in the papers.
         mirror_sides: whether to flip left and right although the labels contain left/right pairs of organs.
 
     Raises:
@@ -33,11 +36,13 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     scale: float = 0.2
     shift: float = 0.0
     affine: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
     mirror_sides: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("flip", "rotate", "scale", "shift", "affine"):
+        for name in ("flip", "rotate", "scale", "shift", "affine", "contrast", "noise"):
             probability = getattr(self, name)
             if not 0 <= probability <= 1:
                 raise FieldError(f"{name}: expected a probability, 0 to 1, got {probability:g}")
@@ -71,6 +76,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         weight_decay: weight decay of the optimiser.
         warmup: warm-up epochs.
         clip: maximum gradient norm.
+        average_weights: decay of a moving average of the weights over the steps, which is validated and kept in place
+            of the last weights, 0…<1; 0: none, as in the papers.
         auxiliary_alone: share of the epochs, from the first one on, in which a network with deep supervision learns by
             its auxiliary outputs alone, 0…<1; other networks have no such epochs.
         positive: share of crops centred on an organ, 0…1.
@@ -101,6 +108,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     weight_decay: float = 1e-5
     warmup: int = 5
     clip: float = 1.0
+    average_weights: float = 0.0
     auxiliary_alone: float = 0.0
     positive: float = 0.5
     unlabelled: float = 0.0
@@ -133,7 +141,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise FieldError(f"lr: expected more than 0, got {self.lr:g}")
         if not 0 <= self.positive <= 1:
             raise FieldError(f"positive: expected a share of 0…1, got {self.positive:g}")
-        for field in ("momentum", "auxiliary_alone"):
+        for field in ("momentum", "average_weights", "auxiliary_alone"):
             if not 0 <= getattr(self, field) < 1:
                 raise FieldError(f"{field}: expected 0 or more and less than 1, got {getattr(self, field):g}")
         if not 0 <= self.unlabelled < 1:

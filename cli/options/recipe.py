@@ -56,6 +56,15 @@ class RecipeOptions:
     warmup: Annotated[
         int | None, typer.Option("--warmup", help="Warm-up epochs.", show_default="5", rich_help_panel=_PANEL)
     ] = None
+    average_weights: Annotated[
+        float | None,
+        typer.Option(
+            "--average-weights",
+            help="Validate and keep a moving average of the weights with this decay, such as 0.998.",
+            show_default="0: the last weights",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     positive: Annotated[
         float | None,
         typer.Option(
@@ -104,6 +113,24 @@ class RecipeOptions:
         typer.Option(
             "--affine",
             help="Probability of rotating a crop by up to 15° about each axis and zooming it by up to 1.2.",
+            show_default="0: not in the papers",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    contrast: Annotated[
+        float | None,
+        typer.Option(
+            "--contrast",
+            help="Probability of raising a crop's intensities to a power of 0.7 to 1.5.",
+            show_default="0: not in the papers",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            "--noise",
+            help="Probability of adding Gaussian noise to a crop, with a standard deviation of up to 0.1.",
             show_default="0: not in the papers",
             rich_help_panel=_PANEL,
         ),

@@ -10,7 +10,12 @@ import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
-from monai.transforms.intensity.dictionary import RandScaleIntensityd, RandShiftIntensityd
+from monai.transforms.intensity.dictionary import (
+    RandAdjustContrastd,
+    RandGaussianNoised,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
 from monai.transforms.spatial.dictionary import RandFlipd, RandRotate90d
 from numpy.typing import NDArray
 
@@ -39,6 +44,10 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
         steps.append(RandScaleIntensityd(keys=["image"], factors=0.1, prob=augmentation.scale))
     if augmentation.shift:
         steps.append(RandShiftIntensityd(keys=["image"], offsets=0.1, prob=augmentation.shift))
+    if augmentation.contrast:
+        steps.append(RandAdjustContrastd(keys=["image"], prob=augmentation.contrast, gamma=(0.7, 1.5)))
+    if augmentation.noise:
+        steps.append(RandGaussianNoised(keys=["image"], prob=augmentation.noise, std=0.1))
     return Compose(steps)  # pyright: ignore[reportArgumentType]
 
 

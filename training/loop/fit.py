@@ -30,6 +30,7 @@ from .objective import DeeplySupervised, Objective
 from .process_group import ProcessGroup
 from .step import Stepper
 from .validate import validate
+from .weight_average import WeightAverage
 
 _log = logging.getLogger("bedside.training")
 
@@ -113,6 +114,7 @@ class _Fit:
         self._recipe = recipe = msgspec.structs.replace(run.config.recipe, processes=self._group.size)
         self._steps = recipe.steps(sum(source.case.labelled for source in setup.sources))
         self._stepper = Stepper(setup.model, setup.objective, recipe, fabric, self._group)
+        self._average = WeightAverage(setup.model, self._stepper.optimizer, recipe.average_weights)
         self._checkpoints = CheckpointStore(run, setup.model, self._stepper.optimizer, self._group)
         self._position = self._checkpoints.restore()
         if run.planned < recipe.epochs:
@@ -174,7 +176,8 @@ class _Fit:
                 if self._setup.validation and ((epoch + 1) % recipe.validate_every == 0 or last):
                     row |= self._validate(epoch, writer)
                 if last and math.isnan(row.get("dice", math.nan)):
-                    self._checkpoints.save_best()
+                    with self._average.in_use():
+                        self._checkpoints.save_best()
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0, gradients={}))
         return FitResult(self._position.best, mean_loss)
@@ -186,6 +189,7 @@ class _Fit:
         for step in range(self._position.step, steps):
             loss = self._stepper.step(loader, self._stop, epoch)
             before, done = self._position, step + 1
+            self._average.update(epoch * steps + done)
             trend = before.trend.after(loss)
             self._position = replace(
                 before,
@@ -210,24 +214,25 @@ class _Fit:
 
         self._stepper.wrapped.eval()
         try:
-            dice = validate(
-                self._predict,
-                self._setup.validation,
-                task,
-                self._group,
-                overlap=self._recipe.validation_overlap,
-                agree=self._stop_together,
-                progress=report,
-                shown=(lambda case, labels: writer.draw(epoch, case, labels)) if drawn else None,
-            )
+            with self._average.in_use():
+                dice = validate(
+                    self._predict,
+                    self._setup.validation,
+                    task,
+                    self._group,
+                    overlap=self._recipe.validation_overlap,
+                    agree=self._stop_together,
+                    progress=report,
+                    shown=(lambda case, labels: writer.draw(epoch, case, labels)) if drawn else None,
+                )
+                score = finite_mean(dice[1:])  # NaN where no case holds an organ: no score, which is not a score of 0
+                best = self._position.best
+                if not math.isnan(score) and (best is None or score >= best):
+                    self._position = replace(self._position, best=score)
+                    self._checkpoints.save_best()
         except Cancelled:
             self._save(self._position)
             raise TrainingInterrupted(stop.signum or signal.SIGINT) from None
-        score = finite_mean(dice[1:])  # NaN where no case holds an organ: no score, which is not a score of 0
-        best = self._position.best
-        if not math.isnan(score) and (best is None or score >= best):
-            self._position = replace(self._position, best=score)
-            self._checkpoints.save_best()
         organs = {f"dice_{name}": float(value) for name, value in zip(task.labels[1:], dice[1:], strict=True)}
         return {"dice": score, **organs}
 

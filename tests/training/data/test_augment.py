@@ -74,3 +74,37 @@ def test_turns_and_intensities_are_those_of_monais_transforms_with_the_same_seed
         expected = torch.as_tensor(whole({"image": image.clone()})["image"])
         assert torch.equal(quick.change_intensities(torch.from_numpy(turned)), expected)
     assert len(turns) > 10
+
+
+def test_contrast_and_noise_change_the_image_alone():
+    start = crop()
+    for change in ({"contrast": 1.0}, {"noise": 1.0}):
+        augmentation = CropAugmentation(PRESETS["pelvic"], Augmentation(flip=0, rotate=0, scale=0, **change))
+        assert augmentation.draw(3) == FlipRotation()
+        image = augmentation.change_intensities(start["image"].clone())
+        assert image.shape == start["image"].shape
+        assert image.dtype == torch.float32
+        assert not torch.equal(image, start["image"])
+        again = CropAugmentation(PRESETS["pelvic"], Augmentation(flip=0, rotate=0, scale=0, **change))
+        again.draw(3)
+        assert torch.equal(again.change_intensities(start["image"].clone()), image)
+
+
+def test_contrast_keeps_the_order_and_the_range_of_the_intensities():
+    image = crop()["image"]
+    augmentation = CropAugmentation(PRESETS["pelvic"], Augmentation(flip=0, rotate=0, scale=0, contrast=1.0))
+    augmentation.draw(3)
+    changed = augmentation.change_intensities(image.clone())
+    assert torch.equal(changed.flatten().argsort(), image.flatten().argsort())
+    assert torch.allclose(changed.min(), image.min(), atol=1e-5)
+    assert torch.allclose(changed.max(), image.max(), atol=1e-5)
+
+
+def test_noise_has_at_most_the_stated_deviation():
+    image = torch.zeros(1, 24, 24, 24)
+    augmentation = CropAugmentation(PRESETS["pelvic"], Augmentation(flip=0, rotate=0, scale=0, noise=1.0))
+    deviations = []
+    for seed in range(20):
+        augmentation.draw(seed)
+        deviations.append(float(augmentation.change_intensities(image.clone()).std()))
+    assert 0 < min(deviations) < 0.05 < max(deviations) <= 0.102

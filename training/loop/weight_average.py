@@ -1,0 +1,78 @@
+"""The moving average of a network's weights over its optimiser steps: validated and kept in place of the last ones."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+from ...runtime.errors import UsageError
+
+_STATE = "average"  # the name among a parameter's states in the optimiser, so that checkpoints hold it
+
+
+class WeightAverage:
+    """An exponential moving average of the trained weights.
+
+    The average is one of the states that the optimiser has of each parameter: it is saved, restored and sharded with
+    these.
+
+    Args:
+        model: network in training.
+        optimizer: its optimiser.
+        decay: share of the average that a step keeps, 0…<1; 0 averages nothing.
+
+    Raises:
+        UsageError: the network has running statistics (batch normalisation), which fit only its own weights.
+    """
+
+    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, decay: float) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._decay = decay
+        if decay and any(getattr(module, "running_mean", None) is not None for module in model.modules()):
+            raise UsageError(
+                "--average-weights: this network has running statistics (batch normalisation), which do not fit "
+                "averaged weights; leave the option out, or choose another student"
+            )
+
+    @torch.no_grad()
+    def update(self, steps: int) -> None:
+        """Takes the weights after an optimiser step into the average.
+
+        In the first steps it keeps less, (1 + steps) / (10 + steps): the weights at the start are random.
+
+        Args:
+            steps: optimiser steps since the training began, this one included.
+        """
+        if not self._decay:
+            return
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        for parameter in self._model.parameters():
+            # AdamW creates its own states at a parameter's first step, and only if there are none.
+            state = self._optimizer.state.get(parameter)
+            if not state:
+                continue
+            if _STATE in state:
+                state[_STATE].lerp_(parameter, 1 - decay)
+            else:
+                state[_STATE] = parameter.detach().clone()
+
+    @contextmanager
+    def in_use(self) -> Generator[None, None, None]:
+        """Puts the averages into the network, and its own weights back at the end."""
+        averaged = [
+            (parameter, self._optimizer.state[parameter][_STATE])
+            for parameter in self._model.parameters()
+            if self._decay and _STATE in self._optimizer.state.get(parameter, {})
+        ]
+        own = [parameter.detach().clone() for parameter, _ in averaged]
+        with torch.no_grad():
+            for parameter, average in averaged:
+                parameter.copy_(average)
+            try:
+                yield
+            finally:
+                for (parameter, _), weights in zip(averaged, own, strict=True):
+                    parameter.copy_(weights)
