@@ -45,7 +45,7 @@ class Case:
         patch: voxels along each side.
         batch: patches per step.
         device: "cpu" or "cuda".
-        steps: steps that are measured, after one that is not; 0 measures that one, its one-time costs included.
+        steps: steps that are measured, after one that is not: it loads code and compiles kernels.
         threads: CPU threads.
     """
 
@@ -125,11 +125,10 @@ def measured(case: Case) -> Measured:
             gradient = float(torch.nn.utils.get_total_norm(gradients))
             del gradients
         del value
-    warm = slice(min(1, case.steps), None)
     return Measured(
         implementation=case.implementation,
-        peak=max(peaks[warm]),
-        seconds=min(seconds[warm]),
+        peak=max(peaks[1:]),
+        seconds=min(seconds[1:]),
         loss=first_loss,
         gradient=gradient,
     )

@@ -104,6 +104,15 @@ def _without_stride_warning() -> Generator[None]:
         yield
 
 
+@contextmanager
+def _without_srun_hint() -> Generator[None]:
+    """Silences Lightning's advice to use srun, outside SLURM jobs: the head node of a cluster trains as any machine."""
+    with warnings.catch_warnings():
+        if "SLURM_JOB_ID" not in os.environ:
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
+        yield
+
+
 def make_fabric(
     device: str,
     precision: str,
@@ -128,15 +137,17 @@ def make_fabric(
             with "fsdp" on CPUs, where `check_precision` cannot compare the gradients of a sharded network.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
-    per_node, nodes = _processes(devices, nodes)
+    with _without_srun_hint():
+        per_node, nodes = _processes(devices, nodes)
     try:
-        fabric = Fabric(
-            accelerator=device,
-            devices=per_node,
-            num_nodes=nodes,
-            precision=precision,  # pyright: ignore[reportArgumentType]
-            strategy=_strategy(strategy, per_node * nodes, idle_parameters=idle_parameters),
-        )
+        with _without_srun_hint():
+            fabric = Fabric(
+                accelerator=device,
+                devices=per_node,
+                num_nodes=nodes,
+                precision=precision,  # pyright: ignore[reportArgumentType]
+                strategy=_strategy(strategy, per_node * nodes, idle_parameters=idle_parameters),
+            )
         kind = fabric.device.type
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         what = f'{per_node} × device "{device}"' if per_node > 1 else f'device "{device}"'

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 from bedside.runtime.errors import UsageError
 from bedside.training.loop.hardware import Hardware, default_workers, make_fabric
@@ -37,6 +39,17 @@ def test_one_process_needs_no_strategy(environment):
     fabric = make_fabric("cpu", "32-true")
     assert not isinstance(fabric.strategy, (DDPStrategy, ModelParallelStrategy))
     assert (ProcessGroup(fabric).size, ProcessGroup(fabric).rank, ProcessGroup(fabric).first) == (1, 0, True)
+
+
+@pytest.mark.parametrize("in_a_job", [False, True])
+def test_lightning_advises_srun_in_a_job_of_slurm_only(environment, tmp_path, monkeypatch, in_a_job):
+    environment({"SLURM_JOB_ID": "1"} if in_a_job else {})
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_fabric("cpu", "32-true")
+    assert any("srun" in str(warning.message) for warning in caught) is in_a_job
 
 
 @pytest.mark.parametrize(
