@@ -85,6 +85,11 @@ COMMANDS = (
     ),
     LazyCommand("devices", "devices:Devices", "Show this machine, its engines and the known devices."),
     LazyCommand(
+        "node",
+        "node:Node",
+        "Receive DICOM series by C-STORE, segment them with a bundle by rule, and send the segmentations back.",
+    ),
+    LazyCommand(
         "inspect",
         "inspect.command:Inspect",
         "Show a bundle (task, variants, figures, origin, licence), a run (task, recipe, scores) or DICOM series.",

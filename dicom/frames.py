@@ -31,7 +31,7 @@ _RESULTS = {
     "1.2.840.10008.5.1.4.1.1.30",
 }
 # CT, MR and PET, each of one slice, enhanced, and enhanced from older files.
-_SCANS = {
+SCAN_CLASSES = {
     *(f"1.2.840.10008.5.1.4.1.1.2{part}" for part in ("", ".1", ".2")),
     *(f"1.2.840.10008.5.1.4.1.1.4{part}" for part in ("", ".1", ".4")),
     *(f"1.2.840.10008.5.1.4.1.1.1{part}" for part in ("28", "30", "28.1")),
@@ -139,7 +139,7 @@ def _no_scan(header: Dataset) -> str:
     if kind in _RESULTS:
         return "a result, not a scan"
     if "Rows" not in header or "Columns" not in header:
-        if not kind or kind in _SCANS:  # cut off within its header
+        if not kind or kind in SCAN_CLASSES:  # cut off within its header
             raise _MissingError("Rows and Columns")
         return "no image"
     if any("LOCALIZER" in str(value).upper() for value in _values(header.get("ImageType"))):

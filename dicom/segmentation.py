@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +31,21 @@ _BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDa
           "StudyID", "ReferringPhysicianName")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class ResultIdentity:
+    """The UIDs of a result that is made for a series, where the caller gives them.
+
+    Attributes:
+        series_uid: Series Instance UID of the result's own series.
+        instance_uid: SOP Instance UID of the result.
+        instance_number: which result of its series it is, from 1; the highest holds.
+    """
+
+    series_uid: str
+    instance_uid: str
+    instance_number: int = 1
+
+
 def write_segmentation(
     path: str | os.PathLike[str],
     labels: NDArray[np.integer[Any]],
@@ -38,6 +54,7 @@ def write_segmentation(
     *,
     bundle_sha256: str,
     kind: SegmentationKind = "LABELMAP",
+    identity: ResultIdentity | None = None,
 ) -> None:
     """Writes a label map beside the series that it belongs to: same patient, study and frame of reference.
 
@@ -48,6 +65,7 @@ def write_segmentation(
         series: the series that was segmented.
         bundle_sha256: hash of the bundle; it stands in the algorithm's parameters.
         kind: one frame per slice with all labels (Supplement 243), or one frame per slice and organ.
+        identity: UIDs of the segmentation; None makes new ones.
 
     Raises:
         MissingExtraError: highdicom is not installed.
@@ -58,6 +76,7 @@ def write_segmentation(
         import highdicom
     except ImportError:
         raise MissingExtraError("highdicom", "dicom") from None
+    identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
     headers, planes = _frames(series, labels)
     with warnings.catch_warnings(), _refusals():
         warnings.simplefilter("ignore")  # highdicom's warnings show patients' names
@@ -66,10 +85,10 @@ def write_segmentation(
             pixel_array=planes,
             segmentation_type=kind,
             segment_descriptions=_descriptions(names, bundle_sha256),
-            series_instance_uid=highdicom.UID(),
+            series_instance_uid=identity.series_uid,
             series_number=int(headers[0].get("SeriesNumber") or 0) + 1000,
-            sop_instance_uid=highdicom.UID(),
-            instance_number=1,
+            sop_instance_uid=identity.instance_uid,
+            instance_number=identity.instance_number,
             manufacturer=_SOFTWARE,
             manufacturer_model_name=_SOFTWARE,
             software_versions=__version__,

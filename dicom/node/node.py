@@ -1,0 +1,115 @@
+"""The node: receives, segments one series at a time, and sends the results back."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ...runtime.errors import ResourceError
+from ...runtime.hooks import Cancel
+from ...runtime.log import log_failure
+from ...runtime.segmenter import Segmenter
+from .config import NodeConfig
+from .peer import PeerCaller
+from .queue import Queue
+from .receiver import Receiver
+from .sender import Sender
+from .worker import Worker
+
+_log = logging.getLogger("bedside.node")
+
+_POLL_SECONDS = 0.1
+_TIDY_SECONDS = 30.0
+
+
+def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
+    """Runs a node until ``cancel()`` returns true, or an exception such as that of a signal ends it.
+
+    Whatever ends it, and kill -9 too, the queue holds what was acknowledged, and the next run goes on from there.
+
+    Args:
+        config: what `load_node_config` read.
+        cancel: called several times a second; None runs for ever.
+
+    Raises:
+        BundleError: a bundle is damaged.
+        InputError: a file of TLS cannot be used.
+        ResourceError: the port is taken, the queue is held by another node, or there is no memory for a bundle.
+        Cancelled: ``cancel()`` returned true while a series was segmented.
+    """
+    node, limits = config.node, config.limits
+    with _quiet_libraries(), ExitStack() as opened:
+        segmenters = open_segmenters(config, opened)
+        queue = opened.enter_context(
+            Queue.open(
+                Path(node.queue),
+                quiet_seconds=node.quiet_seconds,
+                max_gib=limits.max_queue_gib,
+                min_free_gib=limits.min_free_gib,
+            )
+        )
+        caller = PeerCaller(config)
+        sender = Sender(config, queue, caller)
+        worker = Worker(config, queue, segmenters, caller, cancel)
+        port = opened.enter_context(Receiver(config, queue).listening())
+        opened.callback(sender.stop)
+        sender.start()
+        _log.info("%s listens on %s, port %d", node.ae_title, node.address, port)
+        tidied = 0.0
+        while cancel is None or not cancel():
+            if time.monotonic() - tidied > min(_TIDY_SECONDS, node.keep_hours * 3600 + 1):
+                tidied = time.monotonic()
+                _remove_finished(queue, node.keep_hours * 3600)
+            if not worker.work():
+                time.sleep(_POLL_SECONDS)
+
+
+def open_segmenters(config: NodeConfig, opened: ExitStack) -> dict[str, Segmenter]:
+    """Opens every bundle of the rules once, and returns them by their path; ``opened`` closes them.
+
+    Raises:
+        BundleError: a bundle is damaged.
+        UsageError: the engine is not installed.
+        ResourceError: there is no memory for a model.
+    """
+    engine = config.engine
+    limit = None if engine.memory_limit_mib is None else engine.memory_limit_mib * 2**20
+    return {
+        bundle: opened.enter_context(
+            Segmenter.load(bundle, engine.engine, engine.precision, engine.threads, limit, device=engine.device)
+        )
+        for bundle in dict.fromkeys(rule.bundle for rule in config.rules)
+    }
+
+
+def _remove_finished(queue: Queue, keep_seconds: float) -> None:
+    try:
+        removed = queue.remove_finished(keep_seconds)
+    except (ResourceError, OSError) as error:
+        _log.warning("finished series cannot be removed (%s)", type(error).__name__)
+        log_failure("removal failed", error)
+    else:
+        if removed:
+            _log.info("%d finished series are removed from the queue", removed)
+
+
+@contextmanager
+def _quiet_libraries() -> Generator[None]:
+    """Silences the logs and warnings of the DICOM libraries, which show what headers hold."""
+    loggers = [logging.getLogger(name) for name in ("pydicom", "pynetdicom", "highdicom")]
+    before = [(each.level, each.propagate) for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL + 1)
+        each.propagate = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for each, (level, propagate) in zip(loggers, before, strict=True):
+            each.setLevel(level)
+            each.propagate = propagate

@@ -1,0 +1,264 @@
+"""The queue of a node on disk: instances by series, and what became of them. It survives kill -9 and full disks.
+
+The folder holds ``key`` (random bytes, by which identifiers become names), ``lock`` and ``series/KEY/``. Every file is
+written beside its place, synced and renamed; what a file's name says is all the state there is, so that a node that
+was killed goes on from the folder alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+
+from ...runtime.errors import ResourceError
+from ...runtime.files.atomic import atomic_write, make_folder
+from ...runtime.files.lock import Lock, acquire_lock
+from .outcome import Delivery, Outcome
+from .series_folder import INSTANCE_SUFFIX, SeriesFolder
+
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class InstanceName:
+    """The identifiers by which an instance is put into the queue; they never become part of a name or of the log.
+
+    Attributes:
+        patient: Patient ID; empty where there is none.
+        study: Study Instance UID; empty where there is none.
+        series: Series Instance UID.
+        instance: SOP Instance UID.
+    """
+
+    patient: str
+    study: str
+    series: str
+    instance: str
+
+
+class QueueFullError(ResourceError):
+    """The queue holds as much as it may, or the disk has too little free space."""
+
+
+class Queue:
+    """The queue; safe to share between threads, and held by one process at a time. Make one with `open`.
+
+    Args:
+        folder: its folder.
+        key: random bytes of this queue.
+        quiet_seconds: how long a series has to be quiet to be complete.
+        max_bytes: bytes that it may hold.
+        min_free_bytes: free disk space that it leaves.
+    """
+
+    def __init__(
+        self, folder: Path, key: bytes, quiet_seconds: float, max_bytes: float = 1e18, min_free_bytes: float = 0
+    ) -> None:
+        self._folder = folder
+        self._key = key
+        self._quiet_seconds = quiet_seconds
+        self._max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
+        self._lock = RLock()
+        self._series: dict[str, SeriesFolder] = {}
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, folder: Path, *, quiet_seconds: float, max_gib: float = 1e9, min_free_gib: float = 0
+    ) -> Generator[Queue]:
+        """Yields the queue of a folder, which is made where there is none.
+
+        Raises:
+            ResourceError: the folder cannot be written, or another node holds it.
+        """
+        make_folder(folder)
+        folder.chmod(0o700)  # it holds scans
+        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            if acquire_lock(descriptor, wait=False) is Lock.HELD_BY_OTHER:
+                raise ResourceError(
+                    f'the queue "{folder.name}" is held by another node; stop it, or use another folder'
+                )
+            queue = cls(folder, _own_key(folder / "key"), quiet_seconds, max_gib * _GIB, min_free_gib * _GIB)
+            queue._read()
+            yield queue
+        finally:
+            os.close(descriptor)
+
+    def _read(self) -> None:
+        now = time.monotonic()
+        for trash in self._folder.glob("removed-*"):
+            shutil.rmtree(trash, ignore_errors=True)
+        for folder in sorted((self._folder / "series").glob("*")):
+            series = SeriesFolder.read(folder)
+            series.changed, series.quiet_seconds = now, self._quiet_seconds
+            self._series[series.key] = series
+
+    @property
+    def lock(self) -> RLock:
+        """Guards the fields of all series."""
+        return self._lock
+
+    @property
+    def size(self) -> int:
+        """Bytes of all instances."""
+        with self._lock:
+            return sum(series.size for series in self._series.values())
+
+    def name(self, *words: str) -> str:
+        """Returns a name that only this queue gives to some identifiers, and that does not show them."""
+        return hashlib.blake2b("\0".join(words).encode(), key=self._key, digest_size=16).hexdigest()
+
+    def uid(self, *words: str) -> str:
+        """Returns a DICOM UID (PS3.5, B.2) that this queue always gives to the same words."""
+        return f"2.25.{int(self.name('uid', *words), 16)}"
+
+    def put(self, name: InstanceName, content: bytes) -> str:
+        """Writes an instance; one that is there already stays as it is.
+
+        Returns:
+            The key of its series.
+
+        Raises:
+            QueueFullError: the queue is full, or the disk nearly so.
+            ResourceError: the disk does not take it.
+        """
+        key = self.name("series", name.patient, name.study, name.series)
+        file = self.name("instance", name.instance) + INSTANCE_SUFFIX
+        with self._lock:
+            if key in self._series and file in self._series[key].instances:
+                self._touch(self._series[key])
+                return key
+        self._check_space(len(content))
+        with self._lock:  # from here on the series is not removed
+            series = self._series.get(key) or SeriesFolder(self._folder / "series" / key)
+            self._series[key] = series
+            series.writing += 1
+        try:
+            _make_durable_folder(series.instance_folder, self._folder)
+            _make_durable_folder(series.result_folder, self._folder)
+            with atomic_write(series.instance_folder / file) as temporary:
+                temporary.write_bytes(content)
+            with self._lock:
+                if file not in series.instances:
+                    series.instances.add(file)
+                    series.size += len(content)
+                self._touch(series)
+        finally:
+            with self._lock:
+                series.writing -= 1
+        return key
+
+    def expect_more(self, key: str, quiet_seconds: float) -> None:
+        """Lets a series wait longer, because its association was aborted."""
+        with self._lock:
+            if key in self._series:
+                self._series[key].changed = time.monotonic()
+                self._series[key].quiet_seconds = max(quiet_seconds, self._quiet_seconds)
+
+    def due(self, now: float) -> list[SeriesFolder]:
+        """Returns the series that are complete and not worked on yet, the one that waits longest first."""
+        with self._lock:
+            return sorted((each for each in self._series.values() if each.is_due(now)), key=lambda each: each.changed)
+
+    def record(self, series: SeriesFolder, outcome: Outcome) -> None:
+        """Writes an entry of the journal; raises `ResourceError` where the disk does not take it."""
+        with self._lock:
+            series.record(outcome)
+
+    def pending(self) -> list[tuple[SeriesFolder, Delivery]]:
+        """Returns the results to deliver; none of a series that has grown since, because it gets another."""
+        with self._lock:
+            found: list[tuple[SeriesFolder, Delivery]] = []
+            for series in self._series.values():
+                outcome = series.outcome
+                found += [(series, each) for each in (outcome.pending if outcome is not None else ())]
+            return found
+
+    def delivered(self, series: SeriesFolder, delivery: Delivery) -> None:
+        """Records that a peer has acknowledged a result."""
+        with self._lock:
+            for outcome in list(series.outcomes.values()):
+                if delivery in outcome.pending:
+                    left = tuple(each for each in outcome.pending if each != delivery)
+                    series.record(_replaced(outcome, pending=left, seconds=time.time()))
+
+    def remove_finished(self, keep_seconds: float) -> int:
+        """Removes the series that have been finished for some seconds; returns how many."""
+        now = time.time()
+
+        def is_old(series: SeriesFolder) -> bool:
+            outcome = series.outcome
+            return series.is_finished and outcome is not None and now - outcome.seconds >= keep_seconds
+
+        removed = [self._moved_away(series) for series in self._where(is_old)]
+        for trash in removed:
+            shutil.rmtree(trash, ignore_errors=True)
+        return len(removed)
+
+    def __iter__(self) -> Iterator[SeriesFolder]:
+        with self._lock:
+            return iter(list(self._series.values()))
+
+    def _where(self, fits: Callable[[SeriesFolder], bool]) -> list[SeriesFolder]:
+        with self._lock:
+            return [series for series in self._series.values() if not series.writing and fits(series)]
+
+    def _moved_away(self, series: SeriesFolder) -> Path:
+        trash = self._folder / f"removed-{secrets.token_hex(8)}"
+        with self._lock:
+            if not series.writing:
+                series.folder.rename(trash)
+                del self._series[series.key]
+        return trash
+
+    def _touch(self, series: SeriesFolder) -> None:
+        series.changed, series.quiet_seconds = time.monotonic(), self._quiet_seconds
+
+    def _check_space(self, size: int) -> None:
+        if self.size + size > self._max_bytes:
+            raise QueueFullError("the queue is full (limits.max_queue_gib); deliver its results, or raise the limit")
+        if shutil.disk_usage(self._folder).free - size < self._min_free_bytes:
+            raise QueueFullError("the disk has too little free space (limits.min_free_gib); free some")
+
+
+def _replaced(outcome: Outcome, **changes: object) -> Outcome:
+    import msgspec
+
+    return msgspec.structs.replace(outcome, **changes)
+
+
+def _own_key(file: Path) -> bytes:
+    """Returns the random bytes of a queue, made the first time."""
+    if not file.exists():
+        with atomic_write(file) as temporary:
+            temporary.write_bytes(secrets.token_bytes(32))
+            temporary.chmod(0o600)
+    key = file.read_bytes()
+    if len(key) != 32:
+        raise ResourceError(f'"{file.name}" of the queue is damaged; restore it, or use another folder')
+    return key
+
+
+def _make_durable_folder(folder: Path, root: Path) -> None:
+    """Creates a folder below another, and syncs every parent that got a new entry."""
+    if folder.is_dir():
+        return
+    make_folder(folder)
+    for parent in folder.parents:
+        descriptor = os.open(parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if parent == root:
+            return

@@ -1,0 +1,91 @@
+"""Sends results back, again and again until the peer has acknowledged them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from threading import Event, Thread
+
+from ...runtime.errors import ResourceError
+from ...runtime.log import log_failure
+from .config import NodeConfig
+from .outcome import Delivery
+from .peer import NotTakenError, PeerCaller, seconds_to_wait
+from .queue import Queue
+from .series_folder import SeriesFolder
+
+_log = logging.getLogger("bedside.node")
+
+_LONGEST_WAIT = 300.0
+_POLL_SECONDS = 0.2
+
+
+class Sender:
+    """Delivers the queue's results, in a thread of its own; one peer that is away does not hold up another.
+
+    Args:
+        config: the peers.
+        queue: the results.
+        caller: calls the peers.
+    """
+
+    def __init__(self, config: NodeConfig, queue: Queue, caller: PeerCaller) -> None:
+        self._config = config
+        self._queue = queue
+        self._caller = caller
+        self._failures: Counter[Delivery | str] = Counter()
+        self._not_before: dict[Delivery | str, float] = {}
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="bedside-send", daemon=True)
+
+    def start(self) -> None:
+        """Starts to deliver."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the result that is being sent, within the time that a peer has for its answer."""
+        self._stop.set()
+        self._thread.join(2 * self._config.limits.timeout_seconds)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.deliver()
+            except Exception as error:  # a full disk, or a fault of ours: the thread must go on
+                _log.warning("results cannot be sent now (%s); tried again", type(error).__name__)
+                log_failure("sending failed", error)
+                self._stop.wait(1)
+            self._stop.wait(_POLL_SECONDS)
+
+    def deliver(self) -> None:
+        """Sends what is pending and whose time has come, once each."""
+        for series, delivery in self._queue.pending():
+            now = time.monotonic()
+            waits = (self._not_before.get(delivery, 0), self._not_before.get(delivery.peer, 0))
+            if self._stop.is_set() or now < max(waits):
+                continue
+            self._send(series, delivery)
+
+    def _send(self, series: SeriesFolder, delivery: Delivery) -> None:
+        place = f"series {series.key[:8]}"
+        try:
+            peer = next((peer for peer in self._config.peers if peer.name == delivery.peer), None)
+            if peer is None:
+                raise NotTakenError(f'there is no peer "{delivery.peer}" in the configuration any more')
+            self._caller.store(peer, series.result_folder / delivery.file)
+        except NotTakenError as error:
+            self._wait(delivery, f"{place}: {error}")
+        except (ResourceError, OSError) as error:
+            self._wait(delivery.peer, f"{place}: {error if isinstance(error, ResourceError) else type(error).__name__}")
+        else:
+            self._failures.pop(delivery, None)
+            self._failures.pop(delivery.peer, None)
+            self._queue.delivered(series, delivery)
+            _log.info('%s: the result is at "%s"', place, delivery.peer)
+
+    def _wait(self, what: Delivery | str, why: str) -> None:
+        self._failures[what] += 1
+        seconds = seconds_to_wait(self._failures[what], _LONGEST_WAIT)
+        self._not_before[what] = time.monotonic() + seconds
+        _log.warning("%s; tried again in %.0f s", why, seconds)

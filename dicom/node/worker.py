@@ -1,0 +1,178 @@
+"""Turns one complete series into its result, or into the reason why there is none."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pydicom
+from pydicom import Dataset
+
+from ...runtime.errors import BedsideError, BundleError, Cancelled, InputError, ResourceError
+from ...runtime.hooks import Cancel
+from ...runtime.log import log_failure
+from ...runtime.segmenter import Segmenter
+from ..find import open_series
+from ..segmentation import ResultIdentity, write_segmentation
+from ..series import DicomSeries
+from .config import NodeConfig
+from .outcome import Delivery, Outcome, State
+from .peer import PeerCaller, seconds_to_wait
+from .queue import Queue
+from .routes import Rule
+from .rules import SeriesFacts, first_fitting
+from .series_folder import SeriesFolder
+
+_log = logging.getLogger("bedside.node")
+
+_LONGEST_WAIT = 60.0
+
+
+class Worker:
+    """Segments the series of a queue, one after the other.
+
+    Args:
+        config: the rules.
+        queue: the series.
+        segmenters: bundle → opened segmenter.
+        caller: asks a peer for counts.
+        cancel: returns true to stop.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        queue: Queue,
+        segmenters: Mapping[str, Segmenter],
+        caller: PeerCaller,
+        cancel: Cancel | None = None,
+    ) -> None:
+        self._config = config
+        self._queue = queue
+        self._segmenters = segmenters
+        self._caller = caller
+        self._cancel = cancel
+
+    def work(self) -> bool:
+        """Takes up the series that waits longest; returns whether there was one."""
+        due = self._queue.due(time.monotonic())
+        if due:
+            self._take_up(due[0])
+        return bool(due)
+
+    def _take_up(self, series: SeriesFolder) -> None:
+        with self._queue.lock:  # instances that arrive later belong to the next result
+            files, before, number = series.files(), series.outcome, series.results + 1
+            outcome = Outcome(
+                digest=series.digest,
+                instances=len(files),
+                state=State.STARTED,
+                attempts=1 if before is None else before.attempts + 1,
+            )
+        try:
+            if not self._is_whole(series, files[0], outcome):
+                return
+            self._queue.record(series, outcome)
+            done = self._result(series, files, msgspec.structs.replace(outcome, number=number))
+        except Cancelled:
+            raise
+        except (InputError, BundleError) as error:
+            done = _refused(outcome, str(error))
+        except Exception as error:  # memory, disk, or a fault of ours: it is tried again
+            log_failure("a series failed", error)
+            reason = str(error) if isinstance(error, BedsideError) else type(error).__name__
+            if outcome.attempts < self._config.node.attempts:
+                seconds = seconds_to_wait(outcome.attempts, _LONGEST_WAIT)
+                series.retry_at = time.monotonic() + seconds
+                _log.warning("series %s: %s; tried again in %.0f s", series.key[:8], reason, seconds)
+                return
+            done = _refused(outcome, f"given up after {outcome.attempts} attempts: {reason}")
+        self._finish(series, done)
+
+    def _finish(self, series: SeriesFolder, done: Outcome) -> None:
+        done = msgspec.structs.replace(done, seconds=time.time())
+        try:
+            self._queue.record(series, done)
+        except ResourceError as error:  # the result is made again, with the same UIDs
+            series.retry_at = time.monotonic() + _LONGEST_WAIT / 10
+            _log.warning("series %s: %s; tried again", series.key[:8], error)
+            return
+        if done.state is State.REFUSED:
+            _log.warning("series %s of %d instances is refused: %s", series.key[:8], done.instances, done.message)
+
+    def _is_whole(self, series: SeriesFolder, file: Path, outcome: Outcome) -> bool:
+        """Whether a peer that counts the series' instances counts no more than arrived; else the series waits."""
+        name, waited = self._config.node.count_from, time.monotonic() - series.changed
+        if name is None:
+            return True
+        header = _header(file)
+        try:
+            count = self._caller.count(
+                self._config.peer(name), str(header.get("StudyInstanceUID") or ""), str(header.SeriesInstanceUID)
+            )
+        except ResourceError as error:
+            _log.warning("series %s: %s; its quiet time alone decides", series.key[:8], error)
+            return True
+        if count is None or count <= outcome.instances:
+            return True
+        missing = f'{outcome.instances} instances arrived, "{name}" counts {count}'
+        if waited >= self._config.node.longest_wait_seconds:
+            raise InputError(f"{missing}; send the whole series again")
+        series.retry_at = time.monotonic() + max(1.0, self._config.node.quiet_seconds)
+        _log.info("series %s waits: %s", series.key[:8], missing)
+        return False
+
+    def _result(self, series: SeriesFolder, files: list[Path], outcome: Outcome) -> Outcome:
+        scan, header = open_series(files), _header(files[0])
+        facts = SeriesFacts.of(scan, header)
+        modalities = {bundle: opened.task.modality.value for bundle, opened in self._segmenters.items()}
+        rule = first_fitting(self._config.rules, modalities, facts)
+        if rule is None:
+            raise InputError(
+                f"no rule fits ({facts.modality}, {facts.orientation}, slices {facts.slice_distance_mm:.3g} mm apart, "
+                f"pixels of {facts.pixel_mm[0]:.3g} mm)"
+            )
+        return self._segmented(series, scan, rule, outcome)
+
+    def _segmented(self, series: SeriesFolder, scan: DicomSeries, rule: Rule, outcome: Outcome) -> Outcome:
+        segmenter = self._segmenters[rule.bundle]
+        result = segmenter.segment(scan, cancel=self._cancel)
+        file = f"{outcome.digest}-seg.dcm"
+        bundle = segmenter.bundle.sha256
+        write_segmentation(
+            series.result_folder / file,
+            result.labels,
+            segmenter.task.labels,
+            scan,
+            bundle_sha256=bundle,
+            kind="BINARY" if rule.binary else "LABELMAP",
+            identity=ResultIdentity(
+                series_uid=self._queue.uid("series", series.key, rule.name),
+                instance_uid=self._queue.uid("instance", series.key, outcome.digest, rule.name, bundle),
+                instance_number=outcome.number,
+            ),
+        )
+        seconds = sum(result.timings.values()) / 1000
+        _log.info("series %s: %d instances, rule %s, %.1f s", series.key[:8], outcome.instances, rule.name, seconds)
+        message = "; ".join(result.warnings)
+        if message:
+            _log.warning("series %s: a person should look at the result: %s", series.key[:8], message)
+        return msgspec.structs.replace(
+            outcome,
+            state=State.DONE,
+            rule=rule.name,
+            message=message,
+            pending=tuple(Delivery(peer=peer, file=file) for peer in dict.fromkeys(rule.send_to)),
+        )
+
+
+def _refused(outcome: Outcome, message: str) -> Outcome:
+    return msgspec.structs.replace(outcome, state=State.REFUSED, message=message, number=0)
+
+
+def _header(file: Path) -> Dataset:
+    tags = ["StudyInstanceUID", "SeriesInstanceUID", "BodyPartExamined"]
+    return pydicom.dcmread(file, specific_tags=tags, stop_before_pixels=True)

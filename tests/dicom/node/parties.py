@@ -1,0 +1,178 @@
+"""The parties of a node's tests: its configuration, series to send, a sender, and a peer that takes results."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as StudyRootFind
+from pynetdicom.sop_class import Verification
+
+from ..written_series import write_series
+
+QUICK = {"quiet_seconds": 0.3, "quiet_after_abort_seconds": 1.0}
+LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"  # Supplement 243
+SHAPE = (4, 12, 12)  # slices, rows, columns
+
+
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # attempts to reach a node that starts
+
+
+def node_bundle(toy, folder):
+    """A bundle whose grid is that of `series`: labels are 2 in the block and 0 around it."""
+    return toy.write_bundle(Path(folder), toy.task(patch=(16, 16, 8), spacing=(0.9, 0.7, 2.5)))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def node_toml(folder, bundle, port, peer_port, *, more="", rule="", **node):
+    """Writes the configuration of a node that sends to one peer; returns its path."""
+    settings = {**QUICK, "port": port, **node}
+    lines = [f"{name} = {value!r}" for name, value in settings.items()]
+    text = "\n".join(
+        [
+            "[node]", 'queue = "queue"', *lines, more, "[engine]", 'engine = "onnxruntime"', 'precision = "fp32"',
+            "threads = 1", "[[peers]]", 'name = "pacs"', 'ae_title = "PACS"', 'address = "127.0.0.1"',
+            f"port = {peer_port}", "[[rules]]", 'name = "all"', f'bundle = "{bundle}"', 'send_to = ["pacs"]', rule,
+        ]
+    )  # fmt: skip
+    path = Path(folder) / "node.toml"
+    path.write_text(text.replace("'", '"'))
+    return path
+
+
+def series(folder, number, *, slices=SHAPE[0], patient="Doe^Jane"):
+    """Writes a series whose values tell its number: a block of bone at a place of its own. Returns its files."""
+    values = np.full((slices, *SHAPE[1:]), -900, np.int16)
+    x, y = number % 8, number // 8 % 8
+    values[1:3, y : y + 4, x : x + 4] = 1000
+
+    def change(made: Dataset, _: int) -> None:
+        made.SeriesInstanceUID, made.StudyInstanceUID = f"1.2.3.77.{number}", f"1.2.3.78.{number}"
+        made.FrameOfReferenceUID = f"1.2.3.79.{number}"
+        made.PatientID, made.PatientName = f"ID{number}", patient
+
+    return write_series(Path(folder), values=values, change=change)
+
+
+def expected_block(number):
+    """Rows and columns [first, after] of the block of `series`."""
+    x, y = number % 8, number // 8 % 8
+    return (y, y + 4), (x, x + 4)
+
+
+@contextmanager
+def sending(port, *, title="SENDER", called="BEDSIDE", syntaxes=(ExplicitVRLittleEndian,), **options):
+    """An association with the node; not established where it is refused."""
+    entity = AE(ae_title=title)
+    entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = entity.connection_timeout = 20
+    entity.add_requested_context(CTImageStorage, list(syntaxes))
+    entity.add_requested_context(Verification)
+    association = entity.associate("127.0.0.1", port, ae_title=called, **options)
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def send(port, files, **options):
+    """Sends files in their order; returns the status of each, None where there was no answer."""
+    with sending(port, **options) as association:
+        if not association.is_established:
+            return [None] * len(files)
+        return [association.send_c_store(pydicom.dcmread(file)).get("Status") for file in files]
+
+
+class ResultPeer:
+    """Takes segmentations and counts them; also answers C-FIND with counts that a test sets."""
+
+    def __init__(self, port=0, counts=None):
+        self.results = {}  # SOP Instance UID → data set
+        self.arrivals = Counter()
+        self.counts = counts
+        self.status = 0x0000
+        self._lock = Lock()
+        entity = AE(ae_title="PACS")
+        for kind in (SegmentationStorage, LABEL_MAP_STORAGE):
+            entity.add_supported_context(kind)
+        entity.add_supported_context(StudyRootFind)
+        handlers = [(evt.EVT_C_STORE, self._take), (evt.EVT_C_FIND, self._find)]
+        self._server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        self.port = self._server.server_address[1]
+
+    def _take(self, event):
+        made = pydicom.dcmread(BytesIO(event.encoded_dataset()))
+        with self._lock:
+            self.arrivals[str(made.SOPInstanceUID)] += 1
+            if self.status == 0:
+                self.results[str(made.SOPInstanceUID)] = made
+        return self.status
+
+    def _find(self, event):
+        answer = Dataset()
+        answer.QueryRetrieveLevel, answer.SeriesInstanceUID = "SERIES", event.identifier.SeriesInstanceUID
+        count = (self.counts or {}).get(str(event.identifier.SeriesInstanceUID))
+        if count is not None:
+            answer.NumberOfSeriesRelatedInstances = count
+            yield 0xFF00, answer
+
+    def wait_for(self, count, seconds=30.0):
+        """Waits until some results arrived."""
+        until = time.monotonic() + seconds
+        while len(self.results) < count and time.monotonic() < until:
+            time.sleep(0.05)
+        return list(self.results.values())
+
+    def close(self):
+        self._server.shutdown()
+
+
+def start_node(config, log):
+    """Starts `bedside node` as a process of its own, which writes its log to a file."""
+    words = [sys.executable, "-m", "bedside", "node", "--config", str(config)]
+    with Path(log).open("ab") as out:
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+
+def wait_until_listening(port, process, seconds=60.0):
+    """Waits until a node answers C-ECHO."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"the node ended with {process.returncode}")
+        with sending(port) as association:
+            if association.is_established and association.send_c_echo().get("Status") == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("the node does not listen")
+
+
+@contextmanager
+def running_node(config, port, log):
+    """A node that runs while the block does, and is ended by SIGTERM."""
+    process = start_node(config, log)
+    try:
+        wait_until_listening(port, process)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)
