@@ -25,6 +25,7 @@ from ..written_series import write_series
 
 QUICK = {"quiet_seconds": 0.3, "quiet_after_abort_seconds": 1.0}
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"  # Supplement 243
+SCORECARD = Path(__file__).resolve().parents[2] / "scorecard"
 SHAPE = (4, 12, 12)  # slices, rows, columns
 
 

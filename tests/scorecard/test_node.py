@@ -1,0 +1,137 @@
+"""Series that reach a node in disorder, over broken associations, while node and peer are killed: none lost,
+none done twice, none mixed up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pydicom
+from pydicom.pixels.utils import pixel_array
+
+from ..dicom.node import parties
+from .conftest import FULL
+from .restless import Restless, wait_until
+
+SERIES = 1000
+TOGETHER = 10  # series whose instances are sent among each other
+SLICES = 4
+
+
+def broken_within_an_instance(association, file):
+    """Sends the first half of an instance's last PDU, and closes the connection."""
+    connection = association.dul.socket
+    whole = connection.send
+
+    def half(content):
+        if len(content) < 1000:  # the command goes first
+            return whole(content)
+        connection.socket.sendall(content[: len(content) // 2])
+        connection.close()
+        return None
+
+    connection.send = half
+    association.send_c_store(pydicom.dcmread(file))
+
+
+def send_in_disorder(port, files, rng, count):
+    """Sends every file until it is acknowledged; some twice, in random order, over associations that break."""
+    left = [*files, *rng.choice(files, len(files) // 5)]
+    rng.shuffle(left)
+    while left:
+        with parties.sending(port) as association:
+            if not association.is_established:
+                continue
+            for _ in range(int(rng.integers(1, 25))):
+                if not left:
+                    break
+                if association.send_c_store(pydicom.dcmread(left[-1])).get("Status") != 0:
+                    count["instances sent again"] += 1
+                    break
+                left.pop()
+            end = str(rng.choice(["released", "released", "aborted", "broken within an instance"]))
+            if left and association.is_established and end != "released":
+                count[f"associations {end}"] += 1
+                if end == "aborted":
+                    association.abort()
+                else:
+                    broken_within_an_instance(association, left[-1])
+
+
+def is_own(made, number):
+    """Whether a result is of the patient, the place and the labels of one series."""
+    (rows, columns), labels = parties.expected_block(number), pixel_array(made)
+    expected = np.zeros_like(labels)
+    expected[1:3, slice(*rows), slice(*columns)] = 2
+    referenced = made.ReferencedSeriesSequence[0]
+    return (
+        made.PatientID == f"ID{number}"
+        and made.FrameOfReferenceUID == f"1.2.3.79.{number}"
+        and referenced.SeriesInstanceUID == f"1.2.3.77.{number}"
+        and np.array_equal(np.argwhere(labels), np.argwhere(expected))
+    )
+
+
+def judged(folder, instances, count):
+    """Counts what the peer has: series number → SOP Instance UIDs of the results of all its instances."""
+    complete = defaultdict(set)
+    for file in folder.glob("*.dcm"):
+        made = pydicom.dcmread(file)
+        number = int(made.PatientID.removeprefix("ID"))
+        referenced = {
+            each.ReferencedSOPInstanceUID for each in made.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        }
+        count["mixed up"] += not referenced <= instances[number] or (
+            referenced == instances[number] and not is_own(made, number)
+        )
+        count["arrivals"] += 1
+        if referenced == instances[number]:
+            complete[number].add(made.SOPInstanceUID)
+        else:
+            count["of a part, superseded"] += 1
+    return complete
+
+
+def test_29_no_series_is_lost_doubled_or_mixed_up_while_node_and_peer_are_killed(toy, tmp_path, trials, count):
+    rng, number = np.random.default_rng(29), trials(SERIES)
+    port, peer_port = parties.free_port(), parties.free_port()
+    bundle = parties.node_bundle(toy, tmp_path / "node.bedside")
+    waits = {"quiet_seconds": 2.0, "quiet_after_abort_seconds": 4.0, "attempts": 1000}
+    config = parties.node_toml(tmp_path, bundle, port, peer_port, **waits)
+    received = tmp_path / "received"
+    received.mkdir()
+    files = {each: parties.series(tmp_path / f"ct{each}", each, slices=SLICES) for each in range(number)}
+    instances = {each: {pydicom.dcmread(file).SOPInstanceUID for file in files[each]} for each in files}
+    seeds = [np.random.default_rng(seed) for seed in (291, 292)]
+    node = Restless(["-m", "bedside", "node", "--config", config], tmp_path / "log", seeds[0], (5, 15))
+    child = [parties.SCORECARD / "child_result_peer.py", received, peer_port]
+    peer = Restless(child, tmp_path / "peer.log", seeds[1], (2, 10))
+    parties.wait_until_listening(port, node.process)
+    with node.killed(), peer.killed():
+        for first in range(0, number, TOGETHER):
+            together = [file for each in range(first, min(first + TOGETHER, number)) for file in files[each]]
+            send_in_disorder(port, together, rng, count)
+    complete = {}
+
+    def all_there():
+        complete.update(judged(received, instances, defaultdict(int)))
+        return len(complete) == number
+
+    wait_until(all_there, 60 + number)
+    wait_until(lambda: False, 3)  # for what would come twice
+    complete = judged(received, instances, count)
+    count["series"] = number
+    count["killed nodes"], count["killed peers"] = node.kills, peer.kills
+    count["lost"] = number - len(complete)
+    count["done twice"] = sum(len(uids) > 1 for uids in complete.values())
+    assert node.end() == 143
+    peer.process.kill()
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    assert "Doe" not in log
+    assert count["lost"] == 0, log[-4000:]
+    assert count["done twice"] == 0
+    assert count["mixed up"] == 0
+    assert min(count["killed nodes"], count["killed peers"]) >= (10 if FULL else 1)  # else the trial shows nothing
+    assert count["associations aborted"] > 0
+    assert count["associations broken within an instance"] > 0
