@@ -11,10 +11,12 @@ from collections import Counter
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 
 import numpy as np
 import pydicom
+from bedside.dicom.node.node import run_node
+from bedside.runtime.errors import Cancelled
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
 from pynetdicom import AE, evt
@@ -177,3 +179,44 @@ def running_node(config, port, log):
         if process.poll() is None:
             process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def node_here(config):
+    """A node within this process while the block runs; yields its port."""
+    port, ended, failures = config.node.port, Event(), []
+
+    def run():
+        try:
+            run_node(config, cancel=ended.is_set)
+        except Cancelled:
+            pass
+        except Exception as error:
+            failures.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: failures or is_listening(port))
+        yield port
+    finally:
+        ended.set()
+        thread.join(60)
+    if failures:
+        raise failures[0]
+
+
+def is_listening(port):
+    """Whether something accepts connections at a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(reached, seconds=30.0):
+    """Waits until a condition holds, and says whether it does."""
+    until = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True

@@ -1,0 +1,123 @@
+"""A result is sent until it is acknowledged, once; a peer that is away does not hold up another."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import pytest
+from bedside.dicom.node import sender as module
+from bedside.dicom.node.config import load_node_config
+from bedside.dicom.node.outcome import Delivery, Outcome, State
+from bedside.dicom.node.peer import NotTakenError
+from bedside.dicom.node.queue import InstanceName, Queue
+from bedside.dicom.node.sender import Sender
+from bedside.runtime.errors import ResourceError
+
+from . import parties
+
+
+class Caller:
+    """Answers as a test tells it; keeps what it was given."""
+
+    def __init__(self):
+        self.taken, self.failing = [], {}
+
+    def store(self, peer, file):
+        if peer.name in self.failing:
+            raise self.failing[peer.name]
+        self.taken.append((peer.name, file.name))
+
+
+@pytest.fixture
+def caller():
+    return Caller()
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """A clock that the test sets."""
+    times = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: times[0])
+    return times
+
+
+@pytest.fixture
+def sent(tmp_path, caller):
+    """A sender whose queue holds two series with a result each, for two peers."""
+    config = load_node_config(parties.node_toml(tmp_path, "none.bedside", 0, 104))
+    (pacs,) = config.peers
+    peers = (pacs, msgspec.structs.replace(pacs, name="other"))
+    with Queue.open(tmp_path / "queue", quiet_seconds=0) as queue:
+        for uid in ("1", "2"):
+            queue.put(InstanceName("", "", uid, uid), b"x")
+        for series in queue:
+            pending = tuple(Delivery(peer=peer.name, file="seg.dcm") for peer in peers)
+            queue.record(series, Outcome(digest=series.digest, instances=1, state=State.DONE, pending=pending))
+        yield Sender(msgspec.structs.replace(config, peers=peers), queue, caller), queue
+
+
+def test_every_result_is_sent_once_to_every_peer(sent, caller):
+    sender, queue = sent
+    sender.deliver()
+    sender.deliver()
+    assert sorted(caller.taken) == [("other", "seg.dcm")] * 2 + [("pacs", "seg.dcm")] * 2
+    assert queue.pending() == []
+    assert all(series.is_finished for series in queue)
+
+
+def test_a_peer_that_is_away_is_called_later_and_the_other_at_once(sent, caller, now, caplog):
+    caplog.set_level(logging.WARNING, logger="bedside.node")
+    sender, queue = sent
+    caller.failing["pacs"] = ResourceError('the peer "pacs" is not reached')
+    sender.deliver()
+    assert [peer for peer, _ in caller.taken] == ["other", "other"]
+    assert len(caplog.messages) == 1  # one try for all its results
+    caller.failing.clear()
+    sender.deliver()
+    assert len(queue.pending()) == 2
+    now[0] += 1.01
+    sender.deliver()
+    assert queue.pending() == []
+
+
+def test_a_result_that_is_not_taken_does_not_hold_up_the_next(sent, caller, now):
+    sender, queue = sent
+    caller.failing["pacs"] = NotTakenError("no")
+    sender.deliver()
+    caller.failing.clear()
+    now[0] += 0.5
+    sender.deliver()
+    assert len(queue.pending()) == 2  # both wait their second
+    now[0] += 0.6
+    sender.deliver()
+    assert queue.pending() == []
+
+
+def test_waits_grow_with_every_failure(sent, caller, now, caplog):
+    caplog.set_level(logging.WARNING, logger="bedside.node")
+    sender, _ = sent
+    caller.failing = {"pacs": ResourceError("away"), "other": ResourceError("away")}
+    for _ in range(3):
+        sender.deliver()
+        now[0] += 400
+    waits = [message.rpartition(" in ")[2] for message in caplog.messages if "away" in message]
+    assert waits == ["1 s", "1 s", "2 s", "2 s", "4 s", "4 s"]
+
+
+def test_a_peer_that_left_the_configuration_keeps_its_results(sent, caller):
+    sender, queue = sent
+    sender._config = msgspec.structs.replace(sender._config, peers=sender._config.peers[:1])
+    sender.deliver()
+    assert {each.peer for _, each in queue.pending()} == {"other"}
+
+
+def test_the_thread_outlives_an_error_and_ends(sent, caller):
+    sender, queue = sent
+    caller.failing["pacs"] = ValueError("a fault")
+    sender.start()
+    assert parties.wait_until(lambda: "pacs" in caller.failing and sender._thread.is_alive(), 5)
+    caller.failing.clear()
+    assert parties.wait_until(lambda: not queue.pending(), 10)
+    sender.stop()
+    assert not sender._thread.is_alive()
