@@ -87,12 +87,12 @@ class PeerCaller:
         if peer.tls and tls is not None:
             arguments["tls_args"] = (client_context(tls), peer.address)
         association = entity.associate(peer.address, peer.port, **arguments)
+        if association.rejected_contexts and not association.accepted_contexts:
+            _end(association)
+            raise NotTakenError(f'the peer "{peer.name}" does not accept this kind of object')
         if not association.is_established:
             reason = "rejects this node" if association.is_rejected else "is not reached"
             raise ResourceError(f'the peer "{peer.name}" {reason}')
-        if not association.accepted_contexts:
-            _end(association)
-            raise NotTakenError(f'the peer "{peer.name}" does not accept this kind of object')
         return association
 
 

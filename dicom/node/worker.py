@@ -72,7 +72,10 @@ class Worker:
                 state=State.STARTED,
                 attempts=1 if before is None else before.attempts + 1,
             )
+        limit = self._config.node.attempts
         try:
+            if outcome.attempts > limit:  # it ended the process each time, or the node was killed so often
+                raise InputError(f"given up after {limit} attempts, the last of which ended the node")
             if not self._is_whole(series, files[0], outcome):
                 return
             self._queue.record(series, outcome)
@@ -84,7 +87,7 @@ class Worker:
         except Exception as error:  # memory, disk, or a fault of ours: it is tried again
             log_failure("a series failed", error)
             reason = str(error) if isinstance(error, BedsideError) else type(error).__name__
-            if outcome.attempts < self._config.node.attempts:
+            if outcome.attempts < limit:
                 seconds = seconds_to_wait(outcome.attempts, _LONGEST_WAIT)
                 series.retry_at = time.monotonic() + seconds
                 _log.warning("series %s: %s; tried again in %.0f s", series.key[:8], reason, seconds)

@@ -145,7 +145,10 @@ class ResultPeer:
         return list(self.results.values())
 
     def close(self):
-        self._server.shutdown()
+        """Goes away; may be called twice."""
+        if self._server is not None:
+            self._server.shutdown()
+        self._server = None
 
 
 def start_node(config, log):

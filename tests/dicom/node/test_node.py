@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import numpy as np
+import pytest
 from bedside.cli.main import run
+from bedside.dicom.node.config import load_node_config
 from pydicom.pixels.utils import pixel_array
 
 from . import parties
@@ -30,3 +35,73 @@ def test_check_says_that_the_configuration_is_sound(bundle, tmp_path, capfd):
     config = parties.node_toml(tmp_path, bundle, 11112, 104)
     assert run(["node", "--config", str(config), "--check"]) == 0
     assert 'configuration "node.toml" is sound: 1 rules' in capfd.readouterr().out
+
+
+def test_a_result_waits_for_a_peer_that_is_away(bundle, tmp_path):
+    port, peer_port = parties.free_port(), parties.free_port()
+    config = load_node_config(parties.node_toml(tmp_path, bundle, port, peer_port))
+    with parties.node_here(config):
+        parties.send(port, parties.series(tmp_path / "ct", 3))
+        assert parties.wait_until(lambda: list((tmp_path / "queue").rglob("*-seg.dcm")))
+        time.sleep(0.5)
+        peer = parties.ResultPeer(peer_port)
+        try:
+            assert len(peer.wait_for(1)) == 1
+        finally:
+            peer.close()
+
+
+def test_series_of_the_run_before_are_finished(bundle, tmp_path, peer):
+    port = parties.free_port()
+    config = load_node_config(parties.node_toml(tmp_path, bundle, port, peer.port, quiet_seconds=1.0))
+    with parties.node_here(config):
+        parties.send(port, parties.series(tmp_path / "ct", 3))
+    assert peer.results == {}
+    with parties.node_here(config):
+        assert len(peer.wait_for(1)) == 1
+
+
+def test_a_series_that_is_sent_twice_has_one_result(bundle, tmp_path, peer):
+    port = parties.free_port()
+    config = load_node_config(parties.node_toml(tmp_path, bundle, port, peer.port))
+    files = parties.series(tmp_path / "ct", 3)
+    with parties.node_here(config):
+        parties.send(port, files)
+        peer.wait_for(1)
+        parties.send(port, files)
+        time.sleep(1.0)
+    assert sum(peer.arrivals.values()) == 1
+
+
+def test_finished_series_leave_the_queue(bundle, tmp_path, peer):
+    port = parties.free_port()
+    config = load_node_config(parties.node_toml(tmp_path, bundle, port, peer.port, keep_hours=0.0))
+    with parties.node_here(config):
+        parties.send(port, parties.series(tmp_path / "ct", 3))
+        peer.wait_for(1)
+        assert parties.wait_until(lambda: not list((tmp_path / "queue" / "series").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "code"),
+    [
+        (lambda text: text.replace('queue = "queue"', "queue = 3"), "node.queue", 3),
+        (lambda text: text.replace("node.bedside", "gone.bedside"), "no bundle at", 4),
+        (lambda text: text.replace('engine = "onnxruntime"', 'engine = "abacus"'), "abacus", 2),
+    ],
+)
+def test_what_cannot_start_is_refused_in_one_line(bundle, tmp_path, capfd, change, words, code):
+    config = parties.node_toml(tmp_path, bundle, 11112, 104)
+    config.write_text(change(config.read_text()))
+    assert run(["node", "--config", str(config)]) == code
+    said = capfd.readouterr().err.strip()
+    assert words in said
+    assert len(said.splitlines()) == 1
+
+
+def test_the_log_of_the_libraries_comes_back_as_it_was(bundle, tmp_path, peer):
+    before = [(each.level, each.propagate) for each in map(logging.getLogger, ("pydicom", "pynetdicom"))]
+    config = load_node_config(parties.node_toml(tmp_path, bundle, parties.free_port(), peer.port))
+    with parties.node_here(config):
+        pass
+    assert [(each.level, each.propagate) for each in map(logging.getLogger, ("pydicom", "pynetdicom"))] == before
