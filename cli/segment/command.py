@@ -15,6 +15,7 @@ from ..options.paths import bundle_argument, input_option, output_option
 from ..options.postprocessing import PostprocessingOptions
 from ..options.trust import TrustOption
 from ..terminal.console import Console
+from .dicom_output import DicomOutput
 from .job import SegmentJob
 from .scan_input import ScanInput
 
@@ -29,7 +30,7 @@ class Segment:
 
     A folder of DICOM files is one series: the only one that is a scan, or that of --series. Its geometry comes from the
     slices' positions alone; missing, doubled or uneven slices are refused. With -o FILE.dcm the label map is a DICOM
-    segmentation of that series.
+    segmentation of that series; --sr adds a report of the volumes, --rtstruct contours for radiotherapy.
 
     A scan with a gantry tilt is straightened for the network; its label map lies on the scan's own sheared grid.
 
@@ -92,6 +93,12 @@ class Segment:
     binary_seg: Annotated[
         bool, typer.Option("--binary-seg", help="DICOM segmentation with a frame for each organ, for older viewers.")
     ] = False
+    sr: Annotated[
+        Path | None, output_option(help="Also write the volumes as a DICOM structured report (.dcm); with -o FILE.dcm.")
+    ] = None
+    rtstruct: Annotated[
+        Path | None, output_option(help="Also write the contours of a DICOM series as RTSTRUCT (.dcm).")
+    ] = None
     volume: Annotated[int | None, typer.Option(min=0, help="Which volume of a 4D file, from 0.")] = None
     replace_nan: Annotated[float | None, typer.Option(help="Value put in place of NaN and infinity; exit 6.")] = None
     use_sform: Annotated[
@@ -116,13 +123,16 @@ class Segment:
     def __call__(self) -> int:
         """Segments the scan, or every scan of the folder."""
         self._check()
-        given = ScanInput(self.scan, self.series, self.fill_gaps, self.binary_seg)
+        given = ScanInput(self.scan, self.series, self.fill_gaps)
         if not given.is_folder_of_scans:
             if self.workers is not None:
                 raise UsageError("--workers goes with a folder of scans; this is one scan")
             from .one_scan import segment_scan
 
-            return segment_scan(self._job(), given, self.output, self.record, self.force, self.console)
+            as_dicom = DicomOutput(self.binary_seg, self.sr, self.rtstruct)
+            return segment_scan(self._job(), given, self.output, self.record, self.force, self.console, as_dicom)
+        if self.sr is not None or self.rtstruct is not None:
+            raise UsageError("--sr and --rtstruct go with one DICOM series; this is a folder of scans")
         if self.record is not None:
             raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
         from .folder import segment_folder

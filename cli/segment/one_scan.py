@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import ExitCode, UsageError
-from ...runtime.scans.file_kind import is_dicom_series
 from ...runtime.scans.names import has_nifti_ending
 from ..options.outputs import check_writable
 from ..terminal.console import Console
 from ..terminal.failure import failure_of
+from .dicom_output import DicomOutput
 from .job import SegmentJob
 from .output import SEG_SUFFIX, check_output
 from .report import as_json, summary, volumes_table
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def segment_scan(
-    job: SegmentJob, given: ScanInput, output: Path, record: Path | None, force: bool, console: Console
+    job: SegmentJob,
+    given: ScanInput,
+    output: Path,
+    record: Path | None,
+    force: bool,
+    console: Console,
+    as_dicom: DicomOutput,
 ) -> ExitCode:
     """Segments one scan and returns the exit code, `ExitCode.REVIEW` where a person should look at the result.
 
@@ -33,6 +39,7 @@ def segment_scan(
         record: file for the run's record (JSON), written also where the scan is refused; None writes none.
         force: whether to replace files that are no label maps.
         console: where results, warnings and progress go.
+        as_dicom: how and what to write as DICOM.
 
     Raises:
         UsageError: two of the paths are the same, or an output cannot have this name.
@@ -48,10 +55,7 @@ def segment_scan(
         raise UsageError(
             f'"{path.name}" is one DICOM series, so -o must be a .nii, .nii.gz or .dcm; got "{output.name}"'
         )
-    if is_seg and not is_dicom_series(path):
-        raise UsageError("a DICOM segmentation refers to the series it was made of; this scan is NIfTI: write .nii.gz")
-    if given.binary and not is_seg:
-        raise UsageError("--binary-seg goes with -o FILE.dcm, a DICOM segmentation")
+    as_dicom.check(path, output, force)
     check_output(output, force)
     if record is not None:
         check_writable(record, ".json")
@@ -59,19 +63,16 @@ def segment_scan(
         try:
             scan = given.open()
             result = job.segment(segmenter, scan, advance)
-            if isinstance(scan, Path) or not is_seg:
+            if isinstance(scan, Path):
                 result.save(output)
             else:
-                from ...dicom import write_segmentation
-
-                kind, sha256 = "BINARY" if given.binary else "LABELMAP", segmenter.bundle.sha256
-                write_segmentation(output, result.labels, segmenter.task.labels, scan, bundle_sha256=sha256, kind=kind)
+                as_dicom.write(result, scan, segmenter, output)
         except Exception as error:
             if record is not None:
                 from ...runtime.record import Outcome
 
                 failure = failure_of(error)
-                message = failure.message.replace(f'"{output.name}"', "the label map")  # a name may be a person's
+                message = as_dicom.without_names(failure.message, output)
                 _save_record(record, job, segmenter, Outcome.failed(path, message, failure.code))
             raise
         if record is not None:

@@ -38,9 +38,9 @@ def _is_ours(path: Path) -> bool:
     if path.stat().st_size == 0:
         return True
     if path.suffix == SEG_SUFFIX:
-        from ...dicom import is_own_segmentation
+        from ...dicom import is_own_result
 
-        return is_own_segmentation(path)
+        return is_own_result(path)
     import nibabel as nib
 
     try:

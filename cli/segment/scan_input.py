@@ -23,13 +23,11 @@ class ScanInput:
         path: a NIfTI file, a DICOM file, or a folder of DICOM files.
         series: which series to take, by Series Instance UID or number; None where there is one.
         fill_gaps: whether missing slices of a series are interpolated.
-        binary: whether a DICOM segmentation has a frame for each organ in place of one for all.
     """
 
     path: Path
     series: str | None = None
     fill_gaps: bool = False
-    binary: bool = False
 
     def open(self) -> Path | DicomSeries:
         """Returns the path of a NIfTI file as it is, and opens a series; raises what `open_series` raises."""

@@ -16,7 +16,8 @@ from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
 from ..find import open_series
-from ..segmentation import ResultIdentity, write_segmentation
+from ..references import ResultIdentity
+from ..segmentation import write_segmentation
 from ..series import DicomSeries
 from .config import NodeConfig
 from .outcome import Delivery, Outcome, State

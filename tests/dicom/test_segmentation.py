@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
-from bedside.dicom import is_own_segmentation, open_series, write_segmentation
+from bedside.dicom import is_own_result, open_series, write_segmentation
 from bedside.runtime.errors import InputError
 from pydicom.pixels.utils import pixel_array
 
@@ -158,7 +158,7 @@ def test_only_own_segmentations_are_own(tmp_path):
     files = write_series(tmp_path / "ct")
     series = open_series(tmp_path / "ct")
     write_segmentation(tmp_path / "s.dcm", label_map(series.grid.shape), NAMES, series, bundle_sha256=HASH)
-    assert is_own_segmentation(tmp_path / "s.dcm")
-    assert not is_own_segmentation(files[0])
+    assert is_own_result(tmp_path / "s.dcm")
+    assert not is_own_result(files[0])
     (tmp_path / "text.dcm").write_text("no DICOM")
-    assert not is_own_segmentation(tmp_path / "text.dcm")
+    assert not is_own_result(tmp_path / "text.dcm")

@@ -1,0 +1,103 @@
+"""Writes the organs' volumes as a DICOM structured report (TID 1500) that refers to their segmentation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..runtime.errors import MissingExtraError
+from ..runtime.files.atomic import atomic_write
+from .codes import segment_code
+from .references import SOFTWARE, ResultIdentity, read_header, refusing, series_headers
+from .series import DicomSeries
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    volumes_ml: Mapping[str, float],
+    names: Sequence[str],
+    series: DicomSeries,
+    segmentation: str | os.PathLike[str],
+    *,
+    bundle_sha256: str,
+    identity: ResultIdentity | None = None,
+) -> None:
+    """Writes a measurement report: the volume of every organ, each with its segment and the series behind it.
+
+    Args:
+        path: the file to write.
+        volumes_ml: label name → millilitres, as in `Result.volumes_ml`.
+        names: label names by index, the background first.
+        series: the series that was segmented.
+        segmentation: the DICOM segmentation that `write_segmentation` made of it.
+        bundle_sha256: hash of the bundle; it stands in the algorithm's parameters.
+        identity: UIDs of the report; None makes new ones.
+
+    Raises:
+        MissingExtraError: highdicom is not installed.
+        InputError: a file of the series cannot be read, or its header permits no report.
+        ResourceError: the file cannot be written.
+    """
+    try:
+        import highdicom
+    except ImportError:
+        raise MissingExtraError("highdicom", "dicom") from None
+    identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
+    headers, segments = series_headers(series), read_header(Path(segmentation))
+    with refusing("report"):
+        made = highdicom.sr.Comprehensive3DSR(
+            evidence=[*headers, segments],
+            content=_content(volumes_ml, names, headers[0], segments, bundle_sha256),
+            series_instance_uid=identity.series_uid,
+            series_number=int(headers[0].get("SeriesNumber") or 0) + 3000,
+            sop_instance_uid=identity.instance_uid,
+            instance_number=identity.instance_number,
+            manufacturer=SOFTWARE,
+            is_complete=True,
+        )
+        made.SeriesDescription = f"{SOFTWARE} {__version__}"
+        made.ManufacturerModelName, made.SoftwareVersions = SOFTWARE, __version__
+    with atomic_write(Path(path)) as temporary:
+        made.save_as(temporary)
+
+
+def _content(
+    volumes_ml: Mapping[str, float], names: Sequence[str], header: Dataset, segments: Dataset, bundle_sha256: str
+) -> Any:
+    from highdicom import UID, sr
+    from pydicom.sr.codedict import codes
+    from pydicom.sr.coding import Code
+
+    millilitre = Code("ml", "UCUM", "milliliter")  # CID 7462
+    algorithm = sr.AlgorithmIdentification(SOFTWARE, __version__, parameters=[f"bundle_sha256 {bundle_sha256}"])
+    groups = []
+    for number, name in enumerate(names[1:], start=1):
+        organ, side = segment_code(name)
+        groups.append(
+            sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+                tracking_identifier=sr.TrackingIdentifier(UID(), name[:64]),
+                referenced_segment=sr.ReferencedSegment(
+                    segments.SOPClassUID,
+                    segments.SOPInstanceUID,
+                    number,
+                    source_series=sr.SourceSeriesForSegmentation(header.SeriesInstanceUID),
+                ),
+                finding_type=codes.SCT.AnatomicalStructure,
+                finding_sites=[sr.FindingSite(organ, laterality=side)],
+                algorithm_id=algorithm,
+                measurements=[sr.Measurement(codes.SCT.Volume, round(volumes_ml[name], 4), millilitre)],
+            )
+        )
+    device = sr.DeviceObserverIdentifyingAttributes(UID(), SOFTWARE, SOFTWARE, f"{SOFTWARE} {__version__}")
+    return sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device)),
+        procedure_reported=codes.SCT.ImagingProcedure,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )

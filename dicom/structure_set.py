@@ -1,0 +1,188 @@
+"""Writes a label map as an RT Structure Set (RTSTRUCT): a region for each organ, with contours in every slice."""
+
+from __future__ import annotations
+
+import colorsys
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..runtime.errors import MissingExtraError
+from ..runtime.files.atomic import atomic_write
+from .codes import segment_code
+from .frames import Frame
+from .outlines import outlines
+from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers
+from .series import DicomSeries
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
+_STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired, which the standard still wants here
+_OF_THE_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+_OF_THE_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
+
+
+def write_structure_set(
+    path: str | os.PathLike[str],
+    labels: NDArray[np.integer[Any]],
+    names: Sequence[str],
+    series: DicomSeries,
+    *,
+    bundle_sha256: str,
+    identity: ResultIdentity | None = None,
+) -> None:
+    """Writes the contours of a label map, along the edges of its pixels: they enclose exactly its area in each slice.
+
+    Args:
+        path: the file to write.
+        labels: [X, Y, Z] label indices on the series' grid; planes of interpolated slices are left out.
+        names: label names by index, the background first.
+        series: the series that was segmented.
+        bundle_sha256: hash of the bundle; it stands in the description of every region.
+        identity: UIDs of the structure set; None makes new ones.
+
+    Raises:
+        MissingExtraError: pydicom is not installed.
+        InputError: a file of the series cannot be read, or its header permits no structure set.
+        ResourceError: the file cannot be written.
+    """
+    try:
+        from pydicom.uid import generate_uid
+    except ImportError:
+        raise MissingExtraError("pydicom", "dicom") from None
+    identity = identity or ResultIdentity(generate_uid(), generate_uid())
+    headers = series_headers(series)
+    uids = dict(zip(dict.fromkeys(frame.path for _, frame in placed_frames(series)), headers, strict=True))
+    with refusing("structure set"):
+        made = _common(headers[0], identity)
+        made.ReferencedFrameOfReferenceSequence = [_frame_of_reference(headers)]
+        made.StructureSetROISequence, made.ROIContourSequence, made.RTROIObservationsSequence = [], [], []
+        for number, name in enumerate(names[1:], start=1):
+            made.StructureSetROISequence.append(_region(number, name, headers[0].FrameOfReferenceUID, bundle_sha256))
+            made.RTROIObservationsSequence.append(_observation(number, name))
+            contours = [
+                _contour(points, frame, uids[frame.path])
+                for place, frame in placed_frames(series)
+                for points in outlines(np.equal(labels[:, :, place].T, number))
+            ]
+            made.ROIContourSequence.append(_contours(number, len(names), contours))
+        content = BytesIO()
+        made.save_as(content, enforce_file_format=True)
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_bytes(content.getvalue())
+
+
+def _common(header: Dataset, identity: ResultIdentity) -> Dataset:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID, ImplicitVRLittleEndian
+
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # a long contour exceeds the 64 KiB of explicit ones
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = UID(_STORAGE)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = UID(identity.instance_uid)
+    for name in (*_OF_THE_PATIENT, *_OF_THE_STUDY):
+        setattr(made, name, header.get(name) or "")
+    if header.get("SpecificCharacterSet"):
+        made.SpecificCharacterSet = header.SpecificCharacterSet
+    now = datetime.now()
+    made.Modality, made.SeriesInstanceUID = "RTSTRUCT", identity.series_uid
+    made.SeriesNumber = int(header.get("SeriesNumber") or 0) + 2000
+    made.SeriesDescription, made.OperatorsName = f"{SOFTWARE} {__version__}", ""
+    made.InstanceNumber = identity.instance_number
+    made.Manufacturer = made.ManufacturerModelName = SOFTWARE
+    made.SoftwareVersions = __version__
+    made.StructureSetLabel = "SEGMENTATION"
+    made.InstanceCreationDate = made.StructureSetDate = now.strftime("%Y%m%d")
+    made.InstanceCreationTime = made.StructureSetTime = now.strftime("%H%M%S")
+    made.FrameOfReferenceUID, made.PositionReferenceIndicator = header.FrameOfReferenceUID, ""
+    made.ApprovalStatus = "UNAPPROVED"
+    return made
+
+
+def _frame_of_reference(headers: Sequence[Dataset]) -> Dataset:
+    series = _item(
+        SeriesInstanceUID=headers[0].SeriesInstanceUID,
+        ContourImageSequence=[_image(header) for header in headers],
+    )
+    study = _item(
+        ReferencedSOPClassUID=_STUDY,
+        ReferencedSOPInstanceUID=headers[0].StudyInstanceUID,
+        RTReferencedSeriesSequence=[series],
+    )
+    return _item(FrameOfReferenceUID=headers[0].FrameOfReferenceUID, RTReferencedStudySequence=[study])
+
+
+def _region(number: int, name: str, frame_of_reference: str, bundle_sha256: str) -> Dataset:
+    return _item(
+        ROINumber=number,
+        ReferencedFrameOfReferenceUID=frame_of_reference,
+        ROIName=name[:64],
+        ROIDescription=f"bundle {bundle_sha256}"[:1024],
+        ROIGenerationAlgorithm="AUTOMATIC",
+        ROIGenerationDescription=f"{SOFTWARE} {__version__}",
+    )
+
+
+def _observation(number: int, name: str) -> Dataset:
+    organ, side = segment_code(name)
+    code = _item(CodeValue=organ.value, CodingSchemeDesignator=organ.scheme_designator, CodeMeaning=organ.meaning)
+    if side is not None:
+        modifier = _item(CodeValue=side.value, CodingSchemeDesignator=side.scheme_designator, CodeMeaning=side.meaning)
+        code.SegmentedPropertyTypeModifierCodeSequence = [modifier]
+    return _item(
+        ObservationNumber=number,
+        ReferencedROINumber=number,
+        RTROIIdentificationCodeSequence=[code],
+        RTROIInterpretedType="ORGAN",
+        ROIInterpreter="",
+    )
+
+
+def _contours(number: int, count: int, contours: Sequence[Dataset]) -> Dataset:
+    colour = [round(255 * part) for part in colorsys.hsv_to_rgb(number / count, 0.8, 0.9)]
+    made = _item(ROIDisplayColor=colour, ReferencedROINumber=number)
+    if contours:
+        made.ContourSequence = list(contours)
+    return made
+
+
+def _contour(points: NDArray[np.float64], frame: Frame, header: Dataset) -> Dataset:
+    """Returns a contour; ``points`` [N, 2] are rows and columns in a frame."""
+    directions = np.array(frame.directions)
+    places = (
+        np.array(frame.position)
+        + np.outer(points[:, 1] * frame.spacing[1], directions[:3])
+        + np.outer(points[:, 0] * frame.spacing[0], directions[3:])
+    )
+    image = _image(header)
+    if frame.index is not None:
+        image.ReferencedFrameNumber = frame.index + 1
+    return _item(
+        ContourImageSequence=[image],
+        ContourGeometricType="CLOSED_PLANAR",
+        NumberOfContourPoints=len(points),
+        ContourData=[f"{value:.4f}" for value in places.ravel()],
+    )
+
+
+def _image(header: Dataset) -> Dataset:
+    return _item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
+
+
+def _item(**elements: Any) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    made = Dataset()
+    for name, value in elements.items():
+        setattr(made, name, value)
+    return made
