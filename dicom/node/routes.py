@@ -49,6 +49,8 @@ class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         slice_distance_mm: least and greatest distance of slices that fits; None for all.
         pixel_mm: least and greatest pixel spacing that fits; None for all.
         binary: whether the segmentation has a frame for each organ, for viewers that know no label maps.
+        report: whether a structured report of the volumes is sent too.
+        contours: whether an RT structure set is sent too.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     slice_distance_mm: tuple[float, float] | None = None
     pixel_mm: tuple[float, float] | None = None
     binary: bool = False
+    report: bool = False
+    contours: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,13 +16,12 @@ from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
 from ..find import open_series
-from ..references import ResultIdentity
-from ..segmentation import write_segmentation
 from ..series import DicomSeries
 from .config import NodeConfig
 from .outcome import Delivery, Outcome, State
 from .peer import PeerCaller, seconds_to_wait
 from .queue import Queue
+from .results import Identities, write_results
 from .routes import Rule
 from .rules import SeriesFacts, first_fitting
 from .series_folder import SeriesFolder
@@ -144,21 +143,8 @@ class Worker:
     def _segmented(self, series: SeriesFolder, scan: DicomSeries, rule: Rule, outcome: Outcome) -> Outcome:
         segmenter = self._segmenters[rule.bundle]
         result = segmenter.segment(scan, cancel=self._cancel)
-        file = f"{outcome.digest}-seg.dcm"
-        bundle = segmenter.bundle.sha256
-        write_segmentation(
-            series.result_folder / file,
-            result.labels,
-            segmenter.task.labels,
-            scan,
-            bundle_sha256=bundle,
-            kind="BINARY" if rule.binary else "LABELMAP",
-            identity=ResultIdentity(
-                series_uid=self._queue.uid("series", series.key, rule.name),
-                instance_uid=self._queue.uid("instance", series.key, outcome.digest, rule.name, bundle),
-                instance_number=outcome.number,
-            ),
-        )
+        identities = Identities(self._queue.uid, series.key, rule.name, segmenter.bundle.sha256, outcome)
+        files = write_results(series, scan, result, segmenter, rule, identities)
         seconds = sum(result.timings.values()) / 1000
         _log.info("series %s: %d instances, rule %s, %.1f s", series.key[:8], outcome.instances, rule.name, seconds)
         message = "; ".join(result.warnings)
@@ -169,7 +155,7 @@ class Worker:
             state=State.DONE,
             rule=rule.name,
             message=message,
-            pending=tuple(Delivery(peer=peer, file=file) for peer in dict.fromkeys(rule.send_to)),
+            pending=tuple(Delivery(peer=peer, file=file) for peer in dict.fromkeys(rule.send_to) for file in files),
         )
 
 

@@ -109,6 +109,18 @@ def task_seeds() -> list[bytes]:
     ]
 
 
+def node_seeds() -> list[bytes]:
+    short = (
+        b'[node]\nqueue = "q"\n[[peers]]\nname = "p"\nae_title = "P"\naddress = "127.0.0.1"\nport = 104\n'
+        b'[[rules]]\nname = "r"\nbundle = "b"\nsend_to = ["p"]\nslice_distance_mm = [1, 5.5]\norientation = "axial"\n'
+    )
+    more = (
+        b'[access]\nae_titles = ["A"]\naddresses = ["10.0.0.0/8", "::1"]\n[limits]\nmax_queue_gib = 1.5\n'
+        b'[tls]\ncertificate = "c"\nkey = "k"\nauthority = "a"\n[engine]\nthreads = 2\n'
+    )
+    return [short, short + more]
+
+
 def profile_seeds() -> list[bytes]:
     return [(FOLDER / f"{key}.toml").read_bytes() for key in ("orin-nano-8", "mini-pc")]
 

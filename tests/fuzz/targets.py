@@ -21,6 +21,7 @@ from bedside.devices.planner.measured import measured_windows
 from bedside.devices.planner.planned_model import PlannedModel
 from bedside.devices.tegrastats import parse_tegrastats
 from bedside.dicom import list_series, open_series
+from bedside.dicom.node.config import load_node_config
 from bedside.runtime import (
     BedsideError,
     Bundle,
@@ -145,6 +146,18 @@ def task_toml(data: bytes) -> None:
     assert task.num_classes == len(task.labels) >= 2
 
 
+def node_toml(data: bytes) -> None:
+    try:
+        config = load_node_config(_file("node.toml", data))
+    except BedsideError:
+        return
+    assert {name for rule in config.rules for name in rule.send_to} <= {peer.name for peer in config.peers}
+    assert all(Path(rule.bundle).is_absolute() for rule in config.rules)
+    assert isinstance(config.access.accepts("10.0.0.1"), bool)
+    assert 0 <= config.node.port <= 65535
+    assert 0 <= config.node.quiet_seconds < float("inf")
+
+
 def device_profile(data: bytes) -> None:
     try:
         profile = load_profile(_file("device.toml", data))
@@ -220,6 +233,7 @@ TARGETS = {
     "bundle_zip": Target(bundle_zip, seeds.zip_seeds),
     "onnx_guard": Target(onnx_guard, seeds.onnx_seeds),
     "task_toml": Target(task_toml, seeds.task_seeds),
+    "node_toml": Target(node_toml, seeds.node_seeds),
     "device_profile": Target(device_profile, seeds.profile_seeds),
     "model_costs": Target(model_costs, seeds.cost_seeds),
     "measurements": Target(measurements, seeds.measurement_seeds),

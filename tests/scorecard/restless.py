@@ -9,17 +9,19 @@ from threading import Event, Thread
 
 
 class Restless:
-    """A process that is killed every few seconds, and started again until the trial ends.
+    """A process that is killed again and again, after so much more was done, and started again until the trial ends.
 
     Args:
         words: its command, after the Python interpreter.
         log: file that its output is appended to.
         rng: when it is killed.
-        seconds: least and most seconds between two kills.
+        is_ready: says whether it has started.
+        progress: says how much is done by now; the next kill comes after 0 to 5 more, so that something gets done.
     """
 
-    def __init__(self, words, log, rng, seconds):
-        self._words, self._log, self._rng, self._seconds = [sys.executable, *map(str, words)], Path(log), rng, seconds
+    def __init__(self, words, log, rng, is_ready, progress):
+        self._words, self._log, self._rng = [sys.executable, *map(str, words)], Path(log), rng
+        self._is_ready, self._progress = is_ready, progress
         self._ended = Event()
         self._thread = Thread(target=self._kill_again_and_again, daemon=True)
         self.kills = 0
@@ -30,11 +32,20 @@ class Restless:
             return subprocess.Popen(self._words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
     def _kill_again_and_again(self):
-        while not self._ended.wait(float(self._rng.uniform(*self._seconds))):
+        while True:
+            target = self._progress() + int(self._rng.integers(6))
+            self._wait_until(lambda: self._is_ready())
+            self._wait_until(lambda target=target: self._progress() >= target)
+            if self._ended.wait(float(self._rng.uniform(0, 2))):
+                return
             self.process.kill()
             self.process.wait()
             self.kills += 1
             self.process = self._start()
+
+    def _wait_until(self, reached):
+        while not reached() and not self._ended.wait(0.05):
+            pass
 
     @contextmanager
     def killed(self):

@@ -3,15 +3,25 @@ none done twice, none mixed up."""
 
 from __future__ import annotations
 
+import errno
+import logging
+import shutil
+import time
 from collections import defaultdict
 
 import numpy as np
 import pydicom
+from bedside.dicom.node.config import load_node_config
+from bedside.dicom.node.queue import InstanceName, Queue
+from bedside.runtime.errors import ResourceError
+from pydicom.datadict import dictionary_VR
 from pydicom.pixels.utils import pixel_array
 
 from ..dicom.node import parties
 from .conftest import FULL
+from .faults import Faults
 from .restless import Restless, wait_until
+from .test_dicom import CANARY, TEXTS
 
 SERIES = 1000
 TOGETHER = 10  # series whose instances are sent among each other
@@ -41,6 +51,7 @@ def send_in_disorder(port, files, rng, count):
     while left:
         with parties.sending(port) as association:
             if not association.is_established:
+                time.sleep(0.2)
                 continue
             for _ in range(int(rng.integers(1, 25))):
                 if not left:
@@ -103,21 +114,26 @@ def test_29_no_series_is_lost_doubled_or_mixed_up_while_node_and_peer_are_killed
     files = {each: parties.series(tmp_path / f"ct{each}", each, slices=SLICES) for each in range(number)}
     instances = {each: {pydicom.dcmread(file).SOPInstanceUID for file in files[each]} for each in files}
     seeds = [np.random.default_rng(seed) for seed in (291, 292)]
-    node = Restless(["-m", "bedside", "node", "--config", config], tmp_path / "log", seeds[0], (5, 15))
-    child = [parties.SCORECARD / "child_result_peer.py", received, peer_port]
-    peer = Restless(child, tmp_path / "peer.log", seeds[1], (2, 10))
-    parties.wait_until_listening(port, node.process)
+    node = Restless(
+        ["-m", "bedside", "node", "--config", config],
+        tmp_path / "log",
+        seeds[0],
+        lambda: parties.is_listening(port),
+        lambda: sum(1 for _ in tmp_path.glob("queue/series/*/*/*")) // 4,
+    )
+    peer = Restless(
+        [parties.SCORECARD / "child_result_peer.py", received, peer_port],
+        tmp_path / "peer.log",
+        seeds[1],
+        lambda: parties.is_listening(peer_port),
+        lambda: len(list(received.glob("*.dcm"))),
+    )
+    parties.wait_until_listening(port, node.process, 120)
     with node.killed(), peer.killed():
         for first in range(0, number, TOGETHER):
             together = [file for each in range(first, min(first + TOGETHER, number)) for file in files[each]]
             send_in_disorder(port, together, rng, count)
-    complete = {}
-
-    def all_there():
-        complete.update(judged(received, instances, defaultdict(int)))
-        return len(complete) == number
-
-    wait_until(all_there, 60 + number)
+        wait_until(lambda: len(judged(received, instances, defaultdict(int))) == number, 120 + 2 * number)
     wait_until(lambda: False, 3)  # for what would come twice
     complete = judged(received, instances, count)
     count["series"] = number
@@ -135,3 +151,81 @@ def test_29_no_series_is_lost_doubled_or_mixed_up_while_node_and_peer_are_killed
     assert min(count["killed nodes"], count["killed peers"]) >= (10 if FULL else 1)  # else the trial shows nothing
     assert count["associations aborted"] > 0
     assert count["associations broken within an instance"] > 0
+
+
+def queued(folder):
+    """The instances that a queue holds, after a restart, by their content."""
+    with Queue.open(folder, quiet_seconds=0) as queue:
+        return sorted(file.read_bytes() for series in queue for file in series.files())
+
+
+def test_14_a_fault_at_any_call_of_the_system_loses_no_acknowledged_instance(tmp_path, monkeypatch, count):
+    """Every open, write, fsync, rename, mkdir and close fails once while an instance is put into the queue."""
+    failing = 0
+    while True:
+        folder = tmp_path / str(failing)
+        faults, acknowledged = Faults(folder, failing, errno.ENOSPC), [b"first"]
+        with Queue.open(folder, quiet_seconds=0) as queue:
+            queue.put(InstanceName("", "", "1", "1"), b"first")
+            with monkeypatch.context() as patch:
+                faults.install(patch)
+                try:
+                    queue.put(InstanceName("", "", "2", "2"), b"second")
+                    acknowledged.append(b"second")
+                except (ResourceError, OSError):
+                    count["refused"] += 1
+            if len(acknowledged) == 1:
+                queue.put(InstanceName("", "", "2", "2"), b"second")  # the peer sends it again
+        assert queued(folder) == [b"first", b"second"]
+        assert list(folder.rglob(".bedside-*")) == []
+        if failing >= len(faults.calls):
+            break
+        failing += 1
+    assert count["refused"] > 5
+
+
+def test_22_canaries_in_every_text_of_a_header_are_in_no_log_name_or_journal_of_a_node(
+    toy, tmp_path, caplog, capfd, trials, count
+):
+    caplog.set_level(0)
+    caplog.set_level(0, logger="bedside")
+    rng = np.random.default_rng(22)
+    bundle = parties.node_bundle(toy, tmp_path / "node.bedside")
+    peer, port = parties.ResultPeer(), parties.free_port()
+    config = load_node_config(parties.node_toml(tmp_path, bundle, port, peer.port, rule="report = true"))
+    sent, number = set(), trials(200)
+    with parties.node_here(config):
+        for each in range(number):
+            outcome = str(rng.choice(["sound", "gap", "damaged", "no rule"]))
+            files = marked_series(tmp_path / f"ct{each}", each, outcome)
+            parties.send(port, files[:2] + files[3:] if outcome == "gap" else files)
+            sent |= set() if outcome != "sound" else {each}
+            count[outcome] += 1
+        assert parties.wait_until(lambda: len(peer.results) >= len(sent), 60 + number)
+        for each in range(number):
+            shutil.rmtree(tmp_path / f"ct{each}")
+        names = "\n".join(str(path) for path in (tmp_path / "queue").rglob("*"))
+        journal = "".join(path.read_text() for path in (tmp_path / "queue").rglob("*.json"))
+    peer.close()
+    said = "".join(capfd.readouterr())
+    logged = "\n".join(logging.Formatter().format(record) for record in caplog.records if "node" in record.name)
+    assert "is refused" in logged
+    assert "the result is at" in logged
+    assert CANARY[:5].upper() not in f"{names}{journal}{said}{logged}".upper()
+    count["0 found"] += 1
+
+
+def marked_series(folder, number, outcome):
+    """A series with canaries in a text of its header and in its UIDs' place; broken where the outcome says so."""
+    marked = TEXTS[number % len(TEXTS)]
+    files = parties.series(folder, number, slices=6)
+    for file in files:
+        made = pydicom.dcmread(file)
+        long = dictionary_VR(marked) not in ("CS", "SH")
+        setattr(made, marked, CANARY * 3 if long else CANARY.upper().replace("^", "_"))
+        made.Modality = "MR" if outcome == "no rule" else "CT"
+        made.SeriesInstanceUID = f"1.2.3.77.{number}"
+        if outcome == "damaged":
+            made.PixelData = made.PixelData[:20]
+        made.save_as(file)
+    return files

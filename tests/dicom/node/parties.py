@@ -18,7 +18,13 @@ import pydicom
 from bedside.dicom.node.node import run_node
 from bedside.runtime.errors import Cancelled
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    RTStructureSetStorage,
+    SegmentationStorage,
+)
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as StudyRootFind
 from pynetdicom.sop_class import Verification
@@ -114,7 +120,7 @@ class ResultPeer:
         self.status = 0x0000
         self._lock = Lock()
         entity = AE(ae_title="PACS")
-        for kind in (SegmentationStorage, LABEL_MAP_STORAGE):
+        for kind in (SegmentationStorage, LABEL_MAP_STORAGE, Comprehensive3DSRStorage, RTStructureSetStorage):
             entity.add_supported_context(kind)
         entity.add_supported_context(StudyRootFind)
         handlers = [(evt.EVT_C_STORE, self._take), (evt.EVT_C_FIND, self._find)]

@@ -1,0 +1,62 @@
+"""Beside the segmentation of a series: a report of its volumes, and contours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import highdicom
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from bedside.cli.main import run as bedside
+from bedside.cli.segment.dicom_output import DicomOutput
+
+from .test_scan_input import WORDS, cube, folder  # noqa: F401 - a fixture
+
+
+def test_report_and_contours_are_those_of_the_result(bundle_path, folder, tmp_path, capsys):  # noqa: F811
+    words = ["segment", str(bundle_path), "-i", str(folder), "-o", str(tmp_path / "out.dcm"), "--json", *WORDS]
+    more = ["--sr", str(tmp_path / "sr.dcm"), "--rtstruct", str(tmp_path / "rt.dcm")]
+    assert bedside([*words, *more]) in (0, 6)
+    volumes = json.loads(capsys.readouterr().out)["volumes_ml"]
+    groups = highdicom.sr.srread(tmp_path / "sr.dcm").content.get_volumetric_roi_measurement_groups()
+    found = {group.tracking_identifier: group.get_measurements()[0].value for group in groups}
+    assert found == pytest.approx(volumes, abs=1e-3)
+    assert max(found.values()) > 0
+    contours = pydicom.dcmread(tmp_path / "rt.dcm")
+    assert [region.ROIName for region in contours.StructureSetROISequence] == list(volumes)
+    assert bedside([*words, *more]) in (0, 6)  # its own may be replaced
+
+
+def test_contours_go_with_nifti_labels_too(bundle_path, folder, tmp_path):  # noqa: F811
+    words = ["segment", str(bundle_path), "-i", str(folder), "-o", str(tmp_path / "out.nii.gz"), "-q", *WORDS]
+    assert bedside([*words, "--rtstruct", str(tmp_path / "rt.dcm")]) in (0, 6)
+    assert (tmp_path / "out.nii.gz").exists()
+    assert pydicom.dcmread(tmp_path / "rt.dcm").Modality == "RTSTRUCT"
+
+
+def test_what_does_not_fit_is_refused_before_the_work(bundle_path, folder, tmp_path, capsys):  # noqa: F811
+    nib.save(nib.Nifti1Image(cube(), np.eye(4)), tmp_path / "ct.nii.gz")
+    words = ["segment", str(bundle_path), "-q", *WORDS]
+    series, nifti = ["-i", str(folder)], ["-i", str(tmp_path / "ct.nii.gz")]
+    seg, labels, other = ["-o", str(tmp_path / "o.dcm")], ["-o", str(tmp_path / "o.nii.gz")], str(tmp_path / "x.dcm")
+    for given, said in (
+        ([*series, *labels, "--sr", other], "--sr goes with -o FILE.dcm"),
+        ([*nifti, *labels, "--rtstruct", other], "--rtstruct goes with a DICOM series"),
+        ([*series, *seg, "--sr", seg[1]], "need files of their own"),
+        ([*series, *seg, "--sr", other, "--rtstruct", other], "need files of their own"),
+        ([*series, *seg, "--sr", str(tmp_path / "x.txt")], "expected a name ending in .dcm"),
+        ([*series, *seg, "--rtstruct", str(next(folder.iterdir()))], "expected nothing there"),
+        (["-i", str(tmp_path), "-o", str(tmp_path / "out"), "--sr", other], "go with one DICOM series"),
+    ):
+        assert bedside([*words, *given]) == 2, given
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "o.dcm").exists()
+
+
+def test_names_of_written_files_are_taken_out_of_messages():
+    output = DicomOutput(report=Path("doe-sr.dcm"), contours=Path("doe-rt.dcm"))
+    message = '"doe.dcm": full; "doe-sr.dcm": full; "doe-rt.dcm": full'
+    assert output.without_names(message, Path("doe.dcm")) == "the label map: full; the report: full; the contours: full"

@@ -1,0 +1,60 @@
+"""What results refer to is read from the series, and what is unfit is refused without its values."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from bedside.dicom import is_own_result, open_series
+from bedside.dicom.references import complete_headers, placed_frames, read_header, refusing, series_headers
+from bedside.runtime.errors import InputError
+
+from .written_series import write_enhanced, write_series
+
+
+def test_headers_are_those_of_the_slices_in_their_order(tmp_path):
+    write_series(tmp_path / "ct")
+    headers = series_headers(open_series(tmp_path / "ct"))
+    assert [header.InstanceNumber for header in headers] == [1, 2, 3, 4, 5]
+    assert "PixelData" not in headers[0]
+
+
+def test_a_multi_frame_file_has_one_header_and_many_frames(tmp_path):
+    series = open_series(write_enhanced(tmp_path / "ct.dcm", order=[1, 0, 2, 3, 4]))
+    assert len(series_headers(series)) == 1
+    assert [(place, frame.index) for place, frame in placed_frames(series)] == [(0, 1), (1, 0), (2, 2), (3, 3), (4, 4)]
+
+
+def test_frames_of_missing_slices_are_left_out(tmp_path):
+    write_series(tmp_path / "ct", leave_out=[1])
+    frames = placed_frames(open_series(tmp_path / "ct", fill_gaps=True))
+    assert [place for place, _ in frames] == [0, 2, 3, 4]
+
+
+def test_what_is_blank_is_filled_in_the_same_for_the_same_files(tmp_path):
+    files = write_series(tmp_path / "ct", change=lambda made, _: setattr(made, "StudyInstanceUID", ""))
+    uids = []
+    for _ in range(2):
+        headers = [read_header(file) for file in files]
+        complete_headers(headers)
+        uids.append({header.StudyInstanceUID for header in headers})
+    assert uids[0] == uids[1]
+    assert len(uids[0]) == 1
+
+
+def test_errors_and_warnings_of_a_library_keep_their_words_to_themselves():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match="a DICOM report cannot refer") as caught, refusing("report"):
+            _fail_with("CANARY")
+    assert "CANARY" not in str(caught.value)
+
+
+def _fail_with(words):
+    warnings.warn(words, stacklevel=1)
+    raise ValueError(words)
+
+
+def test_damaged_files_are_refused_and_are_nobodys_result(tmp_path):
+    (tmp_path / "x.dcm").write_bytes(b"no DICOM")
+    assert not is_own_result(tmp_path / "x.dcm")
