@@ -11,6 +11,7 @@ import numpy as np
 
 from ..runtime.errors import InputError, MissingExtraError
 from ..runtime.scans.byte_stream import Identity
+from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -115,12 +116,13 @@ def read_frames(path: Path) -> list[Frame] | NoScan:
     except ImportError:
         raise MissingExtraError("pydicom", "dicom") from None
     try:
-        identity = Identity.of(path.stat())
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-        reason = _no_scan(header)
-        if reason:
-            return NoScan(path, _series(header), str(header.get("Modality", "")), reason)
-        return list(_frames(path, identity, header))
+        with quiet_libraries():
+            identity = Identity.of(path.stat())
+            header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+            reason = _no_scan(header)
+            if reason:
+                return NoScan(path, _series(header), str(header.get("Modality", "")), reason)
+            return list(_frames(path, identity, header))
     except OSError as error:
         raise InputError(f'"{path.name}": cannot be read ({error.strerror or "damaged"}); copy it again') from None
     except _MissingError as missing:

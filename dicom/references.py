@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..runtime.errors import InputError
 from ..runtime.scans.file_kind import is_dicom
 from .frames import Frame
+from .quiet import quiet_libraries
 from .series import DicomSeries
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def read_header(file: Path) -> Dataset:
     import pydicom
 
     try:
-        return pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        with quiet_libraries():
+            return pydicom.dcmread(file, stop_before_pixels=True, force=True)
     except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
         raise InputError(f'"{file.name}": damaged, or no DICOM ({type(error).__name__}); copy it again') from None
 
@@ -81,8 +82,7 @@ def refusing(what: str) -> Generator[None]:
         InputError: the block raised anything.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_libraries():
             yield
     except Exception as error:
         raise InputError(

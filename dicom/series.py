@@ -19,6 +19,7 @@ from ..runtime.scans.byte_stream import Identity
 from ..runtime.scans.geometry import Grid
 from ..runtime.scans.scan_source import ScanSource
 from .frames import Frame
+from .quiet import quiet_libraries
 from .stack import Stack
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def real_plane(frame: Frame) -> NDArray[Any]:
         raise MissingExtraError("pydicom", "dicom") from None
     name = frame.path.name
     try:
-        with frame.path.open("rb") as file:
+        with quiet_libraries(), frame.path.open("rb") as file:
             if Identity.of(os.fstat(file.fileno())) != frame.identity:
                 raise _RefusedError("the file was changed while it was read; try again once it is complete")
             values, header = _decoded(file, frame.index)

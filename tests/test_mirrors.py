@@ -21,6 +21,13 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/tables/bundle.py": "cli/inspect/test_command.py",
     "cli/tables/facts.py": "cli/inspect/test_command.py",
     "cli/tables/formats.py": "cli/test_export.py",
+    # The parts of a node's configuration and of its queue, tested as the whole; its command, tested as it runs.
+    "cli/node.py": "dicom/node/test_node.py",
+    "dicom/node/field_checks.py": "dicom/node/test_config.py",
+    "dicom/node/outcome.py": "dicom/node/test_queue.py",
+    "dicom/node/routes.py": "dicom/node/test_config.py",
+    "dicom/node/sections.py": "dicom/node/test_config.py",
+    "dicom/node/series_folder.py": "dicom/node/test_queue.py",
     # Records that only a measurement fills.
     "devices/report.py": "devices/test_benchmark.py",
     "devices/planner/report.py": "devices/test_plan.py",

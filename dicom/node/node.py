@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 from ...runtime.errors import ResourceError
 from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
+from ..quiet import quiet_libraries
 from .config import NodeConfig
 from .peer import PeerCaller
 from .queue import Queue
@@ -42,7 +42,8 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
         Cancelled: ``cancel()`` returned true while a series was segmented.
     """
     node, limits = config.node, config.limits
-    with _quiet_libraries(), ExitStack() as opened:
+    with quiet_libraries(), ExitStack() as opened:
+        import_module("highdicom")  # takes seconds, for which the first series would wait
         segmenters = open_segmenters(config, opened)
         queue = opened.enter_context(
             Queue.open(
@@ -95,21 +96,3 @@ def _remove_finished(queue: Queue, keep_seconds: float) -> None:
     else:
         if removed:
             _log.info("%d finished series are removed from the queue", removed)
-
-
-@contextmanager
-def _quiet_libraries() -> Generator[None]:
-    """Silences the logs and warnings of the DICOM libraries, which show what headers hold."""
-    loggers = [logging.getLogger(name) for name in ("pydicom", "pynetdicom", "highdicom")]
-    before = [(each.level, each.propagate) for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.CRITICAL + 1)
-        each.propagate = False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for each, (level, propagate) in zip(loggers, before, strict=True):
-            each.setLevel(level)
-            each.propagate = propagate

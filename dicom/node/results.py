@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import highdicom  # noqa: F401 - now, so that the first series does not wait for it
-
 from ...runtime.result import Result
 from ...runtime.segmenter import Segmenter
 from ..references import ResultIdentity

@@ -16,7 +16,7 @@ class Restless:
         log: file that its output is appended to.
         rng: when it is killed.
         is_ready: says whether it has started.
-        progress: says how much is done by now; the next kill comes after 0 to 5 more, so that something gets done.
+        progress: says how much is done by now; the next kill comes after 0 to 15 more, so that something gets done.
     """
 
     def __init__(self, words, log, rng, is_ready, progress):
@@ -33,7 +33,7 @@ class Restless:
 
     def _kill_again_and_again(self):
         while True:
-            target = self._progress() + int(self._rng.integers(6))
+            target = self._progress() + int(self._rng.integers(16))
             self._wait_until(lambda: self._is_ready())
             self._wait_until(lambda target=target: self._progress() >= target)
             if self._ended.wait(float(self._rng.uniform(0, 2))):

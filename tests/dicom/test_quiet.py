@@ -1,0 +1,52 @@
+"""What headers hold is in no warning and in no log, and afterwards both are as they were."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from threading import Event, Thread
+
+import pytest
+from bedside.cli.main import run
+from bedside.dicom.quiet import quiet_libraries
+
+from .written_series import write_series
+
+
+def test_a_damaged_header_shows_nothing_of_itself(tmp_path, capfd, caplog, monkeypatch):
+    caplog.set_level(0)
+    monkeypatch.setattr(warnings, "showwarning", lambda *shown, **_: print(*shown))
+    files = write_series(tmp_path / "ct")
+    for file in files:  # the length of an element in front of the name now spans it
+        content = file.read_bytes()
+        at = content.index(b"\x20\x00\x0d\x00UI")
+        file.write_bytes(content[:at] + b"\x20\x00\x0d\x00UI" + (60).to_bytes(2, "little") + content[at + 8 :])
+        content = file.read_bytes()
+        file.write_bytes(content.replace(b"1.2.3.4.5", b"Doe^Jane1"))
+    run(["--debug", "inspect", str(tmp_path / "ct")])
+    said = "".join(capfd.readouterr()) + caplog.text
+    assert "Invalid value" not in said
+    assert "canary" not in said
+
+
+def test_warnings_and_levels_come_back_whatever_the_order_of_blocks():
+    before, filters = logging.getLogger("pydicom").level, list(warnings.filters)
+    first_is_in, second_is_in = Event(), Event()
+
+    def first():
+        with quiet_libraries():
+            first_is_in.set()
+            second_is_in.wait(5)
+
+    thread = Thread(target=first)
+    thread.start()
+    first_is_in.wait(5)
+    with quiet_libraries():
+        second_is_in.set()
+        thread.join()
+        assert not logging.getLogger("pynetdicom.acse").isEnabledFor(logging.CRITICAL)
+        warnings.warn("CANARY", stacklevel=1)
+    assert logging.getLogger("pydicom").level == before
+    assert warnings.filters == filters
+    with pytest.warns(UserWarning, match="said again"):
+        warnings.warn("said again", stacklevel=1)
