@@ -17,9 +17,11 @@ class Restless:
         rng: when it is killed.
         is_ready: says whether it has started.
         progress: says how much is done by now; the next kill comes after 0 to 15 more, so that something gets done.
+        most: how often it is killed.
     """
 
-    def __init__(self, words, log, rng, is_ready, progress):
+    def __init__(self, words, log, rng, is_ready, progress, most):
+        self._most = most
         self._words, self._log, self._rng = [sys.executable, *map(str, words)], Path(log), rng
         self._is_ready, self._progress = is_ready, progress
         self._ended = Event()
@@ -32,7 +34,7 @@ class Restless:
             return subprocess.Popen(self._words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
     def _kill_again_and_again(self):
-        while True:
+        while self.kills < self._most:
             target = self._progress() + int(self._rng.integers(16))
             self._wait_until(lambda: self._is_ready())
             self._wait_until(lambda target=target: self._progress() >= target)
@@ -63,11 +65,12 @@ class Restless:
         return self.process.wait(30)
 
 
-def wait_until(reached, seconds):
-    """Waits until a condition holds; returns whether it does."""
-    until = time.monotonic() + seconds
-    while not reached():
+def wait_while_it_moves(progress, whole, seconds):
+    """Waits until the progress is the whole, or there was none for some seconds."""
+    last, until = -1, 0.0
+    while (now := progress()) < whole:
+        if now != last:
+            last, until = now, time.monotonic() + seconds
         if time.monotonic() > until:
-            return False
-        time.sleep(0.1)
-    return True
+            return
+        time.sleep(0.2)
