@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,8 @@ def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
         Arrays [N, 2] of rows and columns, where a pixel's centre has whole numbers.
     """
     traced = _traced(mask)
-    around = [each for each in traced if _area(each) > 0]
-    holes = [each for each in traced if _area(each) < 0]
-    for hole in sorted(holes, key=lambda each: min(column for _, column in each)):
-        _join(hole, around)
+    holes = [_area(line) < 0 for line in traced]
+    around = _joined(traced, holes) if any(holes) else traced
     return [np.array(_corners(each), np.float64) - 0.5 for each in around]
 
 
@@ -42,22 +41,26 @@ def _traced(mask: NDArray[np.bool_]) -> list[_Outline]:
     for start, end in _edges(mask):
         starts.setdefault(start, []).append(end)
     lines: list[_Outline] = []
-    while starts:
-        line = [next(iter(starts))]
-        heading = (0, 0)
-        while True:
-            here = line[-1]
-            ends = starts[here]
-            right = (here[0] + heading[1], here[1] - heading[0])  # where pixels touch at a corner, stay with this one
-            following = ends.pop(ends.index(right) if right in ends else 0)
-            if not ends:
-                del starts[here]
-            heading = (following[0] - here[0], following[1] - here[1])
-            if following == line[0] and not (following in starts and _continues(starts, following, heading)):
-                break
-            line.append(following)
-        lines.append(line)
+    for corner in list(starts):
+        while corner in starts:
+            lines.append(_trace(starts, corner))
     return lines
+
+
+def _trace(starts: dict[_Corner, list[_Corner]], first: _Corner) -> _Outline:
+    """Takes the edges of one closed line out of ``starts``, and returns its corners."""
+    line, heading = [first], (0, 0)
+    while True:
+        here = line[-1]
+        ends = starts[here]
+        right = (here[0] + heading[1], here[1] - heading[0])  # where pixels touch at a corner, stay with this one
+        following = ends.pop(ends.index(right) if right in ends else 0)
+        if not ends:
+            del starts[here]
+        heading = (following[0] - here[0], following[1] - here[1])
+        if following == first and not (following in starts and _continues(starts, following, heading)):
+            return line
+        line.append(following)
 
 
 def _continues(starts: dict[_Corner, list[_Corner]], here: _Corner, heading: _Corner) -> bool:
@@ -83,20 +86,44 @@ def _edges(mask: NDArray[np.bool_]) -> list[tuple[_Corner, _Corner]]:
 
 def _area(line: _Outline) -> float:
     """Returns the area within a line; negative where the mask lies outside."""
-    rows, columns = np.array(line, np.float64).T
-    return 0.5 * float(columns @ np.roll(rows, -1) - rows @ np.roll(columns, -1))
+    return 0.5 * sum(b[0] * a[1] - a[0] * b[1] for a, b in zip(line, [*line[1:], line[0]], strict=True))
 
 
-def _join(hole: _Outline, around: list[_Outline]) -> None:
-    """Joins a hole to the outline that lies to the left of its leftmost corner, which is one of ``around``."""
-    first = min(range(len(hole)), key=lambda index: hole[index][1])
-    row, column = hole[first]
-    corners: dict[_Corner, tuple[_Outline, int]] = {
-        corner: (line, index) for line in around for index, corner in enumerate(line) if corner[0] == row
-    }
-    left = max(each for _, each in corners if each < column)
-    line, index = corners[row, left]
-    line[index + 1 : index + 1] = [*hole[first:], *hole[: first + 1], line[index]]
+def _joined(lines: list[_Outline], holes: list[bool]) -> list[_Outline]:
+    """Joins every hole to the line that lies to the left of its leftmost corner; returns the outlines around them."""
+    corners = [corner for line in lines for corner in line]
+    ends = np.cumsum([len(line) for line in lines]).tolist()
+    starts = [0, *ends[:-1]]
+    following = list(range(1, len(corners) + 1))  # index of each corner → that of the next in its line
+    for start, end in zip(starts, ends, strict=True):
+        following[end - 1] = start
+    in_row: dict[int, list[tuple[int, int]]] = {}
+    for index in sorted(range(len(corners)), key=corners.__getitem__):
+        in_row.setdefault(corners[index][0], []).append((corners[index][1], index))
+    leftmost = [
+        min(range(start, end), key=lambda index: corners[index][1]) for start, end in zip(starts, ends, strict=True)
+    ]
+    # A hole is joined before those to its right, which may be joined to it.
+    for number in sorted(
+        (number for number, hole in enumerate(holes) if hole), key=lambda each: corners[leftmost[each]][1]
+    ):
+        first = leftmost[number]
+        row, column = corners[first]
+        left = in_row[row][bisect_left(in_row[row], (column, -1)) - 1][1]
+        last = first - 1 if first > starts[number] else ends[number] - 1
+        back = len(corners)  # the way back: the hole's first corner once more, then that of the line
+        corners += [corners[first], corners[left]]
+        following += [back + 1, following[left]]
+        following[last], following[left] = back, first
+    return [_line(corners, following, start) for start, hole in zip(starts, holes, strict=True) if not hole]
+
+
+def _line(corners: _Outline, following: list[int], start: int) -> _Outline:
+    line, index = [corners[start]], following[start]
+    while index != start:
+        line.append(corners[index])
+        index = following[index]
+    return line
 
 
 def _corners(line: _Outline) -> _Outline:
