@@ -20,6 +20,7 @@ DESIGNED = [
     "benchmark",
     "plan",
     "devices",
+    "node",
     "inspect",
 ]
 LEAVES = {name: COMMANDS[name] for name in DESIGNED} | {
