@@ -22,6 +22,7 @@ FOLDERS = (
     "export",
     "devices",
     "dicom",
+    "service",
     "processes",
     "cli",
     "tests",

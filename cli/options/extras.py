@@ -19,6 +19,7 @@ _PACKAGES = {
     ),
     "export": ("onnx", "onnxscript", "nncf", "openvino"),
     "report": ("matplotlib", "jinja2"),
+    "serve": ("starlette", "uvicorn"),
 }
 
 
@@ -26,7 +27,7 @@ def require(*extras: str) -> None:
     """Checks that the packages of some extras are installed, without importing them.
 
     Args:
-        *extras: names of extras: train, export, report.
+        *extras: names of extras: train, export, report, serve.
 
     Raises:
         MissingExtraError: a package is missing; the message has the pip command for all missing extras.
