@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MARKDOWN := $(wildcard *.md) docs benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format scorecard fuzz clean
+.PHONY: help venv demo test lint format scorecard fuzz page clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ SECONDS_EACH ?= 60
 fuzz: venv  ## coverage-guided fuzzing of every parser, SECONDS_EACH=60 for each
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS_EACH)
+
+page:  ## fetch the viewer of the service's page from npm; a wheel built afterwards contains it
+	@$(PYTHON) scripts/fetch_viewer.py
 
 clean:  ## remove what make made
 	rm -rf $(VENV) demo build fuzz-findings *.egg-info .pytest_cache .ruff_cache

@@ -227,7 +227,7 @@ class Segmenter:
         postprocessing: Postprocessing | None = None,
         use_locator: bool = True,
     ) -> Generator[ReservedScan]:
-        """Opens a scan, plans it and reserves its memory for the ``with`` block, in which `ReservedScan.run` segments it.
+        """Opens a scan and reserves its memory for the ``with`` block, in which `ReservedScan.run` segments it.
 
         For callers that accept scans before they segment them: what was accepted then has its memory.
 

@@ -52,7 +52,6 @@ def _operation(row: Row) -> dict[str, Any]:
         for name in re.findall(r"{(\w+)}", row.path)
     ]
     if row.query is not None:
-        (schema,), _ = msgspec.json.schema_components([row.query])
         parameters += _query(row.query)
         described["requestBody"] = {
             "required": True,

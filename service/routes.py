@@ -43,7 +43,7 @@ _JOB = "/jobs/{job}"
 ROWS = (
     Row("GET", "", "service", "What runs here: bundles and limits.", 200, ServiceAnswer),
     Row(
-        "POST", "/jobs", "create", "Sends a scan, NIfTI or a zip of DICOM files, as the body; accepts it as a job.", 202,
+        "POST", "/jobs", "create", "Accepts a scan as a job: NIfTI or a zip of DICOM files as the body.", 202,
         JobAnswer, (400, 408, 413, 415, 422, 500, 501, 503), ScanOptions,
     ),
     Row("GET", _JOB, "show", "How far a job is, and its outcome.", 200, JobAnswer, (404,)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
@@ -25,13 +26,21 @@ _END_SECONDS = 3  # that transfers in progress have after the signal
 _BACKLOG = 128
 
 
-def serve(bundles: Sequence[ServedBundle], settings: Settings, started: Callable[[str], None]) -> None:
-    """Serves bundles until SIGTERM or SIGINT, which then take their course in the caller.
+def serve(
+    bundles: Sequence[ServedBundle],
+    settings: Settings,
+    started: Callable[[str], None],
+    stop: threading.Event | None = None,
+) -> None:
+    """Serves bundles until SIGTERM or SIGINT, which then take their course in the caller, or until it is stopped.
+
+    In another thread than the main one no signal is handled.
 
     Args:
         bundles: the bundles, the default first.
         settings: where to listen, and limits.
         started: called with the URL when the service answers.
+        stop: ends the service when it is set; None: signals alone do.
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -41,9 +50,10 @@ def serve(bundles: Sequence[ServedBundle], settings: Settings, started: Callable
         worker = Worker()
         try:
             server = _Server(
-                settings, lambda closing: application(Api(bundles, jobs, worker, settings, closing), jobs, settings)
+                settings,
+                lambda is_closing: application(Api(bundles, jobs, worker, settings, is_closing), jobs, settings),
             )
-            server.told = lambda: started(_url(listener))
+            server.told, server.stop = lambda: started(_url(listener)), stop or threading.Event()
             server.run(sockets=[listener])
         finally:
             jobs.cancel_all()
@@ -57,6 +67,7 @@ class _Server(uvicorn.Server):
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
             logging.getLogger(name).disabled = True  # they would log addresses and paths
         self.told: Callable[[], None] = lambda: None
+        self.stop = threading.Event()
         super().__init__(
             uvicorn.Config(
                 application(lambda: self.should_exit),
@@ -77,6 +88,12 @@ class _Server(uvicorn.Server):
         """Begins to answer."""
         await super().startup(sockets)
         self.told()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Says, ten times a second, whether to end."""
+        if self.stop.is_set():
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ends at the first signal."""

@@ -78,7 +78,7 @@ def _checked(source: zipfile.ZipFile, most_files: int, most_bytes: int) -> list[
             raise InputError("the zip is encrypted; zip the series without a password")
     if sum(info.file_size for info in infos) > most_bytes:
         raise InputError(
-            f"the zip unpacks to more than {most_bytes / 2**20:,.0f} MiB; zip the slices of one series, and nothing else"
+            f"the zip unpacks to more than {most_bytes / 2**20:,.0f} MiB; zip the slices of one series alone"
         )
     return [info for info in infos if not info.is_dir()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def _saved(job: Job, result: Result) -> ResultAnswer:
     result.save(job.folder / LABELS)
     warnings = list(result.warnings)
     is_written = False
-    if not (job.scan is None or isinstance(job.scan, type(job.folder))):
+    if job.scan is not None and not isinstance(job.scan, Path):
         try:
             from ..dicom import write_segmentation
 
