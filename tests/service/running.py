@@ -80,7 +80,9 @@ def running(*bundles: Path, **changes: Any) -> Iterator[Client]:
 
     with ExitStack() as opened:
         served = [
-            ServedBundle(name, opened.enter_context(Segmenter.load(path, engine="onnxruntime", precision="fp32", threads=1)))
+            ServedBundle(
+                name, opened.enter_context(Segmenter.load(path, engine="onnxruntime", precision="fp32", threads=1))
+            )
             for name, path in zip(bundle_names(bundles), bundles, strict=True)
         ]
         thread = threading.Thread(target=serve, args=(served, settings, started, stop))

@@ -16,7 +16,9 @@ def guarded(toy_bundle):
         yield client
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8650", "localhost.evil.example", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8650", "localhost.evil.example", "", "127.0.0.1.evil.example"]
+)
 def test_another_host_is_refused_for_api_and_page(client, host):
     for path in ("api/v1", ""):
         assert client.get(path, headers={"Host": host}).status_code == 421
@@ -87,7 +89,9 @@ def test_answers_of_the_api_are_not_stored(client):
     assert client.get("api/v1").headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["page/../../settings.py", "page/%2e%2e/settings.py", "page//etc/passwd", "page/..%2fapp.py"])
+@pytest.mark.parametrize(
+    "path", ["page/../../settings.py", "page/%2e%2e/settings.py", "page//etc/passwd", "page/..%2fapp.py"]
+)
 def test_no_file_outside_the_page_is_served(client, path):
     assert client.get(path).status_code in (404, 421)
 

@@ -124,4 +124,10 @@ class TestAJob:
     def test_that_waits_has_no_code_and_no_end(self, job):
         job.progress(3, 7)
         answer = job.answer(60)
-        assert (answer.state, answer.code, answer.seconds_left, answer.done, answer.total) == ("queued", None, None, 3, 7)
+        assert (answer.state, answer.code, answer.seconds_left, answer.done, answer.total) == (
+            "queued",
+            None,
+            None,
+            3,
+            7,
+        )

@@ -23,7 +23,17 @@ CANARY = "Zzyzx-Qwfp"
 @contextlib.contextmanager
 def process(bundle, folder, *words, debug=False):
     """`bedside serve` in a process of its own; yields it and the URL."""
-    command = [sys.executable, "-m", "bedside", *(["--debug"] if debug else []), "serve", bundle, "--port", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "bedside",
+        *(["--debug"] if debug else []),
+        "serve",
+        bundle,
+        "--port",
+        "0",
+        "--json",
+    ]
     command += ["--engine", "onnxruntime", "--precision", "fp32", "--threads", "1", "--folder", folder, *words]
     with subprocess.Popen(
         [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
