@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -163,7 +163,7 @@ def test_more_connections_than_allowed_are_answered_with_503(toy_bundle):
 def test_descriptors_do_not_grow_with_refused_requests(toy_bundle):
     with running(toy_bundle) as client:
         client.post_scan(b"no scan")
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(30):
             assert client.post_scan(b"no scan").status_code == 422
-        assert len(os.listdir("/proc/self/fd")) <= before + 1
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
