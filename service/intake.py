@@ -48,14 +48,27 @@ def take_in(job: Job, options: ScanOptions, settings: Settings) -> None:
         UsageError: an option does not fit the scan.
         OSError: the disk is full.
     """
-    job.scan = _opened(job.folder, options, settings)
+    job.scan = opened(job.folder, options, settings)
     reserving = job.bundle.segmenter.reserve(
         job.scan, cancel=job.cancelled, volume=options.volume, prefer=options.prefer
     )
     job.reserved = job.reservation.enter_context(reserving)
 
 
-def _opened(folder: Path, options: ScanOptions, settings: Settings) -> Path | DicomSeries:
+def opened(folder: Path, options: ScanOptions, settings: Settings) -> Path | DicomSeries:
+    """Recognises the upload in a folder: a zip is unpacked, a DICOM series opened, a NIfTI file gets its ending.
+
+    Args:
+        folder: the folder that holds the upload under the name `UPLOAD`.
+        options: which series.
+        settings: the limits of a zip.
+
+    Raises:
+        InputError: it is no scan.
+        MissingExtraError: it is DICOM, and the extra ``dicom`` is not installed.
+        UsageError: there is no such series.
+        OSError: the disk is full.
+    """
     upload = folder / UPLOAD
     with upload.open("rb") as file:
         start = file.read(4)

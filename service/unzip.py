@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import stat
 import struct
@@ -47,10 +48,16 @@ def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
             for number, member in enumerate(members):
                 _write(source, member, target / f"{number:05d}.dcm")
     except _DAMAGED as error:
-        raise InputError(
-            f"expected a zip of DICOM files, got a damaged one ({type(error).__name__}); zip it again"
-        ) from None
+        raise _damaged(error) from None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a seek to before the file's start
+            raise _damaged(error) from None
+        raise
     return len(members)
+
+
+def _damaged(error: Exception) -> InputError:
+    return InputError(f"expected a zip of DICOM files, got a damaged one ({type(error).__name__}); zip it again")
 
 
 class _SmallReads(io.FileIO):
