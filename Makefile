@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-MARKDOWN := $(wildcard *.md) docs benchmarks
+MARKDOWN := $(wildcard *.md) docs benchmarks examples
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint format scorecard fuzz page clean

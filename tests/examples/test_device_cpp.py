@@ -1,4 +1,4 @@
-"""The C++ host, compiled and run against a service: the labels are those of the runtime, and refusals have their code."""
+"""The C++ host, compiled and run against a service: its labels are those of the runtime, refusals have their code."""
 
 import os
 import shutil

@@ -45,7 +45,7 @@ def post(body: bytes, *, length: object = None, token: str | None = TOKEN, **hea
         lines["Authorization"] = f"Bearer {token}"
     lines |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"POST /api/v1/jobs HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
+    return f"POST /api/v1/jobs HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 def answered(port: int, request: Request) -> int:
