@@ -21,6 +21,7 @@ DESIGNED = [
     "plan",
     "devices",
     "inspect",
+    "serve",
 ]
 LEAVES = {name: COMMANDS[name] for name in DESIGNED} | {
     f"{group} {name}": COMMANDS[group].commands[name] for group, names in GROUPS.items() for name in names

@@ -261,8 +261,8 @@ class TestReserve:
 
     def test_a_closed_segmenter_runs_nothing(self, bundle_path):
         hu, _ = phantom()
-        with Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as segmenter:
-            with segmenter.reserve(Volume(hu, Grid(hu.shape, AFFINE))) as reserved:
-                segmenter.close()
-                with pytest.raises(UsageError, match="closed"):
-                    reserved.run()
+        segmenter = Segmenter.load(bundle_path, engine="onnxruntime", threads=1)
+        with segmenter.reserve(Volume(hu, Grid(hu.shape, AFFINE))) as reserved:
+            segmenter.close()
+            with pytest.raises(UsageError, match="closed"):
+                reserved.run()
