@@ -11,6 +11,7 @@ import { explained, plain } from "./words.js";
 const at = (id) => document.getElementById(id);
 const service = new Service();
 let bundles = [];
+let uploadBytes = Infinity;
 let canShow = false;
 let viewers = [];
 let running = null; // { stop: AbortController, jobs: [] } while a scan is on its way
@@ -23,6 +24,7 @@ async function start() {
     try {
       const info = await service.info();
       bundles = info.bundles;
+      uploadBytes = info.upload_bytes;
       at("notice").textContent = info.notice;
       break;
     } catch (error) {
@@ -34,6 +36,7 @@ async function start() {
   onFiles(segment);
   at("cancel").addEventListener("click", cancel);
   window.addEventListener("pagehide", () => kept.concat(running?.jobs ?? []).forEach((job) => leave(job)));
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // its jobs are gone
   say("Ready");
 }
 
@@ -74,6 +77,7 @@ async function segment(files) {
   try {
     say("Reading the files");
     const { body, nifti } = await scanOf(files);
+    if (body.size > uploadBytes) throw new Refusal(413, 3, `the scan has ${mebibytes(body.size)}, the service takes ${mebibytes(uploadBytes)}`);
     const steps = showBars(used.map(({ name }) => name));
     const finished = [];
     for (const [index, bundle] of used.entries()) finished.push(await through(bundle, body, steps[index], stop.signal));
@@ -102,6 +106,10 @@ async function through(bundle, body, step, signal) {
   if (job.state === "failed") throw new Refusal(0, job.error.code, job.error.message);
   step("done", 1);
   return { bundle, job, result: job.result };
+}
+
+function mebibytes(count) {
+  return `${(count / 2 ** 20).toLocaleString("en", { maximumSignificantDigits: 3 })} MiB`;
 }
 
 function cancel() {

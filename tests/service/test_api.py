@@ -91,6 +91,9 @@ class TestADicomSeries:
         assert np.array_equal(np.asarray(labels.dataobj), expected.labels)
         assert np.array_equal(np.asarray(shown.dataobj), np.stack([plane.T for plane in opened.planes()], axis=-1))
         assert np.allclose(shown.affine, labels.affine)
+        for content in (shown.to_bytes(), labels.to_bytes(), str(ended).encode()):
+            assert b"Doe" not in content
+            assert b"4711" not in content  # of the patient's name and id in every slice
 
     def test_leaves_no_name_on_the_disk(self, client, series, folder, gate):
         job = client.post_scan(zip_bytes(series)).json()

@@ -172,6 +172,15 @@ def test_a_refused_scan_is_explained_in_plain_words(page, tmp_path, content, wor
     assert page.find("#pick-file").is_enabled()
 
 
+def test_a_scan_that_is_too_large_is_not_even_sent(browser, toy_bundle, scan):
+    with running(toy_bundle, upload_bytes=100) as client:
+        browser.open(str(client.base_url))
+        browser.give([scan])
+        browser.wait_for_status("This scan was refused")
+        assert "the service takes" in browser.text("message")
+        assert client.get("api/v1").json()["waiting"] == 0
+
+
 def test_a_result_to_review_says_so(page, tmp_path):
     hu = np.full((20, 20, 20), -1000, np.int16)
     hu[0] = -990

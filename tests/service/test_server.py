@@ -152,6 +152,22 @@ def test_a_second_request_on_a_connection_has_to_come_in_time_too(toy_bundle):
         assert time.monotonic() - began < 10
 
 
+def test_a_client_that_does_not_take_its_answer_is_given_up(toy_bundle, tmp_path):
+    with running(toy_bundle, answer_seconds=0.5, folder=tmp_path) as client:
+        content = scan_bytes((220, 220, 220))  # more than the system's buffers hold
+        job = client.post_scan(content).json()
+        with socket.create_connection(("127.0.0.1", client.base_url.port)) as slow:
+            slow.sendall(f"GET /{API}jobs/{job['id']}/scan HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            time.sleep(2)
+            slow.settimeout(20)
+            taken = 0
+            with contextlib.suppress(ConnectionError):
+                while part := slow.recv(2**20):
+                    taken += len(part)
+        assert 0 < taken < len(content)
+        assert client.delete(f"{API}jobs/{job['id']}").status_code == 204
+
+
 def test_more_connections_than_allowed_are_answered_with_503(toy_bundle):
     with running(toy_bundle, connections=3) as client, contextlib.ExitStack() as held:
         for _ in range(4):
