@@ -43,6 +43,14 @@ class Serve:
     name: Annotated[
         list[str] | None, typer.Option(help="Name of this machine in the clients' URLs; may be repeated.")
     ] = None
+    certificate: Annotated[
+        Path | None,
+        input_option(help="PEM file with the server's certificate, for HTTPS.", show_default="plain HTTP"),
+    ] = None
+    key: Annotated[
+        Path | None,
+        input_option(help="PEM file with its private key.", show_default="in the certificate's file"),
+    ] = None
     engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
     precision: Annotated[str, typer.Option(help="auto, or fp32, fp16, bf16, int8, int8-fp16, int8-bf16.")] = "auto"
     device: Annotated[str, typer.Option(help="auto (the fastest here), CPU, GPU, ….")] = "auto"
@@ -76,6 +84,8 @@ class Serve:
             upload_bytes=self.max_upload * _MIB,
             waiting=self.queue,
             keep_seconds=60 * self.keep,
+            certificate=self.certificate,
+            key=self.key,
             folder=self.folder,
         )
         limit = None if self.memory_limit is None else self.memory_limit * _MIB

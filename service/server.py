@@ -53,7 +53,7 @@ def serve(
                 settings,
                 lambda is_closing: application(Api(bundles, jobs, worker, settings, is_closing), jobs, settings),
             )
-            server.told, server.stop = lambda: started(_url(listener)), stop or threading.Event()
+            server.told, server.stop = lambda: started(_url(listener, settings)), stop or threading.Event()
             server.run(sockets=[listener])
         finally:
             jobs.cancel_all()
@@ -78,6 +78,8 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                ssl_certfile=settings.certificate,
+                ssl_keyfile=None if settings.key is None else str(settings.key),
                 limit_concurrency=settings.connections,
                 timeout_keep_alive=10,
                 timeout_graceful_shutdown=_END_SECONDS,
@@ -153,6 +155,7 @@ def _listening(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, settings: Settings) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    scheme = "http" if settings.certificate is None else "https"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"

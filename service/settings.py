@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.errors import UsageError
+from ..runtime.errors import InputError, UsageError
 
 SHORTEST_TOKEN = 16  # characters
 
@@ -32,10 +33,14 @@ class Settings:
         header_seconds: within which a request's header must have come.
         answer_seconds: within which a client must take the next part of an answer.
         connections: open connections; more are answered with 503.
+        certificate: PEM file with the server's certificate and those that lead to its root; None serves plain HTTP.
+        key: PEM file with its private key, without a passphrase; None where the certificate's file has it too.
         folder: folder in which the service makes its private folder; None for the system's temporary one.
 
     Raises:
-        UsageError: another address than the loopback without a token, or a token that is too short.
+        UsageError: another address than the loopback without a token, a token that is too short, or a key without a
+            certificate.
+        InputError: certificate and key cannot be read, or do not belong together.
     """
 
     host: str = "127.0.0.1"
@@ -54,6 +59,8 @@ class Settings:
     header_seconds: float = 10.0
     answer_seconds: float = 30.0
     connections: int = 200
+    certificate: Path | None = None
+    key: Path | None = None
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -65,6 +72,26 @@ class Settings:
             raise UsageError(
                 f"{self.host} can be reached by others, so a token is needed (--token-file); or listen on 127.0.0.1"
             )
+        if self.certificate is not None:
+            _check_certificate(self.certificate, self.key)
+        elif self.key is not None:
+            raise UsageError("--key goes with --certificate")
+
+
+def _check_certificate(certificate: Path, key: Path | None) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except (OSError, ValueError) as error:  # the ssl module's own errors are OSErrors
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+        raise InputError(
+            f'"{certificate.name}": expected a certificate and its private key in PEM files, without a passphrase '
+            f"({reason})"
+        ) from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("a service has nobody to ask for a passphrase")
 
 
 def is_loopback(host: str) -> bool:

@@ -44,7 +44,6 @@ ELSEWHERE = {  # module → the file that tests it
     "service/page_files.py": "service/test_page.py",
     "service/refusal.py": "service/test_worker.py",
     "service/served_bundle.py": "service/test_api.py",
-    "service/settings.py": "service/test_guard.py",
     "runtime/reserved_scan.py": "runtime/test_segmenter.py",
     # What runs in another process only.
     "processes/worker.py": "processes/test_worker_pool.py",
