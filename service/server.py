@@ -121,6 +121,10 @@ def _protocol(header_seconds: float) -> type[H11Protocol]:
             super().data_received(data)
             self._watch()
 
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._watch()  # part of the next request may be here already
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._forget()
             super().connection_lost(exc)
