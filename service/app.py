@@ -39,13 +39,13 @@ def application(api: Api, jobs: Jobs, settings: Settings) -> ASGIApp:
     routes = [
         Route(ROOT + row.path, _answering(getattr(api, row.name)), methods=[row.method], name=row.name) for row in ROWS
     ]
-    described = description()
+    described, folder = description(), FOLDER
 
     async def openapi(request: Request) -> Response:
         return json_response(described)
 
     async def page(request: Request) -> Response:
-        return FileResponse(FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
 
     @asynccontextmanager
     async def expiring(_: Starlette) -> AsyncGenerator[None]:
@@ -67,7 +67,7 @@ def application(api: Api, jobs: Jobs, settings: Settings) -> ASGIApp:
             *routes,
             Route(f"{ROOT}/openapi.json", openapi),
             Route("/", page),
-            Mount("/page", StaticFiles(directory=FOLDER)),
+            Mount("/page", StaticFiles(directory=folder)),
         ],
         exception_handlers={HTTPException: _unserved},
         lifespan=expiring,

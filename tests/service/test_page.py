@@ -48,6 +48,7 @@ def service(two_bundles, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bedside.service.app.FOLDER", folder)
         with running(*two_bundles) as client:
+            patch.undo()  # other services of this file have the viewer
             yield client
 
 
@@ -81,6 +82,7 @@ def test_from_upload_to_overlay(browser, two_bundles, tmp_path):
     hu[5:9, 9:15, 9:15] = 1000  # small x of RAS+
     nib.save(nib.Nifti1Image(hu, np.diag([3.0, 3, 3, 1])), tmp_path / "ct.nii.gz")
     with running(two_bundles[0]) as client:
+        browser.log()  # what other pages logged
         browser.open(str(client.base_url))
         browser.give([tmp_path / "ct.nii.gz"])
         browser.wait_for_status("Done")
