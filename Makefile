@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-MARKDOWN := $(wildcard *.md) docs benchmarks
+MARKDOWN := $(wildcard *.md) docs benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format scorecard fuzz clean
+.PHONY: help venv demo test lint format scorecard fuzz page clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: venv  ## phantoms to report in a few minutes: demo/report.html
 
 test: venv  ## run the tests, in one process per CPU, four at most
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-	$(BIN)/python -m pytest --doctest-modules --quiet runtime processes training teacher distill export devices dicom cli
+	$(BIN)/python -m pytest --doctest-modules --quiet runtime processes training teacher distill export devices dicom service cli
 
 lint: venv  ## style and types
 	$(BIN)/ruff check .
@@ -45,6 +45,9 @@ SECONDS_EACH ?= 60
 fuzz: venv  ## coverage-guided fuzzing of every parser, SECONDS_EACH=60 for each
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS_EACH)
+
+page:  ## fetch the viewer of the service's page from npm; a wheel built afterwards contains it
+	@$(PYTHON) scripts/fetch_viewer.py
 
 clean:  ## remove what make made
 	rm -rf $(VENV) demo build fuzz-findings *.egg-info .pytest_cache .ruff_cache

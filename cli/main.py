@@ -94,6 +94,11 @@ COMMANDS = (
         "inspect.command:Inspect",
         "Show a bundle (task, variants, figures, origin, licence), a run (task, recipe, scores) or DICOM series.",
     ),
+    LazyCommand(
+        "serve",
+        "serve:Serve",
+        "Serve bundles over HTTP: programs send scans and fetch label maps, people look at them on a page.",
+    ),
 )
 DATASET_COMMANDS = (
     LazyCommand(

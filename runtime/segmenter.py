@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import TracebackType
 
 from nibabel.nifti1 import Nifti1Pair
@@ -21,8 +23,8 @@ from .labels.best_class import label_dtype
 from .labels.postprocess import Postprocessing
 from .locator import Locator
 from .memory.reservations import reservations
-from .pipeline import ScanPipeline
 from .request import SegmentationRequest
+from .reserved_scan import ReservedScan
 from .result import Result
 from .scans.geometry import Grid
 from .scans.nifti import check_size
@@ -197,31 +199,76 @@ class Segmenter:
                 is closed or was made before this process was forked.
         """
         self._refuse_unusable()
+        arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
+        with self.reserve(
+            scan,
+            overlap,
+            skip_air,
+            cancel,
+            volume=volume,
+            replace_nan=replace_nan,
+            prefer=prefer,
+            postprocessing=postprocessing,
+            use_locator=use_locator,
+        ) as reserved:
+            return reserved.run(progress)
+
+    @contextmanager
+    def reserve(
+        self,
+        scan: str | os.PathLike[str] | Volume | Nifti1Pair | ScanSource,
+        overlap: float | None = None,
+        skip_air: bool = True,
+        cancel: Cancel | None = None,
+        *,
+        volume: int | None = None,
+        replace_nan: float | None = None,
+        prefer: Form | None = None,
+        postprocessing: Postprocessing | None = None,
+        use_locator: bool = True,
+    ) -> Generator[ReservedScan]:
+        """Opens a scan and reserves its memory for the ``with`` block, in which `ReservedScan.run` segments it.
+
+        For callers that accept scans before they segment them: what was accepted then has its memory.
+
+        Args:
+            scan: as in `segment`, like all arguments.
+            overlap: as in `segment`.
+            skip_air: as in `segment`.
+            cancel: as in `segment`.
+            volume: as in `segment`.
+            replace_nan: as in `segment`.
+            prefer: as in `segment`.
+            postprocessing: as in `segment`.
+            use_locator: as in `segment`.
+
+        Yields:
+            The scan, with its memory reserved.
+
+        Raises:
+            InputError: the scan is refused.
+            ResourceError: the predicted memory is above the limit, or not free.
+            Cancelled: ``cancel()`` returned true.
+            UsageError: as in `segment`.
+        """
+        self._refuse_unusable()
         overlap = arguments.optional(arguments.overlap_share, "overlap", overlap)
         skip_air = arguments.flag("skip_air", skip_air)
         locator = self._locator if arguments.flag("use_locator", use_locator) else None
-        arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
         arguments.optional(arguments.callback, "cancel", cancel, "cancel() that says whether to stop")
         steps = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
         steps = self._bundle.manifest.postprocessing if steps is None else steps
         steps.check(self.task.labels)
         overlap = self._bundle.manifest.recommended_overlap if overlap is None else overlap
-        hooks = Hooks(progress, cancel)
+        hooks = Hooks(None, cancel)
         hooks.stop_if_cancelled()
         try:
             with hooks.stopwatch.stage("read"):
                 source = open_scan(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
-            return self._segment(SegmentationRequest(source, self.task, overlap, skip_air, steps), locator, hooks)
         except MemoryError:
-            raise ResourceError("memory ran out while the scan was segmented; free memory or crop the scan") from None
+            raise ResourceError("memory ran out while the scan was read; free memory or crop the scan") from None
+        request = SegmentationRequest(source, self.task, overlap, skip_air, steps)
 
-    def _refuse_unusable(self) -> None:
-        if self._closed:
-            raise UsageError("the segmenter is closed; load the bundle again")
-        if os.getpid() != self._process:
-            raise UsageError("the segmenter was made before this process was forked; load the bundle after the fork")
-
-    def _segment(self, request: SegmentationRequest, locator: Locator | None, hooks: Hooks) -> Result:
         def choose(reserved: int) -> ScanPlan:
             with hooks.stopwatch.stage("plan"):
                 check_size(request.scan.grid.shape, label_dtype(self.task.num_classes))
@@ -230,19 +277,13 @@ class Segmenter:
                 return ScanPlan(main, locating)
 
         with reservations().reserve(choose) as plan:
-            region, windows, grid = None, len(plan.main.windows), request.scan.grid
-            if locator is not None and plan.locating is not None:
-                before = len(plan.locating.windows)
-                region = locator.find(request, plan.locating, hooks.part(0, before + windows))
-                hooks = hooks.part(before, before + windows)
-            reading = "read as the windows move" if plan.main.streamed else "prepared whole"
-            _log.debug("%r, for the model %r: %d windows, %s", grid, request.grid, windows, reading)
-            result = ScanPipeline(self._engine, request, plan.main, hooks, region).run()
-        seconds = sum(result.timings.values()) / 1000
-        left_out = f"{result.windows_skipped} of air, {result.windows_without_organ} without organ"
-        _log.info("%r: %d windows, %s, %.2f s", grid, result.windows, left_out, seconds)
-        _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in result.timings.items()))
-        return result
+            yield ReservedScan(request, plan, self._engine, locator, hooks, self._refuse_unusable)
+
+    def _refuse_unusable(self) -> None:
+        if self._closed:
+            raise UsageError("the segmenter is closed; load the bundle again")
+        if os.getpid() != self._process:
+            raise UsageError("the segmenter was made before this process was forked; load the bundle after the fork")
 
     @property
     def _unallocated_bytes(self) -> int:

@@ -13,7 +13,14 @@ from bedside.cli.main import command_group
 from bedside.runtime.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "benchmarks").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+    ]
+)
 FOLDERS = (
     "runtime",
     "training",
@@ -22,6 +29,7 @@ FOLDERS = (
     "export",
     "devices",
     "dicom",
+    "service",
     "processes",
     "cli",
     "tests",

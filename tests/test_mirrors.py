@@ -42,6 +42,16 @@ ELSEWHERE = {  # module → the file that tests it
     "teacher/config.py": "teacher/test_teachers.py",
     # Every fault of a checkpoint is met by a teacher that reads it.
     "teacher/autosam/weights.py": "teacher/sam/test_checkpoint.py",
+    # The parts of the service, tested over HTTP.
+    "service/app.py": "service/test_api.py",
+    "service/events.py": "service/test_api.py",
+    "service/intake.py": "service/test_api.py",
+    "service/job.py": "service/test_jobs.py",
+    "service/json_answer.py": "service/test_api.py",
+    "service/page_files.py": "service/test_page.py",
+    "service/refusal.py": "service/test_worker.py",
+    "service/served_bundle.py": "service/test_api.py",
+    "runtime/reserved_scan.py": "runtime/test_segmenter.py",
     # What runs in another process only.
     "processes/worker.py": "processes/test_worker_pool.py",
     "training/loop/process_watch.py": "training/loop/test_together.py",

@@ -32,7 +32,7 @@ def test_wheel_holds_only_bedside(wheel):
 
 
 def test_wheel_holds_every_module_of_the_repository(wheel):
-    folders = ["runtime", "training", "teacher", "distill", "export", "devices", "cli"]
+    folders = ["runtime", "training", "teacher", "distill", "export", "devices", "service", "cli"]
     ours = {str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob("*.py")}
     assert ours <= {name.removeprefix("bedside/") for name in wheel.namelist()}
 
@@ -68,3 +68,10 @@ def test_wheel_brings_the_profiles_of_devices(wheel):
     profiles = {str(path.relative_to(ROOT)) for path in folder.rglob("*.toml")}
     assert {"devices/software.toml", "devices/profiles/orin-nano-8.toml"} <= profiles
     assert profiles == {name.removeprefix("bedside/") for name in wheel.namelist() if name.endswith(".toml")}
+
+
+def test_wheel_brings_the_page_and_the_viewer_where_it_was_fetched(wheel):
+    page = ROOT / "service" / "page"
+    files = {str(path.relative_to(ROOT)) for path in page.rglob("*") if path.is_file()}
+    assert {f"service/page/{name}" for name in ("index.html", "style.css", "main.js", "niivue-licence.txt")} <= files
+    assert files <= {name.removeprefix("bedside/") for name in wheel.namelist()}

@@ -20,6 +20,7 @@ _PACKAGES = {
     "export": ("onnx", "onnxscript", "nncf", "openvino"),
     "report": ("matplotlib", "jinja2"),
     "dicom": ("pydicom", "highdicom", "pynetdicom"),
+    "serve": ("starlette", "uvicorn"),
 }
 
 
@@ -27,7 +28,7 @@ def require(*extras: str) -> None:
     """Checks that the packages of some extras are installed, without importing them.
 
     Args:
-        *extras: names of extras: train, export, report, dicom.
+        *extras: names of extras: train, export, report, dicom, serve.
 
     Raises:
         MissingExtraError: a package is missing; the message has the pip command for all missing extras.

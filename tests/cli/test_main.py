@@ -22,6 +22,7 @@ DESIGNED = [
     "devices",
     "node",
     "inspect",
+    "serve",
 ]
 LEAVES = {name: COMMANDS[name] for name in DESIGNED} | {
     f"{group} {name}": COMMANDS[group].commands[name] for group, names in GROUPS.items() for name in names

@@ -47,6 +47,18 @@ def dicom_seeds() -> list[bytes]:
         return [file.read_bytes() for file in (first, second, compressed, without, several)]
 
 
+@cache
+def upload_seeds() -> list[bytes]:
+    """Zips of a DICOM series, stored and packed, and files that are no zip."""
+    seeds: list[bytes] = []
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(buffer := io.BytesIO(), "w", method) as archive:
+            for number, slice_bytes in enumerate(dicom_seeds()[:2]):
+                archive.writestr(f"series/{number}", slice_bytes)
+        seeds.append(buffer.getvalue())
+    return [*seeds, nifti_seeds()[0], dicom_seeds()[-1]]
+
+
 def gzip_seeds() -> list[bytes]:
     import gzip
 

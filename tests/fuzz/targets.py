@@ -39,6 +39,8 @@ from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.task_presets import PRESETS
+from bedside.service.intake import UPLOAD, ScanOptions, opened
+from bedside.service.settings import Settings
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.nnunet_splits import read_splits
 
@@ -87,6 +89,23 @@ def dicom(data: bytes) -> None:
             continue
         assert volume.data.shape == series.grid.shape
         assert np.isfinite(volume.data).all()
+
+
+def upload(data: bytes) -> None:
+    """What a client posts: recognised, unpacked and opened within its folder, or refused."""
+    with tempfile.TemporaryDirectory(dir=_FOLDER.name) as outside:
+        (folder := Path(outside) / "job").mkdir()
+        (folder / UPLOAD).write_bytes(data)
+        try:
+            scan = opened(folder, ScanOptions(), Settings(unpacked_bytes=_UNPACKED_LIMIT, files=50))
+            read = Scan(scan).load() if not isinstance(scan, Path) else read_volume(scan)
+            assert np.isfinite(read.data).all()
+        except (InputError, ResourceError):
+            pass
+        assert [path.name for path in Path(outside).iterdir()] == ["job"]
+        kept = [path for path in folder.rglob("*") if not path.is_dir()]
+        assert not any(path.is_symlink() for path in kept)
+        assert sum(path.stat().st_size for path in kept) <= _UNPACKED_LIMIT + len(data)
 
 
 def gzip_stream(data: bytes) -> None:
@@ -227,6 +246,7 @@ def _file(name: str, data: bytes) -> Path:
 TARGETS = {
     "nifti": Target(nifti, seeds.nifti_seeds),
     "dicom": Target(dicom, seeds.dicom_seeds),
+    "upload": Target(upload, seeds.upload_seeds),
     "gzip_stream": Target(gzip_stream, seeds.gzip_seeds),
     "manifest": Target(manifest, seeds.manifest_seeds),
     "bundle_folder": Target(bundle_folder, seeds.folder_seeds),

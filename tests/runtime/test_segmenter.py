@@ -16,6 +16,7 @@ from bedside.runtime import (
     Volume,
     read_labels,
 )
+from bedside.runtime.memory.reservations import reservations
 
 AIR, FAT, BONE = -1000, 0, 1000
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
@@ -229,3 +230,39 @@ def test_a_closed_segmenter_says_so(bundle_path):
     opened.close()
     with pytest.raises(UsageError, match="closed"):
         opened.segment_array(phantom()[0], AFFINE)
+
+
+class TestReserve:
+    def test_holds_the_memory_of_an_accepted_scan_until_the_block_ends(self, seg):
+        hu, truth = phantom()
+        before = reservations()._bytes
+        with seg.reserve(Volume(hu, Grid(hu.shape, AFFINE))) as reserved:
+            assert reservations()._bytes == before + reserved.bytes > before
+            assert np.array_equal(reserved.run().labels, truth)
+        assert reservations()._bytes == before
+
+    def test_refuses_a_second_scan_that_would_need_what_the_first_one_holds(self, seg, monkeypatch):
+        hu, _ = phantom()
+        scan = Volume(hu, Grid(hu.shape, AFFINE))
+        with seg.reserve(scan) as first:
+            monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: int(1.5 * first.bytes))
+            with pytest.raises(ResourceError, match="free memory"), seg.reserve(scan):
+                pass
+        with seg.reserve(scan):
+            pass
+
+    def test_what_is_cancelled_meanwhile_is_not_segmented(self, seg):
+        stop = threading.Event()
+        hu, _ = phantom()
+        with seg.reserve(Volume(hu, Grid(hu.shape, AFFINE)), cancel=stop.is_set) as reserved:
+            stop.set()
+            with pytest.raises(Cancelled):
+                reserved.run()
+
+    def test_a_closed_segmenter_runs_nothing(self, bundle_path):
+        hu, _ = phantom()
+        segmenter = Segmenter.load(bundle_path, engine="onnxruntime", threads=1)
+        with segmenter.reserve(Volume(hu, Grid(hu.shape, AFFINE))) as reserved:
+            segmenter.close()
+            with pytest.raises(UsageError, match="closed"):
+                reserved.run()

@@ -206,7 +206,7 @@ class TestMemory:
                 Segmenter.load(bundle_path)
             return
         with Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as seg:
-            monkeypatch.setattr("bedside.runtime.segmenter.ScanPipeline.run", full)
+            monkeypatch.setattr("bedside.runtime.reserved_scan.ScanPipeline.run", full)
             with pytest.raises(ResourceError, match="memory ran out"):
                 seg.segment_array(HU, AFFINE)
 

@@ -5,7 +5,7 @@ import bedside
 import pytest
 from bedside.cli.terminal.readable import SIGNS, readable
 
-FOLDERS = ("cli", "devices", "dicom", "distill", "export", "runtime", "teacher", "training")
+FOLDERS = ("cli", "devices", "dicom", "distill", "export", "runtime", "service", "teacher", "training")
 
 
 def texts():

@@ -1,0 +1,82 @@
+"""A scan whose memory is reserved: it was opened and planned, and is segmented when the caller runs it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .errors import ResourceError
+from .hooks import Hooks, Progress
+from .pipeline import ScanPipeline
+
+if TYPE_CHECKING:
+    from .engines import Engine
+    from .execution_plan import ScanPlan
+    from .locator import Locator
+    from .request import SegmentationRequest
+    from .result import Result
+
+_log = logging.getLogger("bedside.segmenter")
+_FULL = "memory ran out while the scan was segmented; free memory or crop the scan"
+
+
+@dataclass(frozen=True, eq=False)
+class ReservedScan:
+    """One scan that fits into memory; `Segmenter.reserve` makes it and holds the memory for it.
+
+    Attributes:
+        request: the scan, its task and the options.
+        plan: the plans of the passes over it.
+        engine: the engine that runs the windows.
+        locator: the bundle's locator; None where none is used.
+        hooks: the cancel callback and the stopwatch.
+        check: raises `UsageError` where the segmenter can no longer be used.
+    """
+
+    request: SegmentationRequest
+    plan: ScanPlan
+    engine: Engine
+    locator: Locator | None
+    hooks: Hooks
+    check: Callable[[], None]
+
+    @property
+    def bytes(self) -> int:
+        """Memory reserved for the scan: its predicted peak, in bytes."""
+        return self.plan.bytes
+
+    def run(self, progress: Progress | None = None) -> Result:
+        """Segments the scan; called once, within the ``with`` block of `Segmenter.reserve`.
+
+        Args:
+            progress: called with (windows done, windows in total).
+
+        Raises:
+            InputError: the scan is refused, which may only be detected after its last plane.
+            ResourceError: the engine failed, or memory ran out.
+            Cancelled: the ``cancel()`` given to `Segmenter.reserve` returned true.
+            UsageError: the segmenter was closed meanwhile.
+        """
+        self.check()
+        try:
+            return self._run(replace(self.hooks, progress=progress))
+        except MemoryError:
+            raise ResourceError(_FULL) from None
+
+    def _run(self, hooks: Hooks) -> Result:
+        region, main, grid = None, self.plan.main, self.request.scan.grid
+        windows = len(main.windows)
+        if self.locator is not None and self.plan.locating is not None:
+            before = len(self.plan.locating.windows)
+            region = self.locator.find(self.request, self.plan.locating, hooks.part(0, before + windows))
+            hooks = hooks.part(before, before + windows)
+        reading = "read as the windows move" if main.streamed else "prepared whole"
+        _log.debug("%r, for the model %r: %d windows, %s", grid, self.request.grid, windows, reading)
+        result = ScanPipeline(self.engine, self.request, main, hooks, region).run()
+        seconds = sum(result.timings.values()) / 1000
+        left_out = f"{result.windows_skipped} of air, {result.windows_without_organ} without organ"
+        _log.info("%r: %d windows, %s, %.2f s", grid, result.windows, left_out, seconds)
+        _log.debug("milliseconds: %s", ", ".join(f"{stage} {spent:.0f}" for stage, spent in result.timings.items()))
+        return result

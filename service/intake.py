@@ -1,0 +1,109 @@
+"""From a received file to a scan that has its memory: recognised, unpacked, opened, planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from ..runtime.scans.file_kind import is_dicom
+from .job import Job
+from .settings import Settings
+from .unzip import unzip
+
+if TYPE_CHECKING:
+    from ..dicom import DicomSeries
+
+UPLOAD = "upload"
+_ZIP = b"PK\x03\x04"
+_GZIP = b"\x1f\x8b"
+
+
+class ScanOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to read an uploaded scan; the query of a request.
+
+    Attributes:
+        bundle: name of the bundle; None for the first.
+        series: which DICOM series, by Series Instance UID or number; None where there is one.
+        fill_gaps: whether missing slices of a series are interpolated.
+        volume: index of the volume in a 4D file, from 0.
+        prefer: sform or qform, where they disagree.
+    """
+
+    bundle: str | None = None
+    series: str | None = None
+    fill_gaps: bool = False
+    volume: int | None = None
+    prefer: Literal["sform", "qform"] | None = None
+
+
+def take_in(job: Job, options: ScanOptions, settings: Settings) -> None:
+    """Opens the upload in a job's folder as a scan and reserves its memory, which the job holds from now on.
+
+    Raises:
+        InputError: the scan is refused.
+        ResourceError: there is no memory for it.
+        MissingExtraError: it is DICOM, and the extra ``dicom`` is not installed.
+        UsageError: an option does not fit the scan.
+        OSError: the disk is full.
+    """
+    job.scan = opened(job.folder, options, settings)
+    reserving = job.bundle.segmenter.reserve(
+        job.scan, cancel=job.cancelled, volume=options.volume, prefer=options.prefer
+    )
+    job.reserved = job.reservation.enter_context(reserving)
+
+
+def opened(folder: Path, options: ScanOptions, settings: Settings) -> Path | DicomSeries:
+    """Recognises the upload in a folder: a zip is unpacked, a DICOM series opened, a NIfTI file gets its ending.
+
+    Args:
+        folder: the folder that holds the upload under the name `UPLOAD`.
+        options: which series.
+        settings: the limits of a zip.
+
+    Raises:
+        InputError: it is no scan.
+        MissingExtraError: it is DICOM, and the extra ``dicom`` is not installed.
+        UsageError: there is no such series.
+        OSError: the disk is full.
+    """
+    upload = folder / UPLOAD
+    with upload.open("rb") as file:
+        start = file.read(4)
+    if start == _ZIP:
+        series = folder / "series"
+        unzip(upload, series, settings.files, settings.unpacked_bytes)
+        upload.unlink()
+        return _series(series, options)
+    if is_dicom(upload):
+        return _series(upload.rename(folder / "scan.dcm"), options)
+    return upload.rename(folder / ("scan.nii.gz" if start.startswith(_GZIP) else "scan.nii"))
+
+
+def _series(path: Path, options: ScanOptions) -> DicomSeries:
+    from ..dicom import open_series
+
+    return open_series(path, options.series, fill_gaps=options.fill_gaps)
+
+
+def scan_as_nifti(job: Job) -> Path:
+    """Returns the scan as a NIfTI file, converted once where it is DICOM.
+
+    Raises:
+        InputError: the series is damaged.
+        ResourceError: there is no memory or disk space to convert it.
+    """
+    from ..runtime.scans.nifti import write_volume
+    from ..runtime.scans.scan import Scan
+
+    if job.scan is None or isinstance(job.scan, Path):
+        return job.scan or job.folder / "scan.nii.gz"
+    path = job.folder / "shown.nii.gz"
+    with job.converting:
+        if not path.exists():
+            job.scan.check_memory()
+            volume = Scan(job.scan).load()
+            write_volume(path, volume.data, volume.grid, description="bedside: a DICOM series")
+    return path

@@ -1,0 +1,137 @@
+"""One job of the service: a scan in a folder of its own, its progress, and its outcome."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.errors import ExitCode
+from .answers import JobAnswer, ResultAnswer, State
+from .refusal import Failure
+
+if TYPE_CHECKING:
+    from ..dicom import DicomSeries
+    from ..runtime.reserved_scan import ReservedScan
+    from .served_bundle import ServedBundle
+
+FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
+
+
+class Job:
+    """A scan that was accepted; shared between the server and the worker.
+
+    Args:
+        name: the job's id.
+        bundle: the bundle that segments the scan.
+        folder: the job's own folder, with the scan.
+    """
+
+    def __init__(self, name: str, bundle: ServedBundle, folder: Path) -> None:
+        self.name, self.bundle, self.folder = name, bundle, folder
+        self.reservation = ExitStack()  # closing it gives the scan's memory back
+        self.scan: Path | DicomSeries | None = None
+        self.reserved: ReservedScan | None = None
+        self.converting = threading.Lock()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._state: State = "queued"
+        self._done = self._total = 0
+        self._failure: Failure | None = None
+        self._result: ResultAnswer | None = None
+        self._finished: float | None = None
+
+    @property
+    def state(self) -> State:
+        """What became of it so far."""
+        return self._state
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self._state in FINISHED
+
+    @property
+    def finished_seconds(self) -> float:
+        """Seconds since it was finished; 0 before."""
+        return 0.0 if self._finished is None else time.monotonic() - self._finished
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked to cancel; the runtime calls it before every window."""
+        return self._stop.is_set()
+
+    def cancel(self) -> None:
+        """Asks to cancel: a queued job is finished at once, a running one before its next window."""
+        self._stop.set()
+        with self._lock:
+            waits = self._state == "queued"
+            if waits:
+                self._finish("cancelled")
+        if waits:
+            self.reservation.close()
+
+    def begin(self) -> bool:
+        """Marks the job as running; False where it was cancelled before."""
+        with self._lock:
+            if self._state != "queued":
+                return False
+            self._state = "running"
+            return True
+
+    def progress(self, done: int, total: int) -> None:
+        """Notes the windows that are done."""
+        self._done, self._total = done, total
+
+    def succeed(self, result: ResultAnswer) -> None:
+        """Notes the result."""
+        with self._lock:
+            self._result = result
+            self._done = self._total
+            self._finish("done")
+
+    def fail(self, failure: Failure) -> None:
+        """Notes why it failed, or that it was cancelled."""
+        with self._lock:
+            if failure.code == ExitCode.INTERRUPTED:
+                self._finish("cancelled")
+            else:
+                self._failure = failure
+                self._finish("failed")
+
+    def _finish(self, state: State) -> None:
+        self._state, self._finished = state, time.monotonic()
+
+    def remove(self) -> None:
+        """Cancels the job and removes its files."""
+        self.cancel()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def answer(self, keep_seconds: float) -> JobAnswer:
+        """Returns what clients are told of it.
+
+        Args:
+            keep_seconds: how long a finished job is kept.
+        """
+        with self._lock:
+            left = None if self._finished is None else max(0.0, keep_seconds - (time.monotonic() - self._finished))
+            return JobAnswer(
+                id=self.name,
+                bundle=self.bundle.name,
+                state=self._state,
+                done=self._done,
+                total=self._total,
+                code=self._code(),
+                error=self._failure,
+                result=self._result,
+                seconds_left=left,
+            )
+
+    def _code(self) -> int | None:
+        if self._failure is not None:
+            return self._failure.code
+        if self._result is not None:
+            return int(ExitCode.REVIEW if self._result.needs_review else ExitCode.OK)
+        return int(ExitCode.INTERRUPTED) if self._state == "cancelled" else None

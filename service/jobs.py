@@ -1,0 +1,139 @@
+"""All jobs of the service: how many there may be, where their files are, and when these are removed."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from ..runtime.errors import ExitCode, ResourceError
+from ..runtime.files.temporaries import remove_leftovers, temporary_name
+from .job import Job
+from .refusal import RefusedError, busy
+from .served_bundle import ServedBundle
+from .settings import Settings
+
+FREE_BYTES = 2**28  # of the disk, which uploads leave free
+_ID_BYTES = 16
+
+
+class Jobs:
+    """The jobs, in one private folder that goes with the ``with`` block; safe to share between threads.
+
+    What a killed service left behind is removed when the next one starts.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+        self._receiving = 0
+        parent = Path(tempfile.gettempdir()) if settings.folder is None else settings.folder
+        self.folder = parent / temporary_name(".serve")
+
+    def __enter__(self) -> Jobs:
+        remove_leftovers(self.folder.parent)
+        try:
+            self.folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise ResourceError(
+                f"the folder for scans in progress cannot be made ({error.strerror}); choose another (--folder)"
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for job in list(self._jobs.values()):
+            job.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that are not finished, uploads included."""
+        with self._lock:
+            return self._receiving + sum(not job.is_finished for job in self._jobs.values())
+
+    def open(self, bundle: ServedBundle, declared: int) -> Job:
+        """Takes a place for an upload, and makes its folder; `add` or `drop` must follow.
+
+        Args:
+            bundle: the bundle that is to segment the scan.
+            declared: bytes that the client says it sends; 0 where it does not say.
+
+        Raises:
+            RefusedError: there is no place, or no room on the disk.
+        """
+        self.expire()
+        with self._lock:
+            unfinished = sum(not job.is_finished for job in self._jobs.values())
+            if self._receiving >= self._settings.uploads:
+                raise busy(f"{self._receiving} scans are being received; try again")
+            if unfinished + self._receiving >= self._settings.waiting:
+                raise busy(f"{unfinished} scans wait or are segmented; try again")
+            if len(self._jobs) + self._receiving >= self._settings.kept:
+                raise busy(f"{len(self._jobs)} results are kept; fetch and delete some, or try again later")
+            if shutil.disk_usage(self.folder).free < declared + FREE_BYTES:
+                raise busy("there is no room on the disk for this scan; free some, or try again later")
+            self._receiving += 1
+        name = secrets.token_hex(_ID_BYTES)
+        job = Job(name, bundle, self.folder / secrets.token_hex(_ID_BYTES))
+        try:
+            job.folder.mkdir(mode=0o700)
+        except OSError:
+            self.drop(job)
+            raise
+        return job
+
+    def add(self, job: Job) -> None:
+        """Accepts the job whose scan was received."""
+        with self._lock:
+            self._receiving -= 1
+            self._jobs[job.name] = job
+
+    def drop(self, job: Job) -> None:
+        """Gives up a job whose scan was not accepted, with its files."""
+        with self._lock:
+            self._receiving -= 1
+        job.reservation.close()
+        shutil.rmtree(job.folder, ignore_errors=True)
+
+    def find(self, name: str) -> Job:
+        """Returns a job by its id.
+
+        Raises:
+            RefusedError: there is none, or no longer.
+        """
+        self.expire()
+        with self._lock:
+            job = self._jobs.get(name)
+        if job is None:
+            raise RefusedError(404, "there is no such job, or no longer; post the scan again", ExitCode.USAGE)
+        return job
+
+    def remove(self, job: Job) -> None:
+        """Cancels a job and forgets it; its files go when nothing writes there any more."""
+        with self._lock:
+            self._jobs.pop(job.name, None)
+        job.remove()
+
+    def expire(self) -> None:
+        """Removes the jobs that were finished long enough ago."""
+        with self._lock:
+            old = [
+                job
+                for job in self._jobs.values()
+                if job.is_finished and job.finished_seconds >= self._settings.keep_seconds
+            ]
+        for job in old:
+            self.remove(job)
+
+    def cancel_all(self) -> None:
+        """Asks every job to cancel."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancel()

@@ -1,0 +1,107 @@
+// The service's API, as `bedside serve` describes it at /api/v1/openapi.json.
+
+const ROOT = "api/v1";
+
+/** A request that the service refused: `code` is an exit code of bedside, `status` that of HTTP. */
+export class Refusal extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+function refusal(status, text) {
+  try {
+    const { code, message } = JSON.parse(text).error;
+    return new Refusal(status, code, message);
+  } catch {
+    return new Refusal(status, 5, "the service did not answer as expected; is it still running?");
+  }
+}
+
+export class Service {
+  token = sessionStorage.getItem("bedside-token") ?? "";
+
+  setToken(token) {
+    this.token = token;
+    sessionStorage.setItem("bedside-token", token);
+  }
+
+  #headers() {
+    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
+  }
+
+  async #fetch(path, options = {}) {
+    let response;
+    try {
+      response = await fetch(ROOT + path, { ...options, headers: this.#headers() });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Refusal(0, 5, "the service cannot be reached; is it still running?");
+    }
+    if (!response.ok) throw refusal(response.status, await response.text());
+    return response;
+  }
+
+  async info() {
+    return (await this.#fetch("")).json();
+  }
+
+  /** Sends a scan; `sent(share)` is called as it goes. Returns the job. */
+  post(scan, bundle, sent, signal) {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest(); // fetch does not say how much was sent
+      request.open("POST", `${ROOT}/jobs?bundle=${encodeURIComponent(bundle)}`);
+      request.setRequestHeader("Content-Type", "application/octet-stream");
+      for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
+      request.upload.onprogress = (event) => sent(event.loaded / event.total);
+      request.onload = () => {
+        if (request.status === 202) resolve(JSON.parse(request.responseText));
+        else reject(refusal(request.status, request.responseText));
+      };
+      request.onerror = () => reject(new Refusal(0, 5, "the service ended the transfer; it may be busy, so try again"));
+      request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+      signal.addEventListener("abort", () => request.abort());
+      request.send(scan);
+    });
+  }
+
+  /** Calls `step(job)` until the job is finished; returns it. */
+  async follow(job, step, signal) {
+    const response = await this.#fetch(`/jobs/${job.id}/events`, { signal });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return this.job(job.id); // the connection ended before the job did
+      text += value;
+      const events = text.split("\n\n");
+      text = events.pop();
+      for (const event of events) {
+        const data = event.split("\n").find((line) => line.startsWith("data: "));
+        if (!data) continue;
+        const now = JSON.parse(data.slice(6));
+        if (event.startsWith("event: end")) return now;
+        step(now);
+      }
+    }
+  }
+
+  async job(id) {
+    return (await this.#fetch(`/jobs/${id}`)).json();
+  }
+
+  async cancel(id) {
+    return (await this.#fetch(`/jobs/${id}/cancel`, { method: "POST" })).json();
+  }
+
+  async remove(id) {
+    await this.#fetch(`/jobs/${id}`, { method: "DELETE" });
+  }
+
+  /** Returns `labels`, `segmentation` or `scan` of a job as a Blob. */
+  async file(id, what) {
+    return (await this.#fetch(`/jobs/${id}/${what}`)).blob();
+  }
+}

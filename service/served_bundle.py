@@ -1,0 +1,56 @@
+"""The bundles that the service runs, under the names that requests call them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.errors import UsageError
+from .answers import BundleAnswer
+
+if TYPE_CHECKING:
+    from ..runtime.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class ServedBundle:
+    """A bundle that is open.
+
+    Attributes:
+        name: what requests call it.
+        segmenter: what runs it.
+    """
+
+    name: str
+    segmenter: Segmenter
+
+    def answer(self) -> BundleAnswer:
+        """Returns what clients are told of it."""
+        task, bundle, engine = self.segmenter.task, self.segmenter.bundle, self.segmenter.engine
+        return BundleAnswer(
+            name=self.name,
+            task=task.name,
+            modality=task.modality.value,
+            labels=list(task.labels),
+            sha256=bundle.sha256,
+            engine=engine.name,
+            precision=engine.precision,
+            intended_use=bundle.manifest.intended_use,
+        )
+
+
+def bundle_names(paths: Sequence[Path]) -> list[str]:
+    """Returns the names of bundles: those of their files, without the ending.
+
+    Raises:
+        UsageError: there is none, or two have the same name.
+    """
+    names = [path.resolve().name.removesuffix(".zip").removesuffix(".bedside") for path in paths]
+    if not names:
+        raise UsageError("expected a bundle to serve, got none")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f'two bundles are called "{twice[0]}"; rename the folder of one')
+    return names

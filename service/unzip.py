@@ -1,0 +1,100 @@
+"""Unpacks a zip of DICOM files under numbers in place of names, within limits of count and size."""
+
+from __future__ import annotations
+
+import errno
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from ..runtime.errors import InputError
+
+_EXPANSION = 200  # unpacked bytes per packed byte; scans shrink to a third, a zip bomb expands a thousandfold
+_ALWAYS_ALLOWED = 2**28  # bytes that may always be unpacked: phantoms shrink more
+_TABLE_BYTES = 2**22  # of the zip's table of contents, which `zipfile` reads at once
+_BLOCK = 2**20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError,
+    NotImplementedError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
+
+
+def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
+    """Unpacks the files of a zip as ``00000.dcm``, ``00001.dcm``, …: no name of the zip reaches the disk.
+
+    Args:
+        archive: the zip.
+        target: folder to make.
+        most_files: files that the zip may have.
+        most_bytes: bytes that they may have together.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        InputError: the zip is damaged, encrypted, has links, too many files or too many bytes, or a file has more bytes
+            than it declares.
+        OSError: the disk is full.
+    """
+    target.mkdir(mode=0o700)
+    try:
+        with _SmallReads(archive) as file, zipfile.ZipFile(file) as source:
+            limit = min(most_bytes, max(_ALWAYS_ALLOWED, _EXPANSION * archive.stat().st_size))
+            members = _checked(source, most_files, limit)
+            for number, member in enumerate(members):
+                _write(source, member, target / f"{number:05d}.dcm")
+    except _DAMAGED as error:
+        raise _damaged(error) from None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a seek to before the file's start
+            raise _damaged(error) from None
+        raise
+    return len(members)
+
+
+def _damaged(error: Exception) -> InputError:
+    return InputError(f"expected a zip of DICOM files, got a damaged one ({type(error).__name__}); zip it again")
+
+
+class _SmallReads(io.FileIO):
+    """A file that refuses large reads: `zipfile` makes an object of every entry before their number can be checked."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _TABLE_BYTES:
+            raise InputError(f"the zip's table of contents takes {size:,} bytes; zip the slices of one series")
+        return super().read(size)
+
+
+def _checked(source: zipfile.ZipFile, most_files: int, most_bytes: int) -> list[zipfile.ZipInfo]:
+    infos = source.infolist()
+    if len(infos) > most_files:
+        raise InputError(f"the zip has {len(infos):,} files, {most_files:,} are allowed; zip the slices of one series")
+    for info in infos:
+        name = info.orig_filename.replace("\\", "/")
+        if name.startswith("/") or ".." in name.split("/") or "\0" in name or name[1:2] == ":":
+            raise InputError("a file in the zip leads out of its folder; zip the series' folder")
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise InputError("the zip has a link or a device; zip plain files only")
+        if info.compress_type not in _METHODS:
+            raise InputError("a file in the zip is packed by another method than deflate; zip the series again")
+        if info.flag_bits & 1:
+            raise InputError("the zip is encrypted; zip the series without a password")
+    if sum(info.file_size for info in infos) > most_bytes:
+        raise InputError(
+            f"the zip unpacks to more than {most_bytes / 2**20:,.0f} MiB; zip the slices of one series alone"
+        )
+    return [info for info in infos if not info.is_dir()]
+
+
+def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    left = member.file_size
+    with source.open(member) as packed, target.open("xb") as unpacked:
+        while block := packed.read(_BLOCK):
+            left -= len(block)
+            if left < 0:
+                raise InputError("a file in the zip unpacks to more bytes than it declares; zip the series again")
+            unpacked.write(block)
