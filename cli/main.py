@@ -77,7 +77,11 @@ COMMANDS = (
         "evaluate.command:Evaluate",
         "Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.",
     ),
-    LazyCommand("benchmark", "benchmark:Benchmark", "Measure every engine and precision of a bundle on this machine."),
+    LazyCommand(
+        "benchmark",
+        "benchmark.command:benchmark_command",
+        "Measure every engine and precision of a bundle on this machine; `benchmark compare` compares two results.",
+    ),
     LazyCommand(
         "plan",
         "plan.command:Plan",

@@ -1,90 +1,22 @@
-"""`bedside benchmark`: how fast a bundle runs on this machine."""
+"""What `bedside benchmark` shows a person: figures of windows, of whole scans, and the conditions, in 80 columns."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from .options.machine import ThreadsOption
-from .options.paths import bundle_argument, input_option
-from .options.trust import TrustOption
-from .terminal.console import Console
-from .terminal.streams import NARROWEST
+from ..terminal.streams import NARROWEST
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..devices import BenchmarkReport
-    from ..devices.report import EndToEnd, VariantReport
+    from ...devices import BenchmarkReport
+    from ...devices.measurement.ratio import Ratio
+    from ...devices.report import EndToEnd, VariantReport
 
 _MB = 1e6
 _VARIANTS = 4  # columns of figures that fit beside the stages' names
-
-
-@dataclass(frozen=True, kw_only=True)
-class Benchmark:
-    """Measure every engine and precision of a bundle on this machine.
-
-    Cold start, latency per window (after a warm-up; at least 3 s and 10 windows), time per stage from scan file to
-    label file, peak memory, and energy where it can be read without privileges. Each variant runs in its own process.
-
-    Example: bedside benchmark student.bedside -i ct.nii.gz --engine openvino
-    """
-
-    bundle: Annotated[Path, bundle_argument(help="Bundle: a directory or zip.", show_default=False)]
-    scan: Annotated[
-        Path | None,
-        input_option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
-    ] = None
-    engine: Annotated[
-        list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
-    ] = None
-    precision: Annotated[
-        list[str] | None,
-        typer.Option(help="fp32, fp16, bf16, int8, int8-fp16, int8-bf16; may be repeated. Default: all."),
-    ] = None
-    trust: TrustOption = None
-    threads: ThreadsOption = None
-    overlap: Annotated[
-        float | None, typer.Option(help="Overlap of windows, 0 to below 1. Default: the bundle's recommendation.")
-    ] = None
-    seconds: Annotated[float, typer.Option(help="Shortest measurement of the window latency, in seconds.")] = 3.0
-    end_to_end: Annotated[
-        bool, typer.Option("--end-to-end/--network-only", help="Whether to segment a whole scan as well.")
-    ] = True
-    console: Console
-
-    def __call__(self) -> None:
-        """Measures the bundle and shows the figures."""
-        from ..devices import benchmark
-        from ..runtime.errors import ResourceError
-
-        console = self.console
-        with console.progress("benchmark") as advance:
-            report = benchmark(
-                self.bundle,
-                engines=self.engine,
-                precisions=self.precision,
-                input=self.scan,
-                threads=self.threads,
-                overlap=self.overlap,
-                min_seconds=self.seconds,
-                end_to_end=self.end_to_end,
-                progress=advance,
-                trust=self.trust,
-            )
-        console.show(heading(report), network_table(report), *stage_tables(report), remarks(report))
-        for warning in report.warnings:
-            console.warn(warning)
-        console.emit(report.to_dict())
-        if report.failed:
-            failed = ", ".join(failure.name for failure in report.failed)
-            raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
 
 
 def heading(report: BenchmarkReport) -> str:
@@ -96,36 +28,80 @@ def heading(report: BenchmarkReport) -> str:
         f"task {report.task}, window {'×'.join(map(str, report.patch))}, {report.threads} threads",
         f"on {machine} ({cpu.logical_cores} threads{features})",
     )
-    return "\n".join(map(_wrapped, lines)) + "\n"
+    return "\n".join(map(wrapped, lines)) + "\n"
 
 
 def network_table(report: BenchmarkReport) -> Table:
-    """Returns cold start, window latency, memory and energy, one row per variant."""
+    """Returns the window latency and its ratio to the first variant's, one row per variant."""
     from rich.table import Table
 
-    table = Table(title="The network alone, one window", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="The network alone, one window, in ms", title_justify="left", box=None, pad_edge=False)
     table.add_column("variant", style="bold")  # shrinks where figures are long
+    for name in ("p50", "p90", "p95", "p99", "mean ± std", "ratio", "95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for variant in report.variants:
+        window = variant.window
+        table.add_row(
+            variant.name,
+            *(three_digits(value) for value in (window.p50_ms, window.p90_ms, window.p95_ms, window.p99_ms)),
+            f"{three_digits(window.mean_ms)} ± {three_digits(window.std_ms)}",
+            *_ratio(variant.ratio),
+        )
+    return table
+
+
+def start_table(report: BenchmarkReport) -> Table:
+    """Returns start, memory, energy and end-to-end time, one row per variant."""
+    from rich.table import Table
+
+    table = Table(title="\nStart, memory and energy", title_justify="left", box=None, pad_edge=False)
+    table.add_column("variant", style="bold")
     for name in (
         "cold\nstart s",
-        "p50\nms",
-        "p90\nms",
-        "p99\nms",
-        "mean ± std\nms",
+        "cached\nstart s",
         "peak MB\n(above)",
         "J per\nwindow",
+        "J per\nscan",
+        "scan\ns",
+        "ratio",
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for variant in report.variants:
-        window, memory, joules = variant.window, variant.memory, variant.joules_per_window
+        memory, cached, whole = variant.memory, variant.cached_start, variant.end_to_end
         table.add_row(
             variant.name,
             f"{variant.cold_start.total_s:.2f}",
-            *(_three_digits(value) for value in (window.p50_ms, window.p90_ms, window.p99_ms)),
-            f"{_three_digits(window.mean_ms)} ± {_three_digits(window.std_ms)}",
+            "–" if cached is None else f"{cached.total_s:.2f}",
             f"{(memory.network_peak - memory.baseline) / _MB:.0f}",
-            "–" if joules is None else _three_digits(joules),
+            *(
+                "–" if joules is None else three_digits(joules)
+                for joules in (variant.joules_per_window, variant.joules_per_scan)
+            ),
+            "–" if whole is None else three_digits(whole.total_s),
+            _ratio(variant.total_ratio)[0],
         )
     return table
+
+
+def _ratio(ratio: Ratio | None) -> tuple[str, str]:
+    """Returns a ratio, marked where it is within noise, and its interval."""
+    if ratio is None:
+        return "1", ""
+    mark = "≈" if ratio.is_noise and ratio.rounds > 1 else ""
+    interval = "" if ratio.low is None or ratio.high is None else f"{ratio.low:.2f}–{ratio.high:.2f}"
+    return f"{mark}{ratio.value:.2f}", interval
+
+
+def noise_note(report: BenchmarkReport) -> str:
+    """Returns what the ratios mean, and what noise alone makes; empty with one variant."""
+    if len(report.variants) < 2:
+        return ""
+    first = report.variants[0].name
+    lines = [f"Ratio: time by that of {first}, in the same {report.rounds} rounds; ≈: 1 is in the interval."]
+    if report.repeat is not None and report.repeat.low is not None and report.repeat.high is not None:
+        again = report.repeat
+        lines.append(f"Noise: {first} by itself {again.value:.2f} ({again.low:.2f}–{again.high:.2f}).")
+    return "\n".join(map(wrapped, lines))
 
 
 def stage_tables(report: BenchmarkReport) -> list[Table]:
@@ -140,7 +116,7 @@ def _stage_table(runs: Sequence[tuple[VariantReport, EndToEnd]]) -> Table:
     table = Table(title="\nEnd to end, scan file to label file", title_justify="left", box=None, pad_edge=False)
     table.add_column("seconds", style="bold")
     for variant, _ in runs:
-        table.add_column("\n".join(variant.name.split(maxsplit=1)), justify="right")
+        table.add_column("\n".join(_heading_lines(variant.name)), justify="right")
     for stage in runs[0][1].stages:
         table.add_row(stage, *(f"{run.stages[stage]:.2f}" for _, run in runs))
     table.add_row("total", *(f"{run.total_s:.2f}" for _, run in runs), end_section=True)
@@ -149,6 +125,11 @@ def _stage_table(runs: Sequence[tuple[VariantReport, EndToEnd]]) -> Table:
         table.add_row("without organ", *(f"{run.windows_without_organ}" for _, run in runs))
     table.add_row("peak MB (above)", *(f"{variant.memory.above_baseline / _MB:.0f}" for variant, _ in runs))
     return table
+
+
+def _heading_lines(name: str) -> list[str]:
+    """Returns a variant's name in lines for the head of a column."""
+    return [line for part in name.split(", ") for line in textwrap.wrap(part, 14, break_on_hyphens=False)]
 
 
 def remarks(report: BenchmarkReport) -> str:
@@ -172,15 +153,20 @@ def remarks(report: BenchmarkReport) -> str:
     ]
     if report.host.jetson is not None:
         lines.append(f"power mode: {report.host.jetson.power_mode or 'not readable'}")
-    return "\n".join(map(_wrapped, lines))
+    return "\n".join(map(wrapped, lines))
 
 
-def _wrapped(line: str) -> str:
+def wrapped(line: str) -> str:
     """Wraps a line at 80 columns, between words only: names of engines and CPUs may be long."""
     return textwrap.fill(line, NARROWEST, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
-def _three_digits(value: float) -> str:
+def _joules(joules: float | None) -> str:
+    return "–" if joules is None else three_digits(joules)
+
+
+def three_digits(value: float) -> str:
+    """Returns a number with three significant digits, or as a whole number from 100 up."""
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
