@@ -15,6 +15,8 @@ from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
 from .conditions import busy_warning, governor_warning, read_conditions
 from .host import detect
+from .measurement.sustained import LONGEST, SHORTEST
+from .measurement.telemetry import TelemetrySampler
 from .report import BenchmarkReport, FailedVariant
 from .synthetic import describe_grid, write_synthetic_scan
 
@@ -41,6 +43,7 @@ def benchmark(
     rounds: int = 5,
     scan_rounds: int = 1,
     end_to_end: bool = True,
+    sustained: float | None = None,
     progress: Progress | None = None,
     trust: Trust | None = None,
 ) -> BenchmarkReport:
@@ -62,7 +65,9 @@ def benchmark(
         rounds: number of rounds of windows.
         scan_rounds: number of rounds of whole scans.
         end_to_end: whether to segment a scan as well.
-        progress: called with (steps done, steps in total), 100 steps per variant.
+        sustained: seconds for which the fastest variant runs windows afterwards, the first minute against the last;
+            None for no such run.
+        progress: called with (steps done, steps in total), 100 steps per variant and 100 for a sustained run.
         trust: paths of public keys, one of which must have signed the bundle (see `Bundle.open`); None for any bundle.
 
     Raises:
@@ -81,6 +86,13 @@ def benchmark(
     rounds = arguments.whole_number("rounds", rounds, 1, _MOST_ROUNDS)
     scan_rounds = arguments.whole_number("scan_rounds", scan_rounds, 1, _MOST_ROUNDS)
     end_to_end = arguments.flag("end_to_end", end_to_end)
+    sustained = arguments.optional(
+        arguments.number,
+        "sustained",
+        sustained,
+        f"{SHORTEST:g} to {LONGEST:g} seconds",
+        lambda given: SHORTEST <= given <= LONGEST,
+    )
     engines = arguments.optional(arguments.names, "engines", engines)
     precisions = arguments.optional(arguments.names, "precisions", precisions)
     arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
@@ -90,7 +102,7 @@ def benchmark(
     # NumPy comes with these; `bedside --help` and `bedside devices` stay without it.
     from ..runtime.engines import default_threads
     from .measurement.chosen_variants import choose_variants, open_bundles
-    from .measurement.rounds import Meter, Rounds, Schedule
+    from .measurement.rounds import Meter, Rounds, Schedule, measure_sustained
 
     opened = open_bundles(bundle, engines, precisions, trust)
     host, before = detect(), read_conditions()
@@ -99,15 +111,17 @@ def benchmark(
         folder = Path(name)
         scan, scans = _scans(opened, input, folder, end_to_end=end_to_end)
         chosen = choose_variants(opened, scans, threads, overlaps or (None,), trust)
-        meter = Meter(len(chosen), progress)
+        meter = Meter(len(chosen) + (sustained is not None), progress)
         measuring = Rounds(Schedule(rounds, min_seconds, scan_rounds if end_to_end else 0), folder, meter)
-        runs = measuring.measure([variant.request for variant in chosen])
+        with TelemetrySampler() as sampler:
+            runs = measuring.measure([variant.request for variant in chosen])
+        failed = tuple(run.failed() for run in runs if run.failure)
+        reference = next((run for run in runs if not run.failure), None)
+        if reference is None:
+            raise ResourceError(f"no variant could be measured; {_described(failed[0])}")
+        long_run = None if sustained is None else measure_sustained(runs, sustained, meter)
         meter.end()
     after = read_conditions()
-    failed = tuple(run.failed() for run in runs if run.failure)
-    reference = next((run for run in runs if not run.failure), None)
-    if reference is None:
-        raise ResourceError(f"no variant could be measured; {_described(failed[0])}")
     measured = tuple(
         run.report(reference, variant.request.threads, variant.request.overlap, variant.bundle)
         for run, variant in zip(runs, chosen, strict=True)
@@ -123,6 +137,9 @@ def benchmark(
         warnings.append(f"{most} threads on {host.usable_cores} usable cores: they will wait for each other")
     if measuring.groups > 1:
         warnings.append(f"memory was short: measured in {measuring.groups} groups, each with the first variant")
+    throttling = [*sampler.telemetry.throttling, *(long_run.telemetry.throttling if long_run is not None else ())]
+    if throttling:
+        warnings.append(f"throttled during the run: {'; '.join(dict.fromkeys(throttling))}")
     return BenchmarkReport(
         bedside_version=__version__,
         task=opened[0].task.name,
@@ -140,6 +157,8 @@ def benchmark(
         rounds=rounds,
         bundles=tuple(each.measured for each in opened),
         repeat=reference.repeat if rounds > 1 else None,
+        telemetry=sampler.telemetry,
+        sustained=long_run,
     )
 
 

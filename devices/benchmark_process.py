@@ -35,6 +35,7 @@ class BenchmarkRequest:
         overlap: overlap of the windows, 0 ≤ overlap < 1; None for the bundle's recommended one.
         memory_limit: bytes that the process may hold; None for all free memory.
         trust: paths of public keys, one of which must have signed the bundle; None for any bundle.
+        on_card: whether the device is an NVIDIA graphics card.
     """
 
     bundle: str
@@ -47,6 +48,7 @@ class BenchmarkRequest:
     overlap: float | None = None
     memory_limit: int | None = None
     trust: Trust | None = None
+    on_card: bool = False
 
     @contextmanager
     def session(self) -> Generator[BundleSession]:

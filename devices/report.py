@@ -11,6 +11,8 @@ from .energy import Energy
 from .host import Host
 from .latency import Latency
 from .measurement.ratio import Ratio
+from .measurement.sustained import SustainedRun
+from .measurement.telemetry import Telemetry
 
 SCHEMA_VERSION = 1  # of the JSON that a benchmark prints; a change of a field's meaning raises it
 
@@ -191,6 +193,8 @@ class BenchmarkReport:
         bundles: the bundles.
         repeat: the first variant measured a second time in every round, by itself: what difference the machine's noise
             alone makes; None with one variant or one round.
+        telemetry: clocks, temperatures, power, memory and throttling during the rounds; None where it was not sampled.
+        sustained: the sustained run of the fastest variant; None where none was asked for.
     """
 
     bedside_version: str
@@ -210,6 +214,8 @@ class BenchmarkReport:
     rounds: int = 1
     bundles: tuple[MeasuredBundle, ...] = ()
     repeat: Ratio | None = None
+    telemetry: Telemetry | None = None
+    sustained: SustainedRun | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as plain dicts, lists, strings and numbers, ready for JSON."""

@@ -11,6 +11,7 @@ import typer
 
 from ...runtime.arguments import MOST_THREADS
 from ..options.command import typer_function
+from ..options.duration import duration
 from ..options.extras import require
 from ..options.outputs import check_writable
 from ..options.paths import bundle_argument, input_option, output_option
@@ -67,6 +68,13 @@ class Benchmark:
     end_to_end: Annotated[
         bool, typer.Option("--end-to-end/--network-only", help="Whether to segment a whole scan as well.")
     ] = True
+    sustained: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the fastest variant's windows so long afterwards: 30m, 20s; first minute against last.",
+            show_default=False,
+        ),
+    ] = None
     csv: Annotated[
         Path | None, output_option(help="Write a table of all figures, one line per variant.", show_default=False)
     ] = None
@@ -79,8 +87,9 @@ class Benchmark:
         """Measures the bundles and shows the figures."""
         from ...devices import benchmark
         from ...runtime.errors import ResourceError
-        from .tables import heading, network_table, noise_note, remarks, stage_tables, start_table
+        from .tables import heading, network_table, noise_note, remarks, stage_tables, start_table, sustained_text
 
+        sustained = None if self.sustained is None else duration("--sustained", self.sustained)
         if self.html is not None:
             require("report")
             check_writable(self.html, ".html")
@@ -99,6 +108,7 @@ class Benchmark:
                 rounds=self.rounds,
                 scan_rounds=self.scan_rounds,
                 end_to_end=self.end_to_end,
+                sustained=sustained,
                 progress=advance,
                 trust=self.trust,
             )
@@ -113,7 +123,8 @@ class Benchmark:
             write_benchmark_page(self.html, report)
             console.finished(f'the page "{self.html.name}" is written')
         parts = (heading(report), network_table(report), noise_note(report), start_table(report))
-        console.show(*parts, *stage_tables(report), remarks(report))
+        long_run = () if report.sustained is None else (sustained_text(report.sustained),)
+        console.show(*parts, *stage_tables(report), *long_run, remarks(report))
         for warning in report.warnings:
             console.warn(warning)
         console.emit(report.to_dict())

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from ...devices import BenchmarkReport
     from ...devices.measurement.ratio import Ratio
+    from ...devices.measurement.sustained import SustainedRun
+    from ...devices.measurement.telemetry import Telemetry
     from ...devices.report import EndToEnd, VariantReport
 
 _MB = 1e6
@@ -132,6 +134,44 @@ def _heading_lines(name: str) -> list[str]:
     return [line for part in name.split(", ") for line in textwrap.wrap(part, 14, break_on_hyphens=False)]
 
 
+def sustained_text(run: SustainedRun) -> str:
+    """Returns the sustained run: its first part against its last, with clocks, heat and power."""
+    times, first, last = run.times, run.first_state, run.last_state
+    part = f"{times.compared_s:.0f} s"
+    ratio = times.ratio
+    interval = "" if ratio.low is None or ratio.high is None else f" ({ratio.low:.2f}–{ratio.high:.2f})"
+    windows = sum(each.calls for each in times.bins)
+    joules = "" if run.joules_per_window is None else f", {three_digits(run.joules_per_window)} J per window"
+    lines = [
+        "",
+        f"Sustained, {run.name}: {windows} windows in {times.seconds:.0f} s{joules}",
+        f"last {part} against the first: {ratio.value:.2f}{interval}",
+        f"p50 {three_digits(times.first.p50_ms)} → {three_digits(times.last.p50_ms)} ms, "
+        f"p99 {three_digits(times.first.p99_ms)} → {three_digits(times.last.p99_ms)} ms",
+    ]
+    changes = (
+        ("clock", first.clock_mhz, last.clock_mhz, "MHz"),
+        ("GPU clock", first.gpu_mhz, last.gpu_mhz, "MHz"),
+        ("hottest sensor", first.celsius, last.celsius, "°C"),
+        ("power", first.watts, last.watts, "W"),
+    )
+    readable = [
+        f"{what} {before:.4g} → {after:.4g} {unit}" for what, before, after, unit in changes if before and after
+    ]
+    missing = [what for what, before, after, _ in changes if not before or not after]
+    lines.append("; ".join(readable) if readable else "no sensor was readable")
+    if readable and missing:
+        lines.append(f"not readable: {', '.join(missing)}")
+    lines.append(f"throttling: {'; '.join(run.telemetry.throttling) or _no_throttling(run.telemetry)}")
+    return "\n".join(map(wrapped, lines))
+
+
+def _no_throttling(telemetry: Telemetry) -> str:
+    """Returns what is known where no throttling was seen."""
+    source = next(sensor.source for sensor in telemetry.sensors if sensor.quantity == "throttling")
+    return source if source.startswith("not readable") else f"none seen ({source})"
+
+
 def remarks(report: BenchmarkReport) -> str:
     """Returns the conditions of the measurement: scan, versions, memory baseline, energy source, load, heat, clock."""
     before, after = report.before, report.after
@@ -151,6 +191,13 @@ def remarks(report: BenchmarkReport) -> str:
         f"hottest zone: {_number(before.hottest, ' °C')} before, {_number(after.hottest, ' °C')} after",
         f"clock: {_clock(before.frequency_mhz)} before, {_clock(after.frequency_mhz)} after",
     ]
+    if report.telemetry is not None:
+        missing = [each.quantity for each in report.telemetry.sensors if each.source.startswith("not readable")]
+        peaks = (("machine", report.telemetry.memory_peak), ("graphics card", report.telemetry.gpu_memory_peak))
+        used = [f"memory of the {what}, all programs: {peak / 1e9:.1f} GB at most" for what, peak in peaks if peak]
+        lines += used
+        lines.append(f"throttling: {'; '.join(report.telemetry.throttling) or _no_throttling(report.telemetry)}")
+        lines.append(f"sensors not readable: {', '.join(missing) or 'none'}")
     if report.host.jetson is not None:
         lines.append(f"power mode: {report.host.jetson.power_mode or 'not readable'}")
     return "\n".join(map(wrapped, lines))

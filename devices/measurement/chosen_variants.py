@@ -110,6 +110,7 @@ def choose_variants(
                         input=None if scan is None else str(scan),
                         overlap=overlap,
                         trust=trust,
+                        on_card=_is_card(setting),
                     )
                     parts = [
                         names[index] if len(bundles) > 1 else "",
@@ -120,6 +121,12 @@ def choose_variants(
                     request = replace(request, label=", ".join(part for part in parts if part))
                     chosen.append(ChosenVariant(request, index))
     return tuple(chosen)
+
+
+def _is_card(setting: Setting) -> bool:
+    """Whether a setting runs on an NVIDIA graphics card."""
+    titles = [device.title for device in inference_devices(setting.engine) if device.name == setting.device]
+    return any("nvidia" in title.lower() for title in titles)
 
 
 def _different_names(names: Sequence[str]) -> list[str]:

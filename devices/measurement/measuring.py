@@ -14,6 +14,7 @@ from ..energy import Energy, EnergyMeter
 from ..latency import call_times, warm_up
 from ..memory import PeakMemory
 from .session import Contender, Session
+from .sustained import sustained_times
 
 STEPS = 1000  # steps of the progress within one item
 _LATER_WARM_UP = 0.05  # seconds in every round but the first, where caches and threads have been warm before
@@ -75,7 +76,20 @@ class Scan:
         return session.scan(progress)
 
 
-Step = Start | Windows | OpenScans | Scan
+@dataclass(frozen=True)
+class Sustain:
+    """Repeats one window for so many seconds; gives `SustainedTimes`."""
+
+    seconds: float
+
+    def take(self, session: Session, progress: Share) -> Any:
+        """Takes the step."""
+        call = session.window()
+        warm_up(call)
+        return sustained_times(call, self.seconds, progress)
+
+
+Step = Start | Windows | OpenScans | Scan | Sustain
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,7 @@ class Measuring:
 
     def _take(self, session: Session, step: Step, progress: Progress) -> Figures | Failure:
         try:
-            with PeakMemory() as memory, EnergyMeter() as meter:
+            with PeakMemory() as memory, EnergyMeter(graphics=self.contender.on_card) as meter:
                 result = step.take(session, lambda share: progress(round(share * STEPS), STEPS))
             version = self.contender.engine_version()
             return Figures(result, memory.baseline, memory.peak, memory.exact, meter.reading, version)

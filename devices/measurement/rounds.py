@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...processes.kept_worker import KeptWorker
+from ...runtime.errors import ResourceError
 from ...runtime.hooks import Progress
 from ...runtime.memory.free_memory import free_memory
 from ..latency import MIN_CALLS
-from .measuring import STEPS, Failure, Figures, Measuring, OpenScans, Scan, Start, Step, Windows
+from .measuring import STEPS, Failure, Figures, Measuring, OpenScans, Scan, Start, Step, Sustain, Windows
 from .session import Contender
+from .sustained import SustainedRun, sustained_run
+from .telemetry import TelemetrySampler
 from .variant_run import Key, VariantRun
 
 _SHARES = {Start: 5, Windows: 25, OpenScans: 10, Scan: 60}  # of a variant's progress
@@ -148,6 +151,31 @@ class Rounds:
         run.add_memory(step, answer)
         self._meter.finish(share)
         return answer
+
+
+def measure_sustained(runs: Sequence[VariantRun], seconds: float, meter: Meter) -> SustainedRun:
+    """Runs the windows of the fastest variant for so many seconds, in a process of its own.
+
+    Args:
+        runs: the runs of the rounds; one at least did not fail.
+        seconds: duration.
+        meter: takes the progress, `TOTAL` steps.
+
+    Raises:
+        ResourceError: it fails during the run.
+    """
+    contender = min((run for run in runs if not run.failure), key=lambda run: run.median_seconds).contender
+    with KeptWorker(Measuring(contender), hide_stderr=True) as worker:
+        answer = worker.run(Start())
+        if isinstance(answer, Figures):
+            with TelemetrySampler(seconds) as sampler:
+                answer = worker.run(Sustain(seconds), lambda done, total: meter.show(TOTAL * done / max(total, STEPS)))
+            if isinstance(answer, Figures):
+                meter.finish(TOTAL)
+                watts, times = answer.energy.watts, answer.result
+                joules = None if watts is None else watts * times.seconds  # the meter's block includes the warm-up
+                return sustained_run(contender.label, times, joules, sampler.telemetry)
+    raise ResourceError(f"the sustained run failed; {contender.label}: {answer.reason}")
 
 
 def _order(group: Sequence[VariantRun], index: int) -> Iterator[tuple[VariantRun, bool]]:

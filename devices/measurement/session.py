@@ -44,6 +44,7 @@ class Contender(Protocol):
         device: the engine's name of the device.
         label: name that tells it from the others of the same run.
         input: path of the scan to segment; None for none.
+        on_card: whether it runs on an NVIDIA graphics card, which the processor's energy counters leave out.
     """
 
     @property
@@ -56,6 +57,8 @@ class Contender(Protocol):
     def label(self) -> str: ...  # noqa: D102
     @property
     def input(self) -> str | None: ...  # noqa: D102
+    @property
+    def on_card(self) -> bool: ...  # noqa: D102
 
     def session(self) -> AbstractContextManager[Session]:
         """Opens a session, in the contender's process."""

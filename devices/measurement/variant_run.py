@@ -58,6 +58,11 @@ class VariantRun:
         """The largest peak of its resident memory so far, in bytes."""
         return max((figures.peak for figures in (*self._network, *self._whole)), default=0)
 
+    @property
+    def median_seconds(self) -> float:
+        """Median of all its windows' times, in seconds."""
+        return median(seconds for times in self.windows.values() for seconds in times)
+
     def add_windows(self, key: Key, figures: Figures, again: bool) -> None:
         """Adds a round of windows."""
         (self.again if again else self.windows)[key] = figures.result

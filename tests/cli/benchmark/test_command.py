@@ -9,6 +9,8 @@ import re
 import pytest
 from bedside.cli.main import run
 
+from ..printed import widest
+
 QUICK = ("--seconds", "0", "--rounds", "2", "--engine", "onnxruntime", "--network-only", "--threads", "1")
 
 
@@ -48,6 +50,9 @@ def test_csv_and_page_have_the_figures_of_the_json(tiny_bundle, tmp_path, capsys
         (("--csv", "out.txt"), 'output "out.txt": expected a name ending in .csv'),
         (("--html", "out.csv"), 'output "out.csv": expected a name ending in .html'),
         (("--rounds", "0"), "rounds: expected a whole number from 1 to 1000, got 0"),
+        (("--sustained", "forever"), "--sustained: expected a duration like 30m, 20s or 2h, got"),
+        (("--sustained", "1s"), "sustained: expected 3 to 86400 seconds, got 1"),
+        (("--sustained", "99h"), "sustained: expected 3 to 86400 seconds"),
         (("--seconds", "1e9"), "min_seconds: expected a number from 0 to 86400"),
     ],
 )
@@ -60,3 +65,14 @@ def test_wrong_options_are_refused_in_one_line_before_anything_is_measured(
     assert out == ""
     assert message in error
     assert len([line for line in error.splitlines() if "error" in line]) == 1
+
+
+def test_a_sustained_run_names_the_variant_and_compares_its_ends(tiny_bundle, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ("--precision", "fp32", "--sustained", "3s")
+    assert run(["benchmark", str(tiny_bundle), *QUICK, *words]) == 0
+    text = capsys.readouterr().out
+    assert widest(text) <= 80
+    assert "Sustained, onnxruntime fp32:" in text
+    assert "last 1 s against the first:" in text
+    assert "throttling:" in text

@@ -22,6 +22,7 @@ class Scripted:
     precision: str = "fp32"
     device: str = "CPU"
     input: str | None = None
+    on_card: bool = False
     done: list[str] = field(default_factory=list)
 
     @contextmanager
