@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,9 @@ from ..runtime.errors import InputError, ResourceError
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
 from .conditions import busy_warning, governor_warning, read_conditions
+from .device_profile import load_profile
 from .host import detect
+from .measurement.imposed import imposing
 from .measurement.sustained import LONGEST, SHORTEST
 from .measurement.telemetry import TelemetrySampler
 from .report import BenchmarkReport, FailedVariant
@@ -44,6 +47,7 @@ def benchmark(
     scan_rounds: int = 1,
     end_to_end: bool = True,
     sustained: float | None = None,
+    as_device: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     trust: Trust | None = None,
 ) -> BenchmarkReport:
@@ -67,6 +71,8 @@ def benchmark(
         end_to_end: whether to segment a scan as well.
         sustained: seconds for which the fastest variant runs windows afterwards, the first minute against the last;
             None for no such run.
+        as_device: a device, as a profile's key or file, whose number of cores and memory are imposed on the measured
+            processes; None for this machine's own. Memory is then true to the device, speed is not.
         progress: called with (steps done, steps in total), 100 steps per variant and 100 for a sustained run.
         trust: paths of public keys, one of which must have signed the bundle (see `Bundle.open`); None for any bundle.
 
@@ -74,7 +80,7 @@ def benchmark(
         UsageError: an engine or precision is unknown, none of those chosen runs here, or an argument has another type
             or is out of range.
         MissingExtraError: the package of an engine named in ``engines`` is not installed.
-        InputError: the scan is refused.
+        InputError: the scan or the device's profile is refused.
         BundleError: the bundle is refused.
         ResourceError: no variant could be measured.
     """
@@ -106,20 +112,21 @@ def benchmark(
 
     opened = open_bundles(bundle, engines, precisions, trust)
     host, before = detect(), read_conditions()
-    threads = threads or (default_threads(),)
-    with tempfile.TemporaryDirectory(prefix="bedside-benchmark-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        imposed = None if as_device is None else stack.enter_context(imposing(load_profile(as_device)))
+        threads = threads or (default_threads() if imposed is None else min(default_threads(), imposed.cores),)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bedside-benchmark-")))
         scan, scans = _scans(opened, input, folder, end_to_end=end_to_end)
-        chosen = choose_variants(opened, scans, threads, overlaps or (None,), trust)
+        chosen = choose_variants(opened, scans, threads, overlaps or (None,), trust, imposed)
         meter = Meter(len(chosen) + (sustained is not None), progress)
-        measuring = Rounds(Schedule(rounds, min_seconds, scan_rounds if end_to_end else 0), folder, meter)
+        measuring = Rounds(Schedule(rounds, min_seconds, scan_rounds if end_to_end else 0), folder, meter, imposed)
         with TelemetrySampler() as sampler:
             runs = measuring.measure([variant.request for variant in chosen])
         failed = tuple(run.failed() for run in runs if run.failure)
         reference = next((run for run in runs if not run.failure), None)
         if reference is None:
             raise ResourceError(f"no variant could be measured; {_described(failed[0])}")
-        long_run = None if sustained is None else measure_sustained(runs, sustained, meter)
+        long_run = None if sustained is None else measure_sustained(runs, sustained, meter, imposed)
         meter.end()
     after = read_conditions()
     measured = tuple(
@@ -159,6 +166,7 @@ def benchmark(
         repeat=reference.repeat if rounds > 1 else None,
         telemetry=sampler.telemetry,
         sustained=long_run,
+        imposed=imposed,
     )
 
 

@@ -10,6 +10,7 @@ from .conditions import Conditions
 from .energy import Energy
 from .host import Host
 from .latency import Latency
+from .measurement.imposed import Imposed
 from .measurement.ratio import Ratio
 from .measurement.sustained import SustainedRun
 from .measurement.telemetry import Telemetry
@@ -195,6 +196,8 @@ class BenchmarkReport:
             alone makes; None with one variant or one round.
         telemetry: clocks, temperatures, power, memory and throttling during the rounds; None where it was not sampled.
         sustained: the sustained run of the fastest variant; None where none was asked for.
+        imposed: cores and memory of a device that were imposed, which makes the times this machine's and not the
+            device's; None where none were.
     """
 
     bedside_version: str
@@ -216,6 +219,7 @@ class BenchmarkReport:
     repeat: Ratio | None = None
     telemetry: Telemetry | None = None
     sustained: SustainedRun | None = None
+    imposed: Imposed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as plain dicts, lists, strings and numbers, ready for JSON."""

@@ -68,6 +68,14 @@ class Benchmark:
     end_to_end: Annotated[
         bool, typer.Option("--end-to-end/--network-only", help="Whether to segment a whole scan as well.")
     ] = True
+    as_device: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="Impose a device's cores and memory (`bedside devices list`, or a .toml file); its speed it is not.",
+            show_default=False,
+        ),
+    ] = None
     sustained: Annotated[
         str | None,
         typer.Option(
@@ -109,6 +117,7 @@ class Benchmark:
                 scan_rounds=self.scan_rounds,
                 end_to_end=self.end_to_end,
                 sustained=sustained,
+                as_device=self.as_device,
                 progress=advance,
                 trust=self.trust,
             )

@@ -65,6 +65,7 @@ def _row(report: BenchmarkReport, variant: VariantReport) -> dict[str, object]:
         "baseline_bytes": memory.baseline,
         "joules_per_window": variant.joules_per_window,
         "joules_per_scan": variant.joules_per_scan,
+        "imposed": "" if report.imposed is None else f"{report.imposed.device}, {report.imposed.label}",
         "cpu": report.host.cpu.model,
         "bedside_version": report.bedside_version,
     }

@@ -30,7 +30,8 @@ def heading(report: BenchmarkReport) -> str:
         f"task {report.task}, window {'×'.join(map(str, report.patch))}, {report.threads} threads",
         f"on {machine} ({cpu.logical_cores} threads{features})",
     )
-    return "\n".join(map(wrapped, lines)) + "\n"
+    imposed = () if report.imposed is None else (report.imposed.described,)
+    return "\n".join(map(wrapped, (*lines, *imposed))) + "\n"
 
 
 def network_table(report: BenchmarkReport) -> Table:

@@ -16,6 +16,7 @@ from ...runtime.errors import UsageError
 from ...runtime.task import Task
 from ..benchmark_process import BenchmarkRequest
 from ..report import MeasuredBundle
+from .imposed import Imposed
 
 GivenBundle = str | os.PathLike[str] | Bundle
 
@@ -85,6 +86,7 @@ def choose_variants(
     threads: Sequence[int],
     overlaps: Sequence[float | None],
     trust: Trust | None,
+    imposed: Imposed | None = None,
 ) -> tuple[ChosenVariant, ...]:
     """Returns all combinations, each labelled with what differs among them.
 
@@ -94,6 +96,7 @@ def choose_variants(
         threads: numbers of CPU threads.
         overlaps: overlaps of windows in scans; None for the bundle's recommended one.
         trust: as in `open_bundles`.
+        imposed: cores and memory of a device; None for this machine's own.
     """
     names = _different_names([bundle.measured.name for bundle in bundles])
     chosen: list[ChosenVariant] = []
@@ -109,6 +112,7 @@ def choose_variants(
                         threads=count,
                         input=None if scan is None else str(scan),
                         overlap=overlap,
+                        memory_limit=None if imposed is None else imposed.memory,
                         trust=trust,
                         on_card=_is_card(setting),
                     )

@@ -170,6 +170,7 @@ def _facts(report: BenchmarkReport) -> Iterator[tuple[str, str]]:
     limits = host.limits
     yield "CPU quota", "none" if limits.cpus is None else f"{limits.cpus:g} CPUs"
     yield "memory limit", "none" if limits.memory is None else f"{limits.memory / 2**30:.1f} GiB"
+    yield "imposed", "nothing" if report.imposed is None else report.imposed.described
     yield "bedside", report.bedside_version
     for variant in report.variants:
         yield variant.engine, variant.engine_version

@@ -13,6 +13,7 @@ from ...runtime.hooks import Progress
 from ..energy import Energy, EnergyMeter
 from ..latency import call_times, warm_up
 from ..memory import PeakMemory
+from .imposed import Imposed
 from .session import Contender, Session
 from .sustained import sustained_times
 
@@ -126,15 +127,19 @@ class Measuring:
 
     Attributes:
         contender: the variant that this process measures.
+        imposed: cores and memory of a device, imposed on this process; None for this machine's own.
     """
 
     contender: Contender
+    imposed: Imposed | None = None
     cleans_up: ClassVar[bool] = True  # removes the label map of the end-to-end run
     advice: ClassVar[str] = "free memory or choose int8"
 
     @contextmanager
     def ready(self) -> Generator[Callable[[Step, Progress], Figures | Failure]]:
         """Yields the function that takes a step; loads nothing before it, which would shorten the cold start."""
+        if self.imposed is not None:
+            self.imposed.impose()
         with self.contender.session() as session:
             yield lambda step, progress: self._take(session, step, progress)
 

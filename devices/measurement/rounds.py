@@ -13,6 +13,7 @@ from ...runtime.errors import ResourceError
 from ...runtime.hooks import Progress
 from ...runtime.memory.free_memory import free_memory
 from ..latency import MIN_CALLS
+from .imposed import Imposed
 from .measuring import STEPS, Failure, Figures, Measuring, OpenScans, Scan, Start, Step, Sustain, Windows
 from .session import Contender
 from .sustained import SustainedRun, sustained_run
@@ -76,12 +77,14 @@ class Rounds:
         schedule: how much is measured.
         folder: folder for compiled networks.
         meter: takes the progress.
+        imposed: cores and memory of a device, imposed on every process; None for this machine's own.
     """
 
-    def __init__(self, schedule: Schedule, folder: Path, meter: Meter) -> None:
+    def __init__(self, schedule: Schedule, folder: Path, meter: Meter, imposed: Imposed | None = None) -> None:
         self._schedule = schedule
         self._folder = folder
         self._meter = meter
+        self._imposed = imposed
         self.groups = 0
 
     def measure(self, contenders: Sequence[Contender]) -> list[VariantRun]:
@@ -98,7 +101,7 @@ class Rounds:
                     started = 0
                     while waiting and (started == 0 or _fits(runs)):
                         contender = waiting.popleft()
-                        run = VariantRun(contender, KeptWorker(Measuring(contender), hide_stderr=True))
+                        run = VariantRun(contender, KeptWorker(Measuring(contender, self._imposed), hide_stderr=True))
                         (stack if runs else kept).enter_context(run.worker)
                         runs.append(run)
                         started += 1
@@ -114,7 +117,7 @@ class Rounds:
         cold = self._take(run, Start(keep=compiled))
         if cold is not None:
             run.cold = cold.result
-            again = Measuring(run.contender)
+            again = Measuring(run.contender, self._imposed)
             with KeptWorker(again, hide_stderr=True) as worker:
                 answer = worker.run(Start(compiled=compiled if compiled.exists() else None))
             run.cached = None if isinstance(answer, Failure) else answer.result
@@ -153,19 +156,22 @@ class Rounds:
         return answer
 
 
-def measure_sustained(runs: Sequence[VariantRun], seconds: float, meter: Meter) -> SustainedRun:
+def measure_sustained(
+    runs: Sequence[VariantRun], seconds: float, meter: Meter, imposed: Imposed | None = None
+) -> SustainedRun:
     """Runs the windows of the fastest variant for so many seconds, in a process of its own.
 
     Args:
         runs: the runs of the rounds; one at least did not fail.
         seconds: duration.
         meter: takes the progress, `TOTAL` steps.
+        imposed: cores and memory of a device; None for this machine's own.
 
     Raises:
         ResourceError: it fails during the run.
     """
     contender = min((run for run in runs if not run.failure), key=lambda run: run.median_seconds).contender
-    with KeptWorker(Measuring(contender), hide_stderr=True) as worker:
+    with KeptWorker(Measuring(contender, imposed), hide_stderr=True) as worker:
         answer = worker.run(Start())
         if isinstance(answer, Figures):
             with TelemetrySampler(seconds) as sampler:

@@ -50,6 +50,7 @@ def test_csv_and_page_have_the_figures_of_the_json(tiny_bundle, tmp_path, capsys
         (("--csv", "out.txt"), 'output "out.txt": expected a name ending in .csv'),
         (("--html", "out.csv"), 'output "out.csv": expected a name ending in .html'),
         (("--rounds", "0"), "rounds: expected a whole number from 1 to 1000, got 0"),
+        (("--as", "orin-nan"), 'no device "orin-nan"; did you mean orin-nano-'),
         (("--sustained", "forever"), "--sustained: expected a duration like 30m, 20s or 2h, got"),
         (("--sustained", "1s"), "sustained: expected 3 to 86400 seconds, got 1"),
         (("--sustained", "99h"), "sustained: expected 3 to 86400 seconds"),
@@ -76,3 +77,13 @@ def test_a_sustained_run_names_the_variant_and_compares_its_ends(tiny_bundle, ca
     assert "Sustained, onnxruntime fp32:" in text
     assert "last 1 s against the first:" in text
     assert "throttling:" in text
+
+
+def test_what_was_imposed_is_in_every_output(tiny_bundle, tmp_path, capsys):
+    outputs = ("--csv", str(tmp_path / "b.csv"), "--html", str(tmp_path / "b.html"))
+    words = ("--precision", "fp32", "--as", "orin-nano-4", *outputs)
+    assert run(["benchmark", str(tiny_bundle), *QUICK, *words]) == 0
+    label = "memory-true, speed-untrue"
+    assert label in capsys.readouterr().out
+    assert label in (tmp_path / "b.csv").read_text()
+    assert label in (tmp_path / "b.html").read_text()
