@@ -26,7 +26,7 @@ from .synthetic import describe_grid, write_synthetic_scan
 if TYPE_CHECKING:
     from ..runtime.bundles.bundle import Bundle
     from ..runtime.bundles.trusted_keys import Trust
-    from .measurement.chosen_variants import OpenedBundle
+    from .measurement.chosen_variants import OpenedBundle, Opponent
 
 _LONGEST = 86400.0  # seconds
 _MOST_ROUNDS = 1000
@@ -48,6 +48,7 @@ def benchmark(
     end_to_end: bool = True,
     sustained: float | None = None,
     as_device: str | os.PathLike[str] | None = None,
+    against: Sequence[Opponent] = (),
     progress: Progress | None = None,
     trust: Trust | None = None,
 ) -> BenchmarkReport:
@@ -73,6 +74,7 @@ def benchmark(
             None for no such run.
         as_device: a device, as a profile's key or file, whose number of cores and memory are imposed on the measured
             processes; None for this machine's own. Memory is then true to the device, speed is not.
+        against: other programs that run the bundles' networks, measured beside the variants.
         progress: called with (steps done, steps in total), 100 steps per variant and 100 for a sustained run.
         trust: paths of public keys, one of which must have signed the bundle (see `Bundle.open`); None for any bundle.
 
@@ -117,7 +119,7 @@ def benchmark(
         threads = threads or (default_threads() if imposed is None else min(default_threads(), imposed.cores),)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bedside-benchmark-")))
         scan, scans = _scans(opened, input, folder, end_to_end=end_to_end)
-        chosen = choose_variants(opened, scans, threads, overlaps or (None,), trust, imposed)
+        chosen = choose_variants(opened, scans, threads, overlaps or (None,), trust, imposed, against)
         meter = Meter(len(chosen) + (sustained is not None), progress)
         measuring = Rounds(Schedule(rounds, min_seconds, scan_rounds if end_to_end else 0), folder, meter, imposed)
         with TelemetrySampler() as sampler:
@@ -130,7 +132,7 @@ def benchmark(
         meter.end()
     after = read_conditions()
     measured = tuple(
-        run.report(reference, variant.request.threads, variant.request.overlap, variant.bundle)
+        run.report(reference, variant.threads, variant.overlap, variant.bundle)
         for run, variant in zip(runs, chosen, strict=True)
         if not run.failure
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...runtime.arguments import MOST_THREADS
+from ...runtime.arguments import MOST_THREADS, refuse
 from ..options.command import typer_function
 from ..options.duration import duration
 from ..options.extras import require
@@ -17,6 +17,9 @@ from ..options.outputs import check_writable
 from ..options.paths import bundle_argument, input_option, output_option
 from ..options.trust import TrustOption
 from ..terminal.console import Console
+
+if TYPE_CHECKING:
+    from ...devices.measurement.chosen_variants import Opponent
 
 
 def benchmark_command(arguments: Sequence[str]) -> Callable[..., None]:
@@ -68,6 +71,12 @@ class Benchmark:
     end_to_end: Annotated[
         bool, typer.Option("--end-to-end/--network-only", help="Whether to segment a whole scan as well.")
     ] = True
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="monai: the same network in MONAI and torch eager beside it (extra train).", show_default=False
+        ),
+    ] = None
     as_device: Annotated[
         str | None,
         typer.Option(
@@ -98,6 +107,10 @@ class Benchmark:
         from .tables import heading, network_table, noise_note, remarks, stage_tables, start_table, sustained_text
 
         sustained = None if self.sustained is None else duration("--sustained", self.sustained)
+        if self.against not in (None, "monai"):
+            refuse("--against", "monai", self.against)
+        if self.against is not None:
+            require("train")
         if self.html is not None:
             require("report")
             check_writable(self.html, ".html")
@@ -118,6 +131,7 @@ class Benchmark:
                 end_to_end=self.end_to_end,
                 sustained=sustained,
                 as_device=self.as_device,
+                against=self._opponents(),
                 progress=advance,
                 trust=self.trust,
             )
@@ -140,3 +154,10 @@ class Benchmark:
         if report.failed:
             failed = ", ".join(failure.name for failure in report.failed)
             raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
+
+    def _opponents(self) -> Sequence[Opponent]:
+        if self.against is None:
+            return ()
+        from .monai_eager import MonaiEager
+
+        return (MonaiEager.of,)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...training.runs.html_page import write_page
 from ...training.runs.pictures import new_figure, png
-from .tables import remarks
+from .tables import remarks, sustained_text
 
 if TYPE_CHECKING:
     from ...devices import BenchmarkReport
+    from ...devices.measurement.sustained import SustainedRun
     from ...devices.report import VariantReport
 
 
@@ -26,6 +27,8 @@ def write_benchmark_page(path: Path, report: BenchmarkReport) -> Path:
         "report": report,
         "rounds": rounds_picture(report.variants),
         "stages": stages_picture(whole) if whole else None,
+        "sustained": None if report.sustained is None else sustained_picture(report.sustained),
+        "sustained_lines": [] if report.sustained is None else sustained_text(report.sustained).splitlines(),
         "remarks": [line for line in remarks(report).splitlines() if line],
     }
     return write_page(path, Path(__file__).with_name("benchmark.html.j2"), fields)
@@ -61,4 +64,31 @@ def stages_picture(variants: list[VariantReport]) -> bytes:
     axes.set_ylim(len(runs) - 0.5, -0.5)
     axes.set_xlabel("one scan, seconds by stage")
     axes.legend(ncols=4, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.35 / (0.1 * len(runs) + 0.5)))
+    return png(figure)
+
+
+def sustained_picture(run: SustainedRun) -> bytes:
+    """Draws latency, clocks, heat and power along a sustained run, as PNG bytes; what no sensor gave is left out."""
+    samples = run.telemetry.samples
+    curves = [
+        ("clock, MHz", [(each.seconds, each.clock_mhz) for each in samples]),
+        ("GPU clock, MHz", [(each.seconds, each.gpu_mhz) for each in samples]),
+        ("hottest sensor, °C", [(each.seconds, each.celsius) for each in samples]),
+        ("power, W", [(each.seconds, each.watts) for each in samples]),
+    ]
+    readable = [(name, points) for name, points in curves if any(value is not None for _, value in points)]
+    figure = new_figure(9, 2.0 * (1 + len(readable)))
+    axes: Any = figure.subplots(1 + len(readable), 1, sharex=True, squeeze=False)[:, 0]
+    axes[0].plot([each.seconds for each in run.times.bins], [each.p50_ms for each in run.times.bins], color="#4363d8")
+    axes[0].set_ylabel("window, ms")
+    axes[0].set_ylim(bottom=0)
+    for panel, (name, points) in zip(axes[1:], readable, strict=True):
+        known = [(seconds, value) for seconds, value in points if value is not None]
+        panel.plot([seconds for seconds, _ in known], [value for _, value in known], color="#f58231")
+        panel.set_ylabel(name)
+    for panel in axes:
+        panel.axvspan(0, run.times.compared_s, color="#5b6775", alpha=0.12)
+        panel.axvspan(run.times.seconds - run.times.compared_s, run.times.seconds, color="#5b6775", alpha=0.12)
+        panel.grid(alpha=0.3)
+    axes[-1].set_xlabel("seconds; grey: what is compared")
     return png(figure)

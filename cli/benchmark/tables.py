@@ -76,10 +76,8 @@ def start_table(report: BenchmarkReport) -> Table:
             f"{variant.cold_start.total_s:.2f}",
             "–" if cached is None else f"{cached.total_s:.2f}",
             f"{(memory.network_peak - memory.baseline) / _MB:.0f}",
-            *(
-                "–" if joules is None else three_digits(joules)
-                for joules in (variant.joules_per_window, variant.joules_per_scan)
-            ),
+            _joules(variant.joules_per_window),
+            _joules(variant.joules_per_scan),
             "–" if whole is None else three_digits(whole.total_s),
             _ratio(variant.total_ratio)[0],
         )
@@ -120,8 +118,8 @@ def _stage_table(runs: Sequence[tuple[VariantReport, EndToEnd]]) -> Table:
     table.add_column("seconds", style="bold")
     for variant, _ in runs:
         table.add_column("\n".join(_heading_lines(variant.name)), justify="right")
-    for stage in runs[0][1].stages:
-        table.add_row(stage, *(f"{run.stages[stage]:.2f}" for _, run in runs))
+    for stage in dict.fromkeys(stage for _, run in runs for stage in run.stages):
+        table.add_row(stage, *(f"{run.stages[stage]:.2f}" if stage in run.stages else "–" for _, run in runs))
     table.add_row("total", *(f"{run.total_s:.2f}" for _, run in runs), end_section=True)
     table.add_row("windows", *(f"{run.windows} (+{run.windows_skipped} air)" for _, run in runs))
     if any(run.windows_without_organ for _, run in runs):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from ...runtime import arguments
 from ...runtime.bundles.bundle import Bundle
@@ -17,6 +18,7 @@ from ...runtime.task import Task
 from ..benchmark_process import BenchmarkRequest
 from ..report import MeasuredBundle
 from .imposed import Imposed
+from .session import Contender
 
 GivenBundle = str | os.PathLike[str] | Bundle
 
@@ -28,22 +30,49 @@ class OpenedBundle:
     Attributes:
         path: its path.
         task: its task.
+        overlap: overlap of windows that it recommends.
         settings: engine, precision and device of every variant, in one stream.
         measured: what the report says of it.
     """
 
     path: Path
     task: Task
+    overlap: float
     settings: tuple[Setting, ...]
     measured: MeasuredBundle
 
 
 @dataclass(frozen=True)
 class ChosenVariant:
-    """A variant to measure, and its bundle's number."""
+    """A variant to measure.
 
-    request: BenchmarkRequest
+    Attributes:
+        request: what is sent to its process.
+        bundle: number of its bundle.
+        threads: number of its CPU threads.
+        overlap: overlap of its windows in scans; None for the bundle's recommended one.
+    """
+
+    request: Contender
     bundle: int
+    threads: int
+    overlap: float | None
+
+
+class Opponent(Protocol):
+    """Another program that runs the same network, such as MONAI."""
+
+    def __call__(self, bundle: OpenedBundle, scan: Path | None, threads: int, overlap: float, label: str) -> Contender:
+        """Returns the contender for a bundle.
+
+        Args:
+            bundle: the bundle.
+            scan: scan to segment; None for none.
+            threads: number of CPU threads.
+            overlap: overlap of the windows in scans.
+            label: name of the bundle where there are several; empty for one.
+        """
+        ...
 
 
 def open_bundles(
@@ -76,7 +105,7 @@ def open_bundles(
             name = path.name.removesuffix(".zip").removesuffix(".bedside")
             student = bundle.manifest.provenance.student
             measured = MeasuredBundle(name, bundle.sha256, bundle.task.name, bundle.task.patch, student)
-            opened.append(OpenedBundle(path, bundle.task, settings, measured))
+            opened.append(OpenedBundle(path, bundle.task, bundle.manifest.recommended_overlap, settings, measured))
     return tuple(opened)
 
 
@@ -87,6 +116,7 @@ def choose_variants(
     overlaps: Sequence[float | None],
     trust: Trust | None,
     imposed: Imposed | None = None,
+    against: Sequence[Opponent] = (),
 ) -> tuple[ChosenVariant, ...]:
     """Returns all combinations, each labelled with what differs among them.
 
@@ -97,6 +127,7 @@ def choose_variants(
         overlaps: overlaps of windows in scans; None for the bundle's recommended one.
         trust: as in `open_bundles`.
         imposed: cores and memory of a device; None for this machine's own.
+        against: other programs, which run each bundle's network with most threads and the first overlap.
     """
     names = _different_names([bundle.measured.name for bundle in bundles])
     chosen: list[ChosenVariant] = []
@@ -123,7 +154,12 @@ def choose_variants(
                         f"overlap {overlap:g}" if len(overlaps) > 1 and overlap is not None else "",
                     ]
                     request = replace(request, label=", ".join(part for part in parts if part))
-                    chosen.append(ChosenVariant(request, index))
+                    chosen.append(ChosenVariant(request, index, count, overlap))
+        for opponent in against:
+            overlap, most = overlaps[0], max(threads)
+            given = bundle.overlap if overlap is None else overlap
+            contender = opponent(bundle, scan, most, given, names[index] if len(bundles) > 1 else "")
+            chosen.append(ChosenVariant(contender, index, most, overlap))
     return tuple(chosen)
 
 

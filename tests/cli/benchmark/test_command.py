@@ -50,6 +50,8 @@ def test_csv_and_page_have_the_figures_of_the_json(tiny_bundle, tmp_path, capsys
         (("--csv", "out.txt"), 'output "out.txt": expected a name ending in .csv'),
         (("--html", "out.csv"), 'output "out.csv": expected a name ending in .html'),
         (("--rounds", "0"), "rounds: expected a whole number from 1 to 1000, got 0"),
+        (("--against", "nnunet"), '--against: expected monai, got "nnunet"'),
+        (("--against", "monai"), '"toy" is no student of bedside'),
         (("--as", "orin-nan"), 'no device "orin-nan"; did you mean orin-nano-'),
         (("--sustained", "forever"), "--sustained: expected a duration like 30m, 20s or 2h, got"),
         (("--sustained", "1s"), "sustained: expected 3 to 86400 seconds, got 1"),
@@ -68,15 +70,17 @@ def test_wrong_options_are_refused_in_one_line_before_anything_is_measured(
     assert len([line for line in error.splitlines() if "error" in line]) == 1
 
 
-def test_a_sustained_run_names_the_variant_and_compares_its_ends(tiny_bundle, capsys, monkeypatch):
+def test_a_sustained_run_names_the_variant_and_compares_its_ends(tiny_bundle, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    words = ("--precision", "fp32", "--sustained", "3s")
+    words = ("--precision", "fp32", "--sustained", "3s", "--html", str(tmp_path / "b.html"))
     assert run(["benchmark", str(tiny_bundle), *QUICK, *words]) == 0
     text = capsys.readouterr().out
     assert widest(text) <= 80
     assert "Sustained, onnxruntime fp32:" in text
     assert "last 1 s against the first:" in text
     assert "throttling:" in text
+    page = (tmp_path / "b.html").read_text(encoding="utf-8")
+    assert "latency, clocks and heat along the run" in page
 
 
 def test_what_was_imposed_is_in_every_output(tiny_bundle, tmp_path, capsys):
