@@ -55,7 +55,7 @@ class Nvml:
         try:
             library: Any = import_module("pynvml")
         except ImportError:
-            self.reason = "not readable: nvidia-ml-py is not installed (extra telemetry)"
+            self.reason = "not readable: nvidia-ml-py is not installed (extra nvml)"
             return self
         try:
             library.nvmlInit()

@@ -66,7 +66,7 @@ def test_without_driver_or_card_the_reason_is_named(monkeypatch, changes, reason
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with Nvml() as card:
-        assert card.reason == "not readable: nvidia-ml-py is not installed (extra telemetry)"
+        assert card.reason == "not readable: nvidia-ml-py is not installed (extra nvml)"
 
 
 def test_the_energy_of_a_card_is_measured_where_it_takes_part(monkeypatch, tmp_path):
