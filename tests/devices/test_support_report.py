@@ -63,7 +63,7 @@ def test_a_bundle_that_computes_something_else_fails_its_self_test(tiny_bundle, 
     fp32 = [test for test in tests if test["precision"] == "fp32"]
     assert fp32
     assert not any(test["passed"] for test in fp32)
-    assert "differ" in fp32[0]["reason"]
+    assert "of the labels agree" in fp32[0]["reason"]
     assert "the bundle failed its self-test here" in capsys.readouterr().err
 
 
