@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..runtime.errors import UsageError
+from ..runtime.errors import BundleError, UsageError
+from .options.command import typer_function
+from .options.outputs import check_new
+from .options.paths import bundle_option, input_option, output_option
 from .terminal.console import Console
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ class Devices:
 
     Or only a part. list: the known devices; show NAME: all figures of one, or of a .toml file, with their sources;
     detect: this machine and its engines. Everything is read without privileges; what is not readable is left out.
+    report: a zip for support, see bedside devices report --help.
 
     Example: bedside devices show orin-nano-8
     """
@@ -172,3 +177,47 @@ def profile_table(known: tuple[DeviceProfile, ...], current: str | None) -> Tabl
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write what a support engineer needs to know of this machine as one zip, with nothing of a patient in it.
+
+    Machine, engines, versions, the last failures (kind and place, no messages), and on request the self-test of a
+    bundle and the probe of this machine. The first word is `report`.
+
+    Example: bedside devices report -o report.zip --bundle student.bedside
+    """
+
+    word: Annotated[str, typer.Argument(help="report", metavar="report", hidden=True)]
+    output: Annotated[Path, output_option("--output", "-o", help="Zip to write.", show_default=False)]
+    bundle: Annotated[
+        Path | None, bundle_option(help="Bundle to test on this machine: a directory or zip.", show_default=False)
+    ] = None
+    probe: Annotated[
+        Path | None, input_option(help="What bedside devices probe -o wrote here.", show_default=False)
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False
+    console: Console
+
+    def __call__(self) -> None:
+        """Writes the zip and says what is in it."""
+        check_new(self.output, ".zip", force=self.force)
+        from ..devices.support_report import write_support_report
+
+        with self.console.progress("self-test") as advance:
+            contents = write_support_report(self.output, self.bundle, self.probe, advance)
+        self.console.finished(f'the report "{self.output.name}" is written')
+        self.console.show(f"{self.output.name}: {', '.join(contents)}")
+        tests = contents.get("self-test.json", {}).get("variants", [])
+        for test in tests:
+            outcome = "passed" if test["passed"] else f"failed: {test['reason']}"
+            self.console.show(f"self-test {test['engine']} {test['precision']} on {test['device']}: {outcome}")
+        self.console.emit({"report": self.output.name, "contents": contents})
+        if not all(test["passed"] for test in tests):
+            raise BundleError("the report is written; the bundle failed its self-test here, see self-test.json")
+
+
+def devices_command(arguments: Sequence[str]) -> Callable[..., None]:
+    """Returns the command of a call: the report, or what shows devices."""
+    return typer_function(Report if arguments[:1] == ["report"] else Devices)

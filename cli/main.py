@@ -77,13 +77,17 @@ COMMANDS = (
         "evaluate.command:Evaluate",
         "Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.",
     ),
-    LazyCommand("benchmark", "benchmark:Benchmark", "Measure every engine and precision of a bundle on this machine."),
+    LazyCommand(
+        "benchmark",
+        "benchmark.command:benchmark_command",
+        "Measure every engine and precision of a bundle on this machine; `benchmark compare` compares two results.",
+    ),
     LazyCommand(
         "plan",
         "plan.command:Plan",
         "Predict the seconds, memory and energy of a scan on a device that need not be there.",
     ),
-    LazyCommand("devices", "devices:Devices", "Show this machine, its engines and the known devices."),
+    LazyCommand("devices", "devices:devices_command", "Show this machine, its engines and the known devices."),
     LazyCommand(
         "node",
         "node:Node",
@@ -177,7 +181,16 @@ def run(arguments: Sequence[str], *, reports_signals: bool = True) -> int:
         return _fail(usage_message(error, arguments), ExitCode.USAGE, error, debug)
     except Exception as error:
         failure = failure_of(error)
+        _note(arguments, error, failure.code)
         return _fail(failure.message, failure.code, error, debug)
+
+
+def _note(arguments: Sequence[str], error: Exception, code: ExitCode) -> None:
+    """Keeps a failure, without its message and arguments, for `bedside devices report`."""
+    from ..runtime.recent_failures import note_failure
+
+    known = {*(command.name for command in COMMANDS), "dataset", "bundle"}
+    note_failure(next((word for word in arguments[:2] if word in known), ""), error, int(code))
 
 
 def _fail(message: str, code: ExitCode, error: BaseException, debug: bool) -> int:

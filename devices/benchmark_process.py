@@ -1,4 +1,4 @@
-"""The benchmark process: measures one variant, so that no variant inherits another's memory or warm caches."""
+"""A bundle's variant in the process that measures it: no variant inherits another's memory or warm caches."""
 
 from __future__ import annotations
 
@@ -9,28 +9,20 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from ..runtime.bundles.bundle import Bundle
 from ..runtime.bundles.trusted_keys import Trust
-from ..runtime.engines import ENGINES, open_engine, package_version
-from ..runtime.errors import BedsideError, ResourceError
-from ..runtime.hooks import Progress
+from ..runtime.engines import ENGINES, Engine, open_engine, package_version
+from ..runtime.errors import UsageError
 from ..runtime.segmenter import Segmenter
-from .energy import Energy, EnergyMeter
-from .latency import Latency, measure_latency
-from .memory import PeakMemory
-from .report import ColdStart, EndToEnd, FailedVariant, MemoryUse, VariantReport
-
-STEPS = 100  # steps of the progress bar per variant
-_COLD_SHARE, _WINDOW_SHARE = 0.05, 0.25  # shares of the progress bar
+from .report import ColdStart, EndToEnd
 
 
 @dataclass(frozen=True)
 class BenchmarkRequest:
-    """One variant to measure, and the options of the measurement.
+    """One variant to measure, see `Contender`.
 
     Attributes:
         bundle: path of the bundle.
@@ -38,10 +30,12 @@ class BenchmarkRequest:
         precision: precision of the variant.
         device: the engine's name of the device to run on.
         threads: number of CPU threads.
-        min_seconds: shortest measurement of window latency, in seconds.
+        label: name that tells it from the other variants of the same run.
         input: path of the scan to segment end to end; None for no end-to-end run.
         overlap: overlap of the windows, 0 ≤ overlap < 1; None for the bundle's recommended one.
+        memory_limit: bytes that the process may hold; None for all free memory.
         trust: paths of public keys, one of which must have signed the bundle; None for any bundle.
+        on_card: whether the device is an NVIDIA graphics card.
     """
 
     bundle: str
@@ -49,138 +43,125 @@ class BenchmarkRequest:
     precision: str
     device: str
     threads: int
-    min_seconds: float
+    label: str = ""
     input: str | None = None
     overlap: float | None = None
+    memory_limit: int | None = None
     trust: Trust | None = None
-
-
-@dataclass(frozen=True)
-class Benchmarking:
-    """The work of a benchmark process, see `Work`; an engine's failure becomes the result of its variant."""
-
-    cleans_up: ClassVar[bool] = True  # removes the label map of the end-to-end run
-    advice: ClassVar[str] = "free memory or choose int8"
+    on_card: bool = False
 
     @contextmanager
-    def ready(self) -> Generator[Callable[[BenchmarkRequest, Progress], VariantReport | FailedVariant]]:
-        """Yields the measurement; loads nothing before it, which would shorten the cold start."""
-        yield self._measure
-
-    def failed(self, item: BenchmarkRequest, reason: str) -> FailedVariant:
-        """Returns the result of a variant that was not measured."""
-        return FailedVariant(item.engine, item.precision, item.device, reason)
-
-    def _measure(self, request: BenchmarkRequest, progress: Progress) -> VariantReport | FailedVariant:
+    def session(self) -> Generator[BundleSession]:
+        """Opens the session; it loads the bundle only when it starts."""
+        session = BundleSession(self)
         try:
-            return measure_variant(request, lambda share: progress(round(share * STEPS), STEPS))
-        except ResourceError as error:
-            return self.failed(request, str(error))
-        except BedsideError:  # the bundle or the scan is refused, for every variant
-            raise
-        except MemoryError:
-            return self.failed(request, "out of memory")
-        except Exception as error:  # engines raise errors of many kinds
-            return self.failed(request, f"{type(error).__name__}: {error}")
+            yield session
+        finally:
+            session.close()
+
+    def engine_version(self) -> str:
+        """Returns the engine's version, also where it was installed without a wheel's metadata (JetPack)."""
+        package = ENGINES[self.engine].package
+        return package_version(package) or getattr(sys.modules.get(package), "__version__", "unknown")
 
 
-def measure_variant(request: BenchmarkRequest, progress: Callable[[float], object]) -> VariantReport:
-    """Measures one variant in this process.
+class BundleSession:
+    """The steps of a bundle's variant, see `Session`."""
 
-    Args:
-        request: the variant and the options.
-        progress: called with the finished fraction, 0…1.
+    def __init__(self, request: BenchmarkRequest) -> None:
+        self._request = request
+        self._engine: Engine | None = None
+        self._segmenter: Segmenter | None = None
 
-    Raises:
-        BedsideError: the bundle or the scan cannot be loaded, or the bundle cannot be run.
-    """
-    with PeakMemory() as network:
-        alone = _measure_network(request, progress)
-    end_to_end, whole = None, None
-    if request.input is not None:
-        asked = request.bundle, request.engine, request.precision, request.threads
-        with PeakMemory() as whole, Segmenter.load(*asked, device=request.device, trust=request.trust) as segmenter:
-            end_to_end = _segment(segmenter, request, progress)
-    watts = alone.energy.watts
-    peak = max(network.peak, whole.peak if whole else 0)
-    return VariantReport(
-        engine=request.engine,
-        precision=request.precision,
-        device=request.device,
-        engine_version=_version(ENGINES[request.engine].package),
-        cold_start=alone.cold_start,
-        window=alone.latency,
-        energy=alone.energy,
-        # Power times the time of one window, because the meter's block includes the warm-up.
-        joules_per_window=None if watts is None else watts * alone.latency.mean_ms / 1e3,
-        memory=MemoryUse(
-            baseline=network.baseline,
-            network_peak=network.peak,
-            end_to_end_peak=whole.peak if whole else None,
-            above_baseline=max(peak - network.baseline, 0),
-            exact=network.exact and (whole is None or whole.exact),
-        ),
-        end_to_end=end_to_end,
-    )
-
-
-@dataclass(frozen=True)
-class _Network:
-    """Measurements of the network alone."""
-
-    cold_start: ColdStart
-    latency: Latency
-    energy: Energy
-
-
-def _measure_network(request: BenchmarkRequest, progress: Callable[[float], object]) -> _Network:
-    start = time.perf_counter()
-    with Bundle.open(request.bundle, request.trust) as bundle:
-        opened = time.perf_counter()
-        model = bundle.model(bundle.variant(request.engine, request.precision))
-        engine = open_engine(
-            request.engine, model, threads=request.threads, precision=request.precision, device=request.device
-        )
-    loaded = time.perf_counter()
-    with engine:
-        window = np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)
-        engine.infer(window)
-        first = time.perf_counter()
-        progress(_COLD_SHARE)
-        with EnergyMeter() as meter:
-            latency = measure_latency(
-                lambda: engine.infer(window),
-                min_seconds=request.min_seconds,
-                progress=lambda share: progress(_COLD_SHARE + share * _WINDOW_SHARE),
-            )
-    return _Network(ColdStart(opened - start, loaded - opened, first - loaded, first - start), latency, meter.reading)
-
-
-def _version(package: str) -> str:
-    """Returns the version of an imported package, also where it was installed without a wheel's metadata (JetPack)."""
-    return package_version(package) or getattr(sys.modules.get(package), "__version__", "unknown")
-
-
-def _segment(segmenter: Segmenter, request: BenchmarkRequest, progress: Callable[[float], object]) -> EndToEnd:
-    """Segments the request's scan once, from file to label file, and returns the time of each stage."""
-    done_before = _COLD_SHARE + _WINDOW_SHARE
-
-    def advance(done: int, total: int) -> None:
-        progress(done_before + (1 - done_before) * done / max(total, 1))
-
-    with tempfile.TemporaryDirectory(prefix="bedside-benchmark-") as folder:
+    def start(self, compiled: Path | None, keep: Path | None) -> ColdStart:
+        """Opens bundle and engine and runs one window; see `Session.start`."""
         start = time.perf_counter()
-        result = segmenter.segment(str(request.input), overlap=request.overlap, progress=advance)
-        segmented = time.perf_counter()
-        result.save(Path(folder) / "labels.nii.gz")
-        saved = time.perf_counter()
-    stages = {stage: milliseconds / 1e3 for stage, milliseconds in result.timings.items()}
-    return EndToEnd(
-        shape=result.grid.shape,
-        spacing=result.grid.spacing,
-        windows=result.windows,
-        windows_skipped=result.windows_skipped,
-        windows_without_organ=result.windows_without_organ,
-        stages={**stages, "save": saved - segmented},
-        total_s=saved - start,
-    )
+        with Bundle.open(self._request.bundle, self._request.trust) as bundle:
+            opened = time.perf_counter()
+            engine = self._engine = self._open(bundle, None if compiled is None else compiled.read_bytes())
+        loaded = time.perf_counter()
+        engine.infer(_window(engine))
+        first = time.perf_counter()
+        if keep is not None and (content := engine.compiled()) is not None:
+            keep.write_bytes(content)
+        return ColdStart(opened - start, loaded - opened, first - loaded, first - start)
+
+    def window(self) -> Callable[[], object]:
+        """Returns the call that runs one window; opens the network again after scans."""
+        if self._engine is None:
+            self._close_segmenter()
+            with Bundle.open(self._request.bundle, self._request.trust) as bundle:
+                self._engine = self._open(bundle, None)
+        engine = self._engine
+        window = _window(engine)
+        return lambda: engine.infer(window)
+
+    def open_scans(self) -> None:
+        """Closes the network, and loads the segmenter."""
+        self._close_engine()
+        asked = self._request
+        self._segmenter = Segmenter.load(
+            asked.bundle,
+            asked.engine,
+            asked.precision,
+            asked.threads,
+            memory_limit=asked.memory_limit,
+            device=asked.device,
+            trust=asked.trust,
+        )
+
+    def scan(self, progress: Callable[[float], object]) -> EndToEnd:
+        """Segments the request's scan once, from file to label file, and returns the time of each stage."""
+        if self._segmenter is None or self._request.input is None:
+            raise UsageError("expected a session with a scan, whose segmenter is loaded")
+        with tempfile.TemporaryDirectory(prefix="bedside-benchmark-") as folder:
+            start = time.perf_counter()
+            result = self._segmenter.segment(
+                self._request.input,
+                overlap=self._request.overlap,
+                progress=lambda done, total: progress(done / max(total, 1)),
+            )
+            segmented = time.perf_counter()
+            result.save(Path(folder) / "labels.nii.gz")
+            saved = time.perf_counter()
+        stages = {stage: milliseconds / 1e3 for stage, milliseconds in result.timings.items()}
+        return EndToEnd(
+            shape=result.grid.shape,
+            spacing=result.grid.spacing,
+            windows=result.windows,
+            windows_skipped=result.windows_skipped,
+            windows_without_organ=result.windows_without_organ,
+            stages={**stages, "save": saved - segmented},
+            total_s=saved - start,
+        )
+
+    def close(self) -> None:
+        """Closes what is open."""
+        self._close_engine()
+        self._close_segmenter()
+
+    def _open(self, bundle: Bundle, compiled: bytes | None) -> Engine:
+        asked = self._request
+        model = bundle.model(bundle.variant(asked.engine, asked.precision))
+        return open_engine(
+            asked.engine,
+            model,
+            threads=asked.threads,
+            precision=asked.precision,
+            compiled=compiled,
+            device=asked.device,
+        )
+
+    def _close_engine(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def _close_segmenter(self) -> None:
+        segmenter, self._segmenter = self._segmenter, None
+        if segmenter is not None:
+            segmenter.close()
+
+
+def _window(engine: Engine) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((1, 1, *engine.patch_dhw), dtype=np.float32)

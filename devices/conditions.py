@@ -62,6 +62,27 @@ def busy_warning(load_average: float | None, logical_cores: int, threads: int | 
     )
 
 
+def governor_warning(root: Path = Path("/")) -> str | None:
+    """Returns a warning if the frequency governor saves power; None if it does not, or is not readable.
+
+    With the drivers ``intel_pstate`` and ``amd-pstate-epp``, the governor ``powersave`` is the ordinary one and the
+    energy preference tells.
+
+    Args:
+        root: folder to read in place of ``/``; tests pass one with recorded files.
+    """
+    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    governor, driver = read_text(folder / "scaling_governor"), read_text(folder / "scaling_driver")
+    preference = read_text(folder / "energy_performance_preference")
+    saving = governor in ("powersave", "conservative")
+    if driver in ("intel_pstate", "amd-pstate-epp"):
+        saving = governor == "powersave" and preference in ("power", "balance_power")
+        governor = f"{governor} with the preference {preference}"
+    if not saving:
+        return None
+    return f"the frequency governor saves power ({governor}): figures will be too slow; see docs/benchmark.md"
+
+
 def _load_average(root: Path) -> float | None:
     fields = read_text(root / "proc/loadavg").split()
     if fields:

@@ -94,6 +94,7 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
         key: short name, as given on the command line: the file's name.
         title: name for people.
         sources: short name → source of figures.
+        cores: number of CPU cores.
         memory_gb: memory in GB, shared by CPU and GPU on a Jetson.
         bandwidth_gb_s: memory bandwidth, GB/s.
         module_int8_tops: dense INT8 operations of a whole module, 10¹²/s, with parts that run no 3D network (the DLA).
@@ -107,6 +108,7 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
     key: str
     title: str
     sources: dict[str, str]
+    cores: Figure | None = None
     memory_gb: Figure | None = None
     bandwidth_gb_s: Figure | None = None
     module_int8_tops: Figure | None = None
@@ -132,6 +134,7 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
     def figures(self) -> dict[str, Figure]:
         """All figures, by their place in the file (``"processors.GPU.fp16"``)."""
         found: dict[str, Figure | None] = {
+            "cores": self.cores,
             "memory_gb": self.memory_gb,
             "bandwidth_gb_s": self.bandwidth_gb_s,
             "module_int8_tops": self.module_int8_tops,

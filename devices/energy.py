@@ -1,4 +1,4 @@
-"""Measures energy while a block runs: RAPL counters of x86 packages, or tegrastats on a Jetson. Never with sudo."""
+"""Measures energy while a block runs: RAPL, NVML, or tegrastats on a Jetson; never with sudo."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..runtime.files.system_files import read_int, read_text
+from .nvml import Nvml
 from .tegrastats import TegraSampler
 
 
@@ -18,7 +19,7 @@ class Energy:
     Attributes:
         joules: energy in J; None where not readable.
         seconds: duration of the measurement.
-        source: ``RAPL``, ``tegrastats``, or the reason why there is no figure.
+        source: ``RAPL``, ``tegrastats``, ``RAPL + NVML``, or the reason why there is no figure.
     """
 
     joules: float | None
@@ -75,15 +76,21 @@ class EnergyMeter:
 
     Args:
         root: folder to read in place of ``/``; tests pass one with recorded files.
+        graphics: whether an NVIDIA graphics card takes part; its energy is then added to that of the processor.
     """
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), *, graphics: bool = False) -> None:
         self._root = root
+        self._graphics = graphics
         self.reading = Energy(None, 0.0, "not measured")
 
     def __enter__(self) -> EnergyMeter:
         self._tegra = TegraSampler()
         self._tegra.__enter__()
+        self._nvml = Nvml()
+        if self._graphics:
+            self._nvml.__enter__()
+        self._card_start = self._nvml.joules()
         self._rapl = RaplCounters(self._root)
         self._start = time.perf_counter()
         return self
@@ -92,12 +99,18 @@ class EnergyMeter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         seconds = time.perf_counter() - self._start
-        joules = self._rapl.joules()
+        joules, card = self._rapl.joules(), self._nvml.joules()
+        self._nvml.__exit__(kind, error, trace)
         self._tegra.__exit__(kind, error, trace)
         watts = self._tegra.mean_watts
         if watts is not None:
             self.reading = Energy(watts * seconds, seconds, "tegrastats")
-        elif joules is not None:
+        elif card is not None and self._card_start is not None:
+            source = "NVML, the graphics card alone" if joules is None else "RAPL + NVML"
+            self.reading = Energy((joules or 0.0) + card - self._card_start, seconds, source)
+        elif joules is not None and not self._graphics:
             self.reading = Energy(joules, seconds, "RAPL")
+        elif self._graphics:
+            self.reading = Energy(None, seconds, self._nvml.reason or "not readable: the card has no energy counter")
         else:
             self.reading = Energy(None, seconds, self._rapl.reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WARM_UP_SECONDS = 0.2
@@ -61,6 +61,18 @@ def measure_latency(
         clock: function that returns a time in seconds; tests pass another one.
     """
     warm_up(call, clock=clock)
+    return summarize(call_times(call, min_seconds=min_seconds, min_calls=min_calls, progress=progress, clock=clock))
+
+
+def call_times(
+    call: Callable[[], object],
+    *,
+    min_seconds: float,
+    min_calls: int,
+    progress: Callable[[float], object] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
+    """Returns the seconds of each call, without a warm-up; the arguments are those of `measure_latency`."""
     times: list[float] = []
     start = now = clock()
     while len(times) < min_calls or now - start < min_seconds:
@@ -70,19 +82,25 @@ def measure_latency(
         times.append(now - began)
         if progress is not None:
             progress(min(len(times) / min_calls, (now - start) / min_seconds if min_seconds > 0 else 1.0, 1.0))
-    return summarize(times)
+    return times
 
 
-def warm_up(call: Callable[[], object], *, clock: Callable[[], float] = time.perf_counter) -> int:
+def warm_up(
+    call: Callable[[], object],
+    *,
+    seconds: float = WARM_UP_SECONDS,
+    min_calls: int = WARM_UP_CALLS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> int:
     """Repeats ``call`` until caches, thread pools and clocks have settled; returns the number of calls."""
     start, calls = clock(), 0
-    while calls < WARM_UP_CALLS or clock() - start < WARM_UP_SECONDS:
+    while calls < min_calls or clock() - start < seconds:
         call()
         calls += 1
     return calls
 
 
-def summarize(seconds: list[float]) -> Latency:
+def summarize(seconds: Sequence[float]) -> Latency:
     """Summarises call times given in seconds.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..runtime.axes import XYZ
@@ -10,6 +10,12 @@ from .conditions import Conditions
 from .energy import Energy
 from .host import Host
 from .latency import Latency
+from .measurement.imposed import Imposed
+from .measurement.ratio import Ratio
+from .measurement.sustained import SustainedRun
+from .measurement.telemetry import Telemetry
+
+SCHEMA_VERSION = 1  # of the JSON that a benchmark prints; a change of a field's meaning raises it
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class EndToEnd:
         stages: stage → seconds, in the order in which the stages run.
         total_s: wall-clock time of the whole run, at least the sum of the stages.
         windows_without_organ: number of windows left out because the bundle's locator found no organ there.
+        rounds_s: total of every round, of which this is the one with the median total.
     """
 
     shape: XYZ
@@ -50,6 +57,7 @@ class EndToEnd:
     stages: dict[str, float]
     total_s: float
     windows_without_organ: int = 0
+    rounds_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,30 +87,43 @@ class ChosenVariant:
         engine: row of the engine table.
         precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``int8-fp16`` or ``int8-bf16``.
         device: the engine's name of the device.
+        label: name that tells it from the others of the same run; empty where engine, precision and device do.
     """
 
     engine: str
     precision: str
     device: str
+    label: str = field(default="", kw_only=True)
 
     @property
     def name(self) -> str:
-        """Engine, precision and, unless it is the CPU, device, for people (``"openvino fp16 on GPU"``)."""
-        return f"{self.engine} {self.precision}" + ("" if self.device == "CPU" else f" on {self.device}")
+        """Its label, or engine, precision and, unless it is the CPU, device (``"openvino fp16 on GPU"``)."""
+        plain = f"{self.engine} {self.precision}" + ("" if self.device == "CPU" else f" on {self.device}")
+        return self.label or plain
 
 
 @dataclass(frozen=True)
 class VariantReport(ChosenVariant):
-    """A variant, measured in a process of its own.
+    """A variant, measured in a process of its own, in rounds with the others.
 
     Attributes:
         engine_version: version of the engine's package.
-        cold_start: time from nothing loaded to the first window.
-        window: latency of one window of the network.
+        cold_start: time from nothing loaded to the first window, with the network compiled anew.
+        cached_start: the same in a new process, with the network as the cold start compiled it, where the engine keeps
+            it; None where it was not measured.
+        window: latency of one window of the network, over the calls of all rounds.
+        rounds_ms: median latency of a window in each round, in ms.
+        noise: standard deviation of the rounds' medians as a share of their mean; None with one round.
+        ratio: its latency by the first variant's, round by round; None for the first one.
+        total_ratio: the same of the end-to-end time.
         energy: energy of the whole package or module while windows ran.
         joules_per_window: energy of one window in J; None where energy is not readable.
+        joules_per_scan: energy of one scan in J, from file to label file; None where energy is not readable.
         memory: resident memory.
         end_to_end: measurements of a whole scan; None without an end-to-end run.
+        threads: number of its CPU threads.
+        overlap: overlap of its windows in the end-to-end run; None for the bundle's recommended one.
+        bundle: its bundle in `BenchmarkReport.bundles`, from 0; None for a program without a bundle.
     """
 
     engine_version: str
@@ -112,6 +133,15 @@ class VariantReport(ChosenVariant):
     joules_per_window: float | None
     memory: MemoryUse
     end_to_end: EndToEnd | None
+    cached_start: ColdStart | None = None
+    rounds_ms: tuple[float, ...] = ()
+    noise: float | None = None
+    ratio: Ratio | None = None
+    total_ratio: Ratio | None = None
+    joules_per_scan: float | None = None
+    threads: int | None = None
+    overlap: float | None = None
+    bundle: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -122,16 +152,36 @@ class FailedVariant(ChosenVariant):
 
 
 @dataclass(frozen=True)
+class MeasuredBundle:
+    """A bundle that took part.
+
+    Attributes:
+        name: name of its directory or zip, without its ending.
+        sha256: hash of its manifest, which has the hashes of all other files.
+        task: name of its task.
+        patch: voxels of one window.
+        student: registered name of its student.
+    """
+
+    name: str
+    sha256: str
+    task: str
+    patch: XYZ
+    student: str
+
+
+@dataclass(frozen=True)
 class BenchmarkReport:
     """The results of one benchmark.
 
     Attributes:
         bedside_version: version of this package.
-        task: name of the bundle's task.
-        patch: voxels of one window.
-        threads: number of CPU threads of the engines.
+        task: name of the first bundle's task.
+        patch: voxels of one window of the first bundle.
+        threads: number of CPU threads of the engines, the most where there were several numbers.
         min_seconds: shortest measurement of window latency, in seconds.
-        overlap: overlap of the windows in the end-to-end run; None for the bundle's recommended one.
+        overlap: overlap of the windows in the end-to-end run, the first where there were several; None for the
+            bundle's recommended one.
         scan: description of the scan segmented end to end, the caller's or the synthetic one; no file name.
         host: the machine.
         before: state of the machine before the first variant.
@@ -139,6 +189,15 @@ class BenchmarkReport:
         variants: the measured variants.
         failed: the variants that could not be measured, for example because memory was short.
         warnings: sentences on what makes the figures less trustworthy.
+        schema_version: `SCHEMA_VERSION`.
+        rounds: number of rounds in which the variants took turns.
+        bundles: the bundles.
+        repeat: the first variant measured a second time in every round, by itself: what difference the machine's noise
+            alone makes; None with one variant or one round.
+        telemetry: clocks, temperatures, power, memory and throttling during the rounds; None where it was not sampled.
+        sustained: the sustained run of the fastest variant; None where none was asked for.
+        imposed: cores and memory of a device that were imposed, which makes the times this machine's and not the
+            device's; None where none were.
     """
 
     bedside_version: str
@@ -154,6 +213,13 @@ class BenchmarkReport:
     variants: tuple[VariantReport, ...]
     failed: tuple[FailedVariant, ...]
     warnings: tuple[str, ...]
+    schema_version: int = SCHEMA_VERSION
+    rounds: int = 1
+    bundles: tuple[MeasuredBundle, ...] = ()
+    repeat: Ratio | None = None
+    telemetry: Telemetry | None = None
+    sustained: SustainedRun | None = None
+    imposed: Imposed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as plain dicts, lists, strings and numbers, ready for JSON."""

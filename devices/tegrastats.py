@@ -20,7 +20,7 @@ _CPU = re.compile(r"\bCPU \[([^\]]*)\]")
 _CORE = re.compile(r"(\d+)%(?:@(\d+))?")
 _GPU = re.compile(r"\bGR3D_FREQ (?:(\d+)%)?(?:@\[?([\d,]+)\]?)?")
 _TEMPERATURE = re.compile(r"([A-Za-z][\w.-]*)@(-?\d+(?:\.\d+)?)C\b")
-_RAIL = re.compile(r"\b((?:VDD|VIN|POM|NC|CV)\w*) (\d+)(?:mW)?/(\d+)(?:mW)?(?:/\d+(?:mW)?)?(?=\s|$)")
+_RAIL = re.compile(r"\b((?:VDD|VIN|POM|NC|CV)\w*|GPU|CPU|SOC|SYS5V) (\d+)(?:mW)?/(\d+)(?:mW)?(?:/\d+(?:mW)?)?(?=\s|$)")
 _FEEDS = ("VIN", "VDD_IN", "POM_5V_IN")  # rails that carry the whole module's power
 _OFF_SENSOR = -200.0  # a sensor of a powered-down block reads -256 C
 _FIXED_SENSORS = frozenset({"PMIC"})  # always 100 C

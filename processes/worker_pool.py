@@ -20,7 +20,7 @@ from .worker import FIRST_LINE, Finished, Progressed, Raised, Ready, Work, worke
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_Answer = Ready | Progressed | Finished | Raised
+Answer = Ready | Progressed | Finished | Raised
 
 
 def run_in_workers(
@@ -49,15 +49,15 @@ def run_in_workers(
     Raises:
         Exception: what a worker raised; it ends the work on all items.
     """
-    pending, running, started = deque(items), list[_Worker[Item]](), 0
+    pending, running, started = deque(items), list[WorkerProcess[Item]](), 0
     others_may_start = not first_alone
-    answers: SimpleQueue[tuple[_Worker[Item], _Answer | None]] = SimpleQueue()
+    answers: SimpleQueue[tuple[WorkerProcess[Item], Answer | None]] = SimpleQueue()
     try:
         while pending or running:
             while pending and len(running) < (workers if others_may_start else 1):
                 started += 1
                 log_prefix = f"worker {started}: " if log_is_shown() else None
-                running.append(_Worker(answers, hide_stderr))
+                running.append(WorkerProcess(answers, hide_stderr))
                 running[-1].begin(pending.popleft(), log_prefix, work)
             worker, answer = answers.get()
             if worker not in running:  # it was given no further item, and has ended
@@ -96,7 +96,7 @@ def _report(steps: Iterable[Progressed], progress: Progress) -> None:
         progress(sum(each.done for each in steps), total)
 
 
-class _Worker(Generic[Item]):
+class WorkerProcess(Generic[Item]):
     """A worker process and the item it works on.
 
     Args:
@@ -106,7 +106,7 @@ class _Worker(Generic[Item]):
 
     item: Item
 
-    def __init__(self, answers: SimpleQueue[tuple[_Worker[Item], _Answer | None]], hide_stderr: bool) -> None:
+    def __init__(self, answers: SimpleQueue[tuple[WorkerProcess[Item], Answer | None]], hide_stderr: bool) -> None:
         self._stderr = tempfile.TemporaryFile() if hide_stderr else None  # noqa: SIM115
         with sigint_blocked():
             self.process = subprocess.Popen(
@@ -154,7 +154,7 @@ class _Worker(Generic[Item]):
             self._stdin.write(content)
             self._stdin.flush()
 
-    def _forward(self, answers: SimpleQueue[tuple[_Worker[Item], _Answer | None]]) -> None:
+    def _forward(self, answers: SimpleQueue[tuple[WorkerProcess[Item], Answer | None]]) -> None:
         try:
             while self._stdout.readline() not in (FIRST_LINE, b""):
                 pass

@@ -10,6 +10,8 @@ from .test_floors import FILES, ROOT
 MODULES = {str(path.relative_to(ROOT)): path for path in FILES}
 ELSEWHERE = {  # module → the file that tests it
     # The parts of one command, tested by its output.
+    "cli/benchmark/page.py": "cli/benchmark/test_command.py",
+    "cli/benchmark/csv_table.py": "cli/benchmark/test_command.py",
     "cli/demo/folder.py": "cli/demo/test_command.py",
     "cli/demo/results.py": "cli/demo/test_command.py",
     "cli/demo/stages.py": "cli/demo/test_command.py",
@@ -31,6 +33,9 @@ ELSEWHERE = {  # module → the file that tests it
     # Records that only a measurement fills.
     "devices/report.py": "devices/test_benchmark.py",
     "devices/planner/report.py": "devices/test_plan.py",
+    # What rounds are made of.
+    "devices/measurement/variant_run.py": "devices/measurement/test_rounds.py",
+    "devices/measurement/chosen_variants.py": "devices/test_benchmark.py",
     # What a plan is made of, tested by its figures.
     "devices/planner/measured.py": "devices/test_plan.py",
     "devices/planner/planned_model.py": "devices/test_plan.py",

@@ -56,6 +56,7 @@ def test_device_install_needs_neither_torch_nor_openvino(wheel):
 def test_wheel_brings_the_templates_of_pages(wheel):
     templates = {name for name in wheel.namelist() if name.endswith(".j2")}
     assert templates == {
+        "bedside/cli/benchmark/benchmark.html.j2",
         "bedside/cli/demo/report.html.j2",
         "bedside/cli/plan/plan.html.j2",
         "bedside/export/gate/parity.html.j2",

@@ -61,5 +61,6 @@ def _bundle(value: Path | list[Path] | None) -> Path | list[Path] | None:
 input_option = partial(typer.Option, readable=False, callback=_input)
 input_argument = partial(typer.Argument, readable=False, callback=_input)
 bundle_argument = partial(typer.Argument, readable=False, callback=_bundle)
+bundle_option = partial(typer.Option, readable=False, callback=_bundle)
 output_option = partial(typer.Option, readable=False)
 output_argument = partial(typer.Argument, readable=False)

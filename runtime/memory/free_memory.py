@@ -14,11 +14,12 @@ _UNKNOWN = 1 << 62
 def free_memory() -> int:
     """Returns the bytes this process can still allocate.
 
-    That is the smallest of the machine's available memory, the memory left in its control groups, and the address
-    space left under ``ulimit -v``. Where none of the three is known (outside Linux), the result is 2**62.
+    That is the smallest of the machine's available memory, the memory left in its control groups, the address space
+    left under ``ulimit -v`` and the data left under ``ulimit -d``. Where none of them is known (outside Linux), the
+    result is 2**62.
     """
     granted = read_limits().memory_free
-    return max(0, min(_machine(), _UNKNOWN if granted is None else granted, _address_space()))
+    return max(0, min(_machine(), _UNKNOWN if granted is None else granted, _address_space(), _data()))
 
 
 def _machine() -> int:
@@ -38,3 +39,13 @@ def _address_space() -> int:
     if limit == resource.RLIM_INFINITY or not pages:
         return _UNKNOWN
     return limit - int(pages[0]) * resource.getpagesize()
+
+
+def _data() -> int:
+    if sys.platform == "win32":
+        return _UNKNOWN
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    used = [line for line in read_text(Path("/proc/self/status")).splitlines() if line.startswith("VmData:")]
+    return limit - int(used[0].split()[1]) * 1024 if used and limit != resource.RLIM_INFINITY else _UNKNOWN

@@ -15,7 +15,7 @@ from bedside.runtime.errors import UsageError
         ({"input": 5}, "input: expected a path"),
         ({"threads": 2.0}, "threads: expected a whole number from 1 to 1024, got 2"),
         ({"overlap": "0.5"}, 'overlap: expected 0 ≤ overlap < 1, got "0.5"'),
-        ({"min_seconds": -1}, "min_seconds: expected a number from 0 up, got -1"),
+        ({"min_seconds": -1}, "min_seconds: expected a number from 0 to 86400, got -1"),
         ({"end_to_end": "no"}, 'end_to_end: expected True or False, got "no"'),
         ({"progress": 1}, r"progress: expected a function progress\(done, total\), got 1"),
     ],

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bedside.devices import BenchmarkReport, benchmark
+from bedside.devices.measurement import rounds
 from bedside.processes import worker_pool
 from bedside.runtime.engines import available_engines
 from bedside.runtime.errors import BundleError, InputError, ResourceError, UsageError
@@ -13,16 +16,22 @@ from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 
 
-def quick(bundle: Path, **options: object) -> BenchmarkReport:
+def quick(bundle: Path | list[Path], **options: object) -> BenchmarkReport:
     """One variant, measured no longer than it must."""
-    settings: dict[str, object] = {"engines": ["onnxruntime"], "precisions": ["fp32"], "threads": 1, "min_seconds": 0.0}
+    settings: dict[str, object] = {
+        "engines": ["onnxruntime"],
+        "precisions": ["fp32"],
+        "threads": 1,
+        "min_seconds": 0.0,
+        "rounds": 2,
+    }
     return benchmark(bundle, **{**settings, **options})  # pyright: ignore[reportArgumentType]
 
 
 def test_every_engine_and_precision_is_measured_and_progress_ends_at_the_total(tiny_bundle: Path) -> None:
     steps: list[tuple[int, int]] = []
     report = benchmark(
-        tiny_bundle, threads=1, min_seconds=0.0, progress=lambda done, total: steps.append((done, total))
+        tiny_bundle, threads=1, min_seconds=0.0, rounds=2, progress=lambda done, total: steps.append((done, total))
     )
     measured = [(variant.engine, variant.precision) for variant in report.variants]
     assert measured == [(engine, precision) for engine in available_engines() for precision in ("fp32", "int8")]
@@ -94,6 +103,48 @@ def test_a_variant_whose_process_dies_is_named_and_the_others_are_measured(
     assert any(warning.startswith("not measured: onnxruntime int8") for warning in report.warnings)
 
 
+def test_variants_are_compared_round_by_round_with_the_first(tiny_bundle: Path) -> None:
+    report = quick(tiny_bundle, precisions=["fp32", "int8"], rounds=3, scan_rounds=2)
+    first, second = report.variants
+    assert (first.ratio, first.total_ratio) == (None, None)
+    assert second.ratio is not None
+    assert second.total_ratio is not None
+    logs = [math.log(own / other) for own, other in zip(second.rounds_ms, first.rounds_ms, strict=True)]
+    assert second.ratio.value == pytest.approx(math.exp(sum(logs) / 3))
+    assert second.end_to_end is not None
+    assert second.end_to_end.total_s == min(second.end_to_end.rounds_s)  # the lower median of two
+    assert (report.repeat is not None and report.repeat.rounds, second.total_ratio.rounds) == (3, 2)
+
+
+def test_bundles_threads_and_overlaps_are_measured_in_one_run(tiny_bundle: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.bedside"
+    shutil.copytree(tiny_bundle, other)
+    report = quick([tiny_bundle, other], threads=[1, 2], overlap=[0.0, 0.5], rounds=1)
+    names = [variant.name for variant in report.variants]
+    assert len(names) == 8
+    assert names[0] == "tiny, onnxruntime fp32, 1 threads, overlap 0"
+    assert names[-1] == "other, onnxruntime fp32, 2 threads, overlap 0.5"
+    assert [bundle.name for bundle in report.bundles] == ["tiny", "other"]
+    assert [variant.bundle for variant in report.variants] == [0] * 4 + [1] * 4
+    assert {(variant.threads, variant.overlap) for variant in report.variants} == {
+        (1, 0.0),
+        (1, 0.5),
+        (2, 0.0),
+        (2, 0.5),
+    }
+
+
+def test_what_fits_no_memory_beside_the_others_is_measured_in_a_further_group(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "free_memory", lambda: 0)
+    report = quick(tiny_bundle, precisions=["fp32", "int8"], end_to_end=False)
+    second = report.variants[1]
+    assert second.ratio is not None
+    assert second.ratio.rounds == 2
+    assert any("measured in 2 groups" in warning for warning in report.warnings)
+
+
 def test_nothing_measured_is_an_error(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = worker_pool.worker_command()
     monkeypatch.setattr(worker_pool, "worker_command", lambda: [command[0], "-c", "raise SystemExit(9)"])
@@ -123,7 +174,10 @@ def test_a_scan_that_is_no_nifti_is_refused_by_the_benchmark_process(tiny_bundle
         ({"precisions": ["int4"]}, 'no precision "int4"; it has: fp32, int8'),
         ({"threads": 0}, "threads: expected a whole number from 1 to 1024, got 0"),
         ({"overlap": 1.0}, "overlap: expected 0 ≤ overlap < 1"),
-        ({"min_seconds": float("nan")}, "seconds: expected a number"),
+        ({"min_seconds": float("nan")}, "seconds: expected a number from 0 to 86400"),
+        ({"min_seconds": 1e9}, "seconds: expected a number from 0 to 86400"),
+        ({"rounds": 0}, "rounds: expected a whole number from 1 to 1000"),
+        ({"scan_rounds": 1001}, "scan_rounds: expected a whole number from 1 to 1000"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error(tiny_bundle: Path, options: dict[str, object], message: str) -> None:

@@ -1,56 +1,51 @@
-"""What is wrong for every variant is raised; what fails in an engine becomes the result of its variant."""
+"""A bundle's variant in its process: start, windows, scans, and no torch."""
 
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from bedside.devices import benchmark_process
-from bedside.devices.benchmark_process import Benchmarking, BenchmarkRequest
-from bedside.devices.report import FailedVariant
-from bedside.runtime.errors import BundleError, InputError, MissingExtraError, ResourceError, UsageError
-
-REQUEST = BenchmarkRequest("b.bedside", "onnxruntime", "int8", "CPU", threads=1, min_seconds=0.0)
+from bedside.devices.benchmark_process import BenchmarkRequest
+from bedside.runtime.errors import UsageError
+from bedside.runtime.scans.geometry import Grid
+from bedside.runtime.scans.nifti import write_volume
 
 
-@pytest.fixture
-def measure(monkeypatch):
-    """A function that measures `REQUEST`, with an error in place of the measurement."""
-
-    def run(error):
-        def failing(request, progress):
-            progress(0.25)
-            raise error
-
-        monkeypatch.setattr(benchmark_process, "measure_variant", failing)
-        steps = []
-        with Benchmarking().ready() as measurement:
-            outcome = measurement(REQUEST, lambda done, total: steps.append((done, total)))
-        assert steps == [(25, 100)]
-        return outcome
-
-    return run
+def request(bundle, **options):
+    return BenchmarkRequest(str(bundle), "onnxruntime", "fp32", "CPU", threads=1, **options)
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (ResourceError("no device"), "no device"),
-        (MemoryError(), "out of memory"),
-        (ValueError("the reason"), "ValueError: the reason"),
-    ],
-)
-def test_the_failure_of_an_engine_is_the_result_of_its_variant(measure, error, reason):
-    assert measure(error) == FailedVariant("onnxruntime", "int8", "CPU", reason)
+def test_a_session_starts_and_runs_windows(tiny_bundle):
+    with request(tiny_bundle).session() as session:
+        cold = session.start(None, None)
+        assert cold.total_s == pytest.approx(cold.open_bundle_s + cold.load_engine_s + cold.first_window_s)
+        assert session.window()().shape == (1, 3, 16, 16, 16)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [InputError("no scan"), BundleError("no bundle"), UsageError("wrong"), MissingExtraError("openvino", "openvino")],
-)
-def test_a_refusal_is_raised(measure, error):
-    with pytest.raises(type(error)) as caught:
-        measure(error)
-    assert caught.value is error
+def test_the_compiled_network_is_kept_and_opened_again(tiny_bundle, tmp_path):
+    asked = BenchmarkRequest(str(tiny_bundle), "openvino", "fp32", "CPU", threads=1)
+    with asked.session() as session:
+        session.start(None, tmp_path / "compiled")
+    assert (tmp_path / "compiled").stat().st_size > 0
+    with asked.session() as session:
+        session.start(tmp_path / "compiled", None)
+        assert session.window()().shape == (1, 3, 16, 16, 16)
+
+
+def test_after_scans_the_network_opens_again(tiny_bundle, tmp_path):
+    body = np.full((20, 18, 10), 40, np.int16)
+    body[5:9, 5:9, 3:7] = 500
+    write_volume(tmp_path / "ct.nii.gz", body, Grid(body.shape, np.diag([10.0, 10.0, 20.0, 1.0])))
+    with request(tiny_bundle, input=str(tmp_path / "ct.nii.gz")).session() as session:
+        session.start(None, None)
+        session.open_scans()
+        assert session.scan(lambda share: None).shape == (20, 18, 10)
+        assert session.window()().shape == (1, 3, 16, 16, 16)
+
+
+def test_a_session_without_a_scan_segments_none(tiny_bundle):
+    with request(tiny_bundle).session() as session, pytest.raises(UsageError, match="with a scan"):
+        session.scan(lambda share: None)
 
 
 def test_the_benchmark_process_brings_no_torch() -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bedside.devices.conditions import busy_warning, read_conditions
+import pytest
+from bedside.devices.conditions import busy_warning, governor_warning, read_conditions
 
 
 def write(root: Path, name: str, content: str) -> None:
@@ -48,3 +49,32 @@ def test_a_machine_with_other_work_on_the_wanted_cores_is_busy() -> None:
 
 def test_no_load_average_gives_no_warning() -> None:
     assert busy_warning(None, logical_cores=2, threads=2) is None
+
+
+def cpufreq(root, **files):
+    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("governor", "driver", "preference", "warned"),
+    [
+        ("powersave", "acpi-cpufreq", "", True),
+        ("conservative", "cpufreq-dt", "", True),
+        ("performance", "acpi-cpufreq", "", False),
+        ("schedutil", "cpufreq-dt", "", False),
+        ("powersave", "intel_pstate", "balance_performance", False),  # the ordinary state of an Intel desktop
+        ("powersave", "intel_pstate", "power", True),
+        ("powersave", "amd-pstate-epp", "balance_power", True),
+    ],
+)
+def test_a_governor_that_saves_power_is_a_warning(tmp_path, governor, driver, preference, warned):
+    cpufreq(tmp_path, scaling_governor=governor, scaling_driver=driver, energy_performance_preference=preference)
+    warning = governor_warning(tmp_path)
+    assert (warning is not None and governor in warning) == warned
+
+
+def test_without_a_governor_there_is_no_warning(tmp_path):
+    assert governor_warning(tmp_path) is None

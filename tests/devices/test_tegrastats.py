@@ -93,3 +93,71 @@ def test_without_tegrastats_the_sampler_collects_nothing(tmp_path: Path, monkeyp
     with TegraSampler() as sampler:
         pass
     assert (sampler.samples, sampler.mean_watts) == ([], None)
+
+
+_CORES = st.lists(
+    st.none() | st.builds(Core, st.integers(0, 100), st.none() | st.integers(1, 3000)), min_size=1, max_size=14
+)
+_NAMES = st.sampled_from(["cpu", "gpu", "tj", "soc012", "AO", "thermal", "iwlwifi", "Tboard"])
+_ZONES = st.lists(st.tuples(_NAMES, st.integers(-40_000, 120_000)), max_size=8, unique_by=lambda zone: zone[0])
+_RAIL_NAMES = st.sampled_from(
+    ["VDD_IN", "VIN", "POM_5V_IN", "VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0", "POM_5V_GPU", "CV", "GPU", "SYS5V"]
+)
+_RAILS = st.lists(
+    st.builds(Rail, _RAIL_NAMES, st.integers(0, 99_999), st.integers(0, 99_999)),
+    max_size=6,
+    unique_by=lambda rail: rail.name,
+)
+
+
+@given(
+    stamp=st.booleans(),
+    ram=st.tuples(st.integers(0, 200_000), st.integers(1, 200_000)),
+    swap=st.none() | st.tuples(st.integers(0, 9999), st.integers(0, 9999)),
+    cores=_CORES,
+    load=st.none() | st.integers(0, 100),
+    clocks=st.lists(st.integers(1, 3000), max_size=3),
+    zones=_ZONES,
+    rails=_RAILS,
+    unit=st.sampled_from(["", "mW"]),
+    third=st.booleans(),
+    both=st.booleans(),
+)
+def test_every_combination_of_the_known_shapes_is_read_back(
+    stamp, ram, swap, cores, load, clocks, zones, rails, unit, third, both
+):
+    """The recorded lines differ in timestamp, swap, cores that are off, GPU clocks, rails' units and values."""
+    shown = [
+        "off" if core is None else f"{core.load}%" + ("" if core.mhz is None else f"@{core.mhz}") for core in cores
+    ]
+    graphics = ("" if load is None else f"{load}%") + (
+        "" if not clocks else f"@{clocks[0]}" if len(clocks) == 1 else f"@[{','.join(map(str, clocks))}]"
+    )
+    line = " ".join(
+        [
+            *(["07-25-2026 09:08:28"] if stamp else []),
+            f"RAM {ram[0]}/{ram[1]}MB (lfb 1x2MB)",
+            *([] if swap is None else [f"SWAP {swap[0]}/{swap[1]}MB (cached 0MB) IRAM 0/252kB(lfb 252kB)"]),
+            f"CPU [{','.join(shown)}]",
+            f"EMC_FREQ 3%@204 GR3D_FREQ {graphics} NVENC0 off APE 25",
+            *(f"{name}@{value / 1e3:g}C" + (f"/{value / 1e3:g}C" if both else "") for name, value in zones),
+            *(
+                f"{rail.name} {rail.milliwatts}{unit}/{rail.average}{unit}"
+                + (f"/{rail.average}{unit}" if third else "")
+                for rail in rails
+            ),
+        ]
+    )
+    sample = parse_tegrastats(line)
+    assert sample is not None
+    assert (sample.ram_mb, sample.swap_mb, sample.cores) == (ram, swap, tuple(cores))
+    assert (sample.gpu_load, sample.gpu_mhz) == (load, tuple(clocks))
+    assert sample.temperatures == tuple(Temperature(name, float(f"{value / 1e3:g}")) for name, value in zones)
+    assert sample.rails == tuple(rails)
+
+
+def test_the_rails_of_an_agx_xavier_without_prefixes_are_summed() -> None:
+    line = "RAM 1/2MB CPU [1%@1190] GPU@30C GPU 0/0 CPU 311/311 SOC 932/932 CV 0/0 VDDRQ 311/311 SYS5V 1557/1557"
+    sample = parse_tegrastats(line)
+    assert sample is not None
+    assert sample.total_milliwatts == 311 + 932 + 311 + 1557

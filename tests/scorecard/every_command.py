@@ -124,6 +124,10 @@ COMMANDS = {
         check=lambda files: zipfile.ZipFile(files.out / "ü.zip").testzip(),
     ),
     "devices": Command(lambda files: ["devices"]),
+    "devices report": Command(
+        lambda files: ["devices", "report", "-o", files.out / "ü.zip", "--force"],
+        check=lambda files: zipfile.ZipFile(files.out / "ü.zip").testzip(),
+    ),
     "devices --json": Command(lambda files: ["devices", "--json"]),
     "inspect": Command(lambda files: ["inspect", files.bundle]),
     "inspect --json": Command(lambda files: ["inspect", files.bundle, "--json"]),

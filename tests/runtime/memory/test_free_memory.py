@@ -23,6 +23,16 @@ def test_where_the_system_tells_nothing_there_is_no_end(monkeypatch):
     assert module.free_memory() > 2**60
 
 
+def test_a_limit_on_data_decides_where_it_leaves_least(monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(module, "read_limits", Limits)
+    monkeypatch.setattr(module, "read_text", lambda path: "VmData:    1000 kB" if path.name == "status" else "")
+    limits = {resource.RLIMIT_DATA: 5_000_000}
+    unlimited = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits.get(kind, unlimited), unlimited))
+    assert module.free_memory() == 5_000_000 - 1000 * 1024
+
+
 @pytest.mark.parametrize(("granted", "threads"), [(None, 8), (0.5, 1), (1.5, 2), (64.0, 8)])
 def test_a_share_of_cpu_time_bounds_the_threads(monkeypatch, granted, threads):
     monkeypatch.setattr(engines.os, "sched_getaffinity", lambda process: set(range(8)))

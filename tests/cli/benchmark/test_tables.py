@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bedside.cli import benchmark
+from bedside.cli.benchmark import tables
+from bedside.cli.benchmark.command import Benchmark
 from bedside.devices import detect
 from bedside.devices.conditions import Conditions
 from bedside.devices.energy import Energy
 from bedside.devices.latency import Latency
+from bedside.devices.measurement.ratio import Ratio
 from bedside.devices.report import BenchmarkReport, ColdStart, EndToEnd, MemoryUse, VariantReport
 from bedside.runtime.engines import PRECISIONS
 
-from .printed import run_alone, shown, widest
+from ..printed import run_alone, shown, widest
 
 LARGE = 123_456.78
 
@@ -42,6 +44,10 @@ def variant(engine, precision):
         joules_per_window=12_345.0,
         memory=MemoryUse(size // 100, size, size, size, exact=True),
         end_to_end=end,
+        cached_start=ColdStart(1.0, 1.0, 1.0, 123.0),
+        ratio=Ratio(12.34, 10.12, 15.67, 5),
+        total_ratio=Ratio(12.34, 10.12, 15.67, 5),
+        joules_per_scan=12_345.0,
     )
 
 
@@ -65,7 +71,7 @@ def report(cpu, variants):
 
 
 def test_the_heading_names_the_cpu_and_every_feature_in_80_columns(cpu, monkeypatch):
-    text = shown(benchmark.heading(report(cpu, ())), monkeypatch=monkeypatch)
+    text = shown(tables.heading(report(cpu, ())), monkeypatch=monkeypatch)
     assert widest(text) <= 80
     words = re.split(r"[\s();]+", text)
     assert set(cpu.features) <= set(words)
@@ -76,28 +82,47 @@ def test_the_heading_names_the_cpu_and_every_feature_in_80_columns(cpu, monkeypa
 def test_all_figures_of_all_variants_are_whole_in_80_columns(engines, monkeypatch):
     variants = tuple(variant(engine, precision) for engine in engines for precision in PRECISIONS)
     made = report(detect(Path("/nowhere")).cpu, variants)
-    parts = [benchmark.network_table(made), *benchmark.stage_tables(made), benchmark.remarks(made)]
+    parts = [
+        tables.network_table(made),
+        tables.noise_note(made),
+        tables.start_table(made),
+        *tables.stage_tables(made),
+        tables.remarks(made),
+    ]
     text = shown(*parts, monkeypatch=monkeypatch)
     assert widest(text) <= 80
     assert "…" not in text.replace("800…5700", "")  # rich's mark of what it cut
     assert text.count("12345 ± 1234") == len(variants)
     assert text.count("1234.56") == 5 * len(variants)
     assert text.count("123456.78") == len(variants)
+    assert text.count("10.12–15.67") == len(variants)
     assert "2026.4.0-21345-0123456789a-releases/2026/4" in text
 
 
 def test_benchmark_shows_latency_and_stages_in_80_columns(tiny_bundle: Path) -> None:
-    stdout, _ = run_alone(benchmark.Benchmark, str(tiny_bundle), "--seconds", "0", "--engine", "onnxruntime")
+    stdout, _ = run_alone(Benchmark, str(tiny_bundle), "--seconds", "0", "--rounds", "2", "--engine", "onnxruntime")
     assert "onnxruntime fp32" in stdout
     assert "onnxruntime int8" in stdout
-    for word in ("p50", "p90", "p99", "preprocess", "restore", "save", "total", "synthetic trunk", "energy:"):
+    for word in (
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "95 %",
+        "preprocess",
+        "restore",
+        "save",
+        "total",
+        "synthetic trunk",
+        "energy:",
+    ):
         assert word in stdout
     assert max(len(line) for line in stdout.splitlines()) <= 80
 
 
 def test_benchmark_json_is_one_object_on_stdout(tiny_bundle: Path) -> None:
     stdout, stderr = run_alone(
-        benchmark.Benchmark,
+        Benchmark,
         str(tiny_bundle),
         "--seconds",
         "0",
@@ -114,5 +139,5 @@ def test_benchmark_json_is_one_object_on_stdout(tiny_bundle: Path) -> None:
 
 
 def test_help_shows_an_example() -> None:
-    stdout, _ = run_alone(benchmark.Benchmark, "--help")
+    stdout, _ = run_alone(Benchmark, "--help")
     assert "Example: bedside" in stdout

@@ -1,0 +1,208 @@
+"""Telemetry: clocks, temperatures, power, memory and throttling, sampled while something else runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ...runtime.files.system_files import read_text, whole_number
+from ..conditions import read_conditions
+from ..energy import RaplCounters
+from ..nvml import Nvml
+from ..tegrastats import TegraSampler
+from ..throttling import ThrottleState, read_throttling
+
+MOST_SAMPLES = 600  # of a run: a longer one is sampled less often
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A quantity, and where it is read from, or why it is not."""
+
+    quantity: str
+    source: str
+
+
+@dataclass(frozen=True)
+class TelemetrySample:
+    """The machine at one moment; None where no sensor could be read.
+
+    Attributes:
+        seconds: time since the sampling began.
+        clock_mhz: mean clock of the cores.
+        gpu_mhz: clock of the graphics processor.
+        celsius: temperature of the hottest sensor.
+        watts: power of the whole package or module since the sample before.
+        memory_used: bytes of the machine's memory in use, by all processes.
+        gpu_memory_used: bytes of a graphics card's memory in use.
+        throttled: reasons for less speed that hold at this moment.
+    """
+
+    seconds: float
+    clock_mhz: float | None
+    gpu_mhz: float | None
+    celsius: float | None
+    watts: float | None
+    memory_used: int | None
+    gpu_memory_used: int | None
+    throttled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Samples of a run.
+
+    Attributes:
+        interval_s: time between samples.
+        sensors: every quantity with its source, or with the reason why it is missing.
+        samples: the samples.
+        throttling: what was throttled during the run, and how often where a counter says so.
+    """
+
+    interval_s: float
+    sensors: tuple[Sensor, ...]
+    samples: tuple[TelemetrySample, ...]
+    throttling: tuple[str, ...]
+
+    def mean(self, value: Callable[[TelemetrySample], float | None], start: float, end: float) -> float | None:
+        """Returns the mean of a quantity over the samples from ``start`` to ``end`` seconds; None without one."""
+        values = [value(sample) for sample in self.samples if start <= sample.seconds <= end]
+        known = [each for each in values if each is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
+    def memory_peak(self) -> int | None:
+        """Most memory of the machine in use at a sample, in bytes."""
+        return max((each.memory_used for each in self.samples if each.memory_used is not None), default=None)
+
+    @property
+    def gpu_memory_peak(self) -> int | None:
+        """Most memory of the graphics card in use at a sample, in bytes."""
+        return max((each.gpu_memory_used for each in self.samples if each.gpu_memory_used is not None), default=None)
+
+
+class TelemetrySampler:
+    """Samples the machine while a ``with`` block runs; `telemetry` has the result when it ends.
+
+    Args:
+        seconds: expected duration, which sets the interval; 0 where unknown.
+        root: folder to read in place of ``/``; tests pass one with recorded files.
+        interval: time between samples in seconds; None for one second, or more in a long run.
+    """
+
+    def __init__(self, seconds: float = 0.0, root: Path = Path("/"), interval: float | None = None) -> None:
+        self._interval = interval or max(1.0, seconds / MOST_SAMPLES)
+        self._root = root
+        self._stop = threading.Event()
+        self._samples: list[TelemetrySample] = []
+        self._error: Exception | None = None
+
+    def __enter__(self) -> TelemetrySampler:
+        self._tegra = TegraSampler(interval_ms=max(int(self._interval * 1000), 100))
+        self._tegra.__enter__()
+        self._nvml = Nvml().__enter__()
+        self._first_throttling = read_throttling(self._root)
+        self._rapl = RaplCounters(self._root)
+        self._begun = self._last = time.perf_counter()
+        self._thread = threading.Thread(target=self._run, name="bedside-telemetry", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._error is None:
+            self._sample()  # the state at the end
+        self.telemetry = Telemetry(self._interval, self._sensors(), tuple(self._samples), self._throttling())
+        self._nvml.__exit__(kind, error, trace)
+        self._tegra.__exit__(kind, error, trace)
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._sample()
+            while not self._stop.wait(self._interval):
+                self._sample()
+        except Exception as error:  # raised again in the thread that reads the samples
+            self._error = error
+
+    def _sample(self) -> None:
+        now = time.perf_counter()
+        conditions, state, card = read_conditions(self._root), read_throttling(self._root), self._nvml.sample()
+        tegra = self._tegra.samples[-1] if self._tegra.samples else None
+        heat = [zone.celsius for zone in (*conditions.temperatures, *(tegra.temperatures if tegra else ()))]
+        if card is not None and card.celsius is not None:
+            heat.append(card.celsius)
+        clock = conditions.frequency_mhz
+        gpu = card.mhz if card is not None else max(tegra.gpu_mhz, default=None) if tegra else None
+        self._samples.append(
+            TelemetrySample(
+                seconds=now - self._begun,
+                clock_mhz=None if clock is None else sum(clock) / 2,
+                gpu_mhz=gpu,
+                celsius=max(heat, default=None),
+                watts=self._watts(now, None if card is None else card.watts),
+                memory_used=_memory_used(self._root),
+                gpu_memory_used=None if card is None else card.memory_used,
+                throttled=(*state.active, *(card.throttled if card else ())),
+            )
+        )
+
+    def _watts(self, now: float, card: float | None) -> float | None:
+        """Returns the power since the sample before: of the module, or of processor and graphics card as far as known.
+
+        The first sample has none where the sensor counts energy.
+        """
+        if self._tegra.samples:
+            milliwatts = self._tegra.samples[-1].total_milliwatts
+            return None if milliwatts is None else milliwatts / 1e3
+        joules, seconds = self._rapl.joules(), now - self._last
+        self._last, self._rapl = now, RaplCounters(self._root)
+        if joules is None:
+            return card
+        if seconds < 0.01:
+            return None
+        return joules / seconds + (card or 0.0)
+
+    def _throttling(self) -> tuple[str, ...]:
+        counted = read_throttling(self._root).events_since(self._first_throttling)
+        seen = dict.fromkeys(reason for sample in self._samples for reason in sample.throttled)
+        return (*counted, *seen)
+
+    def _sensors(self) -> tuple[Sensor, ...]:
+        tegra, nvml, samples = bool(self._tegra.samples), self._nvml.reason, self._samples
+
+        def seen(value: Callable[[TelemetrySample], object]) -> bool:
+            return any(value(sample) is not None for sample in samples)
+
+        missing = "not readable on this machine"
+        power = "tegrastats" if tegra else "RAPL" if not self._rapl.reason else ""
+        if not nvml and not tegra:
+            power = f"{power} + NVML" if power else "NVML (the graphics card alone)"
+        return (
+            Sensor("clock", "cpufreq or cpuinfo" if seen(lambda each: each.clock_mhz) else missing),
+            Sensor("temperature", "thermal zones" if seen(lambda each: each.celsius) else missing),
+            Sensor("power", power or self._rapl.reason),
+            Sensor("memory", "meminfo" if seen(lambda each: each.memory_used) else missing),
+            Sensor("Jetson", "tegrastats" if tegra else "not readable: no tegrastats on the PATH"),
+            Sensor("graphics card", nvml or f"NVML, {self._nvml.title}"),
+            Sensor("throttling", _throttle_sources(self._first_throttling, graphics=not nvml) or missing),
+        )
+
+
+def _throttle_sources(state: ThrottleState, *, graphics: bool) -> str:
+    return ", ".join([*state.sources, *(["NVML"] if graphics else [])])
+
+
+def _memory_used(root: Path) -> int | None:
+    lines = (line.split() for line in read_text(root / "proc/meminfo").splitlines())
+    fields = {line[0].rstrip(":"): whole_number(line[1]) for line in lines if len(line) >= 2}
+    total, available = fields.get("MemTotal"), fields.get("MemAvailable")
+    return None if total is None or available is None else (total - available) * 1024

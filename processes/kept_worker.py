@@ -1,0 +1,94 @@
+"""A worker process that stays between its items, so that several of them can work in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from ..runtime.hooks import Progress
+from ..runtime.log import log_is_shown
+from .child import end
+from .worker import Finished, Progressed, Raised, Work
+from .worker_pool import Answer, WorkerProcess
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class KeptWorker(Generic[Item, Result]):
+    """A worker process that is given one item at a time, and keeps its state between them; a context manager.
+
+    `run_in_workers` gives items to whichever worker is free; here the caller says who works when. The process starts
+    with the first item and is ended with the block.
+
+    Args:
+        work: the computation; the worker gets a pickled copy.
+        hide_stderr: whether the worker's standard error is kept back; the reason why it ended then has its last line.
+    """
+
+    def __init__(self, work: Work[Item, Result], *, hide_stderr: bool = False) -> None:
+        self._work = work
+        self._hide_stderr = hide_stderr
+        self._answers: SimpleQueue[tuple[WorkerProcess[Item], Answer | None]] = SimpleQueue()
+        self._worker: WorkerProcess[Item] | None = None
+        self._reason = ""
+
+    @property
+    def died(self) -> bool:
+        """Whether the process has ended before its time; further items fail."""
+        return bool(self._reason)
+
+    def run(self, item: Item, progress: Progress | None = None) -> Result:
+        """Runs the work on one item and waits for its result; `Work.failed` gives it where the worker died.
+
+        Args:
+            item: the item; pickled, and not None.
+            progress: called with (steps done, steps in total).
+
+        Raises:
+            Exception: what the worker raised.
+        """
+        if self._reason:
+            return self._work.failed(item, self._reason)
+        if self._worker is None:
+            self._worker = WorkerProcess(self._answers, self._hide_stderr)
+            self._worker.begin(item, "worker: " if log_is_shown() else None, self._work)
+        else:
+            self._worker.begin(item)
+        return self._result(self._worker, item, progress or _ignored)
+
+    def _result(self, worker: WorkerProcess[Item], item: Item, progress: Callable[[int, int], object]) -> Result:
+        while True:
+            _, answer = self._answers.get()
+            if answer is None:
+                self._reason = worker.how_it_ended(self._work.advice)
+                return self._work.failed(item, self._reason)
+            if isinstance(answer, Raised):
+                raise answer.error
+            if isinstance(answer, Progressed):
+                progress(answer.done, answer.total)
+            elif isinstance(answer, Finished):
+                return answer.result
+
+    def close(self) -> None:
+        """Ends the process, which cleans up as its work says; may be called twice."""
+        worker, self._worker = self._worker, None
+        if worker is None or self._reason:
+            return
+        self._reason = "its process was ended"
+        end([worker.process])
+        worker.close()
+
+    def __enter__(self) -> KeptWorker[Item, Result]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _ignored(done: int, total: int) -> None:
+    """Takes the place of a progress callback that was not given."""

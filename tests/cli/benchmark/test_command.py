@@ -1,0 +1,93 @@
+"""`bedside benchmark` writes its figures as JSON with a schema version, as comma-separated values and as a page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+from bedside.cli.main import run
+
+from ..printed import widest
+
+QUICK = ("--seconds", "0", "--rounds", "2", "--engine", "onnxruntime", "--network-only", "--threads", "1")
+
+
+def test_csv_and_page_have_the_figures_of_the_json(tiny_bundle, tmp_path, capsys):
+    assert (
+        run(
+            [
+                "benchmark",
+                str(tiny_bundle),
+                *QUICK,
+                "--csv",
+                str(tmp_path / "b.csv"),
+                "--html",
+                str(tmp_path / "b.html"),
+                "--json",
+            ]
+        )
+        == 0
+    )
+    report = json.loads(capsys.readouterr().out)
+    with (tmp_path / "b.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert report["schema_version"] == 1
+    assert [row["variant"] for row in rows] == ["onnxruntime fp32", "onnxruntime int8"]
+    assert [float(row["p50_ms"]) for row in rows] == [each["window"]["p50_ms"] for each in report["variants"]]
+    assert float(rows[1]["ratio"]) == report["variants"][1]["ratio"]["value"]
+    assert (rows[0]["total_s"], rows[0]["bundle"]) == ("", "tiny")
+    page = (tmp_path / "b.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert all(row["variant"] in page for row in rows)
+    assert not re.search(r"(?:src|href)=[\"'](?!data:)", page)  # nothing is loaded from elsewhere
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--csv", "out.txt"), 'output "out.txt": expected a name ending in .csv'),
+        (("--html", "out.csv"), 'output "out.csv": expected a name ending in .html'),
+        (("--rounds", "0"), "rounds: expected a whole number from 1 to 1000, got 0"),
+        (("--against", "nnunet"), '--against: expected monai, got "nnunet"'),
+        (("--against", "monai"), '"toy" is no student of bedside'),
+        (("--as", "orin-nan"), 'no device "orin-nan"; did you mean orin-nano-'),
+        (("--sustained", "forever"), "--sustained: expected a duration like 30m, 20s or 2h, got"),
+        (("--sustained", "1s"), "sustained: expected 3 to 86400 seconds, got 1"),
+        (("--sustained", "99h"), "sustained: expected 3 to 86400 seconds"),
+        (("--seconds", "1e9"), "min_seconds: expected a number from 0 to 86400"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_line_before_anything_is_measured(
+    tiny_bundle, tmp_path, monkeypatch, capsys, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(["benchmark", str(tiny_bundle), *words]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert message in error
+    assert len([line for line in error.splitlines() if "error" in line]) == 1
+
+
+def test_a_sustained_run_names_the_variant_and_compares_its_ends(tiny_bundle, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ("--precision", "fp32", "--sustained", "3s", "--html", str(tmp_path / "b.html"))
+    assert run(["benchmark", str(tiny_bundle), *QUICK, *words]) == 0
+    text = capsys.readouterr().out
+    assert widest(text) <= 80
+    assert "Sustained, onnxruntime fp32:" in text
+    assert "last 1 s against the first:" in text
+    assert "throttling:" in text
+    page = (tmp_path / "b.html").read_text(encoding="utf-8")
+    assert "latency, clocks and heat along the run" in page
+
+
+def test_what_was_imposed_is_in_every_output(tiny_bundle, tmp_path, capsys):
+    outputs = ("--csv", str(tmp_path / "b.csv"), "--html", str(tmp_path / "b.html"))
+    words = ("--precision", "fp32", "--as", "orin-nano-4", *outputs)
+    assert run(["benchmark", str(tiny_bundle), *QUICK, *words]) == 0
+    label = "memory-true, speed-untrue"
+    assert label in capsys.readouterr().out
+    assert label in (tmp_path / "b.csv").read_text()
+    assert label in (tmp_path / "b.html").read_text()

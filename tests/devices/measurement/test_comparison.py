@@ -1,0 +1,91 @@
+"""Two reports are matched by what was measured, and everything that differs is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bedside.devices import detect
+from bedside.devices.conditions import Conditions
+from bedside.devices.energy import Energy
+from bedside.devices.latency import summarize
+from bedside.devices.measurement.comparison import Difference, compare
+from bedside.devices.report import BenchmarkReport, ColdStart, MeasuredBundle, MemoryUse, VariantReport
+from bedside.runtime.axes import XYZ
+
+BUNDLE = MeasuredBundle("a", "0" * 64, "toy", XYZ(16, 16, 16), "unet")
+
+
+def variant(milliseconds, **changes):
+    made = VariantReport(
+        engine="openvino",
+        precision="fp32",
+        device="CPU",
+        engine_version="1",
+        cold_start=ColdStart(1.0, 1.0, 1.0, 3.0),
+        window=summarize([milliseconds / 1e3]),
+        energy=Energy(None, 1.0, "none"),
+        joules_per_window=None,
+        memory=MemoryUse(100, 300, None, 200, exact=True),
+        end_to_end=None,
+        rounds_ms=(milliseconds, milliseconds),
+        threads=2,
+    )
+    return replace(made, **changes)
+
+
+def report(*variants, **changes):
+    quiet = Conditions(0.0, (), None)
+    made = BenchmarkReport(
+        bedside_version="1",
+        task="toy",
+        patch=XYZ(16, 16, 16),
+        threads=2,
+        min_seconds=3.0,
+        overlap=None,
+        scan="synthetic",
+        host=detect(Path("/nowhere")),
+        before=quiet,
+        after=quiet,
+        variants=variants,
+        failed=(),
+        warnings=(),
+        bundles=(BUNDLE,),
+    )
+    return replace(made, **changes)
+
+
+def test_the_same_report_differs_in_nothing():
+    same = report(variant(10.0))
+    compared = compare(same, same)
+    assert compared.differences == ()
+    assert compared.variants[0].window.value == pytest.approx(1.0)
+
+
+def test_memory_and_energy_are_ratios_where_both_have_them():
+    first = report(variant(10.0, joules_per_window=2.0))
+    second = report(variant(5.0, joules_per_window=3.0, memory=MemoryUse(100, 200, None, 100, exact=True)))
+    (row,) = compare(first, second).variants
+    assert (row.window.value, row.memory, row.joules, row.total) == (pytest.approx(0.5), 0.5, 1.5, None)
+
+
+def test_variants_that_only_one_has_are_named():
+    compared = compare(report(variant(1.0)), report(variant(1.0), variant(1.0, precision="int8")))
+    assert (compared.only_first, compared.only_second) == ((), ("openvino int8",))
+
+
+def test_one_number_of_threads_need_not_match_but_several_do():
+    assert len(compare(report(variant(1.0)), report(variant(1.0, threads=8))).variants) == 1
+    both = report(variant(1.0), variant(1.0, threads=8))
+    assert [row.name for row in compare(report(variant(1.0)), both).variants] == ["openvino fp32"]
+
+
+def test_another_bundle_machine_and_scan_are_marked():
+    other = replace(BUNDLE, sha256="1" * 64)
+    host = detect(Path("/nowhere"))
+    second = report(variant(1.0), bundles=(other,), host=replace(host, governor="performance"), scan="given")
+    compared = compare(report(variant(1.0)), second)
+    assert [each.fact for each in compared.differences] == ["governor", "bundle", "scan"]
+    assert compared.differences[0] == Difference("governor", "not readable", "performance")
+    assert compared.variants[0].total_is_of_other_scans

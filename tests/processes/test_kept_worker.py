@@ -1,0 +1,79 @@
+"""A kept worker takes one item at a time and remembers; the process ends with the block."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+import pytest
+from bedside.processes.kept_worker import KeptWorker
+
+WORK = """
+import os, signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Summing:
+    cleans_up: bool = True
+    advice: str = "do less"
+
+    @contextmanager
+    def ready(self):
+        self_sum = [0]
+        def add(item, progress):
+            if item == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if item == "wrong":
+                raise ValueError("no number")
+            progress(1, 2)
+            self_sum[0] += item
+            return self_sum[0], os.getpid()
+        yield add
+
+    def failed(self, item, reason):
+        return reason
+"""
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    (tmp_path / "kept_work.py").write_text(WORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    import importlib
+
+    return importlib.import_module("kept_work").Summing()
+
+
+def test_one_process_takes_all_items_and_remembers(work):
+    steps = []
+    with KeptWorker(work) as worker:
+        first, process = worker.run(1, lambda done, total: steps.append((done, total)))
+        second, same = worker.run(2)
+    assert (first, second, steps) == (1, 3, [(1, 2)])
+    assert process == same != os.getpid()
+    assert not psutil.pid_exists(process)
+
+
+def test_two_workers_take_turns(work):
+    with KeptWorker(work) as one, KeptWorker(work) as other:
+        assert [one.run(1)[0], other.run(10)[0], one.run(1)[0], other.run(10)[0]] == [1, 10, 2, 20]
+
+
+def test_an_item_whose_process_dies_fails_and_so_do_those_after_it(work):
+    with KeptWorker(work) as worker:
+        worker.run(1)
+        assert "out of memory?" in worker.run("die")
+        assert worker.died
+        assert "out of memory?" in worker.run(1)
+
+
+def test_what_the_worker_raises_is_raised(work):
+    with KeptWorker(work) as worker, pytest.raises(ValueError, match="no number"):
+        worker.run("wrong")
+
+
+def test_an_unused_worker_starts_no_process(work):
+    before = len(psutil.Process().children())
+    with KeptWorker(work):
+        assert len(psutil.Process().children()) == before
