@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..runtime.arguments import MOST_THREADS
 from ..runtime.errors import UsageError
+from .options.paths import output_option
 from .terminal.console import Console
 
 if TYPE_CHECKING:
@@ -21,11 +24,12 @@ if TYPE_CHECKING:
 
 
 class View(str, Enum):
-    """What `bedside devices` shows of all that it knows."""
+    """What `bedside devices` shows of all that it knows, and what it measures."""
 
     LIST = "list"
     SHOW = "show"
     DETECT = "detect"
+    PROBE = "probe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +39,46 @@ class Devices:
     Or only a part. list: the known devices; show NAME: all figures of one, or of a .toml file, with their sources;
     detect: this machine and its engines. Everything is read without privileges; what is not readable is left out.
 
+    probe: times some dozen kernels here for about a minute, in each engine and precision, with 1 and all threads, and
+    writes the file with which bedside plan --probe predicts this machine elsewhere.
+
     Example: bedside devices show orin-nano-8
+
+    Example: bedside devices probe -o probe.json
     """
 
     view: Annotated[View | None, typer.Argument(help="What to show. Default: all but show.", show_default=False)] = None
     name: Annotated[
         str | None, typer.Argument(help="Of show: a known device, or a .toml file.", show_default=False)
     ] = None
+    output: Annotated[
+        Path | None, output_option("--output", "-o", help="Of probe: JSON file to write.", show_default=False)
+    ] = None
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, max=3600, help="Of probe: about how long to measure; 60.", show_default=False),
+    ] = None
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, max=MOST_THREADS, help="Of probe: threads, may be repeated; 1 and all.", show_default=False
+        ),
+    ] = None
     console: Console
 
     def __call__(self) -> None:
-        """Shows the machine and the profiles."""
+        """Shows the machine and the profiles, or probes the machine."""
         if (self.view is View.SHOW) != (self.name is not None):
-            raise UsageError("expected bedside devices, or with list, detect, or show and the name of a device")
-        if self.name is not None:
+            raise UsageError("expected bedside devices, or with list, detect, probe, or show and the name of a device")
+        if (self.view is View.PROBE) != (self.output is not None):
+            raise UsageError("expected bedside devices probe -o FILE; -o goes with probe alone")
+        if self.view is not View.PROBE and (self.seconds is not None or self.threads):
+            raise UsageError("--seconds and --threads go with bedside devices probe")
+        if self.output is not None:
+            from .probing import run_probe
+
+            run_probe(self.output, self.seconds, self.threads, self.console)
+        elif self.name is not None:
             self._show_one(self.name)
         else:
             self._show_all(machine=self.view is not View.LIST, known=self.view is not View.DETECT)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...runtime.engines import Precision
+from ...runtime.engines import CPU, Precision
 from ...runtime.execution_plan import ExecutionPlan, best_plan
 from ...runtime.request import SegmentationRequest
 from ...runtime.scans.planned_scan import PlannedScan
 from ..device_profile import DeviceProfile, Processor
+from ..probe.results import Probe
 from .planned_model import PlannedModel, PlannedVariant
+from .probed import probed_speed
 from .report import Option, Tier, Unplanned
 from .roofline import FACTOR, Interval, OperatingPoint, activation_bytes
 
@@ -45,6 +47,8 @@ class Setting:
         overlaps: overlaps of windows; empty for the one that each model recommends.
         memory: bytes that the process may take; None for no limit.
         measured: (engine, precision) → seconds of a window that `bedside benchmark` measured on this device.
+        probe: kernels timed on this device; None where it was not probed.
+        threads: threads of the engine, one of the probe's numbers; None for the most.
     """
 
     profile: DeviceProfile
@@ -53,6 +57,8 @@ class Setting:
     overlaps: Sequence[float]
     memory: int | None
     measured: Mapping[tuple[str, str], Interval]
+    probe: Probe | None = None
+    threads: int | None = None
 
     def predictions(self, model: PlannedModel) -> Iterator[Option | Unplanned]:
         """Yields every option of a model on this device, and each variant that cannot be predicted."""
@@ -78,6 +84,10 @@ class Setting:
         measured = self.measured.get((engine, precision))
         if measured is not None:
             return WindowTime("measured", measured)
+        if self.probe is not None and processor.name == CPU:
+            speed = probed_speed(self.probe, engine, precision, self.threads)
+            if not isinstance(speed, str):
+                return WindowTime("probed", speed.window_seconds(variant.cost))
         roofline = self.point.roofline(self.profile, processor, precision)
         if isinstance(roofline, str):
             return roofline

@@ -1,0 +1,91 @@
+"""Prediction from a probe, against calculations by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from bedside.devices.planner.costs import ModelCost, NodeCost, Product
+from bedside.devices.planner.probed import ProbedSpeed, kernel_speed, probed_speed
+
+from ..probe.probes import kernel, made_probe
+
+CALL = kernel("call", 1, 2, 4, seconds=1e-6, network_seconds=1e-4)
+
+
+def conv(inner: int, columns: int, rows: int, taps: int = 27, quantized: bool = False, **fields) -> NodeCost:
+    operations = 2 * inner * columns * rows * taps
+    product = Product(inner, columns, rows, taps, **fields)
+    return NodeCost("c", "Conv", operations, inner * rows, columns * rows, quantized=quantized, product=product)
+
+
+def speed(*kernels, **fields) -> ProbedSpeed:
+    found = probed_speed(made_probe(*kernels, **fields), "onnxruntime", "int8" if fields else "fp32")
+    assert isinstance(found, ProbedSpeed)
+    return found
+
+
+def test_a_node_like_a_kernel_takes_its_time():
+    assert speed(kernel("conv", 16, 16, 32, 2e-3)).node_seconds(conv(16, 16, 32**3)) == pytest.approx(2e-3)
+
+
+def test_a_node_of_twice_the_operations_takes_twice_the_time():
+    assert speed(kernel("conv", 16, 16, 32, 2e-3)).node_seconds(conv(16, 32, 32**3)) == pytest.approx(4e-3)
+
+
+def test_halfway_between_two_kernels_the_speed_is_their_geometric_mean():
+    # 2 ns and 8 ns an operation of two, at 16 and 64 channels: 4 ns at 32
+    two = (kernel("conv", 16, 16, 8, 2e-9 * 16 * 16 * 512 * 27), kernel("conv", 64, 64, 8, 8e-9 * 64 * 64 * 512 * 27))
+    assert speed(*two).node_seconds(conv(32, 32, 512)) == pytest.approx(4e-9 * 32 * 32 * 512 * 27)
+
+
+def test_a_strided_convolution_has_kernels_of_its_own():
+    found = speed(kernel("conv", 16, 16, 32, 2e-3), kernel("strided conv", 16, 16, 32, 1e-3, rows=16**3))
+    assert found.node_seconds(conv(16, 16, 16**3, strided=True)) == pytest.approx(1e-3)
+
+
+def test_quantized_nodes_take_the_time_of_quantized_kernels():
+    quick = kernel("conv", 16, 16, 32, 5e-4, quantized=True)
+    found = speed(kernel("conv", 16, 16, 32, 2e-3), quantized=(quick,))
+    assert found.node_seconds(conv(16, 16, 32**3, quantized=True)) == pytest.approx(5e-4)
+    assert found.node_seconds(conv(16, 16, 32**3)) == pytest.approx(2e-3)
+
+
+def test_a_window_is_the_call_the_output_and_the_nodes():
+    output = kernel("output", 1, 14, 8, seconds=12e-6)  # 12 channels of 512 voxels: 1/512 µs a value
+    found = speed(CALL, output, kernel("conv", 16, 16, 32, 2e-3 + 1e-6))
+    node = conv(16, 16, 32**3)
+    predicted = found.window_seconds(ModelCost((node,), 0)).predicted
+    expected = 1e-4 + 16 * 32**3 * (12e-6 - 1e-6) / (12 * 512) + 2e-3 + 1e-6
+    assert predicted == pytest.approx(expected)
+
+
+def test_what_an_engine_computes_along_with_a_node_takes_no_time():
+    found = speed(CALL, kernel("pointwise", 32, 32, 32, 1e-3))
+    assert found.node_seconds(NodeCost("r", "Relu", 10, 1000, 1000, fused=True)) == 0
+    assert found.node_seconds(NodeCost("b", "Add", 10, 1000, 1000, parameters=8)) == 0
+    assert found.node_seconds(NodeCost("a", "Add", 10, 1000, 1000)) > 0
+
+
+def test_the_interval_is_as_wide_as_kernels_mispredict_each_other():
+    # Each of two kernels predicts the other wrongly by a factor of 2.
+    two = (kernel("conv", 16, 16, 8, 1e-9 * 16 * 16 * 512), kernel("conv", 32, 32, 8, 2e-9 * 32 * 32 * 512))
+    window = speed(*two).window_seconds(ModelCost((conv(16, 16, 512),), 0))
+    assert (window.high / window.predicted, window.predicted / window.low) == pytest.approx((2, 2))
+
+
+def test_the_interval_is_never_narrower_than_nodes_are_known():
+    window = speed(kernel("conv", 16, 16, 32, 2e-3)).window_seconds(ModelCost((conv(16, 16, 32**3),), 0))
+    assert window.high / window.predicted == pytest.approx(math.exp(0.15))
+
+
+def test_what_was_not_probed_is_said():
+    given = made_probe()
+    assert probed_speed(given, "openvino", "fp32") == "the probe has no times of openvino"
+    assert probed_speed(given, "onnxruntime", "int8") == "the probe has no times of onnxruntime int8 with 2 threads"
+    assert probed_speed(given, "onnxruntime", "fp32", 1) == "the probe has no times of onnxruntime fp32 with 1 threads"
+
+
+def test_the_speed_of_a_kernel():
+    assert kernel_speed(kernel("matmul", 48, 48, 32, 1e-3)) == pytest.approx(2 * 48 * 48 * 32**3 / 1e-3)
+    assert kernel_speed(kernel("copy", 16, 16, 48, 1e-3)) == 0
