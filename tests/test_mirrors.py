@@ -39,6 +39,7 @@ ELSEWHERE = {  # module → the file that tests it
     # Every fault of a checkpoint is met by a teacher that reads it.
     "teacher/autosam/weights.py": "teacher/sam/test_checkpoint.py",
     # What runs in another process only.
+    "processes/shard.py": "processes/test_cluster.py",
     "processes/worker.py": "processes/test_worker_pool.py",
     "training/loop/process_watch.py": "training/loop/test_together.py",
 }
