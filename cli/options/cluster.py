@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...runtime.arguments import MOST_THREADS
 from ...runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ class ClusterOptions:
     partition: Annotated[
         str | None, typer.Option(help="SLURM's partition.", show_default=False, rich_help_panel=_PANEL)
     ] = None
+    job_cpus: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MOST_THREADS, help="CPUs of a job.", show_default="its threads", rich_help_panel=_PANEL
+        ),
+    ] = None
     job_minutes: Annotated[
         int | None, typer.Option(min=1, help="Longest time of a job.", show_default="a day", rich_help_panel=_PANEL)
     ] = None
@@ -55,7 +62,7 @@ class ClusterOptions:
 
         Args:
             jobs: number of jobs.
-            threads: CPUs of each.
+            threads: CPUs of each, unless the option says otherwise.
             folder: folder that all machines share.
 
         Raises:
@@ -63,6 +70,7 @@ class ClusterOptions:
         """
         given = {
             "--partition": self.partition,
+            "--job-cpus": self.job_cpus,
             "--job-minutes": self.job_minutes,
             "--job-memory": self.job_memory,
             "--job-gpus": self.job_gpus,
@@ -79,7 +87,7 @@ class ClusterOptions:
         return Cluster(
             scheduler="slurm" if self.cluster is SchedulerName.SLURM else "local",
             jobs=jobs,
-            threads=threads,
+            threads=self.job_cpus or threads,
             folder=folder,
             minutes=self.job_minutes or 24 * 60,
             memory_gb=self.job_memory,

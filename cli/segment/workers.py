@@ -52,7 +52,7 @@ def segment_in_jobs(
     Raises:
         BedsideError: no scan can be segmented: the bundle is refused, the options are wrong, or there are no jobs.
     """
-    work = _Segmenting(job.at_absolute_paths().with_threads(cluster.threads))
+    work = _Segmenting(job.at_absolute_paths())
     return run_on_cluster(work, [case.at_absolute_paths() for case in cases], cluster)
 
 

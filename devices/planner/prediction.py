@@ -96,7 +96,7 @@ class Setting:
     def _option(
         self, model: PlannedModel, variant: PlannedVariant, window: WindowTime, place: Place, overlap: float
     ) -> Option:
-        engine = _engine_memory(variant, place.precision)
+        engine = engine_memory(variant, place.precision)
         plan = self._execution_plan(model, overlap, engine.predicted)
         count = len(plan.windows)
         seconds, watts = window.seconds.scaled(count), self.point.watts
@@ -125,7 +125,7 @@ class Setting:
         return best_plan(request, 1, available)
 
 
-def _engine_memory(variant: PlannedVariant, precision: Precision) -> Interval:
+def engine_memory(variant: PlannedVariant, precision: Precision) -> Interval:
     """Returns the bytes of weights and activations; an engine may compute in place, or keep both twice."""
     weights, activations = variant.model_bytes, activation_bytes(variant.cost, precision)
     return Interval(weights + activations / FACTOR, weights + activations, FACTOR * (weights + activations))

@@ -73,15 +73,24 @@ class ProbedSpeed:
 
     def window_seconds(self, cost: ModelCost) -> Interval:
         """Returns the time of a window, in s; the interval is that of the probe's own kernels, each left out once."""
-        written = cost.nodes[-1].written if cost.nodes else 0
-        seconds = self._call_seconds + self._of(_Sized("output", (math.log2(max(1, written)),), written), False)
-        seconds += sum(map(self.node_seconds, cost.nodes))
+        last = max((place for place, node in enumerate(cost.nodes) if node.product is not None), default=None)
+        seconds = self._call_seconds
+        for place, node in enumerate(cost.nodes):
+            seconds += self._output_seconds(node) if place == last else self.node_seconds(node)
         return Interval.within_factor(seconds, math.exp(self._spread))
 
     def node_seconds(self, node: NodeCost) -> float:
         """Returns the time of one node, in s; 0 where an engine computes it along with another."""
         sized = _sized_node(node)
         return 0.0 if sized is None else self._node_seconds + self._of(sized, node.quantized)
+
+    def _output_seconds(self, node: NodeCost) -> float:
+        """Returns the time of the last layer, in s: engines write its result to fresh memory, in float32."""
+        kind = "transposed output" if node.op == "ConvTranspose" else "output"
+        if (kind, False) not in self._known or node.product is None:
+            return self.node_seconds(node)
+        sizes = (math.log2(node.product.inner), math.log2(node.product.rows))
+        return self._node_seconds + self._of(_Sized(kind, sizes, node.written), False)
 
     def _of(self, sized: _Sized, quantized: bool) -> float:
         """Returns the time of an amount of work, at the speed of the kernels that resemble it."""
@@ -123,7 +132,7 @@ def probed_speed(probe: Probe, engine: str, precision: Precision, threads: int |
 def kernel_speed(kernel: KernelTime) -> float:
     """Returns the operations per second of a kernel that multiplies matrices; 0 of another."""
     sized = _sized_kernel(kernel)
-    return sized.amount / kernel.seconds if len(sized.sizes) > 1 else 0.0
+    return sized.amount / kernel.seconds if len(sized.sizes) == 3 else 0.0
 
 
 def _sized_kernel(kernel: KernelTime) -> _Sized:
@@ -142,8 +151,9 @@ def _sized_kernel(kernel: KernelTime) -> _Sized:
             return _moved(kernel.kind, 2 * 8 * kernel.inner**2)
         case "copy":  # two slices and their concatenation
             return _moved(kernel.kind, 4 * values)
-        case "output":
-            return _Sized("output", (math.log2(values),), (kernel.columns - 2) * kernel.rows)
+        case "output" | "transposed output":  # the difference of 14 channels and 2
+            sizes = (math.log2(kernel.inner), math.log2(kernel.rows))
+            return _Sized(kernel.kind, sizes, (kernel.columns - 2) * kernel.rows)
         case _:
             return _moved(kernel.kind, 2 * values)
 

@@ -18,9 +18,10 @@ from .onnx_graph import INPUT, OnnxGraph
 
 Kind = Literal[
     "conv", "strided conv", "pointwise conv", "transposed conv", "matmul", "attention", "instance norm", "layer norm",
-    "softmax", "pointwise", "copy", "resize", "output", "call",
+    "softmax", "pointwise", "copy", "resize", "output", "transposed output", "call",
 ]  # fmt: skip
 
+_OUTPUTS = ("output", "transposed output")  # by a pointwise convolution, and by a transposed one
 _HEAD = 2  # channels of a kernel's network where its output is not what is timed
 _OUTPUT_CHANNELS = 14
 _SCALE = np.float32(0.05)  # of quantized activations and weights
@@ -52,7 +53,7 @@ class Kernel:
 
     def repeated(self, repeats: int) -> int:
         """How many kernels a network with so many repeats has more than the one with a single one."""
-        return 1 if self.kind == "output" else repeats - 1
+        return 1 if self.kind in _OUTPUTS else repeats - 1
 
     def network(self, repeats: int) -> bytes:
         """Returns the ONNX of a network that repeats it."""
@@ -83,8 +84,7 @@ KERNELS: tuple[Kernel, ...] = (
     Kernel("copy", 16, 16, 48),
     Kernel("copy", 64, 64, 16),
     Kernel("resize", 14, 14, 48),
-    Kernel("output", 1, _OUTPUT_CHANNELS, 64),
-    Kernel("output", 1, _OUTPUT_CHANNELS, 32),
+    *(Kernel(kind, inner, _OUTPUT_CHANNELS, edge) for kind in _OUTPUTS for inner, edge in ((8, 80), (16, 32))),
     Kernel("call", 1, _HEAD, 4),
     *(Kernel("conv", *sizes, quantized=True) for sizes in _CONVOLUTIONS),
     *(Kernel("strided conv", *sizes, quantized=True) for sizes in _STRIDED),
@@ -260,9 +260,15 @@ def _resize(graph: OnnxGraph, x: str, kernel: Kernel) -> str:
 
 
 def _output(graph: OnnxGraph, kernel: Kernel, repeats: int) -> tuple[str, int]:
-    """Returns a network whose output has the more channels the more repeats; it is written to fresh memory."""
+    """Returns a network whose last layer has the more channels the more repeats; it is written to fresh memory.
+
+    Engines treat a last layer otherwise than others: it leaves their memory layout, and their lower precision.
+    """
     channels = kernel.columns if repeats > 1 else _HEAD
-    return _pointwise_conv(graph, INPUT, 1, channels), channels
+    if kernel.kind == "transposed output":
+        x = _conv(graph, INPUT, 1, kernel.inner, size=2, stride=2)
+        return _transposed(graph, x, kernel.inner, channels), channels
+    return _pointwise_conv(graph, _pointwise_conv(graph, INPUT, 1, kernel.inner), kernel.inner, channels), channels
 
 
 def _call(graph: OnnxGraph, kernel: Kernel, repeats: int) -> tuple[str, int]:
@@ -286,5 +292,6 @@ _NETWORKS: dict[str, Callable[[OnnxGraph, Kernel, int], tuple[str, int]]] = {
     "copy": _chained(_roll),
     "resize": _chained(_resize),
     "output": _output,
+    "transposed output": _output,
     "call": _call,
 }

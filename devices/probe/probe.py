@@ -82,28 +82,17 @@ def probe(
     series: list[Series] = []
     done = 0
     for setting in settings:
-        times: list[KernelTime] = []
-        refused: list[str] = []
-        for kernel in setting.kernels:
+
+        def advance(kernels: int, _: int, setting: SeriesSetting = setting, done: int = done) -> None:
             stop_if(cancel)
             if progress is not None:
-                progress(done, total, f"{setting.engine} {setting.precision}, {setting.threads} threads")
-            done += 1
-            timed = time_kernel(kernel, setting, (1 - _OPENING) * seconds / total, clock)
-            if isinstance(timed, str):
-                refused.append(timed)
-            else:
-                times.append(timed)
-        if times:
-            series.append(
-                Series(
-                    engine=setting.engine,
-                    precision=setting.precision,
-                    threads=setting.threads,
-                    kernels=tuple(times),
-                    refused=tuple(refused),
-                )
-            )
+                progress(done + kernels, total, f"{setting.engine} {setting.precision}, {setting.threads} threads")
+
+        count = len(setting.kernels)
+        timed = time_series(setting, seconds * count / total, clock, advance)
+        done += count
+        if timed.kernels:
+            series.append(timed)
     if not series:
         raise ResourceError("no engine could run a kernel on this machine; see bedside devices detect")
     busy = busy_warning(load, host.cpu.logical_cores, max(counts))
@@ -117,6 +106,37 @@ def probe(
         seconds=time.monotonic() - began,
         warnings=() if busy is None else (busy,),
         clock=clock,
+    )
+
+
+def time_series(
+    setting: SeriesSetting, seconds: float, clock: ClockName = "time", advance: Progress | None = None
+) -> Series:
+    """Times the kernels of one engine, precision and number of threads.
+
+    Args:
+        setting: the three.
+        seconds: about how long to take, in s.
+        clock: what to measure.
+        advance: called before each kernel with (kernels done, kernels in total).
+    """
+    times: list[KernelTime] = []
+    refused: list[str] = []
+    kernels = setting.kernels
+    for done, kernel in enumerate(kernels):
+        if advance is not None:
+            advance(done, len(kernels))
+        timed = time_kernel(kernel, setting, (1 - _OPENING) * seconds / len(kernels), clock)
+        if isinstance(timed, str):
+            refused.append(timed)
+        else:
+            times.append(timed)
+    return Series(
+        engine=setting.engine,
+        precision=setting.precision,
+        threads=setting.threads,
+        kernels=tuple(times),
+        refused=tuple(refused),
     )
 
 

@@ -1,0 +1,233 @@
+"""Compares what the planner predicts from a probe with what was measured, on students that the probe has never seen.
+
+    python benchmarks/planner/probed.py --out FOLDER
+
+For each limit of processors, engine, precision and number of threads, the probe's kernels are timed, then at once the
+students' windows, under the same limits. Called again, it goes on where it stopped; ``results.json`` holds every figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from bedside.devices.planner.costs import ModelCost, model_cost
+from bedside.devices.planner.planned_model import PlannedVariant
+from bedside.devices.planner.prediction import engine_memory
+from bedside.devices.planner.probed import ProbedSpeed
+from bedside.devices.planner.roofline import Interval
+from bedside.devices.probe.probe import ClockName, SeriesSetting, clock_of, time_series
+from bedside.devices.probe.results import Series
+from bedside.runtime.engines import open_engine
+
+STUDENTS = ("unet-edge-base", "unet-nano", "unet-edge-fullres-small", "unet-edge-residual")
+EDGES = (64, 96)
+CALLS = 5
+CLASSES = 14
+PROBE_SECONDS = 15.0  # of one series
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A measured time of a window and the predicted one, in s."""
+
+    cores: int
+    engine: str
+    precision: str
+    threads: int
+    student: str
+    edge: int
+    measured: float
+    low: float
+    predicted: float
+    high: float
+
+    @property
+    def error(self) -> float:
+        return abs(self.predicted / self.measured - 1)
+
+    @property
+    def covered(self) -> bool:
+        return self.low <= self.measured <= self.high
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """The memory that opening an engine and running a window took, and the predicted, in bytes."""
+
+    engine: str
+    precision: str
+    student: str
+    edge: int
+    measured: int
+    predicted: float
+
+
+class Figures(msgspec.Struct):
+    """Everything measured so far."""
+
+    clock: ClockName
+    results: list[Result] = []
+    series: dict[str, Series] = {}
+    memory: list[Memory] = []
+
+
+def model_file(folder: Path, student: str, edge: int, precision: str) -> Path:
+    """Returns a student's ONNX with fresh weights; makes it where it is not there yet."""
+    path = folder / f"{student}.{edge}.{'int8' if precision == 'int8' else 'fp32'}.onnx"
+    if not path.exists():
+        import torch
+        from bedside.distill import build_student
+        from bedside.export.onnx_export import student_to_onnx
+        from bedside.export.quantize import quantize_onnx
+        from bedside.runtime.axes import DHW
+
+        torch.manual_seed(0)
+        patch = DHW(edge, edge, edge)
+        model = student_to_onnx(build_student(student, num_classes=CLASSES), patch)
+        if precision == "int8":
+            noise = np.random.default_rng(0).standard_normal((1, 1, *patch), np.float32)
+            model = quantize_onnx(model, [noise])
+        path.write_bytes(model.SerializeToString())
+    return path
+
+
+def measured_seconds(model: bytes, setting: SeriesSetting, edge: int, clock: ClockName) -> float:
+    """Returns the time of the fastest of some calls, in s."""
+    patch = np.random.default_rng(0).standard_normal((1, 1, edge, edge, edge), np.float32)
+    now = clock_of(clock, setting.threads)
+    times: list[float] = []
+    with open_engine(
+        setting.engine, model, threads=setting.threads, precision=setting.precision, device="CPU"
+    ) as engine:
+        engine.infer(patch)
+        for _ in range(CALLS):
+            start = now()
+            engine.infer(patch)
+            times.append(now() - start)
+    return min(times)
+
+
+def measured_memory(path: Path, setting: SeriesSetting, edge: int) -> int:
+    """Returns by how many bytes the peak of a fresh process rises when it opens the engine and runs a window."""
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from bedside.runtime.engines import *\n"
+        "engine, precision, file, edge = sys.argv[1:]; edge = int(edge)\n"
+        "inference_devices(engine); patch = np.ones((1, 1, edge, edge, edge), np.float32)\n"
+        "read = lambda key: int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
+        "before = read('VmRSS')\n"
+        "with open_engine(engine, Path(file).read_bytes(), threads=1, precision=precision) as opened:\n"
+        "    opened.infer(patch)\n"
+        "print(read('VmHWM') - before)"
+    )
+    words = [sys.executable, "-c", code, setting.engine, setting.precision, str(path), str(edge)]
+    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+def settings(engines: list[str], all_cores: int) -> list[tuple[int, SeriesSetting]]:
+    """Returns (cores that the process may use, what is measured): all cores with 1 and all threads, one core with 1."""
+    pairs = [(all_cores, 1), (all_cores, all_cores), (1, 1)] if all_cores > 1 else [(1, 1)]
+    found: list[tuple[int, SeriesSetting]] = []
+    for engine in engines:
+        for precision in ("fp32", "bf16", "int8") if engine == "openvino" else ("fp32", "int8"):
+            found += [(cores, SeriesSetting(engine, precision, threads)) for cores, threads in pairs]
+    return found
+
+
+def compare(out: Path, engines: list[str], clock: ClockName) -> Figures:
+    """Measures what is missing, and returns all figures."""
+    file = out / "results.json"
+    figures = msgspec.json.decode(file.read_bytes(), type=Figures) if file.exists() else Figures(clock)
+    if figures.clock != clock:
+        raise SystemExit(f"{file}: measured by {figures.clock}; choose another folder for {clock}")
+    costs: dict[Path, ModelCost] = {}
+    cores = sorted(os.sched_getaffinity(0))
+    for count, setting in settings(engines, len(cores)):
+        key = f"{count} {setting.engine} {setting.precision} {setting.threads}"
+        os.sched_setaffinity(0, cores[:count])
+        if key not in figures.series:
+            figures.series[key] = time_series(setting, PROBE_SECONDS, clock)
+            file.write_bytes(msgspec.json.encode(figures))
+        floats = figures.series[key.replace("int8", "fp32")]
+        speed = ProbedSpeed(floats, figures.series[key] if setting.precision == "int8" else None)
+        for student in STUDENTS:
+            for edge in EDGES:
+                path = model_file(out, student, edge, setting.precision)
+                done = {(r.cores, r.engine, r.precision, r.threads, r.student, r.edge) for r in figures.results}
+                if (count, setting.engine, setting.precision, setting.threads, student, edge) in done:
+                    continue
+                if path not in costs:
+                    costs[path] = model_cost(path.read_bytes())
+                window: Interval = speed.window_seconds(costs[path])
+                seconds = measured_seconds(path.read_bytes(), setting, edge, clock)
+                figures.results.append(
+                    Result(
+                        count, setting.engine, setting.precision, setting.threads, student, edge,
+                        seconds, window.low, window.predicted, window.high,
+                    )
+                )  # fmt: skip
+                file.write_bytes(msgspec.json.encode(figures))
+                print(f"{key} {student} {edge}: {window.predicted / seconds:.2f}", file=sys.stderr, flush=True)
+    os.sched_setaffinity(0, cores)
+    return figures
+
+
+def add_memory(out: Path, figures: Figures, engines: list[str]) -> None:
+    """Measures the memory of every student, in each engine and precision with one thread."""
+    done = {(each.engine, each.precision, each.student, each.edge) for each in figures.memory}
+    for _, setting in settings(engines, 1):
+        for student in STUDENTS:
+            for edge in EDGES:
+                if (setting.engine, setting.precision, student, edge) in done:
+                    continue
+                path = model_file(out, student, edge, setting.precision)
+                variant = PlannedVariant(model_cost(path.read_bytes()), path.stat().st_size)
+                figures.memory.append(
+                    Memory(
+                        setting.engine, setting.precision, student, edge,
+                        measured_memory(path, setting, edge), engine_memory(variant, setting.precision).predicted,
+                    )
+                )  # fmt: skip
+                (out / "results.json").write_bytes(msgspec.json.encode(figures))
+
+
+def report(figures: Figures) -> str:
+    """Returns the figures as tables in Markdown."""
+    lines = [f"Clock: {figures.clock}.", ""]
+    lines += [
+        "| engine | precision | threads | cores | windows | median error | worst | predicted / measured | in 80 % |"
+    ]
+    lines += ["| -- " * 9 + "|"]
+    keys = dict.fromkeys((r.engine, r.precision, r.threads, r.cores) for r in figures.results)
+    for key in (*keys, None):
+        rows = [r for r in figures.results if key in (None, (r.engine, r.precision, r.threads, r.cores))]
+        errors, ratios = [r.error for r in rows], [r.predicted / r.measured for r in rows]
+        name = " | ".join(map(str, key or ("all", "", "", "")))
+        lines.append(
+            f"| {name} | {len(rows)} | {np.median(errors):.0%} | {max(errors):.0%} | "
+            f"{min(ratios):.2f} … {max(ratios):.2f} | {sum(r.covered for r in rows)} of {len(rows)} |"
+        )
+    if figures.memory:
+        errors = [abs(each.predicted / each.measured - 1) for each in figures.memory]
+        lines += ["", f"Memory, {len(errors)} models: median error {np.median(errors):.0%}, worst {max(errors):.0%}"]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of models and results")
+    parser.add_argument("--engine", action="append", choices=["openvino", "onnxruntime"])
+    parser.add_argument("--processor-time", action="store_true", help="on a busy machine: time of the threads")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    engines = given.engine or ["openvino", "onnxruntime"]
+    figures = compare(given.out, engines, "processor time" if given.processor_time else "time")
+    add_memory(given.out, figures, engines)
+    print(report(figures))
+
+
+if __name__ == "__main__":
+    main()
