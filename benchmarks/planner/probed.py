@@ -3,7 +3,7 @@
     python benchmarks/planner/probed.py --out FOLDER
 
 For each limit of processors, engine, precision and number of threads, the probe's kernels are timed, then at once the
-students' windows, under the same limits. Called again, it goes on where it stopped; ``results.json`` holds every figure.
+students' windows, under the same limits. Called again, it goes on where it stopped; ``results.json`` has every figure.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from bedside.runtime.engines import open_engine
 
 STUDENTS = ("unet-edge-base", "unet-nano", "unet-edge-fullres-small", "unet-edge-residual")
 EDGES = (64, 96)
-CALLS = 5
+CALLS = 4
 CLASSES = 14
-PROBE_SECONDS = 15.0  # of one series
+PROBE_SECONDS = 10.0  # of one series
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -48,10 +48,12 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def error(self) -> float:
+        """How far the prediction is off, as a share of the measured time."""
         return abs(self.predicted / self.measured - 1)
 
     @property
     def covered(self) -> bool:
+        """Whether the interval holds the measured time."""
         return self.low <= self.measured <= self.high
 
 

@@ -69,15 +69,22 @@ class ProbedSpeed:
                 seconds = max(each.seconds - self._node_seconds, 0.1 * each.seconds)
                 known = _Known(sized.sizes, math.log(seconds / sized.amount))
                 self._known.setdefault((sized.kind, each.quantized), []).append(known)
-        self._spread = max(_LEAST_SPREAD, _quantile(self._residuals(), _COVERED))
+        self._residual = _quantile(self._residuals(), _COVERED)
 
     def window_seconds(self, cost: ModelCost) -> Interval:
-        """Returns the time of a window, in s; the interval is that of the probe's own kernels, each left out once."""
+        """Returns the time of a window, in s, with an interval that is to hold 80 % of measurements.
+
+        Its width is that within which the probe's kernels predict each other, each left out once. The errors of nodes
+        are independent, so that of a window shrinks with the number of nodes that share its time.
+        """
         last = max((place for place, node in enumerate(cost.nodes) if node.product is not None), default=None)
-        seconds = self._call_seconds
-        for place, node in enumerate(cost.nodes):
-            seconds += self._output_seconds(node) if place == last else self.node_seconds(node)
-        return Interval.within_factor(seconds, math.exp(self._spread))
+        times = [
+            self._output_seconds(node) if place == last else self.node_seconds(node)
+            for place, node in enumerate(cost.nodes)
+        ]
+        seconds = self._call_seconds + sum(times)
+        independent = math.sqrt(sum(each**2 for each in times)) / seconds if seconds else 0.0
+        return Interval.within_factor(seconds, math.exp(max(_LEAST_SPREAD, self._residual * independent)))
 
     def node_seconds(self, node: NodeCost) -> float:
         """Returns the time of one node, in s; 0 where an engine computes it along with another."""
@@ -151,9 +158,8 @@ def _sized_kernel(kernel: KernelTime) -> _Sized:
             return _moved(kernel.kind, 2 * 8 * kernel.inner**2)
         case "copy":  # two slices and their concatenation
             return _moved(kernel.kind, 4 * values)
-        case "output" | "transposed output":  # the difference of 14 channels and 2
-            sizes = (math.log2(kernel.inner), math.log2(kernel.rows))
-            return _Sized(kernel.kind, sizes, (kernel.columns - 2) * kernel.rows)
+        case "output" | "transposed output":
+            return _Sized(kernel.kind, (math.log2(kernel.inner), math.log2(kernel.rows)), values)
         case _:
             return _moved(kernel.kind, 2 * values)
 

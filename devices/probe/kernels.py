@@ -51,9 +51,16 @@ class Kernel:
         edge = self.edge // 2 if self.kind == "strided conv" else self.edge
         return edge**3
 
-    def repeated(self, repeats: int) -> int:
-        """How many kernels a network with so many repeats has more than the one with a single one."""
-        return 1 if self.kind in _OUTPUTS else repeats - 1
+    def seconds(self, once: float, several: float, repeats: int) -> float:
+        """Returns the time of one kernel from those of its networks.
+
+        Args:
+            once: time of the network that repeats it once, in s.
+            several: time of the network that repeats it several times, in s.
+            repeats: how often.
+        """
+        one = (several - once) / (repeats - 1)
+        return once - one if self.kind in _OUTPUTS else one
 
     def network(self, repeats: int) -> bytes:
         """Returns the ONNX of a network that repeats it."""
@@ -260,15 +267,17 @@ def _resize(graph: OnnxGraph, x: str, kernel: Kernel) -> str:
 
 
 def _output(graph: OnnxGraph, kernel: Kernel, repeats: int) -> tuple[str, int]:
-    """Returns a network whose last layer has the more channels the more repeats; it is written to fresh memory.
+    """Returns a network whose last layer is what is timed, after one small layer or, with more repeats, several.
 
-    Engines treat a last layer otherwise than others: it leaves their memory layout, and their lower precision.
+    Engines treat a last layer otherwise than others: its result leaves their memory layout and their lower precision,
+    into fresh memory. It cannot be repeated; so the small layer before it is, and its time taken off.
     """
-    channels = kernel.columns if repeats > 1 else _HEAD
-    if kernel.kind == "transposed output":
-        x = _conv(graph, INPUT, 1, kernel.inner, size=2, stride=2)
-        return _transposed(graph, x, kernel.inner, channels), channels
-    return _pointwise_conv(graph, _pointwise_conv(graph, INPUT, 1, kernel.inner), kernel.inner, channels), channels
+    transposed = kernel.kind == "transposed output"
+    x = _conv(graph, INPUT, 1, kernel.inner, *((2, 2) if transposed else (1, 1)))
+    for _ in range(repeats - 1):
+        x = _pointwise_conv(graph, x, kernel.inner, kernel.inner)
+    last = _transposed if transposed else _pointwise_conv
+    return last(graph, x, kernel.inner, kernel.columns), kernel.columns
 
 
 def _call(graph: OnnxGraph, kernel: Kernel, repeats: int) -> tuple[str, int]:

@@ -179,7 +179,7 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
                 calls += 1
         except BedsideError as error:
             return f"{_shown(kernel)}: {error}"
-    difference = (fastest[1] - fastest[0]) / kernel.repeated(REPEATS)
+    difference = kernel.seconds(*fastest, REPEATS)
     if difference < _SMALLEST:
         return f"{_shown(kernel)}: its time is lost in the noise of this machine"
     return KernelTime(

@@ -32,8 +32,7 @@ class KernelTime(CheckedStruct, frozen=True, kw_only=True):
         rows: positions of its output.
         edge: voxels of its network's window along each axis.
         quantized: whether it computes in int8.
-        seconds: time of one kernel, in s; of ``output`` the time of its additional channels, of ``call`` the time of a
-            node that computes almost nothing.
+        seconds: time of one kernel, in s; of ``call``, of a node that computes almost nothing.
         network_seconds: time of the network with the kernel once, in s.
         calls: how often each network ran.
     """

@@ -52,7 +52,7 @@ def test_quantized_nodes_take_the_time_of_quantized_kernels():
 
 
 def test_a_window_is_the_call_the_nodes_and_the_output():
-    output = kernel("output", 8, 14, 8, seconds=13e-6)  # 12 channels of 512 voxels, less the microsecond of a node
+    output = kernel("output", 8, 12, 8, seconds=13e-6)  # 12 channels of 512 voxels, less the microsecond of a node
     found = speed(CALL, output, kernel("conv", 16, 16, 32, 2e-3 + 1e-6))
     nodes = (conv(16, 16, 32**3), conv(8, 6, 512, taps=1))
     predicted = found.window_seconds(ModelCost(nodes, 0)).predicted
@@ -67,10 +67,13 @@ def test_what_an_engine_computes_along_with_a_node_takes_no_time():
 
 
 def test_the_interval_is_as_wide_as_kernels_mispredict_each_other():
-    # Each of two kernels predicts the other wrongly by a factor of 2.
+    # Each of two kernels predicts the other wrongly by a factor of 2. Of two equal nodes, each has half of the time,
+    # and independent errors of half a window each add up to 1 / √2 of one.
     two = (kernel("conv", 16, 16, 8, 1e-9 * 16 * 16 * 512), kernel("conv", 32, 32, 8, 2e-9 * 32 * 32 * 512))
-    window = speed(*two).window_seconds(ModelCost((conv(16, 16, 512),), 0))
-    assert (window.high / window.predicted, window.predicted / window.low) == pytest.approx((2, 2))
+    node = conv(16, 16, 512)
+    one, both = (speed(*two).window_seconds(ModelCost((node,) * count, 0)) for count in (1, 2))
+    assert (one.high / one.predicted, one.predicted / one.low) == pytest.approx((2, 2))
+    assert both.high / both.predicted == pytest.approx(2 ** (1 / math.sqrt(2)))
 
 
 def test_the_interval_is_never_narrower_than_nodes_are_known():
