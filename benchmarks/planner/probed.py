@@ -163,7 +163,9 @@ def compare(out: Path, engines: list[str], clock: ClockName) -> Figures:
                     continue
                 if path not in costs:
                     costs[path] = model_cost(path.read_bytes())
-                window: Interval = speed.window_seconds(costs[path])
+                window = speed.window_seconds(costs[path])
+                if not isinstance(window, Interval):
+                    raise SystemExit(f"{student}: {window}")
                 seconds = measured_seconds(path.read_bytes(), setting, edge, clock)
                 figures.results.append(
                     Result(

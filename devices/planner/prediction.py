@@ -84,14 +84,22 @@ class Setting:
         measured = self.measured.get((engine, precision))
         if measured is not None:
             return WindowTime("measured", measured)
-        if self.probe is not None and processor.name == CPU:
-            speed = probed_speed(self.probe, engine, precision, self.threads)
-            if not isinstance(speed, str):
-                return WindowTime("probed", speed.window_seconds(variant.cost))
+        probed = self._probed_seconds(processor, engine, precision, variant)
+        if isinstance(probed, Interval):
+            return WindowTime("probed", probed)
         roofline = self.point.roofline(self.profile, processor, precision)
         if isinstance(roofline, str):
-            return roofline
+            return roofline if probed is None else f"{probed}; {roofline}"
         return WindowTime("data sheet", roofline.window_seconds(variant.cost))
+
+    def _probed_seconds(
+        self, processor: Processor, engine: str, precision: Precision, variant: PlannedVariant
+    ) -> Interval | str | None:
+        """Returns the time of a window by the probe, or why it does not tell it; None without a probe."""
+        if self.probe is None or processor.name != CPU:
+            return None
+        speed = probed_speed(self.probe, engine, precision, self.threads)
+        return speed if isinstance(speed, str) else speed.window_seconds(variant.cost)
 
     def _option(
         self, model: PlannedModel, variant: PlannedVariant, window: WindowTime, place: Place, overlap: float

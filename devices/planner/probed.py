@@ -31,6 +31,19 @@ _RESAMPLED = {"MaxPool", "AveragePool", "Resize"}
 _MOVED = {"Concat", "Transpose", "Slice", "Pad", "Gather", "Expand", "DepthToSpace", "Split", "Tile", "Cast"}
 _SUMS = {"Add", "Sub", "Mul", "Div"}
 
+_SIMILAR = {  # kind → the kind in whose place it is taken where the probe has none
+    "strided conv": "conv",
+    "pointwise conv": "conv",
+    "transposed conv": "conv",
+    "matmul": "pointwise conv",
+    "attention": "matmul",
+    "instance norm": "pointwise",
+    "layer norm": "pointwise",
+    "softmax": "pointwise",
+    "resize": "copy",
+    "copy": "pointwise",
+}
+
 
 @dataclass(frozen=True)
 class _Sized:
@@ -71,12 +84,17 @@ class ProbedSpeed:
                 self._known.setdefault((sized.kind, each.quantized), []).append(known)
         self._residual = _quantile(self._residuals(), _COVERED)
 
-    def window_seconds(self, cost: ModelCost) -> Interval:
+    def window_seconds(self, cost: ModelCost) -> Interval | str:
         """Returns the time of a window, in s, with an interval that is to hold 80 % of measurements.
+
+        A sentence comes in its place where the probe has no kernel that resembles one of the nodes.
 
         Its width is that within which the probe's kernels predict each other, each left out once. The errors of nodes
         are independent, so that of a window shrinks with the number of nodes that share its time.
         """
+        unlike = next((node.op for node in cost.nodes if not self._resembles(node)), None)
+        if unlike is not None:
+            return f"the probe has no kernel that resembles {unlike}"
         last = max((place for place, node in enumerate(cost.nodes) if node.product is not None), default=None)
         times = [
             self._output_seconds(node) if place == last else self.node_seconds(node)
@@ -101,10 +119,19 @@ class ProbedSpeed:
 
     def _of(self, sized: _Sized, quantized: bool) -> float:
         """Returns the time of an amount of work, at the speed of the kernels that resemble it."""
-        known = self._known.get((sized.kind, quantized)) or self._known.get((sized.kind, False))
-        if known is None or not sized.amount:
-            return 0.0
-        return sized.amount * math.exp(_interpolated(known, sized.sizes))
+        return sized.amount * math.exp(_interpolated(self._kernels(sized.kind, quantized), sized.sizes))
+
+    def _kernels(self, kind: str, quantized: bool) -> Sequence[_Known]:
+        """Returns the kernels of a kind or, where there are none, of the most similar kind; empty where none is."""
+        while True:
+            known = self._known.get((kind, quantized)) or self._known.get((kind, False))
+            if known or kind not in _SIMILAR:
+                return known or ()
+            kind = _SIMILAR[kind]
+
+    def _resembles(self, node: NodeCost) -> bool:
+        sized = _sized_node(node)
+        return sized is None or bool(self._kernels(sized.kind, node.quantized))
 
     def _residuals(self) -> list[float]:
         """Returns |log(predicted / measured)| of each kernel, predicted from the others of its kind."""

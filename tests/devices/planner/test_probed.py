@@ -7,6 +7,7 @@ import math
 import pytest
 from bedside.devices.planner.costs import ModelCost, NodeCost, Product
 from bedside.devices.planner.probed import ProbedSpeed, kernel_speed, probed_speed
+from bedside.devices.planner.roofline import Interval
 
 from ..probe.probes import kernel, made_probe
 
@@ -17,6 +18,12 @@ def conv(inner: int, columns: int, rows: int, taps: int = 27, quantized: bool = 
     operations = 2 * inner * columns * rows * taps
     product = Product(inner, columns, rows, taps, **fields)
     return NodeCost("c", "Conv", operations, inner * rows, columns * rows, quantized=quantized, product=product)
+
+
+def window(found: ProbedSpeed, *nodes: NodeCost) -> Interval:
+    seconds = found.window_seconds(ModelCost(nodes, 0))
+    assert isinstance(seconds, Interval)
+    return seconds
 
 
 def speed(*kernels, **fields) -> ProbedSpeed:
@@ -54,8 +61,7 @@ def test_quantized_nodes_take_the_time_of_quantized_kernels():
 def test_a_window_is_the_call_the_nodes_and_the_output():
     output = kernel("output", 8, 12, 8, seconds=13e-6)  # 12 channels of 512 voxels, less the microsecond of a node
     found = speed(CALL, output, kernel("conv", 16, 16, 32, 2e-3 + 1e-6))
-    nodes = (conv(16, 16, 32**3), conv(8, 6, 512, taps=1))
-    predicted = found.window_seconds(ModelCost(nodes, 0)).predicted
+    predicted = window(found, conv(16, 16, 32**3), conv(8, 6, 512, taps=1)).predicted
     assert predicted == pytest.approx(1e-4 + (2e-3 + 1e-6) + (1e-6 + 6 / 12 * 12e-6))
 
 
@@ -71,14 +77,14 @@ def test_the_interval_is_as_wide_as_kernels_mispredict_each_other():
     # and independent errors of half a window each add up to 1 / √2 of one.
     two = (kernel("conv", 16, 16, 8, 1e-9 * 16 * 16 * 512), kernel("conv", 32, 32, 8, 2e-9 * 32 * 32 * 512))
     node = conv(16, 16, 512)
-    one, both = (speed(*two).window_seconds(ModelCost((node,) * count, 0)) for count in (1, 2))
+    one, both = (window(speed(*two), *[node] * count) for count in (1, 2))
     assert (one.high / one.predicted, one.predicted / one.low) == pytest.approx((2, 2))
     assert both.high / both.predicted == pytest.approx(2 ** (1 / math.sqrt(2)))
 
 
 def test_the_interval_is_never_narrower_than_nodes_are_known():
-    window = speed(kernel("conv", 16, 16, 32, 2e-3)).window_seconds(ModelCost((conv(16, 16, 32**3),), 0))
-    assert window.high / window.predicted == pytest.approx(math.exp(0.15))
+    narrow = window(speed(kernel("conv", 16, 16, 32, 2e-3)), conv(16, 16, 32**3))
+    assert narrow.high / narrow.predicted == pytest.approx(math.exp(0.15))
 
 
 def test_what_was_not_probed_is_said():
@@ -86,6 +92,18 @@ def test_what_was_not_probed_is_said():
     assert probed_speed(given, "openvino", "fp32") == "the probe has no times of openvino"
     assert probed_speed(given, "onnxruntime", "int8") == "the probe has no times of onnxruntime int8 with 2 threads"
     assert probed_speed(given, "onnxruntime", "fp32", 1) == "the probe has no times of onnxruntime fp32 with 1 threads"
+
+
+def test_a_kind_without_kernels_takes_the_most_similar_one():
+    found = speed(kernel("conv", 16, 16, 32, 2e-3))
+    as_conv = 2e-3 * 16 * 27 / (16 * 16 * 27)  # the same 432 values for each output, one column
+    assert found.node_seconds(conv(432, 1, 32**3, taps=1)) == pytest.approx(as_conv)
+
+
+def test_a_node_that_resembles_no_kernel_is_said():
+    found = speed(kernel("conv", 16, 16, 32, 2e-3))
+    cost = ModelCost((conv(16, 16, 512), NodeCost("s", "Softmax", 10, 10, 10)), 0)
+    assert found.window_seconds(cost) == "the probe has no kernel that resembles Softmax"
 
 
 def test_the_speed_of_a_kernel():
