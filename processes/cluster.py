@@ -105,13 +105,14 @@ def _submitted(
     work: Work[Item, Result], shards: Sequence[Mapping[int, Item]], folder: Path, cluster: Cluster
 ) -> list[Any]:
     import submitit
+    from submitit.core.utils import FailedJobError
 
     try:
         executor = submitit.AutoExecutor(folder=folder / "submitit", cluster=cluster.scheduler)
         executor.update_parameters(**cluster.parameters)
         with executor.batch():
             return [executor.submit(run_shard, work, shard, folder) for shard in shards]
-    except (submitit.core.utils.FailedJobError, RuntimeError, OSError, ValueError, NameError) as error:
+    except (FailedJobError, RuntimeError, OSError, ValueError, NameError) as error:
         raise ResourceError(f"{cluster.scheduler} refuses the jobs: {first_line(error)}") from None
 
 

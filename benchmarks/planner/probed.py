@@ -12,6 +12,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -32,8 +33,8 @@ CLASSES = 14
 PROBE_SECONDS = 10.0  # of one series
 
 
-class Result(msgspec.Struct, frozen=True):
-    """A measured time of a window and the predicted one, in s."""
+class Measured(msgspec.Struct, frozen=True):
+    """A measured time of a window, in s."""
 
     cores: int
     engine: str
@@ -41,20 +42,34 @@ class Result(msgspec.Struct, frozen=True):
     threads: int
     student: str
     edge: int
-    measured: float
-    low: float
-    predicted: float
-    high: float
+    seconds: float
+
+    @property
+    def key(self) -> str:
+        """Names the series of kernels that was timed under the same limits."""
+        return f"{self.cores} {self.engine} {self.precision} {self.threads}"
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A measured time and the predicted one, in s."""
+
+    measured: Measured
+    predicted: Interval
 
     @property
     def error(self) -> float:
         """How far the prediction is off, as a share of the measured time."""
-        return abs(self.predicted / self.measured - 1)
+        return abs(self.ratio - 1)
+
+    @property
+    def ratio(self) -> float:
+        """The predicted time over the measured one."""
+        return self.predicted.predicted / self.measured.seconds
 
     @property
     def covered(self) -> bool:
         """Whether the interval holds the measured time."""
-        return self.low <= self.measured <= self.high
+        return self.predicted.low <= self.measured.seconds <= self.predicted.high
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -72,7 +87,7 @@ class Figures(msgspec.Struct):
     """Everything measured so far."""
 
     clock: ClockName
-    results: list[Result] = []
+    results: list[Measured] = []
     series: dict[str, Series] = {}
     memory: list[Memory] = []
 
@@ -139,44 +154,49 @@ def settings(engines: list[str], all_cores: int) -> list[tuple[int, SeriesSettin
     return found
 
 
-def compare(out: Path, engines: list[str], clock: ClockName) -> Figures:
+def measure(out: Path, engines: list[str], clock: ClockName) -> Figures:
     """Measures what is missing, and returns all figures."""
     file = out / "results.json"
     figures = msgspec.json.decode(file.read_bytes(), type=Figures) if file.exists() else Figures(clock)
     if figures.clock != clock:
         raise SystemExit(f"{file}: measured by {figures.clock}; choose another folder for {clock}")
-    costs: dict[Path, ModelCost] = {}
     cores = sorted(os.sched_getaffinity(0))
+    done = {(each.key, each.student, each.edge) for each in figures.results}
     for count, setting in settings(engines, len(cores)):
-        key = f"{count} {setting.engine} {setting.precision} {setting.threads}"
         os.sched_setaffinity(0, cores[:count])
+        limits = (count, setting.engine, setting.precision, setting.threads)
+        key = " ".join(map(str, limits))
         if key not in figures.series:
             figures.series[key] = time_series(setting, PROBE_SECONDS, clock)
             file.write_bytes(msgspec.json.encode(figures))
-        floats = figures.series[key.replace("int8", "fp32")]
-        speed = ProbedSpeed(floats, figures.series[key] if setting.precision == "int8" else None)
         for student in STUDENTS:
             for edge in EDGES:
-                path = model_file(out, student, edge, setting.precision)
-                done = {(r.cores, r.engine, r.precision, r.threads, r.student, r.edge) for r in figures.results}
-                if (count, setting.engine, setting.precision, setting.threads, student, edge) in done:
+                if (key, student, edge) in done:
                     continue
-                if path not in costs:
-                    costs[path] = model_cost(path.read_bytes())
-                window = speed.window_seconds(costs[path])
-                if not isinstance(window, Interval):
-                    raise SystemExit(f"{student}: {window}")
-                seconds = measured_seconds(path.read_bytes(), setting, edge, clock)
-                figures.results.append(
-                    Result(
-                        count, setting.engine, setting.precision, setting.threads, student, edge,
-                        seconds, window.low, window.predicted, window.high,
-                    )
-                )  # fmt: skip
+                content = model_file(out, student, edge, setting.precision).read_bytes()
+                seconds = measured_seconds(content, setting, edge, clock)
+                figures.results.append(Measured(*limits, student, edge, seconds))
                 file.write_bytes(msgspec.json.encode(figures))
-                print(f"{key} {student} {edge}: {window.predicted / seconds:.2f}", file=sys.stderr, flush=True)
+                print(f"{key} {student} {edge}: {seconds:.4f} s", file=sys.stderr, flush=True)
     os.sched_setaffinity(0, cores)
     return figures
+
+
+def compared(out: Path, figures: Figures) -> list[Compared]:
+    """Returns every measured time with the one that the planner predicts from the kernels."""
+    costs: dict[Path, ModelCost] = {}
+    rows: list[Compared] = []
+    for each in figures.results:
+        path = model_file(out, each.student, each.edge, each.precision)
+        if path not in costs:
+            costs[path] = model_cost(path.read_bytes())
+        quantized = figures.series[each.key] if each.precision == "int8" else None
+        speed = ProbedSpeed(figures.series[each.key.replace("int8", "fp32")], quantized)
+        window = speed.window_seconds(costs[path])
+        if not isinstance(window, Interval):
+            raise SystemExit(f"{each.student}: {window}")
+        rows.append(Compared(each, window))
+    return rows
 
 
 def add_memory(out: Path, figures: Figures, engines: list[str]) -> None:
@@ -198,25 +218,31 @@ def add_memory(out: Path, figures: Figures, engines: list[str]) -> None:
                 (out / "results.json").write_bytes(msgspec.json.encode(figures))
 
 
-def report(figures: Figures) -> str:
+def table(title: str, rows: list[Compared], name: Callable[[Measured], str]) -> list[str]:
+    """Returns a table in Markdown: the errors of each group, and of all."""
+    lines = [f"| {title} | windows | median error | worst | predicted / measured | in the 80 % interval |"]
+    lines += ["| -- " * 6 + "|"]
+    for group in (*dict.fromkeys(name(row.measured) for row in rows), "all"):
+        chosen = [row for row in rows if group in (name(row.measured), "all")]
+        errors, ratios = [row.error for row in chosen], [row.ratio for row in chosen]
+        lines.append(
+            f"| {group} | {len(chosen)} | {np.median(errors):.0%} | {max(errors):.0%} | "
+            f"{min(ratios):.2f} … {max(ratios):.2f} | {sum(row.covered for row in chosen)} |"
+        )
+    return [*lines, ""]
+
+
+def report(figures: Figures, rows: list[Compared]) -> str:
     """Returns the figures as tables in Markdown."""
     lines = [f"Clock: {figures.clock}.", ""]
-    lines += [
-        "| engine | precision | threads | cores | windows | median error | worst | predicted / measured | in 80 % |"
-    ]
-    lines += ["| -- " * 9 + "|"]
-    keys = dict.fromkeys((r.engine, r.precision, r.threads, r.cores) for r in figures.results)
-    for key in (*keys, None):
-        rows = [r for r in figures.results if key in (None, (r.engine, r.precision, r.threads, r.cores))]
-        errors, ratios = [r.error for r in rows], [r.predicted / r.measured for r in rows]
-        name = " | ".join(map(str, key or ("all", "", "", "")))
-        lines.append(
-            f"| {name} | {len(rows)} | {np.median(errors):.0%} | {max(errors):.0%} | "
-            f"{min(ratios):.2f} … {max(ratios):.2f} | {sum(r.covered for r in rows)} of {len(rows)} |"
-        )
-    if figures.memory:
-        errors = [abs(each.predicted / each.measured - 1) for each in figures.memory]
-        lines += ["", f"Memory, {len(errors)} models: median error {np.median(errors):.0%}, worst {max(errors):.0%}"]
+    lines += table(
+        "engine", rows, lambda each: f"{each.engine} {each.precision}, {each.threads} threads on {each.cores} cores"
+    )
+    lines += table("student", rows, lambda each: f"{each.student} {each.edge}³")
+    for engine in dict.fromkeys(each.engine for each in figures.memory):
+        errors = [abs(each.predicted / each.measured - 1) for each in figures.memory if each.engine == engine]
+        said = f"median error {np.median(errors):.0%}, worst {max(errors):.0%}"
+        lines.append(f"Memory of {engine}, {len(errors)} models: {said}.")
     return "\n".join(lines)
 
 
@@ -228,9 +254,9 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     engines = given.engine or ["openvino", "onnxruntime"]
-    figures = compare(given.out, engines, "processor time" if given.processor_time else "time")
+    figures = measure(given.out, engines, "processor time" if given.processor_time else "time")
     add_memory(given.out, figures, engines)
-    print(report(figures))
+    print(report(figures, compared(given.out, figures)))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ class NodeCost:
         quantized: whether it computes in int8 where the model is int8.
         fused: whether an engine computes it in the pass that makes its input, so that it moves no bytes of its own.
         product: the matrix product that it computes; None where it computes none.
+        columns: channels of its output, or 1 where it has none.
     """
 
     name: str
@@ -80,6 +81,7 @@ class NodeCost:
     quantized: bool = False
     fused: bool = False
     product: Product | None = None
+    columns: int = 1
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def _node_cost(
         quantized=node.op_type in HEAVY and all(_is_dequantized(name, makers) for name in node.input[:2]),
         fused=node.op_type in _VIEWS | _QUANTIZERS or (node.op_type in _POINTWISE and alone),
         product=_product(node, shapes, constants, written) if node.op_type in HEAVY else None,
+        columns=dict(enumerate(shapes[node.output[0]])).get(1) or 1,
     )
 
 

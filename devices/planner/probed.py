@@ -27,6 +27,7 @@ _TAPS = 27  # of the probe's convolutions, 3³
 _FLOATS = {"int8": "fp32", "int8-bf16": "bf16"}  # precision → that of its layers that are not quantized
 
 _NORMS = {"InstanceNormalization": "instance norm", "LayerNormalization": "layer norm"}
+_OUTPUTS = {"Conv": "output", "ConvTranspose": "transposed output", "Resize": "resized output"}
 _RESAMPLED = {"MaxPool", "AveragePool", "Resize"}
 _MOVED = {"Concat", "Transpose", "Slice", "Pad", "Gather", "Expand", "DepthToSpace", "Split", "Tile", "Cast"}
 _SUMS = {"Add", "Sub", "Mul", "Div"}
@@ -95,7 +96,7 @@ class ProbedSpeed:
         unlike = next((node.op for node in cost.nodes if not self._resembles(node)), None)
         if unlike is not None:
             return f"the probe has no kernel that resembles {unlike}"
-        last = max((place for place, node in enumerate(cost.nodes) if node.product is not None), default=None)
+        last = max((place for place, node in enumerate(cost.nodes) if _sized_node(node) is not None), default=None)
         times = [
             self._output_seconds(node) if place == last else self.node_seconds(node)
             for place, node in enumerate(cost.nodes)
@@ -111,10 +112,12 @@ class ProbedSpeed:
 
     def _output_seconds(self, node: NodeCost) -> float:
         """Returns the time of the last layer, in s: engines write its result to fresh memory, in float32."""
-        kind = "transposed output" if node.op == "ConvTranspose" else "output"
-        if (kind, False) not in self._known or node.product is None:
+        kind = _OUTPUTS.get(node.op)
+        if kind is None or (kind, False) not in self._known:
             return self.node_seconds(node)
-        sizes = (math.log2(node.product.inner), math.log2(node.product.rows))
+        columns = node.columns
+        inner = columns if node.product is None else node.product.inner
+        sizes = (math.log2(inner), math.log2(max(1, node.written // columns)))
         return self._node_seconds + self._of(_Sized(kind, sizes, node.written), False)
 
     def _of(self, sized: _Sized, quantized: bool) -> float:
@@ -185,7 +188,7 @@ def _sized_kernel(kernel: KernelTime) -> _Sized:
             return _moved(kernel.kind, 2 * 8 * kernel.inner**2)
         case "copy":  # two slices and their concatenation
             return _moved(kernel.kind, 4 * values)
-        case "output" | "transposed output":
+        case "output" | "transposed output" | "resized output":
             return _Sized(kernel.kind, (math.log2(kernel.inner), math.log2(kernel.rows)), values)
         case _:
             return _moved(kernel.kind, 2 * values)

@@ -18,10 +18,11 @@ from .onnx_graph import INPUT, OnnxGraph
 
 Kind = Literal[
     "conv", "strided conv", "pointwise conv", "transposed conv", "matmul", "attention", "instance norm", "layer norm",
-    "softmax", "pointwise", "copy", "resize", "output", "transposed output", "call",
+    "softmax", "pointwise", "copy", "resize", "output", "transposed output", "resized output",
+    "call",
 ]  # fmt: skip
 
-_OUTPUTS = ("output", "transposed output")  # by a pointwise convolution, and by a transposed one
+_OUTPUTS = ("output", "transposed output", "resized output")  # by a pointwise or transposed convolution, or a resize
 _HEAD = 2  # channels of a kernel's network where its output is not what is timed
 _OUTPUT_CHANNELS = 14
 _SCALE = np.float32(0.05)  # of quantized activations and weights
@@ -91,7 +92,8 @@ KERNELS: tuple[Kernel, ...] = (
     Kernel("copy", 16, 16, 48),
     Kernel("copy", 64, 64, 16),
     Kernel("resize", 14, 14, 48),
-    *(Kernel(kind, inner, _OUTPUT_CHANNELS, edge) for kind in _OUTPUTS for inner, edge in ((8, 80), (16, 32))),
+    *(Kernel(kind, inner, _OUTPUT_CHANNELS, edge) for kind in _OUTPUTS[:2] for inner, edge in ((8, 80), (16, 32))),
+    *(Kernel("resized output", _OUTPUT_CHANNELS, _OUTPUT_CHANNELS, edge) for edge in (80, 32)),
     Kernel("call", 1, _HEAD, 4),
     *(Kernel("conv", *sizes, quantized=True) for sizes in _CONVOLUTIONS),
     *(Kernel("strided conv", *sizes, quantized=True) for sizes in _STRIDED),
@@ -262,8 +264,7 @@ def _roll(graph: OnnxGraph, x: str, kernel: Kernel) -> str:
 def _resize(graph: OnnxGraph, x: str, kernel: Kernel) -> str:
     """Adds max pooling to half the size, and trilinear interpolation back."""
     pooled = graph.add("MaxPool", [x], kernel_shape=(2,) * 3, strides=(2,) * 3)
-    scales = graph.constant(np.array([1, 1, 2, 2, 2], np.float32))
-    return graph.add("Resize", [pooled, "", scales])
+    return _doubled(graph, pooled)
 
 
 def _output(graph: OnnxGraph, kernel: Kernel, repeats: int) -> tuple[str, int]:
@@ -272,12 +273,20 @@ def _output(graph: OnnxGraph, kernel: Kernel, repeats: int) -> tuple[str, int]:
     Engines treat a last layer otherwise than others: its result leaves their memory layout and their lower precision,
     into fresh memory. It cannot be repeated; so the small layer before it is, and its time taken off.
     """
-    transposed = kernel.kind == "transposed output"
-    x = _conv(graph, INPUT, 1, kernel.inner, *((2, 2) if transposed else (1, 1)))
+    x = _conv(graph, INPUT, 1, kernel.inner, *((1, 1) if kernel.kind == "output" else (2, 2)))
     for _ in range(repeats - 1):
         x = _pointwise_conv(graph, x, kernel.inner, kernel.inner)
-    last = _transposed if transposed else _pointwise_conv
-    return last(graph, x, kernel.inner, kernel.columns), kernel.columns
+    if kernel.kind == "resized output":
+        x = _doubled(graph, x)
+    else:
+        x = (_pointwise_conv if kernel.kind == "output" else _transposed)(graph, x, kernel.inner, kernel.columns)
+    return x, kernel.columns
+
+
+def _doubled(graph: OnnxGraph, x: str) -> str:
+    """Adds trilinear interpolation to twice the size, at the places and by the weights of PyTorch's."""
+    scales = graph.constant(np.array([1, 1, 2, 2, 2], np.float32))
+    return graph.add("Resize", [x, "", scales], mode="linear")
 
 
 def _call(graph: OnnxGraph, kernel: Kernel, repeats: int) -> tuple[str, int]:
@@ -302,5 +311,6 @@ _NETWORKS: dict[str, Callable[[OnnxGraph, Kernel, int], tuple[str, int]]] = {
     "resize": _chained(_resize),
     "output": _output,
     "transposed output": _output,
+    "resized output": _output,
     "call": _call,
 }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 _IR_VERSION, _OPSET = 9, 18
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5  # wire types
 _TENSOR_TYPES = {"float32": 1, "int8": 3, "int64": 7, "float16": 10}
-_FLOAT, _INT, _INTS = 1, 2, 7  # types of attributes
+_FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7  # types of attributes
 _MASK = 2**64 - 1  # negative integers are written as 64 bits in two's complement
 
 INPUT, OUTPUT, BATCH = "image", "logits", "batch"
@@ -34,13 +34,13 @@ class OnnxGraph:
         self._nodes: list[bytes] = []
         self._tensors: list[bytes] = []
 
-    def add(self, op: str, inputs: Sequence[str], **attributes: float | Sequence[int]) -> str:
+    def add(self, op: str, inputs: Sequence[str], **attributes: float | str | Sequence[int]) -> str:
         """Adds a node with one output; returns the output's name.
 
         Args:
             op: ONNX operator.
             inputs: names of its inputs.
-            attributes: its attributes: a float, an int or a sequence of ints each.
+            attributes: its attributes: a float, an int, a text or a sequence of ints each.
         """
         output = f"{op.lower()}_{len(self._nodes)}"
         self._append(op, inputs, output, attributes)
@@ -96,7 +96,9 @@ def _node(op: str, inputs: Sequence[str], output: str, attributes: dict[str, Any
     )
 
 
-def _attribute(name: str, value: float | Sequence[int]) -> bytes:
+def _attribute(name: str, value: float | str | Sequence[int]) -> bytes:
+    if isinstance(value, str):
+        return _join(_text(1, name), _text(4, value), _number(20, _STRING))
     if isinstance(value, int):
         return _join(_text(1, name), _number(3, value), _number(20, _INT))
     if isinstance(value, float):

@@ -179,7 +179,7 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
                 calls += 1
         except BedsideError as error:
             return f"{_shown(kernel)}: {error}"
-    difference = kernel.seconds(*fastest, REPEATS)
+    difference = kernel.seconds(fastest[0], fastest[1], REPEATS)
     if difference < _SMALLEST:
         return f"{_shown(kernel)}: its time is lost in the noise of this machine"
     return KernelTime(

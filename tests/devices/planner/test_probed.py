@@ -17,7 +17,8 @@ CALL = kernel("call", 1, 2, 4, seconds=1e-6, network_seconds=1e-4)
 def conv(inner: int, columns: int, rows: int, taps: int = 27, quantized: bool = False, **fields) -> NodeCost:
     operations = 2 * inner * columns * rows * taps
     product = Product(inner, columns, rows, taps, **fields)
-    return NodeCost("c", "Conv", operations, inner * rows, columns * rows, quantized=quantized, product=product)
+    values = inner * rows, columns * rows
+    return NodeCost("c", "Conv", operations, *values, quantized=quantized, product=product, columns=columns)
 
 
 def window(found: ProbedSpeed, *nodes: NodeCost) -> Interval:
@@ -63,6 +64,13 @@ def test_a_window_is_the_call_the_nodes_and_the_output():
     found = speed(CALL, output, kernel("conv", 16, 16, 32, 2e-3 + 1e-6))
     predicted = window(found, conv(16, 16, 32**3), conv(8, 6, 512, taps=1)).predicted
     assert predicted == pytest.approx(1e-4 + (2e-3 + 1e-6) + (1e-6 + 6 / 12 * 12e-6))
+
+
+def test_a_network_that_ends_with_interpolation_has_an_output_of_its_own_kind():
+    kernels = (kernel("resized output", 14, 14, 8, 2e-3), kernel("copy", 16, 16, 8, 1.0))
+    found = speed(kernel("conv", 16, 16, 32, 1e-3), *kernels)
+    resize = NodeCost("r", "Resize", 10, 7 * 64, 7 * 512, columns=7)
+    assert window(found, conv(16, 16, 32**3), resize).predicted == pytest.approx(1e-3 + 1e-3)
 
 
 def test_what_an_engine_computes_along_with_a_node_takes_no_time():

@@ -55,12 +55,12 @@ def test_quantized_kernels_compute_in_int8(kernel):
 def test_tensors_and_attributes_read_as_they_were_written():
     graph = OnnxGraph()
     values = np.array([-3, 0, 300, -(2**40)])
-    graph.add("Conv", ["image", graph.constant(values)], pads=(0, 1, -1), group=1, alpha=0.25)
+    graph.add("Conv", ["image", graph.constant(values)], pads=(0, 1, -1), group=1, alpha=0.25, auto_pad="NOTSET")
     model = onnx.load_from_string(graph.model("conv_0", 2, 4))
     (tensor,) = model.graph.initializer
     assert numpy_helper.to_array(tensor).tolist() == values.tolist()
     attributes = {each.name: onnx.helper.get_attribute_value(each) for each in model.graph.node[0].attribute}
-    assert attributes == {"pads": [0, 1, -1], "group": 1, "alpha": 0.25}
+    assert attributes == {"pads": [0, 1, -1], "group": 1, "alpha": 0.25, "auto_pad": b"NOTSET"}
     assert [each.dim_value or each.dim_param for each in model.graph.input[0].type.tensor_type.shape.dim] == [
         "batch", 1, 4, 4, 4,
     ]  # fmt: skip
