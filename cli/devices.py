@@ -75,13 +75,26 @@ class Devices:
         if self.view is not View.PROBE and (self.seconds is not None or self.threads):
             raise UsageError("--seconds and --threads go with bedside devices probe")
         if self.output is not None:
-            from .probing import run_probe
-
-            run_probe(self.output, self.seconds, self.threads, self.console)
+            self._probe(self.output)
         elif self.name is not None:
             self._show_one(self.name)
         else:
             self._show_all(machine=self.view is not View.LIST, known=self.view is not View.DETECT)
+
+    def _probe(self, output: Path) -> None:
+        from ..devices.probe.probe import SECONDS, probe
+        from ..devices.probe.results import write_probe
+        from .tables.probe import probe_table
+
+        with self.console.progress("kernels") as advance:
+            found = probe(seconds=self.seconds or SECONDS, threads=self.threads, progress=advance)
+        write_probe(output, found)
+        self.console.finished(f'the probe "{output.name}" is written')
+        for warning in found.warnings:
+            self.console.warn(warning)
+        written = f'the probe "{output.name}" is written; bedside plan BUNDLE --probe reads it'
+        self.console.show(probe_table(found), written)
+        self.console.emit(_plain(found))
 
     def _show_one(self, name: str) -> None:
         from ..devices import load_profile

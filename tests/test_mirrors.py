@@ -18,10 +18,10 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/plan/page.py": "cli/plan/test_command.py",
     "cli/plan/students.py": "cli/plan/test_command.py",
     "cli/plan/tables.py": "cli/plan/test_command.py",
-    "cli/probing.py": "cli/test_devices.py",
     "cli/tables/bundle.py": "cli/inspect/test_command.py",
     "cli/tables/facts.py": "cli/inspect/test_command.py",
     "cli/tables/formats.py": "cli/test_export.py",
+    "cli/tables/probe.py": "cli/test_devices.py",
     # What writes the networks of the kernels.
     "devices/probe/onnx_graph.py": "devices/probe/test_kernels.py",
     # Records that only a measurement fills.
