@@ -23,6 +23,7 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/tables/formats.py": "cli/test_export.py",
     "cli/tables/probe.py": "cli/test_devices.py",
     # What writes the networks of the kernels.
+    "devices/probe/networks.py": "devices/probe/test_kernels.py",
     "devices/probe/onnx_graph.py": "devices/probe/test_kernels.py",
     # Records that only a measurement fills.
     "devices/report.py": "devices/test_benchmark.py",
