@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..runtime.arguments import MOST_THREADS
 from ..runtime.errors import BundleError, UsageError
 from .options.command import typer_function
 from .options.outputs import check_new
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
 
 class View(str, Enum):
-    """What `bedside devices` shows of all that it knows."""
+    """What `bedside devices` shows of all that it knows, and what it measures."""
 
     LIST = "list"
     SHOW = "show"
     DETECT = "detect"
+    PROBE = "probe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +42,62 @@ class Devices:
     detect: this machine and its engines. Everything is read without privileges; what is not readable is left out.
     report: a zip for support, see bedside devices report --help.
 
+    probe: times some dozen kernels here for about a minute, in each engine and precision, with 1 and all threads, and
+    writes the file with which bedside plan --probe predicts this machine elsewhere.
+
     Example: bedside devices show orin-nano-8
+
+    Example: bedside devices probe -o probe.json
     """
 
     view: Annotated[View | None, typer.Argument(help="What to show. Default: all but show.", show_default=False)] = None
     name: Annotated[
         str | None, typer.Argument(help="Of show: a known device, or a .toml file.", show_default=False)
     ] = None
+    output: Annotated[
+        Path | None, output_option("--output", "-o", help="Of probe: JSON file to write.", show_default=False)
+    ] = None
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, max=3600, help="Of probe: about how long to measure; 60.", show_default=False),
+    ] = None
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, max=MOST_THREADS, help="Of probe: threads, may be repeated; 1 and all.", show_default=False
+        ),
+    ] = None
     console: Console
 
     def __call__(self) -> None:
-        """Shows the machine and the profiles."""
+        """Shows the machine and the profiles, or probes the machine."""
         if (self.view is View.SHOW) != (self.name is not None):
-            raise UsageError("expected bedside devices, or with list, detect, or show and the name of a device")
-        if self.name is not None:
+            raise UsageError("expected bedside devices, or with list, detect, probe, or show and the name of a device")
+        if (self.view is View.PROBE) != (self.output is not None):
+            raise UsageError("expected bedside devices probe -o FILE; -o goes with probe alone")
+        if self.view is not View.PROBE and (self.seconds is not None or self.threads):
+            raise UsageError("--seconds and --threads go with bedside devices probe")
+        if self.output is not None:
+            self._probe(self.output)
+        elif self.name is not None:
             self._show_one(self.name)
         else:
             self._show_all(machine=self.view is not View.LIST, known=self.view is not View.DETECT)
+
+    def _probe(self, output: Path) -> None:
+        from ..devices.probe.probe import SECONDS, probe
+        from ..devices.probe.results import write_probe
+        from .tables.probe import probe_table
+
+        with self.console.progress("kernels") as advance:
+            found = probe(seconds=self.seconds or SECONDS, threads=self.threads, progress=advance)
+        write_probe(output, found)
+        self.console.finished(f'the probe "{output.name}" is written')
+        for warning in found.warnings:
+            self.console.warn(warning)
+        written = f'the probe "{output.name}" is written; bedside plan BUNDLE --probe reads it'
+        self.console.show(probe_table(found), written)
+        self.console.emit(_plain(found))
 
     def _show_one(self, name: str) -> None:
         from ..devices import load_profile

@@ -20,6 +20,7 @@ from ..runtime.task import Task
 from ..runtime.task_presets import load_task
 from ..training.recipe import Recipe
 from ..training.runs.run import Run
+from .options.cluster import ClusterOptions
 from .options.command import arguments_of, last_given, typer_function
 from .options.dataset import OptionalDatasetArgument
 from .options.extras import require
@@ -101,6 +102,7 @@ class Distill:
     ] = None
     imitation_options: ImitationOptions
     sweep: SweepOptions
+    cluster: ClusterOptions
     training: TrainingOptions
     console: Console
 
@@ -115,6 +117,8 @@ class Distill:
             if self.locator and self.sweep.sweep_lambda is not None:
                 raise UsageError("--sweep-lambda compares students: leave --locator out")
             lambdas = self.sweep.lambdas(self.lam, self.training.hardware_options)
+            if not lambdas and self.cluster.cluster is not None:
+                raise UsageError("--cluster goes with --sweep-lambda; start one training by the cluster's own command")
             if lambdas:
                 self._sweep(self.dataset, self.output, lambdas, console)
             else:
@@ -182,7 +186,10 @@ class Distill:
         cases = training.data.dataset(dataset, task)
         from ..distill.sweep.report import summary
         from ..distill.sweep.sweep import SweepFailedError, sweep_lambda
+        from ..runtime.engines import default_threads
 
+        threads = max(1, default_threads() // sweep.at_a_time)
+        cluster = self.cluster.requested(jobs=sweep.at_a_time, threads=threads, folder=output)
         with ExitStack() as shown:
 
             @cache
@@ -201,6 +208,7 @@ class Distill:
                 device=training.hardware_options.device,
                 started=lambda name, number, total: console.info(f"training {name}, {number} of {total}"),
                 scoring=lambda done, total: bar()(done, total),
+                cluster=cluster,
             )
         console.finished(f'the table in "{output.name}" is written')
         console.show(summary(results))
@@ -213,8 +221,15 @@ class Distill:
         training = replace(
             self.training, resume=False, recipe_options=replace(self.training.recipe_options, seed=RecipeOptions.seed)
         )
-        quiet = self.console.quiet or self.sweep.at_a_time > 1  # progress bars of several trainings would mix
-        shared = replace(self, lam=None, sweep=SweepOptions(), training=training, console=Console(quiet=quiet))
+        several = self.sweep.at_a_time > 1 or self.cluster.cluster is not None  # their progress bars would mix
+        shared = replace(
+            self,
+            lam=None,
+            sweep=SweepOptions(),
+            cluster=ClusterOptions(),
+            training=training,
+            console=Console(quiet=self.console.quiet or several),
+        )
         return arguments_of(shared)
 
     @property

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..runtime import arguments
 from ..runtime.axes import XYZ
-from ..runtime.errors import UsageError
+from ..runtime.errors import InputError, UsageError
 from .device_profile import DeviceProfile, PowerMode, load_profile
 
 if TYPE_CHECKING:
     from .planner.planned_model import PlannedModel
     from .planner.report import Limits, Option, PlanReport
+    from .probe.results import Probe
 
 SCAN = XYZ(512, 512, 400)
 """Voxels of the scan that is planned where none is given: an abdomen."""
@@ -39,11 +40,13 @@ def plan(
     overlaps: Sequence[float] = (),
     clock_mhz: float | None = None,
     measured: str | os.PathLike[str] | None = None,
+    probe: str | os.PathLike[str] | Probe | None = None,
+    threads: int | None = None,
 ) -> PlanReport:
     """Predicts time, memory and energy of a scan for every model, engine, precision and overlap on a device.
 
-    Times are those of the network alone, predicted by the roofline model from the device's data sheet within about a
-    factor of two, or measured.
+    Times are those of the network alone: predicted by the roofline model from the device's data sheet within about a
+    factor of two, predicted from a probe of the device, or measured.
 
     Args:
         models: bundles (directory or zip), or models that are planned before any training.
@@ -57,10 +60,13 @@ def plan(
         clock_mhz: clock of the processors; None for that of the power mode.
         measured: JSON file of `bedside benchmark --json` on this device with the only bundle of ``models``; its times
             replace predictions.
+        probe: file that `bedside devices probe` wrote on this device, or what `read_probe` returned; it predicts the
+            times of its engines and precisions on the processor that it probed.
+        threads: threads of the engine, one of the probe's numbers; None for the most.
 
     Raises:
         UsageError: an argument is out of range, no device has this key, or its profile cannot answer.
-        InputError: a profile or a file of measurements is refused.
+        InputError: a profile, a probe or a file of measurements is refused.
         BundleError: a bundle is damaged, or its operations cannot be counted.
         MissingExtraError: `onnx` is not installed (extra ``plan``).
     """
@@ -83,7 +89,8 @@ def plan(
     scan = PlannedScan(XYZ(*arguments.dhw("shape", shape)), arguments.millimetres("spacing", spacing))
     planned = [_planned(model) for model in given]
     times = {} if measured is None else measured_windows(arguments.path("measured", measured), profile, planned)
-    setting = Setting(profile, point, scan, shares, limits.memory, times)
+    probed = _probed(probe, threads, profile)
+    setting = Setting(profile, point, scan, shares, limits.memory, times, probed, threads)
     found = [each for model in planned for each in setting.predictions(model)]
     options = with_front([judged(each, limits) for each in found if isinstance(each, Option)])
     options = tuple(sorted(options, key=lambda option: option.seconds.predicted))
@@ -102,6 +109,24 @@ def plan(
         unproven=_unproven(options, planned),
         sources=tuple(f"{place}: {profile.sources[each.source]}" for place, each in profile.figures.items()),
     )
+
+
+def _probed(probe: Any, threads: Any, profile: DeviceProfile) -> Probe | None:
+    """Returns the probe, checked to be of the device and to have the threads."""
+    from .probe.results import Probe, read_probe
+
+    if probe is None:
+        if threads is not None:
+            raise UsageError("threads: a number of threads goes with a probe, which was timed with it")
+        return None
+    given = probe if isinstance(probe, Probe) else read_probe(arguments.path("probe", probe))
+    host = given.host
+    if profile.model and profile.model not in host.cpu and host.profile != profile.key:  # else nobody can tell
+        raise InputError(f'probe: of {host.profile or host.cpu}, the plan is for "{profile.key}"')
+    counts = sorted({each.threads for each in given.series})
+    if threads is not None and threads not in counts:
+        raise UsageError(f"threads: the probe has {', '.join(map(str, counts))}, got {threads}")
+    return given
 
 
 def _limits(seconds: Any, memory: Any, power: Any, profile: DeviceProfile) -> Limits:
@@ -157,6 +182,11 @@ def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tupl
         said.append(
             f"data sheet: assumes {USABLE_COMPUTE:.0%} of peak speed and {USABLE_BANDWIDTH:.0%} of bandwidth; within "
             "about a factor of two each way, not measured on this device; engines on one processor look the same"
+        )
+    if any(option.tier == "probed" for option in options):
+        said.append(
+            "probed: from kernels timed on this device, with what ran beside them then; the interval is that within "
+            "which the probe's kernels predict each other"
         )
     if any(option.joules is not None for option in options):
         said.append("energy: at the full watts of the power mode, so at most")

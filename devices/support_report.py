@@ -15,12 +15,12 @@ import msgspec
 
 from .. import __version__
 from ..processes.worker_pool import run_in_workers
-from ..runtime.errors import BedsideError, InputError, first_line
+from ..runtime.errors import BedsideError, first_line
 from ..runtime.files.atomic import atomic_write
-from ..runtime.files.text import read_utf8
 from ..runtime.hooks import Progress
 from .conditions import read_conditions
 from .host import detect
+from .probe.results import read_probe
 from .throttling import read_throttling
 
 SCHEMA_VERSION = 1
@@ -91,7 +91,7 @@ def write_support_report(
     if bundle is not None:
         contents["self-test.json"] = _self_tests(bundle, progress)
     if probe is not None:
-        contents["probe.json"] = _probe(probe)
+        contents["probe.json"] = plain(read_probe(probe))  # its fields alone, whatever else the file holds
     with atomic_write(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", _README)
         for name, content in contents.items():
@@ -118,17 +118,6 @@ def _engines() -> dict[str, Any]:
         except Exception as error:  # an engine that cannot be loaded is what the report is for
             found[name] = {"error": f"{type(error).__name__}: {scrubbed(first_line(error))}"}
     return found
-
-
-def _probe(path: Path) -> Any:
-    named = f'probe "{path.name}"'
-    try:
-        content: Any = json.loads(read_utf8(path, named))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{named}: expected what bedside devices probe -o writes; {error}") from None
-    if not isinstance(content, dict) or content.get("file") != "bedside probe":
-        raise InputError(f"{named}: expected what bedside devices probe -o writes, got another JSON file")
-    return content
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from .signing_keys import keys, new_key, other_keys  # noqa: F401 - fixtures
+from .slurm_node import scheduler, slurm_conf  # noqa: F401 - fixtures
 
 os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: nothing outside the tests' folders
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING"):

@@ -30,6 +30,10 @@ ELSEWHERE = {  # module → the file that tests it
     "dicom/node/routes.py": "dicom/node/test_config.py",
     "dicom/node/sections.py": "dicom/node/test_config.py",
     "dicom/node/series_folder.py": "dicom/node/test_queue.py",
+    "cli/tables/probe.py": "cli/test_devices.py",
+    # What writes the networks of the kernels.
+    "devices/probe/networks.py": "devices/probe/test_kernels.py",
+    "devices/probe/onnx_graph.py": "devices/probe/test_kernels.py",
     # Records that only a measurement fills.
     "devices/report.py": "devices/test_benchmark.py",
     "devices/planner/report.py": "devices/test_plan.py",
@@ -58,6 +62,7 @@ ELSEWHERE = {  # module → the file that tests it
     "service/served_bundle.py": "service/test_api.py",
     "runtime/reserved_scan.py": "runtime/test_segmenter.py",
     # What runs in another process only.
+    "processes/shard.py": "processes/test_cluster.py",
     "processes/worker.py": "processes/test_worker_pool.py",
     "training/loop/process_watch.py": "training/loop/test_together.py",
 }

@@ -23,7 +23,8 @@ class Plan:
     """Predict the seconds, memory and energy of a scan on a device that need not be there.
 
     Every engine and precision that the device runs, with an interval and the tier of each prediction: data sheet (a
-    roofline over the operations of the ONNX, within about a factor of two) or measured. Exit code 5 if nothing fits.
+    roofline over the operations of the ONNX, within about a factor of two), probed (from kernels timed on the device by
+    bedside devices probe), or measured. Exit code 5 if nothing fits.
 
     With --students, networks of fresh weights: which are worth training for the device (extras train and export).
 
@@ -71,6 +72,13 @@ class Plan:
         Path | None,
         input_option("--measured", help="What `bedside benchmark --json` printed on this device.", show_default=False),
     ] = None
+    probe: Annotated[
+        Path | None,
+        input_option("--probe", help="What `bedside devices probe` wrote on this device.", show_default=False),
+    ] = None
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the engine, as probed. Default: the most.", show_default=False)
+    ] = None
     html: Annotated[
         Path | None, output_option(help="Write a self-contained page too (extra report).", show_default=False)
     ] = None
@@ -99,6 +107,8 @@ class Plan:
             overlaps=self.overlap or (),
             clock_mhz=self.clock,
             measured=self.measured,
+            probe=self.probe,
+            threads=self.threads,
         )
         console = self.console
         if self.html is not None:

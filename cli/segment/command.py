@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ...runtime.errors import UsageError
 from ...runtime.scans.names import has_nifti_ending
+from ..options.cluster import ClusterOptions
 from ..options.machine import ThreadsOption
 from ..options.paths import bundle_argument, input_option, output_option
 from ..options.postprocessing import PostprocessingOptions
@@ -18,6 +19,9 @@ from ..terminal.console import Console
 from .dicom_output import DicomOutput
 from .job import SegmentJob
 from .scan_input import ScanInput
+
+if TYPE_CHECKING:
+    from ...processes.cluster import Cluster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,10 @@ class Segment:
     A scan with a gantry tilt is straightened for the network; its label map lies on the scan's own sheared grid.
 
     Exit code 6: written, but a person should look (empty result, replaced NaN, unusual intensities).
+
+    With --cluster slurm, a folder is divided among --workers jobs of --threads CPUs each; name engine and precision, so
+    that every machine computes the same label maps. The bundle, the scans and the output folder have to be on a file
+    system that all machines share.
 
     Post-processing is what the bundle says, unless an option here asks for another or for none.
 
@@ -114,7 +122,10 @@ class Segment:
     record: Annotated[
         Path | None, output_option(help="Also write the run's record (JSON: hashes, versions, timings, exit code).")
     ] = None
-    workers: Annotated[int | None, typer.Option(min=1, help="Folder: processes that share the threads.")] = None
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Folder: processes that share the threads, or jobs of a cluster.")
+    ] = None
+    jobs: ClusterOptions
     force: Annotated[
         bool, typer.Option("--force", help="Also replace what is there: label maps of a folder, any file as output.")
     ] = False
@@ -127,6 +138,8 @@ class Segment:
         if not given.is_folder_of_scans:
             if self.workers is not None:
                 raise UsageError("--workers goes with a folder of scans; this is one scan")
+            if self.jobs.cluster is not None:
+                raise UsageError("--cluster goes with a folder of scans; this is one scan")
             from .one_scan import segment_scan
 
             as_dicom = DicomOutput(self.binary_seg, self.sr, self.rtstruct)
@@ -137,7 +150,8 @@ class Segment:
             raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
         from .folder import segment_folder
 
-        return segment_folder(self._job(), self.scan, self.output, self.workers or 1, self.force, self.console)
+        workers, cluster = self.workers or 1, self._cluster()
+        return segment_folder(self._job(), self.scan, self.output, workers, self.force, self.console, cluster)
 
     def _check(self) -> None:
         """Refuses options that exclude each other, and a bundle and a scan that are swapped."""
@@ -148,6 +162,18 @@ class Segment:
             )
         if self.use_sform and self.use_qform:
             raise UsageError("--use-sform and --use-qform exclude each other; give one")
+
+    def _cluster(self) -> Cluster | None:
+        """Returns where the jobs of a folder run; refuses what would give each machine's label maps its own engine."""
+        if self.jobs.cluster is not None:
+            if "auto" in (self.engine, self.precision):
+                raise UsageError(
+                    "--cluster: name --engine and --precision; auto would choose the fastest on each machine, and the "
+                    "label maps would depend on it"
+                )
+            if self.threads is None:
+                raise UsageError("--cluster: give --threads, the CPUs of each job")
+        return self.jobs.requested(jobs=self.workers or 1, threads=self.threads or 1, folder=self.output)
 
     def _job(self) -> SegmentJob:
         prefer: Literal["sform", "qform"] | None = "sform" if self.use_sform else "qform" if self.use_qform else None

@@ -24,11 +24,19 @@ from .journal import JOURNAL_NAME, Journal
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from ...processes.cluster import Cluster
+
 _WORST_FIRST = (ExitCode.FAULT, ExitCode.RESOURCE, ExitCode.INPUT, ExitCode.REVIEW)
 
 
 def segment_folder(
-    job: SegmentJob, scans: Path, outputs: Path, workers: int, force: bool, console: Console
+    job: SegmentJob,
+    scans: Path,
+    outputs: Path,
+    workers: int,
+    force: bool,
+    console: Console,
+    cluster: Cluster | None = None,
 ) -> ExitCode:
     """Segments every scan directly in a folder.
 
@@ -40,6 +48,7 @@ def segment_folder(
         workers: number of processes.
         force: whether to segment scans again that have their label map.
         console: prints progress, warnings and results.
+        cluster: where to run jobs in place of processes of this machine; None for none.
 
     Returns:
         The exit code of the worst case: a fault in bedside (1), resources (5), input (3), review (6), all well (0).
@@ -63,7 +72,7 @@ def segment_folder(
     journal.save(outputs)
     with console.stages("scans", "windows") as (advance, windows):
         advance(skipped, len(cases))
-        with closing(_run(job, todo, workers, windows)) as segmented:
+        with closing(_run(job, todo, workers, windows, cluster)) as segmented:
             for done, (case, outcome) in enumerate(segmented, skipped + 1):
                 journal = journal.with_outcome(case, outcome)
                 journal.save(outputs)
@@ -112,9 +121,14 @@ def _of_patients(scans: Path, outputs: Path) -> list[FolderScan]:
 
 
 def _run(
-    job: SegmentJob, cases: Sequence[FolderScan], workers: int, windows: Advance
+    job: SegmentJob, cases: Sequence[FolderScan], workers: int, windows: Advance, cluster: Cluster | None
 ) -> Generator[tuple[FolderScan, Outcome]]:
     if not cases:
+        return
+    if cluster is not None:
+        from .workers import segment_in_jobs
+
+        yield from segment_in_jobs(job, cases, cluster)
         return
     if workers > 1:
         from .workers import segment_in_workers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,10 @@ class FolderScan:
     def name(self) -> str:
         """Name in journal and table, in UTF-8: ``FOLDER/FILE`` if patients have folders, else the file's name."""
         return utf8_name(f"{self.folder}/{self.scan.name}" if self.folder else self.scan.name)
+
+    def at_absolute_paths(self) -> FolderScan:
+        """Returns the same scan for a process with another current folder."""
+        return replace(self, scan=self.scan.absolute(), output=self.output.absolute())
 
     def run(self, job: SegmentJob, segmenter: Segmenter, progress: Progress | None = None) -> Outcome:
         """Segments the scan and writes its label map; an error of this scan alone becomes its outcome.

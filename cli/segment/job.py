@@ -69,6 +69,11 @@ class SegmentJob:
         """Returns the same job for another number of CPU threads."""
         return replace(self, threads=threads)
 
+    def at_absolute_paths(self) -> SegmentJob:
+        """Returns the same job for a process with another current folder."""
+        trust = None if self.trust is None else tuple(path.absolute() for path in self.trust)
+        return replace(self, bundle=self.bundle.absolute(), trust=trust)
+
     @property
     def options(self) -> dict[str, Any]:
         """The options that may change labels, for the record; without paths, threads and memory limit."""

@@ -1,4 +1,4 @@
-"""Several processes that segment the scans of a folder, each with an engine of its own."""
+"""Several processes, or jobs of a cluster, that segment the scans of a folder, each with an engine of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ...processes.cluster import run_on_cluster
 from ...processes.worker_pool import run_in_workers
 from ...runtime.engines import default_threads
 from ...runtime.errors import ExitCode
@@ -14,6 +15,7 @@ from .folder_scan import FolderScan
 from .job import SegmentJob
 
 if TYPE_CHECKING:
+    from ...processes.cluster import Cluster
     from ...runtime.hooks import Progress
     from ...runtime.record import Outcome
 
@@ -33,6 +35,25 @@ class _Segmenting:
 
     def failed(self, item: FolderScan, reason: str) -> Outcome:
         return item.failed(reason, ExitCode.RESOURCE)
+
+
+def segment_in_jobs(
+    job: SegmentJob, cases: Sequence[FolderScan], cluster: Cluster
+) -> Generator[tuple[FolderScan, Outcome]]:
+    """Segments scans in jobs of a cluster; yields (case, outcome) as each one finishes, see `run_on_cluster`.
+
+    A scan whose job dies has exit code 5.
+
+    Args:
+        job: bundle and options; engine and precision are named, so that each machine uses the same.
+        cases: the scans; all machines find them at the same absolute paths.
+        cluster: where the jobs run.
+
+    Raises:
+        BedsideError: no scan can be segmented: the bundle is refused, the options are wrong, or there are no jobs.
+    """
+    work = _Segmenting(job.at_absolute_paths())
+    return run_on_cluster(work, [case.at_absolute_paths() for case in cases], cluster)
 
 
 def segment_in_workers(

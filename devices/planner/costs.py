@@ -35,6 +35,27 @@ _POINTWISE = {"Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "Tanh", "Elu", "G
 
 
 @dataclass(frozen=True)
+class Product:
+    """A convolution or matrix product as the product of two matrices.
+
+    Attributes:
+        inner: channels that each value of the output sums over, those of one group; of a matrix product its inner size.
+        columns: channels of the output.
+        rows: positions of the output; of a matrix product, its rows.
+        taps: positions of the kernel; 1 for a matrix product.
+        strided: whether the output has fewer positions than the input.
+        weighted: whether one factor is constant.
+    """
+
+    inner: int
+    columns: int
+    rows: int
+    taps: int = 1
+    strided: bool = False
+    weighted: bool = True
+
+
+@dataclass(frozen=True)
 class NodeCost:
     """The cost of one node for one window.
 
@@ -47,6 +68,8 @@ class NodeCost:
         parameters: values read from weights.
         quantized: whether it computes in int8 where the model is int8.
         fused: whether an engine computes it in the pass that makes its input, so that it moves no bytes of its own.
+        product: the matrix product that it computes; None where it computes none.
+        columns: channels of its output, or 1 where it has none.
     """
 
     name: str
@@ -57,6 +80,8 @@ class NodeCost:
     parameters: int = 0
     quantized: bool = False
     fused: bool = False
+    product: Product | None = None
+    columns: int = 1
 
 
 @dataclass(frozen=True)
@@ -172,7 +197,22 @@ def _node_cost(
         parameters=sum(math.prod(shapes[name]) for name in inputs if name in constants),
         quantized=node.op_type in HEAVY and all(_is_dequantized(name, makers) for name in node.input[:2]),
         fused=node.op_type in _VIEWS | _QUANTIZERS or (node.op_type in _POINTWISE and alone),
+        product=_product(node, shapes, constants, written) if node.op_type in HEAVY else None,
+        columns=dict(enumerate(shapes[node.output[0]])).get(1) or 1,
     )
+
+
+def _product(node: onnx.NodeProto, shapes: Shapes, constants: set[str], written: int) -> Product:
+    data, weights = shapes[node.input[0]], shapes[node.input[1]]
+    weighted = node.input[1] in constants
+    if node.op_type in ("MatMul", "Gemm"):
+        columns = shapes[node.output[0]][-1]
+        return Product(data[-1], columns, written // columns, weighted=weighted)
+    columns = shapes[node.output[0]][1]
+    rows = written // columns
+    if node.op_type == "ConvTranspose":
+        return Product(weights[0], columns, rows, math.prod(weights[2:]))
+    return Product(weights[1], columns, rows, math.prod(weights[2:]), strided=rows < math.prod(data[2:]))
 
 
 def _is_dequantized(name: str, makers: Mapping[str, onnx.NodeProto]) -> bool:

@@ -28,6 +28,8 @@ class _Variant(msgspec.Struct):
     engine: str
     precision: str
     window: _Window
+    threads: int | None = None
+    bundle: int | None = 0
 
 
 class _Cpu(msgspec.Struct):
@@ -44,6 +46,8 @@ class _Benchmark(msgspec.Struct):  # of `BenchmarkReport`, what a plan needs
     patch: XYZ
     host: _Host
     variants: tuple[_Variant, ...]
+    bundles: tuple[object, ...] = ()
+    imposed: object | None = None
 
 
 def measured_windows(
@@ -58,7 +62,8 @@ def measured_windows(
 
     Raises:
         UsageError: there are several models.
-        InputError: the file is no such file, or is of another device or another task.
+        InputError: the file is no such file, is of another device or another task, of several bundles or numbers of
+            threads, or was measured with ``--as``.
     """
     if len(models) != 1:
         raise UsageError(f"measured: expected one bundle, the one that was measured; got {len(models)} models")
@@ -74,11 +79,16 @@ def measured_windows(
         )
     if host.profile != profile.key and not (profile.model and profile.model in host.cpu.model):
         raise InputError(f'{named}: measured on {host.profile or host.cpu.model}, the plan is for "{profile.key}"')
+    variants = [variant for variant in report.variants if variant.bundle is not None]  # others are no bundle's
+    if len(report.bundles) > 1 or len({variant.threads for variant in variants}) > 1:
+        raise InputError(f"{named}: expected one bundle with one number of threads; measure it by itself")
+    if report.imposed is not None:
+        raise InputError(f"{named}: measured with --as, which is not true to speed; measure on the device")
     return {
         (variant.engine, variant.precision): Interval(
             min(variant.window.p50_ms, variant.window.mean_ms) / 1000,
             variant.window.mean_ms / 1000,
             max(variant.window.p99_ms, variant.window.mean_ms) / 1000,
         )
-        for variant in report.variants
+        for variant in variants
     }

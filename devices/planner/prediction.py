@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...runtime.engines import Precision
+from ...runtime.engines import CPU, Precision
 from ...runtime.execution_plan import ExecutionPlan, best_plan
 from ...runtime.request import SegmentationRequest
 from ...runtime.scans.planned_scan import PlannedScan
 from ..device_profile import DeviceProfile, Processor
+from ..probe.results import Probe
 from .planned_model import PlannedModel, PlannedVariant
+from .probed import probed_speed
 from .report import Option, Tier, Unplanned
 from .roofline import FACTOR, Interval, OperatingPoint, activation_bytes
 
@@ -45,6 +47,8 @@ class Setting:
         overlaps: overlaps of windows; empty for the one that each model recommends.
         memory: bytes that the process may take; None for no limit.
         measured: (engine, precision) → seconds of a window that `bedside benchmark` measured on this device.
+        probe: kernels timed on this device; None where it was not probed.
+        threads: threads of the engine, one of the probe's numbers; None for the most.
     """
 
     profile: DeviceProfile
@@ -53,6 +57,8 @@ class Setting:
     overlaps: Sequence[float]
     memory: int | None
     measured: Mapping[tuple[str, str], Interval]
+    probe: Probe | None = None
+    threads: int | None = None
 
     def predictions(self, model: PlannedModel) -> Iterator[Option | Unplanned]:
         """Yields every option of a model on this device, and each variant that cannot be predicted."""
@@ -78,15 +84,27 @@ class Setting:
         measured = self.measured.get((engine, precision))
         if measured is not None:
             return WindowTime("measured", measured)
+        probed = self._probed_seconds(processor, engine, precision, variant)
+        if isinstance(probed, Interval):
+            return WindowTime("probed", probed)
         roofline = self.point.roofline(self.profile, processor, precision)
         if isinstance(roofline, str):
-            return roofline
+            return roofline if probed is None else f"{probed}; {roofline}"
         return WindowTime("data sheet", roofline.window_seconds(variant.cost))
+
+    def _probed_seconds(
+        self, processor: Processor, engine: str, precision: Precision, variant: PlannedVariant
+    ) -> Interval | str | None:
+        """Returns the time of a window by the probe, or why it does not tell it; None without a probe."""
+        if self.probe is None or processor.name != CPU:
+            return None
+        speed = probed_speed(self.probe, engine, precision, self.threads)
+        return speed if isinstance(speed, str) else speed.window_seconds(variant.cost)
 
     def _option(
         self, model: PlannedModel, variant: PlannedVariant, window: WindowTime, place: Place, overlap: float
     ) -> Option:
-        engine = _engine_memory(variant, place.precision)
+        engine = engine_memory(variant, place.precision)
         plan = self._execution_plan(model, overlap, engine.predicted)
         count = len(plan.windows)
         seconds, watts = window.seconds.scaled(count), self.point.watts
@@ -115,7 +133,7 @@ class Setting:
         return best_plan(request, 1, available)
 
 
-def _engine_memory(variant: PlannedVariant, precision: Precision) -> Interval:
+def engine_memory(variant: PlannedVariant, precision: Precision) -> Interval:
     """Returns the bytes of weights and activations; an engine may compute in place, or keep both twice."""
     weights, activations = variant.model_bytes, activation_bytes(variant.cost, precision)
     return Interval(weights + activations / FACTOR, weights + activations, FACTOR * (weights + activations))

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ...processes.child import how_it_ended
+from ...processes.cluster import Cluster
 from ...runtime import arguments as checks
 from ...runtime.errors import BedsideError, ExitCode, UsageError
 from ...runtime.hooks import Progress
@@ -81,6 +82,7 @@ def sweep_lambda(
     device: str = "auto",
     started: Started | None = None,
     scoring: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> SweepResults:
     """Trains a student once per λ and seed, scores the runs, and writes ``sweep.md``, ``sweep.csv`` and ``sweep.png``.
 
@@ -107,6 +109,7 @@ def sweep_lambda(
         device: device that the students segment the scored cases on: "auto", "cpu" or "cuda".
         started: called when a training starts with (name of the run, its number from 1, trainings to run).
         scoring: called while the runs are scored with (cases done, cases in total over all runs).
+        cluster: where to train in place of this machine, which scores the runs; see `run_trainings`.
 
     Returns:
         The figures, and the exit codes of the failed trainings.
@@ -136,7 +139,7 @@ def sweep_lambda(
     cases = out.resolve().parent / CASES_FOLDER
     shared = ("distill", "--cases", str(cases), *common)  # the last value of an option counts
     commands = {run.name: [*shared, *run.arguments(resume=resume)] for run in missing}
-    codes = run_trainings(commands, jobs=jobs, started=started)
+    codes = run_trainings(commands, jobs=jobs, started=started, cluster=cluster)
     failed = {name: code for name, code in codes.items() if code != ExitCode.OK}
     finished = [run for run in runs if run.name not in failed]
     if not finished:

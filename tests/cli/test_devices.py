@@ -112,3 +112,32 @@ def test_what_cannot_be_shown_is_refused_in_one_line(words, code, message, capsy
 def test_help_shows_an_example() -> None:
     stdout, _ = run_alone(devices.Devices, "--help")
     assert "Example: bedside" in stdout
+
+
+def test_a_probe_is_written_and_shown_in_80_columns(tmp_path, monkeypatch):
+    from bedside.devices.probe import probe
+    from bedside.devices.probe.kernels import Kernel
+    from bedside.devices.probe.results import read_probe
+
+    monkeypatch.setattr(probe, "KERNELS", (Kernel("conv", 8, 8, 16), Kernel("conv", 8, 8, 16, quantized=True)))
+    output = tmp_path / "probe.json"
+    stdout, _ = run_alone(devices.Devices, "probe", "-o", str(output), "--seconds", "1", "--threads", "1")
+    written = read_probe(output)
+    assert {(each.engine, each.precision, each.threads) for each in written.series} >= {
+        ("onnxruntime", "fp32", 1), ("onnxruntime", "int8", 1),
+    }  # fmt: skip
+    assert "onnxruntime" in stdout
+    assert max(len(line) for line in stdout.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["probe"], "expected bedside devices probe -o FILE"),
+        (["list", "-o", "x.json"], "-o goes with probe alone"),
+        (["list", "--seconds", "3"], "--seconds and --threads go with bedside devices probe"),
+    ],
+)
+def test_options_of_the_probe_go_with_the_probe(words, reason, capsys):
+    assert run(["devices", *words]) == 2
+    assert reason in capsys.readouterr().err

@@ -88,3 +88,18 @@ def test_a_failed_run_gives_the_command_its_exit_code_after_the_table(data, tmp_
     said = capsys.readouterr()
     assert "0.6000 ± 0.1414" in said.out
     assert '"lambda-1_seed-1" ended with exit code 3' in said.err.splitlines()[-1]
+
+
+def test_a_cluster_is_passed_on_and_no_training_submits_jobs_of_its_own(data, tmp_path, swept):
+    words = ["--sweep-lambda", "1", "--jobs", "3", "--cluster", "slurm", "--job-cpus", "4", "--job-gpus", "1"]
+    assert run([*data, "-o", str(tmp_path / "sweep"), *words, "--partition", "gpu"]) == 0
+    (given,) = swept[0]
+    cluster = given["cluster"]
+    assert (cluster.scheduler, cluster.jobs, cluster.threads, cluster.gpus) == ("slurm", 3, 4, 1)
+    assert (cluster.partition, cluster.folder) == ("gpu", tmp_path / "sweep")
+    assert not {"--cluster", "--job-cpus", "--job-gpus", "--partition"} & set(given["arguments"])
+
+
+def test_a_single_training_is_no_work_for_jobs(data, tmp_path, capsys):
+    assert run([*data, "-o", str(tmp_path / "run"), "--lambda", "1", "--cluster", "local"]) == 2
+    assert "--cluster goes with --sweep-lambda" in capsys.readouterr().err

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from bedside.devices import plan
 from bedside.devices.plan import SCAN
+from bedside.devices.probe.results import write_probe
 from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 from bedside.runtime.errors import InputError, UsageError
 
 from ..runtime.located_bundle import write_located_bundle
+from .probe.probes import kernel, made_probe
 
 # The toy network maps a window of 16 × 12 × 8 = 1536 voxels by a convolution of kernel 1 to three classes.
 BYTES = 4 * (1536 + 3 * 1536 + 3 + 3)
@@ -160,14 +162,15 @@ def test_what_no_device_can_do_is_refused_in_one_line(bundle_path, device, optio
         plan([bundle_path], device, **options)
 
 
+FP32 = {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
+
+
 def benchmark_file(path: Path, **changes) -> Path:
     content = {
         "task": "toy",
         "patch": [16, 12, 8],
         "host": {"cpu": {"model": "ARMv8"}, "profile": "orin-nano-8"},
-        "variants": [
-            {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
-        ],
+        "variants": [FP32],
     }
     path.write_text(json.dumps({**content, **changes}))
     return path
@@ -197,6 +200,9 @@ def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
             "Expected `float` > 0.0",
         ),
         ({"variants": 3}, "expected what bedside benchmark --json prints"),
+        ({"bundles": [{"name": "a"}, {"name": "b"}]}, "expected one bundle with one number of threads"),
+        ({"variants": [{**FP32, "threads": 1}, {**FP32, "threads": 4}]}, "expected one bundle with one number of thr"),
+        ({"imposed": {"device": "orin-nano-4"}}, "measured with --as, which is not true to speed"),
     ],
 )
 def test_measurements_of_something_else_are_refused(bundle_path, tmp_path, changes, message):
@@ -204,9 +210,65 @@ def test_measurements_of_something_else_are_refused(bundle_path, tmp_path, chang
         plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", **changes))
 
 
+def test_a_program_without_a_bundle_is_left_out_of_the_measurements(bundle_path, tmp_path):
+    other = {**FP32, "bundle": None, "threads": 4, "window": {"mean_ms": 90.0, "p50_ms": 90.0, "p99_ms": 90.0}}
+    report = plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", variants=[FP32, other]))
+    (option,) = [each for each in report.options if each.tier == "measured"]
+    assert option.seconds.predicted == pytest.approx(WINDOWS * 0.002)
+
+
 def test_measurements_go_with_one_bundle(bundle_path, tmp_path):
     with pytest.raises(UsageError, match="measured: expected one bundle"):
         plan([bundle_path, bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json"))
+
+
+BOX = """
+title = "Our box"
+
+[sources]
+sheet = "data sheet"
+
+[[processors]]
+name = "CPU"
+engines = ["onnxruntime"]
+"""
+
+
+@pytest.fixture
+def box(tmp_path):
+    """A device without any figure: only a probe tells its speed."""
+    (tmp_path / "box.toml").write_text(BOX)
+    return tmp_path / "box.toml"
+
+
+def test_a_probe_tells_the_time_of_a_device_without_figures(bundle_path, box, tmp_path):
+    # The toy network is one layer, and the last: 3 × 1536 values at the 2 ms of the kernel's 14 × 512.
+    write_probe(tmp_path / "probe.json", made_probe(kernel("output", 8, 14, 8, 2e-3), kernel("conv", 8, 8, 8, 1.0)))
+    report = plan([bundle_path], box, probe=tmp_path / "probe.json")
+    (option,) = report.options
+    assert (option.tier, option.precision) == ("probed", "fp32")
+    assert option.seconds.predicted == pytest.approx(WINDOWS * 2e-3 * (3 * 1536) / (14 * 512))
+    assert any(line.startswith("probed: from kernels timed on this device") for line in report.unproven)
+    reasons = {each.precision: each.reason for each in report.unplanned}
+    without = "the probe has no times of onnxruntime int8 with 2 threads"
+    assert reasons["int8"] == f"{without}; the profile has no int8 and no fp32 speed of the CPU"
+
+
+@pytest.mark.parametrize("given", [1, 3, 0, "2"])
+def test_threads_that_were_not_probed_are_refused(bundle_path, box, given):
+    with pytest.raises(UsageError, match="threads: the probe has 2, got"):
+        plan([bundle_path], box, probe=made_probe(), threads=given)
+
+
+def test_threads_go_with_a_probe(bundle_path):
+    with pytest.raises(UsageError, match="threads: a number of threads goes with a probe"):
+        plan([bundle_path], "orin-nano-8", threads=2)
+
+
+def test_a_probe_of_another_device_is_refused(bundle_path, tmp_path):
+    (tmp_path / "box.toml").write_text('model = "Other CPU"\n' + BOX)
+    with pytest.raises(InputError, match='probe: of Some CPU, the plan is for "box"'):
+        plan([bundle_path], tmp_path / "box.toml", probe=made_probe())
 
 
 def test_the_report_is_ready_for_json_and_names_its_sources(bundle_path):
@@ -221,5 +283,6 @@ def test_plan_refuses_wrong_arguments(refusals, bundle_path):
     given = {
         "models": [bundle_path], "device": "orin-nano-8", "seconds": None, "memory": None, "power": None,
         "shape": (64, 64, 64), "spacing": (3.0, 3.0, 3.0), "overlaps": (), "clock_mhz": None, "measured": None,
+        "probe": None, "threads": None,
     }  # fmt: skip
     assert refusals(plan, given) == {"models", "device"}

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.cli.main import run
+from bedside.devices.probe.results import write_probe
 from bedside.devices.support_report import scrubbed, write_support_report
 from bedside.runtime.errors import InputError
+
+from .probe.probes import made_probe
 
 CANARY = "Zzyzx_Qwfp"
 
@@ -73,6 +76,16 @@ def test_what_is_no_probe_is_refused(tmp_path, content):
     with pytest.raises(InputError, match=r'probe "p\.json": expected what bedside devices probe'):
         write_support_report(tmp_path / "report.zip", probe=tmp_path / "p.json")
     assert not (tmp_path / "report.zip").exists()
+
+
+def test_of_a_probe_only_its_own_fields_are_taken(tmp_path):
+    write_probe(tmp_path / "p.json", made_probe())
+    more = {**json.loads((tmp_path / "p.json").read_text()), "patient": CANARY}
+    (tmp_path / "p.json").write_text(json.dumps(more))
+    write_support_report(tmp_path / "report.zip", probe=tmp_path / "p.json")
+    probe = read(tmp_path / "report.zip")["probe.json"]
+    assert json.loads(probe)["series"][0]["kernels"][0]["kind"] == "conv"
+    assert CANARY not in probe
 
 
 def test_an_existing_file_is_not_replaced(tmp_path, capsys):

@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
+from ..devices.probe.probes import made_probe
 from ..dicom.written_series import write_enhanced, write_series
 
 
@@ -153,6 +154,10 @@ def measurement_seeds() -> list[bytes]:
     variants = [{"engine": "tensorrt", "precision": "fp32", "window": window}]
     host = {"cpu": {"model": "ARMv8"}, "profile": "orin-nano-8"}
     return [json.dumps({"task": "btcv", "patch": [128] * 3, "host": host, "variants": variants}).encode()]
+
+
+def probe_seeds() -> list[bytes]:
+    return [msgspec.json.encode(made_probe())]
 
 
 def tegrastats_seeds() -> list[bytes]:

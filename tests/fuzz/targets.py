@@ -19,6 +19,7 @@ from bedside.devices.jetson import parse_l4t, parse_power_mode
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.measured import measured_windows
 from bedside.devices.planner.planned_model import PlannedModel
+from bedside.devices.probe.results import read_probe
 from bedside.devices.tegrastats import parse_tegrastats
 from bedside.dicom import list_series, open_series
 from bedside.dicom.node.config import load_node_config
@@ -202,6 +203,14 @@ def measurements(data: bytes) -> None:
     assert all(0 < time.low <= time.predicted <= time.high < float("inf") for time in times.values())
 
 
+def probe(data: bytes) -> None:
+    try:
+        found = read_probe(_file("probe.json", data))
+    except BedsideError:
+        return
+    assert all(0 < kernel.seconds < float("inf") for each in found.series for kernel in each.kernels)
+
+
 def tegrastats(data: bytes) -> None:
     for line in data.decode(errors="replace").splitlines():
         sample = parse_tegrastats(line)
@@ -257,6 +266,7 @@ TARGETS = {
     "device_profile": Target(device_profile, seeds.profile_seeds),
     "model_costs": Target(model_costs, seeds.cost_seeds),
     "measurements": Target(measurements, seeds.measurement_seeds),
+    "probe": Target(probe, seeds.probe_seeds),
     "tegrastats": Target(tegrastats, seeds.tegrastats_seeds),
     "machine_files": Target(machine_files, seeds.machine_seeds),
     "dataset_list": Target(dataset_list, seeds.dataset_seeds),

@@ -14,7 +14,7 @@ from .targets import TARGETS
 EXAMPLES = 5000 if os.environ.get("BEDSIDE_TRIALS") == "full" else 150
 HANG_SECONDS = 10
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*/*"))
-JSON = ("manifest", "bundle_folder", "dataset_list", "splits", "measurements")
+JSON = ("manifest", "bundle_folder", "dataset_list", "splits", "measurements", "probe")
 
 
 def in_time(one_input, data):

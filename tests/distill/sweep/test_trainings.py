@@ -10,6 +10,7 @@ import pytest
 from bedside.distill.sweep import trainings
 from bedside.distill.sweep.trainings import run_trainings
 from bedside.processes.child import python_command
+from bedside.processes.cluster import Cluster
 
 
 @pytest.fixture
@@ -87,3 +88,17 @@ def test_trainings_end_when_the_sweep_is_killed(tmp_path):
         parent.kill()
         found[0].wait(60)
         assert parent.stderr.read() == b""
+
+
+def test_jobs_of_a_cluster_give_the_same_exit_codes(tmp_path, scheduler):
+    pytest.importorskip("submitit", reason="extra cluster")
+    cluster = Cluster(scheduler=scheduler, jobs=2, threads=1, folder=tmp_path)
+    started = []
+    codes = run_trainings(
+        {"a": ["--version"], "b": ["distill"], "c": ["--version"]},
+        started=lambda *given: started.append(given),
+        cluster=cluster,
+    )
+    assert codes == {"a": 0, "b": 2, "c": 0}
+    assert started == [("a", 1, 3), ("b", 2, 3), ("c", 3, 3)]
+    assert list(tmp_path.iterdir()) == []

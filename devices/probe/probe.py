@@ -1,0 +1,226 @@
+"""Probes this machine: times every kernel in its engines, precisions and numbers of threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ... import __version__
+from ...runtime.engines import ENGINES, Precision, available_engines, inference_devices, open_engine, package_version
+from ...runtime.errors import BedsideError, ResourceError
+from ...runtime.hooks import Cancel, Progress, stop_if
+from ..conditions import busy_warning, read_conditions
+from ..host import Host, detect
+from .kernels import KERNELS, Kernel
+from .results import KernelTime, Probe, ProbedHost, Series
+
+if TYPE_CHECKING:
+    from ...runtime.engines import Engine
+
+SECONDS = 60.0
+"""About how long a probe takes where none is given, in s."""
+
+REPEATS = 4
+"""How often the longer of a kernel's two networks repeats it."""
+
+_OPENING = 0.5  # share of the time that compiling the networks takes, roughly
+_FEWEST_CALLS = 4
+_SMALLEST = 1e-9  # s; a difference of two times may be 0 or below by noise
+
+ClockName = Literal["time", "processor time"]
+
+
+@dataclass(frozen=True)
+class SeriesSetting:
+    """An engine, a precision and a number of threads, in which kernels are timed."""
+
+    engine: str
+    precision: Precision
+    threads: int
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """The kernels to time: the quantized ones in int8, the others in fp32 and bf16."""
+        return [kernel for kernel in KERNELS if kernel.quantized == (self.precision == "int8")]
+
+
+def probe(
+    *,
+    seconds: float = SECONDS,
+    threads: Sequence[int] | None = None,
+    clock: ClockName = "time",
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Probe:
+    """Times every kernel on this machine's processor.
+
+    In float16 nothing is timed: of the engines, none computes in it on a CPU that this was written for. Networks on
+    a GPU or NPU are not timed either.
+
+    Args:
+        seconds: about how long to take, in s; compiling the networks takes its time whatever is given.
+        threads: numbers of threads; None for 1 and all that the process may use.
+        clock: ``"time"``, or ``"processor time"``: that of all threads divided by their number, for machines that other
+            programs keep busy.
+        progress: called with (kernels done, kernels in total, what is timed).
+        cancel: called before every kernel; returns true to stop.
+
+    Raises:
+        ResourceError: no engine could run a kernel.
+        Cancelled: ``cancel()`` returned true.
+    """
+    began, host, load = time.monotonic(), detect(), read_conditions().load_average
+    counts = list(dict.fromkeys(threads or (1, host.usable_cores)))
+    settings = list(settings_here(counts))
+    total = sum(len(setting.kernels) for setting in settings)
+    series: list[Series] = []
+    done = 0
+    for setting in settings:
+
+        def advance(kernels: int, _: int, setting: SeriesSetting = setting, done: int = done) -> None:
+            stop_if(cancel)
+            if progress is not None:
+                progress(done + kernels, total, f"{setting.engine} {setting.precision}, {setting.threads} threads")
+
+        count = len(setting.kernels)
+        timed = time_series(setting, seconds * count / total, clock, advance)
+        done += count
+        if timed.kernels:
+            series.append(timed)
+    if not series:
+        raise ResourceError("no engine could run a kernel on this machine; see bedside devices detect")
+    busy = busy_warning(load, host.cpu.logical_cores, max(counts))
+    return Probe(
+        bedside_version=__version__,
+        host=_probed_host(host, load),
+        engines={
+            name: package_version(ENGINES[name].package) or "unknown" for name in {each.engine for each in series}
+        },
+        series=tuple(series),
+        seconds=time.monotonic() - began,
+        warnings=() if busy is None else (busy,),
+        clock=clock,
+    )
+
+
+def time_series(
+    setting: SeriesSetting, seconds: float, clock: ClockName = "time", advance: Progress | None = None
+) -> Series:
+    """Times the kernels of one engine, precision and number of threads.
+
+    Args:
+        setting: the three.
+        seconds: about how long to take, in s.
+        clock: what to measure.
+        advance: called before each kernel with (kernels done, kernels in total).
+    """
+    times: list[KernelTime] = []
+    refused: list[str] = []
+    kernels = setting.kernels
+    for done, kernel in enumerate(kernels):
+        if advance is not None:
+            advance(done, len(kernels))
+        timed = time_kernel(kernel, setting, (1 - _OPENING) * seconds / len(kernels), clock)
+        if isinstance(timed, str):
+            refused.append(timed)
+        else:
+            times.append(timed)
+    return Series(
+        engine=setting.engine,
+        precision=setting.precision,
+        threads=setting.threads,
+        kernels=tuple(times),
+        refused=tuple(refused),
+    )
+
+
+def settings_here(threads: Sequence[int]) -> Iterator[SeriesSetting]:
+    """Yields what can be probed on this machine's processor."""
+    for engine in available_engines():
+        able = {kind for device in inference_devices(engine) if device.name == "CPU" for kind in device.precisions}
+        for precision in ("fp32", "bf16", "int8"):
+            if precision in able:
+                for count in threads:
+                    yield SeriesSetting(engine, precision, count)
+
+
+def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: ClockName) -> KernelTime | str:
+    """Times a kernel: the fastest call of its longer network less that of its shorter one, in turns.
+
+    Args:
+        kernel: the kernel.
+        setting: engine, precision and threads.
+        seconds: how long to call both networks, in s; at least four calls each.
+        clock: what to measure.
+
+    Returns:
+        The time, or a sentence that says why there is none.
+    """
+    patch = np.random.default_rng(0).standard_normal((1, 1, *[kernel.edge] * 3), np.float32)
+    now = clock_of(clock, setting.threads)
+    fastest, calls = [np.inf, np.inf], 0
+    with ExitStack() as stack:
+        try:
+            engines = [stack.enter_context(_opened(kernel, count, setting)) for count in (1, REPEATS)]
+            for engine in engines:
+                engine.infer(patch)
+            stop = time.perf_counter() + seconds
+            while calls < _FEWEST_CALLS or time.perf_counter() < stop:
+                for place, engine in enumerate(engines):
+                    start = now()
+                    engine.infer(patch)
+                    fastest[place] = min(fastest[place], now() - start)
+                calls += 1
+        except BedsideError as error:
+            return f"{_shown(kernel)}: {error}"
+    difference = kernel.seconds(fastest[0], fastest[1], REPEATS)
+    if difference < _SMALLEST:
+        return f"{_shown(kernel)}: its time is lost in the noise of this machine"
+    return KernelTime(
+        kind=kernel.kind,
+        inner=kernel.inner,
+        columns=kernel.columns,
+        rows=kernel.rows,
+        edge=kernel.edge,
+        quantized=kernel.quantized,
+        seconds=float(difference),
+        network_seconds=float(max(fastest[0], _SMALLEST)),
+        calls=calls,
+    )
+
+
+def clock_of(clock: ClockName, threads: int) -> Callable[[], float]:
+    """Returns a function that tells a time in s: that of the machine, or of the process's threads divided by them."""
+    return time.perf_counter if clock == "time" else lambda: time.process_time() / threads
+
+
+def _opened(kernel: Kernel, repeats: int, setting: SeriesSetting) -> Engine:
+    content = _network(kernel, repeats)
+    return open_engine(setting.engine, content, threads=setting.threads, precision=setting.precision, device="CPU")
+
+
+@cache
+def _network(kernel: Kernel, repeats: int) -> bytes:
+    return kernel.network(repeats)
+
+
+def _shown(kernel: Kernel) -> str:
+    return f"{kernel.kind} {kernel.inner} → {kernel.columns} on {kernel.edge}³"
+
+
+def _probed_host(host: Host, load: float | None) -> ProbedHost:
+    return ProbedHost(
+        cpu=host.cpu.model,
+        architecture=host.cpu.architecture,
+        features=tuple(host.cpu.features),
+        usable_cores=host.usable_cores,
+        cpu_quota=host.limits.cpus,
+        profile=host.profile,
+        load_average=load,
+    )
