@@ -91,7 +91,7 @@ def write_support_report(
     if bundle is not None:
         contents["self-test.json"] = _self_tests(bundle, progress)
     if probe is not None:
-        contents["probe.json"] = plain(read_probe(probe))  # its fields alone, whatever else the file holds
+        contents["probe.json"] = plain(read_probe(probe))
     with atomic_write(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", _README)
         for name, content in contents.items():

@@ -78,14 +78,14 @@ def test_what_is_no_probe_is_refused(tmp_path, content):
     assert not (tmp_path / "report.zip").exists()
 
 
-def test_of_a_probe_only_its_own_fields_are_taken(tmp_path):
+def test_a_probe_is_taken_along_and_one_with_further_fields_is_refused(tmp_path):
     write_probe(tmp_path / "p.json", made_probe())
-    more = {**json.loads((tmp_path / "p.json").read_text()), "patient": CANARY}
-    (tmp_path / "p.json").write_text(json.dumps(more))
     write_support_report(tmp_path / "report.zip", probe=tmp_path / "p.json")
-    probe = read(tmp_path / "report.zip")["probe.json"]
-    assert json.loads(probe)["series"][0]["kernels"][0]["kind"] == "conv"
-    assert CANARY not in probe
+    probe = json.loads(read(tmp_path / "report.zip")["probe.json"])
+    assert probe["series"][0]["kernels"][0]["kind"] == "conv"
+    (tmp_path / "p.json").write_text(json.dumps({**json.loads((tmp_path / "p.json").read_text()), "patient": CANARY}))
+    with pytest.raises(InputError, match="unknown field"):
+        write_support_report(tmp_path / "other.zip", probe=tmp_path / "p.json")
 
 
 def test_an_existing_file_is_not_replaced(tmp_path, capsys):
