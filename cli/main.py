@@ -78,6 +78,16 @@ COMMANDS = (
         "Score label maps against the truth: Dice, normalised surface Dice (NSD) and HD95 per organ.",
     ),
     LazyCommand(
+        "node",
+        "node:Node",
+        "Receive DICOM series by C-STORE, segment them with a bundle by rule, and send the segmentations back.",
+    ),
+    LazyCommand(
+        "serve",
+        "serve:Serve",
+        "Serve bundles over HTTP: programs send scans and fetch label maps, people look at them on a page.",
+    ),
+    LazyCommand(
         "benchmark",
         "benchmark.command:benchmark_command",
         "Measure every engine and precision of a bundle on this machine; `benchmark compare` compares two results.",
@@ -89,19 +99,9 @@ COMMANDS = (
     ),
     LazyCommand("devices", "devices:devices_command", "Show this machine, its engines and the known devices."),
     LazyCommand(
-        "node",
-        "node:Node",
-        "Receive DICOM series by C-STORE, segment them with a bundle by rule, and send the segmentations back.",
-    ),
-    LazyCommand(
         "inspect",
         "inspect.command:Inspect",
         "Show a bundle (task, variants, figures, origin, licence), a run (task, recipe, scores) or DICOM series.",
-    ),
-    LazyCommand(
-        "serve",
-        "serve:Serve",
-        "Serve bundles over HTTP: programs send scans and fetch label maps, people look at them on a page.",
     ),
 )
 DATASET_COMMANDS = (

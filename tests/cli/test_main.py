@@ -17,12 +17,12 @@ DESIGNED = [
     "export",
     "segment",
     "evaluate",
+    "node",
+    "serve",
     "benchmark",
     "plan",
     "devices",
-    "node",
     "inspect",
-    "serve",
 ]
 LEAVES = {name: COMMANDS[name] for name in DESIGNED} | {
     f"{group} {name}": COMMANDS[group].commands[name] for group, names in GROUPS.items() for name in names
