@@ -63,6 +63,7 @@ def train(preprocessed: Path, seconds: float, seed: int, keep_sides: bool) -> An
     np.random.seed(seed)
     torch.manual_seed(seed)
     plans = json.loads((preprocessed / _DATASET / "nnUNetPlans.json").read_text())
+    plans["continue_training"] = False  # read by nnU-Net 2.8
     dataset = json.loads((preprocessed / _DATASET / "dataset.json").read_text())
 
     class Trainer(nnUNetTrainer):
@@ -135,7 +136,8 @@ def main() -> None:
     program = shutil.which("nnUNetv2_plan_and_preprocess", path=str(Path(sys.executable).parent))
     if program is None:
         raise SystemExit("nnU-Net is not installed: pip install nnunetv2")
-    subprocess.run([program, "-d", "1", "-c", "3d_fullres", "-np", "1", "-npfp", "1"], check=True)
+    planning = {**os.environ, "nnUNet_n_proc_DA": "1"}  # its planner gives torch as many threads: not none
+    subprocess.run([program, "-d", "1", "-c", "3d_fullres", "-np", "1", "-npfp", "1"], check=True, env=planning)
     import torch
 
     torch.set_num_threads(plan.threads)
