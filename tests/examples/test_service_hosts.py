@@ -1,0 +1,83 @@
+"""The hosts in C++ and C#, compiled and run against a service: labels are the runtime's, refusals have their code."""
+
+import signal
+
+import nibabel as nib
+import numpy as np
+import pytest
+from bedside.runtime import Segmenter
+
+from ..service.conftest import gate  # noqa: F401 - a fixture
+from ..service.running import running, scan_bytes
+from .hosts import compiled_cpp, compiled_csharp
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+COMPILED = {"c++": compiled_cpp, "c#": compiled_csharp}
+
+
+@pytest.fixture(scope="module", params=COMPILED)
+def host(request, tmp_path_factory):
+    return COMPILED[request.param](tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def csharp(tmp_path_factory):
+    return compiled_csharp(tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture
+def scan(tmp_path):
+    (path := tmp_path / "ct.nii").write_bytes(scan_bytes())
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (path := tmp_path / "scans").mkdir()
+    return path
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_it_writes_the_labels_of_the_runtime_and_leaves_no_job(host, bundle_path, tmp_path, scan, folder):
+    output = tmp_path / "labels.nii.gz"
+    output.write_bytes(b"an older label map")
+    with running(bundle_path, token=TOKEN, folder=folder) as client:
+        done = host.run(client, scan, output, BEDSIDE_TOKEN=TOKEN)
+        assert done.returncode == 0, done.stderr
+        assert host.volume in done.stdout
+        assert not files(folder)
+    with Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as segmenter:
+        expected = segmenter.segment(scan)
+    assert np.array_equal(np.asarray(nib.load(output).dataobj), expected.labels)
+
+
+def test_refusals_end_with_the_code_of_the_family(host, bundle_path, tmp_path):
+    (tmp_path / "ct.nii").write_bytes(b"x" * 1000)
+    with running(bundle_path) as client:
+        refused = host.run(client, tmp_path / "ct.nii", tmp_path / "labels.nii.gz")
+        missing = host.run(client, tmp_path / "none.nii", tmp_path / "labels.nii.gz")
+    assert (refused.returncode, missing.returncode) == (3, 3)
+    assert "expected" in refused.stderr
+    assert not (tmp_path / "labels.nii.gz").exists()
+
+
+def test_without_the_token_it_says_so(host, bundle_path, tmp_path, scan):
+    with running(bundle_path, token=TOKEN) as client:
+        done = host.run(client, scan, tmp_path / "labels.nii.gz", BEDSIDE_TOKEN="wrong")
+    assert done.returncode == 2
+    assert "token" in done.stderr
+
+
+def test_ctrl_c_cancels_the_job_and_leaves_nothing(csharp, bundle_path, tmp_path, scan, folder, gate):  # noqa: F811
+    with running(bundle_path, folder=folder) as client, csharp.start(client, scan, tmp_path / "labels.nii.gz") as process:
+        while not (seen := process.stderr.read(1)).isdigit():
+            assert seen in "\r\n", seen
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert text.endswith("segment: cancelled\n")
+        assert not files(folder)
+    assert not (tmp_path / "labels.nii.gz").exists()
