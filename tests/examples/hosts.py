@@ -22,25 +22,16 @@ class Host:
     words: tuple[str, ...]
     volume: str
 
-    def start(
-        self, client: httpx.Client, scan: Path, output: Path, **environment: str
-    ) -> subprocess.Popen[str]:
-        """Starts it on a service, a scan and the place of its label map."""
-        return subprocess.Popen(
-            [*self.words, str(client.base_url), str(scan), str(output)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
+    def arguments(self, client: httpx.Client, scan: Path, output: Path) -> list[str]:
+        """Returns the words that segment a scan on a service."""
+        return [*self.words, str(client.base_url), str(scan), str(output)]
 
     def run(
         self, client: httpx.Client, scan: Path, output: Path, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Runs it to its end."""
-        with self.start(client, scan, output, **environment) as process:
-            stdout, stderr = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+        words = self.arguments(client, scan, output)
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
 
 
 def compiled_cpp(folder: Path) -> Host:

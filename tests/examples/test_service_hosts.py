@@ -1,6 +1,8 @@
 """The hosts in C++ and C#, compiled and run against a service: labels are the runtime's, refusals have their code."""
 
+import os
 import signal
+import subprocess
 
 import nibabel as nib
 import numpy as np
@@ -72,12 +74,20 @@ def test_without_the_token_it_says_so(host, bundle_path, tmp_path, scan):
 
 
 def test_ctrl_c_cancels_the_job_and_leaves_nothing(csharp, bundle_path, tmp_path, scan, folder, gate):  # noqa: F811
-    with running(bundle_path, folder=folder) as client, csharp.start(client, scan, tmp_path / "labels.nii.gz") as process:
-        while not (seen := process.stderr.read(1)).isdigit():
-            assert seen in "\r\n", seen
-        process.send_signal(signal.SIGINT)
-        _, text = process.communicate(timeout=30)
-        assert process.returncode == 130
-        assert text.endswith("segment: cancelled\n")
+    output = tmp_path / "labels.nii.gz"
+    master, slave = os.openpty()  # Mono tells a program of ctrl-C only where all three streams are a terminal
+    with running(bundle_path, folder=folder) as client, os.fdopen(master, "rb", buffering=0) as screen:
+        words = csharp.arguments(client, scan, output)
+        environment = {**os.environ, "TERM": "xterm"}
+        with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
+            os.close(slave)
+            shown = b""
+            while b" windows" not in shown:
+                shown += screen.read(1000)
+            assert files(folder)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+            while b"segment: cancelled" not in shown:
+                shown += screen.read(1000)  # an OSError at the end of what was shown
         assert not files(folder)
-    assert not (tmp_path / "labels.nii.gz").exists()
+    assert not output.exists()
