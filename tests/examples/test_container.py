@@ -1,0 +1,77 @@
+"""The Dockerfile: who runs in the image, what is left in it, what reaches the build. Docker itself is not needed."""
+
+import re
+from pathlib import Path
+
+import pytest
+import tomli
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "examples" / "container"
+TEXT = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
+PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def stages():
+    """The instructions of each stage, as (name, rest) with continued lines joined."""
+    lines = [line for line in TEXT.splitlines() if line and not line.startswith("#")]
+    found = []
+    for line in re.sub(r" \\\n\s*", " ", "\n".join(lines)).splitlines():
+        name, _, rest = line.partition(" ")
+        if name == "FROM":
+            found.append([])
+        found[-1].append((name, rest))
+    return found
+
+
+def all_of(stage, name):
+    return [rest for each, rest in stage if each == name]
+
+
+def test_it_has_two_stages_of_the_same_slim_python():
+    build, image = stages()
+    assert all_of(build, "FROM") == ["python:3.12-slim AS build"]
+    assert all_of(image, "FROM") == ["python:3.12-slim"]
+
+
+def test_the_image_gets_the_installed_packages_alone_and_no_package_manager():
+    build, image = stages()
+    assert all_of(image, "COPY") == ["--from=build /opt/bedside /opt/bedside"]
+    assert not all_of(image, "ADD")
+    assert not re.search(r"apt|pip|gcc|g\+\+|curl", " ".join(all_of(image, "RUN")))
+    assert "--only-binary=:all:" in all_of(build, "RUN")[0]  # nothing is compiled
+    assert all_of(build, "RUN")[0].endswith("pip uninstall --yes pip")
+
+
+def test_the_program_is_not_root_and_owns_the_only_folder_that_it_writes():
+    _, image = stages()
+    (user,) = all_of(image, "USER")
+    (volume,) = all_of(image, "VOLUME")
+    number, group = user.split(":")
+    assert int(number) > 0
+    assert int(group) > 0
+    assert f"--owner={number} --group={group} --mode=0700 {volume}" in all_of(image, "RUN")[0]
+    assert f"BEDSIDE_CACHE={volume}/" in all_of(image, "ENV")[0]
+    kinds = [name for name, _ in image]
+    assert kinds.index("RUN") < kinds.index("USER") < kinds.index("ENTRYPOINT")
+
+
+@pytest.mark.parametrize("extra", ["serve", "dicom", "openvino"])
+def test_its_extras_exist(extra):
+    assert extra in PROJECT["project"]["optional-dependencies"]
+
+
+def test_its_default_extras_are_those_of_the_service():
+    build, _ = stages()
+    assert all_of(build, "ARG") == ["EXTRAS=serve,dicom"]
+
+
+def test_the_build_gets_all_that_the_package_needs_and_nothing_else():
+    lines = (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    assert patterns[0] == "*"
+    let_in = {line[1:] for line in patterns if line.startswith("!")}
+    packages = {name.split(".")[1] for name in PROJECT["tool"]["setuptools"]["packages"] if "." in name}
+    files = {"pyproject.toml", "__init__.py", "__main__.py", "py.typed", PROJECT["project"]["readme"]}
+    assert let_in == packages | files | set(PROJECT["project"]["license-files"])
+    assert all((ROOT / each).exists() for each in let_in)
