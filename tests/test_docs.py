@@ -34,6 +34,7 @@ FOLDERS = (
     "cli",
     "tests",
     "benchmarks",
+    "examples",
 )
 SOURCES = [file.relative_to(ROOT).as_posix() for folder in FOLDERS for file in (ROOT / folder).rglob("*.[ps][yh]")]
 
