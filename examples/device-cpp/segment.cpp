@@ -3,11 +3,12 @@
 //     g++ -std=c++17 -O2 segment.cpp -o segment -lcurl
 //     ./segment http://127.0.0.1:8650 ct.nii.gz labels.nii.gz
 //
-// A token is read from BEDSIDE_TOKEN. Exit codes are those of `bedside segment`.
+// A token is read from BEDSIDE_TOKEN. Exit codes are those of `bedside segment`. Ctrl-C cancels the upload or the job.
 
 #include <curl/curl.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -20,8 +21,17 @@
 
 namespace {
 
-constexpr int kInput = 3, kResource = 5, kReview = 6;
+constexpr int kInput = 3, kResource = 5, kInterrupted = 130;
 constexpr int kTries = 30;
+constexpr long kRefused = 400;  // statuses from here on are refusals, and have a body that says why
+
+volatile std::sig_atomic_t stopped = 0;
+
+// libcurl asks at least once a second whether to give up. A scan that is sent as a whole may have been accepted: then
+// its answer is waited for, because nobody else knows which job to remove.
+int is_stopped(void*, curl_off_t, curl_off_t, curl_off_t to_send, curl_off_t sent) {
+  return stopped && (to_send == 0 || sent < to_send);
+}
 
 struct Answer {
   long status = 0;
@@ -78,8 +88,12 @@ class Service {
     return request(path, [](CURL*) {});
   }
 
+  // DELETEs, also after ctrl-C.
   Answer remove(const std::string& path) const {
-    return request(path, [](CURL* curl) { curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "DELETE"); });
+    return request(path, [](CURL* curl) {
+      curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "DELETE");
+      curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 1L);
+    });
   }
 
   // GETs server-sent events; calls `event` with the data of each.
@@ -121,10 +135,14 @@ class Service {
     curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers_);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &append);
     curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer.body);
+    curl_easy_setopt(curl.get(), CURLOPT_XFERINFOFUNCTION, &is_stopped);
+    curl_easy_setopt(curl.get(), CURLOPT_NOPROGRESS, 0L);
     prepare(curl.get());
     const CURLcode code = curl_easy_perform(curl.get());
     curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &answer.status);
-    if (code != CURLE_OK && answer.status == 0) throw Failed{kResource, curl_easy_strerror(code)};
+    if (code == CURLE_ABORTED_BY_CALLBACK) throw Failed{kInterrupted, "cancelled"};
+    // A service that refuses may end the connection within the upload; any other answer has to be whole.
+    if (code != CURLE_OK && answer.status < kRefused) throw Failed{kResource, curl_easy_strerror(code)};
     curl_off_t seconds = 0;
     curl_easy_getinfo(curl.get(), CURLINFO_RETRY_AFTER, &seconds);
     answer.retry_seconds = static_cast<long>(seconds);
@@ -140,40 +158,93 @@ Failed refusal(const Answer& answer) {
   return {code.empty() ? kResource : std::stoi(code), field(answer.body, "message")};
 }
 
+void wait(long seconds) {
+  for (long second = 0; second < seconds; ++second) {
+    if (stopped) throw Failed{kInterrupted, "cancelled"};
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
 // Posts the scan; waits where the service has no memory or no place for it now.
 std::string accepted(const Service& service, const std::filesystem::path& scan) {
   for (int attempt = 1;; ++attempt) {
     const Answer answer = service.post("api/v1/jobs", scan);
-    if (answer.status == 202) return field(answer.body, "id");
+    if (answer.status == 202) return "api/v1/jobs/" + field(answer.body, "id");
     if (answer.status != 503 || attempt == kTries) throw refusal(answer);
-    std::this_thread::sleep_for(std::chrono::seconds(answer.retry_seconds));
+    wait(answer.retry_seconds);
   }
 }
 
-int segment(const Service& service, const std::filesystem::path& scan, const std::filesystem::path& output) {
-  const std::string job = "api/v1/jobs/" + accepted(service, scan);
-  std::string outcome;
-  service.events(job + "/events", [&](const std::string& event) {
-    outcome = event;
-    if (field(event, "state") == "running") std::cerr << field(event, "done") << " of " << field(event, "total") << "\r";
-  });
-  std::cerr << "\n";
-  if (field(outcome, "state") != "done") {
-    const Answer now = service.get(job);
-    service.remove(job);
-    throw Failed{std::stoi("0" + field(now.body, "code")), field(now.body, "message")};
+// A job of the service; its end cancels it there, and removes its files.
+class Job {
+ public:
+  Job(const Service& service, const std::filesystem::path& scan) : service_(service), path_(accepted(service, scan)) {}
+  ~Job() {
+    try {
+      service_.remove(path_);
+    } catch (const Failed& failed) {
+      std::cerr << "segment: the job could not be removed from the service: " << failed.message << "\n";
+    }
   }
-  const Answer labels = service.get(job + "/labels");
-  if (labels.status != 200) throw refusal(labels);
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  // Follows it to its end; returns what the service tells of it then.
+  std::string outcome() const {
+    std::string last;
+    const auto show = [&](const std::string& event) {
+      last = event;
+      if (field(event, "state") == "running") {
+        std::cerr << "\r" << field(event, "done") << " of " << field(event, "total") << " windows" << std::flush;
+      }
+    };
+    try {
+      service_.events(path_ + "/events", show);
+    } catch (const Failed&) {
+      std::cerr << "\n";
+      throw;
+    }
+    std::cerr << "\n";
+    return last;
+  }
+
+  // GETs a part of its result.
+  std::string get(const std::string& part) const {
+    const Answer answer = service_.get(path_ + "/" + part);
+    if (answer.status != 200) throw refusal(answer);
+    return answer.body;
+  }
+
+ private:
+  const Service& service_;
+  std::string path_;
+};
+
+void save(const std::string& labels, const std::filesystem::path& output) {
   const auto part = std::filesystem::path(output).concat(".part");
   std::ofstream file(part, std::ios::binary);
-  file.write(labels.body.data(), static_cast<std::streamsize>(labels.body.size()));
+  file.write(labels.data(), static_cast<std::streamsize>(labels.size()));
   file.close();
-  if (!file) throw Failed{kResource, "cannot write the label map"};
+  if (!file) {
+    std::error_code ignored;
+    std::filesystem::remove(part, ignored);
+    throw Failed{kResource, "cannot write the label map"};
+  }
   std::filesystem::rename(part, output);  // a whole file or none
-  std::cout << service.get(job + "/volumes").body << "\n";
-  service.remove(job);
-  return field(outcome, "needs_review") == "true" ? kReview : 0;
+}
+
+int segment(const Service& service, const std::filesystem::path& scan, const std::filesystem::path& output) {
+  const Job job(service, scan);
+  const std::string outcome = job.outcome();
+  const std::string code = field(outcome, "code"), state = field(outcome, "state");
+  if (code.empty() || code == "null") throw Failed{kResource, "the service ended before the job did"};
+  if (state != "done") {
+    const std::string message = field(outcome, "message");
+    throw Failed{std::stoi(code), message.empty() ? state : message};
+  }
+  save(job.get("labels"), output);
+  std::cout << job.get("volumes") << "\n";
+  return std::stoi(code);
 }
 
 }  // namespace
@@ -183,6 +254,7 @@ int main(int count, char** words) {
     std::cerr << "usage: segment URL SCAN LABELS\n";
     return 2;
   }
+  std::signal(SIGINT, [](int) { stopped = 1; });
   curl_global_init(CURL_GLOBAL_DEFAULT);
   int code = 0;
   try {

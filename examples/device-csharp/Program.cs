@@ -59,8 +59,7 @@ namespace Segment
             var id = (await service.SendAsync(scan, cancel).ConfigureAwait(false)).Id;
             try
             {
-                var job = await service.FollowAsync(id, Show, cancel).ConfigureAwait(false);
-                Console.Error.WriteLine();
+                var job = await FollowAsync(service, id, cancel).ConfigureAwait(false);
                 if (job.Result == null)
                 {
                     throw new FailedException(job.Code ?? (int)ExitCode.Resource, job.Error?.Message ?? job.State);
@@ -95,6 +94,18 @@ namespace Segment
             catch (Exception error) when (error is FailedException || IsResource(error))
             {
                 Console.Error.WriteLine("segment: the job could not be removed from the service: " + error.Message);
+            }
+        }
+
+        private static async Task<Job> FollowAsync(Service service, string id, CancellationToken cancel)
+        {
+            try
+            {
+                return await service.FollowAsync(id, Show, cancel).ConfigureAwait(false);
+            }
+            finally
+            {
+                Console.Error.WriteLine();
             }
         }
 

@@ -12,6 +12,7 @@ from bedside.runtime import Segmenter
 from ..service.conftest import gate  # noqa: F401 - a fixture
 from ..service.running import running, scan_bytes
 from .hosts import compiled_cpp, compiled_csharp
+from .scripted_service import DONE, LABELS, Script, scripted_service
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 COMPILED = {"c++": compiled_cpp, "c#": compiled_csharp}
@@ -20,11 +21,6 @@ COMPILED = {"c++": compiled_cpp, "c#": compiled_csharp}
 @pytest.fixture(scope="module", params=COMPILED)
 def host(request, tmp_path_factory):
     return COMPILED[request.param](tmp_path_factory.mktemp("host"))
-
-
-@pytest.fixture(scope="module")
-def csharp(tmp_path_factory):
-    return compiled_csharp(tmp_path_factory.mktemp("host"))
 
 
 @pytest.fixture
@@ -73,11 +69,11 @@ def test_without_the_token_it_says_so(host, bundle_path, tmp_path, scan):
     assert "token" in done.stderr
 
 
-def test_ctrl_c_cancels_the_job_and_leaves_nothing(csharp, bundle_path, tmp_path, scan, folder, gate):  # noqa: F811
+def test_ctrl_c_cancels_the_job_and_leaves_nothing(host, bundle_path, tmp_path, scan, folder, gate):  # noqa: F811
     output = tmp_path / "labels.nii.gz"
     master, slave = os.openpty()  # Mono tells a program of ctrl-C only where all three streams are a terminal
     with running(bundle_path, folder=folder) as client, os.fdopen(master, "rb", buffering=0) as screen:
-        words = csharp.arguments(client, scan, output)
+        words = host.arguments(client, scan, output)
         environment = {**os.environ, "TERM": "xterm"}
         with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
             os.close(slave)
@@ -91,3 +87,51 @@ def test_ctrl_c_cancels_the_job_and_leaves_nothing(csharp, bundle_path, tmp_path
                 shown += screen.read(1000)  # an OSError at the end of what was shown
         assert not files(folder)
     assert not output.exists()
+
+
+def test_it_waits_while_the_service_has_no_place(host, tmp_path, scan):
+    with scripted_service(Script(refusals=2)) as client:
+        done = host.run(client, scan, output := tmp_path / "labels.nii.gz")
+    assert done.returncode == 0, done.stderr
+    assert client.asked == ["POST", "POST", "POST", "GET events", "GET labels", *client.volumes, "DELETE"]
+    assert client.bodies == [scan.read_bytes()] * 3
+    assert output.read_bytes() == LABELS
+
+
+def test_a_result_to_look_at_is_kept_and_has_a_code_of_its_own(host, tmp_path, scan):
+    with scripted_service(Script(end={**DONE, "code": 6})) as client:
+        done = host.run(client, scan, output := tmp_path / "labels.nii.gz")
+    assert done.returncode == 6, done.stderr
+    assert "the result is empty" in done.stdout + done.stderr
+    assert output.read_bytes() == LABELS
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (Script(end=None), 5),
+        (Script(end={**DONE, "state": "cancelled", "code": 130, "result": None}), 130),
+        (Script(end={**DONE, "state": "failed", "code": 3, "result": None}), 3),
+        (Script(cut_bytes=10), 5),
+    ],
+    ids=["the service ends", "somebody else cancels", "the scan is damaged", "the download is cut off"],
+)
+def test_what_goes_wrong_later_leaves_the_older_label_map_and_no_job(host, tmp_path, scan, script, code):
+    output = tmp_path / "labels.nii.gz"
+    output.write_bytes(b"an older label map")
+    with scripted_service(script) as client:
+        done = host.run(client, scan, output)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("segment: ")
+    assert client.asked[-1] == "DELETE"
+    assert output.read_bytes() == b"an older label map"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.nii", "labels.nii.gz"]
+
+
+def test_a_service_that_is_not_there_is_a_resource(host, tmp_path, scan):
+    with scripted_service(Script()) as client:
+        pass
+    done = host.run(client, scan, tmp_path / "labels.nii.gz")
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
