@@ -1,6 +1,7 @@
 """The hosts in C++ and C#, compiled and run against a service: labels are the runtime's, refusals have their code."""
 
 import os
+import select
 import signal
 import subprocess
 
@@ -69,22 +70,32 @@ def test_without_the_token_it_says_so(host, bundle_path, tmp_path, scan):
     assert "token" in done.stderr
 
 
+def read_until(screen, text):
+    """Reads what a program shows until a text is there; an OSError where it ends before."""
+    shown = b""
+    while text not in shown:
+        ready, _, _ = select.select([screen], [], [], 30)
+        assert ready, shown
+        shown += os.read(screen, 1000)
+
+
 def test_ctrl_c_cancels_the_job_and_leaves_nothing(host, bundle_path, tmp_path, scan, folder, gate):  # noqa: F811
     output = tmp_path / "labels.nii.gz"
-    master, slave = os.openpty()  # Mono tells a program of ctrl-C only where all three streams are a terminal
-    with running(bundle_path, folder=folder) as client, os.fdopen(master, "rb", buffering=0) as screen:
+    screen, terminal = os.openpty()  # Mono tells a program of ctrl-C only where all three streams are a terminal
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    with running(bundle_path, folder=folder) as client:
         words = host.arguments(client, scan, output)
-        environment = {**os.environ, "TERM": "xterm"}
-        with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
-            os.close(slave)
-            shown = b""
-            while b" windows" not in shown:
-                shown += screen.read(1000)
-            assert files(folder)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
-            while b"segment: cancelled" not in shown:
-                shown += screen.read(1000)  # an OSError at the end of what was shown
+        with subprocess.Popen(words, **streams, env={**os.environ, "TERM": "xterm"}) as process:
+            os.close(terminal)
+            try:
+                read_until(screen, b" windows")
+                assert files(folder)
+                process.send_signal(signal.SIGINT)
+                assert process.wait(30) == 130
+                read_until(screen, b"segment: cancelled")
+            finally:
+                process.kill()
+                os.close(screen)
         assert not files(folder)
     assert not output.exists()
 
