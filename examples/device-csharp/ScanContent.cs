@@ -1,10 +1,9 @@
-// A scan as the body of a request: read as it is sent, and cancelled within it.
+// A scan as the body of a request: read as it is sent.
 
 using System.IO;
 using System.Net;
 using System.Net.Http;
 using System.Net.Http.Headers;
-using System.Threading;
 using System.Threading.Tasks;
 
 namespace Segment
@@ -13,21 +12,22 @@ namespace Segment
     {
         private const int BlockBytes = 1 << 16;
         private readonly FileStream _file;
-        private readonly CancellationToken _cancel;
+        private volatile bool _isSent;
 
-        public ScanContent(FileStream file, CancellationToken cancel)
+        public ScanContent(FileStream file)
         {
             _file = file;
-            _cancel = cancel;
             Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
         }
 
-        // Only the body asks for the cancellation: once the whole scan is sent, the service may have accepted it, and
-        // without its answer nobody would know which job to remove.
+        // Whether the whole scan is on its way, so that the service may accept it.
+        public bool IsSent => _isSent;
+
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext context)
         {
             _file.Position = 0;
-            await _file.CopyToAsync(stream, BlockBytes, _cancel).ConfigureAwait(false);
+            await _file.CopyToAsync(stream, BlockBytes).ConfigureAwait(false);
+            _isSent = true;
         }
 
         protected override bool TryComputeLength(out long length)

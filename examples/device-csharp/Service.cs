@@ -43,8 +43,8 @@ namespace Segment
             for (var attempt = 1; ; attempt++)
             {
                 using (var file = OpenScan(scan))
-                using (var content = new ScanContent(file, cancel))
-                using (var answer = await _client.PostAsync(Jobs, content).ConfigureAwait(false))
+                using (var content = new ScanContent(file))
+                using (var answer = await PostAsync(content, cancel).ConfigureAwait(false))
                 {
                     if (answer.StatusCode == HttpStatusCode.Accepted)
                     {
@@ -112,6 +112,23 @@ namespace Segment
             using (var answer = await _client.DeleteAsync($"{Jobs}/{id}").ConfigureAwait(false))
             {
                 await ExpectSuccessAsync(answer).ConfigureAwait(false);
+            }
+        }
+
+        // Once the whole scan is sent, the service may have accepted it. Then the answer is waited for all the same:
+        // without it nobody would know which job to remove.
+        private async Task<HttpResponseMessage> PostAsync(ScanContent content, CancellationToken cancel)
+        {
+            using (var sending = new CancellationTokenSource())
+            using (cancel.Register(() =>
+            {
+                if (!content.IsSent)
+                {
+                    sending.Cancel();
+                }
+            }))
+            {
+                return await _client.PostAsync(Jobs, content, sending.Token).ConfigureAwait(false);
             }
         }
 

@@ -26,11 +26,13 @@ class Script:
         refusals: how many posts are answered with 503 before one is accepted.
         end: the last event of the job; None where the stream ends without one.
         cut_bytes: bytes that are missing at the end of the label map.
+        stalls: whether it reads nothing of the uploads.
     """
 
     refusals: int = 0
     end: dict[str, Any] | None = field(default_factory=lambda: DONE)
     cut_bytes: int = 0
+    stalls: bool = False
 
 
 def to_json(content: object) -> bytes:
@@ -61,6 +63,10 @@ def scripted_service(script: Script) -> Iterator[Asked]:
 
         def do_POST(self) -> None:
             asked.asked.append("POST")
+            if script.stalls:
+                self.close_connection = True
+                ended.wait()
+                return
             asked.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             if len(asked.bodies) <= script.refusals:
                 refusal = {"error": {"code": 5, "message": "no place"}}
@@ -95,11 +101,13 @@ def scripted_service(script: Script) -> Iterator[Asked]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        ended = threading.Event()
         asked = Asked(f"http://127.0.0.1:{server.server_address[1]}/")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
             yield asked
         finally:
+            ended.set()
             server.shutdown()
             thread.join()

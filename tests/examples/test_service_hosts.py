@@ -4,6 +4,8 @@ import os
 import select
 import signal
 import subprocess
+import time
+from contextlib import contextmanager
 
 import nibabel as nib
 import numpy as np
@@ -79,25 +81,45 @@ def read_until(screen, text):
         shown += os.read(screen, 1000)
 
 
+@contextmanager
+def on_terminal(words):
+    """Runs a program whose streams are a terminal: elsewhere Mono tells programs nothing of ctrl-C."""
+    screen, terminal = os.openpty()
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    with subprocess.Popen(words, **streams, env={**os.environ, "TERM": "xterm"}) as process:
+        os.close(terminal)
+        try:
+            yield process, screen
+        finally:
+            process.kill()
+            os.close(screen)
+
+
 def test_ctrl_c_cancels_the_job_and_leaves_nothing(host, bundle_path, tmp_path, scan, folder, gate):  # noqa: F811
     output = tmp_path / "labels.nii.gz"
-    screen, terminal = os.openpty()  # Mono tells a program of ctrl-C only where all three streams are a terminal
-    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
     with running(bundle_path, folder=folder) as client:
-        words = host.arguments(client, scan, output)
-        with subprocess.Popen(words, **streams, env={**os.environ, "TERM": "xterm"}) as process:
-            os.close(terminal)
-            try:
-                read_until(screen, b" windows")
-                assert files(folder)
-                process.send_signal(signal.SIGINT)
-                assert process.wait(30) == 130
-                read_until(screen, b"segment: cancelled")
-            finally:
-                process.kill()
-                os.close(screen)
+        with on_terminal(host.arguments(client, scan, output)) as (process, screen):
+            read_until(screen, b" windows")
+            assert files(folder)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+            read_until(screen, b"segment: cancelled")
         assert not files(folder)
     assert not output.exists()
+
+
+def test_ctrl_c_cancels_an_upload_that_stalls(host, tmp_path, scan):
+    with scan.open("ab") as file:
+        file.truncate(64 * 2**20)  # more than sockets hold
+    with scripted_service(Script(stalls=True)) as client:
+        with on_terminal(host.arguments(client, scan, tmp_path / "labels.nii.gz")) as (process, screen):
+            while not client.asked:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+            read_until(screen, b"segment: cancelled")
+        assert client.asked == ["POST"]
 
 
 def test_it_waits_while_the_service_has_no_place(host, tmp_path, scan):
