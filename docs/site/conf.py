@@ -50,6 +50,7 @@ html_theme = "furo"
 html_title = f"bedside {bedside.__version__}"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
+html_show_search_summary = False  # a browser may not read other pages of a site that is opened as files
 html_copy_source = False
 html_show_copyright = False
 
