@@ -25,7 +25,7 @@ demo: venv  ## phantoms to report in a few minutes: demo/report.html
 
 test: venv  ## run the tests, in one process per CPU, four at most
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-	$(BIN)/python -m pytest --doctest-modules --quiet runtime processes training teacher distill export devices dicom service cli
+	$(BIN)/python -m pytest --doctest-modules --quiet runtime processes training teacher distill export devices dicom service cli docs/site/navigation.py
 
 lint: venv  ## style and types
 	$(BIN)/ruff check .

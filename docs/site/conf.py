@@ -45,6 +45,7 @@ python_use_unqualified_type_names = True
 maximum_signature_line_length = 90
 add_module_names = False
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes in one list, as in the docstring; the signature has their types
 
 html_theme = "furo"
 html_title = f"bedside {bedside.__version__}"
