@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_GROUP = re.compile(r"^- (?P<name>[A-Z]\w*): (?P<links>.*?)(?=^- |^\S|\Z)", re.MULTILINE | re.DOTALL)
+_ITEM = re.compile(r"^- (?P<text>.*?)(?=^- |^\S|\Z)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[(?P<text>[^]]+)\]\((?P<page>[^)#\s:]+)\.md\)")
 
 
@@ -23,16 +23,22 @@ def linked_pages(markdown: str) -> dict[str, str]:
 
 
 def page_groups(readme: str) -> dict[str, dict[str, str]]:
-    """Returns the groups of the README's list "Where to go", each as `linked_pages` returns it.
+    r"""Returns the groups of the README's list "Where to go", each as `linked_pages` returns it.
+
+    A group is an item of the list; its name is the text before the first colon.
+
+    Example:
+        >>> page_groups("\n## Where to go\n\n- Start from [examples](e.md): Python\n- Use: [it](i.md)\n")
+        {'Start from examples': {'e': 'Examples'}, 'Use': {'i': 'It'}}
 
     Raises:
         ValueError: the README has no such list.
     """
     _, _, rest = readme.partition("\n## Where to go\n")
-    groups = {group["name"]: linked_pages(group["links"]) for group in _GROUP.finditer(rest)}
-    if not groups:
+    items = [item["text"] for item in _ITEM.finditer(rest)]
+    if not items:
         raise ValueError('expected a section "Where to go" with a list of groups in README.md, found none')
-    return groups
+    return {_LINK.sub(r"\g<text>", item).partition(":")[0]: linked_pages(item) for item in items}
 
 
 def pages_below(markdown: str) -> list[str]:
