@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MARKDOWN := $(wildcard *.md) docs benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format scorecard fuzz page clean
+.PHONY: help venv demo test lint format docs scorecard fuzz page clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: venv  ## phantoms to report in a few minutes: demo/report.html
 
 test: venv  ## run the tests, in one process per CPU, four at most
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-	$(BIN)/python -m pytest --doctest-modules --quiet runtime processes training teacher distill export devices dicom service cli
+	$(BIN)/python -m pytest --doctest-modules --quiet runtime processes training teacher distill export devices dicom service cli docs/site/navigation.py
 
 lint: venv  ## style and types
 	$(BIN)/ruff check .
@@ -37,6 +37,16 @@ format: venv  ## format code and documents
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/mdformat $(MARKDOWN)
+
+$(VENV)/.docs-ready: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs-ready  ## build the documentation site in build/site, to read without a network
+	@rm -rf build/site
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c docs/site -d build/site-doctrees . build/site
+	$(BIN)/python docs/site/check_pages.py build/site
+	@echo "open build/site/index.html"
 
 scorecard: venv  ## the reliability trials at full count, raw counts printed
 	BEDSIDE_TRIALS=full $(BIN)/python -m pytest tests/scorecard -s

@@ -1,6 +1,9 @@
 """Runs a bundle on a scan: without torch, in bounded memory, with verified input and output.
 
+Example::
+
     from bedside.runtime import Segmenter
+
     with Segmenter.load("liver.bedside") as segmenter:
         segmenter.segment("ct.nii.gz").save("labels.nii.gz")
 

@@ -32,6 +32,7 @@ FOLDERS = (
     "service",
     "processes",
     "cli",
+    "docs",
     "tests",
     "benchmarks",
     "examples",

@@ -86,9 +86,9 @@ def dice_cross_entropy(
 def soft_dice_cross_entropy(prediction: Prediction, target: torch.Tensor, *, balanced: bool = False) -> torch.Tensor:
     """Returns Dice + cross-entropy between a prediction and probabilities, a scalar.
 
-    Where every target is 0 or 1, this is `dice_cross_entropy` of those labels. Elsewhere |prediction − target| measures
-    the overlap of Dice, so that the prediction which equals its target is the best (Wang et al., "Dice Semimetric
-    Losses", MICCAI 2023, arXiv:2303.16296); the product of both would reward certainty.
+    Where every target is 0 or 1, this is `dice_cross_entropy` of those labels. Elsewhere
+    `|prediction − target|` measures the overlap of Dice, so that the prediction which equals its target is the best
+    (Wang et al., "Dice Semimetric Losses", MICCAI 2023, arXiv:2303.16296); the product of both would reward certainty.
 
     Args:
         prediction: probabilities ``[B, C, D, H, W]``.

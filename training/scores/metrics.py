@@ -55,7 +55,7 @@ class CaseScores:
 
 
 def dice_per_class(pred: Labels, truth: Labels, num_classes: int, ignored: Mask | None = None) -> Scores:
-    """Computes Dice = 2|A∩B| / (|A| + |B|) per class.
+    """Computes `Dice = 2 |A∩B| / (|A| + |B|)` per class.
 
     >>> dice_per_class(np.array([0, 1, 1]), np.array([0, 0, 1]), 3).round(3)
     array([0.667, 0.667,   nan])
