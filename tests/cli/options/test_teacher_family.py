@@ -108,7 +108,7 @@ def test_a_patch_too_small_for_a_swinunetr_is_refused_before_cases_are_prepared(
         ("3d-sautomed", "--no-history <bool> Ablation: leave the historical information tokens out.", "0.0001"),
         ("self-prompt-sam", "--no-class-adapter <bool> Ablation: leave the multi-class adapter out.", "0.01"),
         ("swinunetr", "--window <int> Tokens along each side of an attention window. [default: 7]", "0.0001"),
-        ("autosam", "--train-encoder --no-train-encoder <bool> Train all of SAM's encoder, or keep", "0.0005"),
+        ("autosam", "--train-encoder --no-train-encoder <bool> Train SAM's own weights too, or only", "0.0005"),
     ],
 )
 def test_help_shows_the_options_of_our_own_families(capsys, family, option, rate):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import typer
+from bedside.cli.options.cluster import ClusterOptions
 from bedside.cli.options.command import typer_function
 from bedside.cli.options.postprocessing import PostprocessingOptions
 from bedside.cli.segment.command import Segment
@@ -42,6 +43,8 @@ def test_options_that_do_not_go_with_the_scan_are_refused(tmp_path, scan, folder
     paths = {"bundle": tmp_path / "no.bedside", "scan": tmp_path if folder else scan, "output": tmp_path / "out.nii.gz"}
     paths |= {name: tmp_path / value for name, value in options.items() if isinstance(value, str)}
     counts = {name: value for name, value in options.items() if isinstance(value, int)}
-    command = Segment(**paths, **counts, postprocessing=PostprocessingOptions(), console=Console())
+    command = Segment(
+        **paths, **counts, postprocessing=PostprocessingOptions(), jobs=ClusterOptions(), console=Console()
+    )
     with pytest.raises(UsageError, match=message):
         command()

@@ -8,6 +8,7 @@ from bedside.runtime import Bundle, BundleError, Segmenter, UsageError, open_eng
 from bedside.runtime.bundles.figures import Parity
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection.self_test import GoldenTest, warm_up
+from bedside.runtime.labels.probabilities import softmax, to_levels
 
 
 def check_golden(bundle, engine, variant):
@@ -86,6 +87,19 @@ def test_rounded_to_levels_the_own_probabilities_pass(bundle, toy, task):
     test = GoldenTest.of(bundle)
     assert (test.patch.dtype, test.probabilities.dtype) == (np.float32, np.uint8)
     test.check(toy.nearest_mean_logits(test.patch), Recorder(toy, task), variant())
+
+
+def test_where_two_classes_are_equally_probable_either_label_agrees(toy, task, tmp_path):
+    """A network that has learned next to nothing: logits of 0 and 0.001 have the same level."""
+    path = toy.write_bundle(tmp_path / "flat", task)
+    flat = np.zeros((1, 3, *task.patch.dhw), np.float32)
+    np.save(path / "golden_output.npy", to_levels(softmax(flat[0])))
+    write_manifest(path, toy.manifest(task, (variant(),)))
+    flat[:, 2] += 0.001
+    with Bundle.open(path) as bundle:
+        GoldenTest.of(bundle).check(flat, Recorder(toy, task), variant())
+        with pytest.raises(BundleError, match=r"a probability differs by 0\.\d+"):
+            GoldenTest.of(bundle).check(5000 * flat, Recorder(toy, task), variant())
 
 
 def test_the_logits_of_older_bundles_become_probabilities(bundle, toy, task, tmp_path):
