@@ -113,6 +113,8 @@ def segment(trainer: Any, images: list[Path], predictions: Path) -> None:
     )
     targets = [str(predictions / image.name.removesuffix(".nii.gz")) for image in images]
     predictor.predict_from_files_sequential([[str(image)] for image in images], targets)
+    for file in predictions.glob("*.json"):  # nnU-Net's own; with them the folder looks like a data set
+        file.unlink()
 
 
 def main() -> None:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 import torch
 
-from ...runtime.errors import UsageError
-
 _STATE = "average"  # the name among a parameter's states in the optimiser, so that checkpoints hold it
 
 
@@ -16,26 +14,18 @@ class WeightAverage:
     """An exponential moving average of the trained weights.
 
     The average is one of the states that the optimiser has of each parameter: it is saved, restored and sharded with
-    these.
+    these. Running statistics of batch normalisation stay the network's own: they are moving averages already.
 
     Args:
         model: network in training.
         optimizer: its optimiser.
         decay: share of the average that a step keeps, 0…<1; 0 averages nothing.
-
-    Raises:
-        UsageError: the network has running statistics (batch normalisation), which fit only its own weights.
     """
 
     def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, decay: float) -> None:
         self._model = model
         self._optimizer = optimizer
         self._decay = decay
-        if decay and any(getattr(module, "running_mean", None) is not None for module in model.modules()):
-            raise UsageError(
-                "--average-weights: this network has running statistics (batch normalisation), which do not fit "
-                "averaged weights; leave the option out, or choose another student"
-            )
 
     @torch.no_grad()
     def update(self, steps: int) -> None:

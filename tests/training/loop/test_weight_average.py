@@ -3,7 +3,6 @@ import signal
 
 import pytest
 import torch
-from bedside.runtime.errors import UsageError
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.weight_average import WeightAverage
 from bedside.training.recipe import Recipe
@@ -63,12 +62,18 @@ def test_a_frozen_weight_has_no_average_and_stays():
         assert torch.equal(model.bias, bias)
 
 
-def test_running_statistics_are_refused():
+def test_running_statistics_stay_the_networks_own():
     model = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 1), torch.nn.BatchNorm3d(2))
-    optimizer = torch.optim.AdamW(model.parameters())
-    WeightAverage(model, optimizer, 0.0)
-    with pytest.raises(UsageError, match="running statistics"):
-        WeightAverage(model, optimizer, 0.9)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    average = WeightAverage(model, optimizer, 0.9)
+    for step in (1, 2):
+        model(torch.randn(2, 1, 3, 3, 3)).square().sum().backward()
+        optimizer.step()
+        average.update(step)
+    own, running = model[0].weight.detach().clone(), model[1].running_mean.clone()
+    with average.in_use():
+        assert not torch.equal(model[0].weight, own)
+        assert torch.equal(model[1].running_mean, running)
 
 
 def test_a_run_keeps_the_average_and_trains_on_from_its_own_weights(tmp_path, prepared, small_task):
