@@ -13,10 +13,10 @@ from ..runtime import arguments
 from ..runtime.errors import UsageError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.hooks import Progress
+from ..runtime.labels.probabilities import LEVELS
 from ..runtime.task import Task
 from ..training.data.crops import Batch, CropSource
 from ..training.data.dataset import Dataset
-from ..training.data.soft_labels import LEVELS
 from ..training.job import TrainingHooks, TrainingJob
 from ..training.loop.checkpoint import load_weights
 from ..training.loop.fit import FitResult

@@ -53,7 +53,7 @@ class Cluster:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What submitit is told of each job."""
+        """The parameters of each job, by submitit's names."""
         given: dict[str, Any] = {
             "name": "bedside",
             "timeout_min": self.minutes,

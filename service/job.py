@@ -110,7 +110,7 @@ class Job:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def answer(self, keep_seconds: float) -> JobAnswer:
-        """Returns what clients are told of it.
+        """Returns what the API answers about it.
 
         Args:
             keep_seconds: how long a finished job is kept.

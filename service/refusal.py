@@ -1,4 +1,4 @@
-"""What a client is told where its request is not served: a status, an exit code of the family, and one line."""
+"""The answer to a request that is not served: a status, an exit code of the family, and one line."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class ServedBundle:
     segmenter: Segmenter
 
     def answer(self) -> BundleAnswer:
-        """Returns what clients are told of it."""
+        """Returns what the API answers about it."""
         task, bundle, engine = self.segmenter.task, self.segmenter.bundle, self.segmenter.engine
         return BundleAnswer(
             name=self.name,

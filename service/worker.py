@@ -49,7 +49,7 @@ def _run(job: Job) -> None:
             if job.reserved is None:
                 raise RuntimeError("the job has no scan")
             job.succeed(_saved(job, job.reserved.run(job.progress)))
-        except Exception as error:  # whatever it is, the client is told and the next job begins
+        except Exception as error:  # whatever it is, the client gets the reason and the next job begins
             job.fail(failure_of(error))
     job.reserved = None
     if job.cancelled():
@@ -57,7 +57,7 @@ def _run(job: Job) -> None:
 
 
 def _saved(job: Job, result: Result) -> ResultAnswer:
-    """Writes what can be fetched, and returns what is told."""
+    """Writes the files of a job, and returns what the API answers about it."""
     result.save(job.folder / LABELS)
     warnings = list(result.warnings)
     is_written = False

@@ -21,12 +21,13 @@ import torch
 from bedside.benchmarks.shared.step_seconds import fastest_seconds
 from bedside.distill import DistillationLoss, build_student
 from bedside.runtime.axes import XYZ
+from bedside.runtime.labels.probabilities import LEVELS
 from bedside.runtime.task_presets import load_task
 from bedside.teacher import build_teacher
 from bedside.training.data.crops import CropDataset, CropSource
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.prepare import prepare_cases
-from bedside.training.data.soft_labels import LEVELS, SoftLabels, write_soft_labels
+from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
 from bedside.training.loop.memory_layout import use_channels_last
 from bedside.training.phantoms.phantom import write_phantoms
 from bedside.training.recipe import Recipe

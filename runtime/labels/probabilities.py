@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 255
+"""A stored probability is a whole number of 1/255."""
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

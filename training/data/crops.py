@@ -13,13 +13,14 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch.utils.data import Dataset as TorchDataset
 
+from ...runtime.labels.probabilities import LEVELS
 from ...runtime.task import Task
 from ..recipe import Recipe
 from .affine import SmallAffine
 from .augment import CropAugmentation, FlipRotation
 from .ignore_label import IGNORED
 from .prepared_case import PreparedCase
-from .soft_labels import LEVELS, SoftLabelArrays, SoftLabels
+from .soft_labels import SoftLabelArrays, SoftLabels
 
 OPEN_CASES = 128
 """Number of cases whose files stay open: up to four descriptors each, and many systems allow 1,024 per process."""

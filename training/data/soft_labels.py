@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
 from ...runtime.files.hashing import file_sha256
+from ...runtime.labels.probabilities import LEVELS
 from .prepared_case import choose_centres, label_counts, open_array
-
-LEVELS = 255
-"""A stored probability is a whole number of 1/255."""
 
 _EDGE = 16  # voxels; a block of one class is then one memory page of 4096 bytes
 _TABLE, _BLOCKS, _CENTRES, _FACTS = "table.npy", "blocks.npy", "centres.npy", "soft_labels.json"

@@ -113,6 +113,7 @@ def _without_srun_hint() -> Generator[None]:
         yield
 
 
+@_without_srun_hint()
 def make_fabric(
     device: str,
     precision: str,
@@ -137,17 +138,15 @@ def make_fabric(
             with "fsdp" on CPUs, where `check_precision` cannot compare the gradients of a sharded network.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
-    with _without_srun_hint():
-        per_node, nodes = _processes(devices, nodes)
+    per_node, nodes = _processes(devices, nodes)
     try:
-        with _without_srun_hint():
-            fabric = Fabric(
-                accelerator=device,
-                devices=per_node,
-                num_nodes=nodes,
-                precision=precision,  # pyright: ignore[reportArgumentType]
-                strategy=_strategy(strategy, per_node * nodes, idle_parameters=idle_parameters),
-            )
+        fabric = Fabric(
+            accelerator=device,
+            devices=per_node,
+            num_nodes=nodes,
+            precision=precision,  # pyright: ignore[reportArgumentType]
+            strategy=_strategy(strategy, per_node * nodes, idle_parameters=idle_parameters),
+        )
         kind = fabric.device.type
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         what = f'{per_node} × device "{device}"' if per_node > 1 else f'device "{device}"'
