@@ -36,7 +36,11 @@ def process(bundle, folder, *words, debug=False):
     ]
     command += ["--engine", "onnxruntime", "--precision", "fp32", "--threads", "1", "--folder", folder, *words]
     with subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
     ) as child:
         try:
             line = child.stdout.readline()
