@@ -60,6 +60,7 @@ def traced(words, log):
         ("socket(AF_INET, SOCK_DGRAM).sendto(b'', ('127.0.0.1', 9))", -signal.SIGSYS),
         ("socket(AF_INET, SOCK_DGRAM).sendmsg([b''], [], 0, ('127.0.0.1', 9))", -signal.SIGSYS),
         ("socket(AF_INET, SOCK_DGRAM).bind(('127.0.0.1', 0))", 0),
+        ("socket(AF_UNIX).connect_ex('/nowhere')", 0),
     ],
 )
 def test_23_reaching_out_is_fatal_here(words, expected):
