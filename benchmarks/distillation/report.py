@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from bedside.benchmarks.shared.scores import case_means
-from bedside.training.scores.signed_rank import holm, signed_rank
-from curves import draw_curves
-from numpy.typing import NDArray
+from bedside.benchmarks.shared.curves import draw_curves
+from bedside.benchmarks.shared.scores import SeedScores, case_means, paired_gains
+from bedside.training.scores.signed_rank import holm
+from curves import read_curves
 from plan import ARMS, ENSEMBLE
-
-Scores = dict[int, NDArray[np.float64]]
-"""Seed → mean Dice over the organs per test case, [cases]."""
 
 _BASELINE = "labels"
 
 
-def read_scores(out: Path) -> dict[int, dict[str, Scores]]:
+def read_scores(out: Path) -> dict[int, dict[str, SeedScores]]:
     """Returns number of labelled cases → arm (or ``teacher``) → scores."""
-    found: dict[int, dict[str, Scores]] = defaultdict(lambda: defaultdict(dict))
+    found: dict[int, dict[str, SeedScores]] = defaultdict(lambda: defaultdict(dict))
     for file in sorted((out / "runs").glob("*/scores.csv")):
         name, labelled, seed = file.parent.name.rsplit("_", 2)
         found[int(labelled)][name][int(seed)] = case_means(file)
@@ -37,7 +33,7 @@ def write_report(out: Path) -> None:
         lines += [f"### {labelled} labelled cases", "", "| arm | seeds | Dice | against labels alone | p | Holm p |"]
         lines += ["| -- | -- | -- | -- | -- | -- |"]
         found = [name for name in ("teacher", ENSEMBLE, *ARMS, "nnunet") if arms.get(name)]
-        gains = _gains(arms, found)
+        gains = paired_gains({name: arms[name] for name in found}, _BASELINE)
         corrected = dict(zip(gains, holm([p for _, p in gains.values()]), strict=True))
         for name in found:
             scores = arms[name]
@@ -51,18 +47,6 @@ def write_report(out: Path) -> None:
             lines.append(f"| {name} | {len(means)} | {np.mean(means):.2f}{spread} | {against} |")
         lines.append("")
     (out / "tables.md").write_text("\n".join(lines))
-    draw_curves(out)
+    draw_curves(out / "curves.png", {f"{count} labelled cases": arms for count, arms in read_curves(out).items()})
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("labelled", "arm", "seed", "dice"), *rows])
-
-
-def _gains(arms: Mapping[str, Scores], names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Returns arm → (gain in mean Dice over labels alone, p value), paired over the patients.
-
-    Each patient counts once: with the mean over the seeds of either arm.
-    """
-    if _BASELINE not in arms:
-        return {}
-    base = np.mean([*arms[_BASELINE].values()], axis=0)
-    differences = {name: np.mean([*arms[name].values()], axis=0) - base for name in names if name != _BASELINE}
-    return {name: (float(found.mean()), signed_rank(found).p) for name, found in differences.items()}

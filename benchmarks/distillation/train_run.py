@@ -14,15 +14,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bedside.benchmarks.shared.networks import mean_network, segment_test_cases
 from bedside.benchmarks.shared.plan import load_plan
 from bedside.benchmarks.shared.scores import evaluate_test_cases
 from plan import ARMS, ENSEMBLE, Plan, teachers_of, write_list
 
 if TYPE_CHECKING:
     import torch
-
-_OVERLAP = 0.5
-
 
 def run_folder(out: Path, name: str, labelled: int, seed: int) -> Path:
     return out / "runs" / f"{name}_{labelled}_{seed}"
@@ -82,37 +80,21 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
 
 def trained_network(out: Path, name: str, labelled: int, seed: int) -> torch.nn.Module:
     """Returns a run's network in evaluation mode, or that of the mean of all teachers."""
-    import torch
-    from bedside.distill.teachers import Teachers, open_network
+    from bedside.distill.teachers import open_network
 
-    if name != ENSEMBLE:
-        return open_network(run_folder(out, name, labelled, seed) / "run")[0]
-    teachers = Teachers.open(teachers_runs(out, name, labelled))
-
-    class MeanOfTeachers(torch.nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return teachers.crop_probabilities(images).log()
-
-    return MeanOfTeachers()
+    if name == ENSEMBLE:
+        return mean_network(teachers_runs(out, name, labelled))
+    return open_network(run_folder(out, name, labelled, seed) / "run")[0]
 
 
 def score(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     """Writes label maps of the test cases and has `bedside evaluate` score them."""
-    import torch
-    from bedside.runtime.scans.nifti import write_volume
     from bedside.training.data.dataset import load_dataset
-    from bedside.training.loop.validate import segment_scan
 
-    network, task, folder = trained_network(out, name, labelled, seed), plan.task, run_folder(out, name, labelled, seed)
-    predictions = folder / "predictions"
-    predictions.mkdir(exist_ok=True)
+    network, folder = trained_network(out, name, labelled, seed), run_folder(out, name, labelled, seed)
     data = write_list(plan, out, labelled)
-    for case in load_dataset(data, labels=task.labels).test:
-        file = predictions / case.image.name
-        if not file.exists():
-            labels, grid = segment_scan(network, case.image, task, overlap=_OVERLAP, device=torch.device("cpu"))
-            write_volume(file, labels, grid)
-    evaluate_test_cases(predictions, data, Path(plan.data) / "task.toml", folder / "scores.csv")
+    segment_test_cases(network, plan.task, load_dataset(data, labels=plan.task.labels), folder / "predictions")
+    evaluate_test_cases(folder / "predictions", data, Path(plan.data) / "task.toml", folder / "scores.csv")
 
 
 def main() -> None:

@@ -6,10 +6,15 @@ import csv
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from bedside.training.scores.signed_rank import signed_rank
 from numpy.typing import NDArray
+
+SeedScores = Mapping[int, NDArray[np.float64]]
+"""Seed → mean over the organs per test case, [cases]."""
 
 
 def evaluate_test_cases(predictions: Path, data: Path, task: Path, scores: Path) -> None:
@@ -26,11 +31,32 @@ def evaluate_test_cases(predictions: Path, data: Path, task: Path, scores: Path)
     subprocess.run(command, check=True)
 
 
-def case_means(scores: Path) -> NDArray[np.float64]:
-    """Returns the mean Dice over the organs of each case, [cases], in the order of the cases' names."""
+def case_means(scores: Path, column: str = "dice") -> NDArray[np.float64]:
+    """Returns the mean of a score over the organs of each case, [cases], in the order of the cases' names.
+
+    Args:
+        scores: CSV file of `bedside evaluate`.
+        column: its column; organs without a value do not count.
+    """
     cases: dict[str, list[float]] = defaultdict(list)
     with scores.open(newline="", encoding="utf-8") as opened:
         for line in csv.DictReader(opened):
-            if line["label"] and line["dice"]:  # a line without label is the case's mean
-                cases[line["case"]].append(float(line["dice"]))
+            if line["label"] and line[column]:  # a line without label is the case's mean
+                cases[line["case"]].append(float(line[column]))
     return np.array([np.nanmean(values) for _, values in sorted(cases.items())])
+
+
+def paired_gains(rows: Mapping[str, SeedScores], baseline: str) -> dict[str, tuple[float, float]]:
+    """Returns row → (gain in mean score over the baseline's, p of Wilcoxon's signed-rank test), paired over patients.
+
+    Each patient counts once: with the mean over the seeds of either row. Without the baseline there are none.
+
+    Args:
+        rows: name → scores.
+        baseline: name of the row that the others are compared with.
+    """
+    if not rows.get(baseline):
+        return {}
+    base = np.mean([*rows[baseline].values()], axis=0)
+    differences = {name: np.mean([*of.values()], axis=0) - base for name, of in rows.items() if name != baseline}
+    return {name: (float(found.mean()), signed_rank(found).p) for name, found in differences.items()}

@@ -44,15 +44,20 @@ def training_step(
         patch: their size, in voxels.
     """
     import torch
+    from bedside.training.data.crops import Batch
     from bedside.training.loop.memory_layout import use_channels_last
+    from bedside.training.loop.objective import supervised_terms, total
 
     use_channels_last(network)
     image = torch.rand(batch, 1, *patch)
-    label = torch.randint(num_classes, image.shape)
+    batch = {"image": image, "label": torch.randint(num_classes, image.shape)}
     probabilities = torch.rand(batch, num_classes, *patch).softmax(1) if loss.lam < 1 else None
 
+    def objective(logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"loss": loss(logits, probabilities, batch["label"])}
+
     def step() -> None:
-        loss(network(image), probabilities, label).backward()
+        total(supervised_terms(objective, network(image), batch)).backward()
         network.zero_grad(set_to_none=True)
 
     return step
