@@ -22,6 +22,7 @@ from plan import ARMS, ENSEMBLE, Plan, teachers_of, write_list
 if TYPE_CHECKING:
     import torch
 
+
 def run_folder(out: Path, name: str, labelled: int, seed: int) -> Path:
     return out / "runs" / f"{name}_{labelled}_{seed}"
 

@@ -50,14 +50,14 @@ def training_step(
 
     use_channels_last(network)
     image = torch.rand(batch, 1, *patch)
-    batch = {"image": image, "label": torch.randint(num_classes, image.shape)}
+    crops: Batch = {"image": image, "label": torch.randint(num_classes, image.shape)}
     probabilities = torch.rand(batch, num_classes, *patch).softmax(1) if loss.lam < 1 else None
 
     def objective(logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         return {"loss": loss(logits, probabilities, batch["label"])}
 
     def step() -> None:
-        total(supervised_terms(objective, network(image), batch)).backward()
+        total(supervised_terms(objective, network(image), crops)).backward()
         network.zero_grad(set_to_none=True)
 
     return step

@@ -46,7 +46,7 @@ def test_a_dry_run_shows_the_cost_of_an_ablation(capsys):
     command = "train-teacher --sam vit_nano --no-train-encoder --patch 32 32 32 --no-apg --no-mlam --dry-run --json"
     assert run(command.split()) == 0
     cost = json.loads(capsys.readouterr().out)
-    assert (cost["parameters"], cost["trainable"]) == (1_244_512, 302_080)  # as in benchmarks/teacher
+    assert (cost["parameters"], cost["trainable"]) == (1_244_512, 302_080)  # as in benchmarks/autosam_ablation
     assert "prompt generator" not in cost["components"]
 
 

@@ -1,7 +1,7 @@
 """The teacher on phantoms: learning curve, Dice per organ, the ablation of the paper's Table 3, and SwinUNETR-48.
 
-    python benchmarks/teacher/teacher.py OUT [--jobs 2] [--seeds 0 1 2] [--rows both no-apg ...]
-    python benchmarks/teacher/teacher.py OUT --sam vit_b --checkpoint sam_vit_b_01ec64.pth --device cuda ...
+    python benchmarks/autosam_ablation/ablation.py OUT [--jobs 2] [--seeds 0 1 2] [--rows both no-apg ...]
+    python benchmarks/autosam_ablation/ablation.py OUT --sam vit_b --checkpoint sam_vit_b_01ec64.pth --device cuda ...
 
 Finished runs are skipped and interrupted ones gone on with, so the same command may be given again after a Ctrl-C, or
 with more seeds. The tables and the picture are written anew after every run. README.md says what is compared how.

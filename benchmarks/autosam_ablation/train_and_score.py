@@ -1,8 +1,8 @@
 """One network, one seed: trained, then scored on the test phantoms.
 
-    python benchmarks/teacher/train_and_score.py OUT ROW SEED
+    python benchmarks/autosam_ablation/train_and_score.py OUT ROW SEED
 
-`teacher.py` starts it. What an interrupted run has learnt is gone on with; ``scores.csv`` is there when it is done.
+`ablation.py` starts it. What an interrupted run has learnt is gone on with; ``scores.csv`` is there when it is done.
 """
 
 from __future__ import annotations

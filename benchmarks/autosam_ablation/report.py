@@ -1,6 +1,6 @@
 """Tables, a CSV of all scores and the picture of the learning curves, of the runs that are finished.
 
-Written again without any run by ``python benchmarks/teacher/report.py OUT``.
+Written again without any run by ``python benchmarks/autosam_ablation/report.py OUT``.
 """
 
 from __future__ import annotations
