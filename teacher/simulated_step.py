@@ -20,6 +20,7 @@ from ..training.data.crops import Batch
 from ..training.loop.losses import segmentation_loss
 from ..training.loop.objective import DeepLogits, all_logits, supervised_terms, total
 from ..training.recipe import OptimizerName
+from .convolution_workspace import CONVOLUTIONS, convolution_workspace
 
 OPTIMIZER_STATES: dict[OptimizerName, int] = {"adamw": 2, "sgd": 1}
 """States of each trained parameter: running means of the gradient and of its square, or the momentum."""
@@ -73,9 +74,9 @@ def parameters_on_meta() -> Generator[None]:
 class LiveMemory(TorchDispatchMode):
     """Tracks every storage from the operation that creates it to its release, in forward, backward and optimiser.
 
-    Under ``FakeTensorMode`` nothing is allocated or computed, so that a network of any size is tracked in seconds. Only
-    tensors count: not the workspace inside an operation such as a convolution, nor memory that an allocator leaves
-    unused between its blocks.
+    Under ``FakeTensorMode`` nothing is allocated or computed, so that a network of any size is tracked in seconds.
+    Tensors count, and what a convolution on a CPU needs while it computes (`convolution_workspace`); memory that an
+    allocator leaves unused between its blocks does not.
 
     Attributes:
         held: bytes alive now, of storages created inside the ``with`` block.
@@ -94,6 +95,8 @@ class LiveMemory(TorchDispatchMode):
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._count(leaf.untyped_storage())
+        if func in CONVOLUTIONS:
+            self.peak = max(self.peak, self.held + convolution_workspace(func, args, result))
         return result
 
     def _count(self, storage: torch.UntypedStorage) -> None:
