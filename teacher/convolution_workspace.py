@@ -12,7 +12,6 @@ CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_b
 """The operators that `convolution_workspace` knows."""
 
 _CHANNEL_BLOCK = 16  # oneDNN stores channels in blocks of so many
-_SLOW = torch._C._ConvBackend.Slow3d  # pyright: ignore[reportPrivateUsage] - torch's own choice has no public name
 
 
 def convolution_workspace(operator: Any, args: tuple[Any, ...], result: Any) -> int:
@@ -43,10 +42,10 @@ def convolution_workspace(operator: Any, args: tuple[Any, ...], result: Any) -> 
 
 def _computes_itself(inputs: Tensor, weight: Tensor, settings: list[Any]) -> bool:
     stride, padding, dilation, transposed, output_padding, groups = settings[:6]
-    chosen = torch._C._select_conv_backend(  # pyright: ignore[reportPrivateUsage]
+    chosen = torch._C._select_conv_backend(  # pyright: ignore[reportPrivateUsage] - torch's choice has no public name
         inputs, weight, None, stride, padding, dilation, transposed, output_padding, groups, None
     )
-    return chosen == _SLOW
+    return chosen.name == "Slow3d"
 
 
 def _blocked_bytes(tensor: Tensor) -> int:

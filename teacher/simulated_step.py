@@ -75,16 +75,19 @@ class LiveMemory(TorchDispatchMode):
     """Tracks every storage from the operation that creates it to its release, in forward, backward and optimiser.
 
     Under ``FakeTensorMode`` nothing is allocated or computed, so that a network of any size is tracked in seconds.
-    Tensors count, and what a convolution on a CPU needs while it computes (`convolution_workspace`); memory that an
-    allocator leaves unused between its blocks does not.
+    Memory that an allocator leaves unused between its blocks does not count.
+
+    Args:
+        workspace: whether the peak holds what a convolution on a CPU needs while it computes: `convolution_workspace`.
 
     Attributes:
         held: bytes alive now, of storages created inside the ``with`` block.
         peak: the most bytes alive at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, workspace: bool = False) -> None:
         super().__init__()
+        self._workspace = workspace
         self.held = 0
         self.peak = 0
         self._storages: dict[int, int] = {}
@@ -95,7 +98,7 @@ class LiveMemory(TorchDispatchMode):
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._count(leaf.untyped_storage())
-        if func in CONVOLUTIONS:
+        if self._workspace and func in CONVOLUTIONS:
             self.peak = max(self.peak, self.held + convolution_workspace(func, args, result))
         return result
 
@@ -123,7 +126,8 @@ class StepMemory:
         gradients: gradients of the trainable parameters.
         optimiser: the optimiser's states of each trainable parameter.
         activations: tensors that the forward pass keeps for the gradient, batch and logits included.
-        peak: the most that is held at once, without the workspace of convolutions and the allocator's unused memory.
+        peak: the most that is held at once, the workspace of convolutions on a CPU included, the allocator's
+            unused memory not.
     """
 
     weights: int
@@ -155,7 +159,7 @@ class SimulatedStep:
 
     def memory(self, model: nn.Module) -> tuple[StepMemory, nn.Module]:
         """Returns the bytes of one step, and the model converted to the surrounding fake mode."""
-        with LiveMemory() as live:
+        with LiveMemory(workspace=True) as live:
             model = model.to_empty(device="cpu")
             weights = live.held
             gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)

@@ -62,7 +62,7 @@ def test_torch_itself_unfolds_a_small_volume(monkeypatch):
 
 
 def test_the_peak_of_a_step_holds_the_workspace():
-    with FakeTensorMode(), LiveMemory() as live:
+    with FakeTensorMode(), LiveMemory(workspace=True) as live:
         images = torch.empty(8, 16, 128, 128)
         nn.Conv2d(16, 32, 3, padding=1, bias=False)(images)
     assert live.peak >= images.nbytes + 2 * 2 * images.nbytes  # input, output, and the output's blocks
