@@ -33,7 +33,7 @@ def made_up(peak: int = 3 * GB) -> Cost:
 
 def test_predicted_memory_is_what_a_real_step_holds(nano):
     torch.manual_seed(0)
-    with LiveMemory() as live:
+    with LiveMemory(workspace=True) as live:
         model = build_teacher("autosam", num_classes=4, sam="vit_nano", patch=(32, 64, 32))
         model = model.to(torch.float32)
         trainable = [p for p in model.parameters() if p.requires_grad]
