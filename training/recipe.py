@@ -75,7 +75,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         momentum: momentum of SGD, 0…<1.
         weight_decay: weight decay of the optimiser.
         warmup: warm-up epochs.
-        clip: maximum gradient norm.
+        clip: maximum gradient norm; a larger gradient is scaled down to it.
         average_weights: decay of a moving average of the weights over the steps, which is validated and kept in place
             of the last weights, 0…<1; 0: none, as in the papers.
         auxiliary_alone: share of the epochs, from the first one on, in which a network with deep supervision learns by
@@ -137,8 +137,11 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 f"give a warmup of 0…{self.epochs - 1}"
                 + (f", or {self.warmup + 1} epochs or more" if self.warmup > 0 else "")
             )
-        if not self.lr > 0:
-            raise FieldError(f"lr: expected more than 0, got {self.lr:g}")
+        for field in ("lr", "clip"):
+            if not getattr(self, field) > 0:
+                raise FieldError(f"{field}: expected more than 0, got {getattr(self, field):g}")
+        if not self.weight_decay >= 0:
+            raise FieldError(f"weight_decay: expected 0 or more, got {self.weight_decay:g}")
         if not 0 <= self.positive <= 1:
             raise FieldError(f"positive: expected a share of 0…1, got {self.positive:g}")
         for field in ("momentum", "average_weights", "auxiliary_alone"):

@@ -53,6 +53,34 @@ class RecipeOptions:
     lr: Annotated[
         float | None, typer.Option("--lr", help="Base learning rate.", show_default="0.0005", rich_help_panel=_PANEL)
     ] = None
+    optimizer: Annotated[
+        Literal["adamw", "sgd"] | None,
+        typer.Option(
+            "--optimizer",
+            help="AdamW, or SGD with Nesterov's momentum.",
+            show_default="adamw",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    momentum: Annotated[
+        float | None,
+        typer.Option("--momentum", help="Momentum of SGD.", show_default="0.99", rich_help_panel=_PANEL),
+    ] = None
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(
+            "--weight-decay", help="Weight decay of the optimiser.", show_default="1e-05", rich_help_panel=_PANEL
+        ),
+    ] = None
+    clip: Annotated[
+        float | None,
+        typer.Option(
+            "--clip",
+            help="Largest norm of the gradient; a larger one is scaled down to it.",
+            show_default="1.0",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     warmup: Annotated[
         int | None, typer.Option("--warmup", help="Warm-up epochs.", show_default="5", rich_help_panel=_PANEL)
     ] = None
@@ -62,6 +90,16 @@ class RecipeOptions:
             "--average-weights",
             help="Validate and keep a moving average of the weights with this decay, such as 0.998.",
             show_default="0: the last weights",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    auxiliary_alone: Annotated[
+        float | None,
+        typer.Option(
+            "--auxiliary-alone",
+            help="Share of the epochs, from the first on, in which a network with deep supervision learns by its "
+            "auxiliary outputs alone.",
+            show_default="0",
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -104,6 +142,24 @@ class RecipeOptions:
         typer.Option(
             "--rotate",
             help="Probability of rotating a crop by multiples of 90° in the axial plane.",
+            show_default="the task's",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale",
+            help="Probability of multiplying a crop's intensities by 1 ± 0.1.",
+            show_default="the task's",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    shift: Annotated[
+        float | None,
+        typer.Option(
+            "--shift",
+            help="Probability of shifting a crop's intensities by ± 0.1.",
             show_default="the task's",
             rich_help_panel=_PANEL,
         ),

@@ -1,5 +1,7 @@
 """Options of the recipe change what they name and nothing else."""
 
+from dataclasses import fields
+
 import msgspec
 import pytest
 from bedside.cli.options.recipe import RecipeOptions, changed_defaults
@@ -66,3 +68,28 @@ def test_the_task_brings_its_augmentation_and_the_caller_may_mirror_sides(name):
 def test_a_probability_above_1_is_refused_by_name(option):
     with pytest.raises(UsageError, match=f"{option}: expected a probability, 0 to 1, got 3"):
         RecipeOptions(**{option: 3.0}).recipe("toy", Recipe())
+
+
+def test_every_setting_of_a_recipe_can_be_given():
+    elsewhere = {
+        "processes",
+        "precision",
+        "unlabelled",
+        "augmentation",
+    }  # given by other options
+    never = {"betas", "validation_overlap", "checkpoint_every"}
+    options = {option.name for option in fields(RecipeOptions)}
+    assert set(Recipe.__struct_fields__) - options == elsewhere | never
+    assert set(Augmentation.__struct_fields__) <= options
+
+
+def test_the_optimiser_of_a_family_can_be_replaced():
+    own = Recipe(optimizer="sgd", lr=0.01, clip=12.0, auxiliary_alone=0.2)
+    given = RecipeOptions(optimizer="adamw", weight_decay=0.0, clip=1.0, auxiliary_alone=0.0, momentum=0.9)
+    assert given.recipe("toy", own) == Recipe(lr=0.01, weight_decay=0.0, momentum=0.9)
+
+
+@pytest.mark.parametrize(("option", "value"), [("clip", 0.0), ("weight_decay", -1e-5), ("weight_decay", float("nan"))])
+def test_settings_of_the_optimiser_out_of_range_are_refused_by_name(option, value):
+    with pytest.raises(UsageError, match=f"{option}: expected"):
+        RecipeOptions(**{option: value}).recipe("toy", Recipe())
