@@ -55,7 +55,10 @@ MAIN_ARMS: dict[str, Arm] = {
 
 ARMS: dict[str, Arm] = {
     **MAIN_ARMS,
-    **{name: replace(_ENSEMBLE_UNLABELLED, imitation=name) for name in ("mse", "mse-sum", "kl", "dice-ce")},
+    **{
+        name: replace(_ENSEMBLE_UNLABELLED, imitation=name)
+        for name in ("mse", "mse-sum", "mse-border", "kl", "dice-ce")
+    },
     "online": replace(_ENSEMBLE_UNLABELLED, targets="online"),
     "labels-no-turns": Arm(turns=False),
     "ensemble-pseudo-labels-turns": replace(_ENSEMBLE_PSEUDO_LABELS, turns=True),

@@ -43,11 +43,11 @@ class ImitationOptions:
         ),
     ] = False
     imitation: Annotated[
-        Literal["mse", "mse-sum", "kl", "dice-ce"],
+        Literal["mse", "mse-sum", "mse-border", "kl", "dice-ce"],
         typer.Option(
             "--imitation",
             help="Loss between student and teacher: the paper's mean squared error, summed over classes, "
-            "Kullback-Leibler divergence, or the loss that labels have.",
+            "the same with borders weighted up, Kullback-Leibler divergence, or the loss that labels have.",
             rich_help_panel=_PANEL,
         ),
     ] = "mse"

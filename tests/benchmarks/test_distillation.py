@@ -76,6 +76,7 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
         "labels": 0.5,
         "mse": 0.6,
         "mse-sum": 0.6,
+        "mse-border": 0.6,
         "kl": 0.75,
         "dice-ce": 1.0,
         "mse, all labelled": 0.55,

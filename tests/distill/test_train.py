@@ -237,7 +237,7 @@ def test_a_run_starts_from_an_earlier_students_weights(tmp_path, dataset, task, 
         ({"unlabelled": 0.5, "lam": 1.0}, "lambda 1 learns nothing from scans without labels"),
         ({"pseudo_labels": True}, "pseudo-labels are for scans without labels, and none are used"),
         ({"teacher": None, "lam": 1.0, "unlabelled": 0.5}, "scans without labels need a teacher"),
-        ({"imitation": "l1"}, 'no imitation loss "l1"; expected one of: mse, mse-sum, kl'),
+        ({"imitation": "l1"}, 'no imitation loss "l1"; expected one of: mse, mse-sum, mse-border'),
         ({"temperature": 0}, "temperature: expected a number above 0, got 0"),
         ({"targets": "later"}, 'targets: expected cached, online, got "later"'),
         (
