@@ -122,7 +122,7 @@ BUNDLE_COMMANDS = (
         "bundle.sign:Sign",
         "Sign a bundle with an Ed25519 key, so that `bedside segment --trust` knows who made it.",
     ),
-    LazyCommand("zip", "bundle.zip:Zip", "Zip a bundle reproducibly: the same bundle always gives the same bytes."),
+    LazyCommand("zip", "bundle.zip:Zip", "Zip a bundle reproducibly: the same bundle gives the same bytes."),
     LazyCommand(
         "labels",
         "bundle.labels:Labels",

@@ -12,7 +12,8 @@ from pathlib import Path
 from .. import __version__
 from ..runtime import arguments
 from ..runtime.bundles.figures import SensitiveLayer
-from ..runtime.bundles.manifest import MANIFEST_NAME, Golden, Manifest, Provenance, TensorSpec
+from ..runtime.bundles.golden_files import GOLDEN_FILES
+from ..runtime.bundles.manifest import MANIFEST_NAME, Manifest, Provenance, TensorSpec
 from ..runtime.bundles.manifest_writer import write_manifest
 from ..runtime.bundles.signing import sign_bundle
 from ..runtime.bundles.variant import Variant
@@ -96,7 +97,7 @@ def export_bundle(
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
             reference = Reference.from_student(student.model, student.task, cases)
-            reference.golden.save(folder, Golden())
+            reference.golden.save(folder, GOLDEN_FILES)
             models = OnnxModels(reference, cases, options, steps.remark)
             _write_models(folder, models, options.model_precisions, forms, steps)
             measured = _compared(folder, reference, variants, options, steps)
@@ -222,5 +223,5 @@ def _manifest(
         ),
         licence=options.licence or student.licence,
         intended_use=task.intended_use,
-        golden=Golden(),
+        golden=GOLDEN_FILES,
     )

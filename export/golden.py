@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..devices.synthetic import synthetic_scan
-from ..runtime.bundles.manifest import Golden
+from ..runtime.bundles.golden_files import Golden
 from ..runtime.engines import Engine
+from ..runtime.labels.best_class import best_class
 from ..runtime.labels.probabilities import softmax, to_levels
 from ..runtime.preprocessing.preprocess import to_model_input
 from ..runtime.scans.geometry import Grid
@@ -57,12 +58,24 @@ class GoldenPatch:
         Raises:
             NotFiniteError: the variant returns NaN or infinity.
         """
-        return float((variant_logits(engine, self.patch).argmax(0) == self.logits[0].argmax(0)).mean())
+        return float((best_class(variant_logits(engine, self.patch)) == self.labels).mean())
+
+    @property
+    def labels(self) -> NDArray[np.unsignedinteger]:
+        """The student's labels for the patch, [D, H, W] uint8 or uint16."""
+        return best_class(self.logits[0])
 
     def save(self, folder: Path, names: Golden) -> None:
-        """Writes the files of the self-test into a bundle's directory, under the names that its manifest has."""
+        """Writes the files of the self-test into a bundle's directory, under the names that its manifest has.
+
+        Args:
+            folder: the bundle's directory.
+            names: paths in the bundle; labels are not written where they have none.
+        """
         np.save(folder / names.input, self.patch.astype(np.float16))
         np.save(folder / names.output, to_levels(softmax(self.logits[0])))
+        if names.labels is not None:
+            np.save(folder / names.labels, self.labels)
 
 
 def golden_input(task: Task) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..runtime.axes import DHW
 from ..runtime.bundles.figures import Parity
+from ..runtime.engine_selection.self_test import FP32_LABEL_AGREEMENT
 from ..runtime.engines import Engine
 from ..runtime.errors import BundleError, UsageError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Logits = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 
-FP32_LABEL_AGREEMENT = 0.9999  # engines differ where two labels are equally likely
 FP32_LARGEST_DIFFERENCE = 0.0005  # of a probability: what logits that differ by 0.001 can cause at most
 _REFERENCE_BYTES = 512 * 2**20
 
@@ -123,3 +123,20 @@ def check_fp32(engine: Engine, parity: Parity) -> None:
         f"{FP32_LABEL_AGREEMENT}) and a probability differs by {parity.max_abs_probability:.5f} (at most "
         f"{FP32_LARGEST_DIFFERENCE}); not exported"
     )
+
+
+def check_fp32_labels(engine: Engine, agreement: float) -> None:
+    """Checks that an fp32 variant gives the golden patch the student's labels, as the self-test on devices asks of it.
+
+    Args:
+        engine: the engine that ran it.
+        agreement: fraction of the golden patch's voxels with the student's label.
+
+    Raises:
+        BundleError: it is less than 99.99 %.
+    """
+    if agreement < FP32_LABEL_AGREEMENT:
+        raise BundleError(
+            f"{engine.name} fp32 is not the student: {agreement:.5f} of the golden patch's labels agree (expected at "
+            f"least {FP32_LABEL_AGREEMENT}); not exported"
+        )

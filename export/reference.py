@@ -29,6 +29,7 @@ from .parity import (
     Probabilities,
     affordable_patches,
     check_fp32,
+    check_fp32_labels,
     student_logits,
     variant_logits,
 )
@@ -106,7 +107,8 @@ class Reference:
             threads: CPU threads; None for all.
 
         Raises:
-            BundleError: fp32 returns NaN or infinity, or does not compute what the student computes.
+            BundleError: fp32 returns NaN or infinity, or does not compute what the student computes, on the patches or
+                the golden patch.
         """
         engine = open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
         try:
@@ -116,6 +118,8 @@ class Reference:
             if variant.precision in _IN_FLOAT16 and engine.device == CPU:  # which may compute in float32
                 closeness = max(closeness, self._rounded, key=lambda each: each.parity.mean_abs_probability)
             agreement = self.golden.agreement(engine)
+            if variant.precision == "fp32":
+                check_fp32_labels(engine, agreement)
         except NotFiniteError as error:
             if variant.precision == "fp32":
                 raise

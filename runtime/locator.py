@@ -73,7 +73,7 @@ class Locator:
                     f"{task.patch.dhw} and {task.num_classes}; export the bundle again"
                 )
             if self_test:
-                golden = GoldenTest.read(bundle, entry.golden_input, entry.golden_output, task)
+                golden = GoldenTest.read(bundle, entry.golden, task)
                 golden.check(golden.run(engine)[0], engine, variant)
             else:
                 warm_up(engine)

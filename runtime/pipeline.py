@@ -12,15 +12,10 @@ from .labels.postprocess import emptied, postprocess
 from .labels.restore import LabelRestorer, Labels
 from .preprocessing.plausibility import geometry_warnings
 from .result import Result, label_volumes
-from .scan_pass import ScanPass
 
 if TYPE_CHECKING:
-    from .engines import Engine
-    from .execution_plan import ExecutionPlan
-    from .hooks import Hooks
     from .preprocessing.body_mask import BodyMask
-    from .request import SegmentationRequest
-    from .windows.organ_region import OrganRegion
+    from .scan_pass import ScanPass
 
 _NO_ORGAN = "the locator found no organ of the task in the scan, so no window was run (--no-locator runs them)"
 
@@ -29,22 +24,11 @@ class ScanPipeline:
     """Segments one scan on one engine.
 
     Args:
-        engine: the engine that runs the windows.
-        request: the scan, its task and the options.
-        plan: the execution plan chosen for this request.
-        hooks: the caller's callbacks and the stopwatch.
-        region: where a locator found organs; windows that hold no part of it are left out. None leaves out none.
+        scan_pass: the pass of the student's windows over the scan, which has not run yet.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        request: SegmentationRequest,
-        plan: ExecutionPlan,
-        hooks: Hooks,
-        region: OrganRegion | None = None,
-    ) -> None:
-        self._engine, self._request, self._plan, self._hooks, self._region = engine, request, plan, hooks, region
+    def __init__(self, scan_pass: ScanPass) -> None:
+        self._pass, self._request, self._hooks = scan_pass, scan_pass.request, scan_pass.hooks
 
     def run(self) -> Result:
         """Segments the scan and post-processes its label map.
@@ -54,16 +38,15 @@ class ScanPipeline:
             ResourceError: the engine failed, or memory ran out.
             Cancelled: ``cancel()`` returned true.
         """
-        if self._region is not None and self._region.is_empty:
+        region = self._pass.region
+        if region is not None and region.is_empty:
             return self._finish(self._without_windows())
         return self._finish(self._label())
 
     def _label(self) -> _Labelled:
-        request, plan = self._request, self._plan
+        request, order = self._request, self._pass.plan.order
         classes = request.task.num_classes
-        result = ScanPass(self._engine, request, plan, self._hooks, self._region).run(
-            lambda: LabelRestorer(classes, plan.order.grid(request.grid), request.scan.grid)
-        )
+        result = self._pass.run(lambda: LabelRestorer(classes, order.grid(request.grid), request.scan.grid))
         run = result.run
         return _Labelled(
             result.received.labels(), run.computed, run.skipped, run.without_organ, result.warnings, result.body
@@ -71,7 +54,7 @@ class ScanPipeline:
 
     def _without_windows(self) -> _Labelled:
         """Returns the empty label map of a scan without organs, which the locator has read to its end."""
-        scan, task, windows = self._request.scan, self._request.task, len(self._plan.windows)
+        scan, task, windows = self._request.scan, self._request.task, len(self._pass.plan.windows)
         labels = np.zeros(scan.grid.shape, label_dtype(task.num_classes), order="F")
         warnings = (*geometry_warnings(scan.grid, task), _NO_ORGAN)
         self._hooks.report(windows, windows)
@@ -86,7 +69,7 @@ class ScanPipeline:
                     labels, request.task.labels, grid, request.postprocessing, labelled.body, self._hooks.cancel
                 )
             volumes = label_volumes(labels, request.task.labels, grid)
-        located = () if self._region is None else self._region.warnings
+        located = () if self._pass.region is None else self._pass.region.warnings
         empty = () if labels.any() else ("the result is empty: no voxel was labelled",)
         return Result(
             labels=labels,
@@ -94,8 +77,8 @@ class ScanPipeline:
             volumes_ml=volumes,
             timings=self._hooks.stopwatch.milliseconds,
             warnings=tuple(dict.fromkeys((*located, *labelled.warnings, *emptied(removed, volumes), *empty))),
-            engine=self._engine.name,
-            precision=self._engine.precision,
+            engine=self._pass.engine.name,
+            precision=self._pass.engine.precision,
             windows=labelled.computed,
             windows_skipped=labelled.skipped,
             windows_without_organ=labelled.without_organ,

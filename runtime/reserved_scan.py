@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .errors import ResourceError
 from .hooks import Hooks, Progress
 from .pipeline import ScanPipeline
+from .scan_pass import ScanPass
 
 if TYPE_CHECKING:
     from .engines import Engine
@@ -74,7 +75,7 @@ class ReservedScan:
             hooks = hooks.part(before, before + windows)
         reading = "read as the windows move" if main.streamed else "prepared whole"
         _log.debug("%r, for the model %r: %d windows, %s", grid, self.request.grid, windows, reading)
-        result = ScanPipeline(self.engine, self.request, main, hooks, region).run()
+        result = ScanPipeline(ScanPass(self.engine, self.request, main, hooks, region)).run()
         seconds = sum(result.timings.values()) / 1000
         left_out = f"{result.windows_skipped} of air, {result.windows_without_organ} without organ"
         _log.info("%r: %d windows, %s, %.2f s", grid, result.windows, left_out, seconds)

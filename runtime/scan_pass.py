@@ -53,10 +53,11 @@ class PassResult(Generic[Receiver]):
     body: BodyMask | None
 
 
+@dataclass(frozen=True, eq=False)
 class ScanPass:
     """Runs the windows of one execution plan over a scan.
 
-    Args:
+    Attributes:
         engine: the engine that runs the windows.
         request: the scan, its task and the options.
         plan: the execution plan chosen for this request.
@@ -64,17 +65,11 @@ class ScanPass:
         region: the region with organs; windows that hold no part of it are left out. None leaves out none.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        request: SegmentationRequest,
-        plan: ExecutionPlan,
-        hooks: Hooks,
-        region: OrganRegion | None = None,
-    ) -> None:
-        self._engine, self._request, self._plan, self._hooks = engine, request, plan, hooks
-        self._organs = None if region is None else region.windows(plan.windows, plan.order, request.grid)
-        self._body: BodyMask | None = None
+    engine: Engine
+    request: SegmentationRequest
+    plan: ExecutionPlan
+    hooks: Hooks
+    region: OrganRegion | None = None
 
     def run(self, new_receiver: Callable[[], Receiver]) -> PassResult[Receiver]:
         """Runs the windows and gives the blocks of blended logits to a receiver.
@@ -87,40 +82,48 @@ class ScanPass:
             ResourceError: the engine failed, or memory ran out.
             Cancelled: ``cancel()`` returned true.
         """
-        skip_air = self._request.skip_air
-        source = self._open_input()
-        result = self._run(source, skip_air, new_receiver())
-        if skip_air and not source.found_body:
+        opened = self._open_input()
+        result = self._run(opened, self.request.skip_air, new_receiver())
+        if self.request.skip_air and not opened.source.found_body:
             # Only the last plane shows that no voxel is above air; run all windows, as for a scan prepared whole.
             result = self._run(self._open_input(), False, new_receiver())
-        self._hooks.stop_if_cancelled()
+        self.hooks.stop_if_cancelled()
         return result
 
-    def _open_input(self) -> WindowInput:
-        request, plan, stopwatch = self._request, self._plan, self._hooks.stopwatch
+    def _open_input(self) -> _OpenedInput:
+        request, plan, stopwatch = self.request, self.plan, self.hooks.stopwatch
         keep_body = request.postprocessing.within_body
         with stopwatch.stage("preprocess"):
             if plan.streamed:
-                self._body = BodyMask(request.grid, MARGIN_VOXELS) if keep_body else None
-                return StreamedInput(request, plan.windows, stopwatch, self._body)
+                body = BodyMask(request.grid, MARGIN_VOXELS) if keep_body else None
+                return _OpenedInput(StreamedInput(request, plan.windows, stopwatch, body), body)
             with stopwatch.stage("read"):
                 volume = request.scan.load()
-            self._hooks.stop_if_cancelled()
+            self.hooks.stop_if_cancelled()
             prepared = to_model_input(volume, request.task)
-            if keep_body:
-                self._body = BodyMask(request.grid)
+            body = BodyMask(request.grid) if keep_body else None
+            if body is not None:
                 for plane in prepared.body:
-                    self._body.add(plane)
-            return InMemoryInput(prepared, plan.windows, plan.order, request.task.intensity.air)
+                    body.add(plane)
+            return _OpenedInput(InMemoryInput(prepared, plan.windows, plan.order, request.task.intensity.air), body)
 
-    def _run(self, source: WindowInput, skip_air: bool, receiver: Receiver) -> PassResult[Receiver]:
-        plan, stopwatch = self._plan, self._hooks.stopwatch
-        run = WindowRun(self._engine, plan, source, skip_air, self._hooks, self._organs)
+    def _run(self, opened: _OpenedInput, skip_air: bool, receiver: Receiver) -> PassResult[Receiver]:
+        plan, stopwatch, region = self.plan, self.hooks.stopwatch, self.region
+        organs = None if region is None else region.windows(plan.windows, plan.order, self.request.grid)
+        run = WindowRun(self.engine, plan, opened.source, skip_air, self.hooks, organs)
         with stopwatch.stage("blend"), closing(run.windows()) as scores:  # ends the run if the loop fails
-            for block in blend(plan.windows, scores, self._request.task.num_classes, plan.dtype, plan.order):
+            for block in blend(plan.windows, scores, self.request.task.num_classes, plan.dtype, plan.order):
                 with stopwatch.stage("restore"):
                     receiver.add(block)
-        self._hooks.stop_if_cancelled()
+        self.hooks.stop_if_cancelled()
         with stopwatch.stage("preprocess"):
-            warnings = source.finish()
-        return PassResult(receiver, run, (*warnings, *run.warnings()), self._body)
+            warnings = opened.source.finish()
+        return PassResult(receiver, run, (*warnings, *run.warnings()), opened.body)
+
+
+@dataclass(frozen=True, eq=False)
+class _OpenedInput:
+    """The scan that windows are cut from, and the body mask that fills as it is read; None where none is needed."""
+
+    source: WindowInput
+    body: BodyMask | None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
+from typing import TypeAlias
 
 from nibabel.nifti1 import Nifti1Pair
 from numpy.typing import ArrayLike
@@ -17,22 +18,22 @@ from .bundles.trusted_keys import Trust
 from .engine_selection.engine_choice import EngineChoice, open_for_bundle
 from .engines import ENGINES, PRECISIONS, Engine, closed_on_error
 from .errors import ResourceError, UsageError
-from .execution_plan import ScanPlan, choose_plan
+from .execution_plan import ScanPlan
 from .hooks import Cancel, Hooks, Progress
-from .labels.best_class import label_dtype
 from .labels.postprocess import Postprocessing
 from .locator import Locator
 from .memory.reservations import reservations
-from .request import SegmentationRequest
+from .opened_model import OpenedModel
 from .reserved_scan import ReservedScan
 from .result import Result
 from .scans.geometry import Grid
-from .scans.nifti import check_size
 from .scans.nifti_header import Form
-from .scans.open_scan import open_scan
 from .scans.scan_source import ScanSource
 from .scans.volume import Volume, as_voxels
+from .segmentation_options import SegmentationOptions
 from .task import Task
+
+Scannable: TypeAlias = str | os.PathLike[str] | Volume | Nifti1Pair | ScanSource
 
 _log = logging.getLogger("bedside.segmenter")
 
@@ -52,10 +53,7 @@ class Segmenter:
         locator: Locator | None = None,
     ) -> None:
         self._bundle = bundle
-        self._engine = engine
-        self._choice = choice
-        self._memory_limit = memory_limit
-        self._locator = locator
+        self._model = OpenedModel(engine, choice, memory_limit, locator)
         self._process = os.getpid()
         self._closed = False
 
@@ -132,12 +130,9 @@ class Segmenter:
         Waits for windows that other threads are computing; their calls of `segment` then raise `UsageError`.
         """
         self._closed = True
-        if os.getpid() != self._process:  # engine and folder belong to the parent process
-            return
-        self._engine.close()
-        if self._locator is not None:
-            self._locator.close()
-        self._bundle.close()
+        if os.getpid() == self._process:  # otherwise engine and folder belong to the parent process
+            self._model.close()
+            self._bundle.close()
 
     @property
     def task(self) -> Task:
@@ -152,16 +147,16 @@ class Segmenter:
     @property
     def engine(self) -> Engine:
         """The engine that runs the model."""
-        return self._engine
+        return self._model.engine
 
     @property
     def choice(self) -> EngineChoice:
         """Engine, precision and streams that run the model, and the reason for choosing them."""
-        return self._choice
+        return self._model.choice
 
     def segment(
         self,
-        scan: str | os.PathLike[str] | Volume | Nifti1Pair | ScanSource,
+        scan: Scannable,
         overlap: float | None = None,
         skip_air: bool = True,
         progress: Progress | None = None,
@@ -198,25 +193,12 @@ class Segmenter:
             UsageError: an argument has the wrong type or is out of range, the task has no such label, or the segmenter
                 is closed or was made before this process was forked.
         """
-        self._refuse_unusable()
-        arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
-        with self.reserve(
-            scan,
-            overlap,
-            skip_air,
-            cancel,
-            volume=volume,
-            replace_nan=replace_nan,
-            prefer=prefer,
-            postprocessing=postprocessing,
-            use_locator=use_locator,
-        ) as reserved:
-            return reserved.run(progress)
+        given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan, volume, prefer)
+        return self._segment(scan, progress, given)
 
-    @contextmanager
     def reserve(
         self,
-        scan: str | os.PathLike[str] | Volume | Nifti1Pair | ScanSource,
+        scan: Scannable,
         overlap: float | None = None,
         skip_air: bool = True,
         cancel: Cancel | None = None,
@@ -226,7 +208,7 @@ class Segmenter:
         prefer: Form | None = None,
         postprocessing: Postprocessing | None = None,
         use_locator: bool = True,
-    ) -> Generator[ReservedScan]:
+    ) -> AbstractContextManager[ReservedScan]:
         """Opens a scan and reserves its memory for the ``with`` block, in which `ReservedScan.run` segments it.
 
         For callers that accept scans before they segment them: what was accepted then has its memory.
@@ -242,8 +224,8 @@ class Segmenter:
             postprocessing: as in `segment`.
             use_locator: as in `segment`.
 
-        Yields:
-            The scan, with its memory reserved.
+        Returns:
+            A context manager; on entry it opens the scan, reserves its memory, or raises.
 
         Raises:
             InputError: the scan is refused.
@@ -251,44 +233,34 @@ class Segmenter:
             Cancelled: ``cancel()`` returned true.
             UsageError: as in `segment`.
         """
+        given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan, volume, prefer)
+        return self._reserve(scan, given)
+
+    def _segment(self, scan: Scannable, progress: Progress | None, options: SegmentationOptions) -> Result:
         self._refuse_unusable()
-        overlap = arguments.optional(arguments.overlap_share, "overlap", overlap)
-        skip_air = arguments.flag("skip_air", skip_air)
-        locator = self._locator if arguments.flag("use_locator", use_locator) else None
-        arguments.optional(arguments.callback, "cancel", cancel, "cancel() that says whether to stop")
-        steps = arguments.optional(arguments.instance, "postprocessing", postprocessing, Postprocessing)
-        steps = self._bundle.manifest.postprocessing if steps is None else steps
-        steps.check(self.task.labels)
-        overlap = self._bundle.manifest.recommended_overlap if overlap is None else overlap
-        hooks = Hooks(None, cancel)
-        hooks.stop_if_cancelled()
-        try:
-            with hooks.stopwatch.stage("read"):
-                source = open_scan(scan, volume=volume, replace_nan=replace_nan, prefer=prefer, cancel=cancel)
-        except MemoryError:
-            raise ResourceError("memory ran out while the scan was read; free memory or crop the scan") from None
-        request = SegmentationRequest(source, self.task, overlap, skip_air, steps)
+        arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
+        with self._reserve(scan, options) as reserved:
+            return reserved.run(progress)
+
+    @contextmanager
+    def _reserve(self, scan: Scannable, options: SegmentationOptions) -> Generator[ReservedScan]:
+        self._refuse_unusable()
+        hooks = Hooks(None, options.cancel)
+        request = options.request(scan, self._bundle.manifest, hooks)
+        locator = self._model.locator if options.use_locator else None
 
         def choose(reserved: int) -> ScanPlan:
             with hooks.stopwatch.stage("plan"):
-                check_size(request.scan.grid.shape, label_dtype(self.task.num_classes))
-                main = choose_plan(request, self._engine, self._memory_limit, reserved + self._unallocated_bytes)
-                locating = None if locator is None else locator.plan(request, self._memory_limit, reserved)
-                return ScanPlan(main, locating)
+                return self._model.plan(request, locator, reserved)
 
         with reservations().reserve(choose) as plan:
-            yield ReservedScan(request, plan, self._engine, locator, hooks, self._refuse_unusable)
+            yield ReservedScan(request, plan, self._model.engine, locator, hooks, self._refuse_unusable)
 
     def _refuse_unusable(self) -> None:
         if self._closed:
             raise UsageError("the segmenter is closed; load the bundle again")
         if os.getpid() != self._process:
             raise UsageError("the segmenter was made before this process was forked; load the bundle after the fork")
-
-    @property
-    def _unallocated_bytes(self) -> int:
-        """Bytes that the engine will allocate on its first run; 0 once it has run."""
-        return 0 if self._engine.has_run else self._choice.workspace_bytes
 
     def segment_array(
         self,
@@ -322,13 +294,5 @@ class Segmenter:
         """
         data = as_voxels("volume", hu)
         scan = Volume(data, Grid(data.shape, affine))
-        return self.segment(
-            scan,
-            overlap,
-            skip_air,
-            progress,
-            cancel,
-            replace_nan=replace_nan,
-            postprocessing=postprocessing,
-            use_locator=use_locator,
-        )
+        given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan)
+        return self._segment(scan, progress, given)

@@ -15,7 +15,8 @@ import onnx
 import pytest
 from bedside.distill import STUDENTS
 from bedside.runtime import BedsideError, Manifest, Task, write_manifest
-from bedside.runtime.bundles.manifest import Golden, Provenance, TensorSpec
+from bedside.runtime.bundles.golden_files import GOLDEN_FILES
+from bedside.runtime.bundles.manifest import Provenance, TensorSpec
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.labels.probabilities import softmax, to_levels
 from bedside.runtime.task import Intensity, Modality
@@ -97,7 +98,7 @@ def toy_manifest(task: Task, variants: tuple[Variant, ...], **changes: object) -
         provenance=Provenance(code_version="0", created="2026-01-01T00:00:00Z", student="toy"),
         licence="Apache-2.0",
         intended_use="Tests.",
-        golden=Golden(),
+        golden=GOLDEN_FILES,
     )
     return msgspec.structs.replace(manifest, **changes)
 
@@ -117,6 +118,7 @@ def write_bundle(directory: Path, task: Task, model: bytes | None = None, *, gol
     logits[0] += np.float32(golden_shift)
     np.save(directory / "golden_input.npy", patch)
     np.save(directory / "golden_output.npy", to_levels(softmax(logits)))
+    np.save(directory / "golden_labels.npy", logits.argmax(0).astype(np.uint8))
     variants = tuple(
         Variant(precision=precision, engine="onnxruntime", file=f"model.{precision}.onnx")
         for precision in ("fp32", "int8")

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from ...runtime.bundles.bundle import Bundle
-from ...runtime.bundles.locator_entry import LocatorEntry
-from ...runtime.bundles.manifest import Golden, Manifest
+from ...runtime.bundles.locator_entry import LOCATOR_GOLDEN_LABELS, LocatorEntry
+from ...runtime.bundles.manifest import Manifest
 from ...runtime.bundles.manifest_writer import write_manifest
 from ...runtime.engines import open_engine
 from ...runtime.errors import BundleError, UsageError
@@ -84,6 +84,7 @@ def add_locator(
         patch=locator.task.patch,
         threshold=0.5,
         margin_mm=0.0,
+        golden_labels=LOCATOR_GOLDEN_LABELS,
         network=locator.student,
         data_hash=locator.data_hash,
         cases=len(cases.gate),
@@ -115,7 +116,7 @@ def _write_network(
     network = AnyOrgan(copy.deepcopy(locator.model)).cpu().float().eval()
     (folder / entry.file).write_bytes(student_to_onnx(network, task.patch.dhw).SerializeToString(deterministic=True))
     golden = GoldenPatch.from_student(network, task)
-    golden.save(folder, Golden(input=entry.golden_input, output=entry.golden_output))
+    golden.save(folder, entry.golden)
     with closing(open_engine(ENGINE, folder / entry.file, threads=threads)) as engine:
         comparison = ParityComparison()
         comparison.add(softmax(variant_logits(engine, golden.patch)), softmax(golden.logits[0]))

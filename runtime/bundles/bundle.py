@@ -35,7 +35,7 @@ from .trusted_keys import SIGNATURE_NAME, Trust, TrustedKeys, trusted_keys
 from .variant import Variant
 from .verification import BUNDLE_LIMIT, verify_bundle
 
-_ARRAY_TYPES = (np.float32, np.float16, np.uint8)
+_ARRAY_TYPES = (np.float32, np.float16, np.uint8, np.uint16)
 
 
 class Bundle:
@@ -199,7 +199,7 @@ class Bundle:
         return None
 
     def array(self, name: str) -> NDArray[Any]:
-        """Reads a ``.npy`` file of the bundle, of float32, float16 or uint8; refuses pickled objects.
+        """Reads a ``.npy`` file of the bundle, of float32, float16, uint8 or uint16; refuses pickled objects.
 
         Args:
             name: path in the bundle, as in `file`.
@@ -213,7 +213,7 @@ class Bundle:
         except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
             raise BundleError(f"{name} is not a plain NumPy array: {error}") from None
         if not isinstance(array, np.ndarray) or array.dtype not in _ARRAY_TYPES:
-            raise BundleError(f"{name}: expected an array of float32, float16 or uint8")
+            raise BundleError(f"{name}: expected an array of float32, float16, uint8 or uint16")
         return array
 
 

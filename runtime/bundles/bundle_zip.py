@@ -15,7 +15,7 @@ from ..errors import BundleError, ResourceError
 from .manifest import MANIFEST_NAME
 
 _MAX_MEMBERS = 1000
-_MAX_EXPANSION = 100  # unpacked bytes per packed byte; weights hardly shrink, a zip bomb expands a thousandfold
+MAX_EXPANSION = 100  # unpacked bytes per packed byte; weights hardly shrink, a zip bomb expands a thousandfold
 _ALWAYS_ALLOWED = 2**24  # bytes that may always be unpacked, whatever the expansion
 _BLOCK = 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -44,9 +44,7 @@ def extract(archive: Path, target: Path, limit: int) -> None:
     """
     try:
         with _SmallReads(archive) as file, zipfile.ZipFile(file) as source:
-            members = _checked_members(
-                source, min(limit, max(_ALWAYS_ALLOWED, _MAX_EXPANSION * archive.stat().st_size))
-            )
+            members = _checked_members(source, min(limit, unpacked_limit(archive.stat().st_size)))
             if sum(member.file_size for member, _ in members) > shutil.disk_usage(target).free:
                 raise ResourceError(
                     "no room in the temporary folder to unpack the bundle; free some, or unzip it yourself"
@@ -61,6 +59,11 @@ def extract(archive: Path, target: Path, limit: int) -> None:
         if error.errno in _CAUSED_BY_CONTENT:
             raise BundleError(f'"{archive.name}": the zip is damaged ({error.strerror}); copy it again') from None
         raise ResourceError(f"the zipped bundle cannot be unpacked: {error.strerror}") from None
+
+
+def unpacked_limit(packed: int) -> int:
+    """Returns the bytes to which a zip of so many bytes may unpack."""
+    return max(_ALWAYS_ALLOWED, MAX_EXPANSION * packed)
 
 
 class _SmallReads(io.FileIO):

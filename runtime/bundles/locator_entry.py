@@ -8,8 +8,10 @@ from ..axes import XYZ
 from ..checked_struct import CheckedStruct
 from ..errors import FieldError
 from ..task import Task
+from .golden_files import Golden
 
 LOCATOR_LABELS = ("background", "organ")
+LOCATOR_GOLDEN_LABELS = "locator_golden_labels.npy"  # path in the bundle of the labels of its golden patch
 
 
 class LocatorEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +28,7 @@ class LocatorEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         file: path in the bundle of its ONNX, float32.
         golden_input: path of the ``.npy`` file with its golden patch, as in `Golden`.
         golden_output: path of the ``.npy`` file with the torch network's probabilities for it.
+        golden_labels: path of the ``.npy`` file with its labels; None up to schema version 3.
         network: registered name of the network.
         data_hash: SHA-256 over the training data's list and files.
         cases: number of labelled scans on which threshold, margin and the figures below were measured.
@@ -41,6 +44,7 @@ class LocatorEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     file: str = "locator.onnx"
     golden_input: str = "locator_golden_input.npy"
     golden_output: str = "locator_golden_output.npy"
+    golden_labels: str | None = None
     network: str = ""
     data_hash: str = ""
     cases: int = 0
@@ -56,9 +60,14 @@ class LocatorEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise FieldError(f"locator.margin_mm: expected 0…1000 mm, got {self.margin_mm:g}")
 
     @property
-    def files(self) -> tuple[str, str, str]:
+    def files(self) -> tuple[str, ...]:
         """Paths in the bundle of the network and its golden patch."""
-        return self.file, self.golden_input, self.golden_output
+        return self.file, *self.golden.files
+
+    @property
+    def golden(self) -> Golden:
+        """The files of its self-test."""
+        return Golden(input=self.golden_input, output=self.golden_output, labels=self.golden_labels)
 
     def task(self, task: Task) -> Task:
         """Returns the locator's task: that of the bundle on the locator's grid, with all organs as one label.

@@ -14,11 +14,12 @@ from ..errors import BundleError, FieldError
 from ..labels.postprocess import Postprocessing
 from ..task import Task
 from .figures import OverlapPoint, SensitiveLayer, TimedMachine
+from .golden_files import Golden
 from .locator_entry import LocatorEntry
 from .variant import Variant
 
-SCHEMA_VERSION = 3
-READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)  # all fields that version 2 added have defaults
+SCHEMA_VERSION = 4
+READABLE_VERSIONS = (1, 2, 3, SCHEMA_VERSION)  # all fields that versions 2 and 4 added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
@@ -39,19 +40,6 @@ class TensorSpec(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields
     name: str
     shape: tuple[int | str, ...]
     dtype: str = "float32"
-
-
-class Golden(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The self-test: a patch and the torch student's probabilities for it.
-
-    Attributes:
-        input: path of the ``.npy`` file with the patch, [1, 1, D, H, W] float16, normalised.
-        output: path of the ``.npy`` file with the probabilities, [C, D, H, W] uint8, 255 for 1. Bundles of schema
-            versions 1 and 2 hold the patch as float32 and the logits, [1, C, D, H, W] float32, instead.
-    """
-
-    input: str = "golden_input.npy"
-    output: str = "golden_output.npy"
 
 
 class Provenance(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,7 +68,8 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The contents of a bundle and its intended use.
 
     Attributes:
-        schema_version: 3; 2 where the golden patch has logits; 1 where the figures of version 2 are missing as well.
+        schema_version: 4; 3 where the golden patch has no labels; 2 where it has logits in place of probabilities; 1
+            where the figures of version 2 are missing as well.
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.

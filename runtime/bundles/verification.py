@@ -144,7 +144,7 @@ def check_names(manifest: Manifest) -> None:
             raise BundleError(f'"{name}" does not belong in a bundle: no pickles, no code, no engines built elsewhere')
     needed = [variant.file for variant in manifest.variants]
     needed += [variant.weights for variant in manifest.variants if variant.weights is not None]
-    needed += [] if manifest.golden is None else [manifest.golden.input, manifest.golden.output]
+    needed += [] if manifest.golden is None else manifest.golden.files
     needed += [] if manifest.locator is None else manifest.locator.files
     missing = [name for name in needed if name not in manifest.files]
     if missing:

@@ -24,6 +24,7 @@ FILES = {
     "LICENSE",
     "README.md",
     "golden_input.npy",
+    "golden_labels.npy",
     "golden_output.npy",
     "metadata.json",
     "model.fp32.onnx",
@@ -65,7 +66,7 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(toy_bundle):
         assert variant.borders["fat"].confidence_error is not None
         assert variant.ms_per_window > 0
         assert (variant.dice_drop is None) is (variant.precision == "fp32")
-    assert (manifest.schema_version, manifest.gate_cases, manifest.timed_on.threads) == (3, 1, 1)
+    assert (manifest.schema_version, manifest.gate_cases, manifest.timed_on.threads) == (4, 1, 1)
     assert [point.overlap for point in manifest.overlap_curve] == [0, 0.125, 0.25, 0.5, 0.625, 0.75]
     assert manifest.recommended_overlap == 0.5  # less needs as many windows: 8
     assert manifest.variants[0].parity.max_abs_probability <= 1e-4
@@ -92,6 +93,9 @@ def test_the_golden_output_is_the_torch_students(toy_bundle, toy_student):
     with torch.inference_mode():
         probabilities = toy_student(torch.from_numpy(patch).float()).softmax(1)[0].numpy()
     assert np.abs(probabilities - expected / 255).max() <= 0.5 / 255 + 1e-5
+    labels = np.load(toy_bundle / "golden_labels.npy")
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels, probabilities.argmax(0))
 
 
 def test_the_golden_files_are_the_same_whatever_scans_calibrate(toy_trained, toy_case, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from bedside.devices.synthetic import synthetic_scan
 from bedside.export.golden import GoldenPatch, golden_input
+from bedside.runtime.bundles.golden_files import GOLDEN_FILES
 from bedside.runtime.engines import open_engine
 from bedside.runtime.errors import BundleError, UsageError
 from bedside.runtime.task_presets import PRESETS
@@ -52,6 +53,16 @@ def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_ta
         assert GoldenPatch(golden.patch, quarter).agreement(engine) == 0.75
     finally:
         engine.close()
+
+
+def test_its_labels_are_saved_exactly_where_the_probabilities_tie(toy_task, tmp_path):
+    logits = np.zeros((1, 3, *toy_task.patch.dhw), np.float32)
+    logits[:, 2, :, :, ::2] = 1e-6
+    golden = GoldenPatch(golden_input(toy_task), logits)
+    golden.save(tmp_path, GOLDEN_FILES)
+    assert (np.load(tmp_path / "golden_output.npy") == 85).all()
+    saved = np.load(tmp_path / "golden_labels.npy")
+    assert (saved.dtype, saved.shape, saved[0, 0, :4].tolist()) == (np.uint8, toy_task.patch.dhw, [2, 0, 2, 0])
 
 
 def test_a_variant_that_returns_nan_on_it_is_refused(toy, toy_task, toy_student, tmp_path):

@@ -70,6 +70,21 @@ def test_a_variant_that_keeps_every_label_and_loses_its_confidence_fails(
     assert set(judged.borders) == {"fat", "bone"}
 
 
+@pytest.mark.parametrize(("voxels", "exported"), [(0, True), (1, False)])
+def test_fp32_must_give_the_golden_patch_the_students_labels(
+    toy_student, toy_task, tmp_path, monkeypatch, voxels, exported
+):
+    made = Reference.from_student(toy_student, toy_task, ExportCases())
+    made.golden.logits[0, 2, 0, 0, :voxels] = 1000.0  # the student had called it bone; one of 1,536 is above 0.01 %
+    monkeypatch.setattr(reference, "open_engine", lambda *_, **__: Scaled(made.network, 1.0, precision="fp32"))
+    variant = Variant(precision="fp32", engine="onnxruntime", file="model.onnx")
+    if exported:
+        assert made.measure(variant, tmp_path, threads=1).golden_agreement == 1.0
+    else:
+        with pytest.raises(BundleError, match=r"0\.99935 of the golden patch's labels agree .*; not exported"):
+            made.measure(variant, tmp_path, threads=1)
+
+
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 def test_a_variant_that_returns_infinity_has_failed_and_has_no_figures(
     toy_student, toy_task, tmp_path, monkeypatch, precision

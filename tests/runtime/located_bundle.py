@@ -11,7 +11,9 @@ from bedside.runtime.bundles.bundle import Bundle
 from bedside.runtime.bundles.locator_entry import LocatorEntry
 from bedside.runtime.labels.probabilities import softmax, to_levels
 
-ENTRY = LocatorEntry(spacing=(6.0, 6.0, 6.0), patch=(8, 8, 8), threshold=0.5, margin_mm=6.0)
+ENTRY = LocatorEntry(
+    spacing=(6.0, 6.0, 6.0), patch=(8, 8, 8), threshold=0.5, margin_mm=6.0, golden_labels="locator_golden_labels.npy"
+)
 
 
 def bone_logits(patches):
@@ -37,5 +39,7 @@ def write_located_bundle(
     logits = bone_logits(patch)[0]
     logits[0] += np.float32(golden_shift)
     np.save(directory / entry.golden_output, to_levels(softmax(logits)))
+    if entry.golden_labels is not None:
+        np.save(directory / entry.golden_labels, logits.argmax(0).astype(np.uint8))
     write_manifest(directory, msgspec.structs.replace(manifest, locator=entry))
     return directory

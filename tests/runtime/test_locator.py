@@ -102,7 +102,7 @@ def test_threads_share_one_segmenter(seg):
 
 
 def test_where_the_locator_fails_all_windows_run_with_a_warning(seg, monkeypatch):
-    locator = seg._locator.engine
+    locator = seg._model.locator.engine
     infer = locator.infer
     monkeypatch.setattr(locator, "infer", lambda patches: infer(patches) * np.nan)
     result = seg.segment_array(long_body(), AFFINE)
@@ -133,4 +133,4 @@ def test_a_closed_segmenter_has_closed_its_locator(path):
     segmenter = Segmenter.load(path, engine="onnxruntime", threads=1)
     segmenter.close()
     with pytest.raises(UsageError, match="closed"):
-        segmenter._locator.engine.infer(np.zeros((1, 1, 8, 8, 8), np.float32))
+        segmenter._model.locator.engine.infer(np.zeros((1, 1, 8, 8, 8), np.float32))

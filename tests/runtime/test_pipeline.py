@@ -10,6 +10,7 @@ from bedside.runtime.hooks import STAGES, Hooks
 from bedside.runtime.labels.postprocess import Postprocessing
 from bedside.runtime.pipeline import ScanPipeline
 from bedside.runtime.request import SegmentationRequest
+from bedside.runtime.scan_pass import ScanPass
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.windows.axis_order import MODEL_ORDER, AxisOrder
 from bedside.runtime.windows.plan import plan_windows
@@ -37,7 +38,7 @@ def run(toy, task):
         request = SegmentationRequest(scan, task, overlap=0.25, **options)
         windows = plan_windows(order.sizes(hu.shape[::-1]), order.sizes(task.patch.dhw), request.overlap)
         plan = ExecutionPlan(streamed, order, windows, dtype, bytes=0)
-        return ScanPipeline(ArithmeticEngine(toy), request, plan, Hooks()).run()
+        return ScanPipeline(ScanPass(ArithmeticEngine(toy), request, plan, Hooks())).run()
 
     return segmented
 

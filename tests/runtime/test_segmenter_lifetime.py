@@ -226,7 +226,7 @@ class TestAFileThatChanges:
             (tmp_path / "other.nii").replace(scan)
             return real(*given)
 
-        monkeypatch.setattr("bedside.runtime.segmenter.choose_plan", choose)
+        monkeypatch.setattr("bedside.runtime.opened_model.choose_plan", choose)
         with pytest.raises(InputError, match=r'"ct\.nii": the file was changed while it was read'):
             seg.segment(scan)
 

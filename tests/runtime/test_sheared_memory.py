@@ -12,6 +12,7 @@ from bedside.runtime.labels.postprocess import Postprocessing
 from bedside.runtime.pipeline import ScanPipeline
 from bedside.runtime.preprocessing.voxel_mapping import MAPPING_BYTES
 from bedside.runtime.request import SegmentationRequest
+from bedside.runtime.scan_pass import ScanPass
 from bedside.runtime.scans.scan import Scan
 
 
@@ -40,7 +41,7 @@ def test_the_prediction_holds(toy, shape, degrees):
     arrays = (plan.bytes - execution_plan.SLACK_BYTES) / execution_plan.SLACK
     tracemalloc.start()
     try:
-        labels = ScanPipeline(engine, request, plan, Hooks()).run().labels
+        labels = ScanPipeline(ScanPass(engine, request, plan, Hooks())).run().labels
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

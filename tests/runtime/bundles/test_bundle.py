@@ -15,7 +15,8 @@ def test_what_was_written_is_read(bundle_path, task):
     with Bundle.open(bundle_path) as bundle:
         assert bundle.task == task
         assert sorted(bundle.manifest.files) == [
-            "README.md", "golden_input.npy", "golden_output.npy", "model.fp32.onnx", "model.int8.onnx",
+            "README.md", "golden_input.npy", "golden_labels.npy", "golden_output.npy", "model.fp32.onnx",
+            "model.int8.onnx",
         ]  # fmt: skip
         assert bundle.file("README.md").read_text() == "# Toy\n"
         assert bundle.manifest.files["README.md"].size == 6

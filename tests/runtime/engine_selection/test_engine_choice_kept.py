@@ -13,6 +13,7 @@ from bedside.runtime import (
 )
 from bedside.runtime.engine_selection import machine_identity, trials
 from bedside.runtime.engine_selection.engine_choice import open_for_bundle
+from bedside.runtime.opened_model import OpenedModel
 
 from .fake_engines import ALL, FP32
 
@@ -48,7 +49,7 @@ class TestTheNextStart:
         for run_before, pending in ((True, 0), (False, 100 * 2**20)):
             opened = open_for_bundle(bundle, "openvino", threads=1)
             assert opened.engine.has_run == run_before
-            assert Segmenter(bundle, opened.engine, opened.choice)._unallocated_bytes == pending
+            assert OpenedModel(opened.engine, opened.choice).unallocated_bytes == pending
 
     @pytest.mark.parametrize(
         "change",

@@ -1,0 +1,60 @@
+"""A bundle's networks, opened on this machine: the student's engine, and the locator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .execution_plan import ScanPlan, choose_plan
+from .labels.best_class import label_dtype
+from .scans.nifti import check_size
+
+if TYPE_CHECKING:
+    from .engine_selection.engine_choice import EngineChoice
+    from .engines import Engine
+    from .locator import Locator
+    from .request import SegmentationRequest
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """The engines that segment scans, and the memory they may use.
+
+    Attributes:
+        engine: the engine that runs the student.
+        choice: engine, precision and streams of it, and the reason for choosing them.
+        memory_limit: bytes the process may hold; None for all free memory.
+        locator: the bundle's locator; None where it has none.
+    """
+
+    engine: Engine
+    choice: EngineChoice
+    memory_limit: int | None = None
+    locator: Locator | None = None
+
+    def plan(self, request: SegmentationRequest, locator: Locator | None, reserved: int) -> ScanPlan:
+        """Chooses how a scan is segmented, within the memory that is left.
+
+        Args:
+            request: the scan, its task and the options.
+            locator: the locator to use; None for all windows.
+            reserved: bytes that other scans in this process will allocate.
+
+        Raises:
+            InputError: the label map would be larger than a file can hold.
+            ResourceError: every plan needs more memory than the limit, or than is free.
+        """
+        check_size(request.scan.grid.shape, label_dtype(request.task.num_classes))
+        main = choose_plan(request, self.engine, self.memory_limit, reserved + self.unallocated_bytes)
+        return ScanPlan(main, None if locator is None else locator.plan(request, self.memory_limit, reserved))
+
+    def close(self) -> None:
+        """Closes the engines; may be called twice."""
+        self.engine.close()
+        if self.locator is not None:
+            self.locator.close()
+
+    @property
+    def unallocated_bytes(self) -> int:
+        """Bytes that the engine will allocate on its first run; 0 once it has run."""
+        return 0 if self.engine.has_run else self.choice.workspace_bytes
