@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -108,34 +108,39 @@ class DcmtkReceiver:
                 connection.close()
 
     def _serve(self, connection: socket.socket, program: str) -> None:
-        """Admits one connection, and waits until its storescp has ended."""
-        seconds = self._config.limits.timeout_seconds
-        with connection, suppress(OSError):
-            try:
-                titles = peek_titles(connection, seconds)
-            except OSError as error:
-                _log.info("a connection broke before it asked for an association (%s)", type(error).__name__)
-                return
-            why = self._refusal(titles.called, titles.calling)
-            if why is None and not self._enter():
-                why = Rejection.TOO_MANY
-            if why is not None:
-                reject(connection, why, seconds)
-                return
-            try:
-                process = self._start(connection, program)
-            except OSError as error:
-                self._leave()
-                _log.warning("storescp cannot be started (%s); the sender is told to try again", type(error).__name__)
-                log_failure("storescp cannot be started", error)
-                reject(connection, Rejection.CONGESTION, seconds)
-                return
+        """Serves one connection, until its storescp has ended."""
+        with connection:
+            process = self._admitted_process(connection, program)
+        if process is None:
+            return
         code = process.wait()
         with self._lock:
             self._running.remove(process)
         self._leave()
         if code and not self._stopped.is_set():
             _log.warning("a storescp ended with code %d; its association broke, the others go on", code)
+
+    def _admitted_process(self, connection: socket.socket, program: str) -> subprocess.Popen[bytes] | None:
+        """Starts the storescp of a connection that is admitted; rejects any other and returns None."""
+        seconds = self._config.limits.timeout_seconds
+        try:
+            titles = peek_titles(connection, seconds)
+        except OSError as error:
+            _log.info("a connection broke before it asked for an association (%s)", type(error).__name__)
+            return None
+        why = self._refusal(titles.called, titles.calling)
+        if why is None and not self._enter():
+            why = Rejection.TOO_MANY
+        if why is None:
+            try:
+                return self._start(connection, program)
+            except OSError as error:
+                self._leave()
+                _log.warning("storescp cannot be started (%s); the sender is told to try again", type(error).__name__)
+                log_failure("storescp cannot be started", error)
+                why = Rejection.CONGESTION
+        reject(connection, why, seconds)
+        return None
 
     def _refusal(self, called: str, calling: str) -> Rejection | None:
         titles = self._config.access.ae_titles

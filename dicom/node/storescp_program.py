@@ -85,7 +85,7 @@ def start_storescp(
     ]  # fmt: skip
     connection.setblocking(True)
     silent = subprocess.DEVNULL
-    process = subprocess.Popen(words, stdin=connection, stdout=silent, stderr=silent, pass_fds=[lock], cwd="/")
+    process = subprocess.Popen(words, stdin=connection.fileno(), stdout=silent, stderr=silent, pass_fds=[lock], cwd="/")
     largest = int(config.limits.max_instance_mib * 2**20)
     try:
         _limit(process.pid, resource.RLIMIT_FSIZE, largest)
