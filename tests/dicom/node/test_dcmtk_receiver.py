@@ -15,7 +15,6 @@ import pydicom
 import pytest
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.dcmtk_receiver import DcmtkReceiver
-from bedside.dicom.node.incoming import Incoming
 from bedside.dicom.node.queue import Queue
 from bedside.runtime.errors import InputError, ResourceError
 
@@ -150,20 +149,6 @@ def children(name):
     """Process ids of this process's children of a name."""
     found = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "pid=,comm="], capture_output=True, text=True)
     return [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == name]
-
-
-def test_a_file_that_storescp_did_not_complete_is_left_out(tmp_path, caplog):
-    files = parties.series(tmp_path / "ct", 3)
-    (folder := tmp_path / "association" / "files").mkdir(parents=True)
-    (folder / "1").write_bytes(files[0].read_bytes())
-    (folder / "2").write_bytes(files[1].read_bytes()[:-20])
-    os.utime(folder / "1", (1, 1))
-    with Queue.open(tmp_path / "queue", quiet_seconds=1) as queue:
-        assert Incoming(folder.parent, queue, 60).take()
-        assert [made.SOPInstanceUID for made in stored(queue)] == [pydicom.dcmread(files[0]).SOPInstanceUID]
-        assert [series.quiet_seconds for series in queue] == [60]
-    assert "storescp ended before it was complete" in caplog.text
-    assert not folder.exists()
 
 
 def test_what_a_killed_node_left_behind_is_taken_by_the_next(bundle, tmp_path, peer):
