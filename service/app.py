@@ -28,13 +28,14 @@ from .settings import Settings
 _EXPIRE_SECONDS = 15.0
 
 
-def application(api: Api, jobs: Jobs, settings: Settings) -> ASGIApp:
+def application(api: Api, jobs: Jobs, settings: Settings, is_full: Callable[[], bool]) -> ASGIApp:
     """Returns the application.
 
     Args:
         api: what answers requests.
         jobs: whose old files are removed while it runs.
         settings: token and names.
+        is_full: whether more connections are open than may be.
     """
     routes = [
         Route(ROOT + row.path, _answering(getattr(api, row.name)), methods=[row.method], name=row.name) for row in ROWS
@@ -72,7 +73,7 @@ def application(api: Api, jobs: Jobs, settings: Settings) -> ASGIApp:
         exception_handlers={HTTPException: _unserved},
         lifespan=expiring,
     )
-    return Guard(app, settings)
+    return Guard(app, settings, is_full)
 
 
 def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import ipaddress
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..runtime.errors import ExitCode
 from .json_answer import refusal_response
-from .refusal import RefusedError
+from .refusal import RefusedError, busy
 from .settings import Settings
 
 API = "/api/"
@@ -39,10 +40,11 @@ class Guard:
     Args:
         app: the application.
         settings: token and names.
+        is_full: whether more connections are open than may be.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp, settings: Settings, is_full: Callable[[], bool] = lambda: False) -> None:
+        self._app, self._settings, self._is_full = app, settings, is_full
         own = ("localhost", socket.gethostname(), settings.host, *settings.names)
         self._names = {name.lower().strip("[]") for name in own}
 
@@ -52,17 +54,23 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        is_full = self._is_full()
+
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
+                if is_full:
+                    headers["Connection"] = "close"
                 if scope["path"].startswith(API):
                     headers["Cache-Control"] = "no-store"
             # A client that does not take its answer keeps neither a file nor a task open.
             await asyncio.wait_for(send(message), self._settings.answer_seconds)
 
         try:
+            if is_full:
+                raise busy("the service has as many connections as it serves at a time; try again later")
             self._check(Headers(scope=scope), scope)
         except RefusedError as refused:
             await refusal_response(refused)(scope, receive, protected)
@@ -75,7 +83,12 @@ class Guard:
     def _check(self, headers: Headers, scope: dict[str, Any] | Scope) -> None:
         host = headers.get("host", "")
         if not self._is_own(host_name(host)):
-            raise RefusedError(421, "the Host header names another machine (--name adds a name)", ExitCode.USAGE)
+            raise RefusedError(
+                421,
+                "the Host header names another machine; call the service by its address, or have it started with this "
+                "name",
+                ExitCode.USAGE,
+            )
         if not scope["path"].startswith(API):
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")

@@ -6,6 +6,7 @@ import msgspec
 
 from ..runtime.errors import BedsideError, ExitCode, MissingExtraError
 from ..runtime.log import log_failure
+from .wording import for_clients
 
 _STATUS = {
     ExitCode.USAGE: 400,
@@ -72,7 +73,7 @@ def busy(message: str) -> RefusedError:
 def failure_of(error: BaseException) -> Failure:
     """Returns exit code and message of an error, without values of the scan."""
     if isinstance(error, BedsideError):
-        return Failure(int(error.exit_code), str(error))
+        return Failure(int(error.exit_code), for_clients(str(error)))
     log_failure("the service failed", error)
     if isinstance(error, MemoryError):
         return Failure(int(ExitCode.RESOURCE), "memory ran out; free memory or crop the scan")
@@ -80,5 +81,6 @@ def failure_of(error: BaseException) -> Failure:
         reason = error.strerror or type(error).__name__
         return Failure(int(ExitCode.RESOURCE), f"the system refused: {reason}; check free space and permissions")
     return Failure(
-        int(ExitCode.FAULT), f"a fault in bedside ({type(error).__name__}); bedside --debug serve shows where"
+        int(ExitCode.FAULT),
+        f"a fault in bedside ({type(error).__name__}); the log of a service that is started for debugging shows where",
     )

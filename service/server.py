@@ -24,6 +24,7 @@ from .worker import Worker
 
 _END_SECONDS = 3  # that transfers in progress have after the signal
 _BACKLOG = 128
+_Condition = Callable[[], bool]
 
 
 def serve(
@@ -51,7 +52,9 @@ def serve(
         try:
             server = _Server(
                 settings,
-                lambda is_closing: application(Api(bundles, jobs, worker, settings, is_closing), jobs, settings),
+                lambda is_closing, is_full: application(
+                    Api(bundles, jobs, worker, settings, is_closing), jobs, settings, is_full
+                ),
             )
             server.told, server.stop = lambda: started(_url(listener, settings)), stop or threading.Event()
             server.run(sockets=[listener])
@@ -63,14 +66,15 @@ def serve(
 class _Server(uvicorn.Server):
     """A server that tells when it answers, and ends streams of events when a signal comes."""
 
-    def __init__(self, settings: Settings, application: Callable[[Callable[[], bool]], Any]) -> None:
+    def __init__(self, settings: Settings, application: Callable[[_Condition, _Condition], Any]) -> None:
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
             logging.getLogger(name).disabled = True  # they would log addresses and paths
         self.told: Callable[[], None] = lambda: None
         self.stop = threading.Event()
+        self._connections = settings.connections
         super().__init__(
             uvicorn.Config(
-                application(lambda: self.should_exit),
+                application(lambda: self.should_exit, self._is_full),
                 http=_protocol(settings.header_seconds),
                 ws="none",
                 loop="asyncio",
@@ -80,11 +84,13 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 ssl_certfile=settings.certificate,
                 ssl_keyfile=None if settings.key is None else str(settings.key),
-                limit_concurrency=settings.connections,
                 timeout_keep_alive=10,
                 timeout_graceful_shutdown=_END_SECONDS,
             )
         )
+
+    def _is_full(self) -> bool:
+        return len(self.server_state.connections) >= self._connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to answer."""

@@ -82,7 +82,7 @@ async def receive(body: AsyncIterator[bytes], target: Path, settings: Settings) 
 def _too_large(settings: Settings) -> RefusedError:
     return RefusedError(
         413,
-        f"an upload may have {settings.upload_bytes / 2**20:,.0f} MiB (--max-upload); crop the scan",
+        f"an upload may have {settings.upload_bytes / 2**20:,.0f} MiB; crop the scan",
         ExitCode.INPUT,
     )
 

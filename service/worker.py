@@ -12,6 +12,7 @@ from ..runtime.errors import BedsideError
 from .answers import ResultAnswer
 from .job import Job
 from .refusal import failure_of
+from .wording import for_clients
 
 if TYPE_CHECKING:
     from ..runtime.result import Result
@@ -59,7 +60,7 @@ def _run(job: Job) -> None:
 def _saved(job: Job, result: Result) -> ResultAnswer:
     """Writes the files of a job, and returns what the API answers about it."""
     result.save(job.folder / LABELS)
-    warnings = list(result.warnings)
+    warnings = [for_clients(each) for each in result.warnings]
     is_written = False
     if job.scan is not None and not isinstance(job.scan, Path):
         try:
@@ -70,11 +71,11 @@ def _saved(job: Job, result: Result) -> ResultAnswer:
             write_segmentation(path, result.labels, names, job.scan, bundle_sha256=sha256)
             is_written = True
         except BedsideError as error:
-            warnings.append(f"there is no DICOM segmentation of this series: {error}")
+            warnings.append(f"there is no DICOM segmentation of this series: {for_clients(str(error))}")
     return ResultAnswer(
         volumes_ml=dict(result.volumes_ml),
         warnings=warnings,
-        notes=list(result.notes),
+        notes=[for_clients(each) for each in result.notes],
         needs_review=bool(warnings),
         shape=list(result.labels.shape),
         spacing=[float(each) for each in result.grid.spacing],

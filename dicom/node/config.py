@@ -42,6 +42,11 @@ class NodeConfig(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields
                     raise FieldError(f'rules: "{rule.name}" sends to "{name}", which is not among the peers')
         if self.node.count_from is not None and self.node.count_from not in known:
             raise FieldError(f'node.count_from: expected the name of a peer, got "{self.node.count_from}"')
+        if self.tls is not None and self.node.storescp == "dcmtk":
+            raise FieldError(
+                'node.storescp: "dcmtk" cannot be used with [tls], because titles are then not checked; leave out '
+                '[tls], or use "pynetdicom"'
+            )
         if self.tls is None and any(peer.tls for peer in self.peers):
             raise FieldError("peers: tls = true needs the section [tls]")
 

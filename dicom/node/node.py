@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from pathlib import Path
 
-from ...runtime.errors import ResourceError
+from ...runtime.errors import ResourceError, UsageError
 from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
@@ -37,6 +38,7 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
 
     Raises:
         BundleError: a bundle is damaged.
+        UsageError: the program that receives does not run on this system.
         InputError: a file of TLS cannot be used.
         ResourceError: the port is taken, the queue is held by another node, or there is no memory for a bundle.
         Cancelled: ``cancel()`` returned true while a series was segmented.
@@ -56,7 +58,7 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
         caller = PeerCaller(config)
         sender = Sender(config, queue, caller)
         worker = Worker(config, queue, segmenters, caller, cancel)
-        port = opened.enter_context(Receiver(config, queue).listening())
+        port = opened.enter_context(_listening(config, queue))
         opened.callback(sender.stop)
         sender.start()
         _log.info("%s listens on %s, port %d", node.ae_title, node.address, port)
@@ -85,6 +87,21 @@ def open_segmenters(config: NodeConfig, opened: ExitStack) -> dict[str, Segmente
         )
         for bundle in dict.fromkeys(rule.bundle for rule in config.rules)
     }
+
+
+def _listening(config: NodeConfig, queue: Queue) -> AbstractContextManager[int]:
+    """Returns the receiver of the configuration, not yet listening.
+
+    Raises:
+        UsageError: storescp is asked for on Windows.
+    """
+    if config.node.storescp == "pynetdicom":
+        return Receiver(config, queue).listening()
+    if sys.platform == "win32":  # no locks that a child inherits, no limits of another process
+        raise UsageError('node.storescp = "dcmtk" does not run on Windows; use "pynetdicom"')
+    from .dcmtk_receiver import DcmtkReceiver
+
+    return DcmtkReceiver(config, queue).listening()
 
 
 def _remove_finished(queue: Queue, keep_seconds: float) -> None:

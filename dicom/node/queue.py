@@ -109,6 +109,11 @@ class Queue:
         return self._lock
 
     @property
+    def incoming(self) -> Path:
+        """Folder on the disk of the queue for what another program receives."""
+        return self._folder / "incoming"
+
+    @property
     def size(self) -> int:
         """Bytes of all instances."""
         with self._lock:
@@ -122,8 +127,13 @@ class Queue:
         """Returns a DICOM UID (PS3.5, B.2) that this queue always gives to the same words."""
         return f"2.25.{int(self.name('uid', *words), 16)}"
 
-    def put(self, name: InstanceName, content: bytes) -> str:
+    def put(self, name: InstanceName, content: bytes, *, acknowledged: bool = False) -> str:
         """Writes an instance; one that is there already stays as it is.
+
+        Args:
+            name: its identifiers.
+            content: a DICOM file.
+            acknowledged: whether the sender relies on it already, so that the limits of the queue come too late.
 
         Returns:
             The key of its series.
@@ -138,7 +148,8 @@ class Queue:
             if key in self._series and file in self._series[key].instances:
                 self._touch(self._series[key])
                 return key
-        self._check_space(len(content))
+        if not acknowledged:
+            self.check_space(len(content))
         with self._lock:  # from here on the series is not removed
             series = self._series.get(key) or SeriesFolder(self._folder / "series" / key)
             self._series[key] = series
@@ -224,7 +235,8 @@ class Queue:
     def _touch(self, series: SeriesFolder) -> None:
         series.changed, series.quiet_seconds = time.monotonic(), self._quiet_seconds
 
-    def _check_space(self, size: int) -> None:
+    def check_space(self, size: int = 0) -> None:
+        """Raises `QueueFullError` where some more bytes would be above a limit."""
         if self.size + size > self._max_bytes:
             raise QueueFullError("the queue is full (limits.max_queue_gib); deliver its results, or raise the limit")
         if shutil.disk_usage(self._folder).free - size < self._min_free_bytes:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from io import BytesIO
 from threading import Lock, Thread
 from typing import Any, cast
 
-import pydicom
-from pydicom import uid
 from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import Verification  # pyright: ignore[reportAttributeAccessIssue]
@@ -18,20 +15,13 @@ from pynetdicom.sop_class import Verification  # pyright: ignore[reportAttribute
 from ...runtime.errors import ResourceError
 from ...runtime.log import log_failure
 from ..frames import SCAN_CLASSES
+from .accepted import SYNTAXES, instance_name
 from .config import NodeConfig
 from .limited_server import LimitedServer, LimitedSocket
-from .queue import InstanceName, Queue
+from .queue import Queue
 from .tls import server_context
 
 _log = logging.getLogger("bedside.node")
-
-# What pydicom and GDCM decode; the deflated syntax is left out, because a small message could unpack to any size.
-_SYNTAXES = (
-    uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.JPEGBaseline8Bit,
-    uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGLSNearLossless,
-    uid.JPEG2000Lossless, uid.JPEG2000, uid.RLELossless,
-)  # fmt: skip
-_IDENTIFIERS = ["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
 
 # Status of C-STORE (PS3.4, table B.2-1).
 _SUCCESS, _OUT_OF_RESOURCES, _OTHER_INSTANCE, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
@@ -67,7 +57,7 @@ class Receiver:
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = limits.timeout_seconds
         entity.add_supported_context(Verification)
         for kind in SCAN_CLASSES:
-            entity.add_supported_context(kind, list(_SYNTAXES))
+            entity.add_supported_context(kind, list(SYNTAXES))
         try:
             server = entity.make_server(
                 (node.address, node.port),
@@ -99,7 +89,7 @@ class Receiver:
             if isinstance(connection, LimitedSocket):
                 connection.received = 0
             content = event.encoded_dataset()
-            name = _identifiers(content, str(cast(C_STORE, event.request).AffectedSOPInstanceUID))
+            name = instance_name(content, str(cast(C_STORE, event.request).AffectedSOPInstanceUID))
             if name is None:
                 _log.warning("an instance was refused: its identifiers are missing or do not agree")
                 return _OTHER_INSTANCE
@@ -127,15 +117,6 @@ class Receiver:
     def _forget(self, event: evt.Event) -> str | None:
         with self._lock:
             return self._last_series.pop(id(event.assoc), None)
-
-
-def _identifiers(content: bytes, requested: str) -> InstanceName | None:
-    """Returns the identifiers of an instance; None where one is missing, or is not that of the request."""
-    header = pydicom.dcmread(BytesIO(content), specific_tags=_IDENTIFIERS, stop_before_pixels=True)
-    words = [str(header.get(name) or "").strip() for name in _IDENTIFIERS]
-    if not words[2] or not words[3] or words[3] != requested:
-        return None
-    return InstanceName(*words)
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Literal
 
 from ...runtime.checked_struct import CheckedStruct
 from ...runtime.errors import FieldError
@@ -19,6 +20,7 @@ class Listening(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
         ae_title: its own application entity title; associations that call another one are refused.
         address: address that it listens on.
         port: port; 0 takes a free one.
+        storescp: program that receives: ``pynetdicom``, or ``dcmtk`` for DCMTK's storescp.
         quiet_seconds: a series is complete when this long none of its instances arrived.
         quiet_after_abort_seconds: the same after an association that was aborted while the series was sent.
         count_from: name of the peer that is asked by C-FIND how many instances a series has; None asks none.
@@ -31,6 +33,7 @@ class Listening(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
     ae_title: str = "BEDSIDE"
     address: str = "127.0.0.1"
     port: int = 11112
+    storescp: Literal["pynetdicom", "dcmtk"] = "pynetdicom"
     quiet_seconds: float = 10.0
     quiet_after_abort_seconds: float = 60.0
     count_from: str | None = None

@@ -177,7 +177,13 @@ def test_more_connections_than_allowed_are_answered_with_503(toy_bundle):
         for _ in range(4):
             held.enter_context(socket.create_connection(("127.0.0.1", client.base_url.port)))
         time.sleep(0.3)
-        assert client.get("api/v1").status_code == 503
+        answer = client.get("api/v1")
+    assert answer.status_code == 503
+    assert answer.headers["Connection"] == "close"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json()["error"] == {
+        "code": 5, "message": "the service has as many connections as it serves at a time; try again later"
+    }  # fmt: skip
 
 
 def test_descriptors_do_not_grow_with_refused_requests(toy_bundle):

@@ -1,0 +1,216 @@
+"""Receives with DCMTK's storescp in place of pynetdicom: a process for each association, admitted by the node.
+
+The node itself listens, so that addresses, titles, rates and numbers are checked as with pynetdicom; then it hands the
+connection over. What storescp has written enters the queue, and a process that dies ends its own association alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+from ...processes.child import end
+from ...runtime.errors import ResourceError
+from ...runtime.files.atomic import make_folder
+from ...runtime.log import log_failure
+from .association_request import Rejection, peek_titles, reject
+from .config import NodeConfig
+from .incoming import Incoming, made_folder
+from .limited_server import ConnectionRate
+from .queue import Queue, QueueFullError
+from .storescp_program import find_storescp, start_storescp, write_profile
+
+_log = logging.getLogger("bedside.node")
+
+_POLL_SECONDS = 0.1
+
+
+class DcmtkReceiver:
+    """Takes instances into the queue that storescp received.
+
+    Args:
+        config: whom it accepts, and how much.
+        queue: where instances go.
+    """
+
+    def __init__(self, config: NodeConfig, queue: Queue) -> None:
+        self._config = config
+        self._queue = queue
+        self._rate = ConnectionRate(config.limits.connections_per_minute)
+        self._lock = Lock()
+        self._admitted = 0  # connections whose process has not ended
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._incoming: list[Incoming] = []
+        self._stopped = Event()
+
+    @contextmanager
+    def listening(self) -> Generator[int]:
+        """Listens while the block runs; yields the port.
+
+        Raises:
+            ResourceError: storescp is not installed, the address is not there, or the port is taken.
+        """
+        node = self._config.node
+        program = find_storescp()
+        make_folder(self._queue.incoming)
+        write_profile(self._queue.incoming / "profile.cfg")
+        self._incoming = [self._incoming_of(folder) for folder in self._queue.incoming.iterdir() if folder.is_dir()]
+        family = socket.AF_INET6 if ":" in node.address else socket.AF_INET
+        try:
+            server = socket.create_server((node.address, node.port), family=family, backlog=128)
+        except OSError as error:
+            raise ResourceError(
+                f"cannot listen on {node.address}, port {node.port} ({error.strerror or type(error).__name__}); is "
+                "another node running?"
+            ) from None
+        server.settimeout(_POLL_SECONDS)
+        threads = [
+            Thread(target=self._accept, args=(server, program), name="bedside-listen", daemon=True),
+            Thread(target=self._collect, name="bedside-collect", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield int(server.getsockname()[1])
+        finally:
+            self._stopped.set()
+            threads[0].join()
+            server.close()
+            with self._lock:
+                running = list(self._running)
+            end(running)
+            threads[1].join()
+            self._take()  # what was acknowledged up to the end
+
+    def _accept(self, server: socket.socket, program: str) -> None:
+        while not self._stopped.is_set():
+            try:
+                connection, address = server.accept()
+            except TimeoutError:
+                continue
+            except OSError as error:  # such as too many open files
+                _log.warning("a connection cannot be accepted (%s)", type(error).__name__)
+                self._stopped.wait(_POLL_SECONDS)
+                continue
+            host = str(address[0])
+            if self._config.access.accepts(host) and self._rate.takes(host, time.monotonic()):
+                Thread(target=self._serve, args=(connection, program), name="bedside-associate", daemon=True).start()
+            else:
+                connection.close()
+
+    def _serve(self, connection: socket.socket, program: str) -> None:
+        """Serves one connection, until its storescp has ended."""
+        with connection:
+            process = self._admitted_process(connection, program)
+        if process is None:
+            return
+        code = process.wait()
+        with self._lock:
+            self._running.remove(process)
+        self._leave()
+        if code and not self._stopped.is_set():
+            _log.warning("a storescp ended with code %d; its association broke, the others go on", code)
+
+    def _admitted_process(self, connection: socket.socket, program: str) -> subprocess.Popen[bytes] | None:
+        """Starts the storescp of a connection that is admitted; rejects any other and returns None."""
+        seconds = self._config.limits.timeout_seconds
+        try:
+            titles = peek_titles(connection, seconds)
+        except OSError as error:
+            _log.info("a connection broke before it asked for an association (%s)", type(error).__name__)
+            return None
+        why = self._refusal(titles.called, titles.calling)
+        if why is None and not self._enter():
+            why = Rejection.TOO_MANY
+        if why is None:
+            try:
+                return self._start(connection, program)
+            except OSError as error:
+                self._leave()
+                _log.warning("storescp cannot be started (%s); the sender is told to try again", type(error).__name__)
+                log_failure("storescp cannot be started", error)
+                why = Rejection.CONGESTION
+        reject(connection, why, seconds)
+        return None
+
+    def _refusal(self, called: str, calling: str) -> Rejection | None:
+        titles = self._config.access.ae_titles
+        if called != self._config.node.ae_title:
+            return Rejection.CALLED_TITLE
+        if titles and calling not in titles:
+            return Rejection.CALLING_TITLE
+        return Rejection.CONGESTION if self._is_full() else None
+
+    def _enter(self) -> bool:
+        with self._lock:
+            if self._admitted >= self._config.limits.max_associations or self._stopped.is_set():
+                return False
+            self._admitted += 1
+            return True
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._admitted -= 1
+
+    def _start(self, connection: socket.socket, program: str) -> subprocess.Popen[bytes]:
+        """Starts storescp; raises `OSError` where that fails."""
+        incoming = self._queue.incoming
+        folder, lock = made_folder(incoming, secrets.token_hex(8))
+        try:
+            process = start_storescp(program, self._config, connection, folder, incoming / "profile.cfg", lock)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            os.close(lock)
+        with self._lock:
+            self._running.append(process)
+            self._incoming.append(self._incoming_of(folder))
+            if self._stopped.is_set():
+                process.terminate()
+        return process
+
+    def _incoming_of(self, folder: Path) -> Incoming:
+        return Incoming(folder, self._queue, self._config.node.quiet_after_abort_seconds)
+
+    def _collect(self) -> None:
+        """Takes what was received, and ends the associations once the queue is full."""
+        while not self._stopped.wait(_POLL_SECONDS):
+            self._take()
+            if self._is_full():
+                with self._lock:
+                    running = list(self._running)
+                if running:
+                    _log.warning("the queue or its disk is full: %d associations are ended", len(running))
+                for process in running:
+                    process.terminate()
+
+    def _take(self) -> None:
+        with self._lock:
+            waiting = list(self._incoming)
+        for each in waiting:
+            try:
+                has_ended = each.take()
+            except (ResourceError, OSError, MemoryError) as error:
+                _log.warning("what storescp received cannot be taken yet (%s)", type(error).__name__)
+                log_failure("taking failed", error)
+                continue
+            if has_ended:
+                with self._lock:
+                    self._incoming.remove(each)
+
+    def _is_full(self) -> bool:
+        try:
+            self._queue.check_space()
+        except QueueFullError:
+            return True
+        return False
