@@ -128,7 +128,7 @@ def predicted(**options) -> Cost:
 def test_predicted_memory_is_what_a_real_step_holds(options):
     config, cost = replace(NANO, **options), predicted(**options)
     torch.manual_seed(0)
-    with LiveMemory() as live:
+    with LiveMemory(workspace=True) as live:
         model = config.build(CLASSES, PATCH).to(torch.float32)
         live.peak = 0  # what building took is over
         loss_of(model(torch.rand(1, 1, *PATCH))).backward()
