@@ -88,6 +88,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             root of their share of a batch, so that small organs are learned from the first steps on.
         validate_every: epochs between validations.
         validation_overlap: overlap of neighbouring windows in validation, 0…<1.
+        class_offsets: whether the logits of the best weights are moved by one number for each class, with which the
+            validation cases have the highest Dice; not in the papers.
         checkpoint_every: steps between checkpoints inside an epoch; every epoch ends with one too.
         seed: random seed of weights, crops and augmentation.
         precision: number format, as Lightning Fabric names it. There is no "bf16-true": its weights have eight
@@ -116,6 +118,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     loss: SegmentationLoss = "dice-ce"
     validate_every: int = 1
     validation_overlap: float = 0.25
+    class_offsets: bool = False
     checkpoint_every: int = 500
     seed: int = 0
     precision: TrainingPrecision = "32-true"

@@ -71,6 +71,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
             positive=self.positive,
             balance_classes=True,
             loss=self.loss,
+            class_offsets=True,
             unlabelled=unlabelled,
             validate_every=max(1, epochs // 5),
             pictures_every=0,

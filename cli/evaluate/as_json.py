@@ -36,6 +36,7 @@ def _organ(organ: OrganSummary) -> dict[str, Any]:
         "dice": _number(organ.dice),
         "nsd": _number(organ.nsd),
         "hd95_mm": _number(organ.hd95),
+        "volume_difference": _number(organ.volume),
         "cases": organ.cases,
         "missed": organ.missed,
         "spurious": organ.spurious,

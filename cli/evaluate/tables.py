@@ -23,18 +23,19 @@ _SIGNIFICANT = 0.05
 def score_table(evaluation: Evaluation) -> Table:
     """Returns one row per organ and one for the mean over the organs."""
     count, mm = len(evaluation.cases), f"{evaluation.tolerance_mm:g}"
-    table = _table(f"{count} case{'s' if count != 1 else ''}, NSD at {mm} mm tolerance")
-    for heading in ("Dice", "NSD", "HD95 mm", "cases", "missed", "spurious"):
+    table = _table(f"{count} case{'s' if count != 1 else ''}, NSD at {mm} mm tolerance, HD95 in mm")
+    for heading in ("Dice", "NSD", "HD95", "volume", "cases", "missed", "spurious"):
         table.add_column(heading, justify="right", no_wrap=True)  # a narrow terminal folds names, never cuts figures
     organs = evaluation.organs
     for organ in organs:
         scores = _shown(organ.dice, 4), _shown(organ.nsd, 4), _shown(organ.hd95, 2)
-        table.add_row(organ.name, *scores, str(organ.cases), str(organ.missed), str(organ.spurious))
+        counts = str(organ.cases), str(organ.missed), str(organ.spurious)
+        table.add_row(organ.name, *scores, _percent(organ.volume), *counts)
     table.add_section()
     mean = evaluation.mean
     missed, spurious = sum(organ.missed for organ in organs), sum(organ.spurious for organ in organs)
     scores = _shown(mean.dice, 4), _shown(mean.nsd, 4), _shown(mean.hd95, 2)
-    table.add_row("mean over organs", *scores, "", str(missed), str(spurious))
+    table.add_row("mean over organs", *scores, "", "", str(missed), str(spurious))
     return table
 
 
@@ -96,6 +97,10 @@ def _table(title: str) -> Table:
     table = Table(title=title)
     table.add_column("organ", overflow="fold")
     return table
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.0f} %" if math.isfinite(share) else "–"
 
 
 def _shown(value: float, decimals: int) -> str:

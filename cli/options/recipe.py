@@ -128,6 +128,15 @@ class RecipeOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
+    class_offsets: Annotated[
+        bool | None,
+        typer.Option(
+            "--class-offsets/--no-class-offsets",
+            help="At the end, move each class's logit so that the validation cases have the highest Dice.",
+            show_default="no",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     flip: Annotated[
         float | None,
         typer.Option(

@@ -77,7 +77,7 @@ def _edge_row(design: EdgeUNetDesign, remark: str = "") -> StudentSpec:
 
 
 # Batch normalisation permits a high rate: benchmarks/distillation/README.md has the figures.
-_EDGE_RECIPE = Recipe(batch=2, lr=0.01, positive=0.7, balance_classes=True, loss="balanced-dice-ce")
+_EDGE_RECIPE = Recipe(batch=2, lr=0.01, positive=0.7, balance_classes=True, loss="balanced-dice-ce", class_offsets=True)
 _PAPERS_HEADS = (3, 6, 12, 24)
 _FIVE_HALVINGS = PatchRule.of_stride(32)
 _FOR_SMALL_ORGANS = "for small organs"

@@ -106,7 +106,9 @@ def test_a_training_without_a_recipe_has_the_students_own(tmp_path, task, monkey
         distill(cases, tmp_path / student, student=student, lam=1.0, teacher=None, task=task)
     edge, papers = (job.recipe for job in jobs)
     assert papers == Recipe()
-    assert edge == Recipe(batch=2, lr=0.01, positive=0.7, balance_classes=True, loss="balanced-dice-ce")
+    assert edge == Recipe(
+        batch=2, lr=0.01, positive=0.7, balance_classes=True, loss="balanced-dice-ce", class_offsets=True
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ from ..data.prepared_case import PreparedCase
 from ..runs.run import Run
 from ..runs.run_writer import RunWriter
 from ..scores.metrics import finite_mean
-from .checkpoint import Position
+from .checkpoint import Position, load_weights
 from .checkpoint_store import CheckpointStore
+from .class_offsets import offset_classes
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
@@ -180,6 +181,8 @@ class _Fit:
                         self._checkpoints.save_best()
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0, gradients={}))
+        if recipe.class_offsets and self._setup.validation:
+            return FitResult(self._offset_classes(), mean_loss)
         return FitResult(self._position.best, mean_loss)
 
     def _train_epoch(self, epoch: int, loader: CropLoader) -> None:
@@ -235,6 +238,34 @@ class _Fit:
             raise TrainingInterrupted(stop.signum or signal.SIGINT) from None
         organs = {f"dice_{name}": float(value) for name, value in zip(task.labels[1:], dice[1:], strict=True)}
         return {"dice": score, **organs}
+
+    def _offset_classes(self) -> float | None:
+        """Gives the best weights their class offsets, and returns their mean validation Dice; None without a score."""
+        if self._group.sharded:
+            _log.warning("no class offsets: the network is sharded over the processes")
+            return self._position.best
+        model = self._setup.model
+        load_weights(self._run.best, model)
+        self._stepper.wrapped.eval()
+        try:
+            dice = offset_classes(
+                model,
+                self._predict,
+                self._setup.validation,
+                self._run.config.task,
+                self._group,
+                overlap=self._recipe.validation_overlap,
+                agree=self._stop_together,
+                progress=lambda done, total, note="": self._report(
+                    self._recipe.epochs * self._steps, f"class offsets, {done} of {total} cases"
+                ),
+            )
+        except Cancelled:
+            raise TrainingInterrupted(self._stop.signum or signal.SIGINT) from None
+        self._checkpoints.save_best()
+        if self._group.first:
+            self._run.record_class_offsets()
+        return None if math.isnan(dice) else dice
 
     def _predict(self, patches: torch.Tensor) -> torch.Tensor:
         if not self._group.sharded:  # in a sharded network the others would wait for it

@@ -140,6 +140,11 @@ class Run:
             recipe = msgspec.structs.replace(stored.recipe, epochs=self.planned)
             self._write(msgspec.structs.replace(stored, recipe=recipe, lengthened=self.config.lengthened))
 
+    def record_class_offsets(self) -> None:
+        """Records in the configuration that the best weights have class offsets, also if the run began without."""
+        stored = Run.open(self.path).config
+        self._write(msgspec.structs.replace(stored, recipe=msgspec.structs.replace(stored.recipe, class_offsets=True)))
+
     def _write(self, config: RunConfig) -> None:
         import tomli_w
 

@@ -142,8 +142,9 @@ _EARLIER = {"model.apg": True, "model.mlam": True, "model.depth_axis": "z", "mod
 def decisive_differences(stored: RunConfig, given: RunConfig) -> list[str]:
     """Returns the names of the options that determine a run and differ between two configurations.
 
-    These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing, and
-    the number of processes, if a step uses as many crops in total. SAM's weights are compared by hash if both
+    These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing,
+    class offsets, which are found after the last step, and the number of processes, if a step uses as many crops in
+    total. SAM's weights are compared by hash if both
     configurations have one, so their file may be renamed. The split is compared if both have recorded it.
     `Run.create` decides whether the number of epochs may change.
     """
@@ -159,7 +160,7 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
     """Returns option → value for everything that determines a run, with the recipe's and the model's options flat."""
     recipe = msgspec.structs.asdict(config.recipe)
     parallel = recipe.pop("accumulate") * recipe.pop("processes")
-    for field in ("epochs", "pictures_every", "checkpoint_every"):
+    for field in ("epochs", "pictures_every", "checkpoint_every", "class_offsets"):
         del recipe[field]
     options = dict(config.model.options)
     options.pop("checkpoint_activations", None)

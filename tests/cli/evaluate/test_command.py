@@ -39,8 +39,9 @@ def test_json_holds_the_scores_the_tolerance_and_null_for_absent_organs(
     assert (result["tolerance_mm"], result["ignored_share"]) == (1.0, 0.0)
     assert result["organs"]["liver"]["dice"] == pytest.approx(0.8)  # 4 of 5 planes shared
     assert result["organs"]["liver"]["hd95_mm"] == pytest.approx(1.0)
+    assert result["organs"]["liver"]["volume_difference"] == 0  # moved, not grown
     assert result["organs"]["spleen"] == {
-        "dice": None, "nsd": None, "hd95_mm": None, "cases": 0, "missed": 0, "spurious": 0,
+        "dice": None, "nsd": None, "hd95_mm": None, "volume_difference": None, "cases": 0, "missed": 0, "spurious": 0,
     }  # fmt: skip
     assert result["mean"]["dice"] == pytest.approx(0.8)
 

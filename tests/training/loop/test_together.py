@@ -26,7 +26,9 @@ CHILD = Path(__file__).with_name("child_together.py")
 sys.path.insert(0, str(CHILD.parent))
 from networks import DeepNetwork, small_network  # noqa: E402
 
-RECIPE = Recipe(epochs=3, steps_per_epoch=4, lr=0.05, warmup=0, validate_every=2, checkpoint_every=1)
+RECIPE = Recipe(
+    epochs=3, steps_per_epoch=4, lr=0.05, warmup=0, validate_every=2, checkpoint_every=1, class_offsets=True
+)
 TWO_PHASES = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1, "auxiliary_alone": 0.4}
 
 
@@ -88,6 +90,12 @@ def test_two_processes_learn_what_one_learns_from_twice_the_batches(one, togethe
     ours, theirs = weights(one), weights(together[0])
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_two_processes_find_the_class_offsets_of_one(one, together):
+    ours, theirs = load_file(one.best), load_file(together[0].best)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert Run.open(together[0].path).config.recipe.class_offsets
 
 
 def test_loss_and_validation_of_two_processes_are_those_of_one(one, together):

@@ -41,6 +41,7 @@ def test_means_leave_out_cases_without_the_organ_and_count_missed_and_spurious(t
     assert (first.name, first.cases, first.missed, first.dice, first.hd95) == ("label 1", 2, 1, 0.5, 0.0)
     assert (second.cases, second.spurious) == (0, 1)
     assert np.isnan(second.dice)
+    assert np.isnan(second.volume)
 
 
 def blocks(path: Path, *sizes: int, grid: Grid = GRID) -> Path:
@@ -66,6 +67,8 @@ def test_means_over_cases_and_organs_are_those_computed_by_hand(tmp_path: Path) 
     assert (spleen.cases, spleen.missed, spleen.spurious) == (2, 1, 0)
     assert (aorta.cases, aorta.missed, aorta.spurious) == (1, 0, 1)
     assert (liver.dice, spleen.dice, aorta.dice) == pytest.approx((5 / 6, 1 / 2, 2 / 3))
+    # Volumes: liver half of it and right, spleen right and missed, aorta half of it in the one case that has it
+    assert (liver.volume, spleen.volume, aorta.volume) == pytest.approx((-1 / 4, -1 / 2, -1 / 2))
     # Blocks end 3 voxels of 2 mm apart in case one, 2 in case two; 95 % of the surface reach into the last voxel.
     assert (liver.hd95, spleen.hd95, aorta.hd95) == pytest.approx((6 / 2, 0, 4), abs=1e-5)
     assert evaluation.mean.dice == pytest.approx((5 / 6 + 1 / 2 + 2 / 3) / 3)

@@ -1,0 +1,109 @@
+"""Class offsets: what they do to each class's Dice, how a network takes them in, and what a training makes of them."""
+
+import numpy as np
+import pytest
+import torch
+from bedside.distill import STUDENTS
+from bedside.training.data.ignore_label import IGNORED
+from bedside.training.loop.class_offsets import add_to_logits, best_offsets, dice_curves
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import Run
+from bedside.training.scores.metrics import dice_per_class
+from safetensors.torch import load_file
+
+from .tiny_fit import make_run, network, relabelled, train
+
+OFFSETS = np.arange(-60, 61) / 20
+
+
+def random_logits(case, classes, seed=0):
+    return 2 * torch.randn(classes, *case.labels().shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def four_classes(tmp_path, prepared):
+    labels = np.random.default_rng(0).integers(0, 3, prepared[0].labels().shape).astype(np.uint16)
+    labels[:2] = IGNORED
+    return relabelled(prepared[0], tmp_path / "case", labels, ignored=int((labels == IGNORED).sum()))
+
+
+@pytest.mark.parametrize("place", [0, 37, 60, 61, 120])
+def test_a_classs_curve_is_the_dice_of_the_labels_with_its_logit_moved(four_classes, place):
+    logits = random_logits(four_classes, 4)
+    curves = dice_curves(logits, four_classes)
+    assert curves.shape == (4, 121)
+    for label in (1, 2):
+        moved = logits.clone()
+        moved[label] += OFFSETS[place]
+        truth = np.asarray(four_classes.labels())
+        expected = dice_per_class(moved.argmax(0).numpy(), truth, 4, four_classes.ignored_voxels())
+        assert curves[label, place] == pytest.approx(expected[label], abs=1e-9)
+
+
+def test_background_and_absent_classes_have_no_curve_and_no_offset(four_classes):
+    curves = dice_curves(random_logits(four_classes, 4), four_classes)
+    assert np.isnan(curves[[0, 3]]).all()
+    assert (best_offsets(curves[None])[[0, 3]] == 0).all()
+
+
+def test_of_equally_good_offsets_the_smallest_is_taken():
+    curves = np.full((2, 2, 121), np.nan)
+    curves[0, 1], curves[1, 1] = 0.5, 0.7
+    assert best_offsets(curves)[1] == 0
+    curves[:, 1, 80:] += 0.1
+    assert best_offsets(curves)[1] == pytest.approx(OFFSETS[80])
+    curves[:, 1, 90] += 0.0002  # noise
+    assert best_offsets(curves)[1] == pytest.approx(OFFSETS[80])
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+def test_every_student_takes_offsets_in_its_last_bias(student):
+    torch.manual_seed(0)
+    model = STUDENTS.find(student).build(3).eval()
+    image = torch.rand(1, 1, 32, 32, 64)
+    offsets = np.array([0, 0.5, -1.25], np.float32)
+    with torch.no_grad():
+        before = model(image)
+        assert add_to_logits(model, offsets, (32, 32, 64))
+        after = model(image)
+    moved = (after - before).mean((0, 2, 3, 4))
+    torch.testing.assert_close(moved, torch.from_numpy(offsets), rtol=0, atol=1e-4)
+    assert (after - before).std((0, 2, 3, 4)).max() < 1e-4
+
+
+def test_a_network_without_a_last_bias_stays_as_it_is():
+    model = torch.nn.Sequential(torch.nn.Conv3d(1, 4, 1), torch.nn.ReLU(), torch.nn.Conv3d(4, 2, 1, bias=False)).eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert not add_to_logits(model, np.array([0, 1], np.float32), (4, 4, 4))
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def shy():
+    """A network that tells the cube from the body, and calls neither a cube: its logit is 1 too low."""
+    model = network()
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([0.0, 8.0])[:, None, None, None, None])
+        model.bias.copy_(torch.tensor([0.0, -8.0]))
+    return model
+
+
+def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_path, prepared, small_task, caplog):
+    recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0)
+    plain = make_run(tmp_path / "plain", small_task, recipe)
+    without, _ = train(plain, prepared, model=shy(), validation=prepared)
+    assert without.best < 0.5
+    weights = load_file(plain.best)
+    # the same run goes on: its training is over, the offsets are not
+    run = Run.create(plain.path, plain.config.__replace__(recipe=recipe.__replace__(class_offsets=True)), resume=True)
+    caplog.set_level("INFO", "bedside.training")
+    result, _ = train(run, prepared, model=shy(), validation=prepared)
+    assert result.best > 0.99
+    assert "class offsets cube +" in caplog.text
+    moved = load_file(run.best)
+    assert torch.equal(moved["model.weight"], weights["model.weight"])
+    assert moved["model.bias"][0] == weights["model.bias"][0]
+    assert 0.5 < moved["model.bias"][1] - weights["model.bias"][1] < 3
+    assert Run.open(run.path).config.recipe.class_offsets
+    again, _ = train(run, prepared, model=shy(), validation=prepared)
+    assert torch.equal(load_file(run.best)["model.bias"], moved["model.bias"])
+    assert again.best == result.best

@@ -1,0 +1,183 @@
+"""Offsets of the classes' logits that give the validation cases the highest Dice, put into a network's last bias.
+
+Cross-entropy asks for probabilities, Dice for volumes, and a trained network draws some organs too large and others too
+small. A calibrated network has its highest Dice where it calls a voxel an organ above half of that Dice, not above 0.5
+(Lipton et al., "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML 2014, arXiv:1402.1892); one trained
+with weighted classes has learned other probabilities than those of its data (Menon et al., "Long-tail learning via
+logit adjustment", ICLR 2021, arXiv:2007.07314). One number for each class mends both, and costs a device nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...runtime.errors import Cancelled
+from ...runtime.hooks import Progress
+from ...runtime.task import Task
+from ..data.prepared_case import PreparedCase
+from ..scores.metrics import finite_mean
+from .process_group import ProcessGroup
+from .validate import Predictor, mean_over_cases, predict_logits, validate
+
+_log = logging.getLogger("bedside.training")
+
+_OFFSETS = torch.arange(-60, 61) / 20
+_NONE = len(_OFFSETS) // 2  # the place of offset 0
+_CLOSE = 5e-4  # offsets whose Dice differs by less are equally good: of these, the smallest
+_ROUNDING = 1e-3  # of logits in float32, when a number of the size of an offset is added before the last layer
+
+Curves = NDArray[np.float64]
+
+
+def offset_classes(
+    model: torch.nn.Module,
+    predict: Predictor,
+    cases: Sequence[PreparedCase],
+    task: Task,
+    group: ProcessGroup,
+    *,
+    overlap: float,
+    agree: Callable[[], None],
+    progress: Progress,
+) -> float:
+    """Moves a network's logits by the class offsets with the highest Dice on validation cases, if they raise it.
+
+    The cases are predicted twice: to find the offsets of each class by itself, and with all of them together. All
+    processes call this together and get the same offsets.
+
+    Args:
+        model: network in evaluation mode, not sharded; changed in place.
+        predict: the network as `validate` calls it.
+        cases: prepared validation cases, the same on every process.
+        task: defines the window (the task's patch) and the classes.
+        group: process group; the network is on its device.
+        overlap: overlap of neighbouring windows, 0…<1.
+        agree: called by all processes together after each round of cases; raises `Cancelled` to stop all of them.
+        progress: called with (cases done, cases to predict).
+
+    Returns:
+        The network's mean Dice over the organs of the cases; NaN if no case contains an organ. The network stays as it
+        was if no offsets raise it, or if it has no bias that could take them.
+
+    Raises:
+        Cancelled: raised by ``agree``.
+    """
+    total = 2 * len(cases)
+    curves = np.zeros((len(cases), task.num_classes, len(_OFFSETS)))
+    for start in range(0, len(cases), group.size):
+        number = start + group.rank
+        if number < len(cases):
+            with suppress(Cancelled):  # this process received a signal; `agree` stops all
+                image = cases[number].image()
+                logits = predict_logits(predict, image, task, overlap=overlap, device=group.device)
+                curves[number] = dice_curves(logits, cases[number])
+        agree()
+        progress(min(start + group.size, len(cases)), total)
+    curves = group.total(curves)
+    offsets = best_offsets(curves)
+    before = finite_mean(mean_over_cases(curves[:, :, _NONE])[1:])
+    if not offsets.any():
+        return before
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    if not add_to_logits(model, offsets, task.patch.dhw):
+        if group.first:
+            _log.warning("no class offsets: the network's last layer has no bias")
+        return before
+    after = finite_mean(
+        validate(
+            predict, cases, task, group, overlap=overlap, agree=agree,
+            progress=lambda done, _, note="": progress(len(cases) + done, total),
+        )[1:]
+    )  # fmt: skip
+    if math.isnan(after) or after <= before:
+        model.load_state_dict(weights)
+        return before
+    if group.first:
+        named = zip(task.labels, offsets, strict=True)
+        moved = ", ".join(f"{name} {offset:+.2f}" for name, offset in named if offset)
+        _log.info("class offsets %s: mean Dice on the validation cases %.3f, %.3f before", moved, after, before)
+    return after
+
+
+def dice_curves(logits: torch.Tensor, case: PreparedCase) -> Curves:
+    """Returns each class's Dice for each offset of its logit alone, ``[C, number of offsets]``.
+
+    NaN for the background and for a class that the case does not contain. Ignored voxels are not compared. Every class
+    is looked at by itself, with the logits of the others as they are: organs border on the background, mostly.
+
+    Args:
+        logits: ``[C, D, H, W]``.
+        case: the case that was predicted.
+    """
+    ignored = case.ignored_voxels()
+    known = torch.ones(logits.shape[1:], dtype=torch.bool) if ignored is None else torch.from_numpy(~ignored)
+    scores, truth = logits[:, known], torch.from_numpy(np.array(case.labels()))[known]
+    best = scores.topk(2, dim=0)
+    curves = np.full((len(logits), len(_OFFSETS)), np.nan)
+    for label in range(1, len(logits)):
+        there = truth == label
+        if not there.any():
+            continue
+        rival = torch.where(best.indices[0] == label, best.values[1], best.values[0])
+        needed = rival - scores[label]  # the offset above which a voxel is this class
+        within = needed < _OFFSETS[-1]
+        predicted, hit = _counts_below(needed[within]), _counts_below(needed[within & there])
+        curves[label] = 2 * hit / (predicted + float(there.sum()))
+    return curves
+
+
+def best_offsets(curves: Curves) -> NDArray[np.float32]:
+    """Returns the offset of each class with the highest mean Dice, ``[C]``; 0 for a class that no case contains.
+
+    Args:
+        curves: `dice_curves` of each case, ``[cases, C, number of offsets]``.
+    """
+    offsets = np.zeros(curves.shape[1], np.float32)
+    for label in np.flatnonzero(np.isfinite(curves).any(axis=(0, 2))):
+        mean = np.nanmean(curves[:, label], axis=0)
+        good = _OFFSETS[torch.from_numpy(mean >= mean.max() - _CLOSE)]
+        offsets[label] = good[good.abs().argmin()].item()
+    return offsets
+
+
+def add_to_logits(model: torch.nn.Module, offsets: NDArray[np.float32], patch: tuple[int, int, int]) -> bool:
+    """Adds offsets to the logits of a network for good, in the bias of its last layer.
+
+    The last layer is found by trying: the last bias that moves every logit of a random patch by its class's offset.
+    With a sub-pixel head each class has several entries of the bias.
+
+    Args:
+        model: network in evaluation mode.
+        offsets: ``[C]``.
+        patch: size of a patch that the network accepts, D, H, W.
+
+    Returns:
+        Whether there is such a bias; if not, the network is unchanged.
+    """
+    added = torch.from_numpy(offsets)
+    device = next(model.parameters()).device
+    image = torch.rand(1, 1, *patch, generator=torch.Generator().manual_seed(0)).to(device)
+    with torch.no_grad():
+        expected = model(image).float() + added.to(device)[None, :, None, None, None]
+        for name, bias in reversed(list(model.named_parameters())):
+            if not name.endswith("bias") or bias.ndim != 1 or len(bias) % len(added):
+                continue
+            before = bias.detach().clone()
+            bias.add_(added.to(bias).repeat_interleave(len(bias) // len(added)))
+            if (model(image).float() - expected).abs().max() < _ROUNDING:
+                return True
+            bias.copy_(before)
+    return False
+
+
+def _counts_below(needed: torch.Tensor) -> NDArray[np.int64]:
+    """Returns how many voxels each offset exceeds, ``[number of offsets]``."""
+    steps = torch.bucketize(needed, _OFFSETS, right=True)
+    return torch.bincount(steps, minlength=len(_OFFSETS) + 1).cumsum(0)[: len(_OFFSETS)].numpy()
