@@ -76,7 +76,8 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
 
     def recipe_of(self, row: Row, seed: int, steps: int) -> Recipe:
         """Returns the recipe of a row's training of about so many steps."""
-        return replace(self.recipe(seed, steps), auxiliary_alone=row.auxiliary_alone, lr=row.lr * self.lr)
+        changes = {"auxiliary_alone": row.auxiliary_alone, "lr": row.lr * self.lr}
+        return replace(self.recipe(seed, steps), class_offsets=False, **changes)  # two families have no last bias
 
 
 def run_folder(out: Path, name: str, seed: int) -> Path:

@@ -37,7 +37,7 @@ Curves = NDArray[np.float64]
 
 
 def offset_classes(
-    model: torch.nn.Module,
+    bias: torch.nn.Parameter,
     predict: Predictor,
     cases: Sequence[PreparedCase],
     task: Task,
@@ -53,8 +53,8 @@ def offset_classes(
     processes call this together and get the same offsets.
 
     Args:
-        model: network in evaluation mode, not sharded; changed in place.
-        predict: the network as `validate` calls it.
+        bias: the network's `last_bias`; changed in place.
+        predict: the network in evaluation mode, not sharded, as `validate` calls it.
         cases: prepared validation cases, the same on every process.
         task: defines the window (the task's patch) and the classes.
         group: process group; the network is on its device.
@@ -64,7 +64,7 @@ def offset_classes(
 
     Returns:
         The network's mean Dice over the organs of the cases; NaN if no case contains an organ. The network stays as it
-        was if no offsets raise it, or if it has no bias that could take them.
+        was if no offsets raise it.
 
     Raises:
         Cancelled: raised by ``agree``.
@@ -85,11 +85,8 @@ def offset_classes(
     before = finite_mean(mean_over_cases(curves[:, :, _NONE])[1:])
     if not offsets.any():
         return before
-    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    if not add_to_logits(model, offsets, task.patch.dhw):
-        if group.first:
-            _log.warning("no class offsets: the network's last layer has no bias")
-        return before
+    added = torch.from_numpy(offsets)
+    _add(bias, added)
     after = finite_mean(
         validate(
             predict, cases, task, group, overlap=overlap, agree=agree,
@@ -97,7 +94,7 @@ def offset_classes(
         )[1:]
     )  # fmt: skip
     if math.isnan(after) or after <= before:
-        model.load_state_dict(weights)
+        _add(bias, -added)
         return before
     if group.first:
         named = zip(task.labels, offsets, strict=True)
@@ -147,34 +144,40 @@ def best_offsets(curves: Curves) -> NDArray[np.float32]:
     return offsets
 
 
-def add_to_logits(model: torch.nn.Module, offsets: NDArray[np.float32], patch: tuple[int, int, int]) -> bool:
-    """Adds offsets to the logits of a network for good, in the bias of its last layer.
+def last_bias(model: torch.nn.Module, classes: int, patch: tuple[int, int, int]) -> torch.nn.Parameter | None:
+    """Returns the bias of a network's last layer, which moves the logits of a class by what is added to its entries.
 
-    The last layer is found by trying: the last bias that moves every logit of a random patch by its class's offset.
-    With a sub-pixel head each class has several entries of the bias.
+    It is found by trying: the last bias that moves every logit of a random patch by the number of its class. With a
+    sub-pixel head each class has several entries, one after the other.
 
     Args:
-        model: network in evaluation mode.
-        offsets: ``[C]``.
+        model: network in evaluation mode; not modified.
+        classes: number of classes.
         patch: size of a patch that the network accepts, D, H, W.
 
     Returns:
-        Whether there is such a bias; if not, the network is unchanged.
+        The bias, ``[classes × entries]``; None if the network has none such.
     """
-    added = torch.from_numpy(offsets)
+    tried = torch.arange(classes) / classes
     device = next(model.parameters()).device
     image = torch.rand(1, 1, *patch, generator=torch.Generator().manual_seed(0)).to(device)
     with torch.no_grad():
-        expected = model(image).float() + added.to(device)[None, :, None, None, None]
+        expected = model(image).float() + tried.to(device)[None, :, None, None, None]
         for name, bias in reversed(list(model.named_parameters())):
-            if not name.endswith("bias") or bias.ndim != 1 or len(bias) % len(added):
+            if not name.endswith("bias") or bias.ndim != 1 or len(bias) % classes:
                 continue
             before = bias.detach().clone()
-            bias.add_(added.to(bias).repeat_interleave(len(bias) // len(added)))
-            if (model(image).float() - expected).abs().max() < _ROUNDING:
-                return True
+            _add(bias, tried)
+            moved = model(image).float()
             bias.copy_(before)
-    return False
+            if (moved - expected).abs().max() < _ROUNDING:
+                return bias
+    return None
+
+
+def _add(bias: torch.nn.Parameter, offsets: torch.Tensor) -> None:
+    with torch.no_grad():
+        bias += offsets.to(bias).repeat_interleave(len(bias) // len(offsets))
 
 
 def _counts_below(needed: torch.Tensor) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from ..runs.run_writer import RunWriter
 from ..scores.metrics import finite_mean
 from .checkpoint import Position, load_weights
 from .checkpoint_store import CheckpointStore
-from .class_offsets import offset_classes
+from .class_offsets import last_bias, offset_classes
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
@@ -241,18 +241,20 @@ class _Fit:
 
     def _offset_classes(self) -> float | None:
         """Gives the best weights their class offsets, and returns their mean validation Dice; None without a score."""
-        if self._group.sharded:
-            _log.warning("no class offsets: the network is sharded over the processes")
-            return self._position.best
-        model = self._setup.model
+        model, task = self._setup.model, self._run.config.task
         load_weights(self._run.best, model)
         self._stepper.wrapped.eval()
+        bias = None if self._group.sharded else last_bias(model, task.num_classes, task.patch.dhw)
+        if bias is None:
+            why = "it is sharded over the processes" if self._group.sharded else "its last layer has no bias"
+            _log.warning("the network gets no class offsets: %s", why)
+            return self._position.best
         try:
             dice = offset_classes(
-                model,
+                bias,
                 self._predict,
                 self._setup.validation,
-                self._run.config.task,
+                task,
                 self._group,
                 overlap=self._recipe.validation_overlap,
                 agree=self._stop_together,

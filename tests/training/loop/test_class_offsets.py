@@ -5,7 +5,7 @@ import pytest
 import torch
 from bedside.distill import STUDENTS
 from bedside.training.data.ignore_label import IGNORED
-from bedside.training.loop.class_offsets import add_to_logits, best_offsets, dice_curves
+from bedside.training.loop.class_offsets import best_offsets, dice_curves, last_bias
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
 from bedside.training.scores.metrics import dice_per_class
@@ -61,20 +61,21 @@ def test_every_student_takes_offsets_in_its_last_bias(student):
     torch.manual_seed(0)
     model = STUDENTS.find(student).build(3).eval()
     image = torch.rand(1, 1, 32, 32, 64)
-    offsets = np.array([0, 0.5, -1.25], np.float32)
+    offsets = torch.tensor([0, 0.5, -1.25])
     with torch.no_grad():
         before = model(image)
-        assert add_to_logits(model, offsets, (32, 32, 64))
+        bias = last_bias(model, 3, (32, 32, 64))
+        assert torch.equal(model(image), before)
+        bias += offsets.repeat_interleave(len(bias) // 3)
         after = model(image)
-    moved = (after - before).mean((0, 2, 3, 4))
-    torch.testing.assert_close(moved, torch.from_numpy(offsets), rtol=0, atol=1e-4)
+    torch.testing.assert_close((after - before).mean((0, 2, 3, 4)), offsets, rtol=0, atol=1e-4)
     assert (after - before).std((0, 2, 3, 4)).max() < 1e-4
 
 
-def test_a_network_without_a_last_bias_stays_as_it_is():
+def test_a_network_without_a_last_bias_is_told_and_stays_as_it_is():
     model = torch.nn.Sequential(torch.nn.Conv3d(1, 4, 1), torch.nn.ReLU(), torch.nn.Conv3d(4, 2, 1, bias=False)).eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    assert not add_to_logits(model, np.array([0, 1], np.float32), (4, 4, 4))
+    assert last_bias(model, 2, (4, 4, 4)) is None
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
@@ -107,3 +108,12 @@ def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_p
     again, _ = train(run, prepared, model=shy(), validation=prepared)
     assert torch.equal(load_file(run.best)["model.bias"], moved["model.bias"])
     assert again.best == result.best
+
+
+def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tmp_path, prepared, small_task, caplog):
+    recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    result, model = train(run, prepared, model=torch.nn.Conv3d(1, 2, 1, bias=False), validation=prepared)
+    assert "gets no class offsets: its last layer has no bias" in caplog.text
+    assert result.best == pytest.approx(float(run.rows()[-1]["dice"]), rel=1e-5)
+    assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
