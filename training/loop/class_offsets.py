@@ -177,7 +177,7 @@ def last_bias(model: torch.nn.Module, classes: int, patch: tuple[int, int, int])
 
 def _add(bias: torch.nn.Parameter, offsets: torch.Tensor) -> None:
     with torch.no_grad():
-        bias += offsets.to(bias).repeat_interleave(len(bias) // len(offsets))
+        bias.add_(offsets.to(bias).repeat_interleave(len(bias) // len(offsets)))
 
 
 def _counts_below(needed: torch.Tensor) -> NDArray[np.int64]:
