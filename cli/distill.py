@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..distill.locator import LOCATOR_STUDENT, locator_task
+from ..distill.locator import LOCATOR_STUDENT, default_recipe, locator_task
 from ..distill.students.registry import STUDENTS
 from ..runtime.arguments import known
 from ..runtime.axes import XYZ
@@ -250,7 +250,7 @@ class Distill:
         """Returns the recipe; by default, half of the crops come from the scans without labels, if there are any."""
         import msgspec
 
-        recipe = self.training.recipe(task.name, output, STUDENTS.find(self._student).recipe)
+        recipe = self.training.recipe(task.name, output, default_recipe(self._student, locator=self.locator))
         share = self.imitation_options.unlabelled_share
         teaches = self._lam < 1 or self.imitation_options.pseudo_labels
         if share is None:
@@ -276,7 +276,8 @@ def distill_command(arguments: Sequence[str]) -> Callable[..., None]:
     Raises:
         UsageError: no student has this name.
     """
-    student = last_given(arguments, "--student", _default_student("--locator" in arguments))
+    locator = "--locator" in arguments
+    student = last_given(arguments, "--student", _default_student(locator))
     with only_first_reports_usage():
-        recipe = Recipe() if student == _LIST else STUDENTS.find(student).recipe
+        recipe = Recipe() if student == _LIST else default_recipe(student, locator=locator)
         return typer_function(Distill, changed_defaults(recipe))

@@ -28,6 +28,7 @@ from ..training.recipe import Recipe
 from ..training.runs.run import Run
 from ..training.runs.run_config import Distillation, MethodRecord, ModelConfig
 from ..training.train import train
+from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
 from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
@@ -71,7 +72,7 @@ def distill(
         task: grid, intensities, patch; None: the first teacher's. With cached targets they may differ from the
             teachers', whose probabilities are then interpolated; the classes may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
-            student's own, `StudentSpec.recipe`.
+            student's own, `default_recipe`.
         imitation: loss between student and teacher, a name in `IMITATION`.
         temperature: temperature of the imitation loss ``"kl"``.
         targets: ``"cached"``: the teachers segment whole cases once, before the training; ``"online"``: they see the
@@ -95,10 +96,10 @@ def distill(
     """
     arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     arguments.known("student", student, STUDENTS)
-    recipe = STUDENTS.find(student).recipe if recipe is None else recipe
+    kind = "locator" if arguments.flag("locator", locator) else "student"
+    recipe = default_recipe(student, locator=locator) if recipe is None else recipe
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
-    kind = "locator" if arguments.flag("locator", locator) else "student"
     if not runs and lam < 1:
         raise UsageError(_NO_TEACHER)
     if arguments.flag("pseudo_labels", pseudo_labels) and not recipe.unlabelled:

@@ -1,9 +1,11 @@
 """What the calls of `bedside.distill` accept."""
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from bedside.distill import DistillationLoss, build_student, distill, load_student
+from bedside.distill.locator import default_recipe
 from bedside.runtime.errors import UsageError
 from bedside.training.data.dataset import Dataset
 from bedside.training.loop.fit import FitResult
@@ -122,3 +124,10 @@ def test_a_recipe_of_wrong_fields_is_refused(fields):
 def test_an_augmentation_of_wrong_fields_is_refused():
     with pytest.raises(UsageError, match="flip: expected float, got str"):
         Augmentation(flip="often")
+
+
+def test_a_locators_recipe_has_no_class_offsets_for_it_must_not_miss_an_organs_end():
+    student, locator = (default_recipe("unet-edge-tiny", locator=locator) for locator in (False, True))
+    assert student.class_offsets
+    assert not locator.class_offsets
+    assert msgspec.structs.replace(locator, class_offsets=True) == student
