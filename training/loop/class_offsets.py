@@ -85,8 +85,8 @@ def offset_classes(
     before = finite_mean(mean_over_cases(curves[:, :, _NONE])[1:])
     if not offsets.any():
         return before
-    added = torch.from_numpy(offsets)
-    _add(bias, added)
+    kept = bias.detach().clone()
+    _add(bias, torch.from_numpy(offsets))
     after = finite_mean(
         validate(
             predict, cases, task, group, overlap=overlap, agree=agree,
@@ -94,7 +94,7 @@ def offset_classes(
         )[1:]
     )  # fmt: skip
     if math.isnan(after) or after <= before:
-        _add(bias, -added)
+        bias.data.copy_(kept)
         return before
     if group.first:
         named = zip(task.labels, offsets, strict=True)

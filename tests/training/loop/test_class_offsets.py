@@ -9,6 +9,7 @@ from bedside.training.loop.class_offsets import best_offsets, dice_curves, last_
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
 from bedside.training.scores.metrics import dice_per_class
+from msgspec.structs import replace
 from safetensors.torch import load_file
 
 from .tiny_fit import make_run, network, relabelled, train
@@ -95,7 +96,7 @@ def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_p
     assert without.best < 0.5
     weights = load_file(plain.best)
     # the same run goes on: its training is over, the offsets are not
-    run = Run.create(plain.path, plain.config.__replace__(recipe=recipe.__replace__(class_offsets=True)), resume=True)
+    run = Run.create(plain.path, replace(plain.config, recipe=replace(recipe, class_offsets=True)), resume=True)
     caplog.set_level("INFO", "bedside.training")
     result, _ = train(run, prepared, model=shy(), validation=prepared)
     assert result.best > 0.99
@@ -117,3 +118,16 @@ def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tm
     assert "gets no class offsets: its last layer has no bias" in caplog.text
     assert result.best == pytest.approx(float(run.rows()[-1]["dice"]), rel=1e-5)
     assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
+
+
+def test_offsets_that_raise_no_dice_together_are_taken_back_to_the_bit(tmp_path, prepared, small_task, monkeypatch):
+    """Found for each class by itself, they may harm another; here a second prediction that finds nothing stands in."""
+    monkeypatch.setattr("bedside.training.loop.class_offsets.validate", lambda *_, **__: np.zeros(2))
+    recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
+    runs = [
+        make_run(tmp_path / name, small_task, replace(recipe, class_offsets=name == "run")) for name in ("run", "off")
+    ]
+    results = [train(run, prepared, model=shy(), validation=prepared)[0] for run in runs]
+    assert results[0].best == pytest.approx(results[1].best)
+    with_offsets, without = (load_file(run.best) for run in runs)
+    assert torch.equal(with_offsets["model.bias"], without["model.bias"])
