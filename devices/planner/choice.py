@@ -81,7 +81,7 @@ def recommended(options: Sequence[Option]) -> Option | None:
     compared.
     """
     front = [option for option in options if option.on_front]
-    engines, models = list(ENGINES), _dice_of_models(front)
+    engines, models = list(ENGINES), _dice_of_models(options)
     complete = {option.model for option in front} - {option.model for option in front if option.dice is None}
 
     def merit(option: Option) -> tuple[float, float, float, int, bool, float, int]:
@@ -95,37 +95,41 @@ def recommended(options: Sequence[Option]) -> Option | None:
 
 
 def _dice_of_models(options: Sequence[Option]) -> dict[str, float]:
-    """Returns model → best Dice of its options; empty where the Dice of several models is of different scans."""
+    """Returns model → best Dice of its options that fit, or of all where of those that fit none was measured.
+
+    Models of unknown accuracy are absent; all are where the Dice of several models is of different scans.
+    """
+    known = [(option, option.dice) for option in options if option.dice is not None]
+    if len({option.dice_of for option, _ in known}) > 1:
+        return {}
+    fitting = {option.model for option, _ in known if not option.exclusions}
     best: dict[str, float] = {}
-    for option in options:
-        if option.dice is not None:
-            best[option.model] = max(option.dice, best.get(option.model, 0.0))
-    return best if len({option.dice_of for option in options if option.dice is not None}) < 2 else {}
+    for option, dice in known:
+        if not option.exclusions or option.model not in fitting:
+            best[option.model] = max(dice, best.get(option.model, 0.0))
+    return best
 
 
 def reason_of_choice(options: Sequence[Option]) -> str:
     """Returns why `recommended` chooses its option, and what is not known of the accuracy, as a sentence."""
     front = [option for option in options if option.on_front]
-    chosen, models = recommended(options), _dice_of_models(front)
+    chosen, models = recommended(options), _dice_of_models(options)
     if chosen is None:
         return ""
     names = list(dict.fromkeys(option.model for option in front))
     by_size = "the network with most operations, then the most exact precision" if names[1:] else "most exact precision"
     if not models:
-        scans = list(dict.fromkeys(option.dice_of for option in front if option.dice is not None))
+        scans = sorted({option.dice_of for option in options if option.dice is not None})
         known = f"Dice of different scans ({', '.join(scans)}) is not compared" if scans else "accuracy unknown"
         return f"{by_size} of what fits; {known}"
     said = f"{by_size} of what fits"
-    if names[1:]:
-        said = f"best Dice of what fits, {models[chosen.model]:.3f} on {_scans(front, chosen.model)}"
+    if names[1:] and chosen.model in models:
+        scans = next(option.dice_of for option in options if option.dice is not None)
+        said = f"best Dice of what fits, {models[chosen.model]:.3f} on {scans}"
     if chosen.dice is None:
         said += f"; its Dice in {chosen.precision} was not measured"
     unknown = [name for name in names if name not in models]
     return f"{said}; accuracy unknown: {', '.join(unknown)}" if unknown else said
-
-
-def _scans(options: Sequence[Option], model: str) -> str:
-    return next(option.dice_of for option in options if option.model == model and option.dice is not None)
 
 
 def shown_seconds(seconds: float) -> str:

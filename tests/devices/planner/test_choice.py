@@ -82,10 +82,12 @@ def test_the_best_dice_is_recommended():
 
 
 def test_dice_of_different_scans_is_not_compared():
-    options = with_front([option(2, dice=0.8, dice_of="gate cases", gflop=9.0), option(1, dice=0.9, model="b")])
+    options = with_front(
+        [option(2, dice=0.8, dice_of="gate cases", gflop=9.0), option(1, dice=0.9, dice_of="neck", model="b")]
+    )
     assert all(each.on_front for each in options)
     assert recommended(options).model == "a"
-    assert reason_of_choice(options).endswith("Dice of different scans (gate cases, ) is not compared")
+    assert reason_of_choice(options).endswith("Dice of different scans (gate cases, neck) is not compared")
 
 
 def test_a_model_of_known_dice_goes_before_a_larger_one_of_unknown_accuracy_and_that_is_said():
@@ -100,6 +102,15 @@ def test_a_precision_without_a_dice_of_its_own_is_kept_and_that_is_said():
     )
     assert (recommended(options).model, recommended(options).precision) == ("a", "fp16")
     assert "its Dice in fp16 was not measured" in reason_of_choice(options)
+
+
+def test_a_model_whose_measured_precision_does_not_fit_keeps_its_rank():
+    slow = judged(option(9, dice=0.9), Limits(seconds=3))
+    options = with_front([slow, option(2, precision="fp16"), option(1, dice=0.8, gflop=9.0, model="b")])
+    assert (recommended(options).model, recommended(options).precision) == ("a", "fp16")
+    assert reason_of_choice(options).startswith("best Dice of what fits, 0.900")
+    spoiled = with_front([slow, option(2, precision="int8", dice=0.2), option(1, dice=0.8, model="b")])
+    assert recommended(spoiled).model == "b"
 
 
 def test_without_any_dice_the_reason_says_so():
