@@ -40,7 +40,7 @@ def measured_memory(path: Path, setting: SeriesSetting, edge: int) -> int:
         "    opened.infer(patch[:, :, :16, :16, :16].copy())\n"
         "read = lambda key: int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
         "before = read('VmRSS')\n"
-        "with open_engine(engine, Path(file).read_bytes(), threads=1, precision=precision) as opened:\n"
+        "with open_engine(engine, Path(file), threads=1, precision=precision) as opened:\n"
         "    opened.infer(patch)\n"
         "print(read('VmHWM') - before)"
     )
