@@ -152,11 +152,12 @@ def _power_mode(profile: DeviceProfile, power: float | None) -> PowerMode | None
     """Returns the mode with most watts within a limit; without one, the mode in which the peaks hold."""
     if power is None:
         return next((mode for mode in profile.power_modes if mode.at_peak), None)
-    if not profile.power_modes:
+    limited = [(mode, mode.watts.value) for mode in profile.power_modes if mode.watts is not None]
+    if not limited:
         raise UsageError(f'power: the profile "{profile.key}" has no watts, so a limit cannot be compared with them')
-    within = [mode for mode in profile.power_modes if mode.watts.value <= power]
+    within = [mode for mode, watts in limited if watts <= power]
     if not within:
-        least = profile.power_modes[0].watts.value
+        least = limited[0][1]
         raise UsageError(f"power: {profile.title} takes {least:g} W in its lowest mode, got a limit of {power:g} W")
     return within[-1]
 
