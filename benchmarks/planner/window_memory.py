@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 from bedside.devices.planner.costs import model_cost
+from bedside.devices.planner.engine_memory import engine_memory
 from bedside.devices.planner.planned_model import PlannedVariant
-from bedside.devices.planner.prediction import engine_memory
 from bedside.devices.probe.probe import SeriesSetting
 from models import CLASSES, EDGES, STUDENTS, model_file
 
@@ -59,6 +59,6 @@ def missing_memory(folder: Path, known: Sequence[Memory], settings: Sequence[Ser
                 path = model_file(folder, student, edge, setting.precision)
                 variant = PlannedVariant(model_cost(path.read_bytes()), path.stat().st_size)
                 logits = 4 * CLASSES * edge**3  # which the plan counts to the scan's memory
-                predicted = engine_memory(variant, setting.precision).predicted + logits
+                predicted = engine_memory(variant, setting.engine, setting.precision).predicted + logits
                 measured = measured_memory(path, setting, edge)
                 yield Memory(setting.engine, setting.precision, student, edge, measured, predicted)
