@@ -126,15 +126,17 @@ class Distill:
 
     def _list(self, console: Console) -> None:
         require("train")
-        from .tables.students import LEAST_PATCH, listed_students, measured_table, student_table
+        from ..distill.students.measured import measured_students
+        from .tables.students import LEAST_PATCH, dice_record, dice_table, listed_students, student_table
 
         data = self.training.data
         num_classes = data.task(self.task or _LISTED_TASK).num_classes
         patch = LEAST_PATCH if data.patch is None else XYZ(*data.patch).dhw
         students = listed_students(num_classes, patch)
-        pointer = measured_table(Path(__file__).parents[1])
-        console.show(student_table(students, num_classes, patch), *([pointer] if pointer else []))
-        console.emit({"num_classes": num_classes, "students": [each.record() for each in students]})
+        measured = measured_students()
+        console.show(student_table(students, num_classes, patch), "", dice_table(students, measured))
+        lines = [{**each.record(), "dice": dice_record(each.name, measured)} for each in students]
+        console.emit({"num_classes": num_classes, "students": lines, "comparisons": list(map(str, measured))})
 
     def _train(self, dataset: Path, output: Path, console: Console) -> None:
         training, imitation = self.training, self.imitation_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from difflib import get_close_matches
 from functools import cache
@@ -60,16 +61,18 @@ class PowerMode(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         name: its name, as ``nvpmodel`` prints it.
-        watts: power of the whole device or module.
+        watts: power of the whole device or module; None for a mode that sets no limit.
         at_peak: whether the profile's peaks and bandwidth hold in this mode.
         clock_mhz: the processors' clock; None where unknown.
+        active_share: share of the processors' units that are on, above 0; None for all.
         bandwidth_gb_s: memory bandwidth in this mode, GB/s; None for the profile's.
     """
 
     name: str
-    watts: Figure
+    watts: Figure | None = None
     at_peak: bool = False
     clock_mhz: Figure | None = None
+    active_share: Figure | None = None
     bandwidth_gb_s: Figure | None = None
 
 
@@ -99,7 +102,7 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
         bandwidth_gb_s: memory bandwidth, GB/s.
         module_int8_tops: dense INT8 operations of a whole module, 10¹²/s, with parts that run no 3D network (the DLA).
         processors: the parts that run networks.
-        power_modes: the power modes, the one with fewest watts first.
+        power_modes: the power modes, the one with fewest watts first, one without a limit last.
         software: keys of `software`, the oldest first.
         model: part of the name of the Jetson in the device tree, or of the CPU; empty where there is none.
         is_super: whether the figures hold for NVIDIA's raised "Super" clocks.
@@ -126,7 +129,10 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
         for key in self.software:
             if key not in software():
                 raise FieldError(f'software: expected {", ".join(software())}, got "{key}"')
-        watts = [mode.watts.value for mode in self.power_modes]
+        for mode in self.power_modes:
+            if mode.active_share is not None and mode.active_share.value > 1:
+                raise FieldError(f"active_share: expected a share of at most 1, got {mode.active_share.value:g}")
+        watts = [math.inf if mode.watts is None else mode.watts.value for mode in self.power_modes]
         if watts != sorted(watts):
             raise FieldError("power_modes: expected the mode with fewest watts first")
 
@@ -145,6 +151,7 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
         for mode in self.power_modes:
             found[f"power_modes.{mode.name}.watts"] = mode.watts
             found[f"power_modes.{mode.name}.clock_mhz"] = mode.clock_mhz
+            found[f"power_modes.{mode.name}.active_share"] = mode.active_share
             found[f"power_modes.{mode.name}.bandwidth_gb_s"] = mode.bandwidth_gb_s
         return {place: figure for place, figure in found.items() if figure is not None}
 

@@ -71,7 +71,7 @@ def plan(
         MissingExtraError: `onnx` is not installed (extra ``plan``).
     """
     from ..runtime.scans.planned_scan import PlannedScan
-    from .planner.choice import judged, recommended, with_front
+    from .planner.choice import judged, reason_of_choice, recommended, with_front
     from .planner.measured import measured_windows
     from .planner.prediction import Setting
     from .planner.report import Option, PlanReport, Unplanned
@@ -106,6 +106,7 @@ def plan(
         options=options,
         unplanned=tuple(each for each in found if isinstance(each, Unplanned)),
         recommended=recommended(options),
+        reason=reason_of_choice(options),
         unproven=_unproven(options, planned),
         sources=tuple(f"{place}: {profile.sources[each.source]}" for place, each in profile.figures.items()),
     )
@@ -151,11 +152,12 @@ def _power_mode(profile: DeviceProfile, power: float | None) -> PowerMode | None
     """Returns the mode with most watts within a limit; without one, the mode in which the peaks hold."""
     if power is None:
         return next((mode for mode in profile.power_modes if mode.at_peak), None)
-    if not profile.power_modes:
+    limited = [(mode, mode.watts.value) for mode in profile.power_modes if mode.watts is not None]
+    if not limited:
         raise UsageError(f'power: the profile "{profile.key}" has no watts, so a limit cannot be compared with them')
-    within = [mode for mode in profile.power_modes if mode.watts.value <= power]
+    within = [mode for mode, watts in limited if watts <= power]
     if not within:
-        least = profile.power_modes[0].watts.value
+        least = limited[0][1]
         raise UsageError(f"power: {profile.title} takes {least:g} W in its lowest mode, got a limit of {power:g} W")
     return within[-1]
 
@@ -171,6 +173,7 @@ def _planned(model: Any) -> PlannedModel:
 
 
 def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tuple[str, ...]:
+    from .planner.planned_model import GATE_CASES
     from .planner.roofline import USABLE_BANDWIDTH, USABLE_COMPUTE
 
     said = [
@@ -190,7 +193,7 @@ def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tupl
         )
     if any(option.joules is not None for option in options):
         said.append("energy: at the full watts of the power mode, so at most")
-    if len({option.model for option in options if option.dice is not None}) > 1:
+    if len({option.model for option in options if option.dice_of == GATE_CASES}) > 1:
         said.append("Dice: of each bundle's own gate cases; to be compared only where these are the same")
     for remark in dict.fromkeys(model.remark for model in models if model.remark):
         said.append(f"{', '.join(model.name for model in models if model.remark == remark)}: {remark}")

@@ -68,7 +68,12 @@ def test_wheel_brings_the_profiles_of_devices(wheel):
     folder = ROOT / "devices"
     profiles = {str(path.relative_to(ROOT)) for path in folder.rglob("*.toml")}
     assert {"devices/software.toml", "devices/profiles/orin-nano-8.toml"} <= profiles
-    assert profiles == {name.removeprefix("bedside/") for name in wheel.namelist() if name.endswith(".toml")}
+    shipped = {name.removeprefix("bedside/") for name in wheel.namelist() if name.endswith(".toml")}
+    assert profiles == {name for name in shipped if name.startswith("devices/")}
+
+
+def test_wheel_brings_the_measured_figures_of_students(wheel):
+    assert "bedside/distill/students/measured.toml" in wheel.namelist()
 
 
 def test_wheel_brings_the_page_and_the_viewer_where_it_was_fetched(wheel):

@@ -9,28 +9,35 @@ students' windows, under the same limits. Called again, it goes on where it stop
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from bedside.devices.planner.costs import ModelCost, model_cost
-from bedside.devices.planner.planned_model import PlannedVariant
-from bedside.devices.planner.prediction import engine_memory
 from bedside.devices.planner.probed import ProbedSpeed
 from bedside.devices.planner.roofline import Interval
 from bedside.devices.probe.probe import ClockName, SeriesSetting, clock_of, time_series
 from bedside.devices.probe.results import Series
 from bedside.runtime.engines import open_engine
+from cpu_group import cpu_group
+from models import EDGES, STUDENTS, make_models, model_file
+from window_memory import Memory, missing_memory
 
-STUDENTS = ("unet-edge-base", "unet-nano", "unet-edge-fullres-small", "unet-edge-residual", "unet-edge-small")
-EDGES = (64, 96)
 CALLS = 4
-CLASSES = 14
 PROBE_SECONDS = 10.0  # of one series
+QUOTA_SECONDS = 2.0  # of one window's calls under a quota: 20 of its periods
+
+
+def limits_key(cores: int, setting: SeriesSetting, quota: float | None) -> str:
+    """Names limits: cores that the process may use, engine, precision, threads, and CPUs of its quota."""
+    named = f"{cores} {setting.engine} {setting.precision} {setting.threads}"
+    return named if quota is None else f"{named} quota {quota:g}"
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -43,11 +50,12 @@ class Measured(msgspec.Struct, frozen=True):
     student: str
     edge: int
     seconds: float
+    quota: float | None = None
 
     @property
     def key(self) -> str:
         """Names the series of kernels that was timed under the same limits."""
-        return f"{self.cores} {self.engine} {self.precision} {self.threads}"
+        return limits_key(self.cores, SeriesSetting(self.engine, self.precision, self.threads), self.quota)
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -72,17 +80,6 @@ class Compared(msgspec.Struct, frozen=True):
         return self.predicted.low <= self.measured.seconds <= self.predicted.high
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """The memory that opening an engine and running a window took, and the predicted, in bytes."""
-
-    engine: str
-    precision: str
-    student: str
-    edge: int
-    measured: int
-    predicted: float
-
-
 class Figures(msgspec.Struct):
     """Everything measured so far."""
 
@@ -92,28 +89,13 @@ class Figures(msgspec.Struct):
     memory: list[Memory] = []
 
 
-def model_file(folder: Path, student: str, edge: int, precision: str) -> Path:
-    """Returns a student's ONNX with fresh weights; makes it where it is not there yet."""
-    path = folder / f"{student}.{edge}.{'int8' if precision == 'int8' else 'fp32'}.onnx"
-    if not path.exists():
-        import torch
-        from bedside.distill import build_student
-        from bedside.export.onnx_export import student_to_onnx
-        from bedside.export.quantize import quantize_onnx
-        from bedside.runtime.axes import DHW
+def measured_seconds(
+    model: bytes, setting: SeriesSetting, edge: int, clock: ClockName, quota: float | None = None
+) -> float:
+    """Returns the time of the fastest of some calls, in s; under a quota their mean by the machine's time.
 
-        torch.manual_seed(0)
-        patch = DHW(edge, edge, edge)
-        model = student_to_onnx(build_student(student, num_classes=CLASSES), patch)
-        if precision == "int8":
-            noise = np.random.default_rng(0).standard_normal((1, 1, *patch), np.float32)
-            model = quantize_onnx(model, [noise])
-        path.write_bytes(model.SerializeToString())
-    return path
-
-
-def measured_seconds(model: bytes, setting: SeriesSetting, edge: int, clock: ClockName) -> float:
-    """Returns the time of the fastest of some calls, in s."""
+    A quota stops the process for a part of every period of 100 ms; a call may be over before that.
+    """
     patch = np.random.default_rng(0).standard_normal((1, 1, edge, edge, edge), np.float32)
     now = clock_of(clock, setting.threads)
     times: list[float] = []
@@ -121,6 +103,8 @@ def measured_seconds(model: bytes, setting: SeriesSetting, edge: int, clock: Clo
         setting.engine, model, threads=setting.threads, precision=setting.precision, device="CPU"
     ) as engine:
         engine.infer(patch)
+        if quota is not None:
+            return mean_seconds(lambda: engine.infer(patch))
         for _ in range(CALLS):
             start = now()
             engine.infer(patch)
@@ -128,31 +112,23 @@ def measured_seconds(model: bytes, setting: SeriesSetting, edge: int, clock: Clo
     return min(times)
 
 
-def measured_memory(path: Path, setting: SeriesSetting, edge: int) -> int:
-    """Returns by how many bytes the peak of a fresh process rises when it opens a model and runs a window.
+def mean_seconds(call: Callable[[], object]) -> float:
+    """Returns the mean time of calls in succession, in s."""
+    calls, start = 0, time.perf_counter()
+    while calls < CALLS or time.perf_counter() - start < QUOTA_SECONDS:
+        call()
+        calls += 1
+    return (time.perf_counter() - start) / calls
 
-    It has run another, tiny model before, so that the engine's own libraries are loaded.
+
+def settings(engines: list[str], all_cores: int, quota: float | None = None) -> list[tuple[int, SeriesSetting]]:
+    """Returns (cores that the process may use, what is measured): all cores with 1 and all threads, one core with 1.
+
+    Under a quota: all cores, with as many threads as `default_threads` takes.
     """
-    code = (
-        "import sys, numpy as np; from pathlib import Path; from bedside.runtime.engines import *\n"
-        "from bedside.devices.probe.kernels import Kernel\n"
-        "engine, precision, file, edge = sys.argv[1:]; edge = int(edge)\n"
-        "tiny = Kernel('conv', 8, 8, 16).network(1); patch = np.ones((1, 1, edge, edge, edge), np.float32)\n"
-        "with open_engine(engine, tiny, threads=1, precision=precision) as opened:\n"
-        "    opened.infer(patch[:, :, :16, :16, :16].copy())\n"
-        "read = lambda key: int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
-        "before = read('VmRSS')\n"
-        "with open_engine(engine, Path(file).read_bytes(), threads=1, precision=precision) as opened:\n"
-        "    opened.infer(patch)\n"
-        "print(read('VmHWM') - before)"
-    )
-    words = [sys.executable, "-c", code, setting.engine, setting.precision, str(path), str(edge)]
-    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-
-
-def settings(engines: list[str], all_cores: int) -> list[tuple[int, SeriesSetting]]:
-    """Returns (cores that the process may use, what is measured): all cores with 1 and all threads, one core with 1."""
     pairs = [(all_cores, 1), (all_cores, all_cores), (1, 1)] if all_cores > 1 else [(1, 1)]
+    if quota is not None:
+        pairs = [(all_cores, min(all_cores, math.ceil(quota)))]
     found: list[tuple[int, SeriesSetting]] = []
     for engine in engines:
         for precision in ("fp32", "bf16", "int8") if engine == "openvino" else ("fp32", "int8"):
@@ -160,18 +136,25 @@ def settings(engines: list[str], all_cores: int) -> list[tuple[int, SeriesSettin
     return found
 
 
-def measure(out: Path, engines: list[str], clock: ClockName) -> Figures:
-    """Measures what is missing, and returns all figures."""
+def measure(out: Path, engines: list[str], clock: ClockName, quota: float | None) -> Figures:
+    """Measures what is missing, and returns all figures.
+
+    Args:
+        out: folder of the models and ``results.json``.
+        engines: the engines.
+        clock: what to measure.
+        quota: CPUs that this process's control group grants; None for no quota.
+    """
     file = out / "results.json"
     figures = msgspec.json.decode(file.read_bytes(), type=Figures) if file.exists() else Figures(clock)
     if figures.clock != clock:
         raise SystemExit(f"{file}: measured by {figures.clock}; choose another folder for {clock}")
     cores = sorted(os.sched_getaffinity(0))
     done = {(each.key, each.student, each.edge) for each in figures.results}
-    for count, setting in settings(engines, len(cores)):
+    for count, setting in settings(engines, len(cores), quota):
         os.sched_setaffinity(0, cores[:count])
         limits = (count, setting.engine, setting.precision, setting.threads)
-        key = " ".join(map(str, limits))
+        key = limits_key(count, setting, quota)
         if key not in figures.series:
             figures.series[key] = time_series(setting, PROBE_SECONDS, clock)
             file.write_bytes(msgspec.json.encode(figures))
@@ -180,8 +163,8 @@ def measure(out: Path, engines: list[str], clock: ClockName) -> Figures:
                 if (key, student, edge) in done:
                     continue
                 content = model_file(out, student, edge, setting.precision).read_bytes()
-                seconds = measured_seconds(content, setting, edge, clock)
-                figures.results.append(Measured(*limits, student, edge, seconds))
+                seconds = measured_seconds(content, setting, edge, clock, quota)
+                figures.results.append(Measured(*limits, student, edge, seconds, quota))
                 file.write_bytes(msgspec.json.encode(figures))
                 print(f"{key} {student} {edge}: {seconds:.4f} s", file=sys.stderr, flush=True)
     os.sched_setaffinity(0, cores)
@@ -205,23 +188,6 @@ def compared(out: Path, figures: Figures) -> list[Compared]:
     return rows
 
 
-def add_memory(out: Path, figures: Figures, engines: list[str]) -> None:
-    """Measures the memory of every student, in each engine and precision with one thread."""
-    done = {(each.engine, each.precision, each.student, each.edge) for each in figures.memory}
-    for _, setting in settings(engines, 1):
-        for student in STUDENTS:
-            for edge in EDGES:
-                if (setting.engine, setting.precision, student, edge) in done:
-                    continue
-                path = model_file(out, student, edge, setting.precision)
-                variant = PlannedVariant(model_cost(path.read_bytes()), path.stat().st_size)
-                logits = 4 * CLASSES * edge**3  # which the plan counts to the scan's memory
-                predicted = engine_memory(variant, setting.precision).predicted + logits
-                measured = measured_memory(path, setting, edge)
-                figures.memory.append(Memory(setting.engine, setting.precision, student, edge, measured, predicted))
-                (out / "results.json").write_bytes(msgspec.json.encode(figures))
-
-
 def table(title: str, rows: list[Compared], name: Callable[[Measured], str]) -> list[str]:
     """Returns a table in Markdown: the errors of each group, and of all."""
     lines = [f"| {title} | windows | median error | worst | predicted / measured | in the 80 % interval |"]
@@ -236,12 +202,16 @@ def table(title: str, rows: list[Compared], name: Callable[[Measured], str]) -> 
     return [*lines, ""]
 
 
+def shown_limits(each: Measured) -> str:
+    """Names the limits of a measured time for people."""
+    quota = "" if each.quota is None else f", quota {each.quota:g}"
+    return f"{each.engine} {each.precision}, {each.threads} threads on {each.cores} cores{quota}"
+
+
 def report(figures: Figures, rows: list[Compared]) -> str:
     """Returns the figures as tables in Markdown."""
     lines = [f"Clock: {figures.clock}.", ""]
-    lines += table(
-        "engine", rows, lambda each: f"{each.engine} {each.precision}, {each.threads} threads on {each.cores} cores"
-    )
+    lines += table("engine", rows, shown_limits)
     lines += table("student", rows, lambda each: f"{each.student} {each.edge}³")
     for engine in dict.fromkeys(each.engine for each in figures.memory):
         errors = [abs(each.predicted / each.measured - 1) for each in figures.memory if each.engine == engine]
@@ -255,11 +225,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of models and results")
     parser.add_argument("--engine", action="append", choices=["openvino", "onnxruntime"])
     parser.add_argument("--processor-time", action="store_true", help="on a busy machine: time of the threads")
+    parser.add_argument("--quota", type=float, help="CPUs that a control group grants, such as 0.5; else none is set")
+    parser.add_argument("--before-others", action="store_true", help="go before other programs, by a control group")
+    parser.add_argument("--no-memory", action="store_true", help="measure no memory")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     engines = given.engine or ["openvino", "onnxruntime"]
-    figures = measure(given.out, engines, "processor time" if given.processor_time else "time")
-    add_memory(given.out, figures, engines)
+    make_models(given.out, {setting.precision for _, setting in settings(engines, 1)})
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(cpu_group(given.quota, before_others=given.before_others))
+        except OSError as error:
+            raise SystemExit(f"--quota, --before-others: not possible on this machine: {error}") from None
+        figures = measure(given.out, engines, "processor time" if given.processor_time else "time", given.quota)
+    if not given.no_memory:
+        for each in missing_memory(given.out, figures.memory, [setting for _, setting in settings(engines, 1)]):
+            figures.memory.append(each)
+            (given.out / "results.json").write_bytes(msgspec.json.encode(figures))
     print(report(figures, compared(given.out, figures)))
 
 

@@ -54,7 +54,7 @@ def option_table(report: PlanReport) -> Table:
             "–" if option.dice is None else f"{option.dice:.3f}",
             "\n".join(option.tier.split()),
         )
-    table.caption = "→ recommended  * Pareto front  × does not fit"
+    table.caption = "→ recommended  * Pareto front  × does not fit  – not known"
     table.caption_justify = "left"
     return table
 
@@ -77,6 +77,7 @@ def reasons(report: PlanReport) -> str:
     chosen = report.recommended
     lines = ["", f"recommended: {'nothing fits' if chosen is None else chosen.name}"]
     if chosen is not None:
+        lines.append(f"  because: {report.reason}")
         lines += [f"  not proven: {doubt}" for doubt in chosen.doubts]
     excluded = (option for option in report.options if option.exclusions)
     lines += [f"left out: {option.name}: {'; '.join(option.exclusions)}" for option in excluded]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...distill.students.registry import STUDENTS
@@ -14,10 +13,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...distill.students.cost import InferenceCost
+    from ...distill.students.measured import MeasuredDice, StudentComparison
     from ...distill.students.spec import StudentSpec
 
 LEAST_PATCH = DHW(64, 64, 64)
-_MEASURED = Path("benchmarks", "students", "results.csv")  # of a checkout; the installed package has no benchmarks
 
 
 @dataclass(frozen=True)
@@ -108,12 +107,43 @@ def student_table(students: Sequence[ListedStudent], num_classes: int, least_pat
     return table
 
 
-def measured_table(root: Path) -> str | None:
-    """Returns a line that points to measured milliseconds and Dice; None where there are no figures.
+def dice_table(students: Sequence[ListedStudent], comparisons: Sequence[StudentComparison]) -> Table | str:
+    """Returns the measured Dice of the students, a column for each data set and precision; a sentence without any.
 
     Args:
-        root: folder of the package.
+        students: the students, in the order of the rows.
+        comparisons: the comparisons that were made.
     """
-    if not (root / _MEASURED).is_file():
-        return None
-    return f"measured milliseconds and Dice: {_MEASURED.parent.as_posix()}/README.md"
+    if not comparisons:
+        return "Dice: not measured yet."
+    from rich.table import Table
+
+    table = Table(title="Dice", title_justify="left", box=None, pad_edge=False)
+    table.add_column("student", style="bold", no_wrap=True)
+    columns = [
+        (comparison, precision)
+        for comparison in comparisons
+        for precision in sorted({name for each in comparison.dice.values() for name in each})
+    ]
+    for comparison, precision in columns:
+        table.add_column(f"{comparison.data}\n{precision}", justify="right", no_wrap=True)
+    for each in students:
+        table.add_row(each.name, *(_shown_dice(comparison.of(each.name, kind)) for comparison, kind in columns))
+    table.caption = "\n".join([*map(str, comparisons), "–: not measured."])
+    table.caption_justify = "left"
+    return table
+
+
+def _shown_dice(dice: MeasuredDice | None) -> str:
+    if dice is None:
+        return "–"
+    return f"{dice.mean:.3f}" if dice.spread is None else f"{dice.mean:.3f} ± {dice.spread:.3f}"
+
+
+def dice_record(student: str, comparisons: Sequence[StudentComparison]) -> dict[str, dict[str, float]]:
+    """Returns data set → precision → mean Dice of a student, for JSON; nothing where it was not measured."""
+    return {
+        each.data: {precision: dice.mean for precision, dice in each.dice[student].items()}
+        for each in comparisons
+        if student in each.dice
+    }

@@ -60,14 +60,14 @@ def _costs(option: Option) -> tuple[float, float]:
 def _more_accurate(one: Option, other: Option) -> float | None:
     """Returns a positive number where an option is more accurate, 0 where equally; None where nobody knows.
 
-    Dice decides where it was measured of both, at one overlap; else only options of one model can be compared: those
-    that are more exact and overlap more are not worse.
+    Between models, Dice decides where it was measured of both, on the same scans; options of one model are compared by
+    exactness: those that are more exact and overlap more are not worse.
     """
     overlap = one.overlap - other.overlap
-    if one.dice is not None and other.dice is not None and one.model != other.model:
-        return one.dice - other.dice if overlap >= 0 else None
     if one.model != other.model:
-        return None
+        if one.dice is None or other.dice is None or one.dice_of != other.dice_of or overlap < 0:
+            return None
+        return one.dice - other.dice
     exactness = PRECISIONS.index(other.precision) - PRECISIONS.index(one.precision)
     return None if overlap * exactness < 0 else overlap + exactness
 
@@ -75,18 +75,61 @@ def _more_accurate(one: Option, other: Option) -> float | None:
 def recommended(options: Sequence[Option]) -> Option | None:
     """Returns the option to choose; None where none fits.
 
-    It is, in this order: the best Dice where that was measured, the model with most operations, the most exact
-    precision, the overlap that the model recommends; of equals the fastest, then the engine that bedside prefers.
+    It is, in this order: of the model with the best Dice where that was measured, of the model with most operations;
+    of this model the best Dice where every precision that fits has one, the most exact precision, the overlap that the
+    model recommends; of equals the fastest, then the engine that bedside prefers. Dice of different scans is not
+    compared.
     """
-    engines = list(ENGINES)
+    front = [option for option in options if option.on_front]
+    engines, models = list(ENGINES), _dice_of_models(options)
+    complete = {option.model for option in front} - {option.model for option in front if option.dice is None}
 
-    def merit(option: Option) -> tuple[float, float, int, bool, float, int]:
+    def merit(option: Option) -> tuple[float, float, float, int, bool, float, int]:
+        own = option.dice if option.dice is not None and option.model in complete else 0.0
         exactness = -PRECISIONS.index(option.precision)
         preference = -engines.index(option.engine) if option.engine in engines else -len(engines)
-        accuracy = (option.dice or 0.0, option.gflop, exactness, option.is_usual_overlap)
+        accuracy = (models.get(option.model, 0.0), option.gflop, own, exactness, option.is_usual_overlap)
         return *accuracy, -option.seconds.predicted, preference
 
-    return max((option for option in options if option.on_front), key=merit, default=None)
+    return max(front, key=merit, default=None)
+
+
+def _dice_of_models(options: Sequence[Option]) -> dict[str, float]:
+    """Returns model → best Dice of its options that fit, or of all where of those that fit none was measured.
+
+    Models of unknown accuracy are absent; all are where the Dice of several models is of different scans.
+    """
+    known = [(option, option.dice) for option in options if option.dice is not None]
+    if len({option.dice_of for option, _ in known}) > 1:
+        return {}
+    fitting = {option.model for option, _ in known if not option.exclusions}
+    best: dict[str, float] = {}
+    for option, dice in known:
+        if not option.exclusions or option.model not in fitting:
+            best[option.model] = max(dice, best.get(option.model, 0.0))
+    return best
+
+
+def reason_of_choice(options: Sequence[Option]) -> str:
+    """Returns why `recommended` chooses its option, and what is not known of the accuracy, as a sentence."""
+    front = [option for option in options if option.on_front]
+    chosen, models = recommended(options), _dice_of_models(options)
+    if chosen is None:
+        return ""
+    names = list(dict.fromkeys(option.model for option in front))
+    by_size = "the network with most operations, then the most exact precision" if names[1:] else "most exact precision"
+    if not models:
+        scans = sorted({option.dice_of for option in options if option.dice is not None})
+        known = f"Dice of different scans ({', '.join(scans)}) is not compared" if scans else "accuracy unknown"
+        return f"{by_size} of what fits; {known}"
+    said = f"{by_size} of what fits"
+    if names[1:] and chosen.model in models:
+        scans = next(option.dice_of for option in options if option.dice is not None)
+        said = f"best Dice of what fits, {models[chosen.model]:.3f} on {scans}"
+    if chosen.dice is None:
+        said += f"; its Dice in {chosen.precision} was not measured"
+    unknown = [name for name in names if name not in models]
+    return f"{said}; accuracy unknown: {', '.join(unknown)}" if unknown else said
 
 
 def shown_seconds(seconds: float) -> str:

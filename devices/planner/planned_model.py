@@ -11,6 +11,9 @@ from ...runtime.labels.postprocess import Postprocessing
 from ...runtime.task import Task
 from .costs import ModelCost, model_cost
 
+GATE_CASES = "gate cases"
+"""What a bundle's Dice is of."""
+
 _ONNX = {"fp32": "model.fp32.onnx", "int8": "model.int8.onnx"}  # of a bundle; the other precisions are made of these
 
 
@@ -21,7 +24,7 @@ class PlannedVariant:
     Attributes:
         cost: cost of one window.
         model_bytes: size of its files.
-        dice: mean Dice on the gate cases; None where it was not measured.
+        dice: mean Dice; None where it was not measured.
     """
 
     cost: ModelCost
@@ -39,6 +42,7 @@ class PlannedModel:
         overlap: the overlap of windows that it recommends.
         variants: (engine, precision) → the variant, or a sentence that says why it cannot be planned.
         postprocessing: what is removed from its label maps.
+        dice_of: the scans that the Dice of the variants is of; Dice is compared only where these are the same.
         remark: what is assumed of it, as a sentence; empty where nothing is.
     """
 
@@ -47,6 +51,7 @@ class PlannedModel:
     overlap: float
     variants: Mapping[tuple[str, Precision], PlannedVariant | str]
     postprocessing: Postprocessing = field(default_factory=Postprocessing)
+    dice_of: str = GATE_CASES
     remark: str = ""
 
 
@@ -81,7 +86,7 @@ def model_of_bundle(bundle: Bundle) -> PlannedModel:
         manifest.recommended_overlap,
         variants,
         manifest.postprocessing,
-        "" if manifest.locator is None else "its locator is not counted, nor the windows that it leaves out",
+        remark="" if manifest.locator is None else "its locator is not counted, nor the windows that it leaves out",
     )
 
 

@@ -11,10 +11,11 @@ from ...runtime.request import SegmentationRequest
 from ...runtime.scans.planned_scan import PlannedScan
 from ..device_profile import DeviceProfile, Processor
 from ..probe.results import Probe
+from .engine_memory import engine_memory
 from .planned_model import PlannedModel, PlannedVariant
 from .probed import probed_speed
 from .report import Option, Tier, Unplanned
-from .roofline import FACTOR, Interval, OperatingPoint, activation_bytes
+from .roofline import Interval, OperatingPoint
 
 _NO_LIMIT = 1 << 62
 
@@ -104,7 +105,7 @@ class Setting:
     def _option(
         self, model: PlannedModel, variant: PlannedVariant, window: WindowTime, place: Place, overlap: float
     ) -> Option:
-        engine = engine_memory(variant, place.precision)
+        engine = engine_memory(variant, place.engine, place.precision)
         plan = self._execution_plan(model, overlap, engine.predicted)
         count = len(plan.windows)
         seconds, watts = window.seconds.scaled(count), self.point.watts
@@ -124,6 +125,7 @@ class Setting:
             memory=Interval(engine.low + plan.bytes, engine.predicted + plan.bytes, engine.high + plan.bytes),
             joules=None if watts is None else seconds.scaled(watts),
             dice=variant.dice,
+            dice_of="" if variant.dice is None else model.dice_of,
         )
 
     def _execution_plan(self, model: PlannedModel, overlap: float, engine_bytes: float) -> ExecutionPlan:
@@ -131,9 +133,3 @@ class Setting:
         request = SegmentationRequest(self.scan, model.task, overlap, postprocessing=model.postprocessing)
         available = _NO_LIMIT if self.memory is None else max(0, self.memory - int(engine_bytes))
         return best_plan(request, 1, available)
-
-
-def engine_memory(variant: PlannedVariant, precision: Precision) -> Interval:
-    """Returns the bytes of weights and activations; an engine may compute in place, or keep both twice."""
-    weights, activations = variant.model_bytes, activation_bytes(variant.cost, precision)
-    return Interval(weights + activations / FACTOR, weights + activations, FACTOR * (weights + activations))

@@ -46,7 +46,8 @@ class Option:
         seconds: time of the scan's windows, in s.
         memory: bytes of the process, without Python and the engine's own libraries.
         joules: energy of the scan at the power mode's full power, in J; None where the watts are unknown.
-        dice: mean Dice on the bundle's gate cases; None where it was not measured.
+        dice: mean Dice; None where it was not measured.
+        dice_of: the scans that it is of: a bundle's gate cases, or a data set; empty where it was not measured.
         exclusions: why it does not fit, as sentences; empty where it fits.
         doubts: which limits may be missed within the interval, as sentences.
         on_front: whether no other option that fits is at least as good in everything and better in something.
@@ -67,6 +68,7 @@ class Option:
     memory: Interval
     joules: Interval | None
     dice: float | None
+    dice_of: str = ""
     exclusions: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     on_front: bool = False
@@ -103,6 +105,7 @@ class PlanReport:
         options: every option that was predicted, the fastest first.
         unplanned: variants that cannot be predicted or run.
         recommended: the option to choose; None where none fits.
+        reason: why this one, and what is not known of the accuracy, as a sentence; empty where none fits.
         unproven: sentences that say what the figures do not include, or assume.
         sources: the sources of the profile's figures that were used.
     """
@@ -118,6 +121,7 @@ class PlanReport:
     options: tuple[Option, ...]
     unplanned: tuple[Unplanned, ...]
     recommended: Option | None
+    reason: str
     unproven: tuple[str, ...]
     sources: tuple[str, ...]
 

@@ -102,7 +102,7 @@ class OperatingPoint:
     @property
     def watts(self) -> float | None:
         """The most that the device takes; None where unknown."""
-        return None if self.mode is None else self.mode.watts.value
+        return None if self.mode is None or self.mode.watts is None else self.mode.watts.value
 
     def roofline(self, profile: DeviceProfile, processor: Processor, precision: Precision) -> Roofline | str:
         """Returns the limits of a processor at this point, or the reason, as a sentence, why they are not known."""
@@ -121,14 +121,15 @@ class OperatingPoint:
         return Roofline(peaks, bandwidth.value * 1e9 * USABLE_BANDWIDTH, precision)
 
     def _clock_share(self, processor: Processor) -> float | str:
-        """Returns the clock as a share of the one at which the peaks hold, or why it is not known."""
+        """Returns the speed as a share of the peaks, by the clock and the units that are on, or why it is not known."""
+        active = 1.0 if self.mode is None or self.mode.active_share is None else self.mode.active_share.value
         clock = self.clock_mhz
         if clock is None:
             if self.mode is None or self.mode.at_peak:
-                return 1.0
+                return active
             if self.mode.clock_mhz is None:
                 return f"the profile has no clock of the {processor.name} in mode {self.mode.name}; give it by --clock"
             clock = self.mode.clock_mhz.value
         if processor.clock_mhz is None:
             return f"the profile does not say at which clock the figures of the {processor.name} hold"
-        return clock / processor.clock_mhz.value
+        return active * clock / processor.clock_mhz.value

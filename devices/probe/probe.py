@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from ... import __version__
 from ...runtime.engines import ENGINES, Precision, available_engines, inference_devices, open_engine, package_version
 from ...runtime.errors import BedsideError, ResourceError
 from ...runtime.hooks import Cancel, Progress, stop_if
+from ...runtime.memory.cgroup import read_limits
 from ..conditions import busy_warning, read_conditions
 from ..host import Host, detect
 from .kernels import KERNELS, Kernel
@@ -153,6 +155,8 @@ def settings_here(threads: Sequence[int]) -> Iterator[SeriesSetting]:
 def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: ClockName) -> KernelTime | str:
     """Times a kernel: the fastest call of its longer network less that of its shorter one, in turns.
 
+    Under a CPU quota below the threads it is the mean call of each: threads then wait for one that was stopped.
+
     Args:
         kernel: the kernel.
         setting: engine, precision and threads.
@@ -164,22 +168,22 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
     """
     patch = np.random.default_rng(0).standard_normal((1, 1, *[kernel.edge] * 3), np.float32)
     now = clock_of(clock, setting.threads)
-    fastest, calls = [np.inf, np.inf], 0
+    times: tuple[list[float], list[float]] = ([], [])
     with ExitStack() as stack:
         try:
             engines = [stack.enter_context(_opened(kernel, count, setting)) for count in (1, REPEATS)]
             for engine in engines:
                 engine.infer(patch)
             stop = time.perf_counter() + seconds
-            while calls < _FEWEST_CALLS or time.perf_counter() < stop:
-                for place, engine in enumerate(engines):
+            while len(times[0]) < _FEWEST_CALLS or time.perf_counter() < stop:
+                for engine, taken in zip(engines, times, strict=True):
                     start = now()
                     engine.infer(patch)
-                    fastest[place] = min(fastest[place], now() - start)
-                calls += 1
+                    taken.append(now() - start)
         except BedsideError as error:
             return f"{_shown(kernel)}: {error}"
-    difference = kernel.seconds(fastest[0], fastest[1], REPEATS)
+    shorter, longer = map(min if _quota_below(setting.threads) is None else fmean, times)
+    difference = kernel.seconds(shorter, longer, REPEATS)
     if difference < _SMALLEST:
         return f"{_shown(kernel)}: its time is lost in the noise of this machine"
     return KernelTime(
@@ -190,14 +194,27 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
         edge=kernel.edge,
         quantized=kernel.quantized,
         seconds=float(difference),
-        network_seconds=float(max(fastest[0], _SMALLEST)),
-        calls=calls,
+        network_seconds=max(shorter, _SMALLEST),
+        calls=len(times[0]),
     )
 
 
 def clock_of(clock: ClockName, threads: int) -> Callable[[], float]:
-    """Returns a function that tells a time in s: that of the machine, or of the process's threads divided by them."""
+    """Returns a function that tells a time in s: that of the machine, or of the process's threads divided by them.
+
+    Under a CPU quota below the threads it is the processor time divided by the quota, whichever clock is asked for: a
+    kernel is over before the process is stopped for the rest of a period, and would look as fast as without a quota.
+    """
+    quota = _quota_below(threads)
+    if quota is not None:
+        return lambda: time.process_time() / quota
     return time.perf_counter if clock == "time" else lambda: time.process_time() / threads
+
+
+def _quota_below(threads: int) -> float | None:
+    """Returns the CPUs that a control group grants; None where it grants as many as there are threads, or sets none."""
+    quota = read_limits().cpus
+    return quota if quota is not None and quota < threads else None
 
 
 def _opened(kernel: Kernel, repeats: int, setting: SeriesSetting) -> Engine:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .. import arguments
 from ..errors import ResourceError, UsageError
 from ..memory.cgroup import read_limits
+from ..memory.freed_heap import return_freed_heap
 from .engine import CPU, PRECISIONS, BaseEngine, Engine, InferenceDevice, Precision, closed_on_error
 from .model_bytes import Model, ModelFormat
 from .network_shape import NetworkShape
@@ -169,7 +170,10 @@ def open_engine(
     arguments.optional(arguments.instance, "compiled", compiled, bytes)
     entry.require_installed()
     engine_class = entry.load()
-    return engine_class(model, threads, precision, streams, compiled, _device(name, engine_class, precision, device))
+    wanted = _device(name, engine_class, precision, device)
+    engine = engine_class(model, threads, precision, streams, compiled, wanted)
+    return_freed_heap()
+    return engine
 
 
 def _device(name: str, engine_class: EngineClass, precision: str, wanted: str | None) -> str:

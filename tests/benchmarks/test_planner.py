@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "planner"
 
 @pytest.fixture
 def script(import_script):
-    return import_script(SCRIPTS, ["planner", "mlperf_unet", "probed"])
+    return import_script(SCRIPTS, ["planner", "mlperf_unet", "probed", "cpu_group", "models", "window_memory"])
 
 
 def test_the_network_is_mlperfs(script):
@@ -79,9 +80,65 @@ def test_settings_are_all_cores_with_one_and_all_threads_and_one_core(script):
 
 
 def test_memory_is_what_a_process_needs_for_a_model(script, tmp_path):
-    probed = script("probed")
-    setting = probed.SeriesSetting("onnxruntime", "fp32", 1)
+    memory = script("window_memory")
+    setting = memory.SeriesSetting("onnxruntime", "fp32", 1)
     for channels in (8, 64):
         (tmp_path / f"{channels}.onnx").write_bytes(Kernel("conv", channels, channels, 32).network(1))
-    small, large = (probed.measured_memory(tmp_path / f"{channels}.onnx", setting, 32) for channels in (8, 64))
+    small, large = (memory.measured_memory(tmp_path / f"{channels}.onnx", setting, 32) for channels in (8, 64))
     assert large - small > 56 * 32**3 * 4  # one tensor of 56 channels more, at least
+
+
+def test_under_a_quota_there_are_as_many_threads_as_cpus_rounded_up(script):
+    found = script("probed").settings(["onnxruntime"], 4, 1.5)
+    assert [(cores, each.precision, each.threads) for cores, each in found] == [(4, "fp32", 2), (4, "int8", 2)]
+    (small, *_) = script("probed").settings(["onnxruntime"], 2, 0.5)
+    assert small[1].threads == 1
+
+
+def test_times_of_different_quotas_belong_to_different_series(script):
+    probed = script("probed")
+    free, half = (probed.Measured(2, "onnxruntime", "fp32", 1, "a", 8, 1.0, quota) for quota in (None, 0.5))
+    assert (free.key, half.key) == ("2 onnxruntime fp32 1", "2 onnxruntime fp32 1 quota 0.5")
+    assert probed.shown_limits(half) == "onnxruntime fp32, 1 threads on 2 cores, quota 0.5"
+
+
+@pytest.fixture
+def groups(tmp_path):
+    """A machine with a control group of version 1, in which this process is."""
+    own = tmp_path / "sys/fs/cgroup/cpu/job"
+    own.mkdir(parents=True)
+    (own.parent / "cpu.cfs_quota_us").write_text("-1")
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("5:cpu,cpuacct:/job\n4:memory:/other\n")
+    return own
+
+
+def test_a_group_gets_the_quota_and_the_process(script, groups, tmp_path, monkeypatch):
+    removed = []
+    monkeypatch.setattr(
+        Path, "rmdir", lambda folder: removed.append(folder)
+    )  # of real control groups, whose files go with them
+    with script("cpu_group").cpu_group(0.5, before_others=True, root=tmp_path):
+        (group,) = groups.glob("bedside-*")
+        written = {file.name: file.read_text() for file in group.iterdir()}
+    assert written == {
+        "cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000", "cpu.shares": "262144",
+        "cgroup.procs": str(os.getpid()),
+    }  # fmt: skip
+    assert (groups / "cgroup.procs").read_text() == str(os.getpid())
+    assert removed == [group]
+
+
+def test_a_machine_without_control_groups_is_named(script, tmp_path):
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/\n")
+    with (
+        pytest.raises(FileNotFoundError, match="no control groups of version 1"),
+        script("cpu_group").cpu_group(0.5, root=tmp_path),
+    ):
+        pass
+
+
+def test_nothing_asked_for_needs_no_control_group(script, tmp_path):
+    with script("cpu_group").cpu_group(None, root=tmp_path):
+        assert not list(tmp_path.iterdir())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
+from bedside.distill.students.measured import measured_students
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "students"
 TASK = """
@@ -25,7 +27,7 @@ FULL, HALF = "unet-edge-fullres-small", "unet-edge-tiny"
 
 @pytest.fixture
 def script(import_script):
-    return import_script(SCRIPTS, ("plan", "report", "step_cost"))
+    return import_script(SCRIPTS, ("plan", "publish", "report", "step_cost"))
 
 
 @pytest.fixture
@@ -106,3 +108,27 @@ def test_students_make_the_steps_that_equal_seconds_permit(script, plan, monkeyp
     monkeypatch.setattr(module, "fastest_seconds", lambda steps: dict(zip(steps, (0.5, 2.0, 1000.0), strict=True)))
     monkeypatch.setattr(module, "_step", lambda plan, student: None)
     assert module.steps_of_students(plan, ["a", "b", "c"]) == {"a": 120, "b": 30, "c": 1}
+
+
+def test_the_figures_of_a_comparison_are_published_and_replace_its_earlier_ones(script, finished, monkeypatch):
+    script("report").write_report(finished)
+    (finished / "dataset.json").write_text('{"training": [], "test": []}')
+    monkeypatch.setattr(
+        "bedside.training.data.dataset.load_dataset", lambda *given, **named: SimpleNamespace(test=[1, 2])
+    )
+    into = finished / "measured.toml"
+    for _ in range(2):
+        monkeypatch.setattr("sys.argv", ["publish.py", str(finished), "--into", str(into)])
+        script("publish").main()
+    (comparison,) = measured_students(into)
+    assert (comparison.data, comparison.seconds, comparison.test_cases) == ("cube", 60.0, 2)
+    full = comparison.of(FULL, "fp32")
+    assert (full.mean, full.seeds, full.spread) == (0.7, 2, 0.1414)
+    assert comparison.of(HALF, "int8").mean == 0.4
+
+
+def test_a_results_file_with_two_dice_of_one_precision_is_refused(script, tmp_path):
+    lines = "student,engine,precision,dice,spread,seeds\na,openvino,fp32,0.7,,1\na,onnxruntime,fp32,0.6,,1\n"
+    (tmp_path / "results.csv").write_text(lines)
+    with pytest.raises(SystemExit, match="a fp32 has two Dice"):
+        script("publish").read_dice(tmp_path / "results.csv")

@@ -1,11 +1,13 @@
 """`bedside distill --student list`: what each student costs, without data and without a training."""
 
 import json
+from datetime import date
 
 import pytest
 from bedside.cli.main import run
 from bedside.distill import STUDENTS, StudentSpec
 from bedside.distill.students.cost import InferenceCost
+from bedside.distill.students.measured import StudentComparison
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +28,30 @@ def test_the_list_in_json_is_one_object(capfd):
     assert content["num_classes"] == 14
     assert [each["name"] for each in content["students"]] == list(STUDENTS)
     assert all(each["parameters"] == 14 for each in content["students"])
+
+
+def test_the_list_has_the_measured_dice_and_says_where_it_has_none(capfd, monkeypatch):
+    comparison = StudentComparison(
+        data="hippocampus",
+        modality="MR",
+        date=date(2026, 11, 28),
+        seconds=300.0,
+        patch=(48, 64, 48),
+        test_cases=40,
+        dice={"unet-nano": {"fp32": {"mean": 0.7123, "seeds": 1}}},
+    )
+    monkeypatch.setattr("bedside.distill.students.measured.measured_students", lambda: (comparison,))
+    assert run(["distill", "--student", "list"]) == 0
+    assert "0.712" in capfd.readouterr().out
+    assert run(["distill", "--student", "list", "--json"]) == 0
+    content = json.loads(capfd.readouterr().out)
+    dice = {each["name"]: each["dice"] for each in content["students"]}
+    assert dice["unet-nano"] == {"hippocampus": {"fp32": 0.7123}}
+    assert dice["swinunetr-tiny"] == {}
+    assert content["comparisons"] == [str(comparison)]
+    monkeypatch.setattr("bedside.distill.students.measured.measured_students", lambda: ())
+    assert run(["distill", "--student", "list"]) == 0
+    assert "Dice: not measured yet." in capfd.readouterr().out
 
 
 def test_task_and_patch_choose_the_classes_and_the_window(capfd):

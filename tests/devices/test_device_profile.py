@@ -137,6 +137,21 @@ def test_power_modes_are_in_order(tmp_path: Path) -> None:
         load_profile(tmp_path / "box.toml")
 
 
+def test_a_mode_without_a_limit_comes_last_and_more_units_than_there_are_is_refused(tmp_path: Path) -> None:
+    free, limited = (
+        '\n[[power_modes]]\nname = "MAXN"\n',
+        '\n[[power_modes]]\nname = "7W"\nwatts = {value = 7, source = "sheet"}\n',
+    )
+    (tmp_path / "box.toml").write_text(OWN + limited + free)
+    assert load_profile(tmp_path / "box.toml").power_modes[-1].watts is None
+    (tmp_path / "box.toml").write_text(OWN + free + limited)
+    with pytest.raises(InputError, match="expected the mode with fewest watts first"):
+        load_profile(tmp_path / "box.toml")
+    (tmp_path / "box.toml").write_text(OWN + limited + 'active_share = {value = 4, source = "sheet"}\n')
+    with pytest.raises(InputError, match="active_share: expected a share of at most 1, got 4"):
+        load_profile(tmp_path / "box.toml")
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         load_profile(tmp_path / "none.toml")

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from bedside.devices import plan
+from bedside.devices.device_profile import FOLDER
 from bedside.devices.plan import SCAN
 from bedside.devices.probe.results import write_probe
 from bedside.runtime import write_manifest
@@ -138,9 +139,25 @@ def test_a_power_limit_chooses_the_mode(bundle_path):
     report = plan([bundle_path], "orin-nano-8", power=20.0)
     assert (report.power_mode, report.watts) == ("15W", 15)
     report = plan([bundle_path], "orin-nano-8", power=10.0)
+    assert (report.power_mode, report.watts) == ("7W", 7)
+    assert report.options
+
+
+def test_a_mode_without_a_limit_has_no_watts_and_is_not_chosen_by_a_limit(bundle_path):
+    free = plan([bundle_path], "orin-nx-16")
+    assert (free.power_mode, free.watts) == ("MAXN", None)
+    assert {option.joules for option in free.options} == {None}
+    limited = plan([bundle_path], "orin-nx-16", power=100.0)
+    assert (limited.power_mode, limited.watts) == ("25W", 25)
+
+
+def test_a_mode_whose_clock_is_unknown_needs_one(tmp_path, bundle_path):
+    box = (FOLDER / "orin-nano-8.toml").read_text().replace('clock_mhz = { value = 408, source = "nvpmodel" }\n', "")
+    (tmp_path / "box.toml").write_text(box)
+    report = plan([bundle_path], tmp_path / "box.toml", power=10.0)
     assert report.options == ()
     assert "no clock of the GPU in mode 7W" in report.unplanned[0].reason
-    assert plan([bundle_path], "orin-nano-8", power=10.0, clock_mhz=300.0).options
+    assert plan([bundle_path], tmp_path / "box.toml", power=10.0, clock_mhz=300.0).options
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from pathlib import Path
 
+import msgspec
 import pytest
 from bedside.cli.main import run
 from bedside.devices.probe.results import write_probe
-from bedside.runtime import UsageError
+from bedside.distill.students.measured import StudentComparison
+from bedside.runtime import UsageError, write_manifest
+from bedside.runtime.bundles.manifest import decode_manifest
 
 from ...devices.probe.probes import kernel, made_probe
 from ..printed import widest
@@ -101,6 +106,80 @@ def test_students_are_planned_before_any_training(tmp_path, cube_task, capsys):
     seconds = {option["precision"]: option["seconds"]["predicted"] for option in content["options"]}
     assert seconds["int8-fp16"] < seconds["fp16"] < seconds["fp32"]
     assert any("accuracy unknown" in line for line in content["unproven"])
+
+
+@pytest.fixture
+def toy_students(monkeypatch, bundle_path):
+    """Every student has the network of the toy bundle; a comparison on another task knows the Dice of two."""
+    import onnx
+
+    def measured(mean):
+        return {"fp32": {"mean": mean, "seeds": 1}, "int8": {"mean": mean - 0.01, "seeds": 1}}
+
+    comparison = StudentComparison(
+        data="hippocampus",
+        modality="MR",
+        date=date(2026, 11, 28),
+        seconds=300.0,
+        patch=(48, 64, 48),
+        test_cases=40,
+        dice={"unet-nano": measured(0.7), "unet-edge-tiny": measured(0.8)},
+    )
+    network = onnx.load(str(bundle_path / "model.fp32.onnx"))
+    monkeypatch.setattr("bedside.cli.plan.students.student_to_onnx", lambda model, patch: network)
+    monkeypatch.setattr("bedside.cli.plan.students.measured_students", lambda: (comparison,))
+
+
+STUDENTS = ("--students", "unet-nano", "--students", "unet-edge-tiny", "--students", "unet-edge-small")
+
+
+def test_students_have_the_dice_of_the_comparison_where_it_was_measured(toy_students, capsys):
+    assert run(["plan", *ORIN, *STUDENTS, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    dice = {(each["model"], each["precision"]): each["dice"] for each in content["options"]}
+    assert dice["unet-edge-tiny", "fp32"] == 0.8
+    assert dice["unet-edge-tiny", "int8"] == pytest.approx(0.79)
+    assert dice["unet-edge-tiny", "fp16"] is None
+    assert dice["unet-edge-small", "fp32"] is None
+    assert {each["dice_of"] for each in content["options"]} == {"hippocampus", ""}
+    assert content["recommended"]["model"] == "unet-edge-tiny"
+    assert content["reason"] == ("best Dice of what fits, 0.800 on hippocampus; accuracy unknown: unet-edge-small")
+
+
+def test_the_remarks_say_where_the_dice_of_students_comes_from(toy_students, capsys, narrow):
+    assert run(["plan", *ORIN, *STUDENTS]) == 0
+    text = capsys.readouterr().out
+    assert widest(text) <= 80
+    words = " ".join(text.split())
+    assert "because: best Dice of what fits, 0.800 on hippocampus; accuracy unknown: unet-edge-small" in words
+    assert (
+        "unet-nano, unet-edge-tiny: not trained; Dice: hippocampus, 40 test cases, after 300 CPU seconds of training "
+        "on labels alone, 1 seed, 2026-11-28; another task than btcv, so it only ranks students"
+    ) in words
+    assert "unet-edge-small: not trained, accuracy unknown" in words
+
+
+def test_without_measured_figures_students_have_no_dice_and_that_is_said(toy_students, monkeypatch, capsys):
+    monkeypatch.setattr("bedside.cli.plan.students.measured_students", lambda: ())
+    assert run(["plan", *ORIN, *STUDENTS, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert {each["dice"] for each in content["options"]} == {None}
+    assert content["reason"].endswith("accuracy unknown")
+
+
+def test_dice_of_a_bundle_and_of_students_is_not_compared(toy_students, bundle_path, capsys):
+    assert run(["plan", str(scored(bundle_path)), *ORIN, *STUDENTS, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert {each["dice_of"] for each in content["options"]} == {"gate cases", "hippocampus", ""}
+    assert "Dice of different scans" in content["reason"]
+
+
+def scored(bundle: Path) -> Path:
+    """Gives every variant of a bundle a Dice, as its gate would."""
+    manifest = decode_manifest((bundle / "bundle.json").read_bytes())
+    variants = tuple(msgspec.structs.replace(variant, dice={"fat": 0.9}) for variant in manifest.variants)
+    write_manifest(bundle, msgspec.structs.replace(manifest, variants=variants))
+    return bundle
 
 
 def test_a_student_that_cannot_be_exported_is_left_out_with_the_reason(monkeypatch, capsys):

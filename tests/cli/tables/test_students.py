@@ -1,12 +1,15 @@
-"""The table of students: all rows, their cost, and a pointer to measured figures where there are any."""
+"""The tables of students: all rows, their cost, and their Dice where it was measured."""
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from bedside.cli.tables import students
-from bedside.cli.tables.students import listed_students, measured_table, student_table
+from bedside.cli.tables.students import dice_record, dice_table, listed_students, student_table
 from bedside.distill import STUDENTS, StudentSpec
 from bedside.distill.students.cost import InferenceCost, UnpredictableCostError
+from bedside.distill.students.measured import StudentComparison
 from bedside.runtime.axes import DHW
 from bedside.training.patch_rule import PatchRule
 
@@ -82,9 +85,36 @@ def test_a_line_in_json_has_exact_numbers_and_the_patch_as_x_y_z():
     }
 
 
-def test_measured_figures_are_pointed_to_where_there_are_any(tmp_path):
-    assert measured_table(tmp_path) is None
-    folder = tmp_path / "benchmarks" / "students"
-    folder.mkdir(parents=True)
-    (folder / "results.csv").write_text("student\n")
-    assert measured_table(tmp_path) == "measured milliseconds and Dice: benchmarks/students/README.md"
+@pytest.fixture
+def comparison():
+    return StudentComparison(
+        data="hippocampus",
+        modality="MR",
+        date=date(2026, 11, 28),
+        seconds=300.0,
+        patch=(48, 64, 48),
+        test_cases=40,
+        dice={
+            "unet-nano": {"fp32": {"mean": 0.7123, "seeds": 1}, "int8": {"mean": 0.7, "seeds": 2, "spread": 0.0213}},
+            "unet-edge-base": {"fp32": {"mean": 0.8, "seeds": 1}},
+        },
+    )
+
+
+def test_measured_dice_has_a_column_for_each_data_set_and_precision(costs, comparison, monkeypatch):
+    text = shown(dice_table(listed_students(14), [comparison]), monkeypatch=monkeypatch)
+    assert widest(text) <= 80
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+    assert rows["unet-nano"] == ["0.712", "0.700", "±", "0.021"]
+    assert rows["unet-edge-base"] == ["0.800", "–"]
+    assert rows["swinunetr-tiny"] == ["–", "–"]
+    assert "40 test cases, after 300 CPU seconds of training on labels alone, 1 to 2 seeds" in " ".join(text.split())
+
+
+def test_without_figures_the_table_is_a_sentence(costs):
+    assert dice_table(listed_students(14), []) == "Dice: not measured yet."
+
+
+def test_dice_in_json_is_by_data_set_and_precision(comparison):
+    assert dice_record("unet-nano", [comparison]) == {"hippocampus": {"fp32": 0.7123, "int8": 0.7}}
+    assert dice_record("swinunetr-tiny", [comparison]) == {}

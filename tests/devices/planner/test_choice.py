@@ -1,6 +1,6 @@
 """Which options fit, which are on the Pareto front, and which is recommended."""
 
-from bedside.devices.planner.choice import judged, recommended, shown_bytes, shown_seconds, with_front
+from bedside.devices.planner.choice import judged, reason_of_choice, recommended, shown_bytes, shown_seconds, with_front
 from bedside.devices.planner.report import Limits, Option
 from bedside.devices.planner.roofline import Interval
 from bedside.runtime.axes import XYZ
@@ -79,6 +79,46 @@ def test_the_most_exact_precision_that_fits_is_recommended():
 def test_the_best_dice_is_recommended():
     options = with_front([option(1, dice=0.8, gflop=9.0), option(2, dice=0.9, model="b")])
     assert recommended(options).model == "b"
+
+
+def test_dice_of_different_scans_is_not_compared():
+    options = with_front(
+        [option(2, dice=0.8, dice_of="gate cases", gflop=9.0), option(1, dice=0.9, dice_of="neck", model="b")]
+    )
+    assert all(each.on_front for each in options)
+    assert recommended(options).model == "a"
+    assert reason_of_choice(options).endswith("Dice of different scans (gate cases, neck) is not compared")
+
+
+def test_a_model_of_known_dice_goes_before_a_larger_one_of_unknown_accuracy_and_that_is_said():
+    options = with_front([option(2, gflop=9.0), option(1, dice=0.7, dice_of="hippocampus", model="b")])
+    assert recommended(options).model == "b"
+    assert reason_of_choice(options) == "best Dice of what fits, 0.700 on hippocampus; accuracy unknown: a"
+
+
+def test_a_precision_without_a_dice_of_its_own_is_kept_and_that_is_said():
+    options = with_front(
+        [option(2, precision="fp16", dice=None), option(1, precision="int8", dice=0.7), option(1, dice=0.6, model="b")]
+    )
+    assert (recommended(options).model, recommended(options).precision) == ("a", "fp16")
+    assert "its Dice in fp16 was not measured" in reason_of_choice(options)
+
+
+def test_a_model_whose_measured_precision_does_not_fit_keeps_its_rank():
+    slow = judged(option(9, dice=0.9), Limits(seconds=3))
+    options = with_front([slow, option(2, precision="fp16"), option(1, dice=0.8, gflop=9.0, model="b")])
+    assert (recommended(options).model, recommended(options).precision) == ("a", "fp16")
+    assert reason_of_choice(options).startswith("best Dice of what fits, 0.900")
+    spoiled = with_front([slow, option(2, precision="int8", dice=0.2), option(1, dice=0.8, model="b")])
+    assert recommended(spoiled).model == "b"
+
+
+def test_without_any_dice_the_reason_says_so():
+    options = with_front([option(2, gflop=9.0), option(1, model="b")])
+    assert reason_of_choice(options) == (
+        "the network with most operations, then the most exact precision of what fits; accuracy unknown"
+    )
+    assert reason_of_choice(with_front([judged(option(40), Limits(seconds=1))])) == ""
 
 
 def test_the_overlap_that_the_model_recommends_is_kept():

@@ -63,6 +63,16 @@ def test_half_of_the_peak_and_three_quarters_of_the_bandwidth_are_usable():
     assert line.bandwidth == pytest.approx(75e9)
 
 
+def test_units_that_are_off_slow_a_mode_down_too():
+    half = PowerMode(name="15W", watts=figure(15), clock_mhz=figure(500), active_share=figure(0.5))
+    full = PowerMode(name="20W", watts=figure(20), clock_mhz=figure(500))
+    slow, fast = (OperatingPoint(mode).roofline(profile(), GPU, "fp32") for mode in (half, full))
+    assert isinstance(slow, Roofline)
+    assert isinstance(fast, Roofline)
+    assert slow.peaks["fp32"] == pytest.approx(0.5 * fast.peaks["fp32"])
+    assert slow.bandwidth == fast.bandwidth
+
+
 def test_a_power_mode_scales_by_its_clock_and_bandwidth():
     mode = PowerMode(name="7W", watts=figure(7), clock_mhz=figure(400), bandwidth_gb_s=figure(50))
     line = OperatingPoint(mode).roofline(profile(), GPU, "fp32")

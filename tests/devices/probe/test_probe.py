@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import accumulate, chain
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from bedside.devices.probe import probe as module
 from bedside.devices.probe.kernels import KERNELS, Kernel
 from bedside.devices.probe.probe import REPEATS, SeriesSetting, clock_of, probe, settings_here, time_kernel
 from bedside.runtime.errors import Cancelled, ResourceError
+from bedside.runtime.memory.cgroup import Limits
 
 CONV = Kernel("conv", 8, 8, 16)
 FP32 = SeriesSetting("onnxruntime", "fp32", 1)
@@ -102,3 +105,23 @@ def test_progress_counts_kernels(monkeypatch):
     (series,) = found.series
     assert np.isfinite(series.kernels[0].seconds)
     assert found.engines.keys() == {"onnxruntime"}
+
+
+def test_under_a_quota_below_the_threads_the_clock_is_processor_time_by_the_quota(monkeypatch):
+    monkeypatch.setattr(module, "read_limits", lambda: Limits(cpus=0.5))
+    monkeypatch.setattr(module.time, "process_time", lambda: 3.0)
+    assert clock_of("time", 1)() == 6.0
+    assert clock_of("processor time", 2)() == 6.0
+    monkeypatch.setattr(module, "read_limits", lambda: Limits(cpus=2.0))
+    assert clock_of("time", 2) is module.time.perf_counter
+    assert clock_of("processor time", 2)() == 1.5
+
+
+def test_under_a_quota_below_the_threads_the_mean_call_counts(monkeypatch):
+    monkeypatch.setattr(module, "read_limits", lambda: Limits(cpus=0.5))
+    monkeypatch.setattr(module, "_opened", lambda *given: nullcontext(SimpleNamespace(infer=lambda patch: None)))
+    ends = accumulate(chain.from_iterable((0.0, taken) for taken in (0.1, 0.4, 0.1, 0.4, 0.1, 0.4, 0.5, 0.8)))
+    monkeypatch.setattr(module, "clock_of", lambda clock, threads: lambda: next(ends))
+    timed = time_kernel(CONV, FP32, 0.0, "time")
+    assert timed.network_seconds == pytest.approx(0.2)  # the mean of 0.1, 0.1, 0.1 and 0.5
+    assert timed.seconds == pytest.approx((0.5 - 0.2) / (REPEATS - 1))

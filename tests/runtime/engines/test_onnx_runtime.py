@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from bedside.runtime import BundleError, ResourceError, open_engine
 from bedside.runtime.engines import PRECISIONS, inference_devices, supports
+from bedside.runtime.memory.cgroup import Limits
 
 
 def test_onnx_runtime_has_no_bfloat16_on_any_cpu():
@@ -79,3 +80,26 @@ def test_onnx_runtime_takes_no_format_that_the_guard_does_not_know(model, tmp_pa
     monkeypatch.setattr("bedside.runtime.engines.onnx_runtime.check_no_external_data", lambda content: None)
     with pytest.raises(BundleError, match="ONNX Runtime refuses the model"):
         open_engine("onnxruntime", content, threads=1)
+
+
+@pytest.mark.parametrize(("cpus", "never_spins"), [(None, False), (2.0, False), (1.5, True)])
+def test_threads_stop_spinning_after_a_call_and_under_a_quota_below_them_within_one_too(
+    model_file, monkeypatch, cpus, never_spins
+):
+    given = []
+    session = onnxruntime.InferenceSession
+
+    def recorded(content, options, **named):
+        given.append(options)
+        return session(content, options, **named)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+    monkeypatch.setattr("bedside.runtime.engines.onnx_runtime.read_limits", lambda: Limits(cpus=cpus))
+    open_engine("onnxruntime", model_file, threads=2).close()
+    (options,) = given
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    if never_spins:
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    else:
+        with pytest.raises(RuntimeError):  # no such entry: ONNX Runtime's own choice
+            options.get_session_config_entry("session.intra_op.allow_spinning")

@@ -1,0 +1,40 @@
+"""The students that predictions are compared on: ONNX files of fresh weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+STUDENTS = ("unet-edge-base", "unet-nano", "unet-edge-fullres-small", "unet-edge-residual", "unet-edge-small")
+EDGES = (64, 96)
+CLASSES = 14
+
+
+def model_file(folder: Path, student: str, edge: int, precision: str) -> Path:
+    """Returns a student's ONNX with fresh weights; makes it where it is not there yet."""
+    path = folder / f"{student}.{edge}.{'int8' if precision == 'int8' else 'fp32'}.onnx"
+    if not path.exists():
+        import torch
+        from bedside.distill import build_student
+        from bedside.export.onnx_export import student_to_onnx
+        from bedside.export.quantize import quantize_onnx
+        from bedside.runtime.axes import DHW
+
+        torch.manual_seed(0)
+        patch = DHW(edge, edge, edge)
+        model = student_to_onnx(build_student(student, num_classes=CLASSES), patch)
+        if precision == "int8":
+            noise = np.random.default_rng(0).standard_normal((1, 1, *patch), np.float32)
+            model = quantize_onnx(model, [noise])
+        path.write_bytes(model.SerializeToString())
+    return path
+
+
+def make_models(folder: Path, precisions: Iterable[str]) -> None:
+    """Makes the models of all students beforehand, so that making one takes nothing from what is measured."""
+    for precision in precisions:
+        for student in STUDENTS:
+            for edge in EDGES:
+                model_file(folder, student, edge, precision)

@@ -1,0 +1,64 @@
+"""The memory that opening an engine and running a window takes, measured in fresh processes and predicted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from bedside.devices.planner.costs import model_cost
+from bedside.devices.planner.engine_memory import engine_memory
+from bedside.devices.planner.planned_model import PlannedVariant
+from bedside.devices.probe.probe import SeriesSetting
+from models import CLASSES, EDGES, STUDENTS, model_file
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """The memory that opening an engine and running a window took, and the predicted, in bytes."""
+
+    engine: str
+    precision: str
+    student: str
+    edge: int
+    measured: int
+    predicted: float
+
+
+def measured_memory(path: Path, setting: SeriesSetting, edge: int) -> int:
+    """Returns by how many bytes the peak of a fresh process rises when it opens a model and runs a window.
+
+    It has run another, tiny model before, so that the engine's own libraries are loaded.
+    """
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from bedside.runtime.engines import *\n"
+        "from bedside.devices.probe.kernels import Kernel\n"
+        "engine, precision, file, edge = sys.argv[1:]; edge = int(edge)\n"
+        "tiny = Kernel('conv', 8, 8, 16).network(1); patch = np.ones((1, 1, edge, edge, edge), np.float32)\n"
+        "with open_engine(engine, tiny, threads=1, precision=precision) as opened:\n"
+        "    opened.infer(patch[:, :, :16, :16, :16].copy())\n"
+        "read = lambda key: int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
+        "before = read('VmRSS')\n"
+        "with open_engine(engine, Path(file), threads=1, precision=precision) as opened:\n"
+        "    opened.infer(patch)\n"
+        "print(read('VmHWM') - before)"
+    )
+    words = [sys.executable, "-c", code, setting.engine, setting.precision, str(path), str(edge)]
+    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+def missing_memory(folder: Path, known: Sequence[Memory], settings: Sequence[SeriesSetting]) -> Iterator[Memory]:
+    """Measures the memory of every student and setting that is not known yet."""
+    done = {(each.engine, each.precision, each.student, each.edge) for each in known}
+    for setting in settings:
+        for student in STUDENTS:
+            for edge in EDGES:
+                if (setting.engine, setting.precision, student, edge) in done:
+                    continue
+                path = model_file(folder, student, edge, setting.precision)
+                variant = PlannedVariant(model_cost(path.read_bytes()), path.stat().st_size)
+                logits = 4 * CLASSES * edge**3  # which the plan counts to the scan's memory
+                predicted = engine_memory(variant, setting.engine, setting.precision).predicted + logits
+                measured = measured_memory(path, setting, edge)
+                yield Memory(setting.engine, setting.precision, student, edge, measured, predicted)
