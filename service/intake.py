@@ -89,13 +89,13 @@ def _series(path: Path, options: ScanOptions) -> DicomSeries:
 
 
 def scan_as_nifti(job: Job) -> Path:
-    """Returns the scan as a NIfTI file, converted once where it is DICOM.
+    """Returns the scan as a NIfTI file, converted once where it is DICOM, plane by plane.
 
     Raises:
         InputError: the series is damaged.
-        ResourceError: there is no memory or disk space to convert it.
+        ResourceError: there is no disk space to convert it.
     """
-    from ..runtime.scans.nifti import write_volume
+    from ..runtime.scans.nifti import write_planes
     from ..runtime.scans.scan import Scan
 
     if job.scan is None or isinstance(job.scan, Path):
@@ -103,7 +103,5 @@ def scan_as_nifti(job: Job) -> Path:
     path = job.folder / "shown.nii.gz"
     with job.converting:
         if not path.exists():
-            job.scan.check_memory()
-            volume = Scan(job.scan).load()
-            write_volume(path, volume.data, volume.grid, description="bedside: a DICOM series")
+            write_planes(path, Scan(job.scan).planes(), job.scan.dtype, job.scan.grid)
     return path

@@ -57,7 +57,7 @@ def test_every_pixel_of_a_binary_segmentation_lies_in_the_frame_of_its_plane_and
     found = own_frames(tmp_path / "seg.dcm")
     assert sorted(found) == [(100 + 2.5 * place, label) for place in (0, 2, 3, 4) for label in (1, 2)]
     for (z, label), frame in found.items():
-        assert np.array_equal(frame, labels[:, :, round((z - 100) / 2.5)].T == label)
+        assert np.array_equal(frame, label == labels[:, :, round((z - 100) / 2.5)].T)
 
 
 @pytest.mark.parametrize("kind", KINDS)
