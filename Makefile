@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MARKDOWN := $(wildcard *.md) docs benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format docs scorecard fuzz page clean
+.PHONY: help venv demo test lint format docs scorecard fuzz page image imagecheck clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,16 @@ fuzz: venv  ## coverage-guided fuzzing of every parser, SECONDS_EACH=60 for each
 
 page:  ## fetch the viewer of the service's page from npm; a wheel built afterwards contains it
 	@$(PYTHON) scripts/fetch_viewer.py
+
+CONTAINER_TOOL ?= docker
+BUILD_OPTIONS ?=
+image:  ## build the container image bedside; CONTAINER_TOOL=podman, BUILD_OPTIONS=… for the tool's own
+	$(CONTAINER_TOOL) build $(BUILD_OPTIONS) -f examples/container/Dockerfile -t bedside .
+
+BUNDLE ?= demo/student.bedside
+SCAN ?= $(firstword $(wildcard demo/data/imagesTs/*.nii.gz))
+imagecheck:  ## run the image as its README does and check it; BUNDLE=… SCAN=… (those of make demo)
+	CONTAINER_TOOL="$(CONTAINER_TOOL)" RUN_OPTIONS="$(RUN_OPTIONS)" examples/container/check.sh bedside $(BUNDLE) $(SCAN)
 
 clean:  ## remove what make made
 	rm -rf $(VENV) demo build fuzz-findings *.egg-info .pytest_cache .ruff_cache

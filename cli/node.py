@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +28,9 @@ class Node:
     config: Annotated[
         Path, input_option("--config", help="Configuration, TOML; docs/node.md shows one.", show_default=False)
     ]
-    check: Annotated[bool, typer.Option("--check", help="Only check the configuration and its bundles.")] = False
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the configuration and its bundles, and show the queue.")
+    ] = False
     console: Console
 
     def __call__(self) -> None:
@@ -37,14 +39,19 @@ class Node:
 
         config = load_node_config(self.config)
         require("dicom")
-        from ..dicom.node.node import open_segmenters, run_node
+        from ..dicom.node.node import check_receiver, open_segmenters, run_node
+        from ..dicom.node.queue_state import QueueState
 
         if not self.check:
             with log_on(self.console):
                 run_node(config)
             return
+        check_receiver(config)
+        state = QueueState.of(Path(config.node.queue))
         with ExitStack() as opened:
             segmenters = open_segmenters(config, opened)
             tasks = {rule.name: segmenters[rule.bundle].task.name for rule in config.rules}
         self.console.show(f'the configuration "{self.config.name}" is sound: {len(tasks)} rules, all bundles open')
-        self.console.emit({"rules": tasks, "peers": [peer.name for peer in config.peers]})
+        for line in state.lines:
+            self.console.show(line)
+        self.console.emit({"rules": tasks, "peers": [peer.name for peer in config.peers], "queue": asdict(state)})

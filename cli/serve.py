@@ -71,7 +71,7 @@ class Serve:
     def __call__(self) -> None:
         """Serves until a signal comes."""
         require("serve")
-        from ..runtime.segmenter import Segmenter
+        from ..service.bundle_source import BundleSource
         from ..service.served_bundle import ServedBundle, bundle_names
         from ..service.server import serve
         from ..service.settings import Settings
@@ -93,13 +93,19 @@ class Serve:
         names = bundle_names(self.bundles)
         with ExitStack() as opened:
             served = [
-                ServedBundle(
-                    name,
-                    opened.enter_context(
-                        Segmenter.load(
-                            path, self.engine, self.precision, self.threads, limit, device=self.device, trust=trust
+                opened.enter_context(
+                    ServedBundle.opened(
+                        BundleSource(
+                            name=name,
+                            path=path,
+                            engine=self.engine,
+                            precision=self.precision,
+                            threads=self.threads,
+                            memory_limit=limit,
+                            device=self.device,
+                            trust=trust,
                         )
-                    ),
+                    )
                 )
                 for name, path in zip(names, self.bundles, strict=True)
             ]

@@ -14,7 +14,9 @@ from .. import __version__
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import segment_code
+from .frames import Frame
 from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers
+from .segmentation_pixels import stand_in, write_pixels
 from .series import DicomSeries
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SegmentationKind = Literal["LABELMAP", "BINARY"]
+# Measured: 131 MiB for highdicom and its tables of attributes, once; 12 to 30 KiB for each file and its frame, more
+# where a file's header is long.
+_LIBRARY_BYTES = 160 * 2**20
+_FILE_BYTES = 128 * 2**10
+_PIXEL_BYTES = 16  # of one plane, while its labels are counted
 
 
 def write_segmentation(
@@ -36,6 +43,8 @@ def write_segmentation(
 ) -> None:
     """Writes a label map beside the series that it belongs to: same patient, study and frame of reference.
 
+    Beside the label map it takes memory for the headers of all files and frames, and for one frame's pixels.
+
     Args:
         path: the file to write.
         labels: [X, Y, Z] label indices on the series' grid; planes of interpolated slices are left out.
@@ -47,7 +56,8 @@ def write_segmentation(
 
     Raises:
         MissingExtraError: highdicom is not installed.
-        InputError: a file of the series cannot be read, or was changed.
+        UsageError: a label has no name.
+        InputError: a file of the series cannot be read, or was changed, or the segmentation is above 4 GiB.
         ResourceError: the file cannot be written.
     """
     try:
@@ -55,7 +65,13 @@ def write_segmentation(
     except ImportError:
         raise MissingExtraError("highdicom", "dicom") from None
     identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
-    headers, planes = _frames(series, labels)
+    headers, placed = series_headers(series), placed_frames(series)
+    if len(headers) < len(placed):  # one multi-frame file: its own order of frames
+        placed.sort(key=lambda each: each[1].index or 0)
+    segments = len(names) - 1
+    planes = stand_in((labels[:, :, place].T for place, _ in placed), segments)
+    for header in headers:
+        header.Rows, header.Columns = segments, 1
     with refusing("segmentation"):
         made = highdicom.seg.Segmentation(
             source_images=headers,
@@ -75,15 +91,21 @@ def write_segmentation(
         )
     made.SeriesDescription = f"{SOFTWARE} {__version__}"
     with atomic_write(Path(path)) as temporary:
-        made.save_as(temporary)
+        write_pixels(temporary, made, labels, _places(made, placed))
 
 
-def _frames(series: DicomSeries, labels: NDArray[np.integer[Any]]) -> tuple[list[Dataset], NDArray[np.integer[Any]]]:
-    """Returns the headers of the series' files, and the planes [N, rows, columns] in the order of their frames."""
-    placed, headers = placed_frames(series), series_headers(series)
-    if len(headers) < len(placed):  # one multi-frame file: its own order of frames
-        placed.sort(key=lambda each: each[1].index or 0)
-    return headers, np.stack([labels[:, :, place].T for place, _ in placed])
+def segmentation_bytes(series: DicomSeries) -> int:
+    """Returns the memory that `write_segmentation` takes at most beside the label map, in bytes."""
+    columns, rows, slices = series.grid.shape
+    return _LIBRARY_BYTES + slices * _FILE_BYTES + columns * rows * _PIXEL_BYTES
+
+
+def _places(made: Dataset, placed: Sequence[tuple[int, Frame]]) -> list[int]:
+    """Returns the index along the grid's third axis of each frame of a segmentation, by its position."""
+    positions = np.array([frame.position for _, frame in placed])
+    groups = (each.PlanePositionSequence[0] for each in made.PerFrameFunctionalGroupsSequence)
+    own = (np.array(each.ImagePositionPatient, float) for each in groups)
+    return [placed[int(np.abs(positions - each).sum(1).argmin())][0] for each in own]
 
 
 def _descriptions(names: Sequence[str], bundle_sha256: str) -> list[SegmentDescription]:

@@ -40,6 +40,17 @@ class KeptWorker(Generic[Item, Result]):
         """Whether the process has ended before its time; further items fail."""
         return bool(self._reason)
 
+    @property
+    def process_id(self) -> int | None:
+        """Process id of the process that runs; None before the first item, and once it has ended."""
+        return None if self._worker is None or self._reason else self._worker.process.pid
+
+    def kill(self) -> None:
+        """Ends the process at once, also within an item; `Work.failed` then gives that item's result."""
+        worker = self._worker
+        if worker is not None:
+            worker.process.kill()
+
     def run(self, item: Item, progress: Progress | None = None) -> Result:
         """Runs the work on one item and waits for its result; `Work.failed` gives it where the worker died.
 

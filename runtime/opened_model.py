@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from .execution_plan import ScanPlan, choose_plan
 from .labels.best_class import label_dtype
+from .memory.memory_limit import MemoryBudget
 from .scans.nifti import check_size
 
 if TYPE_CHECKING:
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
     from .engines import Engine
     from .locator import Locator
     from .request import SegmentationRequest
+
+
+@dataclass(frozen=True)
+class FurtherMemory:
+    """Memory for a scan beyond its plan.
+
+    Attributes:
+        bytes: how much.
+    """
+
+    bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +62,33 @@ class OpenedModel:
         main = choose_plan(request, self.engine, self.memory_limit, reserved + self.unallocated_bytes)
         return ScanPlan(main, None if locator is None else locator.plan(request, self.memory_limit, reserved))
 
+    def further(self, needed: int, reserved: int) -> FurtherMemory:
+        """Returns memory that a scan needs beyond its plan.
+
+        Args:
+            needed: bytes.
+            reserved: bytes that scans in this process will allocate, this one's plan included.
+
+        Raises:
+            ResourceError: they are above the limit, or not free.
+        """
+        MemoryBudget.now(self.memory_limit, reserved + self.unallocated_bytes).check(needed)
+        return FurtherMemory(needed)
+
     def close(self) -> None:
         """Closes the engines; may be called twice."""
         self.engine.close()
         if self.locator is not None:
             self.locator.close()
+
+    def released(self) -> OpenedModel:
+        """Closes the engines, which another process has opened and run, so that nothing is left to allocate.
+
+        Returns:
+            What plans scans for that process.
+        """
+        self.close()
+        return replace(self, choice=msgspec.structs.replace(self.choice, workspace_bytes=0))
 
     @property
     def unallocated_bytes(self) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from .labels.best_class import label_dtype
 from .labels.postprocess import Postprocessing
 
 if TYPE_CHECKING:
@@ -36,3 +40,8 @@ class SegmentationRequest:
     def grid(self) -> Grid:
         """The task's grid for this scan, which the network's windows cover."""
         return self.scan.grid.to_task_grid(self.task.orientation, self.task.spacing)
+
+    @property
+    def label_bytes(self) -> int:
+        """Bytes of the label map."""
+        return math.prod(self.scan.grid.shape) * np.dtype(label_dtype(self.task.num_classes)).itemsize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import TypeAlias
 
@@ -208,6 +208,7 @@ class Segmenter:
         prefer: Form | None = None,
         postprocessing: Postprocessing | None = None,
         use_locator: bool = True,
+        afterwards: int = 0,
     ) -> AbstractContextManager[ReservedScan]:
         """Opens a scan and reserves its memory for the ``with`` block, in which `ReservedScan.run` segments it.
 
@@ -223,6 +224,7 @@ class Segmenter:
             prefer: as in `segment`.
             postprocessing: as in `segment`.
             use_locator: as in `segment`.
+            afterwards: bytes that the caller takes within the block beside the label map, once the scan is segmented.
 
         Returns:
             A context manager; on entry it opens the scan, reserves its memory, or raises.
@@ -234,7 +236,43 @@ class Segmenter:
             UsageError: as in `segment`.
         """
         given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan, volume, prefer)
-        return self._reserve(scan, given)
+        return self._reserve(scan, given, arguments.whole_number("afterwards", afterwards, 0))
+
+    def run_planned(
+        self,
+        scan: Scannable,
+        plan: ScanPlan,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        *,
+        volume: int | None = None,
+        prefer: Form | None = None,
+    ) -> Result:
+        """Segments a scan by the plan of a `ReservedScan` that another process holds the memory for.
+
+        Args:
+            scan: as in `reserve`, like `volume` and `prefer`.
+            plan: the plan of the same scan and bundle.
+            progress: called with (windows done, windows in total).
+            cancel: as in `segment`.
+            volume: as in `segment`.
+            prefer: as in `segment`.
+
+        Raises:
+            InputError: the scan is refused.
+            ResourceError: the engine failed, or memory ran out.
+            Cancelled: ``cancel()`` returned true.
+            UsageError: the segmenter is closed.
+        """
+        options = SegmentationOptions(None, True, cancel, None, True, None, volume, prefer)
+        hooks = Hooks(None, cancel)
+        locator = None if plan.locating is None else self._model.locator
+        request = options.request(scan, self._bundle.manifest, hooks)
+        return ReservedScan(request, plan, self._model.engine, locator, hooks, self._refuse_unusable).run(progress)
+
+    def release_engines(self) -> None:
+        """Frees the networks, which another process has opened and run: from then on scans are only reserved here."""
+        self._model = self._model.released()
 
     def _segment(self, scan: Scannable, progress: Progress | None, options: SegmentationOptions) -> Result:
         self._refuse_unusable()
@@ -243,7 +281,7 @@ class Segmenter:
             return reserved.run(progress)
 
     @contextmanager
-    def _reserve(self, scan: Scannable, options: SegmentationOptions) -> Generator[ReservedScan]:
+    def _reserve(self, scan: Scannable, options: SegmentationOptions, afterwards: int = 0) -> Generator[ReservedScan]:
         self._refuse_unusable()
         hooks = Hooks(None, options.cancel)
         request = options.request(scan, self._bundle.manifest, hooks)
@@ -253,7 +291,10 @@ class Segmenter:
             with hooks.stopwatch.stage("plan"):
                 return self._model.plan(request, locator, reserved)
 
-        with reservations().reserve(choose) as plan:
+        with reservations().reserve(choose) as plan, ExitStack() as more:
+            if afterwards:
+                needed = max(0, request.label_bytes + afterwards - plan.bytes)
+                more.enter_context(reservations().reserve(lambda reserved: self._model.further(needed, reserved)))
             yield ReservedScan(request, plan, self._model.engine, locator, hooks, self._refuse_unusable)
 
     def _refuse_unusable(self) -> None:

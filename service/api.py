@@ -15,16 +15,18 @@ from .. import __version__
 from ..runtime.errors import ExitCode
 from .answers import ServiceAnswer
 from .events import job_events
-from .intake import UPLOAD, ScanOptions, scan_as_nifti, take_in
+from .intake import UPLOAD, scan_as_nifti, take_in
 from .job import Job
 from .jobs import Jobs
 from .json_answer import json_response
 from .page_files import has_viewer
 from .refusal import RefusedError, busy
+from .scan_options import ScanOptions
+from .segmenting import LABELS, SEGMENTATION
 from .served_bundle import ServedBundle
 from .settings import Settings
 from .upload import declared_bytes, receive
-from .worker import LABELS, SEGMENTATION, Worker
+from .worker import Worker
 
 NOTICE = "Research software; not a medical device."
 BYTES, GZIP, DICOM = "application/octet-stream", "application/gzip", "application/dicom"

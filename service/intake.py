@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from ..runtime.scans.file_kind import is_dicom
 from .job import Job
+from .scan_options import ScanOptions
 from .settings import Settings
 from .unzip import unzip
 
@@ -18,24 +17,6 @@ if TYPE_CHECKING:
 UPLOAD = "upload"
 _ZIP = b"PK\x03\x04"
 _GZIP = b"\x1f\x8b"
-
-
-class ScanOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to read an uploaded scan; the query of a request.
-
-    Attributes:
-        bundle: name of the bundle; None for the first.
-        series: which DICOM series, by Series Instance UID or number; None where there is one.
-        fill_gaps: whether missing slices of a series are interpolated.
-        volume: index of the volume in a 4D file, from 0.
-        prefer: sform or qform, where they disagree.
-    """
-
-    bundle: str | None = None
-    series: str | None = None
-    fill_gaps: bool = False
-    volume: int | None = None
-    prefer: Literal["sform", "qform"] | None = None
 
 
 def take_in(job: Job, options: ScanOptions, settings: Settings) -> None:
@@ -48,9 +29,13 @@ def take_in(job: Job, options: ScanOptions, settings: Settings) -> None:
         UsageError: an option does not fit the scan.
         OSError: the disk is full.
     """
-    job.scan = opened(job.folder, options, settings)
+    job.scan, job.options = opened(job.folder, options, settings), options
     reserving = job.bundle.segmenter.reserve(
-        job.scan, cancel=job.cancelled, volume=options.volume, prefer=options.prefer
+        job.scan,
+        cancel=job.cancelled,
+        volume=options.volume,
+        prefer=options.prefer,
+        afterwards=_segmentation_bytes(job.scan),
     )
     job.reserved = job.reservation.enter_context(reserving)
 
@@ -88,14 +73,23 @@ def _series(path: Path, options: ScanOptions) -> DicomSeries:
     return open_series(path, options.series, fill_gaps=options.fill_gaps)
 
 
+def _segmentation_bytes(scan: Path | DicomSeries) -> int:
+    """Returns the memory that writing the DICOM segmentation of a scan takes; 0 where it is no DICOM."""
+    if isinstance(scan, Path):
+        return 0
+    from ..dicom.segmentation import segmentation_bytes
+
+    return segmentation_bytes(scan)
+
+
 def scan_as_nifti(job: Job) -> Path:
-    """Returns the scan as a NIfTI file, converted once where it is DICOM.
+    """Returns the scan as a NIfTI file, converted once where it is DICOM, plane by plane.
 
     Raises:
         InputError: the series is damaged.
-        ResourceError: there is no memory or disk space to convert it.
+        ResourceError: there is no disk space to convert it.
     """
-    from ..runtime.scans.nifti import write_volume
+    from ..runtime.scans.nifti import write_planes
     from ..runtime.scans.scan import Scan
 
     if job.scan is None or isinstance(job.scan, Path):
@@ -103,7 +97,5 @@ def scan_as_nifti(job: Job) -> Path:
     path = job.folder / "shown.nii.gz"
     with job.converting:
         if not path.exists():
-            job.scan.check_memory()
-            volume = Scan(job.scan).load()
-            write_volume(path, volume.data, volume.grid, description="bedside: a DICOM series")
+            write_planes(path, Scan(job.scan).planes(), job.scan.dtype, job.scan.grid)
     return path

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import ExitCode
 from .answers import JobAnswer, ResultAnswer, State
 from .refusal import Failure
+from .scan_options import ScanOptions
+from .segmenting import WANTED, Answer, PlannedScan
 
 if TYPE_CHECKING:
     from ..dicom import DicomSeries
@@ -35,6 +37,7 @@ class Job:
         self.reservation = ExitStack()  # closing it gives the scan's memory back
         self.scan: Path | DicomSeries | None = None
         self.reserved: ReservedScan | None = None
+        self.options = ScanOptions()
         self.converting = threading.Lock()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -66,6 +69,8 @@ class Job:
     def cancel(self) -> None:
         """Asks to cancel: a queued job is finished at once, a running one before its next window."""
         self._stop.set()
+        with suppress(OSError):  # not yet there, or the folder is gone
+            (self.folder / WANTED).unlink()
         with self._lock:
             waits = self._state == "queued"
             if waits:
@@ -81,16 +86,31 @@ class Job:
             self._state = "running"
             return True
 
+    def planned(self) -> PlannedScan:
+        """Returns what the worker process gets of it."""
+        if self.scan is None or self.reserved is None:
+            raise RuntimeError("the job has no scan")
+        (self.folder / WANTED).touch()
+        if self.cancelled():  # meanwhile
+            (self.folder / WANTED).unlink(missing_ok=True)
+        options, plan = self.options, self.reserved.plan
+        return PlannedScan(self.bundle.name, self.folder, self.scan, plan, options.volume, options.prefer)
+
     def progress(self, done: int, total: int) -> None:
         """Notes the windows that are done."""
         self._done, self._total = done, total
 
-    def succeed(self, result: ResultAnswer) -> None:
-        """Notes the result."""
+    def finish(self, answer: Answer) -> None:
+        """Notes the answer of the worker process; what was cancelled before it came stays cancelled."""
         with self._lock:
-            self._result = result
-            self._done = self._total
-            self._finish("done")
+            if self.cancelled():
+                self._finish("cancelled")
+            elif isinstance(answer, ResultAnswer):
+                self._result = answer
+                self._done = self._total
+                self._finish("done")
+        if not self.is_finished and isinstance(answer, Failure):
+            self.fail(answer)
 
     def fail(self, failure: Failure) -> None:
         """Notes why it failed, or that it was cancelled."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import UsageError
 from .answers import BundleAnswer
+from .bundle_source import BundleSource
 
 if TYPE_CHECKING:
     from ..runtime.segmenter import Segmenter
@@ -19,12 +21,28 @@ class ServedBundle:
     """A bundle that is open.
 
     Attributes:
-        name: what requests call it.
-        segmenter: what runs it.
+        source: what the worker process opens.
+        segmenter: what plans its scans.
     """
 
-    name: str
+    source: BundleSource
     segmenter: Segmenter
+
+    @classmethod
+    @contextmanager
+    def opened(cls, source: BundleSource) -> Generator[ServedBundle]:
+        """Opens a bundle for the ``with`` block.
+
+        Raises:
+            BedsideError: as `Segmenter.load`.
+        """
+        with source.open() as segmenter:
+            yield cls(source.as_opened(segmenter), segmenter)
+
+    @property
+    def name(self) -> str:
+        """What requests call it."""
+        return self.source.name
 
     def answer(self) -> BundleAnswer:
         """Returns what the API answers about it."""

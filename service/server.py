@@ -45,10 +45,12 @@ def serve(
 
     Raises:
         UsageError: the address cannot be listened on.
-        ResourceError: there is no place for the scans' files.
+        ResourceError: there is no place for the scans' files, or the worker process cannot open the bundles.
     """
     with Jobs(settings) as jobs, _listening(settings) as listener:
-        worker = Worker()
+        worker = Worker([bundle.source for bundle in bundles])
+        for bundle in bundles:
+            bundle.segmenter.release_engines()  # the worker process has its own
         try:
             server = _Server(
                 settings,

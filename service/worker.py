@@ -1,86 +1,94 @@
-"""The thread that segments the accepted scans, one after the other."""
+"""Gives the accepted scans, one after the other, to the worker process, and starts another one where it ends."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
-from ..runtime.errors import BedsideError
-from .answers import ResultAnswer
+from ..processes.kept_worker import KeptWorker
+from ..runtime.errors import ResourceError
+from ..runtime.memory.resident import counting_helper
+from .bundle_source import BundleSource
 from .job import Job
-from .refusal import failure_of
-from .wording import for_clients
+from .refusal import Failure, failure_of
+from .segmenting import Answer, PlannedScan, Segmenting, Started
 
-if TYPE_CHECKING:
-    from ..runtime.result import Result
+_log = logging.getLogger("bedside.service")
 
-LABELS, SEGMENTATION = "labels.nii.gz", "segmentation.dcm"
 _END_SECONDS = 60.0  # a window takes seconds at most, also on a small device
 
 
 class Worker:
-    """Segments jobs in the order in which they come, in a thread of its own."""
+    """Segments jobs in the order in which they come, in a process that a thread of its own speaks to.
 
-    def __init__(self) -> None:
+    Args:
+        bundles: the bundles, as the server opened them.
+
+    Raises:
+        ResourceError: the process ended while it opened the bundles.
+        BedsideError: a bundle cannot be opened there.
+    """
+
+    def __init__(self, bundles: Sequence[BundleSource]) -> None:
+        self._work = Segmenting(tuple(bundles))
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="bedside-worker", daemon=True)
+        self._opened = ExitStack()
+        self._process = self._started()
+        self._thread = threading.Thread(target=self._serve, name="bedside-worker", daemon=True)
         self._thread.start()
+
+    @property
+    def process_id(self) -> int | None:
+        """Process id of the worker process; None where there is none."""
+        return self._process.process_id
 
     def put(self, job: Job) -> None:
         """Queues a job, whose scan has its memory."""
         self._queue.put(job)
 
     def close(self) -> None:
-        """Ends the thread after the job in progress, which should have been cancelled."""
+        """Ends after the job in progress, which should have been cancelled; one that hangs is killed."""
         self._queue.put(None)
         self._thread.join(_END_SECONDS)
+        if self._thread.is_alive():
+            self._process.kill()
+            self._thread.join()
 
-    def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            if job.begin():
-                _run(job)
+    def _serve(self) -> None:
+        with self._opened:
+            while (job := self._queue.get()) is not None:
+                if job.begin():
+                    self._run(job)
 
+    def _run(self, job: Job) -> None:
+        with job.reservation:
+            try:
+                job.finish(self._answer(job))
+            except Exception as error:  # whatever it is, the client gets the reason and the next job begins
+                job.finish(failure_of(error))
+        job.reserved = None
+        if job.cancelled():
+            shutil.rmtree(job.folder, ignore_errors=True)
 
-def _run(job: Job) -> None:
-    with job.reservation:
-        try:
-            if job.reserved is None:
-                raise RuntimeError("the job has no scan")
-            job.succeed(_saved(job, job.reserved.run(job.progress)))
-        except Exception as error:  # whatever it is, the client gets the reason and the next job begins
-            job.fail(failure_of(error))
-    job.reserved = None
-    if job.cancelled():
-        shutil.rmtree(job.folder, ignore_errors=True)
+    def _answer(self, job: Job) -> Answer:
+        if self._process.died:
+            self._process = self._started()
+        answer = self._process.run(job.planned(), job.progress)
+        if self._process.died:
+            _log.warning("the worker process ended; the next scan gets another one")
+        return answer
 
-
-def _saved(job: Job, result: Result) -> ResultAnswer:
-    """Writes the files of a job, and returns what the API answers about it."""
-    result.save(job.folder / LABELS)
-    warnings = [for_clients(each) for each in result.warnings]
-    is_written = False
-    if job.scan is not None and not isinstance(job.scan, Path):
-        try:
-            from ..dicom import write_segmentation
-
-            segmenter = job.bundle.segmenter
-            path, names, sha256 = job.folder / SEGMENTATION, segmenter.task.labels, segmenter.bundle.sha256
-            write_segmentation(path, result.labels, names, job.scan, bundle_sha256=sha256)
-            is_written = True
-        except BedsideError as error:
-            warnings.append(f"there is no DICOM segmentation of this series: {for_clients(str(error))}")
-    return ResultAnswer(
-        volumes_ml=dict(result.volumes_ml),
-        warnings=warnings,
-        notes=[for_clients(each) for each in result.notes],
-        needs_review=bool(warnings),
-        shape=list(result.labels.shape),
-        spacing=[float(each) for each in result.grid.spacing],
-        engine=result.engine,
-        precision=result.precision,
-        seconds=sum(result.timings.values()) / 1000,
-        segmentation=is_written,
-    )
+    def _started(self) -> KeptWorker[PlannedScan | Started, Answer]:
+        """Starts a worker process, and waits until it has opened the bundles."""
+        self._opened.close()
+        process = self._opened.enter_context(KeptWorker(self._work))
+        answer = process.run(Started())
+        if isinstance(answer, Failure):
+            raise ResourceError(answer.message)
+        if process.process_id is not None:
+            self._opened.enter_context(counting_helper(process.process_id))
+        return process

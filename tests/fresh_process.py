@@ -8,9 +8,8 @@ import sys
 from typing import Any
 
 
-def run_fresh(script: str) -> dict[str, Any]:
-    """Runs a script that prints one JSON object as its last line, and returns that object."""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+def run_fresh(script: str, *arguments: str) -> Any:
+    """Runs a script that prints JSON as its last line, and returns what that says."""
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return json.loads(done.stdout.splitlines()[-1])

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -73,23 +73,30 @@ class DcmtkReceiver:
                 "another node running?"
             ) from None
         server.settimeout(_POLL_SECONDS)
-        threads = [
-            Thread(target=self._accept, args=(server, program), name="bedside-listen", daemon=True),
-            Thread(target=self._collect, name="bedside-collect", daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
-        try:
+        listen = Thread(target=self._accept, args=(server, program), name="bedside-listen", daemon=True)
+        collect = Thread(target=self._collect, name="bedside-collect", daemon=True)
+        # A second signal interrupts one of these steps, and the others are still taken, from the last to the first.
+        with ExitStack() as closing:
+            closing.callback(self._take)  # what was acknowledged up to the end
+            closing.callback(self._end_running)
+            closing.callback(server.close)
+            closing.callback(self._stop)
+            listen.start()
+            closing.callback(listen.join)
+            collect.start()
+            closing.callback(collect.join)
+            closing.callback(self._stop)
             yield int(server.getsockname()[1])
-        finally:
+
+    def _stop(self) -> None:
+        """Lets no storescp start from here on."""
+        with self._lock:
             self._stopped.set()
-            threads[0].join()
-            server.close()
-            with self._lock:
-                running = list(self._running)
-            end(running)
-            threads[1].join()
-            self._take()  # what was acknowledged up to the end
+
+    def _end_running(self) -> None:
+        with self._lock:
+            running = list(self._running)
+        end(running)
 
     def _accept(self, server: socket.socket, program: str) -> None:
         while not self._stopped.is_set():
@@ -136,8 +143,11 @@ class DcmtkReceiver:
                 return self._start(connection, program)
             except OSError as error:
                 self._leave()
-                _log.warning("storescp cannot be started (%s); the sender is told to try again", type(error).__name__)
-                log_failure("storescp cannot be started", error)
+                if not self._stopped.is_set():
+                    _log.warning(
+                        "storescp cannot be started (%s); the sender is told to try again", type(error).__name__
+                    )
+                    log_failure("storescp cannot be started", error)
                 why = Rejection.CONGESTION
         reject(connection, why, seconds)
         return None
@@ -166,17 +176,17 @@ class DcmtkReceiver:
         incoming = self._queue.incoming
         folder, lock = made_folder(incoming, secrets.token_hex(8))
         try:
-            process = start_storescp(program, self._config, connection, folder, incoming / "profile.cfg", lock)
+            with self._lock:  # so that none starts after `_stop`
+                if self._stopped.is_set():
+                    raise ConnectionAbortedError("the node ends")
+                process = start_storescp(program, self._config, connection, folder, incoming / "profile.cfg", lock)
+                self._running.append(process)
+                self._incoming.append(self._incoming_of(folder))
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
             os.close(lock)
-        with self._lock:
-            self._running.append(process)
-            self._incoming.append(self._incoming_of(folder))
-            if self._stopped.is_set():
-                process.terminate()
         return process
 
     def _incoming_of(self, folder: Path) -> Incoming:

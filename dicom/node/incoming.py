@@ -79,19 +79,16 @@ class Incoming:
 
     def _all(self) -> list[Path]:
         """All files; the last one only if it is whole, because storescp may have been killed within it."""
-        files = self._by_time()
-        if files and not _is_whole(files[-1][1]):
+        files = written_files(self._folder)
+        if files and not is_whole(files[-1]):
             _log.warning("an instance was left out: storescp ended before it was complete")
-            files.pop()[1].unlink()
-        return [file for _, file in files]
+            files.pop().unlink()
+        return files
 
     def _complete(self) -> list[Path]:
         """The files before the last one, which storescp may still write."""
-        files = self._by_time()
-        return [file for written, file in files if written < files[-1][0]]
-
-    def _by_time(self) -> list[tuple[int, Path]]:
-        return sorted((file.stat().st_mtime_ns, file) for file in (self._folder / "files").iterdir())
+        files = written_files(self._folder)
+        return [file for file in files if _written(file) < _written(files[-1])]
 
     def _put(self, file: Path) -> None:
         content = file.read_bytes()
@@ -109,7 +106,17 @@ class Incoming:
         file.unlink()
 
 
-def _is_whole(file: Path) -> bool:
+def written_files(folder: Path) -> list[Path]:
+    """Returns the files of an association, the one that was written last at the end."""
+    files = folder / "files"
+    return sorted(files.iterdir(), key=lambda file: (_written(file), file)) if files.is_dir() else []
+
+
+def _written(file: Path) -> int:
+    return file.stat().st_mtime_ns
+
+
+def is_whole(file: Path) -> bool:
     """Whether an image is there up to the end of its pixels."""
     try:
         made = pydicom.dcmread(BytesIO(file.read_bytes()))

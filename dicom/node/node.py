@@ -19,6 +19,7 @@ from .peer import PeerCaller
 from .queue import Queue
 from .receiver import Receiver
 from .sender import Sender
+from .tls import server_context
 from .worker import Worker
 
 _log = logging.getLogger("bedside.node")
@@ -38,12 +39,14 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
 
     Raises:
         BundleError: a bundle is damaged.
-        UsageError: the program that receives does not run on this system.
+        UsageError: the program that receives does not run on this system, or the engine is not installed.
         InputError: a file of TLS cannot be used.
-        ResourceError: the port is taken, the queue is held by another node, or there is no memory for a bundle.
+        ResourceError: the port is taken, the queue is held by another node, the program that receives is not
+            installed, or there is no memory for a bundle.
         Cancelled: ``cancel()`` returned true while a series was segmented.
     """
     node, limits = config.node, config.limits
+    check_receiver(config)
     with quiet_libraries(), ExitStack() as opened:
         import_module("highdicom")  # takes seconds, for which the first series would wait
         segmenters = open_segmenters(config, opened)
@@ -58,8 +61,8 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
         caller = PeerCaller(config)
         sender = Sender(config, queue, caller)
         worker = Worker(config, queue, segmenters, caller, cancel)
+        opened.callback(sender.stop)  # may take seconds, while nothing should be received any more
         port = opened.enter_context(_listening(config, queue))
-        opened.callback(sender.stop)
         sender.start()
         _log.info("%s listens on %s, port %d", node.ae_title, node.address, port)
         tidied = 0.0
@@ -89,16 +92,28 @@ def open_segmenters(config: NodeConfig, opened: ExitStack) -> dict[str, Segmente
     }
 
 
-def _listening(config: NodeConfig, queue: Queue) -> AbstractContextManager[int]:
-    """Returns the receiver of the configuration, not yet listening.
+def check_receiver(config: NodeConfig) -> None:
+    """Checks what the receiver of the configuration needs.
 
     Raises:
         UsageError: storescp is asked for on Windows.
+        ResourceError: it is not installed.
+        InputError: a file of TLS cannot be used.
     """
+    if config.tls is not None:
+        server_context(config.tls)
+    if config.node.storescp == "dcmtk":
+        if sys.platform == "win32":  # no locks that a child inherits, no limits of another process
+            raise UsageError('node.storescp = "dcmtk" does not run on Windows; use "pynetdicom"')
+        from .storescp_program import find_storescp
+
+        find_storescp()
+
+
+def _listening(config: NodeConfig, queue: Queue) -> AbstractContextManager[int]:
+    """Returns the receiver of the configuration, not yet listening."""
     if config.node.storescp == "pynetdicom":
         return Receiver(config, queue).listening()
-    if sys.platform == "win32":  # no locks that a child inherits, no limits of another process
-        raise UsageError('node.storescp = "dcmtk" does not run on Windows; use "pynetdicom"')
     from .dcmtk_receiver import DcmtkReceiver
 
     return DcmtkReceiver(config, queue).listening()

@@ -19,6 +19,7 @@ _log = logging.getLogger("bedside.node")
 
 _LONGEST_WAIT = 300.0
 _POLL_SECONDS = 0.2
+_END_SECONDS = 15.0  # less than what service managers and containers wait before they kill
 
 
 class Sender:
@@ -44,9 +45,10 @@ class Sender:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after the result that is being sent, within the time that a peer has for its answer."""
+        """Ends after the result that is being sent; one that a peer does not take in time is sent by the next run."""
         self._stop.set()
-        self._thread.join(2 * self._config.limits.timeout_seconds)
+        if self._thread.ident is not None:
+            self._thread.join(_END_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from ...processes.signals import sigint_blocked
 from ...runtime.errors import ResourceError
 from ...runtime.files.atomic import atomic_write
 from ..frames import SCAN_CLASSES
@@ -85,7 +86,10 @@ def start_storescp(
     ]  # fmt: skip
     connection.setblocking(True)
     silent = subprocess.DEVNULL
-    process = subprocess.Popen(words, stdin=connection.fileno(), stdout=silent, stderr=silent, pass_fds=[lock], cwd="/")
+    with sigint_blocked():
+        process = subprocess.Popen(
+            words, stdin=connection.fileno(), stdout=silent, stderr=silent, pass_fds=[lock], cwd="/"
+        )
     largest = int(config.limits.max_instance_mib * 2**20)
     try:
         _limit(process.pid, resource.RLIMIT_FSIZE, largest)

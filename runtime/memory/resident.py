@@ -1,20 +1,47 @@
-"""Measures this process's resident memory, now and at its peak."""
+"""Measures the resident memory of this process and of its helpers, now and at its peak."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 _STATISTICS, _STATUS = Path("/proc/self/statm"), Path("/proc/self/status")
 
 
+_helpers: set[int] = set()
+
+
+@contextmanager
+def counting_helper(process: int) -> Generator[None]:
+    """Lets `resident_bytes` count a child process too, for the ``with`` block: it holds memory for scans of this one.
+
+    Args:
+        process: its process id.
+    """
+    _helpers.add(process)
+    try:
+        yield
+    finally:
+        _helpers.discard(process)
+
+
 def resident_bytes() -> int:
-    """Returns the physical memory this process holds now, in bytes; outside Linux, its peak so far."""
+    """Returns the physical memory this process and its helpers hold now, in bytes; outside Linux, its peak so far."""
     if not _STATISTICS.exists():
         return peak_resident_bytes()
+    return _resident(_STATISTICS) + sum(_resident(Path(f"/proc/{process}/statm")) for process in tuple(_helpers))
+
+
+def _resident(statistics: Path) -> int:
+    """Returns what the kernel's statistics of a process say; 0 once it has ended."""
     import resource
 
-    return int(_STATISTICS.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    try:
+        return int(statistics.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def peak_resident_bytes() -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import math
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from zlib import crc32
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
@@ -116,11 +118,45 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
         raise UsageError(f"write: expected integers, float32 or float64, got {data.dtype}")
     check_size(data.shape, data.dtype)
     data = data.astype(data.dtype.newbyteorder("<"), order="K", copy=False)
-    header = _header(data, grid, description)
+    header = _header(data.dtype, grid, description)
     with atomic_write(path) as temporary:
         with temporary.open("wb") as file, _packing(file, path) as packed:
             _write(packed, header, data)
         _verify(temporary, data, grid, path.name)
+
+
+def write_planes(path: Path, planes: Iterable[NDArray[Any]], dtype: np.dtype[Any], grid: Grid) -> None:
+    """Writes a volume as its planes come, so that memory holds one of them; otherwise as `write_volume`.
+
+    Args:
+        path: file name ending in .nii or .nii.gz; an existing file is replaced.
+        planes: [Y, X] real numbers along the third axis of ``grid``.
+        dtype: type in which they are stored.
+        grid: the grid of the volume.
+
+    Raises:
+        InputError: the data exceed 4 GiB, or reading the planes raised it.
+        ResourceError: the file cannot be written, or reads back differently.
+    """
+    check_size(grid.shape, dtype)
+    stored = dtype.newbyteorder("<")
+    checksum, size = 0, 0
+    with atomic_write(path) as temporary:
+        with temporary.open("wb") as file, _packing(file, path) as packed:
+            packed.write(_header(stored, grid, ""))
+            for plane in planes:
+                content = np.ascontiguousarray(plane, stored).data.cast("B")
+                packed.write(content)
+                checksum, size = crc32(content, checksum), size + content.nbytes
+        if size != math.prod(grid.shape) * stored.itemsize:
+            raise UsageError(f"write: expected {grid.shape[2]} planes of {grid.shape[:2]} voxels, got {size} bytes")
+        with _reading_back(path.name):
+            written = NiftiFile.open(temporary)
+            read = 0
+            for plane in written.stored_planes():
+                read = crc32(np.ascontiguousarray(plane, stored).data.cast("B"), read)
+            if read != checksum or not written.header.grid.coincides(grid):
+                raise _DiffersError
 
 
 def check_output_name(path: Path) -> None:
@@ -146,21 +182,21 @@ def check_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:
         )
 
 
-def _header(data: NDArray[Any], grid: Grid, description: str) -> bytes:
+def _header(dtype: np.dtype[Any], grid: Grid, description: str) -> bytes:
     """Returns a NIfTI-1 header, or a NIfTI-2 header if NIfTI-1 cannot hold the shape or resolve the grid."""
     if len(description) > 79 or not description.isascii():
         raise UsageError("write: the description holds at most 79 ASCII characters")
     header = Nifti1Header()
     if max(grid.shape) <= _NIFTI1_MAX_SIZE:
-        _fill_in(header, data, grid, description)
+        _fill_in(header, dtype, grid, description)
     if max(grid.shape) > _NIFTI1_MAX_SIZE or not _resolves(header, grid):
         header = Nifti2Header()
-        _fill_in(header, data, grid, description)
+        _fill_in(header, dtype, grid, description)
     return header.as_byteswapped("<").binaryblock + bytes(4)  # four zeros: no extension follows
 
 
-def _fill_in(header: Nifti1Header, data: NDArray[Any], grid: Grid, description: str) -> None:
-    header.set_data_dtype(data.dtype)
+def _fill_in(header: Nifti1Header, dtype: np.dtype[Any], grid: Grid, description: str) -> None:
+    header.set_data_dtype(dtype)
     header.set_data_shape(grid.shape)
     header.set_zooms(grid.spacing)
     header.set_xyzt_units("mm")
@@ -202,12 +238,24 @@ def _write(file: BinaryIO | gzip.GzipFile, header: bytes, data: NDArray[Any]) ->
 
 def _verify(temporary: Path, data: NDArray[Any], grid: Grid, name: str) -> None:
     may_be_nan = data.dtype.kind == "f"
-    try:
+    with _reading_back(name):
         file = NiftiFile.open(temporary)
         same = file.header.grid.coincides(grid)
         for written, given in zip(file.stored_planes(), data.T, strict=True):  # to the end, where the checksum is
             same = same and np.array_equal(written, given, equal_nan=may_be_nan)
+        if not same:
+            raise _DiffersError
+
+
+class _DiffersError(Exception):
+    """What was read back is not what was written."""
+
+
+@contextmanager
+def _reading_back(name: str) -> Generator[None]:
+    try:
+        yield
     except (InputError, ValueError) as error:
         raise ResourceError(f'"{name}": did not read back after writing ({error}); check the disk') from None
-    if not same:
-        raise ResourceError(f'"{name}": reads back differently from what was written; check the disk')
+    except _DiffersError:
+        raise ResourceError(f'"{name}": reads back differently from what was written; check the disk') from None

@@ -69,7 +69,7 @@ def test_what_is_no_slice_is_said(tmp_path, elements, reason):
     ],
 )
 def test_an_element_that_is_missing_or_senseless_is_named(tmp_path, elements, words):
-    with pytest.raises(InputError, match=rf'"IM000\.dcm": the DICOM header has no valid {words};'):
+    with pytest.raises(InputError, match=rf'"IM0000\.dcm": the DICOM header has no valid {words};'):
         read_frames(one_file(tmp_path, **elements))
 
 

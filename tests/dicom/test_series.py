@@ -152,7 +152,7 @@ def test_files_without_preamble_and_file_meta_are_read(tmp_path):
         made.file_meta = pydicom.dataset.FileMetaDataset()
         made.preamble = None
         pydicom.dcmwrite(tmp_path / "ct" / file.name, made, implicit_vr=True, little_endian=True)
-    assert (tmp_path / "ct" / "IM000.dcm").read_bytes()[128:132] != b"DICM"
+    assert (tmp_path / "ct" / "IM0000.dcm").read_bytes()[128:132] != b"DICM"
     assert np.array_equal(loaded(tmp_path / "ct").data, numbers().transpose(2, 1, 0))
 
 

@@ -87,7 +87,7 @@ def write_series(
         made.SliceThickness = 99  # never the distance of slices
         if change is not None:
             change(made, number)
-        file = folder / f"IM{(number * 37) % 101:03d}.dcm"
+        file = folder / f"IM{number * 37 % 1009:04d}.dcm"
         if big_endian:
             made.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
             made.PixelData = plane.astype(">i2").tobytes()

@@ -1,6 +1,8 @@
 """The Dockerfile: who runs in the image, what is left in it, what reaches the build. Docker itself is not needed."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def stages():
-    """The instructions of each stage, as (name, rest) with continued lines joined."""
-    lines = [line for line in TEXT.splitlines() if line and not line.startswith("#")]
+    """The instructions of each stage, as (name, rest) with continued lines joined; without those before the first."""
+    lines = [line for line in TEXT.splitlines() if line and not line.startswith(("#", "ARG BASE="))]
     found = []
     for line in re.sub(r" \\\n\s*", " ", "\n".join(lines)).splitlines():
         name, _, rest = line.partition(" ")
@@ -30,8 +32,10 @@ def all_of(stage, name):
 
 def test_it_has_two_stages_of_the_same_slim_python():
     build, image = stages()
-    assert all_of(build, "FROM") == ["python:3.12-slim AS build"]
-    assert all_of(image, "FROM") == ["python:3.12-slim"]
+    assert re.findall(r"^ARG BASE=(.*)$", TEXT, re.MULTILINE) == ["python:3.12-slim"]
+    assert TEXT.index("ARG BASE=") < TEXT.index("FROM ")
+    assert all_of(build, "FROM") == ["${BASE} AS build"]
+    assert all_of(image, "FROM") == ["${BASE}"]
 
 
 def test_the_image_gets_the_installed_packages_alone_and_no_package_manager():
@@ -75,3 +79,36 @@ def test_the_build_gets_all_that_the_package_needs_and_nothing_else():
     files = {"pyproject.toml", "__init__.py", "__main__.py", "py.typed", PROJECT["project"]["readme"]}
     assert let_in == packages | files | set(PROJECT["project"]["license-files"])
     assert all((ROOT / each).exists() for each in let_in)
+
+
+TOOL = """#!/bin/sh
+# In place of docker: an image whose program is root, and otherwise as it should be.
+case "$*" in
+*--version*) echo "bedside 0.1.0" ;;
+*'id -u'*) exit {root} ;;
+*'touch /opt/bedside/x'*) exit {writable} ;;
+*'import torch'*) exit {torch} ;;
+*'bedside segment'*) exit {segment} ;;
+*) exit 0 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"root": 1}, "it has the rights of root"),
+        ({"writable": 1}, "what can be written is not /var/lib/bedside and /tmp alone"),
+        ({"torch": 0}, "it has torch"),
+        ({"segment": 4}, "failed: segment"),
+    ],
+)
+def test_the_check_of_an_image_fails_with_the_first_thing_that_is_wrong(tmp_path, found, words):
+    tool, scan = tmp_path / "tool", tmp_path / "scan.nii.gz"
+    tool.write_text(TOOL.format(**({"root": 0, "writable": 0, "torch": 1, "segment": 0} | found)))
+    tool.chmod(0o755)
+    scan.write_bytes(b"")
+    given = [FOLDER / "check.sh", "bedside", tmp_path, scan]
+    done = subprocess.run(given, env={**os.environ, "CONTAINER_TOOL": str(tool)}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert words in done.stderr

@@ -40,7 +40,8 @@ from bedside.runtime.memory.cgroup import read_limits
 from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.task_presets import PRESETS
-from bedside.service.intake import UPLOAD, ScanOptions, opened
+from bedside.service.intake import UPLOAD, opened
+from bedside.service.scan_options import ScanOptions
 from bedside.service.settings import Settings
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.nnunet_splits import read_splits

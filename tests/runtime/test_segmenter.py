@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 
@@ -266,3 +267,34 @@ class TestReserve:
             segmenter.close()
             with pytest.raises(UsageError, match="closed"):
                 reserved.run()
+
+    def test_what_follows_the_segmentation_is_reserved_beside_the_label_map(self, seg, monkeypatch):
+        hu, _ = phantom()
+        scan, before = Volume(hu, Grid(hu.shape, AFFINE)), reservations()._bytes
+        with seg.reserve(scan, afterwards=1) as reserved:  # the accumulators' memory is free by then
+            assert reservations()._bytes == before + reserved.bytes
+        more = reserved.bytes + 1000
+        with seg.reserve(scan, afterwards=more) as reserved:
+            assert reservations()._bytes == before + hu.size + more
+        monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: int(1.5 * reserved.bytes))
+        with pytest.raises(ResourceError, match="free memory"), seg.reserve(scan, afterwards=2 * more):
+            pass
+        assert reservations()._bytes == before
+
+    def test_another_segmenter_runs_what_one_planned_after_it_released_its_networks(self, bundle_path):
+        hu, truth = phantom()
+        scan, steps = Volume(hu, Grid(hu.shape, AFFINE)), []
+        with (
+            Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as planner,
+            Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as runner,
+        ):
+            planner.release_engines()
+            with planner.reserve(scan) as reserved:
+                plan = pickle.loads(pickle.dumps(reserved.plan))
+                result = runner.run_planned(scan, plan, lambda done, total: steps.append((done, total)))
+                with pytest.raises(UsageError):
+                    reserved.run()
+            with pytest.raises(Cancelled):
+                runner.run_planned(scan, plan, cancel=lambda: True)
+        assert np.array_equal(result.labels, truth)
+        assert steps[-1] == (len(plan.main.windows), len(plan.main.windows))

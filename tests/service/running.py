@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import nibabel as nib
 import numpy as np
-from bedside.runtime import Segmenter
+from bedside.service.bundle_source import BundleSource
 from bedside.service.served_bundle import ServedBundle, bundle_names
 from bedside.service.server import serve
 from bedside.service.settings import Settings
@@ -80,8 +80,10 @@ def running(*bundles: Path, **changes: Any) -> Iterator[Client]:
 
     with ExitStack() as opened:
         served = [
-            ServedBundle(
-                name, opened.enter_context(Segmenter.load(path, engine="onnxruntime", precision="fp32", threads=1))
+            opened.enter_context(
+                ServedBundle.opened(
+                    BundleSource(name=name, path=path, engine="onnxruntime", precision="fp32", threads=1)
+                )
             )
             for name, path in zip(bundle_names(bundles), bundles, strict=True)
         ]

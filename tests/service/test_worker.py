@@ -1,22 +1,99 @@
-"""The worker goes on after whatever a job raises, and tells it without values of the scan."""
+"""The worker process segments; where it ends, its job fails, and the next one gets another process."""
 
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import psutil
 import pytest
 from bedside.runtime import InputError
+from bedside.runtime.memory.reservations import reservations
+from bedside.runtime.memory.resident import resident_bytes
 from bedside.service.job import Job
 from bedside.service.refusal import RefusedError, failure_of
-from bedside.service.worker import Worker
+from bedside.service.segmenting import PlannedScan, Segmenting, Started
+
+from ..dicom.node.parties import wait_until
+from .running import API, SECONDS, scan_bytes
 
 
-class Named:
+def worker_processes(of=None):
+    """The worker processes of this process, or of another one."""
+    children = psutil.Process(of or os.getpid()).children(recursive=True)
+    return [each for each in children if any("bedside.processes.worker" in word for word in each.cmdline())]
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_crash_fails_its_job_alone_and_the_next_one_gets_another_process(client, by):
+    before = reservations()._bytes
+    (process,) = worker_processes()
+    process.suspend()  # so that the scan cannot be finished before the signal comes
+    first, second = (client.post_scan().json() for _ in range(2))
+    assert wait_until(lambda: client.get(f"{API}jobs/{first['id']}").json()["state"] == "running")
+    process.send_signal(by)
+    process.resume()
+    failed = client.finished(first)
+    assert (failed["state"], failed["code"]) == ("failed", 5)
+    assert f"its process was killed by signal {int(by)}" in failed["error"]["message"]
+    assert client.finished(second)["state"] == "done"
+    (other,) = worker_processes()
+    assert other.pid != process.pid
+    assert wait_until(lambda: reservations()._bytes == before)
+
+
+def test_the_memory_of_the_worker_process_counts_as_the_services(client):
+    client.finished(client.post_scan().json())
+    (process,) = worker_processes()
+    own = psutil.Process().memory_info().rss
+    assert abs(resident_bytes() - own - process.memory_info().rss) < own / 10
+
+
+def start_service(bundle, folder):
+    words = [sys.executable, "-m", "bedside", "serve", str(bundle), "--port", "0", "--folder", str(folder), "--json"]
+    words += ["--engine", "onnxruntime", "--precision", "fp32", "--threads", "1"]
+    service = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    url = service.stdout.readline().split('"')[3]
+    return service, url
+
+
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_no_worker_process_outlives_the_service(toy_bundle, tmp_path, by, code):
+    service, url = start_service(toy_bundle, tmp_path)
+    with service:
+        (process,) = worker_processes(service.pid)
+        httpx.post(f"{url}{API}jobs", content=scan_bytes(), headers={"Content-Type": "application/octet-stream"})
+        service.send_signal(by)
+        assert service.wait(SECONDS) == code
+    psutil.wait_procs([process], timeout=SECONDS)
+    assert not process.is_running()
+
+
+class Broken:
+    """A segmenter that raises."""
+
+    def __init__(self, error):
+        self.error, self.engine = error, self
+
+    def run_planned(self, *given, **options):
+        raise self.error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *raised):
+        pass
+
+
+class Source:
     name = "toy"
 
-
-class Failing:
     def __init__(self, error):
         self.error = error
 
-    def run(self, progress):
-        raise self.error
+    def open(self):
+        return Broken(self.error)
 
 
 @pytest.mark.parametrize(
@@ -28,21 +105,33 @@ class Failing:
         (ValueError("DOE^JANE"), 1, "a fault in bedside (ValueError)"),
     ],
 )
-def test_an_error_becomes_the_outcome_and_the_next_job_runs(tmp_path, error, code, words):
-    worker = Worker()
-    jobs = [Job(str(number), Named(), tmp_path) for number in range(2)]
-    given_back = []
-    for job in jobs:
-        job.reserved = Failing(error)
-        job.reservation.callback(given_back.append, job.name)
-        worker.put(job)
-    worker.close()
-    assert given_back == ["0", "1"]
-    for job in jobs:
-        answer = job.answer(60)
-        assert (answer.state, answer.code) == ("failed", code)
-        assert answer.error.message.startswith(words)
-        assert "DOE" not in answer.error.message
+def test_an_error_is_an_answer_without_values_of_the_scan(tmp_path, monkeypatch, error, code, words):
+    monkeypatch.setattr("bedside.service.segmenting.warm_up", lambda engine: None)
+    item = PlannedScan("toy", tmp_path, tmp_path / "scan.nii", None)
+    with Segmenting((Source(error),)).ready() as answer:
+        assert answer(Started(), print) == Started()
+        for _ in range(2):
+            failure = answer(item, print)
+            assert failure.code == code
+            assert failure.message.startswith(words)
+            assert "DOE" not in failure.message
+
+
+class Named:
+    name = "toy"
+
+
+def test_a_scan_is_cancelled_when_its_mark_or_its_folder_is_gone(tmp_path):
+    job = Job("id", Named(), tmp_path / "job")
+    job.folder.mkdir()
+    job.scan, job.reserved = tmp_path / "scan.nii", type("Reserved", (), {"plan": None})
+    item = job.planned()
+    assert not item.is_cancelled()
+    job.cancel()
+    assert item.is_cancelled()
+    assert job.planned().is_cancelled()
+    job.folder.rmdir()
+    assert item.is_cancelled()
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def start_node(config, log):
     """Starts `bedside node` as a process of its own, which writes its log to a file."""
     words = [sys.executable, "-m", "bedside", "node", "--config", str(config)]
     with Path(log).open("ab") as out:
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
 
 
 def wait_until_listening(port, process, seconds=60.0):
@@ -229,3 +229,64 @@ def wait_until(reached, seconds=30.0):
             return False
         time.sleep(0.05)
     return True
+
+
+def large_series(folder, number):
+    """Writes a series whose instances have 2 MB each, so that half of one is seen on the disk; returns its files."""
+    files = series(folder, number)
+    for file in files:
+        made = pydicom.dcmread(file)
+        made.PixelData, made.Rows, made.Columns = bytes(2_000_000), 1000, 1000
+        made.save_as(file)
+    return files
+
+
+@contextmanager
+def half_an_instance(association, file):
+    """Sends the first half of an instance, and runs the block; yields a function that sends the rest.
+
+    Without the rest, the connection is closed after the block.
+    """
+    connection, reached, goes_on, breaks = association.dul.socket, Event(), Event(), Event()
+    whole, left = connection.send, len(pydicom.dcmread(file).PixelData) // 2
+
+    def send_half(content):
+        nonlocal left
+        left -= len(content)
+        if left < 0:
+            reached.set()
+            goes_on.wait(60)
+            if breaks.is_set():
+                connection.close()
+                return None
+        return whole(content)
+
+    connection.send = send_half
+    thread = Thread(target=association.send_c_store, args=(pydicom.dcmread(file),))
+    thread.start()
+    try:
+        assert reached.wait(30)
+        yield goes_on.set
+    finally:
+        if not goes_on.is_set():
+            breaks.set()
+        goes_on.set()
+        thread.join(60)
+
+
+def received_files(queue):
+    """Bytes of each file that storescp has written and the node has not taken yet."""
+    return [file.stat().st_size for file in (queue / "incoming").glob("*/files/*")]
+
+
+def storescp_processes(queue):
+    """Ids of the storescp processes that write into a queue, also where their node has ended."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+        except OSError:  # it has ended since
+            continue
+        if Path(words[0]).name == "storescp" and any(str(queue) in word for word in words):
+            found.append(int(process.name))
+    return found

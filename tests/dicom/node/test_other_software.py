@@ -8,9 +8,13 @@ import subprocess
 import time
 import urllib.request
 from contextlib import contextmanager
+from io import BytesIO
 
+import numpy as np
+import pydicom
 import pytest
 from bedside.dicom.node.config import load_node_config
+from pydicom.pixels.utils import pixel_array
 
 from . import parties
 
@@ -46,6 +50,11 @@ class Orthanc:
         with urllib.request.urlopen(self._root + path, timeout=20) as answer:
             return json.load(answer)
 
+    def file(self, instance):
+        """The DICOM file of an instance."""
+        with urllib.request.urlopen(f"{self._root}/instances/{instance}/file", timeout=20) as answer:
+            return answer.read()
+
     def post(self, path, body):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self._root + path, content, {"Content-Type": "application/json"})
@@ -80,9 +89,12 @@ def orthanc(folder, node_port, dicom_port):
 
 
 @pytest.mark.skipif(shutil.which("Orthanc") is None, reason="Orthanc is not installed")
-def test_orthanc_sends_a_series_counts_it_and_takes_the_result(bundle, tmp_path):
+@pytest.mark.parametrize("storescp", ["pynetdicom", "dcmtk"])
+def test_orthanc_sends_a_series_counts_it_and_takes_the_result(bundle, tmp_path, storescp):
+    if storescp == "dcmtk" and shutil.which("storescp") is None:
+        pytest.skip("DCMTK is not installed")
     port, dicom_port = parties.free_port(), parties.free_port()
-    options = {"rule": "binary = true", "count_from": "pacs"}
+    options = {"rule": "binary = true", "count_from": "pacs", "storescp": storescp}
     config = load_node_config(parties.node_toml(tmp_path, bundle, port, dicom_port, **options))
     with orthanc(tmp_path / "orthanc", port, dicom_port) as pacs, parties.node_here(config):
         for file in parties.series(tmp_path / "ct", 5):
@@ -94,9 +106,21 @@ def test_orthanc_sends_a_series_counts_it_and_takes_the_result(bundle, tmp_path)
         (result,) = pacs.series("SEG")
         assert len(result["Instances"]) == 1
         assert result["ParentStudy"] == sent["ParentStudy"]
-        tags = pacs.get(f"/instances/{result['Instances'][0]}/simplified-tags")
-    assert tags["ReferencedSeriesSequence"][0]["SeriesInstanceUID"] == "1.2.3.77.5"
-    assert tags["PatientID"] == "ID5"
+        made = pydicom.dcmread(BytesIO(pacs.file(result["Instances"][0])))
+    assert made.ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3.77.5"
+    assert made.PatientID == "ID5"
+    block = parties.expected_block(5)
+    assert organ_of_frames(made) == {102.5: block, 105.0: block}  # slices from 100 mm on, 2.5 mm apart; the middle two
+
+
+def organ_of_frames(made):
+    """Place of each frame along z in mm → rows and columns [first, after] of its organ."""
+    found = {}
+    for frame, groups in zip(pixel_array(made), made.PerFrameFunctionalGroupsSequence, strict=True):
+        place = np.argwhere(frame)
+        rows, columns = zip(place.min(0).tolist(), (place.max(0) + 1).tolist(), strict=True)
+        found[float(groups.PlanePositionSequence[0].ImagePositionPatient[2])] = rows, columns
+    return found
 
 
 @pytest.mark.skipif(shutil.which("Orthanc") is None, reason="Orthanc is not installed")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import resource
 import time
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime.errors import ResourceError, UsageError
 from bedside.runtime.scans.geometry import Grid
-from bedside.runtime.scans.nifti import read_volume, write_volume
+from bedside.runtime.scans.nifti import read_volume, write_planes, write_volume
 
 
 @pytest.mark.parametrize("name", ["out.nii", "out.nii.gz"])
@@ -103,3 +104,40 @@ def test_data_that_do_not_fit_are_refused(tmp_path, nifti):
         write_volume(tmp_path / "a.nii", nifti.HU.astype(np.complex64), nifti.GRID)
     with pytest.raises(UsageError, match="ASCII"):
         write_volume(tmp_path / "a.nii", nifti.HU, nifti.GRID, description="x" * 80)
+
+
+@pytest.mark.parametrize("name", ["out.nii", "out.nii.gz"])
+@pytest.mark.parametrize("dtype", ["u1", "i2", ">i2", "f4"])
+def test_planes_that_come_one_by_one_are_the_same_volume(tmp_path, name, dtype, nifti):
+    data = (nifti.HU % 200).astype(dtype)
+    write_planes(tmp_path / name, iter(data.T), data.dtype, nifti.GRID)
+    assert (read_volume(tmp_path / name).data == data).all()
+    assert nib.load(tmp_path / name).affine == pytest.approx(nifti.GRID.affine, abs=1e-4)
+
+
+def test_memory_holds_few_of_the_planes_that_come_one_by_one(tmp_path):
+    shape = (256, 256, 64)
+    planes = (np.full((256, 256), place, np.float32) for place in range(64))
+    tracemalloc.start()
+    try:
+        write_planes(tmp_path / "out.nii.gz", planes, np.dtype(np.float32), Grid(shape, np.eye(4)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 256 * 256 * 64 / 4
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_planes_that_are_too_few_or_too_many_are_refused_and_leave_no_file(tmp_path, count):
+    planes = np.zeros((count, 3, 4), np.float32)
+    with pytest.raises(UsageError, match="expected 3 planes"):
+        write_planes(tmp_path / "out.nii", planes, planes.dtype, Grid((4, 3, 3), np.eye(4)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_planes_that_read_back_differently_are_noticed(tmp_path, monkeypatch):
+    planes = np.zeros((3, 3, 4), np.float32)
+    monkeypatch.setattr("bedside.runtime.scans.nifti.NiftiFile.stored_planes", lambda file: iter(planes + 1))
+    with pytest.raises(ResourceError, match="reads back differently"):
+        write_planes(tmp_path / "out.nii", planes, planes.dtype, Grid((4, 3, 3), np.eye(4)))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,132 @@
+"""What the worker process does: it opens the bundles, segments one scan at a time, and writes the files of its job.
+
+It is a process of its own, because an engine that crashes, or that the system kills for memory, ends its process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from ..runtime.engine_selection.self_test import warm_up
+from ..runtime.errors import BedsideError, ExitCode
+from ..runtime.hooks import Progress
+from .answers import ResultAnswer
+from .bundle_source import BundleSource
+from .refusal import Failure, failure_of
+from .wording import for_clients
+
+if TYPE_CHECKING:
+    from ..dicom import DicomSeries
+    from ..runtime.execution_plan import ScanPlan
+    from ..runtime.result import Result
+    from ..runtime.scans.sform_qform import Form
+    from ..runtime.segmenter import Segmenter
+
+LABELS, SEGMENTATION, WANTED = "labels.nii.gz", "segmentation.dcm", "wanted"
+
+
+@dataclass(frozen=True)
+class PlannedScan:
+    """A scan whose memory the server has reserved.
+
+    Attributes:
+        bundle: name of the bundle.
+        folder: the job's folder; the job is cancelled when the file `WANTED` in it is no longer there.
+        scan: the NIfTI file, or the series.
+        plan: how it is segmented.
+        volume: index of the volume in a 4D file.
+        prefer: sform or qform, where they disagree.
+    """
+
+    bundle: str
+    folder: Path
+    scan: Path | DicomSeries
+    plan: ScanPlan
+    volume: int | None = None
+    prefer: Form | None = None
+
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants the result any more."""
+        return not (self.folder / WANTED).exists()
+
+
+@dataclass(frozen=True)
+class Started:
+    """The item that a worker process takes first: its answer says that the bundles are open."""
+
+
+Answer = ResultAnswer | Failure | Started
+
+
+@dataclass(frozen=True)
+class Segmenting:
+    """The work of the worker process.
+
+    Attributes:
+        bundles: the bundles to open.
+    """
+
+    bundles: tuple[BundleSource, ...]
+    cleans_up: ClassVar[bool] = True
+    advice: ClassVar[str] = "free memory or crop the scan"
+
+    @contextmanager
+    def ready(self) -> Generator[Callable[[PlannedScan | Started, Progress], Answer]]:
+        """Opens the bundles, and yields the function that segments a scan."""
+        with ExitStack() as opened:
+            segmenters = {source.name: opened.enter_context(source.open()) for source in self.bundles}
+            for segmenter in segmenters.values():
+                warm_up(segmenter.engine)  # so that all memory but that of scans is taken before the first one
+
+            def answer(item: PlannedScan | Started, progress: Progress) -> Answer:
+                if isinstance(item, Started):
+                    return item
+                try:
+                    return _segmented(item, segmenters[item.bundle], progress)
+                except Exception as error:  # whatever it is, the client gets the reason and the next job begins
+                    return failure_of(error)
+
+            yield answer
+
+    def failed(self, item: PlannedScan | Started, reason: str) -> Answer:
+        """Returns the answer to an item whose process ended."""
+        return Failure(int(ExitCode.RESOURCE), f"the scan was not segmented: {reason}; the service goes on")
+
+
+def _segmented(item: PlannedScan, segmenter: Segmenter, progress: Progress) -> ResultAnswer:
+    """Segments a scan, writes its files, and returns what the API answers about it."""
+    result = segmenter.run_planned(
+        item.scan, item.plan, progress, item.is_cancelled, volume=item.volume, prefer=item.prefer
+    )
+    result.save(item.folder / LABELS)
+    warnings = [for_clients(each) for each in result.warnings]
+    is_written = False
+    if not isinstance(item.scan, Path):
+        try:
+            _write_segmentation(item.folder, item.scan, result, segmenter)
+            is_written = True
+        except BedsideError as error:
+            warnings.append(f"there is no DICOM segmentation of this series: {for_clients(str(error))}")
+    return ResultAnswer(
+        volumes_ml=dict(result.volumes_ml),
+        warnings=warnings,
+        notes=[for_clients(each) for each in result.notes],
+        needs_review=bool(warnings),
+        shape=list(result.labels.shape),
+        spacing=[float(each) for each in result.grid.spacing],
+        engine=result.engine,
+        precision=result.precision,
+        seconds=sum(result.timings.values()) / 1000,
+        segmentation=is_written,
+    )
+
+
+def _write_segmentation(folder: Path, series: DicomSeries, result: Result, segmenter: Segmenter) -> None:
+    from ..dicom import write_segmentation
+
+    names, sha256 = segmenter.task.labels, segmenter.bundle.sha256
+    write_segmentation(folder / SEGMENTATION, result.labels, names, series, bundle_sha256=sha256)
