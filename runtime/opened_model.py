@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .engine_selection.engine_choice import EngineChoice, open_for_bundle
+from .engines import Engine, closed_on_error
+from .errors import ResourceError
 from .execution_plan import ScanPlan, choose_plan
 from .labels.best_class import label_dtype
+from .locator import Locator
 from .memory.memory_limit import MemoryBudget
 from .scans.nifti import check_size
 
 if TYPE_CHECKING:
-    from .engine_selection.engine_choice import EngineChoice
-    from .engines import Engine
-    from .locator import Locator
+    from .bundles.bundle import Bundle
     from .request import SegmentationRequest
 
 
@@ -45,6 +47,26 @@ class OpenedModel:
     choice: EngineChoice
     memory_limit: int | None = None
     locator: Locator | None = None
+
+    @classmethod
+    def open(
+        cls,
+        bundle: Bundle,
+        engine: str,
+        precision: str,
+        threads: int | None,
+        memory_limit: int | None,
+        self_test: bool,
+        device: str,
+    ) -> OpenedModel:
+        """Opens a bundle's networks; arguments and errors are those of `Segmenter.load`."""
+        try:
+            opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device)
+            with closed_on_error(opened.engine):
+                locator = Locator.open(bundle, opened.choice.threads, self_test)
+        except MemoryError:
+            raise ResourceError("memory ran out while the model was opened; free memory or choose int8") from None
+        return cls(opened.engine, opened.choice, memory_limit, locator)
 
     def plan(self, request: SegmentationRequest, locator: Locator | None, reserved: int) -> ScanPlan:
         """Chooses how a scan is segmented, within the memory that is left.

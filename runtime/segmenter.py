@@ -15,13 +15,12 @@ from numpy.typing import ArrayLike
 from . import arguments
 from .bundles.bundle import Bundle
 from .bundles.trusted_keys import Trust
-from .engine_selection.engine_choice import EngineChoice, open_for_bundle
-from .engines import ENGINES, PRECISIONS, Engine, closed_on_error
-from .errors import ResourceError, UsageError
+from .engine_selection.engine_choice import EngineChoice
+from .engines import ENGINES, PRECISIONS, Engine
+from .errors import UsageError
 from .execution_plan import ScanPlan
 from .hooks import Cancel, Hooks, Progress
 from .labels.postprocess import Postprocessing
-from .locator import Locator
 from .memory.reservations import reservations
 from .opened_model import OpenedModel
 from .reserved_scan import ReservedScan
@@ -44,16 +43,9 @@ class Segmenter:
     Create one with `load`. It keeps no data of a scan after the call returns.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        engine: Engine,
-        choice: EngineChoice,
-        memory_limit: int | None = None,
-        locator: Locator | None = None,
-    ) -> None:
+    def __init__(self, bundle: Bundle, model: OpenedModel) -> None:
         self._bundle = bundle
-        self._model = OpenedModel(engine, choice, memory_limit, locator)
+        self._model = model
         self._process = os.getpid()
         self._closed = False
 
@@ -75,17 +67,15 @@ class Segmenter:
             path: bundle directory or zip.
             engine: name of an engine (see `available_engines`), or ``"auto"`` for the fastest one on this machine.
             precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-fp16"``, ``"int8-bf16"``, or
-                ``"auto"`` for the fastest of those that passed the bundle's gate. That is safe because the gate
-                compares every class separately with fp32's accuracy: a variant that loses an organ, or was never
-                measured, is not chosen.
+                ``"auto"`` for the fastest of those that passed the bundle's gate, which compares every class with fp32.
             threads: number of CPU threads; None for all that this process may use.
             memory_limit: bytes this process may hold; None for all free memory. A scan predicted to need more is
                 refused before it starts.
             self_test: whether to compare with the golden patch; False is for tools that measure that difference.
             device: ``"CPU"``, ``"GPU"``, ``"NPU"``, ``"CUDA"``, … as an engine names it (`bedside devices` lists them),
                 or ``"auto"`` for the fastest one.
-            trust: path of a public key or of a folder of keys, or several: one of them must have signed the bundle (see
-                `Bundle.open`). None runs every bundle, signed or not.
+            trust: path of a public key or of a folder of keys, or several: one of them must have signed the bundle;
+                None runs every bundle (see `Bundle.open`).
 
         Raises:
             BundleError: the bundle is damaged, not signed with a trusted key, has no such model, or fails the
@@ -104,17 +94,12 @@ class Segmenter:
         device = arguments.text("device", device)
         bundle = Bundle.open(path, trust)
         try:
-            opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device)
-            with closed_on_error(opened.engine):
-                locator = Locator.open(bundle, opened.choice.threads, self_test)
-        except MemoryError:
-            bundle.close()
-            raise ResourceError("memory ran out while the model was opened; free memory or choose int8") from None
+            model = OpenedModel.open(bundle, engine, precision, threads, memory_limit, self_test, device)
         except BaseException:
             bundle.close()
             raise
-        _log.info("%s %s opened for task %s", opened.engine.name, opened.engine.precision, bundle.task.name)
-        return cls(bundle, opened.engine, opened.choice, memory_limit, locator)
+        _log.info("%s %s opened for task %s", model.engine.name, model.engine.precision, bundle.task.name)
+        return cls(bundle, model)
 
     def __enter__(self) -> Segmenter:
         return self
@@ -148,6 +133,11 @@ class Segmenter:
     def engine(self) -> Engine:
         """The engine that runs the model."""
         return self._model.engine
+
+    @property
+    def model(self) -> OpenedModel:
+        """The opened networks."""
+        return self._model
 
     @property
     def choice(self) -> EngineChoice:
@@ -238,51 +228,19 @@ class Segmenter:
         given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan, volume, prefer)
         return self._reserve(scan, given, arguments.whole_number("afterwards", afterwards, 0))
 
-    def run_planned(
-        self,
-        scan: Scannable,
-        plan: ScanPlan,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-        *,
-        volume: int | None = None,
-        prefer: Form | None = None,
-    ) -> Result:
-        """Segments a scan by the plan of a `ReservedScan` that another process holds the memory for.
-
-        Args:
-            scan: as in `reserve`, like `volume` and `prefer`.
-            plan: the plan of the same scan and bundle.
-            progress: called with (windows done, windows in total).
-            cancel: as in `segment`.
-            volume: as in `segment`.
-            prefer: as in `segment`.
-
-        Raises:
-            InputError: the scan is refused.
-            ResourceError: the engine failed, or memory ran out.
-            Cancelled: ``cancel()`` returned true.
-            UsageError: the segmenter is closed.
-        """
-        options = SegmentationOptions(None, True, cancel, None, True, None, volume, prefer)
-        hooks = Hooks(None, cancel)
-        locator = None if plan.locating is None else self._model.locator
-        request = options.request(scan, self._bundle.manifest, hooks)
-        return ReservedScan(request, plan, self._model.engine, locator, hooks, self._refuse_unusable).run(progress)
-
     def release_engines(self) -> None:
         """Frees the networks, which another process has opened and run: from then on scans are only reserved here."""
         self._model = self._model.released()
 
     def _segment(self, scan: Scannable, progress: Progress | None, options: SegmentationOptions) -> Result:
-        self._refuse_unusable()
+        self.check_usable()
         arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
         with self._reserve(scan, options) as reserved:
             return reserved.run(progress)
 
     @contextmanager
     def _reserve(self, scan: Scannable, options: SegmentationOptions, afterwards: int = 0) -> Generator[ReservedScan]:
-        self._refuse_unusable()
+        self.check_usable()
         hooks = Hooks(None, options.cancel)
         request = options.request(scan, self._bundle.manifest, hooks)
         locator = self._model.locator if options.use_locator else None
@@ -295,9 +253,10 @@ class Segmenter:
             if afterwards:
                 needed = max(0, request.label_bytes + afterwards - plan.bytes)
                 more.enter_context(reservations().reserve(lambda reserved: self._model.further(needed, reserved)))
-            yield ReservedScan(request, plan, self._model.engine, locator, hooks, self._refuse_unusable)
+            yield ReservedScan(request, plan, self._model.engine, locator, hooks, self.check_usable)
 
-    def _refuse_unusable(self) -> None:
+    def check_usable(self) -> None:
+        """Raises UsageError if the segmenter is closed, or was made before this process was forked."""
         if self._closed:
             raise UsageError("the segmenter is closed; load the bundle again")
         if os.getpid() != self._process:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..runtime.engine_selection.self_test import warm_up
 from ..runtime.errors import BedsideError, ExitCode
 from ..runtime.hooks import Progress
+from ..runtime.planned_run import run_planned
 from .answers import ResultAnswer
 from .bundle_source import BundleSource
 from .refusal import Failure, failure_of
@@ -99,8 +100,8 @@ class Segmenting:
 
 def _segmented(item: PlannedScan, segmenter: Segmenter, progress: Progress) -> ResultAnswer:
     """Segments a scan, writes its files, and returns what the API answers about it."""
-    result = segmenter.run_planned(
-        item.scan, item.plan, progress, item.is_cancelled, volume=item.volume, prefer=item.prefer
+    result = run_planned(
+        segmenter, item.scan, item.plan, progress, item.is_cancelled, volume=item.volume, prefer=item.prefer
     )
     result.save(item.folder / LABELS)
     warnings = [for_clients(each) for each in result.warnings]

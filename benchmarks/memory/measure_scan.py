@@ -8,7 +8,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bedside.runtime import Segmenter
@@ -129,12 +129,12 @@ def segment(loaded: Segmenter, scan: Path, limit: int | None) -> int | None:
     read, and one step more is given, once.
     """
     try:
-        Segmenter(loaded.bundle, loaded.engine, loaded.choice, limit).segment(scan)
+        Segmenter(loaded.bundle, replace(loaded.model, memory_limit=limit)).segment(scan)
     except ResourceError:
         if limit is None:
             raise
         limit += STEP
-        Segmenter(loaded.bundle, loaded.engine, loaded.choice, limit).segment(scan)
+        Segmenter(loaded.bundle, replace(loaded.model, memory_limit=limit)).segment(scan)
     return limit
 
 

@@ -18,6 +18,7 @@ from bedside.runtime import (
     read_labels,
 )
 from bedside.runtime.memory.reservations import reservations
+from bedside.runtime.planned_run import run_planned
 
 AIR, FAT, BONE = -1000, 0, 1000
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
@@ -291,10 +292,10 @@ class TestReserve:
             planner.release_engines()
             with planner.reserve(scan) as reserved:
                 plan = pickle.loads(pickle.dumps(reserved.plan))
-                result = runner.run_planned(scan, plan, lambda done, total: steps.append((done, total)))
+                result = run_planned(runner, scan, plan, lambda done, total: steps.append((done, total)))
                 with pytest.raises(UsageError):
                     reserved.run()
             with pytest.raises(Cancelled):
-                runner.run_planned(scan, plan, cancel=lambda: True)
+                run_planned(runner, scan, plan, cancel=lambda: True)
         assert np.array_equal(result.labels, truth)
         assert steps[-1] == (len(plan.main.windows), len(plan.main.windows))

@@ -201,7 +201,7 @@ class TestMemory:
             raise MemoryError
 
         if where == "load":
-            monkeypatch.setattr("bedside.runtime.segmenter.open_for_bundle", full)
+            monkeypatch.setattr("bedside.runtime.opened_model.open_for_bundle", full)
             with pytest.raises(ResourceError, match="memory ran out"):
                 Segmenter.load(bundle_path)
             return

@@ -70,14 +70,10 @@ def test_no_worker_process_outlives_the_service(toy_bundle, tmp_path, by, code):
     assert not process.is_running()
 
 
-class Broken:
-    """A segmenter that raises."""
+class Opened:
+    """A segmenter that is not asked for anything."""
 
-    def __init__(self, error):
-        self.error, self.engine = error, self
-
-    def run_planned(self, *given, **options):
-        raise self.error
+    engine = None
 
     def __enter__(self):
         return self
@@ -89,11 +85,8 @@ class Broken:
 class Source:
     name = "toy"
 
-    def __init__(self, error):
-        self.error = error
-
     def open(self):
-        return Broken(self.error)
+        return Opened()
 
 
 @pytest.mark.parametrize(
@@ -106,9 +99,13 @@ class Source:
     ],
 )
 def test_an_error_is_an_answer_without_values_of_the_scan(tmp_path, monkeypatch, error, code, words):
+    def failing(*_, **__):
+        raise error
+
     monkeypatch.setattr("bedside.service.segmenting.warm_up", lambda engine: None)
+    monkeypatch.setattr("bedside.service.segmenting.run_planned", failing)
     item = PlannedScan("toy", tmp_path, tmp_path / "scan.nii", None)
-    with Segmenting((Source(error),)).ready() as answer:
+    with Segmenting((Source(),)).ready() as answer:
         assert answer(Started(), print) == Started()
         for _ in range(2):
             failure = answer(item, print)
