@@ -13,7 +13,10 @@ FAT_HU, BONE_HU = -100.0, (100.0, 1000.0)
 
 
 def normalised_bone_locator(slope: float) -> torch.nn.Module:
-    """Three classes; fat is never found, bone where the normalised image exceeds 16.75 (fat is 10.4, bone 17.1 to 20.4)."""
+    """Three classes; fat is never found, bone where the normalised image exceeds 16.75.
+
+    In the case below fat is 10.4, and bone 17.1 to 20.4.
+    """
     first, last = torch.nn.Conv3d(1, 1, 1, bias=False), torch.nn.Conv3d(1, 3, 1)
     with torch.no_grad():
         first.weight.fill_(1)
