@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..runtime.bundles.figures import SensitiveLayer
-from ..runtime.engines import Precision, open_engine
+from ..runtime.engines import Precision
 from .cases import ExportCases
+from .exact_onnx import exact_onnx
 from .half_precision import onnx_to_fp16
 from .model_files import ONNX_ALONE, offered_variants
-from .norms_in_parts import norms_in_parts
 from .onnx_export import student_to_onnx
 from .options import ExportOptions
-from .parity import FP32_LABEL_AGREEMENT, FP32_LARGEST_DIFFERENCE
 from .patches import sample_patches
 from .quantize import quantize_onnx
 from .reference import Reference
@@ -24,8 +22,6 @@ from .sensitive_layers import BoundsUsed, QuantizedModel, without_sensitive_laye
 
 if TYPE_CHECKING:
     import onnx
-
-_ENOUGH = 0.5  # of the bound on a probability: more may be beyond it on other patches
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,30 +65,13 @@ class OnnxModels:
 
     @cached_property
     def _exact(self) -> onnx.ModelProto:
-        """The fp32 model: norms sum in parts, which takes longer, only where an engine needs it to be the student.
+        """The fp32 model, see `exact_onnx`.
 
-        That is where it uses more than half of the bound on a probability without, or misses the student's labels, also
-        those of the golden patch, most of which is air. The models in other precisions keep the engines' own norms,
-        which are computed in float32 whatever the layers around them; their bounds are wider.
+        The models in other precisions keep the engines' own norms, which are computed in float32 whatever the layers
+        around them; their bounds are wider.
         """
-        mended = norms_in_parts(self._exported)
-        if mended is self._exported:
-            return mended
-        content = self._exported.SerializeToString(deterministic=True)
-        for variant in offered_variants(["fp32"], ONNX_ALONE):
-            if variant.precision != "fp32":
-                continue
-            with closing(open_engine(variant.engine, content, threads=self.options.threads)) as engine:
-                parity = self.reference.closeness(engine).parity
-                agreement = min(parity.label_agreement, self.reference.golden.agreement(engine))
-            difference = parity.max_abs_probability
-            if difference > _ENOUGH * FP32_LARGEST_DIFFERENCE or agreement < FP32_LABEL_AGREEMENT:
-                self.remark(
-                    f"norms of {variant.name} change a probability by {difference:.5f} and {1 - agreement:.3%} of the "
-                    "labels: fp32 gets norms summed in parts"
-                )
-                return mended
-        return self._exported
+        engines = [each.engine for each in offered_variants(["fp32"], ONNX_ALONE) if each.precision == "fp32"]
+        return exact_onnx(self._exported, self.reference, engines, self.options.threads, self.remark)
 
     @cached_property
     def _quantized(self) -> QuantizedModel:

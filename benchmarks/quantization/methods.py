@@ -111,6 +111,7 @@ def onnx_runtime_static_in_openvino(folder: Path, data: Data) -> None:
 
 METHODS = (
     Method("fp32", "openvino", "fp32", "openvino/model.fp32.xml"),
+    Method("fp32, ONNX Runtime", "onnxruntime", "fp32", "model.fp32.onnx"),
     Method("bf16", "openvino", "bf16", "openvino/model.fp32.xml"),
     Method("fp16", "onnxruntime", "fp16", "model.fp16.onnx"),
     Method("bedside int8", "openvino", "int8", IR_INT8),

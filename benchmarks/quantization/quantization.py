@@ -17,6 +17,7 @@ from statistics import fmean, median
 
 import msgspec
 import numpy as np
+from bedside.export.gate.borders import BorderComparison
 from bedside.export.gate.dice import CaseScores, segment_cases
 from bedside.export.patches import organ_patches, sample_patches
 from bedside.runtime import Bundle
@@ -24,12 +25,18 @@ from bedside.runtime.bundles.manifest import Manifest
 from bedside.runtime.bundles.manifest_writer import write_manifest
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection.timing import timed
-from bedside.runtime.engines import open_engine, supports
+from bedside.runtime.engines import Engine, open_engine, supports
+from bedside.runtime.labels.probabilities import softmax
 from bedside.training.data.dataset import Case, Dataset, load_dataset
 from methods import METHODS, Data, Method, copied
 
 CALIBRATION_PATCHES, VALIDATION_PATCHES = 16, 8
+TEST_PATCHES = 16  # for the probabilities
 ROUNDS = 11
+HEAD = (
+    "| method | engine | mean Dice | least Dice of an organ | labels of organs as fp32 | mean \\|Δp\\| "
+    "| calibration error | time | MB |\n| -- | -- | -- | -- | -- | -- | -- | -- | -- |"
+)
 
 
 def main() -> None:
@@ -38,8 +45,7 @@ def main() -> None:
         manifest = bundle.manifest
     dataset = load_dataset(given.dataset, labels=manifest.task.labels)
     comparison = Comparison(given.bundle, manifest, dataset, given)
-    print("| method | engine | mean Dice | least Dice of an organ | labels of organs as fp32 | time | MB |")
-    print("| -- | -- | -- | -- | -- | -- | -- |", flush=True)
+    print(HEAD, flush=True)
     for method in METHODS:
         if method.title in given.methods or method is METHODS[0]:
             print(comparison.row(method), flush=True)
@@ -81,11 +87,14 @@ class Comparison:
             ignore=dataset.ignore,
         )
         self._exact: CaseScores | None = None
+        self._test = organ_patches(self._cases, task, TEST_PATCHES)
+        with closing(self._opened(bundle, METHODS[0])) as engine:
+            self._probabilities = [softmax(engine.infer(patch.image)[0]) for patch in self._test]
 
     def row(self, method: Method) -> str:
         """Measures a method and returns its row of the table."""
         if not supports(method.engine, method.precision):
-            return f"| {method.title} | {method.engine} | not computed by this machine | – | – | – | – |"
+            return f"| {method.title} | {method.engine} | not computed by this machine | – | – | – | – | – | – |"
         folder = copied(self._bundle, self._given.work / method.title.lower().replace(" ", "-").replace(",", ""))
         if method.make is not None:
             method.make(folder, self._data)
@@ -102,22 +111,35 @@ class Comparison:
         self._exact = self._exact or scores
         dice = list(scores.organ_means.values())
         agreement = label_agreement(scores, self._exact)
-        ratio, milliseconds = self._time(folder, variant)
+        difference, error = self._borders(folder, method)
+        ratio, milliseconds = self._time(folder, method)
+        size = manifest.variant_bytes(variant) / 1e6
         return (
             f"| {method.title} | {method.engine} | {fmean(dice):.4f} | {min(dice):.4f} | {100 * agreement:.2f} % | "
-            f"{ratio:.2f} ({milliseconds:.0f} ms) | {manifest.variant_bytes(variant) / 1e6:.1f} |"
+            f"{difference:.4f} | {error:.4f} | {ratio:.2f} ({milliseconds:.0f} ms) | {size:.1f} |"
         )
 
-    def _time(self, folder: Path, variant: Variant) -> tuple[float, float]:
+    def _borders(self, folder: Path, method: Method) -> tuple[float, float]:
+        """Returns the mean |Δp| from fp32 and the expected calibration error near the borders of organs, means of them.
+
+        Both are those of the gate, over patches of the test scans; the second is against the true labels.
+        """
+        task = self._manifest.task
+        comparison = BorderComparison(task.num_classes)
+        with closing(self._opened(folder, method)) as engine:
+            for patch, exact in zip(self._test, self._probabilities, strict=True):
+                comparison.add(softmax(engine.infer(patch.image)[0]), exact, patch.truth, self._ignore)
+        figures = comparison.figures(task.labels).values()
+        errors = [each.confidence_error for each in figures if each.confidence_error is not None]
+        return fmean(each.difference for each in figures), fmean(errors)
+
+    def _opened(self, folder: Path, method: Method) -> Engine:
+        return open_engine(method.engine, folder / method.file, threads=self._given.threads, precision=method.precision)
+
+    def _time(self, folder: Path, method: Method) -> tuple[float, float]:
         """Returns the time of a window against fp32 in OpenVINO, both in turns, and its milliseconds."""
         patch, threads = self._data.calibration[0], self._given.threads
-        exact = METHODS[0]
-        with (
-            closing(
-                open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
-            ) as own,
-            closing(open_engine(exact.engine, folder / exact.file, threads=threads)) as other,
-        ):
+        with closing(self._opened(folder, method)) as own, closing(self._opened(folder, METHODS[0])) as other:
             for engine in (own, other):
                 engine.infer(patch)  # the first run allocates the workspace
             pairs = [

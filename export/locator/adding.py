@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,20 +12,19 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.bundles.locator_entry import LOCATOR_GOLDEN_LABELS, LocatorEntry
 from ...runtime.bundles.manifest import Manifest
 from ...runtime.bundles.manifest_writer import write_manifest
-from ...runtime.engines import open_engine
+from ...runtime.bundles.variant import Variant
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.hooks import Hooks
-from ...runtime.labels.probabilities import softmax
 from ...runtime.locator import ENGINE, Locator
 from ...runtime.request import SegmentationRequest
 from ...runtime.scans.open_scan import open_scan
 from ...runtime.task import Task
 from ...training.data.organ_masks import read_truth
 from ..cases import ExportCases
-from ..golden import GoldenPatch
+from ..exact_onnx import exact_onnx
 from ..onnx_export import student_to_onnx
-from ..parity import ParityComparison, check_fp32, variant_logits
 from ..progress import ExportSteps
+from ..reference import Reference
 from ..student import ExportedStudent
 from .gate import measure_locator
 from .settings import LocatedCase, choose_settings, organ_counts
@@ -90,7 +88,7 @@ def add_locator(
         cases=len(cases.gate),
     )
     steps.begin("locator: ONNX")
-    _write_network(folder, entry, entry.task(manifest.task), locator, threads)
+    _write_network(folder, entry, entry.task(manifest.task), locator, cases, threads, steps)
     provisional = write_manifest(folder, msgspec.structs.replace(manifest, locator=entry))
     settings = choose_settings([*_located(folder, cases, threads, steps)], max(entry.spacing))
     if settings is None:
@@ -108,19 +106,24 @@ def add_locator(
 
 
 def _write_network(
-    folder: Path, entry: LocatorEntry, task: Task, locator: ExportedStudent, threads: int | None
+    folder: Path,
+    entry: LocatorEntry,
+    task: Task,
+    locator: ExportedStudent,
+    cases: ExportCases,
+    threads: int | None,
+    steps: ExportSteps,
 ) -> None:
-    """Writes ONNX and golden patch, and compares the ONNX with the torch network on that patch."""
+    """Writes ONNX and golden patch, and compares the ONNX with the torch network on patches of the gate cases."""
     from .any_organ import AnyOrgan
 
-    network = AnyOrgan(copy.deepcopy(locator.model)).cpu().float().eval()
-    (folder / entry.file).write_bytes(student_to_onnx(network, task.patch.dhw).SerializeToString(deterministic=True))
-    golden = GoldenPatch.from_student(network, task)
-    golden.save(folder, entry.golden)
-    with closing(open_engine(ENGINE, folder / entry.file, threads=threads)) as engine:
-        comparison = ParityComparison()
-        comparison.add(softmax(variant_logits(engine, golden.patch)), softmax(golden.logits[0]))
-        check_fp32(engine, comparison.figures())
+    images = ExportCases(calibration=[image for image, _ in cases.gate])
+    reference = Reference.from_student(AnyOrgan(locator.model), task, images)
+    reference.golden.save(folder, entry.golden)
+    exported = student_to_onnx(reference.network, task.patch.dhw)
+    model = exact_onnx(exported, reference, [ENGINE], threads, steps.remark)
+    (folder / entry.file).write_bytes(model.SerializeToString(deterministic=True))
+    reference.measure(Variant(precision="fp32", engine=ENGINE, file=entry.file), folder, threads)
 
 
 def _located(folder: Path, cases: ExportCases, threads: int | None, steps: ExportSteps) -> Iterator[LocatedCase]:

@@ -31,7 +31,8 @@ class LabelRestorer:
     It keeps the last plane of scores, and the last row of every unfinished layer of blocks, because the next blocks
     interpolate with them. A scan voxel whose eight surrounding model voxels have the same best class has that class too
     (linear interpolation is a weighted mean of the eight, and the class leads in each), so only voxels at borders
-    between classes are interpolated; the result is the same.
+    between classes are interpolated; the result is the same. Blocks that no window covered are background, and cost
+    next to nothing where the blocks before them are, too.
 
     Args:
         num_classes: number of classes C, background included.
@@ -47,6 +48,8 @@ class LabelRestorer:
         self._labels: Labels = np.zeros(source.shape, label_dtype(num_classes), order="F")
         self._last_plane = np.empty((num_classes, height, width), np.float32)
         self._last_rows: dict[int, NDArray[np.float32]] = {}  # first plane of a block → its last row, frame included
+        self._covered = np.zeros(height, np.bool_)  # rows of the last plane in which a window may have covered voxels
+        self._uncovered_rows: set[int] = set()  # first planes of the blocks whose last row, with its frame, no one did
         self._given = 0
         self._sheared = ShearedLabels(self._labels, grid, source) if differ_in_shear(grid, source) else None
         if self._sheared is not None:
@@ -75,10 +78,16 @@ class LabelRestorer:
             block.framed[:, 0, 1:] = self._last_plane[:, block.y : stop_y]
         if block.y:
             block.framed[:, :, 0] = self._last_rows[block.z]
-        self._label(block)
+        background = self._is_background(block, stop_y)
+        if not background:
+            self._label(block)
         self._last_plane[:, block.y : stop_y] = block.framed[:, -1, 1:]
+        self._covered[block.y : stop_y] = not block.uncovered
+        self._uncovered_rows.discard(block.z)
         if stop_y < height:
             self._last_rows[block.z] = block.framed[:, :, -1].copy()
+            if background:
+                self._uncovered_rows.add(block.z)
         else:
             self._last_rows.pop(block.z, None)
         self._given += planes * rows
@@ -93,6 +102,11 @@ class LabelRestorer:
         if self._given != depth * height:
             raise InputError(f"scores: expected {depth * height} rows of voxels, got {self._given}")
         return self._labels
+
+    def _is_background(self, block: ScoreBlock, stop_y: int) -> bool:
+        """Whether no window covered a block and the planes and rows in its frame: its voxels have label 0 already."""
+        beside = block.y == 0 or block.z in self._uncovered_rows
+        return block.uncovered and beside and not self._covered[block.y : stop_y].any() and self._sheared is None
 
     def _label(self, block: ScoreBlock) -> None:
         """Labels the scan's voxels whose upper neighbours are in the block; the lower ones may be in its frame."""

@@ -51,11 +51,13 @@ class ScoreBlock:
         y: index of the first row, in the volume without padding.
         framed: [C, 1 + planes, 1 + rows, W] float32. The first plane and the first row leave room for the last ones of
             the neighbouring blocks, for interpolation between blocks; their content is undefined.
+        uncovered: whether no window covered it, so that all its voxels are background.
     """
 
     z: int
     y: int
     framed: NDArray[np.float32]
+    uncovered: bool = False
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -224,7 +226,7 @@ class _Cells:
             into = tuple(slice(a - first, b - first) for (a, b), first in zip(common, low, strict=True))
             weight = self._weights(index, cell.starts, inside)
             np.divide(cell.scores[(slice(None), *inside)], weight, out=scores[(slice(None), *into)])
-        return ScoreBlock(low[0] - plan.pad_before[0], low[1] - plan.pad_before[1], framed)
+        return ScoreBlock(low[0] - plan.pad_before[0], low[1] - plan.pad_before[1], framed, uncovered=not cells)
 
     def _pack(self, indices: set[CellIndex]) -> None:
         for index in indices:

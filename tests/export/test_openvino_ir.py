@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from bedside.export.onnx_export import student_to_onnx
 from bedside.export.openvino_ir import onnx_to_openvino
 from bedside.runtime import open_engine
@@ -48,3 +49,14 @@ def test_without_openvino_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"openvino is not installed; run: pip install 'bedside\[export\]'"):
         onnx_to_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
+
+
+def test_the_same_onnx_gives_the_same_bytes(tmp_path):
+    """OpenVINO makes several operations of a norm, and would name them by counting all that the process has made."""
+    student = torch.nn.Sequential(torch.nn.InstanceNorm3d(1), torch.nn.Conv3d(1, 3, 1)).eval()
+    (tmp_path / "model.onnx").write_bytes(student_to_onnx(student, PATCH).SerializeToString())
+    for name in ("first", "second"):
+        onnx_to_openvino(tmp_path / "model.onnx", tmp_path / f"{name}.xml")
+    for suffix in (".xml", ".bin"):
+        first, second = ((tmp_path / name).with_suffix(suffix).read_bytes() for name in ("first", "second"))
+        assert first == second

@@ -33,13 +33,13 @@ def best_by_scipy(scores: np.ndarray, grid: Grid, source: Grid) -> tuple[np.ndar
     return values.argmax(axis=0).reshape(source.shape), (ordered[-1] - ordered[-2]).reshape(source.shape)
 
 
-def block(scores: np.ndarray, z: slice, y: slice) -> ScoreBlock:
+def block(scores: np.ndarray, z: slice, y: slice, uncovered: bool = False) -> ScoreBlock:
     """Some planes and rows of scores [C, D, H, W], in a frame of garbage."""
     part = scores[:, z, y]
     classes, planes, rows, width = part.shape
     framed = np.full((classes, 1 + planes, 1 + rows, width), np.nan, np.float32)
     framed[:, 1:, 1:] = part
-    return ScoreBlock(z.start, y.start, framed)
+    return ScoreBlock(z.start, y.start, framed, uncovered)
 
 
 def test_labels_come_back_unchanged_where_the_grid_is_the_scans_own():
@@ -128,6 +128,45 @@ def test_two_layers_may_come_row_by_row():
     for y, z in product(cuts(scores.shape[2], 3), cuts(scores.shape[1], 2)):
         restorer.add(block(scores, z, y))
     assert (restorer.labels() == scores_to_labels(scores, grid, source)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(1, 12)] * 3),
+    spacing=st.tuples(*[st.sampled_from([0.7, 1.0, 2.3])] * 3),
+    code=st.sampled_from(ORIENTATIONS),
+    parts=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    row_by_row=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_between_blocks_that_no_window_covered_the_labels_are_those_of_the_whole(
+    shape, spacing, code, parts, row_by_row, seed
+):
+    source = Grid(shape, np.eye(4)).reoriented(code)
+    grid = source.to_task_grid("RAS", spacing)
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(scale=10, size=(3, *grid.shape.dhw)).astype(np.float32)
+    z_cuts, y_cuts = cuts(scores.shape[1], parts[0]), cuts(scores.shape[2], parts[1])
+    places = [(z, y) for y, z in product(y_cuts, z_cuts)] if row_by_row else [*product(z_cuts, y_cuts)]
+    uncovered = [bool(rng.random() < 0.7) for _ in places]
+    for (z, y), left_out in zip(places, uncovered, strict=True):
+        if left_out:
+            scores[:, z, y] = np.array([10, 0, 0]).reshape(3, 1, 1, 1)
+    restorer = LabelRestorer(3, grid, source)
+    for (z, y), left_out in zip(places, uncovered, strict=True):
+        restorer.add(block(scores, z, y, left_out))
+    assert (restorer.labels() == scores_to_labels(scores, grid, source)).all()
+
+
+def test_blocks_that_no_window_covered_are_not_looked_at_where_those_before_are_uncovered_too():
+    """Their scores say class 1 here, which no block without a window does."""
+    grid = Grid((2, 4, 4), np.eye(4))
+    scores = np.zeros((2, 4, 4, 2), np.float32)
+    scores[1] = 1
+    restorer = LabelRestorer(2, grid, grid)
+    for z, y in product(cuts(4, 2), cuts(4, 2)):
+        restorer.add(block(scores, z, y, uncovered=True))
+    assert not restorer.labels().any()
 
 
 def test_blocks_that_are_missing_or_of_another_grid_are_refused():

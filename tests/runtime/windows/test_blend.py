@@ -108,6 +108,13 @@ def test_voxels_no_window_saw_are_background():
     np.testing.assert_allclose(scores[:, 8:16], network(np.ones(PATCH, np.float32)), rtol=1e-5)
 
 
+def test_blocks_without_any_window_say_so():
+    plan = plan_windows((24, 10, 12), PATCH, 0.0)
+    found = [*blocks(plan, np.ones(plan.shape, np.float32), run=lambda start: start[0] == 8)]
+    assert {each.z for each in found if not each.uncovered} == {8}
+    assert {each.z for each in found if each.uncovered} == {0, 16}
+
+
 def test_a_window_left_out_is_filled_by_its_neighbours():
     plan = plan_windows((12, 10, 12), PATCH, 0.5)  # windows at z = 0 and 4
     fives = np.full((CLASSES, *PATCH), 5, np.float32)
