@@ -191,7 +191,7 @@ def test_a_file_that_changes_after_its_header_was_read_is_refused(tmp_path):
 def test_truncated_pixels_are_refused(tmp_path):
     files = write_series(tmp_path / "ct")
     files[3].write_bytes(files[3].read_bytes()[:-20])
-    with pytest.raises(InputError, match=r'"IM\d{3}.dcm": its pixels are damaged'):
+    with pytest.raises(InputError, match=r'"IM\d{4}.dcm": its pixels are damaged'):
         list(open_series(tmp_path / "ct").planes())
 
 

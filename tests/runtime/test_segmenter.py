@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 import threading
 import time
 
@@ -18,7 +17,6 @@ from bedside.runtime import (
     read_labels,
 )
 from bedside.runtime.memory.reservations import reservations
-from bedside.runtime.planned_run import run_planned
 
 AIR, FAT, BONE = -1000, 0, 1000
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
@@ -281,21 +279,3 @@ class TestReserve:
         with pytest.raises(ResourceError, match="free memory"), seg.reserve(scan, afterwards=2 * more):
             pass
         assert reservations()._bytes == before
-
-    def test_another_segmenter_runs_what_one_planned_after_it_released_its_networks(self, bundle_path):
-        hu, truth = phantom()
-        scan, steps = Volume(hu, Grid(hu.shape, AFFINE)), []
-        with (
-            Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as planner,
-            Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as runner,
-        ):
-            planner.release_engines()
-            with planner.reserve(scan) as reserved:
-                plan = pickle.loads(pickle.dumps(reserved.plan))
-                result = run_planned(runner, scan, plan, lambda done, total: steps.append((done, total)))
-                with pytest.raises(UsageError):
-                    reserved.run()
-            with pytest.raises(Cancelled):
-                run_planned(runner, scan, plan, cancel=lambda: True)
-        assert np.array_equal(result.labels, truth)
-        assert steps[-1] == (len(plan.main.windows), len(plan.main.windows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -161,7 +162,14 @@ def start_node(config, log):
     """Starts `bedside node` as a process of its own, which writes its log to a file."""
     words = [sys.executable, "-m", "bedside", "node", "--config", str(config)]
     with Path(log).open("ab") as out:
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
+        )
 
 
 def wait_until_listening(port, process, seconds=60.0):
