@@ -145,7 +145,7 @@ def best_offsets(curves: Curves) -> NDArray[np.float32]:
 
 
 def last_bias(model: torch.nn.Module, classes: int, patch: tuple[int, int, int]) -> torch.nn.Parameter | None:
-    """Returns the bias of a network's last layer, which moves the logits of a class by what is added to its entries.
+    """Returns the bias of a network's last layer: what is added to a class's entries is added to the class's logits.
 
     It is found by trying: the last bias that moves every logit of a random patch by the number of its class. With a
     sub-pixel head each class has several entries, one after the other.
