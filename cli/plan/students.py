@@ -20,12 +20,7 @@ _INT8 = "int8 is assumed of every convolution and matrix product"
 _BYTES = {"int8": 1, "fp16": 2}  # of a weight in the file; 4 in the others
 
 
-def planned_students(
-    names: Sequence[str],
-    tasks: Sequence[Task],
-    advance: Advance,
-    comparisons: Sequence[StudentComparison] | None = None,
-) -> list[PlannedModel]:
+def planned_students(names: Sequence[str], tasks: Sequence[Task], advance: Advance) -> list[PlannedModel]:
     """Exports students with fresh weights and counts their costs; their Dice is that of a comparison, where measured.
 
     Args:
@@ -33,7 +28,6 @@ def planned_students(
         tasks: the task with each of the windows to plan; a student that does not accept a window gets the smallest
             larger one.
         advance: called with (done, total, name).
-        comparisons: measured comparisons of students, of which the task's is chosen; None for those of this package.
 
     Returns:
         The students; one that cannot be exported or counted has the reason in place of its variants.
@@ -46,7 +40,7 @@ def planned_students(
     windows = dict.fromkeys(
         (name, STUDENTS.find(name).patch_rule.covering(task.patch.dhw)) for name in chosen for task in tasks
     )
-    measured = comparison_for(tasks[0], measured_students() if comparisons is None else comparisons)
+    measured = comparison_for(tasks[0], measured_students())
     planned: list[PlannedModel] = []
     for done, (name, patch) in enumerate(windows):
         advance(done, len(windows), name)

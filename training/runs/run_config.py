@@ -144,9 +144,8 @@ def decisive_differences(stored: RunConfig, given: RunConfig) -> list[str]:
 
     These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing,
     class offsets, which are found after the last step, and the number of processes, if a step uses as many crops in
-    total. SAM's weights are compared by hash if both
-    configurations have one, so their file may be renamed. The split is compared if both have recorded it.
-    `Run.create` decides whether the number of epochs may change.
+    total. SAM's weights are compared by hash if both configurations have one, so their file may be renamed. The split
+    is compared if both have recorded it. `Run.create` decides whether the number of epochs may change.
     """
     before, now = _decisive(stored, given), _decisive(given, stored)
     return [
