@@ -1,9 +1,10 @@
-"""Milliseconds per window of every bundle, engine and precision: side by side, in several rounds.
+"""Milliseconds per window of every bundle, engine and precision, and of torch: side by side, in several rounds.
 
     python benchmarks/students/latency.py OUT STUDENT … --seed 0
 
 Machines drift: a round measures every variant once, and the median over the rounds counts. Variants are opened one at a
-time, so that all of them fit into memory. `students.py` starts it, while nothing else runs.
+time, so that all of them fit into memory. ``torch fp32`` is the same network in torch eager, channels first, as MONAI
+and nnU-Net call theirs. `students.py` starts this program, while nothing else runs.
 """
 
 from __future__ import annotations
@@ -11,15 +12,23 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from bedside.benchmarks.shared.plan import load_plan
 from bedside.devices.latency import measure_latency
+from bedside.distill import build_student
 from bedside.runtime import Bundle
 from bedside.runtime.engines import open_engine
+from numpy.typing import NDArray
 from plan import Plan, run_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _ROUNDS = 3
 _SECONDS = 1.0  # of a variant's measurement in a round
@@ -31,27 +40,35 @@ def measure(bundles: dict[str, Path], threads: int) -> dict[str, dict[str, float
 
     Args:
         bundles: student → bundle.
-        threads: CPU threads.
+        threads: CPU threads of the engines; torch has what it was set to.
     """
     times: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for number in range(_ROUNDS):
         for student, path in bundles.items():
-            with Bundle.open(path) as bundle:
-                window = np.random.default_rng(0).random((1, 1, *bundle.manifest.task.patch.dhw), np.float32)
-                for variant in bundle.manifest.variants:
-                    file = bundle.path / variant.file
-                    engine = open_engine(variant.engine, file, threads=threads, precision=variant.precision)
-                    try:
-                        measured = measure_latency(
-                            lambda: engine.infer(window),  # noqa: B023 - called at once
-                            min_seconds=_SECONDS,
-                            min_calls=_CALLS,
-                        )
-                    finally:
-                        engine.close()
-                    times[student][f"{variant.engine} {variant.precision}"].append(measured.p50_ms)
+            for variant, call in _calls(student, path, threads):
+                measured = measure_latency(call, min_seconds=_SECONDS, min_calls=_CALLS)
+                times[student][variant].append(measured.p50_ms)
             print(f"round {number + 1} of {_ROUNDS}: {student}", flush=True)
     return {student: {name: median(each) for name, each in of.items()} for student, of in times.items()}
+
+
+def _calls(student: str, path: Path, threads: int) -> Iterator[tuple[str, Callable[[], NDArray[np.float32]]]]:
+    """Yields each variant's ``engine precision`` and a call of it on one window; the next yield closes it."""
+    with Bundle.open(path) as bundle:
+        task = bundle.manifest.task
+        window = np.random.default_rng(0).random((1, 1, *task.patch.dhw), np.float32)
+        for variant in bundle.manifest.variants:
+            file = bundle.path / variant.file
+            with closing(open_engine(variant.engine, file, threads=threads, precision=variant.precision)) as engine:
+                yield f"{variant.engine} {variant.precision}", lambda: engine.infer(window)
+    network = build_student(student, num_classes=task.num_classes).eval()
+    tensor = torch.from_numpy(window)
+
+    def infer() -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return network(tensor).numpy()
+
+    yield "torch fp32", infer
 
 
 def main() -> None:
@@ -61,7 +78,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="of the runs whose bundles are measured")
     given = parser.parse_args()
     bundles = {name: run_folder(given.out, name, given.seed) / "student.bedside" for name in given.students}
-    found = measure(bundles, load_plan(given.out, Plan).threads)
+    threads = load_plan(given.out, Plan).threads
+    torch.set_num_threads(threads)
+    found = measure(bundles, threads)
     (given.out / "latency.json").write_text(json.dumps(found, indent=1))
 
 
