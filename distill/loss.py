@@ -27,10 +27,22 @@ def _mse_sum(student: Prediction, teacher: torch.Tensor, temperature: float, bal
 
 def _mse_border(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
     squared = (student.probabilities - teacher).square().sum(1)
-    classes = teacher.argmax(1).float()
-    most, least = F.max_pool3d(classes, 3, 1, 1), -F.max_pool3d(-classes, 3, 1, 1)
-    weights = torch.where(most == least, 1.0, _BORDER_WEIGHT)
+    classes = teacher.max(1).indices.to(torch.int16)  # argmax takes seven times as long on a CPU
+    inside = _of_neighbours(classes, torch.maximum) == _of_neighbours(classes, torch.minimum)
+    weights = torch.where(inside, 1.0, _BORDER_WEIGHT)
     return (weights * squared).sum() / weights.sum()
+
+
+def _of_neighbours(classes: torch.Tensor, extreme: Callable[..., torch.Tensor]) -> torch.Tensor:
+    """Returns each voxel's extreme over itself and its 26 neighbours ``[B, D, H, W]``, axis by axis: it is quicker."""
+    for axis in (1, 2, 3):
+        length = classes.shape[axis] - 1
+        found = classes.clone()
+        for here, there in ((0, 1), (1, 0)):
+            part = found.narrow(axis, here, length)
+            part.copy_(extreme(part, classes.narrow(axis, there, length)))
+        classes = found
+    return classes
 
 
 def _kl(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:

@@ -40,6 +40,7 @@ class Arm:
 
 _ENSEMBLE_UNLABELLED = Arm(teachers=3, lam=0.5, unlabelled=0.5)
 _ENSEMBLE_PSEUDO_LABELS = Arm(teachers=3, unlabelled=0.5, pseudo_labels=True, turns=False)
+_PSEUDO_LABELS = replace(_ENSEMBLE_PSEUDO_LABELS, teachers=1)
 
 MAIN_ARMS: dict[str, Arm] = {
     "labels": Arm(),
@@ -48,7 +49,7 @@ MAIN_ARMS: dict[str, Arm] = {
     "distilled-unlabelled": Arm(teachers=1, lam=0.5, unlabelled=0.5),
     "ensemble": Arm(teachers=3, lam=0.5),
     "ensemble-unlabelled": _ENSEMBLE_UNLABELLED,
-    "pseudo-labels": replace(_ENSEMBLE_PSEUDO_LABELS, teachers=1),
+    "pseudo-labels": _PSEUDO_LABELS,
     "ensemble-pseudo-labels": _ENSEMBLE_PSEUDO_LABELS,
 }
 """Name → the arms that an experiment has by default."""
@@ -56,16 +57,16 @@ MAIN_ARMS: dict[str, Arm] = {
 ARMS: dict[str, Arm] = {
     **MAIN_ARMS,
     **{
-        name: replace(_ENSEMBLE_UNLABELLED, imitation=name)
+        name: replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation=name)
         for name in ("mse", "mse-sum", "mse-border", "kl", "dice-ce")
     },
     "online": replace(_ENSEMBLE_UNLABELLED, targets="online"),
     "labels-no-turns": Arm(turns=False),
     "ensemble-pseudo-labels-turns": replace(_ENSEMBLE_PSEUDO_LABELS, turns=True),
-    "pseudo-labels-and-imitation": replace(_ENSEMBLE_PSEUDO_LABELS, lam=0.5),
+    "pseudo-labels-and-imitation": replace(_PSEUDO_LABELS, lam=0.5),
 }
-"""Name → the arms that ``--arms`` accepts: also ``ensemble-unlabelled`` with each imitation loss and online, and
-labels and pseudo-labels with the other choice of turns, and with imitation besides."""
+"""Name → the arms that ``--arms`` accepts: also each imitation loss in place of pseudo-labels and all else as there,
+pseudo-labels with imitation besides, labels and pseudo-labels with the other choice of turns, and online targets."""
 
 ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
 ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())
