@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bedside.benchmarks.shared.step_seconds import fastest_seconds, training_step
@@ -12,9 +13,13 @@ if TYPE_CHECKING:
 
 
 def steps_of_arms(plan: Plan) -> dict[str, int]:
-    """Returns how many steps each arm, and ``teacher``, makes in its seconds; CPU seconds of one step decide."""
+    """Returns how many steps each arm makes in its seconds, and ``teacher`` if one is trained.
+
+    CPU seconds of one step decide.
+    """
     import torch
     from bedside.distill import STUDENTS, DistillationLoss, build_student
+    from bedside.distill.teachers import open_network
     from bedside.teacher import build_teacher
 
     torch.set_num_threads(plan.threads)
@@ -22,7 +27,9 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     task = plan.task
     classes, patch = task.num_classes, task.patch.dhw
     student = build_student(plan.student, num_classes=classes)
-    if plan.teacher in STUDENTS.own:
+    if plan.teacher_run is not None:
+        teacher = open_network(Path(plan.teacher_run))[0]
+    elif plan.teacher in STUDENTS.own:
         teacher = build_student(plan.teacher, num_classes=classes)
     else:
         teacher = build_teacher(plan.teacher, num_classes=classes, patch=patch)
@@ -38,14 +45,11 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
         losses[_loss(arm, plan)] = DistillationLoss(
             arm.lam, imitation=imitation, ignores=_ignores(arm), balanced=plan.balanced
         )
-    seconds = fastest_seconds(
-        {
-            "teacher": training_step(teacher, losses[_loss(Arm(), plan)], classes, plan.batch, patch),
-            "answer": answer,
-            **{name: training_step(student, loss, classes, plan.batch, patch) for name, loss in losses.items()},
-        }
-    )
-    steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])}
+    timed = {name: training_step(student, loss, classes, plan.batch, patch) for name, loss in losses.items()}
+    if plan.teacher_run is None:
+        timed["teacher"] = training_step(teacher, losses[_loss(Arm(), plan)], classes, plan.batch, patch)
+    seconds = fastest_seconds({"answer": answer, **timed})
+    steps = {} if plan.teacher_run is not None else {"teacher": round(plan.teacher_seconds / seconds["teacher"])}
     for name, arm in ARMS.items():
         online = arm.teachers * seconds["answer"] if arm.targets == "online" else 0.0
         steps[name] = round(arm.times * plan.seconds / (seconds[_loss(arm, plan)] + online))

@@ -59,10 +59,10 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         "progress": lambda done, total, note="": done % 50 or print(f"{done}/{total} {note}", flush=True),
     }
     arm = ARMS.get(name)
-    teachers_recipe = plan.recipe(seed, steps["teacher"])
+    recipe = plan.recipe(seed, steps[name], arm.unlabelled, turns=arm.turns) if arm else plan.recipe(seed, steps[name])
     if arm is None and plan.teacher not in STUDENTS.own:
         config = teacher_config(plan.teacher)
-        train_teacher(dataset, plan.task, folder / "run", config=config, recipe=teachers_recipe, **common)
+        train_teacher(dataset, plan.task, folder / "run", config=config, recipe=recipe, **common)
         return
     distill(
         dataset,
@@ -74,7 +74,7 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         imitation=plan.imitation if arm is None else arm.imitation or plan.imitation,
         targets="cached" if arm is None else arm.targets,
         pseudo_labels=arm is not None and arm.pseudo_labels,
-        recipe=plan.recipe(seed, steps[name], arm.unlabelled, turns=arm.turns) if arm else teachers_recipe,
+        recipe=recipe,
         **common,
     )
 
