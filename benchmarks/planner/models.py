@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,7 @@ def model_file(folder: Path, student: str, edge: int, precision: str) -> Path:
     return path
 
 
-def make_models(folder: Path, precisions: Iterable[str]) -> None:
-    """Makes the models of all students beforehand, so that making one takes nothing from what is measured."""
-    for precision in precisions:
-        for student in STUDENTS:
-            for edge in EDGES:
-                model_file(folder, student, edge, precision)
+def make_models(folder: Path, students: Iterable[str], precisions: Iterable[str]) -> None:
+    """Makes the models of the students beforehand, so that making one takes nothing from what is measured."""
+    for student, precision, edge in product(students, precisions, EDGES):
+        model_file(folder, student, edge, precision)

@@ -13,8 +13,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ from bedside.devices.probe.results import Series
 from bedside.runtime.engines import open_engine
 from cpu_group import cpu_group
 from models import EDGES, STUDENTS, make_models, model_file
-from window_memory import Memory, missing_memory
+from window_memory import Memory, memory_table, missing_memory
 
 CALLS = 4
 PROBE_SECONDS = 10.0  # of one series
@@ -121,7 +122,7 @@ def mean_seconds(call: Callable[[], object]) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def settings(engines: list[str], all_cores: int, quota: float | None = None) -> list[tuple[int, SeriesSetting]]:
+def settings(engines: Sequence[str], all_cores: int, quota: float | None = None) -> list[tuple[int, SeriesSetting]]:
     """Returns (cores that the process may use, what is measured): all cores with 1 and all threads, one core with 1.
 
     Under a quota: all cores, with as many threads as `default_threads` takes.
@@ -136,19 +137,24 @@ def settings(engines: list[str], all_cores: int, quota: float | None = None) -> 
     return found
 
 
-def measure(out: Path, engines: list[str], clock: ClockName, quota: float | None) -> Figures:
-    """Measures what is missing, and returns all figures.
-
-    Args:
-        out: folder of the models and ``results.json``.
-        engines: the engines.
-        clock: what to measure.
-        quota: CPUs that this process's control group grants; None for no quota.
-    """
-    file = out / "results.json"
+def known_figures(file: Path, clock: ClockName) -> Figures:
+    """Returns the figures of a file, or none where there is no such file yet."""
     figures = msgspec.json.decode(file.read_bytes(), type=Figures) if file.exists() else Figures(clock)
     if figures.clock != clock:
         raise SystemExit(f"{file}: measured by {figures.clock}; choose another folder for {clock}")
+    return figures
+
+
+def measure(file: Path, figures: Figures, students: Sequence[str], engines: Sequence[str], quota: float | None) -> None:
+    """Measures the times that are missing.
+
+    Args:
+        file: where to write them; the models are beside it.
+        figures: those that are known; the others are added.
+        students: the students.
+        engines: the engines.
+        quota: CPUs that this process's control group grants; None for no quota.
+    """
     cores = sorted(os.sched_getaffinity(0))
     done = {(each.key, each.student, each.edge) for each in figures.results}
     for count, setting in settings(engines, len(cores), quota):
@@ -156,19 +162,17 @@ def measure(out: Path, engines: list[str], clock: ClockName, quota: float | None
         limits = (count, setting.engine, setting.precision, setting.threads)
         key = limits_key(count, setting, quota)
         if key not in figures.series:
-            figures.series[key] = time_series(setting, PROBE_SECONDS, clock)
+            figures.series[key] = time_series(setting, PROBE_SECONDS, figures.clock)
             file.write_bytes(msgspec.json.encode(figures))
-        for student in STUDENTS:
-            for edge in EDGES:
-                if (key, student, edge) in done:
-                    continue
-                content = model_file(out, student, edge, setting.precision).read_bytes()
-                seconds = measured_seconds(content, setting, edge, clock, quota)
-                figures.results.append(Measured(*limits, student, edge, seconds, quota))
-                file.write_bytes(msgspec.json.encode(figures))
-                print(f"{key} {student} {edge}: {seconds:.4f} s", file=sys.stderr, flush=True)
+        for student, edge in product(students, EDGES):
+            if (key, student, edge) in done:
+                continue
+            content = model_file(file.parent, student, edge, setting.precision).read_bytes()
+            seconds = measured_seconds(content, setting, edge, figures.clock, quota)
+            figures.results.append(Measured(*limits, student, edge, seconds, quota))
+            file.write_bytes(msgspec.json.encode(figures))
+            print(f"{key} {student} {edge}: {seconds:.4f} s", file=sys.stderr, flush=True)
     os.sched_setaffinity(0, cores)
-    return figures
 
 
 def compared(out: Path, figures: Figures) -> list[Compared]:
@@ -210,13 +214,12 @@ def shown_limits(each: Measured) -> str:
 
 def report(figures: Figures, rows: list[Compared]) -> str:
     """Returns the figures as tables in Markdown."""
-    lines = [f"Clock: {figures.clock}.", ""]
-    lines += table("engine", rows, shown_limits)
-    lines += table("student", rows, lambda each: f"{each.student} {each.edge}³")
-    for engine in dict.fromkeys(each.engine for each in figures.memory):
-        errors = [abs(each.predicted / each.measured - 1) for each in figures.memory if each.engine == engine]
-        said = f"median error {np.median(errors):.0%}, worst {max(errors):.0%}"
-        lines.append(f"Memory of {engine}, {len(errors)} models: {said}.")
+    lines: list[str] = []
+    if rows:
+        lines += [f"Clock: {figures.clock}.", "", *table("engine", rows, shown_limits)]
+        lines += table("student", rows, lambda each: f"{each.student} {each.edge}³")
+    if figures.memory:
+        lines += memory_table(figures.memory)
     return "\n".join(lines)
 
 
@@ -224,24 +227,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of models and results")
     parser.add_argument("--engine", action="append", choices=["openvino", "onnxruntime"])
+    parser.add_argument("--student", action="append", help="instead of the five")
     parser.add_argument("--processor-time", action="store_true", help="on a busy machine: time of the threads")
     parser.add_argument("--quota", type=float, help="CPUs that a control group grants, such as 0.5; else none is set")
     parser.add_argument("--before-others", action="store_true", help="go before other programs, by a control group")
     parser.add_argument("--no-memory", action="store_true", help="measure no memory")
+    parser.add_argument("--no-time", action="store_true", help="measure memory alone")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    engines = given.engine or ["openvino", "onnxruntime"]
-    make_models(given.out, {setting.precision for _, setting in settings(engines, 1)})
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(cpu_group(given.quota, before_others=given.before_others))
-        except OSError as error:
-            raise SystemExit(f"--quota, --before-others: not possible on this machine: {error}") from None
-        figures = measure(given.out, engines, "processor time" if given.processor_time else "time", given.quota)
+    file = given.out / "results.json"
+    engines, students = given.engine or ["openvino", "onnxruntime"], given.student or STUDENTS
+    figures = known_figures(file, "processor time" if given.processor_time else "time")
+    make_models(given.out, students, {setting.precision for _, setting in settings(engines, 1)})
+    if not given.no_time:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(cpu_group(given.quota, before_others=given.before_others))
+            except OSError as error:
+                raise SystemExit(f"--quota, --before-others: not possible on this machine: {error}") from None
+            measure(file, figures, students, engines, given.quota)
     if not given.no_memory:
-        for each in missing_memory(given.out, figures.memory, [setting for _, setting in settings(engines, 1)]):
+        single = [setting for _, setting in settings(engines, 1)]
+        for each in missing_memory(given.out, students, figures.memory, single):
             figures.memory.append(each)
-            (given.out / "results.json").write_bytes(msgspec.json.encode(figures))
+            file.write_bytes(msgspec.json.encode(figures))
     print(report(figures, compared(given.out, figures)))
 
 

@@ -1,4 +1,4 @@
-"""The memory that opening an engine and running a window takes, measured in fresh processes and predicted."""
+"""The memory that opening an engine and running windows takes, measured in fresh processes and predicted."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.engine_memory import engine_memory
 from bedside.devices.planner.planned_model import PlannedVariant
 from bedside.devices.probe.probe import SeriesSetting
-from models import CLASSES, EDGES, STUDENTS, model_file
+from models import CLASSES, EDGES, model_file
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """The memory that opening an engine and running a window took, and the predicted, in bytes."""
+    """The memory that opening an engine and running windows took, and the predicted, in bytes."""
 
     engine: str
     precision: str
@@ -27,9 +28,10 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 def measured_memory(path: Path, setting: SeriesSetting, edge: int) -> int:
-    """Returns by how many bytes the peak of a fresh process rises when it opens a model and runs a window.
+    """Returns by how many bytes the peak of a fresh process rises when it opens a model and runs three windows.
 
-    It has run another, tiny model before, so that the engine's own libraries are loaded.
+    It has run another, tiny model before, so that the engine's own libraries are loaded. An engine may take more for a
+    second window than for the first.
     """
     code = (
         "import sys, numpy as np; from pathlib import Path; from bedside.runtime.engines import *\n"
@@ -41,18 +43,20 @@ def measured_memory(path: Path, setting: SeriesSetting, edge: int) -> int:
         "read = lambda key: int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
         "before = read('VmRSS')\n"
         "with open_engine(engine, Path(file), threads=1, precision=precision) as opened:\n"
-        "    opened.infer(patch)\n"
+        "    for _ in range(3): opened.infer(patch)\n"
         "print(read('VmHWM') - before)"
     )
     words = [sys.executable, "-c", code, setting.engine, setting.precision, str(path), str(edge)]
     return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
-def missing_memory(folder: Path, known: Sequence[Memory], settings: Sequence[SeriesSetting]) -> Iterator[Memory]:
+def missing_memory(
+    folder: Path, students: Sequence[str], known: Sequence[Memory], settings: Sequence[SeriesSetting]
+) -> Iterator[Memory]:
     """Measures the memory of every student and setting that is not known yet."""
     done = {(each.engine, each.precision, each.student, each.edge) for each in known}
     for setting in settings:
-        for student in STUDENTS:
+        for student in students:
             for edge in EDGES:
                 if (setting.engine, setting.precision, student, edge) in done:
                     continue
@@ -62,3 +66,16 @@ def missing_memory(folder: Path, known: Sequence[Memory], settings: Sequence[Ser
                 predicted = engine_memory(variant, setting.engine, setting.precision).predicted + logits
                 measured = measured_memory(path, setting, edge)
                 yield Memory(setting.engine, setting.precision, student, edge, measured, predicted)
+
+
+def memory_table(rows: Sequence[Memory]) -> list[str]:
+    """Returns a table in Markdown: the errors of each engine and precision."""
+    lines = ["| engine | models | median error | worst | predicted / measured |", "| -- " * 5 + "|"]
+    for group in dict.fromkeys((each.engine, each.precision) for each in rows):
+        ratios = [each.predicted / each.measured for each in rows if (each.engine, each.precision) == group]
+        errors = [abs(ratio - 1) for ratio in ratios]
+        lines.append(
+            f"| {' '.join(group)} | {len(ratios)} | {np.median(errors):.0%} | {max(errors):.0%} | "
+            f"{min(ratios):.2f} … {max(ratios):.2f} |"
+        )
+    return lines

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, MissingExtraError, first_line
+from .onnxruntime_window import onnxruntime_window_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -92,10 +93,12 @@ class ModelCost:
         nodes: the nodes in the order in which they run.
         peak_values: the most values of activations alive at once, input and output included, each freed after its last
             reader. An engine that computes in place needs less, one that plans its memory less well more.
+        onnxruntime_bytes: bytes that a window takes in ONNX Runtime on a CPU beside its logits.
     """
 
     nodes: tuple[NodeCost, ...]
     peak_values: int
+    onnxruntime_bytes: int
 
     @property
     def flops(self) -> int:
@@ -110,7 +113,7 @@ class ModelCost:
     def quantized(self) -> ModelCost:
         """Returns the cost with every convolution and matrix product in int8, as a student's int8 model is at best."""
         nodes = (replace(node, quantized=node.op in HEAVY) for node in self.nodes)
-        return ModelCost(tuple(nodes), self.peak_values)
+        return replace(self, nodes=tuple(nodes))
 
 
 def model_cost(content: bytes) -> ModelCost:
@@ -161,7 +164,7 @@ def _counted(graph: onnx.GraphProto) -> ModelCost:
         if missing:
             raise BundleError(f'the operations of the ONNX cannot be counted: "{missing[0]}" has no fixed shape')
         nodes.append(_node_cost(node, shapes, constants, makers, readers))
-    return ModelCost(tuple(nodes), _peak_values(graph, shapes, constants))
+    return ModelCost(tuple(nodes), _peak_values(graph, shapes, constants), onnxruntime_window_bytes(graph, shapes))
 
 
 def _value_shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:

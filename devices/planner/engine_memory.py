@@ -23,7 +23,7 @@ def engine_memory(variant: PlannedVariant, engine: str, precision: Precision) ->
     """Returns the bytes of an opened network and of one window's activations, without the logits.
 
     Where it is not known what an engine keeps of the weights, they count once. An engine may compute in place, or keep
-    activations twice: the interval.
+    activations twice: the interval. Of ONNX Runtime, how it places the activations is known too.
 
     Args:
         variant: the network in this precision.
@@ -32,5 +32,8 @@ def engine_memory(variant: PlannedVariant, engine: str, precision: Precision) ->
     """
     copies, fixed = _OPENED.get((engine, precision), (0.0, float(variant.model_bytes)))
     opened = copies * _FLOAT * variant.cost.parameters + fixed
-    activations = activation_bytes(variant.cost, precision)
+    if engine == "onnxruntime":
+        activations = variant.cost.onnxruntime_bytes
+    else:
+        activations = activation_bytes(variant.cost, precision)
     return Interval(opened + activations / FACTOR, opened + activations, FACTOR * (opened + activations))

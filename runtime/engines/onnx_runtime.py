@@ -86,6 +86,10 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if (read_limits().cpus or math.inf) < options.intra_op_num_threads:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if device == CPU:
+            # By default ONNX Runtime takes one more block for all tensors of a second window, and keeps what the first
+            # took: up to twice the memory, and no time saved (benchmarks/planner/README.md).
+            options.enable_mem_pattern = False
         # By default ONNX Runtime also loads its own format, recognised by bytes that an ONNX file may hold as well: it
         # would then load something that the guard did not check.
         options.add_session_config_entry("session.load_model_format", "ONNX")

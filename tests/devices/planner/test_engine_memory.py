@@ -5,7 +5,10 @@ from types import SimpleNamespace
 import pytest
 from bedside.devices.planner.engine_memory import engine_memory
 
-MODEL = SimpleNamespace(cost=SimpleNamespace(parameters=1_000_000, peak_values=5_000_000), model_bytes=4_100_000)
+MODEL = SimpleNamespace(
+    cost=SimpleNamespace(parameters=1_000_000, peak_values=5_000_000, onnxruntime_bytes=30_000_000),
+    model_bytes=4_100_000,
+)
 
 
 def test_openvino_holds_float_weights_about_twice_and_a_window_of_activations():
@@ -21,3 +24,8 @@ def test_in_bfloat16_the_second_copy_of_the_weights_and_the_activations_are_half
 
 def test_of_an_engine_that_was_not_measured_the_files_count_once():
     assert engine_memory(MODEL, "tensorrt", "fp32").predicted == pytest.approx(4.1e6 + 20e6)
+
+
+def test_of_onnx_runtime_the_activations_are_what_its_allocator_takes():
+    found = engine_memory(MODEL, "onnxruntime", "fp32")
+    assert found.predicted == pytest.approx(2.05 * 4e6 + 0.5e6 + 30e6)

@@ -22,7 +22,7 @@ def conv(inner: int, columns: int, rows: int, taps: int = 27, quantized: bool = 
 
 
 def window(found: ProbedSpeed, *nodes: NodeCost) -> Interval:
-    seconds = found.window_seconds(ModelCost(nodes, 0))
+    seconds = found.window_seconds(ModelCost(nodes, 0, 0))
     assert isinstance(seconds, Interval)
     return seconds
 
@@ -110,7 +110,7 @@ def test_a_kind_without_kernels_takes_the_most_similar_one():
 
 def test_a_node_that_resembles_no_kernel_is_said():
     found = speed(kernel("conv", 16, 16, 32, 2e-3))
-    cost = ModelCost((conv(16, 16, 512), NodeCost("s", "Softmax", 10, 10, 10)), 0)
+    cost = ModelCost((conv(16, 16, 512), NodeCost("s", "Softmax", 10, 10, 10)), 0, 0)
     assert found.window_seconds(cost) == "the probe has no kernel that resembles Softmax"
 
 

@@ -43,13 +43,13 @@ def test_quantized_nodes_run_in_int8_and_the_others_in_floating_point():
 
 def test_a_window_is_the_sum_of_its_nodes_within_a_factor_of_two():
     line = Roofline({"fp32": 1e9}, 1e9, "fp32")
-    window = line.window_seconds(ModelCost((COMPUTE, COPY), 5000))
+    window = line.window_seconds(ModelCost((COMPUTE, COPY), 5000, 0))
     assert (window.low, window.predicted, window.high) == pytest.approx((9e-6, 18e-6, 36e-6))
     assert window.scaled(10).high == pytest.approx(360e-6)
 
 
 def test_activations_take_the_bytes_of_their_number_format():
-    cost = ModelCost((), 5000)
+    cost = ModelCost((), 5000, 0)
     assert [activation_bytes(cost, precision) for precision in ("fp32", "fp16", "int8", "int8-fp16")] == [
         20_000, 10_000, 20_000, 10_000,
     ]  # fmt: skip
