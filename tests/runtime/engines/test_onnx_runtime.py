@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import onnxruntime
 import pytest
+from bedside.devices.probe.kernels import Kernel
 from bedside.runtime import BundleError, ResourceError, open_engine
 from bedside.runtime.engines import PRECISIONS, inference_devices, supports
 from bedside.runtime.memory.cgroup import Limits
+from bedside.runtime.memory.resident import resident_bytes
 
 
 def test_onnx_runtime_has_no_bfloat16_on_any_cpu():
@@ -103,3 +106,13 @@ def test_threads_stop_spinning_after_a_call_and_under_a_quota_below_them_within_
     else:
         with pytest.raises(RuntimeError):  # no such entry: ONNX Runtime's own choice
             options.get_session_config_entry("session.intra_op.allow_spinning")
+
+
+def test_the_second_window_takes_no_more_memory_than_the_first():
+    window = np.ones((1, 1, 64, 64, 64), np.float32)
+    with open_engine("onnxruntime", Kernel("conv", 16, 16, 64).network(2), threads=1) as engine:  # 17 MB a tensor
+        engine.infer(window)
+        after_one = resident_bytes()
+        for _ in range(2):
+            engine.infer(window)
+        assert resident_bytes() < after_one + 5e6
