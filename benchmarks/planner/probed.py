@@ -23,7 +23,7 @@ import numpy as np
 from bedside.devices.planner.costs import ModelCost, model_cost
 from bedside.devices.planner.probed import ProbedSpeed
 from bedside.devices.planner.roofline import Interval
-from bedside.devices.probe.probe import ClockName, SeriesSetting, clock_of, time_series
+from bedside.devices.probe.probe import ClockName, SeriesSetting, are_enough, clock_of, time_series
 from bedside.devices.probe.results import Series
 from bedside.runtime.engines import open_engine
 from cpu_group import cpu_group
@@ -93,9 +93,10 @@ class Figures(msgspec.Struct):
 def measured_seconds(
     model: bytes, setting: SeriesSetting, edge: int, clock: ClockName, quota: float | None = None
 ) -> float:
-    """Returns the time of the fastest of some calls, in s; under a quota their mean by the machine's time.
+    """Returns the time of the fastest of some calls, as many as the probe takes of a kernel, in s.
 
-    A quota stops the process for a part of every period of 100 ms; a call may be over before that.
+    Under a quota it is their mean by the machine's time: a quota stops the process for a part of every period of 100
+    ms, and a call may be over before that.
     """
     patch = np.random.default_rng(0).standard_normal((1, 1, edge, edge, edge), np.float32)
     now = clock_of(clock, setting.threads)
@@ -106,7 +107,7 @@ def measured_seconds(
         engine.infer(patch)
         if quota is not None:
             return mean_seconds(lambda: engine.infer(patch))
-        for _ in range(CALLS):
+        while not are_enough([times], elapsed=0.0, seconds=0.0, takes_fastest=True):
             start = now()
             engine.infer(patch)
             times.append(now() - start)
@@ -145,19 +146,25 @@ def known_figures(file: Path, clock: ClockName) -> Figures:
     return figures
 
 
-def measure(file: Path, figures: Figures, students: Sequence[str], engines: Sequence[str], quota: float | None) -> None:
+def measure(
+    file: Path,
+    figures: Figures,
+    students: Sequence[str],
+    chosen: Sequence[tuple[int, SeriesSetting]],
+    quota: float | None,
+) -> None:
     """Measures the times that are missing.
 
     Args:
         file: where to write them; the models are beside it.
         figures: those that are known; the others are added.
         students: the students.
-        engines: the engines.
+        chosen: what to measure, as `settings` returns it.
         quota: CPUs that this process's control group grants; None for no quota.
     """
     cores = sorted(os.sched_getaffinity(0))
     done = {(each.key, each.student, each.edge) for each in figures.results}
-    for count, setting in settings(engines, len(cores), quota):
+    for count, setting in chosen:
         os.sched_setaffinity(0, cores[:count])
         limits = (count, setting.engine, setting.precision, setting.threads)
         key = limits_key(count, setting, quota)
@@ -228,6 +235,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of models and results")
     parser.add_argument("--engine", action="append", choices=["openvino", "onnxruntime"])
     parser.add_argument("--student", action="append", help="instead of the five")
+    parser.add_argument("--threads", type=int, help="measure with so many threads alone")
     parser.add_argument("--processor-time", action="store_true", help="on a busy machine: time of the threads")
     parser.add_argument("--quota", type=float, help="CPUs that a control group grants, such as 0.5; else none is set")
     parser.add_argument("--before-others", action="store_true", help="go before other programs, by a control group")
@@ -245,7 +253,11 @@ def main() -> None:
                 stack.enter_context(cpu_group(given.quota, before_others=given.before_others))
             except OSError as error:
                 raise SystemExit(f"--quota, --before-others: not possible on this machine: {error}") from None
-            measure(file, figures, students, engines, given.quota)
+            cores = len(os.sched_getaffinity(0))
+            chosen = [
+                each for each in settings(engines, cores, given.quota) if given.threads in (None, each[1].threads)
+            ]
+            measure(file, figures, students, chosen, given.quota)
     if not given.no_memory:
         single = [setting for _, setting in settings(engines, 1)]
         for each in missing_memory(given.out, students, figures.memory, single):

@@ -33,6 +33,8 @@ REPEATS = 4
 
 _OPENING = 0.5  # share of the time that compiling the networks takes, roughly
 _FEWEST_CALLS = 4
+_MOST_CALLS = 12  # of what takes longer than its share of the time
+_AGREEING = 1.03  # between the two fastest calls, unless other programs disturbed all but one
 _SMALLEST = 1e-9  # s; a difference of two times may be 0 or below by noise
 
 ClockName = Literal["time", "processor time"]
@@ -155,12 +157,15 @@ def settings_here(threads: Sequence[int]) -> Iterator[SeriesSetting]:
 def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: ClockName) -> KernelTime | str:
     """Times a kernel: the fastest call of its longer network less that of its shorter one, in turns.
 
-    Under a CPU quota below the threads it is the mean call of each: threads then wait for one that was stopped.
+    If other programs disturb every call of one network, its difference from the other says nothing. Both are therefore
+    called until the two fastest calls of each agree. Under a CPU quota below the threads it is the mean call of each:
+    threads then wait for one that was stopped.
 
     Args:
         kernel: the kernel.
         setting: engine, precision and threads.
-        seconds: how long to call both networks, in s; at least four calls each.
+        seconds: how long to call both networks, in s; at least four calls each. Where calls do not agree, up to four
+            times as long, or twelve calls.
         clock: what to measure.
 
     Returns:
@@ -168,21 +173,22 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
     """
     patch = np.random.default_rng(0).standard_normal((1, 1, *[kernel.edge] * 3), np.float32)
     now = clock_of(clock, setting.threads)
+    takes_fastest = _quota_below(setting.threads) is None
     times: tuple[list[float], list[float]] = ([], [])
     with ExitStack() as stack:
         try:
             engines = [stack.enter_context(_opened(kernel, count, setting)) for count in (1, REPEATS)]
             for engine in engines:
                 engine.infer(patch)
-            stop = time.perf_counter() + seconds
-            while len(times[0]) < _FEWEST_CALLS or time.perf_counter() < stop:
+            began = time.perf_counter()
+            while not are_enough(times, time.perf_counter() - began, seconds, takes_fastest):
                 for engine, taken in zip(engines, times, strict=True):
                     start = now()
                     engine.infer(patch)
                     taken.append(now() - start)
         except BedsideError as error:
             return f"{_shown(kernel)}: {error}"
-    shorter, longer = map(min if _quota_below(setting.threads) is None else fmean, times)
+    shorter, longer = map(min if takes_fastest else fmean, times)
     difference = kernel.seconds(shorter, longer, REPEATS)
     if difference < _SMALLEST:
         return f"{_shown(kernel)}: its time is lost in the noise of this machine"
@@ -197,6 +203,17 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
         network_seconds=max(shorter, _SMALLEST),
         calls=len(times[0]),
     )
+
+
+def are_enough(times: Sequence[Sequence[float]], elapsed: float, seconds: float, takes_fastest: bool) -> bool:
+    """Returns whether the calls of a kernel's two networks are enough, after some seconds of those it has."""
+    calls = len(times[0])
+    if calls < _FEWEST_CALLS or elapsed < seconds:
+        return False
+    if not takes_fastest or (calls >= _MOST_CALLS and elapsed >= 4 * seconds):
+        return True
+    fastest = (sorted(each)[:2] for each in times)
+    return all(second <= _AGREEING * first for first, second in fastest)
 
 
 def clock_of(clock: ClockName, threads: int) -> Callable[[], float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from itertools import accumulate, chain
+from itertools import accumulate, chain, count
 from types import SimpleNamespace
 
 import numpy as np
@@ -58,6 +58,27 @@ def test_a_kernel_takes_the_difference_of_its_networks(seconds_of_network):
     timed = time_kernel(CONV, FP32, 0.0, "time")
     assert (timed.seconds, timed.network_seconds) == pytest.approx((0.002, 0.010))
     assert (timed.inner, timed.columns, timed.rows, timed.calls) == (8, 8, 16**3, 4)
+
+
+@pytest.mark.parametrize(("calm_from", "calls"), [(4, 6), (99, 12)])
+def test_a_kernel_is_called_until_the_two_fastest_calls_of_each_network_agree(monkeypatch, calm_from, calls):
+    ticks = Ticks()
+
+    @contextmanager
+    def opened(kernel, repeats, setting):
+        calls = count()  # the first is not counted
+
+        def infer(patch):
+            call = next(calls)
+            ticks.now += 0.01 * repeats * (1.5 * 1.1**call if call <= calm_from else 1)
+
+        yield SimpleNamespace(infer=infer)
+
+    monkeypatch.setattr(module, "_opened", opened)
+    monkeypatch.setattr(module, "clock_of", lambda clock, threads: ticks)
+    timed = time_kernel(CONV, FP32, 0.0, "time")
+    assert timed.calls == calls
+    assert (timed.seconds == pytest.approx(0.01)) == (calm_from == 4)
 
 
 def test_a_time_that_is_lost_in_noise_is_said(seconds_of_network):
