@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -169,7 +170,8 @@ def measure(
         limits = (count, setting.engine, setting.precision, setting.threads)
         key = limits_key(count, setting, quota)
         if key not in figures.series:
-            figures.series[key] = time_series(setting, PROBE_SECONDS, figures.clock)
+            single = figures.series.get(limits_key(count, replace(setting, threads=1), quota))
+            figures.series[key] = time_series(setting, PROBE_SECONDS, figures.clock, single=single)
             file.write_bytes(msgspec.json.encode(figures))
         for student, edge in product(students, EDGES):
             if (key, student, edge) in done:

@@ -36,6 +36,8 @@ _FEWEST_CALLS = 4
 _MOST_CALLS = 12  # of what takes longer than its share of the time
 _AGREEING = 1.03  # between the two fastest calls, unless other programs disturbed all but one
 _SMALLEST = 1e-9  # s; a difference of two times may be 0 or below by noise
+_BEST_SPEED_UP = 1.25  # per thread; above 1, because several cores have more cache than one
+_TRIES = 3
 
 ClockName = Literal["time", "processor time"]
 
@@ -93,7 +95,7 @@ def probe(
                 progress(done + kernels, total, f"{setting.engine} {setting.precision}, {setting.threads} threads")
 
         count = len(setting.kernels)
-        timed = time_series(setting, seconds * count / total, clock, advance)
+        timed = time_series(setting, seconds * count / total, clock, advance, single_thread(setting, series))
         done += count
         if timed.kernels:
             series.append(timed)
@@ -114,23 +116,35 @@ def probe(
 
 
 def time_series(
-    setting: SeriesSetting, seconds: float, clock: ClockName = "time", advance: Progress | None = None
+    setting: SeriesSetting,
+    seconds: float,
+    clock: ClockName = "time",
+    advance: Progress | None = None,
+    single: Series | None = None,
 ) -> Series:
     """Times the kernels of one engine, precision and number of threads.
+
+    No kernel is faster by more than the number of threads than with one of them: a time below that is noise.
 
     Args:
         setting: the three.
         seconds: about how long to take, in s.
         clock: what to measure.
         advance: called before each kernel with (kernels done, kernels in total).
+        single: the same kernels with one thread; None where they were not timed.
     """
+    least = {_key(each): each.seconds / (_BEST_SPEED_UP * setting.threads) for each in single.kernels} if single else {}
     times: list[KernelTime] = []
     refused: list[str] = []
     kernels = setting.kernels
     for done, kernel in enumerate(kernels):
         if advance is not None:
             advance(done, len(kernels))
-        timed = time_kernel(kernel, setting, (1 - _OPENING) * seconds / len(kernels), clock)
+        share, smallest = (1 - _OPENING) * seconds / len(kernels), least.get(_key(kernel), _SMALLEST)
+        timed = time_kernel(kernel, setting, share, clock, smallest)
+        for _ in range(_TRIES - 1):
+            if isinstance(timed, str):
+                timed = time_kernel(kernel, setting, share, clock, smallest)
         if isinstance(timed, str):
             refused.append(timed)
         else:
@@ -144,6 +158,13 @@ def time_series(
     )
 
 
+def single_thread(setting: SeriesSetting, series: Sequence[Series]) -> Series | None:
+    """Returns the series of the same engine and precision with one thread; None where there is none, or it is this."""
+    wanted = (setting.engine, setting.precision, 1)
+    found = (each for each in series if (each.engine, each.precision, each.threads) == wanted)
+    return None if setting.threads == 1 else next(found, None)
+
+
 def settings_here(threads: Sequence[int]) -> Iterator[SeriesSetting]:
     """Yields what can be probed on this machine's processor."""
     for engine in available_engines():
@@ -154,7 +175,9 @@ def settings_here(threads: Sequence[int]) -> Iterator[SeriesSetting]:
                     yield SeriesSetting(engine, precision, count)
 
 
-def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: ClockName) -> KernelTime | str:
+def time_kernel(
+    kernel: Kernel, setting: SeriesSetting, seconds: float, clock: ClockName, least: float = _SMALLEST
+) -> KernelTime | str:
     """Times a kernel: the fastest call of its longer network less that of its shorter one, in turns.
 
     If other programs disturb every call of one network, its difference from the other says nothing. Both are therefore
@@ -167,6 +190,7 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
         seconds: how long to call both networks, in s; at least four calls each. Where calls do not agree, up to four
             times as long, or twelve calls.
         clock: what to measure.
+        least: a shorter time is noise, in s.
 
     Returns:
         The time, or a sentence that says why there is none.
@@ -190,7 +214,7 @@ def time_kernel(kernel: Kernel, setting: SeriesSetting, seconds: float, clock: C
             return f"{_shown(kernel)}: {error}"
     shorter, longer = map(min if takes_fastest else fmean, times)
     difference = kernel.seconds(shorter, longer, REPEATS)
-    if difference < _SMALLEST:
+    if difference < max(least, _SMALLEST):
         return f"{_shown(kernel)}: its time is lost in the noise of this machine"
     return KernelTime(
         kind=kernel.kind,
@@ -242,6 +266,10 @@ def _opened(kernel: Kernel, repeats: int, setting: SeriesSetting) -> Engine:
 @cache
 def _network(kernel: Kernel, repeats: int) -> bytes:
     return kernel.network(repeats)
+
+
+def _key(kernel: Kernel | KernelTime) -> tuple[str, int, int, int]:
+    return kernel.kind, kernel.inner, kernel.columns, kernel.edge
 
 
 def _shown(kernel: Kernel) -> str:

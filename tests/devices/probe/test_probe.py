@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from bedside.devices.probe import probe as module
 from bedside.devices.probe.kernels import KERNELS, Kernel
-from bedside.devices.probe.probe import REPEATS, SeriesSetting, clock_of, probe, settings_here, time_kernel
+from bedside.devices.probe.probe import (
+    REPEATS,
+    SeriesSetting,
+    clock_of,
+    probe,
+    settings_here,
+    single_thread,
+    time_kernel,
+    time_series,
+)
 from bedside.runtime.errors import Cancelled, ResourceError
 from bedside.runtime.memory.cgroup import Limits
 
@@ -84,6 +93,17 @@ def test_a_kernel_is_called_until_the_two_fastest_calls_of_each_network_agree(mo
 def test_a_time_that_is_lost_in_noise_is_said(seconds_of_network):
     seconds_of_network({1: 0.010, REPEATS: 0.009})
     assert time_kernel(CONV, FP32, 0.0, "time") == "conv 8 → 8 on 16³: its time is lost in the noise of this machine"
+
+
+@pytest.mark.parametrize(("threads", "is_noise"), [(2, True), (4, False)])
+def test_a_kernel_that_is_faster_than_its_threads_allow_is_noise(seconds_of_network, monkeypatch, threads, is_noise):
+    monkeypatch.setattr(SeriesSetting, "kernels", [CONV])
+    seconds_of_network({1: 0.010, REPEATS: 0.040})  # 10 ms with one thread
+    single = time_series(FP32, 0.0)
+    seconds_of_network({1: 0.010, REPEATS: 0.019})  # 3 ms with several
+    setting = SeriesSetting("onnxruntime", "fp32", threads)
+    found = time_series(setting, 0.0, single=single_thread(setting, [single]))
+    assert (len(found.kernels), len(found.refused)) == ((0, 1) if is_noise else (1, 0))
 
 
 def test_a_kernel_that_an_engine_refuses_is_said(monkeypatch):
