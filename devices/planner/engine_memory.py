@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...runtime.engines import Precision
+from .costs import ModelCost
 from .planned_model import PlannedVariant
 from .roofline import FACTOR, Interval, activation_bytes
 
@@ -32,8 +33,17 @@ def engine_memory(variant: PlannedVariant, engine: str, precision: Precision) ->
     """
     copies, fixed = _OPENED.get((engine, precision), (0.0, float(variant.model_bytes)))
     opened = copies * _FLOAT * variant.cost.parameters + fixed
-    if engine == "onnxruntime":
-        activations = variant.cost.onnxruntime_bytes
-    else:
-        activations = activation_bytes(variant.cost, precision)
+    activations = _activations(variant.cost, engine, precision)
     return Interval(opened + activations / FACTOR, opened + activations, FACTOR * (opened + activations))
+
+
+def _activations(cost: ModelCost, engine: str, precision: Precision) -> int:
+    """Returns the bytes of a window's activations."""
+    if engine == "onnxruntime":
+        return cost.onnxruntime_bytes
+    activations = activation_bytes(cost, precision)
+    last = next((node for node in reversed(cost.nodes) if not node.fused), None)
+    if engine == "openvino" and last is not None and last.op == "ConvTranspose":
+        # Its output is float32, as the network's; OpenVINO then computes it in float32 whatever the precision.
+        return max(activations, _FLOAT * (last.read + last.written))
+    return activations

@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+from bedside.devices.planner.costs import ModelCost, NodeCost
 from bedside.devices.planner.engine_memory import engine_memory
+from bedside.devices.planner.planned_model import PlannedVariant
 
 MODEL = SimpleNamespace(
-    cost=SimpleNamespace(parameters=1_000_000, peak_values=5_000_000, onnxruntime_bytes=30_000_000),
+    cost=SimpleNamespace(nodes=(), parameters=1_000_000, peak_values=5_000_000, onnxruntime_bytes=30_000_000),
     model_bytes=4_100_000,
 )
 
@@ -29,3 +31,12 @@ def test_of_an_engine_that_was_not_measured_the_files_count_once():
 def test_of_onnx_runtime_the_activations_are_what_its_allocator_takes():
     found = engine_memory(MODEL, "onnxruntime", "fp32")
     assert found.predicted == pytest.approx(2.05 * 4e6 + 0.5e6 + 30e6)
+
+
+def test_a_transposed_convolution_that_makes_the_logits_is_float32_in_openvino_whatever_the_precision():
+    last = NodeCost("up", "ConvTranspose", 1, read=1_000_000, written=4_000_000)
+    cost = ModelCost(
+        (last, NodeCost("view", "Reshape", 0, 0, 0, fused=True)), peak_values=5_000_000, onnxruntime_bytes=0
+    )
+    found = engine_memory(PlannedVariant(cost, 4_100_000), "openvino", "bf16")
+    assert found.predicted == pytest.approx(9e6 + 4 * 5e6)
