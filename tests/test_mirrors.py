@@ -41,7 +41,7 @@ ELSEWHERE = {  # module → the file that tests it
     "devices/measurement/variant_run.py": "devices/measurement/test_rounds.py",
     "devices/measurement/chosen_variants.py": "devices/test_benchmark.py",
     # What a plan is made of, tested by its figures.
-    "devices/planner/measured.py": "devices/test_plan.py",
+    "devices/planner/measured.py": "devices/test_plan_known_times.py",
     "devices/planner/planned_model.py": "devices/test_plan.py",
     "devices/planner/prediction.py": "devices/test_plan.py",
     # Opened after a training.

@@ -1,13 +1,14 @@
 """`bedside distill --student list`: what each student costs, without data and without a training."""
 
 import json
-from datetime import date
 
 import pytest
 from bedside.cli.main import run
 from bedside.distill import STUDENTS, StudentSpec
 from bedside.distill.students.cost import InferenceCost
-from bedside.distill.students.measured import StudentComparison
+from bedside.distill.students.measured import MeasuredDice
+
+from .compared_students import hippocampus_comparison
 
 
 @pytest.fixture(autouse=True)
@@ -31,15 +32,7 @@ def test_the_list_in_json_is_one_object(capfd):
 
 
 def test_the_list_has_the_measured_dice_and_says_where_it_has_none(capfd, monkeypatch):
-    comparison = StudentComparison(
-        data="hippocampus",
-        modality="MR",
-        date=date(2026, 11, 28),
-        seconds=300.0,
-        patch=(48, 64, 48),
-        test_cases=40,
-        dice={"unet-nano": {"fp32": {"mean": 0.7123, "seeds": 1}}},
-    )
+    comparison = hippocampus_comparison({"unet-nano": {"fp32": MeasuredDice(mean=0.7123, seeds=1)}})
     monkeypatch.setattr("bedside.distill.students.measured.measured_students", lambda: (comparison,))
     assert run(["distill", "--student", "list"]) == 0
     assert "0.712" in capfd.readouterr().out

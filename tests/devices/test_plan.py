@@ -6,18 +6,14 @@ import json
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 from bedside.devices import plan
-from bedside.devices.device_profile import FOLDER
 from bedside.devices.plan import SCAN
-from bedside.devices.probe.results import write_probe
 from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
-from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.errors import UsageError
 
 from ..runtime.located_bundle import write_located_bundle
-from .probe.probes import kernel, made_probe
 
 # The toy network maps a window of 16 × 12 × 8 = 1536 voxels by a convolution of kernel 1 to three classes.
 BYTES = 4 * (1536 + 3 * 1536 + 3 + 3)
@@ -122,44 +118,6 @@ def test_the_recommended_option_is_the_most_exact_one_that_fits(bundle_path):
     assert report.recommended in report.options
 
 
-def test_a_lower_clock_takes_longer_where_the_operations_count(tmp_path, toy):
-    task = toy.task(patch=(32, 32, 32))
-    weight = np.ones((3, 1, 9, 9, 9), np.float32)
-    bundle = toy.write_bundle(
-        tmp_path / "deep.bedside", task, toy.conv_model(weight, np.zeros(3, np.float32), task.patch.dhw)
-    )
-    full, half = (
-        next(o for o in plan([bundle], "orin-nano-8", clock_mhz=clock).options if o.precision == "fp32")
-        for clock in (625, 312.5)
-    )
-    assert half.seconds.predicted == pytest.approx(2 * full.seconds.predicted)
-
-
-def test_a_power_limit_chooses_the_mode(bundle_path):
-    report = plan([bundle_path], "orin-nano-8", power=20.0)
-    assert (report.power_mode, report.watts) == ("15W", 15)
-    report = plan([bundle_path], "orin-nano-8", power=10.0)
-    assert (report.power_mode, report.watts) == ("7W", 7)
-    assert report.options
-
-
-def test_a_mode_without_a_limit_has_no_watts_and_is_not_chosen_by_a_limit(bundle_path):
-    free = plan([bundle_path], "orin-nx-16")
-    assert (free.power_mode, free.watts) == ("MAXN", None)
-    assert {option.joules for option in free.options} == {None}
-    limited = plan([bundle_path], "orin-nx-16", power=100.0)
-    assert (limited.power_mode, limited.watts) == ("25W", 25)
-
-
-def test_a_mode_whose_clock_is_unknown_needs_one(tmp_path, bundle_path):
-    box = (FOLDER / "orin-nano-8.toml").read_text().replace('clock_mhz = { value = 408, source = "nvpmodel" }\n', "")
-    (tmp_path / "box.toml").write_text(box)
-    report = plan([bundle_path], tmp_path / "box.toml", power=10.0)
-    assert report.options == ()
-    assert "no clock of the GPU in mode 7W" in report.unplanned[0].reason
-    assert plan([bundle_path], tmp_path / "box.toml", power=10.0, clock_mhz=300.0).options
-
-
 @pytest.mark.parametrize(
     ("device", "options", "message"),
     [
@@ -177,115 +135,6 @@ def test_a_mode_whose_clock_is_unknown_needs_one(tmp_path, bundle_path):
 def test_what_no_device_can_do_is_refused_in_one_line(bundle_path, device, options, message):
     with pytest.raises(UsageError, match=message):
         plan([bundle_path], device, **options)
-
-
-FP32 = {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
-
-
-def benchmark_file(path: Path, **changes) -> Path:
-    content = {
-        "task": "toy",
-        "patch": [16, 12, 8],
-        "host": {"cpu": {"model": "ARMv8"}, "profile": "orin-nano-8"},
-        "variants": [FP32],
-    }
-    path.write_text(json.dumps({**content, **changes}))
-    return path
-
-
-def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
-    report = plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json"))
-    tiers = {option.precision: option.tier for option in report.options}
-    assert tiers == {"fp32": "measured", "int8": "data sheet"}
-    (option,) = [each for each in report.options if each.tier == "measured"]
-    assert (option.seconds.low, option.seconds.predicted, option.seconds.high) == pytest.approx(
-        (WINDOWS * 0.0015, WINDOWS * 0.002, WINDOWS * 0.004)
-    )
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"host": {"cpu": {"model": "Other"}, "profile": None}}, 'measured on Other, the plan is for "orin-nano-8"'),
-        ({"task": "btcv"}, 'of task "btcv"'),
-        (
-            {
-                "variants": [
-                    {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": -1, "p50_ms": 1, "p99_ms": 1}}
-                ]
-            },
-            "Expected `float` > 0.0",
-        ),
-        ({"variants": 3}, "expected what bedside benchmark --json prints"),
-        ({"bundles": [{"name": "a"}, {"name": "b"}]}, "expected one bundle with one number of threads"),
-        ({"variants": [{**FP32, "threads": 1}, {**FP32, "threads": 4}]}, "expected one bundle with one number of thr"),
-        ({"imposed": {"device": "orin-nano-4"}}, "measured with --as, which is not true to speed"),
-    ],
-)
-def test_measurements_of_something_else_are_refused(bundle_path, tmp_path, changes, message):
-    with pytest.raises(InputError, match=message):
-        plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", **changes))
-
-
-def test_a_program_without_a_bundle_is_left_out_of_the_measurements(bundle_path, tmp_path):
-    other = {**FP32, "bundle": None, "threads": 4, "window": {"mean_ms": 90.0, "p50_ms": 90.0, "p99_ms": 90.0}}
-    report = plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", variants=[FP32, other]))
-    (option,) = [each for each in report.options if each.tier == "measured"]
-    assert option.seconds.predicted == pytest.approx(WINDOWS * 0.002)
-
-
-def test_measurements_go_with_one_bundle(bundle_path, tmp_path):
-    with pytest.raises(UsageError, match="measured: expected one bundle"):
-        plan([bundle_path, bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json"))
-
-
-BOX = """
-title = "Our box"
-
-[sources]
-sheet = "data sheet"
-
-[[processors]]
-name = "CPU"
-engines = ["onnxruntime"]
-"""
-
-
-@pytest.fixture
-def box(tmp_path):
-    """A device without any figure: only a probe tells its speed."""
-    (tmp_path / "box.toml").write_text(BOX)
-    return tmp_path / "box.toml"
-
-
-def test_a_probe_tells_the_time_of_a_device_without_figures(bundle_path, box, tmp_path):
-    # The toy network is one layer, and the last: 3 × 1536 values at the 2 ms of the kernel's 14 × 512.
-    write_probe(tmp_path / "probe.json", made_probe(kernel("output", 8, 14, 8, 2e-3), kernel("conv", 8, 8, 8, 1.0)))
-    report = plan([bundle_path], box, probe=tmp_path / "probe.json")
-    (option,) = report.options
-    assert (option.tier, option.precision) == ("probed", "fp32")
-    assert option.seconds.predicted == pytest.approx(WINDOWS * 2e-3 * (3 * 1536) / (14 * 512))
-    assert any(line.startswith("probed: from kernels timed on this device") for line in report.unproven)
-    reasons = {each.precision: each.reason for each in report.unplanned}
-    without = "the probe has no times of onnxruntime int8 with 2 threads"
-    assert reasons["int8"] == f"{without}; the profile has no int8 and no fp32 speed of the CPU"
-
-
-@pytest.mark.parametrize("given", [1, 3, 0, "2"])
-def test_threads_that_were_not_probed_are_refused(bundle_path, box, given):
-    with pytest.raises(UsageError, match="threads: the probe has 2, got"):
-        plan([bundle_path], box, probe=made_probe(), threads=given)
-
-
-def test_threads_go_with_a_probe(bundle_path):
-    with pytest.raises(UsageError, match="threads: a number of threads goes with a probe"):
-        plan([bundle_path], "orin-nano-8", threads=2)
-
-
-def test_a_probe_of_another_device_is_refused(bundle_path, tmp_path):
-    (tmp_path / "box.toml").write_text('model = "Other CPU"\n' + BOX)
-    with pytest.raises(InputError, match='probe: of Some CPU, the plan is for "box"'):
-        plan([bundle_path], tmp_path / "box.toml", probe=made_probe())
 
 
 def test_the_report_is_ready_for_json_and_names_its_sources(bundle_path):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
 from bedside.cli.main import run
 from bedside.devices.probe.results import write_probe
-from bedside.distill.students.measured import StudentComparison
+from bedside.distill.students.measured import MeasuredDice
 from bedside.runtime import UsageError, write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 
 from ...devices.probe.probes import kernel, made_probe
+from ..compared_students import hippocampus_comparison
 from ..printed import widest
 
 ORIN = ("--device", "orin-nano-8", "--scan", "512x512x400@0.8x0.8x1")
@@ -115,17 +115,9 @@ def toy_students(monkeypatch, bundle_path):
     import onnx
 
     def measured(mean):
-        return {"fp32": {"mean": mean, "seeds": 1}, "int8": {"mean": mean - 0.01, "seeds": 1}}
+        return {"fp32": MeasuredDice(mean=mean, seeds=1), "int8": MeasuredDice(mean=mean - 0.01, seeds=1)}
 
-    comparison = StudentComparison(
-        data="hippocampus",
-        modality="MR",
-        date=date(2026, 11, 28),
-        seconds=300.0,
-        patch=(48, 64, 48),
-        test_cases=40,
-        dice={"unet-nano": measured(0.7), "unet-edge-tiny": measured(0.8)},
-    )
+    comparison = hippocampus_comparison({"unet-nano": measured(0.7), "unet-edge-tiny": measured(0.8)})
     network = onnx.load(str(bundle_path / "model.fp32.onnx"))
     monkeypatch.setattr("bedside.cli.plan.students.student_to_onnx", lambda model, patch: network)
     monkeypatch.setattr("bedside.cli.plan.students.measured_students", lambda: (comparison,))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 from bedside.cli.tables import students
 from bedside.cli.tables.students import dice_record, dice_table, listed_students, student_table
 from bedside.distill import STUDENTS, StudentSpec
 from bedside.distill.students.cost import InferenceCost, UnpredictableCostError
-from bedside.distill.students.measured import StudentComparison
+from bedside.distill.students.measured import MeasuredDice
 from bedside.runtime.axes import DHW
 from bedside.training.patch_rule import PatchRule
 
+from ..compared_students import hippocampus_comparison
 from ..printed import shown, widest
 
 COST = InferenceCost(parameters=1_234_567, flops=2_345_678_901, activation_bytes=34_567_890)
@@ -87,17 +86,14 @@ def test_a_line_in_json_has_exact_numbers_and_the_patch_as_x_y_z():
 
 @pytest.fixture
 def comparison():
-    return StudentComparison(
-        data="hippocampus",
-        modality="MR",
-        date=date(2026, 11, 28),
-        seconds=300.0,
-        patch=(48, 64, 48),
-        test_cases=40,
-        dice={
-            "unet-nano": {"fp32": {"mean": 0.7123, "seeds": 1}, "int8": {"mean": 0.7, "seeds": 2, "spread": 0.0213}},
-            "unet-edge-base": {"fp32": {"mean": 0.8, "seeds": 1}},
-        },
+    return hippocampus_comparison(
+        {
+            "unet-nano": {
+                "fp32": MeasuredDice(mean=0.7123, seeds=1),
+                "int8": MeasuredDice(mean=0.7, seeds=2, spread=0.0213),
+            },
+            "unet-edge-base": {"fp32": MeasuredDice(mean=0.8, seeds=1)},
+        }
     )
 
 
