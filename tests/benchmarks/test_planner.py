@@ -129,11 +129,32 @@ def test_a_group_gets_the_quota_and_the_process(script, groups, tmp_path, monkey
     assert removed == [group]
 
 
+@pytest.mark.parametrize(
+    ("own", "parent"), [("/", ""), ("/user.slice/session-1.scope", "user.slice"), ("/of/the/host", "")]
+)
+def test_with_control_groups_of_version_2_the_group_is_beside_the_own(script, tmp_path, monkeypatch, own, parent):
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(f"0::{own}\n")
+    mount = tmp_path / "sys/fs/cgroup"
+    (mount / "user.slice/session-1.scope").mkdir(parents=True)
+    (mount / "cgroup.controllers").write_text("cpuset cpu io memory\n")
+    for folder in (mount, mount / "user.slice"):
+        (folder / "cgroup.subtree_control").write_text("memory\n")
+    monkeypatch.setattr(Path, "rmdir", lambda folder: None)  # the kernel removes a group with its files
+    with script("cpu_group").cpu_group(1.5, before_others=True, root=tmp_path):
+        (group,) = (mount / parent).glob("bedside-*")
+        written = {file.name: file.read_text() for file in group.iterdir()}
+    assert written == {"cpu.max": "150000 100000", "cpu.weight": "10000", "cgroup.procs": str(os.getpid())}
+    assert (mount / parent / "cgroup.subtree_control").read_text() == "+cpu"
+    back = mount / own.lstrip("/") if parent else mount
+    assert (back / "cgroup.procs").read_text() == str(os.getpid())
+
+
 def test_a_machine_without_control_groups_is_named(script, tmp_path):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("0::/\n")
     with (
-        pytest.raises(FileNotFoundError, match="no control groups of version 1"),
+        pytest.raises(FileNotFoundError, match="no control groups with the controller cpu"),
         script("cpu_group").cpu_group(0.5, root=tmp_path),
     ):
         pass
