@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from bedside.devices import detect
 from bedside.devices.measurement.telemetry import Sensor, Telemetry, TelemetrySample, TelemetrySampler
 
 from ..test_throttling import write
@@ -76,3 +77,15 @@ def test_the_mean_over_a_stretch_leaves_out_what_is_missing():
     telemetry = Telemetry(1.0, (Sensor("clock", "cpufreq"),), samples, ())
     assert telemetry.mean(lambda sample: sample.clock_mhz, 0, 2) == 1500.0
     assert telemetry.mean(lambda sample: sample.celsius, 0, 3) is None
+
+
+def test_nothing_asks_for_root(machine, monkeypatch):
+    log = machine / "called"
+    for name in ("sudo", "su", "doas", "pkexec", "nvpmodel", "tegrastats"):
+        (machine / name).write_text(f'#!/bin/sh\necho "${{0##*/}}" >> "{log}"\n')
+        (machine / name).chmod(0o755)
+    write(machine, "proc/device-tree/model", "NVIDIA Jetson Orin Nano")
+    detect(machine)
+    with TelemetrySampler(root=machine, interval=0.05):
+        time.sleep(0.12)
+    assert set(log.read_text().split()) == {"nvpmodel", "tegrastats"}
