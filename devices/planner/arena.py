@@ -8,7 +8,7 @@ than its tensors: blocks too small for a later tensor stay. The rules are those 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _UNIT = 256  # bytes; every block is a multiple of it
 _FIRST_REGION = 1 << 20  # bytes
@@ -34,10 +34,10 @@ class _Region:
 
 @dataclass(frozen=True)
 class Allocation:
-    """Memory that an `Arena` gave."""
+    """Memory that an `Arena` gave: a block of a region."""
 
-    _region: _Region = field(repr=False)
-    _block: _Block
+    region: _Region
+    block: _Block
 
 
 class Arena:
@@ -78,8 +78,8 @@ class Arena:
 
     def release(self, allocation: Allocation) -> None:
         """Takes memory back, and joins it with free blocks beside it."""
-        blocks = allocation._region.blocks
-        allocation._block.free = True
+        blocks = allocation.region.blocks
+        allocation.block.free = True
         joined: list[_Block] = []
         for block in blocks:
             if joined and joined[-1].free and block.free:

@@ -160,6 +160,8 @@ def _counted(graph: onnx.GraphProto) -> ModelCost:
         if node.op_type == "Constant" or (inputs and all(name in constants for name in inputs)):
             constants.update(node.output)  # an engine computes it once, when it opens the model
             continue
+        if not inputs:
+            raise BundleError(f"the operations of the ONNX cannot be counted: {node.op_type} has no input")
         missing = [name for name in (*inputs, *node.output) if name and name not in shapes]
         if missing:
             raise BundleError(f'the operations of the ONNX cannot be counted: "{missing[0]}" has no fixed shape')

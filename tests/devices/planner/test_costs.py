@@ -112,6 +112,11 @@ def test_no_onnx_is_refused():
         model_cost(b"not a model")
 
 
+def test_a_node_without_input_is_refused():
+    with pytest.raises(BundleError, match="RandomNormal has no input"):
+        cost_of([helper.make_node("RandomNormal", [], ["y"], shape=[1, 1, 8, 8, 8])], [1, 1, 8, 8, 8], [1, 1, 8, 8, 8])
+
+
 def test_the_extra_that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"onnx is not installed; run: pip install 'bedside\[plan\]'"):
