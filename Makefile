@@ -60,14 +60,16 @@ page:  ## fetch the viewer of the service's page from npm; a wheel built afterwa
 	@$(PYTHON) scripts/fetch_viewer.py
 
 CONTAINER_TOOL ?= docker
+IMAGE ?= bedside
 BUILD_OPTIONS ?=
-image:  ## build the container image bedside; CONTAINER_TOOL=podman, BUILD_OPTIONS=… for the tool's own
-	$(CONTAINER_TOOL) build $(BUILD_OPTIONS) -f examples/container/Dockerfile -t bedside .
+image:  ## build the container image; IMAGE=bedside, CONTAINER_TOOL=podman, BUILD_OPTIONS=… for the tool's own
+	$(CONTAINER_TOOL) build $(BUILD_OPTIONS) -f examples/container/Dockerfile -t $(IMAGE) .
 
 BUNDLE ?= demo/student.bedside
 SCAN ?= $(firstword $(wildcard demo/data/imagesTs/*.nii.gz))
 imagecheck:  ## run the image as its README does and check it; BUNDLE=… SCAN=… (those of make demo)
-	CONTAINER_TOOL="$(CONTAINER_TOOL)" RUN_OPTIONS="$(RUN_OPTIONS)" examples/container/check.sh bedside $(BUNDLE) $(SCAN)
+	CONTAINER_TOOL="$(CONTAINER_TOOL)" RUN_OPTIONS="$(RUN_OPTIONS)" PATH="$(CURDIR)/$(BIN):$$PATH" \
+	    examples/container/check.sh $(IMAGE) $(BUNDLE) $(SCAN)
 
 clean:  ## remove what make made
 	rm -rf $(VENV) demo build fuzz-findings *.egg-info .pytest_cache .ruff_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +17,7 @@ from .. import __version__
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import segment_code
+from .contour_writer import Contour, Region, encoded, write_regions
 from .frames import Frame
 from .outlines import outlines
 from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired, which the standard still wants here
+_LIBRARY_BYTES = 160 * 2**20
+_FILE_BYTES = 128 * 2**10
+_PIXEL_BYTES = 16
 _OF_THE_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _OF_THE_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
 
@@ -41,6 +45,8 @@ def write_structure_set(
     identity: ResultIdentity | None = None,
 ) -> None:
     """Writes the contours of a label map, along the edges of its pixels: they enclose exactly its area in each slice.
+
+    Beside the label map it takes memory for the headers of all files, and for the contours of one plane.
 
     Args:
         path: the file to write.
@@ -60,25 +66,43 @@ def write_structure_set(
     except ImportError:
         raise MissingExtraError("pydicom", "dicom") from None
     identity = identity or ResultIdentity(generate_uid(), generate_uid())
-    headers = series_headers(series)
-    uids = dict(zip(dict.fromkeys(frame.path for _, frame in placed_frames(series)), headers, strict=True))
+    headers, placed = series_headers(series), placed_frames(series)
+    uids = dict(zip(dict.fromkeys(frame.path for _, frame in placed), headers, strict=True))
     with refusing("structure set"):
         made = _common(headers[0], identity)
         made.ReferencedFrameOfReferenceSequence = [_frame_of_reference(headers)]
-        made.StructureSetROISequence, made.ROIContourSequence, made.RTROIObservationsSequence = [], [], []
-        for number, name in enumerate(names[1:], start=1):
-            made.StructureSetROISequence.append(_region(number, name, headers[0].FrameOfReferenceUID, bundle_sha256))
-            made.RTROIObservationsSequence.append(_observation(number, name))
-            contours = [
-                _contour(points, frame, uids[frame.path])
-                for place, frame in placed_frames(series)
-                for points in outlines(np.equal(labels[:, :, place].T, number))
-            ]
-            made.ROIContourSequence.append(_contours(number, len(names), contours))
+        made.StructureSetROISequence = [
+            _region(number, name, headers[0].FrameOfReferenceUID, bundle_sha256)
+            for number, name in enumerate(names[1:], start=1)
+        ]
         content = BytesIO()
         made.save_as(content, enforce_file_format=True)
-    with atomic_write(Path(path)) as temporary:
-        temporary.write_bytes(content.getvalue())
+        images = [encoded(_reference(frame, uids[frame.path])) for _, frame in placed]
+        observations = [_observation(number, name) for number, name in enumerate(names[1:], start=1)]
+        behind = encoded(_item(RTROIObservationsSequence=observations, ApprovalStatus="UNAPPROVED"))
+    regions = (
+        Region(number, _colour(number, len(names)), _contours(labels, number, placed, images))
+        for number in range(1, len(names))
+    )
+    with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
+        file.write(content.getvalue())
+        write_regions(file, regions)
+        file.write(behind)
+
+
+def structure_set_bytes(series: DicomSeries) -> int:
+    """Returns the memory that `write_structure_set` takes at most beside the label map, in bytes."""
+    columns, rows, slices = series.grid.shape
+    return _LIBRARY_BYTES + slices * _FILE_BYTES + columns * rows * _PIXEL_BYTES
+
+
+def _contours(
+    labels: NDArray[np.integer[Any]], number: int, placed: Sequence[tuple[int, Frame]], images: Sequence[bytes]
+) -> Iterator[Contour]:
+    """Yields the contours of one label, slice by slice."""
+    for (place, frame), image in zip(placed, images, strict=True):
+        for points in outlines(np.equal(labels[:, :, place].T, number)):
+            yield Contour(points, frame, image)
 
 
 def _common(header: Dataset, identity: ResultIdentity) -> Dataset:
@@ -105,7 +129,6 @@ def _common(header: Dataset, identity: ResultIdentity) -> Dataset:
     made.InstanceCreationDate = made.StructureSetDate = now.strftime("%Y%m%d")
     made.InstanceCreationTime = made.StructureSetTime = now.strftime("%H%M%S")
     made.FrameOfReferenceUID, made.PositionReferenceIndicator = header.FrameOfReferenceUID, ""
-    made.ApprovalStatus = "UNAPPROVED"
     return made
 
 
@@ -148,31 +171,16 @@ def _observation(number: int, name: str) -> Dataset:
     )
 
 
-def _contours(number: int, count: int, contours: Sequence[Dataset]) -> Dataset:
-    colour = [round(255 * part) for part in colorsys.hsv_to_rgb(number / count, 0.8, 0.9)]
-    made = _item(ROIDisplayColor=colour, ReferencedROINumber=number)
-    if contours:
-        made.ContourSequence = list(contours)
-    return made
+def _colour(number: int, count: int) -> list[int]:
+    return [round(255 * part) for part in colorsys.hsv_to_rgb(number / count, 0.8, 0.9)]
 
 
-def _contour(points: NDArray[np.float64], frame: Frame, header: Dataset) -> Dataset:
-    """Returns a contour; ``points`` [N, 2] are rows and columns in a frame."""
-    directions = np.array(frame.directions)
-    places = (
-        np.array(frame.position)
-        + np.outer(points[:, 1] * frame.spacing[1], directions[:3])
-        + np.outer(points[:, 0] * frame.spacing[0], directions[3:])
-    )
+def _reference(frame: Frame, header: Dataset) -> Dataset:
+    """Returns the element by which a contour refers to its frame."""
     image = _image(header)
     if frame.index is not None:
         image.ReferencedFrameNumber = frame.index + 1
-    return _item(
-        ContourImageSequence=[image],
-        ContourGeometricType="CLOSED_PLANAR",
-        NumberOfContourPoints=len(points),
-        ContourData=[f"{value:.4f}" for value in places.ravel()],
-    )
+    return _item(ContourImageSequence=[image])
 
 
 def _image(header: Dataset) -> Dataset:

@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 import pydicom
+import pytest
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.queue import InstanceName, Queue
 from bedside.runtime.errors import ResourceError
@@ -108,12 +109,17 @@ def judged(folder, instances, count):
     return complete
 
 
-def test_29_no_series_is_lost_doubled_or_mixed_up_while_node_and_peer_are_killed(toy, tmp_path, trials, count):
+@pytest.mark.parametrize("storescp", ["pynetdicom", "dcmtk"])
+def test_29_no_series_is_lost_doubled_or_mixed_up_while_node_and_peer_are_killed(
+    toy, tmp_path, trials, count, storescp
+):
+    if storescp == "dcmtk" and shutil.which("storescp") is None:
+        pytest.skip("needs DCMTK's storescp (Debian: apt install dcmtk)")
     rng, number = np.random.default_rng(29), trials(SERIES)
     port, peer_port = parties.free_port(), parties.free_port()
     bundle = parties.node_bundle(toy, tmp_path / "node.bedside")
     waits = {"quiet_seconds": 2.0, "quiet_after_abort_seconds": 4.0, "attempts": 1000}
-    config = parties.node_toml(tmp_path, bundle, port, peer_port, **waits)
+    config = parties.node_toml(tmp_path, bundle, port, peer_port, storescp=storescp, **waits)
     received = tmp_path / "received"
     received.mkdir()
     files = {each: parties.series(tmp_path / f"ct{each}", each, slices=SLICES) for each in range(number)}
