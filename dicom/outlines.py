@@ -29,10 +29,14 @@ def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     Returns:
         Arrays [N, 2] of rows and columns, where a pixel's centre has whole numbers.
     """
-    traced = _traced(mask)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        return []
+    traced = _traced(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     holes = [_area(line) < 0 for line in traced]
     around = _joined(traced, holes) if any(holes) else traced
-    return [np.array(_corners(each), np.float64) - 0.5 for each in around]
+    first = np.array([rows[0], columns[0]]) - 0.5
+    return [np.array(_corners(each), np.float64) + first for each in around]
 
 
 def _traced(mask: NDArray[np.bool_]) -> list[_Outline]:

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired, which the standard still wants here
-_LIBRARY_BYTES = 160 * 2**20
-_FILE_BYTES = 128 * 2**10
-_PIXEL_BYTES = 16
 _OF_THE_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _OF_THE_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
 
@@ -88,12 +85,6 @@ def write_structure_set(
         file.write(content.getvalue())
         write_regions(file, regions)
         file.write(behind)
-
-
-def structure_set_bytes(series: DicomSeries) -> int:
-    """Returns the memory that `write_structure_set` takes at most beside the label map, in bytes."""
-    columns, rows, slices = series.grid.shape
-    return _LIBRARY_BYTES + slices * _FILE_BYTES + columns * rows * _PIXEL_BYTES
 
 
 def _contours(

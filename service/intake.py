@@ -35,7 +35,7 @@ def take_in(job: Job, options: ScanOptions, settings: Settings) -> None:
         cancel=job.cancelled,
         volume=options.volume,
         prefer=options.prefer,
-        afterwards=_segmentation_bytes(job.scan),
+        afterwards=_result_bytes(job.scan),
     )
     job.reserved = job.reservation.enter_context(reserving)
 
@@ -73,13 +73,13 @@ def _series(path: Path, options: ScanOptions) -> DicomSeries:
     return open_series(path, options.series, fill_gaps=options.fill_gaps)
 
 
-def _segmentation_bytes(scan: Path | DicomSeries) -> int:
+def _result_bytes(scan: Path | DicomSeries) -> int:
     """Returns the memory that writing the DICOM segmentation of a scan takes; 0 where it is no DICOM."""
     if isinstance(scan, Path):
         return 0
-    from ..dicom.segmentation import segmentation_bytes
+    from ..dicom.result_memory import result_bytes
 
-    return segmentation_bytes(scan)
+    return result_bytes(scan, segmentation=True)
 
 
 def scan_as_nifti(job: Job) -> Path:

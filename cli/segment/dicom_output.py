@@ -58,6 +58,17 @@ class DicomOutput:
                 check_writable(path, SEG_SUFFIX)
                 check_output(path, force)
 
+    def bytes(self, scan: DicomSeries, output: Path) -> int:
+        """Returns the memory that `write` takes at most beside the label map, in bytes."""
+        from ...dicom.result_memory import result_bytes
+
+        return result_bytes(
+            scan,
+            segmentation=output.suffix == SEG_SUFFIX,
+            report=self.report is not None,
+            contours=self.contours is not None,
+        )
+
     def write(self, result: Result, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
         """Writes what was asked for; raises what `bedside.dicom` raises."""
         from ...dicom import write_report, write_segmentation, write_structure_set

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ...runtime.hooks import Progress
     from ...runtime.labels.postprocess import Postprocessing
+    from ...runtime.reserved_scan import ReservedScan
     from ...runtime.result import Result
     from ...runtime.scans.scan_source import ScanSource
     from ...runtime.segmenter import Segmenter
@@ -53,16 +56,29 @@ class SegmentJob:
 
     def segment(self, segmenter: Segmenter, scan: Path | ScanSource, progress: Progress | None = None) -> Result:
         """Segments one scan; raises what `Segmenter.segment` raises."""
-        return segmenter.segment(
+        with self.reserve(segmenter, scan) as reserved:
+            return reserved.run(progress)
+
+    def reserve(
+        self, segmenter: Segmenter, scan: Path | ScanSource, afterwards: int = 0
+    ) -> AbstractContextManager[ReservedScan]:
+        """Reserves the memory of one scan for the ``with`` block; raises what `Segmenter.reserve` raises.
+
+        Args:
+            segmenter: the opened bundle.
+            scan: the scan.
+            afterwards: bytes taken within the block beside the label map, once the scan is segmented.
+        """
+        return segmenter.reserve(
             scan,
             self.overlap,
             self.skip_air,
-            progress,
             volume=self.volume,
             replace_nan=self.replace_nan,
             prefer=self.prefer,
             postprocessing=self.postprocessing,
             use_locator=self.use_locator,
+            afterwards=afterwards,
         )
 
     def with_threads(self, threads: int) -> SegmentJob:

@@ -62,11 +62,13 @@ def segment_scan(
     with job.load() as segmenter, console.progress("segment") as advance:
         try:
             scan = given.open()
-            result = job.segment(segmenter, scan, advance)
             if isinstance(scan, Path):
+                result = job.segment(segmenter, scan, advance)
                 result.save(output)
             else:
-                as_dicom.write(result, scan, segmenter, output)
+                with job.reserve(segmenter, scan, as_dicom.bytes(scan, output)) as reserved:
+                    result = reserved.run(advance)
+                    as_dicom.write(result, scan, segmenter, output)
         except Exception as error:
             if record is not None:
                 from ...runtime.record import Outcome

@@ -16,6 +16,7 @@ from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
 from ..find import open_series
+from ..result_memory import result_bytes
 from ..series import DicomSeries
 from .config import NodeConfig
 from .outcome import Delivery, Outcome, State
@@ -142,9 +143,11 @@ class Worker:
 
     def _segmented(self, series: SeriesFolder, scan: DicomSeries, rule: Rule, outcome: Outcome) -> Outcome:
         segmenter = self._segmenters[rule.bundle]
-        result = segmenter.segment(scan, cancel=self._cancel)
         identities = Identities(self._queue.uid, series.key, rule.name, segmenter.bundle.sha256, outcome)
-        files = write_results(series, scan, result, segmenter, rule, identities)
+        needed = result_bytes(scan, segmentation=True, report=rule.report, contours=rule.contours)
+        with segmenter.reserve(scan, cancel=self._cancel, afterwards=needed) as reserved:
+            result = reserved.run()
+            files = write_results(series, scan, result, segmenter, rule, identities)
         seconds = sum(result.timings.values()) / 1000
         _log.info("series %s: %d instances, rule %s, %.1f s", series.key[:8], outcome.instances, rule.name, seconds)
         message = "; ".join(result.warnings)

@@ -10,7 +10,6 @@ from bedside.dicom.segmentation_pixels import stand_in
 from bedside.runtime.errors import InputError, UsageError
 from pydicom.pixels.utils import pixel_array
 
-from ..fresh_process import run_fresh
 from .written_series import write_enhanced, write_series
 
 NAMES = ("background", "liver", "kidney_left", "spleen")
@@ -103,41 +102,3 @@ def test_a_segmentation_above_the_longest_element_is_refused_and_leaves_no_file(
             tmp_path / "seg.dcm", np.zeros(series.grid.shape, np.uint8), NAMES, series, bundle_sha256="ab"
         )
     assert [path.name for path in tmp_path.iterdir()] == ["ct"]
-
-
-MEASURE = """
-import json, sys
-from pathlib import Path
-import numpy as np
-from bedside.dicom import open_series, write_segmentation
-from bedside.dicom.segmentation import segmentation_bytes
-
-def resident(name):
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(name))
-
-folder, kind = Path(sys.argv[1]), sys.argv[2]
-names = ("background", *(f"structure {number}" for number in range(1, 15)))  # 14 organs
-series = open_series(folder)
-labels = np.ones(series.grid.shape, np.uint8)
-labels[:2] = 2  # two organs in every plane
-before = resident("VmRSS")
-Path("/proc/self/clear_refs").write_text("5")
-write_segmentation(folder.parent / f"{kind}.dcm", labels, names, series, bundle_sha256="ab", kind=kind)
-first = resident("VmHWM") - before
-Path("/proc/self/clear_refs").write_text("5")
-before = resident("VmRSS")
-write_segmentation(folder.parent / f"{kind}.dcm", labels, names, series, bundle_sha256="ab", kind=kind)
-print(json.dumps([labels.nbytes, first, segmentation_bytes(series), resident("VmHWM") - before]))
-"""
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_memory_holds_no_second_copy_of_the_label_map(tmp_path, kind):
-    def change(made, number):
-        made.Rows = made.Columns = 512  # the pixels are not read
-
-    write_series(tmp_path / "ct", values=np.zeros((120, 1, 1), np.int16), change=change)
-    label_map, first, predicted, again = run_fresh(MEASURE, str(tmp_path / "ct"), kind)
-    assert label_map == 512 * 512 * 120
-    assert again < label_map / 2
-    assert first <= predicted

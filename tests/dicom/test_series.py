@@ -24,8 +24,6 @@ from pydicom.uid import (
 
 from .written_series import SHAPE, SPACING, STEP, numbers, write_enhanced, write_series
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "dicom"
-
 
 def loaded(path, **options) -> Volume:
     return Scan(open_series(path, **options)).load()
@@ -193,9 +191,3 @@ def test_truncated_pixels_are_refused(tmp_path):
     files[3].write_bytes(files[3].read_bytes()[:-20])
     with pytest.raises(InputError, match=r'"IM\d{4}.dcm": its pixels are damaged'):
         list(open_series(tmp_path / "ct").planes())
-
-
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real data sets")
-@pytest.mark.parametrize("name", ["ct_jpeg2000", "mr_hippocampus/series1", "mr_hippocampus/series3"])
-def test_real_series_are_those_of_dcm2niix(tmp_path, name):
-    assert same_as_dcm2niix(loaded(DATA / name), DATA / name, tmp_path / "out")

@@ -30,6 +30,14 @@ TOGETHER = 10  # series whose instances are sent among each other
 SLICES = 4
 
 
+def stored(association, file):
+    """Whether an instance was acknowledged; not where the association is gone, because the node was killed."""
+    try:
+        return association.send_c_store(pydicom.dcmread(file)).get("Status") == 0
+    except RuntimeError:  # pynetdicom's word for it
+        return False
+
+
 def broken_within_an_instance(association, file):
     """Sends the first half of an instance's last PDU, and closes the connection."""
     connection = association.dul.socket
@@ -43,7 +51,7 @@ def broken_within_an_instance(association, file):
         return None
 
     connection.send = half
-    association.send_c_store(pydicom.dcmread(file))
+    stored(association, file)
 
 
 def send_in_disorder(port, files, rng, count):
@@ -58,7 +66,7 @@ def send_in_disorder(port, files, rng, count):
             for _ in range(int(rng.integers(1, 25))):
                 if not left:
                     break
-                if association.send_c_store(pydicom.dcmread(left[-1])).get("Status") != 0:
+                if not stored(association, left[-1]):
                     count["instances sent again"] += 1
                     break
                 left.pop()

@@ -56,6 +56,15 @@ def test_what_does_not_fit_is_refused_before_the_work(bundle_path, folder, tmp_p
     assert not (tmp_path / "o.dcm").exists()
 
 
+def test_memory_of_the_results_is_part_of_what_a_series_needs(bundle_path, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: 100 * 2**20)
+    words = ["segment", str(bundle_path), "-i", str(folder), "-q", *WORDS]
+    assert bedside([*words, "-o", str(tmp_path / "out.nii.gz")]) in (0, 6)  # the scan itself takes less than 1 MiB
+    assert bedside([*words, "-o", str(tmp_path / "out.dcm")]) == 5
+    assert "MiB are free" in capsys.readouterr().err
+    assert not (tmp_path / "out.dcm").exists()
+
+
 def test_names_of_written_files_are_taken_out_of_messages():
     output = DicomOutput(report=Path("doe-sr.dcm"), contours=Path("doe-rt.dcm"))
     message = '"doe.dcm": full; "doe-sr.dcm": full; "doe-rt.dcm": full'

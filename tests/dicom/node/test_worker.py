@@ -161,7 +161,7 @@ def test_want_of_memory_is_tried_again_and_given_up_after_the_attempts(work, tmp
     def no_memory(*_, **__):
         raise ResourceError("memory ran out")
 
-    monkeypatch.setattr(Segmenter, "segment", no_memory)
+    monkeypatch.setattr(Segmenter, "reserve", no_memory)
     worker.work()
     assert outcome(queue).state is State.STARTED
     assert queue.due(time.monotonic()) == []
@@ -170,6 +170,21 @@ def test_want_of_memory_is_tried_again_and_given_up_after_the_attempts(work, tmp
     worker.work()
     assert outcome(queue).state is State.REFUSED
     assert outcome(queue).message == "given up after 2 attempts: memory ran out"
+
+
+def test_memory_of_the_results_is_part_of_what_a_series_needs(work, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, logger="bedside.node")
+    worker, queue = work("contours = true")
+    put(queue, parties.series(tmp_path / "ct", 3))  # the segmentation alone takes less than 1 MiB
+    monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: 100 * 2**20)
+    worker.work()
+    assert outcome(queue).state is State.STARTED
+    assert "MiB are free" in caplog.text
+    monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: 2**30)
+    (series,) = queue
+    series.retry_at = 0
+    worker.work()
+    assert outcome(queue).state is State.DONE
 
 
 def test_what_a_killed_node_had_started_is_given_up_after_the_attempts(work, tmp_path):
@@ -208,7 +223,7 @@ def test_a_fault_of_ours_is_logged_by_its_kind_and_not_its_words(work, tmp_path,
     caplog.set_level(logging.WARNING, logger="bedside.node")
     worker, queue = work()
     put(queue, parties.series(tmp_path / "ct", 3))
-    monkeypatch.setattr(Segmenter, "segment", lambda *_, **__: {}["CANARY"])
+    monkeypatch.setattr(Segmenter, "reserve", lambda *_, **__: {}["CANARY"])
     worker.work()
     assert "KeyError" in caplog.text
     assert "CANARY" not in caplog.text
@@ -229,6 +244,6 @@ def test_a_bundle_of_another_modality_refuses_by_its_own_checks(work, tmp_path, 
     def refuses(*_, **__):
         raise InputError("the intensities are no CT")
 
-    monkeypatch.setattr(Segmenter, "segment", refuses)
+    monkeypatch.setattr(Segmenter, "reserve", refuses)
     worker.work()
     assert outcome(queue).message == "the intensities are no CT"
