@@ -39,6 +39,8 @@ def bundle(request, folder, toy, tmp_path):
     """The toy bundle, for the modality of the series."""
     spacing = open_series(folder).grid.spacing  # nothing is resampled, so that the labels are equal to the last voxel
     task = toy.task(patch=(64, 64, 16), spacing=tuple(spacing))
+    # Its labels change at quarters of the window: -500.25 and 500.25 HU, which no voxel has.
+    task = task.replaced(intensity=Intensity(clip=(-1000.5, 1000.5), scale_to=(0.0, 1.0)))
     if "mr" in request.node.callspec.params["folder"]:
         percentiles = Intensity(clip=(0.5, 99.5), clip_percentiles=True, scale_to=(0.0, 1.0))
         task = task.replaced(modality=Modality.MR, intensity=percentiles)
