@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,18 +18,18 @@ from ..runtime.bundles.manifest import MANIFEST_NAME, Manifest, Provenance, Tens
 from ..runtime.bundles.manifest_writer import write_manifest
 from ..runtime.bundles.signing import sign_bundle
 from ..runtime.bundles.variant import Variant
-from ..runtime.engines import Precision
 from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
 from ..runtime.labels.postprocess import Postprocessing
 from .cases import ExportCases
+from .exact_model import write_exact
 from .gate.gate import Gate
 from .gate.overlap import DEFAULT_OVERLAP
 from .gate.page import check_page, write_parity_page
 from .locator.adding import add_locator, check_locator, locator_steps
 from .model_card import licence_text, model_card
-from .model_files import FORMS, ONNX, ONNX_ALONE, ModelForm, offered_variants, remove_unused_models
+from .model_files import FORMS, ONNX_ALONE, offered_variants, remove_unused_models, write_model
 from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME
 from .onnx_models import OnnxModels
@@ -89,17 +90,17 @@ def export_bundle(
         check_locator(locator, student.task, cases)
     forms = ONNX_ALONE if options.onnx_only else FORMS
     variants = offered_variants(options.model_precisions, forms)
-    written = sum(precision in form.precisions for form in forms for precision in options.model_precisions)
     further = (options.page is not None) + (0 if locator is None else locator_steps(cases))
     gate_steps = Gate.step_count(len(variants), cases, options)
-    steps = ExportSteps(1 + written + len(variants) + gate_steps + further, progress)
+    models_written = len(options.model_precisions)
+    steps = ExportSteps(1 + models_written + len(variants) + gate_steps + further, progress)
     try:
         with atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
             reference = Reference.from_student(student.model, student.task, cases)
             reference.golden.save(folder, GOLDEN_FILES)
             models = OnnxModels(reference, cases, options, steps.remark)
-            _write_models(folder, models, options.model_precisions, forms, steps)
+            _write_models(folder, models, variants, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, models.sensitive_layers, cases, options)
             gate = Gate(folder, cases, options, steps)
@@ -152,16 +153,17 @@ def _check_packages(options: ExportOptions) -> None:
 
 
 def _write_models(
-    folder: Path, models: OnnxModels, precisions: Sequence[Precision], forms: Sequence[ModelForm], steps: ExportSteps
+    folder: Path, models: OnnxModels, variants: Sequence[Variant], options: ExportOptions, steps: ExportSteps
 ) -> None:
-    for precision in precisions:
-        steps.begin(f"ONNX {precision}")
-        content = models.model(precision).SerializeToString(deterministic=True)
-        (folder / ONNX.file(precision)).write_bytes(content)
-        for form in forms:
-            if form.convert is not None and precision in form.precisions:
-                steps.begin(f"{form.format.value} {precision}")
-                form.convert(folder / ONNX.file(precision), folder / form.file(precision))
+    forms = ONNX_ALONE if options.onnx_only else FORMS
+    for precision in options.model_precisions:
+        steps.begin(f"model in {precision}")
+        write = partial(write_model, folder, precision, forms)
+        if precision != "fp32":
+            write(models.model(precision))
+            continue
+        exact = [variant for variant in variants if variant.precision == "fp32"]
+        write_exact(models.model("fp32"), write, models.reference, exact, folder, options.threads, steps.remark)
 
 
 def _compared(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..runtime.bundles.variant import Variant
 from ..runtime.engines import ENGINES, EngineEntry, ModelFormat, Precision, engine_entries, inference_devices, supports
 from .openvino_ir import onnx_to_openvino
+
+if TYPE_CHECKING:
+    import onnx
 
 MODEL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")  # those with an ONNX of their own
 CONVERTED: dict[Precision, tuple[Precision, ...]] = {  # precision of a file → those that some engines make of it
@@ -60,6 +64,22 @@ FORMS = (
 
 ONNX_ALONE = (replace(ONNX, for_all=True),)
 """The forms of a bundle without OpenVINO's own files: OpenVINO reads the ONNX, and the bundle is half as large."""
+
+
+def write_model(folder: Path, precision: Precision, forms: Sequence[ModelForm], model: onnx.ModelProto) -> None:
+    """Writes the files of a model, over those that are there.
+
+    Args:
+        folder: directory of the unfinished bundle.
+        precision: the model's precision.
+        forms: forms of the bundle; the model is written in those that have its precision.
+        model: the ONNX.
+    """
+    file = folder / ONNX.file(precision)
+    file.write_bytes(model.SerializeToString(deterministic=True))
+    for form in forms:
+        if form.convert is not None and precision in form.precisions:
+            form.convert(file, folder / form.file(precision))
 
 
 def offered_variants(precisions: Sequence[Precision], forms: Sequence[ModelForm] = FORMS) -> list[Variant]:

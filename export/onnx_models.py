@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 from ..runtime.bundles.figures import SensitiveLayer
 from ..runtime.engines import Precision
 from .cases import ExportCases
-from .exact_onnx import exact_onnx
 from .half_precision import onnx_to_fp16
-from .model_files import ONNX_ALONE, offered_variants
 from .onnx_export import student_to_onnx
 from .options import ExportOptions
 from .patches import sample_patches
@@ -27,6 +25,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class OnnxModels:
     """Makes the models: int8 of fp32, and those in float16 of both.
+
+    All of them have the engines' own norms. `write_exact` replaces those of fp32 where they are not exact enough; in
+    the other precisions the bounds are wider, and the norms are computed in float32 whatever the layers around them.
 
     Attributes:
         reference: the student, and the patches that show which layers int8 costs most.
@@ -49,8 +50,6 @@ class OnnxModels:
             BundleError: a model is not valid.
             MissingExtraError: a package is not installed.
         """
-        if precision == "fp32":
-            return self._exact
         source = self._quantized.model if precision.startswith("int8") else self._exported
         return onnx_to_fp16(source) if precision.endswith("fp16") else source
 
@@ -62,16 +61,6 @@ class OnnxModels:
     @cached_property
     def _exported(self) -> onnx.ModelProto:
         return student_to_onnx(self.reference.network, self.reference.task.patch.dhw)
-
-    @cached_property
-    def _exact(self) -> onnx.ModelProto:
-        """The fp32 model, see `exact_onnx`.
-
-        The models in other precisions keep the engines' own norms, which are computed in float32 whatever the layers
-        around them; their bounds are wider.
-        """
-        engines = [each.engine for each in offered_variants(["fp32"], ONNX_ALONE) if each.precision == "fp32"]
-        return exact_onnx(self._exported, self.reference, engines, self.options.threads, self.remark)
 
     @cached_property
     def _quantized(self) -> QuantizedModel:

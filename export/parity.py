@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..runtime.axes import DHW
 from ..runtime.bundles.figures import Parity
 from ..runtime.engine_selection.self_test import FP32_LABEL_AGREEMENT
-from ..runtime.engines import Engine
 from ..runtime.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class ParityComparison:
         )
 
 
-def check_fp32(engine: Engine, parity: Parity) -> None:
+def check_fp32(engine: str, parity: Parity) -> None:
     """Checks that an fp32 variant computes what the student computes.
 
     Raises:
@@ -119,17 +118,17 @@ def check_fp32(engine: Engine, parity: Parity) -> None:
     if parity.label_agreement >= FP32_LABEL_AGREEMENT and parity.max_abs_probability <= FP32_LARGEST_DIFFERENCE:
         return
     raise BundleError(
-        f"{engine.name} fp32 is not the student: {parity.label_agreement:.5f} of the labels agree (expected at least "
+        f"{engine} fp32 is not the student: {parity.label_agreement:.5f} of the labels agree (expected at least "
         f"{FP32_LABEL_AGREEMENT}) and a probability differs by {parity.max_abs_probability:.5f} (at most "
         f"{FP32_LARGEST_DIFFERENCE}); not exported"
     )
 
 
-def check_fp32_labels(engine: Engine, agreement: float) -> None:
+def check_fp32_labels(engine: str, agreement: float) -> None:
     """Checks that an fp32 variant gives the golden patch the student's labels, as the self-test on devices asks of it.
 
     Args:
-        engine: the engine that ran it.
+        engine: name of the engine that ran it.
         agreement: fraction of the golden patch's voxels with the student's label.
 
     Raises:
@@ -137,6 +136,6 @@ def check_fp32_labels(engine: Engine, agreement: float) -> None:
     """
     if agreement < FP32_LABEL_AGREEMENT:
         raise BundleError(
-            f"{engine.name} fp32 is not the student: {agreement:.5f} of the golden patch's labels agree (expected at "
+            f"{engine} fp32 is not the student: {agreement:.5f} of the golden patch's labels agree (expected at "
             f"least {FP32_LABEL_AGREEMENT}); not exported"
         )

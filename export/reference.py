@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +22,7 @@ from ..runtime.errors import UsageError
 from ..runtime.labels.probabilities import softmax
 from ..runtime.task import Task
 from .cases import ExportCases
-from .gate.borders import BorderComparison
+from .gate.borders import BorderComparison, Zones, border_zones
 from .golden import GoldenPatch
 from .half_precision import RoundedStudent
 from .parity import (
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     import torch
 
 _PATCHES = 8  # at least, where memory allows …
+_NOISE_PATCHES = 2  # without scans: noise is alike everywhere
 _PATCHES_OF_AN_ORGAN = 2  # … and that many around each organ
 _IN_FLOAT16 = ("fp16", "int8-fp16")
 _FP16_PATCHES = 2  # of them, for the student rounded to float16, which takes many times as long
@@ -64,6 +68,7 @@ class Reference:
     probabilities: Sequence[Probabilities]
     golden: GoldenPatch
     ignore: int | None = None
+    _measured: dict[_Measured, Likeness] = field(default_factory=dict["_Measured", "Likeness"], repr=False)
 
     @classmethod
     def from_student(cls, model: torch.nn.Module, task: Task, cases: ExportCases) -> Reference:
@@ -110,29 +115,50 @@ class Reference:
             BundleError: fp32 returns NaN or infinity, or does not compute what the student computes, on the patches or
                 the golden patch.
         """
-        engine = open_engine(variant.engine, folder / variant.file, threads=threads, precision=variant.precision)
         try:
-            closeness = self.closeness(engine)
-            if variant.precision == "fp32":
-                check_fp32(engine, closeness.parity)
-            if variant.precision in _IN_FLOAT16 and engine.device == CPU:  # which may compute in float32
-                closeness = max(closeness, self._rounded, key=lambda each: each.parity.mean_abs_probability)
-            agreement = self.golden.agreement(engine)
-            if variant.precision == "fp32":
-                check_fp32_labels(engine, agreement)
+            likeness = self.likeness(variant, folder, threads)
         except NotFiniteError as error:
             if variant.precision == "fp32":
                 raise
             return msgspec.structs.replace(variant, passed=False, gate_reason=str(error))
-        finally:
-            engine.close()
+        closeness, agreement = likeness.closeness, likeness.golden_agreement
+        if variant.precision == "fp32":
+            check_fp32(variant.engine, closeness.parity)
+            check_fp32_labels(variant.engine, agreement)
+        if variant.precision in _IN_FLOAT16 and likeness.device == CPU:  # which may compute in float32
+            closeness = max(closeness, self._rounded, key=lambda each: each.parity.mean_abs_probability)
         return msgspec.structs.replace(
             variant, parity=closeness.parity, borders=closeness.borders, golden_agreement=agreement
         )
 
+    def likeness(self, variant: Variant, folder: Path, threads: int | None) -> Likeness:
+        """Runs a variant on the patches and the golden patch; the same model in the same engine runs only once.
+
+        Args:
+            variant: names the engine, the precision and the model file.
+            folder: directory of the unfinished bundle.
+            threads: CPU threads; None for all.
+
+        Raises:
+            NotFiniteError: the variant returns NaN or infinity.
+        """
+        file = folder / variant.file
+        weights = file.with_suffix(".bin")  # of an OpenVINO IR
+        digests = [hashlib.sha256(each.read_bytes()).digest() for each in (file, weights) if each.is_file()]
+        key = (variant.engine, variant.precision, threads, b"".join(digests))
+        if key not in self._measured:
+            opened = open_engine(variant.engine, file, threads=threads, precision=variant.precision)
+            with closing(opened) as engine:
+                self._measured[key] = Likeness(self.closeness(engine), self.golden.agreement(engine), engine.device)
+        return self._measured[key]
+
     @cached_property
     def _rounded(self) -> Closeness:
         return self.closeness(RoundedStudent(self.network), _FP16_PATCHES)
+
+    @cached_property
+    def _zones(self) -> list[Zones]:
+        return [border_zones(student) for student in self.probabilities]
 
     def closeness(self, variant: Inference, patches: int | None = None) -> Closeness:
         """Compares a variant with the student.
@@ -145,11 +171,11 @@ class Reference:
             NotFiniteError: the variant returns NaN or infinity.
         """
         comparison, borders = ParityComparison(), BorderComparison(self.task.num_classes)
-        pairs = zip(self.patches[:patches], self.probabilities[:patches], strict=True)
-        for patch, student in pairs:
+        compared = zip(self.patches, self.probabilities, self._zones, strict=True)
+        for patch, student, zones in islice(compared, patches):
             probabilities = softmax(variant_logits(variant, patch.image))
             comparison.add(probabilities, student)
-            borders.add(probabilities, student, patch.truth, self.ignore)
+            borders.add(probabilities, student, patch.truth, self.ignore, zones)
         return Closeness(comparison.figures(), borders.figures(self.task.labels))
 
 
@@ -166,11 +192,32 @@ class Closeness:
     borders: Mapping[str, BorderProbabilities]
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """What a variant's run on the patches and the golden patch showed.
+
+    Attributes:
+        closeness: on the patches.
+        golden_agreement: fraction of the golden patch's voxels with the student's label.
+        device: name of the device that ran it.
+    """
+
+    closeness: Closeness
+    golden_agreement: float
+    device: str
+
+
+_Measured = tuple[str, str, int | None, bytes]  # engine, precision, threads and digest of the model's files
+
+
 def _patches(task: Task, cases: ExportCases) -> list[LabelledPatch]:
     wanted = max(_PATCHES, _PATCHES_OF_AN_ORGAN * (task.num_classes - 1))
     count = affordable_patches(task.patch.dhw, task.num_classes, wanted)
     if cases.gate:
         return organ_patches(cases.gate, task, count, seed=_SEED)
     count = min(count, _PATCHES)
-    images = sample_patches(cases.calibration, task, count, seed=_SEED) if cases.calibration else None
-    return [LabelledPatch(image) for image in images or noise_patches(task, count)]
+    if cases.calibration:
+        images = sample_patches(cases.calibration, task, count, seed=_SEED)
+    else:
+        images = noise_patches(task, min(count, _NOISE_PATCHES))
+    return [LabelledPatch(image) for image in images]

@@ -12,7 +12,6 @@ All of it is exact in float32, float16 and bfloat16. Softmax of 128 below is 0 i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,18 +26,30 @@ _SCALE = 8.0  # of the codes in q and in k: 64 per agreeing axis less 64 per dif
 _MASKED = -50.0  # a mask's values are 0 or at most this: MONAI's are -100
 
 
-@dataclass(frozen=True, eq=False)
-class _Call:
-    """Arguments of a block's attention: N tokens per window, and the mask [windows, N, N], None without a shift."""
+class _Recorder(torch.nn.Module):
+    """Takes the place of an attention for one run: keeps what it was called with, and returns its input.
 
-    tokens: int
-    mask: torch.Tensor | None
+    Attributes:
+        tokens: N, tokens of a window; 0 before the call.
+        mask: [windows, N, N]; None without a shift.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = 0
+        self.mask: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Returns ``x``, [B·windows, N, C]."""
+        self.tokens, self.mask = x.shape[1], mask
+        return x
 
 
 def replace_masks(model: torch.nn.Module, patch_dhw: DHW) -> None:
     """Replaces the attention of MONAI's Swin blocks, in place; a model without such blocks is not changed.
 
-    Hooks record the masks while the model runs on a patch of zeros: which blocks shift, and how, depends on the patch.
+    The masks are recorded while the model runs on a patch of zeros, without its attention, most of the arithmetic:
+    which blocks shift, and how, depends on the patch alone.
 
     Args:
         model: network in evaluation mode, on the CPU; afterwards it accepts only this patch, in any batch.
@@ -50,30 +61,19 @@ def replace_masks(model: torch.nn.Module, patch_dhw: DHW) -> None:
     from monai.networks.nets.swin_unetr import WindowAttention
 
     attentions = {name: module for name, module in model.named_modules() if isinstance(module, WindowAttention)}
-    for name, call in _calls(model, attentions, patch_dhw).items():
-        regions = None if call.mask is None else region_numbers(call.mask)
-        model.set_submodule(name, RegionAttention(attentions[name], call.tokens, regions))
-
-
-def _calls(model: torch.nn.Module, attentions: dict[str, Any], patch_dhw: DHW) -> dict[str, _Call]:
-    calls: dict[str, _Call] = {}
-
-    def catch(name: str) -> Any:
-        def hook(_: torch.nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
-            mask = named["mask"] if "mask" in named else args[1]
-            calls[name] = _Call(args[0].shape[1], mask)
-
-        return hook
-
-    hooks = [module.register_forward_pre_hook(catch(name), with_kwargs=True) for name, module in attentions.items()]
-    try:
-        if hooks:
-            with torch.no_grad():
-                model(torch.zeros(1, 1, *patch_dhw))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return calls
+    if not attentions:
+        return
+    recorders = {name: _Recorder() for name in attentions}
+    for name, recorder in recorders.items():
+        model.set_submodule(name, recorder)
+    with torch.no_grad():
+        model(torch.zeros(1, 1, *patch_dhw))
+    for name, recorder in recorders.items():
+        replacement: torch.nn.Module = attentions[name]
+        if recorder.tokens:  # it was called
+            regions = None if recorder.mask is None else region_numbers(recorder.mask)
+            replacement = RegionAttention(attentions[name], recorder.tokens, regions)
+        model.set_submodule(name, replacement)
 
 
 def region_numbers(mask: torch.Tensor) -> torch.Tensor:

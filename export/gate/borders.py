@@ -19,6 +19,7 @@ _BINS = 15  # as Guo et al. 2017, "On Calibration of Modern Neural Networks", us
 
 Probabilities = NDArray[np.float32]
 LabelMap = NDArray[np.integer]
+Zones = Mapping[int, NDArray[np.intp]]
 _Sums = NDArray[np.float64]
 
 
@@ -40,6 +41,18 @@ def border_zone(organ: NDArray[np.bool_], width: int = BORDER_VOXELS) -> NDArray
     return touched & ~filled
 
 
+def border_zones(student: Probabilities) -> Zones:
+    """Returns organ → the voxels of its border zone, for the organs that the student finds.
+
+    Voxels are counted along the flattened patch, [N]: there are far fewer of them than in masks of the patch.
+
+    Args:
+        student: its probabilities [C, D, H, W].
+    """
+    labels = student.argmax(axis=0)
+    return {int(organ): np.flatnonzero(border_zone(labels == organ)) for organ in np.unique(labels[labels > 0])}
+
+
 class BorderComparison:
     """Sums the differences of one variant over patches.
 
@@ -53,7 +66,14 @@ class BorderComparison:
         # The same of the voxels with a known label.
         self._known, self._known_own, self._inside = (np.zeros((num_classes, _BINS)) for _ in range(3))
 
-    def add(self, variant: Probabilities, student: Probabilities, truth: LabelMap | None, ignore: int | None) -> None:
+    def add(
+        self,
+        variant: Probabilities,
+        student: Probabilities,
+        truth: LabelMap | None,
+        ignore: int | None,
+        zones: Zones | None = None,
+    ) -> None:
         """Adds a patch.
 
         Args:
@@ -61,18 +81,17 @@ class BorderComparison:
             student: the student's probabilities [C, D, H, W], which place the border zones.
             truth: label map [D, H, W]; None where there is none.
             ignore: value of ``truth`` that marks voxels without a known label; None where all are known.
+            zones: the student's `border_zones`, where several variants are compared with it; None computes them.
         """
-        labels = student.argmax(axis=0)
-        for organ in np.unique(labels[labels > 0]):
-            zone = border_zone(labels == organ)
-            own, students = variant[organ][zone], student[organ][zone]
+        for organ, zone in (border_zones(student) if zones is None else zones).items():
+            own, students = variant[organ].ravel()[zone], student[organ].ravel()[zone]
             bins = np.minimum((own * _BINS).astype(int), _BINS - 1)
             self._voxels[organ] += _binned(bins)
             self._own[organ] += _binned(bins, own)
             self._students[organ] += _binned(bins, students)
             self._differences[organ] += _binned(bins, np.abs(own - students))
             if truth is not None:
-                labelled = truth[zone]
+                labelled = truth.ravel()[zone]
                 known = np.ones(labelled.shape, bool) if ignore is None else labelled != ignore
                 self._known[organ] += _binned(bins[known])
                 self._known_own[organ] += _binned(bins[known], own[known])

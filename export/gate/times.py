@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -49,7 +49,8 @@ def timed_variants(
     """Returns the variants with the time of a window.
 
     Every variant runs in turns with a more exact one, so that both meet the same load of the machine, and its time is
-    that one's time multiplied by the median ratio. At most two engines are open at once.
+    that one's time multiplied by the median ratio. At most two engines are open at once, and one that is the
+    reference next stays open.
 
     Args:
         variants: the variants, judged; one that failed is timed, but no other is compared with it.
@@ -58,38 +59,64 @@ def timed_variants(
         threads: CPU threads; None for all.
         starting: called before each variant.
     """
-    threads = threads or default_threads()
     found: dict[str, Variant] = {}
     reference: Variant | None = None
     ordered = sorted(variants, key=lambda each: PRECISIONS.index(each.precision))
-    for _, group in groupby(ordered, lambda each: each.precision):
-        for variant in group:
-            starting(variant)
-            found[variant.name] = _timed(variant, reference, folder, patch, threads)
-            reference = reference or found[variant.name]  # the first variant is fp32
-        able = [each for each in found.values() if each.passed is not False]
-        reference = min(able, key=lambda each: each.ms_per_window or 0.0, default=reference)
+    with closing(_OpenPair(folder, patch, threads or default_threads())) as pair:
+        for _, group in groupby(ordered, lambda each: each.precision):
+            for variant in group:
+                starting(variant)
+                found[variant.name] = _timed(variant, reference, pair)
+                reference = reference or found[variant.name]  # the first variant is fp32
+            able = [each for each in found.values() if each.passed is not False]
+            reference = min(able, key=lambda each: each.ms_per_window or 0.0, default=reference)
     return tuple(found[variant.name] for variant in variants)
 
 
-def _timed(
-    variant: Variant, reference: Variant | None, folder: Path, patch: NDArray[np.float32], threads: int
-) -> Variant:
-    with ExitStack() as stack:
+def _timed(variant: Variant, reference: Variant | None, pair: _OpenPair) -> Variant:
+    if reference is None or reference.ms_per_window is None:
+        pair.open(variant)
+        return msgspec.structs.replace(variant, ms_per_window=1000 * median(_rounds(lambda: pair.seconds(variant))))
+    pair.open(variant, reference)
+    ratio = median(_rounds(lambda: pair.seconds(variant) / pair.seconds(reference)))
+    return msgspec.structs.replace(variant, ms_per_window=reference.ms_per_window * ratio)
 
-        def opened(each: Variant) -> Callable[[], float]:
-            engine: Engine = stack.enter_context(
-                closing(open_engine(each.engine, folder / each.file, threads=threads, precision=each.precision))
-            )
-            engine.infer(patch)  # the first run allocates the workspace
-            return lambda: timed(lambda: engine.infer(patch), threads).seconds
 
-        own = opened(variant)
-        if reference is None or reference.ms_per_window is None:
-            return msgspec.structs.replace(variant, ms_per_window=1000 * median(_rounds(own)))
-        other = opened(reference)
-        ratio = median(_rounds(lambda: own() / other()))
-        return msgspec.structs.replace(variant, ms_per_window=reference.ms_per_window * ratio)
+class _OpenPair:
+    """Keeps the two variants open that are timed in turns; compiling a network may take longer than to time it.
+
+    Args:
+        folder: directory of the bundle.
+        patch: the window [1, 1, D, H, W].
+        threads: CPU threads.
+    """
+
+    def __init__(self, folder: Path, patch: NDArray[np.float32], threads: int) -> None:
+        self._folder, self._patch, self._threads = folder, patch, threads
+        self._engines: dict[str, Engine] = {}
+
+    def open(self, *variants: Variant) -> None:
+        """Opens one or two variants; others are closed first, unless there is one at most beside a single variant."""
+        wanted = {variant.name: variant for variant in variants}
+        for name in [name for name in self._engines if name not in wanted][2 - len(wanted) :]:
+            self._engines.pop(name).close()
+        for name, variant in wanted.items():
+            if name not in self._engines:
+                file, precision = self._folder / variant.file, variant.precision
+                engine = open_engine(variant.engine, file, threads=self._threads, precision=precision)
+                self._engines[name] = engine
+                engine.infer(self._patch)  # the first run allocates the workspace
+
+    def seconds(self, variant: Variant) -> float:
+        """Runs a window of an open variant, and returns its seconds."""
+        engine = self._engines[variant.name]
+        return timed(lambda: engine.infer(self._patch), self._threads).seconds
+
+    def close(self) -> None:
+        """Closes what is open."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
 
 
 def _rounds(measure: Callable[[], float]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,13 +22,16 @@ from ...runtime.scans.open_scan import open_scan
 from ...runtime.task import Task
 from ...training.data.organ_masks import read_truth
 from ..cases import ExportCases
-from ..exact_onnx import exact_onnx
+from ..exact_model import write_exact
 from ..onnx_export import student_to_onnx
 from ..progress import ExportSteps
 from ..reference import Reference
 from ..student import ExportedStudent
 from .gate import measure_locator
 from .settings import LocatedCase, choose_settings, organ_counts
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> None:
@@ -121,9 +125,13 @@ def _write_network(
     reference = Reference.from_student(AnyOrgan(locator.model), task, images)
     reference.golden.save(folder, entry.golden)
     exported = student_to_onnx(reference.network, task.patch.dhw)
-    model = exact_onnx(exported, reference, [ENGINE], threads, steps.remark)
-    (folder / entry.file).write_bytes(model.SerializeToString(deterministic=True))
-    reference.measure(Variant(precision="fp32", engine=ENGINE, file=entry.file), folder, threads)
+    variant = Variant(precision="fp32", engine=ENGINE, file=entry.file)
+
+    def write(model: onnx.ModelProto) -> None:
+        (folder / entry.file).write_bytes(model.SerializeToString(deterministic=True))
+
+    write_exact(exported, write, reference, [variant], folder, threads, steps.remark)
+    reference.measure(variant, folder, threads)
 
 
 def _located(folder: Path, cases: ExportCases, threads: int | None, steps: ExportSteps) -> Iterator[LocatedCase]:

@@ -86,16 +86,16 @@ def fp32(*, largest: float, agreement: float) -> Parity:
 
 def test_an_fp32_engine_that_labels_two_voxels_in_ten_thousand_otherwise_is_refused():
     with pytest.raises(BundleError, match=r"0\.99980 of the labels agree \(expected at least 0\.9999\)"):
-        check_fp32(Canned(PATCH), fp32(largest=0.0, agreement=0.9998))
+        check_fp32("canned", fp32(largest=0.0, agreement=0.9998))
 
 
 def test_an_fp32_engine_with_a_probability_a_thousandth_off_is_refused():
     with pytest.raises(BundleError, match=r"a probability differs by 0\.00100 \(at most 0\.0005\)"):
-        check_fp32(Canned(PATCH), fp32(largest=0.001, agreement=1.0))
+        check_fp32("canned", fp32(largest=0.001, agreement=1.0))
 
 
 def test_an_fp32_engine_at_the_bounds_passes():
-    check_fp32(Canned(PATCH), fp32(largest=0.0005, agreement=0.9999))
+    check_fp32("canned", fp32(largest=0.0005, agreement=0.9999))
 
 
 def test_logits_that_differ_by_less_than_a_thousandth_keep_their_probabilities_within_the_bound_of_fp32():

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from bedside.export import ExportCases, reference
+from bedside.export.gate import borders
 from bedside.export.gate.verdict import judge
 from bedside.export.reference import Reference
 from bedside.runtime import BundleError, UsageError
 from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.engines import CPU
 from bedside.runtime.labels.probabilities import softmax
 
 
@@ -19,6 +21,7 @@ class Scaled:
     factor: float
     name: str = "onnxruntime"
     precision: str = "int8"
+    device: str = CPU
 
     def infer(self, patches):
         with torch.no_grad():
@@ -37,7 +40,7 @@ class Infinite(Scaled):
 
 def test_the_students_answer_to_noise_stands_in_where_there_are_no_scans(toy_student, toy_task):
     made = Reference.from_student(toy_student, toy_task, ExportCases())
-    assert len(made.patches) == len(made.probabilities) == 8
+    assert len(made.patches) == len(made.probabilities) == 2
     with torch.no_grad():
         expected = softmax(toy_student(torch.from_numpy(made.patches[0].image)).numpy()[0])
     assert made.probabilities[0] == pytest.approx(expected, abs=1e-4)
@@ -116,3 +119,46 @@ def test_the_student_is_copied_and_left_as_it_was(toy_student, toy_task):
 def test_a_student_of_another_number_of_classes_is_refused(toy_task):
     with pytest.raises(UsageError, match=r"the student returns \(1, 5, .* the task wants \(1, 3, "):
         Reference.from_student(torch.nn.Conv3d(1, 5, 1), toy_task, ExportCases())
+
+
+def test_a_file_is_run_once_for_each_engine_and_precision_and_again_once_it_changed(
+    toy_student, toy_task, tmp_path, monkeypatch
+):
+    made = Reference.from_student(toy_student, toy_task, ExportCases())
+    opened: list[tuple[str, str]] = []
+
+    def open_engine(name, file, *, threads, precision):
+        opened.append((file.read_text(), precision))
+        return Scaled(made.network, 1.0, name, precision)
+
+    monkeypatch.setattr(reference, "open_engine", open_engine)
+    file = tmp_path / "model.onnx"
+    for content in ("first", "second"):
+        file.write_text(content)
+        for precision in ("fp32", "bf16", "fp32"):
+            made.measure(Variant(precision=precision, engine="openvino", file=file.name), tmp_path, threads=1)
+    assert opened == [("first", "fp32"), ("first", "bf16"), ("second", "fp32"), ("second", "bf16")]
+
+
+def test_the_weights_beside_an_openvino_ir_are_part_of_the_file(toy_student, toy_task, tmp_path, monkeypatch):
+    made = Reference.from_student(toy_student, toy_task, ExportCases())
+    opened: list[str] = []
+    monkeypatch.setattr(
+        reference, "open_engine", lambda name, *_, **__: opened.append(name) or Scaled(made.network, 1.0)
+    )
+    (tmp_path / "model.xml").write_text("the same")
+    for weights in ("first", "second"):
+        (tmp_path / "model.bin").write_text(weights)
+        made.measure(Variant(precision="int8", engine="openvino", file="model.xml"), tmp_path, threads=1)
+    assert opened == ["openvino", "openvino"]
+
+
+def test_the_borders_are_found_once_for_all_variants(toy_student, toy_task, toy_case, monkeypatch):
+    made = Reference.from_student(toy_student, toy_task, ExportCases(gate=[toy_case]))
+    found: list[int] = []
+    real = borders.border_zone
+    monkeypatch.setattr(borders, "border_zone", lambda organ, *rest: found.append(1) or real(organ, *rest))
+    first, second = (made.closeness(Scaled(made.network, factor)) for factor in (1.0, 0.5))
+    assert len(found) == sum(len(np.unique(each.argmax(0))) - 1 for each in made.probabilities) > 0
+    assert first.borders["bone"].voxels == second.borders["bone"].voxels > 0
+    assert first.borders["bone"].difference < second.borders["bone"].difference

@@ -138,6 +138,23 @@ def test_the_largest_constant_is_a_weight_or_the_index_of_the_position_bias(swin
     assert max(sizes.values()) <= max(weights, 343 * 343)
 
 
+def test_the_masks_are_recorded_without_computing_an_attention(swin, monkeypatch):
+    def computed(*_):
+        raise AssertionError("an attention was computed")
+
+    replaced = copy.deepcopy(swin)
+    monkeypatch.setattr(WindowAttention, "forward", computed)
+    replace_masks(replaced, PATCH)
+    assert sum(isinstance(module, RegionAttention) for module in replaced.modules()) == 6
+
+
+def test_an_attention_that_the_network_does_not_use_stays(swin):
+    replaced = copy.deepcopy(swin)
+    replaced.unused = attention()
+    replace_masks(replaced, PATCH)
+    assert isinstance(replaced.unused, WindowAttention)
+
+
 def test_a_network_without_swin_blocks_is_left_as_it_is(toy_student):
     before = list(toy_student.modules())
     replace_masks(toy_student, (8, 12, 16))

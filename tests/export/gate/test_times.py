@@ -21,11 +21,12 @@ class Clock:
     Attributes:
         open_now: engines that nobody closed.
         most_open: the most engines that were open at once.
+        opened: the precision of each engine that was opened.
     """
 
     def __init__(self, seconds: dict[tuple[str, str], float]):
         self.now, self.seconds, self.load = 0.0, seconds, 1.0
-        self.open_now, self.most_open = [], 0
+        self.open_now, self.most_open, self.opened = [], 0, []
 
     def open_engine(self, name, model, *, threads, precision):
         clock = self
@@ -38,6 +39,7 @@ class Clock:
                 clock.open_now.remove(self)
 
         self.open_now.append(Fake())
+        self.opened.append(precision)
         self.most_open = max(self.most_open, len(self.open_now))
         return self.open_now[-1]
 
@@ -77,6 +79,7 @@ def test_every_variant_has_the_time_of_a_window_in_the_order_given(clock, tmp_pa
     assert begun == ["fp32", "bf16", "int8"]  # the most exact first
     assert started.open_now == []
     assert started.most_open == 2
+    assert started.opened == ["fp32", "bf16", "int8"]  # each once: what is compared with next stays open
 
 
 def test_a_load_that_comes_with_the_second_variant_does_not_count_against_it(clock, tmp_path):

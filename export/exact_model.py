@@ -1,0 +1,59 @@
+"""Writes the fp32 model of a network: as exported, or with norms that sum in parts where an engine needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.bundles.variant import Variant
+from .norms_in_parts import norms_in_parts
+from .parity import FP32_LABEL_AGREEMENT, FP32_LARGEST_DIFFERENCE
+from .reference import Reference
+
+if TYPE_CHECKING:
+    import onnx
+
+_ENOUGH = 0.5  # of the bound on a probability: more may be beyond it on other patches
+
+
+def write_exact(
+    exported: onnx.ModelProto,
+    write: Callable[[onnx.ModelProto], None],
+    reference: Reference,
+    variants: Sequence[Variant],
+    folder: Path,
+    threads: int | None,
+    remark: Callable[[str], None],
+) -> None:
+    """Writes the fp32 model: norms sum in parts, which takes longer, only where an engine misses the network without.
+
+    An engine misses it where it uses more than half of the bound on a probability, or changes labels, also those of
+    the golden patch, most of which is air. The reference keeps what the engines returned: `Reference.measure` does not
+    run them again on the same files.
+
+    Args:
+        exported: ONNX of the reference's network; not modified.
+        write: writes a model's files into ``folder``, over those that are there.
+        reference: the network and its probabilities.
+        variants: the fp32 variants that will run the files.
+        folder: directory of the unfinished bundle.
+        threads: CPU threads; None for all.
+        remark: called with the reason where norms have to sum in parts.
+
+    Raises:
+        NotFiniteError: an engine returns NaN or infinity.
+    """
+    write(exported)
+    mended = norms_in_parts(exported)
+    for variant in variants if mended is not exported else ():
+        likeness = reference.likeness(variant, folder, threads)
+        parity = likeness.closeness.parity
+        difference, agreement = parity.max_abs_probability, min(parity.label_agreement, likeness.golden_agreement)
+        if difference > _ENOUGH * FP32_LARGEST_DIFFERENCE or agreement < FP32_LABEL_AGREEMENT:
+            remark(
+                f"norms of {variant.engine} fp32 change a probability by {difference:.5f} and {1 - agreement:.3%} of "
+                "the labels: fp32 gets norms summed in parts"
+            )
+            write(mended)
+            return
