@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     for folder in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ[folder] = str(options.out.absolute() / folder)  # nnU-Net reads them at its import
-    os.environ.update(nnUNet_n_proc_DA="0")  # crops are made in this process
+    os.environ.update(nnUNet_n_proc_DA="1")  # the planner takes it for threads
     raw = options.out / "nnUNet_raw" / NAME
     if not (raw / "dataset.json").exists():
         write_raw(options.dataset, raw, options.cases)
@@ -99,6 +99,7 @@ def train(options: argparse.Namespace, plans: str) -> Path:
     import torch
     from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
 
+    os.environ.update(nnUNet_n_proc_DA="0")  # crops are made in this process
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     device = torch.device("cpu")
     trainer = get_trainer_from_args("1", "3d_fullres", 0, options.trainer, plans_identifier=plans, device=device)
