@@ -1,4 +1,4 @@
-"""Compares norms as exported with norms that sum in parts: how far fp32 is from the student, and the time of a window."""
+"""Compares norms as exported with norms that sum in parts: closeness of fp32 to the student, and time of a window."""
 
 from __future__ import annotations
 
