@@ -117,16 +117,17 @@ class Reference:
         """
         try:
             likeness = self.likeness(variant, folder, threads)
+            closeness = likeness.closeness
+            if variant.precision in _IN_FLOAT16 and likeness.device == CPU:  # which may compute in float32
+                closeness = max(closeness, self._rounded, key=lambda each: each.parity.mean_abs_probability)
         except NotFiniteError as error:
             if variant.precision == "fp32":
                 raise
             return msgspec.structs.replace(variant, passed=False, gate_reason=str(error))
-        closeness, agreement = likeness.closeness, likeness.golden_agreement
+        agreement = likeness.golden_agreement
         if variant.precision == "fp32":
             check_fp32(variant.engine, closeness.parity)
             check_fp32_labels(variant.engine, agreement)
-        if variant.precision in _IN_FLOAT16 and likeness.device == CPU:  # which may compute in float32
-            closeness = max(closeness, self._rounded, key=lambda each: each.parity.mean_abs_probability)
         return msgspec.structs.replace(
             variant, parity=closeness.parity, borders=closeness.borders, golden_agreement=agreement
         )

@@ -56,8 +56,7 @@ class SegmentJob:
 
     def segment(self, segmenter: Segmenter, scan: Path | ScanSource, progress: Progress | None = None) -> Result:
         """Segments one scan; raises what `Segmenter.segment` raises."""
-        with self.reserve(segmenter, scan) as reserved:
-            return reserved.run(progress)
+        return segmenter.segment(scan, progress=progress, **self._options)
 
     def reserve(
         self, segmenter: Segmenter, scan: Path | ScanSource, afterwards: int = 0
@@ -69,17 +68,12 @@ class SegmentJob:
             scan: the scan.
             afterwards: bytes taken within the block beside the label map, once the scan is segmented.
         """
-        return segmenter.reserve(
-            scan,
-            self.overlap,
-            self.skip_air,
-            volume=self.volume,
-            replace_nan=self.replace_nan,
-            prefer=self.prefer,
-            postprocessing=self.postprocessing,
-            use_locator=self.use_locator,
-            afterwards=afterwards,
-        )
+        return segmenter.reserve(scan, afterwards=afterwards, **self._options)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        names = ("overlap", "skip_air", "volume", "replace_nan", "prefer", "postprocessing", "use_locator")
+        return {name: getattr(self, name) for name in names}
 
     def with_threads(self, threads: int) -> SegmentJob:
         """Returns the same job for another number of CPU threads."""

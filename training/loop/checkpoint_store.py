@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import torch
 
@@ -41,6 +42,9 @@ class CheckpointStore:
         def find() -> str | None:
             nonlocal found
             found = self._newest()
+            if found and found.path == self._run.incoming and not self._run.last.exists():
+                # A killed `save` ends here: a run whose last step was done would otherwise stay without its newest.
+                found = replace(found, path=found.path.replace(self._run.last))
             return found.path.name if found else None
 
         name = self._group.broadcast_from_first(find)

@@ -14,6 +14,16 @@ def test_the_last_two_checkpoints_are_kept_and_the_older_serves_if_the_newer_is_
     assert torch.equal(resumed.weight, expected.weight)
 
 
+def test_a_save_killed_between_its_renames_is_ended_also_after_the_last_step(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    _, expected = train(run, prepared)
+    run.last.replace(run.incoming)
+    _, resumed = train(run, prepared, model=torch.nn.Conv3d(1, 2, 1))
+    assert torch.equal(resumed.weight, expected.weight)
+    assert run.last.exists()
+    assert not run.incoming.exists()
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[:-1] + bytes([data[-1] ^ 1])])
 def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(tmp_path, prepared, small_task, caplog, damage):
     run = make_run(tmp_path / "run", small_task)
