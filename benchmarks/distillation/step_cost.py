@@ -49,7 +49,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     if plan.teacher_run is None:
         timed["teacher"] = training_step(teacher, losses[_loss(Arm(), plan)], classes, plan.batch, patch)
     seconds = fastest_seconds({"answer": answer, **timed})
-    steps = {} if plan.teacher_run is not None else {"teacher": round(plan.teacher_seconds / seconds["teacher"])}
+    steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])} if "teacher" in seconds else {}
     for name, arm in ARMS.items():
         online = arm.teachers * seconds["answer"] if arm.targets == "online" else 0.0
         steps[name] = round(arm.times * plan.seconds / (seconds[_loss(arm, plan)] + online))

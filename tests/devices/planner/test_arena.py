@@ -35,7 +35,7 @@ def test_the_rest_of_a_block_is_split_off_only_if_it_is_at_least_as_large_as_the
     arena = Arena()
     arena.allocate(MIB)
     arena.allocate(2 * MIB)
-    arena.allocate(int(2.5 * MIB))  # of a region of 4, of which 1.5 are left, but not split off
+    arena.allocate(int(2.5 * MIB))  # fills a region of 4: the 1.5 left are fewer than 2.5, and stay with it
     arena.allocate(MIB)  # in a region of 8
     assert arena.touched == int(6.5 * MIB)
     arena.allocate(7 * MIB)  # the rest of it
