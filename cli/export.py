@@ -64,9 +64,9 @@ class Export:
         output_option(help="HTML page with the gate's figures and pictures.", show_default="BUNDLE.parity.html"),
     ] = None
     no_page: Annotated[bool, typer.Option("--no-page", help="Write no page; it shows scans of the gate.")] = False
-    precision: Annotated[str, typer.Option(help="Some of fp32, fp16, int8 and int8-fp16; fp32 is always written.")] = (
-        "fp32,int8"
-    )
+    precision: Annotated[
+        str, typer.Option(help="Some of fp32, fp16, int8, uint8 (int8 for ONNX Runtime on CPUs) and int8-fp16.")
+    ] = "fp32,int8,uint8"
     onnx_only: Annotated[
         bool,
         typer.Option(

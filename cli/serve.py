@@ -52,7 +52,9 @@ class Serve:
         input_option(help="PEM file with its private key.", show_default="in the certificate's file"),
     ] = None
     engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
-    precision: Annotated[str, typer.Option(help="auto, or fp32, fp16, bf16, int8, int8-fp16, int8-bf16.")] = "auto"
+    precision: Annotated[str, typer.Option(help="auto, or fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16.")] = (
+        "auto"
+    )
     device: Annotated[str, typer.Option(help="auto (the fastest here), CPU, GPU, ….")] = "auto"
     trust: TrustOption = None
     threads: ThreadsOption = None

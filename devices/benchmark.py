@@ -61,8 +61,8 @@ def benchmark(
     Args:
         bundle: a bundle's path, or an open one; or several of them.
         engines: rows of the engine table; None for all that are installed.
-        precisions: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-fp16"``, ``"int8-bf16"``; None for all that
-            the bundle has.
+        precisions: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"uint8"``, ``"int8-fp16"``, ``"int8-bf16"``;
+            None for all that the bundle has.
         input: path of the scan to segment end to end; None for a synthetic one at the task's spacing.
         threads: number of CPU threads, or several; None for all this process may use.
         overlap: overlap of the windows end to end, 0 ≤ overlap < 1, or several; None for the bundle's recommended one.

@@ -85,7 +85,7 @@ class ChosenVariant:
 
     Attributes:
         engine: row of the engine table.
-        precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``int8-fp16`` or ``int8-bf16``.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``uint8``, ``int8-fp16`` or ``int8-bf16``.
         device: the engine's name of the device.
         label: name that tells it from the others of the same run; empty where engine, precision and device do.
     """

@@ -44,7 +44,7 @@ def onnx_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     that TensorRT's strongly typed engines compute nothing in float32 that fp16 does not.
 
     Args:
-        model: float32 ONNX from `student_to_onnx`, or the Q/DQ model that `quantize_onnx` made of it; not modified.
+        model: float32 ONNX from `student_to_onnx`, or the Q/DQ model that `quantize_signed` made of it; not modified.
 
     Returns:
         A checked model with float32 input and output; its bytes are the same for the same model and library versions.

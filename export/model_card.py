@@ -118,11 +118,11 @@ def _notes(manifest: Manifest) -> str:
 def _sensitive_table(manifest: Manifest) -> str:
     if not manifest.sensitive_layers:
         return ""
-    rows = [(layer.name, f"{100 * layer.price:.0f} %") for layer in manifest.sensitive_layers]
+    rows = [(each.precision, each.name, f"{100 * each.price:.0f} %") for each in manifest.sensitive_layers]
     text = (
         "In the int8 models these layers stay in floating point. In int8 each would use so much of the gate's bounds:"
     )
-    return f"{text}\n\n" + _table(("layer", "price"), rows)
+    return f"{text}\n\n" + _table(("model", "layer", "price"), rows)
 
 
 def _figures(manifest: Manifest) -> str:

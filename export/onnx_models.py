@@ -11,12 +11,14 @@ from ..runtime.bundles.figures import SensitiveLayer
 from ..runtime.engines import Precision
 from .cases import ExportCases
 from .half_precision import onnx_to_fp16
+from .int8.layers import QuantizedModel
+from .int8.sensitive_layers import BoundsUsed, SearchedModel, without_sensitive_layers
+from .int8.signed import quantize_signed
+from .int8.unsigned import quantize_unsigned
 from .onnx_export import student_to_onnx
 from .options import ExportOptions
-from .patches import sample_patches
-from .quantize import quantize_onnx
+from .patches import Patches, sample_patches
 from .reference import Reference
-from .sensitive_layers import BoundsUsed, QuantizedModel, without_sensitive_layers
 
 if TYPE_CHECKING:
     import onnx
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OnnxModels:
-    """Makes the models: int8 of fp32, and those in float16 of both.
+    """Makes the models: both forms of int8 of fp32, and those in float16 of fp32 and int8.
 
     All of them have the engines' own norms. `write_exact` replaces those of fp32 where they are not exact enough; in
     the other precisions the bounds are wider, and the norms are computed in float32 whatever the layers around them.
@@ -50,25 +52,33 @@ class OnnxModels:
             BundleError: a model is not valid.
             MissingExtraError: a package is not installed.
         """
-        source = self._quantized.model if precision.startswith("int8") else self._exported
+        if precision == "uint8":
+            return self._unsigned.quantized.model
+        source = self._signed.quantized.model if precision.startswith("int8") else self._exported
         return onnx_to_fp16(source) if precision.endswith("fp16") else source
 
     @property
     def sensitive_layers(self) -> tuple[SensitiveLayer, ...]:
-        """The layers that stay in floating point in the int8 model; empty without one."""
-        return self._quantized.sensitive if self.options.int8 else ()
+        """The layers that stay in floating point in the int8 models."""
+        signed = self._signed.sensitive if self.options.int8 else ()
+        return signed + (self._unsigned.sensitive if self.options.uint8 else ())
 
     @cached_property
     def _exported(self) -> onnx.ModelProto:
         return student_to_onnx(self.reference.network, self.reference.task.patch.dhw)
 
     @cached_property
-    def _quantized(self) -> QuantizedModel:
-        patches = sample_patches(self.cases.calibration, self.reference.task, self.options.patches)
-        return without_sensitive_layers(
-            quantize_onnx(self._exported, patches),
-            self._exported,
-            BoundsUsed(self.reference, self.options.threads),
-            self.options.int8_search,
-            self.remark,
-        )
+    def _patches(self) -> Patches:
+        return sample_patches(self.cases.calibration, self.reference.task, self.options.patches)
+
+    @cached_property
+    def _signed(self) -> SearchedModel:
+        return self._searched(quantize_signed(self._exported, self._patches))
+
+    @cached_property
+    def _unsigned(self) -> SearchedModel:
+        return self._searched(quantize_unsigned(self._exported, self._patches))
+
+    def _searched(self, quantized: QuantizedModel) -> SearchedModel:
+        cost = BoundsUsed(self.reference, self.options.threads)
+        return without_sensitive_layers(quantized, cost, self.options.int8_search, self.remark)

@@ -30,9 +30,9 @@ class ExportOptions:
         gate_cases: most held-out cases of ``dataset`` for the gate; 0 for none. Fewer than 10 show little, and are
             warned of.
         cases: scans chosen by the caller instead of a data set's; None for those of ``dataset``.
-        precisions: precisions of the models to write: "fp16", "int8", "int8-fp16", and "fp32", which is always written.
-            Where a device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are
-            measured and offered too; they need no files.
+        precisions: precisions of the models to write: "fp16", "int8", "uint8" (int8 as ONNX Runtime computes it fast on
+            CPUs), "int8-fp16", and "fp32", which is always written. Where a device of this machine computes in bfloat16
+            or float16, OpenVINO's variants of these models are measured and offered too; they need no files.
         onnx_only: whether OpenVINO reads the ONNX in place of files of its own, half the bytes for a slower start.
         patches: number of calibration patches.
         int8_search: the most seconds of the search for layers to keep in floating point, which begins where int8 uses
@@ -59,7 +59,7 @@ class ExportOptions:
     dataset: str | os.PathLike[str] | None = None
     gate_cases: int = FEWEST_GATE_CASES
     cases: ExportCases | None = None
-    precisions: Sequence[str] = ("fp32", "int8")
+    precisions: Sequence[str] = ("fp32", "int8", "uint8")
     onnx_only: bool = False
     patches: int = 16
     int8_search: float = DEFAULT_INT8_SEARCH
@@ -102,13 +102,18 @@ class ExportOptions:
         if unknown or not self.precisions:
             known = ", ".join(MODEL_PRECISIONS)
             raise UsageError(f"precision: expected some of {known}, got {', '.join(unknown) or 'none'}")
-        if self.int8 and self.dataset is None and not (self.cases and self.cases.calibration):
+        if (self.int8 or self.uint8) and self.dataset is None and not (self.cases and self.cases.calibration):
             raise UsageError("int8 is calibrated on scans, got none; give --calibration DATASET, or --precision fp32")
 
     @property
     def int8(self) -> bool:
-        """Whether a model with int8 layers is written."""
+        """Whether a model with symmetric int8 layers is written, for OpenVINO and TensorRT."""
         return "int8" in self.precisions or "int8-fp16" in self.precisions
+
+    @property
+    def uint8(self) -> bool:
+        """Whether a model with int8 layers is written for ONNX Runtime on CPUs."""
+        return "uint8" in self.precisions
 
     @property
     def fp16(self) -> bool:

@@ -66,7 +66,7 @@ class Segmenter:
         Args:
             path: bundle directory or zip.
             engine: name of an engine (see `available_engines`), or ``"auto"`` for the fastest one on this machine.
-            precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"int8-fp16"``, ``"int8-bf16"``, or
+            precision: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``, ``"uint8"``, ``"int8-fp16"``, ``"int8-bf16"``, or
                 ``"auto"`` for the fastest of those that passed the bundle's gate, which compares every class with fp32.
             threads: number of CPU threads; None for all that this process may use.
             memory_limit: bytes this process may hold; None for all free memory. A scan predicted to need more is

@@ -15,20 +15,21 @@ CLASSES = 14
 
 def model_file(folder: Path, student: str, edge: int, precision: str) -> Path:
     """Returns a student's ONNX with fresh weights; makes it where it is not there yet."""
-    path = folder / f"{student}.{edge}.{'int8' if precision == 'int8' else 'fp32'}.onnx"
+    path = folder / f"{student}.{edge}.{precision if 'int8' in precision else 'fp32'}.onnx"
     if not path.exists():
         import torch
         from bedside.distill import build_student
+        from bedside.export.int8.signed import quantize_signed
+        from bedside.export.int8.unsigned import quantize_unsigned
         from bedside.export.onnx_export import student_to_onnx
-        from bedside.export.quantize import quantize_onnx
         from bedside.runtime.axes import DHW
 
         torch.manual_seed(0)
         patch = DHW(edge, edge, edge)
         model = student_to_onnx(build_student(student, num_classes=CLASSES), patch)
-        if precision == "int8":
+        if precision in ("int8", "uint8"):
             noise = np.random.default_rng(0).standard_normal((1, 1, *patch), np.float32)
-            model = quantize_onnx(model, [noise])
+            model = (quantize_signed if precision == "int8" else quantize_unsigned)(model, [noise]).model
         path.write_bytes(model.SerializeToString())
     return path
 

@@ -134,7 +134,7 @@ def settings(engines: Sequence[str], all_cores: int, quota: float | None = None)
         pairs = [(all_cores, min(all_cores, math.ceil(quota)))]
     found: list[tuple[int, SeriesSetting]] = []
     for engine in engines:
-        for precision in ("fp32", "bf16", "int8") if engine == "openvino" else ("fp32", "int8"):
+        for precision in ("fp32", "bf16", "int8") if engine == "openvino" else ("fp32", "int8", "uint8"):
             found += [(cores, SeriesSetting(engine, precision, threads)) for cores, threads in pairs]
     return found
 
@@ -192,8 +192,8 @@ def compared(out: Path, figures: Figures) -> list[Compared]:
         path = model_file(out, each.student, each.edge, each.precision)
         if path not in costs:
             costs[path] = model_cost(path.read_bytes())
-        quantized = figures.series[each.key] if each.precision == "int8" else None
-        speed = ProbedSpeed(figures.series[each.key.replace("int8", "fp32")], quantized)
+        quantized = figures.series[each.key] if "int8" in each.precision else None
+        speed = ProbedSpeed(figures.series[each.key.replace(each.precision, "fp32")], quantized)
         window = speed.window_seconds(costs[path])
         if not isinstance(window, Interval):
             raise SystemExit(f"{each.student}: {window}")

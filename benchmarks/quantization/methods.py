@@ -59,9 +59,9 @@ class Method:
 def bedside_without_search(folder: Path, data: Data) -> None:
     """What bedside quantizes, without the search for layers that int8 costs most."""
     import onnx
-    from bedside.export.quantize import quantize_onnx
+    from bedside.export.int8.signed import quantize_signed
 
-    model = quantize_onnx(onnx.load(folder / "model.fp32.onnx"), data.calibration)
+    model = quantize_signed(onnx.load(folder / "model.fp32.onnx"), data.calibration).model
     (folder / ONNX_INT8).write_bytes(model.SerializeToString(deterministic=True))
     onnx_to_openvino(folder / ONNX_INT8, folder / IR_INT8)
 
@@ -130,6 +130,7 @@ METHODS = (
     Method("fp16", "onnxruntime", "fp16", "model.fp16.onnx"),
     Method("bedside int8", "openvino", "int8", IR_INT8),
     Method("bedside int8, ONNX Runtime", "onnxruntime", "int8", ONNX_INT8),
+    Method("bedside uint8, ONNX Runtime", "onnxruntime", "uint8", "model.uint8.onnx"),
     Method("bedside int8 without search", "openvino", "int8", IR_INT8, bedside_without_search),
     Method("NNCF default", "openvino", "int8", IR_INT8, nncf_default),
     Method("NNCF, 7-bit weights", "openvino", "int8", IR_INT8, nncf_seven_bits),

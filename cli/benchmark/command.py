@@ -52,7 +52,7 @@ class Benchmark:
     ] = None
     precision: Annotated[
         list[str] | None,
-        typer.Option(help="fp32, fp16, bf16, int8, int8-fp16, int8-bf16; may be repeated. Default: all."),
+        typer.Option(help="fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16; may be repeated. Default: all."),
     ] = None
     trust: TrustOption = None
     threads: Annotated[

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ...devices.planner.costs import model_cost
 from ...devices.planner.planned_model import PlannedModel, PlannedVariant
+from ...devices.planner.roofline import quantized_format
 from ...distill import STUDENTS, build_student
 from ...distill.students.measured import StudentComparison, comparison_for, measured_students
 from ...export.gate.overlap import DEFAULT_OVERLAP
@@ -17,7 +18,7 @@ from ..terminal.console import Advance
 
 ALL = "all"
 _INT8 = "int8 is assumed of every convolution and matrix product"
-_BYTES = {"int8": 1, "fp16": 2}  # of a weight in the file; 4 in the others
+_BYTES = {"int8": 1, "uint8": 1, "fp16": 2}  # of a weight in the file; 4 in the others
 
 
 def planned_students(names: Sequence[str], tasks: Sequence[Task], advance: Advance) -> list[PlannedModel]:
@@ -61,7 +62,7 @@ def _planned(name: str, shown: str, task: Task, measured: StudentComparison | No
     quantized = exact.quantized()
     variants: dict[tuple[str, Precision], PlannedVariant | str] = {
         (engine, precision): PlannedVariant(
-            quantized if precision.startswith("int8") else exact,
+            quantized if quantized_format(precision) else exact,
             exact.parameters * _bytes_per_weight(precision),
             _dice(name, precision, measured),
         )

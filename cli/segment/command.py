@@ -71,7 +71,9 @@ class Segment:
     engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
     precision: Annotated[
         str,
-        typer.Option(help="fp32, fp16, bf16, int8, int8-fp16, int8-bf16, or auto: the fastest that passed the gate."),
+        typer.Option(
+            help="fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, or auto: the fastest that passed the gate."
+        ),
     ] = "auto"
     device: Annotated[
         str, typer.Option(help="auto (the fastest here), CPU, GPU, …; bedside devices lists them for each engine.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from .facts import facts_table, task_rows
@@ -54,9 +55,9 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
     if manifest.timed_on is not None:
         facts.add_row("timed on", f"{manifest.timed_on.cpu}, CPU threads: {manifest.timed_on.threads}")
-    if manifest.sensitive_layers:
-        layers = [f"{layer.name} ({100 * layer.price:.0f} %)" for layer in manifest.sensitive_layers]
-        facts.add_row("kept out of int8", f"{', '.join(layers)}: what each would use of the gate's bounds")
+    for precision, kept in groupby(manifest.sensitive_layers, lambda layer: layer.precision):
+        layers = [f"{layer.name} ({100 * layer.price:.0f} %)" for layer in kept]
+        facts.add_row(f"kept out of {precision}", f"{', '.join(layers)}: what each would use of the gate's bounds")
     facts.add_row("size", _megabytes(manifest.total_bytes))
     facts.add_row("SHA-256", bundle.sha256)
     facts.add_row("signature", _signature(bundle))

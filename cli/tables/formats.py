@@ -21,7 +21,7 @@ def format_tables(formats: Sequence[ExportFormat]) -> list[Table]:
         models.add_column(heading, no_wrap=heading != "this machine")
     for row in formats:
         models.add_row(row.engine, row.precision, row.file, row.state)
-    models.caption = "Every bundle has fp32; --precision fp32,fp16,int8,int8-fp16 adds the other models."
+    models.caption = "Every bundle has fp32; --precision fp32,fp16,int8,uint8,int8-fp16 adds the other models."
     models.caption_justify = "left"
     engines = Table(title="\nEngines", title_justify="left", box=None, pad_edge=False)
     for heading in ("engine", "needs", "runs on"):

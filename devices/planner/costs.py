@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, MissingExtraError, first_line
+from .onnxruntime_fusions import Links
 from .onnxruntime_window import onnxruntime_window_bytes
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ def _counted(graph: onnx.GraphProto) -> ModelCost:
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     shapes = weights | _value_shapes(graph)
     makers = {output: node for node in graph.node for output in node.output}
+    links = Links(graph)
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
@@ -165,7 +167,8 @@ def _counted(graph: onnx.GraphProto) -> ModelCost:
         missing = [name for name in (*inputs, *node.output) if name and name not in shapes]
         if missing:
             raise BundleError(f'the operations of the ONNX cannot be counted: "{missing[0]}" has no fixed shape')
-        nodes.append(_node_cost(node, shapes, constants, makers, readers))
+        cost = _node_cost(node, shapes, constants, makers, readers)
+        nodes.append(replace(cost, fused=False) if links.converts(node) else cost)
     return ModelCost(tuple(nodes), _peak_values(graph, shapes, constants), onnxruntime_window_bytes(graph, shapes))
 
 

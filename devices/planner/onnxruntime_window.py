@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .arena import Allocation, Arena
+from .onnxruntime_fusions import ON_BYTES, fused
 
 if TYPE_CHECKING:
     import onnx
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_FLOAT = 4  # bytes
+_FLOAT, _POINTER = 4, 8  # bytes
 _VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"}
 _SUMS = {"Add", "Sub", "Mul", "Div"}
 _IN_PLACE = _SUMS | {"Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Elu", "HardSwish", "Erf", "Exp", "Sqrt"}
@@ -57,6 +58,7 @@ def onnxruntime_window_bytes(graph: onnx.GraphProto, shapes: Shapes) -> int:
         graph: the network, in float32 or with quantizers.
         shapes: the shape of every weight and tensor, with a batch of one.
     """
+    graph, shapes = fused(graph, shapes)
     steps = list(_steps(graph))
     outputs = {value.name for value in graph.output}
     held = _buffers(steps, outputs, shapes)
@@ -107,7 +109,7 @@ def _buffers(steps: Sequence[onnx.NodeProto], outputs: Collection[str], shapes: 
     free: list[_Buffer] = []  # the latest first
     for place, node in enumerate(steps):
         for name in filter(None, node.output):
-            item = 1 if node.op_type == "QuantizeLinear" else _FLOAT
+            item = 1 if node.op_type == "QuantizeLinear" or node.op_type.startswith(ON_BYTES) else _FLOAT
             shape, is_output = shapes[name], name in outputs
             buffer = _input_buffer(node, buffers, shape, item)
             if buffer is None and not is_output:
@@ -146,9 +148,16 @@ def _input_buffer(
 
 
 def _scratch_bytes(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """Returns the bytes that a node takes while it runs: the columns of a convolution that is a matrix product."""
+    """Returns the bytes that a node takes while it runs.
+
+    They are the columns of a convolution that is a matrix product; of one on bytes, for every value of the kernel and
+    every output position a pointer to the channels there.
+    """
     if node.op_type == "ConvTranspose":  # weight [C_in, C_out, k, k, k]: a column of C_out · k³ for each input position
         return _FLOAT * math.prod(shapes[node.input[1]][1:]) * math.prod(shapes[node.input[0]][2:])
+    if node.op_type == ON_BYTES + "Conv":
+        kernel = math.prod(shapes[node.input[1]][2:])
+        return _POINTER * kernel * math.prod(shapes[node.output[0]]) // shapes[node.input[1]][0] if kernel > 1 else 0
     if node.op_type == "Conv":
         columns, *column = shapes[node.input[1]]
         rows = math.prod(shapes[node.output[0]][2:])

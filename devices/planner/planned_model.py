@@ -10,11 +10,16 @@ from ...runtime.engines import ENGINES, Precision
 from ...runtime.labels.postprocess import Postprocessing
 from ...runtime.task import Task
 from .costs import ModelCost, model_cost
+from .roofline import quantized_format
 
 GATE_CASES = "gate cases"
 """What a bundle's Dice is of."""
 
-_ONNX = {"fp32": "model.fp32.onnx", "int8": "model.int8.onnx"}  # of a bundle; the other precisions are made of these
+_ONNX = {  # of a bundle; the other precisions are made of these
+    "fp32": "model.fp32.onnx",
+    "int8": "model.int8.onnx",
+    "uint8": "model.uint8.onnx",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def model_of_bundle(bundle: Bundle) -> PlannedModel:
     variants: dict[tuple[str, Precision], PlannedVariant | str] = {}
     for engine in ENGINES:
         for precision in ENGINES[engine].precisions:
-            cost = costs.get("int8" if precision.startswith("int8") else "fp32")
+            cost = costs.get(quantized_format(precision) or "fp32")
             if not bundle.offers(engine, precision) or cost is None:
                 failed = left_out.get((engine, precision))
                 reason = f"failed the gate: {failed.gate_reason}" if failed else _missing(engine, precision)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..probe.results import KernelTime, Probe, Series
 from .costs import ModelCost, NodeCost
-from .roofline import Interval
+from .roofline import Interval, quantized_format
 
 if TYPE_CHECKING:
     from ...runtime.engines import Precision
@@ -24,7 +24,11 @@ _NEAR = 0.05  # octaves; a kernel closer than this decides alone
 _COVERED = 0.8  # share of errors that an interval covers
 _LEAST_SPREAD = 0.15  # half-width of an interval where the kernels agree better than a network's nodes are known
 _TAPS = 27  # of the probe's convolutions, 3³
-_FLOATS = {"int8": "fp32", "int8-bf16": "bf16"}  # precision → that of its layers that are not quantized
+_FLOATS = {
+    "int8": "fp32",
+    "uint8": "fp32",
+    "int8-bf16": "bf16",
+}  # precision → that of its layers that are not quantized
 
 _NORMS = {"InstanceNormalization": "instance norm", "LayerNormalization": "layer norm"}
 _OUTPUTS = {"Conv": "output", "ConvTranspose": "transposed output", "Resize": "resized output"}
@@ -160,8 +164,9 @@ def probed_speed(probe: Probe, engine: str, precision: Precision, threads: int |
         return f"the probe has no times of {engine}"
     chosen = threads or max(count for _, count in found)
     floats = found.get((_FLOATS.get(precision, precision), chosen))
-    quantized = found.get(("int8", chosen)) if precision.startswith("int8") else None
-    if floats is None or (precision.startswith("int8") and quantized is None):
+    form = quantized_format(precision)
+    quantized = None if form is None else found.get((form, chosen))
+    if floats is None or (form is not None and quantized is None):
         return f"the probe has no times of {engine} {precision} with {chosen} threads"
     return ProbedSpeed(floats, quantized)
 

@@ -34,7 +34,7 @@ class Option:
     Attributes:
         model: name of the bundle or student.
         engine: row of the engine table.
-        precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``int8-fp16`` or ``int8-bf16``.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, ``uint8``, ``int8-fp16`` or ``int8-bf16``.
         processor: the part of the device that runs it.
         overlap: fraction of a window shared with the next.
         is_usual_overlap: whether it is the one that the model recommends.

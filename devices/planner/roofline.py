@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ...runtime.engines.engine import Precision
 from ..device_profile import DeviceProfile, PowerMode, Processor
@@ -69,12 +70,19 @@ class Roofline:
         return Interval.within_factor(sum(map(self.node_seconds, cost.nodes)))
 
     def _format(self, node: NodeCost) -> str:
-        return "int8" if node.quantized and self.precision.startswith("int8") else _float_format(self.precision)
+        return "int8" if node.quantized and quantized_format(self.precision) else _float_format(self.precision)
+
+
+def quantized_format(precision: Precision) -> Literal["int8", "uint8"] | None:
+    """Returns the form of a variant's quantized layers; None where it has none."""
+    if precision == "uint8":
+        return "uint8"
+    return "int8" if precision.startswith("int8") else None
 
 
 def _float_format(precision: Precision) -> str:
     """Returns the number format of a variant's layers that are not quantized."""
-    return "fp32" if precision == "int8" else precision.removeprefix("int8-")
+    return "fp32" if precision in ("int8", "uint8") else precision.removeprefix("int8-")
 
 
 def activation_bytes(cost: ModelCost, precision: Precision) -> int:
@@ -84,7 +92,7 @@ def activation_bytes(cost: ModelCost, precision: Precision) -> int:
 
 def formats(precision: Precision) -> list[str]:
     """Returns the number formats that a variant computes in (``int8-fp16`` → ``int8``, ``fp16``)."""
-    return list(dict.fromkeys(("int8", _float_format(precision)) if precision.startswith("int8") else (precision,)))
+    return list(dict.fromkeys(("int8", _float_format(precision)) if quantized_format(precision) else (precision,)))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 _IR_VERSION, _OPSET = 9, 18
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5  # wire types
-_TENSOR_TYPES = {"float32": 1, "int8": 3, "int64": 7, "float16": 10}
+_TENSOR_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "float16": 10}
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7  # types of attributes
 _MASK = 2**64 - 1  # negative integers are written as 64 bits in two's complement
 
@@ -51,7 +51,7 @@ class OnnxGraph:
         return self.constant(scale * self._rng.standard_normal(shape, np.float32))
 
     def constant(self, values: NDArray[Any]) -> str:
-        """Adds a tensor of float32, float16, int8 or int64; returns its name."""
+        """Adds a tensor of one of `_TENSOR_TYPES`; returns its name."""
         name = f"constant_{len(self._tensors)}"
         self._tensors.append(
             _join(

@@ -52,8 +52,8 @@ class SeriesSetting:
 
     @property
     def kernels(self) -> list[Kernel]:
-        """The kernels to time: the quantized ones in int8, the others in fp32 and bf16."""
-        return [kernel for kernel in KERNELS if kernel.quantized == (self.precision == "int8")]
+        """The kernels to time: the quantized ones in int8 and uint8, the others in fp32 and bf16."""
+        return [kernel for kernel in KERNELS if kernel.quantized == (self.precision in ("int8", "uint8"))]
 
 
 def probe(
@@ -169,7 +169,7 @@ def settings_here(threads: Sequence[int]) -> Iterator[SeriesSetting]:
     """Yields what can be probed on this machine's processor."""
     for engine in available_engines():
         able = {kind for device in inference_devices(engine) if device.name == "CPU" for kind in device.precisions}
-        for precision in ("fp32", "bf16", "int8"):
+        for precision in ("fp32", "bf16", "int8", "uint8"):
             if precision in able:
                 for count in threads:
                     yield SeriesSetting(engine, precision, count)
@@ -259,13 +259,13 @@ def _quota_below(threads: int) -> float | None:
 
 
 def _opened(kernel: Kernel, repeats: int, setting: SeriesSetting) -> Engine:
-    content = _network(kernel, repeats)
+    content = _network(kernel, repeats, setting.precision)
     return open_engine(setting.engine, content, threads=setting.threads, precision=setting.precision, device="CPU")
 
 
 @cache
-def _network(kernel: Kernel, repeats: int) -> bytes:
-    return kernel.network(repeats)
+def _network(kernel: Kernel, repeats: int, precision: Precision) -> bytes:
+    return kernel.network(repeats, precision)
 
 
 def _key(kernel: Kernel | KernelTime) -> tuple[str, int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..checked_struct import CheckedStruct
+from ..engines import Precision
 from ..errors import FieldError
 
 
@@ -62,16 +63,18 @@ class BorderProbabilities(CheckedStruct, frozen=True, kw_only=True, forbid_unkno
 
 
 class SensitiveLayer(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A layer that int8 would cost too much, so that it stays in floating point in the int8 model.
+    """A layer that int8 would cost too much, so that it stays in floating point in an int8 model.
 
     Attributes:
         name: name of the layer in the trained network, or else in the ONNX.
         price: what the layer cost in int8: the largest share of a bound of the gate that the model used beforehand,
             less what it used with this layer, too, in floating point.
+        precision: precision of the model: ``"int8"`` or ``"uint8"``.
     """
 
     name: str
     price: float
+    precision: Precision = "int8"
 
 
 class OverlapPoint(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,8 +18,8 @@ from .golden_files import Golden
 from .locator_entry import LocatorEntry
 from .variant import Variant
 
-SCHEMA_VERSION = 4
-READABLE_VERSIONS = (1, 2, 3, SCHEMA_VERSION)  # all fields that versions 2 and 4 added have defaults
+SCHEMA_VERSION = 5
+READABLE_VERSIONS = (1, 2, 3, 4, SCHEMA_VERSION)  # all fields that later versions added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
@@ -68,13 +68,13 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The contents of a bundle and its intended use.
 
     Attributes:
-        schema_version: 4; 3 where the golden patch has no labels; 2 where it has logits in place of probabilities; 1
-            where the figures of version 2 are missing as well.
+        schema_version: 5; 4 where there is no precision ``"uint8"``; 3 where the golden patch has no labels; 2 where it
+            has logits in place of probabilities; 1 where the figures of version 2 are missing as well.
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.
         left_out: variants that failed, with their figures; the bundle holds no file for them.
-        sensitive_layers: layers that stay in floating point in the int8 model, the one that cost most first.
+        sensitive_layers: layers that stay in floating point in each int8 model, the one that cost most first.
         gate_cases: number of labelled scans on which the variants were compared.
         timed_on: the machine that timed the variants; None where none was timed.
         input: the network's input, [batch, 1, D, H, W].

@@ -20,7 +20,8 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         precision: ``"fp32"``; ``"fp16"``, where all but the sensitive layers compute in float16; ``"int8"``, where the
-            heavy layers are quantized; ``"int8-fp16"``, the same with the other layers in float16; or ``"bf16"`` and
+            heavy layers are quantized; ``"uint8"``, where those are that ONNX Runtime on a CPU computes faster so, with
+            activations in uint8; ``"int8-fp16"``, int8 with the other layers in float16; or ``"bf16"`` and
             ``"int8-bf16"``, the files of fp32 and int8 with floating-point layers computed in bfloat16.
         engine: name of the engine it was measured with, a row in `ENGINES`.
         file: path in the bundle, ``"model.int8.onnx"`` or ``"openvino/model.int8.xml"``.

@@ -28,7 +28,7 @@ from .trials import EngineTrials, Setting, Trial
 _log = logging.getLogger("bedside.engine")
 MOST_STREAMS = 4  # each needs its own activations and logits; more pays only on servers
 # As usual on the devices that compute in them; only orders the trials. On CPUs fp16 is rarely there.
-_FASTEST_FIRST = ("int8-bf16", "int8-fp16", "bf16", "fp16", "int8")
+_FASTEST_FIRST = ("int8-bf16", "int8-fp16", "bf16", "fp16", "uint8", "int8")
 
 
 class EngineChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

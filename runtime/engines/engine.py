@@ -18,7 +18,7 @@ from .model_bytes import Model
 from .network_shape import NetworkShape
 from .slots import Slots
 
-Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-fp16", "int8-bf16"]  # the most accurate first
+Precision = Literal["fp32", "fp16", "bf16", "int8", "uint8", "int8-fp16", "int8-bf16"]  # the most accurate first
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CPU = "CPU"  # every engine's name of the processor

@@ -49,8 +49,8 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
     Args:
         model: an ONNX model with its weights inside.
         threads: number of CPU threads of all streams together.
-        precision: ``"fp32"``, ``"fp16"``, ``"int8"`` or ``"int8-fp16"``, only reported: the model itself defines its
-            layers' types.
+        precision: ``"fp32"``, ``"fp16"``, ``"int8"``, ``"uint8"`` or ``"int8-fp16"``, only reported: the model itself
+            defines its layers' types.
         streams: number of inferences that run at the same time.
         compiled: must be None, as `compiled` returns.
         device: ``"CPU"``, or the execution provider ``"CUDA"`` or ``"TensorRT"``.
@@ -110,7 +110,7 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
     @staticmethod
     def devices() -> tuple[InferenceDevice, ...]:
         """Returns the CPU, and the providers of this build for an NVIDIA GPU where there is one."""
-        cpu = InferenceDevice(CPU, ("fp32", "fp16", "int8", "int8-fp16"))
+        cpu = InferenceDevice(CPU, ("fp32", "fp16", "int8", "uint8", "int8-fp16"))
         try:
             gpu = describe_gpu()  # first, because it is quick: without a GPU, the package need not be imported
         except CudaError as error:

@@ -115,7 +115,7 @@ ENGINES = Registry(
             module=".onnx_runtime",
             factory="OnnxRuntimeEngine",
             formats=(ModelFormat.ONNX,),
-            precisions=("fp32", "fp16", "int8", "int8-fp16"),
+            precisions=("fp32", "fp16", "int8", "uint8", "int8-fp16"),
             runs_on="every CPU; NVIDIA GPUs with a build that has their providers",
         ),
     },

@@ -88,7 +88,7 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
     assert steps["kl"] == 80
     assert steps["ensemble-pseudo-labels"] == steps["labels"]
     assert steps["pseudo-labels-and-imitation"] == steps["ensemble"] == 109
-    assert steps["online"] == round(60 / (0.6 + 3 * 1.0))  # each of three teachers segments every crop
+    assert steps["kl-online"] == round(60 / (0.75 + 1.0))  # the teacher segments every crop
 
 
 def write_run(out, name, seed, dice, epochs):

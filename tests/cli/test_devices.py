@@ -56,7 +56,7 @@ def test_the_engines_devices_are_in_the_json() -> None:
     stdout, _ = run_alone(devices.Devices, "--json")
     engines = json.loads(stdout)["engines"]
     assert engines["onnxruntime"][0]["name"] == "CPU"
-    assert engines["onnxruntime"][0]["precisions"] == ["fp32", "fp16", "int8", "int8-fp16"]
+    assert engines["onnxruntime"][0]["precisions"] == ["fp32", "fp16", "int8", "uint8", "int8-fp16"]
 
 
 def test_importing_devices_brings_neither_numpy_nor_torch_nor_an_engine() -> None:

@@ -24,7 +24,7 @@ def test_the_bundle_carries_the_runs_origin_and_dice_of_the_gate_case(exported):
     assert manifest.provenance.data_hash == "cd" * 32
     assert manifest.provenance.training["epoch"] == "2"
     assert "says nothing about new scans" in manifest.provenance.training["gate"]  # the one case is in both lists
-    assert len(manifest.variants) == (6 if supports("openvino", "bf16") else 4)
+    assert len(manifest.variants) == (7 if supports("openvino", "bf16") else 5)
     for variant in manifest.variants:
         assert set(variant.dice) == {"fat"}  # bone is absent: left out, not counted as 0 or 1
         assert 0 <= variant.dice["fat"] <= 1
@@ -116,7 +116,7 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
         (
             ["export", "{run}", "-o", "{new}", "--precision", "fp8"],
             2,
-            "expected some of fp32, fp16, int8, int8-fp16, got fp8",
+            "expected some of fp32, fp16, int8, uint8, int8-fp16, got fp8",
         ),
         (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),

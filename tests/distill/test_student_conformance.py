@@ -30,6 +30,7 @@ BOUNDS = {
     "fp16": 1e-3,
     "bf16": 0.02,
     "int8": 0.02,
+    "uint8": 0.02,
     "int8-fp16": 0.02,
     "int8-bf16": 0.02,
 }  # mean difference of probabilities

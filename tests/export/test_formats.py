@@ -24,6 +24,7 @@ def test_the_models_are_those_that_a_bundle_has():
         "int8": "model.int8.onnx",
         "int8-fp16": "model.int8-fp16.onnx",
     }
+    assert of("onnxruntime")["uint8"].file == "model.uint8.onnx"
     assert {precision: row.file for precision, row in of("openvino").items()} == {
         "fp32": "openvino/model.fp32.xml",
         "fp16": "openvino/model.fp32.xml",

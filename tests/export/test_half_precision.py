@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 import torch
 from bedside.export.half_precision import RoundedStudent, onnx_to_fp16
+from bedside.export.int8.signed import quantize_signed
 from bedside.export.onnx_export import student_to_onnx
-from bedside.export.quantize import quantize_onnx
 from bedside.runtime import MissingExtraError
 from onnx import TensorProto, numpy_helper
 
@@ -122,7 +122,7 @@ class TestInt8:
         torch.manual_seed(0)
         layers = [torch.nn.Conv3d(1, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv3d(8, 8, 3, padding=1)]
         student = torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Conv3d(8, 3, 1))
-        int8 = quantize_onnx(student_to_onnx(student, PATCH), [patch])
+        int8 = quantize_signed(student_to_onnx(student, PATCH), [patch]).model
         return int8, onnx_to_fp16(int8)
 
     def test_no_layer_and_no_scale_is_left_in_float32(self, pair):

@@ -9,9 +9,9 @@ import openvino
 import pytest
 import torch
 from bedside.export.half_precision import onnx_to_fp16
+from bedside.export.int8.signed import quantize_signed
 from bedside.export.label_model import onnx_of_labels
 from bedside.export.onnx_export import student_to_onnx
-from bedside.export.quantize import quantize_onnx
 from bedside.runtime.errors import BundleError
 from bedside.runtime.labels.best_class import best_class
 from onnx import helper
@@ -36,7 +36,7 @@ def model(request) -> onnx.ModelProto:
     single = student(5)
     if request.param == "fp16":
         return onnx_to_fp16(single)
-    return quantize_onnx(single, [IMAGE[:1]]) if request.param == "int8" else single
+    return quantize_signed(single, [IMAGE[:1]]).model if request.param == "int8" else single
 
 
 def test_labels_are_the_argmax_of_the_logits_for_every_batch(model):

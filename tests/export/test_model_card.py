@@ -73,9 +73,12 @@ def test_times_name_their_machine_and_what_is_not_worth_it(manifest):
 
 def test_layers_kept_out_of_int8_have_their_price(manifest):
     assert "stay in floating point" not in model_card(manifest)
-    layers = (SensitiveLayer(name="encoder.1.1.0", price=0.609), SensitiveLayer(name="head", price=1.25))
+    layers = (
+        SensitiveLayer(name="encoder.1.1.0", price=0.609),
+        SensitiveLayer(name="head", price=1.25, precision="uint8"),
+    )
     card = model_card(msgspec.structs.replace(manifest, sensitive_layers=layers))
-    assert "| encoder.1.1.0 | 61 % |\n| head | 125 % |" in card
+    assert "| int8 | encoder.1.1.0 | 61 % |\n| uint8 | head | 125 % |" in card
 
 
 def test_the_overlaps_are_a_table(manifest):

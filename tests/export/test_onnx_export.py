@@ -20,12 +20,12 @@ import hashlib, numpy, torch
 from bedside.distill import build_student
 from bedside.export.half_precision import onnx_to_fp16
 from bedside.export.onnx_export import student_to_onnx
-from bedside.export.quantize import quantize_onnx
+from bedside.export.int8.signed import quantize_signed
 
 torch.manual_seed(0)
 single = student_to_onnx(build_student("unet-edge-tiny", num_classes=3).eval(), (32, 32, 32))
 patches = [numpy.random.default_rng(seed).random((1, 1, 32, 32, 32), numpy.float32) for seed in range(2)]
-for model in (single, onnx_to_fp16(single), quantize_onnx(single, patches)):
+for model in (single, onnx_to_fp16(single), quantize_signed(single, patches).model):
     print(hashlib.sha256(model.SerializeToString()).hexdigest())
 """
 

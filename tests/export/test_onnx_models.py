@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from bedside.export import ExportCases, ExportOptions, export_bundle, onnx_models, sensitive_layers
+from bedside.export import ExportCases, ExportOptions, export_bundle, onnx_models
+from bedside.export.int8 import sensitive_layers
 from bedside.export.model_files import MODEL_PRECISIONS
 from bedside.export.onnx_models import OnnxModels
 from bedside.export.reference import Reference
@@ -44,7 +45,13 @@ def test_each_precision_has_its_types_and_the_student_is_exported_once(made, mon
     models, _ = made()
     single, half, byte = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8
     found = {precision: types(models.model(precision)) for precision in MODEL_PRECISIONS}
-    assert found == {"fp32": {single}, "fp16": {half}, "int8": {single, byte}, "int8-fp16": {half, byte}}
+    assert found == {
+        "fp32": {single},
+        "fp16": {half},
+        "int8": {single, byte},
+        "uint8": {single, byte, TensorProto.UINT8},
+        "int8-fp16": {half, byte},
+    }
     assert len(exports) == 1
 
 
@@ -57,15 +64,17 @@ def test_int8_with_room_has_no_sensitive_layers(made):
 def test_a_layer_that_int8_costs_too_much_is_named_and_has_its_own_weights(made, monkeypatch):
     """Of two like layers: one has to stay."""
     monkeypatch.setattr(sensitive_layers, "ENOUGH", 0.0)
-    monkeypatch.setattr(onnx_models, "BoundsUsed", lambda *_: lambda model: len(sensitive_layers.int8_layers(model)))
+    monkeypatch.setattr(onnx_models, "BoundsUsed", lambda *_: lambda quantized: len(quantized.layers))
     torch.manual_seed(0)
     widths = zip((1, 8, 8), (8, 8, 3), strict=True)
     student = torch.nn.Sequential(*(torch.nn.Conv3d(before, after, 3, padding=1) for before, after in widths))
     models, _ = made(student)
-    model = models.model("int8")
-    assert [(layer.name, layer.price) for layer in models.sensitive_layers] == [("1", 1)]
-    weights = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer if list(tensor.dims)[0:1] == [8]]
-    assert any(np.array_equal(weight, student[1].weight.detach()) for weight in weights)
+    found = [(layer.precision, layer.name, layer.price) for layer in models.sensitive_layers]
+    assert found == [("int8", "1", 1), ("uint8", "1", 1)]
+    for precision in ("int8", "uint8"):
+        tensors = models.model(precision).graph.initializer
+        weights = [numpy_helper.to_array(tensor) for tensor in tensors if list(tensor.dims)[0:1] == [8]]
+        assert any(np.array_equal(weight, student[1].weight.detach()) for weight in weights)
 
 
 def test_without_int8_nothing_is_quantized(toy_student, toy_task, cases):

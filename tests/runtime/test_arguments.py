@@ -40,8 +40,12 @@ def labels(seg):
     [
         ("engine", None, "no engine None; expected one of: auto, tensorrt, openvino, onnxruntime"),
         ("engine", "ONNX", 'no engine "ONNX"; expected one of: auto, tensorrt, openvino, onnxruntime'),
-        ("precision", "FP32", 'precision: expected auto, fp32, fp16, bf16, int8, int8-fp16, int8-bf16, got "FP32"'),
-        ("precision", 32, "precision: expected auto, fp32, fp16, bf16, int8, int8-fp16, int8-bf16, got 32"),
+        (
+            "precision",
+            "FP32",
+            'precision: expected auto, fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got "FP32"',
+        ),
+        ("precision", 32, "precision: expected auto, fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got 32"),
         ("threads", True, "threads: expected a whole number from 1 to 1024, got True"),
         ("threads", 1.5, "threads: expected a whole number from 1 to 1024, got 1.5"),
         ("threads", 10**6, "threads: expected a whole number from 1 to 1024, got 1000000"),

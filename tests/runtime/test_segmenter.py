@@ -208,7 +208,7 @@ def test_int8_is_there_when_asked_for(bundle_path):
 
 def test_unknown_precision_is_refused(bundle_path):
     with pytest.raises(
-        UsageError, match='precision: expected auto, fp32, fp16, bf16, int8, int8-fp16, int8-bf16, got "fp8"'
+        UsageError, match='precision: expected auto, fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got "fp8"'
     ):
         Segmenter.load(bundle_path, precision="fp8")
 

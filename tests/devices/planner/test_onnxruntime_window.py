@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import onnx
+from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.onnxruntime_window import onnxruntime_window_bytes
+from bedside.devices.probe.kernels import Kernel
 from onnx import TensorProto, helper, numpy_helper
 
 MIB = 1 << 20
@@ -79,3 +81,13 @@ def test_quantized_tensors_take_a_byte_a_value_and_weights_are_converted_for_eve
 
 def test_a_network_that_computes_nothing_takes_only_its_logits():
     assert window_bytes(shapes={"x": SMALL, "y": SMALL}) == 0.5
+
+
+def test_a_convolution_on_bytes_takes_a_pointer_for_each_value_of_its_kernel_and_each_voxel():
+    """Beside bytes of the input and of the output, each once as it is and once with its channels last."""
+    content = Kernel("conv", 16, 16, 64, quantized=True).network(1, "uint8")
+    cost = model_cost(content)
+    voxels = 64**3
+    logits, floats, byte = 2 * 4 * voxels, 16 * 4 * voxels, 16 * voxels
+    assert cost.onnxruntime_bytes >= 27 * 8 * voxels + 3 * byte - logits
+    assert cost.onnxruntime_bytes <= 27 * 8 * voxels + 4 * byte + 2 * floats + logits

@@ -50,8 +50,8 @@ def test_a_window_is_the_sum_of_its_nodes_within_a_factor_of_two():
 
 def test_activations_take_the_bytes_of_their_number_format():
     cost = ModelCost((), 5000, 0)
-    assert [activation_bytes(cost, precision) for precision in ("fp32", "fp16", "int8", "int8-fp16")] == [
-        20_000, 10_000, 20_000, 10_000,
+    assert [activation_bytes(cost, precision) for precision in ("fp32", "fp16", "int8", "uint8", "int8-fp16")] == [
+        20_000, 10_000, 20_000, 20_000, 10_000,
     ]  # fmt: skip
     assert formats("int8-bf16") == ["int8", "bf16"]
 

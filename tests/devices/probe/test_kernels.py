@@ -64,3 +64,16 @@ def test_tensors_and_attributes_read_as_they_were_written():
     assert [each.dim_value or each.dim_param for each in model.graph.input[0].type.tensor_type.shape.dim] == [
         "batch", 1, 4, 4, 4,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", [each for each in SMALLEST.values() if each.quantized], ids=named)
+def test_kernels_of_uint8_run_and_quantize_their_results_too(kernel):
+    model = onnx.load_from_string(kernel.network(1, "uint8"))
+    onnx.checker.check_model(model, full_check=True)
+    (layer,) = (node for node in model.graph.node if node.op_type in ("Conv", "MatMul") and "dequant" in node.input[1])
+    readers = [node.op_type for node in model.graph.node if layer.output[0] in node.input]
+    assert readers == ["QuantizeLinear"]
+    with open_engine("onnxruntime", kernel.network(2, "uint8"), threads=1, precision="uint8") as opened:
+        logits = opened.infer(np.random.default_rng(0).standard_normal((1, 1, *[kernel.edge] * 3), np.float32))
+    assert np.isfinite(logits).all()
+    assert logits.std() > 0

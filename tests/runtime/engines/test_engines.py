@@ -224,7 +224,7 @@ class TestRefusals:
 
     def test_an_unknown_precision_is_refused(self, name, model):
         with pytest.raises(
-            UsageError, match='precision: expected fp32, fp16, bf16, int8, int8-fp16, int8-bf16, got "fp8"'
+            UsageError, match='precision: expected fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got "fp8"'
         ):
             open_engine(name, model, precision="fp8")
 

@@ -15,7 +15,13 @@ from bedside.runtime.memory.resident import resident_bytes
 
 
 def test_onnx_runtime_has_no_bfloat16_on_any_cpu():
-    assert [each for each in PRECISIONS if supports("onnxruntime", each)] == ["fp32", "fp16", "int8", "int8-fp16"]
+    assert [each for each in PRECISIONS if supports("onnxruntime", each)] == [
+        "fp32",
+        "fp16",
+        "int8",
+        "uint8",
+        "int8-fp16",
+    ]
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def gpu_build(monkeypatch, driver):
 def test_a_gpu_build_has_its_providers_as_devices():
     found = {device.name: device.precisions for device in inference_devices("onnxruntime")}
     assert found == {
-        "CPU": ("fp32", "fp16", "int8", "int8-fp16"),
+        "CPU": ("fp32", "fp16", "int8", "uint8", "int8-fp16"),
         "CUDA": ("fp32", "fp16"),
         "TensorRT": ("fp32", "fp16", "int8", "int8-fp16"),
     }

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from bedside.export.int8.signed import make_signed, quantizable_nodes, quantize_signed
+from bedside.export.int8.split_convolutions import split_convolutions
 from bedside.export.onnx_export import student_to_onnx
-from bedside.export.quantize import make_signed, quantizable_nodes, quantize_onnx
-from bedside.export.split_convolutions import split_convolutions
 from bedside.runtime import open_engine
 from bedside.runtime.errors import BundleError, MissingExtraError, UsageError
 from onnx import TensorProto, helper, numpy_helper
@@ -55,7 +55,7 @@ def model() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def quantized(model, patches) -> onnx.ModelProto:
-    return quantize_onnx(model, patches)
+    return quantize_signed(model, patches).model
 
 
 def test_the_spatial_convolution_and_the_linear_layer_are_chosen_and_nothing_else(model):
@@ -144,7 +144,7 @@ def test_a_pair_that_is_not_symmetric_is_refused():
 @pytest.mark.slow
 def test_a_swin_unetr_is_quantized_in_its_linear_layers_and_not_in_its_attention(swin_onnx):
     patch = np.random.default_rng(1).random((1, 1, 64, 64, 64), np.float32)
-    quantized = quantize_onnx(swin_onnx, [patch])
+    quantized = quantize_signed(swin_onnx, [patch]).model
     dequantized = {node.output[0] for node in quantized.graph.node if node.op_type == "DequantizeLinear"}
     products = [node for node in quantized.graph.node if node.op_type == "MatMul"]
     in_int8 = [node for node in products if set(node.input) & dequantized]
@@ -154,16 +154,16 @@ def test_a_swin_unetr_is_quantized_in_its_linear_layers_and_not_in_its_attention
 
 def test_without_patches_int8_is_refused(model):
     with pytest.raises(UsageError, match="calibration"):
-        quantize_onnx(model, [])
+        quantize_signed(model, [])
 
 
 def test_a_model_without_heavy_layers_is_refused(patches):
     with pytest.raises(UsageError, match="no layer to quantize"):
-        quantize_onnx(student_to_onnx(torch.nn.Conv3d(1, 3, 3, padding=1), PATCH), patches)
+        quantize_signed(student_to_onnx(torch.nn.Conv3d(1, 3, 3, padding=1), PATCH), patches)
 
 
 def test_quantizing_writes_nothing_to_stdout(model, patches, capfd):
-    quantize_onnx(model, patches[:1])
+    quantize_signed(model, patches[:1])
     assert capfd.readouterr().out == ""
 
 
@@ -171,4 +171,30 @@ def test_quantizing_writes_nothing_to_stdout(model, patches, capfd):
 def test_without_a_package_the_extra_is_named(model, patches, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"{package} is not installed; run: pip install 'bedside\[export\]'"):
-        quantize_onnx(model, patches)
+        quantize_signed(model, patches)
+
+
+def logits(model, patch):
+    with open_engine("onnxruntime", model.SerializeToString(), threads=1) as engine:
+        return engine.infer(patch)
+
+
+def test_with_all_layers_in_float_the_model_is_the_exact_one(model, patches):
+    signed = quantize_signed(model, patches)
+    assert len(signed.layers) == 2
+    back = signed.without(signed.layers).model
+    assert np.abs(logits(back, patches[0]) - logits(model, patches[0])).max() < 1e-5
+    assert not any("Quantize" in node.op_type for node in back.graph.node)
+
+
+def test_one_layer_returns_and_the_other_layers_keep_their_scales(model, patches):
+    signed = quantize_signed(model, patches)
+    back = signed.without(signed.layers[:1])
+    onnx.checker.check_model(back.model, full_check=True)
+    assert back.layers == signed.layers[1:]
+    scales = [
+        {tensor.name: tensor for tensor in each.model.graph.initializer if tensor.name.startswith("scale")}
+        for each in (signed, back)
+    ]
+    assert 0 < len(scales[1]) < len(scales[0])
+    assert all(scales[0][name] == tensor for name, tensor in scales[1].items())

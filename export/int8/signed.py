@@ -1,8 +1,7 @@
-"""Quantizes an ONNX to int8: Q/DQ pairs around the layers with most of the arithmetic, calibrated on patches of scans.
+"""int8 for OpenVINO and TensorRT: symmetric Q/DQ pairs at the inputs of the heavy layers, calibrated by NNCF.
 
-Convolutions with a spatial kernel and matrix products with constant weights are quantized. These stay in float32:
+Of the heavy layers (`heavy_layers`), these stay in float32, as all others do:
 
-- convolutions on the image itself: one channel, and the only view of the intensities;
 - 1³ convolutions, the head and the residual projections: little arithmetic, and OpenVINO 2026.4 computes wrong values
   when a 1³ and a 3³ convolution share one quantized input (measured: 85 % instead of 99 % of the labels agree);
 - convolutions whose input is a Concat that only quantized layers read, also through ReLU or scaling or shifting by
@@ -17,17 +16,19 @@ weights: on a CPU with AVX2 alone, OpenVINO kept 94 to 96 % of a small U-Net's l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.engines.open_vino import import_openvino
-from ..runtime.errors import BundleError, MissingExtraError, UsageError, first_line
-from .onnx_export import INPUT_NAME
-from .quiet import quiet_libraries
+from ...runtime.engines import Precision
+from ...runtime.engines.open_vino import import_openvino
+from ...runtime.errors import BundleError, MissingExtraError, UsageError
+from ..quiet import quiet_libraries
+from .layers import as_input, check_graph, check_patches, heavy_layers
 from .split_convolutions import split_convolutions
 
 if TYPE_CHECKING:
@@ -37,7 +38,53 @@ _QUANTIZER_PASSES = ("Relu", "Add", "Sub", "Mul", "Div", "BatchNormalization")  
 _UINT8_TO_INT8 = 255 / 127  # a zero-based range needs coarser steps once half the codes are for negative values
 
 
-def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]) -> onnx.ModelProto:
+@dataclass(frozen=True, eq=False)
+class SignedModel:
+    """A student with symmetric int8 layers; see `QuantizedModel`.
+
+    Attributes:
+        model: the Q/DQ model.
+        exact: the float32 model, split, with nodes of the same names.
+    """
+
+    model: onnx.ModelProto
+    exact: onnx.ModelProto
+    precision: ClassVar[Precision] = "int8"
+    engine: ClassVar[str] = "openvino"
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the quantized layers, in the order of the graph."""
+        dequantized = {node.output[0] for node in self.model.graph.node if node.op_type == "DequantizeLinear"}
+        return [node.name for node in self.model.graph.node if len(dequantized & set(node.input)) > 1]
+
+    def without(self, layers: Collection[str]) -> SignedModel:
+        """Returns the model with some of its layers as they are in the float32 model."""
+        import onnx
+        import onnxscript.optimizer
+
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        weights = {tensor.name: tensor for tensor in self.exact.graph.initializer}
+        products = {node.output[0] for node in self.exact.graph.node if node.name in layers}
+        inputs = {  # of the layers, and of the sums that add a bias to one, because NNCF corrects biases for int8
+            node.name: node.input
+            for node in self.exact.graph.node
+            if node.name in layers or (node.op_type == "Add" and products & set(node.input))
+        }
+        for node in model.graph.node:
+            for position, name in enumerate(inputs.get(node.name, ())):
+                node.input[position] = name
+                if name in weights:  # under another name, because biases, too, are others beside int8 weights
+                    node.input[position] = f"{name}.{node.name}"
+                    tensor = model.graph.initializer.add()
+                    tensor.CopyFrom(weights[name])
+                    tensor.name = node.input[position]
+        onnxscript.optimizer.remove_unused_nodes(model)
+        return SignedModel(model, self.exact)
+
+
+def quantize_signed(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]) -> SignedModel:
     """Quantizes a student with NNCF: int8, symmetric (all zero points 0, as TensorRT requires), weights per channel.
 
     Args:
@@ -53,49 +100,39 @@ def quantize_onnx(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32]]
         UsageError: there are no patches, or the model has no layer to quantize.
         BundleError: the quantized graph is not valid or not symmetric.
     """
-    if not patches:
-        raise UsageError("int8 needs calibration patches, got none; give --calibration a data set with scans")
+    check_patches(patches)
     if find_spec("openvino") is None:
         raise MissingExtraError("openvino", "export")
     import_openvino()  # makes the package unimportable through which NNCF, too, sends usage events
     try:
         with quiet_libraries():
             import nncf
-            import onnx
             from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
     except ImportError as error:
         raise MissingExtraError(error.name or "nncf", "export") from None
-    model = split_for_int8(model)
-    chosen = quantizable_nodes(model)
+    exact = split_convolutions(model, heavy_layers(model))
+    chosen = quantizable_nodes(exact)
     if not chosen:
         raise UsageError("the model has no layer to quantize; export fp32 only")
-    others = [node.name for node in model.graph.node if node.name not in chosen]
+    others = [node.name for node in exact.graph.node if node.name not in chosen]
     with quiet_libraries():
         quantized: onnx.ModelProto = nncf.quantize(
-            model,
-            nncf.Dataset(list(patches), _as_input),
+            exact,
+            nncf.Dataset(list(patches), as_input),
             preset=nncf.QuantizationPreset.PERFORMANCE,
             subset_size=len(patches),
             ignored_scope=nncf.IgnoredScope(names=others, validate=False),
             advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
         )
     make_signed(quantized)
-    try:
-        onnx.checker.check_model(quantized, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the quantized ONNX is not valid: {first_line(error)}") from None
-    return quantized
-
-
-def split_for_int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns the float32 model, split, whose layers `quantize_onnx` quantizes; they have the same names."""
-    return split_convolutions(model, _heavy_layers(model))
+    check_graph(quantized)
+    return SignedModel(quantized, exact)
 
 
 def quantizable_nodes(model: onnx.ModelProto) -> set[str]:
     """Returns the names of the layers to quantize; the module's docstring says which and why."""
     nodes = model.graph.node
-    heavy = _heavy_layers(model)
+    heavy = set(heavy_layers(model))
     constants = {tensor.name for tensor in model.graph.initializer}
     read_by_others = {name for node in nodes if node.name not in heavy for name in node.input}
     behind_concat: set[str] = set()  # tensors from which OpenVINO can move a quantizer in front of a Concat
@@ -109,23 +146,6 @@ def quantizable_nodes(model: onnx.ModelProto) -> set[str]:
         ):
             behind_concat.add(node.output[0])
     return heavy - {node.name for node in nodes if node.op_type == "Conv" and node.input[0] in behind_concat}
-
-
-def _heavy_layers(model: onnx.ModelProto) -> set[str]:
-    graph = model.graph
-    weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    heavy: set[str] = set()
-    for node in graph.node:
-        on_image = INPUT_NAME in node.input
-        constant = any(name in weights for name in node.input)
-        spatial = node.op_type == "Conv" and any(size > 1 for size in weights.get(node.input[1], ())[2:])
-        if not on_image and (spatial or (node.op_type in ("MatMul", "Gemm") and constant)):
-            heavy.add(node.name)
-    return heavy
-
-
-def _as_input(patch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    return {INPUT_NAME: patch}
 
 
 def make_signed(model: onnx.ModelProto) -> None:

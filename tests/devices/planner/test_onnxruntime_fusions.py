@@ -1,0 +1,65 @@
+"""The nodes on bytes are those that ONNX Runtime itself makes of a uint8 model."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import onnx
+import onnxruntime
+import pytest
+from bedside.devices.planner.costs import model_cost
+from bedside.devices.planner.onnxruntime_fusions import ON_BYTES, Links, fused
+from bedside.devices.probe.kernels import Kernel
+
+
+def inferred(content: bytes):
+    graph = onnx.shape_inference.infer_shapes(onnx.load_from_string(content), data_prop=True).graph
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        shapes[value.name] = tuple(size.dim_value or 1 for size in value.type.tensor_type.shape.dim)
+    return graph, shapes
+
+
+def executed(content: bytes, path) -> Counter[str]:
+    """Returns how often ONNX Runtime runs each operator, after its own changes to the graph."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+@pytest.mark.parametrize("kernel", [Kernel("conv", 16, 16, 16, True), Kernel("matmul", 16, 16, 4, True)])
+def test_onnx_runtime_computes_the_same_layers_on_bytes(kernel, tmp_path):
+    content = kernel.network(3, "uint8")
+    ours = Counter(node.op_type for node in fused(*inferred(content))[0].node)
+    theirs = executed(content, tmp_path / "run.onnx")
+    for layer in ("Conv", "MatMul", "LeakyRelu"):
+        assert ours[ON_BYTES + layer] == theirs[ON_BYTES + layer]
+    assert ours[ON_BYTES + "Conv"] + ours[ON_BYTES + "MatMul"] == 3
+
+
+def test_a_chain_of_convolutions_turns_its_tensors_once_at_either_end():
+    graph, shapes = fused(*inferred(Kernel("conv", 16, 16, 16, True).network(3, "uint8")))
+    on_bytes = [node for node in graph.node if node.op_type.startswith(ON_BYTES)]
+    conv, activation, turned = (ON_BYTES + name for name in ("Conv", "LeakyRelu", "Transpose"))
+    assert [node.op_type for node in on_bytes] == [
+        turned, conv, activation, conv, activation, conv, turned,
+    ]  # fmt: skip
+    assert shapes[on_bytes[0].output[0]] == (1, 16, 16, 16, 16)
+    assert on_bytes[-1].output[0] in {name for node in graph.node for name in node.input}
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_other_networks_stay_as_they_are(precision):
+    graph, shapes = inferred(Kernel("conv", 16, 16, 16, precision == "int8").network(2, "int8"))
+    assert fused(graph, shapes) == (graph, shapes)
+
+
+def test_the_quantizers_at_either_end_convert_and_those_between_the_layers_do_not():
+    content = Kernel("conv", 16, 16, 16, True).network(2, "uint8")
+    graph, _ = inferred(content)
+    converting = [node.op_type for node in graph.node if Links(graph).converts(node)]
+    assert converting == ["QuantizeLinear", "DequantizeLinear"]
+    moved = [node.op for node in model_cost(content).nodes if node.op in converting and not node.fused]
+    assert Counter(moved) == {"QuantizeLinear": 1, "DequantizeLinear": 1}
