@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import numpy as np
 from bedside.devices.probe.kernels import Kernel
@@ -18,10 +19,15 @@ from bedside.devices.probe.probe import SeriesSetting, time_kernel
 from bedside.runtime.axes import DHW
 from bedside.runtime.engines import Precision, open_engine
 
+if TYPE_CHECKING:
+    import torch
+
 CHANNELS = (8, 16, 24, 32, 48, 64, 96, 128)
 SECONDS = 1.0  # of one layer in one precision
 WORK = 1 << 25  # multiplications of a 1³ kernel, about: fewer voxels where there are more channels
 CLASSES, EDGE, ROUNDS = 14, 64, 9
+NNUNET = "nnU-Net"  # five stages of its 3d_fullres, as it plans them for windows of 64³
+STAGES = (32, 64, 128, 256, 320)
 
 
 def layer_seconds(inner: int, columns: int, precision: Precision) -> float | str:
@@ -48,17 +54,42 @@ def print_layers() -> None:
         print(f"| {inner} | {' | '.join(cells)} |", flush=True)
 
 
+def network(name: str) -> torch.nn.Module:
+    """Returns a student, or an nnU-Net, with fresh weights."""
+    if name != NNUNET:
+        from bedside.distill import build_student
+
+        return build_student(name, num_classes=CLASSES).eval()
+    from bedside.export.networks.nnunet_network import UNet
+    from bedside.export.networks.nnunet_plans import Architecture, ArchitectureArguments
+
+    count = len(STAGES)
+    arguments = ArchitectureArguments(
+        n_stages=count,
+        features_per_stage=list(STAGES),
+        conv_op="torch.nn.modules.conv.Conv3d",
+        kernel_sizes=[[3] * 3] * count,
+        strides=[[1] * 3, *([[2] * 3] * (count - 1))],
+        n_conv_per_stage=[2] * count,
+        n_conv_per_stage_decoder=[2] * (count - 1),
+        conv_bias=True,
+        norm_op="torch.nn.modules.instancenorm.InstanceNorm3d",
+        norm_op_kwargs={"eps": 1e-5, "affine": True},
+        nonlin="torch.nn.LeakyReLU",
+    )
+    return UNet(Architecture(network_class_name="PlainConvUNet", arch_kwargs=arguments), CLASSES).eval()
+
+
 def student_seconds(name: str) -> dict[Precision, float]:
     """Returns the processor time of a window in fp32, int8 and uint8, in turns, the fastest of each."""
     import torch
-    from bedside.distill import build_student
     from bedside.export.int8.signed import quantize_signed
     from bedside.export.int8.unsigned import quantize_unsigned
     from bedside.export.onnx_export import student_to_onnx
 
     torch.manual_seed(0)
     patch = np.random.default_rng(0).standard_normal((1, 1, EDGE, EDGE, EDGE), np.float32)
-    exact = student_to_onnx(build_student(name, num_classes=CLASSES).eval(), DHW(EDGE, EDGE, EDGE))
+    exact = student_to_onnx(network(name), DHW(EDGE, EDGE, EDGE))
     models = {
         "fp32": exact,
         "int8": quantize_signed(exact, [patch]).model,
@@ -92,7 +123,9 @@ def print_students(names: Sequence[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", action="store_true", help="time single convolutions")
-    parser.add_argument("--student", action="append", default=[], help="time a student with fresh weights")
+    parser.add_argument(
+        "--student", action="append", default=[], help=f"time a student, or {NNUNET}, with fresh weights"
+    )
     given = parser.parse_args()
     if given.layers:
         print_layers()
