@@ -79,7 +79,7 @@ class Export:
         typer.Option(
             min=0,
             metavar="SECONDS",
-            help="Longest search for layers that int8 costs too much; none where it passes with room. 0: none.",
+            help="Longest search, in int8 and uint8 each, for layers that cost too much; none with room. 0: none.",
         ),
     ] = 300.0
     overlap: Annotated[

@@ -35,8 +35,8 @@ class ExportOptions:
             or float16, OpenVINO's variants of these models are measured and offered too; they need no files.
         onnx_only: whether OpenVINO reads the ONNX in place of files of its own, half the bytes for a slower start.
         patches: number of calibration patches.
-        int8_search: the most seconds of the search for layers to keep in floating point, which begins where int8 uses
-            more than half of a bound of the gate; 0 for no search.
+        int8_search: the most seconds of the search for layers to keep in floating point, in int8 and uint8 each, which
+            begins where it uses more than half of a bound of the gate; 0 for no search.
         keep_failed: whether variants that failed at the gate stay in the bundle, to be run where asked for by name;
             those that return NaN or infinity never do.
         page: HTML page to write with the gate's figures and pictures of its cases; None for none. It shows scans, so
