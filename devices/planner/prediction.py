@@ -15,7 +15,7 @@ from .engine_memory import engine_memory
 from .planned_model import PlannedModel, PlannedVariant
 from .probed import probed_speed
 from .report import Option, Tier, Unplanned
-from .roofline import Interval, OperatingPoint
+from .roofline import Interval, OperatingPoint, quantized_format
 
 _NO_LIMIT = 1 << 62
 
@@ -91,7 +91,9 @@ class Setting:
         roofline = self.point.roofline(self.profile, processor, precision)
         if isinstance(roofline, str):
             return roofline if probed is None else f"{probed}; {roofline}"
-        return WindowTime("data sheet", roofline.window_seconds(variant.cost))
+        in_floats = (processor.name, engine, quantized_format(precision)) == (CPU, "onnxruntime", "int8")
+        cost = variant.cost.in_floats() if in_floats else variant.cost
+        return WindowTime("data sheet", roofline.window_seconds(cost))
 
     def _probed_seconds(
         self, processor: Processor, engine: str, precision: Precision, variant: PlannedVariant

@@ -9,6 +9,9 @@ import msgspec
 import pytest
 from bedside.devices import plan
 from bedside.devices.plan import SCAN
+from bedside.devices.planner.costs import model_cost
+from bedside.devices.planner.planned_model import PlannedModel, PlannedVariant
+from bedside.devices.probe.kernels import Kernel
 from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 from bedside.runtime.errors import UsageError
@@ -152,3 +155,17 @@ def test_plan_refuses_wrong_arguments(refusals, bundle_path):
         "probe": None, "threads": None,
     }  # fmt: skip
     assert refusals(plan, given) == {"models", "device"}
+
+
+def test_onnx_runtime_computes_int8_in_floats_on_a_cpu_and_uint8_in_int8(task):
+    exact = model_cost(Kernel("conv", 32, 32, 32, quantized=False).network(4))
+    variants = {
+        ("onnxruntime", "fp32"): PlannedVariant(exact, 1),
+        **{(engine, "int8"): PlannedVariant(exact.quantized(), 1) for engine in ("onnxruntime", "openvino")},
+        ("onnxruntime", "uint8"): PlannedVariant(exact.quantized(), 1),
+    }
+    report = plan([PlannedModel("made", task, 0.5, variants)], "raspberry-pi-5")
+    seconds = {(each.engine, each.precision): each.seconds.predicted for each in report.options}
+    assert seconds["onnxruntime", "int8"] == pytest.approx(seconds["onnxruntime", "fp32"])
+    assert seconds["onnxruntime", "uint8"] == pytest.approx(seconds["openvino", "int8"])
+    assert seconds["onnxruntime", "uint8"] < 0.5 * seconds["onnxruntime", "int8"]
