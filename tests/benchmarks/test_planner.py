@@ -76,6 +76,7 @@ def test_settings_are_all_cores_with_one_and_all_threads_and_one_core(script):
     found = script("probed").settings(["onnxruntime"], 2)
     assert [(cores, each.precision, each.threads) for cores, each in found] == [
         (2, "fp32", 1), (2, "fp32", 2), (1, "fp32", 1), (2, "int8", 1), (2, "int8", 2), (1, "int8", 1),
+        (2, "uint8", 1), (2, "uint8", 2), (1, "uint8", 1),
     ]  # fmt: skip
 
 
@@ -90,7 +91,9 @@ def test_memory_is_what_a_process_needs_for_a_model(script, tmp_path):
 
 def test_under_a_quota_there_are_as_many_threads_as_cpus_rounded_up(script):
     found = script("probed").settings(["onnxruntime"], 4, 1.5)
-    assert [(cores, each.precision, each.threads) for cores, each in found] == [(4, "fp32", 2), (4, "int8", 2)]
+    assert [(cores, each.precision, each.threads) for cores, each in found] == [
+        (4, "fp32", 2), (4, "int8", 2), (4, "uint8", 2),
+    ]  # fmt: skip
     (small, *_) = script("probed").settings(["onnxruntime"], 2, 0.5)
     assert small[1].threads == 1
 

@@ -17,6 +17,7 @@ from bedside.distill.students.registry import check_patch
 from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
 from bedside.export.model_files import MODEL_PRECISIONS
 from bedside.runtime import Bundle, Grid, Task, write_volume
+from bedside.runtime.engines import ENGINES
 from bedside.runtime.engines.tensorrt.builder import build_plan
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task import Intensity, Modality
@@ -150,6 +151,6 @@ def check_that_tensorrt_builds(bundle):
     except ImportError:
         assert platform.machine() not in ("x86_64", "AMD64"), "expected tensorrt-rtx here, from the extra dev"
         return
-    for precision in MODEL_PRECISIONS:
+    for precision in ENGINES["tensorrt"].precisions:
         onnx = (bundle / f"model.{precision}.onnx").read_bytes()
         assert build_plan(tensorrt_rtx, onnx, exact=precision == "fp32").plan, precision
