@@ -16,13 +16,8 @@ from .openvino_ir import onnx_to_openvino
 if TYPE_CHECKING:
     import onnx
 
-MODEL_PRECISIONS: tuple[Precision, ...] = (
-    "fp32",
-    "fp16",
-    "int8",
-    "uint8",
-    "int8-fp16",
-)  # those with an ONNX of their own
+# Those with an ONNX of their own.
+MODEL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "uint8", "int8-fp16")
 CONVERTED: dict[Precision, tuple[Precision, ...]] = {  # precision of a file → those that some engines make of it
     "fp32": ("fp16", "bf16"),
     "int8": ("int8-bf16",),

@@ -38,7 +38,6 @@ class Arm:
     turns: bool = True
 
 
-_ENSEMBLE_UNLABELLED = Arm(teachers=3, lam=0.5, unlabelled=0.5)
 _ENSEMBLE_PSEUDO_LABELS = Arm(teachers=3, unlabelled=0.5, pseudo_labels=True, turns=False)
 _PSEUDO_LABELS = replace(_ENSEMBLE_PSEUDO_LABELS, teachers=1)
 
@@ -48,7 +47,7 @@ MAIN_ARMS: dict[str, Arm] = {
     "distilled": Arm(teachers=1, lam=0.5),
     "distilled-unlabelled": Arm(teachers=1, lam=0.5, unlabelled=0.5),
     "ensemble": Arm(teachers=3, lam=0.5),
-    "ensemble-unlabelled": _ENSEMBLE_UNLABELLED,
+    "ensemble-unlabelled": Arm(teachers=3, lam=0.5, unlabelled=0.5),
     "pseudo-labels": _PSEUDO_LABELS,
     "ensemble-pseudo-labels": _ENSEMBLE_PSEUDO_LABELS,
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bedside.benchmarks.shared.step_seconds import fastest_seconds
 from bedside.devices.probe.kernels import Kernel
 from bedside.devices.probe.probe import SeriesSetting, time_kernel
 from bedside.runtime.axes import DHW
@@ -80,7 +81,7 @@ def network(name: str) -> torch.nn.Module:
     return UNet(Architecture(network_class_name="PlainConvUNet", arch_kwargs=arguments), CLASSES).eval()
 
 
-def student_seconds(name: str) -> dict[Precision, float]:
+def student_seconds(name: str) -> dict[str, float]:
     """Returns the processor time of a window in fp32, int8 and uint8, in turns, the fastest of each."""
     import torch
     from bedside.export.int8.signed import quantize_signed
@@ -95,7 +96,6 @@ def student_seconds(name: str) -> dict[Precision, float]:
         "int8": quantize_signed(exact, [patch]).model,
         "uint8": quantize_unsigned(exact, [patch]).model,
     }
-    fastest: dict[Precision, float] = {}
     with ExitStack() as stack:
         engines = {
             precision: stack.enter_context(
@@ -103,12 +103,8 @@ def student_seconds(name: str) -> dict[Precision, float]:
             )
             for precision, model in models.items()
         }
-        for _ in range(ROUNDS):
-            for precision, engine in engines.items():
-                began = time.process_time()
-                engine.infer(patch)
-                fastest[precision] = min(fastest.get(precision, np.inf), time.process_time() - began)
-    return fastest
+        windows = {precision: partial(engine.infer, patch) for precision, engine in engines.items()}
+        return fastest_seconds(windows, ROUNDS)
 
 
 def print_students(names: Sequence[str]) -> None:

@@ -153,12 +153,7 @@ def model_cost(content: bytes) -> ModelCost:
 def _counted(graph: onnx.GraphProto) -> ModelCost:
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     shapes = weights | _value_shapes(graph)
-    makers = {output: node for node in graph.node for output in node.output}
     links = Links(graph)
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
     constants = set(weights)
     nodes: list[NodeCost] = []
     for node in graph.node:
@@ -171,8 +166,7 @@ def _counted(graph: onnx.GraphProto) -> ModelCost:
         missing = [name for name in (*inputs, *node.output) if name and name not in shapes]
         if missing:
             raise BundleError(f'the operations of the ONNX cannot be counted: "{missing[0]}" has no fixed shape')
-        cost = _node_cost(node, shapes, constants, makers, readers)
-        nodes.append(replace(cost, fused=False) if links.converts(node) else cost)
+        nodes.append(_node_cost(node, shapes, constants, links))
     return ModelCost(tuple(nodes), _peak_values(graph, shapes, constants), onnxruntime_window_bytes(graph, shapes))
 
 
@@ -185,13 +179,7 @@ def _value_shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _node_cost(
-    node: onnx.NodeProto,
-    shapes: Shapes,
-    constants: set[str],
-    makers: Mapping[str, onnx.NodeProto],
-    readers: Mapping[str, list[onnx.NodeProto]],
-) -> NodeCost:
+def _node_cost(node: onnx.NodeProto, shapes: Shapes, constants: set[str], links: Links) -> NodeCost:
     inputs = [name for name in node.input if name]
     activations = [name for name in inputs if name not in constants]
     read = sum(math.prod(shapes[name]) for name in activations)
@@ -199,7 +187,8 @@ def _node_cost(
         read = math.prod(shapes[node.output[0]])
     written = sum(math.prod(shapes[name]) for name in node.output if name)
     source = node.input[0]
-    alone = len(readers.get(source, ())) == 1 and source in makers
+    alone = len(links.readers.get(source, ())) == 1 and source in links.makers
+    fusable = node.op_type in _VIEWS | _QUANTIZERS or (node.op_type in _POINTWISE and alone)
     return NodeCost(
         name=node.name,
         op=node.op_type,
@@ -207,8 +196,8 @@ def _node_cost(
         read=read,
         written=written,
         parameters=sum(math.prod(shapes[name]) for name in inputs if name in constants),
-        quantized=node.op_type in HEAVY and all(_is_dequantized(name, makers) for name in node.input[:2]),
-        fused=node.op_type in _VIEWS | _QUANTIZERS or (node.op_type in _POINTWISE and alone),
+        quantized=node.op_type in HEAVY and all(map(links.is_dequantized, node.input[:2])),
+        fused=fusable and not links.converts(node),
         product=_product(node, shapes, constants, written) if node.op_type in HEAVY else None,
         columns=dict(enumerate(shapes[node.output[0]])).get(1) or 1,
     )
@@ -225,10 +214,6 @@ def _product(node: onnx.NodeProto, shapes: Shapes, constants: set[str], written:
     if node.op_type == "ConvTranspose":
         return Product(weights[0], columns, rows, math.prod(weights[2:]))
     return Product(weights[1], columns, rows, math.prod(weights[2:]), strided=rows < math.prod(data[2:]))
-
-
-def _is_dequantized(name: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
-    return name in makers and makers[name].op_type == "DequantizeLinear"
 
 
 def _operations(node: onnx.NodeProto, shapes: Shapes, written: int) -> int:

@@ -37,11 +37,12 @@ def fused(graph: onnx.GraphProto, shapes: Shapes) -> tuple[onnx.GraphProto, Shap
     if not on_bytes:
         return graph, shapes
     results = {node.output[0]: links.quantized_result(node) for node in on_bytes}
+    written_on_bytes = set(results.values())
     turned: dict[str, tuple[int, ...]] = {}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         if node.output[0] not in results:
-            if node.output[0] not in results.values():  # that pair's QuantizeLinear is in the node before
+            if node.output[0] not in written_on_bytes:  # that pair's QuantizeLinear is in the node before
                 nodes.append(node)
             continue
         inputs = [links.before_pair(name) for name in node.input]
@@ -66,51 +67,57 @@ def fused(graph: onnx.GraphProto, shapes: Shapes) -> tuple[onnx.GraphProto, Shap
 
 
 class Links:
-    """Which node makes a tensor of a graph, and which read it."""
+    """Which node makes a tensor of a graph, and which read it.
+
+    Attributes:
+        makers: tensor → the node that makes it.
+        readers: tensor → the nodes that read it, one for each time that they do.
+    """
 
     def __init__(self, graph: onnx.GraphProto) -> None:
-        self._makers = {name: node for node in graph.node for name in node.output}
-        self._readers: dict[str, list[onnx.NodeProto]] = {}
+        self.makers = {name: node for node in graph.node for name in node.output}
+        self.readers: dict[str, list[onnx.NodeProto]] = {}
         for node in graph.node:
             for name in node.input:
-                self._readers.setdefault(name, []).append(node)
+                self.readers.setdefault(name, []).append(node)
+
+    def is_dequantized(self, name: str) -> bool:
+        """Returns whether a tensor is what a DequantizeLinear makes."""
+        return name in self.makers and self.makers[name].op_type == "DequantizeLinear"
 
     def is_on_bytes(self, node: onnx.NodeProto) -> bool:
         """Returns whether all factors of a layer, or the input of an activation, and its result are quantized."""
         factors = node.input[:2] if node.op_type in _LAYERS else node.input[:1]
-        behind = [reader.op_type for reader in self._readers.get(node.output[0], ())]
+        behind = [reader.op_type for reader in self.readers.get(node.output[0], ())]
         return (
             node.op_type in (*_LAYERS, "LeakyRelu")
             and behind == ["QuantizeLinear"]
-            and all(self._is_dequantized(name) for name in factors)
+            and all(self.is_dequantized(name) for name in factors)
         )
 
     def converts(self, node: onnx.NodeProto) -> bool:
         """Returns whether a quantizer stands between a layer of floats and one of bytes."""
         if node.op_type == "QuantizeLinear":
-            maker = self._makers.get(node.input[0])
-            return (maker is None or not self.is_on_bytes(maker)) and bool(self._readers_on_bytes(node.output[0]))
+            return self._writer(node.output[0]) is None and bool(self._readers_on_bytes(node.output[0]))
         if node.op_type == "DequantizeLinear":
-            quantizer = self._makers.get(node.input[0])
-            maker = None if quantizer is None else self._makers.get(quantizer.input[0])
-            readers = self._readers.get(node.output[0], ())
-            return maker is not None and self.is_on_bytes(maker) and not all(map(self.is_on_bytes, readers))
+            readers = self.readers.get(node.output[0], ())
+            return self._writer(node.input[0]) is not None and not all(map(self.is_on_bytes, readers))
         return False
 
     def quantized_result(self, node: onnx.NodeProto) -> str:
         """Returns the bytes that a node on bytes writes."""
-        return self._readers[node.output[0]][0].output[0]
+        return self.readers[node.output[0]][0].output[0]
 
     def before_pair(self, name: str) -> str:
         """Returns the bytes of a dequantized tensor; of another, itself."""
-        return self._makers[name].input[0] if self._is_dequantized(name) else name
+        return self.makers[name].input[0] if self.is_dequantized(name) else name
 
     def comes_from_convolution(self, node: onnx.NodeProto) -> bool:
         """Returns whether the input of a convolution on bytes is that of another, its activation between."""
-        makers = self._makers_on_bytes(node)
-        if makers and makers[0].op_type == "LeakyRelu":
-            makers = self._makers_on_bytes(makers[0])
-        return bool(makers) and makers[0].op_type == "Conv"
+        writer = self._writer(self.before_pair(node.input[0]))
+        if writer is not None and writer.op_type == "LeakyRelu":
+            writer = self._writer(self.before_pair(writer.input[0]))
+        return writer is not None and writer.op_type == "Conv"
 
     def goes_to_convolution(self, node: onnx.NodeProto) -> bool:
         """Returns whether a convolution on bytes reads the output of another, its activation between."""
@@ -119,17 +126,17 @@ class Links:
         following = [reader for quantized in activations for reader in self._readers_on_bytes(quantized)]
         return any(reader.op_type == "Conv" for reader in (*readers, *following))
 
-    def _is_dequantized(self, name: str) -> bool:
-        return name in self._makers and self._makers[name].op_type == "DequantizeLinear"
-
-    def _makers_on_bytes(self, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
-        quantizer = self._makers.get(self.before_pair(node.input[0]))
-        maker = None if quantizer is None else self._makers.get(quantizer.input[0])
-        return [maker] if maker is not None and self.is_on_bytes(maker) else []
+    def _writer(self, quantized: str) -> onnx.NodeProto | None:
+        """Returns the node on bytes that writes a tensor; None where it is quantized floats, or weights."""
+        quantizer = self.makers.get(quantized)
+        if quantizer is None or quantizer.op_type != "QuantizeLinear":
+            return None
+        maker = self.makers.get(quantizer.input[0])
+        return maker if maker is not None and self.is_on_bytes(maker) else None
 
     def _readers_on_bytes(self, quantized: str) -> Sequence[onnx.NodeProto]:
-        pairs = self._readers.get(quantized, ())
-        readers = [reader for pair in pairs for reader in self._readers.get(pair.output[0], ())]
+        pairs = self.readers.get(quantized, ())
+        readers = [reader for pair in pairs for reader in self.readers.get(pair.output[0], ())]
         return [reader for reader in readers if self.is_on_bytes(reader)]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..probe.results import KernelTime, Probe, Series
 from .costs import ModelCost, NodeCost
-from .roofline import Interval, quantized_format
+from .roofline import Interval, float_format, quantized_format
 
 if TYPE_CHECKING:
     from ...runtime.engines import Precision
@@ -24,11 +24,6 @@ _NEAR = 0.05  # octaves; a kernel closer than this decides alone
 _COVERED = 0.8  # share of errors that an interval covers
 _LEAST_SPREAD = 0.15  # half-width of an interval where the kernels agree better than a network's nodes are known
 _TAPS = 27  # of the probe's convolutions, 3³
-_FLOATS = {
-    "int8": "fp32",
-    "uint8": "fp32",
-    "int8-bf16": "bf16",
-}  # precision → that of its layers that are not quantized
 
 _NORMS = {"InstanceNormalization": "instance norm", "LayerNormalization": "layer norm"}
 _OUTPUTS = {"Conv": "output", "ConvTranspose": "transposed output", "Resize": "resized output"}
@@ -163,7 +158,7 @@ def probed_speed(probe: Probe, engine: str, precision: Precision, threads: int |
     if not found:
         return f"the probe has no times of {engine}"
     chosen = threads or max(count for _, count in found)
-    floats = found.get((_FLOATS.get(precision, precision), chosen))
+    floats = found.get((float_format(precision), chosen))
     form = quantized_format(precision)
     quantized = None if form is None else found.get((form, chosen))
     if floats is None or (form is not None and quantized is None):

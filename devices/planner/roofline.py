@@ -70,7 +70,7 @@ class Roofline:
         return Interval.within_factor(sum(map(self.node_seconds, cost.nodes)))
 
     def _format(self, node: NodeCost) -> str:
-        return "int8" if node.quantized and quantized_format(self.precision) else _float_format(self.precision)
+        return "int8" if node.quantized and quantized_format(self.precision) else float_format(self.precision)
 
 
 def quantized_format(precision: Precision) -> Literal["int8", "uint8"] | None:
@@ -80,19 +80,19 @@ def quantized_format(precision: Precision) -> Literal["int8", "uint8"] | None:
     return "int8" if precision.startswith("int8") else None
 
 
-def _float_format(precision: Precision) -> str:
+def float_format(precision: Precision) -> str:
     """Returns the number format of a variant's layers that are not quantized."""
     return "fp32" if precision in ("int8", "uint8") else precision.removeprefix("int8-")
 
 
 def activation_bytes(cost: ModelCost, precision: Precision) -> int:
     """Returns the bytes of activations alive at once in a precision; those of quantized layers count as floats."""
-    return cost.peak_values * _BYTES[_float_format(precision)]
+    return cost.peak_values * _BYTES[float_format(precision)]
 
 
 def formats(precision: Precision) -> list[str]:
     """Returns the number formats that a variant computes in (``int8-fp16`` → ``int8``, ``fp16``)."""
-    return list(dict.fromkeys(("int8", _float_format(precision)) if quantized_format(precision) else (precision,)))
+    return list(dict.fromkeys(("int8", float_format(precision)) if quantized_format(precision) else (precision,)))
 
 
 @dataclass(frozen=True)
