@@ -13,13 +13,13 @@ import typer
 
 from ..distill.locator import LOCATOR_STUDENT, default_recipe, locator_task
 from ..distill.students.registry import STUDENTS
+from ..distill.teacher_task import task_of_teacher
 from ..runtime.arguments import known
 from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
 from ..runtime.task_presets import load_task
 from ..training.recipe import Recipe
-from ..training.runs.run import Run
 from .options.cluster import ClusterOptions
 from .options.command import arguments_of, last_given, typer_function
 from .options.dataset import OptionalDatasetArgument
@@ -65,8 +65,8 @@ class Distill:
         input_option(
             "--teacher",
             metavar="<path>",
-            help="Run directory of a trained network, a teacher or a student; may be given several times: the mean of "
-            "their probabilities teaches.",
+            help="Run directory of a trained network, a teacher's or a student's, or a bundle; may be given several "
+            "times: the mean of their probabilities teaches.",
         ),
     ] = None
     student: Annotated[
@@ -264,7 +264,7 @@ class Distill:
         data = self.training.data
         if self.task is None and not self._teachers:
             raise UsageError("give --teacher, or --task" + ("" if self.locator else " and --lambda 1"))
-        task = Run.open(self._teachers[0]).config.task if self.task is None else load_task(self.task)
+        task = task_of_teacher(self._teachers[0]) if self.task is None else load_task(self.task)
         return locator_task(task, data.spacing, data.patch) if self.locator else data.changed(task)
 
 

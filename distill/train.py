@@ -32,6 +32,7 @@ from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
 from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
+from .teacher_task import task_of_teacher
 from .teachers import Teachers, check_teachers_classes, check_teachers_input
 from .validation import log_teachers, record_teachers_dice, warn_of_weak_teachers
 
@@ -67,8 +68,8 @@ def distill(
         out: run directory.
         student: name in `STUDENTS`.
         lam: λ of the distillation loss; 1 trains without a teacher, or with its pseudo-labels alone.
-        teacher: run directory of a trained network, or of several, whose mean probabilities teach; needed unless λ is
-            1. Any run can teach, also a student's.
+        teacher: run directory of a trained network or a bundle, or several, whose mean probabilities teach; needed
+            unless λ is 1. Any run can teach, also a student's, and any bundle, also of another project's network.
         task: grid, intensities, patch; None: the first teacher's. With cached targets they may differ from the
             teachers', whose probabilities are then interpolated; the classes may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
@@ -233,7 +234,7 @@ def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
 def _teachers_task(runs: Sequence[Path]) -> Task:
     if not runs:
         raise UsageError(_NO_TEACHER)
-    return Run.open(runs[0]).config.task
+    return task_of_teacher(runs[0])
 
 
 def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:

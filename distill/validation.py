@@ -25,22 +25,30 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
     """Logs what may make the teachers worse, or look better, than they are."""
     new = prepared.run.config
     for member in teachers.members:
-        trained = member.run.config
-        if trained.dataset != new.dataset:
+        trained = member.learned_from
+        same_data = trained.data_hash == new.data_hash
+        if trained.dataset and trained.dataset != new.dataset:
             _log.warning(
                 'teacher "%s" was trained on data set "%s", the student on "%s": compare their validation Dice',
-                member.run.name,
+                member.name,
                 trained.dataset,
                 new.dataset,
+            )
+        if not trained.dataset:
+            of_bundle = "was trained on other data" if trained.data_hash else "does not say what it was trained on"
+            _log.warning(
+                'teacher "%s" %s: if it has learnt from the student\'s validation cases, their Dice is too high',
+                member.name,
+                "was trained on this data set" if same_data else of_bundle,
             )
         if member.task.preparation != new.task.preparation:
             _log.info(
                 'teacher "%s" prepares scans otherwise (%s): its probabilities are interpolated',
-                member.run.name,
+                member.name,
                 ", ".join(new.task.differing(member.task, but=("patch",))),
             )
         other_split = trained.split_hash not in ("", new.split_hash)
-        if prepared.validation and trained.data_hash == new.data_hash and other_split:
+        if prepared.validation and same_data and other_split:
             _log.warning(
                 "the teacher was trained on another split of this data set: it may have learnt from the student's "
                 "validation cases, and their Dice may be too high; give the teacher's fold (--fold)"

@@ -103,18 +103,25 @@ def toy_manifest(task: Task, variants: tuple[Variant, ...], **changes: object) -
     return msgspec.structs.replace(manifest, **changes)
 
 
-def write_bundle(directory: Path, task: Task, model: bytes | None = None, *, golden_shift: float = 0.0) -> Path:
+def write_bundle(
+    directory: Path,
+    task: Task,
+    model: bytes | None = None,
+    *,
+    golden_shift: float = 0.0,
+    means: Sequence[float] = MEANS,
+) -> Path:
     """Writes a toy bundle with an fp32 and an int8 variant (the same network under two names).
 
-    ``golden_shift`` is added to the first class's golden logits.
+    ``golden_shift`` is added to the first class's golden logits; ``means`` are those of the network.
     """
     directory.mkdir(parents=True)
-    model = nearest_mean_model(task.patch.dhw) if model is None else model
+    model = nearest_mean_model(task.patch.dhw, means) if model is None else model
     for precision in ("fp32", "int8"):
         (directory / f"model.{precision}.onnx").write_bytes(model)
     (directory / "README.md").write_text("# Toy\n")
     patch = np.random.default_rng(0).random((1, 1, *task.patch.dhw), np.float32)
-    logits = nearest_mean_logits(patch)[0]
+    logits = nearest_mean_logits(patch, means)[0]
     logits[0] += np.float32(golden_shift)
     np.save(directory / "golden_input.npy", patch)
     np.save(directory / "golden_output.npy", to_levels(softmax(logits)))

@@ -42,7 +42,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--teacher-run",
         type=lambda path: str(Path(path).resolve()),
-        help="run directory of a trained network, which teaches; --teacher-labels says what it learned from",
+        help="run directory or bundle of the only teacher; --teacher-labels says what it learned from",
     )
     given = parser.parse_args()
     if given.teacher_run and any(ARMS[arm].teachers > 1 for arm in given.arms):

@@ -90,7 +90,7 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
         imitation: imitation loss.
         teacher_labels: labelled cases of the teachers: the ``same`` as the student's, the ``other`` training cases, or
             ``all``. With the last two, the student does not see the other cases at all.
-        teacher_run: run directory of a trained network, which is the only teacher; None: teachers are trained.
+        teacher_run: the only teacher, a run directory or a bundle; None: teachers are trained.
     """
 
     student: str

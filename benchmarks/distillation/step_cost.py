@@ -19,7 +19,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     """
     import torch
     from bedside.distill import STUDENTS, DistillationLoss, build_student
-    from bedside.distill.teachers import open_network
+    from bedside.distill.teacher import Teacher
     from bedside.teacher import build_teacher
 
     torch.set_num_threads(plan.threads)
@@ -27,13 +27,15 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     task = plan.task
     classes, patch = task.num_classes, task.patch.dhw
     student = build_student(plan.student, num_classes=classes)
+    seen = patch
     if plan.teacher_run is not None:
-        teacher = open_network(Path(plan.teacher_run))[0]
+        given = Teacher.open(Path(plan.teacher_run))
+        teacher, seen = given.network, given.task.patch.dhw
     elif plan.teacher in STUDENTS.own:
         teacher = build_student(plan.teacher, num_classes=classes)
     else:
         teacher = build_teacher(plan.teacher, num_classes=classes, patch=patch)
-    crops = torch.rand(plan.batch, 1, *patch)
+    crops = torch.rand(plan.batch, 1, *seen)
 
     def answer() -> None:
         with torch.inference_mode():

@@ -2,8 +2,9 @@
 
     python benchmarks/distillation/stored_targets.py RUN --data DATA [--cases 20] [--threads 1]
 
-RUN is a run directory. Its network segments each case as it does before a distillation; the probabilities are stored as
-a student's targets are, and read back. Compared are the Dice of the most probable classes before and after, and bytes.
+RUN is a run directory or a bundle. Its network segments each case as it does before a distillation; the probabilities
+are stored as a student's targets are, and read back. Compared are the Dice of the most probable classes before and
+after, and bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bedside.distill.teachers import open_network
+from bedside.distill.teacher import Teacher
 from bedside.runtime.labels.probabilities import LEVELS
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.prepare import prepare_cases
@@ -33,8 +34,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    network, run = open_network(given.run)
-    task = run.config.task
+    teacher = Teacher.open(given.run)
+    network, task = teacher.network, teacher.task
     listed = load_dataset(given.data, labels=task.labels).validation[: given.cases]
     before: list[float] = []
     after: list[float] = []

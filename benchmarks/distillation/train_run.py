@@ -21,6 +21,7 @@ from plan import ARMS, ENSEMBLE, Plan, teachers_of, write_list
 
 if TYPE_CHECKING:
     import torch
+    from bedside.runtime.task import Task
 
 
 def run_folder(out: Path, name: str, labelled: int, seed: int) -> Path:
@@ -79,22 +80,24 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     )
 
 
-def trained_network(out: Path, name: str, labelled: int, seed: int) -> torch.nn.Module:
-    """Returns a run's network in evaluation mode, or that of the mean of all teachers."""
-    from bedside.distill.teachers import open_network
+def trained_network(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> tuple[torch.nn.Module, Task]:
+    """Returns a run's network in evaluation mode, or that of the mean of all teachers, and its task."""
+    from bedside.distill.teacher import Teacher
 
     if name == ENSEMBLE:
-        return mean_network(teachers_runs(out, name, labelled))
-    return open_network(run_folder(out, name, labelled, seed) / "run")[0]
+        return mean_network(teachers_runs(out, name, labelled)), plan.task
+    trained = Teacher.open(run_folder(out, name, labelled, seed) / "run")
+    return trained.network, trained.task
 
 
 def score(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     """Writes label maps of the test cases and has `bedside evaluate` score them."""
     from bedside.training.data.dataset import load_dataset
 
-    network, folder = trained_network(out, name, labelled, seed), run_folder(out, name, labelled, seed)
+    network, task = trained_network(plan, out, name, labelled, seed)
+    folder = run_folder(out, name, labelled, seed)
     data = write_list(plan, out, labelled)
-    segment_test_cases(network, plan.task, load_dataset(data, labels=plan.task.labels), folder / "predictions")
+    segment_test_cases(network, task, load_dataset(data, labels=plan.task.labels), folder / "predictions")
     evaluate_test_cases(folder / "predictions", data, Path(plan.data) / "task.toml", folder / "scores.csv")
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from bedside.distill import distill, load_locator, load_student, locator_task
 from bedside.distill.locator import LOCATOR_STUDENT
-from bedside.distill.teachers import open_network
+from bedside.distill.teacher import Teacher
 from bedside.runtime import XYZ, InputError
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.dataset import load_dataset
@@ -59,7 +59,7 @@ def test_neither_a_student_nor_a_teacher_is_made_of_it(run):
     with pytest.raises(InputError, match='"run" is a locator run; expected a student'):
         load_student(run)
     with pytest.raises(InputError, match='"run" is a locator run; expected a teacher'):
-        open_network(run)
+        Teacher.open(run)
 
 
 def test_a_students_run_is_no_locator(run, tmp_path):

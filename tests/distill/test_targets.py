@@ -32,8 +32,8 @@ def cases(tmp_path):
 
 
 @pytest.fixture
-def teachers(tmp_path, task):
-    return Teachers((teacher(tmp_path, task, 0), teacher(tmp_path, task, 1)))
+def teachers(task):
+    return Teachers((teacher(task, 0), teacher(task, 1)))
 
 
 @pytest.fixture
@@ -89,13 +89,13 @@ def test_damaged_targets_are_computed_again(cases, teachers, task, group, caplog
     assert 'targets of "a" are computed again' in caplog.text
 
 
-def test_the_key_depends_on_weights_and_windows_and_not_on_the_order(tmp_path, task, teachers):
+def test_the_key_depends_on_weights_and_windows_and_not_on_the_order(task, teachers):
     key = targets_key(teachers)
     assert targets_key(Teachers(teachers.members[::-1])) == key
     others = [
         Teachers(teachers.members[:1]),
-        Teachers((teachers.members[0], teacher(tmp_path, task, 2))),
-        Teachers((teachers.members[0], teacher(tmp_path, task.replaced(patch=(32, 24, 16)), 1))),
+        Teachers((teachers.members[0], teacher(task, 2))),
+        Teachers((teachers.members[0], teacher(task.replaced(patch=(32, 24, 16)), 1))),
     ]
     assert len({key, *map(targets_key, others)}) == 4
 

@@ -14,14 +14,14 @@ from bedside.training.data.prepare import prepare_cases
 from .toy_teacher import teacher
 
 
-def test_teachers_of_different_classes_are_refused_and_of_different_grids_are_not(tmp_path, task, monkeypatch):
+def test_teachers_of_different_classes_are_refused_and_of_different_grids_are_not(task, monkeypatch):
     other = task.replaced(labels=("background", "fat", "ivory"))
     made = {
-        "a": teacher(tmp_path, task, 0),
-        "b": teacher(tmp_path, task.replaced(spacing=(2.0, 2.0, 2.0), orientation="LPS"), 1),
-        "c": teacher(tmp_path, other, 2),
+        "a": teacher(task, 0),
+        "b": teacher(task.replaced(spacing=(2.0, 2.0, 2.0), orientation="LPS"), 1),
+        "c": teacher(other, 2),
     }
-    monkeypatch.setattr("bedside.distill.teachers._open", lambda path: made[path.name])
+    monkeypatch.setattr("bedside.distill.teachers.Teacher.open", lambda path: made[path.name])
     assert len(Teachers.open([Path("a"), Path("b")]).members) == 2
     with pytest.raises(UsageError, match='differs from that of teacher "teacher2" in: labels; leave --task out'):
         Teachers.open([Path("a"), Path("c")])
@@ -29,15 +29,15 @@ def test_teachers_of_different_classes_are_refused_and_of_different_grids_are_no
         Teachers.open([Path("a"), Path("a")])
 
 
-def test_a_student_may_have_another_grid_patch_and_name_but_not_other_labels(tmp_path, task):
-    made = teacher(tmp_path, task, 0)
+def test_a_student_may_have_another_grid_patch_and_name_but_not_other_labels(task):
+    made = teacher(task, 0)
     check_teachers_classes(task.replaced(name="other", patch=(32, 32, 32), anatomy="knee", spacing=(4, 4, 4)), made)
     with pytest.raises(UsageError, match='differs from that of teacher "teacher0" in: labels'):
         check_teachers_classes(task.replaced(labels=(*task.labels[:-1], "other")), made)
 
 
-def test_online_the_student_must_see_what_its_teacher_sees(tmp_path, task):
-    made = teacher(tmp_path, task, 0)
+def test_online_the_student_must_see_what_its_teacher_sees(task):
+    made = teacher(task, 0)
     check_teachers_input(task.replaced(name="other", anatomy="knee"), made)
     with pytest.raises(UsageError, match=r'"teacher0" in: spacing, patch; with --teacher-targets online both must be'):
         check_teachers_input(task.replaced(patch=(32, 32, 32), spacing=(4, 4, 4)), made)
@@ -54,9 +54,9 @@ def test_a_teacher_of_another_grid_reads_the_scan_and_its_probabilities_are_thos
         [Case("ramp", tmp_path / "ramp.nii.gz", None)], task, tmp_path / "cases", needs_labels=False
     )
     members = (
-        teacher(tmp_path, task.replaced(spacing=(2.0, 2.5, 1.5), orientation="LPI"), 0),
-        teacher(tmp_path, task.replaced(spacing=(5.0, 4.0, 6.0)), 1),
-        teacher(tmp_path, task, 2),
+        teacher(task.replaced(spacing=(2.0, 2.5, 1.5), orientation="LPI"), 0),
+        teacher(task.replaced(spacing=(5.0, 4.0, 6.0)), 1),
+        teacher(task, 2),
     )
     found = Teachers(members).probabilities(case, task, torch.device("cpu"))
     image = torch.from_numpy(np.array(case.image()))[None, None]
@@ -68,8 +68,8 @@ def test_a_teacher_of_another_grid_reads_the_scan_and_its_probabilities_are_thos
     assert found[inner] == pytest.approx(expected[inner], abs=2e-3)
 
 
-def test_crops_get_the_mean_probabilities_without_gradients(tmp_path, task):
-    teachers = Teachers((teacher(tmp_path, task, 0), teacher(tmp_path, task, 1)))
+def test_crops_get_the_mean_probabilities_without_gradients(task):
+    teachers = Teachers((teacher(task, 0), teacher(task, 1)))
     crops = torch.rand(2, 1, 8, 12, 16)
     mean = teachers.crop_probabilities(crops)
     each = [member.network(crops).softmax(1).detach().numpy() for member in teachers.members]

@@ -99,6 +99,26 @@ def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, task):
     assert load_student(tmp_path / "student").teacher == "neither"
 
 
+def test_a_student_learns_from_a_bundle_and_its_run_and_log_say_so(tmp_path, toy, dataset, task, caplog):
+    means = tuple(index / (task.num_classes - 1) for index in range(task.num_classes))
+    fine = task.replaced(spacing=(6.0, 6.0, 6.0))  # its probabilities are interpolated
+    bundle = toy.write_bundle(tmp_path / "nearest.bedside", fine, means=means)
+    distill(
+        dataset,
+        tmp_path / "student",
+        student="unet-nano",
+        lam=0.5,
+        teacher=bundle,
+        task=task,
+        recipe=RECIPE,
+        hardware=Hardware("cpu"),
+    )
+    assert load_student(tmp_path / "student").teacher == "nearest.bedside"
+    assert 'teacher "nearest.bedside" does not say what it was trained on' in caplog.text
+    with pytest.raises(UsageError, match="with --teacher-targets online both must be equal"):
+        distill(dataset, tmp_path / "online", student="unet-nano", lam=0.5, teacher=bundle, task=task, targets="online")
+
+
 def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
     distill(
         dataset,
@@ -218,7 +238,7 @@ def test_the_teachers_classes_stand_in_for_labels_of_scans_without(
 
 def test_a_second_student_finds_the_targets_of_the_first(tmp_path, small_student, with_unlabelled, monkeypatch):
     taught(tmp_path / "a", with_unlabelled, small_student, unlabelled=0.5)
-    monkeypatch.setattr("bedside.distill.teachers.predict_probabilities", None)
+    monkeypatch.setattr("bedside.distill.teacher.predict_probabilities", None)
     taught(tmp_path / "b", with_unlabelled, small_student, unlabelled=0.5, lam=0.2)
 
 

@@ -8,15 +8,18 @@ from bedside.distill.validation import record_teachers_dice, teachers_dice, warn
 from bedside.training.data.crops import CropSource
 from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
-
-from .toy_teacher import teacher
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
 
 SHAPE = (8, 12, 16)
 
 
 @pytest.fixture
 def run(tmp_path, task):
-    made = teacher(tmp_path, task, 0).run
+    config = RunConfig(
+        model=ModelConfig(kind="student", name="toy"), task=task, recipe=Recipe(), dataset="toy", data_hash="0" * 64
+    )
+    made = Run(tmp_path / "run", config)
     made.path.mkdir()
     return made
 

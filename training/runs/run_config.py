@@ -30,8 +30,8 @@ class TeacherRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A teacher, as a student's run records it.
 
     Attributes:
-        name: name of the teacher's run directory.
-        sha256: hash of the teacher's weights file.
+        name: name of the teacher's run directory or bundle.
+        sha256: hash of the teacher's weights file, or of its bundle.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def teacher_names(self) -> str:
-        """Names of the teachers' runs, joined by commas; empty without a teacher."""
+        """Names of the teachers' runs and bundles, joined by commas; empty without a teacher."""
         return ", ".join(record.name for record in self.teachers)
 
 

@@ -1,0 +1,144 @@
+"""Opens a teacher of a distillation: a run of any kind, or a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..runtime.bundles.bundle import Bundle
+from ..runtime.engine_selection.engine_choice import open_for_bundle
+from ..runtime.engines import Engine
+from ..runtime.files.hashing import file_sha256
+from ..runtime.preprocessing.preprocess import to_model_input
+from ..runtime.preprocessing.resample import resample_linear
+from ..runtime.scans.nifti import read_volume
+from ..runtime.task import Task
+from ..training.data.prepared_case import PreparedCase
+from ..training.loop.validate import predict_logits, predict_probabilities
+from ..training.runs.run import Run
+from ..training.runs.run_config import TeacherRecord
+from .teacher_task import is_bundle
+from .trained import load_student
+
+_OVERLAP = 0.5  # of the sliding windows over a whole case
+
+
+@dataclass(frozen=True)
+class LearnedFrom:
+    """The data that a teacher was trained on; a field that was not recorded is empty.
+
+    Attributes:
+        dataset: name of the data set.
+        data_hash: SHA-256 over the content of its cases.
+        split_hash: SHA-256 of the split into training and validation cases.
+    """
+
+    dataset: str = ""
+    data_hash: str = ""
+    split_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network that teaches.
+
+    Attributes:
+        network: network in evaluation mode, logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
+        task: the task that it was trained for.
+        name: name of its run directory or bundle.
+        sha256: hash of its weights file, or of its bundle.
+        learned_from: the data that it was trained on.
+    """
+
+    network: torch.nn.Module
+    task: Task
+    name: str
+    sha256: str
+    learned_from: LearnedFrom = LearnedFrom()
+
+    @classmethod
+    def open(cls, path: Path) -> Teacher:
+        """Opens the trained network of a run directory or of a bundle.
+
+        A bundle's network runs in fp32, in the fastest engine of this machine that passes the bundle's self-test: so
+        any network teaches that `bedside export` takes, also of nnU-Net or MONAI.
+
+        Raises:
+            InputError: the directory holds no trained network.
+            BundleError: the bundle was altered, has no fp32 model, or fails its self-test.
+            ResourceError: there is not enough memory for the model.
+        """
+        if is_bundle(path):
+            return _of_bundle(path)
+        network, run = _network_of_run(path)
+        config = run.config
+        learned_from = LearnedFrom(config.dataset, config.data_hash, config.split_hash)
+        return cls(network, config.task, run.name, file_sha256(run.best), learned_from)
+
+    @property
+    def record(self) -> TeacherRecord:
+        """What a student's run records of it."""
+        return TeacherRecord(name=self.name, sha256=self.sha256)
+
+    def probabilities(self, case: PreparedCase, task: Task, device: torch.device) -> NDArray[np.float32]:
+        """Returns its probabilities ``[C, D, H, W]`` of a whole case on the case's grid, blended over windows.
+
+        If ``task``, for which the case was prepared, prepares scans in another way than the teacher's own, the teacher
+        reads the scan itself; its probabilities are interpolated.
+
+        Raises:
+            InputError: the scan cannot be read any more.
+        """
+        self.network.to(device)
+        if self.task.preparation == task.preparation:
+            return predict_probabilities(self.network, case, self.task, overlap=_OVERLAP, device=device).numpy()
+        if case.scan is None:
+            raise ValueError("expected a case with the file of its scan")
+        scan = read_volume(case.scan)
+        own = to_model_input(scan, self.task)
+        logits = predict_logits(self.network, own.array, self.task, overlap=_OVERLAP, device=device)
+        grid = scan.grid.to_task_grid(task.orientation, task.spacing)
+        return np.stack([resample_linear(organ, own.grid, grid) for organ in logits.softmax(0).numpy()])
+
+
+class EngineNetwork(torch.nn.Module):
+    """A network that one of the runtime's engines computes on windows of its patch, without gradients.
+
+    Args:
+        engine: the engine; it stays open as long as the network lives.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Returns logits ``[B, C, D, H, W]``, float32, of patches ``[B, 1, D, H, W]`` on the patches' device.
+
+        Raises:
+            UsageError: the patches have another shape than the network's.
+            ResourceError: the engine ran out of memory.
+        """
+        inputs = patches.detach().float().cpu().numpy()
+        logits = [self._engine.infer(inputs[number : number + 1]) for number in range(len(inputs))]
+        return torch.from_numpy(np.concatenate(logits)).to(patches.device)
+
+
+def _of_bundle(path: Path) -> Teacher:
+    with Bundle.open(path) as bundle:
+        engine = open_for_bundle(bundle, precision="fp32", threads=torch.get_num_threads()).engine
+        learned_from = LearnedFrom(data_hash=bundle.manifest.provenance.data_hash)
+        return Teacher(EngineNetwork(engine).eval(), bundle.task, path.resolve().name, bundle.sha256, learned_from)
+
+
+def _network_of_run(path: Path) -> tuple[torch.nn.Module, Run]:
+    run = Run.open(path)
+    if run.config.model.kind == "student":
+        return load_student(path).model, run
+    from ..teacher.train import load_teacher
+
+    return load_teacher(path)

@@ -1,0 +1,34 @@
+"""A teacher's task, from a run's configuration or a bundle's manifest, and without torch."""
+
+import subprocess
+import sys
+
+import pytest
+from bedside.distill.teacher_task import is_bundle, task_of_teacher
+from bedside.runtime.errors import BundleError, InputError
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import ModelConfig, Run, RunConfig
+
+
+def test_the_task_of_a_run_and_of_a_bundle(tmp_path, task, bundle_path):
+    config = RunConfig(
+        model=ModelConfig(kind="student", name="toy"), task=task, recipe=Recipe(), dataset="toy", data_hash="0" * 64
+    )
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    assert task_of_teacher(run.path) == task_of_teacher(bundle_path) == task
+    assert (is_bundle(run.path), is_bundle(bundle_path)) == (False, True)
+
+
+def test_an_altered_bundle_and_a_folder_that_is_neither_are_refused(tmp_path, bundle_path):
+    manifest = bundle_path / "bundle.json"
+    manifest.write_text(manifest.read_text().replace("toy", "boy"))
+    with pytest.raises(BundleError, match="altered"):
+        task_of_teacher(bundle_path)
+    with pytest.raises(InputError, match="is neither a run directory nor a bundle: give what was --output"):
+        task_of_teacher(tmp_path)
+
+
+def test_it_does_not_import_torch():
+    program = "import sys, bedside.distill.teacher_task; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "False"
