@@ -94,10 +94,13 @@ class LiveMemory(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs one operation and counts the storages it creates."""
+        in_place = _is_in_place_with_real_tensors(func, args)
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._count(leaf.untyped_storage())
+        if not in_place:  # else an operand is released at once
+            self.peak = max(self.peak, self.held)
         if self._workspace and func in CONVOLUTIONS:
             self.peak = max(self.peak, self.held + convolution_workspace(func, args, result))
         return result
@@ -109,12 +112,34 @@ class LiveMemory(TorchDispatchMode):
         size = storage.nbytes()
         self._storages[key] = size
         self.held += size
-        self.peak = max(self.peak, self.held)
         # A storage's Python object lives as long as the storage itself, autograd's hold on it included.
         weakref.finalize(storage, self._release, key).atexit = False
 
     def _release(self, key: int) -> None:
         self.held -= self._storages.pop(key)
+
+
+def _is_in_place_with_real_tensors(func: Any, args: tuple[Any, ...]) -> bool:
+    """Returns whether an operation of the backward pass that makes a new fake tensor would change a real one in place.
+
+    Autograd adds the gradients of one tensor from two operations in place of one of them, if nothing else holds it, and
+    scatters a gathered gradient into the zeros that it has just made. It spares fake tensors both.
+    """
+    if torch._C._current_graph_task_id() == -1:  # pyright: ignore - no backward pass
+        return False
+    node = torch._C._current_autograd_node()  # pyright: ignore
+    if isinstance(node, torch.autograd.function.BackwardCFunction):  # code in Python, which may add by itself
+        return False
+    if func is torch.ops.aten.add.Tensor:
+        return any(_is_held_once(gradient) for gradient in args if isinstance(gradient, Tensor))
+    return func is torch.ops.aten.scatter_add.default and node.name() == "GatherBackward0"
+
+
+def _is_held_once(gradient: Tensor) -> bool:
+    storage = gradient.untyped_storage()
+    expanded = storage.nbytes() < gradient.numel() * gradient.element_size()
+    holders = torch._C._storage_Use_Count(storage._cdata)  # pyright: ignore
+    return not expanded and holders == 2  # the tensor, and the Python object that was made for this question
 
 
 @dataclass(frozen=True)
@@ -165,9 +190,10 @@ class SimulatedStep:
             gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
             optimiser = OPTIMIZER_STATES[self.optimizer] * gradients
             images, labels = torch.empty(self.shape), torch.empty(self.shape)
-            output = self.output(model, images)
+            output = self.output(model, images).float()
             activations = live.held - weights
-            terms = supervised_terms(_labels_alone, output.float(), {"label": labels})
+            terms = supervised_terms(_labels_alone, output, {"label": labels})
+            del output
             total(terms).backward()
         # The optimiser's step holds one more copy of the trainable parameters, after activations are freed.
         at_the_update = weights + 2 * gradients + optimiser

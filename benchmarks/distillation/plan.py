@@ -59,14 +59,15 @@ ARMS: dict[str, Arm] = {
         name: replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation=name)
         for name in ("mse", "mse-sum", "mse-border", "kl", "dice-ce")
     },
+    "dice-ce-labelled": replace(_PSEUDO_LABELS, unlabelled=0.0, pseudo_labels=False, lam=0.5, imitation="dice-ce"),
     "kl-online": replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation="kl", targets="online"),
     "labels-no-turns": Arm(turns=False),
     "ensemble-pseudo-labels-turns": replace(_ENSEMBLE_PSEUDO_LABELS, turns=True),
     "pseudo-labels-and-imitation": replace(_PSEUDO_LABELS, lam=0.5),
 }
 """Name → the arms that ``--arms`` accepts: also each imitation loss in place of pseudo-labels and all else as there,
-pseudo-labels with imitation besides, labels and pseudo-labels with the other choice of turns, and imitation by
-online targets."""
+one of them on the labelled scans alone, pseudo-labels with imitation besides, labels and pseudo-labels with the other
+choice of turns, and imitation by online targets."""
 
 ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
 ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())

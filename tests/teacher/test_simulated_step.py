@@ -52,6 +52,46 @@ def test_what_autograd_keeps_is_held_until_the_backward_pass():
     assert x.grad is not None
 
 
+def test_gradients_from_two_operations_are_added_in_place_as_with_real_tensors():
+    x = torch.zeros(250, requires_grad=True)
+    with LiveMemory() as live:
+        a = x * 2
+        loss = (a * 3).sum() + (a * 5).sum()
+        del a
+        loss.backward()  # two gradients, and no third for their sum
+    assert 2 * KB < live.peak < 2.1 * KB
+
+
+def test_a_gradient_that_something_else_holds_is_not_added_in_place():
+    x, held = torch.zeros(250, requires_grad=True), []
+    with LiveMemory() as live:
+        a = x * 2
+        b, c = a.view(250), a.view(250)
+        b.register_hook(lambda gradient: held.append(gradient.view(250)))
+        c.register_hook(lambda gradient: held.append(gradient.view(250)))
+        loss = (b * 3).sum() + (c * 5).sum()
+        del a, b, c
+        loss.backward()
+    assert live.peak > 3 * KB
+
+
+def test_a_gathered_gradient_is_scattered_into_its_zeros():
+    x = torch.zeros(250, requires_grad=True)
+    with LiveMemory() as live:
+        x.gather(0, torch.zeros(1, dtype=torch.long)).sum().backward()
+    assert KB < live.peak < 1.1 * KB
+
+
+def test_the_loss_does_not_hold_the_logits_through_the_backward_pass():
+    # Three copies of the output for the softmax, its logarithm and a gradient; a fourth while it is multiplied.
+    logits = 4 * 5 * 16**3
+    with parameters_on_meta():
+        model = nn.Conv3d(1, 5, 1)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        memory, _ = SimulatedStep((1, 1, 16, 16, 16), bf16=False).memory(model)
+    assert memory.peak < 4.9 * logits
+
+
 def test_tensors_without_memory_are_followed_just_the_same():
     with FakeTensorMode(), LiveMemory() as live:
         a = torch.empty(250 * 10**9)

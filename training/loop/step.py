@@ -110,6 +110,7 @@ class Stepper:
                 self._measures_gradients = False
                 self.gradient_norms = _gradient_norms(terms, output)
             loss = total(terms)
+            del output  # the gradient does not need the logits themselves: the loss keeps their softmax
             self._fabric.backward(loss / self._recipe.accumulate)
         return float(loss.detach())
 
