@@ -8,6 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime import Segmenter
+from bedside.service.job import Job
+from bedside.service.segmenting import SEGMENTATION
+from msgspec.structs import replace
 
 from ..dicom.written_series import write_series
 from .running import API, BYTES, running, scan_bytes, zip_bytes
@@ -124,6 +127,19 @@ class TestCancelling:
         ended = client.finished(job)
         assert (ended["state"], ended["code"]) == ("cancelled", 130)
         assert client.get(f"{API}jobs/{job['id']}/labels").status_code == 409
+
+    def test_after_the_end_leaves_the_results(self, client, monkeypatch):
+        finish = Job.finish
+
+        def cancelled_at_once(job, answer):
+            finish(job, answer)
+            job.cancel()
+
+        monkeypatch.setattr(Job, "finish", cancelled_at_once)
+        first, second = client.post_scan().json(), client.post_scan().json()
+        client.finished(second)  # the worker has left the first one by then
+        assert client.get(f"{API}jobs/{first['id']}").json()["state"] == "done"
+        assert client.get(f"{API}jobs/{first['id']}/labels").status_code == 200
 
     def test_ends_a_queued_job_at_once(self, client, gate):
         first, second = client.post_scan().json(), client.post_scan().json()
