@@ -82,10 +82,10 @@ class Api:
             async with self._opening:
                 await asyncio.to_thread(take_in, job, options, self._settings)
         except ClientDisconnect:
-            self._jobs.drop(job)
+            await asyncio.to_thread(self._jobs.drop, job)
             return Response(status_code=400)  # nobody is there to read it
         except BaseException:
-            self._jobs.drop(job)
+            await asyncio.to_thread(self._jobs.drop, job)
             raise
         self._jobs.add(job)
         self._worker.put(job)
