@@ -82,10 +82,10 @@ class Api:
             async with self._opening:
                 await asyncio.to_thread(take_in, job, options, self._settings)
         except ClientDisconnect:
-            self._jobs.drop(job)
+            await asyncio.to_thread(self._jobs.drop, job)
             return Response(status_code=400)  # nobody is there to read it
         except BaseException:
-            self._jobs.drop(job)
+            await asyncio.to_thread(self._jobs.drop, job)
             raise
         self._jobs.add(job)
         self._worker.put(job)
@@ -115,19 +115,26 @@ class Api:
 
     async def labels(self, request: Request) -> Response:
         """Sends the label map."""
-        return FileResponse(self._file(request, LABELS), media_type=GZIP, filename=LABELS)
+        return _file(self._done(request), LABELS, GZIP)
 
     async def segmentation(self, request: Request) -> Response:
         """Sends the DICOM segmentation."""
-        return FileResponse(self._file(request, SEGMENTATION), media_type=DICOM, filename=SEGMENTATION)
+        job = self._done(request)
+        if isinstance(job.scan, Path):
+            raise RefusedError(
+                404, "the scan is no DICOM series, so it has no DICOM segmentation; fetch its labels", ExitCode.USAGE
+            )
+        if job.result is not None and not job.result.segmentation:
+            raise RefusedError(
+                404,
+                "the DICOM segmentation of this series could not be written; the warnings of the job say why",
+                ExitCode.USAGE,
+            )
+        return _file(job, SEGMENTATION, DICOM)
 
     async def volumes(self, request: Request) -> Response:
         """Tells volumes and warnings."""
-        job = self._job(request)
-        answer = self._answer(job)
-        if answer.result is None:
-            raise _not_done(job)
-        return json_response(answer.result)
+        return json_response(self._done(request).result)
 
     async def scan(self, request: Request) -> Response:
         """Sends the scan as NIfTI, a DICOM series too."""
@@ -159,14 +166,20 @@ class Api:
     def _answer(self, job: Job) -> Any:
         return job.answer(self._settings.keep_seconds)
 
-    def _file(self, request: Request, name: str) -> Path:
+    def _done(self, request: Request) -> Job:
+        """Returns the job of a request for its results.
+
+        Raises:
+            RefusedError: there is no such job, or it is not done.
+        """
         job = self._job(request)
         if job.state != "done":
-            raise _not_done(job)
-        if not (job.folder / name).is_file():
-            raise RefusedError(404, "the scan was no DICOM series, so there is no such file", ExitCode.USAGE)
-        return job.folder / name
+            raise RefusedError(409, f"the job is {job.state}; its results are there when it is done", ExitCode.USAGE)
+        return job
 
 
-def _not_done(job: Job) -> RefusedError:
-    return RefusedError(409, f"the job is {job.state}; its results are there when it is done", ExitCode.USAGE)
+def _file(job: Job, name: str, media_type: str) -> FileResponse:
+    path = job.folder / name
+    if not path.is_file():
+        raise RefusedError(404, "the files of this job are no longer here; post the scan again", ExitCode.USAGE)
+    return FileResponse(path, media_type=media_type, filename=name)

@@ -53,6 +53,11 @@ class Job:
         return self._state
 
     @property
+    def result(self) -> ResultAnswer | None:
+        """What the segmentation found; None until the job is done."""
+        return self._result
+
+    @property
     def is_finished(self) -> bool:
         """Whether nothing more will happen."""
         return self._state in FINISHED

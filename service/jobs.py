@@ -67,7 +67,6 @@ class Jobs:
         Raises:
             RefusedError: there is no place, or no room on the disk.
         """
-        self.expire()
         with self._lock:
             unfinished = sum(not job.is_finished for job in self._jobs.values())
             if self._receiving >= self._settings.uploads:
@@ -105,12 +104,11 @@ class Jobs:
         """Returns a job by its id.
 
         Raises:
-            RefusedError: there is none, or no longer.
+            RefusedError: there is none, or its time is over.
         """
-        self.expire()
         with self._lock:
             job = self._jobs.get(name)
-        if job is None:
+        if job is None or self._is_expired(job):
             raise RefusedError(404, "there is no such job, or no longer; post the scan again", ExitCode.USAGE)
         return job
 
@@ -121,15 +119,14 @@ class Jobs:
         job.remove()
 
     def expire(self) -> None:
-        """Removes the jobs that were finished long enough ago."""
+        """Removes the jobs that were finished long enough ago; it takes as long as deleting their files does."""
         with self._lock:
-            old = [
-                job
-                for job in self._jobs.values()
-                if job.is_finished and job.finished_seconds >= self._settings.keep_seconds
-            ]
+            old = [job for job in self._jobs.values() if self._is_expired(job)]
         for job in old:
             self.remove(job)
+
+    def _is_expired(self, job: Job) -> bool:
+        return job.is_finished and job.finished_seconds >= self._settings.keep_seconds
 
     def cancel_all(self) -> None:
         """Asks every job to cancel."""

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from .api import NOTICE, UPLOADS
+from .api import BYTES, DICOM, GZIP, NOTICE, UPLOADS
 from .json_answer import JSON
 from .refusal import ErrorAnswer
 from .routes import ROOT, ROWS, Row
 
 _REFERENCE = "#/components/schemas/{name}"
-_ALWAYS = (401, 403, 421)  # refusals of every request
+_ALWAYS = (401, 403, 421, 500, 503)  # refusals of every request
+_FILES = (BYTES, GZIP, DICOM)  # answers that are files, of which a client may ask for parts
 
 
 def description() -> dict[str, Any]:
@@ -43,7 +44,8 @@ def _operation(row: Row) -> dict[str, Any]:
         "operationId": row.name,
         "summary": row.summary,
         "responses": {
-            str(row.status): _answer(row),
+            str(row.status): _answer(row, row.status),
+            **(_parts(row) if row.answer in _FILES else {}),
             **{str(status): _refusal(status) for status in sorted({*_ALWAYS, *row.refusals})},
         },
     }
@@ -81,14 +83,21 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in schema.items() if not (name == "default" and value is None)}
 
 
-def _answer(row: Row) -> dict[str, Any]:
-    phrase = HTTPStatus(row.status).phrase
+def _answer(row: Row, status: int) -> dict[str, Any]:
+    phrase = HTTPStatus(status).phrase
     if row.answer is None:
         return {"description": phrase}
     if isinstance(row.answer, str):
         return {"description": phrase, "content": {row.answer: {"schema": {"type": "string", "format": "binary"}}}}
     schema = {"$ref": _REFERENCE.format(name=row.answer.__name__)}
     return {"description": phrase, "content": {JSON: {"schema": schema}}}
+
+
+def _parts(row: Row) -> dict[str, Any]:
+    """Returns the answers to a request with the header Range; Starlette words its refusals, in plain text."""
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    refusals = {str(status): {"description": HTTPStatus(status).phrase, "content": text} for status in (400, 416)}
+    return {"206": _answer(row, 206), **refusals}
 
 
 def _refusal(status: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import msgspec
 
 from .answers import JobAnswer, ResultAnswer, ServiceAnswer
 from .api import BYTES, DICOM, GZIP
-from .intake import ScanOptions
+from .scan_options import ScanOptions
 
 ROOT = "/api/v1"
 
@@ -44,7 +44,7 @@ ROWS = (
     Row("GET", "", "service", "What runs here: bundles and limits.", 200, ServiceAnswer),
     Row(
         "POST", "/jobs", "create", "Accepts a scan as a job: NIfTI or a zip of DICOM files as the body.", 202,
-        JobAnswer, (400, 408, 413, 415, 422, 500, 501, 503), ScanOptions,
+        JobAnswer, (400, 408, 413, 415, 422, 501), ScanOptions,
     ),
     Row("GET", _JOB, "show", "How far a job is, and its outcome.", 200, JobAnswer, (404,)),
     Row("DELETE", _JOB, "remove", "Cancels a job and removes its files.", 204, None, (404,)),
@@ -55,5 +55,5 @@ ROWS = (
     Row("GET", _JOB + "/segmentation", "segmentation", "The DICOM segmentation of a DICOM series.", 200, DICOM,
         (404, 409)),
     Row("GET", _JOB + "/volumes", "volumes", "Volumes in ml, and warnings.", 200, ResultAnswer, (404, 409)),
-    Row("GET", _JOB + "/scan", "scan", "The scan as NIfTI, a DICOM series too.", 200, BYTES, (404, 422, 503)),
+    Row("GET", _JOB + "/scan", "scan", "The scan as NIfTI, a DICOM series too.", 200, BYTES, (404, 422)),
 )  # fmt: skip

@@ -58,7 +58,7 @@ def serve(
                     Api(bundles, jobs, worker, settings, is_closing), jobs, settings, is_full
                 ),
             )
-            server.told, server.stop = lambda: started(_url(listener, settings)), stop or threading.Event()
+            server.on_start, server.stop = lambda: started(_url(listener, settings)), stop or threading.Event()
             server.run(sockets=[listener])
         finally:
             jobs.cancel_all()
@@ -71,7 +71,7 @@ class _Server(uvicorn.Server):
     def __init__(self, settings: Settings, application: Callable[[_Condition, _Condition], Any]) -> None:
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
             logging.getLogger(name).disabled = True  # they would log addresses and paths
-        self.told: Callable[[], None] = lambda: None
+        self.on_start: Callable[[], None] = lambda: None
         self.stop = threading.Event()
         self._connections = settings.connections
         super().__init__(
@@ -92,12 +92,12 @@ class _Server(uvicorn.Server):
         )
 
     def _is_full(self) -> bool:
-        return len(self.server_state.connections) >= self._connections
+        return len(self.server_state.connections) > self._connections  # uvicorn counts the one that asks, too
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to answer."""
         await super().startup(sockets)
-        self.told()
+        self.on_start()
 
     async def on_tick(self, counter: int) -> bool:
         """Says, ten times a second, whether to end."""

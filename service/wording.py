@@ -8,6 +8,7 @@ _PARAMETERS = {
     "--use-sform": "prefer=sform",
     "--use-qform": "prefer=qform",
     "--series": "series=NUMBER",
+    "--volume N": "volume=N",
     "--fill-gaps": "fill_gaps=true",
 }
 _PARAMETER = re.compile(rf"({'|'.join(_PARAMETERS)})(?![\w-])")

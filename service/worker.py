@@ -71,7 +71,7 @@ class Worker:
             except Exception as error:  # whatever it is, the client gets the reason and the next job begins
                 job.finish(failure_of(error))
         job.reserved = None
-        if job.cancelled():
+        if job.state == "cancelled":  # a job that was done before somebody cancelled it keeps its files
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def _answer(self, job: Job) -> Answer:

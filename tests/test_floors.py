@@ -25,7 +25,7 @@ FLOORS = {
     "cli": 5,
 }
 FILES = sorted(path for folder in FLOORS for path in (ROOT / folder).rglob("*.py"))
-HEAVY = ("torch", "monai", "onnxruntime", "openvino", "segment_anything", "lightning_fabric")
+HEAVY = ("torch", "monai", "onnxruntime", "openvino", "segment_anything", "lightning_fabric", "jinja2")
 
 
 def imports(path: Path) -> set[tuple[str, ...]]:
@@ -111,6 +111,7 @@ def test_no_command_imports_another_and_no_folder_below_imports_a_command():
     "statement",
     [
         "import bedside.runtime",
+        "import bedside.runtime.files.html_page",
         "import bedside.processes.worker_pool",
         "import bedside.devices",
         "import bedside.dicom",

@@ -60,7 +60,7 @@ def test_wheel_brings_the_templates_of_pages(wheel):
         "bedside/cli/demo/report.html.j2",
         "bedside/cli/plan/plan.html.j2",
         "bedside/export/gate/parity.html.j2",
-        "bedside/training/runs/page.html.j2",
+        "bedside/runtime/files/page.html.j2",
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...training.runs.html_page import write_page
+from ...runtime.files.html_page import write_page
 from ...training.runs.pictures import new_figure, png
 from .tables import remarks, sustained_text
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...runtime.files.html_page import write_page
 from ...runtime.scans.nifti import read_labels, read_volume
-from ...training.runs.html_page import write_page
 from ...training.runs.pictures import label_colour, new_figure, overlay_picture, png
 from .results import MODELS, DemoResults, RunCurve
 

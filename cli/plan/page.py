@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...devices.planner.report import PlanReport
-from ...training.runs.html_page import write_page
+from ...runtime.files.html_page import write_page
 
 
 def write_plan_page(path: Path, report: PlanReport) -> Path:

@@ -57,24 +57,23 @@ class Arena:
         """Returns memory for a tensor of some bytes."""
         size = -(-max(1, size) // _UNIT) * _UNIT
         fitting = [
-            (block.size, -place, block.start)
-            for place, region in enumerate(self._regions)
+            Allocation(region, block)
+            for region in reversed(self._regions)  # of blocks of one size, the first in the latest region is taken
             for block in region.blocks
             if block.free and block.size >= size
         ]
         if not fitting:
             self._extend(size)
             return self.allocate(size)
-        _, place, start = min(fitting)
-        region = self._regions[-place]
-        block = next(each for each in region.blocks if each.start == start)
+        smallest = min(fitting, key=lambda each: each.block.size)
+        region, block = smallest.region, smallest.block
         if block.size >= 2 * size or block.size - size >= _MOST_WASTED:
             rest = _Block(block.start + size, block.size - size)
             region.blocks.insert(region.blocks.index(block) + 1, rest)
             block.size = size
         block.free = False
         region.touched = max(region.touched, block.start + size)
-        return Allocation(region, block)
+        return smallest
 
     def release(self, allocation: Allocation) -> None:
         """Takes memory back, and joins it with free blocks beside it."""

@@ -7,21 +7,16 @@ on a transposed convolution without bias, counts a bias as multiplications, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import BundleError, MissingExtraError, first_line
 from .onnxruntime_fusions import Links
 from .onnxruntime_window import onnxruntime_window_bytes
+from .operators import ACTIVATIONS, FREE, HEAVY, MOVES, Shapes
 
 if TYPE_CHECKING:
     import onnx
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
-"""Operators that multiply matrices: those that are quantized, and the only ones that most papers count."""
 
 _PER_VALUE = {  # operations per value of the output; an exponential counts as one
     "InstanceNormalization": 8,  # mean 1, variance 3, normalise 2, scale and shift 2
@@ -30,10 +25,6 @@ _PER_VALUE = {  # operations per value of the output; an exponential counts as o
     "Softmax": 5,  # maximum, subtract, exponential, sum, divide
     "Resize": 16,  # trilinear: eight products and their sum
 }
-_COPIES = {"Concat", "Transpose", "Slice", "Pad", "Gather", "Expand", "DepthToSpace", "Split", "Tile", "Cast"}
-_VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Constant", "Shape", "Dropout", "ConstantOfShape"}
-_QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}
-_POINTWISE = {"Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "Tanh", "Elu", "Gelu", "Erf", "HardSwish", "Exp", "Sqrt"}
 
 
 @dataclass(frozen=True)
@@ -188,7 +179,7 @@ def _node_cost(node: onnx.NodeProto, shapes: Shapes, constants: set[str], links:
     written = sum(math.prod(shapes[name]) for name in node.output if name)
     source = node.input[0]
     alone = len(links.readers.get(source, ())) == 1 and source in links.makers
-    fusable = node.op_type in _VIEWS | _QUANTIZERS or (node.op_type in _POINTWISE and alone)
+    fusable = node.op_type in FREE or (node.op_type in ACTIVATIONS and alone)
     return NodeCost(
         name=node.name,
         op=node.op_type,
@@ -199,8 +190,13 @@ def _node_cost(node: onnx.NodeProto, shapes: Shapes, constants: set[str], links:
         quantized=node.op_type in HEAVY and all(map(links.is_dequantized, node.input[:2])),
         fused=fusable and not links.converts(node),
         product=_product(node, shapes, constants, written) if node.op_type in HEAVY else None,
-        columns=dict(enumerate(shapes[node.output[0]])).get(1) or 1,
+        columns=_channels(shapes[node.output[0]]),
     )
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    """Returns the channels of a tensor ``[N, C, …]``, at least 1; 1 of a tensor without channels."""
+    return max(1, shape[1]) if len(shape) > 1 else 1
 
 
 def _product(node: onnx.NodeProto, shapes: Shapes, constants: set[str], written: int) -> Product:
@@ -228,7 +224,7 @@ def _operations(node: onnx.NodeProto, shapes: Shapes, written: int) -> int:
     if op == "Gemm":
         transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
         return 2 * written * shapes[node.input[0]][0 if transposed else 1]
-    if op in _VIEWS or op in _COPIES or op in _QUANTIZERS:
+    if op in FREE or op in MOVES:
         return 0
     return _PER_VALUE.get(op, 1) * written
 
@@ -236,7 +232,7 @@ def _operations(node: onnx.NodeProto, shapes: Shapes, written: int) -> int:
 def _peak_values(graph: onnx.GraphProto, shapes: Shapes, constants: set[str]) -> int:
     root: dict[str, str] = {}  # of a view, the tensor whose memory it shows; the engines fuse quantizers like views
     for node in graph.node:
-        if node.op_type in _VIEWS | _QUANTIZERS and node.input:
+        if node.op_type in FREE and node.input:
             root.update((name, root.get(node.input[0], node.input[0])) for name in node.output)
     last = {root.get(name, name): place for place, node in enumerate(graph.node) for name in node.input}
     last |= {root.get(value.name, value.name): len(graph.node) for value in graph.output}

@@ -7,13 +7,13 @@ ONNX Runtime 1.32: its transformers of Q/DQ pairs and to channels last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from .operators import Shapes
 
 if TYPE_CHECKING:
     import onnx
-
-Shapes = Mapping[str, tuple[int, ...]]
 
 ON_BYTES = "QLinear"
 """Prefix of the operators that compute on bytes."""

@@ -15,16 +15,12 @@ from typing import TYPE_CHECKING
 
 from .arena import Allocation, Arena
 from .onnxruntime_fusions import ON_BYTES, fused
+from .operators import IN_PLACE, SUMS, VIEWS, Shapes
 
 if TYPE_CHECKING:
     import onnx
 
-Shapes = Mapping[str, tuple[int, ...]]
-
 _FLOAT, _POINTER = 4, 8  # bytes
-_VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"}
-_SUMS = {"Add", "Sub", "Mul", "Div"}
-_IN_PLACE = _SUMS | {"Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Elu", "HardSwish", "Erf", "Exp", "Sqrt"}
 _WEIGHTS_READ = {"DequantizeLinear"}  # of constants, and yet computed anew for every window
 
 
@@ -136,11 +132,11 @@ def _input_buffer(
     node: onnx.NodeProto, buffers: Mapping[str, _Buffer], shape: tuple[int, ...], item: int
 ) -> _Buffer | None:
     """Returns the buffer of the input that a node's output is written over or shows; None where it needs its own."""
-    if node.op_type in _VIEWS:
+    if node.op_type in VIEWS:
         return buffers.get(node.input[0])
-    if node.op_type not in _IN_PLACE:
+    if node.op_type not in IN_PLACE:
         return None
-    candidates = node.input if node.op_type in _SUMS else node.input[:1]
+    candidates = node.input if node.op_type in SUMS else node.input[:1]
     for buffer in map(buffers.get, candidates):
         if buffer is not None and buffer.readers == 1 and (buffer.shape, buffer.item) == (shape, item):
             return buffer

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..probe.results import KernelTime, Probe, Series
+from ..probe.work import MovedWork, OutputWork, ProductWork, kernel_work
 from .costs import ModelCost, NodeCost
+from .operators import MOVES, SUMS
 from .roofline import Interval, float_format, quantized_format
 
 if TYPE_CHECKING:
@@ -23,13 +25,10 @@ _POWER = 4.0  # of the distance; high, so that a kernel nearby outweighs several
 _NEAR = 0.05  # octaves; a kernel closer than this decides alone
 _COVERED = 0.8  # share of errors that an interval covers
 _LEAST_SPREAD = 0.15  # half-width of an interval where the kernels agree better than a network's nodes are known
-_TAPS = 27  # of the probe's convolutions, 3³
 
 _NORMS = {"InstanceNormalization": "instance norm", "LayerNormalization": "layer norm"}
 _OUTPUTS = {"Conv": "output", "ConvTranspose": "transposed output", "Resize": "resized output"}
 _RESAMPLED = {"MaxPool", "AveragePool", "Resize"}
-_MOVED = {"Concat", "Transpose", "Slice", "Pad", "Gather", "Expand", "DepthToSpace", "Split", "Tile", "Cast"}
-_SUMS = {"Add", "Sub", "Mul", "Div"}
 
 _SIMILAR = {  # kind → the kind in whose place it is taken where the probe has none
     "strided conv": "conv",
@@ -168,30 +167,19 @@ def probed_speed(probe: Probe, engine: str, precision: Precision, threads: int |
 
 def kernel_speed(kernel: KernelTime) -> float:
     """Returns the operations per second of a kernel that multiplies matrices; 0 of another."""
-    sized = _sized_kernel(kernel)
-    return sized.amount / kernel.seconds if len(sized.sizes) == 3 else 0.0
+    work = kernel_work(kernel)
+    return work.operations / kernel.seconds if isinstance(work, ProductWork) else 0.0
 
 
 def _sized_kernel(kernel: KernelTime) -> _Sized:
     """Returns a kernel's sizes and its work: operations of a product, values moved by anything else."""
-    values = kernel.rows * kernel.columns
-    match kernel.kind:
-        case "conv" | "strided conv":
-            return _product(kernel.kind, kernel.inner * _TAPS, kernel.columns, kernel.rows)
-        case "pointwise conv" | "matmul":
-            return _product(kernel.kind, kernel.inner, kernel.columns, kernel.rows)
-        case "transposed conv":
-            return _product(kernel.kind, kernel.inner, kernel.columns, kernel.rows)
-        case "attention":  # 8 heads of [tokens, tokens] with [tokens, channels]
-            return _product(kernel.kind, kernel.inner, kernel.columns, 8 * kernel.inner)
-        case "softmax":
-            return _moved(kernel.kind, 2 * 8 * kernel.inner**2)
-        case "copy":  # two slices and their concatenation
-            return _moved(kernel.kind, 4 * values)
-        case "output" | "transposed output" | "resized output":
-            return _Sized(kernel.kind, (math.log2(kernel.inner), math.log2(kernel.rows)), values)
-        case _:
-            return _moved(kernel.kind, 2 * values)
+    match kernel_work(kernel):
+        case ProductWork(inner, columns, rows):
+            return _product(kernel.kind, inner, columns, rows)
+        case OutputWork(inner, _, rows) as output:
+            return _Sized(kernel.kind, (math.log2(inner), math.log2(rows)), output.values)
+        case MovedWork(values):
+            return _moved(kernel.kind, values)
 
 
 def _sized_node(node: NodeCost) -> _Sized | None:
@@ -204,10 +192,10 @@ def _sized_node(node: NodeCost) -> _Sized | None:
             return _product(kind, inner * node.product.taps, columns, rows)
         kind = "pointwise conv" if node.op == "Conv" else "matmul" if node.product.weighted else "attention"
         return _product(kind, inner, columns, rows)
-    if node.fused or (node.op in _SUMS and node.parameters):  # a scale or bias is computed with the node before
+    if node.fused or (node.op in SUMS and node.parameters):  # a scale or bias is computed with the node before
         return None
     kind = _NORMS.get(node.op, "softmax" if node.op == "Softmax" else "pointwise")
-    kind = "resize" if node.op in _RESAMPLED else "copy" if node.op in _MOVED else kind
+    kind = "resize" if node.op in _RESAMPLED else "copy" if node.op in MOVES else kind
     return _moved(kind, node.read + node.written)
 
 

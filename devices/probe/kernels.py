@@ -19,6 +19,9 @@ Kind = Literal[
     "call",
 ]  # fmt: skip
 
+CONVOLUTION_EDGE = 3  # taps of a convolution along each axis
+HEADS = 8  # of attention and its softmax
+
 _OUTPUTS = ("output", "transposed output", "resized output")  # by a pointwise or transposed convolution, or a resize
 _FEWEST_CHANNELS = 2  # of an output
 _OUTPUT_CHANNELS = 14

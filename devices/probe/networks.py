@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.engines.engine import Precision
-from .kernels import Kernel
+from .kernels import CONVOLUTION_EDGE, HEADS, Kernel
 from .onnx_graph import INPUT, OnnxGraph
 
 _HEAD = 2  # channels of a kernel's network where its output is not what is timed
@@ -115,7 +115,8 @@ def _side_by_side(graph: _Graph, kernel: Kernel, repeats: int) -> tuple[str, int
         if transposed:
             y = _transposed(graph, x, kernel.inner, kernel.columns)
         else:
-            y = _conv(graph, x, kernel.inner, kernel.columns, 3, 2 if strided else 1, quantized=kernel.quantized)
+            stride = 2 if strided else 1
+            y = _conv(graph, x, kernel.inner, kernel.columns, CONVOLUTION_EDGE, stride, quantized=kernel.quantized)
         total = graph.add("Add", [total, y]) if total else y
     if strided:
         return _transposed(graph, total, kernel.columns, _HEAD), _HEAD
@@ -128,7 +129,7 @@ def _convolutions(graph: _Graph, kernel: Kernel, repeats: int) -> tuple[str, int
 
 
 def _conv_relu(graph: _Graph, x: str, kernel: Kernel) -> str:
-    y = _conv(graph, x, kernel.inner, kernel.columns, 3, 1, quantized=kernel.quantized)
+    y = _conv(graph, x, kernel.inner, kernel.columns, CONVOLUTION_EDGE, 1, quantized=kernel.quantized)
     return graph.add("LeakyRelu", [y], alpha=0.1)
 
 
@@ -176,28 +177,28 @@ def _matmul(graph: _Graph, x: str, kernel: Kernel) -> str:
 
 def _attention(graph: _Graph, kernel: Kernel, repeats: int) -> tuple[str, int]:
     """Returns a network with products of two activations, [heads, tokens, tokens] with [heads, tokens, channels]."""
-    heads, tokens, channels = 8, kernel.inner, kernel.columns
-    x = _pointwise_conv(graph, INPUT, 1, heads * channels)
-    x = graph.add("Reshape", [x, graph.constant(np.array([-1, heads, channels, tokens]))])
+    tokens, channels = kernel.inner, kernel.columns
+    x = _pointwise_conv(graph, INPUT, 1, HEADS * channels)
+    x = graph.add("Reshape", [x, graph.constant(np.array([-1, HEADS, channels, tokens]))])
     y = graph.add("Transpose", [x], perm=(0, 1, 3, 2))
     scores = graph.add("MatMul", [y, x])
     for _ in range(repeats):
         y = graph.add("MatMul", [scores, y])
     y = graph.add("Transpose", [y], perm=(0, 1, 3, 2))
-    y = graph.add("Reshape", [y, graph.constant(np.array([-1, heads * channels, *[kernel.edge] * 3]))])
-    return _pointwise_conv(graph, y, heads * channels, _HEAD), _HEAD
+    y = graph.add("Reshape", [y, graph.constant(np.array([-1, HEADS * channels, *[kernel.edge] * 3]))])
+    return _pointwise_conv(graph, y, HEADS * channels, _HEAD), _HEAD
 
 
 def _softmax(graph: _Graph, kernel: Kernel, repeats: int) -> tuple[str, int]:
-    heads, tokens = 8, kernel.inner
-    x = _pointwise_conv(graph, INPUT, 1, heads)
-    x = graph.add("Reshape", [x, graph.constant(np.array([-1, heads, tokens, 1]))])
+    tokens = kernel.inner
+    x = _pointwise_conv(graph, INPUT, 1, HEADS)
+    x = graph.add("Reshape", [x, graph.constant(np.array([-1, HEADS, tokens, 1]))])
     scores = graph.add("MatMul", [x, graph.add("Transpose", [x], perm=(0, 1, 3, 2))])
     for _ in range(repeats):
         scores = graph.add("Softmax", [scores], axis=-1)
     y = graph.add("MatMul", [scores, x])
-    y = graph.add("Reshape", [y, graph.constant(np.array([-1, heads, *[kernel.edge] * 3]))])
-    return _pointwise_conv(graph, y, heads, _HEAD), _HEAD
+    y = graph.add("Reshape", [y, graph.constant(np.array([-1, HEADS, *[kernel.edge] * 3]))])
+    return _pointwise_conv(graph, y, HEADS, _HEAD), _HEAD
 
 
 def _instance_norm(graph: _Graph, x: str, kernel: Kernel) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from ...runtime.checked_struct import CheckedStruct
 from ...runtime.engines.engine import Precision
-from ...runtime.errors import FieldError, InputError, ResourceError
+from ...runtime.errors import FieldError, InputError
 from ...runtime.files.atomic import atomic_write
 from ...runtime.files.text import read_utf8
 from .kernels import Kind
@@ -126,10 +126,7 @@ def write_probe(path: Path, probe: Probe) -> None:
         ResourceError: the file cannot be written.
     """
     with atomic_write(path) as temporary:
-        try:
-            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(probe), indent=1) + b"\n")
-        except OSError as error:
-            raise ResourceError(f'"{path.name}" cannot be written: {error.strerror}') from None
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(probe), indent=1) + b"\n")
 
 
 def read_probe(path: Path) -> Probe:

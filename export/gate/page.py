@@ -12,7 +12,7 @@ from pathlib import Path
 from ...runtime.bundles.manifest import Manifest
 from ...runtime.bundles.variant import Variant
 from ...runtime.errors import ResourceError
-from ...training.runs.html_page import check_packages, write_page
+from ...runtime.files.html_page import check_packages, write_page
 from ...training.runs.pictures import label_colour
 from ..cases import ExportCases
 from . import verdict

@@ -1,1 +1,1 @@
-"""File helpers: atomic writing, removal of a killed process's temporaries, locks, hashes, UTF-8 text and TOML."""
+"""File helpers: atomic writing, removal of a killed process's temporaries, locks, hashes, text, TOML and HTML pages."""

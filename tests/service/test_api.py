@@ -8,6 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime import Segmenter
+from bedside.service.job import Job
+from bedside.service.segmenting import SEGMENTATION
+from msgspec.structs import replace
 
 from ..dicom.written_series import write_series
 from .running import API, BYTES, running, scan_bytes, zip_bytes
@@ -95,6 +98,20 @@ class TestADicomSeries:
             assert b"Doe" not in content
             assert b"4711" not in content  # of the patient's name and id in every slice
 
+    def test_whose_segmentation_was_not_written_leads_to_the_warnings_that_say_why(self, client, series, monkeypatch):
+        finish = Job.finish
+
+        def unwritten(job, answer):
+            (job.folder / SEGMENTATION).unlink()
+            finish(job, replace(answer, segmentation=False, warnings=["there is no DICOM segmentation: no codes"]))
+
+        monkeypatch.setattr(Job, "finish", unwritten)
+        job = client.post_scan(zip_bytes(series)).json()
+        client.finished(job)
+        answer = client.get(f"{API}jobs/{job['id']}/segmentation")
+        assert answer.status_code == 404
+        assert "could not be written; the warnings of the job say why" in answer.json()["error"]["message"]
+
     def test_leaves_no_name_on_the_disk(self, client, series, folder, gate):
         job = client.post_scan(zip_bytes(series)).json()
         names = " ".join(str(path) for path in folder.rglob("*"))
@@ -124,6 +141,19 @@ class TestCancelling:
         ended = client.finished(job)
         assert (ended["state"], ended["code"]) == ("cancelled", 130)
         assert client.get(f"{API}jobs/{job['id']}/labels").status_code == 409
+
+    def test_after_the_end_leaves_the_results(self, client, monkeypatch):
+        finish = Job.finish
+
+        def cancelled_at_once(job, answer):
+            finish(job, answer)
+            job.cancel()
+
+        monkeypatch.setattr(Job, "finish", cancelled_at_once)
+        first, second = client.post_scan().json(), client.post_scan().json()
+        client.finished(second)  # the worker has left the first one by then
+        assert client.get(f"{API}jobs/{first['id']}").json()["state"] == "done"
+        assert client.get(f"{API}jobs/{first['id']}/labels").status_code == 200
 
     def test_ends_a_queued_job_at_once(self, client, gate):
         first, second = client.post_scan().json(), client.post_scan().json()
@@ -195,7 +225,25 @@ class TestRefused:
     def test_a_segmentation_of_what_is_no_dicom(self, client):
         job = client.post_scan().json()
         client.finished(job)
-        assert client.get(f"{API}jobs/{job['id']}/segmentation").status_code == 404
+        answer = client.get(f"{API}jobs/{job['id']}/segmentation")
+        assert answer.status_code == 404
+        assert "the scan is no DICOM series" in answer.json()["error"]["message"]
+
+    def test_labels_whose_file_is_gone(self, client, folder):
+        before = set(folder.rglob("labels.nii.gz"))
+        job = client.post_scan().json()
+        client.finished(job)
+        (labels,) = set(folder.rglob("labels.nii.gz")) - before
+        labels.unlink()
+        answer = client.get(f"{API}jobs/{job['id']}/labels")
+        assert answer.status_code == 404
+        assert "no longer here; post the scan again" in answer.json()["error"]["message"]
+
+    def test_a_file_of_several_volumes_leads_to_the_parameter_that_chooses_one(self, client):
+        content = nib.Nifti1Image(np.zeros((8, 8, 8, 3), np.int16), np.diag([3.0, 3, 3, 1])).to_bytes()
+        answer = client.post_scan(content)
+        assert answer.status_code == 422
+        assert "got 3; choose one (volume=N, from 0)" in answer.json()["error"]["message"]
 
     def test_other_paths_and_methods(self, client):
         assert client.get(API + "nothing").json()["error"]["code"] == 2

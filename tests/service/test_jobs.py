@@ -67,9 +67,20 @@ def test_finished_jobs_go_when_their_time_is_over_and_others_stay(tmp_path):
         jobs.expire()
         assert running.folder.exists()
         assert not done.folder.exists()
+        assert jobs.find(running.name) is running
+
+
+def test_a_job_whose_time_is_over_is_not_found_and_its_files_wait_for_expire(tmp_path):
+    """Deleting gigabytes takes seconds; `find` and `open` run in the event loop of the server."""
+    with Jobs(Settings(folder=tmp_path, keep_seconds=0.0)) as jobs:
+        done = added(jobs)
+        done.fail(Failure(3, "refused"))
         with pytest.raises(RefusedError, match="no such job"):
             jobs.find(done.name)
-        assert jobs.find(running.name) is running
+        added(jobs)
+        assert done.folder.exists()
+        jobs.expire()
+        assert not done.folder.exists()
 
 
 def test_everything_goes_at_the_end(tmp_path):

@@ -84,5 +84,22 @@ def test_what_the_service_answers_is_what_is_described(client, described):
         validator(described, "JobAnswer").validate(client.get("api/v1").json())
 
 
+def test_every_operation_can_be_refused_by_the_guard_and_by_a_fault(described):
+    for _, _, each in operations(described):
+        assert each["responses"].keys() >= {"401", "403", "421", "500", "503"}
+        assert "Retry-After" in each["responses"]["503"]["headers"]
+
+
+@pytest.mark.parametrize(("asked", "status"), [("bytes=0-9", 206), ("bytes=99999999-", 416), ("bytes=x", 400)])
+def test_a_part_of_a_file_is_answered_as_described(client, described, asked, status):
+    job = client.post_scan().json()
+    client.finished(job)
+    for name in ("labels", "scan"):
+        answer = client.get(f"{API}jobs/{job['id']}/{name}", headers={"Range": asked})
+        responses = described["paths"][f"{ROOT}/jobs/{{job}}/{name}"]["get"]["responses"]
+        assert answer.status_code == status
+        assert answer.headers["content-type"].partition(";")[0] in responses[str(status)]["content"]
+
+
 def test_it_is_served(client, described):
     assert client.get(API + "openapi.json").json() == described

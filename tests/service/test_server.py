@@ -172,11 +172,18 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(toy_bundle, tmp_path
         assert client.delete(f"{API}jobs/{job['id']}").status_code == 204
 
 
-def test_more_connections_than_allowed_are_answered_with_503(toy_bundle):
-    with running(toy_bundle, connections=3) as client, contextlib.ExitStack() as held:
-        for _ in range(4):
+@pytest.mark.parametrize("connections", [1, 3])
+def test_as_many_connections_as_allowed_are_served_and_one_more_is_answered_with_503(toy_bundle, connections):
+    with running(toy_bundle, connections=connections) as client, contextlib.ExitStack() as held:
+
+        def hold():
             held.enter_context(socket.create_connection(("127.0.0.1", client.base_url.port)))
-        time.sleep(0.3)
+            time.sleep(0.3)  # until the server has accepted it
+
+        for _ in range(connections - 1):
+            hold()
+        assert client.get("api/v1").status_code == 200
+        hold()
         answer = client.get("api/v1")
     assert answer.status_code == 503
     assert answer.headers["Connection"] == "close"

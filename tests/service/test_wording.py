@@ -47,3 +47,4 @@ def test_the_service_itself_names_no_option(path):
 def test_options_that_a_request_has_are_named_as_its_parameters():
     assert for_clients("choose one (--use-sform or --use-qform)") == "choose one (prefer=sform or prefer=qform)"
     assert for_clients("or interpolate (--fill-gaps)") == "or interpolate (fill_gaps=true)"
+    assert for_clients("got 3; choose one (--volume N, from 0)") == "got 3; choose one (volume=N, from 0)"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from bedside.devices.probe.results import read_probe, write_probe
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, ResourceError
 
 from .probes import made_probe
 
@@ -14,6 +14,16 @@ from .probes import made_probe
 def test_a_probe_reads_as_it_was_written(tmp_path):
     write_probe(tmp_path / "probe.json", made_probe())
     assert read_probe(tmp_path / "probe.json") == made_probe()
+
+
+def test_a_probe_that_cannot_be_written_says_what_to_check(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(ResourceError, match=r"\(No space left on device\); check the folder, permissions"):
+        write_probe(tmp_path / "probe.json", made_probe())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

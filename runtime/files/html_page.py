@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ... import __version__
-from ...runtime.errors import MissingExtraError
-from ...runtime.files.atomic import atomic_write
+from ..errors import MissingExtraError
+from .atomic import atomic_write
 
 
 def check_packages() -> None:

@@ -2,8 +2,8 @@ import re
 
 import pytest
 from bedside.runtime.errors import MissingExtraError
-from bedside.training.runs import html_page
-from bedside.training.runs.html_page import check_packages, write_page
+from bedside.runtime.files import html_page
+from bedside.runtime.files.html_page import check_packages, write_page
 
 
 @pytest.fixture
