@@ -18,7 +18,7 @@ from pynetdicom.sop_class import (
 from ...runtime.errors import ResourceError
 from ...runtime.log import log_failure
 from .config import NodeConfig
-from .routes import Peer
+from .sections import Peer
 from .tls import client_context
 
 if TYPE_CHECKING:

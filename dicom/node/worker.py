@@ -23,8 +23,7 @@ from .outcome import Delivery, Outcome, State
 from .peer import PeerCaller, seconds_to_wait
 from .queue import Queue
 from .results import Identities, write_results
-from .routes import Rule
-from .rules import SeriesFacts, first_fitting
+from .rules import Rule, SeriesFacts, first_fitting
 from .series_folder import SeriesFolder
 
 _log = logging.getLogger("bedside.node")
