@@ -15,9 +15,10 @@ import numpy as np
 from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError
 from ..runtime.files.atomic import atomic_directory
+from ..runtime.files.lock import Lock
+from ..runtime.files.lock_file import lock_file
 from ..runtime.hooks import Progress
 from ..runtime.task import Task
-from ..training.data.case_cache import try_lock
 from ..training.data.crops import CropSource
 from ..training.data.prepared_case import PreparedCase
 from ..training.data.soft_labels import SoftLabels, expected_bytes, write_soft_labels
@@ -126,12 +127,16 @@ def _source(case: PreparedCase, soft_labels: SoftLabels) -> CropSource:
 def _stored(teachers: Teachers, case: PreparedCase, task: Task, key: str, group: ProcessGroup) -> bool:
     """Computes and stores the targets of a case; returns False while another training does so."""
     folder = _folder(case, key)
-    with try_lock(folder.with_name(f"{folder.name}.lock")) as locked:
-        if locked and _open(case, key) is None:
+    with lock_file(folder.with_name(f"{folder.name}.lock")) as locked:
+        if locked.lock is Lock.HELD_BY_OTHER:
+            return False
+        if locked.lock is Lock.UNSUPPORTED:  # the targets of the process that ends last stay
+            _log.info("the folder of prepared cases has no locks: processes may compute the same targets twice")
+        if _open(case, key) is None:
             probabilities = teachers.probabilities(case, task, group.device)
             with atomic_directory(folder) as temporary:
                 write_soft_labels(temporary, probabilities, body=None if case.labelled else case.centres(0))
-        return locked
+    return True
 
 
 def _check_room(missing: Sequence[PreparedCase], cases: Sequence[PreparedCase]) -> None:

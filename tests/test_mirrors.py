@@ -27,7 +27,6 @@ ELSEWHERE = {  # module → the file that tests it
     "cli/node.py": "dicom/node/test_node.py",
     "dicom/node/field_checks.py": "dicom/node/test_config.py",
     "dicom/node/outcome.py": "dicom/node/test_queue.py",
-    "dicom/node/routes.py": "dicom/node/test_config.py",
     "dicom/node/sections.py": "dicom/node/test_config.py",
     "dicom/node/series_folder.py": "dicom/node/test_queue.py",
     "cli/tables/probe.py": "cli/test_devices.py",

@@ -11,8 +11,8 @@ from ...runtime import arguments
 from ...runtime.checked_struct import CheckedStruct
 from ...runtime.errors import FieldError, InputError
 from ...runtime.files.toml import read_toml
-from .routes import Peer, Rule
-from .sections import Access, Engine, Limits, Listening, Tls
+from .rules import Rule
+from .sections import Access, Engine, Limits, Listening, Peer, Tls
 
 
 class NodeConfig(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -50,6 +50,7 @@ class DcmtkReceiver:
         self._admitted = 0  # connections whose process has not ended
         self._running: list[subprocess.Popen[bytes]] = []
         self._incoming: list[Incoming] = []
+        self._not_taken: set[Incoming] = set()  # those whose last try failed, so that each failure is logged once
         self._stopped = Event()
 
     @contextmanager
@@ -194,15 +195,19 @@ class DcmtkReceiver:
 
     def _collect(self) -> None:
         """Takes what was received, and ends the associations once the queue is full."""
+        was_full = False
         while not self._stopped.wait(_POLL_SECONDS):
             self._take()
-            if self._is_full():
-                with self._lock:
-                    running = list(self._running)
-                if running:
-                    _log.warning("the queue or its disk is full: %d associations are ended", len(running))
-                for process in running:
-                    process.terminate()
+            is_full = self._is_full()
+            with self._lock:
+                running = list(self._running) if is_full else []
+            for process in running:
+                process.terminate()
+            if is_full and not was_full:
+                _log.warning("the queue or its disk is full: %d associations are ended, no more start", len(running))
+            elif was_full and not is_full:
+                _log.info("the queue and its disk have space again: associations may start")
+            was_full = is_full
 
     def _take(self) -> None:
         with self._lock:
@@ -211,9 +216,12 @@ class DcmtkReceiver:
             try:
                 has_ended = each.take()
             except (ResourceError, OSError, MemoryError) as error:
-                _log.warning("what storescp received cannot be taken yet (%s)", type(error).__name__)
-                log_failure("taking failed", error)
+                if each not in self._not_taken:
+                    _log.warning("what storescp received cannot be taken yet (%s)", type(error).__name__)
+                    log_failure("taking failed", error)
+                self._not_taken.add(each)
                 continue
+            self._not_taken.discard(each)
             if has_ended:
                 with self._lock:
                     self._incoming.remove(each)

@@ -31,7 +31,7 @@ def made_folder(incoming: Path, name: str) -> tuple[Path, int]:
     return folder, lock
 
 
-def is_written(folder: Path) -> bool:
+def has_writer(folder: Path) -> bool:
     """Whether a storescp still runs that writes here, also one that an earlier run of the node started."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
@@ -67,10 +67,10 @@ class Incoming:
         Raises:
             ResourceError, OSError: the disk does not take it; the files stay, and the next call tries again.
         """
-        is_written_now = is_written(self._folder)  # before the list: of an ended one, the list is whole
-        for file in self._complete() if is_written_now else self._all():
+        is_being_written = has_writer(self._folder)  # before the list: of an ended one, the list is whole
+        for file in self._complete() if is_being_written else self._all():
             self._put(file)
-        if is_written_now:
+        if is_being_written:
             return False
         if self._last_series is not None and not was_released(self._folder):
             self._queue.expect_more(self._last_series, self._quiet_after_abort_seconds)
@@ -79,7 +79,7 @@ class Incoming:
 
     def _all(self) -> list[Path]:
         """All files; the last one only if it is whole, because storescp may have been killed within it."""
-        files = written_files(self._folder)
+        files = files_by_time(self._folder)
         if files and not is_whole(files[-1]):
             _log.warning("an instance was left out: storescp ended before it was complete")
             files.pop().unlink()
@@ -87,8 +87,8 @@ class Incoming:
 
     def _complete(self) -> list[Path]:
         """The files before the last one, which storescp may still write."""
-        files = written_files(self._folder)
-        return [file for file in files if _written(file) < _written(files[-1])]
+        files = files_by_time(self._folder)
+        return [file for file in files if _time_written(file) < _time_written(files[-1])]
 
     def _put(self, file: Path) -> None:
         content = file.read_bytes()
@@ -106,13 +106,13 @@ class Incoming:
         file.unlink()
 
 
-def written_files(folder: Path) -> list[Path]:
+def files_by_time(folder: Path) -> list[Path]:
     """Returns the files of an association, the one that was written last at the end."""
     files = folder / "files"
-    return sorted(files.iterdir(), key=lambda file: (_written(file), file)) if files.is_dir() else []
+    return sorted(files.iterdir(), key=lambda file: (_time_written(file), file)) if files.is_dir() else []
 
 
-def _written(file: Path) -> int:
+def _time_written(file: Path) -> int:
     return file.stat().st_mtime_ns
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,9 @@ from pynetdicom.sop_class import (
 )
 
 from ...runtime.errors import ResourceError
+from ...runtime.log import log_failure
 from .config import NodeConfig
-from .routes import Peer
+from .sections import Peer
 from .tls import client_context
 
 if TYPE_CHECKING:
@@ -34,24 +37,32 @@ class PeerCaller:
 
     Args:
         config: the node's own AE title, its TLS and its limits.
+
+    Raises:
+        InputError: a file of TLS cannot be used.
     """
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
+        self._tls = None if config.tls is None else client_context(config.tls)  # no call reads the files again
 
     def store(self, peer: Peer, file: Path) -> None:
         """Sends a file by C-STORE; returns once the peer has acknowledged it.
 
         Raises:
-            NotTakenError: the peer answered another status than success or a warning.
+            NotTakenError: the peer answered another status than success or a warning, or the file's content does not
+                fit what the peer accepts.
             ResourceError: the peer is not reached, or the connection broke.
+            OSError: the file cannot be read.
+            Exception: what pydicom raises for a damaged file.
         """
         content = pydicom.dcmread(file)
-        association = self._associate(peer, str(content.SOPClassUID))
-        try:
-            answer = association.send_c_store(content)
-        finally:
-            _end(association)
+        with self._associated(peer, str(content.SOPClassUID)) as association:
+            try:
+                answer = association.send_c_store(content)
+            except ValueError as error:
+                log_failure("C-STORE failed", error)
+                raise NotTakenError(f'the result cannot be encoded for the peer "{peer.name}"') from None
         status = int(answer.Status) if "Status" in answer else None
         if status is None:
             raise ResourceError(f'the peer "{peer.name}" did not answer')
@@ -62,33 +73,51 @@ class PeerCaller:
         """Asks by C-FIND how many instances a series has; None where the peer does not know.
 
         Raises:
-            ResourceError: the peer is not reached, or the connection broke.
+            ResourceError: the peer is not reached, the connection broke, or its answer cannot be understood.
         """
         query = Dataset()
         query.QueryRetrieveLevel = "SERIES"
         query.StudyInstanceUID, query.SeriesInstanceUID = study, series
         query.NumberOfSeriesRelatedInstances = None
-        association = self._associate(peer, StudyRootFind)
-        try:
+        with self._associated(peer, StudyRootFind) as association:
             found = [_match(status, each) for status, each in association.send_c_find(query, StudyRootFind)]
-        finally:
-            _end(association)
-        counts = [int(each.get("NumberOfSeriesRelatedInstances") or 0) for each in found if each is not None]
+            counts = [int(each.get("NumberOfSeriesRelatedInstances") or 0) for each in found if each is not None]
         return max(counts, default=0) or None
 
+    @contextmanager
+    def _associated(self, peer: Peer, context: Any) -> Generator[Association]:
+        """Holds an association for one kind of service while the block runs.
+
+        Raises:
+            NotTakenError: the peer does not accept this kind of object.
+            ResourceError: the peer is not reached; or pynetdicom or pydicom fails within the block, as where the
+                peer aborts.
+        """
+        try:
+            association = self._associate(peer, context)
+            try:
+                yield association
+            finally:
+                if association.is_established:
+                    association.release()
+        except (OSError, RuntimeError, ValueError) as error:
+            log_failure("an association failed", error)
+            raise ResourceError(
+                f'the association with the peer "{peer.name}" failed ({type(error).__name__})'
+            ) from None
+
     def _associate(self, peer: Peer, context: Any) -> Association:
-        """Opens an association for one kind of service; raises `ResourceError` where that fails."""
         entity = AE(ae_title=self._config.node.ae_title)
         timeout = self._config.limits.timeout_seconds
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = entity.connection_timeout = timeout
         entity.add_requested_context(context, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-        tls = self._config.tls
         arguments: dict[str, Any] = {"ae_title": peer.ae_title}
-        if peer.tls and tls is not None:
-            arguments["tls_args"] = (client_context(tls), peer.address)
+        if peer.tls:
+            arguments["tls_args"] = (self._tls, peer.address)
         association = entity.associate(peer.address, peer.port, **arguments)
         if association.rejected_contexts and not association.accepted_contexts:
-            _end(association)
+            if association.is_established:
+                association.release()
             raise NotTakenError(f'the peer "{peer.name}" does not accept this kind of object')
         if not association.is_established:
             reason = "rejects this node" if association.is_rejected else "is not reached"
@@ -101,11 +130,6 @@ def _match(status: Dataset, found: Dataset | None) -> Dataset | None:
     if "Status" not in status:
         raise ResourceError("the peer did not answer C-FIND")
     return found if status.Status in _PENDING else None
-
-
-def _end(association: Association) -> None:
-    if association.is_established:
-        association.release()
 
 
 def seconds_to_wait(attempts: int, longest: float) -> float:

@@ -12,11 +12,13 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
+
+import msgspec
 
 from ...runtime.errors import ResourceError
 from ...runtime.files.atomic import atomic_write, make_folder
@@ -201,35 +203,34 @@ class Queue:
             for outcome in list(series.outcomes.values()):
                 if delivery in outcome.pending:
                     left = tuple(each for each in outcome.pending if each != delivery)
-                    series.record(_replaced(outcome, pending=left, seconds=time.time()))
+                    series.record(msgspec.structs.replace(outcome, pending=left, seconds=time.time()))
 
     def remove_finished(self, keep_seconds: float) -> int:
         """Removes the series that have been finished for some seconds; returns how many."""
-        now = time.time()
-
-        def is_old(series: SeriesFolder) -> bool:
-            outcome = series.outcome
-            return series.is_finished and outcome is not None and now - outcome.seconds >= keep_seconds
-
-        removed = [self._moved_away(series) for series in self._where(is_old)]
-        for trash in removed:
-            shutil.rmtree(trash, ignore_errors=True)
-        return len(removed)
+        removed = 0
+        for series in self:
+            trash = self._moved_away(series, time.time() - keep_seconds)
+            if trash is not None:
+                shutil.rmtree(trash, ignore_errors=True)
+                removed += 1
+        return removed
 
     def __iter__(self) -> Iterator[SeriesFolder]:
         with self._lock:
             return iter(list(self._series.values()))
 
-    def _where(self, fits: Callable[[SeriesFolder], bool]) -> list[SeriesFolder]:
-        with self._lock:
-            return [series for series in self._series.values() if not series.writing and fits(series)]
+    def _moved_away(self, series: SeriesFolder, until: float) -> Path | None:
+        """Moves a series away that was finished by a second since 1970, and returns where; None for any other series.
 
-    def _moved_away(self, series: SeriesFolder) -> Path:
-        trash = self._folder / f"removed-{secrets.token_hex(8)}"
+        It looks and moves under one lock, so that no instance can be put in and acknowledged between the two.
+        """
         with self._lock:
-            if not series.writing:
-                series.folder.rename(trash)
-                del self._series[series.key]
+            outcome = series.outcome
+            if series.writing or outcome is None or not series.is_finished or outcome.seconds > until:
+                return None
+            trash = self._folder / f"removed-{secrets.token_hex(8)}"
+            series.folder.rename(trash)
+            del self._series[series.key]
         return trash
 
     def _touch(self, series: SeriesFolder) -> None:
@@ -241,12 +242,6 @@ class Queue:
             raise QueueFullError("the queue is full (limits.max_queue_gib); deliver its results, or raise the limit")
         if shutil.disk_usage(self._folder).free - size < self._min_free_bytes:
             raise QueueFullError("the disk has too little free space (limits.min_free_gib); free some")
-
-
-def _replaced(outcome: Outcome, **changes: object) -> Outcome:
-    import msgspec
-
-    return msgspec.structs.replace(outcome, **changes)
 
 
 def _own_key(file: Path) -> bytes:

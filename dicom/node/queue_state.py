@@ -78,14 +78,14 @@ def _is_held(lock: Path) -> bool:
 def _with_incoming(incoming: Path, unfinished: int) -> QueueState:
     if sys.platform == "win32" or not incoming.is_dir():  # storescp is not run on Windows
         return QueueState(unfinished=unfinished)
-    from .incoming import is_whole, is_written, written_files
+    from .incoming import files_by_time, has_writer, is_whole
 
     receiving = received = cut_off = 0
     for folder in filter(Path.is_dir, incoming.iterdir()):
-        if is_written(folder):
+        if has_writer(folder):
             receiving += 1
             continue
-        files = written_files(folder)
+        files = files_by_time(folder)
         ends_whole = not files or is_whole(files[-1])
         received += len(files) - (not ends_whole)
         cut_off += not ends_whole

@@ -13,7 +13,7 @@ from ..segmentation import write_segmentation
 from ..series import DicomSeries
 from ..structure_set import write_structure_set
 from .outcome import Outcome
-from .routes import Rule
+from .rules import Rule
 from .series_folder import SeriesFolder
 
 

@@ -1,18 +1,64 @@
-"""Which rule fits a series."""
+"""The rules of `node.toml`, and which of them fits a series: it says which bundle segments it, for which peers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from ..series import DicomSeries
-from .routes import Rule
+from ...runtime.checked_struct import CheckedStruct
+from ...runtime.errors import FieldError
+from .field_checks import check_not_empty
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from ..series import DicomSeries
+
+Orientation = Literal["axial", "coronal", "sagittal"]
+
 _PLANES = {"S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sagittal", "R": "sagittal"}
+
+
+class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of ``[[rules]]``: which series a bundle segments. The first that fits a series is taken.
+
+    Attributes:
+        name: its name in the log.
+        bundle: bundle directory or zip, relative to the file.
+        send_to: names of the peers that get the result.
+        modality: Modality that fits; None for that of the bundle's task.
+        body_parts: values of Body Part Examined that fit, in any case; empty for all, also for none given.
+        orientation: plane of the slices that fits; None for all.
+        slice_distance_mm: least and greatest distance of slices that fits; None for all.
+        pixel_mm: least and greatest pixel spacing that fits; None for all.
+        binary: whether the segmentation has a frame for each organ, for viewers that know no label maps.
+        report: whether a structured report of the volumes is sent too.
+        contours: whether an RT structure set is sent too.
+    """
+
+    name: str
+    bundle: str
+    send_to: tuple[str, ...]
+    modality: str | None = None
+    body_parts: tuple[str, ...] = ()
+    orientation: Orientation | None = None
+    slice_distance_mm: tuple[float, float] | None = None
+    pixel_mm: tuple[float, float] | None = None
+    binary: bool = False
+    report: bool = False
+    contours: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_empty("name", self.name)
+        check_not_empty("bundle", self.bundle)
+        if not self.send_to:
+            raise FieldError("send_to: expected the name of a peer, got none")
+        for name in ("slice_distance_mm", "pixel_mm"):
+            bounds = getattr(self, name)
+            if bounds is not None and not 0 <= bounds[0] <= bounds[1] < float("inf"):
+                raise FieldError(f"{name}: expected [least, greatest] in mm, got [{bounds[0]:g}, {bounds[1]:g}]")
 
 
 @dataclass(frozen=True)

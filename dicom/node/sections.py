@@ -1,4 +1,4 @@
-"""The sections of `node.toml` on the node itself: where it listens, whom it accepts, how much it takes."""
+"""The sections of `node.toml` but its rules: where a node listens, whom it accepts and calls, how much it takes."""
 
 from __future__ import annotations
 
@@ -82,6 +82,31 @@ class Access(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             return False
         mapped = getattr(given, "ipv4_mapped", None)
         return any((mapped or given) in ipaddress.ip_network(each) for each in self.addresses)
+
+
+class Peer(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of ``[[peers]]``: a node that results go to, or that is asked for counts.
+
+    Attributes:
+        name: how rules call it.
+        ae_title: its AE title.
+        address: its host name or address.
+        port: its port.
+        tls: whether it is called with the certificates of ``[tls]``.
+    """
+
+    name: str
+    ae_title: str
+    address: str
+    port: int
+    tls: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_empty("name", self.name)
+        check_ae_title("ae_title", self.ae_title)
+        check_not_empty("address", self.address)
+        check_between("port", self.port, 1, 65535)
 
 
 class Limits(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):

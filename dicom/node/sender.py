@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from threading import Event, Thread
 
-from ...runtime.errors import ResourceError
+from ...runtime.errors import BedsideError, ResourceError
 from ...runtime.log import log_failure
 from .config import NodeConfig
 from .outcome import Delivery
@@ -61,15 +61,24 @@ class Sender:
             self._stop.wait(_POLL_SECONDS)
 
     def deliver(self) -> None:
-        """Sends what is pending and whose time has come, once each."""
-        for series, delivery in self._queue.pending():
+        """Sends what is pending and whose time has come, once each; the result that failed least comes first.
+
+        So a result that breaks the association each time does not hold up the other results of its peer.
+        """
+        for series, delivery in sorted(self._queue.pending(), key=lambda each: self._failures[each[1]]):
             now = time.monotonic()
             waits = (self._not_before.get(delivery, 0), self._not_before.get(delivery.peer, 0))
             if self._stop.is_set() or now < max(waits):
                 continue
-            self._send(series, delivery)
+            try:
+                self._send(series, delivery)
+            except Exception as error:  # the disk, a damaged result, or a fault of ours: the others are still sent
+                log_failure("sending failed", error)
+                reason = str(error) if isinstance(error, BedsideError) else type(error).__name__
+                self._wait(delivery, f"series {series.key[:8]}: a result cannot be sent ({reason})")
 
     def _send(self, series: SeriesFolder, delivery: Delivery) -> None:
+        """Sends one result; the result waits where its peer does not take it, and the peer where it is away."""
         place = f"series {series.key[:8]}"
         try:
             peer = next((peer for peer in self._config.peers if peer.name == delivery.peer), None)
@@ -78,12 +87,13 @@ class Sender:
             self._caller.store(peer, series.result_folder / delivery.file)
         except NotTakenError as error:
             self._wait(delivery, f"{place}: {error}")
-        except (ResourceError, OSError) as error:
-            self._wait(delivery.peer, f"{place}: {error if isinstance(error, ResourceError) else type(error).__name__}")
+        except ResourceError as error:
+            self._failures[delivery] += 1
+            self._wait(delivery.peer, f"{place}: {error}")
         else:
-            self._failures.pop(delivery, None)
             self._failures.pop(delivery.peer, None)
             self._queue.delivered(series, delivery)
+            self._failures.pop(delivery, None)
             _log.info('%s: the result is at "%s"', place, delivery.peer)
 
     def _wait(self, what: Delivery | str, why: str) -> None:

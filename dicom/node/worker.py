@@ -23,8 +23,7 @@ from .outcome import Delivery, Outcome, State
 from .peer import PeerCaller, seconds_to_wait
 from .queue import Queue
 from .results import Identities, write_results
-from .routes import Rule
-from .rules import SeriesFacts, first_fitting
+from .rules import Rule, SeriesFacts, first_fitting
 from .series_folder import SeriesFolder
 
 _log = logging.getLogger("bedside.node")
@@ -92,8 +91,9 @@ class Worker:
                 seconds = seconds_to_wait(outcome.attempts, _LONGEST_WAIT)
                 series.retry_at = time.monotonic() + seconds
                 _log.warning("series %s: %s; tried again in %.0f s", series.key[:8], reason, seconds)
-                return
-            done = _refused(outcome, f"given up after {outcome.attempts} attempts: {reason}")
+                done = outcome  # recorded, so that an attempt that failed before its start was recorded counts too
+            else:
+                done = _refused(outcome, f"given up after {outcome.attempts} attempts: {reason}")
         self._finish(series, done)
 
     def _finish(self, series: SeriesFolder, done: Outcome) -> None:

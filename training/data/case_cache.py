@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from ...runtime.errors import InputError, ResourceError, UsageError
 from ...runtime.files.atomic import atomic_directory, atomic_write, make_folder
-from ...runtime.files.lock import Lock, acquire_lock
+from ...runtime.files.lock import Lock
+from ...runtime.files.lock_file import lock_file
 from ...runtime.task import Task
 from .case_digest import CaseDigest
 from .cases_in_use import TAG, touch
@@ -89,8 +87,12 @@ class CaseCache:
         if stored is not None:
             touch(folder)
             return stored
-        with try_lock(folder.with_name(f"{folder.name}.lock")) as locked:
-            return (self._open(folder, case) or self._prepare(case, digest, task, folder)) if locked else None
+        with lock_file(folder.with_name(f"{folder.name}.lock")) as locked:
+            if locked.lock is Lock.HELD_BY_OTHER:
+                return None
+            if locked.lock is Lock.UNSUPPORTED:  # the folder of the process that ends last stays
+                _log.info("the folder of prepared cases has no locks: processes may prepare the same case twice")
+            return self._open(folder, case) or self._prepare(case, digest, task, folder)
 
     @staticmethod
     def _open(folder: Path, case: Case) -> PreparedCase | None:
@@ -157,27 +159,3 @@ def _write_case(case: Case, task: Task, folder: Path) -> None:
         task.name,
         has_ignored=case.ignore is not None,
     )
-
-
-@contextmanager
-def try_lock(file: Path) -> Generator[bool]:
-    """Tries to lock a file and yields whether this process may do the work that the lock protects.
-
-    The system frees the lock if its process is killed. Without locks on the file system, this yields True.
-    """
-    try:
-        descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
-    except OSError as error:
-        raise ResourceError(
-            f'"{file.parent.name}": cannot be written ({error.strerror}); check permissions and free space'
-        ) from None
-    with ExitStack() as held:
-        held.callback(os.close, descriptor)
-        lock = acquire_lock(descriptor, wait=False)
-        if lock is Lock.ACQUIRED:
-            held.callback(file.unlink, missing_ok=True)  # before closing: the next process creates a new file
-        elif lock is Lock.UNSUPPORTED:  # both processes may prepare the case; the last folder stays
-            _log.info("the folder of prepared cases has no locks: processes may prepare the same case twice")
-        yield lock is not Lock.HELD_BY_OTHER
-    if lock is Lock.UNSUPPORTED:
-        file.unlink(missing_ok=True)

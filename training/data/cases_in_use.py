@@ -9,6 +9,7 @@ from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ...runtime.errors import ResourceError
 from ...runtime.files.lock import Lock, acquire_lock
 
 _log = logging.getLogger("bedside.training")
@@ -59,21 +60,35 @@ def in_use(folder: Path, keys: Collection[str]) -> Generator[None]:
 
 
 def keys_in_use(folder: Path) -> set[str]:
-    """Returns the keys of the cases that trainings use now; call it while holding the `registration_lock`."""
+    """Returns the keys of the cases that trainings use now; call it while holding the `registration_lock`.
+
+    Without locks on the file system, the cases of a killed training count as in use too.
+
+    Raises:
+        ResourceError: a training's list cannot be read.
+    """
     keys: set[str] = set()
     for file in folder.glob(f"{_USE}*"):
-        with suppress(FileNotFoundError):  # the training has ended since
+        try:
             keys |= _keys_of(file)
+        except FileNotFoundError:  # the training has ended since
+            continue
+        except OSError as error:
+            raise ResourceError(
+                f'"{folder.name}": the list of cases that a training uses cannot be read ({error.strerror}); check the '
+                "permissions"
+            ) from None
     return keys
 
 
 def _keys_of(file: Path) -> set[str]:
-    """Returns the keys that a training lists in a file; removes the file if that training was killed."""
+    """Returns the keys that a training lists in a file; tries to remove the file if that training was killed."""
     descriptor = _open(file)
     try:
-        if acquire_lock(descriptor, wait=False) is Lock.HELD_BY_OTHER:
+        if acquire_lock(descriptor, wait=False) is not Lock.ACQUIRED:
             return set(file.read_text(encoding="ascii").split())
-        file.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder is another user's: the file stays and counts for nothing
+            file.unlink(missing_ok=True)
         return set()
     finally:
         os.close(descriptor)

@@ -65,7 +65,11 @@ class PreparedFolder:
         self.path = found
 
     def cases(self) -> list[StoredCase]:
-        """Returns the cases in the folder, sorted by task and key."""
+        """Returns the cases in the folder, sorted by task and key.
+
+        Raises:
+            ResourceError: the list of cases that a training uses cannot be read.
+        """
         with registration_lock(self.path):
             return self._cases()
 

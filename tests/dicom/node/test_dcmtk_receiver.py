@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -121,6 +122,39 @@ def test_a_full_queue_takes_no_association_and_keeps_what_it_acknowledged(tmp_pa
         assert parties.send(port, files[:1]) == [0]
         assert parties.wait_until(lambda: len(stored(queue)) == 1)
         assert parties.send(port, files[1:2]) == [None]
+
+
+def test_a_full_queue_is_logged_once_each_time_it_becomes_full(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "bedside.node")
+    with receiving(tmp_path) as (queue, port), parties.sending(port) as association:
+        assert association.is_established
+        (process,) = children("storescp")
+        os.kill(process, signal.SIGSTOP)  # so that it does not end at once
+        queue._max_bytes = -1
+        time.sleep(0.5)
+        queue._max_bytes = 1e18
+        assert parties.wait_until(lambda: "space again" in caplog.text)
+        os.kill(process, signal.SIGCONT)
+        assert parties.wait_until(lambda: not children("storescp"))
+    messages = [message for message in caplog.messages if "full" in message]
+    assert messages == ["the queue or its disk is full: 1 associations are ended, no more start"]
+
+
+def test_what_cannot_be_taken_is_logged_once_until_it_is_taken(tmp_path, monkeypatch, caplog):
+    tries = []
+
+    def full(*_, **__):
+        tries.append(1)
+        raise ResourceError("the disk is full")
+
+    files = parties.series(tmp_path / "ct", 3)
+    with receiving(tmp_path) as (queue, port), caplog.at_level(logging.WARNING, "bedside.node"):
+        with monkeypatch.context() as patched:
+            patched.setattr(queue, "put", full)
+            assert storescu(port, files).returncode == 0
+            assert parties.wait_until(lambda: len(tries) > 3)
+        assert parties.wait_until(lambda: len(stored(queue)) == len(files))
+    assert caplog.text.count("what storescp received cannot be taken yet (ResourceError)") == 1
 
 
 def test_the_series_of_an_aborted_association_waits_longer(tmp_path):

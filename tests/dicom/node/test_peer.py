@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pydicom
 import pytest
 from bedside.dicom import open_series, write_segmentation
+from bedside.dicom.node import peer as module
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.peer import NotTakenError, PeerCaller, seconds_to_wait
-from bedside.runtime.errors import ResourceError
+from bedside.runtime.errors import InputError, ResourceError
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import JPEG2000Lossless
+from pynetdicom.association import Association
 
 from . import parties
+from .test_tls import Authority, section
 
 
 @pytest.fixture
@@ -59,6 +67,64 @@ def test_counts_are_those_of_the_series(tmp_path, peer):
     peer.counts = {"1.2.3": 120}
     assert caller.count(pacs, "1.2", "1.2.3") == 120
     assert caller.count(pacs, "1.2", "1.2.4") is None
+
+
+def test_a_peer_that_aborts_before_anything_is_sent_is_a_resource_error(tmp_path, peer, result, monkeypatch):
+    caller, pacs = calling(tmp_path, peer.port)
+    for name in ("send_c_store", "send_c_find"):
+        monkeypatch.setattr(Association, name, after_an_abort(getattr(Association, name)))
+    with pytest.raises(ResourceError, match=r'the association with the peer "pacs" failed \(RuntimeError\)') as failed:
+        caller.store(pacs, result)
+    assert not isinstance(failed.value, NotTakenError)
+    with pytest.raises(ResourceError, match=r'the association with the peer "pacs" failed \(RuntimeError\)'):
+        caller.count(pacs, "1.2", "1.2.3")
+
+
+def after_an_abort(send):
+    def aborted(association, *words):
+        association.abort()
+        return send(association, *words)
+
+    return aborted
+
+
+def test_a_result_whose_transfer_syntax_the_peer_did_not_accept_is_not_taken(tmp_path, peer, result):
+    made = pydicom.dcmread(result)
+    del made.PixelData
+    made.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    made.save_as(result)
+    caller, pacs = calling(tmp_path, peer.port)
+    with pytest.raises(NotTakenError, match='the result cannot be encoded for the peer "pacs"'):
+        caller.store(pacs, result)
+
+
+def test_a_result_that_cannot_be_read_is_not_the_peers_fault(tmp_path, peer, result):
+    caller, pacs = calling(tmp_path, peer.port)
+    with pytest.raises(FileNotFoundError):
+        caller.store(pacs, tmp_path / "none.dcm")
+    result.write_bytes(b"no DICOM")
+    with pytest.raises(InvalidDicomError):
+        caller.store(pacs, result)
+
+
+def test_a_count_that_is_no_number_is_a_resource_error(tmp_path, peer, monkeypatch):
+    monkeypatch.setattr(module, "_match", lambda *_: {"NumberOfSeriesRelatedInstances": "7 of 8"})
+    caller, pacs = calling(tmp_path, peer.port)
+    with pytest.raises(ResourceError, match=r"failed \(ValueError\)"):
+        caller.count(pacs, "1.2", "1.2.3")
+
+
+def test_certificates_are_read_at_the_start_and_no_call_needs_the_files(tmp_path, result):
+    tls = Authority(tmp_path, "ours").issue("node")
+    path = parties.node_toml(tmp_path, "none.bedside", 0, parties.free_port(), more=section(tls))
+    path.write_text(path.read_text().replace('ae_title = "PACS"', 'ae_title = "PACS"\ntls = true'))
+    config = load_node_config(path)
+    caller = PeerCaller(config)
+    Path(tls.key).unlink()
+    with pytest.raises(ResourceError, match='the peer "pacs" is not reached'):
+        caller.store(config.peer("pacs"), result)
+    with pytest.raises(InputError, match="the certificate, key or authority cannot be used"):
+        PeerCaller(config)
 
 
 def test_waits_double_up_to_the_longest():

@@ -167,6 +167,21 @@ def test_finished_series_are_removed_and_unfinished_ones_are_not(tmp_path):
         assert list((tmp_path / "queue").glob("removed-*")) == []
 
 
+def test_an_instance_that_arrives_while_finished_series_are_removed_is_kept(tmp_path, monkeypatch):
+    with opened(tmp_path) as queue:
+        queue.put(name(1), b"one")
+        queue.record(only(queue), done(only(queue), pending=()))
+        moved_away = Queue._moved_away
+
+        def put_before(self, series, *words):
+            queue.put(name(2), b"two")
+            return moved_away(self, series, *words)
+
+        monkeypatch.setattr(Queue, "_moved_away", put_before)
+        assert queue.remove_finished(0) == 0
+        assert sorted(file.read_bytes() for file in only(queue).files()) == [b"one", b"two"]
+
+
 def test_a_series_that_was_removed_comes_again_as_a_new_one_of_the_same_name(tmp_path):
     with opened(tmp_path) as queue:
         key = queue.put(name(1), b"one")

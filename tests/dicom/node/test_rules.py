@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bedside.dicom import open_series
-from bedside.dicom.node.routes import Rule
-from bedside.dicom.node.rules import SeriesFacts, first_fitting
+from bedside.dicom.node.rules import Rule, SeriesFacts, first_fitting
 from pydicom.dataset import Dataset
 
 from ..written_series import SPACING, STEP, write_series

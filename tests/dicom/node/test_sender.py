@@ -24,8 +24,9 @@ class Caller:
         self.taken, self.failing = [], {}
 
     def store(self, peer, file):
-        if peer.name in self.failing:
-            raise self.failing[peer.name]
+        for what in (peer.name, file.name):
+            if what in self.failing:
+                raise self.failing[what]
         self.taken.append((peer.name, file.name))
 
 
@@ -55,6 +56,18 @@ def sent(tmp_path, caller):
             pending = tuple(Delivery(peer=peer.name, file="seg.dcm") for peer in peers)
             queue.record(series, Outcome(digest=series.digest, instances=1, state=State.DONE, pending=pending))
         yield Sender(msgspec.structs.replace(config, peers=peers), queue, caller), queue
+
+
+@pytest.fixture
+def two(tmp_path, caller):
+    """A sender whose queue holds a series with two results for one peer."""
+    config = load_node_config(parties.node_toml(tmp_path, "none.bedside", 0, 104))
+    with Queue.open(tmp_path / "queue", quiet_seconds=0) as queue:
+        queue.put(InstanceName("", "", "1", "1"), b"x")
+        (series,) = queue
+        pending = tuple(Delivery(peer="pacs", file=file) for file in ("first.dcm", "second.dcm"))
+        queue.record(series, Outcome(digest=series.digest, instances=1, state=State.DONE, pending=pending))
+        yield Sender(config, queue, caller), queue
 
 
 def test_every_result_is_sent_once_to_every_peer(sent, caller):
@@ -110,6 +123,41 @@ def test_a_peer_that_left_the_configuration_keeps_its_results(sent, caller):
     sender._config = msgspec.structs.replace(sender._config, peers=sender._config.peers[:1])
     sender.deliver()
     assert {each.peer for _, each in queue.pending()} == {"other"}
+
+
+@pytest.mark.parametrize("error", [ValueError("a fault"), FileNotFoundError(2, "No such file")])
+def test_a_result_that_cannot_be_sent_holds_up_nothing_else_and_waits_longer_each_time(two, caller, now, caplog, error):
+    caplog.set_level(logging.WARNING, logger="bedside.node")
+    sender, queue = two
+    caller.failing["first.dcm"] = error
+    for _ in range(3):
+        sender.deliver()
+        now[0] += 400
+    assert caller.taken == [("pacs", "second.dcm")]
+    assert [each.file for _, each in queue.pending()] == ["first.dcm"]
+    waits = [f"a result cannot be sent ({type(error).__name__}); tried again in {wait} s" for wait in (1, 2, 4)]
+    assert [message.partition(": ")[2] for message in caplog.messages] == waits
+
+
+def test_a_result_that_breaks_every_association_does_not_hold_up_the_others_of_its_peer(two, caller, now):
+    sender, _ = two
+    caller.failing["first.dcm"] = ResourceError('the peer "pacs" did not answer')
+    sender.deliver()
+    assert caller.taken == []  # the peer may be away
+    now[0] += 1.01
+    sender.deliver()
+    assert caller.taken == [("pacs", "second.dcm")]
+
+
+def test_a_result_whose_arrival_the_disk_does_not_record_is_sent_again_later(two, caller, now, monkeypatch):
+    def full(*_):
+        raise ResourceError("the disk is full")
+
+    sender, queue = two
+    monkeypatch.setattr(queue, "delivered", full)
+    sender.deliver()
+    sender.deliver()
+    assert caller.taken == [("pacs", "first.dcm"), ("pacs", "second.dcm")]
 
 
 def test_the_thread_outlives_an_error_and_ends(sent, caller):

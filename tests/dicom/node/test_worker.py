@@ -153,6 +153,18 @@ def test_without_a_count_the_quiet_time_decides(work, tmp_path, peer, answer):
     assert outcome(queue).state is State.DONE
 
 
+def test_a_series_that_fails_before_its_start_is_recorded_is_given_up_after_the_attempts(work, tmp_path, monkeypatch):
+    worker, queue = work(attempts=2, count_from="pacs")
+    put(queue, parties.series(tmp_path / "ct", 3))
+    monkeypatch.setattr(PeerCaller, "count", lambda *_: {}["a fault"])
+    worker.work()
+    (series,) = queue
+    series.retry_at = 0
+    worker.work()
+    assert outcome(queue).state is State.REFUSED
+    assert outcome(queue).message == "given up after 2 attempts: KeyError"
+
+
 def test_want_of_memory_is_tried_again_and_given_up_after_the_attempts(work, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.WARNING, logger="bedside.node")
     worker, queue = work(attempts=2)

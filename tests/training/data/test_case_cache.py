@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.files.lock import Lock
+from bedside.runtime.files.lock_file import lock_file
 from bedside.runtime.task import Intensity, Modality
 from bedside.training.data.case_cache import CaseCache, case_key
 from bedside.training.data.case_digest import CaseDigest
@@ -183,11 +185,9 @@ def test_what_a_killed_process_left_is_taken_over(case, small_task, tmp_path):
 
 
 def test_a_case_that_another_process_prepares_is_waited_for_and_not_prepared_twice(case, small_task, tmp_path):
-    from bedside.training.data.case_cache import try_lock
-
     cache, digest = CaseCache(tmp_path / "cases"), CaseDigest.of(case)
-    with try_lock(cache.folder / f"{case_key(digest, small_task)}.lock") as ours:
-        assert ours
+    with lock_file(cache.folder / f"{case_key(digest, small_task)}.lock") as ours:
+        assert ours.lock is Lock.ACQUIRED
         assert cache.obtain(case, digest, small_task) is None
     assert cache.obtain(case, digest, small_task) is not None
 

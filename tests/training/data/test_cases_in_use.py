@@ -1,10 +1,14 @@
 """Which prepared cases trainings use: what a process lists holds as long as the process does."""
 
+import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
+from bedside.runtime.errors import ResourceError
 from bedside.runtime.files.lock import Lock
+from bedside.training.data import cases_in_use as module
 from bedside.training.data.cases_in_use import TAG, in_use, keys_in_use, registration_lock, touch
 
 
@@ -29,6 +33,37 @@ def test_a_list_that_no_process_holds_counts_for_nothing_and_is_removed(folder):
     (folder / ".use-0123").write_text("a\nb")  # of a training that was killed
     assert keys_in_use(folder) == set()
     assert not (folder / ".use-0123").exists()
+
+
+def test_without_locks_a_training_stays_registered_when_cases_are_listed(folder, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with in_use(folder, ["a"]):
+        for _ in range(2):
+            assert keys_in_use(folder) == {"a"}
+    assert keys_in_use(folder) == set()
+
+
+def test_a_list_that_another_users_killed_training_left_counts_for_nothing_and_stays(folder, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (folder / ".use-0123").write_text("a\nb")
+    monkeypatch.setattr(Path, "unlink", forbidden)
+    assert keys_in_use(folder) == set()
+    assert (folder / ".use-0123").exists()
+
+
+def test_a_list_that_cannot_be_read_is_a_resource_error(folder, monkeypatch):
+    def forbidden(*_):
+        raise PermissionError(13, "Permission denied")
+
+    (folder / ".use-0123").write_text("a\nb")
+    monkeypatch.setattr(module, "_open", forbidden)
+    with pytest.raises(ResourceError, match=r"that a training uses cannot be read \(Permission denied\)"):
+        keys_in_use(folder)
 
 
 def test_a_training_that_fails_uses_its_cases_no_longer(folder):

@@ -8,8 +8,6 @@ from contextlib import ExitStack
 
 import pytest
 from bedside.runtime.errors import ResourceError
-from bedside.runtime.files import lock
-from bedside.training.runs import sole_writer as module
 from bedside.training.runs.sole_writer import LOCK, sole_writer
 
 
@@ -84,21 +82,6 @@ def test_of_many_that_begin_at_the_same_moment_one_writes_at_a_time(tmp_path):
         writer.stdin.write("!")
         writer.stdin.flush()
     assert [(writer.communicate()[0], writer.returncode) for writer in writers] == [("", 0)] * 4
-
-
-def test_a_lock_file_that_its_holder_has_just_removed_is_not_taken_for_the_lock(tmp_path, monkeypatch):
-    removed = []
-
-    def acquire_lock(descriptor, *, wait):
-        if not removed:
-            removed.append((tmp_path / LOCK).unlink())
-        return lock.acquire_lock(descriptor, wait=wait)
-
-    monkeypatch.setattr(module, "acquire_lock", acquire_lock)
-    with sole_writer(tmp_path):
-        assert (tmp_path / LOCK).exists()
-        with pytest.raises(ResourceError), sole_writer(tmp_path):
-            pass
 
 
 @pytest.mark.parametrize("written", [False, True])
