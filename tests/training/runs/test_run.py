@@ -54,6 +54,18 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
         Run.open(tmp_path)
 
 
+def test_a_run_records_after_how_many_epochs_its_training_looked_for_class_offsets(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    assert run.epochs_before_class_offsets() == 0
+    run.record_class_offsets()
+    assert Run.open(run.path).epochs_before_class_offsets() == config.recipe.epochs
+    assert Run.open(run.path).config.recipe.class_offsets
+    run.class_offsets.write_text("{")
+    with pytest.raises(InputError, match=r'class_offsets.json in "run" is not valid: .*; delete it, and give --resume'):
+        run.epochs_before_class_offsets()
+
+
 def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):
     Run.create(tmp_path / "run", config, resume=False)
     Run.create(tmp_path / "run", config, resume=False).start()
