@@ -13,7 +13,8 @@ from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 SHAPE = (8, 12, 16)
 

@@ -20,8 +20,8 @@ from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run, RunConfig
-from bedside.training.runs.run_config import decisive_differences
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import RunConfig, decisive_differences
 from msgspec.structs import replace as replaced
 
 TASK = PRESETS["btcv"]

@@ -15,10 +15,8 @@ from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.system_files import is_file
 from ...runtime.files.temporaries import remove_leftovers
 from ...runtime.files.toml import read_toml
-from .run_config import Distillation, Lengthening, ModelConfig, RunConfig, decisive_differences
+from .run_config import Lengthening, RunConfig, decisive_differences
 from .sole_writer import LOCK
-
-__all__ = ["Distillation", "ModelConfig", "Run", "RunConfig"]
 
 
 class _LookedForOffsets(msgspec.Struct, frozen=True):

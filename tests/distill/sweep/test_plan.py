@@ -5,7 +5,8 @@ from bedside.distill.sweep.plan import SweepRun, open_folder, plan_runs
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 
 def test_all_lambdas_train_with_the_first_seed_before_the_second(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.files.temporaries import temporary_name
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run, RunConfig
-from bedside.training.runs.run_config import Lengthening
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import Lengthening, RunConfig
 from bedside.training.runs.sole_writer import LOCK
 
 from .resuming import resumed
