@@ -1,4 +1,4 @@
-"""Opens a teacher of a distillation: a run of any kind, or a bundle."""
+"""Opens a teacher of a distillation: the run of a teacher or of a student, or a bundle."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..runtime.bundles.bundle import Bundle
 from ..runtime.engine_selection.engine_choice import open_for_bundle
 from ..runtime.engines import Engine
+from ..runtime.errors import InputError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.preprocessing.preprocess import to_model_input
 from ..runtime.preprocessing.resample import resample_linear
@@ -68,7 +69,7 @@ class Teacher:
         any network teaches that `bedside export` takes, also of nnU-Net or MONAI.
 
         Raises:
-            InputError: the directory holds no trained network.
+            InputError: the directory holds no trained network, or that of a locator.
             BundleError: the bundle was altered, has no fp32 model, or fails its self-test.
             ResourceError: there is not enough memory for the model.
         """
@@ -137,6 +138,11 @@ def _of_bundle(path: Path) -> Teacher:
 
 def _network_of_run(path: Path) -> tuple[torch.nn.Module, Run]:
     run = Run.open(path)
+    if run.config.model.kind == "locator":
+        raise InputError(
+            f'"{run.name}" is a locator run, and a locator cannot teach: give what was --output of train-teacher or '
+            "distill, or a bundle"
+        )
     if run.config.model.kind == "student":
         return load_student(path).model, run
     from ..teacher.train import load_teacher

@@ -69,7 +69,8 @@ def distill(
         student: name in `STUDENTS`.
         lam: λ of the distillation loss; 1 trains without a teacher, or with its pseudo-labels alone.
         teacher: run directory of a trained network or a bundle, or several, whose mean probabilities teach; needed
-            unless λ is 1. Any run can teach, also a student's, and any bundle, also of another project's network.
+            unless λ is 1. The run of a teacher or of a student can teach, that of a locator cannot; so can any bundle,
+            also of another project's network.
         task: grid, intensities, patch; None: the first teacher's. With cached targets they may differ from the
             teachers', whose probabilities are then interpolated; the classes may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the

@@ -50,8 +50,9 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
         other_split = trained.split_hash not in ("", new.split_hash)
         if prepared.validation and same_data and other_split:
             _log.warning(
-                "the teacher was trained on another split of this data set: it may have learnt from the student's "
-                "validation cases, and their Dice may be too high; give the teacher's fold (--fold)"
+                'teacher "%s" was trained on another split of this data set: it may have learnt from the student\'s '
+                "validation cases, and their Dice may be too high; give the teacher's fold (--fold)",
+                member.name,
             )
     if new.distillation is not None and new.distillation.lam == 0:
         _log.warning("lambda 0 leaves the labels out: the student can at best equal its teacher")

@@ -27,6 +27,7 @@ class ExportCases:
         calibration: scans from which patches are drawn, for int8 and for the comparison with the student.
         gate: (image, label map) pairs on which the Dice of each variant is measured.
         ignore: value of the gate's label maps that marks voxels to leave out; None compares all voxels.
+        trained_on_calibration: whether the calibration scans are known to be training cases of the network.
 
     Raises:
         UsageError: an attribute has another type.
@@ -35,6 +36,7 @@ class ExportCases:
     calibration: Sequence[Path] = ()
     gate: Sequence[GateCase] = ()
     ignore: int | None = None
+    trained_on_calibration: bool = False
 
     def __post_init__(self) -> None:
         for scan in checked_collection("calibration", self.calibration, "a list of paths"):
@@ -47,13 +49,14 @@ class ExportCases:
                 if not isinstance(part, OrganMasks):
                     arguments.path("gate", part)
         arguments.optional(arguments.whole_number, "ignore", self.ignore)
+        arguments.flag("trained_on_calibration", self.trained_on_calibration)
 
     @classmethod
     def of_dataset(cls, path: Path, task: Task, most_gate_cases: int) -> ExportCases:
         """Chooses the scans of a data set.
 
-        The training scans calibrate int8. The gate's cases come from the test list (those with label maps), then from
-        the validation list.
+        The training scans calibrate int8; without any, the validation scans do, or else the test scans. The gate's
+        cases come from the test list (those with label maps), then from the validation list.
 
         Args:
             path: the data set: its folder or list.
@@ -68,7 +71,12 @@ class ExportCases:
         if most_gate_cases and held_out:
             check_labels(dataset, task)
         scans = dataset.training or dataset.validation or dataset.test
-        return cls(tuple(case.image for case in scans), tuple(held_out[:most_gate_cases]), dataset.ignore)
+        return cls(
+            tuple(case.image for case in scans),
+            tuple(held_out[:most_gate_cases]),
+            dataset.ignore,
+            trained_on_calibration=bool(dataset.training),
+        )
 
     @property
     def warning(self) -> str | None:
@@ -77,7 +85,11 @@ class ExportCases:
             return "no held-out case with a label map: the bundle will carry no Dice"
         reasons: list[str] = []
         if {Path(image) for image, _ in self.gate} & {Path(image) for image in self.calibration}:
-            reasons.append("a gate case is a training case too: its Dice says nothing about new scans")
+            reasons.append(
+                "a gate case is a training case too: its Dice says nothing about new scans"
+                if self.trained_on_calibration
+                else "a gate case calibrates int8 too: its Dice says less about int8 on new scans"
+            )
         if len(self.gate) < FEWEST_GATE_CASES:
             reasons.append(
                 f"expected at least {FEWEST_GATE_CASES} gate cases, got {len(self.gate)}: losses may not show"

@@ -47,9 +47,9 @@ def write_exact(
     write(exported)
     mended = norms_in_parts(exported)
     for variant in variants if mended is not exported else ():
-        likeness = reference.likeness(variant, folder, threads)
-        parity = likeness.closeness.parity
-        difference, agreement = parity.max_abs_probability, min(parity.label_agreement, likeness.golden_agreement)
+        comparison = reference.compare(variant, folder, threads)
+        parity = comparison.on_patches.parity
+        difference, agreement = parity.max_abs_probability, min(parity.label_agreement, comparison.golden_agreement)
         if difference > _ENOUGH * FP32_LARGEST_DIFFERENCE or agreement < FP32_LABEL_AGREEMENT:
             remark(
                 f"norms of {variant.engine} fp32 change a probability by {difference:.5f} and {1 - agreement:.3%} of "

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .onnx_helpers import fixed_shapes
+
 if TYPE_CHECKING:
     import onnx
 
@@ -22,14 +24,10 @@ def flatten_transposes(model: onnx.ModelProto) -> None:
         model: ONNX with fixed channels and volume; other transpositions are not changed.
     """
     import numpy as np
-    from onnx import helper, numpy_helper, shape_inference
+    from onnx import helper, numpy_helper
 
     graph = model.graph
-    inferred = shape_inference.infer_shapes(model).graph
-    shapes = {
-        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
-        for value in (*inferred.input, *inferred.value_info)
-    }
+    shapes = fixed_shapes(model)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         fixed = shapes.get(node.input[0], [])[1:] if node.op_type == "Transpose" else []

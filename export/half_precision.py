@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import BundleError, MissingExtraError, first_line
+from ..runtime.errors import MissingExtraError
 from .onnx_export import OUTPUT_NAME
+from .onnx_helpers import check_onnx
 from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -71,10 +72,7 @@ def onnx_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
             op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT32],
         )
     _return_float32(converted)
-    try:
-        onnx.checker.check_model(converted, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the float16 ONNX is not valid: {first_line(error)}") from None
+    check_onnx(converted, "float16 ONNX")
     return converted
 
 

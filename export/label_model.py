@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import BundleError, MissingExtraError, first_line
+from ..runtime.errors import BundleError, MissingExtraError
 from ..runtime.labels.best_class import label_dtype
 from .onnx_export import OUTPUT_NAME
+from .onnx_helpers import check_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -45,8 +46,5 @@ def onnx_of_labels(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.append(helper.make_node("Cast", ["best_class"], [LABELS_NAME], LABELS_NAME, to=kind))
     shape = [size.dim_param or size.dim_value for size in (sizes[0], *sizes[2:])]
     graph.output[0].CopyFrom(helper.make_tensor_value_info(LABELS_NAME, kind, shape))
-    try:
-        onnx.checker.check_model(changed, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the ONNX of labels is not valid: {first_line(error)}") from None
+    check_onnx(changed, "ONNX of labels")
     return changed

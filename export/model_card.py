@@ -38,7 +38,7 @@ def model_card(manifest: Manifest) -> str:
     if not taught and provenance.lam is not None:  # of a network that bedside did not train, nothing is known
         taught = ", trained without a teacher"
     facts = [
-        ("student", f"{provenance.student}{taught}" + (f", λ = {provenance.lam:g}" if provenance.lam else "")),
+        ("student", f"{provenance.student}{taught}" + ("" if provenance.lam is None else f", λ = {provenance.lam:g}")),
         ("training data (SHA-256)", provenance.data_hash or "not recorded"),
         *((name.replace("_", " "), value) for name, value in provenance.training.items()),
         ("exported", f"{provenance.created} by bedside {provenance.code_version}"),

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .onnx_helpers import fixed_shapes
+
 if TYPE_CHECKING:
     import onnx
 
@@ -45,11 +47,7 @@ def norms_in_parts(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     import onnx
 
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    shapes = {
-        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
-        for value in (*inferred.input, *inferred.value_info)
-    }
+    shapes = fixed_shapes(model)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     tensors: dict[str, onnx.TensorProto] = {}

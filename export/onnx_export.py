@@ -17,6 +17,7 @@ from ..runtime.axes import DHW
 from ..runtime.errors import BundleError, MissingExtraError, UsageError, first_line
 from ..training.fusion import fused_copy
 from .flat_transposes import flatten_transposes
+from .onnx_helpers import check_onnx
 from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
             separate regions.
     """
     try:
-        import onnx
         import onnxscript.optimizer
     except ImportError as error:
         raise MissingExtraError(error.name or "onnxscript", "export") from None
@@ -68,10 +68,7 @@ def student_to_onnx(model: torch.nn.Module, patch_dhw: DHW) -> onnx.ModelProto:
     flatten_transposes(folded)
     _share_initializers(folded)
     _name_dimensions(folded)
-    try:
-        onnx.checker.check_model(folded, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the exported ONNX is not valid: {first_line(error)}") from None
+    check_onnx(folded, "exported ONNX")
     return folded
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.hooks import Progress
 from ..runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
 from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
@@ -25,7 +24,6 @@ def sample_patches(
     count: int,
     *,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> Patches:
     """Draws patches around body voxels, spread as evenly over the scans as their number allows.
 
@@ -34,7 +32,6 @@ def sample_patches(
         task: the task, for preprocessing and the size of the patch.
         count: number of patches.
         seed: random seed; the same scans and seed give the same patches.
-        progress: called after each scan with (scans done, scans in total).
 
     Returns:
         ``count`` arrays [1, 1, D, H, W] float32, normalised; scans smaller than the patch are padded with air.
@@ -46,19 +43,17 @@ def sample_patches(
     chosen = [images[index] for index in np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)]
     shares = [len(share) for share in np.array_split(np.arange(count), len(chosen))] if chosen else []
     patches: Patches = []
-    for done, (image, share) in enumerate(zip(chosen, shares, strict=True), start=1):
+    for image, share in zip(chosen, shares, strict=True):
         patches += _patches_of(image, task, share, rng)
-        if progress is not None:
-            progress(done, len(chosen))
     return patches
 
 
-def noise_patches(task: Task, count: int, *, seed: int = 0) -> Patches:
+def noise_patches(task: Task, count: int) -> Patches:
     """Returns ``count`` patches of uniform noise over the normalised range, for an export without scans.
 
-    Each is [1, 1, D, H, W] float32.
+    Each is [1, 1, D, H, W] float32; every call returns the same.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     low, high = task.intensity.normalised_range
     shape = (1, 1, *task.patch.dhw)
     return [rng.uniform(low, high, shape).astype(np.float32) for _ in range(count)]

@@ -41,9 +41,9 @@ from .patches import LabelledPatch, noise_patches, organ_patches, sample_patches
 if TYPE_CHECKING:
     import torch
 
-_PATCHES = 8  # at least, where memory allows …
+_PATCHES = 8  # at least, where memory allows
+_PATCHES_OF_AN_ORGAN = 2  # at least, where memory allows
 _NOISE_PATCHES = 2  # without scans: noise is alike everywhere
-_PATCHES_OF_AN_ORGAN = 2  # … and that many around each organ
 _IN_FLOAT16 = ("fp16", "int8-fp16")
 _FP16_PATCHES = 2  # of them, for the student rounded to float16, which takes many times as long
 _SEED = 1  # other patches than those of the calibration
@@ -68,7 +68,7 @@ class Reference:
     probabilities: Sequence[Probabilities]
     golden: GoldenPatch
     ignore: int | None = None
-    _measured: dict[_Measured, Likeness] = field(default_factory=dict["_Measured", "Likeness"], repr=False)
+    _compared: dict[_Key, VariantComparison] = field(default_factory=dict["_Key", "VariantComparison"], repr=False)
 
     @classmethod
     def from_student(cls, model: torch.nn.Module, task: Task, cases: ExportCases) -> Reference:
@@ -99,7 +99,7 @@ class Reference:
         return cls(network, task, patches, probabilities, GoldenPatch.from_student(network, task), cases.ignore)
 
     def measure(self, variant: Variant, folder: Path, threads: int | None) -> Variant:
-        """Runs a variant on the patches and the golden patch, and returns it with the figures of its closeness.
+        """Runs a variant on the patches and the golden patch, and returns it with the figures of the comparison.
 
         A CPU may compute float16 layers in float32. There, the student with weights and results rounded to float16 is
         compared as well, on two patches, and the parity is the worse of the two.
@@ -116,24 +116,26 @@ class Reference:
                 the golden patch.
         """
         try:
-            likeness = self.likeness(variant, folder, threads)
-            closeness = likeness.closeness
-            if variant.precision in _IN_FLOAT16 and likeness.device == CPU:  # which may compute in float32
-                closeness = max(closeness, self._rounded, key=lambda each: each.parity.mean_abs_probability)
+            comparison = self.compare(variant, folder, threads)
+            on_patches = comparison.on_patches
+            if variant.precision in _IN_FLOAT16 and comparison.device == CPU:  # which may compute in float32
+                on_patches = max(on_patches, self._rounded, key=lambda each: each.parity.mean_abs_probability)
         except NotFiniteError as error:
             if variant.precision == "fp32":
                 raise
             return msgspec.structs.replace(variant, passed=False, gate_reason=str(error))
-        agreement = likeness.golden_agreement
+        agreement = comparison.golden_agreement
         if variant.precision == "fp32":
-            check_fp32(variant.engine, closeness.parity)
+            check_fp32(variant.engine, on_patches.parity)
             check_fp32_labels(variant.engine, agreement)
         return msgspec.structs.replace(
-            variant, parity=closeness.parity, borders=closeness.borders, golden_agreement=agreement
+            variant, parity=on_patches.parity, borders=on_patches.borders, golden_agreement=agreement
         )
 
-    def likeness(self, variant: Variant, folder: Path, threads: int | None) -> Likeness:
-        """Runs a variant on the patches and the golden patch; the same model in the same engine runs only once.
+    def compare(self, variant: Variant, folder: Path, threads: int | None) -> VariantComparison:
+        """Compares a variant with the student on the patches and the golden patch.
+
+        The same model in the same engine runs only once.
 
         Args:
             variant: names the engine, the precision and the model file.
@@ -147,22 +149,23 @@ class Reference:
         weights = file.with_suffix(".bin")  # of an OpenVINO IR
         digests = [hashlib.sha256(each.read_bytes()).digest() for each in (file, weights) if each.is_file()]
         key = (variant.engine, variant.precision, threads, b"".join(digests))
-        if key not in self._measured:
+        if key not in self._compared:
             opened = open_engine(variant.engine, file, threads=threads, precision=variant.precision)
             with closing(opened) as engine:
-                self._measured[key] = Likeness(self.closeness(engine), self.golden.agreement(engine), engine.device)
-        return self._measured[key]
+                on_patches, agreement = self.compare_on_patches(engine), self.golden.agreement(engine)
+                self._compared[key] = VariantComparison(on_patches, agreement, engine.device)
+        return self._compared[key]
 
     @cached_property
-    def _rounded(self) -> Closeness:
-        return self.closeness(RoundedStudent(self.network), _FP16_PATCHES)
+    def _rounded(self) -> PatchComparison:
+        return self.compare_on_patches(RoundedStudent(self.network), _FP16_PATCHES)
 
     @cached_property
     def _zones(self) -> list[Zones]:
         return [border_zones(student) for student in self.probabilities]
 
-    def closeness(self, variant: Inference, patches: int | None = None) -> Closeness:
-        """Compares a variant with the student.
+    def compare_on_patches(self, variant: Inference, patches: int | None = None) -> PatchComparison:
+        """Compares a variant with the student on the patches.
 
         Args:
             variant: the variant, opened.
@@ -171,18 +174,18 @@ class Reference:
         Raises:
             NotFiniteError: the variant returns NaN or infinity.
         """
-        comparison, borders = ParityComparison(), BorderComparison(self.task.num_classes)
+        parity, borders = ParityComparison(), BorderComparison(self.task.num_classes)
         compared = zip(self.patches, self.probabilities, self._zones, strict=True)
         for patch, student, zones in islice(compared, patches):
             probabilities = softmax(variant_logits(variant, patch.image))
-            comparison.add(probabilities, student)
+            parity.add(probabilities, student)
             borders.add(probabilities, student, patch.truth, self.ignore, zones)
-        return Closeness(comparison.figures(), borders.figures(self.task.labels))
+        return PatchComparison(parity.figures(), borders.figures(self.task.labels))
 
 
 @dataclass(frozen=True)
-class Closeness:
-    """How close a variant is to the student.
+class PatchComparison:
+    """How close a variant's probabilities are to the student's on the patches.
 
     Attributes:
         parity: over all voxels.
@@ -194,21 +197,21 @@ class Closeness:
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """What a variant's run on the patches and the golden patch showed.
+class VariantComparison:
+    """How close a variant is to the student on the patches and the golden patch.
 
     Attributes:
-        closeness: on the patches.
+        on_patches: the comparison on the patches.
         golden_agreement: fraction of the golden patch's voxels with the student's label.
         device: name of the device that ran it.
     """
 
-    closeness: Closeness
+    on_patches: PatchComparison
     golden_agreement: float
     device: str
 
 
-_Measured = tuple[str, str, int | None, bytes]  # engine, precision, threads and digest of the model's files
+_Key = tuple[str, str, int | None, bytes]  # engine, precision, threads and digest of the model's files
 
 
 def _patches(task: Task, cases: ExportCases) -> list[LabelledPatch]:

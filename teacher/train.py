@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..runtime import arguments
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, UsageError
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
 from ..runtime.task import Task
@@ -61,7 +61,8 @@ def train_teacher(
 
     Raises:
         InputError: data set, checkpoint or a case was refused.
-        UsageError: a name is unknown, an argument has another type, or ``out`` holds another run.
+        UsageError: a name is unknown, an argument has another type, the recipe asks for scans without labels, or
+            ``out`` holds another run.
     """
     job = TrainingJob(
         dataset=dataset,
@@ -73,6 +74,10 @@ def train_teacher(
         resume=resume,
     )
     config = arguments.instance("config", config, TeacherConfig)
+    if job.recipe.unlabelled:
+        raise UsageError(
+            f"a teacher learns from labels alone: expected a recipe with unlabelled 0, got {job.recipe.unlabelled:g}"
+        )
 
     def opened() -> _SupervisedTeacher:
         resumes = job.resume and is_file(job.out / Run.CONFIG)

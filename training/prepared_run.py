@@ -24,8 +24,8 @@ from .data.prepared_case import PreparedCase
 from .job import TrainingJob
 from .loop.process_group import ProcessGroup
 from .recipe import Recipe
-from .runs.run import Run, RunConfig
-from .runs.run_config import MethodRecord
+from .runs.run import Run
+from .runs.run_config import MethodRecord, RunConfig
 from .runs.sole_writer import sole_writer
 
 _log = logging.getLogger("bedside.training")
@@ -59,7 +59,6 @@ def prepare_run(
     record: MethodRecord,
     group: ProcessGroup,
     *,
-    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Generator[PreparedRun]:
     """Checks the data set against the task, opens the run directory and preprocesses the cases.
@@ -71,7 +70,6 @@ def prepare_run(
         job: data set, task, recipe and folders of the training.
         record: what the run's configuration records of the training method.
         group: process group.
-        workers: cases read and prepared in parallel; None: one per CPU, limited by free memory.
         progress: called with (cases done, cases in total) on the first process.
 
     Raises:
@@ -81,7 +79,7 @@ def prepare_run(
         ResourceError: a folder cannot be written, or another process trains in the run directory.
     """
     dataset, task = job.dataset, job.task
-    threads = workers or default_threads()
+    threads = default_threads()  # cases are read and prepared in parallel, as many as memory allows
 
     def opened() -> PreparedRun:
         listed = _listed(dataset, task)
@@ -105,17 +103,21 @@ def prepare_run(
         cache = CaseCache(job.cases_folder)
         held.enter_context(in_use(cache.folder, [case_key(each, task) for each in (*digests, *unlabelled_digests)]))
 
-        def prepare(cases: Sequence[Case], digests: Sequence[CaseDigest], before: int) -> list[PreparedCase]:
+        def prepare(
+            cases: Sequence[Case], digests: Sequence[CaseDigest], before: int, *, needs_labels: bool
+        ) -> list[PreparedCase]:
             def report(done: int, _: int) -> None:
                 if progress:
                     progress(before + done, len(listed) + len(unlabelled))
 
             return prepare_cases(
-                cases, task, cache.folder, report, workers=threads, digests=digests, needs_labels=not before
+                cases, task, cache.folder, report, workers=threads, digests=digests, needs_labels=needs_labels
             )
 
-        prepared = prepare(listed, digests, 0)
-        prepared_unlabelled = prepare(unlabelled, unlabelled_digests, len(listed)) if unlabelled else []
+        prepared = prepare(listed, digests, 0, needs_labels=True)
+        prepared_unlabelled = (
+            prepare(unlabelled, unlabelled_digests, len(listed), needs_labels=False) if unlabelled else []
+        )
         run.start()
         named = {case.name: case for case in prepared}
         training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))

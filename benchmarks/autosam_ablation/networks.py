@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
     from bedside.runtime import Task
     from bedside.teacher.autosam.config import AutoSamConfig
-    from bedside.training.runs.run import ModelConfig
+    from bedside.training.runs.run_config import ModelConfig
     from plan import Plan
 
 
@@ -67,7 +67,7 @@ class SwinUnetrRow:
 
     def config(self, plan: Plan) -> ModelConfig:
         """Returns how the run directory names it."""
-        from bedside.training.runs.run import ModelConfig
+        from bedside.training.runs.run_config import ModelConfig
 
         return ModelConfig(kind="student", name="swinunetr-48")
 

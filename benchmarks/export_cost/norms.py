@@ -42,7 +42,7 @@ def main() -> None:
     print("| -- | -- | -- | -- |")
     with closing(engines["as exported"]) as own, closing(engines["in parts"]) as parts:
         for name, engine in engines.items():
-            parity, golden = reference.closeness(engine).parity, reference.golden.agreement(engine)
+            parity, golden = reference.compare_on_patches(engine).parity, reference.golden.agreement(engine)
             print(f"| {name} | {parity.max_abs_probability:.2g} | {parity.label_agreement:.5%} | {golden:.5%} |")
         ratios: list[float] = []
         for _ in range(options.rounds):

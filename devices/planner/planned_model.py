@@ -15,10 +15,10 @@ from .roofline import quantized_format
 GATE_CASES = "gate cases"
 """What a bundle's Dice is of."""
 
-_ONNX = {  # of a bundle; the other precisions are made of these
-    "fp32": "model.fp32.onnx",
-    "int8": "model.int8.onnx",
-    "uint8": "model.uint8.onnx",
+_ONNX = {  # of a bundle: form of the quantized layers → the files that have it; the first that is there is counted
+    "fp32": ("model.fp32.onnx",),
+    "int8": ("model.int8.onnx", "model.int8-fp16.onnx"),
+    "uint8": ("model.uint8.onnx",),
 }
 
 
@@ -68,7 +68,8 @@ def model_of_bundle(bundle: Bundle) -> PlannedModel:
         BundleError: a model cannot be read.
     """
     manifest = bundle.manifest
-    costs = {base: model_cost(bundle.read(file)) for base, file in _ONNX.items() if file in manifest.files}
+    counted = {base: [file for file in files if file in manifest.files][:1] for base, files in _ONNX.items()}
+    costs = {base: model_cost(bundle.read(file)) for base, files in counted.items() for file in files}
     left_out = {(variant.engine, variant.precision): variant for variant in manifest.left_out}
     variants: dict[tuple[str, Precision], PlannedVariant | str] = {}
     for engine in ENGINES:

@@ -39,20 +39,22 @@ class SweepRun:
         return (self.path / Run.CONFIG).exists()
 
     def finished(self, epochs: int | None = None) -> bool:
-        """Whether the run has done all of its epochs.
+        """Whether the run has done all of its epochs and then, if it is to have class offsets, looked for them.
 
         Args:
             epochs: number of epochs to reach if it is larger than the run's; None: the run's.
 
         Raises:
-            InputError: the run's configuration cannot be read.
+            InputError: the run's configuration, or its record of class offsets, cannot be read.
         """
         if not self.started:
             return False
         run = Run.open(self.path)
         rows = run.rows()
         needed = max(run.config.recipe.epochs, epochs or 0)
-        return run.best.exists() and bool(rows) and int(rows[-1]["epoch"]) + 1 >= needed
+        if not run.best.exists() or not rows or int(rows[-1]["epoch"]) + 1 < needed:
+            return False
+        return not run.config.recipe.class_offsets or run.epochs_before_class_offsets() >= needed
 
     def arguments(self, *, resume: bool) -> list[str]:
         """Returns the options of `bedside distill` that belong to this training alone."""

@@ -180,7 +180,7 @@ def _comparable(config: RunConfig, *, without_teachers: bool) -> RunConfig:
         recipe = msgspec.structs.replace(recipe, unlabelled=0.0)
         config = msgspec.structs.replace(config, unlabelled_hash="")
         if distillation is not None:
-            distillation = msgspec.structs.replace(distillation, teachers=())
+            distillation = msgspec.structs.replace(distillation, teachers=(), pseudo_labels=False)
     return msgspec.structs.replace(config, recipe=recipe, distillation=distillation)
 
 

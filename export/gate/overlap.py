@@ -77,13 +77,18 @@ def recommended(curve: Sequence[OverlapPoint], measured_with: str) -> Recommende
     best = max(curve, key=lambda point: point.mean_dice)
     able = [point for point in curve if _is_close(point.dice, best.dice)]
     chosen = min(able, key=lambda point: (point.windows, abs(point.overlap - DEFAULT_OVERLAP)))
-    if max(point.windows for point in curve) == chosen.windows:
+    if not windows_differ(curve):
         return RecommendedOverlap(chosen.overlap, "the default: on the gate cases all overlaps need the same windows")
     return RecommendedOverlap(
         chosen.overlap,
         f"the fewest windows within {ACCEPTED_LOSS} of the best mean Dice on the gate cases, with {measured_with}: "
         f"{chosen.mean_dice:.4f} in {chosen.windows:.3g} windows, at best {best.mean_dice:.4f} in {best.windows:.3g}",
     )
+
+
+def windows_differ(curve: Sequence[OverlapPoint]) -> bool:
+    """Returns whether the overlaps need different numbers of windows on the gate cases."""
+    return len({point.windows for point in curve}) > 1
 
 
 def _is_close(dice: Mapping[str, float], best: Mapping[str, float]) -> bool:

@@ -18,6 +18,7 @@ from ..cases import ExportCases
 from . import verdict
 from .dice import CaseScores
 from .gate import exact_counterpart
+from .overlap import windows_differ
 from .pictures import WorstCase, drops_picture, overlap_picture, worst_case
 
 
@@ -88,4 +89,4 @@ def _worst_cases(
 def _overlap_picture(manifest: Manifest) -> bytes | None:
     """Draws Dice over the overlap; None where all overlaps need the same windows, so that their times are noise."""
     curve = manifest.overlap_curve
-    return overlap_picture(curve, manifest.recommended_overlap) if len({each.windows for each in curve}) > 1 else None
+    return overlap_picture(curve, manifest.recommended_overlap) if windows_differ(curve) else None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ...runtime.engines import Precision
-from ...runtime.errors import BundleError, UsageError, first_line
+from ...runtime.errors import UsageError
 from ..onnx_export import INPUT_NAME
 
 if TYPE_CHECKING:
@@ -74,17 +74,3 @@ def check_patches(patches: Collection[object]) -> None:
     """
     if not patches:
         raise UsageError("int8 needs calibration patches, got none; give --calibration a data set with scans")
-
-
-def check_graph(model: onnx.ModelProto) -> None:
-    """Checks that a quantized graph is valid.
-
-    Raises:
-        BundleError: it is not.
-    """
-    import onnx
-
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BundleError(f"the quantized ONNX is not valid: {first_line(error)}") from None

@@ -66,10 +66,10 @@ class BoundsUsed:
         opened = open_engine(quantized.engine, content, threads=self.threads, precision=quantized.precision)
         with closing(opened) as engine:
             try:
-                closeness = self.reference.closeness(engine)
+                comparison = self.reference.compare_on_patches(engine)
             except NotFiniteError:
                 return inf
-        return bounds_used(closeness.parity, closeness.borders)
+        return bounds_used(comparison.parity, comparison.borders)
 
 
 def without_sensitive_layers(

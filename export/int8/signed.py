@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from ...runtime.engines import Precision
 from ...runtime.engines.open_vino import import_openvino
 from ...runtime.errors import BundleError, MissingExtraError, UsageError
+from ..onnx_helpers import check_onnx
 from ..quiet import quiet_libraries
-from .layers import as_input, check_graph, check_patches, heavy_layers
+from .layers import as_input, check_patches, heavy_layers
 from .split_convolutions import split_convolutions
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def quantize_signed(model: onnx.ModelProto, patches: Sequence[NDArray[np.float32
             advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
         )
     make_signed(quantized)
-    check_graph(quantized)
+    check_onnx(quantized, "quantized ONNX")
     return SignedModel(quantized, exact)
 
 

@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from ..onnx_helpers import fixed_shapes
+
 if TYPE_CHECKING:
     import onnx
 
@@ -42,7 +44,7 @@ def split_convolutions(model: onnx.ModelProto, names: Collection[str]) -> onnx.M
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
-    channels = _channels(model)
+    channels = {name: shape[1] for name, shape in fixed_shapes(model).items() if len(shape) > 1 and shape[1] > 0}
     kept = {value.name for value in graph.output}
     dissolved: dict[str, list[str]] = {}
     for node in graph.node:
@@ -68,14 +70,6 @@ def split_convolutions(model: onnx.ModelProto, names: Collection[str]) -> onnx.M
     graph.node.extend(nodes)
     _drop_unused(graph)
     return split_convolutions(split, named) if dissolved else split  # a part may be a Concat itself
-
-
-def _channels(model: onnx.ModelProto) -> dict[str, int]:
-    import onnx
-
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    shapes = {value.name: value.type.tensor_type.shape.dim for value in (*graph.input, *graph.value_info)}
-    return {name: shape[1].dim_value for name, shape in shapes.items() if len(shape) > 1 and shape[1].dim_value > 0}
 
 
 def _splittable(node: onnx.NodeProto, data: str, weights: Collection[str]) -> bool:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from ...runtime.engines import Precision
 from ...runtime.errors import MissingExtraError, UsageError
+from ..onnx_helpers import check_onnx
 from ..quiet import quiet_libraries
-from .layers import as_input, check_graph, check_patches, heavy_layers
+from .layers import as_input, check_patches, heavy_layers
 
 if TYPE_CHECKING:
     import onnx
@@ -59,7 +60,7 @@ class UnsignedModel:
             BundleError: the quantized graph is not valid.
         """
         model = _quantized(exact, ranges, layers) if layers else exact  # of none, the quantizer would quantize all
-        check_graph(model)
+        check_onnx(model, "quantized ONNX")
         return cls(model, exact, ranges, layers)
 
     def without(self, layers: Collection[str]) -> UnsignedModel:

@@ -13,7 +13,8 @@ from bedside.cli.main import run as bedside
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Distillation, ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 
 TASK = Task(
     name="toy",

@@ -56,6 +56,17 @@ def test_variants_that_the_bundle_has_not_are_named(bundle_path):
     ]
 
 
+def test_int8_fp16_is_planned_in_a_bundle_without_int8(bundle_path):
+    (bundle_path / "model.int8.onnx").rename(bundle_path / "model.int8-fp16.onnx")
+    manifest = decode_manifest((bundle_path / "bundle.json").read_bytes())
+    fp32, int8 = manifest.variants
+    mixed = msgspec.structs.replace(int8, precision="int8-fp16", file="model.int8-fp16.onnx")
+    write_manifest(bundle_path, msgspec.structs.replace(manifest, variants=(fp32, mixed)))
+    report = plan([bundle_path], "orin-nano-8")
+    assert {option.precision for option in report.options} == {"fp32", "int8-fp16"}
+    assert [each.precision for each in report.unplanned] == ["fp16", "int8"]
+
+
 def test_a_precision_that_an_engine_converts_to_has_another_reason(bundle_path):
     reasons = {(each.engine, each.precision): each.reason for each in plan([bundle_path], "ryzen-7840hs").unplanned}
     assert reasons["openvino", "bf16"] == (

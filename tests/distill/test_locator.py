@@ -58,7 +58,10 @@ def test_the_run_records_that_it_is_a_locator_and_opens_as_one(run):
 def test_neither_a_student_nor_a_teacher_is_made_of_it(run):
     with pytest.raises(InputError, match='"run" is a locator run; expected a student'):
         load_student(run)
-    with pytest.raises(InputError, match='"run" is a locator run; expected a teacher'):
+    message = (
+        '"run" is a locator run, and a locator cannot teach: give what was --output of train-teacher or distill, or'
+    )
+    with pytest.raises(InputError, match=message):
         Teacher.open(run)
 
 

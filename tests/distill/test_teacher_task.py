@@ -7,7 +7,8 @@ import pytest
 from bedside.distill.teacher_task import is_bundle, task_of_teacher
 from bedside.runtime.errors import BundleError, InputError
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 
 def test_the_task_of_a_run_and_of_a_bundle(tmp_path, task, bundle_path):

@@ -15,7 +15,8 @@ from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.phantoms.phantom import write_phantoms
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import RunConfig
 from safetensors.torch import load_file
 
 RECIPE = Recipe(epochs=1, steps_per_epoch=2, batch=2, warmup=0)

@@ -4,12 +4,17 @@ import logging
 
 import numpy as np
 import pytest
-from bedside.distill.validation import record_teachers_dice, teachers_dice, warn_of_weak_teachers
+import torch
+from bedside.distill.teacher import LearnedFrom, Teacher
+from bedside.distill.teachers import Teachers
+from bedside.distill.validation import log_teachers, record_teachers_dice, teachers_dice, warn_of_weak_teachers
 from bedside.training.data.crops import CropSource
 from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
+from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 SHAPE = (8, 12, 16)
 
@@ -47,6 +52,16 @@ def test_the_teachers_dice_is_the_mean_over_the_organs(run, validation, caplog):
 def test_without_validation_cases_nothing_is_kept(run):
     record_teachers_dice(run, [])
     assert teachers_dice(run) is None
+
+
+def test_each_teacher_of_another_split_is_named(run, task, caplog):
+    members = []
+    for name, split in (("first", "a"), ("second", "b"), ("third", "")):
+        learned_from = LearnedFrom("toy", run.config.data_hash, split)
+        members.append(Teacher(torch.nn.Identity(), task, name, "0", learned_from))
+    log_teachers(Teachers(tuple(members)), PreparedRun(run, train=[], validation=[None]))
+    split = [line for line in caplog.messages if "trained on another split" in line]
+    assert [line.partition(" was ")[0] for line in split] == ['teacher "first"', 'teacher "second"']
 
 
 @pytest.mark.parametrize(("best", "warned"), [(0.84, True), (0.83, False), (None, False)])

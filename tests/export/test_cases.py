@@ -57,7 +57,14 @@ def test_a_gate_case_that_is_a_training_case_too_is_warned_of(dataset, toy_task)
     reason, few = str(cases.warning).split("; ")
     assert reason == "a gate case is a training case too: its Dice says nothing about new scans"
     assert few.startswith("expected at least 10 gate cases, got 1")
-    assert ExportCases(["a.nii"], [(Path("a.nii"), Path("b.nii"))]).warning == cases.warning  # text and path alike
+
+
+@pytest.mark.parametrize("list_name", ["validation", "test"])
+def test_a_gate_case_that_calibrates_is_called_a_training_case_only_where_it_is_one(dataset, toy_task, list_name):
+    cases = ExportCases.of_dataset(dataset(training="", **{list_name: "abcdefghij"}), toy_task, most_gate_cases=10)
+    assert cases.warning == "a gate case calibrates int8 too: its Dice says less about int8 on new scans"
+    own = ExportCases(["a.nii"], [(Path("a.nii"), Path("b.nii"))])  # text and path alike
+    assert str(own.warning).startswith(cases.warning)
 
 
 def test_no_held_out_case_is_warned_of(dataset, toy_task):

@@ -119,5 +119,10 @@ def test_teacher_and_training_data_have_their_section(manifest):
     assert f"| training data (SHA-256) | {'ab' * 32} |" in section
 
 
+def test_a_lambda_of_0_is_a_fact_too(manifest):
+    origin = msgspec.structs.replace(manifest.provenance, teacher="big", lam=0.0)
+    assert "| toy, distilled from big, λ = 0 |" in model_card(msgspec.structs.replace(manifest, provenance=origin))
+
+
 def test_another_licence_than_apache_is_stated_as_given():
     assert licence_text("CC-BY-4.0") == "This model is provided under: CC-BY-4.0\n"

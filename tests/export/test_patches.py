@@ -37,10 +37,8 @@ def test_patches_are_shared_out_over_the_scans(toy_task, tmp_path):
         write_volume(images[-1], data, Grid(data.shape, np.diag([3.0, 3.0, 3.0, 1.0])))
     seen = [round(float(patch.max()) * 2000 - 1000) for patch in sample_patches(images, toy_task, 4)]
     assert seen == [0, 0, 100, 200]
-    heard: list[tuple[int, int]] = []
-    two = sample_patches(images, toy_task, 2, progress=lambda done, total: heard.append((done, total)))
+    two = sample_patches(images, toy_task, 2)
     assert [round(float(patch.max()) * 2000 - 1000) for patch in two] == [0, 200]
-    assert heard == [(1, 2), (2, 2)]
 
 
 def test_a_scan_smaller_than_the_patch_is_padded_with_air(toy_task, toy_case):

@@ -158,7 +158,7 @@ def test_the_borders_are_found_once_for_all_variants(toy_student, toy_task, toy_
     found: list[int] = []
     real = borders.border_zone
     monkeypatch.setattr(borders, "border_zone", lambda organ, *rest: found.append(1) or real(organ, *rest))
-    first, second = (made.closeness(Scaled(made.network, factor)) for factor in (1.0, 0.5))
+    first, second = (made.compare_on_patches(Scaled(made.network, factor)) for factor in (1.0, 0.5))
     assert len(found) == sum(len(np.unique(each.argmax(0))) - 1 for each in made.probabilities) > 0
     assert first.borders["bone"].voxels == second.borders["bone"].voxels > 0
     assert first.borders["bone"].difference < second.borders["bone"].difference

@@ -15,7 +15,8 @@ from bedside.cli.main import run
 from bedside.runtime.task_presets import load_task
 from bedside.training.data.case_cache import CaseCache
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 from .conftest import FULL
 from .environments import ENVIRONMENTS, run_in

@@ -17,7 +17,8 @@ from bedside.runtime import Grid, write_volume
 from bedside.runtime.task import Intensity, Modality, Task
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 from safetensors.torch import load_file
 from tiny_networks import network
 

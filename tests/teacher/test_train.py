@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
 from bedside.teacher.autosam.config import AutoSamConfig
 from bedside.teacher.sam.sizes import SAM_SIZES
@@ -19,8 +20,8 @@ from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run, RunConfig
-from bedside.training.runs.run_config import decisive_differences
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import RunConfig, decisive_differences
 from msgspec.structs import replace as replaced
 
 TASK = PRESETS["btcv"]
@@ -68,6 +69,12 @@ def test_a_run_remembers_sams_weights_by_name_and_content(tmp_path, opened):
         "sam": "vit_b", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True, "train_encoder": False,
         "checkpoint": "sam_vit_b.pth", "checkpoint_sha256": hashlib.sha256(b"weights of SAM").hexdigest(),
     }  # fmt: skip
+
+
+def test_a_recipe_with_scans_without_labels_is_refused_before_any_case_is_prepared(tmp_path, opened):
+    with pytest.raises(UsageError, match=r"learns from labels alone: expected a recipe with unlabelled 0, got 0\.5"):
+        train(tmp_path, recipe=Recipe(unlabelled=0.5))
+    assert opened == []
 
 
 def test_training_a_public_size_without_sams_weights_is_warned_of(tmp_path, opened, caplog):

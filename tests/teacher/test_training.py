@@ -24,7 +24,8 @@ from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import RunConfig
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

@@ -19,9 +19,9 @@ RECORD = MethodRecord(ModelConfig(kind="teacher", name="x"))
 GROUP = ProcessGroup(make_fabric("cpu", "32-true"))
 
 
-def start(dataset, task, out, *, workers=None, progress=None, **options):
+def start(dataset, task, out, *, progress=None, **options):
     job = TrainingJob(dataset=dataset, task=task, out=out, **{"recipe": RECIPE, **options})
-    with prepare_run(job, RECORD, GROUP, workers=workers, progress=progress) as prepared:
+    with prepare_run(job, RECORD, GROUP, progress=progress) as prepared:
         return prepared
 
 
@@ -35,7 +35,7 @@ def test_runs_side_by_side_share_prepared_cases(small_dataset, small_task, tmp_p
 
 
 def test_the_folder_of_prepared_cases_can_be_chosen(small_dataset, small_task, tmp_path):
-    prepared = start(small_dataset, small_task, tmp_path / "run", prepared_cases=tmp_path / "fast-disk", workers=2)
+    prepared = start(small_dataset, small_task, tmp_path / "run", prepared_cases=tmp_path / "fast-disk")
     assert {case.folder.parent for case in (*prepared.train, *prepared.validation)} == {tmp_path / "fast-disk"}
     assert not (tmp_path / "bedside-cases").exists()
     assert [case.name for case in prepared.train] == ["case0", "case1"]

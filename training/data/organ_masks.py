@@ -75,7 +75,7 @@ class OrganMasks:
             if merged is None:
                 dtype = np.uint8 if len(self.files) <= np.iinfo(np.uint8).max else np.uint16
                 merged = Volume(np.zeros(mask.data.shape, dtype, order="F"), mask.grid)
-            if merged.grid.shape != mask.grid.shape or not merged.grid.coincides(mask.grid):
+            if not merged.grid.coincides(mask.grid):
                 raise InputError(
                     f'masks "{self.files[0].name}" and "{file.name}" are on different grids; '
                     "export them again on the image's grid"

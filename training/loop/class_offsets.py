@@ -37,7 +37,7 @@ Curves = NDArray[np.float64]
 
 
 def offset_classes(
-    bias: torch.nn.Parameter,
+    model: torch.nn.Module,
     predict: Predictor,
     cases: Sequence[PreparedCase],
     task: Task,
@@ -46,15 +46,15 @@ def offset_classes(
     overlap: float,
     agree: Callable[[], None],
     progress: Progress,
-) -> float:
+) -> float | None:
     """Moves a network's logits by the class offsets with the highest Dice on validation cases, if they raise it.
 
     The cases are predicted twice: to find the offsets of each class by itself, and with all of them together. All
     processes call this together and get the same offsets.
 
     Args:
-        bias: the network's `last_bias`; changed in place.
-        predict: the network in evaluation mode, not sharded, as `validate` calls it.
+        model: network in evaluation mode; its `last_bias` is changed in place.
+        predict: the network, as `validate` calls it.
         cases: prepared validation cases, the same on every process.
         task: defines the window (the task's patch) and the classes.
         group: process group; the network is on its device.
@@ -64,11 +64,17 @@ def offset_classes(
 
     Returns:
         The network's mean Dice over the organs of the cases; NaN if no case contains an organ. The network stays as it
-        was if no offsets raise it.
+        was if no offsets raise it. None if the network takes no offsets: it is sharded, or its last layer has no bias.
 
     Raises:
         Cancelled: raised by ``agree``.
     """
+    bias = None if group.sharded else last_bias(model, task.num_classes, task.patch.dhw)
+    if bias is None:
+        if group.first:
+            why = "it is sharded over the processes" if group.sharded else "its last layer has no bias"
+            _log.warning("the network gets no class offsets: %s", why)
+        return None
     total = 2 * len(cases)
     curves = np.zeros((len(cases), task.num_classes, len(_OFFSETS)))
     for start in range(0, len(cases), group.size):

@@ -22,7 +22,7 @@ from ..runs.run_writer import RunWriter
 from ..scores.metrics import finite_mean
 from .checkpoint import Position, load_weights
 from .checkpoint_store import CheckpointStore
-from .class_offsets import last_bias, offset_classes
+from .class_offsets import offset_classes
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
@@ -181,9 +181,7 @@ class _Fit:
                         self._checkpoints.save_best()
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0, gradients={}))
-        if recipe.class_offsets and self._setup.validation:
-            return FitResult(self._offset_classes(), mean_loss)
-        return FitResult(self._position.best, mean_loss)
+        return FitResult(self._offset_classes() if recipe.class_offsets else self._position.best, mean_loss)
 
     def _train_epoch(self, epoch: int, loader: CropLoader) -> None:
         """Runs the remaining steps of an epoch; saves a checkpoint every `Recipe.checkpoint_every` steps."""
@@ -241,20 +239,24 @@ class _Fit:
 
     def _offset_classes(self) -> float | None:
         """Gives the best weights their class offsets, and returns their mean validation Dice; None without a score."""
-        model, task = self._setup.model, self._run.config.task
-        load_weights(self._run.best, model)
+        dice = self._best_with_offsets() if self._setup.validation else None
+        if dice is not None:
+            self._checkpoints.save_best()
+        if self._group.first:
+            self._run.record_class_offsets()
+        score = self._position.best if dice is None else dice
+        return None if score is None or math.isnan(score) else score
+
+    def _best_with_offsets(self) -> float | None:
+        """Loads the best weights and does what `offset_classes` does."""
+        load_weights(self._run.best, self._setup.model)
         self._stepper.wrapped.eval()
-        bias = None if self._group.sharded else last_bias(model, task.num_classes, task.patch.dhw)
-        if bias is None:
-            why = "it is sharded over the processes" if self._group.sharded else "its last layer has no bias"
-            _log.warning("the network gets no class offsets: %s", why)
-            return self._position.best
         try:
-            dice = offset_classes(
-                bias,
+            return offset_classes(
+                self._setup.model,
                 self._predict,
                 self._setup.validation,
-                task,
+                self._run.config.task,
                 self._group,
                 overlap=self._recipe.validation_overlap,
                 agree=self._stop_together,
@@ -264,10 +266,6 @@ class _Fit:
             )
         except Cancelled:
             raise TrainingInterrupted(self._stop.signum or signal.SIGINT) from None
-        self._checkpoints.save_best()
-        if self._group.first:
-            self._run.record_class_offsets()
-        return None if math.isnan(dice) else dice
 
     def _predict(self, patches: torch.Tensor) -> torch.Tensor:
         if not self._group.sharded:  # in a sharded network the others would wait for it

@@ -15,10 +15,14 @@ from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.system_files import is_file
 from ...runtime.files.temporaries import remove_leftovers
 from ...runtime.files.toml import read_toml
-from .run_config import Distillation, Lengthening, ModelConfig, RunConfig, decisive_differences
+from .run_config import Lengthening, RunConfig, decisive_differences
 from .sole_writer import LOCK
 
-__all__ = ["Distillation", "ModelConfig", "Run", "RunConfig"]
+
+class _LookedForOffsets(msgspec.Struct, frozen=True):
+    """The record that a training has looked for class offsets after some number of epochs."""
+
+    epochs: int
 
 
 class Run:
@@ -73,6 +77,11 @@ class Run:
     def metrics(self) -> Path:
         """Path of the metrics, a CSV file with one row per epoch."""
         return self.path / "metrics.csv"
+
+    @property
+    def class_offsets(self) -> Path:
+        """Path of the record that the training has looked for class offsets."""
+        return self.path / "class_offsets.json"
 
     @property
     def pictures(self) -> Path:
@@ -141,9 +150,31 @@ class Run:
             self._write(msgspec.structs.replace(stored, recipe=recipe, lengthened=self.config.lengthened))
 
     def record_class_offsets(self) -> None:
-        """Records in the configuration that the best weights have class offsets, also if the run began without."""
+        """Records that the training has looked for class offsets, whether the best weights got any or not.
+
+        The configuration then asks for them, also if the run began without.
+        """
         stored = Run.open(self.path).config
         self._write(msgspec.structs.replace(stored, recipe=msgspec.structs.replace(stored.recipe, class_offsets=True)))
+        with atomic_write(self.class_offsets) as temporary:
+            temporary.write_bytes(msgspec.json.encode(_LookedForOffsets(self.config.recipe.epochs)))
+
+    def epochs_before_class_offsets(self) -> int:
+        """Returns the number of epochs after which the training last looked for class offsets; 0 if it never has.
+
+        It is 0 in runs that predate the record, too.
+
+        Raises:
+            InputError: the record cannot be read.
+        """
+        try:
+            return msgspec.json.decode(self.class_offsets.read_bytes(), type=_LookedForOffsets).epochs
+        except FileNotFoundError:
+            return 0
+        except msgspec.DecodeError as error:
+            raise InputError(
+                f'{self.class_offsets.name} in "{self.name}" is not valid: {error}; delete it, and give --resume'
+            ) from None
 
     def _write(self, config: RunConfig) -> None:
         import tomli_w

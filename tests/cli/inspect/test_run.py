@@ -7,7 +7,8 @@ from bedside.cli.inspect.run import run_facts, run_tables
 from bedside.cli.main import run as bedside
 from bedside.runtime import InputError
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 
 def test_inspect_shows_a_run_with_its_best_and_last_epoch(student_folder, capsys):

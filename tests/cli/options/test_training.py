@@ -10,7 +10,8 @@ from bedside.cli.options.command import typer_function
 from bedside.cli.options.training import TrainingOptions
 from bedside.runtime.task_presets import load_task
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 COMMANDS = command_group().commands
 SHARED = tuple(inspect.signature(typer_function(TrainingOptions)).parameters)

@@ -5,7 +5,8 @@ from bedside.distill.sweep.plan import SweepRun, open_folder, plan_runs
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 
 def test_all_lambdas_train_with_the_first_seed_before_the_second(tmp_path):
@@ -42,25 +43,41 @@ def test_a_training_without_teacher_draws_no_scans_without_labels(tmp_path):
     assert without.arguments(resume=False)[-3:] == ["--unlabelled-share", "0", "--no-pseudo-labels"]
 
 
-def test_a_run_is_finished_when_its_last_epoch_is_recorded(tmp_path):
-    planned = SweepRun(1.0, 0, tmp_path / "run")
-    assert not planned.finished()
+def a_run(path, recipe):
     config = RunConfig(
         model=ModelConfig(kind="student", name="unet-nano"),
         task=PRESETS["btcv"],
-        recipe=Recipe(epochs=2, warmup=0),
+        recipe=recipe,
         dataset="d",
         data_hash="0",
     )
-    run = Run.create(planned.path, config, resume=False)
+    run = Run.create(path, config, resume=False)
     run.start()
     run.best.touch()
+    return run
+
+
+def test_a_run_is_finished_when_its_last_epoch_is_recorded(tmp_path):
+    planned = SweepRun(1.0, 0, tmp_path / "run")
+    assert not planned.finished()
+    run = a_run(planned.path, Recipe(epochs=2, warmup=0))
     run.log(0, {"epoch": 0, "loss": 1.0})
     assert not planned.finished()
     run.log(1, {"epoch": 1, "loss": 0.5})
     assert planned.finished()
     assert planned.finished(epochs=2)
     assert not planned.finished(epochs=3)
+
+
+def test_a_run_that_is_to_have_class_offsets_is_finished_when_its_training_has_looked_for_them(tmp_path):
+    planned = SweepRun(1.0, 0, tmp_path / "run")
+    run = a_run(planned.path, Recipe(epochs=1, warmup=0, class_offsets=True))
+    run.log(0, {"epoch": 0, "loss": 1.0})
+    assert not planned.finished()
+    run.record_class_offsets()
+    assert planned.finished()
+    run.log(1, {"epoch": 1, "loss": 0.5})  # made longer: the offsets are those of the shorter run
+    assert not planned.finished(epochs=2)
 
 
 def test_a_sweep_goes_on_in_its_folder_only_on_request(tmp_path):

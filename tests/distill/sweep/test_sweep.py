@@ -108,6 +108,15 @@ def test_runs_made_with_other_options_are_no_sweep(swept, tmp_path):
         check_comparable(runs)
 
 
+def test_the_baseline_is_compared_with_runs_that_learn_from_pseudo_labels(swept, tmp_path):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    runs = plan_runs(out, (0.5, 1), (0,))
+    config = runs[0].path / Run.CONFIG
+    config.write_text(config.read_text().replace("pseudo_labels = false", "pseudo_labels = true"))
+    assert [Run.open(run.path).config.distillation.pseudo_labels for run in runs] == [True, False]
+    check_comparable(runs)
+
+
 def test_the_folder_of_prepared_cases_may_be_another(cubes, tmp_path, monkeypatch):
     told = tmp_path / "told.txt"
     monkeypatch.setattr(

@@ -1,11 +1,15 @@
 """Class offsets: what they do to each class's Dice, how a network takes them in, and what a training makes of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from bedside.distill import STUDENTS
+from bedside.runtime.errors import Cancelled
 from bedside.training.data.ignore_label import IGNORED
-from bedside.training.loop.class_offsets import best_offsets, dice_curves, last_bias
+from bedside.training.loop.class_offsets import best_offsets, dice_curves, last_bias, offset_classes
+from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
 from bedside.training.scores.metrics import dice_per_class
@@ -106,6 +110,7 @@ def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_p
     assert moved["model.bias"][0] == weights["model.bias"][0]
     assert 0.5 < moved["model.bias"][1] - weights["model.bias"][1] < 3
     assert Run.open(run.path).config.recipe.class_offsets
+    assert run.epochs_before_class_offsets() == 1
     again, _ = train(run, prepared, model=shy(), validation=prepared)
     assert torch.equal(load_file(run.best)["model.bias"], moved["model.bias"])
     assert again.best == result.best
@@ -118,6 +123,40 @@ def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tm
     assert "gets no class offsets: its last layer has no bias" in caplog.text
     assert result.best == pytest.approx(float(run.rows()[-1]["dice"]), rel=1e-5)
     assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
+    assert run.epochs_before_class_offsets() == 1
+
+
+@pytest.mark.parametrize(("first", "warnings"), [(True, 1), (False, 0)])
+def test_one_process_says_that_a_sharded_network_gets_no_offsets(small_task, caplog, first, warnings):
+    group = SimpleNamespace(sharded=True, first=first)
+    called = {"overlap": 0.0, "agree": lambda: None, "progress": lambda *_: None}
+    assert offset_classes(shy(), shy(), [], small_task, group, **called) is None
+    assert caplog.text.count("gets no class offsets: it is sharded over the processes") == warnings
+
+
+def test_a_training_without_validation_cases_records_that_it_looked_for_no_offsets(tmp_path, prepared, small_task):
+    recipe = Recipe(epochs=1, steps_per_epoch=1, warmup=0, class_offsets=True)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    result, _ = train(run, prepared)
+    assert result.best is None
+    assert run.epochs_before_class_offsets() == 1
+
+
+def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on(tmp_path, prepared, small_task, monkeypatch):
+    def stop(*_, **__):
+        raise Cancelled("stopped")
+
+    recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    with monkeypatch.context() as stopping:
+        stopping.setattr("bedside.training.loop.fit.offset_classes", stop)
+        with pytest.raises(TrainingInterrupted):
+            train(run, prepared, model=shy(), validation=prepared)
+    assert len(run.rows()) == 1
+    assert run.epochs_before_class_offsets() == 0
+    result, _ = train(run, prepared, model=shy(), validation=prepared)
+    assert result.best > 0.99
+    assert run.epochs_before_class_offsets() == 1
 
 
 def test_offsets_that_raise_no_dice_together_are_taken_back_to_the_bit(tmp_path, prepared, small_task, monkeypatch):
@@ -131,3 +170,4 @@ def test_offsets_that_raise_no_dice_together_are_taken_back_to_the_bit(tmp_path,
     assert results[0].best == pytest.approx(results[1].best)
     with_offsets, without = (load_file(run.best) for run in runs)
     assert torch.equal(with_offsets["model.bias"], without["model.bias"])
+    assert [run.epochs_before_class_offsets() for run in runs] == [1, 0]

@@ -19,7 +19,8 @@ from bedside.training.loop.fit import TrainingSetup, fit
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 from safetensors.torch import load_file
 
 CHILD = Path(__file__).with_name("child_together.py")

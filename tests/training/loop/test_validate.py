@@ -52,6 +52,12 @@ def test_each_class_has_its_mean_over_the_cases_and_steps_are_reported(prepared,
     assert shown == [("case0", prepared[0].image().shape)]
 
 
+def test_the_highest_logit_counts_also_where_the_probabilities_are_rounded_to_be_equal(prepared, small_task, group):
+    assert torch.tensor([0.0, 1e-9]).softmax(0).tolist() == [0.5, 0.5]
+    dice = validate(lambda patches: 1e-9 * bright(patches), prepared, small_task, group, overlap=0.25)
+    assert dice == pytest.approx([1, 1])
+
+
 def test_a_class_that_no_case_has_gets_no_score(prepared, small_task, group, tmp_path):
     case = relabelled(prepared[0], tmp_path / "case", np.zeros_like(prepared[0].labels()))
     dice = validate(lambda patches: -bright(-patches), [case], small_task, group, overlap=0.25)

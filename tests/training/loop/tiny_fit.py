@@ -12,7 +12,8 @@ from bedside.training.loop.fit import TrainingSetup, fit
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ModelConfig, Run, RunConfig
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 
 RECIPE = Recipe(epochs=4, steps_per_epoch=3, lr=0.2, warmup=0, positive=1.0, validate_every=2)
 

@@ -2,7 +2,7 @@
 
 import pytest
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Distillation, ModelConfig, RunConfig
+from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.files.temporaries import temporary_name
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run, RunConfig
-from bedside.training.runs.run_config import Lengthening
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import Lengthening, RunConfig
 from bedside.training.runs.sole_writer import LOCK
 
 from .resuming import resumed
@@ -52,6 +52,18 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
         (tmp_path / "config.toml").write_text(content, encoding="latin-1")
     with pytest.raises(InputError, match=r"not a run directory|is not valid"):
         Run.open(tmp_path)
+
+
+def test_a_run_records_after_how_many_epochs_its_training_looked_for_class_offsets(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    assert run.epochs_before_class_offsets() == 0
+    run.record_class_offsets()
+    assert Run.open(run.path).epochs_before_class_offsets() == config.recipe.epochs
+    assert Run.open(run.path).config.recipe.class_offsets
+    run.class_offsets.write_text("{")
+    with pytest.raises(InputError, match=r'class_offsets.json in "run" is not valid: .*; delete it, and give --resume'):
+        run.epochs_before_class_offsets()
 
 
 def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):
