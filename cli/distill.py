@@ -13,7 +13,7 @@ import typer
 
 from ..distill.locator import LOCATOR_STUDENT, default_recipe, locator_task
 from ..distill.students.registry import STUDENTS
-from ..distill.teacher_task import task_of_teacher
+from ..distill.teacher_task import task_of_student, task_of_teacher
 from ..runtime.arguments import known
 from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
@@ -50,6 +50,8 @@ class Distill:
 
     With --locator it trains a small network on a coarse grid that says where the organs are; bedside export --locator
     adds it to a student's bundle, which then leaves out windows without organs.
+
+    Example: bedside distill data/ --teacher nnunet.bedside --student unet-edge-tiny -o runs/small
 
     Example: bedside distill --student list
 
@@ -264,7 +266,12 @@ class Distill:
         data = self.training.data
         if self.task is None and not self._teachers:
             raise UsageError("give --teacher, or --task" + ("" if self.locator else " and --lambda 1"))
-        task = task_of_teacher(self._teachers[0]) if self.task is None else load_task(self.task)
+        if self.task is not None:
+            task = load_task(self.task)
+        elif data.patch is not None:
+            task = task_of_teacher(self._teachers[0])
+        else:
+            task = task_of_student(self._teachers[0], self._student)
         return locator_task(task, data.spacing, data.patch) if self.locator else data.changed(task)
 
 

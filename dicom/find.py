@@ -146,11 +146,9 @@ def _chosen(found: Sequence[_Series], series: str | None) -> _Series:
         raise InputError(
             f"{len(scans)} series are scans; choose one by its number or UID (--series); bedside inspect lists them"
         )
-    if series.isdecimal() and 1 <= int(series) <= len(found):
-        return found[int(series) - 1]
-    for each in found:
-        if each.uid == series:
+    for number, each in enumerate(found, start=1):
+        if series in (str(number), each.uid):
             return each
     raise UsageError(
-        f"series: there are {len(found)}, and none has the number or UID {series}; bedside inspect lists them"
+        f"series: there are {len(found)}, and none has the number or UID {series[:80]}; bedside inspect lists them"
     )

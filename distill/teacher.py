@@ -53,6 +53,7 @@ class Teacher:
         name: name of its run directory or bundle.
         sha256: hash of its weights file, or of its bundle.
         learned_from: the data that it was trained on.
+        licence: what its bundle states, or of a run, what the bundles state that taught it; empty without such bundles.
     """
 
     network: torch.nn.Module
@@ -60,6 +61,7 @@ class Teacher:
     name: str
     sha256: str
     learned_from: LearnedFrom = LearnedFrom()
+    licence: str = ""
 
     @classmethod
     def open(cls, path: Path) -> Teacher:
@@ -78,12 +80,13 @@ class Teacher:
         network, run = _network_of_run(path)
         config = run.config
         learned_from = LearnedFrom(config.dataset, config.data_hash, config.split_hash)
-        return cls(network, config.task, run.name, file_sha256(run.best), learned_from)
+        licence = "" if config.distillation is None else config.distillation.teachers_licences
+        return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence)
 
     @property
     def record(self) -> TeacherRecord:
         """What a student's run records of it."""
-        return TeacherRecord(name=self.name, sha256=self.sha256)
+        return TeacherRecord(name=self.name, sha256=self.sha256, licence=self.licence)
 
     def probabilities(self, case: PreparedCase, task: Task, device: torch.device) -> NDArray[np.float32]:
         """Returns its probabilities ``[C, D, H, W]`` of a whole case on the case's grid, blended over windows.
@@ -132,8 +135,10 @@ class EngineNetwork(torch.nn.Module):
 def _of_bundle(path: Path) -> Teacher:
     with Bundle.open(path) as bundle:
         engine = open_for_bundle(bundle, precision="fp32", threads=torch.get_num_threads()).engine
-        learned_from = LearnedFrom(data_hash=bundle.manifest.provenance.data_hash)
-        return Teacher(EngineNetwork(engine).eval(), bundle.task, path.resolve().name, bundle.sha256, learned_from)
+        manifest = bundle.manifest
+        learned_from = LearnedFrom(data_hash=manifest.provenance.data_hash)
+        network, name = EngineNetwork(engine).eval(), path.resolve().name
+        return Teacher(network, manifest.task, name, bundle.sha256, learned_from, manifest.licence)
 
 
 def _network_of_run(path: Path) -> tuple[torch.nn.Module, Run]:

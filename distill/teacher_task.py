@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from ..runtime.bundles.bundle import Bundle
@@ -9,6 +10,9 @@ from ..runtime.errors import InputError
 from ..runtime.scans.file_kind import BUNDLE, kind_of_file
 from ..runtime.task import Task
 from ..training.runs.run import Run
+from .students.registry import STUDENTS
+
+_log = logging.getLogger("bedside.distill")
 
 
 def is_bundle(path: Path) -> bool:
@@ -20,11 +24,29 @@ def is_bundle(path: Path) -> bool:
     if kind_of_file(path) == BUNDLE:
         return True
     if not (path / Run.CONFIG).exists():
+        found = kind_of_file(path)
+        is_what = "does not exist" if not path.exists() else f"is {found.name}" if found else "is something else"
         raise InputError(
-            f'"{path.name}" is neither a run directory nor a bundle: give what was --output of train-teacher, distill '
-            "or export"
+            f'a teacher is a run directory or a bundle, and "{path.name}" {is_what}: give what was --output of '
+            "train-teacher, distill or export"
         )
     return False
+
+
+def task_of_student(teacher: Path, student: str) -> Task:
+    """Returns a teacher's task, with the smallest patch that contains its own and that a student accepts.
+
+    Raises:
+        InputError: there is no such teacher.
+        BundleError: the teacher's bundle was altered.
+        UsageError: no student has this name.
+    """
+    task = task_of_teacher(teacher)
+    patch = STUDENTS.find(student).patch_rule.covering(task.patch.dhw).xyz
+    if patch != task.patch:
+        shown = [" ".join(map(str, sizes)) for sizes in (patch, task.patch)]
+        _log.info('the patch is %s: "%s" does not accept its teacher\'s, %s', shown[0], student, shown[1])
+    return task.replaced(patch=patch)
 
 
 def task_of_teacher(path: Path) -> Task:

@@ -82,7 +82,7 @@ def check_teachers_classes(task: Task, teacher: Teacher) -> None:
         UsageError: they differ; the message names the fields.
     """
     may_differ = {"patch", *task.preparation} - {"modality"}
-    _refuse(task.differing(teacher.task, but=may_differ), teacher, "leave --task out, or give teachers of it")
+    _refuse(task.differing(teacher.task, but=may_differ), teacher, "give teachers of one task")
 
 
 def check_teachers_input(task: Task, teacher: Teacher) -> None:
@@ -91,7 +91,7 @@ def check_teachers_input(task: Task, teacher: Teacher) -> None:
     Raises:
         UsageError: grid, intensities or patch differ; the message names the fields.
     """
-    advice = "with --teacher-targets online both must be equal; leave it out"
+    advice = "--teacher-targets online needs both to be equal; without it, they may differ"
     _refuse(task.differing(teacher.task), teacher, advice)
 
 

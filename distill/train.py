@@ -32,7 +32,7 @@ from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
 from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
-from .teacher_task import task_of_teacher
+from .teacher_task import task_of_student
 from .teachers import Teachers, check_teachers_classes, check_teachers_input
 from .validation import log_teachers, record_teachers_dice, warn_of_weak_teachers
 
@@ -71,8 +71,9 @@ def distill(
         teacher: run directory of a trained network or a bundle, or several, whose mean probabilities teach; needed
             unless λ is 1. The run of a teacher or of a student can teach, that of a locator cannot; so can any bundle,
             also of another project's network.
-        task: grid, intensities, patch; None: the first teacher's. With cached targets they may differ from the
-            teachers', whose probabilities are then interpolated; the classes may not.
+        task: grid, intensities, patch; None: the first teacher's, with a larger patch if the student needs it. With
+            cached targets they may differ from the teachers', whose probabilities are then interpolated; the classes
+            may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
             student's own, `default_recipe`.
         imitation: loss between student and teacher, a name in `IMITATION`.
@@ -112,7 +113,7 @@ def distill(
         )
     job = TrainingJob(
         dataset=dataset,
-        task=_teachers_task(runs) if task is None else task,
+        task=_teachers_task(runs, student) if task is None else task,
         out=arguments.path("out", out),
         recipe=recipe,
         hardware=Hardware() if hardware is None else hardware,
@@ -158,13 +159,13 @@ class _DistilledStudent:
         cls, kind: str, student: str, options: Distillation, runs: Sequence[Path], init: Path | None, task: Task
     ) -> _DistilledStudent:
         """Opens the teachers and the earlier run, and checks that these and the student accept the task."""
+        check_patch(student, task.patch.dhw)
+        start = None if init is None else _earlier_run(init, kind, student, task)
         teachers = Teachers.open(runs) if runs else None
         for member in teachers.members if teachers else ():
             check_teachers_classes(task, member)
             if options.targets == "online":
                 check_teachers_input(task, member)
-        check_patch(student, task.patch.dhw)
-        start = None if init is None else _earlier_run(init, kind, student, task)
         return cls(kind, student, options, teachers if options.lam < 1 or options.pseudo_labels else None, start)
 
     def build(self, task: Task) -> torch.nn.Module:
@@ -232,10 +233,10 @@ def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
     return tuple(arguments.path("teacher", run) for run in arguments.sequence("teacher", teacher, "a path, or several"))
 
 
-def _teachers_task(runs: Sequence[Path]) -> Task:
+def _teachers_task(runs: Sequence[Path], student: str) -> Task:
     if not runs:
         raise UsageError(_NO_TEACHER)
-    return task_of_teacher(runs[0])
+    return task_of_student(runs[0], student)
 
 
 def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:

@@ -12,7 +12,11 @@ from ..runtime.errors import InputError
 from ..runtime.task import Task
 from ..training.loop.checkpoint import load_weights
 from ..training.runs.run import Run
+from ..training.runs.run_config import Distillation
 from .students.registry import build_student
+
+OWN_LICENCE = "Apache-2.0"
+"""SPDX identifier of the licence of students that nobody else's network taught."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class LoadedStudent:
         lam: λ it was trained with, 1 without a teacher; None if the run does not record it.
         teacher: names of the teachers' runs, joined by commas; None without a teacher.
         data_hash: SHA-256 of the training data.
-        metrics: the last row of its metrics, column → value.
+        metrics: the row of its metrics at the epoch whose weights these are, column → value.
+        licence: licence of its weights.
     """
 
     model: torch.nn.Module
@@ -36,6 +41,7 @@ class LoadedStudent:
     teacher: str | None
     data_hash: str
     metrics: dict[str, str]
+    licence: str = OWN_LICENCE
 
 
 def load_student(run: Path) -> LoadedStudent:
@@ -65,7 +71,6 @@ def _load(run: Path, kind: str, advice: str) -> LoadedStudent:
         raise InputError(f'"{opened.name}" is a {config.model.kind} run; expected a {kind}: {advice}')
     model = build_student(config.model.name, num_classes=config.task.num_classes)
     load_weights(opened.best, model)
-    rows = opened.rows()
     return LoadedStudent(
         model.eval(),
         config.task,
@@ -73,5 +78,12 @@ def _load(run: Path, kind: str, advice: str) -> LoadedStudent:
         lam=config.distillation.lam if config.distillation else None,
         teacher=(config.distillation.teacher_names or None) if config.distillation else None,
         data_hash=config.data_hash,
-        metrics=rows[-1] if rows else {},
+        metrics=opened.best_row(),
+        licence=_licence(config.distillation),
     )
+
+
+def _licence(distillation: Distillation | None) -> str:
+    """Returns bedside's own licence, unless a bundle with another one taught the student."""
+    taught = "" if distillation is None else distillation.teachers_licences
+    return OWN_LICENCE if taught in ("", OWN_LICENCE) else f"not stated; bundles that taught it state: {taught}"

@@ -35,7 +35,8 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
                 new.dataset,
             )
         if not trained.dataset:
-            of_bundle = "was trained on other data" if trained.data_hash else "does not say what it was trained on"
+            other = "was trained on other data, or on another selection of these"
+            of_bundle = other if trained.data_hash else "does not say what it was trained on"
             _log.warning(
                 'teacher "%s" %s: if it has learnt from the student\'s validation cases, their Dice is too high',
                 member.name,

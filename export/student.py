@@ -50,7 +50,12 @@ class TrainedStudent(Protocol):
 
     @property
     def metrics(self) -> Mapping[str, str]:
-        """Name → value, the last figures of the training; empty values are left out of the bundle."""
+        """Name → value, figures of the training; empty values are left out of the bundle."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """SPDX identifier, or another statement of the licence of the weights."""
         ...
 
 
@@ -60,7 +65,6 @@ class ExportedStudent:
 
     Attributes: beside those of `TrainedStudent`:
         postprocessing: what the network's origin removes from its label maps; None for nothing.
-        licence: SPDX identifier, or another statement of the licence of the weights.
 
     Raises:
         UsageError: an attribute has another type, or λ is not in 0…1.
@@ -109,4 +113,5 @@ class ExportedStudent:
             teacher=student.teacher,
             data_hash=student.data_hash,
             metrics=student.metrics,
+            licence=student.licence,
         )

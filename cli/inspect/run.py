@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.errors import InputError
 from ..tables.facts import facts_table, task_rows
 
 if TYPE_CHECKING:
@@ -17,13 +16,13 @@ def run_facts(run: Run) -> dict[str, Any]:
     """Returns a run's number of epochs, figures of its last and best epoch, and configuration as JSON values."""
     import msgspec
 
-    rows = run.rows()
+    rows, best = run.rows(), run.best_row()
     config: dict[str, Any] = msgspec.to_builtins(run.config, str_keys=True)
     return {
         "kind": "run",
         "epochs": len(rows),
         "last": rows[-1] if rows else None,
-        "best": _best(run),
+        "best": best if "dice" in best else None,
         "config": config,
     }
 
@@ -42,22 +41,13 @@ def run_tables(run: Run) -> list[str | Table]:
     facts.add_row("data set", f"{config.dataset}, {config.data_hash[:16]}")
     facts.add_row("code", f"bedside {config.code_version}")
     facts.add_row("weights", "best and last" if run.best.is_file() else "none yet")
-    rows, best = run.rows(), _best(run)
+    rows, best = run.rows(), run.best_row()
     facts.add_row("epochs", str(len(rows)))
-    if best is not None:
+    if "dice" in best:
         facts.add_row("best", _row_text(best))
     if rows:
         facts.add_row("last", _row_text(rows[-1]))
     return [facts]
-
-
-def _best(run: Run) -> dict[str, str] | None:
-    """Returns the epoch with the highest validation Dice, the later of two alike; None where there is no score."""
-    try:
-        scored = [row for row in run.rows() if row.get("dice")]
-        return max(reversed(scored), key=lambda row: float(row["dice"]), default=None)
-    except ValueError:
-        raise InputError(f'the metrics in "{run.name}" hold a Dice that is no number; restore metrics.csv') from None
 
 
 def _row_text(row: dict[str, str]) -> str:

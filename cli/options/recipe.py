@@ -242,7 +242,10 @@ class RecipeOptions:
 
         augmentation = AUGMENTATION.get(task_name, Augmentation())
         augmentation = {**msgspec.to_builtins(augmentation), **self._given(Augmentation.__struct_fields__)}
-        content = {**msgspec.to_builtins(default), **changes, **self._given(Recipe.__struct_fields__)}
+        given = self._given(Recipe.__struct_fields__)
+        content = {**msgspec.to_builtins(default), **changes, **given}
+        if "warmup" not in given:  # who only shortens a training need not know of its warm-up
+            content["warmup"] = max(0, min(content["warmup"], content["epochs"] - 1))
         try:
             return msgspec.convert({**content, "augmentation": augmentation}, Recipe)
         except msgspec.ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -53,6 +54,8 @@ class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         super().__post_init__()
         check_not_empty("name", self.name)
         check_not_empty("bundle", self.bundle)
+        if self.modality is not None and not re.fullmatch("[A-Z0-9_]{1,16}", self.modality):
+            raise FieldError(f'modality: expected one of DICOM such as "CT" or "MR", got "{self.modality[:40]}"')
         if not self.send_to:
             raise FieldError("send_to: expected the name of a peer, got none")
         for name in ("slice_distance_mm", "pixel_mm"):

@@ -15,6 +15,7 @@ from ...runtime.errors import BedsideError, BundleError, Cancelled, InputError, 
 from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
+from ...runtime.task import Modality
 from ..find import open_series
 from ..result_memory import result_bytes
 from ..series import DicomSeries
@@ -135,8 +136,10 @@ class Worker:
         modalities = {bundle: opened.task.modality.value for bundle, opened in self._segmenters.items()}
         rule = first_fitting(self._config.rules, modalities, facts)
         if rule is None:
+            known = facts.modality in [each.value for each in Modality]
+            modality = facts.modality if known else "another modality"  # a header's text may hold anything
             raise InputError(
-                f"no rule fits ({facts.modality}, {facts.orientation}, slices {facts.slice_distance_mm:.3g} mm apart, "
+                f"no rule fits ({modality}, {facts.orientation}, slices {facts.slice_distance_mm:.3g} mm apart, "
                 f"pixels of {facts.pixel_mm[0]:.3g} mm)"
             )
         return self._segmented(series, scan, rule, outcome)

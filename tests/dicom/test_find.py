@@ -50,6 +50,8 @@ def test_of_two_scans_one_is_chosen_by_number_or_uid(tmp_path):
     for wrong in (3, 0, "1.2"):
         with pytest.raises(UsageError, match=f"there are 2, and none has the number or UID {wrong}"):
             open_series(tmp_path, wrong)
+    with pytest.raises(UsageError, match=r"none has the number or UID 9{80};"):
+        open_series(tmp_path, "9" * 5000)  # more digits than Python converts
 
 
 def test_files_are_taken_as_they_are_given(tmp_path):

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from bedside.distill import build_student, load_student
 from bedside.distill.teacher import EngineNetwork, LearnedFrom, Teacher
 from bedside.distill.teachers import Teachers
 from bedside.runtime import Bundle, BundleError, Segmenter, UsageError
@@ -14,6 +15,10 @@ from bedside.runtime.engines import open_engine
 from bedside.runtime.labels.probabilities import softmax
 from bedside.training.data.dataset import Case
 from bedside.training.data.prepare import prepare_cases
+from bedside.training.loop.checkpoint import save_weights
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 from msgspec.structs import replace
 
 
@@ -98,3 +103,31 @@ def test_a_bundle_that_fails_its_self_test_does_not_teach(tmp_path, toy, task):
 def test_the_same_bundle_twice_is_refused(bundle_path):
     with pytest.raises(UsageError, match="is given twice"):
         Teachers.open([bundle_path, bundle_path])
+
+
+def test_a_student_of_a_bundle_is_not_said_to_have_bedsides_own_licence(tmp_path, task, bundle_path):
+    with Bundle.open(bundle_path) as bundle:
+        manifest = bundle.manifest
+    write_manifest(bundle_path, replace(manifest, licence="CC-BY-SA-4.0"))
+    first = student_of(Teacher.open(bundle_path), tmp_path / "first", task)
+    assert load_student(first).licence == "not stated; bundles that taught it state: CC-BY-SA-4.0"
+    second = student_of(Teacher.open(first), tmp_path / "second", task)  # which saw no bundle itself
+    assert load_student(second).licence == "not stated; bundles that taught it state: CC-BY-SA-4.0"
+    own = student_of(Teacher(torch.nn.Identity(), task, "own", "0" * 64), tmp_path / "own", task)
+    assert load_student(own).licence == "Apache-2.0"
+
+
+def student_of(teacher, folder, task):
+    """Writes the run of an untrained student that a teacher taught; returns its directory."""
+    config = RunConfig(
+        model=ModelConfig(kind="student", name="unet-nano"),
+        task=task,
+        recipe=Recipe(),
+        dataset="toy",
+        data_hash="0" * 64,
+        distillation=Distillation(lam=0.5, teachers=(teacher.record,)),
+    )
+    run = Run.create(folder, config, resume=False)
+    run.start()
+    save_weights(run.best, build_student("unet-nano", num_classes=3))
+    return folder

@@ -1,10 +1,11 @@
 """A teacher's task, from a run's configuration or a bundle's manifest, and without torch."""
 
+import logging
 import subprocess
 import sys
 
 import pytest
-from bedside.distill.teacher_task import is_bundle, task_of_teacher
+from bedside.distill.teacher_task import is_bundle, task_of_student, task_of_teacher
 from bedside.runtime.errors import BundleError, InputError
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
@@ -26,8 +27,24 @@ def test_an_altered_bundle_and_a_folder_that_is_neither_are_refused(tmp_path, bu
     manifest.write_text(manifest.read_text().replace("toy", "boy"))
     with pytest.raises(BundleError, match="altered"):
         task_of_teacher(bundle_path)
-    with pytest.raises(InputError, match="is neither a run directory nor a bundle: give what was --output"):
-        task_of_teacher(tmp_path)
+    for path, what in (
+        (tmp_path, "is something else"),
+        (tmp_path / "missing", "does not exist"),
+        (bundle_path / "README.md", "is a text file"),
+    ):
+        with pytest.raises(InputError, match=f'a run directory or a bundle, and "{path.name}" {what}: give what was'):
+            task_of_teacher(path)
+    (tmp_path / "scan.nrrd").write_bytes(b"NRRD0005\n")
+    with pytest.raises(InputError, match=r'"scan\.nrrd" is an NRRD file: give'):
+        task_of_teacher(tmp_path / "scan.nrrd")
+
+
+def test_a_student_gets_the_smallest_patch_around_its_teachers_that_it_accepts(bundle_path, task, caplog):
+    assert task.patch == (16, 12, 8)
+    with caplog.at_level(logging.INFO, "bedside.distill"):
+        found = task_of_student(bundle_path, "unet-edge-tiny")
+    assert found == task.replaced(patch=(32, 16, 16))
+    assert caplog.messages == ['the patch is 32 16 16: "unet-edge-tiny" does not accept its teacher\'s, 16 12 8']
 
 
 def test_it_does_not_import_torch():

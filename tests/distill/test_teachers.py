@@ -23,7 +23,7 @@ def test_teachers_of_different_classes_are_refused_and_of_different_grids_are_no
     }
     monkeypatch.setattr("bedside.distill.teachers.Teacher.open", lambda path: made[path.name])
     assert len(Teachers.open([Path("a"), Path("b")]).members) == 2
-    with pytest.raises(UsageError, match='differs from that of teacher "teacher2" in: labels; leave --task out'):
+    with pytest.raises(UsageError, match='differs from that of teacher "teacher2" in: labels; give teachers of one'):
         Teachers.open([Path("a"), Path("c")])
     with pytest.raises(UsageError, match='teacher "teacher0" is given twice'):
         Teachers.open([Path("a"), Path("a")])
@@ -39,7 +39,7 @@ def test_a_student_may_have_another_grid_patch_and_name_but_not_other_labels(tas
 def test_online_the_student_must_see_what_its_teacher_sees(task):
     made = teacher(task, 0)
     check_teachers_input(task.replaced(name="other", anatomy="knee"), made)
-    with pytest.raises(UsageError, match=r'"teacher0" in: spacing, patch; with --teacher-targets online both must be'):
+    with pytest.raises(UsageError, match=r'"teacher0" in: spacing, patch; --teacher-targets online needs both'):
         check_teachers_input(task.replaced(patch=(32, 32, 32), spacing=(4, 4, 4)), made)
 
 

@@ -116,7 +116,7 @@ def test_a_student_learns_from_a_bundle_and_its_run_and_log_say_so(tmp_path, toy
     )
     assert load_student(tmp_path / "student").teacher == "nearest.bedside"
     assert 'teacher "nearest.bedside" does not say what it was trained on' in caplog.text
-    with pytest.raises(UsageError, match="with --teacher-targets online both must be equal"):
+    with pytest.raises(UsageError, match="--teacher-targets online needs both to be equal"):
         distill(dataset, tmp_path / "online", student="unet-nano", lam=0.5, teacher=bundle, task=task, targets="online")
 
 
@@ -279,7 +279,7 @@ def test_with_cached_targets_the_patch_may_differ_from_the_teachers(tmp_path, da
     smaller = task.replaced(patch=(64, 32, 32))
     run = taught(tmp_path / "s", dataset, small_student, task=smaller)
     assert run.config.task.patch == (64, 32, 32)
-    with pytest.raises(UsageError, match="with --teacher-targets online both must be equal"):
+    with pytest.raises(UsageError, match="--teacher-targets online needs both to be equal"):
         taught(tmp_path / "t", dataset, small_student, task=smaller, targets="online")
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from bedside.devices.synthetic import synthetic_scan
 from bedside.export.golden import GoldenPatch, golden_input
+from bedside.export.parity import student_logits
 from bedside.runtime.bundles.golden_files import GOLDEN_FILES
 from bedside.runtime.engines import open_engine
 from bedside.runtime.errors import BundleError, UsageError
@@ -42,7 +43,8 @@ def test_every_preset_gives_a_finite_patch_with_something_to_see(name):
 
 
 def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_task, toy_student, tmp_path):
-    golden = GoldenPatch.from_student(toy_student, toy_task)
+    trunk = golden_input(toy_task)
+    golden = GoldenPatch(trunk, student_logits(toy_student, trunk))
     assert (golden.logits.argmax(1) == 1).all()  # all of it is soft tissue
     quarter = golden.logits.copy()
     quarter[:, 2, :2] = 100.0  # the student had called two of the eight planes bone
@@ -53,6 +55,43 @@ def test_agreement_is_the_fraction_of_voxels_with_the_students_label(toy, toy_ta
         assert GoldenPatch(golden.patch, quarter).agreement(engine) == 0.75
     finally:
         engine.close()
+
+
+class Sure(torch.nn.Module):
+    """Calls the trunk background; in other patches, what is brighter than a bound is an organ, without being sure."""
+
+    def __init__(self, trunk, bound):
+        super().__init__()
+        self.trunk, self.bound = torch.from_numpy(trunk), bound
+
+    def forward(self, x):
+        if torch.equal(x, self.trunk):
+            return torch.cat([torch.full_like(x, 9.0), torch.zeros_like(x), torch.zeros_like(x)], 1)
+        organ = 9 * (x > self.bound).float()
+        return torch.cat([9 - organ, organ.clamp(max=1), torch.zeros_like(x)], 1)
+
+
+def test_where_the_student_is_sure_of_all_of_the_trunk_it_is_a_patch_in_which_it_is_not(toy_task):
+    trunk = golden_input(toy_task)
+    golden = GoldenPatch.from_student(Sure(trunk, 0.5), toy_task)
+    again = GoldenPatch.from_student(Sure(trunk, 0.5), toy_task)
+    assert np.array_equal(golden.patch, again.patch)  # bundles stay reproducible
+    assert golden.patch.dtype == np.float32
+    assert np.array_equal(golden.patch, golden.patch.astype(np.float16))  # as a bundle stores it
+    assert 0.1 < (golden.labels == 1).mean() < 0.9
+
+
+def test_a_student_that_is_sure_everywhere_gets_a_warning(toy_task, caplog):
+    GoldenPatch.from_student(Sure(golden_input(toy_task), 99.0), toy_task)
+    assert "certain of 100.00 % of the voxels of every synthetic patch" in caplog.text
+
+
+def test_a_student_that_sees_something_in_the_trunk_is_tested_there(toy, toy_task):
+    class Unsure(torch.nn.Module):
+        def forward(self, x):
+            return torch.cat([x, x, x], 1)
+
+    assert np.array_equal(GoldenPatch.from_student(Unsure(), toy_task).patch, golden_input(toy_task))
 
 
 def test_its_labels_are_saved_exactly_where_the_probabilities_tie(toy_task, tmp_path):

@@ -23,12 +23,13 @@ def test_a_student_refuses_what_it_does_not_accept(toy_student, toy_task, option
 def test_whatever_has_the_attributes_of_a_trained_student_can_be_exported(toy_student, toy_task):
     class Loaded:
         model, task, student = toy_student, toy_task, "toy"
-        lam, teacher, data_hash, metrics = 0.5, "big-one", "cd" * 32, {"dice": "0.5"}
+        lam, teacher, data_hash, metrics, licence = 0.5, "big-one", "cd" * 32, {"dice": "0.5"}, "CC-BY-4.0"
 
     assert isinstance(Loaded(), TrainedStudent)
     exported = ExportedStudent.of(Loaded())
     assert (exported.model, exported.task, exported.lam) == (toy_student, toy_task, 0.5)
     assert (exported.teacher, exported.data_hash, exported.metrics) == ("big-one", "cd" * 32, {"dice": "0.5"})
+    assert exported.licence == "CC-BY-4.0"
 
 
 def test_an_exported_student_stays_as_it_is(toy_trained):

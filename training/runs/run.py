@@ -231,6 +231,22 @@ class Run:
         with self.metrics.open(newline="", encoding="utf-8") as file:
             return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
 
+    def best_row(self) -> dict[str, str]:
+        """Returns the metrics of the epoch whose weights are `best`; empty before the first epoch has ended.
+
+        Raises:
+            InputError: a Dice is no number.
+        """
+        rows = self.rows()
+        try:
+            scored = [row for row in rows if row.get("dice")]
+            best = max(reversed(scored), key=lambda row: float(row["dice"]), default=None)  # the later of two alike
+        except ValueError:
+            raise InputError(
+                f'the metrics in "{self.name}" hold a Dice that is no number; restore metrics.csv'
+            ) from None
+        return best or (rows[-1] if rows else {})
+
 
 def _without_none(value: Any) -> Any:
     """Removes None values, because TOML has no null: an absent key means the default."""

@@ -32,10 +32,12 @@ class TeacherRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     Attributes:
         name: name of the teacher's run directory or bundle.
         sha256: hash of the teacher's weights file, or of its bundle.
+        licence: what its bundle states, or of a run, what the bundles state that taught it; empty without such bundles.
     """
 
     name: str
     sha256: str
+    licence: str = ""
 
 
 class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +70,11 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             record = TeacherRecord(name=self.teacher, sha256=self.teacher_hash)
             for field, value in (("teachers", (record,)), ("teacher", ""), ("teacher_hash", "")):
                 msgspec.structs.force_setattr(self, field, value)
+
+    @property
+    def teachers_licences(self) -> str:
+        """The different licences of bundles that taught, joined by semicolons; empty without any."""
+        return "; ".join(dict.fromkeys(record.licence for record in self.teachers if record.licence))
 
     @property
     def teacher_names(self) -> str:
@@ -144,7 +151,8 @@ def decisive_differences(stored: RunConfig, given: RunConfig) -> list[str]:
 
     These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing,
     class offsets, which are found after the last step, and the number of processes, if a step uses as many crops in
-    total. SAM's weights are compared by hash if both configurations have one, so their file may be renamed. The split
+    total. Teachers, and SAM's weights if both configurations have their hash, are compared by it, so that they may be
+    renamed. The split
     is compared if both have recorded it. `Run.create` decides whether the number of epochs may change.
     """
     before, now = _decisive(stored, given), _decisive(given, stored)
@@ -175,5 +183,15 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
         "data_hash": config.data_hash,
         "the scans without labels": config.unlabelled_hash,
         **({_SPLIT: config.split_hash} if config.split_hash and other.split_hash else {}),
-        "distillation": config.distillation,
+        **_decisive_distillation(config.distillation),
     }
+
+
+def _decisive_distillation(distillation: Distillation | None) -> dict[str, Any]:
+    """Returns option → value of a distillation; the teachers by their hashes alone, the different ones in any order."""
+    if distillation is None:
+        return {}
+    options = msgspec.structs.asdict(distillation)
+    del options["teacher"], options["teacher_hash"]
+    options["teachers"] = tuple(sorted(record.sha256 for record in distillation.teachers))
+    return {f"distillation.{name}": value for name, value in options.items()}

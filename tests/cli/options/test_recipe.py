@@ -20,7 +20,7 @@ def test_what_is_not_given_is_the_papers_recipe_on_one_device(asked):
     ("options", "message"),
     [
         (["--accumulate", "0"], "accumulate: expected 1 or more, got 0"),
-        (["--epochs", "3"], "got 5; give a warmup of 0…2, or 6 epochs or more"),
+        (["--epochs", "3", "--warmup", "4"], "got 4; give a warmup of 0…2, or 5 epochs or more"),
         (["--positive", "50"], "positive: expected a share of 0…1, got 50"),
         (["--pictures-every", "-1"], "pictures_every: expected 0 (none) or more, got -1"),
     ],
@@ -30,6 +30,12 @@ def test_values_that_cannot_be_are_refused_in_one_line(asked, capsys, options, m
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_training_of_few_epochs_needs_no_shorter_warm_up(asked):
+    recipe = asked("--epochs", "3")[1]["recipe"]
+    assert (recipe.epochs, recipe.warmup) == (3, 2)
+    assert asked("--epochs", "1")[1]["recipe"].warmup == 0
 
 
 @pytest.mark.parametrize("default", [Recipe(), Recipe(epochs=30, lr=1e-3, balance_classes=True)])

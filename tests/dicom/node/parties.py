@@ -68,7 +68,7 @@ def node_toml(folder, bundle, port, peer_port, *, more="", rule="", **node):
     return path
 
 
-def series(folder, number, *, slices=SHAPE[0], patient="Doe^Jane"):
+def series(folder, number, *, slices=SHAPE[0], patient="Doe^Jane", modality="CT"):
     """Writes a series whose values tell its number: a block of bone at a place of its own. Returns its files."""
     values = np.full((slices, *SHAPE[1:]), -900, np.int16)
     x, y = number % 8, number // 8 % 8
@@ -77,7 +77,7 @@ def series(folder, number, *, slices=SHAPE[0], patient="Doe^Jane"):
     def change(made: Dataset, _: int) -> None:
         made.SeriesInstanceUID, made.StudyInstanceUID = f"1.2.3.77.{number}", f"1.2.3.78.{number}"
         made.FrameOfReferenceUID = f"1.2.3.79.{number}"
-        made.PatientID, made.PatientName = f"ID{number}", patient
+        made.PatientID, made.PatientName, made.Modality = f"ID{number}", patient, modality
 
     return write_series(Path(folder), values=values, change=change)
 

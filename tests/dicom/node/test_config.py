@@ -73,6 +73,7 @@ def test_paths_are_relative_to_the_file(tmp_path):
         ('send_to = ["pacs"]', "send_to = []", r"send_to: expected the name of a peer, got none.*rules\[0\]"),
         ('send_to = ["pacs"]', 'send_to = ["moon"]', '"all" sends to "moon", which is not among the peers'),
         ('send_to = ["pacs"]', 'send_to = ["pacs"]\npixel_mm = [2, 1]', r"pixel_mm: expected \[least, greatest\]"),
+        ('send_to = ["pacs"]', 'send_to = ["pacs"]\nmodality = "mr"', 'modality: expected one of DICOM such as "CT"'),
         ('send_to = ["pacs"]', 'send_to = ["pacs"]\norientation = "oblique"', "orientation"),
         ("port = 104", "port = 104\ntls = true", r"peers: tls = true needs the section \[tls\]"),
         ("[[rules]]", '[access]\naddresses = ["10.0.0.0/99"]\n[[rules]]', "addresses: expected addresses or networks"),

@@ -79,6 +79,14 @@ def test_a_series_that_no_rule_fits_is_refused(work, tmp_path, rule, words):
     assert outcome(queue).pending == ()
 
 
+def test_a_header_that_holds_a_name_for_a_modality_is_not_repeated(work, tmp_path, caplog):
+    worker, queue = work()
+    put(queue, parties.series(tmp_path / "ct", 3, modality="DOE JANE"))
+    worker.work()
+    assert "no rule fits (another modality, axial" in outcome(queue).message
+    assert "JANE" not in outcome(queue).message + caplog.text
+
+
 def test_a_series_with_a_gap_is_refused_and_taken_up_when_the_rest_comes(work, tmp_path):
     worker, queue = work()
     files = parties.series(tmp_path / "ct", 3, slices=6)
