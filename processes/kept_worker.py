@@ -37,13 +37,13 @@ class KeptWorker(Generic[Item, Result]):
 
     @property
     def died(self) -> bool:
-        """Whether the process has ended before its time; further items fail."""
-        return bool(self._reason)
+        """Whether the process has ended before its time, within an item or between two; further items fail."""
+        return bool(self._reason) or (self._worker is not None and self._worker.process.poll() is not None)
 
     @property
     def process_id(self) -> int | None:
         """Process id of the process that runs; None before the first item, and once it has ended."""
-        return None if self._worker is None or self._reason else self._worker.process.pid
+        return None if self._worker is None or self.died else self._worker.process.pid
 
     def kill(self) -> None:
         """Ends the process at once, also within an item; `Work.failed` then gives that item's result."""

@@ -11,8 +11,8 @@ const QUARTERS = [
   { sliceType: 2, position: [0, 0.5, 0.5, 0.5] },
 ];
 const SLICE_TYPES = { axial: 0, coronal: 1, sagittal: 2 };
-const STEPS = {
-  ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
+const STEPS = { // voxels along RAS axes: the patient's right is on the left
+  ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
   PageUp: [0, 0, 1], PageDown: [0, 0, -1],
 };
 const LOOK = { backColor: [0, 0, 0, 1], crosshairColor: [0.42, 0.78, 0.72, 0.75], fontColor: [0.6, 0.68, 0.7, 1], logLevel: "error" };

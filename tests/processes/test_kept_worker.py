@@ -8,6 +8,8 @@ import psutil
 import pytest
 from bedside.processes.kept_worker import KeptWorker
 
+from ..dicom.node.parties import wait_until
+
 WORK = """
 import os, signal
 from contextlib import contextmanager
@@ -65,6 +67,17 @@ def test_an_item_whose_process_dies_fails_and_so_do_those_after_it(work):
         worker.run(1)
         assert "out of memory?" in worker.run("die")
         assert worker.died
+        assert "out of memory?" in worker.run(1)
+
+
+def test_a_process_that_dies_between_two_items_is_noticed_before_the_next(work):
+    with KeptWorker(work) as worker:
+        assert not worker.died
+        _, process = worker.run(1)
+        assert not worker.died
+        psutil.Process(process).kill()
+        assert wait_until(lambda: worker.died)
+        assert worker.process_id is None
         assert "out of memory?" in worker.run(1)
 
 

@@ -68,10 +68,20 @@ def rows(page):
     return {row.text.split("\n")[0].split()[0]: row.text.split()[1:] for row in page.all("#organs tbody tr")}
 
 
+def coloured_columns(page, least):
+    """Columns of the pixels that are not grey, and the width of the picture."""
+    picture = imread(io.BytesIO(page.find(".planes canvas").screenshot_as_png))[..., :3]
+    return np.nonzero(np.ptp(picture, axis=-1) > least)[1], picture.shape[1]
+
+
 def bone_pixels(page):
     """Columns of the pixels in the colour of the second label."""
-    picture = imread(io.BytesIO(page.find(".planes canvas").screenshot_as_png))[..., :3]
-    return np.nonzero(np.ptp(picture, axis=-1) > 0.3)[1], picture.shape[1]
+    return coloured_columns(page, 0.3)
+
+
+def crosshair_column(page):
+    """The column that its upright line fills."""
+    return int(np.bincount(coloured_columns(page, 0.2)[0]).argmax())
 
 
 @needs_viewer
@@ -100,6 +110,12 @@ def test_from_upload_to_overlay(browser, two_bundles, tmp_path):
         before = canvas.screenshot_as_png
         canvas.send_keys(Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.PAGE_UP)
         assert canvas.screenshot_as_png != before
+        at = crosshair_column(browser)
+        canvas.send_keys(*[Keys.ARROW_LEFT] * 3)
+        moved = crosshair_column(browser)
+        assert moved < at - 3
+        canvas.send_keys(*[Keys.ARROW_RIGHT] * 3)
+        assert crosshair_column(browser) == at
         button = browser.find("[data-view=solid]")
         button.send_keys(Keys.ENTER)
         assert button.get_attribute("aria-pressed") == "true"

@@ -43,6 +43,15 @@ def test_a_crash_fails_its_job_alone_and_the_next_one_gets_another_process(clien
     assert wait_until(lambda: reservations()._bytes == before)
 
 
+def test_a_worker_that_dies_idle_costs_no_scan(client):
+    (process,) = worker_processes()
+    process.kill()
+    assert wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    assert client.finished(client.post_scan().json())["state"] == "done"
+    (other,) = worker_processes()
+    assert other.pid != process.pid
+
+
 def test_the_memory_of_the_worker_process_counts_as_the_services(client):
     client.finished(client.post_scan().json())
     (process,) = worker_processes()
