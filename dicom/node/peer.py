@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind as StudyRootFind,  # pyright: ignore[reportAttributeAccessIssue]
 )
@@ -114,7 +114,8 @@ class PeerCaller:
         arguments: dict[str, Any] = {"ae_title": peer.ae_title}
         if peer.tls:
             arguments["tls_args"] = (self._tls, peer.address)
-        association = entity.associate(peer.address, peer.port, **arguments)
+        limited: list[Any] = [(evt.EVT_CONN_OPEN, _limit_socket, [timeout])]
+        association = entity.associate(peer.address, peer.port, evt_handlers=limited, **arguments)
         if association.rejected_contexts and not association.accepted_contexts:
             if association.is_established:
                 association.release()
@@ -123,6 +124,16 @@ class PeerCaller:
             reason = "rejects this node" if association.is_rejected else "is not reached"
             raise ResourceError(f'the peer "{peer.name}" {reason}')
         return association
+
+
+def _limit_socket(event: evt.Event, seconds: float) -> None:
+    """Limits each call of a connection's socket.
+
+    pynetdicom waits without end for the rest of a PDU that the peer began, and for a peer that reads nothing.
+    """
+    connection = event.assoc.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.settimeout(seconds)
 
 
 def _match(status: Dataset, found: Dataset | None) -> Dataset | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pydicom
@@ -15,6 +20,8 @@ from bedside.runtime.errors import InputError, ResourceError
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import JPEG2000Lossless
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.presentation import PresentationContext
 
 from . import parties
 from .test_tls import Authority, section
@@ -78,6 +85,72 @@ def test_a_peer_that_aborts_before_anything_is_sent_is_a_resource_error(tmp_path
     assert not isinstance(failed.value, NotTakenError)
     with pytest.raises(ResourceError, match=r'the association with the peer "pacs" failed \(RuntimeError\)'):
         caller.count(pacs, "1.2", "1.2.3")
+
+
+@contextmanager
+def stalling_peer(answer):
+    """A peer that answers the request for an association as given and from then on neither reads nor writes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            held.append(connection)
+            connection.sendall(answer(connection.recv(2**16)))
+
+        held = []
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+        for connection in held:
+            connection.close()
+
+
+def accepted(request):
+    """A-ASSOCIATE-AC for a request: every presentation context with its first transfer syntax."""
+    asked = A_ASSOCIATE_RQ()
+    asked.decode(request)
+    primitive = asked.to_primitive()
+    primitive.result = 0
+    primitive.presentation_context_definition_results_list = [
+        accepted_context(each) for each in primitive.presentation_context_definition_list
+    ]
+    answer = A_ASSOCIATE_AC()
+    answer.from_primitive(primitive)
+    return answer.encode()
+
+
+def accepted_context(asked):
+    context = PresentationContext()
+    context.context_id, context.abstract_syntax, context.result = asked.context_id, asked.abstract_syntax, 0
+    context.transfer_syntax = [asked.transfer_syntax[0]]
+    return context
+
+
+def begins_a_pdu(request):
+    return b"\x02\0\0\0"
+
+
+def accepts_and_begins_a_pdu(request):
+    return accepted(request) + b"\x04\0\0\0\x01\0"
+
+
+@pytest.mark.parametrize("answer", [begins_a_pdu, accepted, accepts_and_begins_a_pdu])
+def test_a_peer_that_stalls_is_given_up_and_holds_no_thread(tmp_path, answer):
+    file = parties.series(tmp_path / "ct", 3)[0]
+    large = pydicom.dcmread(file)
+    large.Rows, large.Columns, large.PixelData = 4000, 4000, bytes(32_000_000)  # more than the kernel's buffers hold
+    large.save_as(tmp_path / "large.dcm")
+    before = threading.active_count()
+    with stalling_peer(answer) as port:
+        config = load_node_config(
+            parties.node_toml(tmp_path, "none.bedside", 0, port, more="[limits]\ntimeout_seconds = 1")
+        )
+        begun = time.monotonic()
+        with pytest.raises(ResourceError, match='the peer "pacs"'):
+            PeerCaller(config).store(config.peer("pacs"), tmp_path / "large.dcm")
+        assert time.monotonic() - begun < 20
+    assert parties.wait_until(lambda: threading.active_count() <= before)
 
 
 def after_an_abort(send):
