@@ -130,7 +130,7 @@ class Queue:
         return f"2.25.{int(self.name('uid', *words), 16)}"
 
     def put(self, name: InstanceName, content: bytes, *, acknowledged: bool = False) -> str:
-        """Writes an instance; one that is there already stays as it is.
+        """Writes an instance; one that is there already stays as it is, and a refused series of it is tried again.
 
         Args:
             name: its identifiers.
@@ -149,6 +149,7 @@ class Queue:
         with self._lock:
             if key in self._series and file in self._series[key].instances:
                 self._touch(self._series[key])
+                self._series[key].forget_refusal()
                 return key
         if not acknowledged:
             self.check_space(len(content))

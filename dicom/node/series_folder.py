@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ...runtime.errors import ResourceError
 from ...runtime.files.atomic import atomic_write
 from .outcome import Outcome, State
 
@@ -106,6 +107,21 @@ class SeriesFolder:
         with atomic_write(self.result_folder / f"{outcome.digest}{_JOURNAL_SUFFIX}") as temporary:
             temporary.write_bytes(msgspec.json.encode(outcome))
         self.outcomes[outcome.digest] = outcome
+
+    def forget_refusal(self) -> None:
+        """Takes the entry for the instances that are there back if it says that they were refused.
+
+        Raises:
+            ResourceError: the disk does not allow it.
+        """
+        outcome = self.outcome
+        if outcome is None or outcome.state is not State.REFUSED:
+            return
+        try:
+            (self.result_folder / f"{outcome.digest}{_JOURNAL_SUFFIX}").unlink(missing_ok=True)
+        except OSError as error:
+            raise ResourceError(f"the queue cannot be written ({error.strerror or error})") from None
+        del self.outcomes[outcome.digest]
 
     def is_due(self, now: float) -> bool:
         """Whether it is complete by its quiet time, and not worked on yet."""

@@ -121,6 +121,20 @@ def test_a_started_series_is_due_after_a_restart_and_a_finished_one_is_not(tmp_p
         assert queue.pending() == [(only(queue), TO_PACS)]
 
 
+def test_a_refused_series_is_tried_again_when_it_is_sent_again(tmp_path):
+    with opened(tmp_path) as queue:
+        queue.put(name(1), b"one")
+        refused = msgspec.structs.replace(done(only(queue)), state=State.REFUSED, pending=())
+        queue.record(only(queue), refused)
+    with opened(tmp_path) as queue:  # with another rule, say
+        assert queue.due(time.monotonic()) == []
+        queue.put(name(1), b"one")
+        assert queue.due(time.monotonic()) == [only(queue)]
+        assert only(queue).outcome is None
+    with opened(tmp_path) as queue:
+        assert queue.due(time.monotonic()) == [only(queue)]
+
+
 def test_a_journal_entry_that_cannot_be_read_counts_as_not_there(tmp_path):
     with opened(tmp_path) as queue:
         queue.put(name(1), b"one")
