@@ -53,7 +53,11 @@ def read_header(file: Path) -> Dataset:
 
 
 def complete_headers(headers: Sequence[Dataset]) -> None:
-    """Fills in what anonymised files leave blank and a reference needs, the same for the same files."""
+    """Fills in what anonymised files leave blank and a reference needs, the same for the same files.
+
+    What DICOM allows and highdicom does not is written in another way: texts that change their character set on the way
+    (ISO 2022) in UTF-8, and times and dates of DICOM's predecessor without their colons and points (PS3.5, 6.2).
+    """
     from pydicom.uid import generate_uid
 
     for header in headers:
@@ -68,8 +72,18 @@ def complete_headers(headers: Sequence[Dataset]) -> None:
         for name in _BLANK:
             if name not in header:
                 setattr(header, name, "")
-        if not header.get("SpecificCharacterSet"):  # blank is not allowed; absent is ASCII
-            header.pop("SpecificCharacterSet", None)
+        header.StudyTime = str(header.StudyTime).replace(":", "")
+        header.StudyDate = str(header.StudyDate).replace(".", "")
+        _use_utf8_for_several_sets(header)
+
+
+def _use_utf8_for_several_sets(header: Dataset) -> None:
+    sets = header.get("SpecificCharacterSet")
+    if not sets:  # blank is not allowed; absent is ASCII
+        header.pop("SpecificCharacterSet", None)
+    elif not isinstance(sets, str) or sets.startswith("ISO 2022"):
+        header.decode()
+        header.SpecificCharacterSet = "ISO_IR 192"
 
 
 @contextmanager

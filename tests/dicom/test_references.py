@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
-from bedside.dicom import is_own_result, open_series
+from bedside.dicom import is_own_result, open_series, write_segmentation
 from bedside.dicom.references import complete_headers, placed_frames, read_header, refusing, series_headers
 from bedside.runtime.errors import InputError
 
@@ -40,6 +41,35 @@ def test_what_is_blank_is_filled_in_the_same_for_the_same_files(tmp_path):
         uids.append({header.StudyInstanceUID for header in headers})
     assert uids[0] == uids[1]
     assert len(uids[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("sets", "patient"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO 2022 IR 100", "Müller^Jörg"),
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 192", "山田^太郎"),
+    ],
+)
+def test_a_name_in_any_character_set_comes_through_to_the_result(tmp_path, sets, patient):
+    def change(made, _):
+        made.SpecificCharacterSet, made.PatientName = sets, patient
+
+    scan = open_series(write_series(tmp_path / "ct", change=change))
+    write_segmentation(
+        tmp_path / "seg.dcm", np.ones(scan.grid.shape, np.uint8), ("background", "liver"), scan, bundle_sha256="ab"
+    )
+    assert str(read_header(tmp_path / "seg.dcm").PatientName) == patient
+
+
+def test_times_and_dates_of_dicoms_predecessor_are_written_in_dicoms_way(tmp_path):
+    headers = [read_header(file) for file in write_series(tmp_path)]
+    for header in headers:
+        header.StudyTime, header.StudyDate = "10:20:30", "2026.11.28"
+    complete_headers(headers)
+    assert (headers[0].StudyTime, headers[0].StudyDate) == ("102030", "20261128")
 
 
 def test_errors_and_warnings_of_a_library_keep_their_words_to_themselves():
