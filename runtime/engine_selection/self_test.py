@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..errors import BundleError
 from ..labels.best_class import best_class, label_dtype
 from ..labels.probabilities import LEVELS, softmax, to_levels
 from ..task import Task
+from ..thread_pool import thread_pool
 
 FP32_LABEL_AGREEMENT = 0.9999  # fraction of voxels with the student's label: engines differ where two logits are equal
 SELF_TEST_LABEL_AGREEMENT = (
@@ -91,7 +91,9 @@ class GoldenTest:
         Raises:
             ResourceError: the engine ran out of memory or failed.
         """
-        with ThreadPoolExecutor(engine.parallel, "bedside-self-test") as pool:
+        if engine.parallel == 1:
+            return [engine.infer(self.patch)]  # a thread would need memory of its own
+        with thread_pool(engine.parallel, "bedside-self-test") as pool:
             return list(pool.map(engine.infer, [self.patch] * engine.parallel))
 
     def check(self, logits: NDArray[np.float32], engine: Engine, variant: Variant) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..thread_pool import thread_pool
 from .blend import WindowScores
 from .plan import PlanTriple
 
@@ -72,7 +73,7 @@ class WindowRun:
         ahead = max(1, self._engine.parallel)
         waiting: deque[_Waiting] = deque()
         self._hooks.report(0, len(self._plan))
-        with ThreadPoolExecutor(ahead, "bedside-infer") as pool:
+        with thread_pool(ahead, "bedside-infer") as pool:
             try:
                 yield from self._in_order(pool, ahead, waiting)
             finally:

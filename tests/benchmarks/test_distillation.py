@@ -80,6 +80,7 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
         "kl": 0.75,
         "dice-ce": 1.0,
         "mse, all labelled": 0.55,
+        "dice-ce, all labelled": 0.8,
     }
     monkeypatch.setattr(module, "fastest_seconds", lambda steps: {name: seconds[name] for name in steps})
     steps = module.steps_of_arms(plan)
@@ -88,6 +89,7 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
     assert steps["kl"] == 80
     assert steps["ensemble-pseudo-labels"] == steps["labels"]
     assert steps["pseudo-labels-and-imitation"] == steps["ensemble"] == 109
+    assert steps["dice-ce-labelled"] == 75
     assert steps["kl-online"] == round(60 / (0.75 + 1.0))  # the teacher segments every crop
 
 
