@@ -91,8 +91,6 @@ class GoldenTest:
         Raises:
             ResourceError: the engine ran out of memory or failed.
         """
-        if engine.parallel == 1:
-            return [engine.infer(self.patch)]  # a thread would need memory of its own
         with thread_pool(engine.parallel, "bedside-self-test") as pool:
             return list(pool.map(engine.infer, [self.patch] * engine.parallel))
 
