@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from bedside.runtime.errors import UsageError
 from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import Distillation, TeacherRecord, decisive_differences
 
 from .resuming import resumed
 
@@ -65,3 +66,15 @@ def test_a_configuration_from_before_there_were_several_devices_opens(tmp_path, 
     new = ("accumulate", "processes", "pictures_every")
     file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith(new)))
     assert Run.open(tmp_path / "run").config == config
+
+
+def test_a_renamed_teacher_makes_no_other_run_and_another_one_does(config):
+    def taught(*teachers):
+        records = tuple(TeacherRecord(name=name, sha256=sha256) for name, sha256 in teachers)
+        return msgspec.structs.replace(config, distillation=Distillation(lam=0.5, teachers=records))
+
+    before = taught(("a", "1" * 64), ("b", "2" * 64))
+    assert decisive_differences(before, taught(("second", "2" * 64), ("a.bedside", "1" * 64))) == []
+    assert decisive_differences(before, taught(("a", "1" * 64), ("b", "3" * 64))) == ["distillation.teachers"]
+    half = msgspec.structs.replace(before, distillation=msgspec.structs.replace(before.distillation, lam=0.4))
+    assert decisive_differences(before, half) == ["distillation.lam"]
