@@ -81,7 +81,9 @@ def bone_pixels(page):
 
 def crosshair_column(page):
     """The column that its upright line fills."""
-    return int(np.bincount(coloured_columns(page, 0.2)[0]).argmax())
+    columns, width = coloured_columns(page, 0.2)
+    inner = columns[(columns > 5) & (columns < width - 5)]  # without the frame of what has the focus
+    return int(np.bincount(inner).argmax())
 
 
 @needs_viewer
