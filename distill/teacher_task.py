@@ -21,10 +21,10 @@ def is_bundle(path: Path) -> bool:
     Raises:
         InputError: it is neither.
     """
-    if kind_of_file(path) == BUNDLE:
+    found = kind_of_file(path)
+    if found == BUNDLE:
         return True
     if not (path / Run.CONFIG).exists():
-        found = kind_of_file(path)
         is_what = "does not exist" if not path.exists() else f"is {found.name}" if found else "is something else"
         raise InputError(
             f'a teacher is a run directory or a bundle, and "{path.name}" {is_what}: give what was --output of '

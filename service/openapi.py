@@ -16,7 +16,7 @@ from .routes import ROOT, ROWS, Row
 
 _REFERENCE = "#/components/schemas/{name}"
 _ALWAYS = (401, 403, 421, 500, 503)  # refusals of every request
-_FILES = (BYTES, GZIP, DICOM)  # answers that are files, of which a client may ask for parts
+_FILES = (BYTES, GZIP, DICOM)  # answers that are files: a client may request a range of their bytes
 
 
 def description() -> dict[str, Any]:
