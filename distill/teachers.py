@@ -37,6 +37,10 @@ class Teachers:
             BundleError: a bundle was altered, has no fp32 model, or fails its self-test.
             UsageError: two teachers have different classes, or one is given twice.
         """
+        named = [path.resolve() for path in paths]  # before a network is opened, which takes a while
+        for number, path in enumerate(named):
+            if path in named[:number]:
+                raise UsageError(f'teacher "{path.name}" is given twice; give it once')
         members = tuple(Teacher.open(path) for path in paths)
         for number, member in enumerate(members):
             check_teachers_classes(members[0].task, member)

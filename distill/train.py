@@ -129,6 +129,8 @@ def distill(
         targets=arguments.one_of("targets", targets, ("cached", "online")),
         pseudo_labels=pseudo_labels,
     )
+    if options.temperature != 1 and options.imitation != "kl":
+        raise UsageError(f'a temperature belongs to the imitation loss "kl", got "{imitation}": leave it out')
     init = arguments.optional(arguments.path, "init", init)
     hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
     result = train(job, lambda: _DistilledStudent.open(kind, student, options, runs, init, job.task), hooks)
@@ -161,12 +163,12 @@ class _DistilledStudent:
         """Opens the teachers and the earlier run, and checks that these and the student accept the task."""
         check_patch(student, task.patch.dhw)
         start = None if init is None else _earlier_run(init, kind, student, task)
-        teachers = Teachers.open(runs) if runs else None
+        teachers = Teachers.open(runs) if runs and (options.lam < 1 or options.pseudo_labels) else None
         for member in teachers.members if teachers else ():
             check_teachers_classes(task, member)
             if options.targets == "online":
                 check_teachers_input(task, member)
-        return cls(kind, student, options, teachers if options.lam < 1 or options.pseudo_labels else None, start)
+        return cls(kind, student, options, teachers, start)
 
     def build(self, task: Task) -> torch.nn.Module:
         model = build_student(self.student, num_classes=task.num_classes)

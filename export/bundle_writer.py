@@ -131,6 +131,10 @@ def _postprocessing(student: ExportedStudent, options: ExportOptions) -> Postpro
 
 
 def _check_output(out: Path, force: bool) -> None:
+    if out.suffix == ".zip":
+        raise UsageError(
+            f'export writes a folder, got "{out.name}": leave ".zip" out, and zip it with bedside bundle zip'
+        )
     if out.is_dir() and any(out.iterdir()):
         if not (out / MANIFEST_NAME).is_file():
             raise UsageError(f'"{out.name}" is a folder with other content; choose another path for the bundle')

@@ -121,7 +121,9 @@ def prepare_run(
         run.start()
         named = {case.name: case for case in prepared}
         training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
-        _log_warnings(prepared, training, task, job.recipe)
+        _log_unusual(prepared, "scans")
+        _log_unusual(prepared_unlabelled, "scans without labels")
+        _log_warnings(training, task, job.recipe)
         return PreparedRun(run, training, validation, prepared_unlabelled)
 
     with ExitStack() as held:
@@ -151,11 +153,15 @@ def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[Case
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _log_warnings(prepared: list[PreparedCase], training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
-    """Logs warnings about scans and labels: one per kind, without case names."""
-    unusual = [case for case in prepared if case.warnings]
+def _log_unusual(cases: list[PreparedCase], what: str) -> None:
+    """Logs one warning for all unusual scans, without their names."""
+    unusual = [case for case in cases if case.warnings]
     if unusual:
-        _log.warning("%d of %d scans are unusual, such as: %s", len(unusual), len(prepared), unusual[0].warnings[0])
+        _log.warning("%d of %d %s are unusual, such as: %s", len(unusual), len(cases), what, unusual[0].warnings[0])
+
+
+def _log_warnings(training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
+    """Logs warnings about labels and about mirroring."""
     unseen = missing_labels((case.present for case in training), task.labels)
     for warning in (missing_in_training_warning(unseen, task.labels), mirroring_warning(task, recipe.augmentation)):
         if warning:

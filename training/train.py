@@ -16,6 +16,7 @@ from .loop.fit import FitResult, TrainingSetup, fit
 from .loop.objective import Objective
 from .loop.process_group import ProcessGroup
 from .prepared_run import PreparedRun, prepare_run
+from .runs.run import Run
 from .runs.run_config import MethodRecord
 
 
@@ -75,6 +76,7 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
     with job.hardware.launched(job.recipe.precision, idle_parameters=job.recipe.auxiliary_alone > 0) as fabric:
         group = ProcessGroup(fabric)
         job = job.with_processes(group.size)
+        group.broadcast_from_first(partial(Run.check_unused, job.out, resume=job.resume))  # before a teacher is opened
         method = group.first_then_others(open_method)
         fabric.seed_everything(job.recipe.seed, verbose=False)
         model = group.first_then_others(partial(method.build, job.task))

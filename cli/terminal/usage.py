@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 
 def usage_message(error: Exception, arguments: Sequence[str]) -> str:
@@ -16,7 +17,12 @@ def usage_message(error: Exception, arguments: Sequence[str]) -> str:
     path = getattr(getattr(error, "ctx", None), "command_path", "bedside")  # of the command that was refused
     if not message:
         return f"see '{path} --help'"
-    options = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name.startswith("-")]
+    parameter = getattr(error, "param", None)
+    options = [name for name in getattr(parameter, "opts", ()) if name.startswith("-")]
+    values = _values_given(options, arguments)
+    expected = getattr(parameter, "nargs", 1)
+    if expected > 1 and len(values) != expected:
+        message = f"Option '{options[0]}' takes {expected} values, got {len(values)} ('{' '.join(values)}')."
     given = _given(options, arguments)
     if given is not None and given not in message and message.startswith("Invalid value"):
         message = f"{message.rstrip('.')}, got '{given}'."
@@ -30,3 +36,9 @@ def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
         if name in options:
             return value if equals else following
     return None
+
+
+def _values_given(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Returns the words that follow an option up to the next option; a negative number is no option."""
+    start = next((position for position, word in enumerate(arguments, start=1) if word in options), len(arguments))
+    return list(takewhile(lambda word: not word.startswith("-") or word[1:2].isdigit(), arguments[start:]))

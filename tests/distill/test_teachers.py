@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bedside.distill.teacher import Teacher
 from bedside.distill.teachers import Teachers, check_teachers_classes, check_teachers_input
 from bedside.runtime import Grid, UsageError
 from bedside.runtime.scans.nifti import write_volume
@@ -20,13 +21,20 @@ def test_teachers_of_different_classes_are_refused_and_of_different_grids_are_no
         "a": teacher(task, 0),
         "b": teacher(task.replaced(spacing=(2.0, 2.0, 2.0), orientation="LPS"), 1),
         "c": teacher(other, 2),
+        "a again": teacher(task, 0),
     }
     monkeypatch.setattr("bedside.distill.teachers.Teacher.open", lambda path: made[path.name])
     assert len(Teachers.open([Path("a"), Path("b")]).members) == 2
     with pytest.raises(UsageError, match='differs from that of teacher "teacher2" in: labels; give teachers of one'):
         Teachers.open([Path("a"), Path("c")])
     with pytest.raises(UsageError, match='teacher "teacher0" is given twice'):
-        Teachers.open([Path("a"), Path("a")])
+        Teachers.open([Path("a"), Path("a again")])
+
+
+def test_a_teacher_given_twice_is_refused_before_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(Teacher, "open", lambda path: pytest.fail("a teacher was opened"))
+    with pytest.raises(UsageError, match='teacher "run" is given twice'):
+        Teachers.open([tmp_path / "run", tmp_path / "other" / ".." / "run"])
 
 
 def test_a_student_may_have_another_grid_patch_and_name_but_not_other_labels(task):

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 from bedside.distill import distill, load_student
+from bedside.distill.teachers import Teachers
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.files.hashing import file_sha256
 from bedside.runtime.task_presets import PRESETS
 from bedside.teacher.autosam.config import AutoSamConfig
 from bedside.teacher.train import load_teacher, train_teacher
-from bedside.training.data.dataset import load_dataset
+from bedside.training.data.dataset import Case, load_dataset
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.phantoms.phantom import write_phantoms
@@ -260,6 +261,7 @@ def test_a_run_starts_from_an_earlier_students_weights(tmp_path, dataset, task, 
         ({"teacher": None, "lam": 1.0, "unlabelled": 0.5}, "scans without labels need a teacher"),
         ({"imitation": "l1"}, 'no imitation loss "l1"; expected one of: mse, mse-sum, mse-border'),
         ({"temperature": 0}, "temperature: expected a number above 0, got 0"),
+        ({"temperature": 2}, 'a temperature belongs to the imitation loss "kl", got "mse"'),
         ({"targets": "later"}, 'targets: expected cached, online, got "later"'),
         (
             {"student": "swinunetr-tiny", "init": True},
@@ -273,6 +275,25 @@ def test_options_that_contradict_each_other_are_refused(tmp_path, dataset, task,
         given["init"] = small_student
     with pytest.raises(UsageError, match=message):
         taught(tmp_path / "s", replace(dataset, unlabelled=()), given.pop("teacher"), **given)
+
+
+def test_a_run_that_is_there_is_refused_before_a_teacher_is_opened(tmp_path, dataset, task, small_student, monkeypatch):
+    monkeypatch.setattr(Teachers, "open", lambda paths: pytest.fail("a teacher was opened"))
+    with pytest.raises(UsageError, match="holds a run already"):
+        taught(small_student, dataset, small_student, task=task)
+
+
+def test_with_lambda_one_no_teacher_is_opened(tmp_path, dataset, task, small_student, monkeypatch):
+    monkeypatch.setattr(Teachers, "open", lambda paths: pytest.fail("a teacher was opened"))
+    run = taught(tmp_path / "s", dataset, small_student, task=task, lam=1.0)
+    assert run.config.distillation.teachers == ()
+
+
+def test_unusual_scans_among_those_without_labels_are_told(tmp_path, with_unlabelled, small_student, task, caplog):
+    label_map = Case("labels", with_unlabelled.training[0].label)
+    others = (*with_unlabelled.unlabelled, label_map)
+    taught(tmp_path / "s", replace(with_unlabelled, unlabelled=others), small_student, task=task, unlabelled=0.5)
+    assert f"1 of {len(others)} scans without labels are unusual, such as: " in caplog.text
 
 
 def test_with_cached_targets_the_patch_may_differ_from_the_teachers(tmp_path, dataset, task, small_student):

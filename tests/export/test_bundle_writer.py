@@ -221,6 +221,12 @@ def test_a_folder_with_other_content_is_never_replaced(toy_trained, tmp_path):
     assert (out / "chapter1.tex").exists()
 
 
+def test_a_zip_as_the_output_is_refused_before_work_begins(toy_trained, tmp_path):
+    options = ExportOptions(precisions=["fp32"])
+    with pytest.raises(UsageError, match=r'export writes a folder, got "b\.bedside\.zip"'):
+        export_bundle(toy_trained, tmp_path / "b.bedside.zip", options, lambda *_: pytest.fail("work began"))
+
+
 def test_a_student_with_another_number_of_classes_is_refused(toy_task, export_toy):
     student = ExportedStudent(model=torch.nn.Conv3d(1, 5, 1), task=toy_task, student="toy")
     with pytest.raises(UsageError, match="the task wants"):

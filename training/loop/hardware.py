@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.accelerators import ACCELERATOR_REGISTRY
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -149,6 +150,9 @@ def make_fabric(
         )
         kind = fabric.device.type
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
+        known = ACCELERATOR_REGISTRY
+        if device in known and not known[device]["accelerator"].is_available():
+            raise UsageError(f'this machine has no device "{device}"; take --device auto') from None
         what = f'{per_node} × device "{device}"' if per_node > 1 else f'device "{device}"'
         raise UsageError(
             f'{what} with precision "{precision}" cannot be used: {" ".join(str(error).split())}; '

@@ -103,9 +103,8 @@ class Run:
                 more epochs, or other files.
             ResourceError: the directory cannot be created.
         """
+        cls.check_unused(path, resume=resume)
         if (path / cls.CONFIG).exists():
-            if not resume:
-                raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
             stored = cls.open(path)
             differing = decisive_differences(stored.config, config)
             if differing:
@@ -126,6 +125,16 @@ class Run:
         if others:
             raise UsageError(f'"{path.name}" holds other things (such as "{others[0]}"); choose another -o')
         return run
+
+    @classmethod
+    def check_unused(cls, path: Path, *, resume: bool) -> None:
+        """Checks that a directory holds no run, unless that one is to be continued.
+
+        Raises:
+            UsageError: it holds a run although ``resume`` is False.
+        """
+        if not resume and (path / cls.CONFIG).exists():
+            raise UsageError(f'"{path.name}" holds a run already; add --resume to go on, or choose another -o')
 
     def start(self) -> None:
         """Writes the configuration, which marks the directory as a run."""

@@ -16,6 +16,8 @@ from bedside.cli.terminal.usage import usage_message
         ("demo --cases=-3", r"Invalid value .*-3\b.* Try 'bedside demo --help'\."),
         ("devices --jsn", r"No such option.*--jsn.* Try 'bedside devices --help'\."),
         ("dataset chek", r"No such command.*'check'\? Try 'bedside dataset --help'\."),
+        ("distill data --spacing 5 5 -o run", r"Option '--spacing' takes 3 values, got 2 \('5 5'\)\. Try .*"),
+        ("distill data --patch", r"Option '--patch' .* Try .*"),
         ("dataset", r"see 'bedside dataset --help'"),
     ],
 )

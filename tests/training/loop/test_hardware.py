@@ -5,6 +5,7 @@ from bedside.runtime.errors import UsageError
 from bedside.training.loop.hardware import Hardware, default_workers, make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.process_group import ProcessGroup
+from lightning_fabric.accelerators import CUDAAccelerator
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 
 TORCHRUN = {
@@ -79,6 +80,12 @@ def test_other_counts_than_the_launchers_are_refused(environment, started, name,
 def test_a_device_that_is_not_there_is_told_with_how_many_were_asked_for(environment):
     with pytest.raises(UsageError, match='2 × device "quantum" with precision "32-true" cannot be used'):
         make_fabric("quantum", "32-true", devices=2)
+
+
+def test_an_accelerator_that_this_machine_lacks_is_told_in_plain_words(environment, monkeypatch):
+    monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: False))
+    with pytest.raises(UsageError, match=r'^this machine has no device "cuda"; take --device auto$'):
+        make_fabric("cuda", "32-true")
 
 
 def test_mixed_precision_of_a_sharded_network_on_cpus_is_refused(environment):
