@@ -105,6 +105,8 @@ class Stepper:
         with self._fabric.no_backward_sync(self.wrapped, enabled=not last):
             with self._fabric.autocast():
                 output = self.wrapped(batch["image"]).float()
+                if self._measures_gradients and not isinstance(output, DeepLogits):
+                    output = output.view_as(output)  # Fabric refuses a gradient at its own output in mixed precision
                 terms = supervised_terms(self._objective, output, batch)
             if self._measures_gradients:
                 self._measures_gradients = False

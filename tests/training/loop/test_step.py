@@ -1,6 +1,7 @@
 import pytest
 import torch
 from bedside.training.loop.step import DivergedError
+from bedside.training.recipe import Recipe
 
 from .tiny_fit import figures, make_run, network, objective, train
 
@@ -33,13 +34,25 @@ def test_frozen_parameters_do_not_move(tmp_path, prepared, small_task):
     assert not torch.equal(model.bias, bias)
 
 
+def two_terms(logits, batch):
+    terms = objective(logits, batch)
+    return {**terms, "teacher": 2 * terms["labels"]}
+
+
+def test_the_gradients_of_several_terms_are_measured_in_mixed_precision_too(
+    tmp_path, prepared, small_task, monkeypatch
+):
+    monkeypatch.setattr("bedside.training.loop.step.check_precision", lambda *_: None)
+    recipe = Recipe(epochs=1, steps_per_epoch=2, warmup=0, precision="bf16-mixed")
+    run = make_run(tmp_path / "run", small_task, recipe)
+    train(run, prepared, loss=two_terms)
+    (row,) = run.rows()
+    assert float(row["gradient_teacher"]) == pytest.approx(2 * float(row["gradient_labels"]), rel=1e-4)
+
+
 def test_the_gradients_of_several_terms_are_measured_once_an_epoch_and_kept_by_a_resumed_run(
     tmp_path, prepared, small_task
 ):
-    def two_terms(logits, batch):
-        terms = objective(logits, batch)
-        return {**terms, "teacher": 2 * terms["labels"]}
-
     class StoppedError(Exception):
         pass
 
