@@ -164,7 +164,6 @@ class Distill:
                 task=task,
                 recipe=recipe,
                 imitation=imitation.imitation,
-                temperature=imitation.temperature,
                 targets=imitation.teacher_targets,
                 pseudo_labels=imitation.pseudo_labels,
                 init=self.init,

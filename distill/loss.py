@@ -13,68 +13,24 @@ from ..training.loop.losses import Prediction, dice_cross_entropy, soft_dice_cro
 
 _EVERY = 8  # every eighth voxel along H and W is checked, so that the check does not slow a step down
 _ROUNDING = 0.02  # error of a sum of bfloat16 probabilities
-_BORDER_WEIGHT = 10.0  # of a voxel beside another class, in "mse-border"
-_SMALLEST = 1e-8  # keeps a probability of 0 finite where it is divided or raised to a power
 
 
-def _mse(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
+def _mse(student: Prediction, teacher: torch.Tensor, balanced: bool) -> torch.Tensor:
     return F.mse_loss(student.probabilities, teacher)
 
 
-def _mse_sum(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
-    return _mse(student, teacher, temperature, balanced) * teacher.shape[1]
-
-
-def _mse_border(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
-    squared = (student.probabilities - teacher).square().sum(1)
-    classes = teacher.max(1).indices.to(torch.int16)  # argmax takes seven times as long on a CPU
-    inside = _of_neighbours(classes, torch.maximum) == _of_neighbours(classes, torch.minimum)
-    weights = torch.where(inside, 1.0, _BORDER_WEIGHT)
-    return (weights * squared).sum() / weights.sum()
-
-
-def _of_neighbours(classes: torch.Tensor, extreme: Callable[..., torch.Tensor]) -> torch.Tensor:
-    """Returns each voxel's extreme over itself and its 26 neighbours ``[B, D, H, W]``, axis by axis: it is quicker."""
-    for axis in (1, 2, 3):
-        length = classes.shape[axis] - 1
-        found = classes.clone()
-        for here, there in ((0, 1), (1, 0)):
-            part = found.narrow(axis, here, length)
-            part.copy_(extreme(part, classes.narrow(axis, there, length)))
-        classes = found
-    return classes
-
-
-def _kl(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
-    logarithms = student.logarithms
-    if temperature != 1:  # softmax(log p / T), as if the logits were divided by T
-        logarithms = (logarithms / temperature).log_softmax(1)
-        teacher = teacher.clamp(min=_SMALLEST).pow(1 / temperature)
-        teacher = teacher / teacher.sum(1, keepdim=True)
-    divergence = F.kl_div(logarithms, teacher, reduction="none").sum(1).mean()
-    return temperature**2 * divergence
-
-
-def _dice_ce(student: Prediction, teacher: torch.Tensor, temperature: float, balanced: bool) -> torch.Tensor:
+def _dice_ce(student: Prediction, teacher: torch.Tensor, balanced: bool) -> torch.Tensor:
     return soft_dice_cross_entropy(student, teacher, balanced=balanced)
 
 
-IMITATION: dict[str, Callable[[Prediction, torch.Tensor, float, bool], torch.Tensor]] = {
-    "mse": _mse,
-    "mse-sum": _mse_sum,
-    "mse-border": _mse_border,
-    "kl": _kl,
-    "dice-ce": _dice_ce,
-}
-"""Name → loss of a student's prediction, a teacher's probabilities ``[B, C, D, H, W]``, a temperature, and whether
-classes are balanced.
+IMITATION: dict[str, Callable[[Prediction, torch.Tensor, bool], torch.Tensor]] = {"mse": _mse, "dice-ce": _dice_ce}
+"""Name → loss of a student's prediction, a teacher's probabilities ``[B, C, D, H, W]``, and whether classes are
+balanced.
 
-``mse``: squared error of the probabilities, averaged over classes and voxels (AutoSAM Adapter, Eq. 2). ``mse-sum``:
-summed over classes, so that many classes do not make it small. ``mse-border``: a weighted mean of that, in which a
-voxel counts ten times where the teacher's most probable class is not that of all its 26 neighbours. ``kl``:
-Kullback-Leibler divergence at a temperature T, times T squared (Hinton et al. 2015, section 2.1). ``dice-ce``: the loss
-that labels have, Dice plus cross-entropy, with the teacher's probabilities in the place of labels, and the only one
-that balances classes.
+``mse``: squared error of the probabilities, averaged over classes and voxels (AutoSAM Adapter, Eq. 2). ``dice-ce``: the
+loss that labels have, Dice plus cross-entropy, with the teacher's probabilities in the place of labels, and the only
+one that balances classes. The squared error summed over classes, the same with borders weighted up, and the
+Kullback-Leibler divergence were tried on patients and gained no more than ``mse`` (benchmarks/distillation).
 """
 
 
@@ -90,12 +46,11 @@ class DistillationLoss(torch.nn.Module):
     Args:
         lam: λ in 0…1. 1 trains on the labels alone, the baseline without a teacher; 0 on the teacher alone.
         imitation: name in `IMITATION`.
-        temperature: temperature of ``"kl"``, more than 0; the others ignore it.
         ignores: whether targets may have `IGNORED` voxels (training/data/ignore_label.py).
         balanced: whether Dice + cross-entropy count classes by `class_weights` (training/loop/losses.py).
 
     Raises:
-        UsageError: λ is no number in 0…1, no imitation loss has this name, or the temperature is not more than 0.
+        UsageError: λ is no number in 0…1, or no imitation loss has this name.
     """
 
     def __init__(
@@ -103,14 +58,12 @@ class DistillationLoss(torch.nn.Module):
         lam: float = 0.5,
         *,
         imitation: str = "mse",
-        temperature: float = 1.0,
         ignores: bool = False,
         balanced: bool = False,
     ) -> None:
         super().__init__()
         self.lam = arguments.share("lambda", lam)
         self._imitation = IMITATION[arguments.known("imitation loss", imitation, IMITATION)]
-        self._temperature = arguments.number("temperature", temperature, "a number above 0", lambda given: given > 0)
         self._ignores = ignores
         self._balanced = balanced
 
@@ -149,7 +102,7 @@ class DistillationLoss(torch.nn.Module):
             labelled = dice_cross_entropy(student, target, ignores=self._ignores, balanced=self._balanced)
             terms["labels"] = self.lam * labelled
         if self.lam < 1 and teacher_probs is not None:
-            imitated = self._imitation(student, teacher_probs, self._temperature, self._balanced)
+            imitated = self._imitation(student, teacher_probs, self._balanced)
             terms["teacher"] = (1 - self.lam) * imitated
         return terms
 

@@ -49,7 +49,6 @@ def distill(
     task: Task | None,
     recipe: Recipe | None = None,
     imitation: str = "mse",
-    temperature: float = 1.0,
     targets: str = "cached",
     pseudo_labels: bool = False,
     init: Path | None = None,
@@ -77,7 +76,6 @@ def distill(
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
             student's own, `default_recipe`.
         imitation: loss between student and teacher, a name in `IMITATION`.
-        temperature: temperature of the imitation loss ``"kl"``.
         targets: ``"cached"``: the teachers segment whole cases once, before the training; ``"online"``: they see the
             student's very crops, in every step.
         pseudo_labels: whether the teachers' most probable class is the label of scans without labels: the loss of
@@ -125,12 +123,9 @@ def distill(
     options = Distillation(
         lam=lam,
         imitation=arguments.known("imitation loss", imitation, IMITATION),
-        temperature=arguments.number("temperature", temperature, "a number above 0", lambda given: given > 0),
         targets=arguments.one_of("targets", targets, ("cached", "online")),
         pseudo_labels=pseudo_labels,
     )
-    if options.temperature != 1 and options.imitation != "kl":
-        raise UsageError(f'a temperature belongs to the imitation loss "kl", got "{imitation}": leave it out')
     init = arguments.optional(arguments.path, "init", init)
     hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
     result = train(job, lambda: _DistilledStudent.open(kind, student, options, runs, init, job.task), hooks)
@@ -189,7 +184,6 @@ class _DistilledStudent:
         loss = DistillationLoss(
             options.lam,
             imitation=options.imitation,
-            temperature=options.temperature,
             ignores=prepared.has_ignored_voxels or bool(prepared.unlabelled and not options.pseudo_labels),
             balanced=prepared.run.config.recipe.balanced,
         )

@@ -55,12 +55,9 @@ MAIN_ARMS: dict[str, Arm] = {
 
 ARMS: dict[str, Arm] = {
     **MAIN_ARMS,
-    **{
-        name: replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation=name)
-        for name in ("mse", "mse-sum", "mse-border", "kl", "dice-ce")
-    },
+    **{name: replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation=name) for name in ("mse", "dice-ce")},
     "dice-ce-labelled": replace(_PSEUDO_LABELS, unlabelled=0.0, pseudo_labels=False, lam=0.5, imitation="dice-ce"),
-    "kl-online": replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation="kl", targets="online"),
+    "dice-ce-online": replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation="dice-ce", targets="online"),
     "labels-no-turns": Arm(turns=False),
     "ensemble-pseudo-labels-turns": replace(_ENSEMBLE_PSEUDO_LABELS, turns=True),
     "pseudo-labels-and-imitation": replace(_PSEUDO_LABELS, lam=0.5),

@@ -43,17 +43,13 @@ class ImitationOptions:
         ),
     ] = False
     imitation: Annotated[
-        Literal["mse", "mse-sum", "mse-border", "kl", "dice-ce"],
+        Literal["mse", "dice-ce"],
         typer.Option(
             "--imitation",
-            help="Loss between student and teacher: the paper's mean squared error, summed over classes, "
-            "the same with borders weighted up, Kullback-Leibler divergence, or the loss that labels have.",
+            help="Loss between student and teacher: the paper's mean squared error, or the loss that labels have.",
             rich_help_panel=_PANEL,
         ),
     ] = "mse"
-    temperature: Annotated[
-        float, typer.Option("--temperature", help="Temperature of --imitation kl.", rich_help_panel=_PANEL)
-    ] = 1.0
     teacher_targets: Annotated[
         Literal["cached", "online"],
         typer.Option(

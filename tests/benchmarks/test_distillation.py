@@ -75,9 +75,6 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
         "answer": 1.0,
         "labels": 0.5,
         "mse": 0.6,
-        "mse-sum": 0.6,
-        "mse-border": 0.6,
-        "kl": 0.75,
         "dice-ce": 1.0,
         "mse, all labelled": 0.55,
         "dice-ce, all labelled": 0.8,
@@ -86,11 +83,11 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
     steps = module.steps_of_arms(plan)
     assert (steps["teacher"], steps["labels"], steps["labels-longer"]) == (60, 120, 240)
     assert steps["ensemble-unlabelled"] == steps["mse"] == 100  # the plan's loss is mse
-    assert steps["kl"] == 80
+    assert steps["dice-ce"] == 60
     assert steps["ensemble-pseudo-labels"] == steps["labels"]
     assert steps["pseudo-labels-and-imitation"] == steps["ensemble"] == 109
     assert steps["dice-ce-labelled"] == 75
-    assert steps["kl-online"] == round(60 / (0.75 + 1.0))  # the teacher segments every crop
+    assert steps["dice-ce-online"] == round(60 / (1.0 + 1.0))  # the teacher segments every crop
 
 
 def write_run(out, name, seed, dice, epochs):

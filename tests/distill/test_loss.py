@@ -39,22 +39,6 @@ def test_dice_ce_teaches_probabilities_as_labels_are_taught(balanced):
     assert other["labels"].item() != pytest.approx(terms["labels"].item(), rel=1e-3)
 
 
-def test_voxels_beside_another_class_count_ten_times():
-    """A block of one class in a corner; by brute force over each voxel's neighbours."""
-    classes = torch.zeros(5, 5, 5, dtype=torch.long)
-    classes[:2, :3, 3:] = 1
-    teacher = torch.nn.functional.one_hot(classes, 2).movedim(-1, 0)[None].float()
-    logits = torch.randn(1, 2, 5, 5, 5, generator=torch.Generator().manual_seed(1))
-    errors = (logits.softmax(1) - teacher).square().sum(1)[0]
-    total = weights = 0.0
-    for z, y, x in torch.cartesian_prod(*[torch.arange(5)] * 3).tolist():
-        near = classes[max(0, z - 1) : z + 2, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
-        weight = 10.0 if bool((near != classes[z, y, x]).any()) else 1.0
-        total, weights = total + weight * float(errors[z, y, x]), weights + weight
-    loss = DistillationLoss(0.0, imitation="mse-border")(logits, teacher, classes[None, None])
-    assert loss.item() == pytest.approx(total / weights, rel=1e-5)
-
-
 def test_lambda_one_needs_no_teacher_and_less_needs_one():
     assert DistillationLoss(1.0)(LOGITS, None, TRUTH) == pytest.approx(DICE + CROSS_ENTROPY, abs=1e-4)
     with pytest.raises(UsageError, match=r"lambda 0.5 needs a teacher"):

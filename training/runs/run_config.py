@@ -47,7 +47,6 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         lam: λ, weight of the true labels in the loss, 0…1; 1 is training without a teacher.
         teachers: the teachers; empty without a teacher.
         imitation: name of the loss between student and teachers.
-        temperature: temperature of that loss.
         targets: "cached" if the teachers segmented whole cases before the training, "online" if crops during it.
         pseudo_labels: whether the teachers' most probable class was the label of scans without labels.
         init: SHA-256 of the weights that the training started from; empty for random weights.
@@ -58,7 +57,6 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lam: float
     teachers: tuple[TeacherRecord, ...] = ()
     imitation: str = "mse"
-    temperature: float = 1.0
     targets: str = "cached"
     pseudo_labels: bool = False
     init: str = ""
