@@ -7,6 +7,7 @@ connection over. What storescp has written enters the queue, and a process that 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -62,6 +63,7 @@ class DcmtkReceiver:
         """
         node = self._config.node
         program = find_storescp()
+        self._queue.holds_all_until(-math.inf)  # an earlier run may have left something
         make_folder(self._queue.incoming)
         write_profile(self._queue.incoming / "profile.cfg")
         self._incoming = [self._incoming_of(folder) for folder in self._queue.incoming.iterdir() if folder.is_dir()]
@@ -210,14 +212,19 @@ class DcmtkReceiver:
             was_full = is_full
 
     def _take(self) -> None:
+        started, has_all = time.monotonic(), True
         with self._lock:
             waiting = list(self._incoming)
         for each in waiting:
             try:
                 has_ended = each.take()
-            except (ResourceError, OSError, MemoryError) as error:
+            except Exception as error:  # the disk, memory, or a fault of ours: the thread must go on
+                has_all = False
                 if each not in self._not_taken:
-                    _log.warning("what storescp received cannot be taken yet (%s)", type(error).__name__)
+                    _log.warning(
+                        "what storescp received cannot be taken yet (%s); until it is, no series counts as complete",
+                        type(error).__name__,
+                    )
                     log_failure("taking failed", error)
                 self._not_taken.add(each)
                 continue
@@ -225,6 +232,8 @@ class DcmtkReceiver:
             if has_ended:
                 with self._lock:
                     self._incoming.remove(each)
+        if has_all:
+            self._queue.holds_all_until(started)
 
     def _is_full(self) -> bool:
         try:

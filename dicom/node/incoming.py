@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import shutil
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -23,7 +24,10 @@ _LOCK = "lock"
 
 
 def made_folder(incoming: Path, name: str) -> tuple[Path, int]:
-    """Makes the folder of an association; returns it and the descriptor of its lock, which storescp inherits."""
+    """Makes the folder of an association; returns it and the descriptor of its lock.
+
+    storescp inherits the descriptor, so that the lock lasts as long as the process; the file holds the process' id.
+    """
     folder = incoming / name
     (folder / "files").mkdir(parents=True)
     lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -62,33 +66,41 @@ class Incoming:
         self._last_series: str | None = None
 
     def take(self) -> bool:
-        """Puts what is complete into the queue; returns whether the association has ended and nothing is left.
+        """Puts what storescp has acknowledged into the queue; returns whether the association has ended.
 
         Raises:
-            ResourceError, OSError: the disk does not take it; the files stay, and the next call tries again.
+            ResourceError, OSError: the disk does not take it, or storescp ends just now; the files stay, and the next
+                call tries again.
         """
-        is_being_written = has_writer(self._folder)  # before the list: of an ended one, the list is whole
-        for file in self._complete() if is_being_written else self._all():
-            self._put(file)
-        if is_being_written:
+        if has_writer(self._folder):
+            for file in self._closed():
+                self._put(file)
             return False
-        if self._last_series is not None and not was_released(self._folder):
+        released = was_released(self._folder)
+        for file in files_by_time(self._folder) if released else self._all_but_cut_off():
+            self._put(file)
+        if self._last_series is not None and not released:
             self._queue.expect_more(self._last_series, self._quiet_after_abort_seconds)
         shutil.rmtree(self._folder)
         return True
 
-    def _all(self) -> list[Path]:
+    def _closed(self) -> list[Path]:
+        """The files that storescp writes no more: it opens each once, and acknowledges it after it has closed it."""
+        files = files_by_time(self._folder)  # listed first: each has been opened before the look at what is open
+        lock = self._folder / _LOCK
+        process = int(lock.read_text() or 0)
+        opened = _open_files(process)
+        if _identity(lock.stat()) not in _open_files(process):  # killed, perhaps within a file that counts as closed
+            raise ProcessLookupError("storescp ends")
+        return [file for file in files if _identity(file.stat()) not in opened]
+
+    def _all_but_cut_off(self) -> list[Path]:
         """All files; the last one only if it is whole, because storescp may have been killed within it."""
         files = files_by_time(self._folder)
         if files and not is_whole(files[-1]):
             _log.warning("an instance was left out: storescp ended before it was complete")
             files.pop().unlink()
         return files
-
-    def _complete(self) -> list[Path]:
-        """The files before the last one, which storescp may still write."""
-        files = files_by_time(self._folder)
-        return [file for file in files if _time_written(file) < _time_written(files[-1])]
 
     def _put(self, file: Path) -> None:
         content = file.read_bytes()
@@ -114,6 +126,20 @@ def files_by_time(folder: Path) -> list[Path]:
 
 def _time_written(file: Path) -> int:
     return file.stat().st_mtime_ns
+
+
+def _open_files(process: int) -> set[tuple[int, int]]:
+    """Returns what tells the files apart that a process has open; nothing where it has ended."""
+    found: set[tuple[int, int]] = set()
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since
+                found.add(_identity(descriptor.stat()))
+    return found
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def is_whole(file: Path) -> bool:

@@ -8,6 +8,7 @@ was killed goes on from the folder alone.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 import shutil
@@ -71,6 +72,7 @@ class Queue:
         self._min_free_bytes = min_free_bytes
         self._lock = RLock()
         self._series: dict[str, SeriesFolder] = {}
+        self._holds_all_until = math.inf
 
     @classmethod
     @contextmanager
@@ -179,9 +181,18 @@ class Queue:
                 self._series[key].changed = time.monotonic()
                 self._series[key].quiet_seconds = max(quiet_seconds, self._quiet_seconds)
 
+    def holds_all_until(self, now: float) -> None:
+        """Says up to which second of the monotonic clock all that was received is in the queue; without it, always.
+
+        What was received later and is not in the queue yet may belong to any series: none is called quiet beyond it.
+        """
+        with self._lock:
+            self._holds_all_until = now
+
     def due(self, now: float) -> list[SeriesFolder]:
         """Returns the series that are complete and not worked on yet, the one that waits longest first."""
         with self._lock:
+            now = min(now, self._holds_all_until)
             return sorted((each for each in self._series.values() if each.is_due(now)), key=lambda each: each.changed)
 
     def record(self, series: SeriesFolder, outcome: Outcome) -> None:

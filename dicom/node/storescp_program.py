@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import resource
 import shutil
 import socket
@@ -64,7 +65,7 @@ def start_storescp(
         connection: an accepted connection; the caller closes its own copy.
         folder: where it writes.
         profile: what `write_profile` wrote.
-        lock: file descriptor that it inherits, so that a lock lasts as long as the process.
+        lock: file descriptor that it inherits, so that a lock lasts as long as the process; its id is written there.
 
     Raises:
         OSError: it cannot be started.
@@ -90,6 +91,7 @@ def start_storescp(
         process = subprocess.Popen(
             words, stdin=connection.fileno(), stdout=silent, stderr=silent, pass_fds=[lock], cwd="/"
         )
+    os.write(lock, str(process.pid).encode())
     largest = int(config.limits.max_instance_mib * 2**20)
     try:
         _limit(process.pid, resource.RLIMIT_FSIZE, largest)

@@ -61,6 +61,17 @@ def test_a_series_comes_back_as_a_segmentation_of_itself(bundle, tmp_path, peer,
     assert "ID9" not in caplog.text
 
 
+def test_a_peer_that_keeps_its_association_open_gets_the_result_of_all_it_sent(bundle, tmp_path, peer):
+    port = parties.free_port()
+    config = parties.node_toml(tmp_path, bundle, port, peer.port, storescp="dcmtk")
+    files = parties.series(tmp_path / "ct", 9)
+    with parties.node_here(load_node_config(config)), parties.sending(port) as association:
+        for file in files:
+            assert association.send_c_store(pydicom.dcmread(file)).Status == 0
+        (made,) = peer.wait_for(1)
+    assert len(made.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == len(files)
+
+
 @pytest.mark.parametrize("syntax", [[], ["--propose-implicit"], ["--propose-little"]])
 def test_what_is_received_is_what_was_sent(tmp_path, syntax):
     files = parties.series(tmp_path / "ct", 3)
@@ -155,6 +166,25 @@ def test_what_cannot_be_taken_is_logged_once_until_it_is_taken(tmp_path, monkeyp
             assert parties.wait_until(lambda: len(tries) > 3)
         assert parties.wait_until(lambda: len(stored(queue)) == len(files))
     assert caplog.text.count("what storescp received cannot be taken yet (ResourceError)") == 1
+
+
+def test_no_series_is_complete_while_something_that_was_received_is_not_in_the_queue(tmp_path, monkeypatch):
+    files = parties.series(tmp_path / "ct", 3)
+    last, put = pydicom.dcmread(files[-1]).SOPInstanceUID, Queue.put
+
+    def put_or_fail(self, name, *words, **options):
+        if name.instance == last:
+            raise ResourceError("the disk is full")
+        return put(self, name, *words, **options)
+
+    with receiving(tmp_path) as (queue, port):
+        with monkeypatch.context() as patched:
+            patched.setattr(Queue, "put", put_or_fail)
+            assert storescu(port, files).returncode == 0
+            assert parties.wait_until(lambda: len(stored(queue)) == len(files) - 1)
+            assert not parties.wait_until(lambda: queue.due(time.monotonic()), 2)  # twice its quiet time
+        assert parties.wait_until(lambda: queue.due(time.monotonic()))
+        assert len(stored(queue)) == len(files)
 
 
 def test_the_series_of_an_aborted_association_waits_longer(tmp_path):

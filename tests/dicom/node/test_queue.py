@@ -105,6 +105,16 @@ def test_a_series_is_due_once_it_is_quiet_and_not_after_its_outcome(tmp_path):
         assert queue.due(now + 61) == [series]
 
 
+def test_no_series_is_due_beyond_the_second_up_to_which_the_queue_holds_all_that_was_received(tmp_path):
+    with opened(tmp_path, quiet_seconds=5) as queue:
+        queue.put(name(1), b"one")
+        series, now = only(queue), time.monotonic()
+        queue.holds_all_until(now + 4)
+        assert queue.due(now + 100) == []
+        queue.holds_all_until(now + 6)
+        assert queue.due(now + 100) == [series]
+
+
 def test_a_started_series_is_due_after_a_restart_and_a_finished_one_is_not(tmp_path):
     with opened(tmp_path) as queue:
         queue.put(name(1), b"one")
