@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pydicom
 from pydicom import Dataset
 
+from ...processes.signals import Terminated
 from ...runtime.errors import BedsideError, BundleError, Cancelled, InputError, ResourceError
 from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
@@ -81,7 +83,9 @@ class Worker:
                 return
             self._queue.record(series, outcome)
             done = self._result(series, files, msgspec.structs.replace(outcome, number=number))
-        except Cancelled:
+        except (Cancelled, KeyboardInterrupt, Terminated):  # a stop of the node is no attempt; a kill stays one
+            with suppress(ResourceError):
+                self._queue.record(series, msgspec.structs.replace(outcome, attempts=outcome.attempts - 1))
             raise
         except (InputError, BundleError) as error:
             done = _refused(outcome, str(error))

@@ -16,6 +16,7 @@ from bedside.dicom.node.outcome import State
 from bedside.dicom.node.peer import PeerCaller
 from bedside.dicom.node.queue import InstanceName, Queue
 from bedside.dicom.node.worker import Worker
+from bedside.processes.signals import Terminated
 from bedside.runtime.errors import Cancelled, InputError, ResourceError
 from bedside.runtime.segmenter import Segmenter
 
@@ -255,6 +256,24 @@ def test_a_cancelled_series_stays_to_be_taken_up(work, tmp_path):
     with pytest.raises(Cancelled):
         worker.work()
     assert outcome(queue).state is State.STARTED
+
+
+@pytest.mark.parametrize("stop", [Cancelled, KeyboardInterrupt, Terminated])
+def test_a_stop_of_the_node_is_no_attempt(work, tmp_path, monkeypatch, stop):
+    worker, queue = work(attempts=2)
+    put(queue, parties.series(tmp_path / "ct", 3))
+
+    def stopped(*_, **__):
+        raise stop("")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segmenter, "reserve", stopped)
+        for _ in range(3):
+            with pytest.raises(stop):
+                worker.work()
+    assert outcome(queue).attempts == 0
+    worker.work()
+    assert outcome(queue).state is State.DONE
 
 
 def test_a_bundle_of_another_modality_refuses_by_its_own_checks(work, tmp_path, monkeypatch):
