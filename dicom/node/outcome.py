@@ -37,8 +37,7 @@ class Outcome(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         digest: hash of the set of instances.
         instances: how many there are.
         state: how far the work is.
-        attempts: how often it was started.
-        number: which result of the series this is, from 1; 0 where there is none.
+        attempts: how often it was started, without those that ended because the node was stopped.
         rule: name of the rule that fitted; empty where none did.
         message: why the series was refused, or a person should look at the result.
         pending: results that are not acknowledged yet.
@@ -49,7 +48,6 @@ class Outcome(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     instances: int
     state: State
     attempts: int = 0
-    number: int = 0
     rule: str = ""
     message: str = ""
     pending: tuple[Delivery, ...] = ()

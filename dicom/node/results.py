@@ -26,7 +26,7 @@ class Identities:
         series: key of the series.
         rule: name of the rule.
         bundle_sha256: hash of the bundle.
-        outcome: the set of instances, and the number of the result.
+        outcome: the set of instances.
     """
 
     uid: Callable[..., str]
@@ -40,7 +40,7 @@ class Identities:
         return ResultIdentity(
             series_uid=self.uid("series", kind, self.series, self.rule),
             instance_uid=self.uid("instance", kind, self.series, self.outcome.digest, self.rule, self.bundle_sha256),
-            instance_number=self.outcome.number,
+            instance_number=self.outcome.instances,  # a series that grew has more, also after it was removed
         )
 
 

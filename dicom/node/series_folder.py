@@ -88,11 +88,6 @@ class SeriesFolder:
         return self.outcomes.get(self.digest)
 
     @property
-    def results(self) -> int:
-        """How many results there were so far."""
-        return max((outcome.number for outcome in self.outcomes.values()), default=0)
-
-    @property
     def is_finished(self) -> bool:
         """Whether nothing is left to do for the instances that are there."""
         outcome = self.outcome

@@ -68,7 +68,7 @@ class Worker:
 
     def _take_up(self, series: SeriesFolder) -> None:
         with self._queue.lock:  # instances that arrive later belong to the next result
-            files, before, number = series.files(), series.outcome, series.results + 1
+            files, before = series.files(), series.outcome
             outcome = Outcome(
                 digest=series.digest,
                 instances=len(files),
@@ -82,7 +82,7 @@ class Worker:
             if not self._is_whole(series, files[0], outcome):
                 return
             self._queue.record(series, outcome)
-            done = self._result(series, files, msgspec.structs.replace(outcome, number=number))
+            done = self._result(series, files, outcome)
         except (Cancelled, KeyboardInterrupt, Terminated):  # a stop of the node is no attempt; a kill stays one
             with suppress(ResourceError):
                 self._queue.record(series, msgspec.structs.replace(outcome, attempts=outcome.attempts - 1))
@@ -170,7 +170,7 @@ class Worker:
 
 
 def _refused(outcome: Outcome, message: str) -> Outcome:
-    return msgspec.structs.replace(outcome, state=State.REFUSED, message=message, number=0)
+    return msgspec.structs.replace(outcome, state=State.REFUSED, message=message)
 
 
 def _header(file: Path) -> Dataset:

@@ -10,7 +10,7 @@ from . import parties
 
 
 def test_uids_differ_by_kind_and_instances_and_not_by_the_time(tmp_path):
-    outcome = Outcome(digest="d", instances=3, state=State.STARTED, number=2)
+    outcome = Outcome(digest="d", instances=3, state=State.STARTED)
 
     def identities(**changes):
         fields = {"series": "s", "rule": "r", "bundle_sha256": "b", "outcome": outcome, **changes}
@@ -18,10 +18,11 @@ def test_uids_differ_by_kind_and_instances_and_not_by_the_time(tmp_path):
 
     seg, report = identities().of("seg"), identities().of("sr")
     assert seg == identities().of("seg")
-    assert seg.instance_number == 2
+    assert seg.instance_number == 3
     assert len({seg.series_uid, report.series_uid, seg.instance_uid, report.instance_uid}) == 4
-    grown = identities(outcome=Outcome(digest="e", instances=4, state=State.STARTED, number=3)).of("seg")
+    grown = identities(outcome=Outcome(digest="e", instances=4, state=State.STARTED)).of("seg")
     assert grown.series_uid == seg.series_uid
+    assert grown.instance_number > seg.instance_number
     assert grown.instance_uid != seg.instance_uid
     assert identities(bundle_sha256="c").of("seg").instance_uid != seg.instance_uid
 
