@@ -159,7 +159,7 @@ class DcmtkReceiver:
         titles = self._config.access.ae_titles
         if called != self._config.node.ae_title:
             return Rejection.CALLED_TITLE
-        if titles and calling not in titles:
+        if titles is not None and calling not in titles:
             return Rejection.CALLING_TITLE
         return Rejection.CONGESTION if self._is_full() else None
 

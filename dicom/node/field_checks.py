@@ -31,6 +31,12 @@ def check_not_empty(name: str, text: str) -> None:
         raise FieldError(f"{name}: expected a text, got an empty one")
 
 
+def check_some(name: str, accepted: tuple[str, ...] | None) -> None:
+    """Refuses an empty list of what is accepted: a person could mean all by it, or nothing."""
+    if accepted is not None and not accepted:
+        raise FieldError(f"{name}: expected at least one, got none; without the line, the default holds")
+
+
 def check_between(name: str, value: float, low: float, high: float) -> None:
     """Refuses a number out of range, and one that is none."""
     if not low <= value <= high:

@@ -52,7 +52,7 @@ class Receiver:
         node, limits = self._config.node, self._config.limits
         entity = AE(ae_title=node.ae_title)
         entity.require_called_aet = True
-        entity.require_calling_aet = list(self._config.access.ae_titles)
+        entity.require_calling_aet = list(self._config.access.ae_titles or ())
         entity.maximum_associations = limits.max_associations
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = limits.timeout_seconds
         entity.add_supported_context(Verification)

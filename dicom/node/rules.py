@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...runtime.checked_struct import CheckedStruct
 from ...runtime.errors import FieldError
-from .field_checks import check_not_empty
+from .field_checks import check_not_empty, check_some
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,7 +29,7 @@ class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         bundle: bundle directory or zip, relative to the file.
         send_to: names of the peers that get the result.
         modality: Modality that fits; None for that of the bundle's task.
-        body_parts: values of Body Part Examined that fit, in any case; empty for all, also for none given.
+        body_parts: values of Body Part Examined that fit, in any case; None for all, also for none given.
         orientation: plane of the slices that fits; None for all.
         slice_distance_mm: least and greatest distance of slices that fits; None for all.
         pixel_mm: least and greatest pixel spacing that fits; None for all.
@@ -42,7 +42,7 @@ class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bundle: str
     send_to: tuple[str, ...]
     modality: str | None = None
-    body_parts: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] | None = None
     orientation: Orientation | None = None
     slice_distance_mm: tuple[float, float] | None = None
     pixel_mm: tuple[float, float] | None = None
@@ -56,6 +56,7 @@ class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         check_not_empty("bundle", self.bundle)
         if self.modality is not None and not re.fullmatch("[A-Z0-9_]{1,16}", self.modality):
             raise FieldError(f'modality: expected one of DICOM such as "CT" or "MR", got "{self.modality[:40]}"')
+        check_some("body_parts", self.body_parts)
         if not self.send_to:
             raise FieldError("send_to: expected the name of a peer, got none")
         for name in ("slice_distance_mm", "pixel_mm"):
@@ -105,7 +106,7 @@ def first_fitting(rules: Sequence[Rule], modalities: Mapping[str, str], facts: S
 def _fits(rule: Rule, modality: str, facts: SeriesFacts) -> bool:
     return (
         facts.modality == modality
-        and (not rule.body_parts or facts.body_part in {part.strip().upper() for part in rule.body_parts})
+        and (rule.body_parts is None or facts.body_part in {part.strip().upper() for part in rule.body_parts})
         and rule.orientation in (None, facts.orientation)
         and _within(rule.slice_distance_mm, facts.slice_distance_mm, facts.slice_distance_mm)
         and _within(rule.pixel_mm, *facts.pixel_mm)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ...runtime.checked_struct import CheckedStruct
 from ...runtime.errors import FieldError
-from .field_checks import check_address, check_ae_title, check_between, check_not_empty
+from .field_checks import check_address, check_ae_title, check_between, check_not_empty, check_some
 
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -57,16 +57,18 @@ class Access(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The section ``[access]``: who may send.
 
     Attributes:
-        ae_titles: calling AE titles that are accepted; empty accepts all.
+        ae_titles: calling AE titles that are accepted; None accepts all.
         addresses: addresses and networks that are accepted, such as ``10.1.0.0/16``.
     """
 
-    ae_titles: tuple[str, ...] = ()
+    ae_titles: tuple[str, ...] | None = None
     addresses: tuple[str, ...] = _LOOPBACK
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for title in self.ae_titles:
+        check_some("ae_titles", self.ae_titles)
+        check_some("addresses", self.addresses)
+        for title in self.ae_titles or ():
             check_ae_title("ae_titles", title)
         for address in self.addresses:
             try:
