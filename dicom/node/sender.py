@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from threading import Event, Thread
 
 from ...runtime.errors import BedsideError, ResourceError
 from ...runtime.log import log_failure
-from .config import NodeConfig
 from .outcome import Delivery
 from .peer import NotTakenError, PeerCaller, seconds_to_wait
 from .queue import Queue
+from .sections import Peer
 from .series_folder import SeriesFolder
 
 _log = logging.getLogger("bedside.node")
@@ -23,78 +24,78 @@ _END_SECONDS = 15.0  # less than what service managers and containers wait befor
 
 
 class Sender:
-    """Delivers the queue's results, in a thread of its own; one peer that is away does not hold up another.
+    """Delivers the queue's results, each peer's in a thread of its own: one that is away or silent holds up no other.
 
     Args:
-        config: the peers.
+        peers: the peers.
         queue: the results.
         caller: calls the peers.
     """
 
-    def __init__(self, config: NodeConfig, queue: Queue, caller: PeerCaller) -> None:
-        self._config = config
+    def __init__(self, peers: Sequence[Peer], queue: Queue, caller: PeerCaller) -> None:
         self._queue = queue
         self._caller = caller
         self._failures: Counter[Delivery | str] = Counter()
         self._not_before: dict[Delivery | str, float] = {}
         self._stop = Event()
-        self._thread = Thread(target=self._run, name="bedside-send", daemon=True)
+        self._threads = [Thread(target=self._run, args=(peer,), name="bedside-send", daemon=True) for peer in peers]
 
     def start(self) -> None:
         """Starts to deliver."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends after the result that is being sent; one that a peer does not take in time is sent by the next run."""
+        """Ends after the results that are being sent; one that a peer does not take in time is sent by the next run."""
         self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(_END_SECONDS)
+        until = time.monotonic() + _END_SECONDS
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, until - time.monotonic()))
 
-    def _run(self) -> None:
+    def _run(self, peer: Peer) -> None:
         while not self._stop.is_set():
             try:
-                self.deliver()
+                self.deliver(peer)
             except Exception as error:  # a full disk, or a fault of ours: the thread must go on
                 _log.warning("results cannot be sent now (%s); tried again", type(error).__name__)
                 log_failure("sending failed", error)
                 self._stop.wait(1)
             self._stop.wait(_POLL_SECONDS)
 
-    def deliver(self) -> None:
-        """Sends what is pending and whose time has come, once each; the result that failed least comes first.
+    def deliver(self, peer: Peer) -> None:
+        """Sends a peer what is pending and whose time has come, once each; the result that failed least comes first.
 
         So a result that breaks the association each time does not hold up the other results of its peer.
         """
-        for series, delivery in sorted(self._queue.pending(), key=lambda each: self._failures[each[1]]):
+        pending = [each for each in self._queue.pending() if each[1].peer == peer.name]
+        for series, delivery in sorted(pending, key=lambda each: self._failures[each[1]]):
             now = time.monotonic()
-            waits = (self._not_before.get(delivery, 0), self._not_before.get(delivery.peer, 0))
+            waits = (self._not_before.get(delivery, 0), self._not_before.get(peer.name, 0))
             if self._stop.is_set() or now < max(waits):
                 continue
             try:
-                self._send(series, delivery)
+                self._send(peer, series, delivery)
             except Exception as error:  # the disk, a damaged result, or a fault of ours: the others are still sent
                 log_failure("sending failed", error)
                 reason = str(error) if isinstance(error, BedsideError) else type(error).__name__
                 self._wait(delivery, f"series {series.key[:8]}: a result cannot be sent ({reason})")
 
-    def _send(self, series: SeriesFolder, delivery: Delivery) -> None:
+    def _send(self, peer: Peer, series: SeriesFolder, delivery: Delivery) -> None:
         """Sends one result; the result waits where its peer does not take it, and the peer where it is away."""
         place = f"series {series.key[:8]}"
         try:
-            peer = next((peer for peer in self._config.peers if peer.name == delivery.peer), None)
-            if peer is None:
-                raise NotTakenError(f'there is no peer "{delivery.peer}" in the configuration any more')
             self._caller.store(peer, series.result_folder / delivery.file)
         except NotTakenError as error:
             self._wait(delivery, f"{place}: {error}")
         except ResourceError as error:
             self._failures[delivery] += 1
-            self._wait(delivery.peer, f"{place}: {error}")
+            self._wait(peer.name, f"{place}: {error}")
         else:
-            self._failures.pop(delivery.peer, None)
+            self._failures.pop(peer.name, None)
             self._queue.delivered(series, delivery)
             self._failures.pop(delivery, None)
-            _log.info('%s: the result is at "%s"', place, delivery.peer)
+            _log.info('%s: the result is at "%s"', place, peer.name)
 
     def _wait(self, what: Delivery | str, why: str) -> None:
         self._failures[what] += 1

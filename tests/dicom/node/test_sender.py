@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from threading import Event
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.outcome import Delivery, Outcome, State
 from bedside.dicom.node.peer import NotTakenError
 from bedside.dicom.node.queue import InstanceName, Queue
+from bedside.dicom.node.sections import Peer
 from bedside.dicom.node.sender import Sender
 from bedside.runtime.errors import ResourceError
 
@@ -21,13 +23,21 @@ class Caller:
     """Answers as a test tells it; keeps what it was given."""
 
     def __init__(self):
-        self.taken, self.failing = [], {}
+        self.taken, self.failing, self.silent = [], {}, {}
 
     def store(self, peer, file):
+        if peer.name in self.silent:
+            self.silent[peer.name].wait(30)
         for what in (peer.name, file.name):
             if what in self.failing:
                 raise self.failing[what]
         self.taken.append((peer.name, file.name))
+
+
+def deliver(sender, queue):
+    """Lets every peer of a sender have its turn, as its threads do."""
+    for name in dict.fromkeys(each.peer for _, each in queue.pending()):
+        sender.deliver(Peer(name=name, ae_title="X", address="127.0.0.1", port=104))
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def sent(tmp_path, caller):
         for series in queue:
             pending = tuple(Delivery(peer=peer.name, file="seg.dcm") for peer in peers)
             queue.record(series, Outcome(digest=series.digest, instances=1, state=State.DONE, pending=pending))
-        yield Sender(msgspec.structs.replace(config, peers=peers), queue, caller), queue
+        yield Sender(peers, queue, caller), queue
 
 
 @pytest.fixture
@@ -67,13 +77,13 @@ def two(tmp_path, caller):
         (series,) = queue
         pending = tuple(Delivery(peer="pacs", file=file) for file in ("first.dcm", "second.dcm"))
         queue.record(series, Outcome(digest=series.digest, instances=1, state=State.DONE, pending=pending))
-        yield Sender(config, queue, caller), queue
+        yield Sender(config.peers, queue, caller), queue
 
 
 def test_every_result_is_sent_once_to_every_peer(sent, caller):
     sender, queue = sent
-    sender.deliver()
-    sender.deliver()
+    deliver(sender, queue)
+    deliver(sender, queue)
     assert sorted(caller.taken) == [("other", "seg.dcm")] * 2 + [("pacs", "seg.dcm")] * 2
     assert queue.pending() == []
     assert all(series.is_finished for series in queue)
@@ -83,46 +93,51 @@ def test_a_peer_that_is_away_is_called_later_and_the_other_at_once(sent, caller,
     caplog.set_level(logging.WARNING, logger="bedside.node")
     sender, queue = sent
     caller.failing["pacs"] = ResourceError('the peer "pacs" is not reached')
-    sender.deliver()
+    deliver(sender, queue)
     assert [peer for peer, _ in caller.taken] == ["other", "other"]
     assert len(caplog.messages) == 1  # one try for all its results
     caller.failing.clear()
-    sender.deliver()
+    deliver(sender, queue)
     assert len(queue.pending()) == 2
     now[0] += 1.01
-    sender.deliver()
+    deliver(sender, queue)
     assert queue.pending() == []
 
 
 def test_a_result_that_is_not_taken_does_not_hold_up_the_next(sent, caller, now):
     sender, queue = sent
     caller.failing["pacs"] = NotTakenError("no")
-    sender.deliver()
+    deliver(sender, queue)
     caller.failing.clear()
     now[0] += 0.5
-    sender.deliver()
+    deliver(sender, queue)
     assert len(queue.pending()) == 2  # both wait their second
     now[0] += 0.6
-    sender.deliver()
+    deliver(sender, queue)
     assert queue.pending() == []
 
 
 def test_waits_grow_with_every_failure(sent, caller, now, caplog):
     caplog.set_level(logging.WARNING, logger="bedside.node")
-    sender, _ = sent
+    sender, queue = sent
     caller.failing = {"pacs": ResourceError("away"), "other": ResourceError("away")}
     for _ in range(3):
-        sender.deliver()
+        deliver(sender, queue)
         now[0] += 400
     waits = [message.rpartition(" in ")[2] for message in caplog.messages if "away" in message]
     assert waits == ["1 s", "1 s", "2 s", "2 s", "4 s", "4 s"]
 
 
-def test_a_peer_that_left_the_configuration_keeps_its_results(sent, caller):
+def test_a_peer_that_is_silent_does_not_hold_up_another(sent, caller):
     sender, queue = sent
-    sender._config = msgspec.structs.replace(sender._config, peers=sender._config.peers[:1])
-    sender.deliver()
-    assert {each.peer for _, each in queue.pending()} == {"other"}
+    caller.silent["pacs"] = Event()
+    sender.start()
+    try:
+        assert parties.wait_until(lambda: caller.taken == [("other", "seg.dcm")] * 2)
+    finally:
+        caller.silent["pacs"].set()
+    assert parties.wait_until(lambda: not queue.pending())
+    sender.stop()
 
 
 @pytest.mark.parametrize("error", [ValueError("a fault"), FileNotFoundError(2, "No such file")])
@@ -131,7 +146,7 @@ def test_a_result_that_cannot_be_sent_holds_up_nothing_else_and_waits_longer_eac
     sender, queue = two
     caller.failing["first.dcm"] = error
     for _ in range(3):
-        sender.deliver()
+        deliver(sender, queue)
         now[0] += 400
     assert caller.taken == [("pacs", "second.dcm")]
     assert [each.file for _, each in queue.pending()] == ["first.dcm"]
@@ -140,12 +155,12 @@ def test_a_result_that_cannot_be_sent_holds_up_nothing_else_and_waits_longer_eac
 
 
 def test_a_result_that_breaks_every_association_does_not_hold_up_the_others_of_its_peer(two, caller, now):
-    sender, _ = two
+    sender, queue = two
     caller.failing["first.dcm"] = ResourceError('the peer "pacs" did not answer')
-    sender.deliver()
+    deliver(sender, queue)
     assert caller.taken == []  # the peer may be away
     now[0] += 1.01
-    sender.deliver()
+    deliver(sender, queue)
     assert caller.taken == [("pacs", "second.dcm")]
 
 
@@ -155,8 +170,8 @@ def test_a_result_whose_arrival_the_disk_does_not_record_is_sent_again_later(two
 
     sender, queue = two
     monkeypatch.setattr(queue, "delivered", full)
-    sender.deliver()
-    sender.deliver()
+    deliver(sender, queue)
+    deliver(sender, queue)
     assert caller.taken == [("pacs", "first.dcm"), ("pacs", "second.dcm")]
 
 
@@ -164,8 +179,9 @@ def test_the_thread_outlives_an_error_and_ends(sent, caller):
     sender, queue = sent
     caller.failing["pacs"] = ValueError("a fault")
     sender.start()
-    assert parties.wait_until(lambda: "pacs" in caller.failing and sender._thread.is_alive(), 5)
+    assert parties.wait_until(lambda: len(queue.pending()) == 2)
+    assert all(thread.is_alive() for thread in sender._threads)
     caller.failing.clear()
     assert parties.wait_until(lambda: not queue.pending(), 10)
     sender.stop()
-    assert not sender._thread.is_alive()
+    assert not any(thread.is_alive() for thread in sender._threads)
