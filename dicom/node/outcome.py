@@ -39,6 +39,7 @@ class Outcome(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         state: how far the work is.
         attempts: how often it was started, without those that ended because the node was stopped.
         rule: name of the rule that fitted; empty where none did.
+        made_by: hash of that rule and its bundle, as they were.
         message: why the series was refused, or a person should look at the result.
         pending: results that are not acknowledged yet.
         seconds: when the entry was made, in seconds since 1970.
@@ -49,6 +50,7 @@ class Outcome(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     state: State
     attempts: int = 0
     rule: str = ""
+    made_by: str = ""
     message: str = ""
     pending: tuple[Delivery, ...] = ()
     seconds: float = 0.0

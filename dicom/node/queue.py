@@ -8,12 +8,13 @@ was killed goes on from the folder alone.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,10 @@ import msgspec
 from ...runtime.errors import ResourceError
 from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.lock import Lock, acquire_lock
-from .outcome import Delivery, Outcome
+from .outcome import Delivery, Outcome, State
 from .series_folder import INSTANCE_SUFFIX, SeriesFolder
+
+_log = logging.getLogger("bedside.node")
 
 _GIB = 2**30
 
@@ -150,8 +153,10 @@ class Queue:
         file = self.name("instance", name.instance) + INSTANCE_SUFFIX
         with self._lock:
             if key in self._series and file in self._series[key].instances:
-                self._touch(self._series[key])
-                self._series[key].forget_refusal()
+                series = self._series[key]
+                self._touch(series)
+                if series.outcome is not None and series.outcome.state is State.REFUSED:
+                    series.forget()
                 return key
         if not acknowledged:
             self.check_space(len(content))
@@ -199,6 +204,19 @@ class Queue:
         """Writes an entry of the journal; raises `ResourceError` where the disk does not take it."""
         with self._lock:
             series.record(outcome)
+
+    def forget_waiting(self, made_by: Set[str]) -> None:
+        """Takes results back that wait for their delivery and were made by other rules or bundles than some.
+
+        Raises:
+            ResourceError: the disk does not allow it.
+        """
+        with self._lock:
+            for series in self._series.values():
+                outcome = series.outcome
+                if outcome is not None and outcome.pending and outcome.made_by not in made_by:
+                    _log.info("series %s: the rule or bundle of its waiting result has changed", series.key[:8])
+                    series.forget()
 
     def pending(self) -> list[tuple[SeriesFolder, Delivery]]:
         """Returns the results to deliver; none of a series that has grown since, because it gets another."""

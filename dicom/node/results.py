@@ -24,36 +24,38 @@ class Identities:
     Attributes:
         uid: makes a UID of some words.
         series: key of the series.
-        rule: name of the rule.
+        rule: the rule.
         bundle_sha256: hash of the bundle.
         outcome: the set of instances.
     """
 
     uid: Callable[..., str]
     series: str
-    rule: str
+    rule: Rule
     bundle_sha256: str
     outcome: Outcome
 
     def of(self, kind: str) -> ResultIdentity:
         """Returns the UIDs of a kind of result: ``"seg"``, ``"sr"`` or ``"rtstruct"``."""
         return ResultIdentity(
-            series_uid=self.uid("series", kind, self.series, self.rule),
-            instance_uid=self.uid("instance", kind, self.series, self.outcome.digest, self.rule, self.bundle_sha256),
+            series_uid=self.uid("series", kind, self.series, self.rule.name),
+            instance_uid=self.uid(
+                "instance", kind, self.series, self.outcome.digest, self.rule.name, self.bundle_sha256, self.rule.kind
+            ),
             instance_number=self.outcome.instances,  # a series that grew has more, also after it was removed
         )
 
 
 def write_results(
-    folder: SeriesFolder, scan: DicomSeries, result: Result, segmenter: Segmenter, rule: Rule, identities: Identities
+    folder: SeriesFolder, scan: DicomSeries, result: Result, segmenter: Segmenter, identities: Identities
 ) -> list[str]:
-    """Writes a series' results and returns the names of their files, the segmentation first.
+    """Writes the results that a series' rule asks for; returns the names of their files, the segmentation first.
 
     Raises:
         InputError: the series' header permits no such result.
         ResourceError: the disk does not take it.
     """
-    names, sha256 = segmenter.task.labels, segmenter.bundle.sha256
+    names, rule, sha256 = segmenter.task.labels, identities.rule, identities.bundle_sha256
     files = {kind: f"{identities.outcome.digest}-{kind}.dcm" for kind in ("seg", "sr", "rtstruct")}
     paths = {kind: folder.result_folder / file for kind, file in files.items()}
     write_segmentation(
@@ -62,7 +64,7 @@ def write_results(
         names,
         scan,
         bundle_sha256=sha256,
-        kind="BINARY" if rule.binary else "LABELMAP",
+        kind=rule.kind,
         identity=identities.of("seg"),
     )
     written = ["seg"]

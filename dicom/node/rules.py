@@ -14,6 +14,7 @@ from .field_checks import check_not_empty, check_some
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from ..segmentation import SegmentationKind
     from ..series import DicomSeries
 
 Orientation = Literal["axial", "coronal", "sagittal"]
@@ -63,6 +64,11 @@ class Rule(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             bounds = getattr(self, name)
             if bounds is not None and not 0 <= bounds[0] <= bounds[1] < float("inf"):
                 raise FieldError(f"{name}: expected [least, greatest] in mm, got [{bounds[0]:g}, {bounds[1]:g}]")
+
+    @property
+    def kind(self) -> SegmentationKind:
+        """How the segmentation holds its labels."""
+        return "BINARY" if self.binary else "LABELMAP"
 
 
 @dataclass(frozen=True)

@@ -103,20 +103,17 @@ class SeriesFolder:
             temporary.write_bytes(msgspec.json.encode(outcome))
         self.outcomes[outcome.digest] = outcome
 
-    def forget_refusal(self) -> None:
-        """Takes the entry for the instances that are there back if it says that they were refused.
+    def forget(self) -> None:
+        """Takes the entry for the instances that are there back, so that they are worked on again.
 
         Raises:
             ResourceError: the disk does not allow it.
         """
-        outcome = self.outcome
-        if outcome is None or outcome.state is not State.REFUSED:
-            return
         try:
-            (self.result_folder / f"{outcome.digest}{_JOURNAL_SUFFIX}").unlink(missing_ok=True)
+            (self.result_folder / f"{self.digest}{_JOURNAL_SUFFIX}").unlink(missing_ok=True)
         except OSError as error:
             raise ResourceError(f"the queue cannot be written ({error.strerror or error})") from None
-        del self.outcomes[outcome.digest]
+        self.outcomes.pop(self.digest, None)
 
     def is_due(self, now: float) -> bool:
         """Whether it is complete by its quiet time, and not worked on yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -58,6 +59,14 @@ class Worker:
         self._segmenters = segmenters
         self._caller = caller
         self._cancel = cancel
+
+    def forget_outdated(self) -> None:
+        """Lets results be made again that wait for their delivery, where their rule or bundle was changed since.
+
+        Raises:
+            ResourceError: the disk does not allow it.
+        """
+        self._queue.forget_waiting({_made_by(rule, self._segmenters[rule.bundle]) for rule in self._config.rules})
 
     def work(self) -> bool:
         """Takes up the series that waits longest; returns whether there was one."""
@@ -150,11 +159,11 @@ class Worker:
 
     def _segmented(self, series: SeriesFolder, scan: DicomSeries, rule: Rule, outcome: Outcome) -> Outcome:
         segmenter = self._segmenters[rule.bundle]
-        identities = Identities(self._queue.uid, series.key, rule.name, segmenter.bundle.sha256, outcome)
+        identities = Identities(self._queue.uid, series.key, rule, segmenter.bundle.sha256, outcome)
         needed = result_bytes(scan, segmentation=True, report=rule.report, contours=rule.contours)
         with segmenter.reserve(scan, cancel=self._cancel, afterwards=needed) as reserved:
             result = reserved.run()
-            files = write_results(series, scan, result, segmenter, rule, identities)
+            files = write_results(series, scan, result, segmenter, identities)
         seconds = sum(result.timings.values()) / 1000
         _log.info("series %s: %d instances, rule %s, %.1f s", series.key[:8], outcome.instances, rule.name, seconds)
         message = "; ".join(result.warnings)
@@ -164,9 +173,16 @@ class Worker:
             outcome,
             state=State.DONE,
             rule=rule.name,
+            made_by=_made_by(rule, segmenter),
             message=message,
             pending=tuple(Delivery(peer=peer, file=file) for peer in dict.fromkeys(rule.send_to) for file in files),
         )
+
+
+def _made_by(rule: Rule, segmenter: Segmenter) -> str:
+    """Returns a hash of a rule and of its bundle's content, wherever that lies."""
+    content = msgspec.json.encode(msgspec.structs.replace(rule, bundle=segmenter.bundle.sha256))
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _refused(outcome: Outcome, message: str) -> Outcome:

@@ -31,6 +31,20 @@ def test_a_series_comes_back_as_a_segmentation_of_itself(bundle, tmp_path, peer)
     assert len(made.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == len(files)
 
 
+def test_a_result_that_no_peer_took_comes_in_the_form_that_the_rule_asks_for_now(bundle, tmp_path, peer):
+    port = parties.free_port()
+    config = parties.node_toml(tmp_path, bundle, port, peer.port)
+    peer.status = 0x0122  # the peer takes no label maps
+    with parties.node_here(load_node_config(config)):
+        parties.send(port, parties.series(tmp_path / "ct", 9))
+        assert parties.wait_until(lambda: peer.arrivals)
+    parties.node_toml(tmp_path, bundle, port, peer.port, rule="binary = true")
+    peer.status = 0
+    with parties.node_here(load_node_config(config)):
+        (made,) = peer.wait_for(1)
+    assert made.SegmentationType == "BINARY"
+
+
 def test_check_says_that_the_configuration_is_sound(bundle, tmp_path, capfd):
     config = parties.node_toml(tmp_path, bundle, 11112, 104)
     assert run(["node", "--config", str(config), "--check"]) == 0

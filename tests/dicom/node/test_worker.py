@@ -133,6 +133,28 @@ def test_a_series_that_was_removed_and_comes_again_in_parts_has_no_two_results_o
     assert made[2].SOPInstanceUID == made[0].SOPInstanceUID
 
 
+def test_a_result_that_waits_is_made_again_by_the_rule_as_it_is_now_and_a_delivered_one_is_not(work, tmp_path):
+    worker, queue = work()
+    put(queue, parties.series(tmp_path / "ct", 3))
+    worker.work()
+    first, (rule,) = result(queue), worker._config.rules
+
+    def works_after_a_start(**changes):
+        config = msgspec.structs.replace(worker._config, rules=(msgspec.structs.replace(rule, **changes),))
+        started = Worker(config, queue, worker._segmenters, worker._caller)
+        started.forget_outdated()
+        return started.work()
+
+    assert not works_after_a_start()
+    assert works_after_a_start(binary=True)
+    assert (first.SegmentationType, result(queue).SegmentationType) == ("LABELMAP", "BINARY")
+    assert result(queue).SeriesInstanceUID == first.SeriesInstanceUID
+    assert result(queue).SOPInstanceUID != first.SOPInstanceUID
+    for series, delivery in queue.pending():
+        queue.delivered(series, delivery)
+    assert not works_after_a_start()
+
+
 def test_a_result_that_is_made_again_has_the_same_uids(work, tmp_path):
     worker, queue = work()
     put(queue, parties.series(tmp_path / "ct", 3))
