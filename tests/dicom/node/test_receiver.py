@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import struct
+import subprocess
 import time
+import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +43,24 @@ def test_what_is_acknowledged_is_on_the_disk_as_it_was_sent(tmp_path):
         sent = {made.SOPInstanceUID: made for made in map(pydicom.dcmread, files)}
         for made in stored(queue):
             assert made == sent[made.SOPInstanceUID]
+
+
+@pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
+def test_receiving_takes_little_more_memory_than_twice_the_instance(tmp_path):
+    (file, *_) = parties.series(tmp_path / "ct", 3)
+    made = pydicom.dcmread(file)
+    made.PixelData, made.Rows, made.Columns = bytes(32 * 2**20), 4096, 4096
+    made.save_as(file)
+    with receiving(tmp_path) as (queue, port):
+        tracemalloc.start()
+        try:
+            words = ["storescu", "-aec", "BEDSIDE", "127.0.0.1", str(port), str(file)]  # a process of its own
+            assert subprocess.run(words, timeout=60).returncode == 0
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert len(stored(queue)) == 1
+    assert peak / file.stat().st_size < 2.2
 
 
 def test_compressed_instances_stay_compressed(tmp_path):
