@@ -112,9 +112,13 @@ class DcmtkReceiver:
                 self._stopped.wait(_POLL_SECONDS)
                 continue
             host = str(address[0])
-            if self._config.access.accepts(host) and self._rate.takes(host, time.monotonic()):
+            if not (self._config.access.accepts(host) and self._rate.takes(host, time.monotonic())):
+                connection.close()
+                continue
+            try:
                 Thread(target=self._serve, args=(connection, program), name="bedside-associate", daemon=True).start()
-            else:
+            except RuntimeError as error:  # the system starts no more threads
+                _log.warning("a connection cannot be served (%s)", error)
                 connection.close()
 
     def _serve(self, connection: socket.socket, program: str) -> None:
@@ -238,6 +242,6 @@ class DcmtkReceiver:
     def _is_full(self) -> bool:
         try:
             self._queue.check_space()
-        except QueueFullError:
+        except (QueueFullError, OSError):  # OSError: its disk is gone
             return True
         return False

@@ -42,7 +42,7 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
         UsageError: the program that receives does not run on this system, or the engine is not installed.
         InputError: a file of TLS cannot be used.
         ResourceError: the port is taken, the queue is held by another node, the program that receives is not
-            installed, or there is no memory for a bundle.
+            installed, it received what no node has taken and another receives now, or there is no memory for a bundle.
         Cancelled: ``cancel()`` returned true while a series was segmented.
     """
     node, limits = config.node, config.limits
@@ -97,15 +97,15 @@ def check_receiver(config: NodeConfig) -> None:
     """Checks what the receiver of the configuration needs.
 
     Raises:
-        UsageError: storescp is asked for on Windows.
+        UsageError: storescp is asked for on another system than Linux.
         ResourceError: it is not installed.
         InputError: a file of TLS cannot be used.
     """
     if config.tls is not None:
         server_context(config.tls)
     if config.node.storescp == "dcmtk":
-        if sys.platform == "win32":  # no locks that a child inherits, no limits of another process
-            raise UsageError('node.storescp = "dcmtk" does not run on Windows; use "pynetdicom"')
+        if sys.platform != "linux":  # limits of another process, and what it has open, are asked of Linux
+            raise UsageError('node.storescp = "dcmtk" runs on Linux alone; use "pynetdicom"')
         from .storescp_program import find_storescp
 
         find_storescp()
@@ -114,6 +114,11 @@ def check_receiver(config: NodeConfig) -> None:
 def _listening(config: NodeConfig, queue: Queue) -> AbstractContextManager[int]:
     """Returns the receiver of the configuration, not yet listening."""
     if config.node.storescp == "pynetdicom":
+        if queue.incoming.is_dir() and any(folder.is_dir() for folder in queue.incoming.iterdir()):
+            raise ResourceError(
+                "the queue holds instances that DCMTK's storescp received and no node has taken; start with "
+                'node.storescp = "dcmtk" once'
+            )
         return Receiver(config, queue).listening()
     from .dcmtk_receiver import DcmtkReceiver
 

@@ -76,7 +76,7 @@ def _is_held(lock: Path) -> bool:
 
 
 def _with_incoming(incoming: Path, unfinished: int) -> QueueState:
-    if sys.platform == "win32" or not incoming.is_dir():  # storescp is not run on Windows
+    if sys.platform != "linux" or not incoming.is_dir():  # no other system runs storescp
         return QueueState(unfinished=unfinished)
     from .incoming import files_by_time, has_writer, is_whole
 

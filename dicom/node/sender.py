@@ -20,7 +20,7 @@ _log = logging.getLogger("bedside.node")
 
 _LONGEST_WAIT = 300.0
 _POLL_SECONDS = 0.2
-_END_SECONDS = 15.0  # less than what service managers and containers wait before they kill
+_END_SECONDS = 15.0  # a service manager or container that kills earlier costs nothing: the result is sent again
 
 
 class Sender:

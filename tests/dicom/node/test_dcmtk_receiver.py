@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from bedside.dicom.node import dcmtk_receiver
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.dcmtk_receiver import DcmtkReceiver
 from bedside.dicom.node.queue import Queue
@@ -166,6 +167,24 @@ def test_what_cannot_be_taken_is_logged_once_until_it_is_taken(tmp_path, monkeyp
             assert parties.wait_until(lambda: len(tries) > 3)
         assert parties.wait_until(lambda: len(stored(queue)) == len(files))
     assert caplog.text.count("what storescp received cannot be taken yet (ResourceError)") == 1
+
+
+def test_it_outlives_a_system_that_starts_no_thread_and_a_disk_that_is_gone(tmp_path, monkeypatch):
+    def no_thread(*_, **__):
+        raise RuntimeError("can't start new thread")
+
+    def no_disk(*_):
+        raise OSError("the disk is gone")
+
+    (file, *_) = parties.series(tmp_path / "ct", 3)
+    with receiving(tmp_path) as (queue, port):
+        for module, name, failing in ((dcmtk_receiver, "Thread", no_thread), (shutil, "disk_usage", no_disk)):
+            with monkeypatch.context() as patched:
+                patched.setattr(module, name, failing)
+                assert parties.send(port, [file]) == [None]
+                time.sleep(0.3)  # the thread that takes instances looks at the disk too
+        assert parties.send(port, [file]) == [0]
+        assert parties.wait_until(lambda: stored(queue))
 
 
 def test_no_series_is_complete_while_something_that_was_received_is_not_in_the_queue(tmp_path, monkeypatch):

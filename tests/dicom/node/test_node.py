@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from bedside.cli.main import run
 from bedside.dicom.node.config import load_node_config
+from bedside.dicom.node.node import run_node
+from bedside.runtime.errors import ResourceError
 from pydicom.pixels.utils import pixel_array
 
 from . import parties
@@ -73,6 +75,13 @@ def test_series_of_the_run_before_are_finished(bundle, tmp_path, peer):
     assert peer.results == {}
     with parties.node_here(config):
         assert len(peer.wait_for(1)) == 1
+
+
+def test_instances_that_storescp_received_are_not_left_behind_by_another_receiver(bundle, tmp_path):
+    config = load_node_config(parties.node_toml(tmp_path, bundle, 0, 104))
+    (tmp_path / "queue" / "incoming" / "a1" / "files").mkdir(parents=True)
+    with pytest.raises(ResourceError, match='start with node.storescp = "dcmtk" once'):
+        run_node(config)
 
 
 def test_a_series_that_is_sent_twice_has_one_result(bundle, tmp_path, peer):
