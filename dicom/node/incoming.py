@@ -56,14 +56,14 @@ class Incoming:
     Args:
         folder: folder of the association.
         queue: where instances go.
-        quiet_after_abort_seconds: how long the last series waits for more where the association broke.
+        quiet_after_abort_seconds: how long its series wait for more where the association broke.
     """
 
     def __init__(self, folder: Path, queue: Queue, quiet_after_abort_seconds: float) -> None:
         self._folder = folder
         self._queue = queue
         self._quiet_after_abort_seconds = quiet_after_abort_seconds
-        self._last_series: str | None = None
+        self._series: set[str] = set()  # keys of what it sent
 
     def take(self) -> bool:
         """Puts what storescp has acknowledged into the queue; returns whether the association has ended.
@@ -79,8 +79,8 @@ class Incoming:
         released = was_released(self._folder)
         for file in files_by_time(self._folder) if released else self._all_but_cut_off():
             self._put(file)
-        if self._last_series is not None and not released:
-            self._queue.expect_more(self._last_series, self._quiet_after_abort_seconds)
+        for series in () if released else self._series:
+            self._queue.expect_more(series, self._quiet_after_abort_seconds)
         shutil.rmtree(self._folder)
         return True
 
@@ -114,7 +114,7 @@ class Incoming:
             if name is None:
                 _log.warning("an instance was left out: its identifiers are missing")
         if name is not None:
-            self._last_series = self._queue.put(name, content, acknowledged=True)
+            self._series.add(self._queue.put(name, content, acknowledged=True))
         file.unlink()
 
 

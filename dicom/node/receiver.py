@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Lock, Thread
@@ -39,7 +40,7 @@ class Receiver:
         self._config = config
         self._queue = queue
         self._lock = Lock()
-        self._last_series: dict[int, str] = {}  # association → key of the series that it sent last
+        self._sent: defaultdict[int, set[str]] = defaultdict(set)  # association → keys of the series that it sent
 
     @contextmanager
     def listening(self) -> Generator[int]:
@@ -95,7 +96,7 @@ class Receiver:
                 return _OTHER_INSTANCE
             key = self._queue.put(name, content)
             with self._lock:
-                self._last_series[id(event.assoc)] = key
+                self._sent[id(event.assoc)].add(key)
             return _SUCCESS
         except (ResourceError, OSError, MemoryError) as error:
             _log.warning("an instance was refused for want of space: %s", _reason(error))
@@ -106,17 +107,16 @@ class Receiver:
             return _NOT_UNDERSTOOD
 
     def _aborted(self, event: evt.Event) -> None:
-        """Lets the series wait longer that a broken association sent last: the rest of it will come."""
-        key = self._forget(event)
-        if key is not None:
+        """Lets the series of a broken association wait longer: the rest of each may still come, in any order."""
+        for key in self._forget(event):
             self._queue.expect_more(key, self._config.node.quiet_after_abort_seconds)
 
     def _released(self, event: evt.Event) -> None:
         self._forget(event)
 
-    def _forget(self, event: evt.Event) -> str | None:
+    def _forget(self, event: evt.Event) -> set[str]:
         with self._lock:
-            return self._last_series.pop(id(event.assoc), None)
+            return self._sent.pop(id(event.assoc), set())
 
 
 def _reason(error: Exception) -> str:

@@ -206,13 +206,13 @@ def test_no_series_is_complete_while_something_that_was_received_is_not_in_the_q
         assert len(stored(queue)) == len(files)
 
 
-def test_the_series_of_an_aborted_association_waits_longer(tmp_path):
-    files = parties.series(tmp_path / "ct", 3)
+def test_every_series_of_an_aborted_association_waits_longer(tmp_path):
+    first, second = parties.series(tmp_path / "a", 3), parties.series(tmp_path / "b", 4)
     with receiving(tmp_path, quiet_after_abort_seconds=50.0) as (queue, port):
-        storescu(port, files[:2], "--abort")
-        assert parties.wait_until(lambda: [series.quiet_seconds for series in queue] == [50.0], 10)
-        assert storescu(port, files[2:]).returncode == 0
-        assert parties.wait_until(lambda: [series.quiet_seconds for series in queue] == [1.0], 10)
+        storescu(port, [first[0], second[0]], "--abort")
+        assert parties.wait_until(lambda: [series.quiet_seconds for series in queue] == [50.0, 50.0], 10)
+        assert storescu(port, [first[1], second[1]]).returncode == 0
+        assert parties.wait_until(lambda: [series.quiet_seconds for series in queue] == [1.0, 1.0], 10)
 
 
 def test_a_storescp_that_is_killed_ends_its_association_alone_and_loses_nothing(tmp_path, caplog):

@@ -188,15 +188,16 @@ def _drip(peer):
         time.sleep(0.1)
 
 
-def test_a_series_of_a_broken_association_waits_longer(tmp_path):
-    (file, *_) = parties.series(tmp_path / "ct", 3)
+def test_every_series_of_a_broken_association_waits_longer(tmp_path):
+    files = [parties.series(tmp_path / str(number), number)[0] for number in (3, 4)]
     with receiving(tmp_path, quiet_after_abort_seconds=50.0) as (queue, port):
         with parties.sending(port) as association:
-            association.send_c_store(pydicom.dcmread(file))
+            for file in files:
+                association.send_c_store(pydicom.dcmread(file))
             association.abort()
-        assert parties.wait_until(lambda: [series.quiet_seconds for series in queue] == [50.0], 10)
-        parties.send(port, [file])  # sent again, to the end
-        assert [series.quiet_seconds for series in queue] == [1.0]
+        assert parties.wait_until(lambda: [series.quiet_seconds for series in queue] == [50.0, 50.0], 10)
+        parties.send(port, files)  # sent again, to the end
+        assert [series.quiet_seconds for series in queue] == [1.0, 1.0]
 
 
 def test_a_damaged_data_set_is_not_understood(tmp_path, caplog):
