@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 
 import pydicom
 from pydicom import uid
-
-from .queue import InstanceName
 
 # What pydicom and GDCM decode; the deflated syntax is left out, because a small message could unpack to any size.
 SYNTAXES = (
@@ -16,6 +15,23 @@ SYNTAXES = (
     uid.JPEG2000Lossless, uid.JPEG2000, uid.RLELossless,
 )  # fmt: skip
 _IDENTIFIERS = ["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+
+
+@dataclass(frozen=True)
+class InstanceName:
+    """The identifiers by which an instance is put into the queue; they never become part of a name or of the log.
+
+    Attributes:
+        patient: Patient ID; empty where there is none.
+        study: Study Instance UID; empty where there is none.
+        series: Series Instance UID.
+        instance: SOP Instance UID.
+    """
+
+    patient: str
+    study: str
+    series: str
+    instance: str
 
 
 def instance_name(content: bytes, requested: str | None = None) -> InstanceName | None:

@@ -7,7 +7,6 @@ connection over. What storescp has written enters the queue, and a process that 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import secrets
 import shutil
@@ -16,17 +15,15 @@ import subprocess
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from threading import Event, Lock, Thread
 
 from ...processes.child import end
-from ...runtime.errors import ResourceError
-from ...runtime.files.atomic import make_folder
 from ...runtime.log import log_failure
 from .association_request import Rejection, peek_titles, reject
+from .collector import Collector
 from .config import NodeConfig
-from .incoming import Incoming, made_folder
-from .limited_server import ConnectionRate
+from .incoming import made_folder
+from .limited_server import ConnectionRate, not_listening
 from .queue import Queue, QueueFullError
 from .storescp_program import find_storescp, start_storescp, write_profile
 
@@ -46,12 +43,11 @@ class DcmtkReceiver:
     def __init__(self, config: NodeConfig, queue: Queue) -> None:
         self._config = config
         self._queue = queue
+        self._collector = Collector(queue, config.node.quiet_after_abort_seconds)
         self._rate = ConnectionRate(config.limits.connections_per_minute)
         self._lock = Lock()
         self._admitted = 0  # connections whose process has not ended
         self._running: list[subprocess.Popen[bytes]] = []
-        self._incoming: list[Incoming] = []
-        self._not_taken: set[Incoming] = set()  # those whose last try failed, so that each failure is logged once
         self._stopped = Event()
 
     @contextmanager
@@ -63,24 +59,18 @@ class DcmtkReceiver:
         """
         node = self._config.node
         program = find_storescp()
-        self._queue.holds_all_until(-math.inf)  # an earlier run may have left something
-        make_folder(self._queue.incoming)
         write_profile(self._queue.incoming / "profile.cfg")
-        self._incoming = [self._incoming_of(folder) for folder in self._queue.incoming.iterdir() if folder.is_dir()]
         family = socket.AF_INET6 if ":" in node.address else socket.AF_INET
         try:
             server = socket.create_server((node.address, node.port), family=family, backlog=128)
         except OSError as error:
-            raise ResourceError(
-                f"cannot listen on {node.address}, port {node.port} ({error.strerror or type(error).__name__}); is "
-                "another node running?"
-            ) from None
+            raise not_listening(node, error) from None
         server.settimeout(_POLL_SECONDS)
         listen = Thread(target=self._accept, args=(server, program), name="bedside-listen", daemon=True)
         collect = Thread(target=self._collect, name="bedside-collect", daemon=True)
         # A second signal interrupts one of these steps, and the others are still taken, from the last to the first.
         with ExitStack() as closing:
-            closing.callback(self._take)  # what was acknowledged up to the end
+            closing.callback(self._collector.take)  # what was acknowledged up to the end
             closing.callback(self._end_running)
             closing.callback(server.close)
             closing.callback(self._stop)
@@ -188,7 +178,7 @@ class DcmtkReceiver:
                     raise ConnectionAbortedError("the node ends")
                 process = start_storescp(program, self._config, connection, folder, incoming / "profile.cfg", lock)
                 self._running.append(process)
-                self._incoming.append(self._incoming_of(folder))
+                self._collector.add(folder)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -196,14 +186,11 @@ class DcmtkReceiver:
             os.close(lock)
         return process
 
-    def _incoming_of(self, folder: Path) -> Incoming:
-        return Incoming(folder, self._queue, self._config.node.quiet_after_abort_seconds)
-
     def _collect(self) -> None:
         """Takes what was received, and ends the associations once the queue is full."""
         was_full = False
         while not self._stopped.wait(_POLL_SECONDS):
-            self._take()
+            self._collector.take()
             is_full = self._is_full()
             with self._lock:
                 running = list(self._running) if is_full else []
@@ -214,30 +201,6 @@ class DcmtkReceiver:
             elif was_full and not is_full:
                 _log.info("the queue and its disk have space again: associations may start")
             was_full = is_full
-
-    def _take(self) -> None:
-        started, has_all = time.monotonic(), True
-        with self._lock:
-            waiting = list(self._incoming)
-        for each in waiting:
-            try:
-                has_ended = each.take()
-            except Exception as error:  # the disk, memory, or a fault of ours: the thread must go on
-                has_all = False
-                if each not in self._not_taken:
-                    _log.warning(
-                        "what storescp received cannot be taken yet (%s); until it is, no series counts as complete",
-                        type(error).__name__,
-                    )
-                    log_failure("taking failed", error)
-                self._not_taken.add(each)
-                continue
-            self._not_taken.discard(each)
-            if has_ended:
-                with self._lock:
-                    self._incoming.remove(each)
-        if has_all:
-            self._queue.holds_all_until(started)
 
     def _is_full(self) -> bool:
         try:

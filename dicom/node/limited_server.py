@@ -12,13 +12,22 @@ from typing import Any, cast
 
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from ...runtime.errors import ResourceError
 from ...runtime.log import log_failure
-from .sections import Access, Limits
+from .sections import Access, Limits, Listening
 
 _log = logging.getLogger("bedside.node")
 
 _LARGEST_PDU = 1 << 20  # a peer that was told 16 KiB needs no more; the length field could say 4 GiB
 _MINUTE = 60.0
+
+
+def not_listening(node: Listening, error: OSError) -> ResourceError:
+    """Returns why a node cannot listen."""
+    return ResourceError(
+        f"cannot listen on {node.address}, port {node.port} ({error.strerror or type(error).__name__}); is another "
+        "node running?"
+    )
 
 
 class ConnectionRate:

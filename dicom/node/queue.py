@@ -16,7 +16,6 @@ import shutil
 import time
 from collections.abc import Generator, Iterator, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
@@ -25,29 +24,13 @@ import msgspec
 from ...runtime.errors import ResourceError
 from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.lock import Lock, acquire_lock
+from .accepted import InstanceName
 from .outcome import Delivery, Outcome, State
 from .series_folder import INSTANCE_SUFFIX, SeriesFolder
 
 _log = logging.getLogger("bedside.node")
 
 _GIB = 2**30
-
-
-@dataclass(frozen=True)
-class InstanceName:
-    """The identifiers by which an instance is put into the queue; they never become part of a name or of the log.
-
-    Attributes:
-        patient: Patient ID; empty where there is none.
-        study: Study Instance UID; empty where there is none.
-        series: Series Instance UID.
-        instance: SOP Instance UID.
-    """
-
-    patient: str
-    study: str
-    series: str
-    instance: str
 
 
 class QueueFullError(ResourceError):

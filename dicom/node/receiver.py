@@ -18,7 +18,7 @@ from ...runtime.log import log_failure
 from ..frames import SCAN_CLASSES
 from .accepted import SYNTAXES, instance_name
 from .config import NodeConfig
-from .limited_server import LimitedServer, LimitedSocket
+from .limited_server import LimitedServer, LimitedSocket, not_listening
 from .queue import Queue
 from .tls import server_context
 
@@ -73,10 +73,7 @@ class Receiver:
                 limits=limits,
             )
         except OSError as error:
-            raise ResourceError(
-                f"cannot listen on {node.address}, port {node.port} ({error.strerror or type(error).__name__}); is "
-                "another node running?"
-            ) from None
+            raise not_listening(node, error) from None
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="bedside-listen", daemon=True).start()
         try:
             yield int(server.server_address[1])

@@ -13,8 +13,9 @@ from functools import cache
 import numpy as np
 import pydicom
 import pytest
+from bedside.dicom.node.accepted import InstanceName
 from bedside.dicom.node.config import load_node_config
-from bedside.dicom.node.queue import InstanceName, Queue
+from bedside.dicom.node.queue import Queue
 from bedside.runtime.errors import ResourceError
 from pydicom.datadict import dictionary_VR
 from pydicom.pixels.utils import pixel_array

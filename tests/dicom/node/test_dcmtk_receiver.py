@@ -152,23 +152,6 @@ def test_a_full_queue_is_logged_once_each_time_it_becomes_full(tmp_path, caplog)
     assert messages == ["the queue or its disk is full: 1 associations are ended, no more start"]
 
 
-def test_what_cannot_be_taken_is_logged_once_until_it_is_taken(tmp_path, monkeypatch, caplog):
-    tries = []
-
-    def full(*_, **__):
-        tries.append(1)
-        raise ResourceError("the disk is full")
-
-    files = parties.series(tmp_path / "ct", 3)
-    with receiving(tmp_path) as (queue, port), caplog.at_level(logging.WARNING, "bedside.node"):
-        with monkeypatch.context() as patched:
-            patched.setattr(queue, "put", full)
-            assert storescu(port, files).returncode == 0
-            assert parties.wait_until(lambda: len(tries) > 3)
-        assert parties.wait_until(lambda: len(stored(queue)) == len(files))
-    assert caplog.text.count("what storescp received cannot be taken yet (ResourceError)") == 1
-
-
 def test_it_outlives_a_system_that_starts_no_thread_and_a_disk_that_is_gone(tmp_path, monkeypatch):
     def no_thread(*_, **__):
         raise RuntimeError("can't start new thread")
@@ -185,25 +168,6 @@ def test_it_outlives_a_system_that_starts_no_thread_and_a_disk_that_is_gone(tmp_
                 time.sleep(0.3)  # the thread that takes instances looks at the disk too
         assert parties.send(port, [file]) == [0]
         assert parties.wait_until(lambda: stored(queue))
-
-
-def test_no_series_is_complete_while_something_that_was_received_is_not_in_the_queue(tmp_path, monkeypatch):
-    files = parties.series(tmp_path / "ct", 3)
-    last, put = pydicom.dcmread(files[-1]).SOPInstanceUID, Queue.put
-
-    def put_or_fail(self, name, *words, **options):
-        if name.instance == last:
-            raise ResourceError("the disk is full")
-        return put(self, name, *words, **options)
-
-    with receiving(tmp_path) as (queue, port):
-        with monkeypatch.context() as patched:
-            patched.setattr(Queue, "put", put_or_fail)
-            assert storescu(port, files).returncode == 0
-            assert parties.wait_until(lambda: len(stored(queue)) == len(files) - 1)
-            assert not parties.wait_until(lambda: queue.due(time.monotonic()), 2)  # twice its quiet time
-        assert parties.wait_until(lambda: queue.due(time.monotonic()))
-        assert len(stored(queue)) == len(files)
 
 
 def test_every_series_of_an_aborted_association_waits_longer(tmp_path):

@@ -4,7 +4,7 @@ import os
 
 import pydicom
 import pytest
-from bedside.dicom.node.incoming import Incoming, made_folder
+from bedside.dicom.node.incoming import Incoming
 from bedside.dicom.node.queue import Queue
 
 from . import parties
@@ -12,15 +12,6 @@ from . import parties
 
 def instances(queue):
     return {pydicom.dcmread(file).SOPInstanceUID for series in queue for file in series.files()}
-
-
-@pytest.fixture
-def association(tmp_path):
-    """The folder of an association whose storescp is this process."""
-    folder, lock = made_folder(tmp_path, "association")
-    os.write(lock, str(os.getpid()).encode())
-    yield folder
-    os.close(lock)
 
 
 def test_a_file_that_is_still_written_waits_and_one_that_is_closed_is_taken(tmp_path, association):

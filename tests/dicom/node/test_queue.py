@@ -6,8 +6,9 @@ import time
 
 import msgspec
 import pytest
+from bedside.dicom.node.accepted import InstanceName
 from bedside.dicom.node.outcome import Delivery, Outcome, State
-from bedside.dicom.node.queue import InstanceName, Queue, QueueFullError
+from bedside.dicom.node.queue import Queue, QueueFullError
 from bedside.runtime.errors import ResourceError
 
 TO_PACS = Delivery(peer="pacs", file="x-seg.dcm")

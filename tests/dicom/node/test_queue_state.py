@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 import pytest
 from bedside.cli.main import run
-from bedside.dicom.node.queue import InstanceName, Queue
+from bedside.dicom.node.accepted import InstanceName
+from bedside.dicom.node.queue import Queue
 from bedside.dicom.node.queue_state import QueueState
 
 from . import parties

@@ -8,10 +8,11 @@ from threading import Event
 import msgspec
 import pytest
 from bedside.dicom.node import sender as module
+from bedside.dicom.node.accepted import InstanceName
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.outcome import Delivery, Outcome, State
 from bedside.dicom.node.peer import NotTakenError
-from bedside.dicom.node.queue import InstanceName, Queue
+from bedside.dicom.node.queue import Queue
 from bedside.dicom.node.sections import Peer
 from bedside.dicom.node.sender import Sender
 from bedside.runtime.errors import ResourceError

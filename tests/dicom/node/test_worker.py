@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 import pydicom
 import pytest
+from bedside.dicom.node.accepted import InstanceName
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.outcome import State
 from bedside.dicom.node.peer import PeerCaller
-from bedside.dicom.node.queue import InstanceName, Queue
+from bedside.dicom.node.queue import Queue
 from bedside.dicom.node.worker import Worker
 from bedside.processes.signals import Terminated
 from bedside.runtime.errors import Cancelled, InputError, ResourceError
