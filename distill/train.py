@@ -172,10 +172,13 @@ class _DistilledStudent:
         return model
 
     def recorded(self) -> MethodRecord:
-        model = ModelConfig(kind=self.kind, name=self.student)
-        start = "" if self.init is None else file_sha256(self.init.best)
         taught_by = tuple(member.record for member in self.teachers.members) if self.teachers else ()
-        return MethodRecord(model, msgspec.structs.replace(self.options, teachers=taught_by, init=start))
+        options = msgspec.structs.replace(self.options, teachers=taught_by)
+        if self.init is not None:
+            before = self.init.config.distillation
+            licence = "" if before is None else before.teachers_licences
+            options = msgspec.structs.replace(options, init=file_sha256(self.init.best), init_licence=licence)
+        return MethodRecord(ModelConfig(kind=self.kind, name=self.student), options)
 
     def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
         options = self.options

@@ -1,5 +1,6 @@
 """A teacher and a student, trained for two steps on phantoms: that they learn is shown by the demo, not here."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -250,6 +251,17 @@ def test_a_run_starts_from_an_earlier_students_weights(tmp_path, dataset, task, 
     before, after = (load_file(Run.open(path).best) for path in (small_student, run.path))
     name = next(key for key in before if key.endswith("weight"))
     assert (before[name] - after[name]).abs().max() < 0.01  # one step from the earlier weights, not new ones
+
+
+def test_the_licence_of_a_bundle_that_taught_the_earlier_student_stays(tmp_path, dataset, task, small_student):
+    earlier = tmp_path / "earlier"
+    shutil.copytree(small_student, earlier)
+    config = earlier / Run.CONFIG
+    record = 'teachers = [{name = "bundle", sha256 = "0", licence = "MIT"}]'
+    config.write_text(config.read_text().replace("teachers = []", record))
+    run = taught(tmp_path / "s", dataset, None, task=task, lam=1.0, init=earlier)
+    assert run.config.distillation.teachers_licences == "MIT"
+    assert load_student(run.path).licence == "not stated; bundles that taught it state: MIT"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         targets: "cached" if the teachers segmented whole cases before the training, "online" if crops during it.
         pseudo_labels: whether the teachers' most probable class was the label of scans without labels.
         init: SHA-256 of the weights that the training started from; empty for random weights.
+        init_licence: of the run with these weights, what the bundles state that taught it; empty without such bundles.
         teacher: name of the only teacher in runs that predate ``teachers``; empty in later runs.
         teacher_hash: SHA-256 of that teacher's weights file.
     """
@@ -60,6 +61,7 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     targets: str = "cached"
     pseudo_labels: bool = False
     init: str = ""
+    init_licence: str = ""
     teacher: str = ""
     teacher_hash: str = ""
 
@@ -71,8 +73,9 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def teachers_licences(self) -> str:
-        """The different licences of bundles that taught, joined by semicolons; empty without any."""
-        return "; ".join(dict.fromkeys(record.licence for record in self.teachers if record.licence))
+        """The different licences of bundles that taught, also before ``init``, joined by semicolons; empty without."""
+        stated = (*(record.licence for record in self.teachers), self.init_licence)
+        return "; ".join(dict.fromkeys(licence for licence in stated if licence))
 
     @property
     def teacher_names(self) -> str:
