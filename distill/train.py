@@ -36,8 +36,6 @@ from .teacher_task import task_of_student
 from .teachers import Teachers, check_teachers_classes, check_teachers_input
 from .validation import log_teachers, record_teachers_dice, warn_of_weak_teachers
 
-_NO_TEACHER = "without --teacher, give --task and --lambda 1"
-
 
 def distill(
     dataset: Dataset,
@@ -102,7 +100,7 @@ def distill(
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
     if not runs and lam < 1:
-        raise UsageError(_NO_TEACHER)
+        raise UsageError(f"lambda {lam:g} needs a teacher: give --teacher, or --lambda 1")
     if arguments.flag("pseudo_labels", pseudo_labels) and not recipe.unlabelled:
         raise UsageError("pseudo-labels are for scans without labels, and none are used: give their share, or none")
     if runs and lam == 1 and recipe.unlabelled and not pseudo_labels:
@@ -234,7 +232,7 @@ def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
 
 def _teachers_task(runs: Sequence[Path], student: str) -> Task:
     if not runs:
-        raise UsageError(_NO_TEACHER)
+        raise UsageError("without --teacher, give --task")
     return task_of_student(runs[0], student)
 
 

@@ -140,7 +140,7 @@ def test_the_baseline_needs_no_teacher(tmp_path, dataset, task):
 
 
 def test_a_student_without_teacher_must_have_lambda_one(tmp_path, dataset, task):
-    with pytest.raises(UsageError, match="--lambda 1"):
+    with pytest.raises(UsageError, match=r"lambda 0\.5 needs a teacher: give --teacher, or --lambda 1"):
         distill(dataset, tmp_path / "s", student="unet-nano", lam=0.5, teacher=None, task=task, recipe=RECIPE)
 
 
