@@ -24,6 +24,7 @@ from .page_files import FOLDER
 from .refusal import RefusedError
 from .routes import ROOT, ROWS
 from .settings import Settings
+from .unread_body import DropUnread
 
 _EXPIRE_SECONDS = 15.0
 
@@ -73,7 +74,7 @@ def application(api: Api, jobs: Jobs, settings: Settings, is_full: Callable[[], 
         exception_handlers={HTTPException: _unserved},
         lifespan=expiring,
     )
-    return Guard(app, settings, is_full)
+    return DropUnread(Guard(app, settings, is_full), settings.unread_seconds)
 
 
 def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -32,6 +32,7 @@ class Settings:
         slowest: bytes per second that an upload needs at least, on average after the grace.
         header_seconds: within which a request's header must have come.
         answer_seconds: within which a client must take the next part of an answer.
+        unread_seconds: how long the rest of a refused upload is read and dropped, so that its sender sees the refusal.
         connections: open connections; more are answered with 503.
         certificate: PEM file with the server's certificate and those that lead to its root; None serves plain HTTP.
         key: PEM file with its private key, without a passphrase; None where the certificate's file has it too.
@@ -58,6 +59,7 @@ class Settings:
     slowest: int = 2**15
     header_seconds: float = 10.0
     answer_seconds: float = 30.0
+    unread_seconds: float = 10.0
     connections: int = 200
     certificate: Path | None = None
     key: Path | None = None
