@@ -81,6 +81,8 @@ class Api:
             await receive(request.stream(), job.folder / UPLOAD, self._settings)
             async with self._opening:
                 await asyncio.to_thread(take_in, job, options, self._settings)
+            if await request.is_disconnected():  # nobody would learn the job's id
+                raise ClientDisconnect
         except ClientDisconnect:
             await asyncio.to_thread(self._jobs.drop, job)
             return Response(status_code=400)  # nobody is there to read it
