@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.scans.file_kind import is_dicom
+from .disk_room import require_room
 from .job import Job
 from .scan_options import ScanOptions
 from .settings import Settings
@@ -27,7 +29,8 @@ def take_in(job: Job, options: ScanOptions, settings: Settings) -> None:
         ResourceError: there is no memory for it.
         MissingExtraError: it is DICOM, and the extra ``dicom`` is not installed.
         UsageError: an option does not fit the scan.
-        OSError: the disk is full.
+        RefusedError: there is no room on the disk.
+        OSError: the disk is full all the same.
     """
     job.scan, job.options = opened(job.folder, options, settings), options
     reserving = job.bundle.segmenter.reserve(
@@ -52,7 +55,8 @@ def opened(folder: Path, options: ScanOptions, settings: Settings) -> Path | Dic
         InputError: it is no scan.
         MissingExtraError: it is DICOM, and the extra ``dicom`` is not installed.
         UsageError: there is no such series.
-        OSError: the disk is full.
+        RefusedError: there is no room on the disk.
+        OSError: the disk is full all the same.
     """
     upload = folder / UPLOAD
     with upload.open("rb") as file:
@@ -87,7 +91,8 @@ def scan_as_nifti(job: Job) -> Path:
 
     Raises:
         InputError: the series is damaged.
-        ResourceError: there is no disk space to convert it.
+        RefusedError: there is no room on the disk.
+        ResourceError: it cannot be written all the same.
     """
     from ..runtime.scans.nifti import write_planes
     from ..runtime.scans.scan import Scan
@@ -97,5 +102,6 @@ def scan_as_nifti(job: Job) -> Path:
     path = job.folder / "shown.nii.gz"
     with job.converting:
         if not path.exists():
+            require_room(job.folder, math.prod(job.scan.grid.shape) * job.scan.dtype.itemsize)
             write_planes(path, Scan(job.scan).planes(), job.scan.dtype, job.scan.grid)
     return path

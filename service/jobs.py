@@ -11,12 +11,12 @@ from types import TracebackType
 
 from ..runtime.errors import ExitCode, ResourceError
 from ..runtime.files.temporaries import remove_leftovers, temporary_name
+from .disk_room import require_room
 from .job import Job
 from .refusal import RefusedError, busy
 from .served_bundle import ServedBundle
 from .settings import Settings
 
-FREE_BYTES = 2**28  # of the disk, which uploads leave free
 _ID_BYTES = 16
 
 
@@ -75,8 +75,7 @@ class Jobs:
                 raise busy(f"{unfinished} scans wait or are segmented; try again")
             if len(self._jobs) + self._receiving >= self._settings.kept:
                 raise busy(f"{len(self._jobs)} results are kept; fetch and delete some, or try again later")
-            if shutil.disk_usage(self.folder).free < declared + FREE_BYTES:
-                raise busy("there is no room on the disk for this scan; free some, or try again later")
+            require_room(self.folder, declared)
             self._receiving += 1
         name = secrets.token_hex(_ID_BYTES)
         job = Job(name, bundle, self.folder / secrets.token_hex(_ID_BYTES))

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 from ..runtime.errors import InputError
+from .disk_room import require_room
 
 _EXPANSION = 200  # unpacked bytes per packed byte; scans shrink to a third, a zip bomb expands a thousandfold
 _ALWAYS_ALLOWED = 2**28  # bytes that may always be unpacked: phantoms shrink more
@@ -38,13 +39,15 @@ def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
     Raises:
         InputError: the zip is damaged, encrypted, has links, too many files or too many bytes, or a file has more bytes
             than it declares.
-        OSError: the disk is full.
+        RefusedError: there is no room on the disk.
+        OSError: the disk is full all the same.
     """
     target.mkdir(mode=0o700)
     try:
         with _SmallReads(archive) as file, zipfile.ZipFile(file) as source:
             limit = min(most_bytes, max(_ALWAYS_ALLOWED, _EXPANSION * archive.stat().st_size))
             members = _checked(source, most_files, limit)
+            require_room(target, sum(member.file_size for member in members))
             for number, member in enumerate(members):
                 _write(source, member, target / f"{number:05d}.dcm")
     except _DAMAGED as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ..runtime.errors import ExitCode
-from .jobs import FREE_BYTES
-from .refusal import RefusedError, busy
+from .disk_room import require_room
+from .refusal import RefusedError
 from .settings import Settings
 
 _BLOCK = 2**20  # bytes that are written at once
@@ -71,8 +70,7 @@ async def receive(body: AsyncIterator[bytes], target: Path, settings: Settings) 
                 block.clear()
             if size - looked_at >= _LOOKED_AT:
                 looked_at = size
-                if shutil.disk_usage(target.parent).free < FREE_BYTES:
-                    raise busy("there is no room on the disk for this scan; free some, or try again later")
+                require_room(target.parent)
         await asyncio.to_thread(file.write, bytes(block))
     if not size:
         raise _empty()

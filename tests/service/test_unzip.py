@@ -5,9 +5,12 @@ import stat
 import struct
 import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from bedside.runtime import InputError
+from bedside.service.disk_room import FREE_BYTES
+from bedside.service.refusal import RefusedError
 from bedside.service.unzip import unzip
 
 from .running import zip_bytes
@@ -73,6 +76,18 @@ def test_a_bomb_is_refused_by_its_expansion(tmp_path, monkeypatch):
     (tmp_path / "a.zip").write_bytes(zip_bytes({"a": bytes(2**20)}))
     with pytest.raises(InputError, match="unpacks to more than"):
         unzip(tmp_path / "a.zip", tmp_path / "out", 10, 2**30)
+
+
+def test_what_the_disk_has_no_room_for_is_refused_before_anything_is_written(unzipped, tmp_path, monkeypatch):
+    free = SimpleNamespace(free=FREE_BYTES + 69_999)
+    monkeypatch.setattr("bedside.service.disk_room.shutil.disk_usage", lambda folder: free)
+    with pytest.raises(RefusedError, match="no room on the disk") as refused:
+        unzipped(zip_bytes({"a": bytes(20_000), "b": bytes(50_000)}))
+    assert refused.value.status == 503
+    assert list((tmp_path / "out").iterdir()) == []
+    free.free += 1
+    (tmp_path / "out").rmdir()
+    assert len(unzipped(zip_bytes({"a": bytes(20_000), "b": bytes(50_000)}))) == 2
 
 
 def test_a_file_with_more_bytes_than_it_declares_is_refused(unzipped):

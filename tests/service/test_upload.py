@@ -54,7 +54,7 @@ def test_a_steady_client_is_served_beyond_the_grace(tmp_path):
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("bedside.service.upload._LOOKED_AT", 1)
-    monkeypatch.setattr("bedside.service.upload.FREE_BYTES", 2**62)
+    monkeypatch.setattr("bedside.service.disk_room.FREE_BYTES", 2**62)
     assert status_of(received, parts(b"x" * 10), tmp_path / "a") == 503
 
 
