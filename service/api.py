@@ -140,9 +140,13 @@ class Api:
 
     async def scan(self, request: Request) -> Response:
         """Sends the scan as NIfTI, a DICOM series too."""
-        path = await asyncio.to_thread(scan_as_nifti, self._job(request))
-        if not path.is_file():
-            raise RefusedError(404, "the scan is no longer here", ExitCode.USAGE)
+        job, gone = self._job(request), RefusedError(404, "the scan is no longer here; post it again", ExitCode.USAGE)
+        try:
+            path = await asyncio.to_thread(scan_as_nifti, job)
+        except Exception as error:
+            raise gone if job.state == "cancelled" else error from None  # its files go while they are read
+        if job.state == "cancelled" or not path.is_file():
+            raise gone
         return FileResponse(path, media_type=BYTES, filename="scan" + "".join(path.suffixes))
 
     def _asked(self, request: Request) -> tuple[ScanOptions, ServedBundle]:

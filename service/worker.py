@@ -63,6 +63,8 @@ class Worker:
             while (job := self._queue.get()) is not None:
                 if job.begin():
                     self._run(job)
+                if job.state == "cancelled":  # a job that was done before somebody cancelled it keeps its files
+                    shutil.rmtree(job.folder, ignore_errors=True)
 
     def _run(self, job: Job) -> None:
         with job.reservation:
@@ -71,8 +73,6 @@ class Worker:
             except Exception as error:  # whatever it is, the client gets the reason and the next job begins
                 job.finish(failure_of(error))
         job.reserved = None
-        if job.state == "cancelled":  # a job that was done before somebody cancelled it keeps its files
-            shutil.rmtree(job.folder, ignore_errors=True)
 
     def _answer(self, job: Job) -> Answer:
         if self._process.died:

@@ -122,6 +122,25 @@ class TestADicomSeries:
         assert "DOE" not in names
         client.delete(f"{API}jobs/{job['id']}")
 
+    @pytest.mark.parametrize("waits", [False, True])
+    def test_that_was_cancelled_has_neither_scan_nor_files_any_more(self, client, series, folder, gate, waits):
+        before = set(folder.rglob("*"))
+        jobs = [client.post_scan(zip_bytes(series)).json() for _ in range(1 + waits)]
+        wait_until(lambda: client.get(f"{API}jobs/{jobs[0]['id']}").json()["total"] > 0)
+        for job in reversed(jobs):
+            client.post(f"{API}jobs/{job['id']}/cancel")
+        assert client.finished(jobs[0])["state"] == "cancelled"
+        for job in jobs:
+            answer = client.get(f"{API}jobs/{job['id']}/scan")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, 2)
+        wait_until(lambda: set(folder.rglob("*")) == before)
+
+    def test_is_not_converted_where_the_disk_has_no_room(self, client, series, monkeypatch):
+        job = client.post_scan(zip_bytes(series)).json()
+        client.finished(job)
+        monkeypatch.setattr("bedside.service.disk_room.FREE_BYTES", 2**62)
+        assert client.get(f"{API}jobs/{job['id']}/scan").status_code == 503
+
     def test_with_a_missing_slice_is_refused_unless_gaps_are_filled(self, client, series):
         # By place in the stack: `write_series` names files in another order.
         import pydicom
