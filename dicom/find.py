@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime import arguments
-from ..runtime.errors import InputError, UsageError
+from ..runtime.errors import Choice, InputError, UsageError
 from ..runtime.scans.file_kind import is_dicom
 from .frames import Frame, NoScan, read_frames
 from .series import DicomSeries
@@ -39,6 +39,13 @@ class SeriesSummary:
     spacing: tuple[float, float, float] | None = None
     orientation: str | None = None
     problem: str = ""
+
+    def __str__(self) -> str:
+        """A line for people who choose among series."""
+        if self.size is None or self.spacing is None:
+            return f"series {self.number}: {self.modality}, {self.slices} slices that are no even stack"
+        voxels, steps = "×".join(map(str, self.size)), "×".join(f"{step:.3g}" for step in self.spacing)
+        return f"series {self.number}: {self.modality}, {voxels} voxels of {steps} mm"
 
 
 def list_series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[SeriesSummary]:
@@ -143,8 +150,10 @@ def _chosen(found: Sequence[_Series], series: str | None) -> _Series:
             return scans[0]
         if not scans:
             raise InputError(f"no series is a scan ({'; '.join(each.others for each in found)})")
+        summaries = [each.summary(number) for number, each in enumerate(found, start=1) if each.frames]
         raise InputError(
-            f"{len(scans)} series are scans; choose one by its number or UID (--series); bedside inspect lists them"
+            f"{len(scans)} series are scans; choose one by its number or UID (--series); bedside inspect lists them",
+            [Choice("series", str(each.number), str(each)) for each in summaries],
         )
     for number, each in enumerate(found, start=1):
         if series in (str(number), each.uid):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import InputError
+from ..runtime.errors import Choice, InputError
 from ..runtime.scans.geometry import Grid
 from .frames import Frame
 
@@ -93,7 +93,7 @@ def _check_same_planes(frames: Sequence[Frame]) -> None:
             other = frames[int(differs.argmax())]
             raise InputError(
                 f"the series' slices differ in {name} (number {first.number} and number {other.number}): it holds "
-                "several stacks, or slices of several scans; choose one (--series), or give its files alone"
+                "several stacks, or slices of several scans; give the files of one alone"
             )
 
 
@@ -122,7 +122,8 @@ def _places(frames: Sequence[Frame], heights: NDArray[np.float64], *, fill_gaps:
         raise InputError(
             f"{_slices(missing, 'is', 'are')} missing,{' first' * (missing > 1)} between numbers {frames[at].number} "
             f"and {frames[at + 1].number} ({distances[at]:.3g} mm apart, others {step:.3g} mm); copy the whole series, "
-            "or interpolate (--fill-gaps)"
+            "or interpolate (--fill-gaps)",
+            [Choice("fill_gaps", "true", "interpolate the missing slices")],
         )
     return [0, *np.cumsum(whole).astype(int).tolist()]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -61,10 +63,35 @@ class FieldError(UsageError, ValueError):
     """
 
 
+@dataclass(frozen=True)
+class Choice:
+    """One way to read an input that was refused because it can be read in several, or not as it is.
+
+    Attributes:
+        parameter: the argument that chooses it, such as ``series`` of `open_series`.
+        value: its value.
+        text: what it is, for people.
+    """
+
+    parameter: str
+    value: str
+    text: str
+
+
 class InputError(BedsideError):
-    """An input was refused: unreadable file, bad geometry, bad intensities, wrong modality, broken data set."""
+    """An input was refused: unreadable file, bad geometry, bad intensities, wrong modality, broken data set.
+
+    Args:
+        message: as in `BedsideError`; it names the choices too, as options of the command line.
+        choices: how it can be read all the same.
+    """
 
     exit_code = ExitCode.INPUT
+    choices: tuple[Choice, ...] = ()
+
+    def __init__(self, message: str = "", choices: Iterable[Choice] = ()) -> None:
+        super().__init__(message)
+        self.choices = tuple(choices)
 
 
 class BundleError(BedsideError):

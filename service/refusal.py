@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from ..runtime.errors import BedsideError, ExitCode, MissingExtraError
+from ..runtime.errors import BedsideError, Choice, ExitCode, InputError, MissingExtraError
 from ..runtime.log import log_failure
 from .wording import for_clients
 
@@ -17,16 +19,18 @@ _STATUS = {
 RETRY_SECONDS = 10
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why something was refused, or failed.
 
     Attributes:
         code: exit code that `bedside segment` has for the same: 2 the call, 3 the scan, 4 the bundle, 5 memory or disk.
         message: what was expected, what came, what to do.
+        choices: parameters of which one, put into the query, makes the same scan acceptable.
     """
 
     code: int
     message: str
+    choices: list[Choice] = []
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True):
@@ -43,16 +47,20 @@ class RefusedError(Exception):
         message: one line: what was expected, what came, what to do.
         code: exit code of the family.
         retry_seconds: when to try again, for statuses that pass; None otherwise.
+        choices: parameters that make the same scan acceptable.
     """
 
-    def __init__(self, status: int, message: str, code: ExitCode, retry_seconds: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: ExitCode,
+        retry_seconds: int | None = None,
+        choices: Sequence[Choice] = (),
+    ) -> None:
         super().__init__(message)
-        self.status, self.code, self.retry_seconds = status, code, retry_seconds
-
-    @property
-    def failure(self) -> Failure:
-        """The body's content."""
-        return Failure(int(self.code), str(self))
+        self.status, self.retry_seconds = status, retry_seconds
+        self.failure = Failure(int(code), message, list(choices))  # the body's content
 
     @classmethod
     def of(cls, error: BaseException) -> RefusedError:
@@ -62,7 +70,8 @@ class RefusedError(Exception):
         failure = failure_of(error)
         code = ExitCode(failure.code)
         status = 501 if isinstance(error, MissingExtraError) else _STATUS.get(code, 500)
-        return cls(status, failure.message, code, RETRY_SECONDS if status == 503 else None)
+        retry_seconds = RETRY_SECONDS if status == 503 else None
+        return cls(status, failure.message, code, retry_seconds, failure.choices)
 
 
 def busy(message: str) -> RefusedError:
@@ -73,7 +82,8 @@ def busy(message: str) -> RefusedError:
 def failure_of(error: BaseException) -> Failure:
     """Returns exit code and message of an error, without values of the scan."""
     if isinstance(error, BedsideError):
-        return Failure(int(error.exit_code), for_clients(str(error)))
+        choices = list(error.choices) if isinstance(error, InputError) else []
+        return Failure(int(error.exit_code), for_clients(str(error)), choices)
     log_failure("the service failed", error)
     if isinstance(error, MemoryError):
         return Failure(int(ExitCode.RESOURCE), "memory ran out; free memory or crop the scan")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import Choice, InputError
 from ..files.hashing import file_sha256
 from ..memory.memory_limit import check_memory
 from .byte_stream import ByteStream, Identity
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .geometry import Grid
+
+_MOST_CHOICES = 1000  # that a refusal lists: a header may claim any number of volumes
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,10 @@ def volume_index(header: NiftiHeader, volume: int | None, name: str) -> int:
         InputError: the file has no such volume, or has several and ``volume`` is None.
     """
     if volume is None and header.volumes > 1:
-        raise InputError(f'"{name}": expected one 3D volume, got {header.volumes}; choose one (--volume N, from 0)')
+        raise InputError(
+            f'"{name}": expected one 3D volume, got {header.volumes}; choose one (--volume N, from 0)',
+            [Choice("volume", str(index), f"volume {index}") for index in range(min(header.volumes, _MOST_CHOICES))],
+        )
     index = volume or 0
     if not 0 <= index < header.volumes:
         raise InputError(f'"{name}": expected a volume from 0 to {header.volumes - 1}, got {index}')

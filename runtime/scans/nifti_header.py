@@ -123,7 +123,7 @@ def read_header(stream: HeaderSource, prefer: Form | None) -> NiftiHeader:
         with np.errstate(all="ignore"):  # damaged numbers become NaN or Inf, which is refused, not warned about
             grid = Grid(shape, affine_of(header, shape, prefer))
     except InputError as error:
-        raise InputError(f'"{name}": {error}') from None
+        raise InputError(f'"{name}": {error}', error.choices) from None
     result = NiftiHeader(shape, volumes, dtype, kind.sizeof_hdr, int(offset), slope, intercept, grid)
     if result.volume_bytes > MAX_VOLUME_BYTES or result.file_bytes > MAX_FILE_BYTES:
         raise InputError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from ..errors import InputError
+from ..errors import Choice, InputError
 from .geometry import Grid
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _LAST_FORM_CODE = 5  # "template, other"
 _MILLIMETRES = (0, 2)  # 0 = no unit; every writer means mm by it
 _SHEAR_FACTOR = 1.5  # an axis of the qform may deviate by this multiple of the shear's angle; 1.42 if sheared twice
 _USE_SFORM = "use the sform (--use-sform) or correct the header"
+_CHOOSE = "choose one (--use-sform or --use-qform)"
+_CHOICES: dict[str, tuple[Form, ...]] = {_USE_SFORM: ("sform",), _CHOOSE: ("sform", "qform")}
 
 
 def affine_of(header: Nifti1Header, shape: XYZ, prefer: Form | None) -> NDArray[np.float64]:
@@ -77,7 +79,7 @@ def _forms_set(header: Nifti1Header, prefer: Form | None) -> list[str]:
     needed = {form: code for form, code in codes.items() if prefer in (None, form)}
     if not all(0 <= code <= _LAST_FORM_CODE for code in needed.values()):
         remedy = _USE_SFORM if prefer is None and 0 < codes["sform"] <= _LAST_FORM_CODE else "correct the header"
-        raise InputError(f"orientation: expected sform and qform codes 0…{_LAST_FORM_CODE}, got {codes}; {remedy}")
+        raise _refusal(f"orientation: expected sform and qform codes 0…{_LAST_FORM_CODE}, got {codes}", remedy)
     present = [form for form, code in codes.items() if code > 0]
     if not present:
         raise InputError("orientation: neither sform nor qform is set, left and right are unknown; set one of them")
@@ -94,14 +96,14 @@ def _qform(header: Nifti1Header, present: list[str]) -> NDArray[np.float64]:
     remedy = _USE_SFORM if "sform" in present else "correct the header"
     pixdim = _pixdim(header)
     if not _positive(pixdim):
-        raise InputError(f"spacing: expected positive millimetres, got pixdim {pixdim.tolist()}; {remedy}")
+        raise _refusal(f"spacing: expected positive millimetres, got pixdim {pixdim.tolist()}", remedy)
     try:
         header = header.copy()
         if header["pixdim"][0] == 0:  # the standard: qfac 0 reads as 1
             header["pixdim"][0] = 1
         return np.asarray(header.get_qform(), float)
     except (HeaderDataError, ValueError):
-        raise InputError(f"geometry: the qform is not a rotation; {remedy}") from None
+        raise _refusal("geometry: the qform is not a rotation", remedy) from None
 
 
 def _pixdim(header: Nifti1Header) -> NDArray[np.float64]:
@@ -128,18 +130,18 @@ def _compare_spacing(header: Nifti1Header, sform: Grid, present: list[str]) -> N
     """
     pixdim = _pixdim(header)
     if not _positive(pixdim):
-        raise InputError(
+        raise _refusal(
             f"spacing: expected positive millimetres, got pixdim {pixdim.tolist()} beside an sform of "
-            f"{_mm(sform.spacing)}; {_USE_SFORM}"
+            f"{_mm(sform.spacing)}",
+            _USE_SFORM,
         )
     spacing = np.asarray(sform.spacing)
     planes = 1 / np.linalg.norm(np.linalg.inv(sform.affine[:3, :3]), axis=1)
     off = (pixdim - np.clip(pixdim, np.minimum(planes, spacing), spacing)) / spacing
     if np.abs(off * (np.asarray(sform.shape) - 1)).max() > _HALF_VOXEL:
         rival = "pixdim (the qform's spacing)" if "qform" in present else "pixdim"
-        choice = "choose one (--use-sform or --use-qform)"
-        remedy = choice if "qform" in present and not sform.is_sheared else _USE_SFORM
-        raise InputError(f"geometry: sform and {rival} disagree ({_mm(sform.spacing)} against {_mm(pixdim)}); {remedy}")
+        remedy = _CHOOSE if "qform" in present and not sform.is_sheared else _USE_SFORM
+        raise _refusal(f"geometry: sform and {rival} disagree ({_mm(sform.spacing)} against {_mm(pixdim)})", remedy)
 
 
 def _compare(sform: Grid, qform: NDArray[np.float64]) -> None:
@@ -148,14 +150,21 @@ def _compare(sform: Grid, qform: NDArray[np.float64]) -> None:
     if apart <= _HALF_VOXEL or _differs_by_shear_alone(sform, qform):
         return
     if sform.is_sheared:
-        raise InputError(
+        raise _refusal(
             f"geometry: {_tilt(sform)}, which no qform can express, and this qform differs further "
-            f"(corners {apart:.3g} voxels apart); {_USE_SFORM}"
+            f"(corners {apart:.3g} voxels apart)",
+            _USE_SFORM,
         )
-    raise InputError(
+    raise _refusal(
         f"geometry: sform ({sform.axes}, {_mm(sform.spacing)}) and qform place the volume's corners "
-        f"{apart:.3g} voxels apart; choose one (--use-sform or --use-qform)"
+        f"{apart:.3g} voxels apart",
+        _CHOOSE,
     )
+
+
+def _refusal(message: str, remedy: str) -> InputError:
+    choices = [Choice("prefer", form, f"use the {form}") for form in _CHOICES.get(remedy, ())]
+    return InputError(f"{message}; {remedy}", choices)
 
 
 def _corner_distance(sform: Grid, qform: NDArray[np.float64]) -> float:

@@ -6,16 +6,7 @@ import pytest
 from bedside.dicom import list_series, open_series
 from bedside.runtime.errors import InputError, UsageError
 
-from .written_series import SERIES_UID, write_series
-
-
-def other_series(uid, **elements):
-    def change(made, _):
-        made.SeriesInstanceUID = uid
-        for name, value in elements.items():
-            setattr(made, name, value)
-
-    return change
+from .written_series import SERIES_UID, other_series, write_series
 
 
 def test_the_only_scan_is_taken_and_localisers_results_and_other_files_are_left_out(tmp_path):
@@ -42,8 +33,14 @@ def test_a_localiser_within_the_series_is_left_out(tmp_path):
 def test_of_two_scans_one_is_chosen_by_number_or_uid(tmp_path):
     write_series(tmp_path / "thin")
     write_series(tmp_path / "thick", step=(0, 0, 7), change=other_series("1.2.3.4.4"))
-    with pytest.raises(InputError, match=r"2 series are scans; choose one by its number or UID \(--series\)"):
+    with pytest.raises(
+        InputError, match=r"2 series are scans; choose one by its number or UID \(--series\)"
+    ) as refused:
         open_series(tmp_path)
+    assert [(each.parameter, each.value, each.text) for each in refused.value.choices] == [
+        ("series", "1", "series 1: CT, 7×6×5 voxels of 0.9×0.7×7 mm"),
+        ("series", "2", "series 2: CT, 7×6×5 voxels of 0.9×0.7×2.5 mm"),
+    ]
     assert open_series(tmp_path, 1).grid.spacing[2] == pytest.approx(7)
     assert open_series(tmp_path, "2").grid.spacing[2] == pytest.approx(2.5)
     assert open_series(tmp_path, "1.2.3.4.4").grid.spacing[2] == pytest.approx(7)

@@ -34,6 +34,14 @@ def test_one_missing_slice(tmp_path):
     assert "1 slice is missing, between numbers 2 and 4" in refusal(tmp_path)
 
 
+def test_interpolating_missing_slices_is_offered(tmp_path):
+    write_series(tmp_path, leave_out=[2])
+    with pytest.raises(InputError) as refused:
+        open_series(tmp_path)
+    (offered,) = refused.value.choices
+    assert (offered.parameter, offered.value) == ("fill_gaps", "true")
+
+
 def test_slices_at_the_same_place_are_named(tmp_path):
     write_series(tmp_path, change=moved(3, (0, 0, -STEP)))
     assert "1 slice lies where another lies, numbers 3 and 4" in refusal(tmp_path)

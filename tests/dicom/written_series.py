@@ -96,6 +96,17 @@ def write_series(
     return files
 
 
+def other_series(uid: str, **elements: object) -> Change:
+    """Returns a ``change`` that makes the slices another series, with other elements."""
+
+    def change(made: Dataset, _: int) -> None:
+        made.SeriesInstanceUID = uid
+        for name, value in elements.items():
+            setattr(made, name, value)
+
+    return change
+
+
 def write_enhanced(file: Path, values: np.ndarray | None = None, order: Sequence[int] | None = None) -> Path:
     """Writes a multi-frame CT with the geometry of `write_series`, rescaled by 2 x - 7, frames in the given order."""
     values = numbers() if values is None else values

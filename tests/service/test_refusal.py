@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ..dicom.written_series import other_series, write_series
 from .running import API, BYTES, running, scan_bytes, zip_bytes
 
 
@@ -83,6 +84,25 @@ class TestRefused:
         answer = client.post_scan(content)
         assert answer.status_code == 422
         assert "got 3; choose one (volume=N, from 0)" in answer.json()["error"]["message"]
+
+    def test_several_series_are_listed_with_the_parameters_that_choose_one(self, client, tmp_path):
+        write_series(tmp_path / "thin", values=np.zeros((8, 8, 8), np.int16))
+        write_series(tmp_path / "thick", step=(0, 0, 7), change=other_series("1.2.3.4.4"))
+        content = zip_bytes({str(number): file.read_bytes() for number, file in enumerate(tmp_path.rglob("*.dcm"))})
+        answer = client.post_scan(content)
+        assert answer.status_code == 422
+        choices = answer.json()["error"]["choices"]
+        assert [each["text"] for each in choices] == [
+            "series 1: CT, 7×6×5 voxels of 0.9×0.7×7 mm", "series 2: CT, 8×8×8 voxels of 0.9×0.7×2.5 mm"
+        ]  # fmt: skip
+        shapes = []
+        for each in choices:
+            ended = client.finished(client.post_scan(content, **{each["parameter"]: each["value"]}).json())
+            shapes.append(ended["result"]["shape"])
+        assert shapes == [[7, 6, 5], [8, 8, 8]]
+
+    def test_other_refusals_list_no_choices(self, client):
+        assert client.post_scan(b"x" * 1000).json()["error"].keys() == {"code", "message"}
 
     def test_other_paths_and_methods(self, client):
         assert client.get(API + "nothing").json()["error"]["code"] == 2

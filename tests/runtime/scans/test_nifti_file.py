@@ -1,5 +1,6 @@
 """A file with a checked header: its volumes, its values, and whether it is still the same file."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError
@@ -26,6 +27,21 @@ def test_planes_are_those_of_the_volume_asked_for(series, index, nifti):
 def test_a_volume_has_to_be_chosen_among_those_there_are(series, volume, message):
     with pytest.raises(InputError, match=f'^"ct.nii.gz": expected {message}'):
         NiftiFile.open(series, volume=volume)
+
+
+def test_a_refusal_lists_the_volumes_to_choose_from(series):
+    with pytest.raises(InputError) as refused:
+        NiftiFile.open(series)
+    assert [(each.parameter, each.value, each.text) for each in refused.value.choices] == [
+        ("volume", "0", "volume 0"), ("volume", "1", "volume 1"), ("volume", "2", "volume 2")
+    ]  # fmt: skip
+
+
+def test_a_refusal_lists_no_more_volumes_than_a_person_can_read(tmp_path):
+    nib.save(nib.Nifti1Image(np.zeros((1, 1, 1, 1001), np.uint8), np.eye(4)), tmp_path / "ct.nii")
+    with pytest.raises(InputError, match="got 1001") as refused:
+        NiftiFile.open(tmp_path / "ct.nii")
+    assert len(refused.value.choices) == 1000
 
 
 def test_a_volume_is_stored_in_fortran_order_as_the_file_has_it(tmp_path, nifti):

@@ -89,8 +89,15 @@ def test_a_rotation_as_large_as_a_shear_elsewhere_is_still_a_contradiction(tmp_p
     """Beside a straight sform nothing excuses a qform."""
     turned = np.eye(4)
     turned[1:3, 1:3] = [[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]
-    with pytest.raises(InputError, match="choose one"):
-        read_volume(saved(tmp_path, tilted(0), turned @ tilted(0)))
+    path = saved(tmp_path, tilted(0), turned @ tilted(0))
+    with pytest.raises(InputError, match="choose one") as refused:
+        read_volume(path)
+    assert [(each.parameter, each.value) for each in refused.value.choices] == [
+        ("prefer", "sform"),
+        ("prefer", "qform"),
+    ]
+    for each in refused.value.choices:
+        assert read_volume(path, prefer=each.value).data.shape == SHAPE
 
 
 @pytest.mark.parametrize(
