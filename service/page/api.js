@@ -2,19 +2,21 @@
 
 const ROOT = "api/v1";
 
-/** A request that the service refused: `code` is an exit code of bedside, `status` that of HTTP. */
+/** A request that the service refused: `code` is an exit code of bedside, `status` that of HTTP, 0 where it has none. */
 export class Refusal extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, choices = []) {
     super(message);
     this.status = status;
     this.code = code;
+    this.choices = choices; // { parameter, value, text }: with one of them in the query the scan may be accepted
   }
 }
 
 function refusal(status, text) {
+  if (status === 401) return new Refusal(401, 2, "the service asks for another token; reload the page to enter it");
   try {
-    const { code, message } = JSON.parse(text).error;
-    return new Refusal(status, code, message);
+    const { code, message, choices } = JSON.parse(text).error;
+    return new Refusal(status, code, message, choices);
   } catch {
     return new Refusal(status, 5, "the service did not answer as expected; is it still running?");
   }
@@ -23,9 +25,12 @@ function refusal(status, text) {
 export class Service {
   token = sessionStorage.getItem("bedside-token") ?? "";
 
+  /** Returns whether a text can be a token: others cannot even be sent, a header holds them not. */
   setToken(token) {
+    if (!/^[ -~]+$/.test(token)) return false;
     this.token = token;
     sessionStorage.setItem("bedside-token", token);
+    return true;
   }
 
   #headers() {
@@ -48,11 +53,11 @@ export class Service {
     return (await this.#fetch("")).json();
   }
 
-  /** Sends a scan; `sent(share)` is called as it goes. Returns the job. */
-  post(scan, bundle, sent, signal) {
+  /** Sends a scan; `query` says with which bundle, and how it is read. `sent(share)` is called as it goes. Returns the job. */
+  post(scan, query, sent, signal) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest(); // fetch does not say how much was sent
-      request.open("POST", `${ROOT}/jobs?bundle=${encodeURIComponent(bundle)}`);
+      request.open("POST", `${ROOT}/jobs?${new URLSearchParams(query)}`);
       request.setRequestHeader("Content-Type", "application/octet-stream");
       for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
       request.upload.onprogress = (event) => sent(event.loaded / event.total);

@@ -6,7 +6,7 @@ import { onFiles, scanOf } from "./drop.js";
 import { showOrgans } from "./organs.js";
 import { progressOf, showBars } from "./progress.js";
 import { loadLibrary, VIEWS, Viewer, WINDOWS } from "./viewer.js";
-import { explained, plain } from "./words.js";
+import { capitalised, explained, plain } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const service = new Service();
@@ -46,12 +46,17 @@ function leave(job) {
   fetch(`api/v1/jobs/${job.id}`, { method: "DELETE", headers, keepalive: true });
 }
 
-function askForToken() {
+async function askForToken() {
   const dialog = at("ask");
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(service.setToken(at("token").value)), { once: true });
-  });
+  let why = service.token && "The service did not accept this token. Check it, and enter it again.";
+  do {
+    at("ask-why").textContent = why;
+    at("ask-why").hidden = !why;
+    at("token").value = "";
+    dialog.showModal();
+    await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+    why = "A token has letters, digits and signs of the English keyboard alone. Enter it again.";
+  } while (!service.setToken(at("token").value.trim()));
 }
 
 function fillChoices() {
@@ -67,7 +72,7 @@ function chosen() {
   return second && second !== first ? [first, second] : [first];
 }
 
-async function segment(files) {
+async function segment(files, query = {}) {
   if (running || !files.length) return;
   const stop = new AbortController();
   running = { stop, jobs: [] };
@@ -80,14 +85,14 @@ async function segment(files) {
     if (body.size > uploadBytes) throw new Refusal(413, 3, `the scan has ${mebibytes(body.size)}, the service takes ${mebibytes(uploadBytes)}`);
     const steps = showBars(used.map(({ name }) => name));
     const finished = [];
-    for (const [index, bundle] of used.entries()) finished.push(await through(bundle, body, steps[index], stop.signal));
+    for (const [index, bundle] of used.entries()) finished.push(await through(bundle, body, query, steps[index], stop.signal));
     kept = finished.map(({ job }) => job);
     say("Loading the result");
     await present(finished, nifti);
     say("Done");
   } catch (error) {
     if (error.name === "AbortError") say("Cancelled");
-    else complain(error);
+    else complain(error, (choice) => segment(files, { ...query, ...choice }));
     running.jobs.forEach((job) => service.remove(job.id).catch(() => say("The service keeps the scan until its time is over")));
   } finally {
     running = null;
@@ -95,15 +100,16 @@ async function segment(files) {
   }
 }
 
-async function through(bundle, body, step, signal) {
+async function through(bundle, body, query, step, signal) {
   say(`Sending the scan to ${bundle.name}`);
   step("sending", 0);
-  let job = await service.post(body, bundle.name, (share) => step(share < 1 ? "sending" : "checking the scan", share < 1 ? share : null), signal);
+  const sent = (share) => (share < 1 ? step("sending", share) : step("checking the scan", null));
+  let job = await service.post(body, { bundle: bundle.name, ...query }, sent, signal);
   running.jobs.push(job);
   say(`${bundle.name} segments the scan`);
   job = await service.follow(job, (now) => step(...progressOf(now)), signal);
   if (job.state === "cancelled") throw new DOMException("cancelled", "AbortError");
-  if (job.state === "failed") throw new Refusal(0, job.error.code, job.error.message);
+  if (job.state === "failed") throw new Refusal(0, job.error.code, job.error.message, job.error.choices);
   step("done", 1);
   return { bundle, job, result: job.result };
 }
@@ -149,10 +155,9 @@ async function showViewers(finished, nifti, colours) {
 function showToolbar(modality) {
   const views = at("views");
   const buttons = Object.entries(VIEWS).map(([view, title]) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: title });
-    button.dataset.view = view;
-    button.addEventListener("click", () => setView(view));
-    return button;
+    const made = button(title, () => setView(view));
+    made.dataset.view = view;
+    return made;
   });
   views.replaceChildren(...buttons);
   const windows = WINDOWS[modality];
@@ -167,7 +172,7 @@ function showToolbar(modality) {
 }
 
 function setView(view) {
-  for (const button of at("views").children) button.setAttribute("aria-pressed", String(button.dataset.view === view));
+  for (const each of at("views").children) each.setAttribute("aria-pressed", String(each.dataset.view === view));
   viewers.forEach((viewer) => viewer.setView(view));
 }
 
@@ -185,26 +190,22 @@ function showDownloads(finished) {
   const buttons = finished.flatMap(({ bundle, job, result }) => {
     const of = finished.length > 1 ? ` of ${bundle.name}` : "";
     const ending = finished.length > 1 ? `-${bundle.name}` : "";
-    const report = () => new Blob([JSON.stringify({ bundle: bundle.name, sha256: bundle.sha256, ...result }, null, 2)], { type: "application/json" });
+    const report = async () => new Blob([JSON.stringify({ bundle: bundle.name, sha256: bundle.sha256, ...result }, null, 2)], { type: "application/json" });
     const offered = [
       [`Label map${of} (NIfTI)`, `labels${ending}.nii.gz`, () => service.file(job.id, "labels")],
       [`Volumes${of} (JSON)`, `volumes${ending}.json`, report],
     ];
     if (result.segmentation) offered.splice(1, 0, [`Segmentation${of} (DICOM)`, `segmentation${ending}.dcm`, () => service.file(job.id, "segmentation")]);
-    return offered.map(([title, name, blob]) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", textContent: title });
-      button.addEventListener("click", async () => {
-        try {
-          save(await blob(), name);
-        } catch (error) {
-          complain(error);
-        }
-      });
-      return button;
-    });
+    return offered.map(([title, name, blob]) => button(title, () => blob().then((content) => save(content, name)).catch(complain)));
   });
   at("downloads").replaceChildren(...buttons);
   at("downloads").hidden = false;
+}
+
+function button(text, clicked) {
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+  made.addEventListener("click", clicked);
+  return made;
 }
 
 function save(blob, name) {
@@ -228,10 +229,13 @@ function setBusy(is) {
   if (!is) at("work").hidden = true;
 }
 
-function complain(error) {
+/** Says why something was not done; `again(choice)` is called with the parameter that a person then chooses. */
+function complain(error, again) {
   const [heading, text] = error instanceof Refusal ? explained(error.code, error.message) : explained(1, String(error.message ?? error));
   at("message").querySelector("h2").textContent = heading;
   at("message").querySelector("p").textContent = text;
+  const choices = (error.choices ?? []).map(({ parameter, value, text }) => button(capitalised(text), () => again({ [parameter]: value })));
+  at("choices").replaceChildren(...choices);
   at("message").hidden = false;
   say(heading);
 }

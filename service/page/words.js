@@ -13,16 +13,19 @@ export function explained(code, message) {
   return [HEADINGS[code] ?? HEADINGS[1], plain(message)];
 }
 
-/** Returns a message without what concerns the command line alone, as a sentence. */
+/** Returns a message without what concerns programs alone, the parameters of requests, as a sentence. */
 export function plain(message) {
   const text = message
-    .replace(/\s*\((?:[^()]*\s)?--[a-z][^()]*\)/g, "")
+    .replace(/\s*\([^()]*\b[a-z_]+=[^()]*\)/g, "")
     .replace(/^"(?:scan|upload)[^"]*": */, "")
-    .replaceAll("; bedside inspect lists them", "")
     .replaceAll("_", " ")
     .trim();
-  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
+  return /[.!?]$/.test(text) ? capitalised(text) : `${capitalised(text)}.`;
+}
+
+/** Returns a text with a capital letter at its start. */
+export function capitalised(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Returns a label's name for people. */

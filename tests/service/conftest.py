@@ -1,11 +1,13 @@
-"""A service with one toy bundle for a whole file of tests, and a gate that holds its worker."""
+"""A service with one toy bundle for a whole file of tests, a gate that holds its worker, and a browser."""
 
+import gzip
 import threading
 
 import pytest
 from bedside.service.job import Job
 
-from .running import running
+from .browser import chromium
+from .running import running, scan_bytes
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +40,15 @@ def gate(monkeypatch):
     monkeypatch.setattr(Job, "progress", progress)
     yield opened
     opened.set()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as page:
+        yield page
+
+
+@pytest.fixture
+def scan(tmp_path):
+    (path := tmp_path / "ct.nii.gz").write_bytes(gzip.compress(scan_bytes((40, 40, 40))))
+    return path

@@ -16,17 +16,10 @@ from matplotlib.image import imread
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from ..dicom.written_series import write_series
-from .browser import chromium
+from ..dicom.written_series import other_series, write_series
 from .running import API, running, scan_bytes
 
 needs_viewer = pytest.mark.skipif(not has_viewer(), reason="the viewer was not fetched: make page")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as page:
-        yield page
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +49,6 @@ def service(two_bundles, tmp_path_factory):
 def page(browser, service):
     browser.open(str(service.base_url))
     return browser
-
-
-@pytest.fixture
-def scan(tmp_path):
-    (path := tmp_path / "ct.nii.gz").write_bytes(gzip.compress(scan_bytes((40, 40, 40))))
-    return path
 
 
 def rows(page):
@@ -192,6 +179,31 @@ def test_a_refused_scan_is_explained_in_plain_words(page, tmp_path, content, wor
     assert page.find("#pick-file").is_enabled()
 
 
+def test_of_several_series_one_is_chosen_on_the_page(page, tmp_path):
+    """The second one has missing slices, which are then offered to be interpolated."""
+    hu = np.full((10, 30, 30), -1000, np.int16)
+    write_series(tmp_path / "empty", values=hu, change=other_series("1.2.3.4.4"))
+    hu[2:-2, 4:-4, 4:-4] = 0
+    write_series(tmp_path / "full", values=hu, leave_out=[5])
+    folder = tmp_path / "renamed"
+    folder.mkdir()
+    for number, file in enumerate(sorted(tmp_path.rglob("*.dcm"))):
+        file.rename(folder / f"{number}.dcm")
+    page.give(list(folder.iterdir()))
+    page.wait_for_status("This scan was refused")
+    assert page.find("#message p").text == "2 series are scans; choose one by its number or UID."
+    first, second = page.all("#choices button")
+    assert first.text == "Series 1: CT, 30×30×10 voxels of 0.9×0.7×2.5 mm"
+    second.click()
+    page.wait(lambda: "1 slice is missing" in page.text("message"))
+    (interpolate,) = page.all("#choices button")
+    assert interpolate.text == "Interpolate the missing slices"
+    interpolate.click()
+    page.wait_for_status("Done")
+    assert float(rows(page)["fat"][0]) > 0
+    assert "interpolated" in page.text("warnings")
+
+
 def test_a_scan_that_is_too_large_is_not_even_sent(browser, toy_bundle, scan):
     with running(toy_bundle, upload_bytes=100) as client:
         browser.open(str(client.base_url))
@@ -248,17 +260,6 @@ def test_without_the_viewer_the_page_says_so_and_still_works(page, scan):
     page.wait_for_status("Done")
     assert rows(page)["fat"] == ["1259"]
     assert page.text("downloads").startswith("Label map (NIfTI)")
-
-
-def test_a_token_is_asked_for_once(browser, toy_bundle):
-    token = "0123456789abcdef0123456789abcdef"
-    with running(toy_bundle, token=token) as client:
-        browser.driver.get(str(client.base_url))
-        browser.wait(lambda: browser.find("#ask").is_displayed())
-        browser.find("#token").send_keys(token)
-        browser.find("#ask button").click()
-        browser.wait_for_status("Ready")
-        browser.open(str(client.base_url))
 
 
 def test_every_control_has_a_name_and_the_layout_fits_a_tablet(page):
