@@ -139,6 +139,21 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in signs)
 
 
+def reworded(message: str, advice: Iterable[tuple[str, str]]) -> str:
+    r"""Returns a message for somebody who does not call the command line, whose options are named in its advice.
+
+    Args:
+        message: the message.
+        advice: pairs of a regular expression and its replacement, applied one after the other.
+
+    >>> reworded("4 volumes; choose one (--volume N, from 0)", [(r"choose one \(--volume[^)]*\)", "store one alone")])
+    '4 volumes; store one alone'
+    """
+    for pattern, replacement in advice:
+        message = re.sub(pattern, replacement, message)
+    return message
+
+
 def first_line(error: BaseException) -> str:
     """Returns the first useful line of a library's message, without stack and source paths; 200 characters at most."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from ..runtime.errors import reworded
 
-_PARAMETERS = {
-    "--use-sform": "prefer=sform",
-    "--use-qform": "prefer=qform",
-    "--series": "series=NUMBER",
-    "--volume N": "volume=N",
-    "--fill-gaps": "fill_gaps=true",
-}
-_PARAMETER = re.compile(rf"({'|'.join(_PARAMETERS)})(?![\w-])")
-_ASIDE = re.compile(r" \([^()]*--[a-z][^()]*\)")  # an option that no request has, with what it does
-_COMMAND = re.compile(r"; bedside [a-z][^;]*")  # what another command would show
+# (advice in a message of the runtime, what it says to a client instead), in this order
+_ADVICE = (
+    (r"--use-(sform|qform)\b", r"prefer=\1"),
+    (r"--series\b", "series=NUMBER"),
+    (r"--volume N\b", "volume=N"),
+    (r"--fill-gaps\b", "fill_gaps=true"),
+    (r" \([^()]*--[a-z][^()]*\)", ""),  # an option that no request has, with what it does
+    (r"; bedside [a-z][^;]*", ""),  # what another command would show
+)
 
 
 def for_clients(message: str) -> str:
@@ -24,5 +23,4 @@ def for_clients(message: str) -> str:
     >>> for_clients("no window was run (--no-locator runs them)")
     'no window was run'
     """
-    message = _PARAMETER.sub(lambda found: _PARAMETERS[found[0]], message)
-    return _COMMAND.sub("", _ASIDE.sub("", message))
+    return reworded(message, _ADVICE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, reworded
 from ...runtime.preprocessing.plausibility import check_values
 from ...runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
 from ...runtime.scans.geometry import Grid
@@ -93,9 +92,7 @@ def load_case(case: Case, num_classes: int, task: Task | None, *, needs_label: b
 
 def without_segment_options(message: str) -> str:
     """Returns a reader's message with each advice that names an option of `segment` replaced or removed."""
-    for advice, replacement in _SEGMENT_ADVICE:
-        message = re.sub(advice, replacement, message)
-    return message
+    return reworded(message, _SEGMENT_ADVICE)
 
 
 def memory_needed(case: Case, task: Task | None) -> int:
