@@ -108,22 +108,14 @@ class Job:
     def finish(self, answer: Answer) -> None:
         """Notes the answer of the worker process; what was cancelled before it came stays cancelled."""
         with self._lock:
-            if self.cancelled():
+            if self.cancelled() or (isinstance(answer, Failure) and answer.code == ExitCode.INTERRUPTED):
                 self._finish("cancelled")
             elif isinstance(answer, ResultAnswer):
                 self._result = answer
                 self._done = self._total
                 self._finish("done")
-        if not self.is_finished and isinstance(answer, Failure):
-            self.fail(answer)
-
-    def fail(self, failure: Failure) -> None:
-        """Notes why it failed, or that it was cancelled."""
-        with self._lock:
-            if failure.code == ExitCode.INTERRUPTED:
-                self._finish("cancelled")
-            else:
-                self._failure = failure
+            elif isinstance(answer, Failure):
+                self._failure = answer
                 self._finish("failed")
 
     def _finish(self, state: State) -> None:

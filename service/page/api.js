@@ -22,6 +22,16 @@ function refusal(status, text) {
   }
 }
 
+/** Returns what a part of an exchange with the service gives; its end is not the browser's words for it. */
+async function reached(part) {
+  try {
+    return await part;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refusal(0, 5, "the service cannot be reached; is it still running?");
+  }
+}
+
 export class Service {
   token = sessionStorage.getItem("bedside-token") ?? "";
 
@@ -38,19 +48,17 @@ export class Service {
   }
 
   async #fetch(path, options = {}) {
-    let response;
-    try {
-      response = await fetch(ROOT + path, { ...options, headers: this.#headers() });
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Refusal(0, 5, "the service cannot be reached; is it still running?");
-    }
-    if (!response.ok) throw refusal(response.status, await response.text());
+    const response = await reached(fetch(ROOT + path, { ...options, headers: this.#headers() }));
+    if (!response.ok) throw refusal(response.status, await reached(response.text()));
     return response;
   }
 
+  async #json(path) {
+    return reached((await this.#fetch(path)).json());
+  }
+
   async info() {
-    return (await this.#fetch("")).json();
+    return this.#json("");
   }
 
   /** Sends a scan; `query` says with which bundle, and how it is read. `sent(share)` is called as it goes. Returns the job. */
@@ -78,8 +86,8 @@ export class Service {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return this.job(job.id); // the connection ended before the job did
+      const { done, value } = await reached(reader.read());
+      if (done) break;
       text += value;
       const events = text.split("\n\n");
       text = events.pop();
@@ -91,14 +99,12 @@ export class Service {
         step(now);
       }
     }
+    const now = await this.job(job.id); // the connection ended before the job did
+    return now.code === null ? this.follow(job, step, signal) : now;
   }
 
   async job(id) {
-    return (await this.#fetch(`/jobs/${id}`)).json();
-  }
-
-  async cancel(id) {
-    return (await this.#fetch(`/jobs/${id}/cancel`, { method: "POST" })).json();
+    return this.#json(`/jobs/${id}`);
   }
 
   async remove(id) {
@@ -107,6 +113,6 @@ export class Service {
 
   /** Returns `labels`, `segmentation` or `scan` of a job as a Blob. */
   async file(id, what) {
-    return (await this.#fetch(`/jobs/${id}/${what}`)).blob();
+    return reached((await this.#fetch(`/jobs/${id}/${what}`)).blob());
   }
 }

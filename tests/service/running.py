@@ -1,8 +1,12 @@
-"""A service that runs in a thread of the test, and a client of it."""
+"""A service that runs in a thread of the test or in a process of its own, and a client of it."""
 
 from __future__ import annotations
 
 import io
+import json
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,8 +58,6 @@ class Client(httpx.Client):
 
     def events(self, job: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """All events of a job to its end, as (kind, content)."""
-        import json
-
         found: list[tuple[str, dict[str, Any]]] = []
         with self.stream("GET", f"{API}jobs/{job['id']}/events") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
@@ -97,3 +99,41 @@ def running(*bundles: Path, **changes: Any) -> Iterator[Client]:
             stop.set()
             thread.join(SECONDS)
             assert not thread.is_alive()
+
+
+@contextmanager
+def process(
+    bundle: Path, folder: Path, *words: str, debug: bool = False
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`bedside serve` in a process of its own; yields it and the URL."""
+    command = [
+        sys.executable,
+        "-m",
+        "bedside",
+        *(["--debug"] if debug else []),
+        "serve",
+        bundle,
+        "--port",
+        "0",
+        "--json",
+    ]
+    command += ["--engine", "onnxruntime", "--precision", "fp32", "--threads", "1", "--folder", folder, *words]
+    with subprocess.Popen(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
+    ) as child:
+        try:
+            line = child.stdout.readline()
+            assert line, child.stderr.read()
+            yield child, json.loads(line)["url"]
+        finally:
+            if child.poll() is None:
+                child.kill()
+
+
+def many_windows() -> bytes:
+    """A scan that takes long enough for a signal to come meanwhile."""
+    return scan_bytes((150, 150, 150))

@@ -63,7 +63,7 @@ def test_finished_jobs_go_when_their_time_is_over_and_others_stay(tmp_path):
     with Jobs(Settings(folder=tmp_path, keep_seconds=0.0)) as jobs:
         running, done = added(jobs), added(jobs)
         running.begin()
-        done.fail(Failure(3, "refused"))
+        done.finish(Failure(3, "refused"))
         jobs.expire()
         assert running.folder.exists()
         assert not done.folder.exists()
@@ -74,7 +74,7 @@ def test_a_job_whose_time_is_over_is_not_found_and_its_files_wait_for_expire(tmp
     """Deleting gigabytes takes seconds; `find` and `open` run in the event loop of the server."""
     with Jobs(Settings(folder=tmp_path, keep_seconds=0.0)) as jobs:
         done = added(jobs)
-        done.fail(Failure(3, "refused"))
+        done.finish(Failure(3, "refused"))
         with pytest.raises(RefusedError, match="no such job"):
             jobs.find(done.name)
         added(jobs)
@@ -122,12 +122,12 @@ class TestAJob:
         job.cancel()
         assert given_back == []
         assert job.cancelled()
-        job.fail(Failure(130, "cancelled"))
+        job.finish(Failure(130, "cancelled"))
         assert job.state == "cancelled"
 
     def test_failed_has_the_code_of_the_family(self, job):
         job.begin()
-        job.fail(Failure(5, "no memory"))
+        job.finish(Failure(5, "no memory"))
         answer = job.answer(60)
         assert (answer.state, answer.code, answer.error.message) == ("failed", 5, "no memory")
         assert 59 < answer.seconds_left <= 60

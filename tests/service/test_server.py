@@ -1,11 +1,8 @@
 """The service as a process: signals, leftovers, slow clients, and what it says."""
 
 import contextlib
-import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,45 +12,9 @@ from bedside.runtime import UsageError
 from bedside.service.server import serve
 from bedside.service.settings import Settings
 
-from .running import API, BYTES, running, scan_bytes
+from .running import API, BYTES, many_windows, process, running, scan_bytes
 
 CANARY = "Zzyzx-Qwfp"
-
-
-@contextlib.contextmanager
-def process(bundle, folder, *words, debug=False):
-    """`bedside serve` in a process of its own; yields it and the URL."""
-    command = [
-        sys.executable,
-        "-m",
-        "bedside",
-        *(["--debug"] if debug else []),
-        "serve",
-        bundle,
-        "--port",
-        "0",
-        "--json",
-    ]
-    command += ["--engine", "onnxruntime", "--precision", "fp32", "--threads", "1", "--folder", folder, *words]
-    with subprocess.Popen(
-        [str(word) for word in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
-    ) as child:
-        try:
-            line = child.stdout.readline()
-            assert line, child.stderr.read()
-            yield child, json.loads(line)["url"]
-        finally:
-            if child.poll() is None:
-                child.kill()
-
-
-def many_windows():
-    """A scan that takes long enough for a signal to come meanwhile."""
-    return scan_bytes((150, 150, 150))
 
 
 def test_sigterm_ends_a_running_scan_and_leaves_nothing(toy_bundle, tmp_path):
