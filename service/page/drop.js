@@ -1,5 +1,6 @@
 // What a person gives: a file, several files or a folder, by dropping or choosing, as one body to send.
 
+import { Refusal } from "./api.js";
 import { zipFiles } from "./zip.js";
 
 async function filesOf(entry) {
@@ -13,8 +14,8 @@ async function filesOf(entry) {
   }
 }
 
-/** Calls `given(files)` when files are dropped on the page or chosen. */
-export function onFiles(given) {
+/** Calls `given(files)` when files are dropped on the page or chosen, and `failed(error)` where they cannot be listed. */
+export function onFiles(given, failed) {
   const drop = document.getElementById("drop");
   const over = (event, is) => {
     event.preventDefault();
@@ -25,7 +26,11 @@ export function onFiles(given) {
   document.addEventListener("drop", async (event) => {
     over(event, false);
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    given((await Promise.all(entries.map(filesOf))).flat());
+    try {
+      given((await Promise.all(entries.map(filesOf))).flat());
+    } catch {
+      failed(new Refusal(0, 3, "a file of it cannot be read; is it still there?"));
+    }
   });
   for (const name of ["file", "folder"]) {
     const input = document.getElementById(name);
@@ -40,7 +45,7 @@ export function onFiles(given) {
 /** Returns { body, nifti }: what to send, and the file to show where the browser can read it itself. */
 export async function scanOf(files) {
   const visible = files.filter((file) => !file.name.startsWith(".") && file.name !== "DICOMDIR");
-  if (!visible.length) throw new RangeError("there is no file in it");
+  if (!visible.length) throw new Refusal(0, 3, "there is no file in it");
   if (visible.length === 1) {
     const nifti = /\.nii(\.gz)?$/i.test(visible[0].name) ? visible[0] : null;
     return { body: visible[0], nifti };

@@ -33,7 +33,7 @@ async function start() {
     }
   }
   fillChoices();
-  onFiles(segment);
+  onFiles((files) => segment(files), complain);
   at("cancel").addEventListener("click", cancel);
   window.addEventListener("pagehide", () => kept.concat(running?.jobs ?? []).forEach((job) => leave(job)));
   window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // its jobs are gone

@@ -1,5 +1,7 @@
 // Packs files into a zip without compression, under numbers in place of names: names may be a patient's.
 
+import { Refusal } from "./api.js";
+
 const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
   return n >>> 0;
@@ -41,7 +43,7 @@ export async function zipFiles(files) {
     parts.push(header, name, file);
     table.push(record(0x02014b50, [[2, 20], ...shared, [2, 0], [2, 0], [2, 0], [4, 0], [4, offset]]), name);
     offset += header.length + name.length + file.size;
-    if (offset > 0xffffffff || number >= 0xffff) throw new RangeError("the folder has more than 4 GiB or 65,535 files");
+    if (offset > 0xffffffff || number >= 0xffff) throw new Refusal(0, 3, "the folder has more than 4 GiB or 65,535 files");
   }
   const size = table.reduce((sum, part) => sum + part.length, 0);
   const count = files.length;

@@ -204,6 +204,19 @@ def test_of_several_series_one_is_chosen_on_the_page(page, tmp_path):
     assert "interpolated" in page.text("warnings")
 
 
+def test_a_folder_without_a_scan_and_a_file_that_cannot_be_read_are_refused(page, tmp_path):
+    (tmp_path / ".hidden").write_bytes(b"x")
+    page.give([tmp_path / ".hidden"])
+    page.wait_for_status("This scan was refused")
+    assert page.text("message").endswith("There is no file in it.")
+    page.driver.execute_script(
+        """const entry = { isFile: true, file: (given, failed) => failed(new DOMException("gone", "NotFoundError")) };
+        const dataTransfer = { items: [{ webkitGetAsEntry: () => entry }] };
+        document.dispatchEvent(Object.assign(new Event("drop"), { dataTransfer }));"""
+    )
+    page.wait(lambda: "a file of it cannot be read" in page.text("message").lower())
+
+
 def test_a_scan_that_is_too_large_is_not_even_sent(browser, toy_bundle, scan):
     with running(toy_bundle, upload_bytes=100) as client:
         browser.open(str(client.base_url))
