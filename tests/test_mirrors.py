@@ -59,7 +59,6 @@ ELSEWHERE = {  # module → the file that tests it
     "service/job.py": "service/test_jobs.py",
     "service/json_answer.py": "service/test_api.py",
     "service/page_files.py": "service/test_page.py",
-    "service/refusal.py": "service/test_worker.py",
     "service/served_bundle.py": "service/test_api.py",
     "runtime/reserved_scan.py": "runtime/test_segmenter.py",
     # What runs in another process only.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime import BundleError, InputError, Segmenter, UsageError, read_volume
-from bedside.runtime.errors import Cancelled, ExitCode, FieldError, MissingExtraError, first_line, printable
+from bedside.runtime.errors import Cancelled, Choice, ExitCode, FieldError, MissingExtraError, first_line, printable
 from bedside.runtime.record import Outcome
 
 
@@ -130,6 +130,11 @@ def test_an_error_survives_pickling_with_class_message_and_exit_code(error):
     error.exit_code = ExitCode.REVIEW
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.exit_code) == (type(error), str(error), ExitCode.REVIEW)
+
+
+def test_an_input_error_survives_pickling_with_its_choices():
+    error = InputError("two series", [Choice("series", "1", "the first"), Choice("series", "2", "the second")])
+    assert pickle.loads(pickle.dumps(error)).choices == error.choices
 
 
 @pytest.mark.parametrize(

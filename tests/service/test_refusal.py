@@ -5,6 +5,8 @@ import gzip
 import nibabel as nib
 import numpy as np
 import pytest
+from bedside.runtime import InputError
+from bedside.service.refusal import RefusedError
 
 from ..dicom.written_series import other_series, write_series
 from .running import API, BYTES, running, scan_bytes, zip_bytes
@@ -86,20 +88,22 @@ class TestRefused:
         assert "got 3; choose one (volume=N, from 0)" in answer.json()["error"]["message"]
 
     def test_several_series_are_listed_with_the_parameters_that_choose_one(self, client, tmp_path):
-        write_series(tmp_path / "thin", values=np.zeros((8, 8, 8), np.int16))
-        write_series(tmp_path / "thick", step=(0, 0, 7), change=other_series("1.2.3.4.4"))
+        hu = np.full((8, 9, 10), -1000, np.int16)
+        hu[2:-2, 2:-2, 2:-2] = 0
+        write_series(tmp_path / "thin", values=hu)
+        write_series(tmp_path / "thick", values=hu[::2], step=(0, 0, 7), change=other_series("1.2.3.4.4"))
         content = zip_bytes({str(number): file.read_bytes() for number, file in enumerate(tmp_path.rglob("*.dcm"))})
         answer = client.post_scan(content)
         assert answer.status_code == 422
         choices = answer.json()["error"]["choices"]
         assert [each["text"] for each in choices] == [
-            "series 1: CT, 7×6×5 voxels of 0.9×0.7×7 mm", "series 2: CT, 8×8×8 voxels of 0.9×0.7×2.5 mm"
+            "series 1: CT, 10×9×4 voxels of 0.9×0.7×7 mm", "series 2: CT, 10×9×8 voxels of 0.9×0.7×2.5 mm"
         ]  # fmt: skip
         shapes = []
         for each in choices:
             ended = client.finished(client.post_scan(content, **{each["parameter"]: each["value"]}).json())
             shapes.append(ended["result"]["shape"])
-        assert shapes == [[7, 6, 5], [8, 8, 8]]
+        assert shapes == [[10, 9, 4], [10, 9, 8]]
 
     def test_other_refusals_list_no_choices(self, client):
         assert client.post_scan(b"x" * 1000).json()["error"].keys() == {"code", "message"}
@@ -124,3 +128,19 @@ def test_the_queue_has_an_end(toy_bundle, gate):
     with running(toy_bundle, waiting=2) as client:
         assert [client.post_scan().status_code for _ in range(3)] == [202, 202, 503]
         assert client.get("api/v1").json()["waiting"] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retries", "code"),
+    [
+        (InputError("x"), 422, False, 3),
+        (MemoryError(), 503, True, 5),
+        (ValueError("x"), 500, False, 1),
+        (RefusedError(404, "x", 2), 404, False, 2),
+    ],
+)
+def test_an_error_has_its_status(error, status, retries, code):
+    refused = RefusedError.of(error)
+    assert refused.status == status
+    assert (refused.retry_seconds is not None) == retries
+    assert refused.failure.code == code

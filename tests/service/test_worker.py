@@ -12,7 +12,6 @@ from bedside.runtime import InputError
 from bedside.runtime.memory.reservations import reservations
 from bedside.runtime.memory.resident import resident_bytes
 from bedside.service.job import Job
-from bedside.service.refusal import RefusedError, failure_of
 from bedside.service.segmenting import PlannedScan, Segmenting, Started
 
 from ..dicom.node.parties import wait_until
@@ -138,19 +137,3 @@ def test_a_scan_is_cancelled_when_its_mark_or_its_folder_is_gone(tmp_path):
     assert job.planned().is_cancelled()
     job.folder.rmdir()
     assert item.is_cancelled()
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "retries"),
-    [
-        (InputError("x"), 422, False),
-        (MemoryError(), 503, True),
-        (ValueError("x"), 500, False),
-        (RefusedError(404, "x", 2), 404, False),
-    ],
-)
-def test_an_error_has_its_status(error, status, retries):
-    refused = RefusedError.of(error)
-    assert refused.status == status
-    assert (refused.retry_seconds is not None) == retries
-    assert failure_of(error).code == RefusedError.of(error).code or status == 404
