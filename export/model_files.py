@@ -99,6 +99,7 @@ def offered_variants(precisions: Sequence[Precision], forms: Sequence[ModelForm]
         for form in forms
         if precision in form.precisions
         for engine in form.engines
+        if supports(engine, precision)
     ]
     converted = [
         msgspec.structs.replace(variant, precision=precision)

@@ -12,7 +12,7 @@ def of(variants) -> list[tuple[str, str]]:
 
 
 def test_every_precision_has_a_variant_for_every_form(monkeypatch):
-    monkeypatch.setattr(model_files, "supports", lambda engine, precision: False)
+    monkeypatch.setattr(model_files, "supports", lambda engine, precision: precision in ("fp32", "int8"))
     assert of(offered_variants(["fp32", "int8"])) == [
         ("onnxruntime fp32", "model.fp32.onnx"),
         ("openvino fp32", "openvino/model.fp32.xml"),
@@ -26,6 +26,15 @@ def test_bf16_variants_run_the_same_files_with_the_engines_that_compute_in_it(mo
     assert of(offered_variants(["fp32", "int8"]))[4:] == [
         ("openvino bf16", "openvino/model.fp32.xml"),
         ("openvino int8-bf16", "openvino/model.int8.xml"),
+    ]
+
+
+def test_with_onnx_alone_an_engine_gets_the_models_that_it_computes_here():
+    assert of(offered_variants(["fp32", "uint8", "fp16"], ONNX_ALONE))[:4] == [
+        ("openvino fp32", "model.fp32.onnx"),
+        ("onnxruntime fp32", "model.fp32.onnx"),
+        ("onnxruntime uint8", "model.uint8.onnx"),  # OpenVINO has no uint8, and no float16 on a CPU
+        ("onnxruntime fp16", "model.fp16.onnx"),
     ]
 
 

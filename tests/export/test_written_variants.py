@@ -17,7 +17,7 @@ from bedside.runtime.engines import supports
 
 
 def test_fp32_alone_needs_no_scan_and_a_cpu_without_bfloat16_says_so(export_toy, monkeypatch, caplog):
-    monkeypatch.setattr(model_files, "supports", lambda engine, precision: False)
+    monkeypatch.setattr(model_files, "supports", lambda engine, precision: precision == "fp32")
     heard: list[tuple[int, int, str]] = []
     out = export_bundle(**export_toy, progress=lambda done, total, note: heard.append((done, total, note)))
     with Bundle.open(out) as opened:
