@@ -213,7 +213,7 @@ class _Fit:
         def report(done: int, total: int) -> None:
             self._report((epoch + 1) * self._steps, f"validating, {done} of {total} cases")
 
-        self._stepper.wrapped.eval()
+        self._stepper.start_validation()
         try:
             with self._average.in_use():
                 dice = validate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -106,6 +106,16 @@ class ProcessGroup:
         done: list[T] = []
         self.broadcast_from_first(lambda: done.append(work()))
         return done[0] if done else work()
+
+    def copy_from_first(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Gives tensors the values that they have on the first process; all processes call this with the same ones."""
+        if self.size == 1:
+            return
+        own = list(tensors)
+        values = self.broadcast_from_first(lambda: [tensor.detach().cpu() for tensor in own])
+        with torch.no_grad():
+            for tensor, value in zip(own, values, strict=True):
+                tensor.copy_(value)
 
     def wait(self) -> None:
         """Waits until all processes have called this."""

@@ -122,6 +122,14 @@ class Stepper:
 
         check_precision(self.model, loss, self._fabric.autocast, self._group)
 
+    def start_validation(self) -> None:
+        """Sets evaluation mode, with the running statistics of batch normalisation that are kept, the first process's.
+
+        Each process has its own: DDP copies them before a forward pass, not after, and FSDP never does.
+        """
+        self.wrapped.eval()
+        self._group.copy_from_first(self.model.buffers())
+
     def predict(self, patches: torch.Tensor) -> torch.Tensor:
         """Returns float32 logits ``[B, C, D, H, W]``; if the network is sharded, all processes must call together."""
         if self._group.sharded:

@@ -1,12 +1,13 @@
 """Trainings by two processes each, from one process that loads torch once and forks the others.
 
 Arguments: run directory of a training with DDP, whose processes find themselves started as torchrun starts them; run
-directory of another such one, of a network with deep supervision; run directory of one with FSDP, whose second process
-the product starts; then the folders of the prepared cases. Ends with
-the exit code of the last. The networks are in `networks.py`; every process leaves its number in a file of the run
-directory named after its rank.
+directory of another such one, of a network with deep supervision and batch normalisation; run directory of one with
+FSDP, whose second process the product starts; then the folders of the prepared cases. Ends with the exit code of the
+last. The networks are in `networks.py`; every process leaves its number in a file of the run directory named after its
+rank, and in another one its buffers of the last validation.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -35,19 +36,22 @@ def train(path, strategy, devices, network=small_network):
             "32-true", idle_parameters=run.config.recipe.auxiliary_alone > 0
         ) as fabric:
             (run.path / f"rank{fabric.global_rank}").write_text(str(os.getpid()))
+            model = network()
             setup = TrainingSetup(
-                model=network(),
+                model=model,
                 objective=lambda logits, batch: {"labels": loss(logits, batch["label"])},
                 sources=[CropSource(case) for case in cases],
                 validation=cases,
             )
             fit(run, setup, fabric)
+            statistics = {name: buffer.tolist() for name, buffer in model.named_buffers()}
+            (run.path / f"statistics{fabric.global_rank}").write_text(json.dumps(statistics))
     except TrainingInterrupted as stopped:
         return int(stopped.exit_code)
     return 0
 
 
-for path, network in ((sys.argv[1], small_network), (sys.argv[2], DeepNetwork)):
+for path, network in ((sys.argv[1], small_network), (sys.argv[2], lambda: DeepNetwork(normalised=True))):
     port = free_port()
 
     def with_ddp(path=path, network=network):

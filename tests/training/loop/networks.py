@@ -27,15 +27,16 @@ class _Chain(torch.nn.Module):
 class DeepNetwork(DeeplySupervised):
     """Auxiliary logits at two resolutions; the last layer has no part in them."""
 
-    def __init__(self):
+    def __init__(self, normalised=False):
         super().__init__()
         torch.manual_seed(0)
         self.shared = torch.nn.Conv3d(1, 4, 3, padding=1)
+        self.norm = torch.nn.BatchNorm3d(4) if normalised else torch.nn.Identity()
         self.auxiliary = torch.nn.Conv3d(4, 2, 1)
         self.last = torch.nn.Conv3d(4, 2, 1)
 
     def forward(self, image):
-        hidden = self.shared(image).relu()
+        hidden = self.norm(self.shared(image)).relu()
         if not (self.training and torch.is_grad_enabled()):
             return self.last(hidden)
         halved = torch.nn.functional.avg_pool3d(hidden, 2)

@@ -1,6 +1,7 @@
 import os
 
 import pytest
+import torch
 from bedside.runtime.errors import ExitCode, ResourceError
 from bedside.training.loop.process_group import FirstProcessFailed, ProcessGroup, _Failure
 
@@ -47,3 +48,11 @@ def test_the_others_do_not_try_what_the_first_could_not_do():
         )
     assert failed.value.exit_code == ExitCode.RESOURCE
     assert not tried
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(0, [1.0, 2.0]), (1, [5.0, 6.0])])
+def test_tensors_get_the_values_of_the_first_process(rank, expected):
+    tensors = [torch.tensor([1.0]), torch.tensor([2.0])]
+    of_the_first = TwoProcesses(rank, answer=[torch.tensor([5.0]), torch.tensor([6.0])])
+    ProcessGroup(of_the_first).copy_from_first(iter(tensors))
+    assert [float(tensor) for tensor in tensors] == expected

@@ -5,6 +5,7 @@ that is the sum of two numbers, halved, in whatever order, so DDP gives the very
 accumulates. FSDP sums shard by shard and takes the gradient's norm in pieces: its weights may differ in the last bits.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from bedside.training.data.crops import CropSource
 from bedside.training.loop.fit import TrainingSetup, fit
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.losses import segmentation_loss
-from bedside.training.recipe import Recipe
+from bedside.training.recipe import Augmentation, Recipe
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import ModelConfig, RunConfig
 from safetensors.torch import load_file
@@ -30,7 +31,10 @@ from networks import DeepNetwork, small_network  # noqa: E402
 RECIPE = Recipe(
     epochs=3, steps_per_epoch=4, lr=0.05, warmup=0, validate_every=2, checkpoint_every=1, class_offsets=True
 )
-TWO_PHASES = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1, "auxiliary_alone": 0.4}
+TWO_PHASES = {
+    "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1, "auxiliary_alone": 0.4, "class_offsets": False,
+    "augmentation": Augmentation(scale=1.0),  # the same cubes in each crop, else: batch statistics would be alike
+}  # fmt: skip
 
 
 def new_run(path, task, **changes):
@@ -118,8 +122,18 @@ def test_parameters_that_idle_in_the_first_epochs_do_not_stop_two_processes_or_d
     prepared, small_task, together, tmp_path
 ):
     one = new_run(tmp_path / "run", small_task, accumulate=2, **TWO_PHASES)
-    alone(one, prepared, DeepNetwork)
+    alone(one, prepared, lambda: DeepNetwork(normalised=True))
     ours, theirs = weights(one), weights(together[1])
-    assert len(ours) == 6
-    for name, expected in ours.items():
-        torch.testing.assert_close(theirs[name], expected, rtol=1e-6, atol=1e-7, msg=name)
+    learned = [f"model.{name}" for name, _ in DeepNetwork(normalised=True).named_parameters()]
+    assert len(learned) == 8
+    for name in learned:
+        torch.testing.assert_close(theirs[name], ours[name], rtol=1e-6, atol=1e-7, msg=name)
+
+
+def test_two_processes_validate_with_the_running_statistics_that_are_kept(together):
+    run = together[1]
+    first, second = (json.loads((run.path / f"statistics{rank}").read_text()) for rank in (0, 1))
+    assert first == second
+    kept = load_file(run.best)
+    for name, value in first.items():
+        torch.testing.assert_close(kept[f"model.{name}"].float(), torch.tensor(value).float())
