@@ -72,7 +72,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         lr: base learning rate.
         optimizer: "adamw", or "sgd" with Nesterov's momentum.
         betas: AdamW betas.
-        momentum: momentum of SGD, 0…<1.
+        momentum: momentum of SGD, more than 0 and less than 1: without it SGD keeps no state of a weight, with which
+            checkpoints and averaged weights would be kept.
         weight_decay: weight decay of the optimiser.
         warmup: warm-up epochs.
         clip: maximum gradient norm; a larger gradient is scaled down to it.
@@ -150,6 +151,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         for field in ("momentum", "average_weights", "auxiliary_alone"):
             if not 0 <= getattr(self, field) < 1:
                 raise FieldError(f"{field}: expected 0 or more and less than 1, got {getattr(self, field):g}")
+        if self.optimizer == "sgd" and not self.momentum:
+            raise FieldError('momentum: expected more than 0 with "sgd", got 0; give a small one, such as 0.1')
         if not 0 <= self.unlabelled < 1:
             raise FieldError(f"unlabelled: expected a share of 0 or more and less than 1, got {self.unlabelled:g}")
         if not 0 <= self.validation_overlap < 1:

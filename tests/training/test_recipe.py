@@ -72,6 +72,13 @@ def test_shares_of_one_or_more_are_refused_by_name(field, value):
         Recipe(**{field: value})
 
 
+def test_sgd_without_momentum_is_refused():
+    """It has no state of a weight: averages would be left out without a word, and no checkpoint could be restored."""
+    with pytest.raises(ValueError, match='momentum: expected more than 0 with "sgd", got 0'):
+        Recipe(optimizer="sgd", momentum=0.0)
+    assert Recipe(optimizer="adamw", momentum=0.0).momentum == 0
+
+
 def test_the_first_share_of_the_epochs_trains_auxiliary_outputs_alone():
     recipe = Recipe(epochs=10, auxiliary_alone=0.2, warmup=0)
     assert [recipe.trains_auxiliary_alone(epoch) for epoch in (0, 1, 2, 9)] == [True, True, False, False]
