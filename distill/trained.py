@@ -30,7 +30,8 @@ class LoadedStudent:
         lam: λ it was trained with, 1 without a teacher; None if the run does not record it.
         teacher: names of the teachers' runs, joined by commas; None without a teacher.
         data_hash: SHA-256 of the training data.
-        metrics: the row of its metrics at the epoch whose weights these are, column → value.
+        metrics: the row of its metrics at the epoch whose weights these are, column → value; with class offsets, which
+            came later, also ``dice_with_class_offsets``.
         licence: licence of its weights.
     """
 
@@ -78,9 +79,16 @@ def _load(run: Path, kind: str, advice: str) -> LoadedStudent:
         lam=config.distillation.lam if config.distillation else None,
         teacher=(config.distillation.teacher_names or None) if config.distillation else None,
         data_hash=config.data_hash,
-        metrics=opened.best_row(),
+        metrics=_metrics(opened),
         licence=_licence(config.distillation),
     )
+
+
+def _metrics(run: Run) -> dict[str, str]:
+    record = run.class_offsets_record()
+    if record.dice is None or record.epochs < run.config.recipe.epochs:  # made longer since, perhaps without offsets
+        return run.best_row()
+    return {**run.best_row(), "dice_with_class_offsets": f"{record.dice:.6g}"}
 
 
 def _licence(distillation: Distillation | None) -> str:

@@ -61,8 +61,9 @@ def model_card(manifest: Manifest) -> str:
         _border_table(manifest),
         _overlap_table(manifest),
         _locator(manifest),
-        "## Training data and teacher\n\nThe hash identifies the training data to whoever has them. Other figures are "
-        "those of the last epoch.\n\n" + _table(("fact", "value"), facts),
+        "## Training data and teacher\n\nThe hash identifies the training data to whoever has them. Other figures "
+        "are of the epoch whose weights these are, Dice on its validation cases.\n\n"
+        + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
         "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand; "
         "`bedside segment --trust KEY` refuses the bundle unless the owner of that key signed it.",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """Returns a run's number of epochs, figures of its last and best epoch, and configuration as JSON values."""
+    """Returns a run's number of epochs, figures of last and best epoch, offsets and configuration as JSON values."""
     import msgspec
 
     rows, best = run.rows(), run.best_row()
@@ -23,6 +23,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         "epochs": len(rows),
         "last": rows[-1] if rows else None,
         "best": best if "dice" in best else None,
+        "class_offsets": msgspec.to_builtins(run.class_offsets_record()),
         "config": config,
     }
 
@@ -45,6 +46,9 @@ def run_tables(run: Run) -> list[str | Table]:
     facts.add_row("epochs", str(len(rows)))
     if "dice" in best:
         facts.add_row("best", _row_text(best))
+    offsets = run.class_offsets_record()
+    if offsets.dice is not None:
+        facts.add_row("class offsets", f"dice {offsets.dice:.6g} with them, after {offsets.epochs} epochs")
     if rows:
         facts.add_row("last", _row_text(rows[-1]))
     return [facts]

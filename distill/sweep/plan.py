@@ -54,7 +54,7 @@ class SweepRun:
         needed = max(run.config.recipe.epochs, epochs or 0)
         if not run.best.exists() or not rows or int(rows[-1]["epoch"]) + 1 < needed:
             return False
-        return not run.config.recipe.class_offsets or run.epochs_before_class_offsets() >= needed
+        return not run.config.recipe.class_offsets or run.class_offsets_record().epochs >= needed
 
     def arguments(self, *, resume: bool) -> list[str]:
         """Returns the options of `bedside distill` that belong to this training alone."""

@@ -117,6 +117,7 @@ def test_teacher_and_training_data_have_their_section(manifest):
     section = card.partition("## Training data and teacher\n")[2].partition("\n## ")[0]
     assert "| student | toy, distilled from big, λ = 0.5 |" in section
     assert f"| training data (SHA-256) | {'ab' * 32} |" in section
+    assert "Other figures are of the epoch whose weights these are" in section  # `Run.best_row`, not the last one
 
 
 def test_a_lambda_of_0_is_a_fact_too(manifest):

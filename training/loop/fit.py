@@ -159,7 +159,7 @@ class _Fit:
     def train(self, workers: int) -> FitResult:
         """Trains from the restored position to the last epoch."""
         recipe, start = self._recipe, self._position
-        mean_loss = _last_loss(self._run)
+        mean_loss = self._run.last_loss()  # of a run that is complete when opened
         order = CropOrder(recipe, self._group, steps=self._steps, epoch=start.epoch, step=start.step)
         task = self._run.config.task
         loader = CropLoader(self._setup.sources, task, recipe, order, fabric=self._fabric, workers=workers)
@@ -181,7 +181,7 @@ class _Fit:
                         self._checkpoints.save_best()
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0, gradients={}))
-        return FitResult(self._offset_classes() if recipe.class_offsets else self._position.best, mean_loss)
+        return FitResult(self._offset_classes(), mean_loss)
 
     def _train_epoch(self, epoch: int, loader: CropLoader) -> None:
         """Runs the remaining steps of an epoch; saves a checkpoint every `Recipe.checkpoint_every` steps."""
@@ -238,14 +238,19 @@ class _Fit:
         return {"dice": score, **organs}
 
     def _offset_classes(self) -> float | None:
-        """Gives the best weights their class offsets, and returns their mean validation Dice; None without a score."""
+        """Gives the best weights class offsets if wanted; returns their validation Dice, None without a score."""
+        record = self._group.broadcast_from_first(self._run.class_offsets_record)
+        if record.epochs >= self._recipe.epochs:  # a second search would find others, on top of those
+            return record.dice
+        if not self._recipe.class_offsets:
+            return self._position.best
         dice = self._best_with_offsets() if self._setup.validation else None
         if dice is not None:
             self._checkpoints.save_best()
+        score = self._position.best if dice is None or math.isnan(dice) else dice
         if self._group.first:
-            self._run.record_class_offsets()
-        score = self._position.best if dice is None else dice
-        return None if score is None or math.isnan(score) else score
+            self._run.record_class_offsets(score)
+        return score
 
     def _best_with_offsets(self) -> float | None:
         """Loads the best weights and does what `offset_classes` does."""
@@ -290,9 +295,3 @@ def _validation_warning(run: Run, validation: Sequence[PreparedCase]) -> str | N
         return "no validation cases: the last epoch's weights are kept, not the best"
     labels = run.config.task.labels
     return missing_in_validation_warning(missing_labels((case.present for case in validation), labels), labels)
-
-
-def _last_loss(run: Run) -> float:
-    """Returns the mean loss of the last recorded epoch, for a run that is complete when opened; NaN without epochs."""
-    rows = run.rows()
-    return float(rows[-1]["loss"]) if rows else math.nan

@@ -19,10 +19,16 @@ from .run_config import Lengthening, RunConfig, decisive_differences
 from .sole_writer import LOCK
 
 
-class _LookedForOffsets(msgspec.Struct, frozen=True):
-    """The record that a training has looked for class offsets after some number of epochs."""
+class ClassOffsetsRecord(msgspec.Struct, frozen=True):
+    """The record that a training has looked for class offsets.
 
-    epochs: int
+    Attributes:
+        epochs: number of epochs that it had done; 0 if it never has.
+        dice: mean validation Dice over the organs of the best weights since then, 0…1; None without a score.
+    """
+
+    epochs: int = 0
+    dice: float | None = None
 
 
 class Run:
@@ -158,28 +164,29 @@ class Run:
             recipe = msgspec.structs.replace(stored.recipe, epochs=self.planned)
             self._write(msgspec.structs.replace(stored, recipe=recipe, lengthened=self.config.lengthened))
 
-    def record_class_offsets(self) -> None:
+    def record_class_offsets(self, dice: float | None) -> None:
         """Records that the training has looked for class offsets, whether the best weights got any or not.
 
         The configuration then asks for them, also if the run began without.
+
+        Args:
+            dice: as in `ClassOffsetsRecord`.
         """
         stored = Run.open(self.path).config
         self._write(msgspec.structs.replace(stored, recipe=msgspec.structs.replace(stored.recipe, class_offsets=True)))
         with atomic_write(self.class_offsets) as temporary:
-            temporary.write_bytes(msgspec.json.encode(_LookedForOffsets(self.config.recipe.epochs)))
+            temporary.write_bytes(msgspec.json.encode(ClassOffsetsRecord(self.config.recipe.epochs, dice)))
 
-    def epochs_before_class_offsets(self) -> int:
-        """Returns the number of epochs after which the training last looked for class offsets; 0 if it never has.
-
-        It is 0 in runs that predate the record, too.
+    def class_offsets_record(self) -> ClassOffsetsRecord:
+        """Returns the record of the last time that the training looked for class offsets.
 
         Raises:
             InputError: the record cannot be read.
         """
         try:
-            return msgspec.json.decode(self.class_offsets.read_bytes(), type=_LookedForOffsets).epochs
+            return msgspec.json.decode(self.class_offsets.read_bytes(), type=ClassOffsetsRecord)
         except FileNotFoundError:
-            return 0
+            return ClassOffsetsRecord()
         except msgspec.DecodeError as error:
             raise InputError(
                 f'{self.class_offsets.name} in "{self.name}" is not valid: {error}; delete it, and give --resume'
@@ -240,8 +247,15 @@ class Run:
         with self.metrics.open(newline="", encoding="utf-8") as file:
             return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
 
+    def last_loss(self) -> float:
+        """Returns the mean loss of the last recorded epoch; NaN without epochs."""
+        rows = self.rows()
+        return float(rows[-1]["loss"]) if rows else math.nan
+
     def best_row(self) -> dict[str, str]:
         """Returns the metrics of the epoch whose weights are `best`; empty before the first epoch has ended.
+
+        Class offsets came later: `class_offsets_record` has the Dice with them.
 
         Raises:
             InputError: a Dice is no number.

@@ -51,6 +51,15 @@ def test_of_two_epochs_with_the_same_dice_the_later_is_the_best(started):
     assert (facts["best"]["epoch"], facts["last"]["epoch"]) == ("1", "2")
 
 
+def test_the_dice_with_class_offsets_is_shown_beside_that_of_the_epoch(started):
+    run = started({"dice": 0.5})
+    assert run_facts(run)["class_offsets"] == {"epochs": 0, "dice": None}
+    run.record_class_offsets(0.625)
+    assert run_facts(run)["class_offsets"] == {"epochs": 200, "dice": 0.625}
+    (table,) = run_tables(run)
+    assert "dice 0.625 with them, after 200 epochs" in list(table.columns[1].cells)
+
+
 @pytest.mark.parametrize("rows", [(), ({"loss": 1.0},)])
 def test_a_run_without_scores_has_no_best_epoch(started, rows):
     run = started(*rows)

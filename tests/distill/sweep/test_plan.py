@@ -74,7 +74,7 @@ def test_a_run_that_is_to_have_class_offsets_is_finished_when_its_training_has_l
     run = a_run(planned.path, Recipe(epochs=1, warmup=0, class_offsets=True))
     run.log(0, {"epoch": 0, "loss": 1.0})
     assert not planned.finished()
-    run.record_class_offsets()
+    run.record_class_offsets(None)
     assert planned.finished()
     run.log(1, {"epoch": 1, "loss": 0.5})  # made longer: the offsets are those of the shorter run
     assert not planned.finished(epochs=2)

@@ -110,7 +110,7 @@ def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_p
     assert moved["model.bias"][0] == weights["model.bias"][0]
     assert 0.5 < moved["model.bias"][1] - weights["model.bias"][1] < 3
     assert Run.open(run.path).config.recipe.class_offsets
-    assert run.epochs_before_class_offsets() == 1
+    assert run.class_offsets_record().epochs == 1
     again, _ = train(run, prepared, model=shy(), validation=prepared)
     assert torch.equal(load_file(run.best)["model.bias"], moved["model.bias"])
     assert again.best == result.best
@@ -123,7 +123,7 @@ def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tm
     assert "gets no class offsets: its last layer has no bias" in caplog.text
     assert result.best == pytest.approx(float(run.rows()[-1]["dice"]), rel=1e-5)
     assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
-    assert run.epochs_before_class_offsets() == 1
+    assert run.class_offsets_record().epochs == 1
 
 
 @pytest.mark.parametrize(("first", "warnings"), [(True, 1), (False, 0)])
@@ -134,12 +134,30 @@ def test_one_process_says_that_a_sharded_network_gets_no_offsets(small_task, cap
     assert caplog.text.count("gets no class offsets: it is sharded over the processes") == warnings
 
 
+def test_a_run_that_goes_on_after_its_end_keeps_the_offsets_that_it_has(tmp_path, prepared, small_task, monkeypatch):
+    """The offsets of each class are found with those of the others as they are: a second search would find others."""
+    recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    first, _ = train(run, prepared, model=shy(), validation=prepared)
+    kept = run.best.read_bytes()
+
+    def search(*_, **__):
+        raise AssertionError("looked for offsets again")
+
+    monkeypatch.setattr("bedside.training.loop.fit.offset_classes", search)
+    for wanted in (True, False):
+        config = replace(run.config, recipe=replace(recipe, class_offsets=wanted))
+        again, _ = train(Run.create(run.path, config, resume=True), prepared, model=shy(), validation=prepared)
+        assert again.best == first.best
+        assert run.best.read_bytes() == kept
+
+
 def test_a_training_without_validation_cases_records_that_it_looked_for_no_offsets(tmp_path, prepared, small_task):
     recipe = Recipe(epochs=1, steps_per_epoch=1, warmup=0, class_offsets=True)
     run = make_run(tmp_path / "run", small_task, recipe)
     result, _ = train(run, prepared)
     assert result.best is None
-    assert run.epochs_before_class_offsets() == 1
+    assert run.class_offsets_record().epochs == 1
 
 
 def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on(tmp_path, prepared, small_task, monkeypatch):
@@ -153,10 +171,10 @@ def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on(tmp_pat
         with pytest.raises(TrainingInterrupted):
             train(run, prepared, model=shy(), validation=prepared)
     assert len(run.rows()) == 1
-    assert run.epochs_before_class_offsets() == 0
+    assert run.class_offsets_record().epochs == 0
     result, _ = train(run, prepared, model=shy(), validation=prepared)
     assert result.best > 0.99
-    assert run.epochs_before_class_offsets() == 1
+    assert run.class_offsets_record().epochs == 1
 
 
 def test_offsets_that_raise_no_dice_together_are_taken_back_to_the_bit(tmp_path, prepared, small_task, monkeypatch):
@@ -170,4 +188,4 @@ def test_offsets_that_raise_no_dice_together_are_taken_back_to_the_bit(tmp_path,
     assert results[0].best == pytest.approx(results[1].best)
     with_offsets, without = (load_file(run.best) for run in runs)
     assert torch.equal(with_offsets["model.bias"], without["model.bias"])
-    assert [run.epochs_before_class_offsets() for run in runs] == [1, 0]
+    assert [run.class_offsets_record().epochs for run in runs] == [1, 0]

@@ -5,7 +5,7 @@ import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.files.temporaries import temporary_name
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import Run
+from bedside.training.runs.run import ClassOffsetsRecord, Run
 from bedside.training.runs.run_config import Lengthening, RunConfig
 from bedside.training.runs.sole_writer import LOCK
 
@@ -57,13 +57,13 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
 def test_a_run_records_after_how_many_epochs_its_training_looked_for_class_offsets(tmp_path, config):
     run = Run.create(tmp_path / "run", config, resume=False)
     run.start()
-    assert run.epochs_before_class_offsets() == 0
-    run.record_class_offsets()
-    assert Run.open(run.path).epochs_before_class_offsets() == config.recipe.epochs
+    assert run.class_offsets_record() == ClassOffsetsRecord(0, None)
+    run.record_class_offsets(0.75)
+    assert Run.open(run.path).class_offsets_record() == ClassOffsetsRecord(config.recipe.epochs, 0.75)
     assert Run.open(run.path).config.recipe.class_offsets
     run.class_offsets.write_text("{")
     with pytest.raises(InputError, match=r'class_offsets.json in "run" is not valid: .*; delete it, and give --resume'):
-        run.epochs_before_class_offsets()
+        run.class_offsets_record()
 
 
 def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):

@@ -1,0 +1,38 @@
+"""What a student's run says of its weights when it is opened, for export."""
+
+import pytest
+from bedside.distill import build_student, load_student
+from bedside.training.loop.checkpoint import save_weights
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
+from msgspec.structs import replace
+
+
+@pytest.fixture
+def run(tmp_path, task):
+    """A run of two epochs, of which the first was the best."""
+    model = ModelConfig(kind="student", name="unet-edge-tiny")
+    config = RunConfig(model=model, task=task, recipe=Recipe(epochs=2, warmup=0), dataset="toy", data_hash="cd" * 32)
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    for epoch, dice in enumerate((0.5, 0.25)):
+        run.log(epoch, {"dice": dice})
+    save_weights(run.best, build_student("unet-edge-tiny", num_classes=task.num_classes))
+    return run
+
+
+def test_the_metrics_are_those_of_the_epoch_of_the_weights(run):
+    assert load_student(run.path).metrics == {"epoch": "0", "dice": "0.5"}
+
+
+def test_weights_with_class_offsets_have_another_dice_than_their_epoch(run):
+    run.record_class_offsets(0.625)
+    assert load_student(run.path).metrics == {"epoch": "0", "dice": "0.5", "dice_with_class_offsets": "0.625"}
+
+
+def test_of_a_run_made_longer_the_dice_with_offsets_is_another_ones(run):
+    run.record_class_offsets(0.625)
+    longer = replace(run.config, recipe=replace(run.config.recipe, epochs=3))
+    Run(run.path, longer, planned=2).lengthen(2, write=True)
+    assert load_student(run.path).metrics == {"epoch": "0", "dice": "0.5"}
