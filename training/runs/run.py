@@ -268,7 +268,12 @@ class Run:
             raise InputError(
                 f'the metrics in "{self.name}" hold a Dice that is no number; restore metrics.csv'
             ) from None
-        return best or (rows[-1] if rows else {})
+        if best or not rows:
+            return best or {}
+        # Without scores, weights are kept at the end alone: a run that was made longer has those of its former end.
+        lengthened = [step.epochs for step in self.config.lengthened if step.epoch >= step.epochs]
+        ends = {self.config.recipe.epochs, *lengthened}
+        return next((row for row in reversed(rows) if int(row["epoch"]) + 1 in ends), rows[-1])
 
 
 def _without_none(value: Any) -> Any:

@@ -65,3 +65,24 @@ def test_a_run_made_longer_before_its_first_step_is_what_it_would_have_been(tmp_
     _, late = train(longer(run, 4), prepared)
     _, expected = train(make_run(tmp_path / "other", small_task), prepared)
     assert torch.equal(late.weight, expected.weight)
+
+
+def test_a_longer_run_without_scores_that_was_stopped_has_the_weights_and_the_figures_of_its_former_end(
+    tmp_path, prepared, small_task
+):
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared)
+    kept, row = run.best.read_bytes(), Run.open(run.path).best_row()
+    assert row["epoch"] == "3"
+
+    def stop(done, total, note):
+        if done == 17:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingInterrupted):
+        train(longer(run, 8), prepared, progress=stop)
+    assert run.best.read_bytes() == kept
+    assert Run.open(run.path).rows()[-1]["epoch"] == "4"
+    assert Run.open(run.path).best_row() == row
+    train(longer(run, 8), prepared)
+    assert Run.open(run.path).best_row()["epoch"] == "7"
