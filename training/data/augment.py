@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from ...runtime.task import Task
 from ..recipe import Augmentation
-from .mirroring import HEIGHT, WIDTH, flip_axes
+from .mirroring import axial_plane, flip_axes
 
 
 def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence[str]) -> Compose:
     """Builds the random transforms of a training crop.
 
     Args:
-        task: defines the left/right axis and the patch.
+        task: defines the left/right axis, the axial plane and the patch.
         augmentation: probability of each transform.
         spatial: keys of the ``[C, D, H, W]`` arrays to flip and rotate together (image, label, teacher); intensity
             transforms change only ``"image"``.
@@ -38,8 +38,9 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
         for axis in flip_axes(task, augmentation)
         if augmentation.flip
     ]
-    if augmentation.rotate and task.patch.x == task.patch.y:  # a quarter turn of an oblong patch would change its shape
-        steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=(HEIGHT, WIDTH)))
+    first, second = axial_plane(task)
+    if augmentation.rotate and task.patch.dhw[first] == task.patch.dhw[second]:  # else a turn would change the shape
+        steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=(first, second)))
     if augmentation.scale:
         steps.append(RandScaleIntensityd(keys=["image"], factors=0.1, prob=augmentation.scale))
     if augmentation.shift:

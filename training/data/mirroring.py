@@ -1,4 +1,4 @@
-"""Which axes training may mirror: left and right only where no label names a side."""
+"""The axes of a crop in the patient: which may be mirrored, left and right only where no label names a side."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
     With left/right pairs of organs the left/right axis is excluded: mirrored scans would teach the network to confuse
     the sides.
     """
-    width_is_sides = task.orientation[0] in "LR"
-    sides = WIDTH if width_is_sides else (HEIGHT if task.orientation[1] in "LR" else DEPTH)
-    axes = (DEPTH, HEIGHT, WIDTH)
     if task.has_paired_organs and not augmentation.mirror_sides:
-        return tuple(axis for axis in axes if axis != sides)
-    return axes
+        return _axes_without(task, "LR")
+    return DEPTH, HEIGHT, WIDTH
+
+
+def axial_plane(task: Task) -> tuple[int, ...]:
+    """Returns the two spatial axes of a ``[C, D, H, W]`` crop that lie in the patient's axial plane."""
+    return _axes_without(task, "SI")
+
+
+def _axes_without(task: Task, directions: str) -> tuple[int, ...]:
+    """Returns the spatial axes that do not run along two opposite directions, such as "LR"."""
+    along = zip((WIDTH, HEIGHT, DEPTH), task.orientation, strict=True)
+    return tuple(sorted(axis for axis, towards in along if towards not in directions))
 
 
 def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:

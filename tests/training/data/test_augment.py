@@ -43,6 +43,24 @@ def test_oblong_patches_are_not_turned():
     assert torch.equal(torch.as_tensor(transform(dict(start))["image"]), start["image"])
 
 
+def test_quarter_turns_are_in_the_axial_plane_whatever_the_tasks_orientation():
+    """MONAI's networks have z last: the task of their bundles has orientation SAR, and a crop's W is along the body."""
+    for orientation, along_the_body in (("RAS", DEPTH), ("SAR", WIDTH), ("LSP", HEIGHT)):
+        task = PRESETS["pelvic"].replaced(orientation=orientation, patch=(8, 8, 8))
+        augmentation = CropAugmentation(task, Augmentation(flip=0, rotate=1.0))
+        turns = {augmentation.draw(seed) for seed in range(20)}
+        assert len(turns) == 3
+        assert {(turn.axes[along_the_body], turn.flipped[along_the_body]) for turn in turns} == {
+            (along_the_body, False)
+        }
+
+
+def test_a_patch_that_is_square_in_another_plane_is_not_turned():
+    task = PRESETS["pelvic"].replaced(orientation="SAR", patch=(8, 8, 6))
+    turns = {CropAugmentation(task, Augmentation(flip=0, rotate=1.0)).draw(seed) for seed in range(20)}
+    assert turns == {FlipRotation()}
+
+
 def test_probabilities_are_those_of_the_papers_appendix():
     assert AUGMENTATION["pelvic"] == Augmentation(flip=0.3, rotate=0.2, scale=0.1, shift=0.1)
     assert AUGMENTATION["btcv"] == Augmentation(flip=0.1, rotate=0.1, scale=0.2, shift=0.0)
