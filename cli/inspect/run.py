@@ -48,7 +48,7 @@ def run_tables(run: Run) -> list[str | Table]:
         facts.add_row("best", _row_text(best))
     offsets = run.class_offsets_record()
     if offsets.dice is not None:
-        facts.add_row("class offsets", f"dice {offsets.dice:.6g} with them, after {offsets.epochs} epochs")
+        facts.add_row("class offsets", f"looked for after {offsets.epochs} epochs; dice {offsets.dice:.6g} since")
     if rows:
         facts.add_row("last", _row_text(rows[-1]))
     return [facts]

@@ -57,7 +57,7 @@ def test_the_dice_with_class_offsets_is_shown_beside_that_of_the_epoch(started):
     run.record_class_offsets(0.625)
     assert run_facts(run)["class_offsets"] == {"epochs": 200, "dice": 0.625}
     (table,) = run_tables(run)
-    assert "dice 0.625 with them, after 200 epochs" in list(table.columns[1].cells)
+    assert "looked for after 200 epochs; dice 0.625 since" in list(table.columns[1].cells)
 
 
 @pytest.mark.parametrize("rows", [(), ({"loss": 1.0},)])
