@@ -321,7 +321,8 @@ def test_a_run_that_names_its_only_teacher_as_earlier_versions_did_still_opens(t
     text = file.read_text()
     start = text.index("[distillation]")
     end = text.find("\n[", start + 1)
-    earlier = f'[distillation]\nlam = 0.5\nteacher = "{record.name}"\nteacher_hash = "{record.sha256}"\n'
+    teacher = f'teacher = "{record.name}"\nteacher_hash = "{record.sha256}"'
+    earlier = f"[distillation]\nlam = 0.5\n{teacher}\ntemperature = 1.0\n"
     block = text[start : text.index("[recipe", start)] if "[recipe" in text[start:] else text[start:end]
     file.write_text(text.replace(block, earlier))
     assert Run.open(run.path).config.distillation == run.config.distillation

@@ -53,6 +53,7 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         init_licence: of the run with these weights, what the bundles state that taught it; empty without such bundles.
         teacher: name of the only teacher in runs that predate ``teachers``; empty in later runs.
         teacher_hash: SHA-256 of that teacher's weights file.
+        temperature: temperature of the imitation loss ``kl`` in runs that predate its end; 1 in later runs.
     """
 
     lam: float
@@ -64,6 +65,7 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     init_licence: str = ""
     teacher: str = ""
     teacher_hash: str = ""
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.teacher:
