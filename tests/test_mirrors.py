@@ -44,7 +44,6 @@ ELSEWHERE = {  # module → the file that tests it
     "devices/planner/planned_model.py": "devices/test_plan.py",
     "devices/planner/prediction.py": "devices/test_plan.py",
     # Opened after a training.
-    "distill/trained.py": "distill/test_train.py",
     # What all engines and all teachers inherit: their conformance suites.
     "runtime/engines/engine.py": "runtime/engines/test_engines.py",
     "teacher/config.py": "teacher/test_teachers.py",
