@@ -17,28 +17,29 @@ def usage_message(error: Exception, arguments: Sequence[str]) -> str:
     path = getattr(getattr(error, "ctx", None), "command_path", "bedside")  # of the command that was refused
     if not message:
         return f"see '{path} --help'"
-    parameter = getattr(error, "param", None)
-    options = [name for name in getattr(parameter, "opts", ()) if name.startswith("-")]
-    values = _values_given(options, arguments)
-    expected = getattr(parameter, "nargs", 1)
-    if expected > 1 and len(values) != expected:
-        message = f"Option '{options[0]}' takes {expected} values, got {len(values)} ('{' '.join(values)}')."
-    given = _given(options, arguments)
-    if given is not None and given not in message and message.startswith("Invalid value"):
-        message = f"{message.rstrip('.')}, got '{given}'."
+    if message.startswith("Invalid value"):
+        message = _with_values(message, getattr(error, "param", None), arguments)
     return f"{message}{'.' if message[-1].isalnum() else ''} Try '{path} --help'."
 
 
-def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
-    """Returns the value given to an option; None if the arguments have no such option."""
-    for word, following in zip(arguments, (*arguments[1:], ""), strict=True):
+def _with_values(message: str, parameter: object, arguments: Sequence[str]) -> str:
+    """Returns the message with the value given to the option, or with how many were given where there are too few."""
+    options = [name for name in getattr(parameter, "opts", ()) if name.startswith("-")]
+    expected = getattr(parameter, "nargs", 1)
+    given = _given(options, arguments, expected)
+    shown = " ".join(given)
+    if given and len(given) < expected:
+        return f"Option '{options[0]}' takes {expected} values, got {len(given)} ('{shown}')."
+    return message if shown in message else f"{message.rstrip('.')}, got '{shown}'."
+
+
+def _given(options: Sequence[str], arguments: Sequence[str], count: int) -> list[str]:
+    """Returns the values given to an option, as many as it takes; those after the first end at the next option."""
+    for position, word in enumerate(arguments, start=1):
         name, equals, value = word.partition("=")
         if name in options:
-            return value if equals else following
-    return None
-
-
-def _values_given(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """Returns the words that follow an option up to the next option; a negative number is no option."""
-    start = next((position for position, word in enumerate(arguments, start=1) if word in options), len(arguments))
-    return list(takewhile(lambda word: not word.startswith("-") or word[1:2].isdigit(), arguments[start:]))
+            first, *others = [value, *arguments[position:]] if equals else [*arguments[position:], ""]
+            # A negative number is no option.
+            more = takewhile(lambda each: not each.startswith("-") or each[1:2].isdigit(), others)
+            return [first, *more][:count]
+    return []

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 @pytest.fixture
 def run(tmp_path, task):
-    """A run of two epochs, of which the first was the best."""
+    """Returns a run of two epochs whose first has the higher Dice."""
     model = ModelConfig(kind="student", name="unet-edge-tiny")
     config = RunConfig(model=model, task=task, recipe=Recipe(epochs=2, warmup=0), dataset="toy", data_hash="cd" * 32)
     run = Run.create(tmp_path / "run", config, resume=False)

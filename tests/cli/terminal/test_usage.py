@@ -17,6 +17,7 @@ from bedside.cli.terminal.usage import usage_message
         ("devices --jsn", r"No such option.*--jsn.* Try 'bedside devices --help'\."),
         ("dataset chek", r"No such command.*'check'\? Try 'bedside dataset --help'\."),
         ("distill data --spacing 5 5 -o run", r"Option '--spacing' takes 3 values, got 2 \('5 5'\)\. Try .*"),
+        ("distill --patch 64 64 x data -o run", r"Invalid value for '--patch': .*, got '64 64 x'\. Try .*"),
         ("distill data --patch", r"Option '--patch' .* Try .*"),
         ("dataset", r"see 'bedside dataset --help'"),
     ],

@@ -17,7 +17,7 @@ from . import parties
 
 @pytest.fixture
 def collected(tmp_path, association):
-    """A queue, its collector, and a series of which an association has all instances."""
+    """Returns a queue, its collector, and a series that an association has sent whole."""
     files = parties.series(tmp_path / "ct", 3)
     for file in files:
         shutil.copy(file, association / "files")
