@@ -90,16 +90,17 @@ class Distill:
             min=0.0,
             max=1.0,
             help="Weight of the truth; 1 trains without a teacher, the baseline.",
-            show_default=str(_LAMBDA),
+            show_default=f"{_LAMBDA:g}; 1 with --init or --locator alone",
         ),
     ] = None
-    task: Annotated[str | None, typer.Option("--task", help="Preset or TOML file; needed only without a teacher.")] = (
-        None
-    )
+    task: Annotated[
+        str | None, typer.Option("--task", help="Preset or TOML file; needed only without --teacher and --init.")
+    ] = None
     init: Annotated[
         Path | None,
         input_option(
-            "--init", help="Run directory of an earlier run of this student; training starts from its weights."
+            "--init",
+            help="Earlier run of this student, or its bundle (export --trainable): training starts from its weights.",
         ),
     ] = None
     imitation_options: ImitationOptions
@@ -243,7 +244,7 @@ class Distill:
     def _lam(self) -> float:
         if self.lam is not None:
             return self.lam
-        return 1.0 if self.locator and not self._teachers else _LAMBDA
+        return 1.0 if (self.locator or self.init) and not self._teachers else _LAMBDA
 
     @property
     def _teachers(self) -> Sequence[Path]:
@@ -261,16 +262,20 @@ class Distill:
         return msgspec.structs.replace(recipe, unlabelled=share)
 
     def _task(self) -> Task:
-        """Returns the given task with the options' spacing and patch, or else the first teacher's; a locator's own."""
+        """Returns the given task with the options' spacing and patch, or that of the first teacher or earlier student.
+
+        A locator has a task of its own, made of that.
+        """
         data = self.training.data
-        if self.task is None and not self._teachers:
+        earlier = (*self._teachers, *([] if self.init is None else [self.init]))
+        if self.task is None and not earlier:
             raise UsageError("give --teacher, or --task" + ("" if self.locator else " and --lambda 1"))
         if self.task is not None:
             task = load_task(self.task)
         elif data.patch is not None:
-            task = task_of_teacher(self._teachers[0])
+            task = task_of_teacher(earlier[0])
         else:
-            task = task_of_student(self._teachers[0], self._student)
+            task = task_of_student(earlier[0], self._student)
         return locator_task(task, data.spacing, data.patch) if self.locator else data.changed(task)
 
 

@@ -73,6 +73,13 @@ class Export:
             "--onnx-only", help="No files of OpenVINO's own, which reads the ONNX: half the size, a slower first start."
         ),
     ] = False
+    trainable: Annotated[
+        bool,
+        typer.Option(
+            "--trainable",
+            help="Keep the student's own weights in the bundle, to train on from: distill --init.",
+        ),
+    ] = False
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
     int8_search: Annotated[
         float,
@@ -129,7 +136,7 @@ class Export:
 
     def _export(self, output: Path, page: Path | None) -> ExitCode:
         require("train", "export", *(() if page is None else ("report",)))
-        from ..distill import load_locator
+        from ..distill import STUDENTS, load_locator
         from ..export import ExportOptions, export_bundle
         from ..runtime.bundles.bundle import Bundle
         from .tables.bundle import bundle_facts, bundle_tables
@@ -143,6 +150,7 @@ class Export:
             patches=self.patches,
             int8_search=self.int8_search,
             onnx_only=self.onnx_only,
+            trainable=self.trainable,
             keep_failed=self.keep_failed,
             page=page,
             overlap=self.overlap,
@@ -163,7 +171,10 @@ class Export:
                 noted = note
                 advance(done, total)
 
-            export_bundle(self.network.opened(self.calibration), output, options, progress)
+            student = self.network.opened(self.calibration)
+            if self.trainable and student.student not in STUDENTS:
+                raise UsageError(f"--trainable is for bedside's own students; distill cannot train {student.student}")
+            export_bundle(student, output, options, progress)
         console.finished(f'the bundle "{output.name}" is written')
         if page is not None:
             console.info(f'figures and pictures of the gate are in "{page.name}"')

@@ -1,4 +1,4 @@
-"""The task of a teacher, a run directory or a bundle; known without torch."""
+"""The task of a run directory or a bundle, such as a teacher's; known without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger("bedside.distill")
 
 
 def is_bundle(path: Path) -> bool:
-    """Returns whether a teacher is a bundle, a folder or a zip; else it is a run directory.
+    """Returns whether a path is a bundle, a folder or a zip; else it is a run directory.
 
     Raises:
         InputError: it is neither.
@@ -27,7 +27,7 @@ def is_bundle(path: Path) -> bool:
     if not (path / Run.CONFIG).exists():
         is_what = "does not exist" if not path.exists() else f"is {found.name}" if found else "is something else"
         raise InputError(
-            f'a teacher is a run directory or a bundle, and "{path.name}" {is_what}: give what was --output of '
+            f'expected a run directory or a bundle, and "{path.name}" {is_what}: give what was --output of '
             "train-teacher, distill or export"
         )
     return False
@@ -45,7 +45,7 @@ def task_of_student(teacher: Path, student: str) -> Task:
     patch = STUDENTS.find(student).patch_rule.covering(task.patch.dhw).xyz
     if patch != task.patch:
         shown = [" ".join(map(str, sizes)) for sizes in (patch, task.patch)]
-        _log.info('the patch is %s: "%s" does not accept its teacher\'s, %s', shown[0], student, shown[1])
+        _log.info('the patch is %s: "%s" does not accept %s, as in "%s"', shown[0], student, shown[1], teacher.name)
     return task.replaced(patch=patch)
 
 

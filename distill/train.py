@@ -11,14 +11,12 @@ import torch
 
 from ..runtime import arguments
 from ..runtime.errors import UsageError
-from ..runtime.files.hashing import file_sha256
 from ..runtime.hooks import Progress
 from ..runtime.labels.probabilities import LEVELS
 from ..runtime.task import Task
 from ..training.data.crops import Batch, CropSource
 from ..training.data.dataset import Dataset
 from ..training.job import TrainingHooks, TrainingJob
-from ..training.loop.checkpoint import load_weights
 from ..training.loop.fit import FitResult
 from ..training.loop.hardware import Hardware
 from ..training.loop.objective import Objective
@@ -28,6 +26,7 @@ from ..training.recipe import Recipe
 from ..training.runs.run import Run
 from ..training.runs.run_config import Distillation, MethodRecord, ModelConfig
 from ..training.train import train
+from .earlier_weights import EarlierWeights
 from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
 from .students.registry import STUDENTS, build_student, check_patch
@@ -68,7 +67,8 @@ def distill(
         teacher: run directory of a trained network or a bundle, or several, whose mean probabilities teach; needed
             unless λ is 1. The run of a teacher or of a student can teach, that of a locator cannot; so can any bundle,
             also of another project's network.
-        task: grid, intensities, patch; None: the first teacher's, with a larger patch if the student needs it. With
+        task: grid, intensities, patch; None: the first teacher's, or that of ``init``, with a larger patch if the
+            student needs it. With
             cached targets they may differ from the teachers', whose probabilities are then interpolated; the classes
             may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
@@ -78,8 +78,8 @@ def distill(
             student's very crops, in every step.
         pseudo_labels: whether the teachers' most probable class is the label of scans without labels: the loss of
             labels then counts there, too.
-        init: run directory of an earlier run of the same student, whose weights the training starts from; None starts
-            from random weights.
+        init: run directory of an earlier run of the same student, or a bundle of it that was exported with
+            ``trainable``, whose weights the training starts from; None starts from random weights.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         prepared_cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: whether to continue the run in ``out``.
@@ -107,9 +107,10 @@ def distill(
         raise UsageError(
             "lambda 1 learns nothing from scans without labels: give pseudo-labels, a lambda below 1, or unlabelled 0"
         )
+    init = arguments.optional(arguments.path, "init", init)
     job = TrainingJob(
         dataset=dataset,
-        task=_teachers_task(runs, student) if task is None else task,
+        task=_earlier_task((*runs, *([] if init is None else [init])), student) if task is None else task,
         out=arguments.path("out", out),
         recipe=recipe,
         hardware=Hardware() if hardware is None else hardware,
@@ -124,7 +125,6 @@ def distill(
         targets=arguments.one_of("targets", targets, ("cached", "online")),
         pseudo_labels=pseudo_labels,
     )
-    init = arguments.optional(arguments.path, "init", init)
     hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
     result = train(job, lambda: _DistilledStudent.open(kind, student, options, runs, init, job.task), hooks)
     warn_of_weak_teachers(Run.open(job.out), result.best)
@@ -140,14 +140,14 @@ class _DistilledStudent:
         student: name in `STUDENTS`.
         options: λ, loss and targets, without the teachers.
         teachers: the teachers; None if there is none, or none is used.
-        init: run whose weights the training starts from; None for random weights.
+        init: weights that the training starts from; None for random ones.
     """
 
     kind: str
     student: str
     options: Distillation
     teachers: Teachers | None = None
-    init: Run | None = None
+    init: EarlierWeights | None = None
 
     @classmethod
     def open(
@@ -155,7 +155,7 @@ class _DistilledStudent:
     ) -> _DistilledStudent:
         """Opens the teachers and the earlier run, and checks that these and the student accept the task."""
         check_patch(student, task.patch.dhw)
-        start = None if init is None else _earlier_run(init, kind, student, task)
+        start = None if init is None else EarlierWeights.open(init, kind, student, task)
         teachers = Teachers.open(runs) if runs and (options.lam < 1 or options.pseudo_labels) else None
         for member in teachers.members if teachers else ():
             check_teachers_classes(task, member)
@@ -166,16 +166,14 @@ class _DistilledStudent:
     def build(self, task: Task) -> torch.nn.Module:
         model = build_student(self.student, num_classes=task.num_classes)
         if self.init is not None:
-            load_weights(self.init.best, model)
+            self.init.load_into(model)
         return model
 
     def recorded(self) -> MethodRecord:
         taught_by = tuple(member.record for member in self.teachers.members) if self.teachers else ()
         options = msgspec.structs.replace(self.options, teachers=taught_by)
         if self.init is not None:
-            before = self.init.config.distillation
-            licence = "" if before is None else before.teachers_licences
-            options = msgspec.structs.replace(options, init=file_sha256(self.init.best), init_licence=licence)
+            options = msgspec.structs.replace(options, init=self.init.sha256, init_licence=self.init.licence)
         return MethodRecord(ModelConfig(kind=self.kind, name=self.student), options)
 
     def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
@@ -230,9 +228,9 @@ def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
     return tuple(arguments.path("teacher", run) for run in arguments.sequence("teacher", teacher, "a path, or several"))
 
 
-def _teachers_task(runs: Sequence[Path], student: str) -> Task:
+def _earlier_task(runs: Sequence[Path], student: str) -> Task:
     if not runs:
-        raise UsageError("without --teacher, give --task")
+        raise UsageError("without --teacher and --init, give --task")
     return task_of_student(runs[0], student)
 
 
@@ -244,17 +242,3 @@ def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:
             f'data set "{dataset.name}" lists no scans without labels: name some under "unlabeled" or give '
             "--unlabelled FOLDER, or give --unlabelled-share 0"
         )
-
-
-def _earlier_run(path: Path, kind: str, student: str, task: Task) -> Run:
-    run = Run.open(path)
-    before = run.config
-    if (before.model.kind, before.model.name) != (kind, student):
-        was, wanted = (
-            f"run of {name}" if of == "student" else f"{of} run of {name}"
-            for of, name in ((before.model.kind, before.model.name), (kind, student))
-        )
-        raise UsageError(f'"{run.name}" is a {was}; --init needs an earlier {wanted}')
-    if before.task.num_classes != task.num_classes:
-        raise UsageError(f'"{run.name}" has {before.task.num_classes} classes, the task {task.num_classes}')
-    return run

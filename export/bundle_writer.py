@@ -14,7 +14,7 @@ from .. import __version__
 from ..runtime import arguments
 from ..runtime.bundles.figures import SensitiveLayer
 from ..runtime.bundles.golden_files import GOLDEN_FILES
-from ..runtime.bundles.manifest import MANIFEST_NAME, Manifest, Provenance, TensorSpec
+from ..runtime.bundles.manifest import MANIFEST_NAME, WEIGHTS_NAME, Manifest, Provenance, TensorSpec
 from ..runtime.bundles.manifest_writer import write_manifest
 from ..runtime.bundles.signing import sign_bundle
 from ..runtime.bundles.variant import Variant
@@ -99,6 +99,8 @@ def export_bundle(
             steps.begin("patches and the student's logits")
             reference = Reference.from_student(student.model, student.task, cases)
             reference.golden.save(folder, GOLDEN_FILES)
+            if options.trainable:
+                _write_weights(folder, student)
             models = OnnxModels(reference, cases, options, steps.remark)
             _write_models(folder, models, variants, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
@@ -154,6 +156,12 @@ def _check_packages(options: ExportOptions) -> None:
     for package, extra in needed.items():
         if find_spec(package) is None:
             raise MissingExtraError(package, extra)
+
+
+def _write_weights(folder: Path, student: ExportedStudent) -> None:
+    from ..training.loop.checkpoint import save_weights
+
+    save_weights(folder / WEIGHTS_NAME, student.model)
 
 
 def _write_models(

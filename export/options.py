@@ -34,6 +34,8 @@ class ExportOptions:
             CPUs), "int8-fp16", and "fp32", which is always written. Where a device of this machine computes in bfloat16
             or float16, OpenVINO's variants of these models are measured and offered too; they need no files.
         onnx_only: whether OpenVINO reads the ONNX in place of files of its own, half the bytes for a slower start.
+        trainable: whether the bundle holds the student's weights too, for `bedside.distill.distill` to start from. Only
+            those of bedside's own students can be used so.
         patches: number of calibration patches.
         int8_search: the most seconds of the search for layers to keep in floating point, in int8 and uint8 each, which
             begins where it uses more than half of a bound of the gate; 0 for no search.
@@ -61,6 +63,7 @@ class ExportOptions:
     cases: ExportCases | None = None
     precisions: Sequence[str] = ("fp32", "int8", "uint8")
     onnx_only: bool = False
+    trainable: bool = False
     patches: int = 16
     int8_search: float = DEFAULT_INT8_SEARCH
     keep_failed: bool = False
@@ -80,6 +83,7 @@ class ExportOptions:
         arguments.optional(arguments.instance, "cases", self.cases, ExportCases)
         arguments.names("precisions", checked_collection("precisions", self.precisions, "a list of names"))
         arguments.flag("onnx_only", self.onnx_only)
+        arguments.flag("trainable", self.trainable)
         arguments.whole_number("patches", self.patches, 1)
         arguments.number("int8_search", self.int8_search, "seconds from 0 up", lambda seconds: seconds >= 0)
         arguments.flag("keep_failed", self.keep_failed)

@@ -39,6 +39,8 @@ def run_tables(run: Run) -> list[str | Table]:
         facts.add_row(
             "distillation", f"λ = {config.distillation.lam:g}, {config.distillation.teacher_names or 'no teacher'}"
         )
+        if config.distillation.init:
+            facts.add_row("started from", f"the weights with SHA-256 {config.distillation.init[:16]}…")
     facts.add_row("data set", f"{config.dataset}, {config.data_hash[:16]}")
     facts.add_row("code", f"bedside {config.code_version}")
     facts.add_row("weights", "best and last" if run.best.is_file() else "none yet")

@@ -51,6 +51,8 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     facts.add_row(
         "teacher", f"{origin.teacher or 'none'}" + (f", λ = {origin.lam:g}" if origin.lam is not None else "")
     )
+    if manifest.is_trainable:
+        facts.add_row("trainable", "yes: distill --init starts from its weights")
     facts.add_row("training data", origin.data_hash[:16] or "not recorded")
     facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
     if manifest.timed_on is not None:

@@ -22,6 +22,7 @@ SCHEMA_VERSION = 5
 READABLE_VERSIONS = (1, 2, 3, 4, SCHEMA_VERSION)  # all fields that later versions added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
+WEIGHTS_NAME = "weights.safetensors"  # the student's own, from which a training may start; for no engine
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all control characters but tabs and line ends
@@ -135,6 +136,11 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def total_bytes(self) -> int:
         """Size of all files in ``files``, in bytes."""
         return sum(entry.size for entry in self.files.values())
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the bundle holds the student's weights, from which a training may start."""
+        return WEIGHTS_NAME in self.files
 
     @property
     def all_variants(self) -> tuple[Variant, ...]:

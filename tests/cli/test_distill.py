@@ -65,6 +65,16 @@ def test_mirroring_sides_on_request_is_a_warning_also_when_quiet(arguments, capf
     assert json.loads(captured.out)["best_dice"] is None
 
 
+def test_an_earlier_student_says_task_and_lambda_where_nothing_else_does(arguments, tmp_path, capfd):
+    assert run([*arguments, "--epochs", "1"]) == 0
+    again = [*arguments[:2], "--init", str(tmp_path / "run"), *arguments[4:6], "-o", str(tmp_path / "again")]
+    assert run([*again, *arguments[10:], "--epochs", "1"]) == 0
+    config = Run.open(tmp_path / "again").config
+    assert (config.task.name, config.distillation.lam) == ("eyes", 1.0)
+    assert run(["inspect", str(tmp_path / "again")]) == 0
+    assert f"SHA-256 {config.distillation.init[:16]}" in capfd.readouterr().out
+
+
 @pytest.fixture
 def questionable(arguments, tmp_path):
     """The same data set, whose list says MRI to a task for CT and names files that are not read."""

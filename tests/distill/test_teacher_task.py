@@ -44,7 +44,9 @@ def test_a_student_gets_the_smallest_patch_around_its_teachers_that_it_accepts(b
     with caplog.at_level(logging.INFO, "bedside.distill"):
         found = task_of_student(bundle_path, "unet-edge-tiny")
     assert found == task.replaced(patch=(32, 16, 16))
-    assert caplog.messages == ['the patch is 32 16 16: "unet-edge-tiny" does not accept its teacher\'s, 16 12 8']
+    assert caplog.messages == [
+        f'the patch is 32 16 16: "unet-edge-tiny" does not accept 16 12 8, as in "{bundle_path.name}"'
+    ]
 
 
 def test_it_does_not_import_torch():

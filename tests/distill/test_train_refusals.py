@@ -48,7 +48,7 @@ def test_a_student_run_is_no_teacher_and_the_other_way_round(teacher_run):
         ({"targets": "later"}, 'targets: expected cached, online, got "later"'),
         (
             {"student": "swinunetr-tiny", "init": True},
-            "is a run of unet-nano; --init needs an earlier run of swinunetr",
+            "is a run of unet-nano; --init needs an earlier run or bundle of swinunetr",
         ),
     ],
 )

@@ -101,6 +101,15 @@ class Checkpoint:
         prefix = f"{name}."
         return {key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)}
 
+    def load_into(self, model: torch.nn.Module) -> None:
+        """Loads the network's weights.
+
+        Raises:
+            InputError: the tensors do not fit this model; the message names the first misfit.
+        """
+        _check_model(self, model)
+        set_model_state_dict(model, cast("dict[str, Any]", self.part("model")), options=_FROM_WHOLE)
+
 
 def save_weights(path: Path, model: torch.nn.Module, *, write: bool = True) -> None:
     """Writes a model's weights (parameters and persistent buffers) atomically.
@@ -143,9 +152,7 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
     Raises:
         InputError: the file cannot be read, or its tensors do not fit this model; the message names the first misfit.
     """
-    checkpoint = Checkpoint.read(path)
-    _check_model(checkpoint, model)
-    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_FROM_WHOLE)
+    Checkpoint.read(path).load_into(model)
 
 
 def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -175,7 +182,7 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
     for name, parameter in model.named_parameters():
         if name not in state:  # torch's step gave it one
             optimizer.state.pop(parameter, None)
-    set_model_state_dict(model, cast("dict[str, Any]", checkpoint.part("model")), options=_FROM_WHOLE)
+    checkpoint.load_into(model)
     torch.set_rng_state(checkpoint.tensors["random.cpu"])
     if "random.cuda" in checkpoint.tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"])

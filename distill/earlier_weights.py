@@ -1,0 +1,101 @@
+"""The weights that a training starts from: of an earlier run, or of a bundle that holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..runtime.bundles.bundle import Bundle
+from ..runtime.bundles.manifest import WEIGHTS_NAME
+from ..runtime.errors import InputError, UsageError
+from ..runtime.files.hashing import file_sha256
+from ..runtime.task import Task
+from ..training.loop.checkpoint import Checkpoint
+from ..training.runs.run import Run
+from .teacher_task import is_bundle
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierWeights:
+    """The weights of a trained student or locator.
+
+    Attributes:
+        name: name of the run directory or bundle.
+        made_by: "run", "locator run", … or "bundle", then the name of the network, for messages.
+        network: kind and name of the network.
+        num_classes: classes, background included.
+        sha256: hash of the weights file.
+        licence: what the bundle states that holds them, or those that taught the student; empty without such bundles.
+        checkpoint: the tensors.
+    """
+
+    name: str
+    made_by: str
+    network: tuple[str, str]
+    num_classes: int
+    sha256: str
+    licence: str
+    checkpoint: Checkpoint
+
+    @classmethod
+    def open(cls, path: Path, kind: str, student: str, task: Task) -> EarlierWeights:
+        """Reads the weights, and checks that they are those of this network.
+
+        Args:
+            path: run directory, or a bundle that was exported with its weights.
+            kind: "student" or "locator".
+            student: name of the network that will be trained.
+            task: the task of the training.
+
+        Raises:
+            InputError: there is neither a trained run nor a bundle with weights.
+            BundleError: the bundle was altered.
+            UsageError: the weights are another network's, or for another number of classes.
+        """
+        weights = _of_bundle(path) if is_bundle(path) else _of_run(path)
+        if weights.network != (kind, student):
+            wanted = f"run or bundle of {student}" if kind == "student" else f"{kind} run of {student}"
+            raise UsageError(f'"{weights.name}" is a {weights.made_by}; --init needs an earlier {wanted}')
+        if weights.num_classes != task.num_classes:
+            raise UsageError(f'"{weights.name}" has {weights.num_classes} classes, the task {task.num_classes}')
+        return weights
+
+    def load_into(self, model: torch.nn.Module) -> None:
+        """Loads the weights.
+
+        Raises:
+            InputError: they do not fit the network.
+        """
+        self.checkpoint.load_into(model)
+
+
+def _of_run(path: Path) -> EarlierWeights:
+    run = Run.open(path)
+    config, model = run.config, run.config.model
+    return EarlierWeights(
+        name=run.name,
+        made_by=f"run of {model.name}" if model.kind == "student" else f"{model.kind} run of {model.name}",
+        network=(model.kind, model.name),
+        num_classes=config.task.num_classes,
+        sha256=file_sha256(run.best),
+        licence="" if config.distillation is None else config.distillation.teachers_licences,
+        checkpoint=Checkpoint.read(run.best),
+    )
+
+
+def _of_bundle(path: Path) -> EarlierWeights:
+    with Bundle.open(path) as bundle:
+        manifest, name = bundle.manifest, path.name
+        if not manifest.is_trainable:
+            raise InputError(f'the bundle "{name}" holds no weights to start from; export it with --trainable')
+        return EarlierWeights(
+            name=name,
+            made_by=f"bundle of {manifest.provenance.student}",
+            network=("student", manifest.provenance.student),
+            num_classes=manifest.task.num_classes,
+            sha256=manifest.files[WEIGHTS_NAME].sha256,
+            licence=manifest.licence,
+            checkpoint=Checkpoint.read(bundle.file(WEIGHTS_NAME)),
+        )
