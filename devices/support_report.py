@@ -77,6 +77,7 @@ def write_support_report(
     from ..runtime.record import Machine
 
     plain: Callable[[Any], Any] = msgspec.to_builtins
+    probed = None if probe is None else plain(read_probe(probe))  # a wrong file is refused before any test
     contents: dict[str, Any] = {
         "host.json": {
             "schema_version": SCHEMA_VERSION,
@@ -90,8 +91,8 @@ def write_support_report(
     }
     if bundle is not None:
         contents["self-test.json"] = _self_tests(bundle, progress)
-    if probe is not None:
-        contents["probe.json"] = plain(read_probe(probe))
+    if probed is not None:
+        contents["probe.json"] = probed
     with atomic_write(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", _README)
         for name, content in contents.items():

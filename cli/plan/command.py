@@ -41,7 +41,10 @@ class Plan:
         list[str] | None,
         typer.Option(help="Student before its training, may be repeated; all takes minutes.", show_default=False),
     ] = None
-    task: Annotated[str, typer.Option(help="Task of the students: a preset, or a TOML file.")] = "btcv"
+    task: Annotated[
+        str | None,
+        typer.Option(help="Task of the students: a preset, or a TOML file. Default: btcv.", show_default=False),
+    ] = None
     patch: Annotated[
         list[int] | None,
         typer.Option(
@@ -92,6 +95,8 @@ class Plan:
 
         if not self.bundles and not self.students:
             raise UsageError("expected a bundle to plan with, which bedside export makes, or --students all")
+        if not self.students and (self.task is not None or self.patch):
+            raise UsageError("--task and --patch go with --students; a bundle has its own")
         if self.html is not None:
             require("report")
         shape, spacing = quantities.scan("--scan", self.scan)
@@ -126,7 +131,7 @@ class Plan:
         from ...runtime.task_presets import load_task
         from .students import planned_students
 
-        task = load_task(self.task)
+        task = load_task(self.task or "btcv")
         tasks = [task.replaced(patch=(edge, edge, edge)) for edge in self.patch or ()] or [task]
         with self.console.progress("students") as advance:
             return planned_students(self.students, tasks, advance)

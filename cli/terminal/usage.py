@@ -18,6 +18,7 @@ def usage_message(error: Exception, arguments: Sequence[str]) -> str:
     if not message:
         return f"see '{path} --help'"
     if message.startswith("Invalid value"):
+        message = message.replace("Value error, ", "", 1)  # pydantic's, inside some releases of typer
         message = _with_values(message, getattr(error, "param", None), arguments)
     return f"{message}{'.' if message[-1].isalnum() else ''} Try '{path} --help'."
 

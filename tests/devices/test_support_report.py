@@ -78,6 +78,15 @@ def test_what_is_no_probe_is_refused(tmp_path, content):
     assert not (tmp_path / "report.zip").exists()
 
 
+def test_a_wrong_probe_is_refused_before_the_self_tests(tiny_bundle, tmp_path):
+    tested: list[int] = []
+    with pytest.raises(InputError, match="cannot be read"):
+        write_support_report(
+            tmp_path / "report.zip", tiny_bundle, tmp_path / "none.json", lambda done, total: tested.append(done)
+        )
+    assert tested == []
+
+
 def test_a_probe_is_taken_along_and_one_with_further_fields_is_refused(tmp_path):
     write_probe(tmp_path / "p.json", made_probe())
     write_support_report(tmp_path / "report.zip", probe=tmp_path / "p.json")

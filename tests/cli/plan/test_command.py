@@ -197,6 +197,9 @@ def test_a_student_that_cannot_be_exported_is_left_out_with_the_reason(monkeypat
         ((*ORIN, "--power", "1W"), 2, "takes 7 W in its lowest mode"),
         (("--device", "none.toml"), 3, 'profile "none.toml" cannot be read'),
         ((*ORIN, "--scan", "0x5x5@1x1x1"), 2, "shape: expected three whole numbers"),
+        ((*ORIN[:2], "--scan", "999999x5x5@1x1x1"), 2, "shape: expected a scan of at most 100000 mm along each axis"),
+        ((*ORIN, "--patch", "64"), 2, "--task and --patch go with --students"),
+        ((*ORIN, "--task", "btcv"), 2, "--task and --patch go with --students"),
         ((), 2, "--device"),
     ],
 )

@@ -1,7 +1,7 @@
 """A scan known by its geometry alone."""
 
 import pytest
-from bedside.runtime import InputError, UsageError
+from bedside.runtime import UsageError
 from bedside.runtime.axes import XYZ
 from bedside.runtime.scans.planned_scan import PlannedScan
 
@@ -19,6 +19,20 @@ def test_it_has_no_voxels():
             read()
 
 
-def test_a_spacing_that_no_scan_has_is_refused():
-    with pytest.raises(InputError):
-        PlannedScan(XYZ(4, 4, 4), (1.0, 1.0, 1000.0))
+@pytest.mark.parametrize(
+    ("shape", "spacing", "message"),
+    [
+        ((4, 4, 4), (1.0, 1.0, 1000.0), "spacing: expected 0.01…100 mm per axis, got 1×1×1000"),
+        ((4, 4, 4), (0.001, 1.0, 1.0), "spacing: expected 0.01…100 mm per axis, got 0.001×1×1"),
+        ((4, 0, 4), (1.0, 1.0, 1.0), "shape: expected voxels from 1 up, got 4×0×4"),
+        (
+            (999_999, 4, 4),
+            (1.0, 1.0, 1.0),
+            "shape: expected a scan of at most 100000 mm along each axis, got",
+        ),
+    ],
+)
+def test_a_geometry_that_no_scan_has_is_refused_by_the_name_of_the_argument(shape, spacing, message):
+    with pytest.raises(UsageError, match=message) as refused:
+        PlannedScan(XYZ(*shape), spacing)
+    assert "header" not in str(refused.value)  # there is no file to correct
