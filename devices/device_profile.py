@@ -104,7 +104,7 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
         processors: the parts that run networks.
         power_modes: the power modes, the one with fewest watts first, one without a limit last.
         software: keys of `software`, the oldest first.
-        model: part of the name of the Jetson in the device tree, or of the CPU; empty where there is none.
+        model: part of the name of the board in the device tree, or of the CPU; empty where there is none.
         is_super: whether the figures hold for NVIDIA's raised "Super" clocks.
     """
 
@@ -154,6 +154,15 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
             found[f"power_modes.{mode.name}.active_share"] = mode.active_share
             found[f"power_modes.{mode.name}.bandwidth_gb_s"] = mode.bandwidth_gb_s
         return {place: figure for place, figure in found.items() if figure is not None}
+
+    def could_be(self, profile: str | None, cpu: str) -> bool:
+        """Returns whether a machine may be this device; a profile without a `model` may be any.
+
+        Args:
+            profile: key of the profile that was detected there; None where there was none.
+            cpu: name of its CPU.
+        """
+        return not self.model or self.model in cpu or self.key == profile
 
     def peak(self, kind: str) -> float | None:
         """Returns the highest peak of its processors in a number format, 10¹²/s; None where no figure is known."""
@@ -211,7 +220,7 @@ def match_profile(model: str, memory_total: int, is_super: bool) -> DeviceProfil
     """Finds the profile of a machine.
 
     Args:
-        model: the device tree's model name of a Jetson, or the name of the CPU.
+        model: the device tree's name of the board, or the name of the CPU.
         memory_total: MemTotal in bytes. It is always less than the nominal size (firmware and carve-outs keep some),
             on a Jetson never less than 70 % of it. The memory of other machines is their owners' choice.
         is_super: whether the module runs in a "Super" mode.

@@ -56,7 +56,8 @@ def detect(root: str | os.PathLike[str] = Path("/")) -> Host:
     cpu, limits, jetson = read_cpu(root), read_limits(root), read_jetson(root)
     total, available = _read_memory(root)
     left = [amount for amount in (available, limits.memory_free) if amount is not None]
-    profile = match_profile(jetson.model if jetson else cpu.model, total, jetson is not None and jetson.is_super)
+    board = read_text(root / "proc/device-tree/model")
+    profile = match_profile(board or cpu.model, total, jetson is not None and jetson.is_super)
     return Host(
         system=_system(root),
         cpu=cpu,

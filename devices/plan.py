@@ -107,7 +107,7 @@ def plan(
         unplanned=tuple(each for each in found if isinstance(each, Unplanned)),
         recommended=recommended(options),
         reason=reason_of_choice(options),
-        unproven=_unproven(options, planned),
+        unproven=_unproven(options, planned, clock is not None or limits.power is not None),
         sources=tuple(f"{place}: {profile.sources[each.source]}" for place, each in profile.figures.items()),
     )
 
@@ -122,7 +122,7 @@ def _probed(probe: Any, threads: Any, profile: DeviceProfile) -> Probe | None:
         return None
     given = probe if isinstance(probe, Probe) else read_probe(arguments.path("probe", probe))
     host = given.host
-    if profile.model and profile.model not in host.cpu and host.profile != profile.key:  # else nobody can tell
+    if not profile.could_be(host.profile, host.cpu):
         raise InputError(f'probe: of {host.profile or host.cpu}, the plan is for "{profile.key}"')
     counts = sorted({each.threads for each in given.series})
     if threads is not None and threads not in counts:
@@ -172,7 +172,8 @@ def _planned(model: Any) -> PlannedModel:
         return model_of_bundle(bundle)
 
 
-def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tuple[str, ...]:
+def _unproven(options: Sequence[Option], models: Sequence[PlannedModel], has_point: bool) -> tuple[str, ...]:
+    """Returns what is assumed or left out; ``has_point`` is whether a clock or a limit of power was given."""
     from .planner.planned_model import GATE_CASES
     from .planner.roofline import USABLE_BANDWIDTH, USABLE_COMPUTE
 
@@ -191,6 +192,8 @@ def _unproven(options: Sequence[Option], models: Sequence[PlannedModel]) -> tupl
             "probed: from kernels timed on this device, with what ran beside them then; the interval is that within "
             "which the probe's kernels predict each other"
         )
+    if has_point and any(option.tier != "data sheet" for option in options):
+        said.append("probed and measured: at the clock and in the power mode of that time, not in those given here")
     if any(option.joules is not None for option in options):
         said.append("energy: at the full watts of the power mode, so at most")
     if len({option.model for option in options if option.dice_of == GATE_CASES}) > 1:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..runtime.axes import XYZ
+from ..runtime.errors import InputError
 from .conditions import Conditions
 from .energy import Energy
 from .host import Host
@@ -226,3 +227,23 @@ class BenchmarkReport:
         import msgspec
 
         return msgspec.to_builtins(self)
+
+
+def check_schema(content: str, named: str) -> None:
+    """Checks that JSON is of this schema version; ``named`` stands for the file in the message.
+
+    Raises:
+        InputError: it is of another version, or of none.
+        msgspec.DecodeError: it is no JSON object.
+    """
+    import msgspec
+
+    class Versioned(msgspec.Struct):
+        schema_version: int | None = None
+
+    version = msgspec.json.decode(content, type=Versioned).schema_version
+    if version != SCHEMA_VERSION:
+        written = "none" if version is None else version
+        raise InputError(
+            f"{named}: expected schema version {SCHEMA_VERSION}, got {written}; measure again with this bedside"
+        )

@@ -11,7 +11,7 @@ import msgspec
 
 from ...runtime.errors import InputError
 from ...runtime.files.text import read_utf8
-from ..report import SCHEMA_VERSION, BenchmarkReport, VariantReport
+from ..report import SCHEMA_VERSION, BenchmarkReport, VariantReport, check_schema
 from .ratio import Ratio, unpaired_ratio
 
 _Key = tuple[str, ...]
@@ -74,10 +74,6 @@ class Comparison:
         return msgspec.to_builtins(self)
 
 
-class _Versioned(msgspec.Struct):
-    schema_version: int | None = None
-
-
 def read_report(path: Path) -> BenchmarkReport:
     """Reads what ``bedside benchmark --json`` printed.
 
@@ -87,12 +83,7 @@ def read_report(path: Path) -> BenchmarkReport:
     named = f'report "{path.name}"'
     content = read_utf8(path, named)
     try:
-        version = msgspec.json.decode(content, type=_Versioned).schema_version
-        if version != SCHEMA_VERSION:
-            written = "none" if version is None else version
-            raise InputError(
-                f"{named}: expected schema version {SCHEMA_VERSION}, got {written}; measure again with this bedside"
-            )
+        check_schema(content, named)
         return msgspec.json.decode(content, type=BenchmarkReport)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"{named}: expected what bedside benchmark --json prints; {error}") from None

@@ -12,6 +12,7 @@ from ...runtime.axes import XYZ
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import read_utf8
 from ..device_profile import DeviceProfile
+from ..report import check_schema
 from .planned_model import PlannedModel
 from .roofline import Interval
 
@@ -41,12 +42,17 @@ class _Host(msgspec.Struct):
     profile: str | None
 
 
+class _Bundle(msgspec.Struct):
+    name: str
+    sha256: str
+
+
 class _Benchmark(msgspec.Struct):  # of `BenchmarkReport`, what a plan needs
     task: str
     patch: XYZ
     host: _Host
     variants: tuple[_Variant, ...]
-    bundles: tuple[object, ...] = ()
+    bundles: tuple[_Bundle, ...] = ()
     imposed: object | None = None
 
 
@@ -62,26 +68,31 @@ def measured_windows(
 
     Raises:
         UsageError: there are several models.
-        InputError: the file is no such file, is of another device or another task, of several bundles or numbers of
-            threads, or was measured with ``--as``.
+        InputError: the file is no such file, is of another schema version, device, task or bundle, of several bundles
+            or numbers of threads, or was measured with ``--as``.
     """
     if len(models) != 1:
         raise UsageError(f"measured: expected one bundle, the one that was measured; got {len(models)} models")
     named = f'measurements "{path.name}"'
+    content = read_utf8(path, named)
     try:
-        report = msgspec.json.decode(read_utf8(path, named), type=_Benchmark)
-    except msgspec.DecodeError as error:
+        check_schema(content, named)
+        report = msgspec.json.decode(content, type=_Benchmark)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"{named}: expected what bedside benchmark --json prints; {error}") from None
     task, host = models[0].task, report.host
     if (report.task, report.patch) != (task.name, task.patch):
         raise InputError(
             f'{named}: of task "{report.task}" with windows {report.patch}, the bundle has "{task.name}" {task.patch}'
         )
-    if host.profile != profile.key and not (profile.model and profile.model in host.cpu.model):
+    if not profile.could_be(host.profile, host.cpu.model):
         raise InputError(f'{named}: measured on {host.profile or host.cpu.model}, the plan is for "{profile.key}"')
     variants = [variant for variant in report.variants if variant.bundle is not None]  # others are no bundle's
     if len(report.bundles) > 1 or len({variant.threads for variant in variants}) > 1:
         raise InputError(f"{named}: expected one bundle with one number of threads; measure it by itself")
+    for bundle in report.bundles:
+        if bundle.sha256 != models[0].sha256:
+            raise InputError(f'{named}: of another bundle, "{bundle.name}"; measure this one')
     if report.imposed is not None:
         raise InputError(f"{named}: measured with --as, which is not true to speed; measure on the device")
     return {

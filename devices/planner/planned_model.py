@@ -49,6 +49,7 @@ class PlannedModel:
         postprocessing: what is removed from its label maps.
         dice_of: the scans that the Dice of the variants is of; Dice is compared only where these are the same.
         remark: what is assumed of it, as a sentence; empty where nothing is.
+        sha256: `Bundle.sha256`; empty where it is no bundle.
     """
 
     name: str
@@ -58,6 +59,7 @@ class PlannedModel:
     postprocessing: Postprocessing = field(default_factory=Postprocessing)
     dice_of: str = GATE_CASES
     remark: str = ""
+    sha256: str = ""
 
 
 def model_of_bundle(bundle: Bundle) -> PlannedModel:
@@ -93,6 +95,7 @@ def model_of_bundle(bundle: Bundle) -> PlannedModel:
         variants,
         manifest.postprocessing,
         remark="" if manifest.locator is None else "its locator is not counted, nor the windows that it leaves out",
+        sha256=bundle.sha256,
     )
 
 

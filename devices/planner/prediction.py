@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...runtime.engines import CPU, Precision
+from ...runtime.engines import CPU, ENGINES, Precision
 from ...runtime.execution_plan import ExecutionPlan, best_plan
 from ...runtime.request import SegmentationRequest
 from ...runtime.scans.planned_scan import PlannedScan
@@ -73,6 +73,8 @@ class Setting:
                     continue
                 for overlap in self.overlaps or (model.overlap,):
                     yield self._option(model, variant, window, Place(processor.name, engine, precision), overlap)
+            for unknown in (engine for engine in processor.engines if engine not in ENGINES):
+                yield Unplanned(model.name, unknown, "", f"no engine of this name here; expected {', '.join(ENGINES)}")
         if not any(processor.engines for processor in self.profile.processors):
             yield Unplanned(model.name, "any engine", "", "the profile names no processor on which bedside runs")
 

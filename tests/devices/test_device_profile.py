@@ -76,6 +76,8 @@ def test_both_jetpacks_name_their_engines() -> None:
         ("NVIDIA Jetson Xavier NX Developer Kit", 7765, False, "xavier-nx-8"),
         ("NVIDIA Jetson Nano Developer Kit", 3964, False, "nano-2019"),
         ("NVIDIA Jetson AGX Thor Developer Kit", 125772, False, "thor-t5000"),
+        ("Intel(R) Xeon(R) Platinum 8480+", 256_000, False, "xeon-8480-plus"),
+        ("Raspberry Pi 5 Model B Rev 1.0", 4045, False, "raspberry-pi-5"),  # the device tree's
         ("Intel(R) N100", 31800, False, "intel-n100"),  # a CPU; its owner chose the memory
     ],
 )

@@ -79,3 +79,11 @@ def test_the_power_mode_is_asked_of_nvpmodel(
 def test_a_machine_without_any_of_the_files_is_still_described(tmp_path: Path) -> None:
     host = detect(tmp_path)
     assert (host.jetson, host.profile, host.governor) == (None, None, "")
+
+
+def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_text("Raspberry Pi 5 Model B Rev 1.0\0")
+    (tmp_path / "proc/cpuinfo").write_text("processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0b\n")
+    host = detect(tmp_path)
+    assert (host.jetson, host.profile) == (None, "raspberry-pi-5")

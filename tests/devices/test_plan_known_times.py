@@ -8,17 +8,21 @@ from pathlib import Path
 import pytest
 from bedside.devices import plan
 from bedside.devices.probe.results import write_probe
+from bedside.devices.report import SCHEMA_VERSION
+from bedside.runtime.bundles.bundle import Bundle
 from bedside.runtime.errors import InputError, UsageError
 
 from .probe.probes import kernel, made_probe
 
 WINDOWS = 22 * 15 * 12  # of 133 × 137 × 137 voxels of 3 mm, in steps of 6, 9 and 12
 
+OPENED = {"engine": "onnxruntime", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
 FP32 = {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
 
 
 def benchmark_file(path: Path, **changes) -> Path:
     content = {
+        "schema_version": SCHEMA_VERSION,
         "task": "toy",
         "patch": [16, 12, 8],
         "host": {"cpu": {"model": "ARMv8"}, "profile": "orin-nano-8"},
@@ -43,6 +47,8 @@ def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
     [
         ({"host": {"cpu": {"model": "Other"}, "profile": None}}, 'measured on Other, the plan is for "orin-nano-8"'),
         ({"task": "btcv"}, 'of task "btcv"'),
+        ({"schema_version": 9}, "expected schema version 1, got 9"),
+        ({"bundles": [{"name": "other", "sha256": "0" * 64}]}, 'of another bundle, "other"; measure this one'),
         (
             {
                 "variants": [
@@ -52,7 +58,10 @@ def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
             "Expected `float` > 0.0",
         ),
         ({"variants": 3}, "expected what bedside benchmark --json prints"),
-        ({"bundles": [{"name": "a"}, {"name": "b"}]}, "expected one bundle with one number of threads"),
+        (
+            {"bundles": [{"name": name, "sha256": ""} for name in "ab"]},
+            "expected one bundle with one number of threads",
+        ),
         ({"variants": [{**FP32, "threads": 1}, {**FP32, "threads": 4}]}, "expected one bundle with one number of thr"),
         ({"imposed": {"device": "orin-nano-4"}}, "measured with --as, which is not true to speed"),
     ],
@@ -60,6 +69,18 @@ def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
 def test_measurements_of_something_else_are_refused(bundle_path, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", **changes))
+
+
+def test_measurements_of_this_very_bundle_are_taken(bundle_path, tmp_path):
+    with Bundle.open(bundle_path) as bundle:
+        measured = [{"name": "toy", "sha256": bundle.sha256}]
+    report = plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", bundles=measured))
+    assert "measured" in {option.tier for option in report.options}
+
+
+def test_measurements_are_taken_for_a_device_that_nobody_can_recognise(bundle_path, box, tmp_path):
+    report = plan([bundle_path], box, measured=benchmark_file(tmp_path / "b.json", variants=[OPENED]))
+    assert {option.tier for option in report.options} == {"measured"}
 
 
 def test_a_program_without_a_bundle_is_left_out_of_the_measurements(bundle_path, tmp_path):
@@ -121,3 +142,25 @@ def test_a_probe_of_another_device_is_refused(bundle_path, tmp_path):
     (tmp_path / "box.toml").write_text('model = "Other CPU"\n' + BOX)
     with pytest.raises(InputError, match='probe: of Some CPU, the plan is for "box"'):
         plan([bundle_path], tmp_path / "box.toml", probe=made_probe())
+
+
+@pytest.mark.parametrize("device", ["raspberry-pi-5", "xeon-8480-plus", "intel-n100"])
+def test_a_probe_of_some_other_cpu_is_refused_for_every_device_that_has_a_name(bundle_path, device):
+    with pytest.raises(InputError, match=f'probe: of Some CPU, the plan is for "{device}"'):
+        plan([bundle_path], device, probe=made_probe())
+
+
+def test_a_clock_that_does_not_change_probed_times_is_said(bundle_path, box):
+    made = made_probe(kernel("output", 8, 14, 8, 2e-3), kernel("conv", 8, 8, 8, 1.0))
+    said = "probed and measured: at the clock"
+    with_clock = plan([bundle_path], box, probe=made, clock_mhz=2000.0)
+    assert any(line.startswith(said) for line in with_clock.unproven)
+    assert not any(line.startswith(said) for line in plan([bundle_path], box, probe=made).unproven)
+    assert not any(line.startswith(said) for line in plan([bundle_path], "orin-nano-8", clock_mhz=400.0).unproven)
+
+
+def test_an_engine_that_bedside_does_not_have_is_left_out_with_a_reason(bundle_path, tmp_path):
+    (tmp_path / "box.toml").write_text(BOX.replace("onnxruntime", "onxruntime"))
+    (left_out,) = plan([bundle_path], tmp_path / "box.toml").unplanned
+    assert left_out.engine == "onxruntime"
+    assert left_out.reason.startswith("no engine of this name here; expected tensorrt, openvino, onnxruntime")
