@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .arena import Allocation, Arena
 from .onnxruntime_fusions import ON_BYTES, fused
-from .operators import IN_PLACE, SUMS, VIEWS, Shapes
+from .operators import IN_PLACE, VIEWS, Shapes
 
 if TYPE_CHECKING:
     import onnx
@@ -136,11 +136,9 @@ def _input_buffer(
         return buffers.get(node.input[0])
     if node.op_type not in IN_PLACE:
         return None
-    candidates = node.input if node.op_type in SUMS else node.input[:1]
-    for buffer in map(buffers.get, candidates):
-        if buffer is not None and buffer.readers == 1 and (buffer.shape, buffer.item) == (shape, item):
-            return buffer
-    return None
+    buffer = buffers.get(node.input[0])
+    fits = buffer is not None and buffer.readers == 1 and (buffer.shape, buffer.item) == (shape, item)
+    return buffer if fits else None
 
 
 def _scratch_bytes(node: onnx.NodeProto, shapes: Shapes) -> int:

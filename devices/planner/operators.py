@@ -27,11 +27,8 @@ MOVES = frozenset(
 SUMS = frozenset({"Add", "Sub", "Mul", "Div"})
 """Operators that combine two tensors value by value."""
 
-_IN_PLACE_ACTIVATIONS = frozenset(
-    {"Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Elu", "HardSwish", "Erf", "Exp", "Sqrt"}
-)
-ACTIVATIONS = _IN_PLACE_ACTIVATIONS | {"PRelu", "Gelu"}
-"""Operators that compute each value of one tensor, which an engine does in the pass that makes the tensor."""
+IN_PLACE = frozenset({"Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Elu", "HardSwish"})
+"""Operators whose output ONNX Runtime writes over an input that nothing else reads: those whose kernels say so."""
 
-IN_PLACE = SUMS | _IN_PLACE_ACTIVATIONS
-"""Operators whose output ONNX Runtime writes over an input that nothing else reads."""
+ACTIVATIONS = IN_PLACE | {"PRelu", "Gelu", "Erf", "Exp", "Sqrt"}
+"""Operators that compute each value of one tensor, which an engine does in the pass that makes the tensor."""

@@ -39,6 +39,17 @@ def test_an_activation_is_written_over_its_input():
     assert window_bytes(*chain("Softmax", "Relu", "MaxPool"), shapes=shapes) == 4 + 0.5
 
 
+def test_a_sum_is_written_over_neither_of_its_inputs():
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["t0"]),
+        helper.make_node("Softmax", ["x"], ["t1"]),
+        helper.make_node("Add", ["t0", "t1"], ["t2"]),
+        helper.make_node("MaxPool", ["t2"], ["y"]),
+    ]
+    shapes = dict.fromkeys(("x", "t0", "t1", "t2"), VOLUME) | {"y": SMALL}
+    assert window_bytes(*nodes, shapes=shapes) == 4 + 4 + 4 + 0.5
+
+
 def test_what_is_read_later_is_not_written_over():
     nodes = [
         helper.make_node("Softmax", ["x"], ["t0"]),
