@@ -28,7 +28,8 @@ def test_the_known_devices():
     assert {row.key for row in profiles()} >= {
         "orin-nano-4", "orin-nano-8", "orin-nano-8-super", "orin-nx-8", "orin-nx-8-super", "orin-nx-16",
         "orin-nx-16-super", "agx-orin-32", "agx-orin-64", "xavier-nx-8", "xavier-nx-16", "nano-2019", "thor-t4000",
-        "thor-t5000", "raspberry-pi-5", "intel-n100", "core-ultra-7-258v", "xeon-8480-plus", "ryzen-7840hs",
+        "thor-t5000", "agx-orin-industrial", "raspberry-pi-5", "intel-n100", "core-ultra-7-258v", "xeon-8480-plus",
+        "ryzen-7840hs",
     }  # fmt: skip
 
 
@@ -48,7 +49,10 @@ def test_figures_are_those_of_the_data_sheets(key: str, expected: tuple[float | 
 
 
 # 8 or 16 SMs of Ampere, 4096 INT8 operations per cycle each in tensor cores, 256 float32 in CUDA cores
-@pytest.mark.parametrize(("key", "multiprocessors"), [("orin-nano-8", 8), ("orin-nx-16", 8), ("agx-orin-64", 16)])
+@pytest.mark.parametrize(
+    ("key", "multiprocessors"),
+    [("orin-nano-8", 8), ("orin-nx-16", 8), ("agx-orin-64", 16), ("agx-orin-industrial", 16)],
+)
 def test_the_speed_of_a_gpu_is_that_of_its_multiprocessors_and_clock(key: str, multiprocessors: int) -> None:
     (gpu,) = load_profile(key).processors
     assert gpu.clock_mhz is not None
