@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FIELD_OF_VIEW_MM = (320.0, 240.0, 200.0)
 MAX_VOXELS_PER_AXIS = 512
+MAX_WINDOWS_PER_AXIS = 4  # side by side: a task with small windows is for scans of a small part of the body
 _AIR, _NOISE = -1000.0, 12.0
 # (centre, half axes) as fractions of the field of view, x towards the right and y towards the front; HU.
 _ELLIPSOIDS = (
@@ -33,10 +34,10 @@ _ELLIPSOIDS = (
 
 
 def synthetic_scan(task: Task) -> NDArray[np.int16]:
-    """Computes a synthetic trunk at the task's spacing.
+    """Computes a synthetic trunk at the task's spacing, at most four of its windows long along each axis.
 
     Args:
-        task: gives spacing (mm, x, y, z) and modality; MR has the same shapes, with air at 0.
+        task: gives spacing (mm, x, y, z), window, and modality; MR has the same shapes, with air at 0.
 
     Returns:
         [X, Y, Z] int16, in HU for CT; always the same for the same task.
@@ -44,8 +45,8 @@ def synthetic_scan(task: Task) -> NDArray[np.int16]:
     import numpy as np
 
     shape = tuple(
-        min(round(length / step), MAX_VOXELS_PER_AXIS) or 1
-        for length, step in zip(FIELD_OF_VIEW_MM, task.spacing, strict=True)
+        min(round(length / step), MAX_VOXELS_PER_AXIS, MAX_WINDOWS_PER_AXIS * window) or 1
+        for length, step, window in zip(FIELD_OF_VIEW_MM, task.spacing, task.patch, strict=True)
     )
     axes = [(np.arange(size, dtype=np.float32) + 0.5) / size for size in shape]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)

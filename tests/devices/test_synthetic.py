@@ -44,3 +44,8 @@ def test_the_file_reads_back_with_spacing_and_ras_axes(tmp_path: Path) -> None:
     assert (volume.grid.spacing, volume.grid.axes) == ((8.0, 8.0, 10.0), "RAS")
     np.testing.assert_array_equal(volume.data, synthetic_scan(COARSE))
     assert words == "synthetic trunk, 40×30×20 voxels of 8×8×10 mm (no scan was given)"
+
+
+def test_a_task_of_small_windows_gets_a_scan_of_at_most_four_of_them_along_each_axis() -> None:
+    small = COARSE.replaced(spacing=(1.0, 1.0, 1.0), patch=(48, 64, 32))
+    assert synthetic_scan(small).shape == (192, 240, 128)
