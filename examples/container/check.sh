@@ -47,11 +47,15 @@ service=$("${tool[@]}" run --detach --init --publish "127.0.0.1:$port:$port" "${
     --engine onnxruntime --precision fp32)
 url=http://127.0.0.1:$port/api/v1
 ask() { curl --silent --show-error --fail --header "Authorization: Bearer $(cat "$work/token")" "$@"; }
-for _ in {1..120}; do ask --output /dev/null "$url" 2> /dev/null && break || sleep 0.5; done
+# It opens the bundle first: minutes where another processor is emulated.
+until ask --output /dev/null "$url" 2> /dev/null; do
+    [ "$("${tool[@]}" inspect --format '{{.State.Running}}' "$service")" = true ] || fail "the service ended at its start"
+    sleep 0.5
+done
 [ "$(curl --silent --output /dev/null --write-out '%{http_code}' "$url")" = 401 ] || fail "it answers without a token"
 job=$(ask --header 'Content-Type: application/octet-stream' --data-binary "@$work/$name" "$url/jobs" |
     sed 's/^{"id":"\([0-9a-f]*\)".*/\1/')
-ask --no-buffer --max-time 600 "$url/jobs/$job/events" > "$work/events"
+ask --no-buffer --max-time 3600 "$url/jobs/$job/events" > "$work/events"
 grep -q '"state":"done"' "$work/events" || fail "the service: $(tail -2 "$work/events")"
 ask --output "$work/service.nii.gz" "$url/jobs/$job/labels"
 "${tool[@]}" stop --time 60 "$service" > /dev/null
