@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FIELD_OF_VIEW_MM = (320.0, 240.0, 200.0)
 MAX_VOXELS_PER_AXIS = 512
-MAX_WINDOWS_PER_AXIS = 4  # side by side: a task with small windows is for scans of a small part of the body
+WINDOWS_PER_AXIS = 4  # of a file, side by side, at most: a task with small windows is for a small part of the body
 _AIR, _NOISE = -1000.0, 12.0
 # (centre, half axes) as fractions of the field of view, x towards the right and y towards the front; HU.
 _ELLIPSOIDS = (
@@ -33,19 +33,21 @@ _ELLIPSOIDS = (
 )
 
 
-def synthetic_scan(task: Task) -> NDArray[np.int16]:
-    """Computes a synthetic trunk at the task's spacing, at most four of its windows long along each axis.
+def synthetic_scan(task: Task, windows: int | None = None) -> NDArray[np.int16]:
+    """Computes a synthetic trunk at the task's spacing.
 
     Args:
         task: gives spacing (mm, x, y, z), window, and modality; MR has the same shapes, with air at 0.
+        windows: the most windows along an axis, side by side; None for a whole trunk.
 
     Returns:
         [X, Y, Z] int16, in HU for CT; always the same for the same task.
     """
     import numpy as np
 
+    most = MAX_VOXELS_PER_AXIS
     shape = tuple(
-        min(round(length / step), MAX_VOXELS_PER_AXIS, MAX_WINDOWS_PER_AXIS * window) or 1
+        min(round(length / step), most, most if windows is None else windows * window) or 1
         for length, step, window in zip(FIELD_OF_VIEW_MM, task.spacing, task.patch, strict=True)
     )
     axes = [(np.arange(size, dtype=np.float32) + 0.5) / size for size in shape]
@@ -61,7 +63,7 @@ def synthetic_scan(task: Task) -> NDArray[np.int16]:
 
 
 def write_synthetic_scan(task: Task, path: Path) -> str:
-    """Writes `synthetic_scan` as a NIfTI file with RAS axes.
+    """Writes `synthetic_scan`, at most four windows long along each axis, as a NIfTI file with RAS axes.
 
     Returns:
         A one-line description of the scan, with its size and spacing.
@@ -74,7 +76,7 @@ def write_synthetic_scan(task: Task, path: Path) -> str:
     from ..runtime.scans.geometry import Grid
     from ..runtime.scans.nifti import write_volume
 
-    scan = synthetic_scan(task)
+    scan = synthetic_scan(task, WINDOWS_PER_AXIS)
     grid = Grid(scan.shape, np.diag([*task.spacing, 1.0]))
     write_volume(path, scan, grid)
     return f"synthetic trunk, {describe_grid(grid.shape, task.spacing)} (no scan was given)"

@@ -46,6 +46,7 @@ def test_the_file_reads_back_with_spacing_and_ras_axes(tmp_path: Path) -> None:
     assert words == "synthetic trunk, 40×30×20 voxels of 8×8×10 mm (no scan was given)"
 
 
-def test_a_task_of_small_windows_gets_a_scan_of_at_most_four_of_them_along_each_axis() -> None:
-    small = COARSE.replaced(spacing=(1.0, 1.0, 1.0), patch=(48, 64, 32))
-    assert synthetic_scan(small).shape == (192, 240, 128)
+def test_a_task_of_small_windows_gets_a_file_of_at_most_four_of_them_along_each_axis(tmp_path: Path) -> None:
+    small = COARSE.replaced(spacing=(2.0, 2.0, 2.0), patch=(12, 32, 16))
+    assert write_synthetic_scan(small, tmp_path / "scan.nii.gz").startswith("synthetic trunk, 48×120×64 voxels")
+    assert synthetic_scan(small).shape == (160, 120, 100)
