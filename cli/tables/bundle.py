@@ -87,13 +87,23 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     reasons = [f"{variant.name} failed: {variant.gate_reason}" for variant in manifest.failed]
     reasons += [f"{each.name} is {manifest.not_worth(each)}" for each in manifest.variants if manifest.not_worth(each)]
     parts: list[str | Table] = [facts, variants, gate, *reasons]
-    measured = [variant for variant in manifest.all_variants if variant.dice]
-    if measured:
-        dice = Table("organ", *(variant.name for variant in measured), title="Dice")
+    return parts + _dice_tables(manifest)
+
+
+def _dice_tables(manifest: Manifest) -> list[str | Table]:
+    """Returns a table of Dice per organ for each engine: all variants side by side do not fit a terminal."""
+    from rich.table import Table
+
+    tables: list[str | Table] = []
+    for engine in dict.fromkeys(variant.engine for variant in manifest.all_variants):
+        measured = [variant for variant in manifest.all_variants if variant.engine == engine and variant.dice]
+        if not measured:
+            continue
+        table = Table("organ", *(variant.precision for variant in measured), title=f"Dice with {engine}")
         for organ in (label for label in manifest.task.labels if label in measured[0].dice):
-            dice.add_row(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured))
-        parts.append(dice)
-    return parts
+            table.add_row(organ, *(f"{variant.dice[organ]:.4f}" for variant in measured))
+        tables.append(table)
+    return tables
 
 
 def _locator(manifest: Manifest) -> str:

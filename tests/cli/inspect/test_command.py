@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from bedside.cli.main import run as bedside
+from bedside.cli.tables.bundle import bundle_tables
+from bedside.runtime import Bundle, Postprocessing
+from bedside.runtime.engines import ENGINES
+from rich.console import Console
+
+from ..exported import TASK
 
 
 def test_inspect_tells_passed_from_failed_and_why(exported, capsys):
@@ -52,6 +60,34 @@ def test_inspect_shows_a_bundle_to_people(exported, capsys):
         "Not a medical device",
     ):
         assert word in text
+
+
+def test_dice_of_every_variant_is_whole_on_80_columns(exported, monkeypatch):
+    longest = "portal_vein_and_splenic_vein"
+    with Bundle.open(exported) as bundle:
+        variants = tuple(
+            msgspec.structs.replace(
+                bundle.manifest.variants[0], engine=engine, precision=precision, dice={longest: 0.8765}
+            )
+            for engine in ("onnxruntime", "openvino")
+            for precision in ENGINES[engine].precisions
+        )
+        manifest = msgspec.structs.replace(
+            bundle.manifest,
+            task=TASK.replaced(labels=("background", longest, "bone")),
+            variants=variants,
+            left_out=(),
+            postprocessing=Postprocessing(),
+        )
+        monkeypatch.setattr(bundle, "manifest", manifest)
+        tables = [part for part in bundle_tables(bundle) if not isinstance(part, str)]
+    shown = io.StringIO()
+    for table in tables:
+        if str(table.title).startswith("Dice"):
+            Console(file=shown, width=80).print(table)
+    assert shown.getvalue().count("0.8765") == len(variants)
+    assert longest in shown.getvalue()
+    assert "…" not in shown.getvalue()
 
 
 def test_inspect_refuses_an_altered_bundle_with_exit_code_4(exported, tmp_path, capsys):
