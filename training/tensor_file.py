@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -49,7 +50,8 @@ def read_tensor_file(path: Path | zipfile.Path, *, advice: str = "", allowed: Se
                 raise InputError(f'"{path.name}" is damaged: a checksum inside does not match; download it again')
         if isinstance(source, BytesIO):
             source.seek(0)
-        with torch.serialization.safe_globals(list(allowed)):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(list(allowed)):
+            warnings.simplefilter("ignore")  # torch warns of another pickle protocol; the error says what is wrong
             return torch.load(source, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         reason = _reason(error, advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fractions
+import pickle
 import zipfile
 
 import pytest
@@ -43,6 +44,13 @@ def test_another_file_is_refused_in_one_line(tmp_path, name, content):
     with pytest.raises(InputError, match=f'^"{name}" cannot be read as a checkpoint of plain tensors: ') as refusal:
         read_tensor_file(tmp_path / name)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_pickle_of_pythons_own_is_refused_without_a_warning_of_torchs(tmp_path, recwarn):
+    (tmp_path / "a.pt").write_bytes(pickle.dumps(STATE, protocol=4))
+    with pytest.raises(InputError, match=r"^\"a\.pt\" cannot be read as a checkpoint of plain tensors: "):
+        read_tensor_file(tmp_path / "a.pt")
+    assert not recwarn.list
 
 
 def test_a_flipped_bit_is_noticed(tmp_path):
