@@ -84,6 +84,7 @@ OWN = ("--network", "builders:build", "--weights", "weights.pt", "--task", "task
         (OWN[:2], 2, "--network goes with --weights FILE and --task NAME or task.toml"),
         (("run", *OWN), 2, "expected either a run, MONAI bundle or nnU-Net folder, or --network"),
         ((*OWN, "--fold", "0"), 2, "--fold does not go with --network"),
+        ((*OWN, "--trainable"), 2, "--trainable is for bedside's own students; distill cannot train "),
         ((*OWN, "--weights", "gone.pt"), 3, 'no weights at "gone.pt"'),
         ((*OWN, "--weights", "cut.pt"), 3, '"cut.pt" cannot be read as a checkpoint of plain tensors'),
         (
