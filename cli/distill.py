@@ -267,15 +267,15 @@ class Distill:
         A locator has a task of its own, made of that.
         """
         data = self.training.data
-        earlier = (*self._teachers, *([] if self.init is None else [self.init]))
-        if self.task is None and not earlier:
-            raise UsageError("give --teacher, or --task" + ("" if self.locator else " and --lambda 1"))
+        earlier = self._teachers[0] if self._teachers else self.init
         if self.task is not None:
             task = load_task(self.task)
+        elif earlier is None:
+            raise UsageError("give --teacher, or --task" + ("" if self.locator else " and --lambda 1"))
         elif data.patch is not None:
-            task = task_of_teacher(earlier[0])
+            task = task_of_teacher(earlier)
         else:
-            task = task_of_student(earlier[0], self._student)
+            task = task_of_student(earlier, self._student)
         return locator_task(task, data.spacing, data.patch) if self.locator else data.changed(task)
 
 

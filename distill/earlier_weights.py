@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ..runtime.bundles.bundle import Bundle
 from ..runtime.bundles.manifest import WEIGHTS_NAME
 from ..runtime.errors import InputError, UsageError
@@ -61,14 +59,6 @@ class EarlierWeights:
         if weights.num_classes != task.num_classes:
             raise UsageError(f'"{weights.name}" has {weights.num_classes} classes, the task {task.num_classes}')
         return weights
-
-    def load_into(self, model: torch.nn.Module) -> None:
-        """Loads the weights.
-
-        Raises:
-            InputError: they do not fit the network.
-        """
-        self.checkpoint.load_into(model)
 
 
 def _of_run(path: Path) -> EarlierWeights:

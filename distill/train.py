@@ -68,9 +68,8 @@ def distill(
             unless λ is 1. The run of a teacher or of a student can teach, that of a locator cannot; so can any bundle,
             also of another project's network.
         task: grid, intensities, patch; None: the first teacher's, or that of ``init``, with a larger patch if the
-            student needs it. With
-            cached targets they may differ from the teachers', whose probabilities are then interpolated; the classes
-            may not.
+            student needs it. With cached targets they may differ from the teachers', whose probabilities are then
+            interpolated; the classes may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
             student's own, `default_recipe`.
         imitation: loss between student and teacher, a name in `IMITATION`.
@@ -110,7 +109,7 @@ def distill(
     init = arguments.optional(arguments.path, "init", init)
     job = TrainingJob(
         dataset=dataset,
-        task=_earlier_task((*runs, *([] if init is None else [init])), student) if task is None else task,
+        task=_earlier_task(runs[0] if runs else init, student) if task is None else task,
         out=arguments.path("out", out),
         recipe=recipe,
         hardware=Hardware() if hardware is None else hardware,
@@ -166,7 +165,7 @@ class _DistilledStudent:
     def build(self, task: Task) -> torch.nn.Module:
         model = build_student(self.student, num_classes=task.num_classes)
         if self.init is not None:
-            self.init.load_into(model)
+            self.init.checkpoint.load_into(model)
         return model
 
     def recorded(self) -> MethodRecord:
@@ -228,10 +227,10 @@ def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
     return tuple(arguments.path("teacher", run) for run in arguments.sequence("teacher", teacher, "a path, or several"))
 
 
-def _earlier_task(runs: Sequence[Path], student: str) -> Task:
-    if not runs:
+def _earlier_task(earlier: Path | None, student: str) -> Task:
+    if earlier is None:
         raise UsageError("without --teacher and --init, give --task")
-    return task_of_student(runs[0], student)
+    return task_of_student(earlier, student)
 
 
 def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:

@@ -43,7 +43,6 @@ ELSEWHERE = {  # module → the file that tests it
     "devices/planner/measured.py": "devices/test_plan_known_times.py",
     "devices/planner/planned_model.py": "devices/test_plan.py",
     "devices/planner/prediction.py": "devices/test_plan.py",
-    # Opened after a training.
     # What all engines and all teachers inherit: their conformance suites.
     "runtime/engines/engine.py": "runtime/engines/test_engines.py",
     "teacher/config.py": "teacher/test_teachers.py",

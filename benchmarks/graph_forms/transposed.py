@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import onnx
-import onnxruntime
-import openvino
+from bedside.export.onnx_helpers import fixed_shapes
+from bedside.runtime.engines import Engine, open_engine
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+ENGINES = (("openvino", "fp32"), ("openvino", "bf16"), ("onnxruntime", "fp32"))
 
 
 def main() -> None:
@@ -35,30 +34,29 @@ def main() -> None:
     for file in given.models:
         model = onnx.load(file)
         rewritten, layers = without_transposed(model)
-        image = np.random.default_rng(0).standard_normal(shapes_of(model)[model.graph.input[0].name], np.float32)
-        for engine, opened in ENGINES.items():
-            runs = [opened(each.SerializeToString(), image.shape) for each in (model, rewritten)]
-            before, after = (run(image) for run in runs)
-            pairs = [tuple(seconds(run, image) for run in runs) for _ in range(given.rounds)]
+        shape = (1, *fixed_shapes(model)[model.graph.input[0].name][1:])
+        image = np.random.default_rng(0).standard_normal(shape, np.float32)
+        for name, precision in ENGINES:
+            engines = [
+                open_engine(name, each.SerializeToString(), threads=1, precision=precision)
+                for each in (model, rewritten)
+            ]
+            before, after = (engine.infer(image).copy() for engine in engines)
+            pairs = [tuple(seconds(engine, image) for engine in engines) for _ in range(given.rounds)]
             ratio = median(second / first for first, second in pairs)
             first, second = (1000 * median(times) for times in zip(*pairs, strict=True))
             difference = np.abs(before - after).max()
-            name = f"{file.parent.name}/{file.name}"
-            print(f"| {name} | {layers} | {engine} | {first:.1f} | {second:.1f} | {ratio:.2f} | {difference:.2g} |")
-
-
-def shapes_of(model: onnx.ModelProto) -> dict[str, list[int]]:
-    """Returns the shape of every tensor, for a batch of one."""
-    graph = shape_inference.infer_shapes(model).graph
-    tensors = (*graph.value_info, *graph.input, *graph.output)
-    return {each.name: [size.dim_value or 1 for size in each.type.tensor_type.shape.dim] for each in tensors}
+            row = (f"{file.parent.name}/{file.name}", layers, f"{name} {precision}")
+            print(f"| {' | '.join(map(str, row))} | {first:.1f} | {second:.1f} | {ratio:.2f} | {difference:.2g} |")
+            for engine in engines:
+                engine.close()
 
 
 def without_transposed(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int]:
     """Returns a copy without transposed convolutions of 2³ and stride 2, and how many it had."""
     rewritten = onnx.ModelProto()
     rewritten.CopyFrom(model)
-    graph, shapes = rewritten.graph, shapes_of(model)
+    graph, shapes = rewritten.graph, fixed_shapes(model)
     constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     nodes: list[onnx.NodeProto] = []
     layers = 0
@@ -91,35 +89,10 @@ def without_transposed(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int]:
     return rewritten, layers
 
 
-def by_openvino(content: bytes, shape: tuple[int, ...], precision: str) -> Run:
-    """Returns what runs a model in OpenVINO."""
-    core = openvino.Core()
-    network = core.read_model(content)
-    network.reshape(list(shape))
-    options = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": precision}
-    request = core.compile_model(network, "CPU", options).create_infer_request()
-    return lambda image: request.infer([image])[0].copy()
-
-
-def by_onnxruntime(content: bytes, shape: tuple[int, ...]) -> Run:
-    """Returns what runs a model in ONNX Runtime."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options)
-    return lambda image: session.run(None, {session.get_inputs()[0].name: image})[0]
-
-
-ENGINES: dict[str, Callable[[bytes, tuple[int, ...]], Run]] = {
-    "OpenVINO fp32": lambda content, shape: by_openvino(content, shape, "f32"),
-    "OpenVINO bf16": lambda content, shape: by_openvino(content, shape, "bf16"),
-    "ONNX Runtime": by_onnxruntime,
-}
-
-
-def seconds(run: Run, image: NDArray[np.float32]) -> float:
-    """Returns the processor's seconds of one run."""
+def seconds(engine: Engine, image: NDArray[np.float32]) -> float:
+    """Returns the processor's seconds of one window."""
     begun = time.process_time()
-    run(image)
+    engine.infer(image)
     return time.process_time() - begun
 
 

@@ -26,19 +26,8 @@ BUNDLE_LIMIT = 8 * 2**30  # bytes of all files together; the largest student so 
 
 # Data formats only: no pickle, no code. A compiled TensorRT engine is code, so no bundle contains one.
 _ALLOWED_SUFFIXES = {
-    ".onnx",
-    ".xml",
-    ".bin",
-    ".json",
-    ".npy",
-    ".safetensors",
-    ".md",
-    ".txt",
-    ".toml",
-    ".csv",
-    ".png",
-    ".svg",
-}
+    ".onnx", ".xml", ".bin", ".json", ".npy", ".safetensors", ".md", ".txt", ".toml", ".csv", ".png", ".svg",
+}  # fmt: skip
 _ALLOWED_NAMES = {"LICENSE", "LICENCE", "NOTICE"}
 _MAX_FILES = 1000  # a bundle has some ten; a whole disk given by mistake has millions
 

@@ -98,31 +98,13 @@ def test_a_student_learns_from_a_bundle_and_its_run_and_log_say_so(tmp_path, toy
     assert load_student(tmp_path / "student").teacher == "nearest.bedside"
     assert 'teacher "nearest.bedside" does not say what it was trained on' in caplog.text
     with pytest.raises(UsageError, match="--teacher-targets online needs both to be equal"):
-        distill(
-            dataset,
-            tmp_path / "online",
-            student="unet-nano",
-            lam=0.5,
-            teacher=bundle,
-            task=coarse_task,
-            targets="online",
-        )
+        taught(tmp_path / "online", dataset, bundle, task=coarse_task, targets="online")
 
 
-def test_the_baseline_needs_no_teacher(tmp_path, dataset, coarse_task):
-    distill(
-        dataset,
-        tmp_path / "baseline",
-        student="unet-nano",
-        lam=1.0,
-        teacher=None,
-        task=coarse_task,
-        recipe=RECIPE,
-        hardware=Hardware("cpu"),
-    )
-    loaded = load_student(tmp_path / "baseline")
+def test_the_baseline_needs_no_teacher(small_student):
+    loaded = load_student(small_student)
     assert (loaded.lam, loaded.teacher) == (1.0, None)
-    assert not list((tmp_path / "bedside-cases").glob("*/teacher-*"))
+    assert not list((small_student.parent / "bedside-cases").glob("*/teacher-*"))
     assert "gradient_labels" not in loaded.metrics  # its loss has one term
 
 

@@ -7,8 +7,6 @@ from bedside.distill import distill, load_student
 from bedside.distill.teachers import Teachers
 from bedside.runtime.errors import InputError, UsageError
 from bedside.training.data.dataset import Case
-from bedside.training.loop.hardware import Hardware
-from bedside.training.recipe import Recipe
 
 from .tiny_runs import RECIPE, taught
 
@@ -19,17 +17,9 @@ def test_a_student_without_teacher_must_have_lambda_one(tmp_path, dataset, coars
 
 
 def test_online_a_grid_other_than_the_teachers_is_refused_naming_the_field(tmp_path, teacher_run, dataset, coarse_task):
+    finer = coarse_task.replaced(spacing=(5.0, 5.0, 5.0))
     with pytest.raises(UsageError, match='differs from that of teacher "teacher" in: spacing'):
-        distill(
-            dataset,
-            tmp_path / "s",
-            student="unet-nano",
-            lam=0.5,
-            teacher=teacher_run,
-            task=coarse_task.replaced(spacing=(5.0, 5.0, 5.0)),
-            recipe=RECIPE,
-            targets="online",
-        )
+        taught(tmp_path / "s", dataset, teacher_run, task=finer, targets="online")
 
 
 def test_a_student_run_is_no_teacher_and_the_other_way_round(teacher_run):
@@ -73,16 +63,7 @@ def test_a_run_that_is_there_is_refused_before_a_teacher_is_opened(
 def test_a_teacher_that_has_seen_the_students_validation_cases_is_told(
     tmp_path, teacher_run, dataset, coarse_task, caplog
 ):
-    distill(
-        replace(dataset, validation=dataset.training),
-        tmp_path / "student",
-        student="unet-nano",
-        lam=0.5,
-        teacher=teacher_run,
-        task=None,
-        recipe=Recipe(epochs=1, steps_per_epoch=1, warmup=0),
-        hardware=Hardware("cpu"),
-    )
+    taught(tmp_path / "student", replace(dataset, validation=dataset.training), teacher_run)
     assert "it may have learnt from the student's validation cases" in caplog.text
 
 

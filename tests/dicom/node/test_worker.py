@@ -13,7 +13,7 @@ from bedside.runtime.errors import InputError
 from bedside.runtime.segmenter import Segmenter
 
 from . import parties
-from .queued import outcome, put, result
+from .queued import outcome, put, result, work_again
 
 
 def test_a_whole_series_has_a_result_to_deliver(work, tmp_path):
@@ -136,9 +136,7 @@ def test_a_series_waits_until_the_counts_agree(work, tmp_path, peer):
     assert outcome(queue) is None
     assert queue.due(time.monotonic()) == []
     put(queue, files)
-    (series,) = queue
-    series.retry_at = 0
-    worker.work()
+    work_again(worker, queue)
     assert outcome(queue).state is State.DONE
 
 

@@ -14,7 +14,7 @@ from bedside.runtime.errors import Cancelled, ResourceError
 from bedside.runtime.segmenter import Segmenter
 
 from . import parties
-from .queued import outcome, put
+from .queued import outcome, put, work_again
 
 
 def test_a_series_that_fails_before_its_start_is_recorded_is_given_up_after_the_attempts(work, tmp_path, monkeypatch):
@@ -22,9 +22,7 @@ def test_a_series_that_fails_before_its_start_is_recorded_is_given_up_after_the_
     put(queue, parties.series(tmp_path / "ct", 3))
     monkeypatch.setattr(PeerCaller, "count", lambda *_: {}["a fault"])
     worker.work()
-    (series,) = queue
-    series.retry_at = 0
-    worker.work()
+    work_again(worker, queue)
     assert outcome(queue).state is State.REFUSED
     assert outcome(queue).message == "given up after 2 attempts: KeyError"
 
@@ -41,9 +39,7 @@ def test_want_of_memory_is_tried_again_and_given_up_after_the_attempts(work, tmp
     worker.work()
     assert outcome(queue).state is State.STARTED
     assert queue.due(time.monotonic()) == []
-    (series,) = queue
-    series.retry_at = 0
-    worker.work()
+    work_again(worker, queue)
     assert outcome(queue).state is State.REFUSED
     assert outcome(queue).message == "given up after 2 attempts: memory ran out"
 
@@ -57,9 +53,7 @@ def test_memory_of_the_results_is_part_of_what_a_series_needs(work, tmp_path, mo
     assert outcome(queue).state is State.STARTED
     assert "MiB are free" in caplog.text
     monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: 2**30)
-    (series,) = queue
-    series.retry_at = 0
-    worker.work()
+    work_again(worker, queue)
     assert outcome(queue).state is State.DONE
 
 
@@ -88,9 +82,7 @@ def test_a_result_that_the_disk_does_not_take_is_made_again(work, tmp_path, monk
 
     monkeypatch.setattr(queue, "record", full)
     worker.work()
-    (series,) = queue
-    series.retry_at = 0
-    worker.work()
+    work_again(worker, queue)
     assert outcome(queue).state is State.DONE
     assert len(refused) == 1
 
