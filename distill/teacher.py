@@ -105,7 +105,7 @@ class Teacher:
         scan = read_volume(case.scan)
         own = to_model_input(scan, self.task)
         logits = predict_logits(self.network, own.array, self.task, overlap=_OVERLAP, device=device)
-        grid = scan.grid.to_task_grid(task.orientation, task.spacing)
+        grid = task.grid_over(scan.grid)
         return np.stack([resample_linear(organ, own.grid, grid) for organ in logits.softmax(0).numpy()])
 
 

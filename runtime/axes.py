@@ -6,7 +6,10 @@ the other is declared. When the program runs, `Task` and `Grid` convert plain tu
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+Anchor = Literal["centre", "first-voxel"]  # what of a scan stays in place where its grid gets another spacing
+ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 
 
 class XYZ(NamedTuple):

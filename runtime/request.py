@@ -39,7 +39,7 @@ class SegmentationRequest:
     @cached_property
     def grid(self) -> Grid:
         """The task's grid for this scan, which the network's windows cover."""
-        return self.scan.grid.to_task_grid(self.task.orientation, self.task.spacing)
+        return self.task.grid_over(self.scan.grid)
 
     @property
     def label_bytes(self) -> int:

@@ -11,16 +11,17 @@ import msgspec
 
 from . import arguments
 from .arguments import is_axis_codes
-from .axes import XYZ
+from .axes import XYZ, Anchor
 from .checked_struct import CheckedStruct
 from .errors import FieldError, UsageError
 
 if TYPE_CHECKING:
     from .labels.sides import SidedLabels
+    from .scans.geometry import Grid
 
 MAX_LABELS = 65_536  # what uint16 can hold
 MAX_PATCH_VOXELS = 2**27  # 512³; networks use some millions
-_PREPARATION = ("modality", "spacing", "orientation", "intensity", "foreground")
+_PREPARATION = ("modality", "spacing", "orientation", "anchor", "intensity", "foreground")
 _TEXTS = ("name", "anatomy", "intended_use")
 _STANDARDISED = 3.0  # standard deviations: 99.7 % of normally distributed values lie within
 _RANGE = (1e-15, 1e15)  # of intensities; far beyond any scanner, and float32 arithmetic stays finite within it
@@ -128,6 +129,8 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         labels: index → name; index 0 is ``"background"``.
         spacing: (x, y, z) in mm of the grid the network works on.
         orientation: axis codes of that grid, each axis towards the named side (``"RAS"``).
+        anchor: what of a scan that grid keeps in place: its ``"centre"``, or the centre of its ``"first-voxel"``, as
+            MONAI's Spacingd does unless it scales the extent.
         intensity: clipping and normalisation.
         patch: window of the network, in voxels; a plain (x, y, z) is converted.
         foreground: the threshold between body and air.
@@ -145,6 +148,7 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     intensity: Intensity
     patch: XYZ = XYZ(128, 128, 128)
     orientation: str = "RAS"
+    anchor: Anchor = "centre"
     foreground: Foreground = Foreground()
     anatomy: str = ""
     intended_use: str = "Research only. Not a medical device."
@@ -194,6 +198,14 @@ class Task(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if label not in self.labels:
             raise UsageError(f'task "{self.name}" has no label "{label}"; it has: {", ".join(self.labels)}')
         return self.labels.index(label)
+
+    def grid_over(self, scan: Grid) -> Grid:
+        """Returns the grid on which the network sees a scan with this grid; see `Grid.to_task_grid`.
+
+        Raises:
+            InputError: the scan's axes are sheared by more than 60°.
+        """
+        return scan.to_task_grid(self.orientation, self.spacing, self.anchor)
 
     @property
     def preparation(self) -> dict[str, object]:

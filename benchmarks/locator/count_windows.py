@@ -30,7 +30,7 @@ OVERLAP = 0.25
 
 def counted(region: OrganRegion, request: SegmentationRequest, task: Task) -> tuple[int, int]:
     """Returns the number of a task's windows over a scan, and of those that hold part of the region with organs."""
-    grid = request.scan.grid.to_task_grid(task.orientation, task.spacing)
+    grid = task.grid_over(request.scan.grid)
     plan = plan_windows(grid.shape.dhw, task.patch.dhw, OVERLAP)
     organs = region.windows(plan, MODEL_ORDER, grid)
     return len(plan), sum(organs.has_organ(start) for start in plan.starts)

@@ -66,7 +66,7 @@ class MonaiStudent:
         """Returns how far the corners of the grid the network works on lie from those of bedside's grid, in mm."""
         image = self._prepare({"image": scan})["image"]
         own = Grid(image.shape[1:], image.affine.numpy())
-        return own.distance(read_volume(scan).grid.to_task_grid(self.task.orientation, self.task.spacing))
+        return own.distance(self.task.grid_over(read_volume(scan).grid))
 
     def flops(self) -> float:
         """Returns the network's floating-point operations for one window."""

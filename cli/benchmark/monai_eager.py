@@ -132,7 +132,7 @@ class MonaiSession:
                 LoadImaged("image"),
                 EnsureChannelFirstd("image"),
                 Orientationd("image", axcodes=task.orientation, labels=None),
-                Spacingd("image", pixdim=task.spacing, scale_extent=True),  # of the field of view, as in bedside
+                Spacingd("image", pixdim=task.spacing, scale_extent=task.anchor == "centre"),
                 ScaleIntensityRanged("image", low, high, *task.intensity.normalised_range, clip=True),
             ]
         )

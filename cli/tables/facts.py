@@ -20,8 +20,9 @@ def facts_table(title: str) -> Table:
 def task_rows(task: Task) -> list[tuple[str, str]]:
     """Returns (name, value) rows of a task: its name, labels, grid and window."""
     spacing, patch = (" × ".join(f"{value:g}" for value in triple) for triple in (task.spacing, task.patch))
+    anchored = "" if task.anchor == "centre" else f", from each scan's {task.anchor}"
     return [
         ("task", f"{task.name}, {task.modality.value}" + (f", {task.anatomy}" if task.anatomy else "")),
         ("labels", ", ".join(task.labels[1:])),
-        ("grid", f"{spacing} mm, {task.orientation}; window {patch} voxels (x, y, z)"),
+        ("grid", f"{spacing} mm, {task.orientation}{anchored}; window {patch} voxels (x, y, z)"),
     ]

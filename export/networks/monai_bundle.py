@@ -118,6 +118,7 @@ def _task(
             labels=labels,
             spacing=(prepared.pixdim[2], prepared.pixdim[1], prepared.pixdim[0]),
             orientation=axcodes[::-1],
+            anchor=prepared.anchor,
             intensity=prepared.intensity(_PADDING),
             patch=window.xyz,
             foreground=Foreground() if modality is Modality.CT else Foreground(above=0.05, relative=True),

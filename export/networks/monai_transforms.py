@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from ...runtime.axes import Anchor
 from ...runtime.errors import InputError
 from ...runtime.labels.postprocess import Postprocessing
 from ...runtime.shown_value import shown
@@ -31,6 +32,7 @@ class Preparation:
     Attributes:
         axcodes: axis codes in MONAI's order; None where scans are used as stored.
         pixdim: spacing in mm in MONAI's order; None without resampling.
+        anchor: what of a scan the resampled grid keeps in place.
         clip: (low, high) in the scan's own unit.
         factor: network input = clipped value · factor + shift.
         shift: see ``factor``.
@@ -39,6 +41,7 @@ class Preparation:
 
     axcodes: str | None = None
     pixdim: tuple[float, float, float] | None = None
+    anchor: Anchor = "centre"
     clip: tuple[float, float] | None = None
     factor: float = 1.0
     shift: float = 0.0
@@ -163,7 +166,8 @@ def _orientation(arguments: _Arguments, prepared: Preparation) -> Preparation:
         arguments.refuse("axcodes")
     if prepared.pixdim is not None and len({*prepared.pixdim}) > 1:
         raise InputError("Orientationd after an anisotropic Spacingd has no translation into bedside")
-    return replace(prepared, axcodes=axcodes)
+    # Which corner of the stored scan came first is no longer known after a flip.
+    return replace(prepared, axcodes=axcodes, anchor="centre")
 
 
 def _spacing(arguments: _Arguments, prepared: Preparation) -> Preparation:
@@ -179,7 +183,11 @@ def _spacing(arguments: _Arguments, prepared: Preparation) -> Preparation:
     steps = [pixdim] * 3 if isinstance(pixdim, (int, float)) else pixdim
     if not (isinstance(steps, list) and len(steps) == 3 and all(_is_number(step) for step in steps)):
         arguments.refuse("pixdim")
-    return replace(prepared, pixdim=(float(steps[0]), float(steps[1]), float(steps[2])))
+    whole = arguments.of_image("scale_extent", False)
+    if not isinstance(whole, bool):
+        arguments.refuse("scale_extent")
+    pixdim = (float(steps[0]), float(steps[1]), float(steps[2]))
+    return replace(prepared, pixdim=pixdim, anchor="centre" if whole else "first-voxel")
 
 
 def _scale_range(arguments: _Arguments, prepared: Preparation) -> Preparation:

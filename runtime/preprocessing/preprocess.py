@@ -59,7 +59,7 @@ def to_model_input(volume: Volume, task: Task) -> ModelInput:
     low, high = float(volume.data.min()), float(volume.data.max())
     sample = IntensitySample.of(volume.data)
     warnings = [*volume.warnings, *check_scan(sample, low, high, volume.grid, task)]
-    grid = volume.grid.to_task_grid(task.orientation, task.spacing)
+    grid = task.grid_over(volume.grid)
     check_extent(grid)
     check_memory(f"a scan of {grid}", math.prod(grid.shape) * PREPARING_BYTES)
     relative = task.intensity.clip_percentiles or task.foreground.relative  # to the scan's values, so without padding

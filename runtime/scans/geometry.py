@@ -10,7 +10,7 @@ import numpy as np
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 from .. import arguments
-from ..axes import XYZ
+from ..axes import ANCHORS, XYZ, Anchor
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -107,36 +107,42 @@ class Grid:
             shape[target] = self.shape[axis]
         return Grid(shape, self.affine @ inv_ornt_aff(turn, self.shape))
 
-    def to_task_grid(self, orientation: str, spacing: tuple[float, float, float]) -> Grid:
+    def to_task_grid(self, orientation: str, spacing: tuple[float, float, float], anchor: Anchor = "centre") -> Grid:
         """Returns the task's grid over this field of view: in the task's axis order and spacing.
 
         The axes keep the scan's own directions (closest to ``orientation``), so an oblique scan is not rotated. Each
         axis gets ``round(size * old / new)`` voxels, at least one, and keeps its centre: the rounding is shared by both
-        ends. A spacing within 0.1 % of the task's is kept, and nothing is interpolated along that axis.
+        ends. Anchored to the first voxel, it gets as many as fit between the outer voxels' centres, rounded, and starts
+        at that voxel's. A spacing within 0.1 % of the task's is kept, and nothing is interpolated along that axis.
 
-        A sheared scan gets the closest grid with right angles, see `straightened`.
+        A sheared scan gets the closest grid with right angles and its own centre, see `straightened`.
 
         Args:
             orientation: axis codes of the task.
             spacing: (x, y, z) in mm along the axes of ``orientation``.
+            anchor: what stays in place.
 
         Raises:
-            UsageError: ``orientation`` is not three axis codes, or ``spacing`` not three numbers above 0.
+            UsageError: ``orientation`` is not three axis codes, ``spacing`` not three numbers above 0, or there is no
+                such anchor.
             InputError: the axes are sheared by more than 60°.
 
         >>> Grid((512, 512, 100), np.diag([-0.8, -0.8, 5.0, 1.0])).to_task_grid("RAS", (1.5, 1.5, 1.5))
         Grid(273×273×333 voxels, 1.5×1.5×1.5 mm, RAS)
         """
         steps = arguments.millimetres("spacing", spacing)
+        arguments.one_of("anchor", anchor, ANCHORS)
         if self.is_sheared:
             return self.straightened(orientation, spacing)
         own = self.reoriented(orientation)
         old = np.asarray(own.spacing)
         new = np.where(np.abs(np.asarray(steps) / old - 1) <= SAME_SPACING, old, np.asarray(steps))
         old_shape = np.asarray(own.shape)
-        new_shape = np.maximum(1, np.floor(old_shape * old / new + 0.5)).astype(int)
         affine = own.affine.copy()
         affine[:3, :3] *= new / old
+        if anchor == "first-voxel":
+            return Grid((np.round((old_shape - 1) * old / new).astype(int) + 1).tolist(), affine)
+        new_shape = np.maximum(1, np.floor(old_shape * old / new + 0.5)).astype(int)
         affine[:3, 3] += own.affine[:3, :3] @ ((old_shape - 1) / 2) - affine[:3, :3] @ ((new_shape - 1) / 2)
         return Grid(new_shape.tolist(), affine)
 

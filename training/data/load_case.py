@@ -99,7 +99,7 @@ def memory_needed(case: Case, task: Task | None) -> int:
     """Estimates the bytes that `load_case` and writing its result need; 0 if the header cannot be used."""
     try:
         source = NiftiFile.open(case.image).header.grid
-        target = source if task is None else source.to_task_grid(task.orientation, task.spacing)
+        target = source if task is None else task.grid_over(source)
     except InputError:
         return 0
     return math.prod(source.shape) * _SOURCE_BYTES + math.prod(target.shape) * _TARGET_BYTES

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 from bedside.export.networks.monai_config import BundleConfig, Component
 from bedside.export.networks.monai_transforms import translate_postprocessing, translate_preprocessing
 from bedside.runtime import Postprocessing
 from bedside.runtime.errors import InputError
+from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.task import Intensity
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
 
 LOAD = {"_target_": "LoadImaged", "keys": ["image", "label"]}
 RANGE = {
@@ -79,12 +84,38 @@ def test_a_transform_of_labels_alone_is_left_out():
         ({"_target_": "Spacingd", "keys": "image", "pixdim": [1, 1, 1], "mode": 3}, "Spacingd: mode = 3"),
         ({"_target_": "Spacingd", "keys": "image", "pixdim": [1, -1, 1, 1]}, "pixdim"),
         ({"_target_": "Spacingd", "keys": "image", "pixdim": 1, "min_pixdim": 2}, "min_pixdim = 2"),
+        ({"_target_": "Spacingd", "keys": "image", "pixdim": 1, "scale_extent": 2}, "scale_extent = 2"),
         ({"_target_": "Orientationd", "keys": "image", "as_closest_canonical": True}, "as_closest_canonical = True"),
     ],
 )
 def test_what_has_no_translation_is_refused_by_name(described, message):
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         translate_preprocessing(transforms(LOAD, described))
+
+
+@pytest.mark.parametrize("pixdim", [[2.5, 3.1, 1.7], [0.9, 0.75, 4.0], [1.3, 1.3, 6.0]])
+def test_the_resampled_grid_is_that_of_monai(pixdim):
+    affine = np.diag([-0.8, -0.8, 3.0, 1.0])
+    affine[:3, 3] = (101, 87, -340)
+    steps = {
+        "orientation": {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
+        "spacing": {"_target_": "Spacingd", "keys": "image", "pixdim": pixdim},
+    }
+    image = MetaTensor(torch.zeros(1, 43, 38, 21), affine=torch.tensor(affine))
+    parser = ConfigParser(steps)
+    image = parser.get_parsed_content("spacing")(parser.get_parsed_content("orientation")({"image": image}))["image"]
+    prepared = translate_preprocessing(transforms(LOAD, *steps.values()))
+    grid = Grid((43, 38, 21), affine).to_task_grid(prepared.axcodes, prepared.pixdim, prepared.anchor)
+    assert grid.distance(Grid(image.shape[1:], image.affine.numpy())) < 1e-4
+
+
+def test_scaling_the_extent_or_turning_after_it_keeps_the_centre():
+    spacing = {"_target_": "Spacingd", "keys": "image", "pixdim": 2}
+    extent = changed(spacing, scale_extent=True)
+    assert translate_preprocessing(transforms(LOAD, extent)).anchor == "centre"
+    turning = {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"}
+    assert translate_preprocessing(transforms(LOAD, spacing, turning)).anchor == "centre"
+    assert translate_preprocessing(transforms(LOAD, turning, spacing)).anchor == "first-voxel"
 
 
 def test_turning_after_an_anisotropic_spacing_is_refused():

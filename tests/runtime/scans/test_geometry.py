@@ -4,7 +4,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.scans.geometry import Grid
 
 LPS = np.array([[-0.7, 0, 0, 100], [0, -0.8, 0, 200], [0, 0, 5, -300], [0, 0, 0, 1.0]])
@@ -119,6 +119,17 @@ def test_task_grid_keeps_the_field_of_view():
     grid = Grid((10, 10, 10), np.diag([3, 3, 3, 1.0])).to_task_grid("RAS", (1, 1, 1))
     assert grid.shape == (30, 30, 30)
     assert grid.affine[:3, 3] == pytest.approx([-1, -1, -1])
+
+
+def test_a_task_grid_anchored_to_the_first_voxel_starts_where_the_scan_does():
+    # The outer centres are 27 mm apart: 13.5 steps of 2 mm, rounded to the even 14 as NumPy and MONAI do.
+    scan = Grid((10, 10, 10), np.diag([3, 3, 3, 1.0]))
+    grid = scan.to_task_grid("RAS", (1, 2, 4), "first-voxel")
+    assert grid.shape == (28, 15, 8)
+    assert grid.affine[:3, 3] == pytest.approx([0, 0, 0])
+    assert scan.to_task_grid("LAS", (1, 1, 1), "first-voxel").affine[:3, 3] == pytest.approx([27, 0, 0])
+    with pytest.raises(UsageError, match="anchor"):
+        scan.to_task_grid("RAS", (1, 1, 1), "corner")
 
 
 def test_task_grid_of_an_lps_scan_starts_at_its_other_corner():
