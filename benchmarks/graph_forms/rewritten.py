@@ -17,7 +17,7 @@ def bias_as_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
-        if node.op_type.endswith("QuantizeLinear") or not {*node.input} <= constants.keys():
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") or not {*node.input} <= constants.keys():
             nodes.append(node)
             continue
         given = {name: constants[name] for name in node.input}
