@@ -44,7 +44,7 @@ class TrainingOptions:
 
         Args:
             task_name: name of the preset whose augmentation applies; other tasks have the default.
-            run: a run directory; with ``--resume`` and without ``--epochs``, its configuration gives the epochs.
+            run: a run directory; with ``--resume``, its configuration gives epochs and warm-up where no option does.
             default: recipe where no option is given; None: the papers'.
 
         Raises:
@@ -57,8 +57,11 @@ class TrainingOptions:
         changes: dict[str, Any] = {}
         if self.hardware_options.precision != HardwareOptions.precision:
             changes["precision"] = self.hardware_options.precision
-        if self.resume and self.recipe_options.epochs is None and run is not None and (run / Run.CONFIG).exists():
-            changes["epochs"] = Run.open(run).config.recipe.epochs
+        if self.resume and run is not None and (run / Run.CONFIG).exists():
+            earlier = Run.open(run).config.recipe
+            changes["warmup"] = earlier.warmup  # of a short run fewer than the default, also when it is made longer
+            if self.recipe_options.epochs is None:
+                changes["epochs"] = earlier.epochs
         return self.recipe_options.recipe(task_name, default or Recipe(), **changes)
 
 

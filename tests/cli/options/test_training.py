@@ -66,6 +66,15 @@ def test_a_run_resumed_without_a_number_of_epochs_has_as_many_as_it_was_to_have(
     assert asked("--warmup", "1", *words.split())[1]["recipe"].epochs == epochs
 
 
+@pytest.mark.parametrize(("words", "warmup"), [("", 1), ("--epochs 9", 1), ("--epochs 9 --warmup 0", 0)])
+def test_a_run_that_is_made_longer_keeps_the_warm_up_of_the_short_one(asked, tmp_path, words, warmup):
+    model = ModelConfig(kind="teacher", name="autosam")
+    recipe = Recipe(epochs=2, warmup=1)
+    config = RunConfig(model=model, task=load_task("btcv"), recipe=recipe, dataset="x", data_hash="0" * 64)
+    Run.create(tmp_path / "run", config, resume=False).start()
+    assert asked("--resume", *words.split())[1]["recipe"].warmup == warmup
+
+
 def test_the_first_process_tells_the_result(asked, capsys):
     assert asked("--json")[0] == 0
     assert json.loads(capsys.readouterr().out)["best_dice"] == 0.5
