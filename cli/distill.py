@@ -258,7 +258,9 @@ class Distill:
         share = self.imitation_options.unlabelled_share
         teaches = self._lam < 1 or self.imitation_options.pseudo_labels
         if share is None:
-            share = 0.5 if cases.unlabelled and self._teachers and teaches else 0.0
+            usable = cases.unlabelled and self._teachers and teaches
+            # A folder that was asked for is never left out: where its scans can teach nothing, `distill` refuses them.
+            share = 0.5 if usable or self.imitation_options.unlabelled is not None else 0.0
         return msgspec.structs.replace(recipe, unlabelled=share)
 
     def _task(self) -> Task:

@@ -110,6 +110,12 @@ def test_a_student_needs_a_name_and_one_task(arguments, tmp_path, capfd, options
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_of_scans_that_can_teach_nothing_is_refused_not_left_out(arguments, tmp_path, capfd):
+    assert run([*arguments, "--unlabelled", str(tmp_path), "-q"]) == 2
+    assert "scans without labels need a teacher: give --teacher, or --unlabelled-share 0" in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("words", "rate"), [([], "0.0005"), (["--student", "unet-edge-base"], "0.01")])
 def test_the_help_shows_the_recipe_of_the_student_named(capsys, words, rate):
     assert run(["distill", *words, "--help"]) == 0
