@@ -153,8 +153,9 @@ def _check_room(missing: Sequence[PreparedCase], cases: Sequence[PreparedCase]) 
     _log.info("the teachers segment %d cases; their targets need about %.1f MB", len(missing), needed / 1e6)
     if needed > free:
         raise ResourceError(
-            f"the targets of {len(missing)} cases need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free; "
-            "make room, put the prepared cases on another disk (--cases), or compute them with --teacher-targets online"
+            f"the targets of {len(missing)} cases need about {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free; "
+            "make room, or put the prepared cases on another disk (--cases); --teacher-targets online needs those of "
+            "validation and unlabelled cases alone"
         )
 
 

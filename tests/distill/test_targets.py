@@ -113,7 +113,7 @@ def test_targets_that_the_disk_has_no_room_for_are_refused_before_they_are_compu
         free = 10
 
     monkeypatch.setattr("bedside.distill.targets.shutil.disk_usage", lambda folder: Usage)
-    with pytest.raises(ResourceError, match=r"the targets of 2 cases need about 0 MB, 0 MB are free; .*online"):
+    with pytest.raises(ResourceError, match=r"the targets of 2 cases need about 0\.0 MB, 0\.0 MB are free; .*online"):
         cache_targets(teachers, cases, task, group)
     assert not any(folder.exists() for folder in folders(cases, teachers))
 
