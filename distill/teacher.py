@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ..training.runs.run_config import TeacherRecord
 from .teacher_task import is_bundle
 from .trained import load_student
 
+_log = logging.getLogger("bedside.distill")
 _OVERLAP = 0.5  # of the sliding windows over a whole case
 
 
@@ -35,12 +37,12 @@ class LearnedFrom:
     Attributes:
         dataset: name of the data set.
         data_hash: SHA-256 over the content of its cases.
-        split_hash: SHA-256 of the split into training and validation cases.
+        validation_hash: SHA-256 over the content of its validation cases.
     """
 
     dataset: str = ""
     data_hash: str = ""
-    split_hash: str = ""
+    validation_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,15 @@ class Teacher:
         if is_bundle(path):
             return _of_bundle(path)
         network, run = _network_of_run(path)
-        config = run.config
-        learned_from = LearnedFrom(config.dataset, config.data_hash, config.split_hash)
+        config, done = run.config, len(run.rows())
+        if done < config.recipe.epochs:
+            _log.warning(
+                'teacher "%s" has done %d of its %d epochs: it may become better; --resume trains it to its end',
+                run.name,
+                done,
+                config.recipe.epochs,
+            )
+        learned_from = LearnedFrom(config.dataset, config.data_hash, config.validation_hash)
         licence = "" if config.distillation is None else config.distillation.teachers_licences
         return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence)
 

@@ -15,7 +15,9 @@ from ..training.data.crops import CropSource
 from ..training.loop.validate import mean_over_cases
 from ..training.prepared_run import PreparedRun
 from ..training.runs.run import Run
+from ..training.runs.run_config import RunConfig
 from ..training.scores.metrics import dice_per_class, finite_mean
+from .teacher import LearnedFrom
 from .teachers import Teachers
 
 _log = logging.getLogger("bedside.distill")
@@ -48,15 +50,22 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
                 member.name,
                 ", ".join(new.task.differing(member.task, but=("patch",))),
             )
-        other_split = trained.split_hash not in ("", new.split_hash)
-        if prepared.validation and same_data and other_split:
+        if prepared.validation and trained.dataset == new.dataset and _other_validation(trained, new):
             _log.warning(
-                'teacher "%s" was trained on another split of this data set: it may have learnt from the student\'s '
-                "validation cases, and their Dice may be too high; give the teacher's fold (--fold)",
+                'teacher "%s" was trained on another %s of this data set: it may have learnt from the student\'s '
+                "validation cases, and their Dice may be too high; give both the same ones (--fold)",
                 member.name,
+                "split" if same_data else "selection",
             )
     if new.distillation is not None and new.distillation.lam == 0:
-        _log.warning("lambda 0 leaves the labels out: the student can at best equal its teacher")
+        _log.warning("lambda 0 leaves all labels out, pseudo-labels too: the student can at best equal its teachers")
+
+
+def _other_validation(trained: LearnedFrom, new: RunConfig) -> bool:
+    """Returns whether a teacher was validated on other cases, or in a run that does not say so on other data."""
+    if not trained.validation_hash:
+        return trained.data_hash != new.data_hash
+    return trained.validation_hash != new.validation_hash
 
 
 def record_teachers_dice(run: Run, validation: Sequence[CropSource]) -> None:

@@ -88,6 +88,7 @@ def prepare_run(
         if progress:
             progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
         digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
+        halves = _hashes_of_halves(dataset, listed, digests)
         config = RunConfig(
             model=record.model,
             task=task,
@@ -95,7 +96,8 @@ def prepare_run(
             dataset=dataset.name,
             data_hash=data_hash(listed, digests),
             fold=dataset.fold,
-            split_hash=_split_hash(dataset, listed, digests),
+            split_hash=hashlib.sha256("\n".join(halves).encode()).hexdigest(),
+            validation_hash=halves[1],
             unlabelled_hash=data_hash(unlabelled, unlabelled_digests) if unlabelled else "",
             distillation=record.distillation,
         )
@@ -145,12 +147,15 @@ def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
     return tuple({case.name: case for case in (*dataset.training, *dataset.validation)}.values())
 
 
-def _split_hash(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> str:
-    """Returns a SHA-256 of the split into training and validation cases."""
+def _hashes_of_halves(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> tuple[str, str]:
+    """Returns a SHA-256 over the content of the training cases, and one over that of the validation cases."""
     by_name = {case.name: (case, digest) for case, digest in zip(listed, digests, strict=True)}
-    halves = [[by_name[case.name] for case in cases] for cases in (dataset.training, dataset.validation)]
-    hashes = (data_hash([case for case, _ in half], [digest for _, digest in half]) for half in halves)
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+    def of(cases: Sequence[Case]) -> str:
+        half = [by_name[case.name] for case in cases]
+        return data_hash([case for case, _ in half], [digest for _, digest in half])
+
+    return of(dataset.training), of(dataset.validation)
 
 
 def _log_unusual(cases: list[PreparedCase], what: str) -> None:

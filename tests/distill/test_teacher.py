@@ -117,6 +117,18 @@ def test_a_student_of_a_bundle_is_not_said_to_have_bedsides_own_licence(tmp_path
     assert load_student(own).licence == "Apache-2.0"
 
 
+def test_an_unfinished_run_teaches_and_is_said_to_be_unfinished(tmp_path, task, bundle_path, caplog):
+    run = Run.open(student_of(Teacher.open(bundle_path), tmp_path / "cut", task))
+    for epoch in range(run.config.recipe.epochs - 1):
+        run.log(epoch, {"loss": 1.0})
+    Teacher.open(run.path)
+    assert f'teacher "cut" has done 199 of its {run.config.recipe.epochs} epochs' in caplog.text
+    caplog.clear()
+    run.log(199, {"loss": 1.0})
+    Teacher.open(run.path)
+    assert not caplog.messages
+
+
 def student_of(teacher, folder, task):
     """Writes the run of an untrained student that a teacher taught; returns its directory."""
     config = RunConfig(

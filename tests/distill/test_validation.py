@@ -2,6 +2,7 @@
 
 import logging
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,7 @@ from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
-from bedside.training.runs.run_config import ModelConfig, RunConfig
+from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 
 SHAPE = (8, 12, 16)
 
@@ -42,6 +43,17 @@ def validation(tmp_path):
     return [CropSource(PreparedCase.open(tmp_path / "case"), SoftLabels.open(tmp_path / "soft"))]
 
 
+def log_of(run, task, caplog, learned_from):
+    """Returns the warnings about teachers "0", "1", … of (data set, data hash, validation hash)."""
+    members = [
+        Teacher(torch.nn.Identity(), task, str(number), "0", LearnedFrom(*each))
+        for number, each in enumerate(learned_from)
+    ]
+    run.config = msgspec.structs.replace(run.config, validation_hash="mine")
+    log_teachers(Teachers(tuple(members)), PreparedRun(run, train=[], validation=[None]))
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_the_teachers_dice_is_the_mean_over_the_organs(run, validation, caplog):
     with caplog.at_level(logging.INFO, "bedside.distill"):
         record_teachers_dice(run, validation)
@@ -55,13 +67,32 @@ def test_without_validation_cases_nothing_is_kept(run):
 
 
 def test_each_teacher_of_another_split_is_named(run, task, caplog):
-    members = []
-    for name, split in (("first", "a"), ("second", "b"), ("third", "")):
-        learned_from = LearnedFrom("toy", run.config.data_hash, split)
-        members.append(Teacher(torch.nn.Identity(), task, name, "0", learned_from))
-    log_teachers(Teachers(tuple(members)), PreparedRun(run, train=[], validation=[None]))
-    split = [line for line in caplog.messages if "trained on another split" in line]
-    assert [line.partition(" was ")[0] for line in split] == ['teacher "first"', 'teacher "second"']
+    data = run.config.data_hash
+    logged = log_of(run, task, caplog, [("toy", data, validation) for validation in ("a", "mine", "", "b")])
+    assert [line.partition(" was ")[0] for line in logged] == ['teacher "0"', 'teacher "3"']
+    assert all("another split of this data set: it may have learnt from" in line for line in logged)
+
+
+def test_a_teacher_of_another_selection_of_the_data_set_is_named_unless_its_validation_cases_are_the_students(
+    run, task, caplog
+):
+    logged = log_of(run, task, caplog, [("toy", "other", "a"), ("toy", "other", "mine"), ("toy", "other", "")])
+    assert [line.partition(" was ")[0] for line in logged] == ['teacher "0"', 'teacher "2"']
+    assert all("trained on another selection of this data set" in line for line in logged)
+
+
+def test_a_teacher_of_another_data_set_is_named_with_both(run, task, caplog):
+    (line,) = log_of(run, task, caplog, [("phantoms", "other", "a")])
+    assert 'teacher "0" was trained on data set "phantoms", the student on "toy"' in line
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.1])
+def test_only_a_lambda_of_zero_is_said_to_leave_the_labels_out(run, task, caplog, lam):
+    run.config = msgspec.structs.replace(run.config, distillation=Distillation(lam=lam))
+    logged = log_of(run, task, caplog, [("toy", run.config.data_hash, "mine")])
+    assert [line.partition(":")[0] for line in logged] == (
+        ["lambda 0 leaves all labels out, pseudo-labels too"] if lam == 0 else []
+    )
 
 
 @pytest.mark.parametrize(("best", "warned"), [(0.84, True), (0.83, False), (None, False)])

@@ -82,6 +82,15 @@ def test_a_run_records_its_fold_and_is_not_resumed_on_another(small_dataset, sma
         start(folded, small_task, tmp_path / "run", resume=True)
 
 
+def test_runs_of_other_training_cases_record_the_same_validation_cases_alike(small_dataset, small_task, tmp_path):
+    fewer = replace(small_dataset, training=small_dataset.training[:1])
+    one, two = (start(each, small_task, tmp_path / str(each is fewer)).run.config for each in (small_dataset, fewer))
+    assert one.validation_hash == two.validation_hash
+    assert one.data_hash != two.data_hash
+    swapped = replace(small_dataset, training=small_dataset.validation, validation=small_dataset.training)
+    assert start(swapped, small_task, tmp_path / "c").run.config.validation_hash != one.validation_hash
+
+
 def test_a_run_of_before_splits_were_recorded_goes_on(small_dataset, small_task, tmp_path):
     config = tmp_path / "run" / "config.toml"
     start(small_dataset, small_task, tmp_path / "run")

@@ -121,6 +121,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         data_hash: SHA-256 over the content of all cases.
         fold: fold of a cross-validation; None without one.
         split_hash: SHA-256 of the split into training and validation cases; empty in runs that predate this field.
+        validation_hash: SHA-256 over the content of the validation cases; empty in runs that predate this field.
         unlabelled_hash: SHA-256 over the content of the training cases without labels; empty without any.
         distillation: settings of distillation, for a student.
         code_version: version of bedside.
@@ -134,6 +135,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     data_hash: str
     fold: int | None = None
     split_hash: str = ""
+    validation_hash: str = ""
     unlabelled_hash: str = ""
     distillation: Distillation | None = None
     code_version: str = __version__
