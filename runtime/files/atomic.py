@@ -134,5 +134,7 @@ def _sync(path: Path) -> None:
 
 
 def _resource_error(path: Path, error: OSError) -> BedsideError:
-    reason = error.strerror or type(error).__name__
+    # NumPy's error has no number where a disk took a part alone.
+    unnumbered = "only in part: the disk may be full" if type(error) is OSError else type(error).__name__
+    reason = error.strerror or unnumbered
     return ResourceError(f'"{path.name}": cannot be written ({reason}); check the folder, permissions and free space')

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bedside.runtime.errors import ExitCode, ResourceError
 from bedside.runtime.files import atomic
@@ -47,6 +48,16 @@ def test_a_fault_in_any_system_call_is_a_resource_error(tmp_path, monkeypatch, c
     assert caught.value.exit_code == ExitCode.RESOURCE == 5
     assert final.read_text() == "old"
     assert list(tmp_path.iterdir()) == [final]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_an_array_that_a_full_disk_took_in_part_is_a_resource_error_that_says_so(tmp_path):
+    with (
+        pytest.raises(ResourceError, match=r'"a\.npy": cannot be written \(only in part: the disk may be full\)'),
+        atomic_write(tmp_path / "a.npy"),
+        Path("/dev/full").open("wb") as full,
+    ):
+        np.zeros(100_000).tofile(full)
 
 
 def test_file_and_folder_are_flushed_in_order(tmp_path, monkeypatch):
