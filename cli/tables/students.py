@@ -129,7 +129,9 @@ def dice_table(students: Sequence[ListedStudent], comparisons: Sequence[StudentC
         table.add_column(f"{comparison.data}\n{precision}", justify="right", no_wrap=True)
     for each in students:
         table.add_row(each.name, *(_shown_dice(comparison.of(each.name, kind)) for comparison, kind in columns))
-    table.caption = "\n".join([*map(str, comparisons), "–: not measured."])
+    # No milliseconds: those of another machine would not even order the students as this one does.
+    times = "Time per window: bedside plan --students all --device DEVICE ranks by both."
+    table.caption = "\n".join([*map(str, comparisons), "–: not measured.", times])
     table.caption_justify = "left"
     return table
 

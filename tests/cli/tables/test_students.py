@@ -107,6 +107,12 @@ def test_measured_dice_has_a_column_for_each_data_set_and_precision(costs, compa
     assert "40 test cases, after 300 CPU seconds of training on labels alone, 1 to 2 seeds" in " ".join(text.split())
 
 
+def test_the_table_names_the_command_that_ranks_students_by_time_too(costs, comparison, monkeypatch):
+    text = " ".join(shown(dice_table(listed_students(14), [comparison]), monkeypatch=monkeypatch).split())
+    words = text.partition("Time per window: bedside ")[2].partition(" ranks by both")[0]
+    assert words.split() == ["plan", "--students", "all", "--device", "DEVICE"]
+
+
 def test_without_figures_the_table_is_a_sentence(costs):
     assert dice_table(listed_students(14), []) == "Dice: not measured yet."
 
