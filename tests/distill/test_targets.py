@@ -71,6 +71,23 @@ def test_what_is_stored_is_not_computed_again(cases, teachers, task, group):
     assert steps == [(2, 2)]
 
 
+def test_what_an_interrupted_training_has_stored_is_kept(cases, teachers, task, group, monkeypatch):
+    asked, compute = [], Teachers.probabilities
+
+    def interrupted_at_the_second(self, case, *rest):
+        asked.append(case.folder.name)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return compute(self, case, *rest)
+
+    monkeypatch.setattr(Teachers, "probabilities", interrupted_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        cache_targets(teachers, cases, task, group)
+    assert [folder.exists() for folder in folders(cases, teachers)] == [True, False]
+    cache_targets(teachers, cases, task, group)
+    assert asked == ["a", "b", "b"]
+
+
 def test_stored_targets_are_verified_once_however_often_a_case_is_listed(cases, teachers, task, group, monkeypatch):
     cache_targets(teachers, cases, task, group)
     hashed = []
