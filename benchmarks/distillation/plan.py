@@ -40,6 +40,7 @@ class Arm:
 
 _ENSEMBLE_PSEUDO_LABELS = Arm(teachers=3, unlabelled=0.5, pseudo_labels=True, turns=False)
 _PSEUDO_LABELS = replace(_ENSEMBLE_PSEUDO_LABELS, teachers=1)
+_LABELLED = replace(_PSEUDO_LABELS, unlabelled=0.0, pseudo_labels=False, lam=0.5, imitation="dice-ce")
 
 MAIN_ARMS: dict[str, Arm] = {
     "labels": Arm(),
@@ -56,15 +57,15 @@ MAIN_ARMS: dict[str, Arm] = {
 ARMS: dict[str, Arm] = {
     **MAIN_ARMS,
     **{name: replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation=name) for name in ("mse", "dice-ce")},
-    "dice-ce-labelled": replace(_PSEUDO_LABELS, unlabelled=0.0, pseudo_labels=False, lam=0.5, imitation="dice-ce"),
-    "dice-ce-online": replace(_PSEUDO_LABELS, pseudo_labels=False, lam=0.5, imitation="dice-ce", targets="online"),
+    "dice-ce-labelled": _LABELLED,
+    "dice-ce-labelled-online": replace(_LABELLED, targets="online"),
     "labels-no-turns": Arm(turns=False),
     "ensemble-pseudo-labels-turns": replace(_ENSEMBLE_PSEUDO_LABELS, turns=True),
     "pseudo-labels-and-imitation": replace(_PSEUDO_LABELS, lam=0.5),
 }
 """Name → the arms that ``--arms`` accepts: also each imitation loss in place of pseudo-labels and all else as there,
-one of them on the labelled scans alone, pseudo-labels with imitation besides, labels and pseudo-labels with the other
-choice of turns, and imitation by online targets."""
+one of them on the labelled scans alone by cached and by online targets, pseudo-labels with imitation besides, labels
+and pseudo-labels with the other choice of turns."""
 
 ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
 ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())
