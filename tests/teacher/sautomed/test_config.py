@@ -13,7 +13,7 @@ from bedside.teacher.simulated_step import parameters_on_meta
 
 def test_the_recipe_is_the_papers():
     recipe = TEACHERS.find("3d-sautomed").recipe
-    assert (recipe.lr, recipe.weight_decay, recipe.crops_per_step) == (1e-4, 1e-4, 8)
+    assert (recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.crops_per_step) == ("adamw", 1e-4, 1e-4, 8)
 
 
 @pytest.mark.parametrize("task", ["btcv", "chaos", "segthor"])
