@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...training.runs.run import Run
+    from ...training.runs.run_config import ModelConfig
 
 
 def run_facts(run: Run) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def run_tables(run: Run) -> list[str | Table]:
     """Returns one table: network, task, data set, weights, and the figures of the best and the last epoch."""
     config = run.config
     facts = facts_table(f"Run {run.name} ({config.model.kind})")
-    facts.add_row("network", config.model.name)
+    facts.add_row("network", _network(config.model))
     for name, value in task_rows(config.task):
         facts.add_row(name, value)
     if config.distillation is not None:
@@ -54,6 +55,19 @@ def run_tables(run: Run) -> list[str | Table]:
     if rows:
         facts.add_row("last", _row_text(rows[-1]))
     return [facts]
+
+
+def _network(model: ModelConfig) -> str:
+    """Returns a teacher's title, which names its SAM and what differs from the paper; otherwise the recorded name."""
+    from ...runtime.errors import UsageError
+    from ...teacher.config import TeacherConfig
+
+    if model.kind != "teacher":
+        return model.name
+    try:
+        return TeacherConfig.of(model).title
+    except UsageError:  # its family's package is not installed here
+        return model.name
 
 
 def _row_text(row: dict[str, str]) -> str:

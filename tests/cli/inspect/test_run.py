@@ -46,6 +46,25 @@ def started(tmp_path, task):
     return start
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "shown"),
+    [
+        (
+            "self-prompt-sam",
+            {"sam": "vit_nano", "train_encoder": True, "depth_position": False},
+            "self-prompt-sam with vit_nano without depth tables",
+        ),
+        ("3d-sautomed", {"sam": "vit_b", "order": "end"}, "3d-sautomed with vit_b, from end to end"),
+        ("not-installed", {"sam": "vit_b"}, "not-installed"),
+    ],
+)
+def test_a_teacher_is_shown_with_its_sam_and_what_differs_from_the_paper(name, options, shown, tmp_path, task):
+    model = ModelConfig(kind="teacher", name=name, options=options)
+    config = RunConfig(model=model, task=task, recipe=Recipe(), dataset="toy", data_hash="cd" * 32)
+    (table,) = run_tables(Run.create(tmp_path / "run", config, resume=False))
+    assert shown in list(table.columns[1].cells)
+
+
 def test_of_two_epochs_with_the_same_dice_the_later_is_the_best(started):
     facts = run_facts(started({"dice": 0.5}, {"dice": 0.5}, {"loss": 1.0}))
     assert (facts["best"]["epoch"], facts["last"]["epoch"]) == ("1", "2")
