@@ -46,6 +46,21 @@ def counts(sam: str, **options):
         return count_parameters(config.build(14, 64), config.component)
 
 
+@pytest.mark.parametrize(
+    ("sam", "image_encoder", "width", "blocks"),
+    [("vit_l", 308_278_272, 1024, 24), ("vit_h", 637_026_048, 1280, 32)],  # of Meta's files
+)
+def test_only_lora_grows_with_sam(sam, image_encoder, width, blocks):
+    found, of_vit_b = counts(sam).components, counts("vit_b").components
+    assert counts(sam).total - counts(sam).trainable == image_encoder
+    assert found == {**of_vit_b, "LoRA": blocks * 4 * 4 * width}
+
+
+def test_all_of_vit_nano_trains():
+    assert counts("vit_nano").total == counts("vit_nano").trainable == 1_657_640  # as docs/teachers.md says
+    assert counts("vit_nano", train_encoder=False).trainable == 670_408
+
+
 def test_counts_of_vit_b_with_14_classes():
     found = counts("vit_b")
     width = 256

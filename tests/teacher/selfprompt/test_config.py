@@ -84,6 +84,23 @@ def test_counts_of_vit_b_with_14_classes():
 
 
 @pytest.mark.parametrize(
+    ("sam", "sams_own", "width", "blocks"),
+    [("vit_l", 312_342_832, 1024, 24), ("vit_h", 641_090_608, 1280, 32)],  # of Meta's files, as for ViT-B
+)
+def test_a_larger_sam_is_kept_whole_and_its_adapters_grow_with_it(sam, sams_own, width, blocks):
+    found = counts(sam)
+    assert found.total - found.trainable == sams_own
+    assert found.components["depth tables"] == 64 * (width + 256)
+    assert found.components["adapters"] == blocks * 2 * adapter(width, 64) + 2 * 3 * adapter(256, 64)
+
+
+def test_of_vit_nano_all_trains_but_the_prompt_encoder_and_unused_heads():
+    found, frozen = counts("vit_nano"), counts("vit_nano", train_encoder=False)
+    assert (found.total, found.trainable, frozen.trainable) == (2_105_396, 2_068_492, 859_020)  # as docs/teachers.md
+    assert found.components.keys() - frozen.components.keys() == {"image encoder", "mask decoder"}
+
+
+@pytest.mark.parametrize(
     ("row", "components"),
     [
         ("S1", {"prompt generator"}),
