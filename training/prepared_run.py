@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
 from ..runtime.hooks import Progress
+from ..runtime.scans.names import joined_names
 from ..runtime.task import Task
 from .data.case_cache import CaseCache, case_key
 from .data.case_digest import CaseDigest, data_hash, digest_cases
@@ -89,6 +90,7 @@ def prepare_run(
             progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
         digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
         halves = _hashes_of_halves(dataset, listed, digests)
+        _log_copies(dataset, [*zip(listed, digests, strict=True), *zip(unlabelled, unlabelled_digests, strict=True)])
         config = RunConfig(
             model=record.model,
             task=task,
@@ -156,6 +158,18 @@ def _hashes_of_halves(dataset: Dataset, listed: Sequence[Case], digests: Sequenc
         return data_hash([case for case, _ in half], [digest for _, digest in half])
 
     return of(dataset.training), of(dataset.validation)
+
+
+def _log_copies(dataset: Dataset, digested: Sequence[tuple[Case, CaseDigest]]) -> None:
+    """Warns of scans that are trained on and are copies of validation scans, under another name."""
+    names = {case.name for case in dataset.validation}
+    validated = {digest.image for case, digest in digested if case.name in names}
+    copies = [case.name for case, digest in digested if case.name not in names and digest.image in validated]
+    if copies:
+        _log.warning(
+            "scans that are trained on are copies of validation scans, whose Dice is then too high: %s; leave them out",
+            joined_names(copies),
+        )
 
 
 def _log_unusual(cases: list[PreparedCase], what: str) -> None:

@@ -105,6 +105,23 @@ def test_what_deserves_a_look_in_the_list_is_logged_when_training_starts(small_d
     assert 'the list calls its images "MRI", and task "cube" is for CT' in caplog.text
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_copy_of_a_validation_scan_is_warned_of_under_any_name(labelled, small_dataset, small_task, tmp_path, caplog):
+    (validated,) = small_dataset.validation
+    copy = replace(validated, name="copy", image=tmp_path / "copy.nii.gz", label=validated.label if labelled else None)
+    copy.image.write_bytes(validated.image.read_bytes())
+    added = "training" if labelled else "unlabelled"
+    changed = replace(small_dataset, **{added: (*getattr(small_dataset, added), copy)})
+    start(changed, small_task, tmp_path / "run", recipe=Recipe(epochs=1, warmup=0, unlabelled=0.0 if labelled else 0.5))
+    assert "copies of validation scans, whose Dice is then too high: copy; leave them out" in caplog.text
+
+
+def test_a_case_in_both_lists_is_no_copy(small_dataset, small_task, tmp_path, caplog):
+    both = replace(small_dataset, validation=small_dataset.training)
+    start(both, small_task, tmp_path / "run")
+    assert "copies" not in caplog.text
+
+
 def sided(dataset, task):
     """The same cases, their only label named as the left one of two."""
     labels = ("background", "cube left", "cube right")
