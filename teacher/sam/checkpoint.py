@@ -113,6 +113,9 @@ def check_tensors(
     found = detect_size(tensors)
     if found is not None and found != size:
         raise InputError(f'"{file}" is SAM {found.name}, but {size.name} was asked for; pass sam="{found.name}"')
+    for part in _PREFIXES:
+        if any(name.startswith(part) for name in shapes) and not any(name.startswith(part) for name in tensors):
+            raise InputError(f'"{file}" has no "{part}…", and this teacher needs that part of SAM too; {_TAKE_METAS}')
     for name in shapes:
         if name not in tensors:
             raise InputError(f'"{file}" lacks the tensor "{name}" of SAM {size.name}; {_TAKE_METAS}')

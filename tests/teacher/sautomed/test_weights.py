@@ -44,6 +44,10 @@ def test_lora_changes_sams_encoder_by_little_at_the_start(nano_sam, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            lambda state: [state.pop(name) for name in list(state) if not name.startswith("image_encoder.")],
+            'has no "prompt_encoder.…", and this teacher needs that part of SAM too',
+        ),
         (lambda state: state.pop("mask_decoder.iou_token.weight"), 'lacks the tensor "mask_decoder.iou_token.weight"'),
         (lambda state: state.pop("prompt_encoder.no_mask_embed.weight"), 'lacks the tensor "prompt_encoder.no_mask'),
         (lambda state: state.pop("image_encoder.pos_embed"), 'lacks the tensor "image_encoder.pos_embed"'),
