@@ -87,7 +87,7 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
     assert steps["ensemble-pseudo-labels"] == steps["labels"]
     assert steps["pseudo-labels-and-imitation"] == steps["ensemble"] == 109
     assert steps["dice-ce-labelled"] == 75
-    assert steps["dice-ce-labelled-online"] == round(60 / (1.0 + 1.0))  # the teacher segments every crop
+    assert steps["dice-ce-labelled-online"] == round(60 / (0.8 + 1.0))  # the teacher segments every crop
 
 
 def write_run(out, name, seed, dice, epochs):
