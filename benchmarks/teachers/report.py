@@ -87,10 +87,11 @@ def _cells(dice: Mapping[str, SeedScores], baseline: str | None, others: Sequenc
 
 
 def _panels(out: Path) -> dict[str, dict[str, Curve]]:
-    """Returns title → row → learning curve."""
+    """Returns title → row → learning curve; there is no panel of ablations before one of them has ended."""
     plan, steps = load_plan(out, Plan), json.loads((out / "steps.json").read_text())
     panels: dict[str, dict[str, Curve]] = {}
-    for title, names in (("teachers", TEACHERS), ("ablations", (_ABLATED, *ABLATIONS))):
+    ablated = any(_folders(out, name) for name in ABLATIONS)
+    for title, names in (("teachers", TEACHERS), ("ablations", (_ABLATED, *ABLATIONS) if ablated else ())):
         for name in names:
             runs = [folder / "run" for folder in _folders(out, name)]
             curve = read_curve(runs, plan.seconds / steps[name] * plan.steps_per_epoch) if runs else None
