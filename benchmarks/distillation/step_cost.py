@@ -16,9 +16,13 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     """Returns how many steps each arm makes in its seconds, and ``teacher`` if one is trained.
 
     CPU seconds of one step decide.
+
+    Raises:
+        UsageError: the student does not accept the plan's patch.
     """
     import torch
     from bedside.distill import STUDENTS, DistillationLoss, build_student
+    from bedside.distill.students.registry import check_patch
     from bedside.distill.teacher import Teacher
     from bedside.teacher import build_teacher
 
@@ -26,6 +30,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     torch.manual_seed(0)
     task = plan.task
     classes, patch = task.num_classes, task.patch.dhw
+    check_patch(plan.student, patch)
     student = build_student(plan.student, num_classes=classes)
     seen = patch
     if plan.teacher_run is not None:

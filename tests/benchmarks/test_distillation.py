@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bedside.runtime.errors import UsageError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
 MODULES = ("plan", "report", "step_cost", "train_run", "curves")
@@ -68,6 +69,11 @@ def test_a_trained_run_teaches_in_place_of_a_teacher_of_the_experiment(script, p
     assert module.teachers_runs(tmp_path, "pseudo-labels", 3)[0].resolve() == trained
 
 
+def test_a_patch_that_the_student_does_not_accept_is_refused(script, plan):
+    with pytest.raises(UsageError, match=r"unet-edge-tiny.* needs a patch"):
+        script("step_cost").steps_of_arms(msgspec.structs.replace(plan, patch=(40, 56, 40)))
+
+
 def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch):
     module = script("step_cost")
     seconds = {
@@ -80,7 +86,7 @@ def test_arms_make_the_steps_that_equal_seconds_permit(script, plan, monkeypatch
         "dice-ce, all labelled": 0.8,
     }
     monkeypatch.setattr(module, "fastest_seconds", lambda steps: {name: seconds[name] for name in steps})
-    steps = module.steps_of_arms(plan)
+    steps = module.steps_of_arms(msgspec.structs.replace(plan, patch=(32, 32, 32)))
     assert (steps["teacher"], steps["labels"], steps["labels-longer"]) == (60, 120, 240)
     assert steps["ensemble-unlabelled"] == steps["mse"] == 100  # the plan's loss is mse
     assert steps["dice-ce"] == 60
