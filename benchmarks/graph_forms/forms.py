@@ -53,7 +53,7 @@ def main() -> None:
     for name in given.student:
         torch.manual_seed(0)
         student = build_student(name, num_classes=given.classes).eval()
-        print_table(name, {**exported_forms(student, DHW(*given.patch))}, given.rounds)
+        print_table(name, exported_forms(student, DHW(*given.patch)), given.rounds)
     for file in given.model:
         print_table(f"{file.parent.name}/{file.name}", rewritten_forms(onnx.load(file)), given.rounds)
 
@@ -71,8 +71,7 @@ def exported_forms(student: torch.nn.Module, patch_dhw: DHW) -> dict[str, Model]
     with patch.object(onnx_export, "flatten_transposes"):
         volumes = onnx_export.student_to_onnx(student, patch_dhw)
     other = {"with masks of shifted windows": masks, "with transposes of volumes": volumes}
-    differing = {name: model for name, model in other.items() if model.graph.node != written.graph.node}
-    return {**rewritten_forms(written), **differing}
+    return {**rewritten_forms(written), **differing(other, written)}
 
 
 def rewritten_forms(written: Model) -> dict[str, Model]:
@@ -82,8 +81,12 @@ def rewritten_forms(written: Model) -> dict[str, Model]:
         "transposed convolutions as 1³": transposed_as_convolutions(written),
         "norms summed in parts": norms_in_parts(written),
     }
-    differing = {name: model for name, model in other.items() if model.graph.node != written.graph.node}
-    return {WRITTEN: written, **differing, LABELS: onnx_of_labels(written)}
+    return {WRITTEN: written, **differing(other, written), LABELS: onnx_of_labels(written)}
+
+
+def differing(forms: Mapping[str, Model], written: Model) -> dict[str, Model]:
+    """Returns the forms whose nodes are not those of the model that export writes."""
+    return {name: model for name, model in forms.items() if model.graph.node != written.graph.node}
 
 
 def print_table(title: str, forms: Mapping[str, Model], rounds: int) -> None:
