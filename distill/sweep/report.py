@@ -102,7 +102,7 @@ def _notes(results: SweepResults) -> Iterator[str]:
         yield "Without a finished run of λ = 1 there is no difference to it."
     if cases < FEWEST:
         least = 2.0 ** (1 - cases)
-        yield f"With fewer than {FEWEST} cases no p below 0.03 is possible; with {cases} the least is {least:.4g}."
+        yield f"With fewer than {FEWEST} cases no p below 0.05 is possible; with {cases} the least is {least:.4g}."
     yield "paper: SwinUNETR-small on BTCV (AutoSAM Adapter, Table 4): other data, other cases."
     if results.failed:
         yield f"Failed and left out: {', '.join(results.failed)}."

@@ -32,7 +32,7 @@ def test_two_seeds_have_a_deviation():
 def test_few_cases_validation_cases_and_failed_runs_are_named():
     few = collect_results({(0.5, 0): liver(0.4, 0.5)}, "validation", {"lambda-1_seed-0": 3})
     text = markdown(few)
-    assert "With fewer than 6 cases no p below 0.03 is possible; with 2 the least is 0.5." in text
+    assert "With fewer than 6 cases no p below 0.05 is possible; with 2 the least is 0.5." in text
     assert "the validation cases also chose each run's best epoch" in text
     assert "Without a finished run of λ = 1 there is no difference to it." in text
     assert "Failed and left out: lambda-1_seed-0." in text
