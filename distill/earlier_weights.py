@@ -12,6 +12,7 @@ from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
 from ..training.loop.checkpoint import Checkpoint
 from ..training.runs.run import Run
+from .learned_from import LearnedFrom
 from .teacher_task import is_bundle
 
 
@@ -26,6 +27,7 @@ class EarlierWeights:
         num_classes: classes, background included.
         sha256: hash of the weights file.
         licence: what the bundle states that holds them, or those that taught the student; empty without such bundles.
+        learned_from: the data that they were trained on.
         checkpoint: the tensors.
     """
 
@@ -35,6 +37,7 @@ class EarlierWeights:
     num_classes: int
     sha256: str
     licence: str
+    learned_from: LearnedFrom
     checkpoint: Checkpoint
 
     @classmethod
@@ -71,6 +74,7 @@ def _of_run(path: Path) -> EarlierWeights:
         num_classes=config.task.num_classes,
         sha256=file_sha256(run.best),
         licence="" if config.distillation is None else config.distillation.teachers_licences,
+        learned_from=LearnedFrom.of_run(config),
         checkpoint=Checkpoint.read(run.best),
     )
 
@@ -87,5 +91,6 @@ def _of_bundle(path: Path) -> EarlierWeights:
             num_classes=manifest.task.num_classes,
             sha256=manifest.files[WEIGHTS_NAME].sha256,
             licence=manifest.licence,
+            learned_from=LearnedFrom.of_bundle(manifest),
             checkpoint=Checkpoint.read(bundle.file(WEIGHTS_NAME)),
         )

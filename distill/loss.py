@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ..runtime import arguments
 from ..runtime.errors import UsageError
+from ..training.data.ignore_label import IGNORED
 from ..training.loop.losses import Prediction, dice_cross_entropy, soft_dice_cross_entropy
 
 _EVERY = 8  # every eighth voxel along H and W is checked, so that the check does not slow a step down
@@ -48,6 +49,9 @@ class DistillationLoss(torch.nn.Module):
         imitation: name in `IMITATION`.
         ignores: whether targets may have `IGNORED` voxels (training/data/ignore_label.py).
         balanced: whether Dice + cross-entropy count classes by `class_weights` (training/loop/losses.py).
+        unlabelled: share of a training's crops that have no labels, all their voxels `IGNORED`, 0…<1. The first term
+            then counts by a batch's crops with labels over those expected, so that λ means the same however the crops
+            of a step are divided into batches: a batch without labels has no first term, one of labels alone a larger.
 
     Raises:
         UsageError: λ is no number in 0…1, or no imitation loss has this name.
@@ -60,12 +64,14 @@ class DistillationLoss(torch.nn.Module):
         imitation: str = "mse",
         ignores: bool = False,
         balanced: bool = False,
+        unlabelled: float = 0.0,
     ) -> None:
         super().__init__()
         self.lam = arguments.share("lambda", lam)
         self._imitation = IMITATION[arguments.known("imitation loss", imitation, IMITATION)]
         self._ignores = ignores
         self._balanced = balanced
+        self._unlabelled = unlabelled
 
     def forward(
         self, student_logits: torch.Tensor, teacher_probs: torch.Tensor | None, target: torch.Tensor
@@ -100,11 +106,17 @@ class DistillationLoss(torch.nn.Module):
         student = Prediction.of(student_logits)
         if self.lam > 0:
             labelled = dice_cross_entropy(student, target, ignores=self._ignores, balanced=self._balanced)
-            terms["labels"] = self.lam * labelled
+            terms["labels"] = self.lam * self._weight_of_labels(target) * labelled
         if self.lam < 1 and teacher_probs is not None:
             imitated = self._imitation(student, teacher_probs, self._balanced)
             terms["teacher"] = (1 - self.lam) * imitated
         return terms
+
+    def _weight_of_labels(self, target: torch.Tensor) -> torch.Tensor | float:
+        """Returns the share of a batch's crops with labels, over that of the training."""
+        if not self._unlabelled:
+            return 1.0
+        return (target != IGNORED).flatten(1).any(1).float().mean() / (1 - self._unlabelled)
 
 
 def _check_target(logits: torch.Tensor, target: torch.Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +23,12 @@ from ..training.data.prepared_case import PreparedCase
 from ..training.loop.validate import predict_logits, predict_probabilities
 from ..training.runs.run import Run
 from ..training.runs.run_config import TeacherRecord
+from .learned_from import LearnedFrom
 from .teacher_task import is_bundle
 from .trained import load_student
 
 _log = logging.getLogger("bedside.distill")
 _OVERLAP = 0.5  # of the sliding windows over a whole case
-
-
-@dataclass(frozen=True)
-class LearnedFrom:
-    """The data that a teacher was trained on; a field that was not recorded is empty.
-
-    Attributes:
-        dataset: name of the data set.
-        data_hash: SHA-256 over the content of its cases.
-        validation_hash: SHA-256 over the content of its validation cases.
-    """
-
-    dataset: str = ""
-    data_hash: str = ""
-    validation_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +48,7 @@ class Teacher:
     task: Task
     name: str
     sha256: str
-    learned_from: LearnedFrom = LearnedFrom()
+    learned_from: LearnedFrom = field(default_factory=LearnedFrom)
     licence: str = ""
 
     @classmethod
@@ -88,7 +74,7 @@ class Teacher:
                 done,
                 config.recipe.epochs,
             )
-        learned_from = LearnedFrom(config.dataset, config.data_hash, config.validation_hash)
+        learned_from = LearnedFrom.of_run(config)
         licence = "" if config.distillation is None else config.distillation.teachers_licences
         return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence)
 
@@ -145,7 +131,7 @@ def _of_bundle(path: Path) -> Teacher:
     with Bundle.open(path) as bundle:
         engine = open_for_bundle(bundle, precision="fp32", threads=torch.get_num_threads()).engine
         manifest = bundle.manifest
-        learned_from = LearnedFrom(data_hash=manifest.provenance.data_hash)
+        learned_from = LearnedFrom.of_bundle(manifest)
         network, name = EngineNetwork(engine).eval(), path.resolve().name
         return Teacher(network, manifest.task, name, bundle.sha256, learned_from, manifest.licence)
 

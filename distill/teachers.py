@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..runtime.errors import UsageError
+from ..runtime.errors import InputError, UsageError
 from ..runtime.task import Task
 from ..training.data.prepared_case import PreparedCase
 from .teacher import Teacher
@@ -57,11 +57,13 @@ class Teachers:
             device: device that runs the teachers.
 
         Raises:
-            InputError: a scan that a teacher has to read cannot be read any more.
+            InputError: a scan that a teacher has to read cannot be read any more, or a teacher's values are no numbers.
         """
         total: NDArray[np.float32] | None = None
         for member in self.members:
             one = member.probabilities(case, task, device)
+            if not np.isfinite(one).all():
+                raise InputError(f'teacher "{member.name}" has no number as probability in case "{case.name}"')
             total = one if total is None else total + one
         if total is None:
             raise ValueError("no teachers")

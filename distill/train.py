@@ -179,11 +179,13 @@ class _DistilledStudent:
         options = self.options
         answers = options.lam < 1 and options.targets == "online"
         online = self.teachers if answers else None  # else the teachers' memory is freed
+        recipe, without_labels = prepared.run.config.recipe, bool(prepared.unlabelled and not options.pseudo_labels)
         loss = DistillationLoss(
             options.lam,
             imitation=options.imitation,
-            ignores=prepared.has_ignored_voxels or bool(prepared.unlabelled and not options.pseudo_labels),
-            balanced=prepared.run.config.recipe.balanced,
+            ignores=prepared.has_ignored_voxels or without_labels,
+            balanced=recipe.balanced,
+            unlabelled=recipe.unlabelled if without_labels else 0.0,
         )
 
         def terms(logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
@@ -198,10 +200,10 @@ class _DistilledStudent:
 
     def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:
         teachers, cases = self.teachers, prepared.train
+        if group.first:
+            self._log_origins(prepared)
         if teachers is None:
             return [CropSource(case) for case in cases]
-        if group.first:
-            log_teachers(teachers, prepared)
         soft = self.options.lam < 1 and self.options.targets == "cached"
         # Of cases without labels, the teachers' segmentation says where crops contain an organ.
         asked = [*prepared.unlabelled, *(cases if soft else ()), *prepared.validation]
@@ -211,6 +213,12 @@ class _DistilledStudent:
         if group.first:
             record_teachers_dice(prepared.run, others[len(cases) if soft else 0 :])
         return [*labelled, *(self._without_labels(source, soft) for source in unlabelled)]
+
+    def _log_origins(self, prepared: PreparedRun) -> None:
+        if self.init is not None:
+            self.init.learned_from.warn_of_seen_validation(f'the earlier {self.kind} "{self.init.name}"', prepared)
+        if self.teachers is not None:
+            log_teachers(self.teachers, prepared)
 
     def _without_labels(self, source: CropSource, soft: bool) -> CropSource:
         """Returns a source of a case without labels with the targets that the options want."""

@@ -15,9 +15,7 @@ from ..training.data.crops import CropSource
 from ..training.loop.validate import mean_over_cases
 from ..training.prepared_run import PreparedRun
 from ..training.runs.run import Run
-from ..training.runs.run_config import RunConfig
 from ..training.scores.metrics import dice_per_class, finite_mean
-from .teacher import LearnedFrom
 from .teachers import Teachers
 
 _log = logging.getLogger("bedside.distill")
@@ -28,7 +26,6 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
     new = prepared.run.config
     for member in teachers.members:
         trained = member.learned_from
-        same_data = trained.data_hash == new.data_hash
         if trained.dataset and trained.dataset != new.dataset:
             _log.warning(
                 'teacher "%s" was trained on data set "%s", the student on "%s": compare their validation Dice',
@@ -36,36 +33,15 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
                 trained.dataset,
                 new.dataset,
             )
-        if not trained.dataset:
-            other = "was trained on other data, or on another selection of these"
-            of_bundle = other if trained.data_hash else "does not say what it was trained on"
-            _log.warning(
-                'teacher "%s" %s: if it has learnt from the student\'s validation cases, their Dice is too high',
-                member.name,
-                "was trained on this data set" if same_data else of_bundle,
-            )
+        trained.warn_of_seen_validation(f'teacher "{member.name}"', prepared)
         if member.task.preparation != new.task.preparation:
             _log.info(
                 'teacher "%s" prepares scans otherwise (%s): its probabilities are interpolated',
                 member.name,
                 ", ".join(new.task.differing(member.task, but=("patch",))),
             )
-        if prepared.validation and trained.dataset == new.dataset and _other_validation(trained, new):
-            _log.warning(
-                'teacher "%s" was trained on another %s of this data set: it may have learnt from the student\'s '
-                "validation cases, and their Dice may be too high; give both the same ones (--fold)",
-                member.name,
-                "split" if same_data else "selection",
-            )
     if new.distillation is not None and new.distillation.lam == 0:
         _log.warning("lambda 0 leaves all labels out, pseudo-labels too: the student can at best equal its teachers")
-
-
-def _other_validation(trained: LearnedFrom, new: RunConfig) -> bool:
-    """Returns whether a teacher was validated on other cases, or in a run that does not say so on other data."""
-    if not trained.validation_hash:
-        return trained.data_hash != new.data_hash
-    return trained.validation_hash != new.validation_hash
 
 
 def record_teachers_dice(run: Run, validation: Sequence[CropSource]) -> None:

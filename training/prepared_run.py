@@ -90,7 +90,7 @@ def prepare_run(
             progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
         digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
         halves = _hashes_of_halves(dataset, listed, digests)
-        _log_copies(dataset, [*zip(listed, digests, strict=True), *zip(unlabelled, unlabelled_digests, strict=True)])
+        _log_copies(dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)])
         config = RunConfig(
             model=record.model,
             task=task,
@@ -124,7 +124,9 @@ def prepare_run(
         )
         run.start()
         named = {case.name: case for case in prepared}
-        training, validation = ([named[case.name] for case in of] for of in (dataset.training, dataset.validation))
+        # A run that is resumed draws the same crops in whatever order the data set lists its cases.
+        training = [named[case.name] for case in sorted(dataset.training, key=lambda case: case.name)]
+        validation = [named[case.name] for case in dataset.validation]
         _log_unusual(prepared, "scans")
         _log_unusual(prepared_unlabelled, "scans without labels")
         _log_warnings(training, task, job.recipe)
@@ -160,11 +162,20 @@ def _hashes_of_halves(dataset: Dataset, listed: Sequence[Case], digests: Sequenc
     return of(dataset.training), of(dataset.validation)
 
 
-def _log_copies(dataset: Dataset, digested: Sequence[tuple[Case, CaseDigest]]) -> None:
-    """Warns of scans that are trained on and are copies of validation scans, under another name."""
+def _log_copies(
+    dataset: Dataset,
+    listed: Sequence[tuple[Case, CaseDigest]],
+    unlabelled: Sequence[tuple[Case, CaseDigest]],
+) -> None:
+    """Warns of scans that are trained on and are copies of validation scans.
+
+    A labelled case of the same name is the same case, listed twice on purpose; names of scans without labels, which may
+    come from a folder of their own, say nothing.
+    """
     names = {case.name for case in dataset.validation}
-    validated = {digest.image for case, digest in digested if case.name in names}
-    copies = [case.name for case, digest in digested if case.name not in names and digest.image in validated]
+    validated = {digest.image for case, digest in listed if case.name in names}
+    others = [(case, digest) for case, digest in listed if case.name not in names]
+    copies = [case.name for case, digest in (*others, *unlabelled) if digest.image in validated]
     if copies:
         _log.warning(
             "scans that are trained on are copies of validation scans, whose Dice is then too high: %s; leave them out",

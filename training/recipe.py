@@ -153,8 +153,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 raise FieldError(f"{field}: expected 0 or more and less than 1, got {getattr(self, field):g}")
         if self.optimizer == "sgd" and not self.momentum:
             raise FieldError('momentum: expected more than 0 with "sgd", got 0; give a small one, such as 0.1')
-        if not 0 <= self.unlabelled < 1:
-            raise FieldError(f"unlabelled: expected a share of 0 or more and less than 1, got {self.unlabelled:g}")
+        if not (self.unlabelled == 0 or 0.001 <= self.unlabelled <= 0.999):  # of 1,000 crops at least one of each kind
+            raise FieldError(f"unlabelled: expected a share of 0, or of 0.001…0.999, got {self.unlabelled:g}")
         if not 0 <= self.validation_overlap < 1:
             raise FieldError(f"validation_overlap: expected 0 or more and less than 1, got {self.validation_overlap:g}")
 
@@ -200,7 +200,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             epoch: counted from 0.
             epochs: length of the schedule; None: the recipe's.
         """
-        return epoch < round(self.auxiliary_alone * (epochs or self.epochs))
+        total = epochs or self.epochs
+        return epoch < min(round(self.auxiliary_alone * total), total - 1)  # the last epoch trains the whole network
 
     def draws_pictures(self, epoch: int) -> bool:
         """Returns whether the validation after an epoch (counted from 0) is drawn.

@@ -244,7 +244,9 @@ class RecipeOptions:
         augmentation = {**msgspec.to_builtins(augmentation), **self._given(Augmentation.__struct_fields__)}
         given = self._given(Recipe.__struct_fields__)
         content = {**msgspec.to_builtins(default), **changes, **given}
-        if "warmup" not in given:  # who only shortens a training need not know of its warm-up
+        if "warmup" not in given and "warmup" not in changes:  # a shorter training warms up for the same share of it
+            content["warmup"] = min(content["warmup"], content["warmup"] * content["epochs"] // default.epochs)
+        elif "warmup" not in given:
             content["warmup"] = max(0, min(content["warmup"], content["epochs"] - 1))
         try:
             return msgspec.convert({**content, "augmentation": augmentation}, Recipe)

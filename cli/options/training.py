@@ -60,6 +60,7 @@ class TrainingOptions:
         if self.resume and run is not None and (run / Run.CONFIG).exists():
             earlier = Run.open(run).config.recipe
             changes["warmup"] = earlier.warmup  # of a short run fewer than the default, also when it is made longer
+            changes["class_offsets"] = earlier.class_offsets
             if self.recipe_options.epochs is None:
                 changes["epochs"] = earlier.epochs
         return self.recipe_options.recipe(task_name, default or Recipe(), **changes)

@@ -1,6 +1,7 @@
 """A training starts from the weights of an earlier run, or of a bundle that holds them."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from bedside.distill import load_student
@@ -63,3 +64,11 @@ def test_weights_of_another_network_or_for_other_classes_are_refused(tmp_path, d
     fewer = coarse_task.replaced(labels=coarse_task.labels[:3])
     with pytest.raises(UsageError, match="has 14 classes, the task 3"):
         taught(tmp_path / "s", dataset, None, lam=1.0, task=fewer, init=trainable)
+
+
+def test_an_earlier_run_that_had_other_validation_cases_is_warned_of(
+    tmp_path, dataset, coarse_task, small_student, caplog
+):
+    seen = replace(dataset, validation=dataset.training)
+    taught(tmp_path / "s", seen, None, lam=1.0, task=coarse_task, init=small_student)
+    assert f'the earlier student "{small_student.name}" was trained on another split of this data set' in caplog.text

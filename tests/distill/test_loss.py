@@ -4,6 +4,7 @@ import pytest
 import torch
 from bedside.distill import DistillationLoss
 from bedside.runtime.errors import UsageError
+from bedside.training.data.ignore_label import IGNORED
 
 # Two classes, two voxels; the student says 50:50 everywhere, the teacher is sure, the truth is class 0, then 1.
 LOGITS = torch.zeros(1, 2, 1, 1, 2)
@@ -37,6 +38,20 @@ def test_dice_ce_teaches_probabilities_as_labels_are_taught(balanced):
     assert terms["teacher"].item() == pytest.approx(terms["labels"].item(), rel=1e-5)
     other = DistillationLoss(0.5, imitation="dice-ce", balanced=not balanced).terms(logits, sure, labels)
     assert other["labels"].item() != pytest.approx(terms["labels"].item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_lambda_means_the_same_however_crops_without_labels_are_divided_into_batches(balanced):
+    generator = torch.Generator().manual_seed(0)
+    logits, teacher = (torch.randn(2, 3, 4, 4, 4, generator=generator) for _ in range(2))
+    target = torch.randint(3, (2, 1, 4, 4, 4), generator=generator)
+    target[1] = IGNORED
+    loss = DistillationLoss(0.5, ignores=True, balanced=balanced, unlabelled=0.5)
+    together = loss.terms(logits, teacher.softmax(1), target)
+    apart = [loss.terms(logits[n : n + 1], teacher[n : n + 1].softmax(1), target[n : n + 1]) for n in range(2)]
+    for name, term in together.items():
+        assert sum(each[name].item() for each in apart) / 2 == pytest.approx(term.item(), rel=1e-5)
+    assert apart[1]["labels"] == 0
 
 
 def test_lambda_one_needs_no_teacher_and_less_needs_one():

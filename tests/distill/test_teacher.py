@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from bedside.distill import build_student, load_student
-from bedside.distill.teacher import EngineNetwork, LearnedFrom, Teacher
+from bedside.distill.learned_from import LearnedFrom
+from bedside.distill.teacher import EngineNetwork, Teacher
 from bedside.distill.teachers import Teachers
 from bedside.runtime import Bundle, BundleError, Segmenter, UsageError
 from bedside.runtime.bundles.manifest_writer import write_manifest

@@ -1,13 +1,14 @@
 """Teachers: of the same classes, each once; their mean probabilities, on whichever grid they were trained."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from bedside.distill.teacher import Teacher
 from bedside.distill.teachers import Teachers, check_teachers_classes, check_teachers_input
-from bedside.runtime import Grid, UsageError
+from bedside.runtime import Grid, InputError, UsageError
 from bedside.runtime.scans.nifti import write_volume
 from bedside.training.data.dataset import Case
 from bedside.training.data.prepare import prepare_cases
@@ -74,6 +75,16 @@ def test_a_teacher_of_another_grid_reads_the_scan_and_its_probabilities_are_thos
     assert found.sum(axis=0) == pytest.approx(1, abs=1e-5)
     inner = (slice(None), slice(2, -2), slice(2, -2), slice(2, -2))  # beyond the outer centres values are repeated
     assert found[inner] == pytest.approx(expected[inner], abs=2e-3)
+
+
+def test_a_teacher_whose_value_is_no_number_is_refused_by_name(task, monkeypatch):
+    """Rounded to 1/255 and cached, it would be background in every later training."""
+    broken = teacher(task, 1)
+    found = np.full((3, 2, 2, 2), 1 / 3, np.float32)
+    found[1, 0, 1, 0] = np.nan
+    monkeypatch.setattr(Teacher, "probabilities", lambda self, *_: found if self is broken else np.ones_like(found))
+    with pytest.raises(InputError, match='teacher "teacher1" has no number as probability in case "a"'):
+        Teachers((teacher(task, 0), broken)).probabilities(SimpleNamespace(name="a"), task, torch.device("cpu"))
 
 
 def test_crops_get_the_mean_probabilities_without_gradients(task):

@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from bedside.distill.teacher import LearnedFrom, Teacher
+from bedside.distill.learned_from import LearnedFrom
+from bedside.distill.teacher import Teacher
 from bedside.distill.teachers import Teachers
 from bedside.distill.validation import log_teachers, record_teachers_dice, teachers_dice, warn_of_weak_teachers
 from bedside.training.data.crops import CropSource

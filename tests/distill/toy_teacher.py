@@ -1,7 +1,8 @@
 """Makes a teacher of one convolution, without training it."""
 
 import torch
-from bedside.distill.teacher import LearnedFrom, Teacher
+from bedside.distill.learned_from import LearnedFrom
+from bedside.distill.teacher import Teacher
 
 
 def teacher(task, seed):

@@ -85,3 +85,15 @@ def test_the_first_share_of_the_epochs_trains_auxiliary_outputs_alone():
     assert recipe.trains_auxiliary_alone(2, epochs=20)
     assert not Recipe(epochs=1, auxiliary_alone=0.2, warmup=0).trains_auxiliary_alone(0)
     assert not Recipe().trains_auxiliary_alone(0)
+
+
+def test_the_last_epoch_trains_the_whole_network_however_large_the_share_before_it():
+    recipe = Recipe(epochs=2, auxiliary_alone=0.8, warmup=0)
+    assert [recipe.trains_auxiliary_alone(epoch) for epoch in (0, 1)] == [True, False]
+    assert not Recipe(epochs=1, auxiliary_alone=0.8, warmup=0).trains_auxiliary_alone(0)
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.0004, 0.9996, 1.0, float("nan")])
+def test_a_share_that_leaves_out_one_kind_of_crops_is_refused(share):
+    with pytest.raises(ValueError, match=r"unlabelled: expected a share of 0, or of 0.001…0.999, got"):
+        Recipe(unlabelled=share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -23,6 +24,8 @@ from ...runtime.task import Task
 from ..recipe import Augmentation
 from .mirroring import axial_plane, flip_axes
 
+_EQUAL = 0.05  # spacings that differ by a smaller share of the larger are taken as equal
+
 
 def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence[str]) -> Compose:
     """Builds the random transforms of a training crop.
@@ -39,7 +42,9 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
         if augmentation.flip
     ]
     first, second = axial_plane(task)
-    if augmentation.rotate and task.patch.dhw[first] == task.patch.dhw[second]:  # else a turn would change the shape
+    edges, spacing = task.patch.dhw, task.spacing[::-1]
+    square = edges[first] == edges[second] and math.isclose(spacing[first], spacing[second], rel_tol=_EQUAL)
+    if augmentation.rotate and square:  # else a turn would change the patch's shape, or stretch the anatomy
         steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=(first, second)))
     if augmentation.scale:
         steps.append(RandScaleIntensityd(keys=["image"], factors=0.1, prob=augmentation.scale))

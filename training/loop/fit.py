@@ -244,6 +244,8 @@ class _Fit:
             return record.dice
         if not self._recipe.class_offsets:
             return self._position.best
+        if not self._setup.validation and self._group.first:
+            _log.warning("the network gets no class offsets: there are no validation cases to find them")
         dice = self._best_with_offsets() if self._setup.validation else None
         if dice is not None:
             self._checkpoints.save_best()

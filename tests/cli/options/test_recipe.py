@@ -32,10 +32,9 @@ def test_values_that_cannot_be_are_refused_in_one_line(asked, capsys, options, m
     assert error.count("\n") == 1
 
 
-def test_a_training_of_few_epochs_needs_no_shorter_warm_up(asked):
-    recipe = asked("--epochs", "3")[1]["recipe"]
-    assert (recipe.epochs, recipe.warmup) == (3, 2)
-    assert asked("--epochs", "1")[1]["recipe"].warmup == 0
+@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0), (5, 0), (39, 0), (40, 1), (100, 2), (200, 5), (400, 5)])
+def test_a_shorter_training_warms_up_for_no_larger_share_of_it(asked, epochs, warmup):
+    assert asked("--epochs", str(epochs))[1]["recipe"].warmup == warmup
 
 
 @pytest.mark.parametrize("default", [Recipe(), Recipe(epochs=30, lr=1e-3, balance_classes=True)])

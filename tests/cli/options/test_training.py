@@ -75,6 +75,15 @@ def test_a_run_that_is_made_longer_keeps_the_warm_up_of_the_short_one(asked, tmp
     assert asked("--resume", *words.split())[1]["recipe"].warmup == warmup
 
 
+@pytest.mark.parametrize(("words", "offsets"), [("", True), ("--no-class-offsets", False)])
+def test_a_resumed_run_keeps_its_class_offsets_unless_an_option_says_otherwise(asked, tmp_path, words, offsets):
+    model = ModelConfig(kind="teacher", name="autosam")
+    recipe = Recipe(class_offsets=True)
+    config = RunConfig(model=model, task=load_task("btcv"), recipe=recipe, dataset="x", data_hash="0" * 64)
+    Run.create(tmp_path / "run", config, resume=False).start()
+    assert asked("--resume", *words.split())[1]["recipe"].class_offsets is offsets
+
+
 def test_the_first_process_tells_the_result(asked, capsys):
     assert asked("--json")[0] == 0
     assert json.loads(capsys.readouterr().out)["best_dice"] == 0.5

@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.augment import PROBE, CropAugmentation, FlipRotation, build_augmentation
@@ -59,6 +60,14 @@ def test_a_patch_that_is_square_in_another_plane_is_not_turned():
     task = PRESETS["pelvic"].replaced(orientation="SAR", patch=(8, 8, 6))
     turns = {CropAugmentation(task, Augmentation(flip=0, rotate=1.0)).draw(seed) for seed in range(20)}
     assert turns == {FlipRotation()}
+
+
+@pytest.mark.parametrize(("spacing", "turned"), [((4.0, 0.8, 0.8), False), ((0.8, 0.8, 4.0), True)])
+def test_a_grid_of_unequal_spacing_in_the_axial_plane_is_not_turned(spacing, turned):
+    """A quarter turn would stretch the anatomy."""
+    task = PRESETS["pelvic"].replaced(orientation="RAS", patch=(8, 8, 8), spacing=spacing)
+    turns = {CropAugmentation(task, Augmentation(flip=0, rotate=1.0)).draw(seed) for seed in range(20)}
+    assert (turns != {FlipRotation()}) == turned
 
 
 def test_probabilities_are_those_of_the_papers_appendix():

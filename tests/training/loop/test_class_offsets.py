@@ -152,11 +152,12 @@ def test_a_run_that_goes_on_after_its_end_keeps_the_offsets_that_it_has(tmp_path
         assert run.best.read_bytes() == kept
 
 
-def test_a_training_without_validation_cases_records_that_it_looked_for_no_offsets(tmp_path, prepared, small_task):
+def test_a_training_without_validation_cases_says_that_it_has_no_offsets(tmp_path, prepared, small_task, caplog):
     recipe = Recipe(epochs=1, steps_per_epoch=1, warmup=0, class_offsets=True)
     run = make_run(tmp_path / "run", small_task, recipe)
     result, _ = train(run, prepared)
     assert result.best is None
+    assert "gets no class offsets: there are no validation cases to find them" in caplog.text
     assert run.class_offsets_record().epochs == 1
 
 

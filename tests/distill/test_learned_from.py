@@ -1,0 +1,38 @@
+"""A network that may have learnt from the validation cases is named; test_validation.py has it for teachers."""
+
+from types import SimpleNamespace
+
+import pytest
+from bedside.distill.learned_from import LearnedFrom
+
+NEW = SimpleNamespace(dataset="toy", data_hash="all", validation_hash="mine")
+
+
+def warned(caplog, learned_from, validation=(None,)):
+    prepared = SimpleNamespace(run=SimpleNamespace(config=NEW), validation=validation)
+    learned_from.warn_of_seen_validation("it", prepared)
+    return [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("learned_from", "said"),
+    [
+        (LearnedFrom("toy", "all", "other"), "it was trained on another split of this data set"),
+        (LearnedFrom("toy", "part", "other"), "it was trained on another selection of this data set"),
+        (LearnedFrom(data_hash="all"), "it was trained on this data set: if it has learnt from"),
+        (LearnedFrom(data_hash="else"), "it was trained on other data, or on another selection of these"),
+        (LearnedFrom(), "it does not say what it was trained on"),
+    ],
+)
+def test_what_may_have_seen_the_validation_cases_is_named(caplog, learned_from, said):
+    (line,) = warned(caplog, learned_from)
+    assert line.startswith(said)
+
+
+@pytest.mark.parametrize("learned_from", [LearnedFrom("toy", "all", "mine"), LearnedFrom("phantoms", "else", "other")])
+def test_the_same_validation_cases_and_another_data_set_are_no_cause(caplog, learned_from):
+    assert warned(caplog, learned_from) == []
+
+
+def test_without_validation_cases_there_is_no_dice_to_be_too_high(caplog):
+    assert warned(caplog, LearnedFrom("toy", "all", "other"), validation=()) == []
