@@ -90,13 +90,11 @@ class DataOptions:
 
         Raises:
             InputError: the data set is refused.
-            UsageError: the split cannot be made.
+            UsageError: the split cannot be made, or both options are given.
         """
         from ...training.data.dataset import load_dataset
 
         dataset = load_dataset(path, labels=task.labels)
         if self.fold is None and self.validation_fraction is None:
             return dataset
-        if self.validation_fraction is None:
-            return dataset.split(fold=self.fold)
         return dataset.split(fold=self.fold, fraction=self.validation_fraction)

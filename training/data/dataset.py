@@ -81,20 +81,20 @@ class Dataset:
         """Value of the ignore label, the same in all label maps; None without an ignore label."""
         return next((case.ignore for case in (*self.training, *self.validation, *self.test)), None)
 
-    def split(self, *, fold: int | None = None, fraction: float = 0.2, seed: int = 0) -> Dataset:
+    def split(self, *, fold: int | None = None, fraction: float | None = None, seed: int = 0) -> Dataset:
         """Returns the data set with part of its training list moved to the validation list.
 
         Args:
             fold: number of the fold to validate on, from the list's own folds or else nnU-Net's ``splits_final.json``;
                 the other cases are for training, except those that ``splits_final.json`` does not name, which are left
                 out.
-            fraction: share of the training cases to validate on, if no fold is given; at least one case is moved, and
-                at least one remains for training.
+            fraction: share of the training cases to validate on, in place of a fold; at least one case is moved, and at
+                least one remains for training. None without a fold: 0.2.
             seed: random seed of the choice, which depends on the names of the cases, not on their order.
 
         Raises:
             UsageError: the data set already has a validation list, has no such fold, or is too small; or the fraction
-                is outside 0…1.
+                is outside 0…1, or comes with a fold.
             InputError: the splits file cannot be used, or names cases that the data set lacks.
         """
         if self.validation:
@@ -102,8 +102,10 @@ class Dataset:
                 f'data set "{self.name}" already has {len(self.validation)} validation cases; '
                 "train with those, without --fold or --validation-fraction"
             )
+        if fold is not None and fraction is not None:
+            raise UsageError("--fold and --validation-fraction both choose the validation cases: leave one of them out")
         names = frozenset(case.name for case in self.training)
-        validated = self._share(fraction, seed) if fold is None else frozenset[str]()
+        validated = self._share(0.2 if fraction is None else fraction, seed) if fold is None else frozenset[str]()
         trained = names - validated
         if fold is not None:
             file = None if any(case.fold is not None for case in self.training) else find_splits(self.root)

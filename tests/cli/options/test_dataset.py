@@ -43,6 +43,11 @@ def test_cases_are_split_where_an_option_asks_for_it(folder, task, options, trai
     assert (len(dataset.training), len(dataset.validation)) == (training, validation)
 
 
+def test_a_fold_and_a_share_cannot_both_choose_the_validation_cases(folder, task):
+    with pytest.raises(UsageError, match="--fold and --validation-fraction both choose the validation cases"):
+        DataOptions(fold=1, validation_fraction=0.3).dataset(folder, task)
+
+
 def test_a_fold_that_the_list_lacks_is_refused(folder, task):
     with pytest.raises(UsageError, match="fold 7"):
         DataOptions(fold=7).dataset(folder, task)
