@@ -14,7 +14,6 @@ import typer
 from ..distill.locator import LOCATOR_STUDENT, default_recipe, locator_task
 from ..distill.students.registry import STUDENTS
 from ..distill.teacher_task import task_of_student, task_of_teacher
-from ..runtime.arguments import known
 from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
@@ -122,6 +121,7 @@ class Distill:
             lambdas = self.sweep.lambdas(self.lam, self.training.hardware_options)
             if not lambdas and self.cluster.cluster is not None:
                 raise UsageError("--cluster goes with --sweep-lambda; start one training by the cluster's own command")
+            self.imitation_options.check(None if lambdas else self._lam)
             if lambdas:
                 self._sweep(self.dataset, self.output, lambdas, console)
             else:
@@ -142,15 +142,10 @@ class Distill:
         console.emit({"num_classes": num_classes, "students": lines, "comparisons": list(map(str, measured))})
 
     def _train(self, dataset: Path, output: Path, console: Console) -> None:
-        training, imitation = self.training, self.imitation_options
-        task = self._task()
+        task, training, imitation = self._task(), self.training, self.imitation_options
         require("train")
         hardware = training.hardware_options.hardware()
-        cases = training.data.dataset(dataset, task)
-        if imitation.unlabelled is not None:
-            from ..training.data.unlabelled import with_unlabelled
-
-            cases = with_unlabelled(cases, imitation.unlabelled)
+        cases = self._cases(dataset, task)
         recipe = self._recipe(task, cases, output)
         from ..distill import distill
 
@@ -179,15 +174,15 @@ class Distill:
         report_training(console, "locator" if self.locator else "student", output, result)
 
     def _sweep(self, dataset: Path, output: Path, lambdas: Sequence[float], console: Console) -> None:
-        training, sweep = self.training, self.sweep
-        task = self._task()
+        task, training, sweep = self._task(), self.training, self.sweep
         if not self._teachers and min(lambdas) < 1:
             raise UsageError("λ below 1 needs a teacher: give --teacher, or --sweep-lambda 1")
         require("train")
-        spec = STUDENTS.find(known("student", self._student, STUDENTS))
-        training.recipe(task.name, default=spec.recipe)  # refused once, not by every training
         training.hardware_options.hardware()
-        cases = training.data.dataset(dataset, task)
+        cases = self._cases(dataset, task)
+        recipe = self._recipe(task, cases, output)  # refused once, not by every training
+        # λ = 1 draws no crops from scans without labels, and is to make as many steps as the others.
+        steps = recipe.steps(len(cases.training)) if recipe.unlabelled else recipe.steps_per_epoch
         from ..distill.sweep.report import summary
         from ..distill.sweep.sweep import SweepFailedError, sweep_lambda
         from ..runtime.engines import default_threads
@@ -205,7 +200,7 @@ class Distill:
                 output,
                 lambdas=lambdas,
                 seeds=sweep.numbered(training.recipe_options.seed),
-                arguments=self._shared_arguments(),
+                arguments=self._shared_arguments(steps),
                 jobs=sweep.at_a_time,
                 resume=training.resume,
                 epochs=training.recipe_options.epochs,
@@ -220,21 +215,14 @@ class Distill:
         if results.failed:
             raise SweepFailedError(results.failed)
 
-    def _shared_arguments(self) -> list[str]:
+    def _shared_arguments(self, steps_per_epoch: int | None) -> list[str]:
         """Returns the arguments that all trainings of a sweep have, as this call gives them."""
-        training = replace(
-            self.training, resume=False, recipe_options=replace(self.training.recipe_options, seed=RecipeOptions.seed)
-        )
+        recipe = replace(self.training.recipe_options, seed=RecipeOptions.seed, steps_per_epoch=steps_per_epoch)
+        training = replace(self.training, resume=False, recipe_options=recipe)
         several = self.sweep.at_a_time > 1 or self.cluster.cluster is not None  # their progress bars would mix
-        shared = replace(
-            self,
-            lam=None,
-            sweep=SweepOptions(),
-            cluster=ClusterOptions(),
-            training=training,
-            console=Console(quiet=self.console.quiet or several),
-        )
-        return arguments_of(shared)
+        console = Console(quiet=self.console.quiet or several)
+        single = replace(self, lam=None, sweep=SweepOptions(), cluster=ClusterOptions())
+        return arguments_of(replace(single, training=training, console=console))
 
     @property
     def _student(self) -> str:
@@ -250,14 +238,21 @@ class Distill:
     def _teachers(self) -> Sequence[Path]:
         return self.teacher or ()
 
+    def _cases(self, dataset: Path, task: Task) -> Dataset:
+        """Reads the data set, with the scans of ``--unlabelled``."""
+        from ..training.data.unlabelled import with_unlabelled
+
+        cases, folder = self.training.data.dataset(dataset, task), self.imitation_options.unlabelled
+        return cases if folder is None else with_unlabelled(cases, folder)
+
     def _recipe(self, task: Task, cases: Dataset, output: Path) -> Recipe:
         """Returns the recipe; by default, half of the crops come from the scans without labels, if there are any."""
         import msgspec
 
         recipe = self.training.recipe(task.name, output, default_recipe(self._student, locator=self.locator))
         share = self.imitation_options.unlabelled_share
-        teaches = self._lam < 1 or self.imitation_options.pseudo_labels
         if share is None:
+            teaches = self._lam < 1 or self.imitation_options.pseudo_labels
             usable = cases.unlabelled and self._teachers and teaches
             # A folder that was asked for is never left out: where its scans can teach nothing, `distill` refuses them.
             share = 0.5 if usable or self.imitation_options.unlabelled is not None else 0.0

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ...runtime.errors import UsageError
 from .paths import input_option
 
 _PANEL = "Imitation"
@@ -58,3 +59,23 @@ class ImitationOptions:
             rich_help_panel=_PANEL,
         ),
     ] = "cached"
+
+    def check(self, lam: float | None) -> None:
+        """Refuses options without an effect.
+
+        Args:
+            lam: λ of the training; None for the several of a sweep.
+
+        Raises:
+            UsageError: an option has no effect.
+        """
+        if self.unlabelled is not None and self.unlabelled_share == 0:
+            raise UsageError("--unlabelled-share 0 leaves out the scans of --unlabelled: leave one of them out")
+        if lam != 1:
+            return
+        for option, given in (
+            ("--imitation", self.imitation != ImitationOptions.imitation),
+            ("--teacher-targets", self.teacher_targets != ImitationOptions.teacher_targets),
+        ):
+            if given:
+                raise UsageError(f"{option} has no effect at λ = 1, where nothing is imitated: leave it out")

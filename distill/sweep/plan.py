@@ -56,12 +56,19 @@ class SweepRun:
             return False
         return not run.config.recipe.class_offsets or run.class_offsets_record().epochs >= needed
 
-    def arguments(self, *, resume: bool) -> list[str]:
-        """Returns the options of `bedside distill` that belong to this training alone."""
+    def arguments(self, shared: Sequence[str], *, resume: bool) -> list[str]:
+        """Returns the arguments of `bedside distill` for this training; the last value of an option counts.
+
+        Args:
+            shared: arguments that all trainings of the sweep have.
+            resume: whether to go on with the run.
+        """
         options = ["--lambda", f"{self.lam:g}", "--seed", str(self.seed), "-o", str(self.path)]
-        if self.lam == 1:  # the baseline learns nothing from scans without labels
+        if self.lam == 1:  # the baseline learns nothing from scans without labels, and imitates nobody
+            shared = _without("--unlabelled", shared)
             options += ["--unlabelled-share", "0", "--no-pseudo-labels"]
-        return [*options, "--resume"] if resume else options
+            options += ["--imitation", "mse", "--teacher-targets", "cached"]
+        return [*shared, *options, *(["--resume"] if resume else [])]
 
 
 def plan_runs(folder: Path, lambdas: Sequence[float], seeds: Sequence[int]) -> tuple[SweepRun, ...]:
@@ -102,3 +109,12 @@ def open_folder(folder: Path, *, resume: bool) -> None:
             f'"{folder.name}" holds other things (such as "{held[0]}"); add --resume to go on with a sweep in it, or '
             "choose another -o"
         )
+
+
+def _without(option: str, words: Sequence[str]) -> list[str]:
+    """Returns the words of a command line without an option and its value."""
+    return [
+        word
+        for before, word in zip(("", *words), words, strict=False)
+        if option not in (before, word) and not word.startswith(f"{option}=")
+    ]

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from ...processes.child import how_it_ended
 from ...processes.cluster import Cluster
 from ...runtime import arguments as checks
@@ -17,11 +15,11 @@ from ...runtime.hooks import Progress
 from ...training.data.case_cache import CASES_FOLDER
 from ...training.data.dataset import Case, Dataset
 from ...training.runs.run import Run
-from ...training.runs.run_config import RunConfig, decisive_differences
 from ...training.scores.score_table import ScoreTable
+from .comparable import check_comparable, check_steps
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
-from .results import BASELINE, SweepResults, collect_results
+from .results import SweepResults, collect_results
 from .trainings import Started, run_trainings
 
 _log = logging.getLogger("bedside.distill")
@@ -102,9 +100,11 @@ def sweep_lambda(
         lambdas: values of λ, 0…1, each once. The others are compared with 1, if that is among them.
         seeds: seeds of the trainings with each λ, each once.
         arguments: arguments of `bedside distill` that all trainings have: the data set, ``--teacher``, ``--student``
-            and so on; ``--lambda``, ``--seed``, ``-o`` and ``--resume`` are added for each.
+            and so on; ``--lambda``, ``--seed``, ``-o`` and ``--resume`` are added for each. With scans without labels,
+            ``--steps-per-epoch`` too: λ = 1 draws no crops from these, and by default would make fewer steps.
         jobs: trainings at a time.
-        resume: whether to go on in ``out``: finished runs are kept, interrupted ones go on.
+        resume: whether to go on in ``out``: finished runs are kept, interrupted ones go on. Where a run has finished, a
+            process first checks ``arguments`` against it, as `bedside distill --resume` does.
         epochs: number of epochs if ``arguments`` give it, so that a shorter run is made longer; None: the run's.
         device: device that the students segment the scored cases on: "auto", "cpu" or "cuda".
         started: called when a training starts with (name of the run, its number from 1, trainings to run).
@@ -115,11 +115,11 @@ def sweep_lambda(
         The figures, and the exit codes of the failed trainings.
 
     Raises:
-        UsageError: an argument is out of range, ``out`` holds other things, there is nothing to score, or the runs in
-            ``out`` were made with different options.
+        UsageError: an argument is out of range, ``out`` holds other things, there is nothing to score, the runs in
+            ``out`` were made with different options, or λ = 1 would make fewer steps than the others.
         InputError: a scan or label map of a scored case cannot be used.
         ResourceError: a file cannot be written.
-        SweepFailedError: no training finished.
+        SweepFailedError: no training finished, or the check of ``arguments`` failed.
     """
     dataset = checks.instance("dataset", dataset, Dataset, "read one with load_dataset")
     out = checks.path("out", out)
@@ -132,13 +132,15 @@ def sweep_lambda(
     checks.optional(checks.callback, "started", started, "started(name, number, total)")
     checks.optional(checks.callback, "scoring", scoring, "scoring(done, total)")
     held_out = HeldOut.of(dataset)
+    check_steps(dataset, runs, common)
     open_folder(out, resume=resume)
+    cases = out.resolve().parent / CASES_FOLDER
+    shared = ("distill", "--cases", str(cases), *common)  # the last value of an option counts
+    _check_options(runs, shared, epochs)
     missing = [run for run in runs if not run.finished(epochs)]
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
-    cases = out.resolve().parent / CASES_FOLDER
-    shared = ("distill", "--cases", str(cases), *common)  # the last value of an option counts
-    commands = {run.name: [*shared, *run.arguments(resume=resume)] for run in missing}
+    commands = {run.name: run.arguments(shared, resume=resume) for run in missing}
     codes = run_trainings(commands, jobs=jobs, started=started, cluster=cluster)
     failed = {name: code for name, code in codes.items() if code != ExitCode.OK}
     finished = [run for run in runs if run.name not in failed]
@@ -150,38 +152,26 @@ def sweep_lambda(
     return results
 
 
-def check_comparable(runs: Sequence[SweepRun]) -> None:
-    """Checks that runs differ by λ and seed alone, as they do unless ``resume`` came with other options.
+def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int | None) -> None:
+    """Lets a finished run refuse options that are not those it was made with; `check_comparable` knows of the others.
 
-    Raises:
-        UsageError: two runs differ in another option.
+    The run's own command does so: it has nothing left to train.
     """
-    first = min(runs, key=lambda run: run.lam)  # with teachers, if any run has them
-    for run in runs:
-        pair = first, run
-        without = any(each.lam == BASELINE for each in pair)
-        before, now = (_comparable(Run.open(each.path).config, without_teachers=without) for each in pair)
-        differing = decisive_differences(before, now)
-        if before.recipe.epochs != now.recipe.epochs:
-            differing.append("recipe.epochs")
-        if differing:
-            raise UsageError(
-                f'"{first.name}" and "{run.name}" were made with different options (differs in: '
-                f"{', '.join(differing)}); give the sweep the options of its first call, or choose another -o"
-            )
-
-
-def _comparable(config: RunConfig, *, without_teachers: bool) -> RunConfig:
-    """Returns a configuration without what may differ between two runs of a sweep."""
-    recipe, distillation = msgspec.structs.replace(config.recipe, seed=0), config.distillation
-    if distillation is not None:
-        distillation = msgspec.structs.replace(distillation, lam=0.0)
-    if without_teachers:
-        recipe = msgspec.structs.replace(recipe, unlabelled=0.0)
-        config = msgspec.structs.replace(config, unlabelled_hash="")
-        if distillation is not None:
-            distillation = msgspec.structs.replace(distillation, teachers=(), pseudo_labels=False)
-    return msgspec.structs.replace(config, recipe=recipe, distillation=distillation)
+    finished = [run for run in runs if run.finished()]
+    if not finished:
+        return
+    check_comparable(finished)
+    run = min(finished, key=lambda each: each.lam)  # with teachers, if any run has them
+    planned = Run.open(run.path).config.recipe.epochs
+    kept = ["--epochs", str(planned)] if (epochs or 0) > planned else []  # it is not made longer here
+    code = run_trainings({run.name: [*run.arguments(shared, resume=True), *kept]})[run.name]
+    if code == ExitCode.USAGE:
+        raise UsageError(
+            f'"{run.name}" was made with different options, see the message above; give the sweep the options of its '
+            "first call, or choose another -o"
+        )
+    if code != ExitCode.OK:
+        raise SweepFailedError({run.name: code})
 
 
 def _scored(

@@ -116,6 +116,12 @@ def test_a_folder_of_scans_that_can_teach_nothing_is_refused_not_left_out(argume
     assert not (tmp_path / "run").exists()
 
 
+def test_an_option_without_effect_is_refused_and_not_recorded(arguments, tmp_path, capfd):
+    assert run([*arguments, "--teacher-targets", "online", "-q"]) == 2
+    assert "--teacher-targets has no effect at λ = 1" in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("words", "rate"), [([], "0.0005"), (["--student", "unet-edge-base"], "0.01")])
 def test_the_help_shows_the_recipe_of_the_student_named(capsys, words, rate):
     assert run(["distill", *words, "--help"]) == 0

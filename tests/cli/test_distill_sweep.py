@@ -72,6 +72,24 @@ def test_other_options_are_passed_on_and_the_seeds_counted(data, tmp_path, swept
     assert "| 0.6000 ± 0.1414 |" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [([], "2"), (["--unlabelled-share", "0.75"], "4"), (["--steps-per-epoch", "9"], "9"), (["--batch", "2"], "1")],
+)
+def test_every_lambda_makes_the_steps_that_the_share_of_scans_without_labels_gives(data, tmp_path, swept, words, steps):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "scan.nii.gz").touch()
+    words = ["--unlabelled", str(tmp_path / "more"), "--sweep-lambda", "0.5,1", "--teacher", str(tmp_path), *words]
+    assert run([*data, "-o", str(tmp_path / "sweep"), *words]) == 0
+    handed = swept[0][0]["arguments"]
+    assert handed[handed.index("--steps-per-epoch") + 1] == steps
+
+
+def test_without_such_scans_a_sweep_leaves_the_steps_to_its_trainings(data, tmp_path, swept):
+    assert run([*data, "-o", str(tmp_path / "sweep"), "--sweep-lambda", "0.5,1", "--teacher", str(tmp_path)]) == 0
+    assert "--steps-per-epoch" not in swept[0][0]["arguments"]
+
+
 def test_json_has_the_figures(data, tmp_path, swept, capsys):
     assert run([*data, "-o", str(tmp_path / "sweep"), "--sweep-lambda", "1", "--json"]) == 0
     captured = capsys.readouterr()

@@ -198,5 +198,7 @@ def _decisive_distillation(distillation: Distillation | None) -> dict[str, Any]:
         return {}
     options = msgspec.structs.asdict(distillation)
     del options["teacher"], options["teacher_hash"]
+    if distillation.lam == 1:  # imitates nobody
+        del options["imitation"], options["targets"]
     options["teachers"] = tuple(sorted(record.sha256 for record in distillation.teachers))
     return {f"distillation.{name}": value for name, value in options.items()}

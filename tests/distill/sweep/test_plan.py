@@ -37,10 +37,15 @@ def test_values_that_make_no_sweep_are_refused(tmp_path, lambdas, seeds, message
 
 def test_a_training_without_teacher_draws_no_scans_without_labels(tmp_path):
     with_teacher, without = SweepRun(0.2, 3, tmp_path / "a"), SweepRun(1.0, 3, tmp_path / "b")
-    expected = ["--lambda", "0.2", "--seed", "3", "-o", str(tmp_path / "a")]
-    assert with_teacher.arguments(resume=False) == expected
-    assert with_teacher.arguments(resume=True) == [*expected, "--resume"]
-    assert without.arguments(resume=False)[-3:] == ["--unlabelled-share", "0", "--no-pseudo-labels"]
+    shared = ["data", "--unlabelled", "scans", "--unlabelled=more", "--lr", "1"]
+    expected = [*shared, "--lambda", "0.2", "--seed", "3", "-o", str(tmp_path / "a")]
+    assert with_teacher.arguments(shared, resume=False) == expected
+    assert with_teacher.arguments(shared, resume=True) == [*expected, "--resume"]
+    words = without.arguments(shared, resume=False)
+    assert words[:3] == ["data", "--lr", "1"]
+    assert words[9:] == [
+        "--unlabelled-share", "0", "--no-pseudo-labels", "--imitation", "mse", "--teacher-targets", "cached",
+    ]  # fmt: skip
 
 
 def a_run(path, recipe):

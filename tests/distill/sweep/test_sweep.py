@@ -1,6 +1,5 @@
 """A whole sweep of one-step trainings in processes of their own: interrupted, resumed, repeated, with a failing run."""
 
-import re
 import shutil
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ import pytest
 from bedside.distill import sweep_lambda
 from bedside.distill.sweep import scoring
 from bedside.distill.sweep.plan import plan_runs
-from bedside.distill.sweep.sweep import HeldOut, SweepFailedError, check_comparable
+from bedside.distill.sweep.sweep import HeldOut, SweepFailedError
 from bedside.runtime.errors import ExitCode, InputError, UsageError
 from bedside.training.runs.run import Run
 
@@ -79,7 +78,10 @@ def test_without_resume_a_sweep_is_not_repeated(swept, cubes):
 
 def test_failed_runs_are_named_and_the_others_compared(swept, cubes, tmp_path, monkeypatch):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
-    monkeypatch.setattr("bedside.processes.child._COMMAND", "import sys; sys.exit(3 if '0.5' in sys.argv else 5)")
+    monkeypatch.setattr(
+        "bedside.processes.child._COMMAND",  # the finished run's options are checked, those of seed 1 train
+        "import sys; sys.exit(0 if 'seed-0' in ' '.join(sys.argv) else 3 if '0.5' in sys.argv else 5)",
+    )
     results = call(cubes, out, resume=True, seeds=(0, 1))
     assert results.failed == {"lambda-0.5_seed-1": 3, "lambda-1_seed-1": 5}
     assert [list(row.by_seed) for row in results.rows] == [[0], [0]]
@@ -97,24 +99,26 @@ def test_a_sweep_without_a_finished_run_fails_with_the_first_exit_code(cubes, tm
     assert not (tmp_path / "sweep" / "sweep.md").exists()
 
 
-def test_runs_made_with_other_options_are_no_sweep(swept, tmp_path):
+def test_other_options_are_refused_before_anything_trains_or_is_scored(swept, cubes, tmp_path, monkeypatch, capfd):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
-    runs = plan_runs(out, (0.5, 1), (0,))
-    check_comparable(runs)
-    config = runs[1].path / Run.CONFIG
-    changed = re.sub(r"(?m)^lr = .*", "lr = 0.25", config.read_text())
-    config.write_text(re.sub(r"(?m)^epochs = .*", "epochs = 2", changed))
-    with pytest.raises(UsageError, match=r"made with different options \(differs in: recipe.lr, recipe.epochs\)"):
-        check_comparable(runs)
+    monkeypatch.setattr(scoring, "segment_scan", None)
+    changed = {"arguments": [*cubes.arguments, "--lr", "0.25", "--epochs", "3"], "epochs": 3, "lambdas": (0.2, 0.5, 1)}
+    with pytest.raises(UsageError, match=r'"lambda-0.5_seed-0" was made with different options, see the message'):
+        call(cubes, out, lambda *_: pytest.fail("a training was started"), resume=True, **changed)
+    assert "(differs in: recipe.lr)" in capfd.readouterr().err
 
 
-def test_the_baseline_is_compared_with_runs_that_learn_from_pseudo_labels(swept, tmp_path):
+def test_a_finished_run_is_asked_without_being_made_longer(swept, cubes, tmp_path, monkeypatch):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
-    runs = plan_runs(out, (0.5, 1), (0,))
-    config = runs[0].path / Run.CONFIG
-    config.write_text(config.read_text().replace("pseudo_labels = false", "pseudo_labels = true"))
-    assert [Run.open(run.path).config.distillation.pseudo_labels for run in runs] == [True, False]
-    check_comparable(runs)
+    told = tmp_path / "told.txt"
+    monkeypatch.setattr(
+        "bedside.processes.child._COMMAND",
+        f"import sys; print(*sys.argv, file=open({str(told)!r}, 'a')); sys.exit(1)",
+    )
+    with pytest.raises(SweepFailedError, match="ended with exit code 1"):
+        call(cubes, out, resume=True, arguments=[*cubes.arguments, "--epochs", "3"], epochs=3)
+    (line,) = told.read_text().splitlines()
+    assert line.split()[-3:] == ["--resume", "--epochs", "1"]
 
 
 def test_the_folder_of_prepared_cases_may_be_another(cubes, tmp_path, monkeypatch):

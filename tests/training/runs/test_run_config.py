@@ -78,3 +78,11 @@ def test_a_renamed_teacher_makes_no_other_run_and_another_one_does(config):
     assert decisive_differences(before, taught(("a", "1" * 64), ("b", "3" * 64))) == ["distillation.teachers"]
     half = msgspec.structs.replace(before, distillation=msgspec.structs.replace(before.distillation, lam=0.4))
     assert decisive_differences(before, half) == ["distillation.lam"]
+
+
+def test_without_imitation_its_loss_and_targets_make_no_other_run(config):
+    plain, other = (
+        msgspec.structs.replace(config, distillation=Distillation(lam=1.0, imitation=imitation, targets=targets))
+        for imitation, targets in (("mse", "cached"), ("dice-ce", "online"))
+    )
+    assert decisive_differences(plain, other) == []

@@ -1,0 +1,70 @@
+"""Checks that the trainings of a sweep differ by λ and seed alone, so that their Dice can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ...runtime.errors import UsageError
+from ...training.data.dataset import Dataset
+from ...training.runs.run import Run
+from ...training.runs.run_config import RunConfig, decisive_differences
+from .plan import SweepRun
+from .results import BASELINE
+
+
+def check_steps(dataset: Dataset, runs: Sequence[SweepRun], words: Sequence[str]) -> None:
+    """Checks that λ = 1 will make as many steps as the others, although it draws no crops from scans without labels.
+
+    Raises:
+        UsageError: the number of steps depends on the share of these crops.
+    """
+    given = dict(zip(words, [*words[1:], ""], strict=True)) | dict(word.split("=", 1) for word in words if "=" in word)
+    drawn = (dataset.unlabelled or "--unlabelled" in given) and given.get("--unlabelled-share") not in ("0", "0.0")
+    lambdas = {run.lam for run in runs}
+    if drawn and "--steps-per-epoch" not in given and BASELINE in lambdas and len(lambdas) > 1:
+        raise UsageError(
+            "λ = 1 draws no crops from scans without labels and would make fewer steps than the others: give the "
+            "arguments --steps-per-epoch"
+        )
+
+
+def check_comparable(runs: Sequence[SweepRun]) -> None:
+    """Checks that runs differ by λ and seed alone, as they do unless ``resume`` came with other options.
+
+    Raises:
+        UsageError: two runs differ in another option.
+    """
+    first = min(runs, key=lambda run: run.lam)  # with teachers, if any run has them
+    for run in runs:
+        pair = first, run
+        without = any(each.lam == BASELINE for each in pair)
+        configs = [Run.open(each.path).config for each in pair]
+        shares = [config.recipe.unlabelled for config in configs]
+        before, now = (_comparable(config, without_teachers=without) for config in configs)
+        differing = decisive_differences(before, now)
+        if before.recipe.epochs != now.recipe.epochs:
+            differing.append("recipe.epochs")
+        if without and before.recipe.steps_per_epoch is None and shares[0] != shares[1]:
+            differing.append("steps per epoch, by default more of them with scans without labels")
+        if differing:
+            raise UsageError(
+                f'"{first.name}" and "{run.name}" were made with different options (differs in: '
+                f"{', '.join(differing)}); give the sweep the options of its first call, or choose another -o"
+            )
+
+
+def _comparable(config: RunConfig, *, without_teachers: bool) -> RunConfig:
+    """Returns a configuration without what may differ between two runs of a sweep."""
+    recipe, distillation = msgspec.structs.replace(config.recipe, seed=0), config.distillation
+    if distillation is not None:
+        distillation = msgspec.structs.replace(distillation, lam=0.0)
+    if without_teachers:
+        recipe = msgspec.structs.replace(recipe, unlabelled=0.0)
+        config = msgspec.structs.replace(config, unlabelled_hash="")
+        if distillation is not None:
+            distillation = msgspec.structs.replace(
+                distillation, teachers=(), pseudo_labels=False, imitation="mse", targets="cached"
+            )
+    return msgspec.structs.replace(config, recipe=recipe, distillation=distillation)

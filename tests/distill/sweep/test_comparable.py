@@ -1,0 +1,89 @@
+"""What may differ between the trainings of a sweep, and what may not."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bedside.distill.sweep.comparable import check_comparable, check_steps
+from bedside.distill.sweep.plan import plan_runs
+from bedside.runtime.errors import UsageError
+from bedside.runtime.task_presets import PRESETS
+from bedside.training.data.dataset import Case
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig, TeacherRecord
+
+TEACHER = TeacherRecord(name="teacher", sha256="1")
+
+
+def two_runs(folder, *, taught=None, alone=None, **recipe):
+    """Writes the configurations of a run with λ = 0.5 and of one with λ = 1, with changes to each one's distillation.
+
+    Args:
+        folder: folder of the sweep.
+        taught: fields of the distillation at λ = 0.5.
+        alone: fields of the distillation at λ = 1.
+        recipe: fields of the recipe at λ = 0.5; a field that ends in ``_of_both`` is one of both recipes.
+    """
+    both = {name.removesuffix("_of_both"): recipe.pop(name) for name in [*recipe] if name.endswith("_of_both")}
+    runs = plan_runs(folder, (0.5, 1), (0,))
+    settings = (
+        (Recipe(**both, **recipe), Distillation(lam=0.5, teachers=(TEACHER,), **(taught or {}))),
+        (Recipe(**both), Distillation(lam=1.0, **(alone or {}))),
+    )
+    for run, (given, distillation) in zip(runs, settings, strict=True):
+        config = RunConfig(
+            model=ModelConfig(kind="student", name="unet-nano"),
+            task=PRESETS["btcv"],
+            recipe=given,
+            dataset="d",
+            data_hash="0",
+            unlabelled_hash="2" if given.unlabelled else "",
+            distillation=distillation,
+        )
+        Run.create(run.path, config, resume=False).start()
+    return runs
+
+
+def test_runs_made_with_other_options_are_no_sweep(tmp_path):
+    with pytest.raises(UsageError, match=r"made with different options \(differs in: recipe.lr, recipe.epochs\)"):
+        check_comparable(two_runs(tmp_path, lr=0.25, epochs=7))
+
+
+@pytest.mark.parametrize(
+    "taught", [{}, {"pseudo_labels": True}, {"imitation": "dice-ce"}, {"targets": "online"}], ids=str
+)
+def test_the_baseline_is_compared_with_runs_whatever_their_teachers_teach(tmp_path, taught):
+    check_comparable(two_runs(tmp_path, taught=taught))
+
+
+def test_the_baseline_draws_no_scans_without_labels_but_makes_as_many_steps(tmp_path):
+    check_comparable(two_runs(tmp_path / "equal", unlabelled=0.5, steps_per_epoch_of_both=60))
+    with pytest.raises(UsageError, match="differs in: steps per epoch, by default more of them with scans without"):
+        check_comparable(two_runs(tmp_path / "unequal", unlabelled=0.5))
+
+
+@pytest.mark.parametrize(
+    ("lambdas", "words", "listed", "refused"),
+    [
+        ((0.5, 1), [], False, False),
+        ((0.5, 1), [], True, True),
+        ((0.5, 1), ["--unlabelled", "scans"], False, True),
+        ((0.5, 1), ["--unlabelled=scans"], False, True),
+        ((0.5, 1), ["--steps-per-epoch", "60"], True, False),
+        ((0.5, 1), ["--steps-per-epoch=60"], True, False),
+        ((0.5, 1), ["--unlabelled-share", "0.0"], True, False),
+        ((0.5, 1), ["--unlabelled-share", "0.3"], True, True),
+        ((0.2, 0.5), [], True, False),
+        ((1,), [], True, False),
+    ],
+)
+def test_a_sweep_whose_baseline_would_make_fewer_steps_is_refused(cubes, tmp_path, lambdas, words, listed, refused):
+    dataset = replace(cubes.dataset, unlabelled=(Case("more", Path("more.nii")),)) if listed else cubes.dataset
+    runs = plan_runs(tmp_path, lambdas, (0,))
+    if not refused:
+        check_steps(dataset, runs, ["data", *words])
+        return
+    with pytest.raises(UsageError, match=re.escape("would make fewer steps than the others: give")):
+        check_steps(dataset, runs, ["data", *words])
