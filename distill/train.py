@@ -243,7 +243,7 @@ def _earlier_task(earlier: Path | None, student: str) -> Task:
 
 def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:
     if not runs:
-        raise UsageError("scans without labels need a teacher: give --teacher, or --unlabelled-share 0")
+        raise UsageError("scans without labels need a teacher: give --teacher, or leave --unlabelled and its share out")
     if not dataset.unlabelled:
         raise UsageError(
             f'data set "{dataset.name}" lists no scans without labels: name some under "unlabeled" or give '
