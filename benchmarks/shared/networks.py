@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from bedside.runtime.task import Task
     from bedside.training.data.dataset import Dataset
 
-_OVERLAP = 0.5
-
 
 def mean_network(runs: Sequence[Path]) -> torch.nn.Module:
     """Returns a network whose probabilities are the mean of those of trained networks.
@@ -33,7 +31,9 @@ def mean_network(runs: Sequence[Path]) -> torch.nn.Module:
     return MeanOfTeachers()
 
 
-def segment_test_cases(network: torch.nn.Module, task: Task, dataset: Dataset, folder: Path) -> float:
+def segment_test_cases(
+    network: torch.nn.Module, task: Task, dataset: Dataset, folder: Path, *, overlap: float = 0.5
+) -> float:
     """Writes label maps of the test cases that have none yet, named as the images.
 
     Args:
@@ -41,6 +41,7 @@ def segment_test_cases(network: torch.nn.Module, task: Task, dataset: Dataset, f
         task: its task.
         dataset: data set with test cases.
         folder: folder to write, created if need be.
+        overlap: overlap of neighbouring windows, 0…<1.
 
     Returns:
         CPU seconds per case that was segmented now; NaN if there was none.
@@ -54,6 +55,6 @@ def segment_test_cases(network: torch.nn.Module, task: Task, dataset: Dataset, f
     missing = [image for image, file in files.items() if not file.exists()]
     begun = time.process_time()
     for image in missing:
-        labels, grid = segment_scan(network, image, task, overlap=_OVERLAP, device=torch.device("cpu"))
+        labels, grid = segment_scan(network, image, task, overlap=overlap, device=torch.device("cpu"))
         write_volume(files[image], labels, grid)
     return (time.process_time() - begun) / len(missing) if missing else float("nan")

@@ -59,11 +59,13 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
         seconds: CPU seconds of each teacher's training.
         sam: size of SAM's encoder.
         enlarge: pixels per voxel along each side of a slice, for the two that take SAM slice by slice.
+        overlap: overlap of neighbouring windows on the test cases, 0…<1.
     """
 
     seconds: float
     sam: str
     enlarge: int
+    overlap: float = 0.5
 
     def config_of(self, row: Row) -> TeacherConfig:
         """Returns the configuration of a row's network."""

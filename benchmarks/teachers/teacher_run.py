@@ -60,7 +60,7 @@ def main() -> None:
     data = Path(plan.data)
     dataset = load_dataset(data, labels=plan.task.labels)
     network = trained(plan, dataset, given.out, given.name, given.seed)
-    seconds = segment_test_cases(network, plan.task, dataset, folder / "predictions")
+    seconds = segment_test_cases(network, plan.task, dataset, folder / "predictions", overlap=plan.overlap)
     if seconds == seconds:  # NaN: all were there already
         (folder / "scan_seconds.txt").write_text(f"{seconds:.3f}\n")
     evaluate_test_cases(

@@ -47,6 +47,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), help="in this order; else all")
     parser.add_argument("--sam", default="vit_nano", help="size of SAM's encoder, with random weights")
     parser.add_argument("--enlarge", type=int, default=2, help="pixels per voxel, for the two that see slices")
+    parser.add_argument("--overlap", type=float, default=0.5, help="of neighbouring windows, on the test cases")
     return parser.parse_args()
 
 
