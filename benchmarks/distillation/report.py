@@ -14,6 +14,7 @@ from curves import read_curves
 from plan import ARMS, ENSEMBLE
 
 _BASELINE = "labels"
+_NO_SEED = -1
 
 
 def read_scores(out: Path) -> dict[int, dict[str, SeedScores]]:
@@ -33,7 +34,11 @@ def write_report(out: Path) -> None:
         lines += [f"### {labelled} labelled cases", "", "| arm | seeds | Dice | against labels alone | p | Holm p |"]
         lines += ["| -- | -- | -- | -- | -- | -- |"]
         found = [name for name in ("teacher", ENSEMBLE, *ARMS, "nnunet") if arms.get(name)]
-        gains = paired_gains({name: arms[name] for name in found}, _BASELINE)
+        # Teachers are not trained for each seed of the students.
+        compared = {
+            name: arms[name] if name in ARMS else {_NO_SEED: np.mean([*arms[name].values()], axis=0)} for name in found
+        }
+        gains = paired_gains(compared, _BASELINE)
         corrected = dict(zip(gains, holm([p for _, p in gains.values()]), strict=True))
         for name in found:
             scores = arms[name]

@@ -49,14 +49,22 @@ def case_means(scores: Path, column: str = "dice") -> NDArray[np.float64]:
 def paired_gains(rows: Mapping[str, SeedScores], baseline: str) -> dict[str, tuple[float, float]]:
     """Returns row → (gain in mean score over the baseline's, p of Wilcoxon's signed-rank test), paired over patients.
 
-    Each patient counts once: with the mean over the seeds of either row. Without the baseline there are none.
+    Each patient counts once: with the mean over the seeds that both rows have, for seeds may differ by more than rows
+    do. A row without a seed of the baseline, which was not trained for each seed, is compared with the mean of all of
+    them. Without the baseline there are none.
 
     Args:
         rows: name → scores.
         baseline: name of the row that the others are compared with.
     """
-    if not rows.get(baseline):
+    base = rows.get(baseline)
+    if not base:
         return {}
-    base = np.mean([*rows[baseline].values()], axis=0)
-    differences = {name: np.mean([*of.values()], axis=0) - base for name, of in rows.items() if name != baseline}
-    return {name: (float(found.mean()), signed_rank(found).p) for name, found in differences.items()}
+    gains: dict[str, tuple[float, float]] = {}
+    for name, scores in rows.items():
+        if name != baseline:
+            shared = scores.keys() & base.keys()
+            one, other = ([of[seed] for seed in sorted(shared or of)] for of in (scores, base))
+            difference = np.mean(one, axis=0) - np.mean(other, axis=0)
+            gains[name] = float(difference.mean()), signed_rank(difference).p
+    return gains

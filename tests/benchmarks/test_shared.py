@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from bedside.benchmarks.shared.plan import TrainingPlan, experiment_parser, given_plan, load_plan, save_plan
 from bedside.benchmarks.shared.processes import Experiment
-from bedside.benchmarks.shared.scores import case_means
+from bedside.benchmarks.shared.scores import case_means, paired_gains
 from bedside.benchmarks.shared.step_seconds import fastest_seconds, training_step
 from bedside.distill import DistillationLoss
 from bedside.runtime.axes import DHW
@@ -92,6 +93,19 @@ def test_a_cases_dice_is_the_mean_over_the_organs_it_has(tmp_path):
     file = tmp_path / "scores.csv"
     file.write_text("case,label,dice\nb,1,0.4\na,1,0.5\na,2,0.9\nb,2,\na,,0.7\n")
     assert case_means(file).tolist() == pytest.approx([0.7, 0.4])
+
+
+def test_a_row_is_compared_on_the_seeds_that_its_baseline_has_too():
+    """A third seed of the baseline, which was worse, is no gain of a row that has not been trained with it yet."""
+    patients = np.linspace(0.5, 0.7, 8)
+    base = {0: patients, 1: patients, 2: patients - 0.3}
+    gains = paired_gains(
+        {"base": base, "row": {0: patients + 0.01, 1: patients + 0.03}, "fixed": {-1: patients}}, "base"
+    )
+    assert gains["row"][0] == pytest.approx(0.02)
+    assert gains["row"][1] == pytest.approx(2 / 2**8)
+    assert gains["fixed"][0] == pytest.approx(0.1)  # not trained for each seed: against the mean of all
+    assert paired_gains({"row": base}, "base") == {}
 
 
 @pytest.mark.parametrize("lam", [0.5, 1.0])

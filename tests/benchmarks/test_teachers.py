@@ -84,8 +84,9 @@ def test_the_ensemble_is_compared_with_the_best_teacher_and_ablations_with_their
     table = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in _rows(finished / "tables.md")}
     assert table["autosam"][4] == "63.50 ± 14.14"
     assert table["ensemble"][4:6] == ["83.50", "3.50"]
-    assert table["ensemble"][7:9] == ["+20.00", "0.0078"]
-    assert table["3d-sautomed"][7] == "-20.00"
+    # autosam's other seed, 53.50 or 73.50, is no part of a comparison with rows that have one seed
+    assert table["ensemble"][7:9] == ["+10.00", "0.0078"]
+    assert table["3d-sautomed"][7] == "-30.00"
     assert table["3d-sautomed, no history"][7] == "-10.00"
     assert "against autosam; of the ablations: against 3d-sautomed" in (finished / "tables.md").read_text()
 
