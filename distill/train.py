@@ -33,7 +33,7 @@ from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
 from .teacher_task import task_of_student
 from .teachers import Teachers, check_teachers_classes, check_teachers_input
-from .validation import log_teachers, record_teachers_dice, warn_of_weak_teachers
+from .validation import log_teachers, record_teachers_dice, warn_of_faint_teachers, warn_of_weak_teachers
 
 
 def distill(
@@ -126,7 +126,9 @@ def distill(
     )
     hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
     result = train(job, lambda: _DistilledStudent.open(kind, student, options, runs, init, job.task), hooks)
-    warn_of_weak_teachers(Run.open(job.out), result.best)
+    finished = Run.open(job.out)
+    warn_of_weak_teachers(finished, result.best)
+    warn_of_faint_teachers(finished)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Compares teachers with their student on the validation cases, and warns where a teacher is no better."""
+"""Compares teachers with their student on the validation cases, and warns where they can teach, or taught, little."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..training.scores.metrics import dice_per_class, finite_mean
 from .teachers import Teachers
 
 _log = logging.getLogger("bedside.distill")
+_FAINT = 0.05  # of the labels' gradient; the paper's loss had .016 where it taught nothing, `dice-ce` .85
 
 
 def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
@@ -88,6 +89,23 @@ def warn_of_weak_teachers(run: Run, best: float | None) -> None:
             "it back; train them longer, add teachers, or compare with --lambda 1",
             best,
             taught,
+        )
+
+
+def warn_of_faint_teachers(run: Run) -> None:
+    """Logs a warning if the teachers' term had next to no gradient beside the labels', so that it hardly taught.
+
+    Args:
+        run: the student's run; the median over its epochs counts, without those that lack one of the two gradients.
+    """
+    columns = ("gradient_teacher", "gradient_labels")
+    norms = [[float(row.get(column, 0)) for column in columns] for row in run.rows()]
+    shares = [teacher / labels for teacher, labels in norms if teacher > 0 and labels > 0]
+    if shares and (share := float(np.median(shares))) < _FAINT:
+        _log.warning(
+            "the teachers' term had %.1g %% of the gradient of the labels' (metrics.csv): the student has learned "
+            "next to nothing from it; --imitation dice-ce weighs as much as labels do, a lower --lambda more",
+            100 * share,
         )
 
 

@@ -9,7 +9,13 @@ import torch
 from bedside.distill.learned_from import LearnedFrom
 from bedside.distill.teacher import Teacher
 from bedside.distill.teachers import Teachers
-from bedside.distill.validation import log_teachers, record_teachers_dice, teachers_dice, warn_of_weak_teachers
+from bedside.distill.validation import (
+    log_teachers,
+    record_teachers_dice,
+    teachers_dice,
+    warn_of_faint_teachers,
+    warn_of_weak_teachers,
+)
 from bedside.training.data.crops import CropSource
 from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
@@ -101,3 +107,20 @@ def test_a_student_that_is_better_than_its_teachers_is_reported(run, validation,
     record_teachers_dice(run, validation)
     warn_of_weak_teachers(run, best)
     assert ("the student is better than its teachers" in caplog.text) == warned
+
+
+@pytest.mark.parametrize(
+    ("rows", "share"),
+    [
+        (["1,0.01", "1,0.03", "1,0.9"], "3"),
+        (["1,0.06", "1,0.06", "1,0.01"], None),
+        (["1,0.01", ",0.5", ",0.5"], "1"),  # batches of crops without labels have no first term
+        (["1,", "1,"], None),
+        ([], None),
+    ],
+)
+def test_teachers_whose_gradient_is_faint_in_most_epochs_are_reported(run, caplog, rows, share):
+    run.metrics.write_text("\n".join(["gradient_labels,gradient_teacher", *rows, ""]))
+    warn_of_faint_teachers(run)
+    said = f"the teachers' term had {share} % of the gradient of the labels'"
+    assert (said in caplog.text) if share else not caplog.records
