@@ -129,17 +129,21 @@ class Distill:
 
     def _list(self, console: Console) -> None:
         require("train")
+        from ..distill.students.front import advice
         from ..distill.students.measured import measured_students
-        from .tables.students import LEAST_PATCH, dice_record, dice_table, listed_students, student_table
+        from .tables.measured_students import advice_table, comparisons_record, measured_record, measured_table
+        from .tables.students import LEAST_PATCH, listed_students, student_table
 
         data = self.training.data
         num_classes = data.task(self.task or _LISTED_TASK).num_classes
         patch = LEAST_PATCH if data.patch is None else XYZ(*data.patch).dhw
-        students = listed_students(num_classes, patch)
-        measured = measured_students()
-        console.show(student_table(students, num_classes, patch), "", dice_table(students, measured))
-        lines = [{**each.record(), "dice": dice_record(each.name, measured)} for each in students]
-        console.emit({"num_classes": num_classes, "students": lines, "comparisons": list(map(str, measured))})
+        students, measured = listed_students(num_classes, patch), measured_students()
+        advised = advice(measured, {each.name: each.cost.parameters for each in students if each.cost is not None})
+        table = measured_table([each.name for each in students], measured)
+        console.show(student_table(students, num_classes, patch), "", table, "", advice_table(advised))
+        lines = [{**each.record(), **measured_record(each.name, measured)} for each in students]
+        compared = {**comparisons_record(measured), "advice": advised}
+        console.emit({"num_classes": num_classes, "students": lines, **compared})
 
     def _train(self, dataset: Path, output: Path, console: Console) -> None:
         task, training, imitation = self._task(), self.training, self.imitation_options

@@ -1,6 +1,6 @@
-"""Writes the Dice of a finished comparison into the package, where `bedside plan` and `distill` read it.
+"""Writes Dice and milliseconds of a finished comparison into the package, where `bedside plan` and `distill` read them.
 
-    python benchmarks/students/publish.py OUT [--into FILE]
+    python benchmarks/students/publish.py OUT [--processor NAME] [--into FILE]
 
 OUT is the folder of `students.py`: its ``results.csv`` and ``plan.json`` are read, and the data set that they name.
 An earlier comparison on the same data set is replaced.
@@ -15,13 +15,22 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from bedside.benchmarks.shared.plan import load_plan
-from bedside.distill.students.measured import FILE, MeasuredDice, StudentComparison, measured_students
+from bedside.devices.cpu import read_cpu
+from bedside.distill.students.measured import (
+    FILE,
+    MeasuredDice,
+    MeasuredTimes,
+    StudentComparison,
+    measured_students,
+)
+from bedside.runtime.engines import ENGINES
 from plan import Plan
 
 _HEADING = (
-    "# Dice of the students after equal seconds of training; written by benchmarks/students/publish.py from its "
-    "results.csv.\n"
+    "# Dice of the students after equal seconds of training, and milliseconds per window; written by "
+    "benchmarks/students/publish.py from its results.csv.\n"
 )
 
 
@@ -44,8 +53,24 @@ def read_dice(results: Path) -> dict[str, dict[str, MeasuredDice]]:
     return {student: dict(sorted(found[student].items())) for student in sorted(found)}
 
 
-def read_comparison(out: Path) -> StudentComparison:
-    """Returns the comparison of a folder; its day is that on which ``results.csv`` was written."""
+def read_milliseconds(results: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Returns student → engine → precision → milliseconds of a ``results.csv``, without torch, which no bundle has."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    with results.open(newline="", encoding="utf-8") as file:
+        for row in sorted(csv.DictReader(file), key=lambda row: (row["student"], row["engine"], row["precision"])):
+            if row["engine"] in ENGINES:
+                engines = found.setdefault(row["student"], {})
+                engines.setdefault(row["engine"], {})[row["precision"]] = round(float(row["milliseconds"]), 2)
+    return found
+
+
+def read_comparison(out: Path, processor: str) -> StudentComparison:
+    """Returns the comparison of a folder; its day is that on which ``results.csv`` was written.
+
+    Args:
+        out: the folder.
+        processor: name of the processor that the milliseconds were measured on.
+    """
     from bedside.training.data.dataset import load_dataset
 
     plan, results = load_plan(out, Plan), out / "results.csv"
@@ -58,6 +83,7 @@ def read_comparison(out: Path) -> StudentComparison:
         patch=task.patch,
         test_cases=len(load_dataset(Path(plan.data), labels=task.labels).test),
         dice=read_dice(results),
+        times=MeasuredTimes(processor=processor, threads=plan.threads, milliseconds=read_milliseconds(results)),
     )
 
 
@@ -85,15 +111,17 @@ def _plain(comparison: StudentComparison) -> dict[str, Any]:
         "patch": list(comparison.patch),
         "test_cases": comparison.test_cases,
         "dice": dice,
+        "times": msgspec.structs.asdict(comparison.times),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--processor", default=read_cpu().model, help="that was measured on; default: this machine's")
     parser.add_argument("--into", type=Path, default=FILE, help="default: the package's own file")
     given = parser.parse_args()
-    added = read_comparison(given.out)
+    added = read_comparison(given.out, given.processor)
     kept = [each for each in measured_students(given.into) if each.data != added.data] if given.into.exists() else []
     write_figures(given.into, sorted([*kept, added], key=lambda each: each.data))
     print(f"{given.into}: {len(added.dice)} students on {added}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from math import prod
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from bedside.benchmarks.shared.plan import load_plan
 from bedside.benchmarks.shared.scores import case_means
 from bedside.distill import STUDENTS
+from bedside.distill.students.front import pareto_front
 from plan import PRECISIONS, Plan, run_folder, scores_file
 
 
@@ -77,15 +78,6 @@ def dice_of(out: Path, student: str) -> dict[str, list[float]]:
             if scores.exists() and folder == run_folder(out, student, int(folder.name.rpartition("_")[2])):
                 found[precision].append(float(case_means(scores).mean()))
     return found
-
-
-def pareto_front(rows: Iterable[Row]) -> list[Row]:
-    """Returns the rows that no other one beats: none is as fast and has a higher Dice; the fastest first."""
-    front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.milliseconds, -row.dice)):
-        if not front or row.dice > front[-1].dice:
-            front.append(row)
-    return front
 
 
 def write_report(out: Path) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...distill.students.cost import InferenceCost
-    from ...distill.students.measured import MeasuredDice, StudentComparison
     from ...distill.students.spec import StudentSpec
 
 LEAST_PATCH = DHW(64, 64, 64)
@@ -105,47 +104,3 @@ def student_table(students: Sequence[ListedStudent], num_classes: int, least_pat
     table.caption = caption
     table.caption_justify = "left"
     return table
-
-
-def dice_table(students: Sequence[ListedStudent], comparisons: Sequence[StudentComparison]) -> Table | str:
-    """Returns the measured Dice of the students, a column for each data set and precision; a sentence without any.
-
-    Args:
-        students: the students, in the order of the rows.
-        comparisons: the comparisons that were made.
-    """
-    if not comparisons:
-        return "Dice: not measured yet."
-    from rich.table import Table
-
-    table = Table(title="Dice", title_justify="left", box=None, pad_edge=False)
-    table.add_column("student", style="bold", no_wrap=True)
-    columns = [
-        (comparison, precision)
-        for comparison in comparisons
-        for precision in sorted({name for each in comparison.dice.values() for name in each})
-    ]
-    for comparison, precision in columns:
-        table.add_column(f"{comparison.data}\n{precision}", justify="right", no_wrap=True)
-    for each in students:
-        table.add_row(each.name, *(_shown_dice(comparison.of(each.name, kind)) for comparison, kind in columns))
-    # No milliseconds: those of another machine would not even order the students as this one does.
-    times = "Time per window: bedside plan --students all --device DEVICE ranks by both."
-    table.caption = "\n".join([*map(str, comparisons), "–: not measured.", times])
-    table.caption_justify = "left"
-    return table
-
-
-def _shown_dice(dice: MeasuredDice | None) -> str:
-    if dice is None:
-        return "–"
-    return f"{dice.mean:.3f}" if dice.spread is None else f"{dice.mean:.3f} ± {dice.spread:.3f}"
-
-
-def dice_record(student: str, comparisons: Sequence[StudentComparison]) -> dict[str, dict[str, float]]:
-    """Returns data set → precision → mean Dice of a student, for JSON; nothing where it was not measured."""
-    return {
-        each.data: {precision: dice.mean for precision, dice in each.dice[student].items()}
-        for each in comparisons
-        if student in each.dice
-    }

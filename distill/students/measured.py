@@ -1,10 +1,11 @@
-"""The measured accuracy of the students: Dice after equal seconds of training, as benchmarks/students found it."""
+"""The measured figures of the students, by benchmarks/students: Dice after equal seconds of training, milliseconds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 from functools import cache
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,32 @@ class MeasuredDice(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise FieldError(f"seeds: expected at least 1, got {self.seeds}")
 
 
+class MeasuredTimes(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Milliseconds per window, all measured in one process; on another machine only their ratios mean anything.
+
+    Attributes:
+        processor: name of the processor.
+        threads: CPU threads.
+        milliseconds: student → engine → precision → milliseconds for the volume of the task's window.
+    """
+
+    processor: str
+    threads: int
+    milliseconds: dict[str, dict[str, dict[str, float]]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for student, engines in self.milliseconds.items():
+            for engine, precisions in engines.items():
+                for precision, milliseconds in precisions.items():
+                    if not 0 < milliseconds < inf:
+                        where = f"milliseconds of {student}, {engine} {precision}"
+                        raise FieldError(f"{where}: expected more than 0, got {milliseconds:g}")
+
+    def __str__(self) -> str:
+        return f"{self.threads} thread{'s' * (self.threads > 1)} of {self.processor}"
+
+
 class StudentComparison(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Students that were trained on one data set for equal CPU seconds, on labels alone.
 
@@ -50,6 +77,7 @@ class StudentComparison(CheckedStruct, frozen=True, kw_only=True, forbid_unknown
         patch: voxels of the task's window, (x, y, z); a student that does not accept it had the smallest larger one.
         test_cases: number of scans that were scored.
         dice: student → precision → Dice.
+        times: milliseconds per window of the same students.
     """
 
     data: str
@@ -59,6 +87,7 @@ class StudentComparison(CheckedStruct, frozen=True, kw_only=True, forbid_unknown
     patch: XYZ
     test_cases: int
     dice: dict[str, dict[str, MeasuredDice]]
+    times: MeasuredTimes
 
     def of(self, student: str, precision: str) -> MeasuredDice | None:
         """Returns a student's Dice in one precision; None where it was not measured."""

@@ -38,19 +38,6 @@ def plan(script, tmp_path):
     return script("plan").Plan(data=str(tmp_path), **settings)
 
 
-def row(script, student, milliseconds, dice, **changes):
-    given = {"engine": "onnxruntime", "precision": "fp32", "parameters": 1, "gflop": 1.0, "spread": None, "seeds": 1}
-    return script("report").Row(student=student, milliseconds=milliseconds, dice=dice, **{**given, **changes})
-
-
-def test_the_front_has_the_rows_that_no_other_beats(script):
-    fast, good, slow, equal = (
-        row(script, name, *figures)
-        for name, figures in {"fast": (1, 0.7), "good": (2, 0.9), "slow": (3, 0.8), "equal": (2, 0.85)}.items()
-    )
-    assert script("report").pareto_front([slow, equal, good, fast]) == [fast, good]
-
-
 def test_a_student_that_refuses_the_tasks_patch_has_the_next_larger_one(plan):
     assert plan.task_of(FULL).patch == (40, 56, 40)
     assert plan.task_of(HALF).patch == (48, 64, 48)
@@ -118,13 +105,15 @@ def test_the_figures_of_a_comparison_are_published_and_replace_its_earlier_ones(
     )
     into = finished / "measured.toml"
     for _ in range(2):
-        monkeypatch.setattr("sys.argv", ["publish.py", str(finished), "--into", str(into)])
+        monkeypatch.setattr("sys.argv", ["publish.py", str(finished), "--processor", "EPYC", "--into", str(into)])
         script("publish").main()
     (comparison,) = measured_students(into)
     assert (comparison.data, comparison.seconds, comparison.test_cases) == ("cube", 60.0, 2)
     full = comparison.of(FULL, "fp32")
     assert (full.mean, full.seeds, full.spread) == (0.7, 2, 0.1414)
     assert comparison.of(HALF, "int8").mean == 0.4
+    assert str(comparison.times) == "1 thread of EPYC"
+    assert comparison.times.milliseconds[FULL] == {"openvino": {"fp32": 90.0, "int8": 45.0}}
 
 
 def test_a_results_file_with_two_dice_of_one_precision_is_refused(script, tmp_path):
@@ -132,3 +121,9 @@ def test_a_results_file_with_two_dice_of_one_precision_is_refused(script, tmp_pa
     (tmp_path / "results.csv").write_text(lines)
     with pytest.raises(SystemExit, match="a fp32 has two Dice"):
         script("publish").read_dice(tmp_path / "results.csv")
+
+
+def test_torch_is_no_engine_of_a_bundle_and_is_not_published(script, tmp_path):
+    lines = "student,engine,precision,milliseconds\na,torch,fp32,40.0\na,openvino,fp32,10.126\n"
+    (tmp_path / "results.csv").write_text(lines)
+    assert script("publish").read_milliseconds(tmp_path / "results.csv") == {"a": {"openvino": {"fp32": 10.13}}}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import date
 
-from bedside.distill.students.measured import MeasuredDice, StudentComparison
+from bedside.distill.students.measured import MeasuredDice, MeasuredTimes, StudentComparison
 
 
-def hippocampus_comparison(dice: dict[str, dict[str, MeasuredDice]]) -> StudentComparison:
+def hippocampus_comparison(
+    dice: dict[str, dict[str, MeasuredDice]], milliseconds: dict[str, dict[str, dict[str, float]]] | None = None
+) -> StudentComparison:
     """Returns a comparison on hippocampus after 300 seconds.
 
     Args:
         dice: student → precision → Dice.
+        milliseconds: student → engine → precision → milliseconds; None for no times.
     """
     return StudentComparison(
         data="hippocampus",
@@ -21,4 +24,5 @@ def hippocampus_comparison(dice: dict[str, dict[str, MeasuredDice]]) -> StudentC
         patch=(48, 64, 48),
         test_cases=40,
         dice=dice,
+        times=MeasuredTimes(processor="EPYC", threads=1, milliseconds=milliseconds or {}),
     )

@@ -31,20 +31,25 @@ def test_the_list_in_json_is_one_object(capfd):
     assert all(each["parameters"] == 14 for each in content["students"])
 
 
-def test_the_list_has_the_measured_dice_and_says_where_it_has_none(capfd, monkeypatch):
-    comparison = hippocampus_comparison({"unet-nano": {"fp32": MeasuredDice(mean=0.7123, seeds=1)}})
+def test_the_list_has_what_was_measured_with_advice_and_says_where_nothing_was(capfd, monkeypatch):
+    dice = {"unet-nano": {"fp32": MeasuredDice(mean=0.7123, seeds=2)}}
+    comparison = hippocampus_comparison(dice, {"unet-nano": {"openvino": {"fp32": 12.5}}})
     monkeypatch.setattr("bedside.distill.students.measured.measured_students", lambda: (comparison,))
     assert run(["distill", "--student", "list"]) == 0
-    assert "0.712" in capfd.readouterr().out
+    shown = capfd.readouterr().out
+    assert "*0.712" in shown
+    assert "For the best Dice take unet-nano." in shown
     assert run(["distill", "--student", "list", "--json"]) == 0
     content = json.loads(capfd.readouterr().out)
-    dice = {each["name"]: each["dice"] for each in content["students"]}
-    assert dice["unet-nano"] == {"hippocampus": {"fp32": 0.7123}}
-    assert dice["swinunetr-tiny"] == {}
+    students = {each["name"]: each for each in content["students"]}
+    assert students["unet-nano"]["milliseconds"] == {"hippocampus": {"openvino": {"fp32": 12.5}}}
+    assert students["swinunetr-tiny"]["dice"] == {}
     assert content["comparisons"] == [str(comparison)]
+    assert content["timed_on"] == {"hippocampus": "1 thread of EPYC"}
+    assert content["advice"][0] == "For the best Dice take unet-nano."
     monkeypatch.setattr("bedside.distill.students.measured.measured_students", lambda: ())
     assert run(["distill", "--student", "list"]) == 0
-    assert "Dice: not measured yet." in capfd.readouterr().out
+    assert "Dice and time: not measured yet." in capfd.readouterr().out
 
 
 def test_task_and_patch_choose_the_classes_and_the_window(capfd):

@@ -1,17 +1,15 @@
-"""The tables of students: all rows, their cost, and their Dice where it was measured."""
+"""The tables of students: all rows and their cost."""
 
 from __future__ import annotations
 
 import pytest
 from bedside.cli.tables import students
-from bedside.cli.tables.students import dice_record, dice_table, listed_students, student_table
+from bedside.cli.tables.students import listed_students, student_table
 from bedside.distill import STUDENTS, StudentSpec
 from bedside.distill.students.cost import InferenceCost, UnpredictableCostError
-from bedside.distill.students.measured import MeasuredDice
 from bedside.runtime.axes import DHW
 from bedside.training.patch_rule import PatchRule
 
-from ..compared_students import hippocampus_comparison
 from ..printed import shown, widest
 
 COST = InferenceCost(parameters=1_234_567, flops=2_345_678_901, activation_bytes=34_567_890)
@@ -82,41 +80,3 @@ def test_a_line_in_json_has_exact_numbers_and_the_patch_as_x_y_z():
         "min_longest_edge": 16,
         "source": "a paper",
     }
-
-
-@pytest.fixture
-def comparison():
-    return hippocampus_comparison(
-        {
-            "unet-nano": {
-                "fp32": MeasuredDice(mean=0.7123, seeds=1),
-                "int8": MeasuredDice(mean=0.7, seeds=2, spread=0.0213),
-            },
-            "unet-edge-base": {"fp32": MeasuredDice(mean=0.8, seeds=1)},
-        }
-    )
-
-
-def test_measured_dice_has_a_column_for_each_data_set_and_precision(costs, comparison, monkeypatch):
-    text = shown(dice_table(listed_students(14), [comparison]), monkeypatch=monkeypatch)
-    assert widest(text) <= 80
-    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
-    assert rows["unet-nano"] == ["0.712", "0.700", "±", "0.021"]
-    assert rows["unet-edge-base"] == ["0.800", "–"]
-    assert rows["swinunetr-tiny"] == ["–", "–"]
-    assert "40 test cases, after 300 CPU seconds of training on labels alone, 1 to 2 seeds" in " ".join(text.split())
-
-
-def test_the_table_names_the_command_that_ranks_students_by_time_too(costs, comparison, monkeypatch):
-    text = " ".join(shown(dice_table(listed_students(14), [comparison]), monkeypatch=monkeypatch).split())
-    words = text.partition("Time per window: bedside ")[2].partition(" ranks by both")[0]
-    assert words.split() == ["plan", "--students", "all", "--device", "DEVICE"]
-
-
-def test_without_figures_the_table_is_a_sentence(costs):
-    assert dice_table(listed_students(14), []) == "Dice: not measured yet."
-
-
-def test_dice_in_json_is_by_data_set_and_precision(comparison):
-    assert dice_record("unet-nano", [comparison]) == {"hippocampus": {"fp32": 0.7123, "int8": 0.7}}
-    assert dice_record("swinunetr-tiny", [comparison]) == {}

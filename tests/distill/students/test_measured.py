@@ -6,7 +6,13 @@ from datetime import date
 
 import pytest
 from bedside.distill import STUDENTS
-from bedside.distill.students.measured import MeasuredDice, StudentComparison, comparison_for, measured_students
+from bedside.distill.students.measured import (
+    MeasuredDice,
+    MeasuredTimes,
+    StudentComparison,
+    comparison_for,
+    measured_students,
+)
 from bedside.runtime.errors import FieldError, InputError
 from bedside.runtime.task_presets import load_task
 
@@ -21,6 +27,11 @@ test_cases = 40
 [comparisons.dice.unet-nano]
 fp32 = {mean = 0.81, seeds = 2, spread = 0.01}
 int8 = {mean = 0.80, seeds = 2, spread = 0.02}
+[comparisons.times]
+processor = "EPYC"
+threads = 2
+[comparisons.times.milliseconds.unet-nano]
+openvino = {fp32 = 20.0, int8 = 10.5}
 """
 
 
@@ -32,6 +43,7 @@ def file(tmp_path):
 
 def named(data: str, modality: str, seconds: float = 300.0) -> StudentComparison:
     given = {"date": date(2026, 11, 28), "patch": (64, 64, 64), "test_cases": 5, "dice": {}}
+    given["times"] = MeasuredTimes(processor="EPYC", threads=1, milliseconds={})
     return StudentComparison(data=data, modality=modality, seconds=seconds, **given)
 
 
@@ -41,6 +53,12 @@ def test_a_comparison_is_read_with_its_data_seconds_and_date(file):
     assert str(comparison) == (
         "hippocampus, 40 test cases, after 300 CPU seconds of training on labels alone, 2 seeds, 2026-11-28"
     )
+
+
+def test_a_comparison_has_its_milliseconds_with_threads_and_processor(file):
+    (comparison,) = measured_students(file)
+    assert comparison.times.milliseconds == {"unet-nano": {"openvino": {"fp32": 20.0, "int8": 10.5}}}
+    assert str(comparison.times) == "2 threads of EPYC"
 
 
 def test_what_was_not_measured_is_none(file):
@@ -59,6 +77,7 @@ def test_the_package_ships_a_file_of_known_students():
         (TEXT.replace("0.81", "81.0"), "mean: expected a Dice from 0 to 1, got 81"),
         (TEXT.replace("date = 2026-11-28", ""), "missing required field `date`"),
         (TEXT.replace("fp32 = {mean = 0.81, seeds = 2", "fp32 = {mean = 0.81, seeds = 0"), "at least 1, got 0"),
+        (TEXT.replace("int8 = 10.5", "int8 = 0.0"), "unet-nano, openvino int8: expected more than 0, got 0"),
         (TEXT + "[", "is not valid"),
     ],
 )
