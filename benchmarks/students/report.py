@@ -48,7 +48,7 @@ class Row:
 def read_rows(out: Path) -> list[Row]:
     """Returns a row for each measured student, engine and precision that has a Dice, the fastest first.
 
-    Variants in bfloat16 have no Dice of their own and are left out.
+    Variants in bfloat16 and uint8 have no Dice of their own and are left out.
     """
     plan = load_plan(out, Plan)
     file = out / "latency.json"
