@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
+import torch
+from bedside.distill import build_student
+from bedside.distill.loss import DistillationLoss
+from bedside.distill.teacher import Teacher
 from bedside.runtime.errors import UsageError
+from bedside.training.recipe import Recipe
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
-MODULES = ("plan", "report", "step_cost", "train_run", "curves")
+MODULES = ("plan", "report", "step_cost", "train_run", "curves", "feature_hint")
 CASES = 10
 
 
@@ -141,3 +147,35 @@ def test_a_curve_is_the_mean_over_the_seeds_at_seconds_of_training(script, finis
     assert curves["labels"].seconds.tolist() == [10.0, 30.0]
     assert curves["labels"].dice.tolist() == pytest.approx([0.3, 0.6])
     assert curves["ensemble-unlabelled"].seconds.tolist() == [60.0]
+
+
+def test_similarities_of_features_know_no_channels_only_positions(script):
+    similarities = script("feature_hint").similarities
+    features = torch.randn(2, 6, 2, 3, 2, generator=torch.Generator().manual_seed(0))
+    mixed, _ = torch.linalg.qr(torch.randn(8, 6, generator=torch.Generator().manual_seed(1)))
+    turned = torch.einsum("oc,bcdhw->bodhw", mixed, features)  # eight channels that say what the six say
+    finer = turned.repeat_interleave(2, 2).repeat_interleave(2, 3).repeat_interleave(2, 4)
+    found = similarities(features, features.shape[2:])
+    assert torch.allclose(found, similarities(3 * finer, features.shape[2:]), atol=1e-5)
+    for one, other in ((0, 5), (7, 7)):
+        a, b = (features.flatten(2)[1, :, position] for position in (one, other))
+        assert found[1, one, other].item() == pytest.approx(torch.cosine_similarity(a, b, dim=0).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_a_hint_adds_the_difference_of_the_features_to_the_teachers_term(script, task, weight):
+    module = script("feature_hint")
+    torch.manual_seed(0)
+    teacher = build_student("unet-edge-tiny", num_classes=3).eval()
+    method = module._HintedStudent("unet-edge-tiny", Teacher(teacher, task, "teacher", "0"), weight)
+    student = method.build(task)
+    prepared = SimpleNamespace(run=SimpleNamespace(config=SimpleNamespace(recipe=Recipe())))
+    batch = {"image": torch.rand(2, 1, 32, 32, 32), "label": torch.zeros(2, 1, 32, 32, 32, dtype=torch.uint8)}
+    logits = student(batch["image"])
+    terms = method.objective(prepared, None)(logits, batch)
+    probabilities = teacher(batch["image"]).softmax(1).detach()
+    plain = DistillationLoss(0.5, imitation="dice-ce").terms(logits, probabilities, batch["label"])
+    seen = [module.similarities(each.values, each.values.shape[2:]) for each in method.seen]
+    hint = weight * (seen[0] - seen[1]).square().mean().item()
+    assert (terms["teacher"] - plain["teacher"]).item() == pytest.approx(hint, abs=1e-5)
+    assert (hint > 0.01) == (weight > 0)
