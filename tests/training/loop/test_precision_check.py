@@ -1,12 +1,19 @@
 """Networks that compute in bfloat16 element by element, as every processor can: no test depends on this one's."""
 
 import itertools
+import platform
 
 import pytest
 import torch
 from bedside.runtime.errors import ExitCode, UsageError
 from bedside.training.loop.hardware import make_fabric
-from bedside.training.loop.precision_check import PrecisionComparison, check_precision, compare_precisions
+from bedside.training.loop.precision_check import (
+    PrecisionComparison,
+    check_precision,
+    compare_precisions,
+    filled_memory,
+    worst_of_all,
+)
 from bedside.training.loop.process_group import ProcessGroup
 from bedside.training.recipe import Recipe
 
@@ -41,6 +48,15 @@ class Scale(torch.nn.Module):
         return Spoilt.apply(image.to(dtype) * self.weight.to(dtype), self.factor)
 
 
+class Applied(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, values):
+        return self.function.apply(values)
+
+
 @pytest.fixture
 def compare():
     fabric = make_fabric("cpu", "bf16-mixed")
@@ -72,6 +88,64 @@ def test_where_nothing_can_be_learnt_both_precisions_agree(compare):
 
 def test_a_right_length_in_a_wrong_direction_is_not_sound():
     assert not PrecisionComparison(cosine=0.5, norm_ratio=1.0, time_ratio=0.5).sound
+
+
+ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc fills memory on request")
+FRESH = 9_000_000  # float32: more than 32 MB, which glibc takes from the kernel, and that is zeros
+
+
+class Unwritten(torch.autograd.Function):
+    """Passes values on and adds to their bfloat16 gradient what new memory holds."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return values
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient + torch.empty(FRESH).sum() if gradient.dtype == torch.bfloat16 else gradient
+
+
+@ON_GLIBC
+def test_a_gradient_that_is_right_only_where_new_memory_holds_zeros_is_not_sound(compare):
+    assert not compare(torch.nn.Sequential(Scale(), Applied(Unwritten))).sound
+
+
+@ON_GLIBC
+def test_new_memory_holds_huge_numbers_and_afterwards_zeros_again():
+    with filled_memory():
+        assert torch.empty(FRESH).min() > 3e38
+    assert not torch.empty(FRESH).any()
+
+
+def test_unsound_gradients_are_not_timed(compare, monkeypatch):
+    monkeypatch.setattr("bedside.training.loop.precision_check.time.perf_counter", lambda: pytest.fail("timed"))
+    assert not compare(Scale(1e32)).sound
+
+
+class TwoProcesses:
+    """A stand-in for Fabric with two processes: this one, the first, and another one with the given comparison."""
+
+    global_rank, world_size, is_global_zero, strategy, device = 0, 2, True, None, "cpu"
+
+    def __init__(self, other):
+        self._other = torch.tensor([[0, 0, 0], [other.cosine, other.norm_ratio, other.time_ratio]]).double()
+
+    def all_reduce(self, own, reduce_op):
+        return own + self._other
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "worst"),
+    [
+        (PrecisionComparison(1, 1, 0.5), PrecisionComparison(1, 1, 0.75), 0.75),
+        (PrecisionComparison(1, 1, 0.75), PrecisionComparison(1, 1, 0.5), 0.75),
+        (PrecisionComparison(1, 1, 9.0), PrecisionComparison(0, 1, 0.5), 0.5),
+        (PrecisionComparison(0, 1, 0.5), PrecisionComparison(1, 1, 9.0), 0.5),
+    ],
+)
+def test_the_slowest_process_decides_unless_one_has_wrong_gradients(own, other, worst):
+    assert worst_of_all(own, ProcessGroup(TwoProcesses(other))).time_ratio == worst
 
 
 def test_weights_buffers_gradients_and_random_state_stay_as_they_were(compare):
@@ -121,8 +195,8 @@ def test_a_loss_that_runs_a_network_of_its_own_runs_it_in_the_trainings_precisio
         return objective(logits, batch)
 
     train(bf16_run(tmp_path / "run", small_task), prepared, model=Scale(), loss=loss)
-    # The check computes the first batch's loss in float32, then in bfloat16; the steps follow.
-    assert seen == [(False, torch.float32)] + 5 * [(True, torch.float32)]
+    # The check computes the first batch's loss twice in either precision, the second time with a clock; steps follow.
+    assert seen == 2 * [(False, torch.float32), (True, torch.float32)] + 4 * [(True, torch.float32)]
 
 
 def test_a_training_in_float32_is_not_checked(tmp_path, prepared, small_task, monkeypatch):
