@@ -17,7 +17,11 @@ from .parameters import ParameterCounts, count_parameters
 from .simulated_step import SimulatedStep, StepMemory, parameters_on_meta
 
 _MOST_IN_A_BATCH = 65_536  # beyond it the counts themselves overflow
-_PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16 beside float32 weights"}
+_PRECISIONS = {
+    "32-true": "float32",
+    "bf16-mixed": "bfloat16 beside float32 weights",
+    "auto": "float32, unless the training finds that bfloat16 is sound and faster",
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def predict_cost(
         num_classes: output channels, background included.
         patch: voxels, or one number for a cube.
         batch: patches per step.
-        precision: Lightning Fabric's name, "32-true" or "bf16-mixed".
+        precision: Lightning Fabric's name, "32-true" or "bf16-mixed"; "auto" counts as float32, which needs more.
 
     Raises:
         UsageError: a name or option is unknown, or the patch is invalid.

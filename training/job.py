@@ -13,7 +13,7 @@ from ..runtime.task import Task
 from .data.case_cache import CASES_FOLDER
 from .data.dataset import Dataset
 from .loop.hardware import Hardware
-from .recipe import Recipe
+from .recipe import Recipe, TrainingPrecision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,10 @@ class TrainingJob:
     def with_processes(self, number: int) -> TrainingJob:
         """Returns the job with the actual number of training processes in its recipe."""
         return replace(self, recipe=msgspec.structs.replace(self.recipe, processes=number))
+
+    def with_precision(self, precision: TrainingPrecision) -> TrainingJob:
+        """Returns the job with another number format in its recipe."""
+        return replace(self, recipe=msgspec.structs.replace(self.recipe, precision=precision))
 
 
 @dataclass(frozen=True, kw_only=True)

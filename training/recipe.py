@@ -8,7 +8,7 @@ from typing import Literal
 from ..runtime.checked_struct import CheckedStruct
 from ..runtime.errors import FieldError
 
-TrainingPrecision = Literal["32-true", "bf16-mixed"]
+TrainingPrecision = Literal["32-true", "bf16-mixed", "auto"]
 SegmentationLoss = Literal["dice-ce", "balanced-dice-ce"]
 OptimizerName = Literal["adamw", "sgd"]
 
@@ -94,7 +94,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         checkpoint_every: steps between checkpoints inside an epoch; every epoch ends with one too.
         seed: random seed of weights, crops and augmentation.
         precision: number format, as Lightning Fabric names it. There is no "bf16-true": its weights have eight
-            significant bits, and most updates of AdamW at these rates would round to nothing.
+            significant bits, and most updates of AdamW at these rates would round to nothing. "auto": the training
+            chooses at its start, see `choose_precision`, and the run records what it chose.
         pictures_every: epochs between overlay pictures of a validation case; 0 for none.
         augmentation: probabilities of the augmentations.
     """

@@ -13,9 +13,12 @@ from ..runtime.task import Task
 from .data.crops import CropSource
 from .job import TrainingHooks, TrainingJob
 from .loop.fit import FitResult, TrainingSetup, fit
+from .loop.hardware import use_precision
 from .loop.objective import Objective
+from .loop.precision_choice import choose_precision
 from .loop.process_group import ProcessGroup
 from .prepared_run import PreparedRun, prepare_run
+from .recipe import TrainingPrecision
 from .runs.run import Run
 from .runs.run_config import MethodRecord
 
@@ -80,6 +83,9 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
         method = group.first_then_others(open_method)
         fabric.seed_everything(job.recipe.seed, verbose=False)
         model = group.first_then_others(partial(method.build, job.task))
+        if job.recipe.precision == "auto":
+            job = job.with_precision(_settled_precision(job, model, group))
+            use_precision(fabric, job.recipe.precision)
         record = group.broadcast_from_first(method.recorded)
         with prepare_run(job, record, group, progress=hooks.preparing) as prepared:
             setup = TrainingSetup(
@@ -90,3 +96,12 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
             )
             del method  # frees a teacher's memory
             return fit(prepared.run, setup, fabric, workers=job.hardware.workers, progress=hooks.progress)
+
+
+def _settled_precision(job: TrainingJob, model: torch.nn.Module, group: ProcessGroup) -> TrainingPrecision:
+    """Returns the number format that a run to be resumed has recorded, or else what `choose_precision` finds."""
+
+    def recorded() -> TrainingPrecision | None:
+        return Run.open(job.out).config.recipe.precision if (job.out / Run.CONFIG).exists() else None
+
+    return group.broadcast_from_first(recorded) or choose_precision(model, job.recipe, job.task, group)

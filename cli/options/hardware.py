@@ -23,7 +23,8 @@ class HardwareOptions:
         str,
         typer.Option(
             "--precision",
-            help="Number format: 32-true, or bf16-mixed on GPUs and on CPUs with bfloat16 instructions.",
+            help="Number format: 32-true, or bf16-mixed on GPUs and on CPUs with bfloat16 instructions; auto takes "
+            "bf16-mixed if a trial at the start finds it sound and faster.",
             rich_help_panel=_PANEL,
         ),
     ] = "32-true"

@@ -14,13 +14,23 @@ from .plan import SweepRun
 from .results import BASELINE
 
 
+def check_precision_named(words: Sequence[str]) -> None:
+    """Checks that the trainings will have one number format: with ``auto``, each would choose for itself.
+
+    Raises:
+        UsageError: the arguments leave the choice to the trainings.
+    """
+    if _options(words).get("--precision") == "auto":
+        raise UsageError("a sweep compares trainings of one precision: give 32-true or bf16-mixed, not auto")
+
+
 def check_steps(dataset: Dataset, runs: Sequence[SweepRun], words: Sequence[str]) -> None:
     """Checks that λ = 1 will make as many steps as the others, although it draws no crops from scans without labels.
 
     Raises:
         UsageError: the number of steps depends on the share of these crops.
     """
-    given = dict(zip(words, [*words[1:], ""], strict=True)) | dict(word.split("=", 1) for word in words if "=" in word)
+    given = _options(words)
     drawn = (dataset.unlabelled or "--unlabelled" in given) and given.get("--unlabelled-share") not in ("0", "0.0")
     lambdas = {run.lam for run in runs}
     if drawn and "--steps-per-epoch" not in given and BASELINE in lambdas and len(lambdas) > 1:
@@ -68,3 +78,8 @@ def _comparable(config: RunConfig, *, without_teachers: bool) -> RunConfig:
                 distillation, teachers=(), pseudo_labels=False, imitation="mse", targets="cached"
             )
     return msgspec.structs.replace(config, recipe=recipe, distillation=distillation)
+
+
+def _options(words: Sequence[str]) -> dict[str, str]:
+    """Returns option → value of the words of a command line; the last value of an option counts."""
+    return dict(zip(words, [*words[1:], ""], strict=True)) | dict(word.split("=", 1) for word in words if "=" in word)

@@ -16,7 +16,7 @@ from ...training.data.case_cache import CASES_FOLDER
 from ...training.data.dataset import Case, Dataset
 from ...training.runs.run import Run
 from ...training.scores.score_table import ScoreTable
-from .comparable import check_comparable, check_steps
+from .comparable import check_comparable, check_precision_named, check_steps
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
 from .results import SweepResults, collect_results
@@ -101,7 +101,8 @@ def sweep_lambda(
         seeds: seeds of the trainings with each λ, each once.
         arguments: arguments of `bedside distill` that all trainings have: the data set, ``--teacher``, ``--student``
             and so on; ``--lambda``, ``--seed``, ``-o`` and ``--resume`` are added for each. With scans without labels,
-            ``--steps-per-epoch`` too: λ = 1 draws no crops from these, and by default would make fewer steps.
+            ``--steps-per-epoch`` too: λ = 1 draws no crops from these, and by default would make fewer steps. Without
+            ``--precision auto``, by which each training would choose for itself.
         jobs: trainings at a time.
         resume: whether to go on in ``out``: finished runs are kept, interrupted ones go on. Where a run has finished, a
             process first checks ``arguments`` against it, as `bedside distill --resume` does.
@@ -116,7 +117,8 @@ def sweep_lambda(
 
     Raises:
         UsageError: an argument is out of range, ``out`` holds other things, there is nothing to score, the runs in
-            ``out`` were made with different options, or λ = 1 would make fewer steps than the others.
+            ``out`` were made with different options, λ = 1 would make fewer steps than the others, or the trainings
+            are to choose their precision.
         InputError: a scan or label map of a scored case cannot be used.
         ResourceError: a file cannot be written.
         SweepFailedError: no training finished, or the check of ``arguments`` failed.
@@ -132,6 +134,7 @@ def sweep_lambda(
     checks.optional(checks.callback, "started", started, "started(name, number, total)")
     checks.optional(checks.callback, "scoring", scoring, "scoring(done, total)")
     held_out = HeldOut.of(dataset)
+    check_precision_named(common)
     check_steps(dataset, runs, common)
     open_folder(out, resume=resume)
     cases = out.resolve().parent / CASES_FOLDER

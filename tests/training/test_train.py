@@ -1,7 +1,9 @@
 """The course that every training shares: seeding, the network, the prepared run, the loss, the steps."""
 
 import weakref
+from dataclasses import replace
 
+import msgspec
 import pytest
 import torch
 from bedside.training.data.crops import CropSource
@@ -81,3 +83,49 @@ def test_weights_depend_on_the_seed_and_not_on_random_numbers_drawn_while_the_me
     )
     train(again, drawing, TrainingHooks())
     assert torch.equal(load_file(tmp_path / "again" / "best.safetensors")["model.weight"], first["model.weight"])
+
+
+class Watching(Method):
+    """Trains a convolution that notes whether it runs in bfloat16."""
+
+    def __init__(self, seen):
+        super().__init__([])
+        self.seen = seen
+
+    def build(self, task):
+        network = super().build(task)
+        network.register_forward_hook(lambda *_: self.seen.append(torch.is_autocast_enabled("cpu")))
+        return network
+
+
+def undecided(job, epochs=1, **changes):
+    return replace(job, recipe=msgspec.structs.replace(job.recipe, precision="auto", epochs=epochs), **changes)
+
+
+@pytest.mark.parametrize(("chosen", "mixed"), [("bf16-mixed", True), ("32-true", False)])
+def test_a_training_runs_in_the_precision_it_chose_and_records_it(job, monkeypatch, chosen, mixed):
+    seen = []
+    monkeypatch.setattr("bedside.training.train.choose_precision", lambda *_: chosen)
+    monkeypatch.setattr("bedside.training.loop.step.check_precision", lambda *_: None)
+    train(undecided(job), lambda: Watching(seen), TrainingHooks())
+    assert set(seen) == {mixed}
+    assert Run.open(job.out).config.recipe.precision == chosen
+
+
+def test_a_resumed_training_keeps_the_recorded_precision_and_tries_nothing(job, monkeypatch):
+    seen = []
+    monkeypatch.setattr("bedside.training.loop.step.check_precision", lambda *_: None)
+    monkeypatch.setattr("bedside.training.train.choose_precision", lambda *_: "bf16-mixed")
+    train(undecided(job), lambda: Method([]), TrainingHooks())
+    monkeypatch.setattr("bedside.training.train.choose_precision", lambda *_: pytest.fail("tried"))
+    train(undecided(job, epochs=2, resume=True), lambda: Watching(seen), TrainingHooks())
+    assert set(seen) == {True}
+    assert Run.open(job.out).config.recipe.precision == "bf16-mixed"
+
+
+def test_a_training_that_chose_32_bit_gives_the_weights_of_one_that_was_told_so(job, monkeypatch, tmp_path):
+    train(job, lambda: Method([]), TrainingHooks())
+    monkeypatch.setattr("bedside.training.loop.precision_choice.LEAST_GAIN", float("inf"))
+    train(undecided(job, out=tmp_path / "auto"), lambda: Method([]), TrainingHooks())
+    told, chose = (load_file(folder / "best.safetensors") for folder in (job.out, tmp_path / "auto"))
+    assert all(torch.equal(chose[name], told[name]) for name in told if name.startswith("model."))

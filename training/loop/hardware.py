@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import ACCELERATOR_REGISTRY
+from lightning_fabric.plugins import MixedPrecision, Precision
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -22,6 +23,7 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from ...runtime.errors import ExitCode, ResourceError, UsageError
 from ...runtime.files.shared_memory import SHARED_MEMORY_TOO_SMALL, is_shared_memory_error
+from ..recipe import TrainingPrecision
 from .process_group import AgreedOutcome
 from .process_watch import PROCESS_LOST, ProcessWatch
 
@@ -58,7 +60,7 @@ class Hardware:
         exit code if torchrun or SLURM started them, else with 0.
 
         Args:
-            precision: number format, as Fabric names it.
+            precision: as in `make_fabric`.
             idle_parameters: as in `make_fabric`.
 
         Raises:
@@ -128,15 +130,15 @@ def make_fabric(
 
     Args:
         device: as in `Hardware`.
-        precision: number format, as Fabric names it.
+        precision: number format, as Fabric names it; "auto": float32 until `use_precision` gives it another.
         devices: processes per node, as in `Hardware`.
         nodes: number of machines, as in `Hardware`.
         strategy: as in `Hardware`.
         idle_parameters: whether trained parameters may have no part in some steps, which then do not change them.
 
     Raises:
-        UsageError: the device does not exist, the counts differ from the launcher's, or mixed precision is requested
-            with "fsdp" on CPUs, where `check_precision` cannot compare the gradients of a sharded network.
+        UsageError: the device does not exist, the counts differ from the launcher's, or "fsdp" shards a network whose
+            gradients are to be compared in two number formats: with "auto", and with mixed precision on CPUs.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
     per_node, nodes = _processes(devices, nodes)
@@ -145,7 +147,7 @@ def make_fabric(
             accelerator=device,
             devices=per_node,
             num_nodes=nodes,
-            precision=precision,  # pyright: ignore[reportArgumentType]
+            precision="32-true" if precision == "auto" else precision,  # pyright: ignore[reportArgumentType]
             strategy=_strategy(strategy, per_node * nodes, idle_parameters=idle_parameters),
         )
         kind = fabric.device.type
@@ -158,9 +160,17 @@ def make_fabric(
             f'{what} with precision "{precision}" cannot be used: {" ".join(str(error).split())}; '
             "take --device auto, or another number of devices"
         ) from None
+    if strategy == "fsdp" and precision == "auto":
+        raise UsageError("precision auto tries the whole network on one device; with --strategy fsdp name a precision")
     if kind == "cpu" and precision != "32-true" and strategy == "fsdp":
         raise UsageError(f"precision {precision} with --strategy fsdp needs GPUs; on CPUs give --strategy ddp")
     return fabric
+
+
+def use_precision(fabric: Fabric, precision: TrainingPrecision) -> None:
+    """Gives a Fabric that has not set up a network yet another number format than it was made with."""
+    mixed = precision == "bf16-mixed"
+    fabric.strategy.precision = MixedPrecision("bf16-mixed", fabric.device.type) if mixed else Precision()
 
 
 def default_workers(fabric: Fabric) -> int:

@@ -47,6 +47,7 @@ class Stepper:
         self._objective = objective
         self._recipe = recipe
         self._fabric = fabric
+        self._autocast = fabric.strategy.precision.forward_context  # `Fabric.autocast` does not know `use_precision`
         self._group = group
         self.model = model
         # `fully_shard` accepts only contiguous weights.
@@ -103,7 +104,7 @@ class Stepper:
             self._checks_precision = False
             self._check_precision(batch)
         with self._fabric.no_backward_sync(self.wrapped, enabled=not last):
-            with self._fabric.autocast():
+            with self._autocast():
                 output = self.wrapped(batch["image"]).float()
                 if self._measures_gradients and not isinstance(output, DeepLogits):
                     output = output.view_as(output)  # Fabric refuses a gradient at its own output in mixed precision
@@ -120,7 +121,7 @@ class Stepper:
         def loss() -> torch.Tensor:
             return total(supervised_terms(self._objective, self.model(batch["image"]).float(), batch))
 
-        check_precision(self.model, loss, self._fabric.autocast, self._group)
+        check_precision(self.model, loss, self._autocast, self._group)
 
     def start_validation(self) -> None:
         """Sets evaluation mode, with the running statistics of batch normalisation that are kept, the first process's.
@@ -134,7 +135,7 @@ class Stepper:
         """Returns float32 logits ``[B, C, D, H, W]``; if the network is sharded, all processes must call together."""
         if self._group.sharded:
             return self.wrapped(patches).float()
-        with self._fabric.autocast():
+        with self._autocast():
             return self.model(patches).float()
 
 

@@ -9,7 +9,7 @@ from bedside.training.loop.hardware import Hardware
     ("options", "message"),
     [
         (["--strategy", "magic"], '--strategy: expected auto, ddp or fsdp, got "magic"'),
-        (["--precision", "bf16-true"], '--precision: expected 32-true or bf16-mixed, got "bf16-true"'),
+        (["--precision", "bf16-true"], '--precision: expected 32-true, bf16-mixed or auto, got "bf16-true"'),
         (["--device", "gpu"], '--device: expected auto, cpu or cuda, got "gpu"'),
         (["--device", "gpu", "--dry-run"], '--device: expected auto, cpu or cuda, got "gpu"'),
     ],

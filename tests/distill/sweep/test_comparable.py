@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bedside.distill.sweep.comparable import check_comparable, check_steps
+from bedside.distill.sweep.comparable import check_comparable, check_precision_named, check_steps
 from bedside.distill.sweep.plan import plan_runs
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
@@ -87,3 +87,16 @@ def test_a_sweep_whose_baseline_would_make_fewer_steps_is_refused(cubes, tmp_pat
         return
     with pytest.raises(UsageError, match=re.escape("would make fewer steps than the others: give")):
         check_steps(dataset, runs, ["data", *words])
+
+
+@pytest.mark.parametrize("words", [["--precision", "auto"], ["--precision=auto"], ["--precision", "auto", "-q"]])
+def test_trainings_that_would_each_choose_a_precision_are_no_sweep(words):
+    with pytest.raises(UsageError, match="give 32-true or bf16-mixed, not auto"):
+        check_precision_named(["data", *words])
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--precision", "bf16-mixed"], ["--precision", "auto", "--precision", "32-true"]]
+)
+def test_trainings_of_one_precision_are_a_sweep(words):
+    check_precision_named(["data", *words])

@@ -1,8 +1,9 @@
 import warnings
 
 import pytest
+import torch
 from bedside.runtime.errors import UsageError
-from bedside.training.loop.hardware import Hardware, default_workers, make_fabric
+from bedside.training.loop.hardware import Hardware, default_workers, make_fabric, use_precision
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.process_group import ProcessGroup
 from lightning_fabric.accelerators import CUDAAccelerator
@@ -91,6 +92,22 @@ def test_an_accelerator_that_this_machine_lacks_is_told_in_plain_words(environme
 def test_mixed_precision_of_a_sharded_network_on_cpus_is_refused(environment):
     with pytest.raises(UsageError, match="bf16-mixed with --strategy fsdp needs GPUs"):
         make_fabric("cpu", "bf16-mixed", devices=2, strategy="fsdp")
+
+
+def test_a_sharded_network_cannot_choose_its_precision(environment):
+    with pytest.raises(UsageError, match=r"precision auto .* with --strategy fsdp name a precision"):
+        make_fabric("cpu", "auto", devices=2, strategy="fsdp")
+
+
+@pytest.mark.parametrize(("precision", "mixed"), [("bf16-mixed", True), ("32-true", False)])
+def test_a_precision_chosen_later_is_that_of_the_network(environment, precision, mixed):
+    fabric = make_fabric("cpu", "auto")
+    use_precision(fabric, precision)
+    seen = []
+    network = torch.nn.Conv3d(1, 1, 1)
+    network.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    fabric.setup_module(network)(torch.ones(1, 1, 2, 2, 2))
+    assert seen == [mixed]
 
 
 def test_crops_are_loaded_by_the_training_process_itself_on_a_cpu(environment):
