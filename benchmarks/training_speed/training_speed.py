@@ -1,8 +1,10 @@
 """How many distillation steps per second students train on a CPU, with contiguous weights and as bedside trains them.
 
     python benchmarks/training_speed/training_speed.py [--students unet-nano] [--patch 64] [-o table.md]
+    python benchmarks/training_speed/training_speed.py --precision bf16-mixed [--students unet-nano]
 
-Both have the same weights and batch and run in turn, in float32; README.md beside this file says what is measured how.
+Both have the same weights and batch and run in turn, in float32; with ``--precision bf16-mixed``, float32 and bfloat16
+as bedside trains in them. README.md beside this file says what is measured how.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from bedside.devices import detect
 from bedside.distill import DistillationLoss, build_student
 from bedside.training.loop.memory_layout import use_channels_last
+from bedside.training.loop.precision_check import PrecisionComparison, compare_precisions
 from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,6 +48,7 @@ class Setting:
         network_seconds: processor seconds of the network's forward and backward pass.
         loss_seconds: processor seconds of the loss and of its gradient at the logits.
         value: loss of the last step.
+        mixed: whether forward pass and loss run under autocast to bfloat16, as in a training in bf16-mixed.
     """
 
     model: nn.Module
@@ -51,15 +56,19 @@ class Setting:
     network_seconds: float = float("inf")
     loss_seconds: float = float("inf")
     value: float = 0.0
+    mixed: bool = False
 
     def step(self, image: Tensor, teacher: Tensor, labels: Tensor, *, timed: bool) -> None:
         """Runs forward and backward pass once."""
         self.model.zero_grad(set_to_none=True)
+        autocast = partial(torch.autocast, "cpu", torch.bfloat16, enabled=self.mixed)
         begun = time.process_time()
-        logits = self.model(image)
+        with autocast():
+            logits = self.model(image).float()
         forward = time.process_time()
         leaf = logits.detach().requires_grad_()
-        value = self.loss(leaf, teacher, labels)
+        with autocast():
+            value = self.loss(leaf, teacher, labels)
         value.backward()
         backward = time.process_time()
         logits.backward(leaf.grad)
@@ -86,15 +95,51 @@ def compare(student: str, classes: int, patch: int, batch: int, rounds: int) -> 
     channels_last = copy.deepcopy(model)
     use_channels_last(channels_last)
     before, after = Setting(model, separate_terms), Setting(channels_last, _bedside)
-    image = torch.rand(batch, 1, patch, patch, patch)
-    labels = torch.randint(classes, image.shape)
-    teacher = torch.randn(batch, classes, patch, patch, patch).softmax(1)
-    for turn in range(rounds + 1):
-        for setting in (before, after):
-            setting.step(image, teacher, labels, timed=turn > 0)  # the first includes one-time work
+    _in_turn((before, after), example(classes, patch, batch), rounds)
     if abs(after.value - before.value) > TOLERANCE * before.value:
         raise SystemExit(f"{student}: losses differ, {before.value:.8g} and {after.value:.8g}")
     return before, after
+
+
+def compare_with_bfloat16(
+    student: str, classes: int, patch: int, batch: int, rounds: int
+) -> tuple[Setting, Setting, PrecisionComparison]:
+    """Runs steps in float32 and in bfloat16 in turn; returns both, and the comparison of their gradients."""
+    torch.manual_seed(0)
+    model = build_student(student, num_classes=classes)
+    use_channels_last(model)
+    full, mixed = Setting(model, _bedside), Setting(model, _bedside, mixed=True)
+    image, teacher, labels = crops = example(classes, patch, batch)
+    gradients = compare_precisions(
+        model,
+        lambda: _bedside(model(image).float(), teacher, labels),
+        partial(torch.autocast, "cpu", torch.bfloat16),
+        rounds=1,
+    )
+    _in_turn((full, mixed), crops, rounds)
+    return full, mixed, gradients
+
+
+def example(classes: int, patch: int, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns random images, probabilities of a teacher, and labels."""
+    image = torch.rand(batch, 1, patch, patch, patch)
+    labels = torch.randint(classes, image.shape)
+    return image, torch.randn(batch, classes, patch, patch, patch).softmax(1), labels
+
+
+def _in_turn(settings: tuple[Setting, Setting], crops: tuple[Tensor, Tensor, Tensor], rounds: int) -> None:
+    for turn in range(rounds + 1):
+        for setting in settings:
+            setting.step(*crops, timed=turn > 0)  # the first includes one-time work
+
+
+def bfloat16_row(student: str, classes: int, full: Setting, mixed: Setting, gradients: PrecisionComparison) -> str:
+    """Returns a line of the table of bfloat16."""
+    verdict = "sound" if gradients.sound else "wrong"
+    return (
+        f"| {student} | {classes} | {1 / full.seconds:.3f} | {1 / mixed.seconds:.3f} "
+        f"| {full.seconds / mixed.seconds:.2f} | {full.network_seconds / mixed.network_seconds:.2f} | {verdict} |"
+    )
 
 
 def row(student: str, classes: int, before: Setting, after: Setting) -> str:
@@ -114,20 +159,29 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=64, help="voxels along each side")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="of both settings in turn, after one that is not timed")
+    parser.add_argument("--precision", choices=["32-true", "bf16-mixed"], default="32-true")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("-o", "--output", type=Path, help="Markdown file for the table")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    with_bfloat16 = given.precision == "bf16-mixed"
+    columns = "32-true | steps/s bf16-mixed | times faster | network | gradients"
+    if not with_bfloat16:
+        columns = "before | steps/s now | times faster | network | loss | share of the loss"
     lines = [
         f"{detect().cpu.model}, {given.threads} threads, torch {torch.__version__}; patch {given.patch}³, batch "
-        f"{given.batch}, float32, fastest of {given.rounds} rounds.",
+        f"{given.batch}, {'' if with_bfloat16 else 'float32, '}fastest of {given.rounds} rounds.",
         "",
-        "| student | classes | steps/s before | steps/s now | times faster | network | loss | share of the loss |",
-        "| -- | -- | -- | -- | -- | -- | -- | -- |",
+        f"| student | classes | steps/s {columns} |",
+        "| -- " * (3 + columns.count("|")) + "|",
     ]
     for student in given.students:
         for classes in given.classes:
-            lines.append(row(student, classes, *compare(student, classes, given.patch, given.batch, given.rounds)))
+            sizes = student, classes, given.patch, given.batch, given.rounds
+            if with_bfloat16:
+                lines.append(bfloat16_row(student, classes, *compare_with_bfloat16(*sizes)))
+            else:
+                lines.append(row(student, classes, *compare(*sizes)))
     text = "\n".join(lines) + "\n"
     print(text)
     if given.output:

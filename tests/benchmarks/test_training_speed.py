@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from bedside.distill import DistillationLoss
+from bedside.training.loop.precision_check import PrecisionComparison
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "training_speed"
 
@@ -32,6 +33,25 @@ def test_a_row_has_steps_per_second_ratios_and_the_losss_share(script):
     )
     line = script.row("unet-nano", 6, before, after)
     assert line == "| unet-nano | 6 | 0.500 | 1.000 | 2.00 | 2.00 | 2.00 | 25.0% → 25.0% |"
+
+
+@pytest.mark.parametrize(("cosine", "verdict"), [(0.99, "sound"), (0.0, "wrong")])
+def test_a_row_of_bfloat16_has_steps_per_second_ratios_and_a_verdict_on_the_gradients(script, cosine, verdict):
+    full, mixed = (
+        script.Setting(torch.nn.Identity(), script.separate_terms, network_seconds=network, loss_seconds=0.25)
+        for network in (1.75, 0.75)
+    )
+    line = script.bfloat16_row("unet-nano", 6, full, mixed, PrecisionComparison(cosine, 1, 1))
+    assert line == f"| unet-nano | 6 | 0.500 | 1.000 | 2.00 | 2.33 | {verdict} |"
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_step_runs_in_its_settings_precision(script, mixed):
+    seen = []
+    model = torch.nn.Conv3d(1, 2, 1)
+    model.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    script.Setting(model, script.separate_terms, mixed=mixed).step(*script.example(2, 4, 1), timed=True)
+    assert seen == [mixed]
 
 
 def test_only_timed_steps_count(script):
