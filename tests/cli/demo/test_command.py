@@ -3,15 +3,24 @@
 import json
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from bedside.cli.demo.command import LARGE_ORGANS
 from bedside.cli.demo.divide import DividedData, UnseenScan
+from bedside.cli.demo.results import DemoResults
 from bedside.cli.main import run
 from bedside.runtime import Segmenter
+from bedside.runtime.scans.nifti import read_labels
+from bedside.runtime.task_presets import PRESETS
 
 SHORT = ("--cases", "6", "--teacher-epochs", "1", "--student-epochs", "1", "--steps-per-epoch", "1")
 ORGANS = ("spleen", "liver", "stomach", "adrenal gland left")
+ALL_ORGANS = PRESETS["btcv"].labels[1:]
+MEANS = {"teacher": 0.7, "int8": 0.7}
+SCANS = SimpleNamespace(data=SimpleNamespace(scans=()))
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +209,44 @@ def test_a_bundle_or_label_map_that_calls_for_a_review_does_not_stop_the_demo(tm
     children(**{command: 6}, benchmark=3)
     assert run(["demo", "-o", str(tmp_path / "demo"), "-q"]) == 3
     assert "bedside benchmark ended with exit code 3" in capfd.readouterr().err
+
+
+@pytest.fixture
+def scored(tmp_path, children, monkeypatch):
+    """Runs a demo whose students have these Dice, and returns its exit code."""
+
+    def run_with(*options, alone, distilled, **organs):
+        dice = {model: dict.fromkeys(ALL_ORGANS, value) for model, value in MEANS.items()}
+        dice |= {"baseline": dict.fromkeys(ALL_ORGANS, alone), "fp32": dict.fromkeys(ALL_ORGANS, distilled) | organs}
+        results = DemoResults(Path("demo"), PRESETS["btcv"], SCANS, (), dice, {}, {"int8": 1}, (), {})
+        monkeypatch.setattr(DemoResults, "to_dict", lambda self: {})
+        monkeypatch.setattr("bedside.cli.demo.results.collect", lambda *_: results)
+        monkeypatch.setattr("bedside.cli.demo.report.write_report", lambda path, _: path)
+        children()
+        return run(["demo", "-o", str(tmp_path / "demo"), "-q", *options])
+
+    return run_with
+
+
+def test_the_large_organs_are_the_larger_five_of_the_phantoms(demo):
+    maps = [read_labels(path).data for path in (demo[0] / "data").rglob("labels*/*.nii.gz")]
+    voxels = sum(np.bincount(labels.ravel(), minlength=14)[1:] for labels in maps)
+    assert {ALL_ORGANS[index] for index in np.argsort(voxels)[-5:]} == set(LARGE_ORGANS)
+
+
+def test_a_student_that_misses_one_large_organ_calls_for_a_review_that_names_it(scored, capfd):
+    assert scored(alone=0.3, distilled=0.7, kidney_left=0.09) == 6
+    assert "expected the distilled student to find every large organ" in (error := capfd.readouterr().err)
+    assert "it misses: kidney_left; train longer" in error
+
+
+def test_a_student_that_finds_the_large_organs_and_misses_a_small_one_is_as_expected(scored):
+    assert scored(alone=0.3, distilled=0.7, kidney_left=0.11, adrenal_gland_left=0.0) == 0
+
+
+def test_which_organs_are_large_is_not_asked_of_data_of_ones_own(scored, tmp_path):
+    own = ("--data", str(tmp_path / "mine"), "--task", "btcv")
+    assert scored(*own, alone=0.3, distilled=0.7, kidney_left=0.0) == 0
 
 
 def test_figures_that_cannot_be_written_are_one_line(tmp_path, capfd, children, monkeypatch):
