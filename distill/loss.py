@@ -31,7 +31,8 @@ balanced.
 ``mse``: squared error of the probabilities, averaged over classes and voxels (AutoSAM Adapter, Eq. 2). ``dice-ce``: the
 loss that labels have, Dice plus cross-entropy, with the teacher's probabilities in the place of labels, and the only
 one that balances classes. The squared error summed over classes, the same with borders weighted up, and the
-Kullback-Leibler divergence were tried on patients and gained no more than ``mse`` (benchmarks/distillation).
+Kullback-Leibler divergence were tried on patients: each gained more than ``mse``, and at least 3.6 points of Dice less
+than ``dice-ce`` (benchmarks/distillation).
 """
 
 
