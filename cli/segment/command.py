@@ -30,7 +30,8 @@ class Segment:
 
     With a folder, every .nii and .nii.gz directly in it gives a .nii.gz of the same name in the output folder; with a
     folder for each patient, each gives one of the folder's name. segment.json there keeps the record. Called again, it
-    goes on where it stopped. The exit code is the worst of all scans; from the worst: 1, 5, 3, 6, 0.
+    goes on where it stopped; label maps of other scans, or changed since, are not replaced. The exit code is the worst
+    of all scans; from the worst: 1, 5, 3, 6, 0.
 
     A folder of DICOM files is one series: the only one that is a scan, or that of --series. Its geometry comes from the
     slices' positions alone; missing, doubled or uneven slices are refused. With -o FILE.dcm the label map is a DICOM

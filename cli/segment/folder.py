@@ -55,7 +55,8 @@ def segment_folder(
 
     Raises:
         InputError: no scan in the folder, or two with the same output.
-        UsageError: the output folder is the input folder, a file, or has label maps of another bundle or other options.
+        UsageError: the output folder is the input folder, a file, or has label maps of another bundle or other options,
+            or files that a label map would replace.
         BundleError: the bundle is refused.
         ResourceError: the output folder cannot be written.
     """
@@ -64,8 +65,8 @@ def segment_folder(
         setup = Setup.of(bundle, job.options)
     journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)
     journal = journal.resumed(outputs, cases, force)
+    todo = cases if force else journal.unfinished(cases)
     make_folder(outputs)
-    todo = [case for case in cases if not journal.finished(case)]
     skipped = len(cases) - len(todo)
     if skipped:
         console.info(f"{skipped} of {len(cases)} scans have their label map already")

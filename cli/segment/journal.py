@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.record import Machine, Outcome, Setup, save_json
+from ...runtime.scans.names import joined_names
 from .folder_scan import FolderScan
+from .output import is_damaged, is_own_label_map
 
 JOURNAL_NAME = "segment.json"
 
@@ -68,15 +71,44 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         return msgspec.structs.replace(self, cases=earlier.cases)
 
-    def finished(self, case: FolderScan) -> bool:
-        """Whether a case has its label map: the hashes of label map and scan are those in the journal."""
+    def unfinished(self, cases: Sequence[FolderScan]) -> list[FolderScan]:
+        """Returns the cases that have no label map, or a damaged one.
+
+        A case has its label map where the hashes of label map and scan are those in the journal.
+
+        Raises:
+            UsageError: a label map would replace a file that is neither damaged nor left by an interrupted run.
+        """
+        todo = [case for case in cases if not self._finished(case)]
+        kept = [f"{case.output.name} ({reason})" for case in todo if (reason := self._reason_to_keep(case))]
+        if kept:
+            raise UsageError(
+                f'"{todo[0].output.parent.name}": label maps to come would replace {joined_names(kept)}; move what is '
+                "there away, choose another folder, or make all of them anew (--force)"
+            )
+        return todo
+
+    def _finished(self, case: FolderScan) -> bool:
         outcome = self.cases.get(case.name)
         if outcome is None or outcome.output_sha256 is None:
             return False
-        try:
-            return file_sha256(case.output) == outcome.output_sha256 and file_sha256(case.scan) == outcome.input_sha256
-        except OSError:
-            return False
+        return _digest(case.output) == outcome.output_sha256 and _digest(case.scan) == outcome.input_sha256
+
+    def _reason_to_keep(self, case: FolderScan) -> str:
+        """Says why the file at the place of an unfinished case's label map stays; empty where it may be replaced."""
+        digest, outcome = _digest(case.output), self.cases.get(case.name)
+        made = None if outcome is None else outcome.output_sha256
+        if digest is None:
+            return "cannot be read" if case.output.exists() else ""
+        if digest == made:  # a scan that cannot be read will be refused, and its label map stays
+            return "" if _digest(case.scan) is None else "made from another scan"
+        if any(digest == other.output_sha256 for other in self.cases.values()):
+            return "made from another scan"
+        if is_damaged(case.output):
+            return ""
+        if made is not None:
+            return "changed since it was made"
+        return "" if is_own_label_map(case.output) else "not made by bedside"
 
     def with_outcome(self, case: FolderScan, outcome: Outcome) -> Journal:
         """Returns the journal with one more outcome."""
@@ -98,3 +130,11 @@ def _difference(earlier: Setup, now: Setup) -> str:
         if earlier.options.get(name) != value:
             return f"{name} {earlier.options.get(name)}"
     return ""
+
+
+def _digest(path: Path) -> str | None:
+    """Returns the SHA-256 of a file; None where it cannot be read."""
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...runtime.errors import UsageError
+from ...runtime.errors import InputError, UsageError
+from ...runtime.scans.byte_stream import ByteStream
 from ...runtime.scans.nifti import check_output_name
+from ...runtime.scans.nifti_header import MAX_FILE_BYTES
 from ..options.outputs import check_writable
 
 SEG_SUFFIX = ".dcm"  # a label map with this ending is written as DICOM SEG
@@ -25,7 +27,7 @@ def check_output(output: Path, force: bool) -> None:
     """
     if output.suffix != SEG_SUFFIX:
         check_output_name(output)
-    if not force and output.is_file() and not _is_ours(output):
+    if not force and output.is_file() and not is_own_label_map(output):
         raise UsageError(
             f'output "{output.name}": expected nothing there, or an earlier label map, got another file; are -i and -o '
             "the right way round? Choose another name, or replace it (--force)"
@@ -33,7 +35,7 @@ def check_output(output: Path, force: bool) -> None:
     check_writable(output)
 
 
-def _is_ours(path: Path) -> bool:
+def is_own_label_map(path: Path) -> bool:
     """Whether a file's header says that bedside wrote it as a label map; True for an empty file, which can be lost."""
     if path.stat().st_size == 0:
         return True
@@ -49,3 +51,12 @@ def _is_ours(path: Path) -> bool:
     except Exception:  # nibabel raises many kinds of errors; a file that it cannot read is not bedside's
         return False
     return description == b"bedside label map"
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is empty, or its gzip data are truncated or damaged, so that nothing is lost with it."""
+    try:
+        with ByteStream(path) as stream:
+            return stream.skip(MAX_FILE_BYTES) == 0
+    except InputError:
+        return True

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from bedside.cli.segment.journal import Journal
 from bedside.runtime import InputError, Segmenter, UsageError
 
 
@@ -43,7 +44,7 @@ def test_a_review_is_still_due_when_called_again(bundle_path, scans, tmp_path, s
     assert "the result is empty" in done.stdout
 
 
-@pytest.mark.parametrize("which", ["label map damaged", "label map gone", "scan changed"])
+@pytest.mark.parametrize("which", ["label map damaged", "label map gone", "scan changed, label map gone"])
 def test_what_is_not_the_finished_file_any_more_is_made_again(
     bundle_path, scans, tmp_path, segmented, which, cube, save, run, fat
 ):
@@ -52,14 +53,55 @@ def test_what_is_not_the_finished_file_any_more_is_made_again(
         content = bytearray((tmp_path / "out" / "a.nii.gz").read_bytes())
         content[-5] ^= 1
         (tmp_path / "out" / "a.nii.gz").write_bytes(content)
-    elif which == "label map gone":
-        (tmp_path / "out" / "a.nii.gz").unlink()
     else:
+        (tmp_path / "out" / "a.nii.gz").unlink()
+    if "scan changed" in which:
         save(scans / "a.nii.gz", cube(8))
     segmented.clear()
     run(bundle_path, scans, tmp_path / "out")
     assert segmented == ["a.nii.gz"]
-    assert fat(tmp_path / "out" / "a.nii.gz") == (512 if which == "scan changed" else 1000)
+    assert fat(tmp_path / "out" / "a.nii.gz") == (512 if "scan changed" in which else 1000)
+
+
+@pytest.mark.parametrize("which", ["corrected", "drawn for a new scan", "scan changed", "same name elsewhere"])
+def test_no_label_map_that_is_another_scans_or_a_persons_is_replaced(
+    bundle_path, scans, tmp_path, segmented, which, cube, save, run, fat
+):
+    """A folder run again: after a correction by hand, with a scan more, or with another folder of scans."""
+    out, name, reason = tmp_path / "out", "a.nii.gz", "made from another scan"
+    run(bundle_path, scans, out)
+    if which == "corrected":
+        save(out / name, np.ones((20, 20, 20), np.uint8))
+        reason = "changed since it was made"
+    elif which == "drawn for a new scan":
+        name, reason = "c.nii.gz", "not made by bedside"
+        save(scans / name, cube(7))
+        save(out / name, np.ones((20, 20, 20), np.uint8))
+    elif which == "scan changed":
+        save(scans / name, cube(8))
+    else:
+        (tmp_path / "patients" / "a").mkdir(parents=True)
+        save(tmp_path / "patients" / "a" / "ct.nii.gz", cube(8))
+        scans = tmp_path / "patients"
+    before = (out / name).read_bytes()
+    segmented.clear()
+    with pytest.raises(UsageError, match=rf'"out": .* would replace {name} \({reason}\); .* \(--force\)'):
+        run(bundle_path, scans, out)
+    assert ((out / name).read_bytes(), segmented) == (before, [])
+    assert run(bundle_path, scans, out, "--force").exit_code == 0
+    assert (out / name).read_bytes() != before
+
+
+def test_what_an_interrupted_run_wrote_before_its_journal_is_made_again(
+    bundle_path, scans, tmp_path, segmented, monkeypatch, run, fat
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "with_outcome", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        run(bundle_path, scans, tmp_path / "out")
+    assert fat(tmp_path / "out" / "a.nii.gz") == 1000
+    segmented.clear()
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert segmented == ["a.nii.gz", "b.nii"]
 
 
 def test_force_makes_all_anew(bundle_path, scans, tmp_path, segmented, run):
@@ -110,7 +152,7 @@ def test_files_of_somebody_else_are_not_replaced(bundle_path, scans, tmp_path, r
 def test_a_failure_says_that_an_older_label_map_is_there(bundle_path, scans, tmp_path, run):
     run(bundle_path, scans, tmp_path / "out")
     (scans / "b.nii").write_bytes(b"no scan")
-    done = run(bundle_path, scans, tmp_path / "out", "--json")
+    done = run(bundle_path, scans, tmp_path / "out", "--force", "--json")
     assert json.loads(done.stdout)["cases"][1]["error"].endswith("; an older label map is still there")
 
 

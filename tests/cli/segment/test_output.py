@@ -1,12 +1,13 @@
 """What a label map may replace: nothing else than a label map of bedside's, unless it is forced."""
 
+import gzip
 import os
 
 import nibabel as nib
 import numpy as np
 import pytest
 from bedside.cli.main import run as bedside
-from bedside.cli.segment.output import check_output
+from bedside.cli.segment.output import check_output, is_damaged
 from bedside.runtime import ResourceError, UsageError
 
 
@@ -48,3 +49,12 @@ def test_where_nothing_is_a_label_map_may_be_written(tmp_path, name):
 def test_a_name_that_no_label_map_can_have_is_refused_even_by_force(tmp_path, name, error):
     with pytest.raises(error):
         check_output(tmp_path / name, force=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "damaged"),
+    [(b"", True), (gzip.compress(b"voxels"), False), (gzip.compress(b"voxels")[:-1], True), (b"drawn by hand", False)],
+)
+def test_an_empty_file_and_broken_gzip_data_are_damaged(tmp_path, content, damaged):
+    (tmp_path / "labels.nii.gz").write_bytes(content)
+    assert is_damaged(tmp_path / "labels.nii.gz") is damaged
