@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import InputError, MissingExtraError
-from ..runtime.files.hashing import file_sha256
 from ..runtime.memory.memory_limit import check_memory
 from ..runtime.scans.byte_stream import Identity
 from ..runtime.scans.geometry import Grid
 from ..runtime.scans.scan_source import ScanSource
+from ..runtime.scans.unchanged_file import unchanged_sha256
 from .frames import Frame
 from .quiet import quiet_libraries
 from .stack import Stack
@@ -87,10 +87,10 @@ class DicomSeries(ScanSource):
         """Returns the SHA-256 of all files' SHA-256, in the order of the slices.
 
         Raises:
-            OSError: a file cannot be read.
+            InputError: a file cannot be read, or was changed since its header was read.
         """
-        files = dict.fromkeys(frame.path for frame in self._frames)
-        return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()
+        files = {frame.path: frame.identity for frame in self._frames}
+        return hashlib.sha256("".join(unchanged_sha256(*file) for file in files.items()).encode()).hexdigest()
 
     def check_memory(self) -> None:
         """Checks that the real values of the whole series fit into memory.

@@ -6,7 +6,7 @@ import platform
 import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -18,9 +18,6 @@ from .errors import ExitCode, printable
 from .files.atomic import atomic_write
 from .files.hashing import file_sha256
 from .result import Result
-
-if TYPE_CHECKING:
-    from .scans.scan_source import ScanSource
 
 _PACKAGES = ("numpy", "nibabel", "msgspec")  # and those of the engines
 
@@ -115,16 +112,21 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     postprocessing: tuple[dict[str, Any], ...] = ()
 
     @staticmethod
-    def written(scan: Path | ScanSource, output: Path, result: Result) -> Outcome:
+    def written(input_sha256: str | None, output: Path, result: Result) -> Outcome:
         """Describes a label map that was written.
 
+        Args:
+            input_sha256: SHA-256 of the scan, taken of the file that was segmented; another may be there by now.
+            output: the label map.
+            result: the result of the segmentation.
+
         Raises:
-            OSError: one of the files cannot be read.
+            OSError: the label map cannot be read.
         """
         return Outcome(
             finished=_now(),
             exit_code=ExitCode.REVIEW if result.needs_review else ExitCode.OK,
-            input_sha256=file_sha256(scan) if isinstance(scan, Path) else scan.sha256(),
+            input_sha256=input_sha256,
             output_sha256=file_sha256(output),
             engine=result.engine,
             precision=result.precision,

@@ -48,6 +48,14 @@ class ReservedScan:
         """Memory reserved for the scan: its predicted peak, in bytes."""
         return self.plan.bytes
 
+    def sha256(self) -> str | None:
+        """Returns the SHA-256 of the scan that `run` segments; None for one in memory.
+
+        Raises:
+            InputError: the scan was changed or replaced since it was opened.
+        """
+        return self.request.scan.sha256()
+
     def run(self, progress: Progress | None = None) -> Result:
         """Segments the scan; called once, within the ``with`` block of `Segmenter.reserve`.
 

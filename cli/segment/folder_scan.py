@@ -51,9 +51,11 @@ class FolderScan:
         from ...runtime.record import Outcome
 
         try:
-            result = job.segment(segmenter, self.scan, progress)
+            with job.reserve(segmenter, self.scan) as reserved:
+                digest = reserved.sha256()
+                result = reserved.run(progress)
             result.save(self.output)
-            return Outcome.written(self.scan, self.output, result)
+            return Outcome.written(digest, self.output, result)
         except (UsageError, BundleError):
             raise
         except Exception as error:

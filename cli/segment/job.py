@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ...runtime.hooks import Progress
     from ...runtime.labels.postprocess import Postprocessing
     from ...runtime.reserved_scan import ReservedScan
-    from ...runtime.result import Result
     from ...runtime.scans.scan_source import ScanSource
     from ...runtime.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
 class SegmentJob:
-    """Arguments of `Segmenter.load` and `Segmenter.segment`; see there.
+    """Arguments of `Segmenter.load` and `Segmenter.reserve`; see there.
 
     Attributes:
         memory_limit: bytes one process may hold.
@@ -53,10 +51,6 @@ class SegmentJob:
             device=self.device,
             trust=self.trust,
         )
-
-    def segment(self, segmenter: Segmenter, scan: Path | ScanSource, progress: Progress | None = None) -> Result:
-        """Segments one scan; raises what `Segmenter.segment` raises."""
-        return segmenter.segment(scan, progress=progress, **self._options)
 
     def reserve(
         self, segmenter: Segmenter, scan: Path | ScanSource, afterwards: int = 0

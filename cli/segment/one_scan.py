@@ -62,12 +62,13 @@ def segment_scan(
     with job.load() as segmenter, console.progress("segment") as advance:
         try:
             scan = given.open()
-            if isinstance(scan, Path):
-                result = job.segment(segmenter, scan, advance)
-                result.save(output)
-            else:
-                with job.reserve(segmenter, scan, as_dicom.bytes(scan, output)) as reserved:
-                    result = reserved.run(advance)
+            afterwards = 0 if isinstance(scan, Path) else as_dicom.bytes(scan, output)
+            with job.reserve(segmenter, scan, afterwards) as reserved:
+                digest = None if record is None else reserved.sha256()
+                result = reserved.run(advance)
+                if isinstance(scan, Path):
+                    result.save(output)
+                else:
                     as_dicom.write(result, scan, segmenter, output)
         except Exception as error:
             if record is not None:
@@ -80,7 +81,7 @@ def segment_scan(
         if record is not None:
             from ...runtime.record import Outcome
 
-            _save_record(record, job, segmenter, Outcome.written(scan, output, result))
+            _save_record(record, job, segmenter, Outcome.written(digest, output, result))
     console.finished(f'the label map "{output.name}" is written')
     for warning in result.warnings:
         console.warn(warning)

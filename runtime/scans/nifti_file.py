@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Choice, InputError
-from ..files.hashing import file_sha256
 from ..memory.memory_limit import check_memory
 from .byte_stream import ByteStream, Identity
 from .nifti_header import Form, NiftiHeader, read_header
 from .scan_source import ScanSource
+from .unchanged_file import unchanged_sha256
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,8 +132,12 @@ class NiftiFile(ScanSource):
         return data
 
     def sha256(self) -> str:
-        """Returns the SHA-256 of the file; raises `OSError` where it cannot be read."""
-        return file_sha256(self.path)
+        """Returns the SHA-256 of the file.
+
+        Raises:
+            InputError: it cannot be read, or was changed since its header was read.
+        """
+        return unchanged_sha256(self.path, self.identity)
 
     def check_memory(self) -> None:
         """Checks that the real values of the whole volume fit into memory.

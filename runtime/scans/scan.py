@@ -67,6 +67,10 @@ class Scan:
             return warnings
         return (*warnings, f"{self._replaced:,} voxels that were NaN or Inf replaced by {self._replace_nan:g}")
 
+    def sha256(self) -> str | None:
+        """Returns the SHA-256 of the scan on disk, None for a volume in memory; raises as `ScanSource.sha256`."""
+        return None if isinstance(self._source, Volume) else self._source.sha256()
+
     def planes(self) -> Iterator[NDArray[Any]]:
         """Yields the planes [Y, X] along the third stored axis, with finite values; do not write to them.
 

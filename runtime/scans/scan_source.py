@@ -50,7 +50,7 @@ class ScanSource(ABC):
         """Returns 64 hexadecimal digits that identify the scan's content on disk.
 
         Raises:
-            OSError: it cannot be read.
+            InputError: it cannot be read, or was changed since its header was read.
         """
 
     @abstractmethod

@@ -184,6 +184,8 @@ def test_a_file_that_changes_after_its_header_was_read_is_refused(tmp_path):
     files[3].write_bytes(files[3].read_bytes() + b"\0\0")
     with pytest.raises(InputError, match="was changed while it was read"):
         list(scan.planes())
+    with pytest.raises(InputError, match="was changed while it was read"):
+        scan.sha256()
 
 
 def test_truncated_pixels_are_refused(tmp_path):

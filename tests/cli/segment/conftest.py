@@ -64,11 +64,11 @@ def run():
 def segmented(monkeypatch):
     """Names of the scans that were really segmented."""
     names = []
-    real = Segmenter.segment
+    real = Segmenter.reserve
 
     def noted(self, scan, *arguments, **options):
         names.append(scan.name)
         return real(self, scan, *arguments, **options)
 
-    monkeypatch.setattr(Segmenter, "segment", noted)
+    monkeypatch.setattr(Segmenter, "reserve", noted)
     return names

@@ -87,14 +87,14 @@ def test_workers_are_refused_with_one_scan(bundle_path, scans, tmp_path, run):
     ],
 )
 def test_the_exit_code_is_the_worst(bundle_path, scans, tmp_path, monkeypatch, faults, code, run):
-    real = Segmenter.segment
+    real = Segmenter.reserve
 
     def faulty(self, scan, *arguments, **options):
         if scan.name in faults:
             raise faults[scan.name]
         return real(self, scan, *arguments, **options)
 
-    monkeypatch.setattr(Segmenter, "segment", faulty)
+    monkeypatch.setattr(Segmenter, "reserve", faulty)
     done = run(bundle_path, scans, tmp_path / "out", "-q")
     assert done.exit_code == code
     assert done.stdout == ""

@@ -1,10 +1,14 @@
 """One scan of a folder: its name, and whose error ends the folder."""
 
+import hashlib
 import os
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from bedside.cli.segment.folder_scan import FolderScan
+from bedside.cli.segment.job import SegmentJob
 from bedside.runtime import BundleError, InputError, UsageError
 
 
@@ -14,7 +18,7 @@ class Job:
     def __init__(self, error):
         self.error = error
 
-    def segment(self, *_):
+    def reserve(self, *_):
         raise self.error
 
 
@@ -54,3 +58,24 @@ def test_an_older_label_map_is_not_taken_for_this_scans(tmp_path, older):
     if older:
         case.output.touch()
     assert case.failed("no memory", 5).error.endswith("an older label map is still there") is older
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_the_hash_is_that_of_the_scan_that_was_segmented_whatever_is_in_its_place_by_now(
+    bundle_path, scan, tmp_path, replaced
+):
+    """A corrected export arrives under the same name, or the folder is tidied, while the last window is run."""
+    before, output = hashlib.sha256(scan.read_bytes()).hexdigest(), tmp_path / "labels.nii.gz"
+
+    def another(done, total):
+        if done == total and replaced:
+            nib.save(nib.Nifti1Image(np.zeros((9, 9, 9), np.int16), np.eye(4)), tmp_path / "new.nii.gz")
+            (tmp_path / "new.nii.gz").replace(scan)
+        elif done == total:
+            scan.unlink()
+
+    job = SegmentJob(bundle_path, "onnxruntime", "fp32", 1)
+    with job.load() as segmenter:
+        outcome = FolderScan(scan, output).run(job, segmenter, another)
+    assert (outcome.exit_code, outcome.error, outcome.input_sha256) == (0, None, before)
+    assert outcome.output_sha256 == hashlib.sha256(output.read_bytes()).hexdigest()

@@ -30,7 +30,7 @@ def test_the_record_holds_no_path_and_nothing_that_leaves_the_labels_alone():
 @pytest.mark.parametrize(("overlap", "skip_air"), [(0.0, True), (0.5, False)])
 def test_the_options_reach_the_segmenter(bundle_path, scan, overlap, skip_air):
     job = SegmentJob(bundle_path, "onnxruntime", "fp32", 1, overlap=overlap, skip_air=skip_air)
-    with job.load() as segmenter:
-        result = job.segment(segmenter, scan)
+    with job.load() as segmenter, job.reserve(segmenter, scan) as reserved:
+        result = reserved.run()
     assert result.volumes_ml["fat"] == pytest.approx(27.0)
     assert (result.windows_skipped == 0) or skip_air

@@ -19,7 +19,7 @@ def test_called_again_only_the_rest_is_segmented(bundle_path, scans, tmp_path, s
 
 
 def test_interrupted_it_goes_on_where_it_stopped(bundle_path, scans, tmp_path, segmented, monkeypatch, run):
-    counting = Segmenter.segment
+    counting = Segmenter.reserve
 
     def interrupted(self, scan, *arguments, **options):
         if scan.name == "b.nii":
@@ -27,7 +27,7 @@ def test_interrupted_it_goes_on_where_it_stopped(bundle_path, scans, tmp_path, s
         return counting(self, scan, *arguments, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Segmenter, "segment", interrupted)
+        patched.setattr(Segmenter, "reserve", interrupted)
         run(bundle_path, scans, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nii.gz", "segment.json"]
     run(bundle_path, scans, tmp_path / "out")

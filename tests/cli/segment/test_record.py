@@ -13,6 +13,7 @@ from bedside import __version__
 from bedside.cli.options.command import typer_function
 from bedside.cli.segment import command as segment
 from bedside.runtime import InputError, ResourceError
+from bedside.runtime.reserved_scan import ReservedScan
 from typer.testing import CliRunner
 
 app = typer.Typer()
@@ -51,6 +52,20 @@ def test_the_record_names_what_went_in_and_came_out_by_hash(bundle_path, scan):
     assert said["outcome"]["input_sha256"] == sha256(scan)
     assert said["outcome"]["output_sha256"] == sha256(scan.with_name("labels.nii.gz"))
     assert said["setup"]["bundle_sha256"] == sha256(bundle_path / "bundle.json")
+
+
+def test_the_record_of_a_scan_that_is_moved_away_meanwhile_has_its_hash(bundle_path, scan, monkeypatch):
+    before, real = sha256(scan), ReservedScan.run
+
+    def moved_away(self, progress):
+        result = real(self, progress)
+        scan.unlink()
+        return result
+
+    monkeypatch.setattr(ReservedScan, "run", moved_away)
+    done, record = run(bundle_path, scan)
+    assert done.exit_code == 0
+    assert json.loads(record.read_text())["outcome"]["input_sha256"] == before
 
 
 def test_the_record_says_how_and_where_it_ran(bundle_path, scan):

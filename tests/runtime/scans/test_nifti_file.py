@@ -70,6 +70,8 @@ def test_a_file_replaced_since_its_header_was_read_is_refused(tmp_path, name, ni
     nifti.saved(tmp_path, nifti.HU + 1, name=name).touch()
     with pytest.raises(InputError, match="the file was changed while it was read"):
         next(file.planes())
+    with pytest.raises(InputError, match="the file was changed while it was read"):
+        file.sha256()
 
 
 def test_a_wrong_checksum_behind_whole_voxels_is_refused(tmp_path, nifti):
