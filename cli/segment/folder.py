@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,13 @@ def segment_folder(
         InputError: no scan in the folder, or two with the same output.
         UsageError: the output folder is the input folder, a file, or has label maps of another bundle or other options,
             or files that a label map would replace.
-        BundleError: the bundle is refused.
+        BundleError: the bundle is refused, or was replaced while the run was going on.
         ResourceError: the output folder cannot be written.
     """
     cases = find_cases(scans, outputs)
     with Bundle.open(job.bundle, job.trust) as bundle:
         setup = Setup.of(bundle, job.options)
+        job = replace(job, bundle_sha256=bundle.sha256)
     journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)
     journal = journal.resumed(outputs, cases, force)
     todo = cases if force else journal.unfinished(cases)

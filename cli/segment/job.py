@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...runtime.errors import BundleError
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -21,6 +23,7 @@ class SegmentJob:
 
     Attributes:
         memory_limit: bytes one process may hold.
+        bundle_sha256: SHA-256 of the only bundle that may be opened (`Bundle.sha256`); None for any.
     """
 
     bundle: Path
@@ -37,12 +40,18 @@ class SegmentJob:
     device: str = "auto"
     use_locator: bool = True
     trust: tuple[Path, ...] | None = None
+    bundle_sha256: str | None = None
 
     def load(self) -> Segmenter:
-        """Opens the bundle; raises what `Segmenter.load` raises."""
+        """Opens the bundle.
+
+        Raises:
+            BundleError: another bundle than that of ``bundle_sha256`` is there by now.
+            BedsideError: what `Segmenter.load` raises.
+        """
         from ...runtime.segmenter import Segmenter
 
-        return Segmenter.load(
+        segmenter = Segmenter.load(
             self.bundle,
             self.engine,
             self.precision,
@@ -51,6 +60,12 @@ class SegmentJob:
             device=self.device,
             trust=self.trust,
         )
+        if self.bundle_sha256 not in (None, segmenter.bundle.sha256):
+            segmenter.close()
+            raise BundleError(
+                f'bundle "{self.bundle.name}" was replaced since the run began; bring it back, or begin anew (--force)'
+            )
+        return segmenter
 
     def reserve(
         self, segmenter: Segmenter, scan: Path | ScanSource, afterwards: int = 0

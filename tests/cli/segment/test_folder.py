@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from bedside.cli.segment.journal import Journal
 from bedside.runtime import BundleError, InputError, Segmenter, UsageError
 
 
@@ -54,6 +55,22 @@ def test_a_broken_bundle_stops_all(bundle_path, scans, tmp_path, run):
     with pytest.raises(BundleError):
         run(bundle_path, scans, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_that_is_replaced_once_the_run_has_begun_stops_all(
+    toy, task, bundle_path, scans, tmp_path, monkeypatch, run
+):
+    real = Journal.save
+
+    def exported_anew(self, folder):
+        real(self, folder)
+        bundle_path.rename(tmp_path / "former.bedside")
+        toy.write_bundle(bundle_path, task.replaced(anatomy="other"))
+
+    monkeypatch.setattr(Journal, "save", exported_anew)
+    with pytest.raises(BundleError, match="was replaced since the run began"):
+        run(bundle_path, scans, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["segment.json"]
 
 
 @pytest.mark.parametrize(

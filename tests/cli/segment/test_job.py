@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from bedside.cli.segment.job import SegmentJob
+from bedside.runtime import BundleError
 from bedside.runtime.labels.postprocess import Postprocessing
 
 JOB = SegmentJob(Path("student.bedside"), "openvino", "int8", 4, 2**30, 0.25, postprocessing=Postprocessing())
@@ -34,3 +35,13 @@ def test_the_options_reach_the_segmenter(bundle_path, scan, overlap, skip_air):
         result = reserved.run()
     assert result.volumes_ml["fat"] == pytest.approx(27.0)
     assert (result.windows_skipped == 0) or skip_air
+
+
+def test_another_bundle_in_the_place_of_the_named_one_is_refused(toy, task, bundle_path, tmp_path):
+    with SegmentJob(bundle_path, "onnxruntime", "fp32", 1).load() as segmenter:
+        job = SegmentJob(bundle_path, "onnxruntime", "fp32", 1, bundle_sha256=segmenter.bundle.sha256)
+    job.load().close()
+    bundle_path.rename(tmp_path / "former.bedside")
+    toy.write_bundle(bundle_path, task.replaced(anatomy="other"))
+    with pytest.raises(BundleError, match=r'"toy\.bedside" was replaced since the run began'):
+        job.load()
