@@ -12,7 +12,7 @@ import msgspec
 
 from ...runtime.bundles.bundle import Bundle
 from ...runtime.errors import ExitCode, InputError, UsageError
-from ...runtime.files.atomic import make_folder
+from ...runtime.files.sole_process import sole_process
 from ...runtime.record import Machine, Outcome, Setup
 from ...runtime.scans.file_kind import contents_of
 from ...runtime.scans.names import has_nifti_ending, joined_names, nifti_files, stem, subfolders
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ...processes.cluster import Cluster
 
+_LOCK = "segment.lock"
 _WORST_FIRST = (ExitCode.FAULT, ExitCode.RESOURCE, ExitCode.INPUT, ExitCode.REVIEW)
 
 
@@ -59,27 +60,27 @@ def segment_folder(
         UsageError: the output folder is the input folder, a file, or has label maps of another bundle or other options,
             or files that a label map would replace.
         BundleError: the bundle is refused, or was replaced while the run was going on.
-        ResourceError: the output folder cannot be written.
+        ResourceError: the output folder cannot be written, or another process writes label maps in it.
     """
     cases = find_cases(scans, outputs)
     with Bundle.open(job.bundle, job.trust) as bundle:
         setup = Setup.of(bundle, job.options)
         job = replace(job, bundle_sha256=bundle.sha256)
-    journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)
-    journal = journal.resumed(outputs, cases, force)
-    todo = cases if force else journal.unfinished(cases)
-    make_folder(outputs)
-    skipped = len(cases) - len(todo)
-    if skipped:
-        console.info(f"{skipped} of {len(cases)} scans have their label map already")
-    journal.save(outputs)
-    with console.stages("scans", "windows") as (advance, windows):
-        advance(skipped, len(cases))
-        with closing(_run(job, todo, workers, windows, cluster)) as segmented:
-            for done, (case, outcome) in enumerate(segmented, skipped + 1):
-                journal = journal.with_outcome(case, outcome)
-                journal.save(outputs)
-                advance(done, len(cases))
+    with sole_process(outputs, _LOCK, "writes label maps", "wait for it, or choose another -o"):
+        journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)
+        journal = journal.resumed(outputs, cases, force)
+        todo = cases if force else journal.unfinished(cases)
+        skipped = len(cases) - len(todo)
+        if skipped:
+            console.info(f"{skipped} of {len(cases)} scans have their label map already")
+        journal.save(outputs)
+        with console.stages("scans", "windows") as (advance, windows):
+            advance(skipped, len(cases))
+            with closing(_run(job, todo, workers, windows, cluster)) as segmented:
+                for done, (case, outcome) in enumerate(segmented, skipped + 1):
+                    journal = journal.with_outcome(case, outcome)
+                    journal.save(outputs)
+                    advance(done, len(cases))
     return _tell(cases, {case.name for case in todo}, journal.cases, console)
 
 

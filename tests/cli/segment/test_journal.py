@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from bedside.cli.segment.journal import Journal
-from bedside.runtime import InputError, Segmenter, UsageError
+from bedside.runtime import InputError, ResourceError, Segmenter, UsageError
 
 
 def test_called_again_only_the_rest_is_segmented(bundle_path, scans, tmp_path, segmented, cube, save, run):
@@ -154,6 +154,22 @@ def test_a_failure_says_that_an_older_label_map_is_there(bundle_path, scans, tmp
     (scans / "b.nii").write_bytes(b"no scan")
     done = run(bundle_path, scans, tmp_path / "out", "--force", "--json")
     assert json.loads(done.stdout)["cases"][1]["error"].endswith("; an older label map is still there")
+
+
+def test_a_second_run_into_a_folder_at_the_same_time_is_refused(bundle_path, scans, tmp_path, monkeypatch, run):
+    real, refused = Segmenter.reserve, []
+
+    def called_meanwhile(self, scan, *arguments, **options):
+        if not refused:
+            with pytest.raises(ResourceError, match=rf'writes label maps in "out" \(process {os.getpid()} on') as error:
+                run(bundle_path, scans, tmp_path / "out")
+            refused.append(error.value)
+        return real(self, scan, *arguments, **options)
+
+    monkeypatch.setattr(Segmenter, "reserve", called_meanwhile)
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 0
+    assert refused
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nii.gz", "b.nii.gz", "segment.json"]
 
 
 def test_a_journal_that_cannot_be_read_is_refused(bundle_path, scans, tmp_path, run):
