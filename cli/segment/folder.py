@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -71,6 +72,9 @@ def segment_folder(
         journal = journal.resumed(outputs, cases, force)
         todo = cases if force else journal.unfinished(cases)
         skipped = len(cases) - len(todo)
+        earlier = next((outcome for outcome in journal.cases.values() if outcome.output_sha256 is not None), None)
+        if earlier is not None:  # auto may choose anew, and the label maps of a folder have to be comparable
+            job = job.like(earlier)
         if skipped:
             console.info(f"{skipped} of {len(cases)} scans have their label map already")
         journal.save(outputs)
@@ -151,6 +155,10 @@ def _tell(cases: Sequence[FolderScan], fresh: set[str], outcomes: dict[str, Outc
     failed = sum(outcome.output_sha256 is None for outcome in told.values())
     console.finished(f'{len(told) - failed} label maps and the record "{JOURNAL_NAME}" are written')
     console.show(_table(told, fresh), f"{len(told)} scans: {len(told) - failed} have a label map, {failed} have none")
+    settings = Counter(f"{each.engine} {each.precision}" for each in told.values() if each.output_sha256 is not None)
+    if len(settings) > 1:
+        counts = ", ".join(f"{count} by {setting}" for setting, count in sorted(settings.items()))
+        console.warn(f"the label maps are not of one kind: {counts}; name --engine and --precision, and --force")
     if console.json or console.quiet:
         for name, outcome in told.items():
             for line in _reasons(outcome):

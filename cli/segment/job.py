@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ...runtime.labels.postprocess import Postprocessing
+    from ...runtime.record import Outcome
     from ...runtime.reserved_scan import ReservedScan
     from ...runtime.scans.scan_source import ScanSource
     from ...runtime.segmenter import Segmenter
@@ -83,6 +84,12 @@ class SegmentJob:
     def _options(self) -> dict[str, Any]:
         names = ("overlap", "skip_air", "volume", "replace_nan", "prefer", "postprocessing", "use_locator")
         return {name: getattr(self, name) for name in names}
+
+    def like(self, earlier: Outcome) -> SegmentJob:
+        """Returns the same job with engine and precision of an earlier label map where they are ``auto``."""
+        engine = earlier.engine if self.engine == "auto" else None
+        precision = earlier.precision if self.precision == "auto" else None
+        return replace(self, engine=engine or self.engine, precision=precision or self.precision)
 
     def with_threads(self, threads: int) -> SegmentJob:
         """Returns the same job for another number of CPU threads."""

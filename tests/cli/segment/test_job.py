@@ -7,6 +7,7 @@ import pytest
 from bedside.cli.segment.job import SegmentJob
 from bedside.runtime import BundleError
 from bedside.runtime.labels.postprocess import Postprocessing
+from bedside.runtime.record import Outcome
 
 JOB = SegmentJob(Path("student.bedside"), "openvino", "int8", 4, 2**30, 0.25, postprocessing=Postprocessing())
 
@@ -18,6 +19,20 @@ def test_a_job_reaches_a_worker_whole():
 def test_a_workers_share_of_the_threads_changes_nothing_else():
     share = JOB.with_threads(1)
     assert (share.threads, share.memory_limit, share.options) == (1, 2**30, JOB.options)
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "expected"),
+    [
+        ("auto", "auto", ("openvino", "int8")),
+        ("auto", "fp32", ("openvino", "fp32")),
+        ("onnxruntime", "auto", ("onnxruntime", "int8")),
+    ],
+)
+def test_a_job_goes_on_with_the_engine_and_precision_that_auto_chose(engine, precision, expected):
+    earlier = Outcome(finished="", exit_code=0, engine="openvino", precision="int8")
+    job = SegmentJob(Path("student.bedside"), engine, precision).like(earlier)
+    assert (job.engine, job.precision) == expected
 
 
 def test_the_record_holds_no_path_and_nothing_that_leaves_the_labels_alone():

@@ -111,6 +111,34 @@ def test_force_makes_all_anew(bundle_path, scans, tmp_path, segmented, run):
     assert segmented == ["a.nii.gz", "b.nii"]
 
 
+def chosen_before(folder, precision):
+    """Changes what `auto` chose for the first label map of a folder."""
+    journal = json.loads((folder / "segment.json").read_text())
+    journal["cases"]["a.nii.gz"]["precision"] = precision
+    (folder / "segment.json").write_text(json.dumps(journal))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_what_auto_chose_for_the_first_label_map_holds_for_the_rest(
+    bundle_path, scans, tmp_path, precision, cube, save, run
+):
+    run(bundle_path, scans, tmp_path / "out")
+    chosen_before(tmp_path / "out", precision)
+    save(scans / "c.nii.gz", cube(7))
+    run(bundle_path, scans, tmp_path / "out")
+    cases = json.loads((tmp_path / "out" / "segment.json").read_text())["cases"]
+    assert cases["c.nii.gz"]["precision"] == precision
+
+
+def test_label_maps_of_several_precisions_are_counted_in_a_warning(bundle_path, scans, tmp_path, run):
+    run(bundle_path, scans, tmp_path / "out", "--precision", "fp32")
+    chosen_before(tmp_path / "out", "int8")
+    done = run(bundle_path, scans, tmp_path / "out", "--precision", "fp32")
+    assert "not of one kind: 1 by onnxruntime fp32, 1 by onnxruntime int8; name --engine" in " ".join(
+        done.stderr.split()
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
