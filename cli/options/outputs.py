@@ -38,9 +38,10 @@ def check_writable(path: Path, *endings: str) -> None:
             allows any.
 
     Raises:
-        UsageError: the name has another ending.
+        UsageError: the name has another ending, or the file would lie in a bundle.
         ResourceError: the file cannot be written (see `atomic_write`).
     """
+    check_outside_bundles(path)
     if endings and not path.name.endswith(endings):
         raise UsageError(f'output "{path.name}": expected a name ending in {" or ".join(endings)}')
     try:
@@ -48,3 +49,23 @@ def check_writable(path: Path, *endings: str) -> None:
             raise _Writable
     except _Writable:
         return
+
+
+def check_outside_bundles(path: Path) -> None:
+    """Checks that an output does not lie in a bundle, which is refused with any file that it does not list.
+
+    Args:
+        path: file or folder to write.
+
+    Raises:
+        UsageError: it lies in a bundle.
+    """
+    from ...runtime.bundles.manifest import MANIFEST_NAME
+
+    whole = path.resolve()
+    for folder in (whole, *whole.parents):
+        if (folder / MANIFEST_NAME).is_file():
+            raise UsageError(
+                f'output "{path.name}": expected a place outside the bundle "{folder.name}", which would be refused '
+                "with another file in it; choose another folder"
+            )

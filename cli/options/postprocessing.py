@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,10 +49,14 @@ class PostprocessingOptions:
         from ...runtime.labels.postprocess import Postprocessing
 
         labels = tuple(self.largest_component or ())
+        least = [_least_volume(entry) for entry in self.min_volume or ()]
+        twice = next((label for label, count in Counter(label for label, _ in least).items() if count > 1), None)
+        if twice is not None:
+            raise UsageError(f'--min-volume: "{twice}" is given more than once; give each label once')
         try:
             return Postprocessing(
                 largest_component="all" if "all" in labels else labels,
-                min_volume_ml=dict(_least_volume(entry) for entry in self.min_volume or ()),
+                min_volume_ml=dict(least),
                 within_body=self.within_body,
             )
         except ValueError as error:

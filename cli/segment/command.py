@@ -147,8 +147,8 @@ class Segment:
 
             as_dicom = DicomOutput(self.binary_seg, self.sr, self.rtstruct)
             return segment_scan(self._job(), given, self.output, self.record, self.force, self.console, as_dicom)
-        if self.sr is not None or self.rtstruct is not None:
-            raise UsageError("--sr and --rtstruct go with one DICOM series; this is a folder of scans")
+        if self.binary_seg or self.sr is not None or self.rtstruct is not None:
+            raise UsageError("--binary-seg, --sr and --rtstruct go with one DICOM series; this is a folder of scans")
         if self.record is not None:
             raise UsageError("--record goes with one scan; the record of a folder is segment.json in the output folder")
         from .folder import segment_folder

@@ -18,6 +18,7 @@ from ...runtime.record import Machine, Outcome, Setup
 from ...runtime.scans.file_kind import contents_of
 from ...runtime.scans.names import has_nifti_ending, joined_names, nifti_files, stem, subfolders
 from ...runtime.scans.patient_folder import patient_folders
+from ..options.outputs import check_outside_bundles
 from ..terminal.console import Advance, Console
 from .folder_scan import FolderScan
 from .job import SegmentJob
@@ -94,6 +95,7 @@ def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
         raise UsageError("-i and -o are the same folder; the label maps would replace the scans")
     if has_nifti_ending(outputs.name) or (outputs.exists() and not outputs.is_dir()):
         raise UsageError(f'-i is a folder, so -o must be one too; got "{outputs.name}"')
+    check_outside_bundles(outputs)
     found = nifti_files(scans)
     if not found:
         return _of_patients(scans, outputs)

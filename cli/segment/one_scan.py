@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from ...runtime.errors import ExitCode, UsageError
 from ...runtime.scans.names import has_nifti_ending
-from ..options.outputs import check_writable
 from ..terminal.console import Console
 from ..terminal.failure import failure_of
 from .dicom_output import DicomOutput
 from .job import SegmentJob
-from .output import SEG_SUFFIX, check_output
+from .output import SEG_SUFFIX, check_output, check_record
 from .report import as_json, summary, volumes_table
 from .scan_input import ScanInput
 
@@ -37,7 +36,7 @@ def segment_scan(
         given: the scan: a file, or a DICOM series.
         output: the label map to write.
         record: file for the run's record (JSON), written also where the scan is refused; None writes none.
-        force: whether to replace files that are no label maps.
+        force: whether to replace files that are no label maps and no records.
         console: where results, warnings and progress go.
         as_dicom: how and what to write as DICOM.
 
@@ -58,7 +57,7 @@ def segment_scan(
     as_dicom.check(path, output, force)
     check_output(output, force)
     if record is not None:
-        check_writable(record, ".json")
+        check_record(record, force)
     with job.load() as segmenter, console.progress("segment") as advance:
         try:
             scan = given.open()

@@ -1,9 +1,11 @@
-"""Checks the output path of one scan before the scan is segmented."""
+"""Checks the output paths of one scan before the scan is segmented."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.scans.byte_stream import ByteStream
@@ -33,6 +35,31 @@ def check_output(output: Path, force: bool) -> None:
             "the right way round? Choose another name, or replace it (--force)"
         )
     check_writable(output)
+
+
+def check_record(record: Path, force: bool) -> None:
+    """Refuses a record that cannot be written, or that would replace another file, such as the list of a data set.
+
+    Args:
+        record: path of the run's record.
+        force: whether any existing file may be replaced.
+
+    Raises:
+        UsageError: the name does not end in .json, or another file exists there.
+        ResourceError: the file cannot be written.
+    """
+    check_writable(record, ".json")
+    if force or not record.is_file() or record.stat().st_size == 0:
+        return
+    from ...runtime.record import RunRecord
+
+    try:
+        msgspec.json.decode(record.read_bytes(), type=RunRecord)
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError):
+        raise UsageError(
+            f'--record "{record.name}": expected nothing there, or an earlier record, got another file; choose another '
+            "name, or replace it (--force)"
+        ) from None
 
 
 def is_own_label_map(path: Path) -> bool:

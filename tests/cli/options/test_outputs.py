@@ -18,6 +18,15 @@ def test_another_ending_is_refused(tmp_path):
         check_writable(tmp_path / "scan.nii.gz", ".csv", ".json")
 
 
+@pytest.mark.parametrize("place", ["labels.nii.gz", "openvino/labels.nii.gz"])
+def test_an_output_in_a_bundle_is_refused(tmp_path, place):
+    (tmp_path / "student.bedside" / "openvino").mkdir(parents=True)
+    (tmp_path / "student.bedside" / "bundle.json").touch()
+    with pytest.raises(UsageError, match=r'expected a place outside the bundle "student\.bedside"'):
+        check_writable(tmp_path / "student.bedside" / place)
+    check_writable(tmp_path / "labels.nii.gz")
+
+
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(ResourceError, match=r'"new\.csv": cannot be written'):
         check_writable(tmp_path / "none" / "new.csv")

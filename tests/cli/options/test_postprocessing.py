@@ -10,6 +10,11 @@ def test_a_least_volume_that_is_none_is_a_usage_error(entry):
         PostprocessingOptions(min_volume=[entry]).requested()
 
 
+def test_two_least_volumes_of_one_label_are_refused():
+    with pytest.raises(UsageError, match='"fat" is given more than once'):
+        PostprocessingOptions(min_volume=["fat=100", "bone=1", "fat=0.001"]).requested()
+
+
 def test_none_excludes_the_others():
     with pytest.raises(UsageError, match="--no-postprocessing excludes"):
         PostprocessingOptions(largest_component=["all"]).requested(none=True)

@@ -80,9 +80,11 @@ def test_a_bundle_that_is_replaced_once_the_run_has_begun_stops_all(
         ("labels.nii.gz", [], "-o must be one too"),
         ("file", [], "-o must be one too"),
         ("out", ["--record", "r.json"], "segment.json"),
+        ("out", ["--binary-seg"], "--binary-seg, --sr and --rtstruct go with one DICOM series"),
+        ("toy.bedside/out", [], r'expected a place outside the bundle "toy\.bedside"'),
     ],
 )
-def test_wrong_calls_are_refused_before_anything_is_loaded(scans, tmp_path, output, words, message, run):
+def test_wrong_calls_are_refused_before_anything_is_loaded(bundle_path, scans, tmp_path, output, words, message, run):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=message):
         run(tmp_path / "no.bedside", scans, tmp_path / output, *words)

@@ -12,7 +12,7 @@ import typer
 from bedside import __version__
 from bedside.cli.options.command import typer_function
 from bedside.cli.segment import command as segment
-from bedside.runtime import InputError, ResourceError
+from bedside.runtime import InputError, ResourceError, UsageError
 from bedside.runtime.reserved_scan import ReservedScan
 from typer.testing import CliRunner
 
@@ -113,6 +113,20 @@ def test_a_label_map_that_could_not_be_written_is_on_record_without_its_name(bun
     assert json.loads(record.read_text())["outcome"]["error"] == (
         "the label map: cannot be written (No space left on device)"
     )
+
+
+@pytest.mark.parametrize("content", [b'{"training": []}', b"\xff no JSON"])
+def test_the_record_replaces_an_earlier_one_and_no_other_file(bundle_path, scan, content):
+    _, record = run(bundle_path, scan)
+    done, _ = run(bundle_path, scan)
+    assert done.exit_code == 0
+    record.write_bytes(content)
+    done, _ = run(bundle_path, scan)
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith('--record "record.json": expected nothing there, or an earlier record')
+    assert record.read_bytes() == content
+    done, _ = run(bundle_path, scan, "--force")
+    assert (done.exit_code, json.loads(record.read_text())["outcome"]["exit_code"]) == (0, 0)
 
 
 @pytest.mark.parametrize("name", ["ct.nii.gz", "labels.nii.gz"])
