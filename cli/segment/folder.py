@@ -15,14 +15,13 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.sole_process import sole_process
 from ...runtime.record import Machine, Outcome, Setup
-from ...runtime.scans.file_kind import contents_of
-from ...runtime.scans.names import has_nifti_ending, joined_names, nifti_files, stem, subfolders
-from ...runtime.scans.patient_folder import patient_folders
+from ...runtime.scans.names import has_nifti_ending, nifti_files, stem
 from ..options.outputs import check_outside_bundles
 from ..terminal.console import Advance, Console
 from .folder_scan import FolderScan
 from .job import SegmentJob
 from .journal import JOURNAL_NAME, Journal
+from .patients import folders_left_out, scans_of_patients
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,6 +64,7 @@ def segment_folder(
         ResourceError: the output folder cannot be written, or another process writes label maps in it.
     """
     cases = find_cases(scans, outputs)
+    left_out = folders_left_out(scans, outputs, cases)
     with Bundle.open(job.bundle, job.trust) as bundle:
         setup = Setup.of(bundle, job.options)
         job = replace(job, bundle_sha256=bundle.sha256)
@@ -86,7 +86,7 @@ def segment_folder(
                     journal = journal.with_outcome(case, outcome)
                     journal.save(outputs)
                     advance(done, len(cases))
-    return _tell(cases, {case.name for case in todo}, journal.cases, console)
+    return _tell(cases, {case.name for case in todo}, journal.cases, left_out, console)
 
 
 def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
@@ -98,7 +98,7 @@ def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
     check_outside_bundles(outputs)
     found = nifti_files(scans)
     if not found:
-        return _of_patients(scans, outputs)
+        return scans_of_patients(scans, outputs)
     cases: dict[str, FolderScan] = {}
     for path in found:
         name = stem(path.name)
@@ -108,26 +108,6 @@ def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
             )
         cases[name] = FolderScan(path, outputs / f"{name}.nii.gz")
     return list(cases.values())
-
-
-def _of_patients(scans: Path, outputs: Path) -> list[FolderScan]:
-    """Returns the scans of a folder that has one folder for each patient; these name the label maps."""
-    patients = [patient for patient in patient_folders(scans) if patient.images]
-    if not patients:
-        inner = [folder.name for folder in subfolders(scans) if nifti_files(folder)]
-        advice = f"; give one of its folders: {joined_names(inner)}" if inner else ""
-        raise InputError(f'"{scans.name}": expected .nii or .nii.gz files in this folder, {contents_of(scans)}{advice}')
-    several = [patient for patient in patients if len(patient.images) > 1]
-    if several:
-        names = joined_names(file.name for file in several[0].images)
-        raise InputError(
-            f'"{several[0].path.name}": expected one scan in each patient\'s folder, got {len(several[0].images)} '
-            f"({names}); put the scans to be segmented into one folder, under the patients' names"
-        )
-    return [
-        FolderScan(patient.images[0], outputs / f"{patient.path.name}.nii.gz", patient.path.name)
-        for patient in patients
-    ]
 
 
 def _run(
@@ -150,9 +130,15 @@ def _run(
             yield case, case.run(job, segmenter, windows)
 
 
-def _tell(cases: Sequence[FolderScan], fresh: set[str], outcomes: dict[str, Outcome], console: Console) -> ExitCode:
+def _tell(
+    cases: Sequence[FolderScan],
+    fresh: set[str],
+    outcomes: dict[str, Outcome],
+    left_out: dict[str, str],
+    console: Console,
+) -> ExitCode:
     told = {case.name: outcomes[case.name] for case in cases}
-    codes = {outcome.exit_code for outcome in told.values()}
+    codes = {outcome.exit_code for outcome in told.values()} | ({ExitCode.REVIEW} if left_out else set())
     worst = next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)
     failed = sum(outcome.output_sha256 is None for outcome in told.values())
     console.finished(f'{len(told) - failed} label maps and the record "{JOURNAL_NAME}" are written')
@@ -165,12 +151,15 @@ def _tell(cases: Sequence[FolderScan], fresh: set[str], outcomes: dict[str, Outc
         for name, outcome in told.items():
             for line in _reasons(outcome):
                 console.warn(f'"{name}": {line}')
+    for name, reason in left_out.items():
+        console.warn(f'folder "{name}" is left out: {reason}')
     console.emit(
         {
             "cases": [
                 {"name": name, "skipped": name not in fresh, **msgspec.to_builtins(outcome)}
                 for name, outcome in told.items()
             ],
+            "left_out": left_out,
             "exit_code": int(worst),
         }
     )

@@ -10,11 +10,9 @@ import msgspec
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.record import Machine, Outcome, Setup, save_json
-from ...runtime.scans.names import joined_names
+from ...runtime.scans.names import JOURNAL_NAME, joined_names
 from .folder_scan import FolderScan
 from .output import is_damaged, is_own_label_map
-
-JOURNAL_NAME = "segment.json"
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

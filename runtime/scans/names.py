@@ -1,4 +1,4 @@
-"""File names of scans: NIfTI endings in upper or lower case, and the channel number that nnU-Net appends to a case."""
+"""File names of scans: NIfTI endings in upper or lower case, nnU-Net's channel number, the journal of label maps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 ENDINGS = (".nii.gz", ".nii")
 FIRST_CHANNEL = "_0000"
+JOURNAL_NAME = "segment.json"  # in a folder of label maps, which `bedside segment` wrote for a folder of scans
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from .names import nifti_files, stem, subfolders
+from .names import JOURNAL_NAME, nifti_files, stem, subfolders
 
 _TRUTH = {
-    "label", "labels", "labelmap", "seg", "segs", "segmentation", "segmentations", "mask", "masks", "msk", "gt",
+    "label", "labels", "labelmap", "seg", "segs", "segmentation", "segmentations", "mask", "masks", "gt",
     "truth", "groundtruth", "annotation", "annotations", "contour", "contours",
 }  # fmt: skip
 _ROLES = re.compile(r"(images?|labels?|masks?|seg(mentation)?s?)(tr|ts|va|val|train|test)?", re.IGNORECASE)
@@ -51,20 +51,36 @@ class PatientFolder:
         return PatientFolder(path, images, truths, tuple(inner))
 
 
-def patient_folders(root: Path) -> list[PatientFolder]:
+def patient_folders(root: Path, outputs: Path | None = None) -> list[PatientFolder]:
     """Returns the patients' folders directly in a folder, without those that hold no NIfTI file.
 
     Returns none if the folder itself holds scans, or has folders by role such as ``imagesTr`` and ``labelsTr``.
+
+    Args:
+        root: the folder.
+        outputs: folder that label maps are written to, which is no patient's; nor is one with a journal.
 
     Raises:
         OSError: the folder itself cannot be read.
         InputError: a patient's folder cannot be read.
     """
-    inner = subfolders(root)
+    inner = inner_folders(root, outputs)
     if nifti_files(root) or any(_ROLES.fullmatch(folder.name) for folder in inner):
         return []
     found = (PatientFolder.of(folder) for folder in inner)
     return [patient for patient in found if patient.images or patient.label_maps or patient.masks]
+
+
+def inner_folders(root: Path, outputs: Path | None = None) -> list[Path]:
+    """Returns the folders directly in a folder that hold no label maps of bedside; arguments as `patient_folders`.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    written = None if outputs is None else outputs.resolve()
+    return [
+        folder for folder in subfolders(root) if folder.resolve() != written and not (folder / JOURNAL_NAME).exists()
+    ]
 
 
 def _names_truth(name: str) -> bool:

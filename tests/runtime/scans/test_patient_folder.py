@@ -27,7 +27,7 @@ def test_a_file_named_after_the_truth_is_a_label_map(touch, name):
     assert [file.name for file in found.label_maps] == [name]
 
 
-@pytest.mark.parametrize("name", ["segment1.nii", "labelled_ct.nii.gz", "unmasked.nii", "target.nii"])
+@pytest.mark.parametrize("name", ["segment1.nii", "labelled_ct.nii.gz", "unmasked.nii", "target.nii", "MSK_0002.nii"])
 def test_a_name_that_only_holds_such_letters_is_a_scan(touch, name):
     found = PatientFolder.of(touch(f"p1/{name}") / "p1")
     assert ([file.name for file in found.images], found.label_maps) == ([name], ())
@@ -48,6 +48,16 @@ def test_folders_without_a_scan_are_no_patients(touch):
 @pytest.mark.parametrize("name", ["ct.nii", "imagesTr/a.nii", "labels/a.nii", "Masks/a.nii", "segs/a.nii"])
 def test_a_folder_of_scans_or_of_roles_has_no_patients(touch, name):
     assert patient_folders(touch("p1/ct.nii", name)) == []
+
+
+def test_a_folder_with_a_journal_of_label_maps_is_no_patients_and_has_no_role(touch):
+    root = touch("p1/ct.nii", "labels/p1.nii.gz", "labels/segment.json")
+    assert [patient.path.name for patient in patient_folders(root)] == ["p1"]
+
+
+def test_the_folder_that_label_maps_are_written_to_is_no_patients_and_has_no_role(touch):
+    root = touch("p1/ct.nii", "labels/p1.nii.gz")
+    assert [patient.path.name for patient in patient_folders(root, root / "p1" / ".." / "labels")] == ["p1"]
 
 
 def test_a_patients_folder_that_cannot_be_read_is_named(touch, monkeypatch):
