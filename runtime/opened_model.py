@@ -84,17 +84,19 @@ class OpenedModel:
         main = choose_plan(request, self.engine, self.memory_limit, reserved + self.unallocated_bytes)
         return ScanPlan(main, None if locator is None else locator.plan(request, self.memory_limit, reserved))
 
-    def further(self, needed: int, reserved: int) -> FurtherMemory:
+    def further(self, needed: int, reserved: int, what: str, advice: str) -> FurtherMemory:
         """Returns memory that a scan needs beyond its plan.
 
         Args:
             needed: bytes.
             reserved: bytes that scans in this process will allocate, this one's plan included.
+            what: what needs the memory, for the message.
+            advice: what the user can do beside freeing memory or raising the limit.
 
         Raises:
             ResourceError: they are above the limit, or not free.
         """
-        MemoryBudget.now(self.memory_limit, reserved + self.unallocated_bytes).check(needed)
+        MemoryBudget.now(self.memory_limit, reserved + self.unallocated_bytes).check(needed, what, advice)
         return FurtherMemory(needed)
 
     def close(self) -> None:

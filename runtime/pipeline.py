@@ -10,6 +10,7 @@ import numpy as np
 from .labels.best_class import label_dtype
 from .labels.postprocess import emptied, postprocess
 from .labels.restore import LabelRestorer, Labels
+from .memory.memory_limit import Reserve, if_free
 from .preprocessing.plausibility import geometry_warnings
 from .result import Result, label_volumes
 
@@ -25,9 +26,11 @@ class ScanPipeline:
 
     Args:
         scan_pass: the pass of the student's windows over the scan, which has not run yet.
+        reserve: reserves memory for post-processing, once the windows have run.
     """
 
-    def __init__(self, scan_pass: ScanPass) -> None:
+    def __init__(self, scan_pass: ScanPass, reserve: Reserve = if_free) -> None:
+        self._reserve = reserve
         self._pass, self._request, self._hooks = scan_pass, scan_pass.request, scan_pass.hooks
 
     def run(self) -> Result:
@@ -66,7 +69,13 @@ class ScanPipeline:
             removed = ()
             if labelled.computed:  # without windows there is nothing to remove
                 removed = postprocess(
-                    labels, request.task.labels, grid, request.postprocessing, labelled.body, self._hooks.cancel
+                    labels,
+                    request.task.labels,
+                    grid,
+                    request.postprocessing,
+                    labelled.body,
+                    self._hooks.cancel,
+                    self._reserve,
                 )
             volumes = label_volumes(labels, request.task.labels, grid)
         located = () if self._pass.region is None else self._pass.region.warnings

@@ -43,4 +43,4 @@ def run_planned(
     hooks = Hooks(None, cancel)
     options = SegmentationOptions(None, True, cancel, None, True, None, volume, prefer)
     request = options.request(scan, segmenter.bundle.manifest, hooks)
-    return ReservedScan(request, plan, model.engine, locator, hooks, segmenter.check_usable).run(progress)
+    return ReservedScan(request, plan, model, locator, hooks, segmenter.check_usable).run(progress)

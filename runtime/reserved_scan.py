@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .errors import ResourceError
 from .hooks import Hooks, Progress
+from .memory.reservations import reservations
 from .pipeline import ScanPipeline
 from .scan_pass import ScanPass
 
 if TYPE_CHECKING:
-    from .engines import Engine
     from .execution_plan import ScanPlan
     from .locator import Locator
+    from .opened_model import OpenedModel
     from .request import SegmentationRequest
     from .result import Result
 
@@ -30,7 +32,7 @@ class ReservedScan:
     Attributes:
         request: the scan, its task and the options.
         plan: the plans of the passes over it.
-        engine: the engine that runs the windows.
+        model: the opened networks, and the memory that they and the scans may use.
         locator: the bundle's locator; None where none is used.
         hooks: the cancel callback and the stopwatch.
         check: raises `UsageError` where the segmenter can no longer be used.
@@ -38,7 +40,7 @@ class ReservedScan:
 
     request: SegmentationRequest
     plan: ScanPlan
-    engine: Engine
+    model: OpenedModel
     locator: Locator | None
     hooks: Hooks
     check: Callable[[], None]
@@ -55,6 +57,24 @@ class ReservedScan:
             InputError: the scan was changed or replaced since it was opened.
         """
         return self.request.scan.sha256()
+
+    def further(
+        self, needed: int, what: str = "this scan", advice: str = "crop the scan"
+    ) -> AbstractContextManager[object]:
+        """Reserves memory that is taken beside the label map once the windows have run.
+
+        Args:
+            needed: bytes; what the plan has reserved and no longer needs by then is used first.
+            what: what needs them, for the message.
+            advice: what the user can do beside freeing memory or raising the limit.
+
+        Raises:
+            ResourceError: they are above the limit, or not free.
+        """
+        beyond = self.request.label_bytes + needed - self.plan.bytes
+        if beyond <= 0:
+            return nullcontext()
+        return reservations().reserve(lambda reserved: self.model.further(beyond, reserved, what, advice))
 
     def run(self, progress: Progress | None = None) -> Result:
         """Segments the scan; called once, within the ``with`` block of `Segmenter.reserve`.
@@ -83,7 +103,8 @@ class ReservedScan:
             hooks = hooks.part(before, before + windows)
         reading = "read as the windows move" if main.streamed else "prepared whole"
         _log.debug("%r, for the model %r: %d windows, %s", grid, self.request.grid, windows, reading)
-        result = ScanPipeline(ScanPass(self.engine, self.request, main, hooks, region)).run()
+        scan_pass = ScanPass(self.model.engine, self.request, main, hooks, region)
+        result = ScanPipeline(scan_pass, self.further).run()
         seconds = sum(result.timings.values()) / 1000
         left_out = f"{result.windows_skipped} of air, {result.windows_without_organ} without organ"
         _log.info("%r: %d windows, %s, %.2f s", grid, result.windows, left_out, seconds)

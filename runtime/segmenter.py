@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TypeAlias
 
@@ -249,11 +249,10 @@ class Segmenter:
             with hooks.stopwatch.stage("plan"):
                 return self._model.plan(request, locator, reserved)
 
-        with reservations().reserve(choose) as plan, ExitStack() as more:
-            if afterwards:
-                needed = max(0, request.label_bytes + afterwards - plan.bytes)
-                more.enter_context(reservations().reserve(lambda reserved: self._model.further(needed, reserved)))
-            yield ReservedScan(request, plan, self._model.engine, locator, hooks, self.check_usable)
+        with reservations().reserve(choose) as plan:
+            opened = ReservedScan(request, plan, self._model, locator, hooks, self.check_usable)
+            with opened.further(afterwards):
+                yield opened
 
     def check_usable(self) -> None:
         """Raises UsageError if the segmenter is closed, or was made before this process was forked."""

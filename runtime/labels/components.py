@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..hooks import Cancel, stop_if
-from ..memory.memory_limit import check_memory
 
 Connectivity = Literal[6, 26]
-_RUN_BYTES = 100  # of arrays that exist at the same time, per run
+RUN_BYTES = 140  # of arrays that exist at the same time, per run, where it touches many others
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +49,8 @@ def find_components(
     """Finds the connected components of each label.
 
     A run is a row of equal voxels along the first axis. The function collects runs plane by plane, finds those that
-    touch by bisection of their sorted ends, and merges them by pointer jumping. It needs about 100 bytes per run; an
-    organ has one or two runs per line through it. Fastest where the first axis is contiguous, as in Fortran order.
+    touch by bisection of their sorted ends, and merges them by pointer jumping. It needs `RUN_BYTES` per run; an organ
+    has one or two runs per line through it. Fastest where the first axis is contiguous, as in Fortran order.
 
     Args:
         label_map: [X, Y, Z] unsigned integers, 0 = background.
@@ -61,7 +60,6 @@ def find_components(
 
     Raises:
         UsageError: ``connectivity`` is neither 6 nor 26, or ``label_map`` is not 3D unsigned integers.
-        ResourceError: the map has so many runs that they do not fit into memory.
         Cancelled: ``cancel()`` returned true.
     """
     if connectivity not in (6, 26):
@@ -69,11 +67,6 @@ def find_components(
     if label_map.ndim != 3 or label_map.dtype.kind != "u":
         raise UsageError(f"components: expected [X, Y, Z] unsigned integers, got {label_map.ndim}D {label_map.dtype}")
     runs = _Runs.of(label_map, labels)
-    check_memory(
-        f"post-processing of a label map of {len(runs.start):,} separate rows",
-        len(runs.start) * _RUN_BYTES,
-        "it may be noise, look at it without post-processing",
-    )
     parent = np.arange(len(runs.start))
     line, plane = runs.width, runs.plane
     before = [line, plane] if connectivity == 6 else [line, plane - line, plane, plane + line]
@@ -85,6 +78,18 @@ def find_components(
     component = (np.cumsum(first) - 1)[parent]
     voxels = np.bincount(component, runs.stop - runs.start, int(first.sum())).astype(np.int64)
     return Components(runs.label[first].astype(np.intp), voxels, runs, component)
+
+
+def count_runs(label_map: NDArray[Any], labels: Sequence[int] | None = None) -> int:
+    """Returns the number of runs in which `find_components` finds the components; it needs a few planes of memory.
+
+    Args:
+        label_map: [X, Y, Z] unsigned integers, 0 = background.
+        labels: labels that count; None means all but background.
+    """
+    return sum(
+        int(np.count_nonzero((padded[1:] != padded[:-1]) & (padded[1:] != 0))) for padded in _planes(label_map, labels)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +116,10 @@ class _Runs:
     @classmethod
     def of(cls, label_map: NDArray[Any], labels: Sequence[int] | None) -> _Runs:
         """Collects the runs of ``labels``, or of all labels if None."""
-        x, y, z = label_map.shape
+        x, y, _ = label_map.shape
         width, plane = x + 1, (x + 1) * (y + 1)
-        padded = np.zeros(1 + plane, label_map.dtype)  # a zero before the first voxel
-        inside = padded[1:].reshape(y + 1, width)[:y, :x]
-        kept = None if labels is None else _identity_of(labels, label_map.dtype)
         starts, stops, found = [], [], []
-        for k in range(z):
-            lines = label_map[:, :, k].T
-            inside[...] = lines if kept is None else kept[lines]
+        for k, padded in enumerate(_planes(label_map, labels)):
             edges = np.flatnonzero(padded[1:] != padded[:-1])
             value = padded[1:][edges]
             begins = np.flatnonzero(value)
@@ -160,6 +160,18 @@ class _Runs:
         for k in np.unique(planes).tolist():
             here = slice(*np.searchsorted(planes, (k, k + 1)))
             yield k, start[here] - k * self.plane, stop[here] - k * self.plane
+
+
+def _planes(label_map: NDArray[Any], labels: Sequence[int] | None) -> Iterator[NDArray[Any]]:
+    """Yields each plane, flattened as `_Runs` says, with a zero before its first voxel, in one buffer for all."""
+    x, y, z = label_map.shape
+    padded = np.zeros(1 + (x + 1) * (y + 1), label_map.dtype)
+    inside = padded[1:].reshape(y + 1, x + 1)[:y, :x]
+    kept = None if labels is None else _identity_of(labels, label_map.dtype)
+    for k in range(z):
+        lines = label_map[:, :, k].T
+        inside[...] = lines if kept is None else kept[lines]
+        yield padded
 
 
 def _identity_of(labels: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from ..checked_struct import CheckedStruct
 from ..errors import FieldError, UsageError
 from ..hooks import Cancel
+from ..memory.memory_limit import Reserve, if_free
 from ..preprocessing.body_mask import BodyMask
 from ..scans.geometry import Grid
-from .components import find_components
+from .components import RUN_BYTES, count_runs, find_components
 
 PostprocessingStep = Literal["within_body", "min_volume", "largest_component"]
 _ROUNDING = 1e-6  # relative: float32 rounding of the voxel size must not remove a component of just the least volume
@@ -102,6 +103,7 @@ def postprocess(
     settings: Postprocessing,
     body: BodyMask | None = None,
     cancel: Cancel | None = None,
+    reserve: Reserve = if_free,
 ) -> tuple[Removal, ...]:
     """Post-processes a label map in place.
 
@@ -112,13 +114,14 @@ def postprocess(
         settings: the steps to run.
         body: body mask on the model's grid; required for ``within_body``.
         cancel: function called before every slow step; it returns true to stop.
+        reserve: reserves the memory that the search for components needs, or refuses it.
 
     Returns:
         One entry for each requested step and label, also where nothing was removed.
 
     Raises:
         UsageError: a label is not an organ of the task, or ``within_body`` is set without ``body``.
-        ResourceError: the map has so many runs of equal voxels that they do not fit into memory.
+        ResourceError: the map has so many runs of equal voxels that ``reserve`` refuses their memory.
         Cancelled: ``cancel()`` returned true.
     """
     settings.check(names)
@@ -132,7 +135,7 @@ def postprocess(
             Removal("within_body", name, None, int(count), int(count) * voxel_ml)
             for name, count in zip(names[1:], removed[1:], strict=True)
         ]
-    return (*applied, *_without_components(label_map, names, voxel_ml, settings, cancel))
+    return (*applied, *_without_components(label_map, names, voxel_ml, settings, cancel, reserve))
 
 
 def emptied(applied: tuple[Removal, ...], volumes_ml: Mapping[str, float]) -> tuple[str, ...]:
@@ -158,24 +161,28 @@ def _without_components(
     voxel_ml: float,
     settings: Postprocessing,
     cancel: Cancel | None,
+    reserve: Reserve,
 ) -> Iterator[Removal]:
     least = np.array([settings.min_volume_ml.get(name, 0.0) for name in names]) * (1 - _ROUNDING)
     keeps_largest = np.array([settings.keeps_largest(name) for name in names])
     wanted = [index for index in range(1, len(names)) if least[index] > 0 or keeps_largest[index]]
     if not wanted:
         return
-    found = find_components(label_map, wanted, cancel=cancel)
-    largest = np.zeros(len(names), np.int64)
-    np.maximum.at(largest, found.labels, found.voxels)
-    small = found.voxels * voxel_ml < least[found.labels]
-    lesser = keeps_largest[found.labels] & (found.voxels < largest[found.labels]) & ~small
-    found.erase(label_map, small | lesser)
-    steps: tuple[tuple[PostprocessingStep, NDArray[np.bool_], NDArray[np.bool_]], ...] = (
-        ("min_volume", least > 0, small),
-        ("largest_component", keeps_largest, lesser),
-    )
-    for step, asked, removed in steps:
-        for index in (index for index in wanted if asked[index]):
-            mine = removed & (found.labels == index)
-            voxels = int(found.voxels[mine].sum())
-            yield Removal(step, names[index], int(mine.sum()), voxels, voxels * voxel_ml)
+    runs = count_runs(label_map, wanted)
+    what = f"post-processing of a label map of {runs:,} separate rows"
+    with reserve(runs * RUN_BYTES, what, "look at the label map without post-processing: it may be noise"):
+        found = find_components(label_map, wanted, cancel=cancel)
+        largest = np.zeros(len(names), np.int64)
+        np.maximum.at(largest, found.labels, found.voxels)
+        small = found.voxels * voxel_ml < least[found.labels]
+        lesser = keeps_largest[found.labels] & (found.voxels < largest[found.labels]) & ~small
+        found.erase(label_map, small | lesser)
+        steps: tuple[tuple[PostprocessingStep, NDArray[np.bool_], NDArray[np.bool_]], ...] = (
+            ("min_volume", least > 0, small),
+            ("largest_component", keeps_largest, lesser),
+        )
+        for step, asked, removed in steps:
+            for index in (index for index in wanted if asked[index]):
+                mine = removed & (found.labels == index)
+                voxels = int(found.voxels[mine].sum())
+                yield Removal(step, names[index], int(mine.sum()), voxels, voxels * voxel_ml)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..errors import ResourceError
 from .free_memory import free_memory
 from .resident import resident_bytes
 
-_ADVICE = "free memory or crop the scan"
+_ADVICE = "crop the scan"
+
+# Reserves bytes for a ``with`` block; what needs them and the advice where they are refused are as in `check`.
+Reserve: TypeAlias = Callable[[int, str, str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,13 @@ class MemoryBudget:
         """Bytes that the scan may take."""
         return self.free if self.limit is None else min(self.free, self.limit - self.held)
 
-    def check(self, needed: int) -> None:
+    def check(self, needed: int, what: str = "this scan", advice: str = _ADVICE) -> None:
         """Checks that the scan may take so many bytes.
+
+        Args:
+            needed: the bytes.
+            what: what needs them, for the message.
+            advice: what the user can do beside freeing memory or raising the limit.
 
         Raises:
             ResourceError: it may not; the message names the limit, or what is free.
@@ -50,30 +61,28 @@ class MemoryBudget:
             return
         if self.limit is not None and self.limit - self.held <= self.free:
             raise ResourceError(
-                f"with this scan the process needs about {_mebibytes(self.held + needed)}, "
-                f"the limit is {_mebibytes(self.limit)}; raise the limit or crop the scan"
+                f"with {what} the process needs about {_mebibytes(self.held + needed)}, "
+                f"the limit is {_mebibytes(self.limit)}; raise the limit or {advice}"
             )
-        raise _shortage("this scan", needed, max(self.free, 0), _ADVICE)
+        raise ResourceError(
+            f"{what} needs about {_mebibytes(needed)}, {_mebibytes(max(self.free, 0))} are free; "
+            f"free memory or {advice}"
+        )
 
 
 def check_memory(what: str, needed: int, advice: str = _ADVICE) -> None:
-    """Checks that an amount of memory is free.
-
-    Args:
-        what: what needs the memory, as the subject of the message.
-        needed: bytes that it needs.
-        advice: what the user can do where they are not free.
+    """Checks that an amount of memory is free, whatever the limit; arguments as `MemoryBudget.check`.
 
     Raises:
         ResourceError: fewer bytes are free.
     """
-    free = free_memory()
-    if needed > free:
-        raise _shortage(what, needed, free, advice)
+    MemoryBudget(held=0, free=free_memory(), limit=None).check(needed, what, advice)
 
 
-def _shortage(what: str, needed: int, free: int, advice: str) -> ResourceError:
-    return ResourceError(f"{what} needs about {_mebibytes(needed)}, {_mebibytes(free)} are free; {advice}")
+def if_free(needed: int, what: str, advice: str) -> AbstractContextManager[object]:
+    """Checks that memory is free and reserves none: a `Reserve` for work outside of a segmenter."""
+    check_memory(what, needed, advice)
+    return nullcontext()
 
 
 def _mebibytes(count: int) -> str:

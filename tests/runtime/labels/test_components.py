@@ -5,9 +5,8 @@ import tracemalloc
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
-from bedside.runtime.errors import Cancelled, ResourceError, UsageError
-from bedside.runtime.labels.components import find_components
-from bedside.runtime.memory import memory_limit
+from bedside.runtime.errors import Cancelled, UsageError
+from bedside.runtime.labels.components import RUN_BYTES, count_runs, find_components
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -127,12 +126,27 @@ def test_what_cannot_be_searched_is_refused(label_map, connectivity, message):
         find_components(label_map, connectivity=connectivity)
 
 
-def test_a_map_of_noise_is_refused_where_its_runs_do_not_fit(monkeypatch):
-    noise = np.random.default_rng(0).integers(0, 3, (20, 20, 20)).astype(np.uint8)
-    runs = int(np.count_nonzero((np.diff(noise, axis=0, prepend=0) != 0) & (noise > 0)))
-    monkeypatch.setattr(memory_limit, "free_memory", lambda: 50 * runs)
-    with pytest.raises(ResourceError, match="it may be noise"):
-        find_components(noise)
+def test_runs_are_rows_of_equal_voxels_along_the_first_axis():
+    label_map = np.zeros((6, 2, 2), np.uint8)
+    label_map[:, 0, 0] = [1, 1, 2, 0, 2, 2]
+    label_map[:, 1, 1] = [0, 3, 3, 3, 0, 1]
+    assert count_runs(label_map) == 5
+    assert count_runs(label_map, labels=[1, 3]) == 3
+
+
+@pytest.mark.parametrize("values", [2, 30])
+def test_a_map_of_noise_needs_no_more_memory_than_its_runs_were_said_to_need(values):
+    shape = (60, 60, 60)
+    checked = np.indices(shape).sum(0) % 2 if values == 2 else np.random.default_rng(0).integers(0, values, shape)
+    label_map = np.asfortranarray(checked.astype(np.uint8))
+    runs = count_runs(label_map)
+    tracemalloc.start()
+    try:
+        find_components(label_map)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.8 * RUN_BYTES * runs < taken < 1.02 * RUN_BYTES * runs
 
 
 def test_a_search_can_be_cancelled_between_its_steps():

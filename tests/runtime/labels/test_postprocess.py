@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
 import pytest
-from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.errors import InputError, ResourceError, UsageError
+from bedside.runtime.labels.components import RUN_BYTES
 from bedside.runtime.labels.postprocess import Postprocessing, Removal, emptied, postprocess
+from bedside.runtime.memory import memory_limit
 from bedside.runtime.preprocessing.body_mask import BodyMask
 from bedside.runtime.scans.geometry import Grid
 
@@ -160,6 +163,29 @@ def test_a_body_with_planes_missing_or_too_many_is_refused():
     body.add(np.ones((2, 3), np.bool_))
     with pytest.raises(InputError, match="got plane 2"):
         body.add(np.ones((2, 3), np.bool_))
+
+
+def test_the_memory_of_the_search_is_reserved_before_it_begins_and_until_it_ends():
+    labels, asked = livers_and_spleens(), []
+
+    @contextmanager
+    def reserve(needed, what, advice):
+        asked.append((needed, what, labels[11, 5, 4]))
+        yield
+        asked.append(labels[11, 5, 4])
+
+    settings = Postprocessing(largest_component="all")
+    postprocess(labels, NAMES, Grid(labels.shape, AFFINE), settings, reserve=reserve)
+    # livers: 2 · 2 rows of two voxels, 1 of three and 1 of one; spleens: 2 of two, twice
+    assert asked == [(10 * RUN_BYTES, "post-processing of a label map of 10 separate rows", 1), 0]
+
+
+def test_a_map_is_left_as_it_was_where_the_memory_is_refused(monkeypatch):
+    labels = livers_and_spleens()
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 9 * RUN_BYTES)
+    with pytest.raises(ResourceError, match="look at the label map without post-processing: it may be noise"):
+        postprocess(labels, NAMES, Grid(labels.shape, AFFINE), Postprocessing(largest_component="all"))
+    assert np.array_equal(labels, livers_and_spleens())
 
 
 def test_the_body_is_asked_for_where_it_is_needed():

@@ -11,7 +11,9 @@ MIB = 2**20
 def test_what_needs_more_than_is_free_is_refused_with_both_figures(monkeypatch):
     monkeypatch.setattr(module, "free_memory", lambda: 3 * 2**20)
     module.check_memory("the scan", 3 * 2**20)
-    with pytest.raises(ResourceError, match=r"^the scan needs about 2,048 MiB, 3 MiB are free; crop it$"):
+    with pytest.raises(
+        ResourceError, match=r"^the scan needs about 2,048 MiB, 3 MiB are free; free memory or crop it$"
+    ):
         module.check_memory("the scan", 2**31, "crop it")
 
 
@@ -29,6 +31,13 @@ def test_the_message_names_what_decides_the_limit_or_what_is_free():
         MemoryBudget(held=100 * MIB, free=300 * MIB, limit=150 * MIB).check(60 * MIB)
     with pytest.raises(ResourceError, match=r"^this scan needs about 60 MiB, 50 MiB are free; free memory or crop"):
         MemoryBudget(held=100 * MIB, free=50 * MIB, limit=10**12).check(60 * MIB)
+
+
+def test_the_message_names_what_needs_the_memory_and_what_to_do_about_that():
+    with pytest.raises(
+        ResourceError, match=r"^with the report the process needs about 160 MiB, .*; raise the limit or l"
+    ):
+        MemoryBudget(held=100 * MIB, free=300 * MIB, limit=150 * MIB).check(60 * MIB, "the report", "leave it out")
 
 
 def test_reservations_count_as_held_and_are_not_free(monkeypatch):
