@@ -156,8 +156,7 @@ def _peak_bytes(
     if streamed:
         buffer = 4 * (windows.deepest + MARGIN_VOXELS) * model_plane
         return _with_slack(running + buffer + _PLANES * 4 * max(source_plane, model_plane))
-    raw = 0 if scan.in_memory is not None else voxels * scan.itemsize
-    return _with_slack(max(raw + PREPARING_BYTES * padded + mapping, running + 4 * padded))
+    return _with_slack(max(scan.loading_bytes + PREPARING_BYTES * padded + mapping, running + 4 * padded))
 
 
 def _with_slack(arrays: int) -> int:

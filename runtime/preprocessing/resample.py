@@ -111,8 +111,7 @@ def resample_linear(
     """
     _refuse_other_shape(array, source)
     if differ_in_shear(source, target):
-        raised = array if floor is None else np.maximum(array, array.dtype.type(floor))
-        return straighten_linear(raised, source, target, outside)
+        return straighten_linear(array, source, target, outside, floor)
     view, maps = _aligned(array, source, target)
     result = np.empty(target.shape.dhw, np.float32)
     planes = view if floor is None else (np.maximum(plane, view.dtype.type(floor)) for plane in view)

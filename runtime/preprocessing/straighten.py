@@ -7,6 +7,7 @@ which has right angles, every voxel has its own position among eight neighbours.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -25,7 +26,7 @@ _HALF_VOXEL = 0.5
 
 
 def straighten_linear(
-    array: NDArray[Any], source: Grid, target: Grid, outside: float | None = None
+    array: NDArray[Any], source: Grid, target: Grid, outside: float | None = None, floor: float | None = None
 ) -> NDArray[np.float32]:
     """Interpolates linearly between the eight source voxels around every target voxel.
 
@@ -34,11 +35,12 @@ def straighten_linear(
         source: grid of ``array``.
         target: grid of the result.
         outside: value of voxels more than half a voxel beyond the outermost centres; None repeats the outermost value.
+        floor: smallest value; lower ones are raised to it before interpolation. None raises nothing.
 
     Returns:
         Values [Z, Y, X] on ``target``, C-contiguous.
     """
-    return _straightened(array, source, target, np.dtype(np.float32), _linear, outside)
+    return _straightened(array, source, target, np.dtype(np.float32), partial(_linear, floor=floor), outside)
 
 
 def straighten_nearest(array: NDArray[Any], source: Grid, target: Grid, outside: int | None = None) -> NDArray[Any]:
@@ -91,12 +93,17 @@ def _nearest(view: NDArray[Any], positions: Positions) -> NDArray[Any]:
     return view[tuple(nearest_index(along, size) for along, size in zip(positions, view.shape, strict=True))]
 
 
-def _linear(view: NDArray[Any], positions: Positions) -> NDArray[np.float32]:
+def _linear(view: NDArray[Any], positions: Positions, floor: float | None) -> NDArray[np.float32]:
     z, y, x = (Neighbours.at(along, size) for along, size in zip(positions, view.shape, strict=True))
 
+    def values(k: NDArray[np.intp], j: NDArray[np.intp], i: NDArray[np.intp]) -> NDArray[np.float32]:
+        gathered = view[k, j, i]
+        if floor is not None:
+            np.maximum(gathered, view.dtype.type(floor), out=gathered)
+        return gathered.astype(np.float32, copy=False)
+
     def row(k: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float32]:
-        low, high = (view[k, j, i].astype(np.float32, copy=False) for i in (x.lower, x.upper))
-        return interpolate_in_place(low, high, x.weight)
+        return interpolate_in_place(values(k, j, x.lower), values(k, j, x.upper), x.weight)
 
     def plane(k: NDArray[np.intp]) -> NDArray[np.float32]:
         return interpolate_in_place(row(k, y.lower), row(k, y.upper), y.weight)

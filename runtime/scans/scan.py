@@ -60,6 +60,13 @@ class Scan:
         return (source.data.dtype if isinstance(source, Volume) else source.dtype).itemsize
 
     @property
+    def loading_bytes(self) -> int:
+        """Bytes that `load` allocates at most; none for a volume in memory unless it may have to be copied."""
+        if self.in_memory is not None and (self._replace_nan is None or self.in_memory.data.dtype.kind != "f"):
+            return 0
+        return math.prod(self.grid.shape) * self.itemsize
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings about the values read so far, such as the number of replaced voxels; one line each."""
         warnings = self._source.warnings

@@ -12,6 +12,7 @@ from bedside.runtime.execution_plan import SLACK, ScanPlan, choose_plan
 from bedside.runtime.labels.postprocess import Postprocessing
 from bedside.runtime.memory import memory_limit
 from bedside.runtime.memory.resident import resident_bytes
+from bedside.runtime.preprocessing.preprocess import PREPARING_BYTES
 from bedside.runtime.request import SegmentationRequest
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.task_presets import PRESETS
@@ -62,6 +63,13 @@ def test_a_wide_scan_is_worked_through_along_its_longest_axis():
 def test_a_body_mask_that_is_kept_is_counted_with_a_bit_for_each_voxel():
     without, kept = (chosen((512, 512, 824), within_body=keep) for keep in (False, True))
     assert kept.bytes - without.bytes == pytest.approx(SLACK * 512 * 512 * 824 / 8, abs=2)
+
+
+def test_the_copy_of_a_volume_whose_gaps_are_filled_is_counted():
+    grid = Grid((400, 400, 400), np.diag([1.5, 1.5, 1.5, 1])).reoriented("ASR")  # prepared whole
+    volume = Volume(np.broadcast_to(np.float64(0), grid.shape), grid)
+    kept, replaced = (choose_plan(requested(Scan(volume, fill)), LoadedEngine()).bytes for fill in (None, 0.0))
+    assert kept < (8 + PREPARING_BYTES) * 400**3 < replaced  # float64, and the scan on the task's grid
 
 
 def test_beyond_the_label_map_nothing_grows_with_the_length():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import permutations, product
 
 import numpy as np
@@ -100,6 +101,21 @@ def test_extreme_int16_values_do_not_wrap():
     array = np.array([[[-32768, 32767], [32767, -32768]], [[32767, -32768], [-32768, 32767]]], np.int16)
     target = source.straightened("RAS", (1, 1, 1))
     assert resample_linear(array, source, target) == pytest.approx(reference(array, source, target), abs=0.1)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_padding_is_raised_without_a_copy_of_the_scan(dtype):
+    source = gantry(20, (60, 60, 60))
+    array = np.random.default_rng(6).integers(-2000, 1000, source.shape.dhw).astype(dtype)
+    target = source.straightened("RAS", (40, 40, 40))  # few voxels, so that a copy of the scan would be most of all
+    tracemalloc.start()
+    try:
+        raised = resample_linear(array, source, target, floor=-100.5)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(raised, resample_linear(np.maximum(array, dtype(-100.5)), source, target))
+    assert taken < array.nbytes / 2
 
 
 @pytest.mark.parametrize("degrees", [-30, -10, 5, 20])

@@ -80,3 +80,11 @@ def test_gaps_are_filled_with_finite_values_alone(value):
 @pytest.mark.parametrize(("fields", "size"), [({}, 2), ({"scl_slope": 2.0, "scl_inter": 0}, 4)])
 def test_a_files_voxels_take_the_bytes_that_reading_gives_them(tmp_path, nifti, fields, size):
     assert Scan(NiftiFile.open(nifti.saved(tmp_path, **fields))).itemsize == size
+
+
+def test_loading_takes_memory_for_a_file_and_where_values_of_a_volume_are_replaced(tmp_path, nifti):
+    assert Scan(with_two_gaps()).loading_bytes == 0
+    assert Scan(with_two_gaps(), replace_nan=0.0).loading_bytes == 60 * 4
+    assert Scan(Volume(values().astype(np.int16), GRID), replace_nan=0.0).loading_bytes == 0  # integers have no gaps
+    file = NiftiFile.open(nifti.saved(tmp_path))
+    assert Scan(file).loading_bytes == np.prod(file.grid.shape) * 2
