@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from .execution_plan import ScanPlan, choose_plan
 from .labels.best_class import label_dtype
 from .locator import Locator
 from .memory.memory_limit import MemoryBudget
+from .memory.reservations import reservations
 from .scans.nifti import check_size
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FurtherMemory:
-    """Memory for a scan beyond its plan.
+class _FurtherMemory:
+    """Memory for a scan beside its plan.
 
     Attributes:
         bytes: how much.
@@ -84,20 +86,25 @@ class OpenedModel:
         main = choose_plan(request, self.engine, self.memory_limit, reserved + self.unallocated_bytes)
         return ScanPlan(main, None if locator is None else locator.plan(request, self.memory_limit, reserved))
 
-    def further(self, needed: int, reserved: int, what: str, advice: str) -> FurtherMemory:
-        """Returns memory that a scan needs beyond its plan.
+    def holding(self, needed: int, what: str, advice: str) -> AbstractContextManager[object]:
+        """Reserves memory for the ``with`` block, beside the plans of scans.
 
         Args:
-            needed: bytes.
-            reserved: bytes that scans in this process will allocate, this one's plan included.
+            needed: bytes; none are reserved below 1.
             what: what needs the memory, for the message.
             advice: what the user can do beside freeing memory or raising the limit.
 
         Raises:
             ResourceError: they are above the limit, or not free.
         """
-        MemoryBudget.now(self.memory_limit, reserved + self.unallocated_bytes).check(needed, what, advice)
-        return FurtherMemory(needed)
+        if needed <= 0:
+            return nullcontext()
+
+        def choose(reserved: int) -> _FurtherMemory:
+            MemoryBudget.now(self.memory_limit, reserved + self.unallocated_bytes).check(needed, what, advice)
+            return _FurtherMemory(needed)
+
+        return reservations().reserve(choose)
 
     def close(self) -> None:
         """Closes the engines; may be called twice."""

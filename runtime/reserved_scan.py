@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .errors import ResourceError
 from .hooks import Hooks, Progress
-from .memory.reservations import reservations
 from .pipeline import ScanPipeline
 from .scan_pass import ScanPass
 
@@ -71,10 +70,7 @@ class ReservedScan:
         Raises:
             ResourceError: they are above the limit, or not free.
         """
-        beyond = self.request.label_bytes + needed - self.plan.bytes
-        if beyond <= 0:
-            return nullcontext()
-        return reservations().reserve(lambda reserved: self.model.further(beyond, reserved, what, advice))
+        return self.model.holding(self.request.label_bytes + needed - self.plan.bytes, what, advice)
 
     def run(self, progress: Progress | None = None) -> Result:
         """Segments the scan; called once, within the ``with`` block of `Segmenter.reserve`.

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
 from typing import TypeAlias
 
 from nibabel.nifti1 import Nifti1Pair
@@ -27,6 +26,7 @@ from .reserved_scan import ReservedScan
 from .result import Result
 from .scans.geometry import Grid
 from .scans.nifti_header import Form
+from .scans.nifti_image import ImageMemory
 from .scans.scan_source import ScanSource
 from .scans.volume import Volume, as_voxels
 from .segmentation_options import SegmentationOptions
@@ -34,6 +34,7 @@ from .task import Task
 
 Scannable: TypeAlias = str | os.PathLike[str] | Volume | Nifti1Pair | ScanSource
 
+_IMAGE = "this image", "give the path of its file, which is read plane by plane"
 _log = logging.getLogger("bedside.segmenter")
 
 
@@ -104,9 +105,7 @@ class Segmenter:
     def __enter__(self) -> Segmenter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -242,17 +241,20 @@ class Segmenter:
     def _reserve(self, scan: Scannable, options: SegmentationOptions, afterwards: int = 0) -> Generator[ReservedScan]:
         self.check_usable()
         hooks = Hooks(None, options.cancel)
-        request = options.request(scan, self._bundle.manifest, hooks)
-        locator = self._model.locator if options.use_locator else None
+        image = ImageMemory.of(scan)
+        with self._model.holding(image.held, *_IMAGE):
+            with self._model.holding(image.reading, *_IMAGE):
+                request = options.request(scan, self._bundle.manifest, hooks)
+            locator = self._model.locator if options.use_locator else None
 
-        def choose(reserved: int) -> ScanPlan:
-            with hooks.stopwatch.stage("plan"):
-                return self._model.plan(request, locator, reserved)
+            def choose(reserved: int) -> ScanPlan:
+                with hooks.stopwatch.stage("plan"):
+                    return self._model.plan(request, locator, reserved)
 
-        with reservations().reserve(choose) as plan:
-            opened = ReservedScan(request, plan, self._model, locator, hooks, self.check_usable)
-            with opened.further(afterwards):
-                yield opened
+            with reservations().reserve(choose) as plan:
+                opened = ReservedScan(request, plan, self._model, locator, hooks, self.check_usable)
+                with opened.further(afterwards):
+                    yield opened
 
     def check_usable(self) -> None:
         """Raises UsageError if the segmenter is closed, or was made before this process was forked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,36 @@ from .volume import Volume, as_voxels
 if TYPE_CHECKING:
     from .file_kind import FileKind
 
+_SINGLE, _DOUBLE = np.dtype(np.float32).itemsize, np.dtype(np.float64).itemsize
 _NAME = "scan"  # in messages: an image in memory has no name, and a file's may be a patient's
+
+
+@dataclass(frozen=True)
+class ImageMemory:
+    """Memory that `image_volume` takes for one volume of an image.
+
+    Attributes:
+        held: bytes of the volume.
+        reading: further bytes while nibabel reads it.
+    """
+
+    held: int = 0
+    reading: int = 0
+
+    @staticmethod
+    def of(scan: Any) -> ImageMemory:
+        """Returns the memory of an image on disk; none for an image in memory or for what is no image."""
+        if not (isinstance(scan, Nifti1Pair) and getattr(scan.dataobj, "is_proxy", False)):
+            return ImageMemory()
+        voxels, stored = math.prod(scan.shape[:3]), np.dtype(scan.get_data_dtype())
+        scaled, moved = getattr(scan.dataobj, "slope", None) != 1, getattr(scan.dataobj, "inter", None) != 0
+        if scaled or moved:
+            # float64 in nibabel: a product and its sum with the intercept, or one of them and then its copy in float32.
+            held, peak = _SINGLE, stored.itemsize + _DOUBLE + (_DOUBLE if scaled and moved else _SINGLE)
+        else:
+            held = _SINGLE if stored.kind == "f" else stored.itemsize
+            peak = 2 * stored.itemsize  # nibabel joins the pieces of a compressed file
+        return ImageMemory(held * voxels, (peak - held) * voxels)
 
 
 def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | None = None) -> Volume:
@@ -46,7 +76,7 @@ def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | No
     on_disk = bool(getattr(image.dataobj, "is_proxy", False))
     if on_disk:
         _prove_file(image, header)
-        check_memory(f'"{_NAME}":', math.prod(header.shape) * np.dtype(np.float64).itemsize)
+        check_memory(f'"{_NAME}":', math.prod(header.shape) * _DOUBLE)
     data = as_voxels(_NAME, _one_volume(image, header, index))
     if on_disk and data.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes Inf, which is refused later

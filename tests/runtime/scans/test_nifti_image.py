@@ -1,12 +1,14 @@
 """A nibabel image given as a scan is held to what a file of it would be held to, and gives the same voxels."""
 
 import gzip
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, ResourceError, Segmenter, UsageError, read_volume
 from bedside.runtime.memory import memory_limit
+from bedside.runtime.scans.nifti_image import ImageMemory
 from bedside.runtime.scans.open_scan import open_scan
 
 
@@ -126,3 +128,38 @@ def test_segment_gives_the_labels_of_the_file(bundle_path, tmp_path):
         expected = segmenter.segment(path).labels
         for image in (nib.load(path), nib.Nifti1Image.from_bytes(raw)):
             assert np.array_equal(segmenter.segment(image).labels, expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fields", "held", "peak"),
+    [
+        (np.int16, {}, 2, 4),
+        (np.int16, {"scl_slope": 1.0, "scl_inter": 0.5}, 4, 2 + 8 + 4),
+        (np.int16, {"scl_slope": 0.3, "scl_inter": -7.7}, 4, 2 + 8 + 8),
+        (np.float64, {}, 4, 16),
+    ],
+)
+def test_the_memory_of_an_image_on_disk_is_known_before_it_is_read(tmp_path, nifti, dtype, fields, held, peak):
+    image = nib.load(nifti.saved(tmp_path, nifti.HU.astype(dtype), **fields))
+    memory, voxels = ImageMemory.of(image), nifti.HU.size
+    assert (memory.held, memory.held + memory.reading) == (held * voxels, peak * voxels)
+    assert open_scan(image).in_memory.data.nbytes == memory.held
+
+
+@pytest.mark.parametrize("fields", [{"scl_slope": 1.0, "scl_inter": 0.5}, {"scl_slope": 0.3, "scl_inter": -7.7}])
+def test_reading_a_scaled_image_takes_no_more_than_was_said(tmp_path, nifti, fields):
+    voxels = np.random.default_rng(1).integers(0, 200, (80, 80, 80)).astype(np.int16)
+    image = nib.load(nifti.saved(tmp_path, voxels, name="a.nii", **fields))
+    memory = ImageMemory.of(image)
+    tracemalloc.start()
+    try:
+        open_scan(image)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.8 * (memory.held + memory.reading) < taken < memory.held + memory.reading
+
+
+def test_what_is_in_memory_or_no_image_takes_none(nifti):
+    for scan in (nib.Nifti1Image(nifti.HU, nifti.GRID.affine), "ct.nii.gz", None):
+        assert ImageMemory.of(scan) == ImageMemory()
