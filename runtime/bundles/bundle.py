@@ -169,7 +169,7 @@ class Bundle:
         """Returns the variant to run with an engine in a precision.
 
         Where the bundle has no variant for this engine, another engine's variant of that precision in a format that
-        this engine opens is returned.
+        this engine opens is returned, unless this engine's own failed at the gate and was left out.
 
         Args:
             engine: name of the engine.
@@ -182,8 +182,10 @@ class Bundle:
         found = self._variant(engine, precision)
         if found is not None:
             return found
+        failed = self._left_out(engine, precision)
+        why = "" if failed is None else f", which failed at the gate ({failed.gate_reason})"
         offered = ", ".join(variant.name for variant in self.manifest.variants)
-        raise BundleError(f"the bundle has no {precision} model for {engine}; it has: {offered}")
+        raise BundleError(f"the bundle has no {precision} model for {engine}{why}; it has: {offered}")
 
     def offers(self, engine: str, precision: str) -> bool:
         """Whether `variant` finds a model for an engine in a precision."""
@@ -192,11 +194,18 @@ class Bundle:
     def _variant(self, engine: str, precision: str) -> Variant | None:
         """Returns an engine's own variant in a precision, or else another engine's that it can open, or None."""
         engine, precision = arguments.text("engine", engine), arguments.text("precision", precision)
+        if self._left_out(engine, precision) is not None:  # another engine's file would run what failed with this one
+            return None
         for wanted in engines_with_variants_for(engine):
             for variant in self.manifest.variants:
                 if variant.engine == wanted and variant.precision == precision:
                     return variant
         return None
+
+    def _left_out(self, engine: str, precision: str) -> Variant | None:
+        """Returns an engine's variant in a precision that failed and has no files here, or None."""
+        found = (each for each in self.manifest.left_out if (each.engine, each.precision) == (engine, precision))
+        return next(found, None)
 
     def array(self, name: str) -> NDArray[Any]:
         """Reads a ``.npy`` file of the bundle, of float32, float16, uint8 or uint16; refuses pickled objects.

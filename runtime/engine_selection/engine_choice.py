@@ -198,7 +198,7 @@ def _settings(bundle: Bundle, engine: str, precision: str, device: str, threads:
     if not able:  # opening raises and says why
         return [Setting(engines[0], "fp32" if precision == "auto" else precision, device=device)]
     if precision != "auto":
-        return able
+        return [each for each in able if bundle.offers(each.engine, precision)] or able  # opening these says why
     settings = [setting for setting in able if _passed(bundle, setting.engine, setting.precision)]
     if not settings:
         raise BundleError("no variant of the bundle passed its gate; export it again, or name engine and precision")

@@ -14,6 +14,7 @@ from bedside.devices.planner.planned_model import PlannedModel, PlannedVariant
 from bedside.devices.probe.kernels import Kernel
 from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
+from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.errors import UsageError
 
 from ..runtime.located_bundle import write_located_bundle
@@ -89,6 +90,15 @@ def test_variants_that_failed_the_gate_are_named(bundle_path):
     reasons = {each.precision: each.reason for each in report.unplanned}
     assert reasons["int8"] == "failed the gate: bone lost 0.2 Dice"
     assert {option.precision for option in report.options} == {"fp32"}
+
+
+def test_what_failed_with_one_engine_is_not_planned_with_the_file_of_another(bundle_path):
+    manifest = decode_manifest((bundle_path / "bundle.json").read_bytes())
+    failed = Variant(precision="int8", engine="tensorrt", file="m", passed=False, gate_reason="bone lost 0.2 Dice")
+    write_manifest(bundle_path, msgspec.structs.replace(manifest, left_out=(failed,)))
+    report = plan([bundle_path], "orin-nano-8")
+    reasons = {(each.engine, each.precision): each.reason for each in report.unplanned}
+    assert reasons["tensorrt", "int8"] == "failed the gate: bone lost 0.2 Dice"
 
 
 def with_dice(bundle: Path, mean: float) -> Path:

@@ -62,6 +62,18 @@ def test_a_precision_that_is_not_there_lists_what_is(toy, task, tmp_path):
         Bundle.open(tmp_path / "b").variant("openvino", "int8")
 
 
+def test_another_engines_variant_does_not_stand_in_for_one_that_failed_at_the_gate(bundle_path):
+    manifest = decode_manifest((bundle_path / MANIFEST_NAME).read_bytes())
+    failed = Variant(precision="int8", engine="openvino", file="m.xml", passed=False, gate_reason="liver: Dice 0.4")
+    write_manifest(bundle_path, type(manifest)(**{**fields_of(manifest), "left_out": (failed,)}))
+    bundle = Bundle.open(bundle_path)
+    assert (bundle.offers("openvino", "int8"), bundle.offers("onnxruntime", "int8")) == (False, True)
+    with pytest.raises(
+        BundleError, match=r"for openvino, which failed at the gate \(liver: Dice 0\.4\);"
+    ):
+        bundle.variant("openvino", "int8")
+
+
 def test_a_pickle_in_a_npy_is_refused(bundle_path):
     np.save(bundle_path / "golden_input.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     write_manifest(bundle_path, decode_manifest((bundle_path / MANIFEST_NAME).read_bytes()))

@@ -99,16 +99,19 @@ def workshop(monkeypatch, toy, task):
 
 @pytest.fixture
 def write(toy, task, tmp_path):
-    """Writes and opens a bundle of the variants (engine, precision, passed)."""
+    """Writes and opens a bundle of the variants (engine, precision, passed), some of which it may leave out."""
     bundles = []
 
-    def bundle(*variants):
+    def bundle(*variants, left_out=()):
         path = toy.write_bundle(tmp_path / f"{len(bundles)}.bedside", task)
-        told = tuple(
-            Variant(precision=precision, engine=engine, file="model.fp32.onnx", passed=passed, golden_agreement=1.0)
-            for engine, precision, passed in variants
+        told, gone = (
+            tuple(
+                Variant(precision=precision, engine=engine, file="model.fp32.onnx", passed=passed, golden_agreement=1.0)
+                for engine, precision, passed in each
+            )
+            for each in (variants, left_out)
         )
-        write_manifest(path, toy.manifest(task, told))
+        write_manifest(path, toy.manifest(task, told, left_out=gone))
         bundles.append(Bundle.open(path))
         return bundles[-1]
 

@@ -108,6 +108,16 @@ class TestTheGate:
         bundle = write(FP32, ("onnxruntime", "fp16", passed))
         assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == taken
 
+    def test_fp16_that_failed_with_this_engine_is_not_run_with_anothers_file(self, workshop, write):
+        workshop.seconds["openvino", "fp16"] = 0.002
+        bundle = write(FP32, ("onnxruntime", "fp16", True), left_out=[("openvino", "fp16", False)])
+        assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "fp32"
+
+    @pytest.mark.parametrize("self_test", [True, False])
+    def test_a_named_precision_that_failed_with_one_engine_runs_with_the_other(self, workshop, write, self_test):
+        bundle = write(FP32, ("onnxruntime", "int8", True), left_out=[("openvino", "int8", False)])
+        assert open_for_bundle(bundle, precision="int8", threads=1, self_test=self_test).engine.name == "onnxruntime"
+
     def test_fp32_that_failed_is_not_chosen_either(self, workshop, write):
         bundle = write(("openvino", "fp32", False), ("onnxruntime", "fp32", True))
         assert open_for_bundle(bundle, threads=1).engine.name == "onnxruntime"
