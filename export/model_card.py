@@ -58,6 +58,7 @@ def model_card(manifest: Manifest) -> str:
         _notes(manifest),
         _sensitive_table(manifest),
         _dice_table(manifest),
+        _spurious_table(manifest),
         _border_table(manifest),
         _overlap_table(manifest),
         _locator(manifest),
@@ -178,6 +179,23 @@ def _dice_table(manifest: Manifest) -> str:
 def _dice_and_drop(variant: Variant, organ: str) -> str:
     drop = variant.organ_drops.get(organ)
     return f"{variant.dice[organ]:.4f}" + (f" [{drop}]" if drop else "")
+
+
+def _spurious_table(manifest: Manifest) -> str:
+    measured = [variant for variant in manifest.all_variants if variant.spurious]
+    if not measured:
+        return ""
+    organs = [label for label in manifest.task.labels if label in measured[0].spurious]
+    rows = [
+        (
+            organ,
+            str(measured[0].spurious[organ].cases),
+            *(f"{each.spurious[organ].excess_ml:+.3g}" for each in measured),
+        )
+        for organ in organs
+    ]
+    text = "Organs in gate cases that lack them: what is found more than fp32 finds there, in ml, in the worst case:"
+    return f"{text}\n\n" + _table(("organ", "cases without it", *(variant.name for variant in measured)), rows)
 
 
 def _border_table(manifest: Manifest) -> str:

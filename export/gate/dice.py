@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.bundles.figures import DiceDrop
+from ...runtime.bundles.figures import DiceDrop, SpuriousVolume
 from ...runtime.bundles.variant import Variant
 from ...runtime.engine_selection.timing import timed
 from ...runtime.engines import default_threads
 from ...runtime.errors import InputError
+from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import read_volume
 from ...runtime.segmenter import Segmenter
 from ...training.data.organ_masks import read_truth
@@ -56,6 +57,7 @@ class CaseScores:
         labels: label map of each case.
         windows: number of windows of each case.
         seconds: time of each case, corrected for other programs (see `timed`).
+        volumes: [cases, classes] in ml, what was found of each class in voxels with a known label.
     """
 
     names: tuple[str, ...]
@@ -63,6 +65,7 @@ class CaseScores:
     labels: tuple[PackedLabels, ...]
     windows: tuple[int, ...]
     seconds: tuple[float, ...]
+    volumes: Scores
 
     @property
     def organ_means(self) -> dict[str, float]:
@@ -101,6 +104,7 @@ def segment_cases(
         InputError: a case is refused, or its label map is on another grid.
     """
     dice: list[Scores] = []
+    volumes: list[Scores] = []
     labels: list[PackedLabels] = []
     windows: list[int] = []
     seconds: list[float] = []
@@ -115,10 +119,38 @@ def segment_cases(
             run = timed(segment, threads or default_threads())
             ignored = None if ignore is None else truth.data == ignore
             dice.append(dice_per_class(run.result.labels, truth.data, segmenter.task.num_classes, ignored))
+            volumes.append(_volumes(run.result.labels, segmenter.task.num_classes, ignored, scan.grid))
             labels.append(PackedLabels.of(run.result.labels))
             windows.append(run.result.windows)
             seconds.append(run.seconds)
-    return CaseScores(segmenter.task.labels, np.stack(dice), tuple(labels), tuple(windows), tuple(seconds))
+    return CaseScores(
+        segmenter.task.labels, np.stack(dice), tuple(labels), tuple(windows), tuple(seconds), np.stack(volumes)
+    )
+
+
+def _volumes(labels: NDArray[np.integer], num_classes: int, ignored: NDArray[np.bool_] | None, grid: Grid) -> Scores:
+    known = labels.ravel() if ignored is None else labels[~ignored]
+    return np.bincount(known, minlength=num_classes)[:num_classes] * (abs(np.linalg.det(grid.affine[:3, :3])) / 1000)
+
+
+def spurious_volumes(variant: CaseScores, reference: CaseScores) -> dict[str, SpuriousVolume]:
+    """Returns label name → what a variant finds of the organ in cases that lack it, of the organs that a case lacks.
+
+    Args:
+        variant: results of the variant.
+        reference: results of fp32 with the same engine.
+    """
+    absent = np.isnan(reference.dice)
+    excess = variant.volumes - reference.volumes
+    return {
+        name: SpuriousVolume(
+            cases=int(absent[:, organ].sum()),
+            excess_ml=float(excess[absent[:, organ], organ].max()),
+            organ_ml=float(reference.volumes[:, organ].max()),
+        )
+        for organ, name in enumerate(variant.names)
+        if organ and absent[:, organ].any()
+    }
 
 
 @dataclass(frozen=True)

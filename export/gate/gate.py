@@ -16,7 +16,7 @@ from ..cases import ExportCases
 from ..golden import GoldenPatch
 from ..options import ExportOptions
 from ..progress import ExportSteps
-from .dice import CaseScores, dice_drops, segment_cases
+from .dice import CaseScores, dice_drops, segment_cases, spurious_volumes
 from .overlap import OVERLAPS, overlap_curve, recommended
 from .times import this_machine, timed_variants
 from .verdict import judge
@@ -139,6 +139,8 @@ def _with_dice(variants: Sequence[Variant], scores: Mapping[str, CaseScores]) ->
         if variant.name in scores:
             own, reference = scores[variant.name], scores[exact_counterpart(variant, variants).name]
             variant = msgspec.structs.replace(variant, dice=own.organ_means)
+            if own is not reference:
+                variant = msgspec.structs.replace(variant, spurious=spurious_volumes(own, reference))
             drops = None if own is reference else dice_drops(own, reference)
             if drops is not None:
                 variant = msgspec.structs.replace(variant, dice_drop=drops.mean, organ_drops=drops.organs)

@@ -40,6 +40,23 @@ class DiceDrop(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return f"{self.mean:+.4f} ({self.low:+.4f} … {self.high:+.4f})"
 
 
+class SpuriousVolume(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a variant finds of an organ in gate cases whose label map lacks it, beyond what fp32 finds there.
+
+    Dice says nothing of such cases.
+
+    Attributes:
+        cases: number of gate cases that lack the organ.
+        excess_ml: what the variant finds more of it than fp32 with the same engine, in ml, in the worst of these cases;
+            negative where it finds less in all of them.
+        organ_ml: size of the organ in ml: the most that fp32 finds of it in any gate case.
+    """
+
+    cases: int
+    excess_ml: float
+    organ_ml: float
+
+
 class BorderProbabilities(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A variant's probabilities of an organ in the organ's border zone, over the patches of the comparison.
 

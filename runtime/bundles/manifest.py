@@ -18,8 +18,8 @@ from .golden_files import Golden
 from .locator_entry import LocatorEntry
 from .variant import Variant
 
-SCHEMA_VERSION = 6
-READABLE_VERSIONS = (1, 2, 3, 4, 5, SCHEMA_VERSION)  # all fields that later versions added have defaults
+SCHEMA_VERSION = 7
+READABLE_VERSIONS = (1, 2, 3, 4, 5, 6, SCHEMA_VERSION)  # all fields that later versions added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
 WEIGHTS_NAME = "weights.safetensors"  # the student's own, from which a training may start; for no engine
@@ -69,9 +69,10 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The contents of a bundle and its intended use.
 
     Attributes:
-        schema_version: 6; 5 where the task has no anchor and keeps a scan's centre; 4 where there is no precision
-            ``"uint8"`` either; 3 where the golden patch has no labels; 2 where it has logits in place of probabilities;
-            1 where the figures of version 2 are missing as well.
+        schema_version: 7; 6 where nothing is known of organs that a variant invents; 5 where the task has no anchor
+            and keeps a scan's centre either; 4 where there is no precision ``"uint8"`` either; 3 where the golden patch
+            has no labels; 2 where it has logits in place of probabilities; 1 where the figures of version 2 are missing
+            as well.
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.

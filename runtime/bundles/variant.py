@@ -10,7 +10,7 @@ from ..checked_struct import CheckedStruct
 from ..engines import ENGINES, PRECISIONS, ModelFormat, Precision
 from ..errors import FieldError
 from ..shown_value import shown
-from .figures import BorderProbabilities, DiceDrop, Parity
+from .figures import BorderProbabilities, DiceDrop, Parity, SpuriousVolume
 
 LARGEST_TIME_SHARE = 0.95  # of a more exact variant's time, that a variant may need to be worth choosing
 
@@ -30,6 +30,8 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         dice_drop: mean over the organs of what they lost against fp32 with the same engine; None for fp32 itself, and
             without gate cases.
         organ_drops: label name → the same of one organ.
+        spurious: label name → what it finds of an organ where the truth lacks it, beyond fp32; of the organs that at
+            least one gate case lacks.
         borders: label name → closeness to the student's probabilities near the organ's borders.
         ms_per_window: time of a window in milliseconds, on the manifest's ``timed_on``; None where it was not measured.
         golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; the
@@ -46,6 +48,7 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dice: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     dice_drop: DiceDrop | None = None
     organ_drops: dict[str, DiceDrop] = msgspec.field(default_factory=dict[str, DiceDrop])
+    spurious: dict[str, SpuriousVolume] = msgspec.field(default_factory=dict[str, SpuriousVolume])
     borders: dict[str, BorderProbabilities] = msgspec.field(default_factory=dict[str, BorderProbabilities])
     ms_per_window: float | None = None
     golden_agreement: float | None = None

@@ -20,8 +20,9 @@ def script(import_script):
 
 def scores(*labels: list[int]) -> CaseScores:
     packed = tuple(PackedLabels.of(np.array(each, np.uint8)) for each in labels)
+    count = len(labels)
     return CaseScores(
-        ("background", "organ"), np.ones((len(labels), 2)), packed, (1,) * len(labels), (1.0,) * len(labels)
+        ("background", "organ"), np.ones((count, 2)), packed, (1,) * count, (1.0,) * count, np.ones((count, 2))
     )
 
 

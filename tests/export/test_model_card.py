@@ -6,7 +6,14 @@ import msgspec
 import pytest
 from bedside.export.model_card import licence_text, model_card
 from bedside.runtime import Bundle
-from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, SensitiveLayer, TimedMachine
+from bedside.runtime.bundles.figures import (
+    BorderProbabilities,
+    DiceDrop,
+    OverlapPoint,
+    SensitiveLayer,
+    SpuriousVolume,
+    TimedMachine,
+)
 from bedside.runtime.bundles.manifest import Manifest
 from bedside.runtime.task import Intensity, Modality
 
@@ -50,6 +57,11 @@ def test_losses_have_their_intervals(manifest):
     card = model_card(with_int8(manifest, dice={"fat": 0.5}, dice_drop=DROP, organ_drops={"fat": DROP}))
     assert "| onnxruntime int8 | 0.5000 | +0.0012 (-0.0005 … +0.0030) |" in card
     assert "| fat | 0.5000 [+0.0012 (-0.0005 … +0.0030)] |" in card
+
+
+def test_organs_that_a_variant_invents_have_their_volume(manifest):
+    spurious = {"bone": SpuriousVolume(cases=2, excess_ml=0.25, organ_ml=30.0)}
+    assert "| bone | 2 | +0.25 |" in model_card(with_int8(manifest, spurious=spurious))
 
 
 def test_probabilities_near_borders_are_those_of_each_organ_and_the_worst_counts(manifest):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from bedside.export.gate.dice import CaseScores, PackedLabels, dice_drops, segment_cases
+from bedside.export.gate.dice import CaseScores, PackedLabels, dice_drops, segment_cases, spurious_volumes
 from bedside.runtime import Bundle, Grid, InputError, write_volume
+from bedside.runtime.bundles.figures import SpuriousVolume
 
 FAT_HU, BONE_HU = 0, 1000
 NAMES = ("background", "fat", "bone")
@@ -13,7 +16,7 @@ NAMES = ("background", "fat", "bone")
 
 def scores(*cases: tuple[float, float]) -> CaseScores:
     """Results with the Dice of (fat, bone) of each case."""
-    return CaseScores(NAMES, np.array([(1.0, *case) for case in cases]), (), (), ())
+    return CaseScores(NAMES, np.array([(1.0, *case) for case in cases]), (), (), (), np.zeros((len(cases), 3)))
 
 
 @pytest.fixture
@@ -47,6 +50,20 @@ def test_the_results_hold_label_maps_windows_and_times_of_each_case(bundle_path,
     labels = run.labels[1].array()
     assert labels.shape == (16, 12, 8)
     assert labels[0, 0, 0] == 1
+
+
+@pytest.mark.parametrize(("ignore", "planes"), [(9, 4), (None, 8)])
+def test_volumes_are_of_voxels_with_a_known_label(bundle_path, variant, case, ignore, planes):
+    (volumes,) = segment_cases(bundle_path, variant, [case], ignore=ignore).volumes
+    assert volumes[1] == pytest.approx(planes * 12 * 8 * 0.027)  # voxels of 3 mm
+
+
+def test_an_organ_is_spurious_in_cases_without_it_by_what_fp32_does_not_find_there():
+    """No case lacks fat. Two lack bone: the variant finds 1 ml less of it in one, and 4 ml more in the other."""
+    cases = (0.9, 0.9), (0.9, np.nan), (0.9, np.nan)
+    fp32 = replace(scores(*cases), volumes=np.array([(0, 80, 50), (0, 80, 2), (0, 80, 0.5)]))
+    int8 = replace(scores(*cases), volumes=np.array([(0, 90, 70), (0, 90, 1), (0, 90, 4.5)]))
+    assert spurious_volumes(int8, fp32) == {"bone": SpuriousVolume(cases=2, excess_ml=4.0, organ_ml=50.0)}
 
 
 def test_a_label_map_on_another_grid_is_refused(bundle_path, variant, case, tmp_path):

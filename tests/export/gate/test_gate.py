@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from bedside.export import ExportCases, ExportOptions
 from bedside.export.gate import gate as module
+from bedside.export.gate.dice import CaseScores
 from bedside.export.gate.gate import Gate
 from bedside.export.golden import GoldenPatch
 from bedside.export.progress import ExportSteps
 from bedside.runtime import Bundle
-from bedside.runtime.bundles.figures import Parity
+from bedside.runtime.bundles.figures import Parity, SpuriousVolume
 
 GOOD = Parity(max_abs_probability=0.0, mean_abs_probability=0.0, label_agreement=1.0, patches=1)
 GOLDEN = GoldenPatch(np.zeros((1, 1, 8, 12, 16), np.float32), np.zeros((1, 3, 8, 12, 16), np.float32))
@@ -53,6 +54,19 @@ def test_every_variant_gets_dice_times_and_a_verdict(run):
     assert set(result.scores) == {"onnxruntime fp32", "onnxruntime int8"}
     assert [done for done, _, _ in notes] == list(range(6 + 2 + 2))
     assert {total for _, total, _ in notes} == {10}
+
+
+def test_a_case_without_an_organ_counts_what_a_variant_invents_of_it(run, monkeypatch):
+    def scores(bundle, variant, cases, **_):
+        invented = 40.0 if variant.precision == "int8" else 0.5
+        dice, volumes = np.array([[1, 1, 1], [1, 1, np.nan]]), np.array([[0, 90, 60], [0, 90, invented]])
+        return CaseScores(("background", "fat", "bone"), dice, (), (1, 1), (1.0, 1.0), volumes)
+
+    monkeypatch.setattr(module, "segment_cases", scores)
+    fp32, int8 = run(cases=2, overlap=0.5, keep_failed=True)[0].manifest.variants
+    assert (fp32.passed, fp32.spurious) == (True, {})
+    assert int8.spurious == {"bone": SpuriousVolume(cases=1, excess_ml=39.5, organ_ml=60.0)}
+    assert int8.gate_reason == "bone: 39.5 ml more than fp32 in a case without it (at most 6)"
 
 
 def test_the_overlap_is_chosen_on_the_gate_cases_with_fp32(run):

@@ -11,7 +11,14 @@ from bedside.export import ExportCases
 from bedside.export.gate.dice import CaseScores, PackedLabels
 from bedside.export.gate.page import write_parity_page
 from bedside.runtime import Bundle
-from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, OverlapPoint, SensitiveLayer, TimedMachine
+from bedside.runtime.bundles.figures import (
+    BorderProbabilities,
+    DiceDrop,
+    OverlapPoint,
+    SensitiveLayer,
+    SpuriousVolume,
+    TimedMachine,
+)
 from bedside.runtime.bundles.manifest import Manifest
 
 
@@ -26,7 +33,7 @@ def manifest(bundle_path) -> Manifest:
     fp32 = msgspec.structs.replace(fp32, dice={"fat": 0.9}, passed=True, ms_per_window=80.0)
     int8 = msgspec.structs.replace(
         int8, dice={"fat": 0.8988}, dice_drop=drop, organ_drops={"fat": drop}, borders={"fat": border}, passed=True,
-        ms_per_window=79.0,
+        ms_per_window=79.0, spurious={"fat": SpuriousVolume(cases=1, excess_ml=0.34, organ_ml=20.0)},
     )  # fmt: skip
     bf16 = msgspec.structs.replace(int8, precision="bf16", passed=False, gate_reason="fat: lost", ms_per_window=40.0)
     return msgspec.structs.replace(
@@ -46,7 +53,9 @@ def manifest(bundle_path) -> Manifest:
 @pytest.fixture
 def page(manifest, toy_case, tmp_path) -> str:
     labels = np.zeros((20, 16, 12), np.uint8)
-    run = CaseScores(manifest.task.labels, np.array([[1, 0.9, np.nan]]), (PackedLabels.of(labels),), (8,), (1.5,))
+    run = CaseScores(
+        manifest.task.labels, np.array([[1, 0.9, np.nan]]), (PackedLabels.of(labels),), (8,), (1.5,), np.zeros((1, 3))
+    )
     scores = {variant.name: run for variant in manifest.all_variants}
     return write_parity_page(tmp_path / "p.html", manifest, ExportCases(gate=[toy_case]), scores).read_text()
 
@@ -54,6 +63,10 @@ def page(manifest, toy_case, tmp_path) -> str:
 def test_it_is_one_file(page):
     assert not re.search(r'(src|href)="(?!data:)|https?://|@import|<script', page)
     assert page.count("data:image/png;base64,") == 4  # losses, overlaps, and the worst case of two variants
+
+
+def test_volumes_of_organs_that_a_variant_invents_are_listed(page):
+    assert "<td>+0.34</td>" in page
 
 
 def test_it_names_what_failed_and_what_is_not_worth_it(page):

@@ -15,7 +15,9 @@ from PIL import Image
 
 def scores(task, maps: list[np.ndarray], dice: list[tuple[float, float]]) -> CaseScores:
     table = np.array([(1.0, *case) for case in dice])
-    return CaseScores(task.labels, table, tuple(PackedLabels.of(labels) for labels in maps), (1, 1), (1.0, 1.0))
+    return CaseScores(
+        task.labels, table, tuple(PackedLabels.of(labels) for labels in maps), (1, 1), (1.0, 1.0), np.zeros(table.shape)
+    )
 
 
 def pixels(picture: bytes) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bedside.export.gate.borders import BorderComparison
 from bedside.export.gate.verdict import bounds_used, judge
-from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, Parity
+from bedside.runtime.bundles.figures import BorderProbabilities, DiceDrop, Parity, SpuriousVolume
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engines import Precision
 from bedside.runtime.labels.probabilities import softmax
@@ -61,6 +61,22 @@ def test_small_losses_everywhere_fail_together():
     passed, reason = verdict(variant(liver=0.004, spleen=0.004))
     assert passed is False
     assert reason == "mean of all organs: Dice 0.0040 below fp32 (at most 0.003)"
+
+
+@pytest.mark.parametrize(
+    ("excess", "size", "passed"),
+    [(0.9, 0.5, True), (1.1, 0.5, False), (-30, 200, True), (19, 200, True), (21, 200, False)],
+)
+def test_an_organ_invented_beyond_a_millilitre_and_a_tenth_of_its_size_fails(excess, size, passed):
+    found = {"spleen": SpuriousVolume(cases=1, excess_ml=excess, organ_ml=size)}
+    candidate = Variant(precision="int8", engine="openvino", file="m", parity=variant().parity, spurious=found)
+    assert verdict(candidate)[0] is passed
+
+
+def test_the_reason_names_the_invented_organ_and_its_volume():
+    found = {"spleen": SpuriousVolume(cases=1, excess_ml=91.125, organ_ml=200)}
+    candidate = Variant(precision="int8", engine="openvino", file="m", parity=variant().parity, spurious=found)
+    assert verdict(candidate)[1] == "spleen: 91.1 ml more than fp32 in a case without it (at most 20)"
 
 
 def test_probabilities_that_differ_near_one_organs_border_fail():

@@ -68,9 +68,7 @@ def test_another_engines_variant_does_not_stand_in_for_one_that_failed_at_the_ga
     write_manifest(bundle_path, type(manifest)(**{**fields_of(manifest), "left_out": (failed,)}))
     bundle = Bundle.open(bundle_path)
     assert (bundle.offers("openvino", "int8"), bundle.offers("onnxruntime", "int8")) == (False, True)
-    with pytest.raises(
-        BundleError, match=r"for openvino, which failed at the gate \(liver: Dice 0\.4\);"
-    ):
+    with pytest.raises(BundleError, match=r"for openvino, which failed at the gate \(liver: Dice 0\.4\);"):
         bundle.variant("openvino", "int8")
 
 
