@@ -88,7 +88,7 @@ def drops_picture(variants: Sequence[Variant]) -> bytes:
     for number, variant in enumerate(variants):
         drops = [variant.organ_drops[organ] for organ in organs]
         means = np.array([drop.mean for drop in drops])
-        reach = np.abs([[drop.mean - drop.low, drop.high - drop.mean] for drop in drops]).T
+        reach = [np.nan if drop.high is None else drop.high - drop.mean for drop in drops]  # no bar without interval
         places = np.arange(len(organs)) + 0.6 * ((number + 0.5) / len(variants) - 0.5)
         axes.errorbar(means, places, xerr=reach, fmt="o", markersize=4, capsize=2, label=variant.name)
     axes.axvline(0, color="grey", linewidth=0.8)

@@ -28,15 +28,17 @@ class DiceDrop(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         mean: the loss.
-        low: lower end of its 95 % interval, from resampling the cases (bootstrap).
-        high: upper end.
+        low: lower end of its 95 % interval over the cases; None where a single case has the organ.
+        high: upper end; None likewise.
     """
 
     mean: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
     def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.mean:+.4f}"
         return f"{self.mean:+.4f} ({self.low:+.4f} … {self.high:+.4f})"
 
 

@@ -64,5 +64,7 @@ def test_losses_and_overlaps_are_drawn():
     drop = DiceDrop(mean=0.004, low=0.001, high=0.02)
     variant = Variant(precision="int8", engine="openvino", file="m", organ_drops={"liver": drop, "spleen": drop})
     assert pixels(drops_picture([variant])).std() > 5
+    alone = Variant(precision="int8", engine="openvino", file="m", organ_drops={"liver": DiceDrop(mean=0.004)})
+    assert pixels(drops_picture([alone])).std() > 5  # of a single case, without interval
     curve = [OverlapPoint(overlap=each, dice={"liver": each}, windows=1, seconds=each) for each in (0.0, 0.25, 0.5)]
     assert overlap_picture(curve, 0.25) != overlap_picture(curve, 0.5)
