@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,6 @@ _PATCHES = 8  # at least, where memory allows
 _PATCHES_OF_AN_ORGAN = 2  # at least, where memory allows
 _NOISE_PATCHES = 2  # without scans: noise is alike everywhere
 _IN_FLOAT16 = ("fp16", "int8-fp16")
-_FP16_PATCHES = 2  # of them, for the student rounded to float16, which takes many times as long
 _SEED = 1  # other patches than those of the calibration
 
 
@@ -102,7 +100,7 @@ class Reference:
         """Runs a variant on the patches and the golden patch, and returns it with the figures of the comparison.
 
         A CPU may compute float16 layers in float32. There, the student with weights and results rounded to float16 is
-        compared as well, on two patches, and the parity is the worse of the two.
+        compared as well, on the same patches, and each figure is the worse of the two.
 
         A variant other than fp32 that returns NaN or infinity has failed, and gets the reason in place of figures.
 
@@ -119,7 +117,7 @@ class Reference:
             comparison = self.compare(variant, folder, threads)
             on_patches = comparison.on_patches
             if variant.precision in _IN_FLOAT16 and comparison.device == CPU:  # which may compute in float32
-                on_patches = max(on_patches, self._rounded, key=lambda each: each.parity.mean_abs_probability)
+                on_patches = on_patches.worse(self._rounded)
         except NotFiniteError as error:
             if variant.precision == "fp32":
                 raise
@@ -158,25 +156,23 @@ class Reference:
 
     @cached_property
     def _rounded(self) -> PatchComparison:
-        return self.compare_on_patches(RoundedStudent(self.network), _FP16_PATCHES)
+        return self.compare_on_patches(RoundedStudent(self.network))
 
     @cached_property
     def _zones(self) -> list[Zones]:
         return [border_zones(student) for student in self.probabilities]
 
-    def compare_on_patches(self, variant: Inference, patches: int | None = None) -> PatchComparison:
+    def compare_on_patches(self, variant: Inference) -> PatchComparison:
         """Compares a variant with the student on the patches.
 
         Args:
             variant: the variant, opened.
-            patches: compares on the first so many patches; None: on all.
 
         Raises:
             NotFiniteError: the variant returns NaN or infinity.
         """
         parity, borders = ParityComparison(), BorderComparison(self.task.num_classes)
-        compared = zip(self.patches, self.probabilities, self._zones, strict=True)
-        for patch, student, zones in islice(compared, patches):
+        for patch, student, zones in zip(self.patches, self.probabilities, self._zones, strict=True):
             probabilities = softmax(variant_logits(variant, patch.image))
             parity.add(probabilities, student)
             borders.add(probabilities, student, patch.truth, self.ignore, zones)
@@ -194,6 +190,29 @@ class PatchComparison:
 
     parity: Parity
     borders: Mapping[str, BorderProbabilities]
+
+    def worse(self, other: PatchComparison) -> PatchComparison:
+        """Returns the worse of each figure of two comparisons on the same patches."""
+        parity, others = self.parity, other.parity
+        return PatchComparison(
+            Parity(
+                max_abs_probability=max(parity.max_abs_probability, others.max_abs_probability),
+                mean_abs_probability=max(parity.mean_abs_probability, others.mean_abs_probability),
+                label_agreement=min(parity.label_agreement, others.label_agreement),
+                patches=parity.patches,
+            ),
+            {organ: _worse_border(border, other.borders[organ]) for organ, border in self.borders.items()},
+        )
+
+
+def _worse_border(border: BorderProbabilities, other: BorderProbabilities) -> BorderProbabilities:
+    errors = [each.confidence_error for each in (border, other) if each.confidence_error is not None]
+    return BorderProbabilities(
+        voxels=border.voxels,
+        difference=max(border.difference, other.difference),
+        confidence_shift=max(border.confidence_shift, other.confidence_shift),
+        confidence_error=max(errors, default=None),
+    )
 
 
 @dataclass(frozen=True)

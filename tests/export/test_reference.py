@@ -1,13 +1,15 @@
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from bedside.export import ExportCases, reference
 from bedside.export.gate import borders
 from bedside.export.gate.verdict import judge
-from bedside.export.reference import Reference
+from bedside.export.reference import PatchComparison, Reference
 from bedside.runtime import BundleError, UsageError
+from bedside.runtime.bundles.figures import Parity
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engines import CPU
 from bedside.runtime.labels.probabilities import softmax
@@ -99,6 +101,54 @@ def test_a_variant_that_returns_infinity_has_failed_and_has_no_figures(
     measured = made.measure(variant, tmp_path, threads=1)
     assert (measured.passed, measured.parity, measured.golden_agreement) == (False, None, None)
     assert measured.gate_reason == f"the output of onnxruntime {precision} holds NaN or infinity"
+
+
+class Overflowing(torch.nn.Module):
+    """A network whose activation is beyond float16's 65,504 in bright voxels alone, and is taken back there."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image):
+        return self.network(torch.log(torch.exp(13 * image)) / 13)
+
+
+def test_fp16_that_overflows_in_one_patch_has_failed_whichever_it_is(
+    toy_student, toy_task, toy_case, tmp_path, monkeypatch
+):
+    made = Reference.from_student(Overflowing(toy_student), toy_task, ExportCases(gate=[toy_case]))
+    for number, patch in enumerate(made.patches):
+        patch.image[:] = 0.1 if number < len(made.patches) - 1 else 0.9  # e^11.7 = 120,000
+    monkeypatch.setattr(reference, "open_engine", lambda *_, **__: Scaled(made.network, 1.0, precision="fp16"))
+    measured = made.measure(Variant(precision="fp16", engine="onnxruntime", file="m.onnx"), tmp_path, threads=1)
+    assert (measured.passed, measured.gate_reason) == (False, "the output of torch fp16 holds NaN or infinity")
+
+
+def test_fp16_gets_the_worse_of_each_figure_and_every_organ_of_the_patches(
+    toy_student, toy_task, toy_case, tmp_path, monkeypatch
+):
+    """The model loses its confidence, the rounded student hardly differs: the model's figures count."""
+    with torch.no_grad():
+        toy_student[0].weight.div_(8)
+        toy_student[0].bias.div_(8)
+    made = Reference.from_student(toy_student, toy_task, ExportCases(gate=[toy_case]))
+    monkeypatch.setattr(reference, "open_engine", lambda *_, **__: Scaled(made.network, 0.3, precision="fp16"))
+    measured = made.measure(Variant(precision="fp16", engine="onnxruntime", file="m.onnx"), tmp_path, threads=1)
+    assert measured.parity.patches == 8
+    assert set(measured.borders) == {"fat", "bone"}
+    rounded = PatchComparison(
+        Parity(max_abs_probability=0.9, mean_abs_probability=0, label_agreement=0.9, patches=8),
+        {
+            organ: msgspec.structs.replace(each, difference=0.0, confidence_shift=0.9)
+            for organ, each in measured.borders.items()
+        },
+    )
+    worse = PatchComparison(measured.parity, measured.borders).worse(rounded)
+    assert (worse.parity.max_abs_probability, worse.parity.label_agreement) == (0.9, 0.9)
+    assert worse.parity.mean_abs_probability == measured.parity.mean_abs_probability > 0
+    assert worse.borders["bone"].confidence_shift == 0.9
+    assert worse.borders["bone"].difference == measured.borders["bone"].difference > 0
 
 
 def test_fp32_that_returns_infinity_is_an_error(toy_student, toy_task, tmp_path, monkeypatch):
