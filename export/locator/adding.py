@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,7 @@ from ..progress import ExportSteps
 from ..reference import Reference
 from ..student import ExportedStudent
 from .gate import measure_locator
-from .settings import LocatedCase, choose_settings, organ_counts
+from .settings import LocatedCase, choose_settings, organ_recalls, organ_voxels
 
 if TYPE_CHECKING:
     import onnx
@@ -45,10 +47,10 @@ def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> N
         raise UsageError(
             f"the locator's task differs from the student's in: {', '.join(differing)}; train it for that task"
         )
-    if not cases.gate:
+    if len(cases.gate) < 2:
         raise UsageError(
-            "a locator is measured on held-out scans with label maps, got none; give --calibration DATASET with a test "
-            "or validation list, and --gate 1 or more"
+            f"a locator is measured on at least two held-out scans with label maps, got {len(cases.gate) or 'none'}; "
+            "give --calibration DATASET with a test or validation list, and --gate 2 or more"
         )
 
 
@@ -71,7 +73,7 @@ def add_locator(
         folder: the directory; complete but for the locator.
         manifest: its manifest.
         locator: the network and the facts of its training.
-        cases: at least one gate case.
+        cases: at least two gate cases.
         threads: CPU threads; None for all.
         steps: one step for the network, one for each gate case, and two to judge with each.
 
@@ -94,15 +96,29 @@ def add_locator(
     steps.begin("locator: ONNX")
     _write_network(folder, entry, entry.task(manifest.task), locator, cases, threads, steps)
     provisional = write_manifest(folder, msgspec.structs.replace(manifest, locator=entry))
-    settings = choose_settings([*_located(folder, cases, threads, steps)], max(entry.spacing))
+    located, step_mm = [*_located(folder, cases, threads, steps)], max(entry.spacing)
+    settings = choose_settings(located, step_mm)
     if settings is None:
         return _left_out(folder, manifest, entry, "it misses organs of the gate cases by more than ten of its voxels")
+    recall = organ_recalls(located, settings.threshold, manifest.task.labels)
     entry = msgspec.structs.replace(
-        entry, threshold=settings.threshold, margin_mm=settings.margin_mm, recall=settings.recall
+        entry,
+        threshold=settings.threshold,
+        margin_mm=settings.margin_mm,
+        recall=settings.recall,
+        organ_recall=recall,
     )
-    write_manifest(folder, msgspec.structs.replace(provisional, locator=entry))
+
+    def leave_out(number: int) -> None:
+        others = choose_settings([*located[:number], *located[number + 1 :]], step_mm)
+        if others is None:  # which is not so where all cases together have settings
+            raise ValueError("expected settings from all cases but one, got none")
+        without = msgspec.structs.replace(entry, threshold=others.threshold, margin_mm=others.margin_mm)
+        write_manifest(folder, msgspec.structs.replace(provisional, locator=without))
+
     fp32 = next(variant for variant in manifest.variants if variant.precision == "fp32")
-    figures = measure_locator(folder, fp32, cases, threads, lambda: steps.begin("gate case with and without locator"))
+    begin = partial(steps.begin, "gate case with and without locator")
+    figures = replace(measure_locator(folder, fp32, cases, threads, begin, leave_out), recall=recall)
     if figures.failure:
         return _left_out(folder, manifest, entry, figures.failure)
     entry = msgspec.structs.replace(entry, windows_saved=figures.windows_saved, dice_loss=figures.loss)
@@ -147,7 +163,7 @@ def _located(folder: Path, cases: ExportCases, threads: int | None, steps: Expor
                 result = locator.search(request, locator.plan(request), Hooks())
                 if result.run.not_finite:
                     raise BundleError("the locator's output holds NaN or infinity; train it again before exporting")
-                yield LocatedCase(result.received, organ_counts(read_truth(label), result.received.grid, cases.ignore))
+                yield LocatedCase(result.received, organ_voxels(read_truth(label), result.received.grid, cases.ignore))
 
 
 def _left_out(folder: Path, manifest: Manifest, entry: LocatorEntry, reason: str) -> Manifest:

@@ -31,9 +31,11 @@ class LocatorEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         golden_labels: path of the ``.npy`` file with its labels; None up to schema version 3.
         network: registered name of the network.
         data_hash: SHA-256 over the training data's list and files.
-        cases: number of labelled scans on which threshold, margin and the figures below were measured.
-        recall: fraction of the organs' voxels within the region before it is grown.
-        windows_saved: fraction of the windows with body that it leaves out, over those scans.
+        cases: number of labelled scans to which threshold and margin were fitted.
+        recall: fraction of the organs' voxels within the region before it is grown, over those scans.
+        organ_recall: label → the same of one organ; empty up to schema version 6.
+        windows_saved: fraction of the windows with body that it leaves out: of each scan with the threshold and margin
+            that the others choose; up to schema version 6 with its own.
         dice_loss: label → mean Dice lost by leaving these windows out; negative where it gained.
     """
 
@@ -49,6 +51,7 @@ class LocatorEntry(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     data_hash: str = ""
     cases: int = 0
     recall: float | None = None
+    organ_recall: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     windows_saved: float | None = None
     dice_loss: dict[str, float] = msgspec.field(default_factory=dict[str, float])
 

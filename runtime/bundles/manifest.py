@@ -69,10 +69,10 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The contents of a bundle and its intended use.
 
     Attributes:
-        schema_version: 7; 6 where nothing is known of organs that a variant invents; 5 where the task has no anchor
-            and keeps a scan's centre either; 4 where there is no precision ``"uint8"`` either; 3 where the golden patch
-            has no labels; 2 where it has logits in place of probabilities; 1 where the figures of version 2 are missing
-            as well.
+        schema_version: 7; 6 where neither what a variant invents nor a locator's recall of each organ is known; 5 where
+            the task has no anchor and keeps a scan's centre either; 4 where there is no precision ``"uint8"`` either; 3
+            where the golden patch has no labels; 2 where it has logits in place of probabilities; 1 where the figures
+            of version 2 are missing as well.
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.

@@ -41,7 +41,7 @@ def export(toy_trained, toy_task, case, tmp_path):
     def run(bias=0.7, cases=None, **task_changes):
         task = toy_task.replaced(spacing=(6.0, 6.0, 6.0), patch=(8, 8, 8), **task_changes)
         locator = ExportedStudent(model=bone_locator(bias), task=task, student="tiny", data_hash="ab" * 32)
-        cases = ExportCases(gate=[case]) if cases is None else cases
+        cases = ExportCases(gate=[case, case]) if cases is None else cases
         options = ExportOptions(precisions=["fp32"], cases=cases, locator=locator, threads=1)
         return export_bundle(toy_trained, tmp_path / "b.bedside", options)
 
@@ -52,8 +52,9 @@ def test_a_locator_that_costs_nothing_is_in_the_bundle_with_its_figures(export, 
     path = export()
     with Bundle.open(path) as bundle:
         entry = bundle.manifest.locator
-    assert (entry.network, entry.data_hash, entry.cases) == ("tiny", "ab" * 32, 1)
+    assert (entry.network, entry.data_hash, entry.cases) == ("tiny", "ab" * 32, 2)
     assert (entry.threshold, entry.margin_mm, entry.recall) == (0.5, 12.0, 1.0)
+    assert entry.organ_recall == {"bone": 1.0}
     assert entry.dice_loss == {"bone": 0.0}
     assert entry.windows_saved > 0.5
     assert set(entry.files) <= set(bundle.manifest.files)
@@ -71,9 +72,24 @@ def test_a_locator_that_costs_an_organ_is_left_out_with_organ_and_figure(export,
     with Bundle.open(path) as bundle:
         manifest = bundle.manifest
     assert manifest.locator is None
-    assert manifest.locator_left_out == "bone: Dice 0.0000, 1.0000 below that of all windows (at most 0.002)"
+    assert manifest.locator_left_out == (
+        "bone: Dice 0.0000, 1.0000 below that of all windows (at most 0.002); "
+        "bone: it finds 0 % of the voxels before the margin (at least 10 %)"
+    )
     assert "locator.onnx" not in manifest.files
     assert "the locator is left out: bone: Dice 0.0000" in caplog.text
+
+
+def test_each_case_is_judged_with_the_settings_of_the_others(export, monkeypatch):
+    """Where a case takes part in the choice nothing is missed; the others would lose it."""
+    fitted = LocatorSettings(threshold=0.5, margin_mm=12.0, recall=1.0)
+    too_small = LocatorSettings(threshold=1 - 1e-12, margin_mm=0.0, recall=0.0)
+    choose = "bedside.export.locator.adding.choose_settings"
+    monkeypatch.setattr(choose, lambda cases, _: fitted if len(cases) == 2 else too_small)
+    with Bundle.open(export()) as bundle:
+        assert bundle.manifest.locator_left_out == (
+            "bone: Dice 0.0000, 1.0000 below that of all windows (at most 0.002)"
+        )
 
 
 def test_a_locator_that_finds_nothing_is_left_out(export):
@@ -86,6 +102,8 @@ def test_a_locator_of_another_task_is_refused_by_the_field(export):
         export(labels=("background", "fat", "liver"))
 
 
-def test_a_locator_without_gate_cases_is_refused(export, case):
-    with pytest.raises(UsageError, match="measured on held-out scans with label maps, got none"):
+def test_a_locator_without_two_gate_cases_is_refused(export, case):
+    with pytest.raises(UsageError, match="at least two held-out scans with label maps, got none"):
         export(cases=ExportCases(calibration=[case[0]]))
+    with pytest.raises(UsageError, match="at least two held-out scans with label maps, got 1"):
+        export(cases=ExportCases(gate=[case]))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bedside.export.locator.gate import LocatorFigures
 
@@ -19,6 +21,13 @@ def test_a_larger_loss_of_one_organ_fails_with_its_name_and_figure():
     assert figures(gallbladder=0.01).failure == (
         "gallbladder: Dice 0.7900, 0.0100 below that of all windows (at most 0.002)"
     )
+
+
+@pytest.mark.parametrize(("recall", "failure"), [(0.1, ""), (0.04, "liver: it finds 4 % of the voxels")])
+def test_a_locator_that_does_not_find_an_organ_by_itself_fails(recall, failure):
+    found = replace(figures(), recall={"liver": recall, "gallbladder": 0.8}).failure
+    assert found.startswith(failure)
+    assert bool(found) is bool(failure)
 
 
 def test_a_locator_that_saves_no_window_fails():

@@ -46,7 +46,7 @@ def export(toy_trained, toy_task, case, tmp_path):
         task = toy_task.replaced(spacing=(6.0, 6.0, 6.0), patch=(48, 48, 48))
         locator = ExportedStudent(model=normalised_bone_locator(slope), task=task, student="tiny")
         notes: list[str] = []
-        options = ExportOptions(precisions=["fp32"], cases=ExportCases(gate=[case]), locator=locator, threads=1)
+        options = ExportOptions(precisions=["fp32"], cases=ExportCases(gate=[case, case]), locator=locator, threads=1)
         path = export_bundle(toy_trained, tmp_path / "b.bedside", options, lambda *step: notes.append(step[2]))
         return path, [note for note in notes if "norms" in note]
 

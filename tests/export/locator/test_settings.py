@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bedside.export.locator.settings import LocatedCase, choose_settings, grown, organ_counts
+from bedside.export.locator.settings import (
+    LocatedCase,
+    OrganVoxels,
+    choose_settings,
+    grown,
+    organ_recalls,
+    organ_voxels,
+)
 from bedside.runtime import Grid, Volume
 from bedside.runtime.windows.axis_order import MODEL_ORDER
 from bedside.runtime.windows.organ_region import OrganOdds
@@ -12,15 +19,16 @@ from bedside.runtime.windows.organ_region import OrganOdds
 GRID = Grid((20, 20, 40), np.diag([6.0, 6.0, 6.0, 1.0]))
 
 
-def case(probabilities, organ_planes):
+def case(probabilities, organ_planes, organ=1):
     """A scan whose organ, one voxel wide, lies in some planes; the locator gives each plane of it a probability."""
     odds = OrganOdds(GRID, MODEL_ORDER)
     odds.log_odds[:] = -10
     for plane, probability in probabilities.items():
         odds.log_odds[plane, 10, 10] = np.log(probability / (1 - probability))
-    organs = np.zeros(GRID.shape.dhw, np.int64)
-    organs[list(organ_planes), 10, 10] = 8
-    return LocatedCase(odds, organs)
+    planes = list(organ_planes)
+    places = np.ravel_multi_index((planes, [10] * len(planes), [10] * len(planes)), GRID.shape.dhw)
+    organs = np.full(len(planes), organ)
+    return LocatedCase(odds, OrganVoxels(GRID.shape.dhw, organs, places, np.full(len(planes), 8)))
 
 
 def test_a_locator_that_finds_every_voxel_gets_the_safety_margin_alone():
@@ -50,10 +58,20 @@ def test_organ_voxels_are_counted_in_the_coarse_voxel_that_holds_them():
     coarse = scan.to_task_grid("RAS", (6.0, 6.0, 6.0))
     labels = np.zeros(scan.shape, np.uint8)
     labels[0, 2, 4], labels[1, 3, 5], labels[7, 0, 0], labels[7, 7, 7] = 1, 2, 1, 9
-    counts = organ_counts(Volume(labels, scan), coarse, ignore=9)
-    assert counts.sum() == 3
-    assert counts[2, 1, 3] == 2  # x is mirrored: 0 and 1 are the last of four coarse voxels
-    assert counts[0, 0, 0] == 1
+    found = organ_voxels(Volume(labels, scan), coarse, ignore=9)
+    counts = {
+        (int(organ), *map(int, np.unravel_index(place, found.shape))): int(count)
+        for organ, place, count in zip(found.organs, found.places, found.counts, strict=True)
+    }
+    # x is mirrored: 0 and 1 are the last of four coarse voxels
+    assert counts == {(1, 2, 1, 3): 1, (2, 2, 1, 3): 1, (1, 0, 0, 0): 1}
+    assert np.argwhere(found.mask).tolist() == [[0, 0, 0], [2, 1, 3]]
+
+
+def test_the_recall_is_that_of_each_organ_before_the_region_is_grown():
+    liver, spleen = case({10: 0.9, 11: 0.9}, [10, 11, 12, 13]), case({20: 0.9}, [21], organ=2)
+    labels = ("background", "liver", "spleen", "aorta")
+    assert organ_recalls([liver, spleen], 0.5, labels) == {"liver": 0.5, "spleen": 0.0}
 
 
 @pytest.mark.parametrize("voxels", [0, 1, 3, 50])
