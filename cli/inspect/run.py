@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ...training.runs.run import Run
-    from ...training.runs.run_config import ModelConfig
+    from ...training.runs.run_config import Distillation, ModelConfig
 
 
 def run_facts(run: Run) -> dict[str, Any]:
@@ -37,9 +37,7 @@ def run_tables(run: Run) -> list[str | Table]:
     for name, value in task_rows(config.task):
         facts.add_row(name, value)
     if config.distillation is not None:
-        facts.add_row(
-            "distillation", f"λ = {config.distillation.lam:g}, {config.distillation.teacher_names or 'no teacher'}"
-        )
+        facts.add_row("distillation", _distillation(config.distillation))
         if config.distillation.init:
             facts.add_row("started from", f"the weights with SHA-256 {config.distillation.init[:16]}…")
     facts.add_row("data set", f"{config.dataset}, {config.data_hash[:16]}")
@@ -55,6 +53,14 @@ def run_tables(run: Run) -> list[str | Table]:
     if rows:
         facts.add_row("last", _row_text(rows[-1]))
     return [facts]
+
+
+def _distillation(record: Distillation) -> str:
+    if not record.teachers:
+        return f"λ = {record.lam:g}, no teacher"
+    imitated = [f"{record.imitation} of {record.targets} targets"] if record.lam < 1 else []
+    how = imitated + ["pseudo-labels"] * record.pseudo_labels
+    return f"λ = {record.lam:g}, {' and '.join(how)}, by {record.teacher_names}"
 
 
 def _network(model: ModelConfig) -> str:

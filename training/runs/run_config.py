@@ -81,8 +81,12 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def teacher_names(self) -> str:
-        """Names of the teachers' runs and bundles, joined by commas; empty without a teacher."""
-        return ", ".join(record.name for record in self.teachers)
+        """Names of the teachers' runs and bundles, with commas, equal ones with a hash; empty without a teacher."""
+        names = [record.name for record in self.teachers]
+        return ", ".join(
+            record.name if names.count(record.name) == 1 else f"{record.name} ({record.sha256[:8]})"
+            for record in self.teachers
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from bedside.cli.main import run as bedside
 from bedside.runtime import InputError
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
-from bedside.training.runs.run_config import ModelConfig, RunConfig
+from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig, TeacherRecord
 
 
 def test_inspect_shows_a_run_with_its_best_and_last_epoch(student_folder, capsys):
@@ -61,6 +61,33 @@ def started(tmp_path, task):
 def test_a_teacher_is_shown_with_its_sam_and_what_differs_from_the_paper(name, options, shown, tmp_path, task):
     model = ModelConfig(kind="teacher", name=name, options=options)
     config = RunConfig(model=model, task=task, recipe=Recipe(), dataset="toy", data_hash="cd" * 32)
+    (table,) = run_tables(Run.create(tmp_path / "run", config, resume=False))
+    assert shown in list(table.columns[1].cells)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"lam": 1.0}, "λ = 1, no teacher"),
+        ({"lam": 0.2, "names": ["sam"]}, "λ = 0.2, mse of cached targets, by sam"),
+        ({"lam": 1.0, "names": ["sam"], "pseudo_labels": True}, "λ = 1, pseudo-labels, by sam"),
+        (
+            {"lam": 0.5, "names": ["run", "run", "sam"], "imitation": "dice-ce", "targets": "online"},
+            "λ = 0.5, dice-ce of online targets, by run (00000000), run (11111111), sam",
+        ),
+    ],
+)
+def test_a_student_is_shown_with_each_of_its_teachers_and_how_they_taught(given, shown, tmp_path, task):
+    names = given.pop("names", [])
+    teachers = tuple(TeacherRecord(name=name, sha256=f"{number}" * 64) for number, name in enumerate(names))
+    config = RunConfig(
+        model=ModelConfig(kind="student", name="unet-nano"),
+        distillation=Distillation(teachers=teachers, **given),
+        task=task,
+        recipe=Recipe(),
+        dataset="toy",
+        data_hash="cd" * 32,
+    )
     (table,) = run_tables(Run.create(tmp_path / "run", config, resume=False))
     assert shown in list(table.columns[1].cells)
 
