@@ -88,8 +88,9 @@ def plan(
     point = OperatingPoint(_power_mode(profile, limits.power), clock)
     scan = PlannedScan(XYZ(*arguments.dhw("shape", shape)), arguments.millimetres("spacing", spacing))
     planned = [_planned(model) for model in given]
-    times = {} if measured is None else measured_windows(arguments.path("measured", measured), profile, planned)
     probed = _probed(probe, threads, profile)
+    path = arguments.optional(arguments.path, "measured", measured)
+    times = {} if path is None else measured_windows(path, profile, planned, threads)
     setting = Setting(profile, point, scan, shares, limits.memory, times, probed, threads)
     found = [each for model in planned for each in setting.predictions(model)]
     options = with_front([judged(each, limits) for each in found if isinstance(each, Option)])

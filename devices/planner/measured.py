@@ -9,13 +9,16 @@ from typing import Annotated
 import msgspec
 
 from ...runtime.axes import XYZ
+from ...runtime.engines import CPU, Precision
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import read_utf8
 from ..device_profile import DeviceProfile
 from ..report import check_schema
 from .planned_model import PlannedModel
+from .prediction import Place
 from .roofline import Interval
 
+_GPU_PROVIDERS = ("CUDA", "TensorRT")  # ONNX Runtime's names of the GPU
 _Milliseconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -27,10 +30,23 @@ class _Window(msgspec.Struct):
 
 class _Variant(msgspec.Struct):
     engine: str
-    precision: str
+    precision: Precision
+    device: str
     window: _Window
     threads: int | None = None
     bundle: int | None = 0
+
+    @property
+    def place(self) -> Place:
+        """Where it ran, by the processor's name in profiles: CUDA and ``GPU.1`` are the GPU."""
+        family = self.device.partition(".")[0]
+        return Place("GPU" if family in _GPU_PROVIDERS else family, self.engine, self.precision)
+
+    @property
+    def seconds(self) -> Interval:
+        """The time of a window: median … mean … 99th percentile."""
+        mean, median, late = (ms / 1000 for ms in (self.window.mean_ms, self.window.p50_ms, self.window.p99_ms))
+        return Interval(min(median, mean), mean, max(late, mean))
 
 
 class _Cpu(msgspec.Struct):
@@ -57,19 +73,20 @@ class _Benchmark(msgspec.Struct):  # of `BenchmarkReport`, what a plan needs
 
 
 def measured_windows(
-    path: Path, profile: DeviceProfile, models: Sequence[PlannedModel]
-) -> dict[tuple[str, str], Interval]:
-    """Returns the measured seconds of a window by (engine, precision): median … mean … 99th percentile.
+    path: Path, profile: DeviceProfile, models: Sequence[PlannedModel], threads: int | None = None
+) -> dict[Place, Interval]:
+    """Returns the measured seconds of a window; of several GPUs those of the fastest, which ``auto`` takes too.
 
     Args:
         path: JSON file that `bedside benchmark --json` printed.
         profile: the device that is planned for.
         models: the models; measurements do not say which of several they belong to.
+        threads: threads of the engine that are planned; None for those of the file.
 
     Raises:
         UsageError: there are several models.
         InputError: the file is no such file, is of another schema version, device, task or bundle, of several bundles
-            or numbers of threads, or was measured with ``--as``.
+            or numbers of threads, of other threads or processors than the plan, or was measured with ``--as``.
     """
     if len(models) != 1:
         raise UsageError(f"measured: expected one bundle, the one that was measured; got {len(models)} models")
@@ -95,11 +112,15 @@ def measured_windows(
             raise InputError(f'{named}: of another bundle, "{bundle.name}"; measure this one')
     if report.imposed is not None:
         raise InputError(f"{named}: measured with --as, which is not true to speed; measure on the device")
-    return {
-        (variant.engine, variant.precision): Interval(
-            min(variant.window.p50_ms, variant.window.mean_ms) / 1000,
-            variant.window.mean_ms / 1000,
-            max(variant.window.p99_ms, variant.window.mean_ms) / 1000,
-        )
-        for variant in variants
-    }
+    used = {variant.threads for variant in variants if variant.device == CPU} - {None}
+    if threads is not None and used - {threads}:
+        raise InputError(f"{named}: measured with {used.pop()} threads, the plan is for {threads}")
+    processors = [each.name for each in profile.processors]
+    if not any(variant.place.processor in processors for variant in variants):
+        devices = ", ".join(dict.fromkeys(variant.device for variant in variants)) or "no device"
+        wanted = " or ".join(processors) or "no processor"
+        raise InputError(f'{named}: measured on {devices}, the plan for "{profile.key}" is of {wanted}; measure there')
+    times: dict[Place, Interval] = {}
+    for variant in sorted(variants, key=lambda each: each.window.mean_ms):
+        times.setdefault(variant.place, variant.seconds)
+    return times

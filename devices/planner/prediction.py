@@ -47,7 +47,7 @@ class Setting:
         scan: the scan.
         overlaps: overlaps of windows; empty for the one that each model recommends.
         memory: bytes that the process may take; None for no limit.
-        measured: (engine, precision) → seconds of a window that `bedside benchmark` measured on this device.
+        measured: seconds of a window that `bedside benchmark` measured on this device.
         probe: kernels timed on this device; None where it was not probed.
         threads: threads of the engine, one of the probe's numbers; None for the most.
     """
@@ -57,7 +57,7 @@ class Setting:
     scan: PlannedScan
     overlaps: Sequence[float]
     memory: int | None
-    measured: Mapping[tuple[str, str], Interval]
+    measured: Mapping[Place, Interval]
     probe: Probe | None = None
     threads: int | None = None
 
@@ -84,7 +84,7 @@ class Setting:
         """Returns the time of a window, or why there is none, as a sentence."""
         if isinstance(variant, str):
             return variant
-        measured = self.measured.get((engine, precision))
+        measured = self.measured.get(Place(processor.name, engine, precision))
         if measured is not None:
             return WindowTime("measured", measured)
         probed = self._probed_seconds(processor, engine, precision, variant)

@@ -16,8 +16,9 @@ from .probe.probes import kernel, made_probe
 
 WINDOWS = 22 * 15 * 12  # of 133 × 137 × 137 voxels of 3 mm, in steps of 6, 9 and 12
 
-OPENED = {"engine": "onnxruntime", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
-FP32 = {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}}
+WINDOW = {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}
+OPENED = {"engine": "onnxruntime", "precision": "fp32", "device": "CPU", "window": WINDOW}
+FP32 = {"engine": "tensorrt", "precision": "fp32", "device": "GPU", "window": WINDOW}
 
 
 def benchmark_file(path: Path, **changes) -> Path:
@@ -49,14 +50,8 @@ def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
         ({"task": "btcv"}, 'of task "btcv"'),
         ({"schema_version": 9}, "expected schema version 1, got 9"),
         ({"bundles": [{"name": "other", "sha256": "0" * 64}]}, 'of another bundle, "other"; measure this one'),
-        (
-            {
-                "variants": [
-                    {"engine": "tensorrt", "precision": "fp32", "window": {"mean_ms": -1, "p50_ms": 1, "p99_ms": 1}}
-                ]
-            },
-            "Expected `float` > 0.0",
-        ),
+        ({"variants": [{**FP32, "window": {**WINDOW, "mean_ms": -1}}]}, "Expected `float` > 0.0"),
+        ({"variants": [OPENED]}, 'measured on CPU, the plan for "orin-nano-8" is of GPU; measure there'),
         ({"variants": 3}, "expected what bedside benchmark --json prints"),
         (
             {"bundles": [{"name": name, "sha256": ""} for name in "ab"]},
@@ -88,6 +83,30 @@ def test_a_program_without_a_bundle_is_left_out_of_the_measurements(bundle_path,
     report = plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", variants=[FP32, other]))
     (option,) = [each for each in report.options if each.tier == "measured"]
     assert option.seconds.predicted == pytest.approx(WINDOWS * 0.002)
+
+
+def test_each_processor_has_the_times_that_were_measured_on_it(bundle_path, tmp_path):
+    other = '\n[[processors]]\nname = "GPU"\nengines = ["onnxruntime"]\n'
+    (tmp_path / "box.toml").write_text(BOX + other)
+    devices = {"CPU": 400.0, "CUDA": 20.0, "NPU": 90.0}
+    variants = [{**OPENED, "device": name, "window": dict.fromkeys(WINDOW, ms)} for name, ms in devices.items()]
+    report = plan([bundle_path], tmp_path / "box.toml", measured=benchmark_file(tmp_path / "b.json", variants=variants))
+    found = {each.processor: each.window_seconds.predicted for each in report.options}
+    assert found == pytest.approx({"CPU": 0.4, "GPU": 0.02})
+
+
+def test_of_two_gpus_the_faster_one_is_planned(bundle_path, tmp_path):
+    devices = {"GPU.0": 60.0, "GPU.1": 20.0, "GPU.2": 90.0}
+    variants = [{**FP32, "device": name, "window": dict.fromkeys(WINDOW, ms)} for name, ms in devices.items()]
+    report = plan([bundle_path], "orin-nano-8", measured=benchmark_file(tmp_path / "b.json", variants=variants))
+    (option,) = [each for each in report.options if each.tier == "measured"]
+    assert option.window_seconds.predicted == pytest.approx(0.02)
+
+
+def test_measurements_with_other_threads_than_the_plan_are_refused(bundle_path, box, tmp_path):
+    measured = benchmark_file(tmp_path / "b.json", variants=[{**OPENED, "threads": 8}])
+    with pytest.raises(InputError, match="measured with 8 threads, the plan is for 2"):
+        plan([bundle_path], box, measured=measured, probe=made_probe(), threads=2)
 
 
 def test_measurements_go_with_one_bundle(bundle_path, tmp_path):

@@ -151,7 +151,7 @@ def cost_seeds() -> list[bytes]:
 
 def measurement_seeds() -> list[bytes]:
     window = {"mean_ms": 2.0, "p50_ms": 1.5, "p99_ms": 4.0}
-    variants = [{"engine": "tensorrt", "precision": "fp32", "window": window}]
+    variants = [{"engine": "tensorrt", "precision": "fp32", "device": "GPU", "window": window}]
     host = {"cpu": {"model": "ARMv8"}, "profile": "orin-nano-8"}
     return [json.dumps({"task": "btcv", "patch": [128] * 3, "host": host, "variants": variants}).encode()]
 
