@@ -82,6 +82,8 @@ class TrainTeacher:
             patch=task.patch.dhw,
             batch=recipe.batch,
             precision=recipe.precision,
+            optimizer=recipe.optimizer,
+            averages=recipe.average_weights > 0,
         )
         device = DeviceMemory.available(hardware.device)
         console.show(*cost.lines(device))

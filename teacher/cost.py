@@ -11,10 +11,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from ..runtime import arguments
 from ..runtime.axes import DHW
 from ..runtime.memory.free_memory import free_memory
+from ..training.recipe import OptimizerName
 from .config import TeacherConfig
 from .families import TEACHERS
 from .parameters import ParameterCounts, count_parameters
-from .simulated_step import SimulatedStep, StepMemory, parameters_on_meta
+from .simulated_step import OPTIMIZER_STATES, SimulatedStep, StepMemory, parameters_on_meta
 
 _MOST_IN_A_BATCH = 65_536  # beyond it the counts themselves overflow
 _PRECISIONS = {
@@ -117,8 +118,10 @@ def predict_cost(
     patch: int | DHW = 128,
     batch: int = 1,
     precision: str = "32-true",
+    optimizer: OptimizerName | None = None,
+    averages: bool = False,
 ) -> Cost:
-    """Predicts the cost of a training step by the family's recipe. Needs no data or weights, and allocates no tensors.
+    """Predicts the cost of a training step. Needs no data or weights, and allocates no tensors.
 
     Builds the network without memory for its parameters, and counts the operations and storages of one training step
     on fake tensors.
@@ -129,6 +132,8 @@ def predict_cost(
         patch: voxels, or one number for a cube.
         batch: patches per step.
         precision: Lightning Fabric's name, "32-true" or "bf16-mixed"; "auto" counts as float32, which needs more.
+        optimizer: the optimiser, as a recipe names it; None for that of the family's recipe.
+        averages: whether the training keeps a moving average of the weights.
 
     Raises:
         UsageError: a name or option is unknown, or the patch is invalid.
@@ -136,13 +141,15 @@ def predict_cost(
     config = arguments.instance("config", config, TeacherConfig)
     batch = arguments.whole_number("batch", batch, 1, _MOST_IN_A_BATCH)
     precision = arguments.one_of("precision", precision, _PRECISIONS)
+    arguments.optional(arguments.one_of, "optimizer", optimizer, OPTIMIZER_STATES)
+    averages = arguments.flag("averages", averages)
     d, h, w = sizes = arguments.dhw("patch", [patch] * 3 if isinstance(patch, Integral) else patch)
     with parameters_on_meta():
         model = config.without_files().build(num_classes, sizes)
     counts = count_parameters(model, config.component)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        optimizer = TEACHERS.find(config.name).recipe.optimizer
-        step = SimulatedStep((batch, 1, d, h, w), bf16=precision == "bf16-mixed", optimizer=optimizer)
+        chosen = optimizer or TEACHERS.find(config.name).recipe.optimizer
+        step = SimulatedStep((batch, 1, d, h, w), precision == "bf16-mixed", chosen, averages)
         memory, model = step.memory(model)
         forward, total = step.flops(model)
     title = f"{config.title}: patch {d}×{h}×{w}, batch {batch}, {_PRECISIONS[precision]}"

@@ -170,11 +170,13 @@ class SimulatedStep:
         shape: shape of the batch, ``[B, 1, D, H, W]``.
         bf16: whether the step runs under autocast to bfloat16.
         optimizer: the optimiser, as a recipe names it.
+        averages: whether the optimiser keeps a moving average of the weights too.
     """
 
     shape: tuple[int, ...]
     bf16: bool
     optimizer: OptimizerName = "adamw"
+    averages: bool = False
 
     def output(self, model: nn.Module, images: Tensor) -> Tensor | DeepLogits:
         """Returns the output in training for images ``[B, 1, D, H, W]``."""
@@ -188,7 +190,7 @@ class SimulatedStep:
             model = model.to_empty(device="cpu")
             weights = live.held
             gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-            optimiser = OPTIMIZER_STATES[self.optimizer] * gradients
+            optimiser = (OPTIMIZER_STATES[self.optimizer] + self.averages) * gradients
             images, labels = torch.empty(self.shape), torch.empty(self.shape)
             output = self.output(model, images).float()
             activations = live.held - weights

@@ -31,6 +31,17 @@ def test_a_dry_run_shows_the_cost_of_another_network_by_its_own_parts(capsys):
     assert cost["step_flops"] > 2 * cost["forward_flops"] > 0
 
 
+def test_a_dry_run_counts_the_states_of_the_optimiser_that_is_chosen(capsys):
+    def states(words: str) -> float:
+        assert run(f"train-teacher --sam vit_nano --patch 32 32 32 --dry-run --json {words}".split()) == 0
+        memory = json.loads(capsys.readouterr().out)["memory_bytes"]
+        return memory["optimiser"] / memory["gradients"]
+
+    assert states("") == 2  # AdamW's two moments
+    assert states("--optimizer sgd") == 1
+    assert states("--optimizer sgd --average-weights 0.99") == 2
+
+
 def test_whether_the_encoder_trains_is_an_option(asked):
     assert asked("--train-encoder")[1]["config"] == AutoSamConfig(train_encoder=True)
     assert asked("--no-train-encoder")[1]["config"] == AutoSamConfig(train_encoder=False)
