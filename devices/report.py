@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,6 +170,11 @@ class MeasuredBundle:
     task: str
     patch: XYZ
     student: str
+
+
+def different_names(names: Sequence[str]) -> list[str]:
+    """Returns the names, numbered where two are the same."""
+    return [name if names.count(name) == 1 else f"{name} ({index + 1})" for index, name in enumerate(names)]
 
 
 @dataclass(frozen=True)

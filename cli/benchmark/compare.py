@@ -71,6 +71,8 @@ def notes(comparison: Comparison) -> str:
     lines = ["≈: 1 is in the interval, which covers the scatter of rounds only, not that of days or machines."]
     if any(row.total_is_of_other_scans for row in comparison.variants):
         lines.append("End to end: the scans differ.")
+    if any(row.memory_is_of_network for row in comparison.variants):
+        lines.append("Memory: of the network alone; not both segmented the same scan.")
     for name, only in (("first", comparison.only_first), ("second", comparison.only_second)):
         if only:
             lines.append(f"Only in the {name}: {'; '.join(only)}.")

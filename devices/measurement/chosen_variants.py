@@ -16,7 +16,7 @@ from ...runtime.engines import ENGINES, available_engines, inference_devices
 from ...runtime.errors import UsageError
 from ...runtime.task import Task
 from ..benchmark_process import BenchmarkRequest
-from ..report import MeasuredBundle
+from ..report import MeasuredBundle, different_names
 from .imposed import Imposed
 from .session import Contender
 
@@ -129,7 +129,7 @@ def choose_variants(
         imposed: cores and memory of a device; None for this machine's own.
         against: other programs, which run each bundle's network with most threads and the first overlap.
     """
-    names = _different_names([bundle.measured.name for bundle in bundles])
+    names = different_names([bundle.measured.name for bundle in bundles])
     chosen: list[ChosenVariant] = []
     for index, (bundle, scan) in enumerate(zip(bundles, scans, strict=True)):
         for setting in bundle.settings:
@@ -167,11 +167,6 @@ def _is_card(setting: Setting) -> bool:
     """Whether a setting runs on an NVIDIA graphics card."""
     titles = [device.title for device in inference_devices(setting.engine) if device.name == setting.device]
     return any("nvidia" in title.lower() for title in titles)
-
-
-def _different_names(names: Sequence[str]) -> list[str]:
-    """Returns the names, numbered where two are the same."""
-    return [name if names.count(name) == 1 else f"{name} ({index + 1})" for index, name in enumerate(names)]
 
 
 def _settings(bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None) -> tuple[Setting, ...]:

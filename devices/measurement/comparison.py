@@ -11,7 +11,7 @@ import msgspec
 
 from ...runtime.errors import InputError
 from ...runtime.files.text import read_utf8
-from ..report import SCHEMA_VERSION, BenchmarkReport, VariantReport, check_schema
+from ..report import SCHEMA_VERSION, BenchmarkReport, MemoryUse, VariantReport, check_schema, different_names
 from .ratio import Ratio, unpaired_ratio
 
 _Key = tuple[str, ...]
@@ -37,6 +37,7 @@ class ComparedVariant:
         window: ratio of latencies, with the interval of the rounds of both.
         total: ratio of end-to-end times; None where one has none.
         memory: ratio of peak memory above the baseline; None where one has none.
+        memory_is_of_network: whether ``memory`` leaves scans out, as they differ or one report has none.
         joules: ratio of energies of one window; None where one has none.
         total_is_of_other_scans: whether the scans differ, so that ``total`` compares two things at once.
     """
@@ -47,6 +48,7 @@ class ComparedVariant:
     window: Ratio
     total: float | None
     memory: float | None
+    memory_is_of_network: bool
     joules: float | None
     total_is_of_other_scans: bool
 
@@ -93,6 +95,10 @@ def compare(first: BenchmarkReport, second: BenchmarkReport) -> Comparison:
     """Compares two reports; variants are matched by bundle name, engine, precision, device, overlap and threads.
 
     Where a report measured one number of threads only, that number need not match: another machine has other cores.
+    Bundles of one name are matched in their order.
+
+    Raises:
+        InputError: a report has the same variant twice.
     """
     rows, others = _keyed(first, second), _keyed(second, first)
     scans_differ = first.scan != second.scan
@@ -114,9 +120,10 @@ def compare(first: BenchmarkReport, second: BenchmarkReport) -> Comparison:
 def _keyed(report: BenchmarkReport, other: BenchmarkReport) -> dict[_Key, VariantReport]:
     several = max(len(report.bundles), len(other.bundles)) > 1
     counts = max(len({variant.threads for variant in each.variants}) for each in (report, other))
-    return {
+    names = different_names([bundle.name for bundle in report.bundles])
+    keyed = {
         (
-            report.bundles[variant.bundle].name if several and variant.bundle is not None else "",
+            names[variant.bundle] if several and variant.bundle is not None else "",
             variant.engine,
             variant.precision,
             variant.device,
@@ -125,10 +132,14 @@ def _keyed(report: BenchmarkReport, other: BenchmarkReport) -> dict[_Key, Varian
         ): variant
         for variant in report.variants
     }
+    if len(keyed) < len(report.variants):
+        raise InputError("a report has a variant twice: the same bundle, engine, precision, device, overlap, threads")
+    return keyed
 
 
 def _compared(first: VariantReport, second: VariantReport, *, scans_differ: bool) -> ComparedVariant:
     whole, other_whole = first.end_to_end, second.end_to_end
+    of_network = scans_differ or None in (first.memory.end_to_end_peak, second.memory.end_to_end_peak)
     rounds, other_rounds = first.rounds_ms or (first.window.p50_ms,), second.rounds_ms or (second.window.p50_ms,)
     return ComparedVariant(
         name=first.name,
@@ -136,10 +147,15 @@ def _compared(first: VariantReport, second: VariantReport, *, scans_differ: bool
         second_ms=second.window.p50_ms,
         window=unpaired_ratio(other_rounds, rounds),
         total=_quotient(other_whole and other_whole.total_s, whole and whole.total_s),
-        memory=_quotient(second.memory.above_baseline, first.memory.above_baseline),
+        memory=_quotient(*(_bytes(each.memory, of_network=of_network) for each in (second, first))),
+        memory_is_of_network=of_network,
         joules=_quotient(second.joules_per_window, first.joules_per_window),
         total_is_of_other_scans=scans_differ,
     )
+
+
+def _bytes(memory: MemoryUse, *, of_network: bool) -> int:
+    return memory.network_peak - memory.baseline if of_network else memory.above_baseline
 
 
 def _quotient(above: float | None, below: float | None) -> float | None:

@@ -13,6 +13,7 @@ from bedside.devices.latency import summarize
 from bedside.devices.measurement.comparison import Difference, compare
 from bedside.devices.report import BenchmarkReport, ColdStart, MeasuredBundle, MemoryUse, VariantReport
 from bedside.runtime.axes import XYZ
+from bedside.runtime.errors import InputError
 
 BUNDLE = MeasuredBundle("a", "0" * 64, "toy", XYZ(16, 16, 16), "unet")
 
@@ -68,6 +69,33 @@ def test_memory_and_energy_are_ratios_where_both_have_them():
     second = report(variant(5.0, joules_per_window=3.0, memory=MemoryUse(100, 200, None, 100, exact=True)))
     (row,) = compare(first, second).variants
     assert (row.window.value, row.memory, row.joules, row.total) == (pytest.approx(0.5), 0.5, 1.5, None)
+
+
+def test_memory_is_compared_with_the_scan_only_where_both_segmented_the_same_one():
+    network = report(variant(10.0))
+    whole = report(variant(10.0, memory=MemoryUse(100, 300, 900, 800, exact=True)))
+    half = report(variant(10.0, memory=MemoryUse(100, 250, 500, 400, exact=True)))
+
+    def memory(first, second):
+        (row,) = compare(first, second).variants
+        return row.memory, row.memory_is_of_network
+
+    assert memory(network, whole) == (1.0, True)
+    assert memory(whole, half) == (0.5, False)
+    assert memory(whole, replace(half, scan="another")) == (0.75, True)
+
+
+def test_two_bundles_of_one_name_are_two_rows():
+    bundles = (BUNDLE, replace(BUNDLE, sha256="1" * 64))
+    first, second = (
+        report(variant(slow, bundle=0), variant(100.0, bundle=1), bundles=bundles) for slow in (10.0, 50.0)
+    )
+    assert [row.window.value for row in compare(first, second).variants] == pytest.approx([5.0, 1.0])
+
+
+def test_a_variant_that_is_there_twice_is_refused():
+    with pytest.raises(InputError, match="a report has a variant twice"):
+        compare(report(variant(1.0), variant(2.0)), report(variant(1.0)))
 
 
 def test_variants_that_only_one_has_are_named():
