@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..probe.results import KernelTime, Probe, Series
 from ..probe.work import MovedWork, OutputWork, ProductWork, kernel_work
-from .costs import ModelCost, NodeCost
+from .costs import ModelCost, NodeCost, Product
 from .operators import MOVES, SUMS
 from .roofline import Interval, float_format, quantized_format
 
@@ -114,7 +114,7 @@ class ProbedSpeed:
         if kind is None or (kind, False) not in self._known:
             return self.node_seconds(node)
         columns = node.columns
-        inner = columns if node.product is None else node.product.inner
+        inner = columns if node.product is None else _summed(node, node.product)
         sizes = (math.log2(inner), math.log2(max(1, node.written // columns)))
         return self._node_seconds + self._of(_Sized(kind, sizes, node.written), False)
 
@@ -174,8 +174,8 @@ def kernel_speed(kernel: KernelTime) -> float:
 def _sized_kernel(kernel: KernelTime) -> _Sized:
     """Returns a kernel's sizes and its work: operations of a product, values moved by anything else."""
     match kernel_work(kernel):
-        case ProductWork(inner, columns, rows):
-            return _product(kernel.kind, inner, columns, rows)
+        case ProductWork(inner) as product:
+            return _product(kernel.kind, inner, product)
         case OutputWork(inner, _, rows) as output:
             return _Sized(kernel.kind, (math.log2(inner), math.log2(rows)), output.values)
         case MovedWork(values):
@@ -184,14 +184,7 @@ def _sized_kernel(kernel: KernelTime) -> _Sized:
 
 def _sized_node(node: NodeCost) -> _Sized | None:
     if node.product is not None:
-        inner, columns, rows = node.product.inner, node.product.columns, node.product.rows
-        if node.op == "ConvTranspose":
-            return _product("transposed conv", inner, columns, rows)
-        if node.op == "Conv" and node.product.taps > 1:
-            kind = "strided conv" if node.product.strided else "conv"
-            return _product(kind, inner * node.product.taps, columns, rows)
-        kind = "pointwise conv" if node.op == "Conv" else "matmul" if node.product.weighted else "attention"
-        return _product(kind, inner, columns, rows)
+        return _product(_product_kind(node.op, node.product), _summed(node, node.product), node.product)
     if node.fused or (node.op in SUMS and node.parameters):  # a scale or bias is computed with the node before
         return None
     kind = _NORMS.get(node.op, "softmax" if node.op == "Softmax" else "pointwise")
@@ -199,7 +192,21 @@ def _sized_node(node: NodeCost) -> _Sized | None:
     return _moved(kind, node.read + node.written)
 
 
-def _product(kind: str, inner: int, columns: int, rows: int) -> _Sized:
+def _product_kind(op: str, product: Product) -> str:
+    if op == "ConvTranspose":
+        return "transposed conv"
+    if op == "Conv":
+        return "pointwise conv" if product.taps == 1 else "strided conv" if product.strided else "conv"
+    return "matmul" if product.weighted else "attention"
+
+
+def _summed(node: NodeCost, product: Product) -> float:
+    """Returns how many values an output value is the sum of; a transposed kernel reaches only some of them each."""
+    return node.operations / (2.0 * product.columns * product.rows)
+
+
+def _product(kind: str, inner: float, product: Product | ProductWork) -> _Sized:
+    columns, rows = product.columns, product.rows
     return _Sized(kind, (math.log2(inner), math.log2(columns), math.log2(rows)), 2.0 * inner * columns * rows)
 
 

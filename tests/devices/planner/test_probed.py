@@ -52,6 +52,13 @@ def test_a_strided_convolution_has_kernels_of_its_own():
     assert found.node_seconds(conv(16, 16, 16**3, strided=True)) == pytest.approx(1e-3)
 
 
+def test_a_transposed_convolution_is_counted_by_all_values_of_its_kernel():
+    # 3³ at stride 2: each of 16³ inputs goes to 27 of 32³ outputs, 27 / 8 times the work of a kernel of 2³.
+    product, values = Product(16, 8, 32**3, 27), (16 * 16**3, 8 * 32**3)
+    node = NodeCost("t", "ConvTranspose", 2 * 16**4 * 8 * 27, *values, product=product)
+    assert speed(kernel("transposed conv", 16, 8, 32, 1e-3)).node_seconds(node) == pytest.approx(27 / 8 * 1e-3)
+
+
 def test_quantized_nodes_take_the_time_of_quantized_kernels():
     quick = kernel("conv", 16, 16, 32, 5e-4, quantized=True)
     found = speed(kernel("conv", 16, 16, 32, 2e-3), quantized=(quick,))
