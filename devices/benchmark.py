@@ -142,8 +142,9 @@ def benchmark(
     most = max(threads)
     warnings = [busy_warning(before.load_average, host.cpu.logical_cores, most), governor_warning()]
     warnings += [f"not measured: {_described(failure)}" for failure in failed]
-    if most > host.usable_cores:
-        warnings.append(f"{most} threads on {host.usable_cores} usable cores: they will wait for each other")
+    usable = host.usable_cores if imposed is None else min(imposed.cores, host.usable_cores)
+    if most > usable:
+        warnings.append(f"{most} threads on {usable} usable cores: they will wait for each other")
     if measuring.groups > 1:
         warnings.append(f"memory was short: measured in {measuring.groups} groups, each with the first variant")
     throttling = [*sampler.telemetry.throttling, *(long_run.telemetry.throttling if long_run is not None else ())]

@@ -21,11 +21,13 @@ class Conditions:
         load_average: runnable tasks of the whole machine, averaged over a minute.
         temperatures: thermal zones, in °C.
         frequency_mhz: (slowest, fastest) clock of the cores at that moment.
+        mean_mhz: mean clock of the cores.
     """
 
     load_average: float | None
     temperatures: tuple[Temperature, ...]
     frequency_mhz: tuple[float, float] | None
+    mean_mhz: float | None = None
 
     @property
     def hottest(self) -> float | None:
@@ -39,7 +41,9 @@ def read_conditions(root: Path = Path("/")) -> Conditions:
     Args:
         root: folder to read in place of ``/``; tests pass one with recorded files.
     """
-    return Conditions(_load_average(root), _temperatures(root), _frequency(root))
+    clocks = _clocks(root)
+    slowest_and_fastest, mean = ((min(clocks), max(clocks)), sum(clocks) / len(clocks)) if clocks else (None, None)
+    return Conditions(_load_average(root), _temperatures(root), slowest_and_fastest, mean)
 
 
 def busy_warning(load_average: float | None, logical_cores: int, threads: int | None) -> str | None:
@@ -102,11 +106,12 @@ def _temperatures(root: Path) -> tuple[Temperature, ...]:
     return tuple(found)
 
 
-def _frequency(root: Path) -> tuple[float, float] | None:
+def _clocks(root: Path) -> list[float]:
+    """Returns the clock of each core, in MHz."""
     folders = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq")
     readings = (read_int(folder / "scaling_cur_freq") for folder in folders)
     clocks = [kilohertz / 1e3 for kilohertz in readings if kilohertz is not None]
     if not clocks:
         lines = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", read_text(root / "proc/cpuinfo"), re.MULTILINE)
         clocks = [float(text) for text in lines]
-    return (min(clocks), max(clocks)) if clocks else None
+    return clocks

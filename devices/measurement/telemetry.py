@@ -140,12 +140,11 @@ class TelemetrySampler:
         heat = [zone.celsius for zone in (*conditions.temperatures, *(tegra.temperatures if tegra else ()))]
         if card is not None and card.celsius is not None:
             heat.append(card.celsius)
-        clock = conditions.frequency_mhz
         gpu = card.mhz if card is not None else max(tegra.gpu_mhz, default=None) if tegra else None
         self._samples.append(
             TelemetrySample(
                 seconds=now - self._begun,
-                clock_mhz=None if clock is None else sum(clock) / 2,
+                clock_mhz=conditions.mean_mhz,
                 gpu_mhz=gpu,
                 celsius=max(heat, default=None),
                 watts=self._watts(now, None if card is None else card.watts),

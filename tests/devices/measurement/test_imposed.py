@@ -114,6 +114,22 @@ def test_a_bundle_that_is_too_big_for_the_device_is_refused_as_there(tiny_bundle
         )
 
 
+def test_threads_beyond_the_imposed_cores_are_said(tiny_bundle, tmp_path):
+    content = 'title = "One core"\ncores = { value = 1, source = "s" }\nmemory_gb = { value = 1, source = "s" }\n'
+    write(tmp_path, "one.toml", content + '[sources]\ns = "made up"')
+    report = benchmark(
+        tiny_bundle,
+        engines=["onnxruntime"],
+        precisions=["fp32"],
+        threads=2,
+        min_seconds=0.0,
+        rounds=1,
+        end_to_end=False,
+        as_device=tmp_path / "one.toml",
+    )
+    assert "2 threads on 1 usable cores: they will wait for each other" in report.warnings
+
+
 def test_the_label_is_in_the_report(tiny_bundle):
     report = benchmark(
         tiny_bundle,

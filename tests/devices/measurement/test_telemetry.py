@@ -44,6 +44,14 @@ def test_recorded_sensors_are_sampled_along_a_run(machine):
     assert found.memory_peak == 2_000_000 * 1024
 
 
+def test_the_clock_is_the_mean_over_all_cores(machine):
+    for core, mhz in enumerate((3800, 3800, 3800, 800)):
+        write(machine, f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq", mhz * 1000)
+    with TelemetrySampler(root=machine) as sampler:
+        pass
+    assert sampler.telemetry.samples[0].clock_mhz == 3050.0
+
+
 def test_every_missing_sensor_is_named_with_its_reason(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     monkeypatch.setenv("PATH", str(tmp_path))
