@@ -15,7 +15,7 @@ from .engine_memory import engine_memory
 from .planned_model import PlannedModel, PlannedVariant
 from .probed import probed_speed
 from .report import Option, Tier, Unplanned
-from .roofline import Interval, OperatingPoint, quantized_format
+from .roofline import Interval, OperatingPoint, float_format, quantized_format
 
 _NO_LIMIT = 1 << 62
 
@@ -90,10 +90,10 @@ class Setting:
         probed = self._probed_seconds(processor, engine, precision, variant)
         if isinstance(probed, Interval):
             return WindowTime("probed", probed)
-        roofline = self.point.roofline(self.profile, processor, precision)
+        in_floats = (processor.name, engine, quantized_format(precision)) == (CPU, "onnxruntime", "int8")
+        roofline = self.point.roofline(self.profile, processor, float_format(precision) if in_floats else precision)
         if isinstance(roofline, str):
             return roofline if probed is None else f"{probed}; {roofline}"
-        in_floats = (processor.name, engine, quantized_format(precision)) == (CPU, "onnxruntime", "int8")
         cost = variant.cost.in_floats() if in_floats else variant.cost
         return WindowTime("data sheet", roofline.window_seconds(cost))
 

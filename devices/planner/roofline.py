@@ -18,6 +18,7 @@ USABLE_BANDWIDTH = 0.75
 FACTOR = 2.0
 """A data sheet predicts times within about this factor, each way."""
 
+_FLOATS: dict[Precision, Precision] = {"int8": "fp32", "uint8": "fp32", "int8-fp16": "fp16", "int8-bf16": "bf16"}
 _BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 
 
@@ -80,9 +81,9 @@ def quantized_format(precision: Precision) -> Literal["int8", "uint8"] | None:
     return "int8" if precision.startswith("int8") else None
 
 
-def float_format(precision: Precision) -> str:
+def float_format(precision: Precision) -> Precision:
     """Returns the number format of a variant's layers that are not quantized."""
-    return "fp32" if precision in ("int8", "uint8") else precision.removeprefix("int8-")
+    return _FLOATS.get(precision, precision)
 
 
 def activation_bytes(cost: ModelCost, precision: Precision) -> int:

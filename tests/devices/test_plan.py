@@ -190,3 +190,13 @@ def test_onnx_runtime_computes_int8_in_floats_on_a_cpu_and_uint8_in_int8(task):
     assert seconds["onnxruntime", "int8"] == pytest.approx(seconds["onnxruntime", "fp32"])
     assert seconds["onnxruntime", "uint8"] == pytest.approx(seconds["openvino", "int8"])
     assert seconds["onnxruntime", "uint8"] < 0.5 * seconds["onnxruntime", "int8"]
+
+
+def test_onnx_runtimes_int8_needs_no_int8_speed_of_a_cpu(task):
+    exact = model_cost(Kernel("conv", 32, 32, 32, quantized=False).network(4))
+    precisions = {"fp32": exact, "int8": exact.quantized(), "uint8": exact.quantized()}
+    variants = {("onnxruntime", precision): PlannedVariant(cost, 1) for precision, cost in precisions.items()}
+    report = plan([PlannedModel("made", task, 0.5, variants)], "intel-n100")
+    seconds = {each.precision: each.seconds.predicted for each in report.options}
+    assert seconds == {"fp32": pytest.approx(seconds["int8"]), "int8": seconds["int8"]}
+    assert [each.precision for each in report.unplanned] == ["uint8"]
