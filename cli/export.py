@@ -189,4 +189,4 @@ class Export:
             raise UsageError("--page and --no-page exclude each other; give one")
         if self.no_page or self.calibration is None:  # without scans there is little to show
             return self.page
-        return self.page or output.parent / f"{output.stem}.parity.html"
+        return self.page or output.parent / f"{output.name.removesuffix('.bedside')}.parity.html"

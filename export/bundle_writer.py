@@ -80,7 +80,7 @@ def export_bundle(
     _check_output(out, options.force)
     _check_packages(options)
     if options.page is not None:
-        check_page(Path(options.page))
+        check_page(Path(options.page), out)
     cases = options.chosen_cases(student.task)
     if cases.warning and (cases.gate or options.gate_cases):
         _log.warning(cases.warning)

@@ -87,7 +87,7 @@ def offered_variants(precisions: Sequence[Precision], forms: Sequence[ModelForm]
     """Returns the variants of the written models, without measured figures.
 
     Those that an engine converts from the fp32 or int8 model come last; there are none in a precision in which the
-    engine has no device on this machine.
+    engine has no device on this machine, or a file.
 
     Args:
         precisions: precisions of the written models.
@@ -101,11 +101,13 @@ def offered_variants(precisions: Sequence[Precision], forms: Sequence[ModelForm]
         for engine in form.engines
         if supports(engine, precision)
     ]
+    of_files = {(variant.engine, variant.precision) for variant in variants}
     converted = [
         msgspec.structs.replace(variant, precision=precision)
         for variant in variants
         for precision in CONVERTED.get(variant.precision, ())
         if precision in ENGINES[variant.engine].converts and supports(variant.engine, precision)
+        if (variant.engine, precision) not in of_files
     ]
     return variants + converted
 

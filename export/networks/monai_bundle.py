@@ -50,13 +50,13 @@ def open_monai_bundle(
     Args:
         path: the bundle's folder, or a zip of it.
         weights: file of the weights; None: ``models/model.pt``.
-        orientation: axis codes of the training scans as stored, which counts where the bundle's preprocessing has no
-            Orientationd. None: that of the scans of ``dataset``.
+        orientation: axis codes of the training scans as stored, where the bundle's preprocessing has no Orientationd.
+            None: that of the scans of ``dataset``.
         dataset: data set whose training scans have that orientation.
 
     Raises:
         InputError: a file is missing or refused, or the network, a transform or the inferer has no translation.
-        UsageError: the network does not suit the task.
+        UsageError: the network does not suit the task, or ``orientation`` is not that of the preprocessing.
     """
     root = _root(path)
     metadata = BundleConfig.read(root / METADATA)
@@ -66,7 +66,7 @@ def open_monai_bundle(
     config = BundleConfig.read(found)
     prepared = translate_preprocessing(config.transforms("preprocessing") if "preprocessing" in config else [])
     labels = _labels(_only(metadata.plain("network_data_format"), "outputs"))
-    axcodes = prepared.axcodes or training_orientation(orientation, dataset, labels)
+    axcodes = training_orientation(orientation, dataset, labels, turned=prepared.axcodes)
     task = _task(path, metadata, prepared, labels, axcodes, _window(config.component("inferer")))
     after = config.transforms("postprocessing") if "postprocessing" in config else []
     network = _network(config.component("network_def"))

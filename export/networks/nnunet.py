@@ -48,7 +48,7 @@ def open_nnunet(
 
     Raises:
         InputError: a file is missing or refused, or the plans ask for what bedside has no translation for.
-        UsageError: the network does not suit the task.
+        UsageError: the network does not suit the task, or ``orientation`` is not that of the reader.
     """
     plans, described = read_json(path / PLANS, Plans), read_json(path / DATASET, DatasetDescription)
     file = _checkpoint(path, fold)
@@ -58,7 +58,7 @@ def open_nnunet(
     _refuse_other_dimensions(name, configuration)
     _refuse_other_inputs(configuration, described)
     labels = _labels(described)
-    stored = "RAS" if _reorients(plans) else training_orientation(orientation, dataset, labels)
+    stored = training_orientation(orientation, dataset, labels, turned="RAS" if _reorients(plans) else None)
     task = _task(plans, configuration, labels, stored)
     network = UNet(configuration.architecture, task.num_classes)
     copy_weights(network, checkpoint.network_weights, file.name, network.name_of)

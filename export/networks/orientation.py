@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...runtime import arguments
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, UsageError
 from ...runtime.scans.open_scan import open_scan
 from ...training.data.dataset import load_dataset
 
 
-def training_orientation(given: str | None, dataset: Path | None, labels: Sequence[str]) -> str:
-    """Returns the axis codes, x first, in which the training scans are stored.
+def training_orientation(
+    given: str | None, dataset: Path | None, labels: Sequence[str], *, turned: str | None = None
+) -> str:
+    """Returns the axis codes, x first, of the scans that a network was trained on.
 
     bedside turns every scan to one orientation; a network that was trained on scans as stored needs theirs.
 
@@ -21,13 +23,17 @@ def training_orientation(given: str | None, dataset: Path | None, labels: Sequen
         given: the codes, where the caller knows them.
         dataset: otherwise, a data set whose training scans are all stored alike.
         labels: the task's label names.
+        turned: the codes to which the network's own preprocessing turns its scans; None if it leaves them as stored.
 
     Raises:
-        UsageError: ``given`` is not three axis codes.
+        UsageError: ``given`` is not three axis codes, or not those of ``turned``.
         InputError: neither is given, the data set is refused, or its scans are stored differently.
     """
-    if given is not None:
-        return arguments.axis_codes("orientation", given)
+    codes = None if given is None else arguments.axis_codes("orientation", given)
+    if codes is not None and turned is not None and codes != turned:
+        raise UsageError(f"orientation {codes} has no effect: the network turns its scans to {turned}; leave it out")
+    if (known := turned or codes) is not None:
+        return known
     if dataset is None:
         raise InputError(
             "the network was trained on scans as they are stored: give --orientation, their axes such as LPS, or "

@@ -81,14 +81,15 @@ def test_the_page_is_beside_the_bundle_by_default(exported):
 
 
 @pytest.mark.parametrize(
-    ("words", "page"),
+    ("name", "words", "page"),
     [
-        ([], "b.parity.html"),
-        (["--no-page"], None),
-        (["--page", "{new}/mine.html"], "mine.html"),
+        ("b.bedside", [], "b.parity.html"),
+        ("liver-0.25", [], "liver-0.25.parity.html"),  # liver-0.5 has another page
+        ("b.bedside", ["--no-page"], None),
+        ("b.bedside", ["--page", "{new}/mine.html"], "mine.html"),
     ],
 )
-def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeypatch, words, page):
+def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeypatch, name, words, page):
     asked: list[ExportOptions] = []
 
     def export_bundle(student, out, options, progress):
@@ -99,7 +100,7 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
     monkeypatch.setattr(NetworkOptions, "opened", lambda self, calibration: None)
     words = [word.format(new=tmp_path) for word in words]
     data = str(student_folder / "dataset.json")
-    assert bedside(["export", "run", "-o", str(tmp_path / "b.bedside"), "--calibration", data, *words]) == 5
+    assert bedside(["export", "run", "-o", str(tmp_path / name), "--calibration", data, *words]) == 5
     assert asked[0].page == (None if page is None else tmp_path / page)
 
 

@@ -38,6 +38,12 @@ def test_with_onnx_alone_an_engine_gets_the_models_that_it_computes_here():
     ]
 
 
+def test_a_precision_with_a_file_of_its_own_is_not_converted_as_well(monkeypatch):
+    monkeypatch.setattr(model_files, "supports", lambda engine, precision: precision in ("fp32", "fp16"))  # as on a GPU
+    offered = of(offered_variants(["fp32", "fp16"], ONNX_ALONE))
+    assert [file for name, file in offered if name == "openvino fp16"] == ["model.fp16.onnx"]
+
+
 def test_every_format_that_an_engine_gets_has_its_form():
     assert {form.format for form in FORMS} >= {row.model_format for _, row in engine_entries()}
 

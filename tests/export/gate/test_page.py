@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bedside.export import ExportCases
 from bedside.export.gate.dice import CaseScores, PackedLabels
-from bedside.export.gate.page import write_parity_page
+from bedside.export.gate.page import check_page, write_parity_page
 from bedside.runtime import Bundle
 from bedside.runtime.bundles.figures import (
     BorderProbabilities,
@@ -20,6 +20,7 @@ from bedside.runtime.bundles.figures import (
     TimedMachine,
 )
 from bedside.runtime.bundles.manifest import Manifest
+from bedside.runtime.errors import UsageError
 
 
 @pytest.fixture
@@ -58,6 +59,13 @@ def page(manifest, toy_case, tmp_path) -> str:
     )
     scores = {variant.name: run for variant in manifest.all_variants}
     return write_parity_page(tmp_path / "p.html", manifest, ExportCases(gate=[toy_case]), scores).read_text()
+
+
+def test_a_page_in_the_bundle_is_refused_before_the_work(tmp_path):
+    bundle = tmp_path / "b.bedside"
+    check_page(tmp_path / "p.html", bundle)
+    with pytest.raises(UsageError, match=r'"p\.html" would lie in the bundle "b\.bedside"'):
+        check_page(bundle / "p.html", bundle)
 
 
 def test_it_is_one_file(page):

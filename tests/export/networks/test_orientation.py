@@ -33,6 +33,16 @@ def test_the_callers_word_counts_first(tmp_path):
     assert training_orientation("PIR", dataset(tmp_path, "LPS"), LABELS) == "PIR"
 
 
+@pytest.mark.parametrize("given", [None, "RAS"])
+def test_a_network_that_turns_its_scans_says_the_orientation_itself(given):
+    assert training_orientation(given, None, LABELS, turned="RAS") == "RAS"
+
+
+def test_an_orientation_that_the_network_turns_away_from_is_refused():
+    with pytest.raises(UsageError, match="orientation LPS has no effect: the network turns its scans to RAS"):
+        training_orientation("LPS", None, LABELS, turned="RAS")
+
+
 def test_scans_stored_differently_are_refused_with_their_counts(tmp_path):
     with pytest.raises(InputError, match=r"stored differently \(2 as LPS, 1 as RAS\); give --orientation"):
         training_orientation(None, dataset(tmp_path, "LPS", "RAS", "LPS"), LABELS)
