@@ -58,7 +58,6 @@ ELSEWHERE = {  # module → the file that tests it
     "service/json_answer.py": "service/test_api.py",
     "service/page_files.py": "service/test_page.py",
     "service/served_bundle.py": "service/test_api.py",
-    "runtime/reserved_scan.py": "runtime/test_segmenter.py",
     # What runs in another process only.
     "processes/shard.py": "processes/test_cluster.py",
     "processes/worker.py": "processes/test_worker_pool.py",
