@@ -6,7 +6,7 @@ import csv
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +39,21 @@ def case_means(scores: Path, column: str = "dice") -> NDArray[np.float64]:
         column: its column; organs without a value do not count.
     """
     cases: dict[str, list[float]] = defaultdict(list)
+    for case, value in _organs(scores, column):
+        cases[case].append(value)
+    return np.array([np.nanmean(values) for _, values in sorted(cases.items())])
+
+
+def organ_distances(scores: Path, column: str = "hd95_mm") -> NDArray[np.float64]:
+    """Returns the distances of all organs and cases that have one; infinite where an organ was missed or invented."""
+    return np.array([value for _, value in _organs(scores, column)])
+
+
+def _organs(scores: Path, column: str) -> Iterator[tuple[str, float]]:
     with scores.open(newline="", encoding="utf-8") as opened:
         for line in csv.DictReader(opened):
             if line["label"] and line[column]:  # a line without label is the case's mean
-                cases[line["case"]].append(float(line[column]))
-    return np.array([np.nanmean(values) for _, values in sorted(cases.items())])
+                yield line["case"], float(line[column])
 
 
 def paired_gains(rows: Mapping[str, SeedScores], baseline: str) -> dict[str, tuple[float, float]]:

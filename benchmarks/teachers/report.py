@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from bedside.benchmarks.shared.curves import Curve, draw_curves, read_curve
 from bedside.benchmarks.shared.plan import load_plan
-from bedside.benchmarks.shared.scores import SeedScores, case_means, paired_gains
+from bedside.benchmarks.shared.scores import SeedScores, case_means, organ_distances, paired_gains
 from bedside.training.scores.signed_rank import holm
 from plan import ABLATIONS, ENSEMBLE, ROWS, TEACHERS, Plan, run_folder, scores_file
 
-_HAUSDORFF = "hd95_mm"
 _ABLATED = "3d-sautomed"  # what the ablations are compared with
 
 
-def read_scores(out: Path, column: str = "dice") -> dict[str, SeedScores]:
-    """Returns row → seed → mean score over the organs per test case, of the finished runs, in the order of `ROWS`."""
+def read_scores(out: Path) -> dict[str, SeedScores]:
+    """Returns row → seed → mean Dice over the organs per test case, of the finished runs, in the order of `ROWS`."""
     found: dict[str, SeedScores] = {}
     for name in (*TEACHERS, ENSEMBLE, *ABLATIONS):
         seeds = sorted(int(folder.name.rpartition("_")[2]) for folder in _folders(out, name))
-        scores = {seed: case_means(scores_file(out, name, seed), column) for seed in seeds}
+        scores = {seed: case_means(scores_file(out, name, seed)) for seed in seeds}
         if scores:
             found[name] = scores
     return found
@@ -31,14 +30,15 @@ def read_scores(out: Path, column: str = "dice") -> dict[str, SeedScores]:
 
 def write_report(out: Path) -> None:
     """Writes ``tables.md``, ``results.csv`` and ``curves.png``."""
-    dice, hausdorff = read_scores(out), read_scores(out, _HAUSDORFF)
-    (out / "tables.md").write_text("\n".join([*_table(out, dice, hausdorff), ""]), encoding="utf-8")
+    dice = read_scores(out)
+    (out / "tables.md").write_text("\n".join([*_table(out, dice), ""]), encoding="utf-8")
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(("row", "seed", "dice", "hd95_mm"))
+        lines.writerow(("row", "seed", "dice", "hd95_mm", "organs_missed"))
         for name, seeds in dice.items():
             for seed, cases in seeds.items():
-                lines.writerow((name, seed, f"{cases.mean():.4f}", f"{np.nanmean(hausdorff[name][seed]):.2f}"))
+                distance, missed = _distance(out, name, [seed])
+                lines.writerow((name, seed, f"{cases.mean():.4f}", f"{distance:.2f}", f"{missed:.4f}"))
     draw_curves(out / "curves.png", _panels(out))
 
 
@@ -48,7 +48,14 @@ def best_teacher(dice: Mapping[str, SeedScores]) -> str | None:
     return max(means, key=means.__getitem__) if means else None
 
 
-def _table(out: Path, dice: Mapping[str, SeedScores], hausdorff: Mapping[str, SeedScores]) -> Iterator[str]:
+def _distance(out: Path, name: str, seeds: Iterable[int]) -> tuple[float, float]:
+    """Returns the mean HD95 of the organs that were found, in mm, and the share of those that were not."""
+    distances = np.concatenate([organ_distances(scores_file(out, name, seed)) for seed in seeds])
+    found = np.isfinite(distances)
+    return float(distances[found].mean()), 1 - float(found.mean())
+
+
+def _table(out: Path, dice: Mapping[str, SeedScores]) -> Iterator[str]:
     from bedside.teacher.parameters import count_parameters
 
     plan, steps = load_plan(out, Plan), json.loads((out / "steps.json").read_text())
@@ -56,8 +63,8 @@ def _table(out: Path, dice: Mapping[str, SeedScores], hausdorff: Mapping[str, Se
     against = _cells(dice, best, [*TEACHERS, ENSEMBLE]) | _cells(dice, _ABLATED, list(ABLATIONS))
     yield f"Gain and p of teachers and ensemble: against {best}; of the ablations: against {_ABLATED}."
     yield ""
-    yield "| | seeds | parameters | steps | Dice | HD95, mm | CPU s per scan | gain | p | Holm p |"
-    yield "| -- " * 10 + "|"
+    yield "| | seeds | parameters | steps | Dice | HD95, mm | missed | CPU s per scan | gain | p | Holm p |"
+    yield "| -- " * 11 + "|"
     for name, seeds in dice.items():
         size, made = "–", "–"
         if name in ROWS:
@@ -66,10 +73,10 @@ def _table(out: Path, dice: Mapping[str, SeedScores], hausdorff: Mapping[str, Se
             size, made = f"{count_parameters(network, config.component).total:,}", f"{steps[name]:,}"
         means = [100 * float(cases.mean()) for cases in seeds.values()]
         spread = f" ± {np.std(means, ddof=1):.2f}" if len(means) > 1 else ""
-        distance = float(np.nanmean([*hausdorff[name].values()]))
+        distance, missed = _distance(out, name, seeds)
         scan = [float((folder / "scan_seconds.txt").read_text()) for folder in _folders(out, name)]
         yield (
-            f"| {name} | {len(means)} | {size} | {made} | {np.mean(means):.2f}{spread} | {distance:.2f} "
+            f"| {name} | {len(means)} | {size} | {made} | {np.mean(means):.2f}{spread} | {distance:.2f} | {missed:.1%} "
             f"| {np.median(scan):.1f} | {against.get(name, '– | – | –')} |"
         )
 
