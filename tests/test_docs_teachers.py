@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from bedside.teacher import TEACHERS, teacher_config
 from bedside.teacher.cost import Cost, predict_cost
 
@@ -15,6 +16,15 @@ BY_SLICES = ("3d-sautomed", "self-prompt-sam")  # whose predictions take up to h
 ALL_ROWS = re.findall(r"^\| (`.*TFLOP.* GB) \|$", TEXT, re.MULTILINE)
 ROWS = [row for row in ALL_ROWS if not row[1:].startswith(BY_SLICES)]
 SIZES = ("vit_nano", "vit_small", "vit_b")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The document's figures are those of one thread: with more, oneDNN's convolutions need other memory."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @cache
