@@ -31,6 +31,12 @@ os.environ["BEDSIDE_CACHE"] = "off"  # also of the commands that tests start: no
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING"):
     os.environ.pop(_name, None)  # the caller's terminal is not what tests are about
 
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their number: packed data hold the second of their making, and workers' names must agree."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 Floats = NDArray[np.float32]
 REPOSITORY = Path(__file__).resolve().parents[1]
 CUBE_TASK = """

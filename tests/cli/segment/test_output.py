@@ -10,6 +10,8 @@ from bedside.cli.main import run as bedside
 from bedside.cli.segment.output import check_output, is_damaged
 from bedside.runtime import ResourceError, UsageError
 
+VOXELS = gzip.compress(b"voxels", mtime=0)
+
 
 @pytest.mark.parametrize("there", ["an earlier label map", "an empty file", "a scan that may go"])
 def test_what_may_be_replaced_is_replaced(bundle_path, scan, tmp_path, there):
@@ -53,7 +55,7 @@ def test_a_name_that_no_label_map_can_have_is_refused_even_by_force(tmp_path, na
 
 @pytest.mark.parametrize(
     ("content", "damaged"),
-    [(b"", True), (gzip.compress(b"voxels"), False), (gzip.compress(b"voxels")[:-1], True), (b"drawn by hand", False)],
+    [(b"", True), (VOXELS, False), (VOXELS[:-1], True), (b"drawn by hand", False)],
 )
 def test_an_empty_file_and_broken_gzip_data_are_damaged(tmp_path, content, damaged):
     (tmp_path / "labels.nii.gz").write_bytes(content)
