@@ -54,6 +54,12 @@ def opened_windows(spec: StudentSpec, num_classes: int, patch: DHW, threads: int
         yield seconds
 
 
-def relative_time(first: Callable[[], float], second: Callable[[], float]) -> float:
-    """Returns the first's seconds as a share of the second's: the median over rounds of both."""
-    return median(first() / second() for _ in range(_ROUNDS))
+def relative_time(first: Callable[[], float], second: Callable[[], float], wanted: float) -> float:
+    """Returns the first's seconds as a share of the second's: the median over rounds of both.
+
+    A share that is more than twice or less than a quarter of the wanted one is that of a single round.
+    """
+    share = first() / second()
+    if not wanted / 4 <= share <= 2 * wanted:
+        return share
+    return median([share, *(first() / second() for _ in range(_ROUNDS - 1))])

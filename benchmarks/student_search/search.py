@@ -73,7 +73,7 @@ def found_candidates(plan: Plan, out: Path) -> dict[str, dict[str, Any]]:
             range(plan.candidates * _DRAWN_FOR_EACH), drawn_designs(plan.search_seed), strict=False
         ):
             with opened_windows(_spec(design), task.num_classes, task.patch.dhw, plan.threads) as candidate:
-                time = relative_time(candidate, reference)
+                time = relative_time(candidate, reference, plan.budget)
             print(f"{number}: {time:.2f} {design}", flush=True)
             if plan.budget / 2 <= time <= plan.budget:  # a much cheaper one seldom wins
                 found[f"searched_{number}"] = {"time": time, "design": asdict(design)}

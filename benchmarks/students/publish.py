@@ -34,6 +34,12 @@ _HEADING = (
 )
 
 
+def read_results(results: Path) -> list[dict[str, str]]:
+    """Returns the rows of a ``results.csv`` without the variants that failed at the gate: no device runs those."""
+    with results.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["gate"] != "failed"]
+
+
 def read_dice(results: Path) -> dict[str, dict[str, MeasuredDice]]:
     """Returns student → precision → Dice of a ``results.csv``, which repeats a Dice for each engine.
 
@@ -41,26 +47,22 @@ def read_dice(results: Path) -> dict[str, dict[str, MeasuredDice]]:
         SystemExit: two rows contradict each other.
     """
     found: dict[str, dict[str, MeasuredDice]] = {}
-    with results.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            spread = round(float(row["spread"]), 4) if row["spread"] else None
-            dice = MeasuredDice(mean=round(float(row["dice"]), 4), seeds=int(row["seeds"]), spread=spread)
-            known = found.setdefault(row["student"], {}).setdefault(row["precision"], dice)
-            if known != dice:
-                raise SystemExit(
-                    f"{results}: {row['student']} {row['precision']} has two Dice: {known.mean}, {dice.mean}"
-                )
+    for row in read_results(results):
+        spread = round(float(row["spread"]), 4) if row["spread"] else None
+        dice = MeasuredDice(mean=round(float(row["dice"]), 4), seeds=int(row["seeds"]), spread=spread)
+        known = found.setdefault(row["student"], {}).setdefault(row["precision"], dice)
+        if known != dice:
+            raise SystemExit(f"{results}: {row['student']} {row['precision']} has two Dice: {known.mean}, {dice.mean}")
     return {student: dict(sorted(found[student].items())) for student in sorted(found)}
 
 
 def read_milliseconds(results: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Returns student → engine → precision → milliseconds of a ``results.csv``, without torch, which no bundle has."""
     found: dict[str, dict[str, dict[str, float]]] = {}
-    with results.open(newline="", encoding="utf-8") as file:
-        for row in sorted(csv.DictReader(file), key=lambda row: (row["student"], row["engine"], row["precision"])):
-            if row["engine"] in ENGINES:
-                engines = found.setdefault(row["student"], {})
-                engines.setdefault(row["engine"], {})[row["precision"]] = round(float(row["milliseconds"]), 2)
+    for row in sorted(read_results(results), key=lambda row: (row["student"], row["engine"], row["precision"])):
+        if row["engine"] in ENGINES:
+            engines = found.setdefault(row["student"], {})
+            engines.setdefault(row["engine"], {})[row["precision"]] = round(float(row["milliseconds"]), 2)
     return found
 
 

@@ -15,7 +15,10 @@ from bedside.benchmarks.shared.plan import load_plan
 from bedside.benchmarks.shared.scores import case_means
 from bedside.distill import STUDENTS
 from bedside.distill.students.front import pareto_front
+from bedside.runtime import Bundle
 from plan import PRECISIONS, Plan, run_folder, scores_file
+
+NO_VERDICT = "–"  # as `Variant.verdict` has it
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Row:
         dice: mean over organs, test cases and seeds.
         spread: sample standard deviation of the Dice over the seeds; None with one seed.
         seeds: number of seeds.
+        gate: the gate's verdict on the variant, "passed" or "failed"; a dash for torch, and where there was no gate.
     """
 
     student: str
@@ -43,6 +47,7 @@ class Row:
     dice: float
     spread: float | None
     seeds: int
+    gate: str = NO_VERDICT
 
 
 def read_rows(out: Path) -> list[Row]:
@@ -58,14 +63,17 @@ def read_rows(out: Path) -> list[Row]:
         task = plan.task_of(student)
         cost = STUDENTS.find(student).cost(num_classes=task.num_classes, patch=task.patch.dhw)
         share = prod(plan.task.patch) / prod(task.patch)
-        dice = dice_of(out, student)
+        dice, verdicts = dice_of(out, student), verdicts_of(out, student)
         for variant, milliseconds in variants.items():
             engine, precision = variant.split()
             if dice.get(precision):
                 means = dice[precision]
                 spread = float(np.std(means, ddof=1)) if len(means) > 1 else None
                 size, speed = (cost.parameters, cost.flops / 1e9), share * milliseconds
-                rows.append(Row(student, engine, precision, *size, speed, float(np.mean(means)), spread, len(means)))
+                gate = verdicts.get(variant, NO_VERDICT)
+                rows.append(
+                    Row(student, engine, precision, *size, speed, float(np.mean(means)), spread, len(means), gate)
+                )
     return sorted(rows, key=lambda row: row.milliseconds)
 
 
@@ -80,6 +88,23 @@ def dice_of(out: Path, student: str) -> dict[str, list[float]]:
     return found
 
 
+def verdicts_of(out: Path, student: str) -> dict[str, str]:
+    """Returns ``engine precision`` → the gate's verdict: "failed" if the variant failed in any seed's bundle."""
+    found: dict[str, str] = {}
+    for path in sorted(run_folder(out, student, 0).parent.glob(f"{student}_*/student.bedside")):
+        if path.parent == run_folder(out, student, int(path.parent.name.rpartition("_")[2])):
+            with Bundle.open(path) as bundle:
+                for variant in bundle.manifest.variants:
+                    if found.get(variant.name) != "failed":
+                        found[variant.name] = variant.verdict
+    return found
+
+
+def front_of(rows: Sequence[Row]) -> list[Row]:
+    """Returns the Pareto front of the variants that did not fail at the gate."""
+    return pareto_front([row for row in rows if row.gate != "failed"])
+
+
 def write_report(out: Path) -> None:
     """Writes ``tables.md``, ``results.csv`` and ``pareto.png``."""
     rows = read_rows(out)
@@ -92,14 +117,15 @@ def write_report(out: Path) -> None:
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
-    front = pareto_front(rows)
-    lines = ["| student | engine | precision | parameters | GFLOP | ms per window | Dice | seeds | front |"]
-    lines += ["| -- | -- | -- | -- | -- | -- | -- | -- | -- |"]
+    front = front_of(rows)
+    lines = ["| student | engine | precision | parameters | GFLOP | ms per window | Dice | seeds | gate | front |"]
+    lines += ["| -- | -- | -- | -- | -- | -- | -- | -- | -- | -- |"]
     for row in rows:
         spread = "" if row.spread is None else f" ± {100 * row.spread:.2f}"
         lines.append(
             f"| {row.student} | {row.engine} | {row.precision} | {row.parameters:,} | {row.gflop:.2f} "
-            f"| {row.milliseconds:.1f} | {100 * row.dice:.2f}{spread} | {row.seeds} | {'yes' if row in front else ''} |"
+            f"| {row.milliseconds:.1f} | {100 * row.dice:.2f}{spread} | {row.seeds} | {row.gate} "
+            f"| {'yes' if row in front else ''} |"
         )
     return lines
 
@@ -118,7 +144,7 @@ def _draw(file: Path, rows: Sequence[Row]) -> None:
     for row in rows:
         marker = "osD^vP"[kinds.index((row.engine, row.precision)) % 6]
         axes.plot(row.milliseconds, 100 * row.dice, marker, color=colours(students.index(row.student) % 20))
-    front = pareto_front(rows)
+    front = front_of(rows)
     points = ([row.milliseconds for row in front], [100 * row.dice for row in front])
     axes.step(*points, where="post", color="0.4", linewidth=1, label="Pareto front")
     for number, (engine, precision) in enumerate(kinds):

@@ -54,7 +54,13 @@ def test_a_process_with_the_plug_in_knows_the_designs(script, designs, tmp_path)
 
 def test_a_time_is_the_median_share_of_the_other(script):
     shares = iter((3.0, 1.0, 2.0, 9.0, 2.0))
-    assert script("relative_time").relative_time(lambda: next(shares), lambda: 0.5) == 4.0
+    assert script("relative_time").relative_time(lambda: next(shares), lambda: 0.5, wanted=4.0) == 4.0
+
+
+@pytest.mark.parametrize("wanted", [2.9, 25.0])
+def test_a_time_far_from_the_wanted_one_is_that_of_one_round(script, wanted):
+    shares = iter((3.0,))
+    assert script("relative_time").relative_time(lambda: next(shares), lambda: 0.5, wanted) == 6.0
 
 
 def test_a_student_that_needs_a_larger_window_has_its_share_of_the_time(script, monkeypatch):

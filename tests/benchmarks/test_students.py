@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from bedside.distill.students.measured import measured_students
+from bedside.runtime import write_manifest
+from bedside.runtime.bundles.variant import Variant
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "students"
 TASK = """
@@ -79,10 +81,45 @@ def test_a_row_is_the_mean_over_the_seeds_and_its_milliseconds_are_the_tasks_win
     assert full.parameters > half.parameters > 0
 
 
+@pytest.fixture
+def judged(script, finished, toy):
+    """The experiment, whose fastest variant failed at the gate in one of two seeds; the other student has no gate."""
+    for seed, passed in ((0, False), (1, True)):
+        path = script("plan").run_folder(finished, FULL, seed) / "student.bedside"
+        task = toy.task()
+        toy.write_bundle(path, task)
+        variants = [
+            Variant(precision=precision, engine="openvino", file=f"model.{precision}.onnx", passed=verdict)
+            for precision, verdict in (("fp32", True), ("int8", passed))
+        ]
+        write_manifest(path, toy.manifest(task, variants))
+    times = json.loads((finished / "latency.json").read_text())
+    times[FULL] |= {"openvino int8": 5.0, "torch fp32": 900.0}
+    (finished / "latency.json").write_text(json.dumps(times))
+    return finished
+
+
+def test_a_variant_that_fails_at_the_gate_in_any_seed_is_not_on_the_front(script, judged):
+    report = script("report")
+    rows = {(each.student, each.engine, each.precision): each.gate for each in report.read_rows(judged)}
+    assert rows[FULL, "openvino", "int8"] == "failed"
+    assert rows[FULL, "openvino", "fp32"] == "passed"
+    assert rows[FULL, "torch", "fp32"] == rows[HALF, "openvino", "int8"] == "–"
+    front = [(each.student, each.precision) for each in report.front_of(report.read_rows(judged))]
+    assert front == [(HALF, "int8"), (HALF, "fp32"), (FULL, "fp32")]
+
+
+def test_a_variant_that_failed_is_not_published(script, judged):
+    script("report").write_report(judged)
+    publish = script("publish")
+    assert set(publish.read_dice(judged / "results.csv")[FULL]) == {"fp32"}
+    assert publish.read_milliseconds(judged / "results.csv")[FULL] == {"openvino": {"fp32": 90.0}}
+
+
 def test_the_report_is_a_table_a_csv_and_a_picture(script, finished):
     script("report").write_report(finished)
     table = (finished / "tables.md").read_text()
-    assert "| 90.0 | 70.00 ± 14.14 | 2 | yes |" in table
+    assert "| 90.0 | 70.00 ± 14.14 | 2 | – | yes |" in table
     with (finished / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [float(line["milliseconds"]) for line in lines] == sorted(float(line["milliseconds"]) for line in lines)
@@ -117,13 +154,13 @@ def test_the_figures_of_a_comparison_are_published_and_replace_its_earlier_ones(
 
 
 def test_a_results_file_with_two_dice_of_one_precision_is_refused(script, tmp_path):
-    lines = "student,engine,precision,dice,spread,seeds\na,openvino,fp32,0.7,,1\na,onnxruntime,fp32,0.6,,1\n"
+    lines = "student,engine,precision,dice,spread,seeds,gate\na,openvino,fp32,0.7,,1,–\na,onnxruntime,fp32,0.6,,1,–\n"
     (tmp_path / "results.csv").write_text(lines)
     with pytest.raises(SystemExit, match="a fp32 has two Dice"):
         script("publish").read_dice(tmp_path / "results.csv")
 
 
 def test_torch_is_no_engine_of_a_bundle_and_is_not_published(script, tmp_path):
-    lines = "student,engine,precision,milliseconds\na,torch,fp32,40.0\na,openvino,fp32,10.126\n"
+    lines = "student,engine,precision,milliseconds,gate\na,torch,fp32,40.0,–\na,openvino,fp32,10.126,passed\n"
     (tmp_path / "results.csv").write_text(lines)
     assert script("publish").read_milliseconds(tmp_path / "results.csv") == {"a": {"openvino": {"fp32": 10.13}}}
