@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options.paths import input_argument
+from ..tables.figures import significant
 from ..terminal.console import Console
-from .tables import three_digits, wrapped
+from .tables import wrapped
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,8 +58,8 @@ def ratio_table(comparison: Comparison) -> Table:
         others = ("–" if value is None else f"{value:.2f}" for value in (row.total, row.memory, row.joules))
         table.add_row(
             row.name,
-            three_digits(row.first_ms),
-            three_digits(row.second_ms),
+            significant(row.first_ms),
+            significant(row.second_ms),
             f"{mark}{ratio.value:.2f}",
             interval,
             *others,

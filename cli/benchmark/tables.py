@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..tables.figures import significant
 from ..terminal.streams import NARROWEST
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def network_table(report: BenchmarkReport) -> Table:
         window = variant.window
         table.add_row(
             variant.name,
-            *(three_digits(value) for value in (window.p50_ms, window.p90_ms, window.p95_ms, window.p99_ms)),
-            f"{three_digits(window.mean_ms)} ± {three_digits(window.std_ms)}",
+            *(significant(value) for value in (window.p50_ms, window.p90_ms, window.p95_ms, window.p99_ms)),
+            f"{significant(window.mean_ms)} ± {significant(window.std_ms)}",
             *_ratio(variant.ratio),
         )
     return table
@@ -78,7 +79,7 @@ def start_table(report: BenchmarkReport) -> Table:
             f"{(memory.network_peak - memory.baseline) / _MB:.0f}",
             _joules(variant.joules_per_window),
             _joules(variant.joules_per_scan),
-            "–" if whole is None else three_digits(whole.total_s),
+            "–" if whole is None else significant(whole.total_s),
             _ratio(variant.total_ratio)[0],
         )
     return table
@@ -140,13 +141,13 @@ def sustained_text(run: SustainedRun) -> str:
     ratio = times.ratio
     interval = "" if ratio.low is None or ratio.high is None else f" ({ratio.low:.2f}–{ratio.high:.2f})"
     windows = sum(each.calls for each in times.bins)
-    joules = "" if run.joules_per_window is None else f", {three_digits(run.joules_per_window)} J per window"
+    joules = "" if run.joules_per_window is None else f", {significant(run.joules_per_window)} J per window"
     lines = [
         "",
         f"Sustained, {run.name}: {windows} windows in {times.seconds:.0f} s{joules}",
         f"last {part} against the first: {ratio.value:.2f}{interval}",
-        f"p50 {three_digits(times.first.p50_ms)} → {three_digits(times.last.p50_ms)} ms, "
-        f"p99 {three_digits(times.first.p99_ms)} → {three_digits(times.last.p99_ms)} ms",
+        f"p50 {significant(times.first.p50_ms)} → {significant(times.last.p50_ms)} ms, "
+        f"p99 {significant(times.first.p99_ms)} → {significant(times.last.p99_ms)} ms",
     ]
     changes = (
         ("clock", first.clock_mhz, last.clock_mhz, "MHz"),
@@ -208,12 +209,7 @@ def wrapped(line: str) -> str:
 
 
 def _joules(joules: float | None) -> str:
-    return "–" if joules is None else three_digits(joules)
-
-
-def three_digits(value: float) -> str:
-    """Returns a number with three significant digits, or as a whole number from 100 up."""
-    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+    return "–" if joules is None else significant(joules)
 
 
 def _number(value: float | None, unit: str = "") -> str:

@@ -6,6 +6,7 @@ import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ..tables.figures import significant
 from ..terminal.streams import NARROWEST
 
 if TYPE_CHECKING:
@@ -64,12 +65,8 @@ def _mark(option: Option, report: PlanReport) -> str:
 
 
 def _interval(figure: Interval, unit: float = 1.0) -> str:
-    low, high = (_digits(value / unit, 2) for value in (figure.low, figure.high))
-    return f"{_digits(figure.predicted / unit, 3)}\n{low}…{high}"
-
-
-def _digits(value: float, count: int) -> str:
-    return f"{value:.{count}g}" if value < 10**count else f"{value:.0f}"
+    low, high = (significant(value / unit, 2) for value in (figure.low, figure.high))
+    return f"{significant(figure.predicted / unit)}\n{low}…{high}"
 
 
 def reasons(report: PlanReport) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...distill.students.front import fastest_variants, front_of
+from .figures import significant
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,13 +51,8 @@ def _cells(
     if variant is None or dice is None:
         return ["–"] * 3
     spread = "" if dice.spread is None else f" ±{dice.spread:.3f}"
-    speed = "–" if baseline is None else f"{_two_digits(baseline.milliseconds / variant.milliseconds)} ×"
-    return [f"{'*' * on_front}{dice.mean:.3f}{spread}", _two_digits(variant.milliseconds), speed]
-
-
-def _two_digits(figure: float) -> str:
-    """Returns a figure without digits that say nothing: 0.59, 2.4, 32, 251."""
-    return f"{figure:.2f}" if figure < 1 else f"{figure:.1f}" if figure < 10 else f"{figure:.0f}"
+    speed = "–" if baseline is None else f"{significant(baseline.milliseconds / variant.milliseconds, 2)} ×"
+    return [f"{'*' * on_front}{dice.mean:.3f}{spread}", significant(variant.milliseconds, 2), speed]
 
 
 def _caption(comparisons: Sequence[StudentComparison]) -> str:
