@@ -86,7 +86,7 @@ def draw(results: SweepResults) -> bytes:
 
 
 def _notes(results: SweepResults) -> Iterator[str]:
-    cases, compared = len(results.cases), sum(row.lam != BASELINE for row in results.rows)
+    cases, compared = len(results.cases), sum(not math.isnan(row.p) for row in results.rows)
     yield (
         f"Dice: mean over the organs on {cases} {results.case_list} case{'' if cases == 1 else 's'}, ± standard "
         "deviation over seeds."
@@ -95,8 +95,8 @@ def _notes(results: SweepResults) -> Iterator[str]:
         yield "No test case has a label map: the validation cases also chose each run's best epoch."
     if any(row.lam == BASELINE for row in results.rows):
         yield (
-            "diff: a case's mean Dice, averaged over seeds, minus that with λ = 1 (no teacher); p: Wilcoxon's "
-            f"signed-rank test over the cases, two-sided; Holm p: corrected for {compared} λ."
+            "diff: a case's mean Dice, averaged over the seeds that both have, minus that with λ = 1 (no teacher); p: "
+            f"Wilcoxon's signed-rank test over the cases, two-sided; Holm p: corrected for {compared} λ."
         )
     else:
         yield "Without a finished run of λ = 1 there is no difference to it."

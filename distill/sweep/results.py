@@ -43,8 +43,8 @@ class LambdaRow:
         by_seed: seed → mean Dice over the organs, 0…1; an organ's Dice is the mean over the cases that have it.
         dice: spread of these over the seeds.
         organs: organ → spread of its Dice over the seeds.
-        difference: mean over the cases of a case's mean Dice, averaged over seeds, minus that with λ = 1; NaN for
-            λ = 1 and without it.
+        difference: mean over the cases of a case's mean Dice, averaged over the seeds that both have, minus that with
+            λ = 1; NaN for λ = 1, and without a seed in common.
         p: two-sided p value of Wilcoxon's signed-rank test over the cases of that difference; NaN likewise.
         p_holm: p value corrected for the number of λ compared.
     """
@@ -114,9 +114,9 @@ def collect_results(
     by_lambda = {lam: {seed: tables[of, seed] for of, seed in tables if of == lam} for lam in lambdas}
     rows = [_row(lam, by_lambda[lam]) for lam in lambdas]
     if BASELINE in by_lambda:
-        baseline = _case_means(by_lambda[BASELINE])
+        baseline = by_lambda[BASELINE]
         rows = [row if row.lam == BASELINE else _compared(row, by_lambda[row.lam], baseline) for row in rows]
-        tested = [index for index, row in enumerate(rows) if row.lam != BASELINE]
+        tested = [index for index, row in enumerate(rows) if not math.isnan(row.p)]
         for index, p in zip(tested, holm([rows[index].p for index in tested]), strict=True):
             rows[index] = replace(rows[index], p_holm=p)
     return SweepResults(tuple(rows), next(iter(tables.values())).cases, case_list, dict(failed or {}))
@@ -154,9 +154,12 @@ def _case_means(tables: Mapping[int, ScoreTable]) -> dict[str, float]:
     }
 
 
-def _compared(row: LambdaRow, tables: Mapping[int, ScoreTable], baseline: Mapping[str, float]) -> LambdaRow:
-    means = _case_means(tables)
-    differences = np.array([means[case] - baseline[case] for case in means])
+def _compared(row: LambdaRow, tables: Mapping[int, ScoreTable], baseline: Mapping[int, ScoreTable]) -> LambdaRow:
+    both = [seed for seed in tables if seed in baseline]  # where a run failed, seeds would differ as well as λ
+    if not both:
+        return row
+    means, without = (_case_means({seed: each[seed] for seed in both}) for each in (tables, baseline))
+    differences = np.array([means[case] - without[case] for case in means])
     return replace(row, difference=float(differences.mean()), p=signed_rank(differences).p)
 
 

@@ -85,3 +85,18 @@ def test_json_has_none_for_missing_figures():
             }
         ],
     }
+
+
+def test_a_seed_that_one_of_the_two_lacks_makes_no_difference():
+    """With seed 1 everything is better by 0.3; λ = 0.5 failed there, and equals λ = 1 with seed 0."""
+    good = tuple(dice + 0.3 for dice in BASELINE)
+    tables = {(1.0, 0): liver(*BASELINE), (1.0, 1): liver(*good), (0.5, 0): liver(*BASELINE)}
+    row = collect_results(tables, "test").rows[0]
+    assert (row.difference, row.p, row.p_holm) == (0.0, 1.0, 1.0)
+
+
+def test_without_a_seed_in_common_there_is_no_difference_and_no_correction_for_it():
+    tables = {(1.0, 0): liver(*BASELINE), (0.2, 1): liver(*BETTER), (0.5, 0): liver(*BETTER)}
+    apart, better, _ = collect_results(tables, "test").rows
+    assert all(math.isnan(value) for value in (apart.difference, apart.p, apart.p_holm))
+    assert better.p_holm == better.p
