@@ -24,7 +24,7 @@ class EarlierWeights:
         name: name of the run directory or bundle.
         made_by: "run", "locator run", … or "bundle", then the name of the network, for messages.
         network: kind and name of the network.
-        num_classes: classes, background included.
+        labels: names of the classes, background first.
         sha256: hash of the weights file.
         licence: what the bundle states that holds them, or those that taught the student; empty without such bundles.
         learned_from: the data that they were trained on.
@@ -34,7 +34,7 @@ class EarlierWeights:
     name: str
     made_by: str
     network: tuple[str, str]
-    num_classes: int
+    labels: tuple[str, ...]
     sha256: str
     licence: str
     learned_from: LearnedFrom
@@ -53,14 +53,20 @@ class EarlierWeights:
         Raises:
             InputError: there is neither a trained run nor a bundle with weights.
             BundleError: the bundle was altered.
-            UsageError: the weights are another network's, or for another number of classes.
+            UsageError: the weights are another network's, for another number of classes, or for the same classes in
+                another order.
         """
         weights = _of_bundle(path) if is_bundle(path) else _of_run(path)
         if weights.network != (kind, student):
             wanted = f"run or bundle of {student}" if kind == "student" else f"{kind} run of {student}"
             raise UsageError(f'"{weights.name}" is a {weights.made_by}; --init needs an earlier {wanted}')
-        if weights.num_classes != task.num_classes:
-            raise UsageError(f'"{weights.name}" has {weights.num_classes} classes, the task {task.num_classes}')
+        if len(weights.labels) != task.num_classes:
+            raise UsageError(f'"{weights.name}" has {len(weights.labels)} classes, the task {task.num_classes}')
+        if weights.labels != task.labels and sorted(weights.labels) == sorted(task.labels):
+            raise UsageError(
+                f'"{weights.name}" has the task\'s classes in another order ({", ".join(weights.labels)}): its outputs '
+                "would begin as those of other organs; give data set and task this order"
+            )
         return weights
 
 
@@ -71,7 +77,7 @@ def _of_run(path: Path) -> EarlierWeights:
         name=run.name,
         made_by=f"run of {model.name}" if model.kind == "student" else f"{model.kind} run of {model.name}",
         network=(model.kind, model.name),
-        num_classes=config.task.num_classes,
+        labels=config.task.labels,
         sha256=file_sha256(run.best),
         licence="" if config.distillation is None else config.distillation.teachers_licences,
         learned_from=LearnedFrom.of_run(config),
@@ -88,7 +94,7 @@ def _of_bundle(path: Path) -> EarlierWeights:
             name=name,
             made_by=f"bundle of {manifest.provenance.student}",
             network=("student", manifest.provenance.student),
-            num_classes=manifest.task.num_classes,
+            labels=manifest.task.labels,
             sha256=manifest.files[WEIGHTS_NAME].sha256,
             licence=manifest.licence,
             learned_from=LearnedFrom.of_bundle(manifest),

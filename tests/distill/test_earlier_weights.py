@@ -66,6 +66,14 @@ def test_weights_of_another_network_or_for_other_classes_are_refused(tmp_path, d
         taught(tmp_path / "s", dataset, None, lam=1.0, task=fewer, init=trainable)
 
 
+def test_weights_for_the_same_classes_in_another_order_are_refused(tmp_path, dataset, coarse_task, small_student):
+    background, first, second, *others = coarse_task.labels
+    swapped = coarse_task.replaced(labels=(background, second, first, *others))
+    data = replace(dataset, labels=swapped.labels)
+    with pytest.raises(UsageError, match=r"has the task's classes in another order .* give data set and task this"):
+        taught(tmp_path / "s", data, None, lam=1.0, task=swapped, init=small_student)
+
+
 def test_an_earlier_run_that_had_other_validation_cases_is_warned_of(
     tmp_path, dataset, coarse_task, small_student, caplog
 ):
