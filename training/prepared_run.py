@@ -129,6 +129,7 @@ def prepare_run(
         validation = [named[case.name] for case in dataset.validation]
         _log_unusual(prepared, "scans")
         _log_unusual(prepared_unlabelled, "scans without labels")
+        _log_unlabelled(dataset, job.recipe)
         _log_warnings(training, task, job.recipe)
         return PreparedRun(run, training, validation, prepared_unlabelled)
 
@@ -188,6 +189,21 @@ def _log_unusual(cases: list[PreparedCase], what: str) -> None:
     unusual = [case for case in cases if case.warnings]
     if unusual:
         _log.warning("%d of %d %s are unusual, such as: %s", len(unusual), len(cases), what, unusual[0].warnings[0])
+
+
+def _log_unlabelled(dataset: Dataset, recipe: Recipe) -> None:
+    """Logs what part the scans without labels take, if there are any."""
+    if not dataset.unlabelled:
+        return
+    count, share = len(dataset.unlabelled), recipe.unlabelled
+    if share:
+        _log.info("scans without labels: %d, %.0f %% of the crops", count, 100 * share)
+    else:
+        _log.info(
+            "scans without labels: %d, which take no part; a student learns from such by a teacher, with λ below 1 or "
+            "--pseudo-labels",
+            count,
+        )
 
 
 def _log_warnings(training: list[PreparedCase], task: Task, recipe: Recipe) -> None:

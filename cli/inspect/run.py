@@ -38,6 +38,8 @@ def run_tables(run: Run) -> list[str | Table]:
         facts.add_row(name, value)
     if config.distillation is not None:
         facts.add_row("distillation", _distillation(config.distillation))
+        if config.recipe.unlabelled:
+            facts.add_row("without labels", f"{100 * config.recipe.unlabelled:.0f} % of the crops")
         if config.distillation.init:
             facts.add_row("started from", f"the weights with SHA-256 {config.distillation.init[:16]}…")
     facts.add_row("data set", f"{config.dataset}, {config.data_hash[:16]}")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.scans.nifti import read_labels, write_volume
+from bedside.training.data.dataset import Case
 from bedside.training.job import TrainingJob
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.process_group import ProcessGroup
@@ -103,6 +104,21 @@ def test_what_deserves_a_look_in_the_list_is_logged_when_training_starts(small_d
     start(replace(small_dataset, modality=("MRI",), warnings=("a remark",)), small_task, tmp_path / "run")
     assert "a remark" in caplog.text
     assert 'the list calls its images "MRI", and task "cube" is for CT' in caplog.text
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.25, "25 % of the crops"), (0.0, "which take no part")])
+def test_the_part_of_scans_without_labels_is_said(small_dataset, small_task, tmp_path, caplog, share, said):
+    scan = Case("scan", small_dataset.training[1].image)
+    dataset = replace(small_dataset, training=small_dataset.training[:1], unlabelled=(scan,))
+    with caplog.at_level("INFO"):
+        start(dataset, small_task, tmp_path / "run", recipe=Recipe(epochs=1, warmup=0, unlabelled=share))
+    assert f"scans without labels: 1, {said}" in caplog.text
+
+
+def test_a_data_set_without_such_scans_says_nothing_of_them(small_dataset, small_task, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        start(small_dataset, small_task, tmp_path / "run")
+    assert "scans without labels" not in caplog.text
 
 
 @pytest.mark.parametrize(("labelled", "name"), [(True, "copy"), (False, "copy"), (False, "")])

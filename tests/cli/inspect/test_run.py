@@ -92,6 +92,21 @@ def test_a_student_is_shown_with_each_of_its_teachers_and_how_they_taught(given,
     assert shown in list(table.columns[1].cells)
 
 
+@pytest.mark.parametrize(("share", "shown"), [(0.5, ["50 % of the crops"]), (0.0, [])])
+def test_the_share_of_scans_without_labels_is_shown_where_they_took_part(share, shown, tmp_path, task):
+    config = RunConfig(
+        model=ModelConfig(kind="student", name="unet-nano"),
+        distillation=Distillation(lam=0.5, teachers=(TeacherRecord(name="sam", sha256="0" * 64),)),
+        task=task,
+        recipe=Recipe(unlabelled=share),
+        dataset="toy",
+        data_hash="cd" * 32,
+    )
+    (table,) = run_tables(Run.create(tmp_path / "run", config, resume=False))
+    rows = zip(table.columns[0].cells, table.columns[1].cells, strict=True)
+    assert [value for name, value in rows if name == "without labels"] == shown
+
+
 def test_of_two_epochs_with_the_same_dice_the_later_is_the_best(started):
     facts = run_facts(started({"dice": 0.5}, {"dice": 0.5}, {"loss": 1.0}))
     assert (facts["best"]["epoch"], facts["last"]["epoch"]) == ("1", "2")
