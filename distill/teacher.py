@@ -41,6 +41,7 @@ class Teacher:
         name: name of its run directory or bundle.
         sha256: hash of its weights file, or of its bundle.
         learned_from: the data that it was trained on.
+        own_dice: mean Dice over the organs that its own training found on its validation cases, 0…1; None if unknown.
         licence: what its bundle states, or of a run, what the bundles state that taught it; empty without such bundles.
     """
 
@@ -50,6 +51,7 @@ class Teacher:
     sha256: str
     learned_from: LearnedFrom = field(default_factory=LearnedFrom)
     licence: str = ""
+    own_dice: float | None = None
 
     @classmethod
     def open(cls, path: Path) -> Teacher:
@@ -76,7 +78,7 @@ class Teacher:
             )
         learned_from = LearnedFrom.of_run(config)
         licence = "" if config.distillation is None else config.distillation.teachers_licences
-        return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence)
+        return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence, run.best_dice())
 
     @property
     def record(self) -> TeacherRecord:

@@ -33,7 +33,13 @@ from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
 from .teacher_task import task_of_student
 from .teachers import Teachers, check_teachers_classes, check_teachers_input
-from .validation import log_teachers, record_teachers_dice, warn_of_faint_teachers, warn_of_weak_teachers
+from .validation import (
+    log_teachers,
+    record_teachers_dice,
+    warn_of_faint_teachers,
+    warn_of_unequal_teachers,
+    warn_of_weak_teachers,
+)
 
 
 def distill(
@@ -214,6 +220,7 @@ class _DistilledStudent:
         labelled = others[: len(cases)] if soft else [CropSource(case) for case in cases]
         if group.first:
             record_teachers_dice(prepared.run, others[len(cases) if soft else 0 :])
+            warn_of_unequal_teachers(teachers, prepared.run)
         return [*labelled, *(self._without_labels(source, soft) for source in unlabelled)]
 
     def _log_origins(self, prepared: PreparedRun) -> None:

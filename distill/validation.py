@@ -19,6 +19,7 @@ from ..training.scores.metrics import dice_per_class, finite_mean
 from .teachers import Teachers
 
 _log = logging.getLogger("bedside.distill")
+_OTHER_WINDOWS = 0.01  # Dice that a training's own validation may differ by: its windows overlap less
 _FAINT = 0.05  # of the labels' gradient; the paper's loss had .016 where it taught nothing, `dice-ce` .85
 
 
@@ -65,6 +66,31 @@ def record_teachers_dice(run: Run, validation: Sequence[CropSource]) -> None:
     _log.info("the teachers' mean Dice on the %d validation cases is %.3f", len(validation), dice)
     with atomic_write(_file(run)) as temporary:
         temporary.write_bytes(msgspec.json.encode({"dice": None if math.isnan(dice) else dice}))
+
+
+def warn_of_unequal_teachers(teachers: Teachers, run: Run) -> None:
+    """Logs a warning if one of several teachers is better alone than the mean of all, whose members count alike.
+
+    Args:
+        teachers: the teachers; what their own trainings found counts, on the student's validation cases.
+        run: the student's run, with the Dice of the teachers' mean.
+    """
+    mean, cases = teachers_dice(run), run.config.validation_hash
+    own = {
+        member.name: member.own_dice
+        for member in teachers.members
+        if member.own_dice is not None and cases and member.learned_from.validation_hash == cases
+    }
+    best = max(own, key=lambda name: own[name], default="")
+    if mean is not None and len(teachers.members) > 1 and best and own[best] > mean + _OTHER_WINDOWS:
+        _log.warning(
+            'the mean of the teachers (Dice %.3f) is worse than teacher "%s" alone, which in its own training had %.3f '
+            "on the same validation cases: leave the weaker ones out (%s)",
+            mean,
+            best,
+            own[best],
+            ", ".join(f"{name} {dice:.3f}" for name, dice in sorted(own.items(), key=lambda each: -each[1])),
+        )
 
 
 def teachers_dice(run: Run) -> float | None:

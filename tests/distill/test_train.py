@@ -108,6 +108,15 @@ def test_the_baseline_needs_no_teacher(small_student):
     assert "gradient_labels" not in loaded.metrics  # its loss has one term
 
 
+def test_a_teacher_whose_own_training_had_a_higher_dice_than_the_mean_of_all_is_named(
+    tmp_path, teacher_run, with_unlabelled, coarse_task, caplog
+):
+    alone = taught(tmp_path / "alone", with_unlabelled, None, lam=1.0, task=coarse_task)
+    alone.log(0, {"loss": 1.0, "dice": 0.9})
+    taught(tmp_path / "s", with_unlabelled, [teacher_run, alone.path])
+    assert 'is worse than teacher "alone" alone, which in its own training had 0.900' in caplog.text
+
+
 @pytest.mark.parametrize("targets", ["cached", "online"])
 def test_several_teachers_of_any_kind_teach_on_scans_without_labels_too(
     tmp_path, teacher_run, small_student, with_unlabelled, targets

@@ -14,6 +14,7 @@ from bedside.distill.validation import (
     record_teachers_dice,
     teachers_dice,
     warn_of_faint_teachers,
+    warn_of_unequal_teachers,
     warn_of_weak_teachers,
 )
 from bedside.training.data.crops import CropSource
@@ -107,6 +108,28 @@ def test_a_student_that_is_better_than_its_teachers_is_reported(run, validation,
     record_teachers_dice(run, validation)
     warn_of_weak_teachers(run, best)
     assert ("the student is better than its teachers" in caplog.text) == warned
+
+
+@pytest.mark.parametrize(
+    ("members", "warned"),
+    [
+        ({"a": (0.86, "mine"), "b": (0.7, "mine")}, True),
+        ({"a": (0.84, "mine"), "b": (0.7, "mine")}, False),  # by less than other windows may explain
+        ({"a": (0.86, "others"), "b": (0.7, "mine")}, False),  # other validation cases
+        ({"a": (0.86, ""), "b": (None, "")}, False),
+        ({"a": (0.86, "mine")}, False),
+    ],
+)
+def test_a_teacher_that_is_better_alone_than_the_mean_of_all_is_named(run, validation, task, caplog, members, warned):
+    run.config = msgspec.structs.replace(run.config, validation_hash="mine")
+    record_teachers_dice(run, validation)  # 0.833
+    made = [
+        Teacher(torch.nn.Identity(), task, name, "0", LearnedFrom("toy", "0", cases), own_dice=dice)
+        for name, (dice, cases) in members.items()
+    ]
+    warn_of_unequal_teachers(Teachers(tuple(made)), run)
+    assert ('is worse than teacher "a" alone, which in its own training had 0.860' in caplog.text) == warned
+    assert ("(a 0.860, b 0.700)" in caplog.text) == warned
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,17 @@ class Run:
         rows = self.rows()
         return float(rows[-1]["loss"]) if rows else math.nan
 
+    def best_dice(self) -> float | None:
+        """Returns the mean validation Dice over the organs of the best weights, 0…1; None without a score.
+
+        Raises:
+            InputError: a Dice is no number.
+        """
+        offsets, dice = self.class_offsets_record(), self.best_row().get("dice")
+        if offsets.dice is not None and offsets.epochs == self.config.recipe.epochs:  # else it was made longer since
+            return offsets.dice
+        return None if dice is None else float(dice)
+
     def best_row(self) -> dict[str, str]:
         """Returns the metrics of the epoch whose weights are `best`; empty before the first epoch has ended.
 

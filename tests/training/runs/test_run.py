@@ -66,6 +66,20 @@ def test_a_run_records_after_how_many_epochs_its_training_looked_for_class_offse
         run.class_offsets_record()
 
 
+def test_the_best_dice_is_that_with_class_offsets_unless_the_run_was_made_longer_since(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    assert run.best_dice() is None
+    run.log(0, {"loss": 3.0, "dice": 0.5})
+    run.log(1, {"loss": 2.0, "dice": 0.4})
+    assert run.best_dice() == 0.5
+    run.record_class_offsets(0.75)
+    assert run.best_dice() == 0.75
+    longer = msgspec.structs.replace(config.recipe, epochs=config.recipe.epochs + 1)
+    run.config = msgspec.structs.replace(config, recipe=longer)
+    assert run.best_dice() == 0.5
+
+
 def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):
     Run.create(tmp_path / "run", config, resume=False)
     Run.create(tmp_path / "run", config, resume=False).start()
