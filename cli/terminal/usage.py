@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
+_DECIDING = {"bedside train-teacher": "--name", "bedside distill": "--student"}
+"""Command → the option that decides which others it has, or their defaults: help without it shows those of another."""
+
 
 def usage_message(error: Exception, arguments: Sequence[str]) -> str:
     """Returns the one-line message for a parser's error.
@@ -20,7 +23,14 @@ def usage_message(error: Exception, arguments: Sequence[str]) -> str:
     if message.startswith("Invalid value"):
         message = message.replace("Value error, ", "", 1)  # pydantic's, inside some releases of typer
         message = _with_values(message, getattr(error, "param", None), arguments)
-    return f"{message}{'.' if message[-1].isalnum() else ''} Try '{path} --help'."
+    return f"{message}{'.' if message[-1].isalnum() else ''} Try '{path}{_chosen(path, arguments)} --help'."
+
+
+def _chosen(path: str, arguments: Sequence[str]) -> str:
+    """Returns the option of `_DECIDING` with its value, and a space before it; empty where it was not given."""
+    option = _DECIDING.get(path)
+    value = "".join(_given([option], arguments, 1)) if option else ""
+    return f" {option} {value}" if value else ""
 
 
 def _with_values(message: str, parameter: object, arguments: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ class SamTeacher(nn.Module, Generic[Config]):
         """Logs how many parameters train and how many are frozen; called when the network is complete."""
         counts = count_parameters(self, self.config.component)
         numbers = counts.total, counts.trainable, counts.frozen
-        _log.info("%s: %d parameters, %d train, %d frozen", self.config.encoder, *numbers)
+        _log.info("%s: %s parameters, %s train, %s frozen", self.config.title, *(f"{number:,}" for number in numbers))
 
     def check_input(self, x: Tensor) -> None:
         """Checks that the input is a batch of patches ``[B, 1, D, H, W]``.

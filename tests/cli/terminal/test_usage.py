@@ -15,6 +15,15 @@ from bedside.cli.terminal.usage import usage_message
         ("demo --cases 3", r"Invalid value .*\b3\b.* Try 'bedside demo --help'\."),
         ("demo --cases=-3", r"Invalid value .*-3\b.* Try 'bedside demo --help'\."),
         ("devices --jsn", r"No such option.*--jsn.* Try 'bedside devices --help'\."),
+        (
+            "train-teacher --name segresnet --sam vit_b",
+            r"No such option.*--sam.* Try 'bedside train-teacher --name segresnet --help'\.",
+        ),
+        ("train-teacher --width 3", r"No such option.*--width.* Try 'bedside train-teacher --help'\."),
+        (
+            "distill --student=unet-edge-tiny --sam vit_b",
+            r"No such option.*--sam.* Try 'bedside distill --student unet-edge-tiny --help'\.",
+        ),
         ("dataset chek", r"No such command.*'check'\? Try 'bedside dataset --help'\."),
         ("distill data --spacing 5 5 -o run", r"Option '--spacing' takes 3 values, got 2 \('5 5'\)\. Try .*"),
         ("distill --patch 64 64 x data -o run", r"Invalid value for '--patch': .*, got '64 64 x'\. Try .*"),
