@@ -12,7 +12,7 @@ from ..runtime.errors import InputError
 from ..runtime.task import Task
 from ..training.loop.checkpoint import load_weights
 from ..training.runs.run import Run
-from ..training.runs.run_config import Distillation
+from ..training.runs.run_config import Distillation, RunConfig
 from .students.registry import build_student
 
 OWN_LICENCE = "Apache-2.0"
@@ -31,7 +31,8 @@ class LoadedStudent:
         teacher: names of the teachers' runs, joined by commas; None without a teacher.
         data_hash: SHA-256 of the training data.
         metrics: the row of its metrics at the epoch whose weights these are, column → value; with class offsets, which
-            came later, also ``dice_with_class_offsets``.
+            came later, also ``dice_with_class_offsets``; before them, what else it learned from: earlier weights, scans
+            without labels.
         licence: licence of its weights.
     """
 
@@ -79,9 +80,20 @@ def _load(run: Path, kind: str, advice: str) -> LoadedStudent:
         lam=config.distillation.lam if config.distillation else None,
         teacher=(config.distillation.teacher_names or None) if config.distillation else None,
         data_hash=config.data_hash,
-        metrics=_metrics(opened),
+        metrics={**_origins(config), **_metrics(opened)},
         licence=_licence(config.distillation),
     )
+
+
+def _origins(config: RunConfig) -> dict[str, str]:
+    """Returns what a student learned from besides labels and teachers, by name."""
+    origins: dict[str, str] = {}
+    if config.distillation is not None and config.distillation.init:
+        origins["started_from"] = f"earlier weights, SHA-256 {config.distillation.init}"
+    if config.recipe.unlabelled:
+        how = ", with pseudo-labels" if config.distillation is not None and config.distillation.pseudo_labels else ""
+        origins["without_labels"] = f"{100 * config.recipe.unlabelled:.0f} % of the crops{how}"
+    return origins
 
 
 def _metrics(run: Run) -> dict[str, str]:

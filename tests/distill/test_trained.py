@@ -1,11 +1,13 @@
 """What a student's run says of its weights when it is opened, for export."""
 
+import shutil
+
 import pytest
 from bedside.distill import build_student, load_student
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
-from bedside.training.runs.run_config import ModelConfig, RunConfig
+from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 from msgspec.structs import replace
 
 
@@ -36,3 +38,18 @@ def test_of_a_run_made_longer_the_dice_with_offsets_is_another_ones(run):
     longer = replace(run.config, recipe=replace(run.config.recipe, epochs=3))
     Run(run.path, longer, planned=2).lengthen(2, write=True)
     assert load_student(run.path).metrics == {"epoch": "0", "dice": "0.5"}
+
+
+def test_earlier_weights_and_scans_without_labels_are_named_before_the_metrics(run, tmp_path):
+    recipe = replace(run.config.recipe, unlabelled=0.4)
+    how = Distillation(lam=1.0, init="ab" * 32, pseudo_labels=True)
+    taught = Run.create(tmp_path / "taught", replace(run.config, recipe=recipe, distillation=how), resume=False)
+    taught.start()
+    taught.log(0, {"dice": 0.5})
+    shutil.copy(run.best, taught.best)
+    assert load_student(taught.path).metrics == {
+        "started_from": f"earlier weights, SHA-256 {'ab' * 32}",
+        "without_labels": "40 % of the crops, with pseudo-labels",
+        "epoch": "0",
+        "dice": "0.5",
+    }
