@@ -261,7 +261,7 @@ class Run:
         offsets, dice = self.class_offsets_record(), self.best_row().get("dice")
         if offsets.dice is not None and offsets.epochs == self.config.recipe.epochs:  # else it was made longer since
             return offsets.dice
-        return None if dice is None else float(dice)
+        return None if dice is None or math.isnan(float(dice)) else float(dice)
 
     def best_row(self) -> dict[str, str]:
         """Returns the metrics of the epoch whose weights are `best`; empty before the first epoch has ended.

@@ -1,3 +1,4 @@
+import math
 import os
 
 import msgspec
@@ -69,6 +70,8 @@ def test_a_run_records_after_how_many_epochs_its_training_looked_for_class_offse
 def test_the_best_dice_is_that_with_class_offsets_unless_the_run_was_made_longer_since(tmp_path, config):
     run = Run.create(tmp_path / "run", config, resume=False)
     run.start()
+    assert run.best_dice() is None
+    run.log(0, {"loss": 3.0, "dice": math.nan})
     assert run.best_dice() is None
     run.log(0, {"loss": 3.0, "dice": 0.5})
     run.log(1, {"loss": 2.0, "dice": 0.4})
