@@ -97,10 +97,8 @@ def _origins(config: RunConfig) -> dict[str, str]:
 
 
 def _metrics(run: Run) -> dict[str, str]:
-    record = run.class_offsets_record()
-    if record.dice is None or record.epochs < run.config.recipe.epochs:  # made longer since, perhaps without offsets
-        return run.best_row()
-    return {**run.best_row(), "dice_with_class_offsets": f"{record.dice:.6g}"}
+    dice = run.dice_with_class_offsets()
+    return run.best_row() | ({} if dice is None else {"dice_with_class_offsets": f"{dice:.6g}"})
 
 
 def _licence(distillation: Distillation | None) -> str:

@@ -35,6 +35,12 @@ def run_folder(out: Path, student: str, seed: int) -> Path:
     return out / "runs" / f"{student}_{seed}"
 
 
+def run_folders(out: Path, student: str) -> list[Path]:
+    """Returns the folders of a student's runs, of all seeds; those of ``a_b_0`` are none of ``a``'s."""
+    folders = sorted((out / "runs").glob(f"{student}_*"))
+    return [folder for folder in folders if folder.name.rpartition("_")[0] == student]
+
+
 def scores_file(folder: Path, precision: str) -> Path:
     """Returns the file of a run's scores on the test cases in one precision."""
     return folder / f"scores-{precision}.csv"

@@ -16,7 +16,7 @@ from bedside.benchmarks.shared.scores import case_means
 from bedside.distill import STUDENTS
 from bedside.distill.students.front import pareto_front
 from bedside.runtime import Bundle
-from plan import PRECISIONS, Plan, run_folder, scores_file
+from plan import PRECISIONS, Plan, run_folders, scores_file
 
 NO_VERDICT = "–"  # as `Variant.verdict` has it
 
@@ -47,7 +47,7 @@ class Row:
     dice: float
     spread: float | None
     seeds: int
-    gate: str = NO_VERDICT
+    gate: str
 
 
 def read_rows(out: Path) -> list[Row]:
@@ -80,10 +80,10 @@ def read_rows(out: Path) -> list[Row]:
 def dice_of(out: Path, student: str) -> dict[str, list[float]]:
     """Returns precision → mean Dice of each seed."""
     found: dict[str, list[float]] = defaultdict(list)
-    for folder in sorted(run_folder(out, student, 0).parent.glob(f"{student}_*")):
+    for folder in run_folders(out, student):
         for precision in PRECISIONS:
             scores = scores_file(folder, precision)
-            if scores.exists() and folder == run_folder(out, student, int(folder.name.rpartition("_")[2])):
+            if scores.exists():
                 found[precision].append(float(case_means(scores).mean()))
     return found
 
@@ -91,8 +91,9 @@ def dice_of(out: Path, student: str) -> dict[str, list[float]]:
 def verdicts_of(out: Path, student: str) -> dict[str, str]:
     """Returns ``engine precision`` → the gate's verdict: "failed" if the variant failed in any seed's bundle."""
     found: dict[str, str] = {}
-    for path in sorted(run_folder(out, student, 0).parent.glob(f"{student}_*/student.bedside")):
-        if path.parent == run_folder(out, student, int(path.parent.name.rpartition("_")[2])):
+    for folder in run_folders(out, student):
+        path = folder / "student.bedside"
+        if path.exists():
             with Bundle.open(path) as bundle:
                 for variant in bundle.manifest.variants:
                     if found.get(variant.name) != "failed":

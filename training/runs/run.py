@@ -258,10 +258,18 @@ class Run:
         Raises:
             InputError: a Dice is no number.
         """
-        offsets, dice = self.class_offsets_record(), self.best_row().get("dice")
-        if offsets.dice is not None and offsets.epochs == self.config.recipe.epochs:  # else it was made longer since
-            return offsets.dice
-        return None if dice is None or math.isnan(float(dice)) else float(dice)
+        if (with_offsets := self.dice_with_class_offsets()) is not None:
+            return with_offsets
+        dice = float(self.best_row().get("dice", math.nan))
+        return None if math.isnan(dice) else dice
+
+    def dice_with_class_offsets(self) -> float | None:
+        """Returns the mean validation Dice of the best weights with class offsets, 0…1; None without such a score.
+
+        A run that was made longer since may have others, so that its earlier score is none.
+        """
+        record = self.class_offsets_record()
+        return record.dice if record.epochs >= self.config.recipe.epochs else None
 
     def best_row(self) -> dict[str, str]:
         """Returns the metrics of the epoch whose weights are `best`; empty before the first epoch has ended.
