@@ -1,0 +1,84 @@
+import copy
+
+import pytest
+import torch
+from bedside.distill import build_student
+from bedside.training.loop.precision_check import compare_precisions
+from bedside.training.loop.shallow_convolutions import keep_shallow_in_float32
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+SLICES = [1, 2, 3, 4]
+
+
+def in_bfloat16(layer, image):
+    with torch.autocast("cpu", torch.bfloat16):
+        return layer(image)
+
+
+@pytest.mark.parametrize("slices", SLICES)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolutions_over_one_and_two_slices_stay_in_float32(slices, stride):
+    torch.manual_seed(0)
+    layer = nn.Conv3d(2, 4, 3, stride, padding=1)
+    plain = copy.deepcopy(layer)
+    keep_shallow_in_float32(layer)
+    image = torch.rand(1, 2, slices, 6, 6)
+    out = in_bfloat16(layer, image)
+    assert out.dtype == (torch.float32 if slices <= 2 else torch.bfloat16)
+    assert torch.equal(out, plain(image) if slices <= 2 else in_bfloat16(plain, image))
+
+
+def test_their_gradients_are_those_of_float32():
+    torch.manual_seed(0)
+    kept = nn.Sequential(nn.Conv3d(1, 4, 3, stride=2, padding=1), nn.Conv3d(4, 4, 3, padding=1))
+    plain = copy.deepcopy(kept)
+    keep_shallow_in_float32(kept)
+    image = torch.rand(2, 1, 2, 8, 8)
+    in_bfloat16(kept, image).square().mean().backward()
+    plain(image).square().mean().backward()
+    for one, two in zip(kept.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(one.grad, two.grad)
+
+
+def test_features_that_come_in_bfloat16_are_taken():
+    layer = nn.Conv3d(2, 4, 3, padding=1)
+    keep_shallow_in_float32(layer)
+    assert in_bfloat16(layer, torch.rand(1, 2, 2, 4, 4).bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("slices", SLICES)
+def test_activation_checkpointing_computes_the_same_again(slices):
+    torch.manual_seed(0)
+    layer = nn.Conv3d(1, 2, 3, padding=1)
+    keep_shallow_in_float32(layer)
+    image = torch.rand(1, 1, slices, 4, 4, requires_grad=True)
+    gradients = []
+    for call in (layer, lambda image: checkpoint(layer, image, use_reentrant=False)):
+        loss = in_bfloat16(call, image).float().square().sum()
+        gradients.append(torch.autograd.grad(loss, layer.weight)[0])
+    assert torch.equal(*gradients)
+
+
+def test_without_autocast_nothing_changes():
+    torch.manual_seed(0)
+    model = build_student("unet-edge-base", num_classes=2).eval()
+    kept = copy.deepcopy(model)
+    keep_shallow_in_float32(kept)
+    image = torch.rand(1, 1, 32, 32, 32)
+    assert torch.equal(kept(image), model(image))
+    assert list(kept.state_dict()) == list(model.state_dict())
+    assert copy.deepcopy(kept).state_dict().keys() == model.state_dict().keys()
+
+
+def test_a_network_with_two_slices_at_its_deepest_has_sound_gradients_on_any_processor():
+    torch.manual_seed(0)
+    model = build_student("unet-edge-base", num_classes=2)  # in patches of 64³ its deepest layers have two slices
+    keep_shallow_in_float32(model)
+    image = torch.rand(1, 1, 64, 64, 64)
+    found = compare_precisions(
+        model,
+        lambda: model(image).float().square().mean(),
+        lambda: torch.autocast("cpu", torch.bfloat16),
+    )
+    assert found.sound, found
