@@ -52,9 +52,9 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
         losses[_loss(arm, plan)] = DistillationLoss(
             arm.lam, imitation=imitation, ignores=_ignores(arm), balanced=plan.balanced
         )
-    timed = {name: training_step(student, loss, classes, plan.batch, patch) for name, loss in losses.items()}
+    timed = {name: training_step(student, loss, classes, patch, plan) for name, loss in losses.items()}
     if plan.teacher_run is None:
-        timed["teacher"] = training_step(teacher, losses[_loss(Arm(), plan)], classes, plan.batch, patch)
+        timed["teacher"] = training_step(teacher, losses[_loss(Arm(), plan)], classes, patch, plan)
     seconds = fastest_seconds({"answer": answer, **timed})
     steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])} if "teacher" in seconds else {}
     for name, arm in ARMS.items():

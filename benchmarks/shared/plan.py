@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
         loss: what labels teach, as `Recipe.loss` names it.
         steps_per_epoch: steps between two points of the learning curve.
         threads: CPU threads of a run.
+        precision: number format of the trainings, as `Recipe.precision` names it.
     """
 
     data: str
@@ -35,6 +36,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     loss: str
     steps_per_epoch: int
     threads: int
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @property
     def task(self) -> Task:
@@ -72,6 +74,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
             balance_classes=True,
             loss=self.loss,
             class_offsets=True,
+            precision=self.precision,
             unlabelled=unlabelled,
             validate_every=max(1, epochs // 5),
             pictures_every=0,
@@ -96,6 +99,7 @@ def experiment_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--positive", type=float, default=0.7)
     parser.add_argument("--loss", default="balanced-dice-ce", help="what labels teach")
     parser.add_argument("--steps-per-epoch", type=int, default=20)
+    parser.add_argument("--precision", choices=["32-true", "bf16-mixed"], default="32-true", help="of the trainings")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each run, and of latencies")
     return parser

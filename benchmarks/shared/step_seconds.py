@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from bedside.runtime.axes import DHW
     from torch import nn
 
+    from .plan import TrainingPlan
+
 _ROUNDS = 4
 
 
@@ -32,7 +34,7 @@ def fastest_seconds(steps: Mapping[str, Callable[[], object]], rounds: int = _RO
 
 
 def training_step(
-    network: nn.Module, loss: DistillationLoss, num_classes: int, batch: int, patch: DHW
+    network: nn.Module, loss: DistillationLoss, num_classes: int, patch: DHW, plan: TrainingPlan
 ) -> Callable[[], None]:
     """Returns a function that makes a step as training does, from random crops to gradients.
 
@@ -40,24 +42,29 @@ def training_step(
         network: a student or a teacher; its weights get the layout that training gives them.
         loss: the loss; where its λ is below 1, random probabilities stand in for a teacher's.
         num_classes: output channels, background included.
-        batch: crops.
-        patch: their size, in voxels.
+        patch: size of the crops, in voxels.
+        plan: crops of a step, and number format.
     """
     import torch
     from bedside.training.data.crops import Batch
     from bedside.training.loop.memory_layout import use_channels_last
     from bedside.training.loop.objective import supervised_terms, total
+    from bedside.training.loop.shallow_convolutions import keep_shallow_in_float32
 
+    mixed = plan.precision == "bf16-mixed"
     use_channels_last(network)
-    image = torch.rand(batch, 1, *patch)
+    keep_shallow_in_float32(network)
+    image = torch.rand(plan.batch, 1, *patch)
     crops: Batch = {"image": image, "label": torch.randint(num_classes, image.shape)}
-    probabilities = torch.rand(batch, num_classes, *patch).softmax(1) if loss.lam < 1 else None
+    probabilities = torch.rand(plan.batch, num_classes, *patch).softmax(1) if loss.lam < 1 else None
 
     def objective(logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         return {"loss": loss(logits, probabilities, batch["label"])}
 
     def step() -> None:
-        total(supervised_terms(objective, network(image), crops)).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            terms = supervised_terms(objective, network(image).float(), crops)
+        total(terms).backward()
         network.zero_grad(set_to_none=True)
 
     return step

@@ -36,7 +36,7 @@ def main() -> None:
     if not count.exists():
         network = build_student(given.student, num_classes=task.num_classes)
         loss = DistillationLoss(1.0, balanced=plan.balanced)
-        step = training_step(network, loss, task.num_classes, plan.batch, task.patch.dhw)
+        step = training_step(network, loss, task.num_classes, task.patch.dhw, plan)
         seconds = fastest_seconds({"step": step})["step"]
         count.write_text(json.dumps(max(1, round(plan.seconds * 2**given.round / seconds))))
     result = distill(

@@ -27,4 +27,4 @@ def _step(plan: Plan, student: str) -> Callable[[], None]:
     task = plan.task_of(student)
     network = build_student(student, num_classes=task.num_classes)
     loss = DistillationLoss(1.0, balanced=plan.balanced)
-    return training_step(network, loss, task.num_classes, plan.batch, task.patch.dhw)
+    return training_step(network, loss, task.num_classes, task.patch.dhw, plan)

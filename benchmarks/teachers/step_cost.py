@@ -43,4 +43,4 @@ def _step(plan: Plan, name: str, *, alone: bool) -> Callable[[], None]:
     if isinstance(network, DeeplySupervised):
         network.auxiliary_alone = alone
     loss = DistillationLoss(1.0, balanced=plan.balanced)
-    return training_step(network, loss, task.num_classes, plan.batch, task.patch.dhw)
+    return training_step(network, loss, task.num_classes, task.patch.dhw, plan)

@@ -113,7 +113,24 @@ def test_a_timed_step_has_the_layout_of_training_and_leaves_no_gradients(lam):
     network = torch.nn.Conv3d(1, 3, 3, padding=1)
     calls = []
     network.weight.register_hook(calls.append)
-    training_step(network, DistillationLoss(lam), 3, 2, DHW(4, 4, 8))()
+    training_step(network, DistillationLoss(lam), 3, DHW(4, 4, 8), PLAN)()
     assert network.weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert len(calls) == 1
     assert network.weight.grad is None
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_timed_step_and_its_training_have_the_precision_of_the_plan(precision):
+    plan = msgspec.structs.replace(PLAN, precision=precision)
+    network, seen = torch.nn.Conv3d(1, 3, 3, padding=1), []
+    network.register_forward_hook(lambda module, crops, logits: seen.append(logits.dtype))
+    training_step(network, DistillationLoss(1.0), 3, DHW(4, 4, 8), plan)()
+    assert seen == [torch.float32 if precision == "32-true" else torch.bfloat16]
+    assert plan.recipe(seed=0, steps=1).precision == precision
+
+
+def test_a_plan_of_before_the_precision_was_one_of_its_settings_trains_in_float32(tmp_path):
+    settings = msgspec.to_builtins(PLAN)
+    del settings["precision"]
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(settings))
+    assert load_plan(tmp_path, TrainingPlan).precision == "32-true"
