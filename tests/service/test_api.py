@@ -2,11 +2,9 @@
 
 import gzip
 import io
-import os
 import socket
 import threading
 import time
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -18,12 +16,8 @@ from bedside.service.segmenting import SEGMENTATION
 from msgspec.structs import replace
 
 from ..dicom.written_series import write_series
+from ..vanishing_paths import paths_in
 from .running import API, running, scan_bytes, zip_bytes
-
-
-def paths_in(folder):
-    """Returns all paths in a folder; one that vanishes meanwhile is no error, as it is for `Path.rglob`."""
-    return {Path(where, name) for where, folders, files in os.walk(folder) for name in (*folders, *files)}
 
 
 def wait_until(true):

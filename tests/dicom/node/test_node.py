@@ -13,6 +13,7 @@ from bedside.dicom.node.node import run_node
 from bedside.runtime.errors import ResourceError
 from pydicom.pixels.utils import pixel_array
 
+from ...vanishing_paths import paths_in
 from . import parties
 
 
@@ -58,7 +59,7 @@ def test_a_result_waits_for_a_peer_that_is_away(bundle, tmp_path):
     config = load_node_config(parties.node_toml(tmp_path, bundle, port, peer_port))
     with parties.node_here(config):
         parties.send(port, parties.series(tmp_path / "ct", 3))
-        assert parties.wait_until(lambda: list((tmp_path / "queue").rglob("*-seg.dcm")))
+        assert parties.wait_until(lambda: any(path.match("*-seg.dcm") for path in paths_in(tmp_path / "queue")))
         time.sleep(0.5)
         peer = parties.ResultPeer(peer_port)
         try:
