@@ -49,11 +49,11 @@ def training_step(
     from bedside.training.data.crops import Batch
     from bedside.training.loop.memory_layout import use_channels_last
     from bedside.training.loop.objective import supervised_terms, total
-    from bedside.training.loop.shallow_convolutions import keep_shallow_in_float32
+    from bedside.training.loop.small_convolutions import keep_small_in_float32
 
     mixed = plan.precision == "bf16-mixed"
     use_channels_last(network)
-    keep_shallow_in_float32(network)
+    keep_small_in_float32(network)
     image = torch.rand(plan.batch, 1, *patch)
     crops: Batch = {"image": image, "label": torch.randint(num_classes, image.shape)}
     probabilities = torch.rand(plan.batch, num_classes, *patch).softmax(1) if loss.lam < 1 else None

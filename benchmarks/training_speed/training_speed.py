@@ -22,7 +22,7 @@ from bedside.devices import detect
 from bedside.distill import DistillationLoss, build_student
 from bedside.training.loop.memory_layout import use_channels_last
 from bedside.training.loop.precision_check import PrecisionComparison, compare_precisions
-from bedside.training.loop.shallow_convolutions import keep_shallow_in_float32
+from bedside.training.loop.small_convolutions import keep_small_in_float32
 from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -109,7 +109,7 @@ def compare_with_bfloat16(
     torch.manual_seed(0)
     model = build_student(student, num_classes=classes)
     use_channels_last(model)
-    keep_shallow_in_float32(model)
+    keep_small_in_float32(model)
     full, mixed = Setting(model, _bedside), Setting(model, _bedside, mixed=True)
     image, teacher, labels = crops = example(classes, patch, batch)
     gradients = compare_precisions(

@@ -117,9 +117,9 @@ def compare_precisions(
 ) -> PrecisionComparison:
     """Computes the gradient of a loss in both precisions, and times both in turn if they agree.
 
-    The first pass in bfloat16 runs in `filled_memory`: oneDNN's weight gradient of 3×3×3 convolutions over two slices,
-    as `unet-edge-base` has them in patches of 64³, holds what the memory held before, on processors with AVX-512
-    (seen with torch 2.14). Zeros hide it: `unet-nano` had sound gradients in eight passes of eight without that.
+    The first pass in bfloat16 runs in `filled_memory`: oneDNN's weight gradient of convolutions over fewer voxels than
+    their kernel holds what the memory held before, on processors with AVX-512 (seen with torch 2.14), unless
+    `keep_small_in_float32` has been called. Zeros hide it: `unet-nano` had sound gradients in eight passes of eight.
 
     Weights, buffers and random state are left as they were.
 

@@ -17,7 +17,7 @@ from .memory_layout import use_channels_last
 from .objective import supervised_terms, total
 from .precision_check import compare_precisions, worst_of_all
 from .process_group import ProcessGroup
-from .shallow_convolutions import keep_shallow_in_float32
+from .small_convolutions import keep_small_in_float32
 
 LEAST_GAIN = 1.1
 """Least ratio of the times of a pass, float32 to bfloat16, at which bfloat16 is worth its rounding."""
@@ -53,7 +53,7 @@ def _choice(model: torch.nn.Module, recipe: Recipe, task: Task, group: ProcessGr
     model.to(device)
     if device.type == "cpu":
         use_channels_last(model)
-        keep_shallow_in_float32(model)
+        keep_small_in_float32(model)
     batch = example_batch(recipe.batch, task, device)
     loss = segmentation_loss(balanced=recipe.balanced)
 

@@ -19,7 +19,7 @@ from .memory_layout import use_channels_last
 from .objective import DeepLogits, Objective, supervised_terms, total
 from .precision_check import check_precision
 from .process_group import AgreedOutcome, ProcessGroup
-from .shallow_convolutions import keep_shallow_in_float32
+from .small_convolutions import keep_small_in_float32
 
 
 class DivergedError(AgreedOutcome):
@@ -54,7 +54,7 @@ class Stepper:
         # `fully_shard` accepts only contiguous weights.
         if fabric.device.type == "cpu" and not isinstance(fabric.strategy, ModelParallelStrategy):
             use_channels_last(model)
-            keep_shallow_in_float32(model)
+            keep_small_in_float32(model)
         self.wrapped = fabric.setup_module(model)
         prepared = fabric.setup_optimizers(_optimizer(model, recipe))
         if isinstance(prepared, tuple):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from bedside.distill import build_student
 from bedside.training.loop.precision_check import compare_precisions
-from bedside.training.loop.shallow_convolutions import keep_shallow_in_float32
+from bedside.training.loop.small_convolutions import keep_small_in_float32
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -16,24 +16,41 @@ def in_bfloat16(layer, image):
         return layer(image)
 
 
-@pytest.mark.parametrize("slices", SLICES)
+@pytest.mark.parametrize(
+    ("kernel", "voxels", "small"),
+    [
+        (3, (2, 6, 6), True),
+        (3, (6, 2, 6), True),
+        (3, (6, 6, 1), True),
+        (3, (3, 3, 3), False),
+        (5, (4, 6, 6), True),
+        (5, (5, 5, 5), False),
+        ((1, 3, 3), (1, 3, 3), False),
+        ((3, 1, 1), (2, 6, 6), True),
+        (1, (1, 1, 1), False),
+        (3, (2, 6), True),
+        (3, (6, 2), True),
+        (3, (3, 3), False),
+    ],
+)
 @pytest.mark.parametrize("stride", [1, 2])
-def test_convolutions_over_one_and_two_slices_stay_in_float32(slices, stride):
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_convolutions_over_fewer_voxels_than_their_kernel_stay_in_float32(kernel, voxels, small, stride, batch):
     torch.manual_seed(0)
-    layer = nn.Conv3d(2, 4, 3, stride, padding=1)
+    layer = (nn.Conv2d if len(voxels) == 2 else nn.Conv3d)(2, 4, kernel, stride, padding=2)
     plain = copy.deepcopy(layer)
-    keep_shallow_in_float32(layer)
-    image = torch.rand(1, 2, slices, 6, 6)
+    keep_small_in_float32(layer)
+    image = torch.rand(*batch, 2, *voxels)
     out = in_bfloat16(layer, image)
-    assert out.dtype == (torch.float32 if slices <= 2 else torch.bfloat16)
-    assert torch.equal(out, plain(image) if slices <= 2 else in_bfloat16(plain, image))
+    assert out.dtype == (torch.float32 if small else torch.bfloat16)
+    assert torch.equal(out, plain(image) if small else in_bfloat16(plain, image))
 
 
 def test_their_gradients_are_those_of_float32():
     torch.manual_seed(0)
     kept = nn.Sequential(nn.Conv3d(1, 4, 3, stride=2, padding=1), nn.Conv3d(4, 4, 3, padding=1))
     plain = copy.deepcopy(kept)
-    keep_shallow_in_float32(kept)
+    keep_small_in_float32(kept)
     image = torch.rand(2, 1, 2, 8, 8)
     in_bfloat16(kept, image).square().mean().backward()
     plain(image).square().mean().backward()
@@ -43,7 +60,7 @@ def test_their_gradients_are_those_of_float32():
 
 def test_features_that_come_in_bfloat16_are_taken():
     layer = nn.Conv3d(2, 4, 3, padding=1)
-    keep_shallow_in_float32(layer)
+    keep_small_in_float32(layer)
     assert in_bfloat16(layer, torch.rand(1, 2, 2, 4, 4).bfloat16()).dtype == torch.float32
 
 
@@ -51,7 +68,7 @@ def test_features_that_come_in_bfloat16_are_taken():
 def test_activation_checkpointing_computes_the_same_again(slices):
     torch.manual_seed(0)
     layer = nn.Conv3d(1, 2, 3, padding=1)
-    keep_shallow_in_float32(layer)
+    keep_small_in_float32(layer)
     image = torch.rand(1, 1, slices, 4, 4, requires_grad=True)
     gradients = []
     for call in (layer, lambda image: checkpoint(layer, image, use_reentrant=False)):
@@ -64,7 +81,7 @@ def test_without_autocast_nothing_changes():
     torch.manual_seed(0)
     model = build_student("unet-edge-base", num_classes=2).eval()
     kept = copy.deepcopy(model)
-    keep_shallow_in_float32(kept)
+    keep_small_in_float32(kept)
     image = torch.rand(1, 1, 32, 32, 32)
     assert torch.equal(kept(image), model(image))
     assert list(kept.state_dict()) == list(model.state_dict())
@@ -74,7 +91,7 @@ def test_without_autocast_nothing_changes():
 def test_a_network_with_two_slices_at_its_deepest_has_sound_gradients_on_any_processor():
     torch.manual_seed(0)
     model = build_student("unet-edge-base", num_classes=2)  # in patches of 64³ its deepest layers have two slices
-    keep_shallow_in_float32(model)
+    keep_small_in_float32(model)
     image = torch.rand(1, 1, 64, 64, 64)
     found = compare_precisions(
         model,
