@@ -280,8 +280,7 @@ class _Fit:
         return self._stepper.predict(patches)
 
     def _stop_together(self) -> None:
-        self._stop.signum = self._stop.received_by_any(self._group)
-        self._stop.raise_if_received()
+        self._stop.raise_if_any_received(self._group)
 
     def _save(self, position: Position) -> None:
         self._position = position

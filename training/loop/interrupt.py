@@ -85,6 +85,12 @@ class StopRequest:
         """
         return next((signum for signum, sent in zip(self._SIGNALS, sums, strict=True) if sent), None)
 
-    def received_by_any(self, group: ProcessGroup) -> int | None:
-        """Returns the signal that any process has received, or None; all processes must call this together."""
-        return self.agreed(group.total(np.array(self.flags())))
+    def raise_if_any_received(self, group: ProcessGroup) -> None:
+        """Raises `Cancelled` on all processes if any had received a signal; all must call this together.
+
+        A signal that arrives during the call counts at the next one: the other processes do not know of it yet.
+        """
+        signum = self.agreed(group.total(np.array(self.flags())))
+        if signum is not None:
+            self.signum = signum
+            self.raise_if_received()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from bedside.training.data.crops import CropDataset
 from bedside.training.loop.interrupt import TrainingInterrupted
+from bedside.training.loop.process_group import ProcessGroup
 from bedside.training.recipe import Recipe
 from safetensors.torch import load_file
 
@@ -59,6 +60,28 @@ def test_a_stop_during_validation_is_honoured_and_nothing_is_lost(tmp_path, prep
     _, resumed = train(parts, prepared, model=torch.nn.Conv3d(1, 2, 1), validation=prepared)
     assert torch.equal(resumed.weight, expected.weight)
     assert figures(parts) == figures(whole)
+
+
+def test_a_stop_that_arrives_while_validating_processes_agree_is_honoured(tmp_path, prepared, small_task, monkeypatch):
+    """The signal reaches a process that has said it has none, and waits for what the others say."""
+    agree, waits = ProcessGroup.total, [False]
+
+    def total(self, values):
+        agreed = agree(self, values)
+        if waits[0]:
+            waits[0] = False
+            os.kill(os.getpid(), signal.SIGTERM)
+        return agreed
+
+    def first_case_validated(done, total, note):
+        waits[0] = "validating, 1 of 2" in note
+
+    monkeypatch.setattr(ProcessGroup, "total", total)
+    run = make_run(tmp_path / "run", small_task)
+    with pytest.raises(TrainingInterrupted) as stopped:
+        train(run, prepared, validation=prepared, progress=first_case_validated)
+    assert stopped.value.exit_code == 143
+    assert len(run.rows()) == 2
 
 
 def test_a_finished_run_can_be_resumed_and_tells_its_loss(tmp_path, prepared, small_task):
