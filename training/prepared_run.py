@@ -84,7 +84,8 @@ def prepare_run(
 
     def opened() -> PreparedRun:
         listed = _listed(dataset, task)
-        unlabelled = dataset.unlabelled if job.recipe.unlabelled else ()
+        # A run that is resumed draws the same crops in whatever order the data set lists its cases.
+        unlabelled = _by_name(dataset.unlabelled) if job.recipe.unlabelled else []
         held.enter_context(sole_writer(job.out))
         if progress:
             progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
@@ -124,8 +125,7 @@ def prepare_run(
         )
         run.start()
         named = {case.name: case for case in prepared}
-        # A run that is resumed draws the same crops in whatever order the data set lists its cases.
-        training = [named[case.name] for case in sorted(dataset.training, key=lambda case: case.name)]
+        training = [named[case.name] for case in _by_name(dataset.training)]
         validation = [named[case.name] for case in dataset.validation]
         _log_unusual(prepared, "scans")
         _log_unusual(prepared_unlabelled, "scans without labels")
@@ -135,6 +135,10 @@ def prepare_run(
 
     with ExitStack() as held:
         yield group.broadcast_from_first(opened)
+
+
+def _by_name(cases: Sequence[Case]) -> list[Case]:
+    return sorted(cases, key=lambda case: case.name)
 
 
 def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:

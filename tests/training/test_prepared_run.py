@@ -147,6 +147,17 @@ def test_the_order_of_the_list_does_not_decide_which_crops_are_drawn(small_datas
     assert one.run.config.data_hash == other.run.config.data_hash
 
 
+def test_the_order_of_scans_without_labels_does_not_decide_which_crops_are_drawn(small_dataset, small_task, tmp_path):
+    scans = tuple(Case(name, case.image) for name, case in zip("ab", small_dataset.training, strict=True))
+    recipe = Recipe(epochs=1, warmup=0, unlabelled=0.5)
+    one, other = (
+        start(replace(small_dataset, unlabelled=each), small_task, tmp_path / str(number), recipe=recipe)
+        for number, each in enumerate((scans, scans[::-1]))
+    )
+    assert [case.name for case in one.unlabelled] == [case.name for case in other.unlabelled] == ["a", "b"]
+    assert one.run.config.unlabelled_hash == other.run.config.unlabelled_hash
+
+
 def test_a_case_in_both_lists_is_no_copy(small_dataset, small_task, tmp_path, caplog):
     both = replace(small_dataset, validation=small_dataset.training)
     start(both, small_task, tmp_path / "run")
