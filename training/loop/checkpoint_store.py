@@ -35,7 +35,7 @@ class CheckpointStore:
         """Restores the newest readable checkpoint and returns its position; without one, epoch 0, step 0.
 
         Raises:
-            InputError: no checkpoint of the run can be read, or they belong to another network.
+            InputError: no checkpoint of the run can be read, they are gone, or they belong to another network.
         """
         found: Checkpoint | None = None
 
@@ -65,11 +65,13 @@ class CheckpointStore:
         self._group.wait()
 
     def save_best(self) -> None:
-        """Saves the current weights as the run's best."""
+        """Saves the current weights as the run's best and removes the record of the former ones' class offsets."""
+        if self._group.first:
+            self._run.class_offsets.unlink(missing_ok=True)
         save_weights(self._run.best, self._model, write=self._group.first)
 
     def _newest(self) -> Checkpoint | None:
-        """Reads the newest intact checkpoint; logs a warning if a newer one is damaged."""
+        """Reads the newest intact checkpoint, None for a run that begins; logs a warning if a newer one is damaged."""
         refused: list[str] = []
         for path in self._run.checkpoints():
             try:
@@ -89,5 +91,11 @@ class CheckpointStore:
         if refused:
             raise InputError(
                 f"{'; '.join(refused)}; restore a checkpoint from a backup, or start again with another -o"
+            )
+        epochs = len(self._run.rows())
+        if epochs > 1:  # the figures of the first epoch are written before its checkpoint
+            raise InputError(
+                f'"{self._run.name}" has done {epochs} epochs and holds no checkpoint; restore {self._run.last.name} '
+                "from a backup, or start again with another -o"
             )
         return None

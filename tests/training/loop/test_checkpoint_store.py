@@ -44,6 +44,25 @@ def test_checkpoints_that_are_all_damaged_are_not_taken_for_a_start_from_nothing
         train(run, prepared)
 
 
+def test_a_run_whose_checkpoints_are_gone_does_not_start_over_its_best_weights(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared)
+    kept = run.best.read_bytes()
+    for path in run.checkpoints():
+        path.unlink()
+    with pytest.raises(InputError, match=r'"run" has done 4 epochs and holds no checkpoint; restore last.safetensors'):
+        train(run, prepared)
+    assert run.best.read_bytes() == kept
+
+
+def test_a_run_killed_after_the_figures_of_its_first_epoch_starts_again(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    run.log(0, {"lr": 0.2, "loss": 9.0})
+    train(run, prepared)
+    assert len(run.rows()) == 4
+    assert float(run.rows()[0]["loss"]) < 9
+
+
 def test_a_new_run_with_a_checkpoint_of_another_network_is_refused(tmp_path, prepared, small_task):
     run = make_run(tmp_path / "run", small_task)
     train(run, prepared)

@@ -152,6 +152,28 @@ def test_a_run_that_goes_on_after_its_end_keeps_the_offsets_that_it_has(tmp_path
         assert run.best.read_bytes() == kept
 
 
+def test_weights_of_a_last_epoch_that_is_done_again_get_their_offsets_again(tmp_path, prepared, small_task):
+    """The newest checkpoint was lost after the end: the epoch's weights replace those that had the offsets."""
+    recipe = Recipe(epochs=2, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    first, _ = train(run, prepared, model=shy(), validation=prepared)
+    kept = load_file(run.best)
+    run.last.unlink()
+    again, _ = train(run, prepared, model=shy(), validation=prepared)
+    assert again.best == first.best
+    assert torch.equal(load_file(run.best)["model.bias"], kept["model.bias"])
+
+
+def test_a_longer_run_forgets_the_offsets_of_weights_that_it_has_replaced(tmp_path, prepared, small_task):
+    recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
+    run = make_run(tmp_path / "run", small_task, recipe)
+    train(run, prepared, model=shy(), validation=prepared)
+    assert run.class_offsets_record().epochs == 1
+    longer = replace(run.config, recipe=replace(recipe, epochs=2, class_offsets=False))
+    train(Run.create(run.path, longer, resume=True), prepared, model=shy(), validation=prepared)
+    assert run.class_offsets_record().epochs == 0
+
+
 def test_a_training_without_validation_cases_says_that_it_has_no_offsets(tmp_path, prepared, small_task, caplog):
     recipe = Recipe(epochs=1, steps_per_epoch=1, warmup=0, class_offsets=True)
     run = make_run(tmp_path / "run", small_task, recipe)
