@@ -61,7 +61,6 @@ ELSEWHERE = {  # module → the file that tests it
     # What runs in another process only.
     "processes/shard.py": "processes/test_cluster.py",
     "processes/worker.py": "processes/test_worker_pool.py",
-    "training/loop/process_watch.py": "training/loop/test_together.py",
 }
 
 

@@ -7,6 +7,7 @@ NCCL for its timeout of twelve hours, and Lightning Fabric would end the first p
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,11 +22,18 @@ PROCESS_LOST = (
     "another process of this training has ended; if it left no message it was killed, perhaps for want of memory; "
     "go on with --resume"
 )
+PROCESS_STOPPED = "another process of this training was stopped by a signal; go on with --resume"
 
 _FIRST_PID = "BEDSIDE_FIRST_PROCESS"
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 5.0  # for the training to notice the loss itself and print its traceback
 _END_SECONDS = 20.0
+_STOPPED = {  # how a process ends that a signal stopped: by itself, or before it could handle one
+    ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED: ExitCode.TERMINATED,
+    -signal.SIGINT: ExitCode.INTERRUPTED,
+    -signal.SIGTERM: ExitCode.TERMINATED,
+}
 
 
 class ProcessWatch:
@@ -93,21 +101,29 @@ class ProcessWatch:
         while not self._stop.wait(_POLL_SECONDS):
             if len(self._started) == self._expected:  # Fabric's own observer stops when its list is empty
                 self._children, self._started[:] = list(self._started), []
-            if any(child.poll() for child in self._children):
-                self._end_unless_stopped()
+            if ends := [end for child in self._children if (end := child.poll())]:
+                self._end_unless_stopped(_STOPPED.get(ends[0], ExitCode.RESOURCE))
 
     def _watch_first(self) -> None:
         first = os.environ.get(_FIRST_PID)  # unset where a user started every process by hand
         while first and not self._stop.wait(_POLL_SECONDS):
             if os.getppid() != int(first):
-                self._end_unless_stopped()
+                self._end_unless_stopped(ExitCode.RESOURCE)
 
-    def _end_unless_stopped(self) -> None:
-        """Ends this process and its children, unless the training itself stops this watch within the grace period."""
+    def _end_unless_stopped(self, code: ExitCode) -> None:
+        """Ends this process and its children, unless the training itself stops this watch within the grace period.
+
+        While the processes of a training meet, the main thread waits in C code, where it does not notice a signal that
+        all of them were sent.
+
+        Args:
+            code: exit code.
+        """
         if self._stop.wait(_GRACE_SECONDS):
             return
         # An exception in this thread would not end the process.
-        print(f"bedside: error: {PROCESS_LOST}", file=sys.stderr, flush=True)
+        message = PROCESS_LOST if code == ExitCode.RESOURCE else PROCESS_STOPPED
+        print(f"bedside: error: {message}", file=sys.stderr, flush=True)
         for child in self._children:
             child.kill()
-        os._exit(ExitCode.RESOURCE)
+        os._exit(code)
