@@ -91,7 +91,7 @@ def prepare_run(
             progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
         digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
         halves = _hashes_of_halves(dataset, listed, digests)
-        _log_copies(dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)])
+        _log_seen_validation(dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)])
         config = RunConfig(
             model=record.model,
             task=task,
@@ -167,17 +167,24 @@ def _hashes_of_halves(dataset: Dataset, listed: Sequence[Case], digests: Sequenc
     return of(dataset.training), of(dataset.validation)
 
 
-def _log_copies(
+def _log_seen_validation(
     dataset: Dataset,
     listed: Sequence[tuple[Case, CaseDigest]],
     unlabelled: Sequence[tuple[Case, CaseDigest]],
 ) -> None:
-    """Warns of scans that are trained on and are copies of validation scans.
+    """Warns of scans that are trained on and are validation scans too, or copies of some.
 
-    A labelled case of the same name is the same case, listed twice on purpose; names of scans without labels, which may
-    come from a folder of their own, say nothing.
+    A labelled case of the same name is the same case; names of scans without labels, which may come from a folder of
+    their own, say nothing.
     """
     names = {case.name for case in dataset.validation}
+    twice = [case.name for case in dataset.training if case.name in names]
+    if twice:
+        _log.warning(
+            "cases that are trained on are also in the validation list, whose Dice is then too high: %s; take them out "
+            "of one of the lists",
+            joined_names(twice),
+        )
     validated = {digest.image for case, digest in listed if case.name in names}
     others = [(case, digest) for case, digest in listed if case.name not in names]
     copies = [case.name for case, digest in (*others, *unlabelled) if digest.image in validated]

@@ -158,10 +158,17 @@ def test_the_order_of_scans_without_labels_does_not_decide_which_crops_are_drawn
     assert one.run.config.unlabelled_hash == other.run.config.unlabelled_hash
 
 
-def test_a_case_in_both_lists_is_no_copy(small_dataset, small_task, tmp_path, caplog):
-    both = replace(small_dataset, validation=small_dataset.training)
+def test_a_case_in_both_lists_is_warned_of_and_is_no_copy(small_dataset, small_task, tmp_path, caplog):
+    first, *_ = small_dataset.training
+    both = replace(small_dataset, validation=(first, *small_dataset.validation))
     start(both, small_task, tmp_path / "run")
+    assert f"in the validation list, whose Dice is then too high: {first.name}; take them out" in caplog.text
     assert "copies" not in caplog.text
+
+
+def test_lists_without_a_common_case_are_not_warned_of(small_dataset, small_task, tmp_path, caplog):
+    start(small_dataset, small_task, tmp_path / "run")
+    assert "too high" not in caplog.text
 
 
 def sided(dataset, task):
