@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from ..runtime.errors import InputError, UsageError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
 from ..training.loop.checkpoint import Checkpoint
+from ..training.prepared_run import PreparedRun
 from ..training.runs.run import Run
 from .learned_from import LearnedFrom
 from .teacher_task import is_bundle
+
+_log = logging.getLogger("bedside.distill")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,7 @@ class EarlierWeights:
         name: name of the run directory or bundle.
         made_by: "run", "locator run", … or "bundle", then the name of the network, for messages.
         network: kind and name of the network.
-        labels: names of the classes, background first.
+        task: the task that they were trained for.
         sha256: hash of the weights file.
         licence: what the bundle states that holds them, or those that taught the student; empty without such bundles.
         learned_from: the data that they were trained on.
@@ -34,7 +38,7 @@ class EarlierWeights:
     name: str
     made_by: str
     network: tuple[str, str]
-    labels: tuple[str, ...]
+    task: Task
     sha256: str
     licence: str
     learned_from: LearnedFrom
@@ -60,14 +64,31 @@ class EarlierWeights:
         if weights.network != (kind, student):
             wanted = f"run or bundle of {student}" if kind == "student" else f"{kind} run of {student}"
             raise UsageError(f'"{weights.name}" is a {weights.made_by}; --init needs an earlier {wanted}')
-        if len(weights.labels) != task.num_classes:
-            raise UsageError(f'"{weights.name}" has {len(weights.labels)} classes, the task {task.num_classes}')
-        if weights.labels != task.labels and sorted(weights.labels) == sorted(task.labels):
+        labels = weights.task.labels
+        if len(labels) != task.num_classes:
+            raise UsageError(f'"{weights.name}" has {len(labels)} classes, the task {task.num_classes}')
+        if labels != task.labels and sorted(labels) == sorted(task.labels):
             raise UsageError(
-                f'"{weights.name}" has the task\'s classes in another order ({", ".join(weights.labels)}): its outputs '
+                f'"{weights.name}" has the task\'s classes in another order ({", ".join(labels)}): its outputs '
                 "would begin as those of other organs; give data set and task this order"
             )
         return weights
+
+    def log_origin(self, prepared: PreparedRun) -> None:
+        """Logs what may make a training from these weights worse, or look better, than it is.
+
+        Args:
+            prepared: the training.
+        """
+        earlier, task = f'the earlier {self.network[0]} "{self.name}"', prepared.run.config.task
+        self.learned_from.warn_of_seen_validation(earlier, prepared)
+        if self.task.preparation != task.preparation:
+            _log.warning(
+                "%s learned from scans that were prepared otherwise (%s): it has to get used to the new ones; to have "
+                "its own, leave out --task and --spacing, or repeat them as they were",
+                earlier,
+                ", ".join(name for name, value in task.preparation.items() if value != self.task.preparation[name]),
+            )
 
 
 def _of_run(path: Path) -> EarlierWeights:
@@ -77,7 +98,7 @@ def _of_run(path: Path) -> EarlierWeights:
         name=run.name,
         made_by=f"run of {model.name}" if model.kind == "student" else f"{model.kind} run of {model.name}",
         network=(model.kind, model.name),
-        labels=config.task.labels,
+        task=config.task,
         sha256=file_sha256(run.best),
         licence="" if config.distillation is None else config.distillation.teachers_licences,
         learned_from=LearnedFrom.of_run(config),
@@ -94,7 +115,7 @@ def _of_bundle(path: Path) -> EarlierWeights:
             name=name,
             made_by=f"bundle of {manifest.provenance.student}",
             network=("student", manifest.provenance.student),
-            labels=manifest.task.labels,
+            task=manifest.task,
             sha256=manifest.files[WEIGHTS_NAME].sha256,
             licence=manifest.licence,
             learned_from=LearnedFrom.of_bundle(manifest),

@@ -225,7 +225,7 @@ class _DistilledStudent:
 
     def _log_origins(self, prepared: PreparedRun) -> None:
         if self.init is not None:
-            self.init.learned_from.warn_of_seen_validation(f'the earlier {self.kind} "{self.init.name}"', prepared)
+            self.init.log_origin(prepared)
         if self.teachers is not None:
             log_teachers(self.teachers, prepared)
 

@@ -80,3 +80,12 @@ def test_an_earlier_run_that_had_other_validation_cases_is_warned_of(
     seen = replace(dataset, validation=dataset.training)
     taught(tmp_path / "s", seen, None, lam=1.0, task=coarse_task, init=small_student)
     assert f'the earlier student "{small_student.name}" was trained on another split of this data set' in caplog.text
+
+
+def test_an_earlier_run_that_saw_another_grid_is_warned_of(tmp_path, dataset, coarse_task, small_student, caplog):
+    finer = coarse_task.replaced(spacing=[0.9 * step for step in coarse_task.spacing])
+    taught(tmp_path / "s", dataset, None, lam=1.0, task=finer, init=small_student)
+    assert f'student "{small_student.name}" learned from scans that were prepared otherwise (spacing)' in caplog.text
+    caplog.clear()
+    taught(tmp_path / "same", dataset, None, lam=1.0, task=coarse_task, init=small_student)
+    assert "prepared otherwise" not in caplog.text
