@@ -121,6 +121,7 @@ class Distill:
             lambdas = self.sweep.lambdas(self.lam, self.training.hardware_options)
             if not lambdas and self.cluster.cluster is not None:
                 raise UsageError("--cluster goes with --sweep-lambda; start one training by the cluster's own command")
+            self.cluster.check()
             self.imitation_options.check(None if lambdas else self._lam)
             if lambdas:
                 self._sweep(self.dataset, self.output, lambdas, console)

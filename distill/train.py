@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ from .validation import (
     warn_of_unequal_teachers,
     warn_of_weak_teachers,
 )
+
+_log = logging.getLogger("bedside.distill")
 
 
 def distill(
@@ -164,6 +167,8 @@ class _DistilledStudent:
         check_patch(student, task.patch.dhw)
         start = None if init is None else EarlierWeights.open(init, kind, student, task)
         teachers = Teachers.open(runs) if runs and (options.lam < 1 or options.pseudo_labels) else None
+        if runs and teachers is None:
+            _log.info("lambda 1 learns from labels alone: the teachers take no part")
         for member in teachers.members if teachers else ():
             check_teachers_classes(task, member)
             if options.targets == "online":

@@ -91,7 +91,9 @@ def prepare_run(
             progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
         digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
         halves = _hashes_of_halves(dataset, listed, digests)
-        _log_seen_validation(dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)])
+        _log_seen_validation(
+            dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)]
+        )
         config = RunConfig(
             model=record.model,
             task=task,

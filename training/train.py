@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -14,13 +15,15 @@ from .data.crops import CropSource
 from .job import TrainingHooks, TrainingJob
 from .loop.fit import FitResult, TrainingSetup, fit
 from .loop.hardware import use_precision
-from .loop.objective import Objective
+from .loop.objective import DeeplySupervised, Objective
 from .loop.precision_choice import choose_precision
 from .loop.process_group import ProcessGroup
 from .prepared_run import PreparedRun, prepare_run
 from .recipe import TrainingPrecision
 from .runs.run import Run
 from .runs.run_config import MethodRecord
+
+_log = logging.getLogger("bedside.training")
 
 
 class TrainingMethod(Protocol):
@@ -83,6 +86,10 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
         method = group.first_then_others(open_method)
         fabric.seed_everything(job.recipe.seed, verbose=False)
         model = group.first_then_others(partial(method.build, job.task))
+        if job.recipe.auxiliary_alone and group.first and not isinstance(model, DeeplySupervised):
+            _log.warning(
+                "the network has no auxiliary outputs, so no epochs train by these alone: leave --auxiliary-alone out"
+            )
         if job.recipe.precision == "auto":
             job = job.with_precision(_settled_precision(job, model, group))
             use_precision(fabric, job.recipe.precision)

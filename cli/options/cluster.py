@@ -57,6 +57,25 @@ class ClusterOptions:
         int | None, typer.Option(min=0, help="GPUs of a job.", show_default="0", rich_help_panel=_PANEL)
     ] = None
 
+    def check(self) -> None:
+        """Refuses options without an effect.
+
+        Raises:
+            UsageError: an option goes with a cluster, and there is none; or with SLURM, and it is another.
+        """
+        if self.cluster is None:
+            for option, value in (
+                ("--partition", self.partition),
+                ("--job-cpus", self.job_cpus),
+                ("--job-minutes", self.job_minutes),
+                ("--job-memory", self.job_memory),
+                ("--job-gpus", self.job_gpus),
+            ):
+                if value is not None:
+                    raise UsageError(f"{option} goes with --cluster")
+        if self.cluster is SchedulerName.LOCAL and self.partition is not None:
+            raise UsageError("--partition goes with --cluster slurm")
+
     def requested(self, *, jobs: int, threads: int, folder: Path) -> Cluster | None:
         """Returns where the jobs run; None if no cluster was asked for.
 
@@ -66,22 +85,11 @@ class ClusterOptions:
             folder: folder that all machines share.
 
         Raises:
-            UsageError: an option goes with a cluster, and there is none; or with SLURM, and it is another.
+            UsageError: as in `check`.
         """
-        given = {
-            "--partition": self.partition,
-            "--job-cpus": self.job_cpus,
-            "--job-minutes": self.job_minutes,
-            "--job-memory": self.job_memory,
-            "--job-gpus": self.job_gpus,
-        }
+        self.check()
         if self.cluster is None:
-            for option, value in given.items():
-                if value is not None:
-                    raise UsageError(f"{option} goes with --cluster")
             return None
-        if self.cluster is SchedulerName.LOCAL and self.partition is not None:
-            raise UsageError("--partition goes with --cluster slurm")
         from ...processes.cluster import Cluster
 
         return Cluster(

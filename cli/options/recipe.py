@@ -234,7 +234,7 @@ class RecipeOptions:
             changes: further fields of the recipe that do not have the value of ``default``.
 
         Raises:
-            UsageError: a value is out of range.
+            UsageError: a value is out of range, or an option has no effect.
         """
         import msgspec
 
@@ -249,9 +249,12 @@ class RecipeOptions:
         elif "warmup" not in given:
             content["warmup"] = max(0, min(content["warmup"], content["epochs"] - 1))
         try:
-            return msgspec.convert({**content, "augmentation": augmentation}, Recipe)
+            recipe = msgspec.convert({**content, "augmentation": augmentation}, Recipe)
         except msgspec.ValidationError as error:
             raise UsageError(f"training options: {error}") from None
+        if self.momentum is not None and recipe.optimizer != "sgd":
+            raise UsageError("--momentum goes with --optimizer sgd: leave it out, or give both")
+        return recipe
 
     def _given(self, names: Sequence[str]) -> dict[str, Any]:
         """Returns the options of these names that were given."""

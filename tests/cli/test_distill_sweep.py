@@ -121,3 +121,5 @@ def test_a_cluster_is_passed_on_and_no_training_submits_jobs_of_its_own(data, tm
 def test_a_single_training_is_no_work_for_jobs(data, tmp_path, capsys):
     assert run([*data, "-o", str(tmp_path / "run"), "--lambda", "1", "--cluster", "local"]) == 2
     assert "--cluster goes with --sweep-lambda" in capsys.readouterr().err
+    assert run([*data, "-o", str(tmp_path / "run"), "--lambda", "1", "--job-cpus", "4"]) == 2
+    assert "--job-cpus goes with --cluster" in capsys.readouterr().err

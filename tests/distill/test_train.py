@@ -181,3 +181,13 @@ def test_a_run_that_names_its_only_teacher_as_earlier_versions_did_still_opens(
     block = text[start : text.index("[recipe", start)] if "[recipe" in text[start:] else text[start:end]
     file.write_text(text.replace(block, earlier))
     assert Run.open(run.path).config.distillation == run.config.distillation
+
+
+@pytest.mark.parametrize(("lam", "said"), [(1.0, True), (0.5, False)])
+def test_it_is_said_that_a_teacher_takes_no_part_at_lambda_1(
+    tmp_path, small_student, dataset, coarse_task, caplog, lam, said
+):
+    with caplog.at_level("INFO"):
+        run = taught(tmp_path / "s", dataset, small_student, lam=lam, task=coarse_task)
+    assert ("lambda 1 learns from labels alone: the teachers take no part" in caplog.text) is said
+    assert bool(run.config.distillation.teachers) is not said

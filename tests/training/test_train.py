@@ -71,6 +71,13 @@ def test_the_run_holds_what_the_method_records(job):
     assert (config.model, config.distillation) == (RECORD.model, RECORD.distillation)
 
 
+@pytest.mark.parametrize(("share", "warned"), [(0.5, True), (0.0, False)])
+def test_epochs_of_auxiliary_outputs_are_warned_of_where_the_network_has_none(job, caplog, share, warned):
+    recipe = msgspec.structs.replace(job.recipe, auxiliary_alone=share)
+    train(replace(job, recipe=recipe), lambda: Method([]), TrainingHooks())
+    assert ("the network has no auxiliary outputs" in caplog.text) is warned
+
+
 def test_weights_depend_on_the_seed_and_not_on_random_numbers_drawn_while_the_method_opens(job, tmp_path):
     def drawing():
         torch.rand(7)

@@ -195,7 +195,8 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
     """Returns (processes per node, nodes) from the arguments or the launcher.
 
     Raises:
-        UsageError: the arguments differ from what torchrun or SLURM has started.
+        UsageError: the arguments differ from what torchrun or SLURM has started, or no launcher tells the other machines
+            where this one is.
     """
     for name, environment, per_node, node_count in (
         ("torchrun", TorchElasticEnvironment, "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"),
@@ -211,6 +212,11 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
                 f"started {started} on each of {started_nodes} nodes; leave both options out, or change its own"
             )
         return started, started_nodes
+    if nodes is not None and nodes > 1 and "MASTER_ADDR" not in os.environ:  # it would wait for the others for hours
+        raise UsageError(
+            f"--nodes {nodes}: no launcher has started this process, and the other machines cannot find it; start the "
+            "training with torchrun or srun, without --devices and --nodes, or set MASTER_ADDR"
+        )
     return devices or 1, nodes or 1
 
 

@@ -178,6 +178,8 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
     parallel = recipe.pop("accumulate") * recipe.pop("processes")
     for field in ("epochs", "pictures_every", "checkpoint_every", "class_offsets"):
         del recipe[field]
+    if recipe["optimizer"] == "adamw":  # has no momentum of this kind
+        del recipe["momentum"]
     options = dict(config.model.options)
     options.pop("checkpoint_activations", None)
     for hashed in [key for key in options if key.endswith("_sha256")]:

@@ -90,8 +90,14 @@ def test_every_setting_of_a_recipe_can_be_given():
 
 def test_the_optimiser_of_a_family_can_be_replaced():
     own = Recipe(optimizer="sgd", lr=0.01, clip=12.0, auxiliary_alone=0.2)
-    given = RecipeOptions(optimizer="adamw", weight_decay=0.0, clip=1.0, auxiliary_alone=0.0, momentum=0.9)
-    assert given.recipe("toy", own) == Recipe(lr=0.01, weight_decay=0.0, momentum=0.9)
+    given = RecipeOptions(optimizer="adamw", weight_decay=0.0, clip=1.0, auxiliary_alone=0.0)
+    assert given.recipe("toy", own) == Recipe(lr=0.01, weight_decay=0.0)
+    assert RecipeOptions(momentum=0.9).recipe("toy", own) == msgspec.structs.replace(own, momentum=0.9)
+
+
+def test_momentum_is_refused_where_the_optimiser_has_none():
+    with pytest.raises(UsageError, match="--momentum goes with --optimizer sgd"):
+        RecipeOptions(momentum=0.9).recipe("toy", Recipe())
 
 
 @pytest.mark.parametrize(("option", "value"), [("clip", 0.0), ("weight_decay", -1e-5), ("weight_decay", float("nan"))])

@@ -78,6 +78,14 @@ def test_other_counts_than_the_launchers_are_refused(environment, started, name,
         make_fabric("cpu", "32-true", devices=5)
 
 
+def test_several_machines_without_a_launcher_are_refused(environment, monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(UsageError, match=r"--nodes 2: no launcher has started .* with torchrun or srun"):
+        make_fabric("cpu", "32-true", nodes=2)
+    environment({"MASTER_ADDR": "node1"})  # started by hand on each machine
+    assert make_fabric("cpu", "32-true", nodes=2).strategy.num_nodes == 2
+
+
 def test_a_device_that_is_not_there_is_told_with_how_many_were_asked_for(environment):
     with pytest.raises(UsageError, match='2 × device "quantum" with precision "32-true" cannot be used'):
         make_fabric("quantum", "32-true", devices=2)

@@ -86,3 +86,12 @@ def test_without_imitation_its_loss_and_targets_make_no_other_run(config):
         for imitation, targets in (("mse", "cached"), ("dice-ce", "online"))
     )
     assert decisive_differences(plain, other) == []
+
+
+def test_a_momentum_that_takes_no_part_makes_no_other_run(config):
+    def with_momentum(optimizer, momentum):
+        recipe = msgspec.structs.replace(config.recipe, optimizer=optimizer, momentum=momentum)
+        return msgspec.structs.replace(config, recipe=recipe)
+
+    assert decisive_differences(with_momentum("adamw", 0.5), with_momentum("adamw", 0.99)) == []
+    assert decisive_differences(with_momentum("sgd", 0.5), with_momentum("sgd", 0.99)) == ["recipe.momentum"]
