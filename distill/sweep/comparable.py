@@ -40,8 +40,12 @@ def check_steps(dataset: Dataset, runs: Sequence[SweepRun], words: Sequence[str]
         )
 
 
-def check_comparable(runs: Sequence[SweepRun]) -> None:
+def check_comparable(runs: Sequence[SweepRun], epochs: int | None = None) -> None:
     """Checks that runs differ by λ and seed alone, as they do unless ``resume`` came with other options.
+
+    Args:
+        runs: the runs, each of which has started.
+        epochs: number of epochs to which shorter runs will be made longer; None: they stay as they are.
 
     Raises:
         UsageError: two runs differ in another option.
@@ -54,7 +58,7 @@ def check_comparable(runs: Sequence[SweepRun]) -> None:
         shares = [config.recipe.unlabelled for config in configs]
         before, now = (_comparable(config, without_teachers=without) for config in configs)
         differing = decisive_differences(before, now)
-        if before.recipe.epochs != now.recipe.epochs:
+        if len({max(config.recipe.epochs, epochs or 0) for config in configs}) > 1:
             differing.append("recipe.epochs")
         if without and before.recipe.steps_per_epoch is None and shares[0] != shares[1]:
             differing.append("steps per epoch, by default more of them with scans without labels")

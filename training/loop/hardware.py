@@ -195,8 +195,8 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
     """Returns (processes per node, nodes) from the arguments or the launcher.
 
     Raises:
-        UsageError: the arguments differ from what torchrun or SLURM has started, or no launcher tells the other machines
-            where this one is.
+        UsageError: the arguments differ from what torchrun or SLURM has started, or nothing tells the other
+            machines where this one is.
     """
     for name, environment, per_node, node_count in (
         ("torchrun", TorchElasticEnvironment, "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"),

@@ -51,6 +51,13 @@ def test_runs_made_with_other_options_are_no_sweep(tmp_path):
         check_comparable(two_runs(tmp_path, lr=0.25, epochs=7))
 
 
+def test_runs_that_will_be_made_equally_long_are_a_sweep(tmp_path):
+    runs = two_runs(tmp_path, epochs=300)  # the sweep was stopped before it made the other one longer too
+    check_comparable(runs, epochs=300)
+    with pytest.raises(UsageError, match=r"differs in: recipe.epochs\)"):
+        check_comparable(runs, epochs=250)
+
+
 @pytest.mark.parametrize(
     "taught", [{}, {"pseudo_labels": True}, {"imitation": "dice-ce"}, {"targets": "online"}], ids=str
 )

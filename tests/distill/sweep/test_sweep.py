@@ -108,6 +108,29 @@ def test_other_options_are_refused_before_anything_trains_or_is_scored(swept, cu
     assert "(differs in: recipe.lr)" in capfd.readouterr().err
 
 
+def test_without_a_finished_run_other_options_are_refused_before_another_run_begins(swept, cubes, tmp_path, capfd):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    shutil.rmtree(out / "lambda-1_seed-0")
+    (out / "lambda-0.5_seed-0" / "metrics.csv").unlink()
+    begun = []
+    with pytest.raises(SweepFailedError, match=r'"lambda-0\.5_seed-0" ended with exit code 2'):
+        call(cubes, out, lambda *each: begun.append(each), resume=True, arguments=[*cubes.arguments, "--lr", "0.25"])
+    assert "(differs in: recipe.lr)" in capfd.readouterr().err
+    assert begun == [("lambda-0.5_seed-0", 1, 2)]
+    assert not (out / "lambda-1_seed-0").exists()
+
+
+def test_begun_runs_go_on_first_and_the_others_are_counted_with_them(swept, cubes, tmp_path, monkeypatch):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    shutil.rmtree(out / "lambda-0.5_seed-0")
+    (out / "lambda-1_seed-0" / "metrics.csv").unlink()
+    script = "import sys; sys.exit('--lambda 1 ' not in ' '.join(sys.argv))"  # λ = 1 succeeds, the others fail
+    monkeypatch.setattr("bedside.processes.child._COMMAND", script)
+    begun = []
+    call(cubes, out, lambda *each: begun.append(each), resume=True, lambdas=(0, 0.5, 1))
+    assert begun == [("lambda-1_seed-0", 1, 3), ("lambda-0_seed-0", 2, 3), ("lambda-0.5_seed-0", 3, 3)]
+
+
 def test_a_finished_run_is_asked_without_being_made_longer(swept, cubes, tmp_path, monkeypatch):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
     told = tmp_path / "told.txt"
