@@ -20,6 +20,8 @@ MAX_EXTENT_MM = 4000.0  # no patient and no table is longer
 _COARSE = 4.0  # a scan this many times coarser than the task causes a warning
 _HIGHEST_HU = 70_000.0  # beyond metal on any scale, and beyond 16 bits
 _NARROWEST_WINDOW_HU = 20.0  # narrower clip ranges are not in HU
+_MOST_LABELS = 20  # a scan has more grey values: crops of MR around a hippocampus have 109 or more
+_FEWEST_VALUES = 10_000  # below, few values say little
 _THIN = 1 / 3  # of the patch's extent; whole scans of data sets made for their patch reach down to 0.37 of it
 
 
@@ -81,6 +83,8 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
     if task.modality is Modality.MR:
         if looks_like_ct(sample):
             return (f"intensities: expected MR, got values from {low:g} to {high:g}, {half}: this looks like CT",)
+        if _looks_like_labels(sample):
+            return (f"intensities: expected MR, got {low:g} to {high:g} in whole numbers: this looks like a label map",)
         return ()
     clip_low, clip_high = task.intensity.clip
     in_hu = task.intensity.clip_percentiles or clip_high - clip_low >= _NARROWEST_WINDOW_HU
@@ -92,6 +96,11 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
     if not task.intensity.clip_percentiles and (high <= clip_low or low >= clip_high):
         return (f"values run from {low:g} to {high:g}: none is in the task's range {clip_low:g}…{clip_high:g}",)
     return ()
+
+
+def _looks_like_labels(sample: IntensitySample) -> bool:
+    values = sample.values
+    return values.size >= _FEWEST_VALUES and np.unique(values).size <= _MOST_LABELS and not np.any(values % 1)
 
 
 def geometry_warnings(source: Grid, task: Task) -> tuple[str, ...]:

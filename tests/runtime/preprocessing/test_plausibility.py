@@ -37,6 +37,20 @@ def test_a_ct_given_to_an_mr_task_is_noticed(trunk):
     assert line.endswith("this looks like CT")
 
 
+def test_a_label_map_given_to_an_mr_task_is_noticed():
+    labels = np.arange(30**3).reshape(30, 30, 30) // 30**2 % 14
+    assert warnings(labels, MR) == (
+        "intensities: expected MR, got 0 to 13 in whole numbers: this looks like a label map",
+    )
+
+
+def test_few_grey_values_alone_make_no_label_map():
+    few = np.arange(30**3).reshape(30, 30, 30) % 14
+    assert warnings(few * 0.5, MR) == ()
+    assert warnings(few[:5], MR) == ()
+    assert warnings(np.arange(30**3).reshape(30, 30, 30) % 21, MR) == ()
+
+
 def test_scans_of_the_tasks_modality_raise_no_doubt(trunk, brain_mr):
     assert (warnings(trunk, CT), warnings(brain_mr, MR)) == ((), ())
 
