@@ -84,8 +84,8 @@ class EarlierWeights:
         self.learned_from.warn_of_seen_validation(earlier, prepared)
         if self.task.preparation != task.preparation:
             _log.warning(
-                "%s learned from scans that were prepared otherwise (%s): it has to get used to the new ones; to have "
-                "its own, leave out --task and --spacing, or repeat them as they were",
+                "%s learned from scans that were prepared otherwise (%s): it has to get used to the new ones; for "
+                "its own, give --task and --spacing as it had them",
                 earlier,
                 ", ".join(name for name, value in task.preparation.items() if value != self.task.preparation[name]),
             )

@@ -78,8 +78,10 @@ def main() -> None:
     for dimensions, kernel in itertools.product((2, 3), _KERNELS):
         command = [sys.executable, __file__, "--only", str(dimensions), str(kernel)]
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        wrong, total, small_wrong, small = run.stdout.split("\n")[-2].split()
-        ended = "ended" if run.returncode == 0 else f"killed by signal {-run.returncode}"
+        if run.returncode > 0:
+            raise SystemExit(f"{' '.join(command)} failed with {run.returncode}")
+        wrong, total, small_wrong, small = run.stdout.splitlines()[-1].split()
+        ended = f"killed by signal {-run.returncode}" if run.returncode else "ended"
         name = "×".join([str(kernel)] * dimensions)
         print(f"| {name} | {wrong} of {total} | {small_wrong} of {small} | {ended} |", flush=True)
 

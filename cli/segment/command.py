@@ -143,6 +143,7 @@ class Segment:
                 raise UsageError("--workers goes with a folder of scans; this is one scan")
             if self.jobs.cluster is not None:
                 raise UsageError("--cluster goes with a folder of scans; this is one scan")
+            self.jobs.check()
             from .one_scan import segment_scan
 
             as_dicom = DicomOutput(self.binary_seg, self.sr, self.rtstruct)

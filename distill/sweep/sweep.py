@@ -106,7 +106,7 @@ def sweep_lambda(
         jobs: trainings at a time.
         resume: whether to go on in ``out``: finished runs are kept, interrupted ones go on. Where a run has finished, a
             process first checks ``arguments`` against it, as `bedside distill --resume` does. Where none has, the
-            interrupted ones go on first, and no other begins if all of them fail.
+            interrupted ones go on first, and no other begins if all of them refuse.
         epochs: number of epochs if ``arguments`` give it, so that a shorter run is made longer; None: the run's.
         device: device that the students segment the scored cases on: "auto", "cpu" or "cuda".
         started: called when a training starts with (name of the run, its number from 1, trainings to run).
@@ -122,7 +122,7 @@ def sweep_lambda(
             are to choose their precision.
         InputError: a scan or label map of a scored case cannot be used.
         ResourceError: a file cannot be written.
-        SweepFailedError: no training finished, no interrupted one did, or the check of ``arguments`` failed.
+        SweepFailedError: no training finished, or the check of ``arguments`` failed.
     """
     dataset = checks.instance("dataset", dataset, Dataset, "read one with load_dataset")
     out = checks.path("out", out)
@@ -140,19 +140,19 @@ def sweep_lambda(
     open_folder(out, resume=resume)
     cases = out.resolve().parent / CASES_FOLDER
     shared = ("distill", "--cases", str(cases), *common)  # the last value of an option counts
-    _check_options(runs, shared, epochs)
+    asked = _check_options(runs, shared, epochs)
     missing = [run for run in runs if not run.finished(epochs)]
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
-    # Whether the arguments are those of begun runs is theirs to say: they go on before others begin.
-    begun = [run for run in missing if run.started and len(missing) == len(runs)]
+    # Where no finished run was asked, those that have begun say whether the options are theirs, before others begin.
+    begun = [] if asked else [run for run in missing if run.started]
     codes: dict[str, int] = {}
     for batch in filter(None, (begun, [run for run in missing if run not in begun])):
         commands = {run.name: run.arguments(shared, resume=resume) for run in batch}
         told = _counted(started, len(codes), len(missing))
         codes |= run_trainings(commands, jobs=jobs, started=told, cluster=cluster)
-        if batch is begun and ExitCode.OK not in codes.values():
-            raise SweepFailedError(codes)
+        if batch is begun and set(codes.values()) == {ExitCode.USAGE}:
+            raise _different_options(", ".join(codes))
     failed = {name: code for name, code in codes.items() if code != ExitCode.OK}
     finished = [run for run in runs if run.name not in failed]
     if not finished:
@@ -163,29 +163,35 @@ def sweep_lambda(
     return results
 
 
-def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int | None) -> None:
+def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int | None) -> bool:
     """Lets a finished run refuse options that are not those it was made with; `check_comparable` knows of the others.
 
-    Without a finished one, `sweep_lambda` lets those go on first that have begun.
-
     The run's own command does so: it has nothing left to train.
+
+    Returns:
+        Whether there is a finished run.
     """
     if begun := [run for run in runs if run.started]:
         check_comparable(begun, epochs)
     finished = [run for run in begun if run.finished()]
     if not finished:
-        return
+        return False
     run = min(finished, key=lambda each: each.lam)  # with teachers, if any run has them
     planned = Run.open(run.path).config.recipe.epochs
     kept = ["--epochs", str(planned)] if (epochs or 0) > planned else []  # it is not made longer here
     code = run_trainings({run.name: [*run.arguments(shared, resume=True), *kept]})[run.name]
     if code == ExitCode.USAGE:
-        raise UsageError(
-            f'"{run.name}" was made with different options, see the message above; give the sweep the options of its '
-            "first call, or choose another -o"
-        )
+        raise _different_options(run.name)
     if code != ExitCode.OK:
         raise SweepFailedError({run.name: code})
+    return True
+
+
+def _different_options(names: str) -> UsageError:
+    return UsageError(
+        f'"{names}" was made with different options, see the message above; give the sweep the options of its first '
+        "call, or choose another -o"
+    )
 
 
 def _counted(started: Started | None, before: int, total: int) -> Started | None:

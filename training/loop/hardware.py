@@ -16,7 +16,12 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import ACCELERATOR_REGISTRY
 from lightning_fabric.plugins import MixedPrecision, Precision
-from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.plugins.environments import (
+    LSFEnvironment,
+    MPIEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.distributed.device_mesh import DeviceMesh
@@ -29,6 +34,7 @@ from .process_watch import PROCESS_LOST, ProcessWatch
 
 StrategyName = Literal["auto", "ddp", "fsdp"]
 
+_MEETING_POINT = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")  # environment variables, as Fabric reads them
 _TIMEOUT = timedelta(hours=12)  # the other processes wait while the first process prepares a large data set
 _LOST_PEER = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|broken pipe", re.IGNORECASE)
 
@@ -212,10 +218,13 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
                 f"started {started} on each of {started_nodes} nodes; leave both options out, or change its own"
             )
         return started, started_nodes
-    if nodes is not None and nodes > 1 and "MASTER_ADDR" not in os.environ:  # it would wait for the others for hours
+    launched = LSFEnvironment.detect() or MPIEnvironment.detect()
+    missing = [name for name in _MEETING_POINT if name not in os.environ]
+    if nodes is not None and nodes > 1 and missing and not launched:  # it would wait for the others for hours
         raise UsageError(
-            f"--nodes {nodes}: no launcher has started this process, and the other machines cannot find it; start the "
-            "training with torchrun or srun, without --devices and --nodes, or set MASTER_ADDR"
+            f"--nodes {nodes}: no launcher has started this process, and the machines would not find each other; start "
+            "the training with torchrun or srun, without --devices and --nodes, or set "
+            f"{', '.join(_MEETING_POINT)} on each (missing: {', '.join(missing)})"
         )
     return devices or 1, nodes or 1
 

@@ -102,7 +102,7 @@ class ProcessWatch:
             if len(self._started) == self._expected:  # Fabric's own observer stops when its list is empty
                 self._children, self._started[:] = list(self._started), []
             if ends := [end for child in self._children if (end := child.poll())]:
-                self._end_unless_stopped(_STOPPED.get(ends[0], ExitCode.RESOURCE))
+                self._end_unless_stopped(next((_STOPPED[end] for end in ends if end in _STOPPED), ExitCode.RESOURCE))
 
     def _watch_first(self) -> None:
         first = os.environ.get(_FIRST_PID)  # unset where a user started every process by hand

@@ -20,11 +20,14 @@ def keep_small_in_float32(model: nn.Module) -> None:
     The layers' own class changes, in place: a context around the forward pass would not reach what activation
     checkpointing computes again. Without autocast they compute what they did; names, shapes and values stay the same.
 
+    Subclasses of torch's own layers stay as they are; `check_precision` judges the network as a whole.
+
     Args:
         model: network on a CPU.
     """
     for module in model.modules():
-        module.__class__ = _CLASSES.get(type(module), type(module))
+        if type(module) in _CLASSES:
+            module.__class__ = _CLASSES[type(module)]
 
 
 class _Convolution2d(nn.Conv2d):

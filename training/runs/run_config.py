@@ -159,10 +159,10 @@ def decisive_differences(stored: RunConfig, given: RunConfig) -> list[str]:
     """Returns the names of the options that determine a run and differ between two configurations.
 
     These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing,
-    class offsets, which are found after the last step, and the number of processes, if a step uses as many crops in
-    total. Teachers, and SAM's weights if both configurations have their hash, are compared by it, so that they may be
-    renamed. The split
-    is compared if both have recorded it. `Run.create` decides whether the number of epochs may change.
+    class offsets, which are found after the last step, the momentum, which AdamW does not have, and the number of
+    processes, if a step uses as many crops in total. Teachers, and SAM's weights if both configurations have their
+    hash, are compared by it, so that they may be renamed. The split is compared if both have recorded it. `Run.create`
+    decides whether the number of epochs may change.
     """
     before, now = _decisive(stored, given), _decisive(given, stored)
     return [
@@ -178,7 +178,7 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
     parallel = recipe.pop("accumulate") * recipe.pop("processes")
     for field in ("epochs", "pictures_every", "checkpoint_every", "class_offsets"):
         del recipe[field]
-    if recipe["optimizer"] == "adamw":  # has no momentum of this kind
+    if "adamw" in (config.recipe.optimizer, other.recipe.optimizer):  # which has no momentum of this kind
         del recipe["momentum"]
     options = dict(config.model.options)
     options.pop("checkpoint_activations", None)

@@ -113,11 +113,23 @@ def test_without_a_finished_run_other_options_are_refused_before_another_run_beg
     shutil.rmtree(out / "lambda-1_seed-0")
     (out / "lambda-0.5_seed-0" / "metrics.csv").unlink()
     begun = []
-    with pytest.raises(SweepFailedError, match=r'"lambda-0\.5_seed-0" ended with exit code 2'):
+    with pytest.raises(UsageError, match=r'"lambda-0\.5_seed-0" was made with different options'):
         call(cubes, out, lambda *each: begun.append(each), resume=True, arguments=[*cubes.arguments, "--lr", "0.25"])
     assert "(differs in: recipe.lr)" in capfd.readouterr().err
     assert begun == [("lambda-0.5_seed-0", 1, 2)]
     assert not (out / "lambda-1_seed-0").exists()
+
+
+def test_begun_runs_that_fail_otherwise_do_not_keep_the_others_from_training(swept, cubes, tmp_path, monkeypatch):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    shutil.rmtree(out / "lambda-0.5_seed-0")
+    (out / "lambda-1_seed-0" / "metrics.csv").unlink()
+    script = "import sys; sys.exit(5 if '--lambda 1 ' in ' '.join(sys.argv) else 3)"
+    monkeypatch.setattr("bedside.processes.child._COMMAND", script)
+    begun = []
+    with pytest.raises(SweepFailedError):
+        call(cubes, out, lambda *each: begun.append(each), resume=True)
+    assert begun == [("lambda-1_seed-0", 1, 2), ("lambda-0.5_seed-0", 2, 2)]
 
 
 def test_begun_runs_go_on_first_and_the_others_are_counted_with_them(swept, cubes, tmp_path, monkeypatch):

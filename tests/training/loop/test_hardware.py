@@ -82,7 +82,10 @@ def test_several_machines_without_a_launcher_are_refused(environment, monkeypatc
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(UsageError, match=r"--nodes 2: no launcher has started .* with torchrun or srun"):
         make_fabric("cpu", "32-true", nodes=2)
-    environment({"MASTER_ADDR": "node1"})  # started by hand on each machine
+    environment({"MASTER_ADDR": "node1"})
+    with pytest.raises(UsageError, match=r"missing: MASTER_PORT, NODE_RANK"):
+        make_fabric("cpu", "32-true", nodes=2)
+    environment({"MASTER_ADDR": "node1", "MASTER_PORT": "1", "NODE_RANK": "1"})  # started by hand on each machine
     assert make_fabric("cpu", "32-true", nodes=2).strategy.num_nodes == 2
 
 

@@ -1,12 +1,18 @@
 import copy
 
+import msgspec
 import pytest
 import torch
 from bedside.distill import build_student
-from bedside.training.loop.precision_check import compare_precisions
+from bedside.training.loop.hardware import make_fabric
+from bedside.training.loop.precision_choice import choose_precision
+from bedside.training.loop.process_group import ProcessGroup
 from bedside.training.loop.small_convolutions import keep_small_in_float32
+from bedside.training.recipe import Recipe
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+
+from .tiny_fit import RECIPE, make_run, train
 
 SLICES = [1, 2, 3, 4]
 
@@ -88,14 +94,40 @@ def test_without_autocast_nothing_changes():
     assert copy.deepcopy(kept).state_dict().keys() == model.state_dict().keys()
 
 
-def test_a_network_with_two_slices_at_its_deepest_has_sound_gradients_on_any_processor():
-    torch.manual_seed(0)
-    model = build_student("unet-edge-base", num_classes=2)  # in patches of 64³ its deepest layers have two slices
+def test_the_deepest_layers_of_a_student_in_small_patches_are_kept_and_all_others_are_not():
+    model = build_student("unet-edge-base", num_classes=2).eval()
     keep_small_in_float32(model)
-    image = torch.rand(1, 1, 64, 64, 64)
-    found = compare_precisions(
-        model,
-        lambda: model(image).float().square().mean(),
-        lambda: torch.autocast("cpu", torch.bfloat16),
-    )
-    assert found.sound, found
+    seen = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv3d):
+            layer.register_forward_hook(lambda layer, given, out: seen.append((given[0].shape[2:], out.dtype)))
+    in_bfloat16(model, torch.rand(1, 1, 32, 32, 64))
+    assert {dtype for voxels, dtype in seen if min(voxels) < 3} == {torch.float32}
+    assert {dtype for voxels, dtype in seen if min(voxels) >= 3} == {torch.bfloat16}
+
+
+class TwoSlices(nn.Module):
+    """Logits from a convolution over two slices, which keeps the format of what it computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv3d(1, 2, 3, padding=1)
+        self.seen = set()
+
+    def forward(self, image):
+        coarse = self.convolution(nn.functional.adaptive_avg_pool3d(image, 2))
+        self.seen.add((torch.is_autocast_enabled("cpu"), coarse.dtype))
+        return nn.functional.interpolate(coarse.float(), size=image.shape[2:])
+
+
+def test_a_training_in_bfloat16_keeps_them(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task, msgspec.structs.replace(RECIPE, precision="bf16-mixed"))
+    _, model = train(run, prepared, model=TwoSlices())
+    assert (True, torch.float32) in model.seen
+    assert (True, torch.bfloat16) not in model.seen
+
+
+def test_so_does_the_trial_that_chooses_a_precision(small_task):
+    model = TwoSlices()
+    choose_precision(model, Recipe(batch=2), small_task, ProcessGroup(make_fabric("cpu", "auto")))
+    assert model.seen == {(False, torch.float32), (True, torch.float32)}

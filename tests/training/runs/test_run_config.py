@@ -95,3 +95,4 @@ def test_a_momentum_that_takes_no_part_makes_no_other_run(config):
 
     assert decisive_differences(with_momentum("adamw", 0.5), with_momentum("adamw", 0.99)) == []
     assert decisive_differences(with_momentum("sgd", 0.5), with_momentum("sgd", 0.99)) == ["recipe.momentum"]
+    assert decisive_differences(with_momentum("sgd", 0.5), with_momentum("adamw", 0.99)) == ["recipe.optimizer"]
