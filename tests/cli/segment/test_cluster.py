@@ -65,7 +65,14 @@ def test_what_jobs_need_is_said(bundle_path, scans, tmp_path, capsys, words, rea
     assert reason in capsys.readouterr().err
 
 
-def test_one_scan_is_no_work_for_a_cluster(bundle_path, scans, tmp_path, capsys):
-    words = ["-i", str(scans / "2.nii.gz"), "-o", str(tmp_path / "out.nii.gz"), "--cluster", "local", *NAMED]
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--cluster", "local", *NAMED], "--cluster goes with a folder of scans"),
+        (["--job-memory", "3"], "--job-memory goes with --cluster"),
+    ],
+)
+def test_one_scan_is_no_work_for_jobs(bundle_path, scans, tmp_path, capsys, words, reason):
+    words = ["-i", str(scans / "2.nii.gz"), "-o", str(tmp_path / "out.nii.gz"), *words]
     assert run(["segment", str(bundle_path), *words]) == 2
-    assert "--cluster goes with a folder of scans" in capsys.readouterr().err
+    assert reason in capsys.readouterr().err
