@@ -19,6 +19,33 @@ def script(monkeypatch):
     return import_module("training_speed")
 
 
+@pytest.fixture
+def small_layers(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return import_module("small_layers")
+
+
+def test_small_layers_have_room_for_their_kernel_and_no_larger_stride(small_layers):
+    found = [*small_layers.layers(2, 3)]
+    assert {voxels for voxels, _, _ in found} == {(y, x) for y in range(1, 6) for x in range(1, 6)}
+    assert {stride for _, stride, _ in found} == {1, 2, 3}
+    assert all(min(voxels) + 2 * padding >= 3 for voxels, _, padding in found)
+
+
+@pytest.mark.parametrize(("factor", "wrong"), [(1.0, False), (1.2, True), (float("nan"), True)])
+def test_a_layer_is_wrong_if_its_gradient_is_not_that_of_float32(small_layers, monkeypatch, factor, wrong):
+    convolve = torch.nn.functional.conv2d
+
+    def convolved(image, weight, **options):
+        if not torch.is_autocast_enabled("cpu"):
+            return convolve(image, weight, **options)
+        with torch.autocast("cpu", enabled=False):  # whatever this processor makes of bfloat16
+            return convolve(image, weight * factor, **options)
+
+    monkeypatch.setattr(small_layers.F, "conv2d", convolved)
+    assert small_layers.is_wrong(((4, 4), 1, 1), 3) == wrong
+
+
 def test_both_settings_compute_the_same_loss(script):
     logits, labels = torch.randn(2, 4, 8, 8, 8), torch.randint(4, (2, 1, 8, 8, 8))
     teacher = torch.randn(2, 4, 8, 8, 8).softmax(1)
