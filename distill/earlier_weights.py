@@ -82,12 +82,13 @@ class EarlierWeights:
         """
         earlier, task = f'the earlier {self.network[0]} "{self.name}"', prepared.run.config.task
         self.learned_from.warn_of_seen_validation(earlier, prepared)
-        if self.task.preparation != task.preparation:
+        changed = [name for name, value in task.preparation.items() if value != self.task.preparation[name]]
+        if changed:
             _log.warning(
                 "%s learned from scans that were prepared otherwise (%s): it has to get used to the new ones; for "
                 "its own, give --task and --spacing as it had them",
                 earlier,
-                ", ".join(name for name, value in task.preparation.items() if value != self.task.preparation[name]),
+                ", ".join(changed),
             )
 
 

@@ -43,7 +43,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     crops = torch.rand(plan.batch, 1, *seen)
 
     def answer() -> None:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=plan.precision == "bf16-mixed"):
+        with torch.inference_mode(), plan.autocast():
             teacher(crops)
 
     losses: dict[str, DistillationLoss] = {}

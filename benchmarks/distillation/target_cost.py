@@ -28,7 +28,7 @@ from bedside.training.data.crops import CropDataset, CropSource
 from bedside.training.data.dataset import load_dataset
 from bedside.training.data.prepare import prepare_cases
 from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
-from bedside.training.loop.memory_layout import use_channels_last
+from bedside.training.loop.cpu_network import adapt_to_cpu
 from bedside.training.phantoms.phantom import write_phantoms
 from bedside.training.recipe import Recipe
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ def main() -> None:
         rounding = float(np.abs(targets.arrays().whole() / np.float32(LEVELS) - probabilities).max())
 
         student = build_student(given.student, num_classes=task.num_classes)
-        use_channels_last(student)  # as training does
+        adapt_to_cpu(student)
         teacher = build_teacher(num_classes=task.num_classes, patch=given.patch, sam="vit_b").eval()
         alone, taught, numbers = DistillationLoss(1.0), DistillationLoss(0.5), count()
         with_targets = CropDataset([CropSource(case, targets)], task, Recipe())

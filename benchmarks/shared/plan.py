@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -51,6 +52,12 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     def balanced(self) -> bool:
         """Whether the loss of the labels balances classes."""
         return self.recipe(seed=0, steps=1).balanced
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Returns the context in which forward pass and loss compute in the plan's precision on a CPU."""
+        import torch
+
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16-mixed")
 
     def recipe(self, seed: int, steps: int, unlabelled: float = 0.0, *, turns: bool = True) -> Recipe:
         """Returns the recipe of a run of about so many steps.

@@ -47,13 +47,10 @@ def training_step(
     """
     import torch
     from bedside.training.data.crops import Batch
-    from bedside.training.loop.memory_layout import use_channels_last
+    from bedside.training.loop.cpu_network import adapt_to_cpu
     from bedside.training.loop.objective import supervised_terms, total
-    from bedside.training.loop.small_convolutions import keep_small_in_float32
 
-    mixed = plan.precision == "bf16-mixed"
-    use_channels_last(network)
-    keep_small_in_float32(network)
+    adapt_to_cpu(network)
     image = torch.rand(plan.batch, 1, *patch)
     crops: Batch = {"image": image, "label": torch.randint(num_classes, image.shape)}
     probabilities = torch.rand(plan.batch, num_classes, *patch).softmax(1) if loss.lam < 1 else None
@@ -62,7 +59,7 @@ def training_step(
         return {"loss": loss(logits, probabilities, batch["label"])}
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        with plan.autocast():
             terms = supervised_terms(objective, network(image).float(), crops)
         total(terms).backward()
         network.zero_grad(set_to_none=True)

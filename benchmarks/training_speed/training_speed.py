@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from bedside.devices import detect
 from bedside.distill import DistillationLoss, build_student
+from bedside.training.loop.cpu_network import adapt_to_cpu
 from bedside.training.loop.memory_layout import use_channels_last
 from bedside.training.loop.precision_check import PrecisionComparison, compare_precisions
-from bedside.training.loop.small_convolutions import keep_small_in_float32
 from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -108,8 +108,7 @@ def compare_with_bfloat16(
     """Runs steps in float32 and in bfloat16 in turn; returns both, and the comparison of their gradients."""
     torch.manual_seed(0)
     model = build_student(student, num_classes=classes)
-    use_channels_last(model)
-    keep_small_in_float32(model)
+    adapt_to_cpu(model)
     full, mixed = Setting(model, _bedside), Setting(model, _bedside, mixed=True)
     image, teacher, labels = crops = example(classes, patch, batch)
     gradients = compare_precisions(

@@ -12,12 +12,11 @@ from torch.nn import functional as F
 from ...runtime.task import Task
 from ..data.crops import Batch
 from ..recipe import Recipe, TrainingPrecision
+from .cpu_network import adapt_to_cpu
 from .losses import segmentation_loss
-from .memory_layout import use_channels_last
 from .objective import supervised_terms, total
 from .precision_check import compare_precisions, worst_of_all
 from .process_group import ProcessGroup
-from .small_convolutions import keep_small_in_float32
 
 LEAST_GAIN = 1.1
 """Least ratio of the times of a pass, float32 to bfloat16, at which bfloat16 is worth its rounding."""
@@ -52,8 +51,7 @@ def _choice(model: torch.nn.Module, recipe: Recipe, task: Task, group: ProcessGr
         return "32-true", "the device has no bfloat16"
     model.to(device)
     if device.type == "cpu":
-        use_channels_last(model)
-        keep_small_in_float32(model)
+        adapt_to_cpu(model)
     batch = example_batch(recipe.batch, task, device)
     loss = segmentation_loss(balanced=recipe.balanced)
 

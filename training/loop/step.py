@@ -13,13 +13,12 @@ from torch.distributed.tensor import DTensor
 from ...runtime.errors import ExitCode
 from ..data.crops import Batch
 from ..recipe import Recipe
+from .cpu_network import adapt_to_cpu
 from .interrupt import StopRequest
 from .loader import CropLoader
-from .memory_layout import use_channels_last
 from .objective import DeepLogits, Objective, supervised_terms, total
 from .precision_check import check_precision
 from .process_group import AgreedOutcome, ProcessGroup
-from .small_convolutions import keep_small_in_float32
 
 
 class DivergedError(AgreedOutcome):
@@ -53,8 +52,7 @@ class Stepper:
         self.model = model
         # `fully_shard` accepts only contiguous weights.
         if fabric.device.type == "cpu" and not isinstance(fabric.strategy, ModelParallelStrategy):
-            use_channels_last(model)
-            keep_small_in_float32(model)
+            adapt_to_cpu(model)
         self.wrapped = fabric.setup_module(model)
         prepared = fabric.setup_optimizers(_optimizer(model, recipe))
         if isinstance(prepared, tuple):
