@@ -78,7 +78,8 @@ class Teacher:
             )
         learned_from = LearnedFrom.of_run(config)
         licence = "" if config.distillation is None else config.distillation.teachers_licences
-        return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence, run.best_dice())
+        dice = run.best_weights().final_dice
+        return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence, dice)
 
     @property
     def record(self) -> TeacherRecord:

@@ -97,7 +97,7 @@ def _origins(config: RunConfig) -> dict[str, str]:
 
 
 def _metrics(run: Run) -> dict[str, str]:
-    dice = run.dice_with_class_offsets()
+    dice = run.best_weights().class_offsets.dice
     return run.best_row() | ({} if dice is None else {"dice_with_class_offsets": f"{dice:.6g}"})
 
 

@@ -24,7 +24,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         "epochs": len(rows),
         "last": rows[-1] if rows else None,
         "best": best if "dice" in best else None,
-        "class_offsets": msgspec.to_builtins(run.class_offsets_record()),
+        "class_offsets": msgspec.to_builtins(run.best_weights().class_offsets),
         "config": config,
     }
 
@@ -49,7 +49,7 @@ def run_tables(run: Run) -> list[str | Table]:
     facts.add_row("epochs", str(len(rows)))
     if "dice" in best:
         facts.add_row("best", _row_text(best))
-    offsets = run.class_offsets_record()
+    offsets = run.best_weights().class_offsets
     if offsets.dice is not None:
         facts.add_row("class offsets", f"looked for after {offsets.epochs} epochs; dice {offsets.dice:.6g} since")
     if rows:

@@ -45,7 +45,7 @@ class SweepRun:
             epochs: number of epochs to reach if it is larger than the run's; None: the run's.
 
         Raises:
-            InputError: the run's configuration, or its record of class offsets, cannot be read.
+            InputError: the run's configuration or its best weights cannot be read.
         """
         if not self.started:
             return False
@@ -54,7 +54,7 @@ class SweepRun:
         needed = max(run.config.recipe.epochs, epochs or 0)
         if not run.best.exists() or not rows or int(rows[-1]["epoch"]) + 1 < needed:
             return False
-        return not run.config.recipe.class_offsets or run.class_offsets_record().epochs >= needed
+        return not run.config.recipe.class_offsets or run.best_weights().class_offsets.epochs >= needed
 
     def arguments(self, shared: Sequence[str], *, resume: bool) -> list[str]:
         """Returns the arguments of `bedside distill` for this training; the last value of an option counts.

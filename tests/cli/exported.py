@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from bedside.cli.main import run as bedside
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
+from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
+from bedside.training.runs.best_weights import BestWeights
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 
@@ -42,6 +45,7 @@ def student_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.start()
     for epoch, dice in enumerate((0.2, 0.6, 0.4)):
         run.log(epoch, {"loss": 1.0, "dice": dice, "dice_fat": dice})
+    save_weights(run.best, torch.nn.Conv3d(1, 3, 1), about=BestWeights(epoch=1, dice=0.6))
 
     labels = np.zeros((40, 24, 24), np.uint8)
     labels[4:36, 4:20, 4:20] = 1  # fat only: no case has bone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 
 import pytest
 from bedside.cli.main import run as bedside
@@ -11,6 +12,7 @@ from bedside.cli.options.network import NetworkOptions
 from bedside.export import ExportOptions
 from bedside.runtime import Bundle, Postprocessing, ResourceError
 from bedside.runtime.engines import supports
+from bedside.training.runs.run import Run
 
 from .exported import TASK
 
@@ -121,7 +123,7 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
         ),
         (["export", "{run}", "-o", "{new}", "--page", "p.html", "--no-page"], 2, "--page and --no-page exclude"),
         (["export", "{data}", "-o", "{new}", "--precision", "fp32"], 3, "not a run directory"),
-        (["export", "{run}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
+        (["export", "{untrained}", "-o", "{new}", "--precision", "fp32"], 3, "no checkpoint"),
         (
             ["export", "{run}", "-o", "{new}", "--precision", "fp32", "--locator", "{run}"],
             3,
@@ -129,8 +131,13 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
         ),
     ],
 )
-def test_wrong_calls_end_in_one_line_with_the_familys_exit_code(student_folder, tmp_path, capsys, words, code, message):
+def test_wrong_calls_end_in_one_line_with_the_familys_exit_code(
+    student_folder, tmp_path, tmp_path_factory, capsys, words, code, message
+):
+    untrained = tmp_path_factory.mktemp("untrained")
+    shutil.copy(student_folder / "student" / Run.CONFIG, untrained)
     places = {"run": student_folder / "student", "data": student_folder, "new": tmp_path / "new.bedside"}
+    places["untrained"] = untrained
     assert bedside([word.format(**places) for word in words]) == code
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1

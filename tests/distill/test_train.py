@@ -13,6 +13,7 @@ from bedside.teacher.train import load_teacher
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.recipe import Recipe
+from bedside.training.runs.best_weights import BestWeights
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import RunConfig
 
@@ -112,7 +113,8 @@ def test_a_teacher_whose_own_training_had_a_higher_dice_than_the_mean_of_all_is_
     tmp_path, teacher_run, with_unlabelled, coarse_task, caplog
 ):
     alone = taught(tmp_path / "alone", with_unlabelled, None, lam=1.0, task=coarse_task)
-    alone.log(0, {"loss": 1.0, "dice": 0.9})
+    shown = BestWeights(epoch=0, dice=0.9)
+    save_weights(alone.best, load_student(alone.path).model, about=shown)
     taught(tmp_path / "s", with_unlabelled, [teacher_run, alone.path])
     assert 'is worse than teacher "alone" alone, which in its own training had 0.900' in caplog.text
 

@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from ...runtime.errors import InputError, ResourceError
 from ...runtime.files.atomic import atomic_write
+from ..runs.best_weights import METADATA_KEY, BestWeights
 from .loss_watch import LossTrend
 
 _META = "bedside"
@@ -88,7 +89,7 @@ class Checkpoint:
             ) from None
         except (SafetensorError, OSError, msgspec.DecodeError) as error:
             raise InputError(f'checkpoint "{path.name}" cannot be read: {error}') from None
-        if _DIGEST in meta and meta[_DIGEST] != _digest(tensors, meta.get(_META, "")):
+        if _DIGEST in meta and meta[_DIGEST] != _digest(tensors, meta):
             raise InputError(f'checkpoint "{path.name}" cannot be read: its content is not what was written')
         return cls(path, tensors, position)
 
@@ -111,17 +112,18 @@ class Checkpoint:
         set_model_state_dict(model, cast("dict[str, Any]", self.part("model")), options=_FROM_WHOLE)
 
 
-def save_weights(path: Path, model: torch.nn.Module, *, write: bool = True) -> None:
+def save_weights(path: Path, model: torch.nn.Module, *, about: BestWeights | None = None, write: bool = True) -> None:
     """Writes a model's weights (parameters and persistent buffers) atomically.
 
     Args:
         path: file to write.
         model: the network; if it is sharded, all processes must call this function together.
+        about: which weights of a run these are; None: of no run.
         write: whether this process writes the file.
     """
     tensors = _prefixed("model", _model_state(model))
     if write:
-        _write(path, tensors, "{}")
+        _write(path, tensors, {} if about is None else {METADATA_KEY: msgspec.json.encode(about).decode()})
 
 
 def save_checkpoint(
@@ -143,7 +145,7 @@ def save_checkpoint(
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     if write:
-        _write(path, tensors, msgspec.json.encode(position).decode())
+        _write(path, tensors, {_META: msgspec.json.encode(position).decode()})
 
 
 def load_weights(path: Path, model: torch.nn.Module) -> None:
@@ -202,18 +204,18 @@ def _prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
-def _write(path: Path, tensors: Mapping[str, torch.Tensor], position: str) -> None:
+def _write(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, str]) -> None:
     flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
         try:
-            save_file(flat, temporary, metadata={_META: position, _DIGEST: _digest(flat, position)})
+            save_file(flat, temporary, metadata={**meta, _DIGEST: _digest(flat, meta)})
         except SafetensorError as error:  # such as a full disk
             raise ResourceError(f'"{path.name}" cannot be written: {error}; check the free space') from None
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], position: str) -> str:
-    """Returns a SHA-256 of names, bytes and position: safetensors detects a truncated file, not a changed byte."""
-    digest = hashlib.sha256(position.encode())
+def _digest(tensors: Mapping[str, torch.Tensor], meta: Mapping[str, str]) -> str:
+    """Returns a SHA-256 of names, bytes and metadata: safetensors detects a truncated file, not a changed byte."""
+    digest = hashlib.sha256("".join(meta[key] for key in sorted(meta) if key != _DIGEST).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(_bytes(tensors[name]))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from ...runtime.errors import InputError
+from ..runs.best_weights import BestWeights
 from ..runs.run import Run
 from .checkpoint import Checkpoint, Position, restore, save_checkpoint, save_weights
 from .process_group import ProcessGroup
@@ -35,13 +36,16 @@ class CheckpointStore:
         """Restores the newest readable checkpoint and returns its position; without one, epoch 0, step 0.
 
         Raises:
-            InputError: no checkpoint of the run can be read, they are gone, or they belong to another network.
+            InputError: no checkpoint of the run can be read, they or the best weights are gone, or they belong to
+                another network.
         """
         found: Checkpoint | None = None
 
         def find() -> str | None:
             nonlocal found
             found = self._newest()
+            if found:
+                self._check_best(found.position)
             if found and found.path == self._run.incoming and not self._run.last.exists():
                 # A killed `save` ends here: a run whose last step was done would otherwise stay without its newest.
                 found = replace(found, path=found.path.replace(self._run.last))
@@ -64,11 +68,17 @@ class CheckpointStore:
             run.incoming.replace(run.last)
         self._group.wait()
 
-    def save_best(self) -> None:
-        """Saves the current weights as the run's best and removes the record of the former ones' class offsets."""
-        if self._group.first:
-            self._run.class_offsets.unlink(missing_ok=True)
-        save_weights(self._run.best, self._model, write=self._group.first)
+    def save_best(self, about: BestWeights) -> None:
+        """Saves the current weights as the run's best, and what they are."""
+        save_weights(self._run.best, self._model, about=about, write=self._group.first)
+
+    def _check_best(self, position: Position) -> None:
+        """Checks that the best weights are still there: no later epoch may be as good."""
+        run = self._run
+        if (position.best is not None or position.epoch >= run.planned) and not run.best.exists():
+            raise InputError(
+                f'{run.best.name} in "{run.name}" is gone; restore it from a backup, or start again with another -o'
+            )
 
     def _newest(self) -> Checkpoint | None:
         """Reads the newest intact checkpoint, None for a run that begins; logs a warning if a newer one is damaged."""

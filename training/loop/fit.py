@@ -17,6 +17,7 @@ from ...runtime.hooks import Progress
 from ..data.crops import CropSource
 from ..data.missing_labels import missing_in_validation_warning, missing_labels
 from ..data.prepared_case import PreparedCase
+from ..runs.best_weights import BestWeights, ClassOffsetsRecord
 from ..runs.run import Run
 from ..runs.run_writer import RunWriter
 from ..scores.metrics import finite_mean
@@ -178,7 +179,7 @@ class _Fit:
                     row |= self._validate(epoch, writer)
                 if last and math.isnan(row.get("dice", math.nan)):
                     with self._average.in_use():
-                        self._checkpoints.save_best()
+                        self._checkpoints.save_best(BestWeights(epoch))
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0, gradients={}))
         return FitResult(self._offset_classes(), mean_loss)
@@ -230,7 +231,7 @@ class _Fit:
                 best = self._position.best
                 if not math.isnan(score) and (best is None or score >= best):
                     self._position = replace(self._position, best=score)
-                    self._checkpoints.save_best()
+                    self._checkpoints.save_best(BestWeights(epoch, score))
         except Cancelled:
             self._save(self._position)
             raise TrainingInterrupted(stop.signum or signal.SIGINT) from None
@@ -239,24 +240,24 @@ class _Fit:
 
     def _offset_classes(self) -> float | None:
         """Gives the best weights class offsets if wanted; returns their validation Dice, None without a score."""
-        record = self._group.broadcast_from_first(self._run.class_offsets_record)
-        if record.epochs >= self._recipe.epochs:  # a second search would find others, on top of those
-            return record.dice
-        if not self._recipe.class_offsets:
-            return self._position.best
-        if not self._setup.validation and self._group.first:
-            _log.warning("the network gets no class offsets: there are no validation cases to find them")
-        dice = self._best_with_offsets() if self._setup.validation else None
-        if dice is not None:
-            self._checkpoints.save_best()
-        score = self._position.best if dice is None or math.isnan(dice) else dice
+        run, epochs = self._run, self._recipe.epochs
+        weights = self._group.broadcast_from_first(run.best_weights)
+        # A second search would find others, on top of those.
+        if weights.class_offsets.epochs >= epochs or not self._recipe.class_offsets:
+            return weights.final_dice
         if self._group.first:
-            self._run.record_class_offsets(score)
+            run.ask_for_class_offsets()
+            if not self._setup.validation:
+                _log.warning("the network gets no class offsets: there are no validation cases to find them")
+        load_weights(run.best, self._setup.model)
+        dice = self._search_offsets() if self._setup.validation else None
+        score = weights.final_dice if dice is None or math.isnan(dice) else dice
+        weights = msgspec.structs.replace(weights, class_offsets=ClassOffsetsRecord(epochs, score))
+        self._checkpoints.save_best(weights)
         return score
 
-    def _best_with_offsets(self) -> float | None:
-        """Loads the best weights and does what `offset_classes` does."""
-        load_weights(self._run.best, self._setup.model)
+    def _search_offsets(self) -> float | None:
+        """Does what `offset_classes` does; the network has the best weights."""
         self._stepper.wrapped.eval()
         try:
             return offset_classes(

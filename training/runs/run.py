@@ -15,20 +15,9 @@ from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.system_files import is_file
 from ...runtime.files.temporaries import remove_leftovers
 from ...runtime.files.toml import read_toml
+from .best_weights import BestWeights
 from .run_config import Lengthening, RunConfig, decisive_differences
 from .sole_writer import LOCK
-
-
-class ClassOffsetsRecord(msgspec.Struct, frozen=True):
-    """The record that a training has looked for class offsets.
-
-    Attributes:
-        epochs: number of epochs that it had done; 0 if it never has.
-        dice: mean validation Dice over the organs of the best weights since then, 0…1; None without a score.
-    """
-
-    epochs: int = 0
-    dice: float | None = None
 
 
 class Run:
@@ -83,11 +72,6 @@ class Run:
     def metrics(self) -> Path:
         """Path of the metrics, a CSV file with one row per epoch."""
         return self.path / "metrics.csv"
-
-    @property
-    def class_offsets(self) -> Path:
-        """Path of the record that the training has looked for class offsets."""
-        return self.path / "class_offsets.json"
 
     @property
     def pictures(self) -> Path:
@@ -164,33 +148,10 @@ class Run:
             recipe = msgspec.structs.replace(stored.recipe, epochs=self.planned)
             self._write(msgspec.structs.replace(stored, recipe=recipe, lengthened=self.config.lengthened))
 
-    def record_class_offsets(self, dice: float | None) -> None:
-        """Records that the training has looked for class offsets, whether the best weights got any or not.
-
-        The configuration then asks for them, also if the run began without.
-
-        Args:
-            dice: as in `ClassOffsetsRecord`.
-        """
+    def ask_for_class_offsets(self) -> None:
+        """Writes to the configuration that the run is to have class offsets, though it began without."""
         stored = Run.open(self.path).config
         self._write(msgspec.structs.replace(stored, recipe=msgspec.structs.replace(stored.recipe, class_offsets=True)))
-        with atomic_write(self.class_offsets) as temporary:
-            temporary.write_bytes(msgspec.json.encode(ClassOffsetsRecord(self.config.recipe.epochs, dice)))
-
-    def class_offsets_record(self) -> ClassOffsetsRecord:
-        """Returns the record of the last time that the training looked for class offsets.
-
-        Raises:
-            InputError: the record cannot be read.
-        """
-        try:
-            return msgspec.json.decode(self.class_offsets.read_bytes(), type=ClassOffsetsRecord)
-        except FileNotFoundError:
-            return ClassOffsetsRecord()
-        except msgspec.DecodeError as error:
-            raise InputError(
-                f'{self.class_offsets.name} in "{self.name}" is not valid: {error}; delete it, and give --resume'
-            ) from None
 
     def _write(self, config: RunConfig) -> None:
         import tomli_w
@@ -252,47 +213,24 @@ class Run:
         rows = self.rows()
         return float(rows[-1]["loss"]) if rows else math.nan
 
-    def best_dice(self) -> float | None:
-        """Returns the mean validation Dice over the organs of the best weights, 0…1; None without a score.
+    def best_weights(self) -> BestWeights:
+        """Returns what the best weights are: of which epoch, with which Dice.
 
         Raises:
-            InputError: a Dice is no number.
+            InputError: their file cannot be read.
         """
-        if (with_offsets := self.dice_with_class_offsets()) is not None:
-            return with_offsets
-        dice = float(self.best_row().get("dice", math.nan))
-        return None if math.isnan(dice) else dice
-
-    def dice_with_class_offsets(self) -> float | None:
-        """Returns the mean validation Dice of the best weights with class offsets, 0…1; None without such a score.
-
-        A run that was made longer since may have others, so that its earlier score is none.
-        """
-        record = self.class_offsets_record()
-        return record.dice if record.epochs >= self.config.recipe.epochs else None
+        return BestWeights.read(self.best)
 
     def best_row(self) -> dict[str, str]:
-        """Returns the metrics of the epoch whose weights are `best`; empty before the first epoch has ended.
+        """Returns the metrics of the epoch whose weights are `best`; empty if there are none.
 
-        Class offsets came later: `class_offsets_record` has the Dice with them.
+        Class offsets came later: `best_weights` has the Dice with them.
 
         Raises:
-            InputError: a Dice is no number.
+            InputError: the file of the best weights cannot be read.
         """
-        rows = self.rows()
-        try:
-            scored = [row for row in rows if row.get("dice")]
-            best = max(reversed(scored), key=lambda row: float(row["dice"]), default=None)  # the later of two alike
-        except ValueError:
-            raise InputError(
-                f'the metrics in "{self.name}" hold a Dice that is no number; restore metrics.csv'
-            ) from None
-        if best or not rows:
-            return best or {}
-        # Without scores, weights are kept at the end alone: a run that was made longer has those of its former end.
-        lengthened = [step.epochs for step in self.config.lengthened if step.epoch >= step.epochs]
-        ends = {self.config.recipe.epochs, *lengthened}
-        return next((row for row in reversed(rows) if int(row["epoch"]) + 1 in ends), rows[-1])
+        epoch = self.best_weights().epoch
+        return next((row for row in self.rows() if row["epoch"] == str(epoch)), {})
 
 
 def _without_none(value: Any) -> Any:

@@ -1,10 +1,13 @@
 """The trainings of a sweep: their order, names and arguments, and when one is finished."""
 
 import pytest
+import torch
 from bedside.distill.sweep.plan import SweepRun, open_folder, plan_runs
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
+from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
+from bedside.training.runs.best_weights import BestWeights, ClassOffsetsRecord
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import ModelConfig, RunConfig
 
@@ -58,8 +61,13 @@ def a_run(path, recipe):
     )
     run = Run.create(path, config, resume=False)
     run.start()
-    run.best.touch()
+    keep(run)
     return run
+
+
+def keep(run, **about):
+    """Stores weights as a run's best."""
+    save_weights(run.best, torch.nn.Linear(3, 2), about=BestWeights(**about))
 
 
 def test_a_run_is_finished_when_its_last_epoch_is_recorded(tmp_path):
@@ -79,7 +87,7 @@ def test_a_run_that_is_to_have_class_offsets_is_finished_when_its_training_has_l
     run = a_run(planned.path, Recipe(epochs=1, warmup=0, class_offsets=True))
     run.log(0, {"epoch": 0, "loss": 1.0})
     assert not planned.finished()
-    run.record_class_offsets(None)
+    keep(run, class_offsets=ClassOffsetsRecord(1))
     assert planned.finished()
     run.log(1, {"epoch": 1, "loss": 0.5})  # made longer: the offsets are those of the shorter run
     assert not planned.finished(epochs=2)

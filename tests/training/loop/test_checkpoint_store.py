@@ -55,6 +55,14 @@ def test_a_run_whose_checkpoints_are_gone_does_not_start_over_its_best_weights(t
     assert run.best.read_bytes() == kept
 
 
+def test_a_run_whose_best_weights_alone_are_gone_does_not_end_without_them(tmp_path, prepared, small_task):
+    run = make_run(tmp_path / "run", small_task)
+    train(run, prepared, validation=prepared)
+    run.best.unlink()
+    with pytest.raises(InputError, match=r'^best.safetensors in "run" is gone; restore it from a backup, or start'):
+        train(run, prepared, validation=prepared)
+
+
 def test_a_run_killed_after_the_figures_of_its_first_epoch_starts_again(tmp_path, prepared, small_task):
     run = make_run(tmp_path / "run", small_task)
     run.log(0, {"lr": 0.2, "loss": 9.0})

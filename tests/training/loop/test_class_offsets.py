@@ -110,7 +110,7 @@ def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_p
     assert moved["model.bias"][0] == weights["model.bias"][0]
     assert 0.5 < moved["model.bias"][1] - weights["model.bias"][1] < 3
     assert Run.open(run.path).config.recipe.class_offsets
-    assert run.class_offsets_record().epochs == 1
+    assert run.best_weights().class_offsets.epochs == 1
     again, _ = train(run, prepared, model=shy(), validation=prepared)
     assert torch.equal(load_file(run.best)["model.bias"], moved["model.bias"])
     assert again.best == result.best
@@ -123,7 +123,7 @@ def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tm
     assert "gets no class offsets: its last layer has no bias" in caplog.text
     assert result.best == pytest.approx(float(run.rows()[-1]["dice"]), rel=1e-5)
     assert torch.equal(load_file(run.best)["model.weight"], model.weight.detach())
-    assert run.class_offsets_record().epochs == 1
+    assert run.best_weights().class_offsets.epochs == 1
 
 
 @pytest.mark.parametrize(("first", "warnings"), [(True, 1), (False, 0)])
@@ -168,10 +168,10 @@ def test_a_longer_run_forgets_the_offsets_of_weights_that_it_has_replaced(tmp_pa
     recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
     run = make_run(tmp_path / "run", small_task, recipe)
     train(run, prepared, model=shy(), validation=prepared)
-    assert run.class_offsets_record().epochs == 1
+    assert run.best_weights().class_offsets.epochs == 1
     longer = replace(run.config, recipe=replace(recipe, epochs=2, class_offsets=False))
     train(Run.create(run.path, longer, resume=True), prepared, model=shy(), validation=prepared)
-    assert run.class_offsets_record().epochs == 0
+    assert run.best_weights().class_offsets.epochs == 0
 
 
 def test_a_training_without_validation_cases_says_that_it_has_no_offsets(tmp_path, prepared, small_task, caplog):
@@ -180,7 +180,7 @@ def test_a_training_without_validation_cases_says_that_it_has_no_offsets(tmp_pat
     result, _ = train(run, prepared)
     assert result.best is None
     assert "gets no class offsets: there are no validation cases to find them" in caplog.text
-    assert run.class_offsets_record().epochs == 1
+    assert run.best_weights().class_offsets.epochs == 1
 
 
 def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on(tmp_path, prepared, small_task, monkeypatch):
@@ -194,10 +194,10 @@ def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on(tmp_pat
         with pytest.raises(TrainingInterrupted):
             train(run, prepared, model=shy(), validation=prepared)
     assert len(run.rows()) == 1
-    assert run.class_offsets_record().epochs == 0
+    assert run.best_weights().class_offsets.epochs == 0
     result, _ = train(run, prepared, model=shy(), validation=prepared)
     assert result.best > 0.99
-    assert run.class_offsets_record().epochs == 1
+    assert run.best_weights().class_offsets.epochs == 1
 
 
 def test_offsets_that_raise_no_dice_together_are_taken_back_to_the_bit(tmp_path, prepared, small_task, monkeypatch):
@@ -211,4 +211,4 @@ def test_offsets_that_raise_no_dice_together_are_taken_back_to_the_bit(tmp_path,
     assert results[0].best == pytest.approx(results[1].best)
     with_offsets, without = (load_file(run.best) for run in runs)
     assert torch.equal(with_offsets["model.bias"], without["model.bias"])
-    assert [run.class_offsets_record().epochs for run in runs] == [1, 0]
+    assert [run.best_weights().class_offsets.epochs for run in runs] == [1, 0]

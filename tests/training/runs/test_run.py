@@ -1,12 +1,14 @@
-import math
 import os
 
 import msgspec
 import pytest
+import torch
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.files.temporaries import temporary_name
+from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
-from bedside.training.runs.run import ClassOffsetsRecord, Run
+from bedside.training.runs.best_weights import BestWeights, ClassOffsetsRecord
+from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Lengthening, RunConfig
 from bedside.training.runs.sole_writer import LOCK
 
@@ -55,32 +57,26 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
         Run.open(tmp_path)
 
 
-def test_a_run_records_after_how_many_epochs_its_training_looked_for_class_offsets(tmp_path, config):
+def test_a_run_knows_what_its_best_weights_are_from_their_own_file(tmp_path, config):
     run = Run.create(tmp_path / "run", config, resume=False)
     run.start()
-    assert run.class_offsets_record() == ClassOffsetsRecord(0, None)
-    run.record_class_offsets(0.75)
-    assert Run.open(run.path).class_offsets_record() == ClassOffsetsRecord(config.recipe.epochs, 0.75)
+    assert run.best_weights() == BestWeights()
+    assert run.best_row() == {}
+    for epoch, dice in enumerate((0.4999996, 0.5, 0.4)):  # the first two are written alike
+        run.log(epoch, {"loss": 1.0, "dice": dice})
+    assert [row["dice"] for row in run.rows()] == ["0.5", "0.5", "0.4"]
+    about = BestWeights(0, 0.4999996, ClassOffsetsRecord(3, 0.75))
+    save_weights(run.best, torch.nn.Linear(3, 2), about=about)
+    assert run.best_weights() == about
+    assert run.best_row() == {"epoch": "0", "loss": "1", "dice": "0.5"}
+
+
+def test_a_run_can_be_asked_for_class_offsets_later(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    run.ask_for_class_offsets()
+    assert not config.recipe.class_offsets
     assert Run.open(run.path).config.recipe.class_offsets
-    run.class_offsets.write_text("{")
-    with pytest.raises(InputError, match=r'class_offsets.json in "run" is not valid: .*; delete it, and give --resume'):
-        run.class_offsets_record()
-
-
-def test_the_best_dice_is_that_with_class_offsets_unless_the_run_was_made_longer_since(tmp_path, config):
-    run = Run.create(tmp_path / "run", config, resume=False)
-    run.start()
-    assert run.best_dice() is None
-    run.log(0, {"loss": 3.0, "dice": math.nan})
-    assert run.best_dice() is None
-    run.log(0, {"loss": 3.0, "dice": 0.5})
-    run.log(1, {"loss": 2.0, "dice": 0.4})
-    assert run.best_dice() == 0.5
-    run.record_class_offsets(0.75)
-    assert run.best_dice() == 0.75
-    longer = msgspec.structs.replace(config.recipe, epochs=config.recipe.epochs + 1)
-    run.config = msgspec.structs.replace(config, recipe=longer)
-    assert run.best_dice() == 0.5
 
 
 def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):

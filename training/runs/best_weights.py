@@ -1,0 +1,61 @@
+"""The facts of a run's best weights: metadata of their own file, so that both are always replaced together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from safetensors import SafetensorError, safe_open
+
+from ...runtime.errors import InputError
+
+METADATA_KEY = "best_weights"
+
+
+class ClassOffsetsRecord(msgspec.Struct, frozen=True):
+    """The record that a training has looked for class offsets.
+
+    Attributes:
+        epochs: number of epochs that it had done; 0 if it never has.
+        dice: mean validation Dice over the organs of the best weights since then, 0…1; None without a score.
+    """
+
+    epochs: int = 0
+    dice: float | None = None
+
+
+class BestWeights(msgspec.Struct, frozen=True):
+    """The facts of a run's best weights.
+
+    Attributes:
+        epoch: the epoch, counted from 0, that ended with these weights; None if the file does not say so.
+        dice: mean validation Dice over the organs after that epoch, 0…1; None without a score.
+        class_offsets: the search for class offsets, which came later.
+    """
+
+    epoch: int | None = None
+    dice: float | None = None
+    class_offsets: ClassOffsetsRecord = ClassOffsetsRecord()
+
+    @property
+    def final_dice(self) -> float | None:
+        """Mean validation Dice over the organs, 0…1, with class offsets if there are any; None without a score."""
+        return self.dice if self.class_offsets.dice is None else self.class_offsets.dice
+
+    @classmethod
+    def read(cls, path: Path) -> BestWeights:
+        """Reads the facts alone, not the weights; a file that is not there yet has none.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:  # pyright: ignore[reportArgumentType]
+                return msgspec.json.decode((file.metadata() or {}).get(METADATA_KEY, "{}"), type=cls)
+        except FileNotFoundError:
+            return cls()
+        except (SafetensorError, OSError, msgspec.DecodeError) as error:
+            raise InputError(
+                f'{path.name} in "{path.absolute().parent.name}" cannot be read: {error}; restore it from a backup, '
+                "or train anew with another -o"
+            ) from None
