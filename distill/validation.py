@@ -109,7 +109,7 @@ def warn_of_weak_teachers(run: Run, best: float | None) -> None:
         best: the student's best mean Dice over the organs on the validation cases; None without a score.
     """
     taught = teachers_dice(run)
-    if taught is not None and best is not None and best > taught:
+    if taught is not None and best is not None and round(best, 3) > round(taught, 3):
         _log.warning(
             "the student is better than its teachers on the validation cases (Dice %.3f against %.3f): they may hold "
             "it back; train them longer, add teachers, or compare with --lambda 1",
