@@ -157,8 +157,9 @@ def _words(described: Any, value: Any) -> list[str]:
         return texts
     # `typer.Option` in `Annotated` keeps the first name of the option as its default.
     name = next(each for each in (described.default, *(described.param_decls or ())) if isinstance(each, str))
-    if value is True:
-        return [name]
+    name, _, name_of_false = name.partition("/")  # as in "--class-offsets/--no-class-offsets"
+    if isinstance(value, bool):
+        return [name if value else name_of_false]
     if isinstance(value, list):
         return [word for text in texts for word in (name, text)]
     return [name, *texts]

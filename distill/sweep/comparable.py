@@ -40,12 +40,33 @@ def check_steps(dataset: Dataset, runs: Sequence[SweepRun], words: Sequence[str]
         )
 
 
-def check_comparable(runs: Sequence[SweepRun], epochs: int | None = None) -> None:
+def offsets_wanted(words: Sequence[str], begun: Sequence[SweepRun]) -> bool | None:
+    """Returns whether the trainings are to have class offsets; None: as the student's recipe says.
+
+    Args:
+        words: arguments of all trainings; where these do not say, runs that have begun do.
+        begun: the runs that have.
+
+    Raises:
+        UsageError: runs have class offsets, or are to have them, and the arguments refuse these.
+    """
+    has = {run.name: Run.open(run.path).config.recipe.class_offsets for run in begun}
+    said = [word == "--class-offsets" for word in words if word in ("--class-offsets", "--no-class-offsets")]
+    if not said:
+        return any(has.values()) if has else None
+    if not said[-1] and any(has.values()):
+        name = next(name for name in has if has[name])
+        raise UsageError(f'"{name}" was made with class offsets: leave --no-class-offsets out, or choose another -o')
+    return said[-1]
+
+
+def check_comparable(runs: Sequence[SweepRun], epochs: int | None = None, *, offsets: bool = False) -> None:
     """Checks that runs differ by λ and seed alone, as they do unless ``resume`` came with other options.
 
     Args:
         runs: the runs, each of which has started.
         epochs: number of epochs to which shorter runs will be made longer; None: they stay as they are.
+        offsets: whether those without class offsets will get them.
 
     Raises:
         UsageError: two runs differ in another option.
@@ -60,6 +81,8 @@ def check_comparable(runs: Sequence[SweepRun], epochs: int | None = None) -> Non
         differing = decisive_differences(before, now)
         if len({max(config.recipe.epochs, epochs or 0) for config in configs}) > 1:
             differing.append("recipe.epochs")
+        if len({config.recipe.class_offsets or offsets for config in configs}) > 1:
+            differing.append("recipe.class_offsets")
         if without and before.recipe.steps_per_epoch is None and shares[0] != shares[1]:
             differing.append("steps per epoch, by default more of them with scans without labels")
         if differing:

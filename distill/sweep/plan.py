@@ -38,11 +38,12 @@ class SweepRun:
         """Whether the directory holds a run."""
         return (self.path / Run.CONFIG).exists()
 
-    def finished(self, epochs: int | None = None) -> bool:
+    def finished(self, epochs: int | None = None, *, offsets: bool = False) -> bool:
         """Whether the run has done all of its epochs and then, if it is to have class offsets, looked for them.
 
         Args:
             epochs: number of epochs to reach if it is larger than the run's; None: the run's.
+            offsets: whether it is to have class offsets even if it began without.
 
         Raises:
             InputError: the run's configuration or its best weights cannot be read.
@@ -54,7 +55,8 @@ class SweepRun:
         needed = max(run.config.recipe.epochs, epochs or 0)
         if not run.best.exists() or not rows or int(rows[-1]["epoch"]) + 1 < needed:
             return False
-        return not run.config.recipe.class_offsets or run.best_weights().class_offsets.epochs >= needed
+        wanted = run.config.recipe.class_offsets or offsets
+        return not wanted or run.best_weights().class_offsets.epochs >= needed
 
     def arguments(self, shared: Sequence[str], *, resume: bool) -> list[str]:
         """Returns the arguments of `bedside distill` for this training; the last value of an option counts.

@@ -16,7 +16,7 @@ from ...training.data.case_cache import CASES_FOLDER
 from ...training.data.dataset import Case, Dataset
 from ...training.runs.run import Run
 from ...training.scores.score_table import ScoreTable
-from .comparable import check_comparable, check_precision_named, check_steps
+from .comparable import check_comparable, check_precision_named, check_steps, offsets_wanted
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
 from .results import SweepResults, collect_results
@@ -139,9 +139,11 @@ def sweep_lambda(
     check_steps(dataset, runs, common)
     open_folder(out, resume=resume)
     cases = out.resolve().parent / CASES_FOLDER
-    shared = ("distill", "--cases", str(cases), *common)  # the last value of an option counts
-    asked = _check_options(runs, shared, epochs)
-    missing = [run for run in runs if not run.finished(epochs)]
+    offsets = offsets_wanted(common, [run for run in runs if run.started])
+    named = () if offsets is None else ("--class-offsets" if offsets else "--no-class-offsets",)
+    shared = ("distill", "--cases", str(cases), *common, *named)  # the last value of an option counts
+    asked = _check_options(runs, shared, epochs, offsets=bool(offsets))
+    missing = [run for run in runs if not run.finished(epochs, offsets=bool(offsets))]
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
     # Where no finished run was asked, those that have begun say whether the options are theirs, before others begin.
@@ -152,7 +154,10 @@ def sweep_lambda(
         told = _counted(started, len(codes), len(missing))
         codes |= run_trainings(commands, jobs=jobs, started=told, cluster=cluster)
         if batch is begun and set(codes.values()) == {ExitCode.USAGE}:
-            raise _different_options(", ".join(codes))
+            raise UsageError(
+                f'"{", ".join(codes)}" ended with exit code {ExitCode.USAGE}, see the message above: if the options '
+                "differ, give the sweep those of its first call; if the loss diverged, begin anew with another -o"
+            )
     failed = {name: code for name, code in codes.items() if code != ExitCode.OK}
     finished = [run for run in runs if run.name not in failed]
     if not finished:
@@ -163,7 +168,7 @@ def sweep_lambda(
     return results
 
 
-def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int | None) -> bool:
+def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int | None, *, offsets: bool) -> bool:
     """Lets a finished run refuse options that are not those it was made with; `check_comparable` knows of the others.
 
     The run's own command does so: it has nothing left to train.
@@ -172,8 +177,8 @@ def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int 
         Whether there is a finished run.
     """
     if begun := [run for run in runs if run.started]:
-        check_comparable(begun, epochs)
-    finished = [run for run in begun if run.finished()]
+        check_comparable(begun, epochs, offsets=offsets)
+    finished = [run for run in begun if run.finished(offsets=offsets)]
     if not finished:
         return False
     run = min(finished, key=lambda each: each.lam)  # with teachers, if any run has them
@@ -181,17 +186,13 @@ def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int 
     kept = ["--epochs", str(planned)] if (epochs or 0) > planned else []  # it is not made longer here
     code = run_trainings({run.name: [*run.arguments(shared, resume=True), *kept]})[run.name]
     if code == ExitCode.USAGE:
-        raise _different_options(run.name)
+        raise UsageError(
+            f'"{run.name}" was made with different options, see the message above; give the sweep the options of its '
+            "first call, or choose another -o"
+        )
     if code != ExitCode.OK:
         raise SweepFailedError({run.name: code})
     return True
-
-
-def _different_options(names: str) -> UsageError:
-    return UsageError(
-        f'"{names}" was made with different options, see the message above; give the sweep the options of its first '
-        "call, or choose another -o"
-    )
 
 
 def _counted(started: Started | None, before: int, total: int) -> Started | None:

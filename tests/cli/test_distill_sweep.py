@@ -1,11 +1,19 @@
 """`bedside distill --sweep-lambda`: what it refuses, what it hands to its trainings, and how it ends."""
 
 import json
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+import typer
+from bedside.cli.distill import Distill
 from bedside.cli.main import run
+from bedside.cli.options.command import arguments_of, typer_function
 from bedside.distill.sweep import sweep as sweep_module
 from bedside.distill.sweep.results import LambdaRow, Spread, SweepResults
+from typer.testing import CliRunner
 
 ROW = LambdaRow(1.0, {0: 0.5, 1: 0.7}, Spread(0.6, 0.1414), {"cube": Spread(0.6, 0.1414)})
 
@@ -123,3 +131,66 @@ def test_a_single_training_is_no_work_for_jobs(data, tmp_path, capsys):
     assert "--cluster goes with --sweep-lambda" in capsys.readouterr().err
     assert run([*data, "-o", str(tmp_path / "run"), "--lambda", "1", "--job-cpus", "4"]) == 2
     assert "--job-cpus goes with --cluster" in capsys.readouterr().err
+
+
+def options_of(group, path=()):
+    """Yields (names of the groups and of the field, type, default) of every option that trainings of a sweep have."""
+    types = get_type_hints(group)
+    for field in fields(group):
+        place = (*path, field.name)
+        if is_dataclass(types[field.name]):
+            if field.name not in ("sweep", "cluster", "console"):
+                yield from options_of(types[field.name], place)
+        else:
+            yield place, types[field.name], field.default
+
+
+EXAMPLES = {bool: [True, False], int: [32], float: [0.5], str: ["name"], Path: [Path("folder")]}
+
+
+def other_values(kind, default):
+    """Returns values of a type that are not the default: one, or both of a switch."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (UnionType, Union):
+        return other_values(next(each for each in parts if each is not NoneType), default)
+    if origin is Literal:
+        return [each for each in parts if each != default][:1]
+    if origin is list:
+        return [EXAMPLES[parts[0]] * 2]
+    if origin is tuple:
+        return [tuple(EXAMPLES[each][0] for each in parts)]
+    return [value for value in EXAMPLES[kind] if value != default]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Distill):
+    """A command that trains nothing and keeps what it was called with."""
+
+    def __call__(self) -> None:
+        KEPT.append(self)
+
+
+KEPT: list[Kept] = []
+
+
+def replaced(group, path, value):
+    first, *others = path
+    return replace(group, **{first: replaced(getattr(group, first), others, value) if others else value})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        pytest.param(path, value, id=f"{path[-1]}={value}")
+        for path, kind, default in options_of(Distill)
+        for value in other_values(kind, default)
+    ],
+)
+def test_every_option_reaches_the_trainings_as_the_words_that_give_it(path, value):
+    app = typer.Typer()
+    app.command()(typer_function(Kept))
+    assert CliRunner().invoke(app, []).exit_code == 0
+    given = replaced(KEPT.pop(), path, value)
+    words = arguments_of(given)
+    assert CliRunner().invoke(app, words).exit_code == 0, words
+    assert KEPT.pop() == given

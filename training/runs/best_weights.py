@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from ...runtime.errors import InputError
 
 METADATA_KEY = "best_weights"
+_EARLIER_RECORD = "class_offsets.json"
 
 
 class ClassOffsetsRecord(msgspec.Struct, frozen=True):
@@ -59,3 +61,27 @@ class BestWeights(msgspec.Struct, frozen=True):
                 f'{path.name} in "{path.absolute().parent.name}" cannot be read: {error}; restore it from a backup, '
                 "or train anew with another -o"
             ) from None
+
+    @classmethod
+    def of_earlier_version(cls, run: Path, rows: Sequence[Mapping[str, str]]) -> BestWeights:
+        """Returns the facts of weights that do not have them in their file, as runs did that predate this.
+
+        Args:
+            run: the run directory.
+            rows: metrics of its epochs, column → text; the highest Dice counts, the later of two alike.
+
+        Raises:
+            InputError: the record of class offsets, or a Dice, cannot be read.
+        """
+        record = run / _EARLIER_RECORD
+        try:
+            offsets = msgspec.json.decode(record.read_bytes(), type=ClassOffsetsRecord) if record.exists() else None
+            scores = {int(row["epoch"]): float(row["dice"]) for row in reversed(rows) if row.get("dice")}
+        except (ValueError, msgspec.DecodeError) as error:
+            raise InputError(
+                f'{record.name} or metrics.csv in "{run.absolute().name}" is not valid: {error}; restore it'
+            ) from None
+        epoch = max(scores, key=lambda each: scores[each], default=None)
+        last = int(rows[-1]["epoch"]) if rows else None
+        dice = None if epoch is None else scores[epoch]
+        return cls(last if epoch is None else epoch, dice, offsets or ClassOffsetsRecord())

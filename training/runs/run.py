@@ -217,9 +217,12 @@ class Run:
         """Returns what the best weights are: of which epoch, with which Dice.
 
         Raises:
-            InputError: their file cannot be read.
+            InputError: their file cannot be read, or that of an earlier version about them.
         """
-        return BestWeights.read(self.best)
+        weights = BestWeights.read(self.best)
+        if weights.epoch is None and self.best.exists():
+            return BestWeights.of_earlier_version(self.path, self.rows())
+        return weights
 
     def best_row(self) -> dict[str, str]:
         """Returns the metrics of the epoch whose weights are `best`; empty if there are none.

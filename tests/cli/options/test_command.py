@@ -71,6 +71,7 @@ class Paint:
     at: Annotated[tuple[int, int], typer.Option("--at", "-a", help="Place.")] = (0, 0)
     size: Size
     twice: Annotated[bool, typer.Option("--twice", help="Paint it twice.")] = False
+    frame: Annotated[bool | None, typer.Option("--frame/--no-frame", help="Paint a frame.")] = None
 
 
 def test_the_arguments_of_a_command_are_those_that_are_not_its_defaults():
@@ -84,3 +85,8 @@ def test_the_arguments_of_a_command_are_those_that_are_not_its_defaults():
 def test_the_arguments_of_a_command_build_it_again(draw):
     command = Draw(shape="cube", size=Size(width=7), twice=True)
     assert draw(*arguments_of(command)).output == "cube 7 mm True\n"
+
+
+@pytest.mark.parametrize(("value", "words"), [(None, []), (True, ["--frame"]), (False, ["--no-frame"])])
+def test_an_option_that_can_be_switched_off_has_a_name_for_either(value, words):
+    assert arguments_of(Paint(shape="ball", size=Size(), frame=value)) == ["ball", *words]

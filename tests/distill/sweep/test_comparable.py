@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bedside.distill.sweep.comparable import check_comparable, check_precision_named, check_steps
+from bedside.distill.sweep.comparable import check_comparable, check_precision_named, check_steps, offsets_wanted
 from bedside.distill.sweep.plan import plan_runs
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
@@ -49,6 +49,26 @@ def two_runs(folder, *, taught=None, alone=None, **recipe):
 def test_runs_made_with_other_options_are_no_sweep(tmp_path):
     with pytest.raises(UsageError, match=r"made with different options \(differs in: recipe.lr, recipe.epochs\)"):
         check_comparable(two_runs(tmp_path, lr=0.25, epochs=7))
+
+
+def test_runs_with_and_without_class_offsets_are_no_sweep_unless_all_will_get_them(tmp_path):
+    runs = two_runs(tmp_path, class_offsets=True)
+    with pytest.raises(UsageError, match=r"\(differs in: recipe.class_offsets\)"):
+        check_comparable(runs)
+    check_comparable(runs, offsets=True)
+
+
+def test_a_sweep_that_goes_on_keeps_the_class_offsets_of_its_runs_and_gives_them_to_all(tmp_path):
+    assert offsets_wanted(["data"], []) is None
+    assert offsets_wanted(["data", "--no-class-offsets", "--class-offsets"], []) is True
+    without = two_runs(tmp_path / "without")
+    assert offsets_wanted(["data"], without) is False
+    assert offsets_wanted(["data", "--class-offsets"], without) is True
+    assert offsets_wanted(["data", "--no-class-offsets"], without) is False
+    one = two_runs(tmp_path / "one", class_offsets=True)  # the sweep was stopped before the other one had them
+    assert offsets_wanted(["data"], one) is True
+    with pytest.raises(UsageError, match=r'^"lambda-0.5_seed-0" was made with class offsets: leave --no-class-offsets'):
+        offsets_wanted(["data", "--no-class-offsets"], one)
 
 
 def test_runs_that_will_be_made_equally_long_are_a_sweep(tmp_path):

@@ -66,8 +66,8 @@ def a_run(path, recipe):
 
 
 def keep(run, **about):
-    """Stores weights as a run's best."""
-    save_weights(run.best, torch.nn.Linear(3, 2), about=BestWeights(**about))
+    """Stores weights as a run's best, those of its first epoch."""
+    save_weights(run.best, torch.nn.Linear(3, 2), about=BestWeights(0, **about))
 
 
 def test_a_run_is_finished_when_its_last_epoch_is_recorded(tmp_path):
@@ -91,6 +91,16 @@ def test_a_run_that_is_to_have_class_offsets_is_finished_when_its_training_has_l
     assert planned.finished()
     run.log(1, {"epoch": 1, "loss": 0.5})  # made longer: the offsets are those of the shorter run
     assert not planned.finished(epochs=2)
+
+
+def test_a_run_that_began_without_class_offsets_is_not_finished_where_it_is_to_have_them(tmp_path):
+    planned = SweepRun(1.0, 0, tmp_path / "run")
+    run = a_run(planned.path, Recipe(epochs=1, warmup=0))
+    run.log(0, {"epoch": 0, "loss": 1.0})
+    assert planned.finished()
+    assert not planned.finished(offsets=True)
+    keep(run, class_offsets=ClassOffsetsRecord(1))
+    assert planned.finished(offsets=True)
 
 
 def test_a_sweep_goes_on_in_its_folder_only_on_request(tmp_path):

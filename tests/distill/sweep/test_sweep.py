@@ -113,7 +113,9 @@ def test_without_a_finished_run_other_options_are_refused_before_another_run_beg
     shutil.rmtree(out / "lambda-1_seed-0")
     (out / "lambda-0.5_seed-0" / "metrics.csv").unlink()
     begun = []
-    with pytest.raises(UsageError, match=r'"lambda-0\.5_seed-0" was made with different options'):
+    with pytest.raises(
+        UsageError, match=r'"lambda-0\.5_seed-0" ended with exit code 2, .*: if the options differ, .*; if'
+    ):
         call(cubes, out, lambda *each: begun.append(each), resume=True, arguments=[*cubes.arguments, "--lr", "0.25"])
     assert "(differs in: recipe.lr)" in capfd.readouterr().err
     assert begun == [("lambda-0.5_seed-0", 1, 2)]
@@ -141,6 +143,16 @@ def test_begun_runs_go_on_first_and_the_others_are_counted_with_them(swept, cube
     begun = []
     call(cubes, out, lambda *each: begun.append(each), resume=True, lambdas=(0, 0.5, 1))
     assert begun == [("lambda-1_seed-0", 1, 3), ("lambda-0_seed-0", 2, 3), ("lambda-0.5_seed-0", 3, 3)]
+
+
+def test_class_offsets_that_are_asked_for_later_are_found_for_every_run(swept, cubes, tmp_path):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    runs = plan_runs(out, (0.5, 1), (0,))
+    begun = []
+    words = [*cubes.arguments, "--class-offsets"]
+    call(cubes, out, lambda name, *_: begun.append(name), resume=True, arguments=words)
+    assert begun == [run.name for run in runs]
+    assert all(Run.open(run.path).best_weights().class_offsets.epochs == 1 for run in runs)
 
 
 def test_a_finished_run_is_asked_without_being_made_longer(swept, cubes, tmp_path, monkeypatch):

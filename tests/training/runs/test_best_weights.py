@@ -3,6 +3,7 @@ import torch
 from bedside.runtime.errors import InputError
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.runs.best_weights import BestWeights, ClassOffsetsRecord
+from bedside.training.runs.run import Run
 
 
 def test_the_facts_come_back_from_the_file_of_the_weights(tmp_path):
@@ -35,3 +36,20 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
 )
 def test_the_final_dice_is_that_with_class_offsets(offsets, dice):
     assert BestWeights(1, 0.5, offsets).final_dice == dice
+
+
+def test_weights_of_earlier_versions_are_those_of_the_highest_dice_the_later_of_two_alike(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    save_weights(run.best, torch.nn.Linear(3, 2))
+    run.log(0, {"loss": 1.0})
+    assert run.best_weights() == BestWeights(0)
+    for epoch, dice in enumerate((0.25, 0.5, 0.5, 0.4), 1):
+        run.log(epoch, {"loss": 1.0, "dice": dice})
+    assert run.best_weights() == BestWeights(3, 0.5)
+    record = run.path / "class_offsets.json"
+    record.write_text('{"epochs": 5, "dice": 0.625}')
+    assert run.best_weights() == BestWeights(3, 0.5, ClassOffsetsRecord(5, 0.625))
+    record.write_text("{")
+    with pytest.raises(InputError, match=r'class_offsets.json or metrics.csv in "run" is not valid: '):
+        run.best_weights()
