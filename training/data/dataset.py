@@ -63,6 +63,7 @@ class Dataset:
         modality: names of the modality in the list, such as ``("MRI",)``.
         warnings: unusual findings about the list as a whole, for a person to review.
         fold: fold chosen by `split`; None before, or without folds.
+        left_out: training cases that the splits file of the fold does not name.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Dataset:
     modality: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     fold: int | None = None
+    left_out: tuple[Case, ...] = ()
 
     @property
     def ignore(self) -> int | None:
@@ -121,6 +123,7 @@ class Dataset:
             training=tuple(case for case in self.training if case.name in trained),
             validation=tuple(case for case in self.training if case.name in validated),
             fold=fold,
+            left_out=tuple(case for case in self.training if case.name not in trained | validated),
         )
 
     def _listed_fold(self, fold: int) -> frozenset[str]:
@@ -129,7 +132,7 @@ class Dataset:
             folds = sorted({case.fold for case in self.training if case.fold is not None})
             raise UsageError(
                 f'data set "{self.name}" cannot be split at fold {fold}; it has folds {folds or _NO_FOLDS}; '
-                "name another, or set a share of the cases apart: --validation-fraction 0.2"
+                "name another, or give --validation-fraction 0.2 in place of --fold"
             )
         return chosen
 

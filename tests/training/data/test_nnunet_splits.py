@@ -44,6 +44,7 @@ def test_a_fold_trains_and_validates_as_the_file_says_and_leaves_other_cases_out
     write(folder)
     split = load_dataset(folder).split(fold=0)
     assert (names(split.training), names(split.validation), split.fold) == (["a", "b"], ["c"], 0)
+    assert names(split.left_out) == ["d"]
     assert names(load_dataset(folder).split(fold=1).validation) == ["a"]
 
 
