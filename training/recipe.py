@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Literal
 
 from ..runtime.checked_struct import CheckedStruct
@@ -171,7 +172,12 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def steps(self, cases: int) -> int:
         """Returns the number of optimiser steps per epoch for a number of training cases with labels."""
-        return self.steps_per_epoch or math.ceil(cases / (1 - self.unlabelled) / self.crops_per_step)
+        return self.steps_per_epoch or math.ceil(cases / (1 - self.unlabelled_share) / self.crops_per_step)
+
+    @property
+    def unlabelled_share(self) -> Fraction:
+        """The share of crops from scans without labels as a fraction, to a thousandth: floats would round .9 up."""
+        return Fraction(self.unlabelled).limit_denominator(1000)
 
     def learning_rate(self, epoch: int, *, epochs: int | None = None) -> float:
         """Returns the learning rate of an epoch: exponential warm-up, then polynomial decay.

@@ -97,3 +97,8 @@ def test_the_last_epoch_trains_the_whole_network_however_large_the_share_before_
 def test_a_share_that_leaves_out_one_kind_of_crops_is_refused(share):
     with pytest.raises(ValueError, match=r"unlabelled: expected a share of 0, or of 0.001…0.999, got"):
         Recipe(unlabelled=share)
+
+
+@pytest.mark.parametrize(("share", "cases", "steps"), [(0.9, 6, 60), (0.8, 12, 60), (0.5, 3, 6), (0.999, 1, 1000)])
+def test_the_steps_are_exact_whatever_share_of_crops_has_no_labels(share, cases, steps):
+    assert Recipe(unlabelled=share).steps(cases) == steps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -98,7 +97,7 @@ class CropDataset(TorchDataset[Batch]):
         self._sources = tuple(sources)
         self._labelled = [number for number, source in enumerate(sources) if source.case.labelled]
         self._unlabelled = [number for number, source in enumerate(sources) if not source.case.labelled]
-        self._unlabelled_share = Fraction(recipe.unlabelled).limit_denominator(1000)
+        self._unlabelled_share = recipe.unlabelled_share
         self._task = task
         self._recipe = recipe
         self._augment = CropAugmentation(task, recipe.augmentation)
