@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from ...runtime.errors import InputError, UsageError
+from ...runtime.errors import BundleError, InputError, UsageError
 from ...runtime.scans.file_kind import is_dicom_series
 from ..options.paths import input_argument
 from ..options.trust import TrustOption
 from ..terminal.console import Console
+
+_TAKEN = "a bundle, a run directory or a folder of DICOM files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class Inspect:
         """Shows the bundle, the run or the series."""
         console = self.console
         if not self.path.exists():
-            raise InputError(f'"{self.path.name}" does not exist; expected a bundle or a run directory')
+            raise InputError(f'"{self.path.name}" does not exist; expected {_TAKEN}')
         if (self.path / "dataset.json").is_file():
             raise InputError(
                 f'"{self.path.name}" is a data set; expected a bundle or a run. Use: bedside dataset check'
@@ -61,8 +63,14 @@ class Inspect:
             console.emit(series_facts(series))
             return
         from ...runtime.bundles.bundle import Bundle
+        from ...runtime.bundles.manifest import MANIFEST_NAME
         from ..tables.bundle import bundle_facts, bundle_tables
 
+        if self.path.is_dir() and not (self.path / MANIFEST_NAME).exists():
+            from ...training.runs.inner_runs import run_advice
+
+            advice = run_advice(self.path, "train-teacher, distill or export")
+            raise BundleError(f'"{self.path.name}" has no {MANIFEST_NAME}; expected {_TAKEN}: {advice}')
         with Bundle.open(self.path, self.trust) as bundle:
             console.show(*bundle_tables(bundle))
             console.emit(bundle_facts(bundle))

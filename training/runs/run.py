@@ -16,6 +16,7 @@ from ...runtime.files.system_files import is_file
 from ...runtime.files.temporaries import remove_leftovers
 from ...runtime.files.toml import read_toml
 from .best_weights import BestWeights
+from .inner_runs import RUN_CONFIG, run_advice
 from .run_config import Lengthening, RunConfig, decisive_differences
 from .sole_writer import LOCK
 
@@ -29,7 +30,7 @@ class Run:
         planned: number of epochs of the run so far; smaller than in ``config`` if the run is to be lengthened.
     """
 
-    CONFIG = "config.toml"
+    CONFIG = RUN_CONFIG
 
     def __init__(self, path: Path, config: RunConfig, *, planned: int | None = None) -> None:
         self.path = path
@@ -173,7 +174,7 @@ class Run:
         if not is_file(file):
             raise InputError(
                 f'"{path.name or path.absolute().name}" is not a run directory: expected a {cls.CONFIG} in it; '
-                "give what was --output of train-teacher or distill"
+                f"{run_advice(path, 'train-teacher or distill')}"
             )
         try:
             return cls(path, msgspec.convert(read_toml(file, "run configuration"), RunConfig))

@@ -103,6 +103,18 @@ def test_inspect_refuses_an_altered_bundle_with_exit_code_4(exported, tmp_path, 
     assert "model.fp32.onnx" in capsys.readouterr().err
 
 
+def test_a_folder_that_holds_none_of_these_is_told_what_is_taken(tmp_path, capsys):
+    assert bedside(["inspect", str(tmp_path)]) == 4
+    expected = (
+        "has no bundle.json; expected a bundle, a run directory or a folder of DICOM files: give what was --output"
+    )
+    assert expected in capsys.readouterr().err
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / "config.toml").touch()
+    assert bedside(["inspect", str(tmp_path)]) == 4
+    assert f'give the run in it, "{tmp_path.name}/student"' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [(None, "does not exist; expected a bundle"), ("dataset.json", "is a data set; expected a bundle or a run")],
