@@ -33,9 +33,16 @@ def _axes_without(task: Task, directions: str) -> tuple[int, ...]:
 
 
 def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:
-    """Returns a warning if left and right are mirrored on request although labels name sides, else None."""
-    if not (augmentation.mirror_sides and augmentation.flip and task.has_paired_organs):
+    """Returns a warning if left and right are mirrored on request although labels name sides, or the request is void.
+
+    None without a request.
+    """
+    if not augmentation.mirror_sides:
         return None
+    if not augmentation.flip:
+        return "--mirror-sides has no effect: no crop is flipped; leave it out, or give a --flip above 0"
+    if not task.has_paired_organs:
+        return "--mirror-sides has no effect: no labels are a left and a right, so all axes are flipped; leave it out"
     return (
         f"--mirror-sides: left and right are mirrored although labels name sides ({task.sides.describe(_SHOWN)}): "
         "a network cannot learn to distinguish them"

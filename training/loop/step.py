@@ -89,14 +89,19 @@ class Stepper:
         # One reduction per step carries both the loss and the stop requests.
         agreed = self._group.total(np.array([loss / self._group.size, *request.flags()]))
         loss, self.stop = float(agreed[0]), request.agreed(agreed[1:])
-        _check_finite("the loss", loss, epoch)
+        self._check_finite("the loss", loss, epoch)
         norm = self._fabric.clip_gradients(
             self.wrapped, self._optimizer, max_norm=self._recipe.clip, error_if_nonfinite=False
         )
-        _check_finite("the gradient", _number(norm), epoch)
+        self._check_finite("the gradient", _number(norm), epoch)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return loss
+
+    def _check_finite(self, what: str, value: float, epoch: int) -> None:
+        if not math.isfinite(value):
+            precision = "" if self._recipe.precision == "32-true" else ", or with --precision 32-true"
+            raise DivergedError(f"{what} became {value} in epoch {epoch}; start again with a lower --lr{precision}")
 
     def _add_gradient(self, batch: Batch, *, last: bool) -> float:
         """Accumulates a batch's gradients and returns its loss; the last batch averages them over the processes."""
@@ -163,10 +168,3 @@ def _gradient_norms(terms: dict[str, torch.Tensor], output: torch.Tensor | DeepL
         (gradient,) = torch.autograd.grad(term, output, retain_graph=True)
         norms[name] = float(gradient.norm())
     return norms
-
-
-def _check_finite(what: str, value: float, epoch: int) -> None:
-    if not math.isfinite(value):
-        raise DivergedError(
-            f"{what} became {value} in epoch {epoch}; start again with a lower --lr, or with --precision 32-true"
-        )

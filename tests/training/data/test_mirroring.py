@@ -1,5 +1,6 @@
 """Left and right are mirrored only where no label names a side, or on request and with a warning."""
 
+import pytest
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.mirroring import mirroring_note, mirroring_warning
 from bedside.training.recipe import Augmentation
@@ -22,7 +23,17 @@ def test_mirroring_them_on_request_is_a_warning():
 def test_without_sides_or_without_flips_there_is_nothing_to_say():
     for task, augmentation in (
         (NO_SIDES, Augmentation()),
-        (NO_SIDES, Augmentation(mirror_sides=True)),
         (SIDES, Augmentation(flip=0.0)),
     ):
         assert (mirroring_note(task, augmentation), mirroring_warning(task, augmentation)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("task", "flip", "reason"),
+    [(NO_SIDES, 0.1, "no labels are a left and a right"), (SIDES, 0.0, "no crop is flipped")],
+)
+def test_a_request_without_effect_is_told(task, flip, reason):
+    """An option that changes nothing is likely a mistake; a note that nothing prevents mirroring is none."""
+    augmentation = Augmentation(mirror_sides=True, flip=flip)
+    assert mirroring_warning(task, augmentation).startswith(f"--mirror-sides has no effect: {reason}")
+    assert mirroring_note(task, augmentation) is None
