@@ -13,7 +13,7 @@ import typer
 
 from ..distill.locator import LOCATOR_STUDENT, default_recipe, locator_task
 from ..distill.students.registry import STUDENTS
-from ..distill.teacher_task import task_of_student, task_of_teacher
+from ..distill.teacher_task import earlier_task
 from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
@@ -179,9 +179,9 @@ class Distill:
         report_training(console, "locator" if self.locator else "student", output, result)
 
     def _sweep(self, dataset: Path, output: Path, lambdas: Sequence[float], console: Console) -> None:
-        task, training, sweep = self._task(), self.training, self.sweep
         if not self._teachers and min(lambdas) < 1:
             raise UsageError("λ below 1 needs a teacher: give --teacher, or --sweep-lambda 1")
+        task, training, sweep = self._task(), self.training, self.sweep
         require("train")
         training.hardware_options.hardware()
         cases = self._cases(dataset, task)
@@ -266,19 +266,17 @@ class Distill:
     def _task(self) -> Task:
         """Returns the given task with the options' spacing and patch, or that of the first teacher or earlier student.
 
-        A locator has a task of its own, made of that.
+        A locator has a coarse grid of its own, unless it starts from an earlier one.
         """
         data = self.training.data
         earlier = self._teachers[0] if self._teachers else self.init
         if self.task is not None:
             task = load_task(self.task)
-        elif earlier is None:
-            raise UsageError("give --teacher, or --task" + ("" if self.locator else " and --lambda 1"))
-        elif data.patch is not None:
-            task = task_of_teacher(earlier)
-        else:
-            task = task_of_student(earlier, self._student)
-        return locator_task(task, data.spacing, data.patch) if self.locator else data.changed(task)
+            return data.changed(locator_task(task) if self.locator else task)
+        if earlier is None:
+            alone = self.locator or self.lam == 1 or self.sweep.sweep_lambda is not None
+            raise UsageError("give --teacher, or --task" + ("" if alone else " and --lambda 1"))
+        return data.changed(earlier_task(earlier, self._student, locator=self.locator, patch=data.patch))
 
 
 def _default_student(locator: bool) -> str:

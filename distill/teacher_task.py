@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..runtime.bundles.bundle import Bundle
+from ..runtime.bundles.manifest import MANIFEST_NAME
 from ..runtime.errors import InputError
-from ..runtime.scans.file_kind import BUNDLE, kind_of_file
+from ..runtime.scans.file_kind import BUNDLE, FileKind, has_nifti_magic, kind_of_file
 from ..runtime.task import Task
+from ..training.runs.inner_runs import run_advice
 from ..training.runs.run import Run
+from .locator import locator_task
 from .students.registry import STUDENTS
 
 _log = logging.getLogger("bedside.distill")
@@ -25,12 +29,46 @@ def is_bundle(path: Path) -> bool:
     if found == BUNDLE:
         return True
     if not (path / Run.CONFIG).exists():
-        is_what = "does not exist" if not path.exists() else f"is {found.name}" if found else "is something else"
+        advice = run_advice(path, "train-teacher, distill or export")
         raise InputError(
-            f'expected a run directory or a bundle, and "{path.name}" {is_what}: give what was --output of '
-            "train-teacher, distill or export"
+            f'expected a run directory or a bundle, and "{path.name}" {_description(path, found)}: {advice}'
         )
     return False
+
+
+def _description(path: Path, kind: FileKind | None) -> str:
+    if not path.exists():
+        return "does not exist"
+    if kind is not None:
+        return f"is {kind.name}"
+    if path.is_dir():
+        return f"is a folder without {Run.CONFIG} or {MANIFEST_NAME}"
+    return "is a NIfTI file" if has_nifti_magic(path) else "is a file of another kind"
+
+
+def earlier_task(earlier: Path, student: str, *, locator: bool, patch: Sequence[int] | None = None) -> Task:
+    """Returns the task of a training that names none: that of its first teacher, or of the run that it starts from.
+
+    A locator gets a coarse grid (`locator_task`), unless it starts from a locator, whose grid it keeps.
+
+    Args:
+        earlier: run directory or bundle.
+        student: name of the network that will be trained.
+        locator: whether it is trained as a locator.
+        patch: (x, y, z) in voxels; None for that of the earlier task, or a larger one if the student needs it.
+
+    Raises:
+        InputError: ``earlier`` is neither a run directory nor a bundle.
+        BundleError: the bundle was altered.
+        UsageError: no student has this name, or the patch is not valid.
+    """
+    if locator and not _is_locator_run(earlier):
+        return locator_task(task_of_teacher(earlier), patch=patch)
+    return task_of_student(earlier, student) if patch is None else task_of_teacher(earlier).replaced(patch=patch)
+
+
+def _is_locator_run(path: Path) -> bool:
+    return not is_bundle(path) and Run.open(path).config.model.kind == "locator"
 
 
 def task_of_student(teacher: Path, student: str) -> Task:

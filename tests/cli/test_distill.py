@@ -1,6 +1,7 @@
 """`bedside distill`: what it says of labels (sides, missing scores, ignored voxels), and whose task a student has."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -75,6 +76,16 @@ def test_an_earlier_student_says_task_and_lambda_where_nothing_else_does(argumen
     assert f"SHA-256 {config.distillation.init[:16]}" in capfd.readouterr().out
 
 
+def test_an_earlier_locator_says_the_grid_of_the_next(arguments, tmp_path):
+    words = [*arguments[:2], "--student", "unet-nano", "--locator", *arguments[10:], "--epochs", "1", "-q"]
+    grid = ["--task", arguments[3], "--spacing", "4", "4", "4", "--patch", "64", "32", "32"]
+    assert run([*words, *grid, "-o", str(tmp_path / "first")]) == 0
+    assert run([*words, "--init", str(tmp_path / "first"), "-o", str(tmp_path / "second")]) == 0
+    first, second = (Run.open(tmp_path / name).config.task for name in ("first", "second"))
+    assert (second.spacing, second.patch) == ((4.0, 4.0, 4.0), (64, 32, 32))
+    assert first == second
+
+
 @pytest.fixture
 def questionable(arguments, tmp_path):
     """The same data set, whose list says MRI to a task for CT and names files that are not read."""
@@ -99,7 +110,10 @@ def test_what_deserves_a_look_in_the_list_is_warned_of_on_stderr_alone(questiona
     ("options", "message"),
     [
         ([], "give --teacher, or --task and --lambda 1"),
-        (["--locator"], "give --teacher, or --task"),
+        (["--locator"], "give --teacher, or --task\n"),
+        (["--lambda", "1"], "give --teacher, or --task\n"),
+        (["--sweep-lambda", "1"], "give --teacher, or --task\n"),
+        (["--sweep-lambda", "0.5,1"], "λ below 1 needs a teacher: give --teacher, or --sweep-lambda 1"),
         (["--task", "btcv", "--locator", "--sweep-lambda", "0,1"], "compares students: leave --locator out"),
         (["--task", "btcv", "--student", "nope"], 'no student "nope"; expected one of'),
     ],
@@ -111,11 +125,12 @@ def test_a_student_needs_a_name_and_one_task(arguments, tmp_path, capfd, options
 
 
 def test_a_folder_of_scans_that_can_teach_nothing_is_refused_not_left_out(arguments, tmp_path, capfd):
-    assert run([*arguments, "--unlabelled", str(tmp_path), "-q"]) == 2
-    assert (
-        "scans without labels need a teacher: give --teacher, or leave --unlabelled and its share out"
-        in capfd.readouterr().err
-    )
+    assert run([*arguments, "--unlabelled", str(tmp_path), "-q"]) == 3  # it holds the data set's own files alone
+    assert "expected scans (.nii, .nii.gz) that the data set does not list, got none" in capfd.readouterr().err
+    (tmp_path / "more").mkdir()
+    shutil.copy(tmp_path / "image.nii.gz", tmp_path / "more")
+    assert run([*arguments, "--unlabelled", str(tmp_path / "more"), "-q"]) == 2
+    assert "scans without labels need a teacher: give --teacher with" in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

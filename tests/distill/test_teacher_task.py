@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from bedside.distill.teacher_task import is_bundle, task_of_student, task_of_teacher
+from bedside.distill.teacher_task import earlier_task, is_bundle, task_of_student, task_of_teacher
 from bedside.runtime.errors import BundleError, InputError
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
@@ -28,7 +28,7 @@ def test_an_altered_bundle_and_a_folder_that_is_neither_are_refused(tmp_path, bu
     with pytest.raises(BundleError, match="altered"):
         task_of_teacher(bundle_path)
     for path, what in (
-        (tmp_path, "is something else"),
+        (tmp_path, r"is a folder without config\.toml or bundle\.json"),
         (tmp_path / "missing", "does not exist"),
         (bundle_path / "README.md", "is a text file"),
     ):
@@ -37,6 +37,9 @@ def test_an_altered_bundle_and_a_folder_that_is_neither_are_refused(tmp_path, bu
     (tmp_path / "scan.nrrd").write_bytes(b"NRRD0005\n")
     with pytest.raises(InputError, match=r'"scan\.nrrd" is an NRRD file: give'):
         task_of_teacher(tmp_path / "scan.nrrd")
+    (tmp_path / "data.bin").write_bytes(b"\xff" * 400)
+    with pytest.raises(InputError, match=r'"data\.bin" is a file of another kind: give'):
+        task_of_teacher(tmp_path / "data.bin")
 
 
 def test_a_student_gets_the_smallest_patch_around_its_teachers_that_it_accepts(bundle_path, task, caplog):
@@ -52,3 +55,45 @@ def test_a_student_gets_the_smallest_patch_around_its_teachers_that_it_accepts(b
 def test_it_does_not_import_torch():
     program = "import sys, bedside.distill.teacher_task; print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "False"
+
+
+@pytest.fixture
+def runs(tmp_path, task):
+    """A run of a student and one of a locator, on grids of their own."""
+
+    def written(kind):
+        fine = task.replaced(spacing=(4.0, 4.0, 4.0), patch=(64, 64, 64))
+        config = RunConfig(
+            model=ModelConfig(kind=kind, name="unet-edge-tiny"),
+            task=fine,
+            recipe=Recipe(),
+            dataset="toy",
+            data_hash="0" * 64,
+        )
+        run = Run.create(tmp_path / kind, config, resume=False)
+        run.start()
+        return run.path
+
+    return {kind: written(kind) for kind in ("student", "locator")}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "patch", "spacing", "expected"),
+    [
+        ("locator", None, 4.0, (64, 64, 64)),
+        ("locator", (32, 32, 32), 4.0, (32, 32, 32)),
+        ("student", None, 6.0, (48, 48, 48)),
+        ("student", (32, 32, 32), 6.0, (32, 32, 32)),
+    ],
+)
+def test_a_locator_keeps_an_earlier_locators_grid_and_no_others(runs, earlier, patch, spacing, expected):
+    found = earlier_task(runs[earlier], "unet-edge-tiny", locator=True, patch=patch)
+    assert (found.spacing, found.patch) == ((spacing,) * 3, expected)
+
+
+def test_a_folder_of_runs_is_answered_with_one_of_them(runs):
+    message = (
+        rf'is a folder without config\.toml or bundle\.json: give the run in it, "{runs["student"].parent.name}/loc'
+    )
+    with pytest.raises(InputError, match=message):
+        task_of_teacher(runs["student"].parent)
