@@ -57,19 +57,21 @@ class EarlierWeights:
         Raises:
             InputError: there is neither a trained run nor a bundle with weights.
             BundleError: the bundle was altered.
-            UsageError: the weights are another network's, for another number of classes, or for the same classes in
-                another order.
+            UsageError: the weights are another network's, for another number of classes, or for classes of the task
+                in another order.
         """
         weights = _of_bundle(path) if is_bundle(path) else _of_run(path)
         if weights.network != (kind, student):
             wanted = f"run or bundle of {student}" if kind == "student" else f"{kind} run of {student}"
-            raise UsageError(f'"{weights.name}" is a {weights.made_by}; --init needs an earlier {wanted}')
+            found_kind, found = weights.network
+            advice = f": give one, or --student {found}" if found_kind == kind else ""
+            raise UsageError(f'"{weights.name}" is a {weights.made_by}; --init needs an earlier {wanted}{advice}')
         labels = weights.task.labels
         if len(labels) != task.num_classes:
             raise UsageError(f'"{weights.name}" has {len(labels)} classes, the task {task.num_classes}')
-        if labels != task.labels and sorted(labels) == sorted(task.labels):
+        if any(name in labels and labels.index(name) != index for index, name in enumerate(task.labels)):
             raise UsageError(
-                f'"{weights.name}" has the task\'s classes in another order ({", ".join(labels)}): its outputs '
+                f'"{weights.name}" has classes of the task in another order ({", ".join(labels)}): its outputs '
                 "would begin as those of other organs; give data set and task this order"
             )
         return weights

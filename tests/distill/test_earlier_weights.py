@@ -59,18 +59,23 @@ def test_a_bundle_without_weights_is_refused_with_the_way_to_get_them(tmp_path, 
 
 
 def test_weights_of_another_network_or_for_other_classes_are_refused(tmp_path, dataset, coarse_task, trainable):
-    with pytest.raises(UsageError, match=r"is a bundle of unet-nano; --init needs .* bundle of unet-edge-tiny"):
+    with pytest.raises(
+        UsageError, match=r"is a bundle of unet-nano; --init needs .* bundle of unet-edge-tiny: .* --student unet-nano$"
+    ):
         taught(tmp_path / "s", dataset, None, lam=1.0, student="unet-edge-tiny", init=trainable)
     fewer = coarse_task.replaced(labels=coarse_task.labels[:3])
     with pytest.raises(UsageError, match="has 14 classes, the task 3"):
         taught(tmp_path / "s", dataset, None, lam=1.0, task=fewer, init=trainable)
 
 
-def test_weights_for_the_same_classes_in_another_order_are_refused(tmp_path, dataset, coarse_task, small_student):
+@pytest.mark.parametrize("last", ["the same", "renamed"])
+def test_weights_for_classes_in_another_order_are_refused(tmp_path, dataset, coarse_task, small_student, last):
     background, first, second, *others = coarse_task.labels
+    if last == "renamed":
+        others[-1] = "tumour"
     swapped = coarse_task.replaced(labels=(background, second, first, *others))
     data = replace(dataset, labels=swapped.labels)
-    with pytest.raises(UsageError, match=r"has the task's classes in another order .* give data set and task this"):
+    with pytest.raises(UsageError, match=r"has classes of the task in another order .* give data set and task this"):
         taught(tmp_path / "s", data, None, lam=1.0, task=swapped, init=small_student)
 
 
