@@ -37,12 +37,14 @@ class LearnedFrom:
         return cls(data_hash=manifest.provenance.data_hash)
 
     def warn_of_seen_validation(self, network: str, prepared: PreparedRun) -> None:
-        """Warns where the network may have learnt from the validation cases of a training that builds on it.
+        """Warns where the network may have learnt from the validation cases, if any, of a training that builds on it.
 
         Args:
             network: what it is, for the message.
             prepared: the training.
         """
+        if not prepared.validation:
+            return
         new = prepared.run.config
         same_data = self.data_hash == new.data_hash
         if not self.dataset:
@@ -53,12 +55,13 @@ class LearnedFrom:
                 network,
                 "was trained on this data set" if same_data else of_bundle,
             )
-        if prepared.validation and self.dataset == new.dataset and self._other_validation(new):
+        if self.dataset == new.dataset and self._other_validation(new):
             _log.warning(
                 "%s was trained on another %s of this data set: it may have learnt from the student's "
-                "validation cases, and their Dice may be too high; give both the same ones (--fold)",
+                "validation cases, and their Dice may be too high; give both the same ones%s",
                 network,
                 "split" if same_data else "selection",
+                "" if new.fold is None else " (--fold)",  # which a list of validation cases does not go with
             )
 
     def _other_validation(self, new: RunConfig) -> bool:

@@ -37,6 +37,7 @@ def cache_targets(
     task: Task,
     group: ProcessGroup,
     *,
+    online_needs_fewer: bool = False,
     progress: Progress | None = None,
 ) -> list[CropSource]:
     """Runs the teachers on whole cases and stores the mean of their probabilities beside each prepared case.
@@ -51,6 +52,7 @@ def cache_targets(
         cases: prepared cases; those without labels get crop centres around the organs that the teachers find.
         task: the task that they were prepared for; a teacher of another grid reads the scans themselves.
         group: process group, which shares the cases; its devices run the teachers.
+        online_needs_fewer: whether the training could see the teachers online, for the message of a full disk.
         progress: called before each case of this process with (cases done, cases in total), and at the end.
 
     Returns:
@@ -71,7 +73,7 @@ def cache_targets(
     unique = {case.folder: case for case in cases}
     stored = group.broadcast_from_first(lambda: {folder: _open(case, key) for folder, case in unique.items()})
     missing = [case for folder, case in unique.items() if stored[folder] is None]
-    group.broadcast_from_first(lambda: _check_room(missing, cases))
+    group.broadcast_from_first(lambda: _check_room(missing, cases, online_needs_fewer))
     pending, existing = missing[group.rank :: group.size], len(cases) - len(missing)
     done = 0
     while pending:
@@ -139,7 +141,7 @@ def _stored(teachers: Teachers, case: PreparedCase, task: Task, key: str, group:
     return True
 
 
-def _check_room(missing: Sequence[PreparedCase], cases: Sequence[PreparedCase]) -> None:
+def _check_room(missing: Sequence[PreparedCase], cases: Sequence[PreparedCase], online_needs_fewer: bool) -> None:
     """Checks that the disk has room for the missing targets, as estimated from the organs of the labelled cases."""
     if not missing:
         return
@@ -154,8 +156,8 @@ def _check_room(missing: Sequence[PreparedCase], cases: Sequence[PreparedCase]) 
     if needed > free:
         raise ResourceError(
             f"the targets of {len(missing)} cases need about {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free; "
-            "make room, or put the prepared cases on another disk (--cases); --teacher-targets online needs those of "
-            "validation and unlabelled cases alone"
+            "make room, or put the prepared cases on another disk (--cases)"
+            + ("; --teacher-targets online needs those of validation and unlabelled cases alone" * online_needs_fewer)
         )
 
 

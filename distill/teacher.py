@@ -71,7 +71,8 @@ class Teacher:
         config, done = run.config, len(run.rows())
         if done < config.recipe.epochs:
             _log.warning(
-                'teacher "%s" has done %d of its %d epochs: it may become better; --resume trains it to its end',
+                'teacher "%s" has done %d of its %d epochs: it may become better; its own command with --resume trains '
+                "it to its end",
                 run.name,
                 done,
                 config.recipe.epochs,

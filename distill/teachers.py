@@ -43,7 +43,7 @@ class Teachers:
                 raise UsageError(f'teacher "{path.name}" is given twice; give it once')
         members = tuple(Teacher.open(path) for path in paths)
         for number, member in enumerate(members):
-            check_teachers_classes(members[0].task, member)
+            check_teachers_classes(members[0].task, member, "give teachers of one task")
             if member.sha256 in (other.sha256 for other in members[:number]):
                 raise UsageError(f'teacher "{member.name}" is given twice, or has the weights of another; give it once')
         return cls(members)
@@ -81,14 +81,19 @@ class Teachers:
         return (total / len(self.members)).clone()
 
 
-def check_teachers_classes(task: Task, teacher: Teacher) -> None:
+def check_teachers_classes(task: Task, teacher: Teacher, advice: str) -> None:
     """Checks that a teacher's task has the classes and the modality of another task.
+
+    Args:
+        task: the other task, the student's or that of another teacher.
+        teacher: the teacher.
+        advice: what to do where they differ, for the message.
 
     Raises:
         UsageError: they differ; the message names the fields.
     """
     may_differ = {"patch", *task.preparation} - {"modality"}
-    _refuse(task.differing(teacher.task, but=may_differ), teacher, "give teachers of one task")
+    _refuse(task.differing(teacher.task, but=may_differ), teacher, advice)
 
 
 def check_teachers_input(task: Task, teacher: Teacher) -> None:

@@ -32,7 +32,7 @@ from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
 from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
-from .teacher_task import task_of_student
+from .teacher_task import earlier_task
 from .teachers import Teachers, check_teachers_classes, check_teachers_input
 from .validation import (
     log_teachers,
@@ -77,8 +77,8 @@ def distill(
             unless λ is 1. The run of a teacher or of a student can teach, that of a locator cannot; so can any bundle,
             also of another project's network.
         task: grid, intensities, patch; None: the first teacher's, or that of ``init``, with a larger patch if the
-            student needs it. With cached targets they may differ from the teachers', whose probabilities are then
-            interpolated; the classes may not.
+            student needs it; a locator that does not start from another one gets a coarse grid. With cached targets
+            they may differ from the teachers', whose probabilities are then interpolated; the classes may not.
         recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
             student's own, `default_recipe`.
         imitation: loss between student and teacher, a name in `IMITATION`.
@@ -107,26 +107,21 @@ def distill(
     recipe = default_recipe(student, locator=locator) if recipe is None else recipe
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
-    if not runs and lam < 1:
-        raise UsageError(f"lambda {lam:g} needs a teacher: give --teacher, or --lambda 1")
-    if arguments.flag("pseudo_labels", pseudo_labels) and not recipe.unlabelled:
-        raise UsageError("pseudo-labels are for scans without labels, and none are used: give their share, or none")
-    if runs and lam == 1 and recipe.unlabelled and not pseudo_labels:
-        raise UsageError(
-            "lambda 1 learns nothing from scans without labels: give pseudo-labels, a lambda below 1, or unlabelled 0"
-        )
+    pseudo_labels = arguments.flag("pseudo_labels", pseudo_labels)
+    if runs:
+        _check_unlabelled(dataset, lam, recipe.unlabelled, pseudo_labels)
+    else:
+        _check_without_teacher(lam, recipe.unlabelled, pseudo_labels)
     init = arguments.optional(arguments.path, "init", init)
     job = TrainingJob(
         dataset=dataset,
-        task=_earlier_task(runs[0] if runs else init, student) if task is None else task,
+        task=_earlier_task(runs[0] if runs else init, student, locator) if task is None else task,
         out=arguments.path("out", out),
         recipe=recipe,
         hardware=Hardware() if hardware is None else hardware,
         prepared_cases=arguments.optional(arguments.path, "prepared_cases", prepared_cases),
         resume=resume,
     )
-    if job.recipe.unlabelled:
-        _check_unlabelled(dataset, runs)
     options = Distillation(
         lam=lam,
         imitation=arguments.known("imitation loss", imitation, IMITATION),
@@ -150,6 +145,7 @@ class _DistilledStudent:
         student: name in `STUDENTS`.
         options: λ, loss and targets, without the teachers.
         teachers: the teachers; None if there is none, or none is used.
+        idle_teachers: whether teachers were given and none is used.
         init: weights that the training starts from; None for random ones.
     """
 
@@ -157,6 +153,7 @@ class _DistilledStudent:
     student: str
     options: Distillation
     teachers: Teachers | None = None
+    idle_teachers: bool = False
     init: EarlierWeights | None = None
 
     @classmethod
@@ -167,13 +164,11 @@ class _DistilledStudent:
         check_patch(student, task.patch.dhw)
         start = None if init is None else EarlierWeights.open(init, kind, student, task)
         teachers = Teachers.open(runs) if runs and (options.lam < 1 or options.pseudo_labels) else None
-        if runs and teachers is None:
-            _log.info("lambda 1 learns from labels alone: the teachers take no part")
         for member in teachers.members if teachers else ():
-            check_teachers_classes(task, member)
+            check_teachers_classes(task, member, "leave --task out, or give a teacher of this task")
             if options.targets == "online":
                 check_teachers_input(task, member)
-        return cls(kind, student, options, teachers, start)
+        return cls(kind, student, options, teachers, idle_teachers=bool(runs) and teachers is None, init=start)
 
     def build(self, task: Task) -> torch.nn.Module:
         model = build_student(self.student, num_classes=task.num_classes)
@@ -220,7 +215,9 @@ class _DistilledStudent:
         soft = self.options.lam < 1 and self.options.targets == "cached"
         # Of cases without labels, the teachers' segmentation says where crops contain an organ.
         asked = [*prepared.unlabelled, *(cases if soft else ()), *prepared.validation]
-        sources = cache_targets(teachers, asked, prepared.run.config.task, group, progress=progress)
+        task = prepared.run.config.task
+        online = soft and not any(task.differing(member.task) for member in teachers.members)
+        sources = cache_targets(teachers, asked, task, group, online_needs_fewer=online, progress=progress)
         unlabelled, others = sources[: len(prepared.unlabelled)], sources[len(prepared.unlabelled) :]
         labelled = others[: len(cases)] if soft else [CropSource(case) for case in cases]
         if group.first:
@@ -233,6 +230,8 @@ class _DistilledStudent:
             self.init.log_origin(prepared)
         if self.teachers is not None:
             log_teachers(self.teachers, prepared)
+        if self.idle_teachers:
+            _log.info("lambda 1 learns from labels alone: the teachers take no part")
 
     def _without_labels(self, source: CropSource, soft: bool) -> CropSource:
         """Returns a source of a case without labels with the targets that the options want."""
@@ -249,17 +248,39 @@ def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
     return tuple(arguments.path("teacher", run) for run in arguments.sequence("teacher", teacher, "a path, or several"))
 
 
-def _earlier_task(earlier: Path | None, student: str) -> Task:
+def _earlier_task(earlier: Path | None, student: str, locator: bool) -> Task:
     if earlier is None:
         raise UsageError("without --teacher and --init, give --task")
-    return task_of_student(earlier, student)
+    return earlier_task(earlier, student, locator=locator)
 
 
-def _check_unlabelled(dataset: Dataset, runs: Sequence[Path]) -> None:
-    if not runs:
-        raise UsageError("scans without labels need a teacher: give --teacher, or leave --unlabelled and its share out")
-    if not dataset.unlabelled:
+def _check_without_teacher(lam: float, share: float, pseudo_labels: bool) -> None:
+    """Refuses what only a teacher can teach; never advises what would be refused next."""
+    unwanted = [*(["--pseudo-labels"] if pseudo_labels else []), *(["--unlabelled and its share"] if share else [])]
+    if lam < 1:
+        raise UsageError(f"lambda {lam:g} needs a teacher: give --teacher" + ("" if unwanted else ", or --lambda 1"))
+    if unwanted:
+        teaching = "" if pseudo_labels else " with --pseudo-labels or a --lambda below 1"
         raise UsageError(
-            f'data set "{dataset.name}" lists no scans without labels: name some under "unlabeled" or give '
-            "--unlabelled FOLDER, or give --unlabelled-share 0"
+            f"scans without labels need a teacher: give --teacher{teaching}, or leave {' and '.join(unwanted)} out"
+        )
+
+
+def _check_unlabelled(dataset: Dataset, lam: float, share: float, pseudo_labels: bool) -> None:
+    """Refuses scans without labels that teach nothing, and options for such scans where there are none."""
+    if share and lam == 1 and not pseudo_labels:
+        raise UsageError(
+            "lambda 1 learns nothing from scans without labels: give --pseudo-labels or a --lambda below 1, or leave "
+            "--unlabelled and its share out"
+        )
+    if (share or pseudo_labels) and not dataset.unlabelled:
+        unwanted = [*(["--pseudo-labels"] if pseudo_labels else []), *(["--unlabelled-share"] if share else [])]
+        raise UsageError(
+            f'data set "{dataset.name}" lists no scans without labels: give --unlabelled FOLDER or name some under '
+            f'"unlabeled", or leave {" and ".join(unwanted)} out'
+        )
+    if pseudo_labels and not share:
+        raise UsageError(
+            "pseudo-labels are for scans without labels, and no crop is drawn from these: give an --unlabelled-share "
+            "above 0, or leave --pseudo-labels out"
         )

@@ -112,7 +112,7 @@ def warn_of_weak_teachers(run: Run, best: float | None) -> None:
     if taught is not None and best is not None and round(best, 3) > round(taught, 3):
         _log.warning(
             "the student is better than its teachers on the validation cases (Dice %.3f against %.3f): they may hold "
-            "it back; train them longer, add teachers, or compare with --lambda 1",
+            "it back; train them longer, add teachers, or compare with a student without --teacher, at --lambda 1",
             best,
             taught,
         )
@@ -128,10 +128,13 @@ def warn_of_faint_teachers(run: Run) -> None:
     norms = [[float(row.get(column, 0)) for column in columns] for row in run.rows()]
     shares = [teacher / labels for teacher, labels in norms if teacher > 0 and labels > 0]
     if shares and (share := float(np.median(shares))) < _FAINT:
+        used = run.config.distillation
+        stronger = "" if used is not None and used.imitation == "dice-ce" else "--imitation dice-ce or "
         _log.warning(
             "the teachers' term had %.1g %% of the gradient of the labels' (metrics.csv): the student has learned "
-            "next to nothing from it; --imitation dice-ce weighs as much as labels do, a lower --lambda more",
+            "next to nothing from it; %sa lower --lambda gives it more weight",
             100 * share,
+            stronger,
         )
 
 

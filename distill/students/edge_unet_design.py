@@ -18,7 +18,7 @@ class EdgeUNetDesign:
         residual_blocks: residual blocks of each level, after its first convolution; a level without any has one more
             convolution instead.
         branches: whether every 3×3×3 convolution trains with a 1×1×1 convolution and, where sizes permit, an identity
-            beside it; `EdgeUNet` says from which paper.
+            beside it; `ConvolutionBlock` says from which paper.
     """
 
     channels: tuple[int, ...]

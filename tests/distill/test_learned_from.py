@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 from bedside.distill.learned_from import LearnedFrom
 
-NEW = SimpleNamespace(dataset="toy", data_hash="all", validation_hash="mine")
+NEW = {"dataset": "toy", "data_hash": "all", "validation_hash": "mine"}
 
 
-def warned(caplog, learned_from, validation=(None,)):
-    prepared = SimpleNamespace(run=SimpleNamespace(config=NEW), validation=validation)
+def warned(caplog, learned_from, validation=(None,), fold=None):
+    prepared = SimpleNamespace(run=SimpleNamespace(config=SimpleNamespace(**NEW, fold=fold)), validation=validation)
     learned_from.warn_of_seen_validation("it", prepared)
     return [record.getMessage() for record in caplog.records]
 
@@ -34,5 +34,14 @@ def test_the_same_validation_cases_and_another_data_set_are_no_cause(caplog, lea
     assert warned(caplog, learned_from) == []
 
 
-def test_without_validation_cases_there_is_no_dice_to_be_too_high(caplog):
-    assert warned(caplog, LearnedFrom("toy", "all", "other"), validation=()) == []
+@pytest.mark.parametrize("learned_from", [LearnedFrom("toy", "all", "other"), LearnedFrom(data_hash="all")])
+def test_without_validation_cases_there_is_no_dice_to_be_too_high(caplog, learned_from):
+    assert warned(caplog, learned_from, validation=()) == []
+
+
+@pytest.mark.parametrize(
+    ("fold", "advice"), [(0, "give both the same ones (--fold)"), (None, "give both the same ones")]
+)
+def test_a_fold_is_advised_only_where_the_training_has_one(caplog, fold, advice):
+    (line,) = warned(caplog, LearnedFrom("toy", "all", "other"), fold=fold)  # a validation list refuses --fold
+    assert line.endswith(advice)

@@ -123,15 +123,17 @@ def test_each_case_is_reported_before_it_is_computed(cases, teachers, task, grou
     assert steps == [(0, 2), (1, 2), (2, 2)]
 
 
+@pytest.mark.parametrize("online", [True, False])
 def test_targets_that_the_disk_has_no_room_for_are_refused_before_they_are_computed(
-    cases, teachers, task, group, monkeypatch
+    cases, teachers, task, group, monkeypatch, online
 ):
     class Usage:
         free = 10
 
     monkeypatch.setattr("bedside.distill.targets.shutil.disk_usage", lambda folder: Usage)
-    with pytest.raises(ResourceError, match=r"the targets of 2 cases need about 0\.0 MB, 0\.0 MB are free; .*online"):
-        cache_targets(teachers, cases, task, group)
+    advice = r"\(--cases\); --teacher-targets online" if online else r"\(--cases\)$"
+    with pytest.raises(ResourceError, match=rf"of 2 cases need about 0\.0 MB, 0\.0 MB are free; .*{advice}"):
+        cache_targets(teachers, cases, task, group, online_needs_fewer=online)
     assert not any(folder.exists() for folder in folders(cases, teachers))
 
 

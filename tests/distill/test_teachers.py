@@ -40,9 +40,10 @@ def test_a_teacher_given_twice_is_refused_before_it_is_opened(tmp_path, monkeypa
 
 def test_a_student_may_have_another_grid_patch_and_name_but_not_other_labels(task):
     made = teacher(task, 0)
-    check_teachers_classes(task.replaced(name="other", patch=(32, 32, 32), anatomy="knee", spacing=(4, 4, 4)), made)
-    with pytest.raises(UsageError, match='differs from that of teacher "teacher0" in: labels'):
-        check_teachers_classes(task.replaced(labels=(*task.labels[:-1], "other")), made)
+    other = task.replaced(name="other", patch=(32, 32, 32), anatomy="knee", spacing=(4, 4, 4))
+    check_teachers_classes(other, made, "")
+    with pytest.raises(UsageError, match='differs from that of teacher "teacher0" in: labels; so this'):
+        check_teachers_classes(task.replaced(labels=(*task.labels[:-1], "other")), made, "so this")
 
 
 def test_online_the_student_must_see_what_its_teacher_sees(task):

@@ -1,6 +1,7 @@
 """A teacher and a student, trained for two steps on phantoms: that they learn is shown by the demo, not here."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -193,3 +194,22 @@ def test_it_is_said_that_a_teacher_takes_no_part_at_lambda_1(
         run = taught(tmp_path / "s", dataset, small_student, lam=lam, task=coarse_task)
     assert ("lambda 1 learns from labels alone: the teachers take no part" in caplog.text) is said
     assert bool(run.config.distillation.teachers) is not said
+
+
+def test_every_process_opens_the_student_and_only_the_first_says_what_takes_no_part(
+    tmp_path, small_student, dataset, coarse_task, caplog, monkeypatch
+):
+    class OpenedEverywhere(Exception):  # noqa: N818 - no error
+        pass
+
+    def train(job, open_method, hooks):
+        opened = [open_method() for _ in range(2)]
+        prepared = SimpleNamespace(train=[], validation=[], unlabelled=[])
+        for method, first in zip(opened, (True, False), strict=True):
+            method.sources(prepared, SimpleNamespace(first=first), None)
+        raise OpenedEverywhere
+
+    monkeypatch.setattr("bedside.distill.train.train", train)
+    with caplog.at_level("INFO"), pytest.raises(OpenedEverywhere):
+        taught(tmp_path / "s", dataset, small_student, lam=1.0, task=coarse_task)
+    assert caplog.text.count("the teachers take no part") == 1

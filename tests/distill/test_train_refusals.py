@@ -31,9 +31,17 @@ def test_a_student_run_is_no_teacher_and_the_other_way_round(teacher_run):
     ("changes", "message"),
     [
         ({"unlabelled": 0.5}, "lists no scans without labels"),
-        ({"unlabelled": 0.5, "lam": 1.0}, "lambda 1 learns nothing from scans without labels"),
-        ({"pseudo_labels": True}, "pseudo-labels are for scans without labels, and none are used"),
-        ({"teacher": None, "lam": 1.0, "unlabelled": 0.5}, "scans without labels need a teacher"),
+        ({"unlabelled": 0.5, "lam": 1.0}, "a --lambda below 1, or leave --unlabelled and its share out"),
+        ({"pseudo_labels": True}, "give --unlabelled FOLDER or name .*, or leave --pseudo-labels out"),
+        ({"unlabelled": 0.5, "pseudo_labels": True}, "or leave --pseudo-labels and --unlabelled-share out"),
+        ({"scans": True, "pseudo_labels": True}, "give an --unlabelled-share above 0, or leave --pseudo-labels out"),
+        (
+            {"teacher": None, "lam": 1.0, "unlabelled": 0.5},
+            "need a teacher: give --teacher with --pseudo-labels or a --lambda below 1, or leave --unlabelled and its",
+        ),
+        ({"teacher": None, "lam": 1.0, "pseudo_labels": True}, "give --teacher, or leave --pseudo-labels out"),
+        ({"teacher": None, "unlabelled": 0.5}, "lambda 0.5 needs a teacher: give --teacher$"),
+        ({"labels": ("background", "liver")}, "in: labels; leave --task out, or give a teacher of this task"),
         ({"imitation": "l1"}, 'no imitation loss "l1"; expected one of: mse, dice-ce'),
         ({"targets": "later"}, 'targets: expected cached, online, got "later"'),
         (
@@ -46,10 +54,13 @@ def test_options_that_contradict_each_other_are_refused(
     tmp_path, dataset, coarse_task, small_student, changes, message
 ):
     given = {"teacher": small_student, "task": coarse_task, **changes}
+    if labels := given.pop("labels", None):
+        given["task"] = coarse_task.replaced(labels=labels)
+    unlabelled = dataset.training if given.pop("scans", False) else ()
     if given.get("init"):
         given["init"] = small_student
     with pytest.raises(UsageError, match=message):
-        taught(tmp_path / "s", replace(dataset, unlabelled=()), given.pop("teacher"), **given)
+        taught(tmp_path / "s", replace(dataset, unlabelled=unlabelled), given.pop("teacher"), **given)
 
 
 def test_a_run_that_is_there_is_refused_before_a_teacher_is_opened(
