@@ -105,6 +105,7 @@ def distill(
     arguments.known("student", student, STUDENTS)
     kind = "locator" if arguments.flag("locator", locator) else "student"
     recipe = default_recipe(student, locator=locator) if recipe is None else recipe
+    recipe = arguments.instance("recipe", recipe, Recipe)
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
     pseudo_labels = arguments.flag("pseudo_labels", pseudo_labels)

@@ -88,7 +88,7 @@ def test_a_student_learns_from_a_bundle_and_its_run_and_log_say_so(tmp_path, toy
     fine = coarse_task.replaced(spacing=(6.0, 6.0, 6.0))  # its probabilities are interpolated
     bundle = toy.write_bundle(tmp_path / "nearest.bedside", fine, means=means)
     distill(
-        dataset,
+        replace(dataset, validation=dataset.training),
         tmp_path / "student",
         student="unet-nano",
         lam=0.5,
