@@ -15,7 +15,7 @@ from ...runtime.bundles.bundle import Bundle
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.sole_process import sole_process
 from ...runtime.record import Machine, Outcome, Setup
-from ...runtime.scans.names import has_nifti_ending, nifti_files, stem
+from ...runtime.scans.names import has_nifti_ending, label_map_name, nifti_files, stem
 from ..options.outputs import check_outside_bundles
 from ..terminal.console import Advance, Console
 from .folder_scan import FolderScan
@@ -106,7 +106,7 @@ def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
             raise InputError(
                 f'"{cases[name].scan.name}" and "{path.name}" would have the same label map; rename or remove one'
             )
-        cases[name] = FolderScan(path, outputs / f"{name}.nii.gz")
+        cases[name] = FolderScan(path, outputs / label_map_name(name))
     return list(cases.values())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import utf8_name
 from ...runtime.scans.file_kind import contents_of
-from ...runtime.scans.names import JOURNAL_NAME, joined_names, nifti_files
+from ...runtime.scans.names import JOURNAL_NAME, joined_names, label_map_name, nifti_files
 from ...runtime.scans.patient_folder import PatientFolder, inner_folders, patient_folders
 from .folder_scan import FolderScan
 
@@ -44,7 +44,7 @@ def scans_of_patients(scans: Path, outputs: Path) -> list[FolderScan]:
             f"({names}); put the scans to be segmented into one folder, under the patients' names"
         )
     return [
-        FolderScan(patient.images[0], outputs / f"{patient.path.name}.nii.gz", patient.path.name)
+        FolderScan(patient.images[0], outputs / label_map_name(patient.path.name), patient.path.name)
         for patient in patients
     ]
 

@@ -24,6 +24,18 @@ def stem(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
+def label_map_name(case: str) -> str:
+    """Returns the file name of the label map that `bedside segment` writes for a case of a folder.
+
+    >>> label_map_name(stem("ct.NII"))
+    'ct.nii.gz'
+
+    Args:
+        case: the scan's file name without ending, or the name of the patient's folder.
+    """
+    return f"{case}.nii.gz"
+
+
 def split_channel(case: str) -> tuple[str, int] | None:
     """Returns the case and channel in a name without ending, or None if it has no channel number.
 

@@ -1,7 +1,7 @@
 """Names of scans: endings in any case, nnU-Net's channel numbers, and patients' folders."""
 
 import pytest
-from bedside.runtime.scans.names import has_nifti_ending, joined_names, nifti_files, split_channel, stem
+from bedside.runtime.scans.names import has_nifti_ending, joined_names, label_map_name, nifti_files, split_channel, stem
 from bedside.runtime.scans.patient_folder import patient_folders
 
 
@@ -15,6 +15,11 @@ def touch(root, *names):
 def test_endings_count_in_upper_and_lower_case(name):
     assert has_nifti_ending(name)
     assert stem(name).lower() == "a"
+
+
+@pytest.mark.parametrize("scan", ["a.1.nii", "a.1.nii.gz", "a.1.NII", "a.1.Nii.GZ"])
+def test_a_label_map_is_compressed_whatever_the_scan_is(scan):
+    assert label_map_name(stem(scan)) == "a.1.nii.gz"
 
 
 @pytest.mark.parametrize("name", ["a.gz", "a.nii.gz.part", "nii", "a.mha"])
