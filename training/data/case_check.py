@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +12,18 @@ from numpy.typing import NDArray
 
 from ...runtime.axes import DHW, XYZ
 from ...runtime.errors import ExitCode, InputError, ResourceError
+from ...runtime.hooks import Progress
 from ...runtime.preprocessing.body import MARGIN_VOXELS
 from ...runtime.preprocessing.preprocess import ModelInput
 from ...runtime.preprocessing.resample import resample_nearest
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
+from .bounded_pool import bounded_pool
 from .case_digest import CaseDigest
 from .dataset import Case
 from .ignore_label import IGNORED
-from .load_case import LoadedCase, load_case
+from .load_case import LoadedCase, load_case, memory_needed
 from .prepared_case import label_counts
 
 _SAMPLE_VOXELS = 1_000_000
@@ -131,6 +134,41 @@ def check_case(listed: ListedCase, labels: tuple[str, ...], task: Task | None) -
     )
     code = ExitCode.REVIEW if warnings else ExitCode.OK
     return CheckedCase(name=name, lists=lists, warnings=warnings, facts=facts, exit_code=code), digest
+
+
+def check_cases(
+    listed: Sequence[ListedCase],
+    labels: tuple[str, ...],
+    task: Task | None,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> list[tuple[CheckedCase, CaseDigest | None]]:
+    """Checks cases in parallel, see `check_case`.
+
+    Args:
+        listed: cases to check.
+        labels: label names of the data set, by index.
+        task: grid and intensities; None skips the checks that depend on them.
+        workers: maximum number of cases read in parallel, limited by free memory.
+        progress: called with (cases done, cases in total).
+
+    Returns:
+        What `check_case` returns, in the order of ``listed``.
+    """
+    if progress:
+        progress(0, len(listed))
+    outcomes: dict[int, tuple[CheckedCase, CaseDigest | None]] = {}
+    for number, outcome in bounded_pool(
+        lambda number: check_case(listed[number], labels, task),
+        range(len(listed)),
+        workers,
+        lambda number: 0 if listed[number].broken else memory_needed(listed[number].case, task),
+    ):
+        outcomes[number] = outcome
+        if progress:
+            progress(len(outcomes), len(listed))
+    return [outcomes[number] for number in range(len(listed))]
 
 
 def _facts(found: LoadedCase, task: Task | None, has_ignored: bool) -> CaseFacts | None:

@@ -14,11 +14,9 @@ from ...runtime.hooks import Progress
 from ...runtime.labels.sides import find_sides
 from ...runtime.scans.names import joined_names
 from ...runtime.task import Task
-from .bounded_pool import bounded_pool
-from .case_check import CheckedCase, ListedCase, check_case
+from .case_check import CheckedCase, ListedCase, check_cases
 from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
-from .load_case import memory_needed
 from .missing_labels import missing_in_training_warning, missing_in_validation_warning, missing_labels
 from .nnunet_splits import unused_splits
 from .prepare import check_labels, modality_warning
@@ -124,23 +122,9 @@ def check_dataset(
         listing = replace(listing, dataset=listing.dataset.split(fold=fold))
     dataset = listing.dataset
     listed = _listed(listing)
-    if progress:
-        progress(0, len(listed))
-    checked: dict[str, CheckedCase] = {}
-    digests: dict[str, CaseDigest] = {}
-    for each, (outcome, digest) in bounded_pool(
-        lambda each: check_case(each, dataset.labels, task),
-        listed,
-        workers,
-        lambda each: 0 if each.broken else memory_needed(each.case, task),
-    ):
-        checked[each.case.name] = outcome
-        if digest is not None:
-            digests[each.case.name] = digest
-        if progress:
-            progress(len(checked), len(listed))
-    cases = [checked[each.case.name] for each in listed]
-    alike = _alike(cases, digests)
+    checked = check_cases(listed, dataset.labels, task, workers=workers, progress=progress)
+    cases = [case for case, _ in checked]
+    alike = _alike(cases, {case.name: digest for case, digest in checked if digest is not None})
     cases = [_with_warnings(case, alike[case.name]) for case in cases]
     problems: list[str] = []
     if task is not None:
