@@ -12,8 +12,6 @@ ELSEWHERE = {  # module → the file that tests it
     # The parts of one command, tested by its output.
     "cli/benchmark/page.py": "cli/benchmark/test_command.py",
     "cli/benchmark/csv_table.py": "cli/benchmark/test_command.py",
-    "cli/demo/folder.py": "cli/demo/test_command.py",
-    "cli/demo/results.py": "cli/demo/test_command.py",
     "cli/demo/stages.py": "cli/demo/test_command.py",
     "cli/evaluate/as_json.py": "cli/evaluate/test_command.py",
     "cli/evaluate/tables.py": "cli/evaluate/test_command.py",

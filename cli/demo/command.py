@@ -14,15 +14,15 @@ from ...runtime.files.atomic import atomic_write
 from ..options.extras import require
 from ..options.paths import input_option, output_option
 from ..terminal.console import Console
-from .folder import prepare_folder
 
 if TYPE_CHECKING:
     from .results import DemoResults
+    from .stages import DemoPlan
 
 EXPECTED_DICE, EXPECTED_GAIN = 0.55, 0.03  # on phantoms
 LARGE_ORGANS = ("liver", "stomach", "spleen", "kidney_right", "kidney_left")  # the larger five of a phantom
 MISSED_DICE = 0.1  # below it an organ counts as missed
-_PHANTOM_TASK = "btcv"
+_PHANTOM_TASK, _PHANTOMS, _LABELLED_PHANTOMS = "btcv", 56, 1
 
 
 class DemoReviewError(BedsideError):
@@ -37,7 +37,8 @@ class Demo:
 
     Needs no data, no network and no GPU; under eight minutes on two cores. What an earlier demo left in the folder is
     replaced; any other folder with content is refused. With --data it tells the same story on scans of your own: a
-    teacher learns from most of the labels, the student has the rest.
+    teacher learns from most of the labels, the student has the rest. Every case is checked before anything is replaced
+    or trained.
 
     Example: bedside demo -o demo
 
@@ -51,14 +52,17 @@ class Demo:
     task: Annotated[
         str | None, typer.Option("--task", help="Preset or TOML file of the data set's task; only with --data.")
     ] = None
-    cases: Annotated[int, typer.Option("--cases", min=6, help="Number of phantoms.")] = 56
+    cases: Annotated[
+        int | None,
+        typer.Option("--cases", min=6, help="Number of phantoms; not with --data.", show_default=str(_PHANTOMS)),
+    ] = None
     labelled: Annotated[
         int | None,
         typer.Option(
             "--labelled",
             min=1,
             help="Labelled scans of the student; the teacher has the others.",
-            show_default="1 phantom, or a fifth of the data set's",
+            show_default=f"{_LABELLED_PHANTOMS} phantom, or a fifth of the data set's",
         ),
     ] = None
     teacher_epochs: Annotated[int, typer.Option("--teacher-epochs", min=1, help="Epochs of the teacher.")] = 60
@@ -72,17 +76,18 @@ class Demo:
         console = self.console
         if (self.data is None) != (self.task is None):
             raise UsageError("expected --data and --task together, or neither for phantoms")
+        if self.data is not None and self.cases is not None:
+            raise UsageError("--cases is the number of phantoms: leave it out with --data")
         require("train", "export", "report")
-        prepare_folder(self.output)
 
+        from .folder import BUNDLE, check_folder, prepare_folder
         from .report import write_report
         from .results import collect
-        from .stages import DemoPlan, run_stages
+        from .stages import run_stages
 
-        plan = DemoPlan(
-            self.data, self.task or _PHANTOM_TASK, self.cases, self.labelled, self.teacher_epochs, self.student_epochs,
-            self.steps, self.seed,
-        )  # fmt: skip
+        check_folder(self.output)
+        plan = self._plan()  # refuses its input before an earlier demo is removed
+        prepare_folder(self.output)
         finished = run_stages(self.output, plan, console)
         with console.progress("scoring unseen scans") as advance:
             results = collect(self.output, finished, advance)
@@ -100,12 +105,27 @@ class Demo:
         console.emit(
             {
                 "report": str(report),
-                "bundle": str(self.output / "student.bedside"),
+                "bundle": str(self.output / BUNDLE),
                 "dice": {model: results.mean_dice(model) for model in results.dice},
                 "gain": results.gain,
             }
         )
         _check(results, phantoms=self.data is None)
+
+    def _plan(self) -> DemoPlan:
+        """Returns what to train on what; raises if there are too few phantoms, or as `divided_data` does."""
+        from .stages import DemoPlan, Phantoms
+
+        if self.data is None or self.task is None:
+            scans = Phantoms(self.cases or _PHANTOMS, self.labelled or _LABELLED_PHANTOMS)
+            scans.check()
+        else:
+            from .own_data import divided_data
+
+            with self.console.progress("checking cases") as advance:
+                scans = divided_data(self.data, self.task, self.output, self.labelled, self.seed, advance)
+        epochs = self.teacher_epochs, self.student_epochs
+        return DemoPlan(scans, self.task or _PHANTOM_TASK, *epochs, self.steps, self.seed)
 
 
 def _check(results: DemoResults, *, phantoms: bool) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.atomic import atomic_write
-from ...runtime.scans.names import stem
-from ...runtime.task_presets import load_task
+from ...runtime.scans.names import label_map_name, stem
+from ...runtime.task import Task
 from ...training.data.dataset import Case, Dataset, load_dataset
+from ...training.data.prepare import check_labels
 
+PREDICTIONS = "predictions"  # folder with one folder of label maps per model
 _A_FIFTH = 5
 
 
@@ -25,13 +28,23 @@ class UnseenScan:
 
     Attributes:
         name: name of the case.
-        image: its link in the folder of unseen scans; label maps that the models predict have this name.
+        image: its link in the folder of unseen scans.
         label: its true label map.
+        ignore: value in the true label map of voxels to leave out of the scores; None compares all voxels.
     """
 
     name: str
     image: Path
     label: Path
+    ignore: int | None = None
+
+    def prediction(self, out: Path, model: str) -> Path:
+        """Returns the path of a model's label map in the demo's folder: the name that `bedside segment` gives it."""
+        return out / PREDICTIONS / model / label_map_name(stem(self.image.name))
+
+    def ignored(self, truth: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Returns the mask of the ignored voxels in the scan's true labels; None without an ignore label."""
+        return None if self.ignore is None else truth == self.ignore
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,49 @@ class DividedData:
     scans: tuple[UnseenScan, ...]
 
 
-def divide(dataset: Path, task: str, out: Path, labelled: int | None, seed: int) -> DividedData:
-    """Writes the lists of teacher and student, and links to the test scans.
+@dataclass(frozen=True)
+class Division:
+    """Who gets which cases; nothing is written yet.
+
+    Attributes:
+        data: the data set, with validation cases and labelled test cases.
+        teacher: labelled cases that the teacher learns from.
+        student: labelled cases that the student learns from.
+        unlabelled: the student's scans without labels.
+    """
+
+    data: Dataset
+    teacher: tuple[Case, ...]
+    student: tuple[Case, ...]
+    unlabelled: tuple[Case, ...]
+
+    @property
+    def labelled(self) -> tuple[Case, ...]:
+        """All cases with labels, each once."""
+        cases = (*self.data.training, *self.data.validation, *self.data.test)
+        return tuple({case.name: case for case in cases}.values())
+
+    def write(self, out: Path) -> DividedData:
+        """Writes the lists of teacher and student, and links to the test scans.
+
+        Args:
+            out: folder to write to.
+
+        Raises:
+            ResourceError: the folder cannot be written.
+        """
+        held_out = {"validation": _entries(self.data.validation), "test": _entries(self.data.test)}
+        unlabelled = {"unlabeled": _entries(self.unlabelled)}
+        teacher, student, unseen = out / "teacher-cases.json", out / "student-cases.json", out / "unseen"
+        _write(teacher, self.data, {"training": _entries(self.teacher), **held_out})
+        _write(student, self.data, {"training": _entries(self.student), **unlabelled, **held_out})
+        scans = _linked(self.data.test, unseen)
+        numbers = len(self.teacher), len(self.student), len(self.unlabelled)
+        return DividedData(teacher, student, *numbers, unseen, scans)
+
+
+def divide(dataset: Path, task: Task, labelled: int | None, seed: int) -> Division:
+    """Divides a data set among teacher, student and test.
 
     The student's labelled cases are drawn by the seed, the teacher has the others: it never sees a label of the
     student's. Scans without labels are those that the data set lists as such; if it lists none, the teacher's. Without
@@ -66,16 +120,18 @@ def divide(dataset: Path, task: str, out: Path, labelled: int | None, seed: int)
 
     Args:
         dataset: data set in any layout of `load_dataset`.
-        task: preset or TOML file of its task, which names the labels where the data set does not.
-        out: folder to write to.
+        task: its task, which names the labels where the data set does not.
         labelled: number of labelled cases of the student; None: a fifth of the training cases, at least one.
         seed: random seed of the division.
 
     Raises:
-        InputError: the data set cannot be read, or has masks in place of label maps.
-        UsageError: it has too few labelled cases, or there is no such task.
+        InputError: the data set cannot be read, its labels are not the task's, it has masks in place of label maps, or
+            a test case is named like a hidden file.
+        UsageError: it has too few labelled cases.
     """
-    data = _with_held_out_cases(load_dataset(dataset, labels=load_task(task).labels), seed)
+    listed = load_dataset(dataset, labels=task.labels)
+    check_labels(listed, task)
+    data = _with_held_out_cases(listed, seed)
     count = max(len(data.training) // _A_FIFTH, 1) if labelled is None else labelled
     if not 1 <= count < len(data.training):
         raise UsageError(
@@ -84,15 +140,22 @@ def divide(dataset: Path, task: str, out: Path, labelled: int | None, seed: int)
         )
     order = np.random.default_rng(seed).permutation(len(data.training))
     chosen = sorted(data.training, key=lambda case: case.name)
-    few, many = ([chosen[i] for i in sorted(part)] for part in (order[:count], order[count:]))
+    few, many = (tuple(chosen[i] for i in sorted(part)) for part in (order[:count], order[count:]))
     unlabelled = data.unlabelled or tuple(replace(case, label=None) for case in many)
-    lists = {"validation": _entries(data.validation), "test": _entries(data.test)}
-    teacher, student = out / "teacher-cases.json", out / "student-cases.json"
-    _write(teacher, data, {"training": _entries(many), **lists})
-    _write(student, data, {"training": _entries(few), "unlabeled": _entries(unlabelled), **lists})
-    unseen = out / "unseen"
-    scans = _linked(data.test, unseen)
-    return DividedData(teacher, student, len(many), count, len(unlabelled), unseen, scans)
+    division = Division(data, many, few, unlabelled)
+    _refuse_unusable(division)
+    return division
+
+
+def _refuse_unusable(division: Division) -> None:
+    for case in division.labelled:
+        _label(case)
+    hidden = next((case for case in division.data.test if case.name.startswith(".")), None)
+    if hidden is not None:
+        raise InputError(
+            f'test case "{hidden.name}": a name with a dot in front is that of a hidden file, which bedside segment '
+            "leaves out; rename the scan"
+        )
 
 
 def _with_held_out_cases(data: Dataset, seed: int) -> Dataset:
@@ -135,5 +198,5 @@ def _linked(cases: Sequence[Case], folder: Path) -> tuple[UnseenScan, ...]:
         ending = case.image.name.removeprefix(stem(case.image.name))
         link = folder / f"{case.name}{ending}"
         link.symlink_to(case.image.resolve())
-        scans.append(UnseenScan(case.name, link, _label(case)))
+        scans.append(UnseenScan(case.name, link, _label(case), case.ignore))
     return tuple(scans)

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...runtime.files.html_page import write_page
 from ...runtime.scans.nifti import read_labels, read_volume
+from ...runtime.task import Task
 from ...training.runs.pictures import label_colour, new_figure, overlay_picture, png
+from .divide import UnseenScan
 from .results import MODELS, DemoResults, RunCurve
 
 _SHOWN = 2  # scans drawn
@@ -47,7 +51,7 @@ def write_report(path: Path, results: DemoResults) -> Path:
         "phantoms": results.finished.phantoms,
         "stages": _stage_rows(results),
         "curves": curves_picture(results.curves),
-        "overlays": _overlays(results),
+        "overlays": overlays(results.folder, results.scans, results.task),
         "host": results.benchmark["host"],
         "variants": results.benchmark["variants"],
     }
@@ -71,8 +75,17 @@ def _stage_rows(results: DemoResults) -> list[_StageRow]:
     return [_StageRow(stage.title, stage.command, stage.seconds, stage.peak_bytes / 1e6) for stage in stages]
 
 
-def _overlays(results: DemoResults) -> list[dict[str, Any]]:
-    predictions = results.folder / "predictions"
+def overlays(folder: Path, scans: Sequence[UnseenScan], task: Task) -> list[dict[str, Any]]:
+    """Draws the truth, without ignored voxels, and the models' label maps over the first scans.
+
+    Args:
+        folder: the demo's folder.
+        scans: the unseen scans.
+        task: label names, and the window of grey values.
+
+    Returns:
+        ``name`` and ``picture`` (PNG) of each scan drawn.
+    """
     shown = {
         "baseline": "Student, alone",
         "teacher": "Teacher",
@@ -80,11 +93,12 @@ def _overlays(results: DemoResults) -> list[dict[str, Any]]:
         "int8": "The same in int8",
     }
     pictures: list[dict[str, Any]] = []
-    for scan in results.scans[:_SHOWN]:
-        files = {"Truth": scan.label}
-        files |= {title: predictions / model / scan.image.name for model, title in shown.items()}
-        maps = {title: read_labels(path).data for title, path in files.items()}
-        picture = overlay_picture(read_volume(scan.image), maps, results.task.labels, results.task, maps["Truth"])
+    for scan in scans[:_SHOWN]:
+        truth = read_labels(scan.label).data
+        ignored = scan.ignored(truth)
+        maps = {"Truth": truth if ignored is None else np.where(ignored, 0, truth)}
+        maps |= {title: read_labels(scan.prediction(folder, model)).data for model, title in shown.items()}
+        picture = overlay_picture(read_volume(scan.image), maps, task.labels, task, maps["Truth"])
         pictures.append({"name": scan.name, "picture": picture})
     return pictures
 

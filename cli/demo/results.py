@@ -16,6 +16,7 @@ from ...runtime.scans.nifti import read_labels, write_volume
 from ...runtime.task import Task
 from ..terminal.console import Advance
 from .divide import UnseenScan
+from .folder import BUNDLE
 from .stages import Finished
 
 MODELS = {
@@ -119,29 +120,22 @@ def collect(folder: Path, finished: Finished, progress: Advance) -> DemoResults:
     import torch
 
     from ...distill import load_student
-    from ...training.data.organ_masks import read_truth
     from ...training.loop.validate import segment_scan
     from ...training.runs.run import Run
-    from ...training.scores.metrics import dice_per_class
 
     student = load_student(folder / "student")
     networks = {name: load_student(folder / name).model for name in ("teacher", "baseline")}
-    task = student.task
-    scans = finished.data.scans
-    scores: dict[str, list[Any]] = {model: [] for model in MODELS}
+    task, scans = student.task, finished.data.scans
     for number, scan in enumerate(scans):
-        truth = read_truth(scan.label)
-        for model in MODELS:
-            path = folder / "predictions" / model / scan.image.name
-            if model in networks:
-                labels, grid = segment_scan(networks[model], scan.image, task, overlap=0.5, device=torch.device("cpu"))
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_volume(path, labels, grid)
-            scores[model].append(dice_per_class(read_labels(path).data, truth.data, task.num_classes))
+        for model, network in networks.items():
+            path = scan.prediction(folder, model)
+            labels, grid = segment_scan(network, scan.image, task, overlap=0.5, device=torch.device("cpu"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_volume(path, labels, grid)
         progress(number + 1, len(scans))
 
     counted = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
-    with Bundle.open(folder / "student.bedside") as bundle:
+    with Bundle.open(folder / BUNDLE) as bundle:
         manifest = bundle.manifest
     return DemoResults(
         folder=folder,
@@ -155,7 +149,7 @@ def collect(folder: Path, finished: Finished, progress: Advance) -> DemoResults:
                 ("baseline", "Student, alone"),
             )
         ),
-        dice={model: _means(np.array(rows), task.labels) for model, rows in scores.items()},
+        dice=score_unseen(folder, scans, task.labels),
         parameters={**counted, "student": sum(p.numel() for p in student.model.parameters())},
         file_bytes={
             variant.precision: manifest.variant_bytes(variant)
@@ -168,6 +162,31 @@ def collect(folder: Path, finished: Finished, progress: Advance) -> DemoResults:
         ),
         benchmark=json.loads(finished.stages[-1].output),
     )
+
+
+def score_unseen(folder: Path, scans: Sequence[UnseenScan], labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Scores the label maps of all models on each scan's own grid, without the voxels that its truth ignores.
+
+    Args:
+        folder: the demo's folder.
+        scans: the unseen scans.
+        labels: label index → name.
+
+    Returns:
+        model → organ → mean Dice over the scans that show the organ.
+
+    Raises:
+        InputError: a label map cannot be read, or is not on its scan's grid.
+    """
+    from ...training.scores.metrics import dice_per_class
+
+    scores: dict[str, list[Any]] = {model: [] for model in MODELS}
+    for scan in scans:
+        truth = read_labels(scan.label).data
+        for model, rows in scores.items():
+            predicted = read_labels(scan.prediction(folder, model)).data
+            rows.append(dice_per_class(predicted, truth, len(labels), scan.ignored(truth)))
+    return {model: _means(np.array(rows), labels) for model, rows in scores.items()}
 
 
 def _parity(parity: Any) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...runtime.errors import ExitCode
+from ...runtime.errors import ExitCode, UsageError
+from ...runtime.task_presets import load_task
 from ...training.phantoms.phantom import training_cases
 from ..terminal.console import Console
 from .child_command import Stage, run_stage
-from .divide import DividedData, divide
+from .divide import PREDICTIONS, DividedData, Division, divide
+from .folder import BUNDLE, GATE_PAGE
 
 TEACHER, STUDENT = "unet-edge-base", "unet-edge-small"
 _PHANTOM_GRID = ("--spacing", 5, 5, 5, "--patch", 64, 64, 32)
@@ -24,24 +26,52 @@ _QUICK_EXPORT = ("--keep-failed", "--int8-search", 0)
 
 
 @dataclass(frozen=True)
+class Phantoms:
+    """The phantoms that the demo makes.
+
+    Attributes:
+        cases: number of phantoms.
+        labelled: labelled phantoms of the student.
+    """
+
+    cases: int
+    labelled: int
+
+    @property
+    def listed(self) -> int:
+        """Number of training phantoms with labels: the teacher's, which are half of all, and the student's."""
+        return training_cases(self.cases) // 2 + self.labelled
+
+    def check(self) -> None:
+        """Checks that there are training phantoms enough.
+
+        Raises:
+            UsageError: the student wants more labels than the teacher leaves.
+        """
+        training = training_cases(self.cases)
+        most = training - training // 2
+        if not 1 <= self.labelled <= most:
+            raise UsageError(
+                f"of {self.cases} phantoms {training} are for training, half of them with labels for the teacher; "
+                f"expected 1 to {most} for the student, got {self.labelled}; change --labelled, or --cases"
+            )
+
+
+@dataclass(frozen=True)
 class DemoPlan:
     """What the demo trains, and on what.
 
     Attributes:
-        data: the user's data set; None makes phantoms.
-        task: preset or TOML file of its task.
-        cases: number of phantoms.
-        labelled: labelled cases of the student; None: one phantom, or a fifth of the user's.
+        scans: the phantoms to make, or the division of the user's data set.
+        task: preset or TOML file of the task.
         teacher_epochs: epochs of the teacher.
         student_epochs: epochs of each student.
         steps: optimiser steps per epoch.
         seed: seed of phantoms, of the division of the labels, and of the trainings.
     """
 
-    data: Path | None
+    scans: Phantoms | Division
     task: str
-    cases: int
-    labelled: int | None
     teacher_epochs: int
     student_epochs: int
     steps: int
@@ -50,7 +80,7 @@ class DemoPlan:
     @property
     def grid(self) -> tuple[object, ...]:
         """Options for the task and its grid: phantoms are trained on a coarse one, within minutes."""
-        return ("--task", self.task, *(_PHANTOM_GRID if self.data is None else ()))
+        return ("--task", self.task, *(_PHANTOM_GRID if isinstance(self.scans, Phantoms) else ()))
 
 
 @dataclass(frozen=True)
@@ -78,8 +108,7 @@ def run_stages(out: Path, plan: DemoPlan, console: Console) -> Finished:
 
     Raises:
         StageFailedError: a command failed.
-        InputError: the user's data set cannot be read.
-        UsageError: it has too few labelled cases.
+        ResourceError: the folder cannot be written.
     """
     stages: list[Stage] = []
 
@@ -90,18 +119,17 @@ def run_stages(out: Path, plan: DemoPlan, console: Console) -> Finished:
         accept = (ExitCode.OK, ExitCode.REVIEW) if command in ("segment", "export") else (ExitCode.OK,)
         stages.append(run_stage(title, (*arguments, *quiet), accept=accept))
 
-    dataset, labelled = plan.data or out / "data", plan.labelled
-    if plan.data is None:
-        labelled = labelled or 1
-        listed = training_cases(plan.cases) // 2 + labelled  # the teacher's half, and the student's
-        phantoms = ("--cases", plan.cases, "--labelled", listed, "--seed", plan.seed)
-        run("Make phantoms", "phantom", dataset, *phantoms)
-    data = divide(dataset, plan.task, out, labelled, plan.seed)
+    division = plan.scans
+    if isinstance(division, Phantoms):
+        made = ("--cases", division.cases, "--labelled", division.listed, "--seed", plan.seed)
+        run("Make phantoms", "phantom", out / "data", *made)
+        division = divide(out / "data", load_task(plan.task), division.labelled, plan.seed)
+    data = division.write(out)
     console.info(
         f"\nThe teacher gets {data.teacher_cases} labelled scans; the student {data.labelled} labelled, "
         f"{data.unlabelled} without labels"
     )
-    bundle, predictions = out / "student.bedside", out / "predictions"
+    bundle, predictions = out / BUNDLE, out / PREDICTIONS
     training = ("--steps-per-epoch", plan.steps, "--seed", plan.seed, *_TRAINING)
     alone = ("--lambda", 1, *plan.grid)
     student = ("--student", STUDENT, *_epochs(plan.student_epochs), *training)
@@ -114,13 +142,14 @@ def run_stages(out: Path, plan: DemoPlan, console: Console) -> Finished:
     distilled = ("--teacher", out / "teacher", "--lambda", 1, "--pseudo-labels")
     train("Distil a student from the teacher", data.student, "student", *distilled, *student)
     train("Train the same student alone", data.student, "baseline", *alone, *student)
-    run("Export and quantize", "export", out / "student", "-o", bundle, "--calibration", data.student, *_QUICK_EXPORT)
+    files = ("-o", bundle, "--page", out / GATE_PAGE)
+    run("Export and quantize", "export", out / "student", *files, "--calibration", data.student, *_QUICK_EXPORT)
     for precision in ("fp32", "int8"):
         labels = predictions / precision
         title = f"Segment the unseen scans in {precision}"
         run(title, "segment", bundle, "-i", data.unseen, "-o", labels, "--precision", precision, "--json")
     run("Benchmark this machine", "benchmark", bundle, "-i", data.scans[0].image, "--seconds", 1, "--json")
-    return Finished(tuple(stages), data, phantoms=plan.data is None)
+    return Finished(tuple(stages), data, phantoms=isinstance(plan.scans, Phantoms))
 
 
 def _epochs(epochs: int) -> tuple[object, ...]:

@@ -58,6 +58,11 @@ def test_the_report_shows_the_figures_that_were_measured(demo):
         assert organ in page
 
 
+def test_the_report_says_on_which_grid_the_label_maps_are_compared(demo):
+    page = " ".join((demo[0] / "report.html").read_text().split())
+    assert "each compared on its own grid. The models work on a grid of 5.0 × 5.0 × 5.0 mm." in page
+
+
 def test_the_report_begins_with_the_gain_and_what_each_student_had(demo):
     results = json.loads((demo[0] / "results.json").read_text())
     lead = " ".join(
@@ -99,7 +104,7 @@ def test_the_bundle_it_leaves_runs(demo):
 def children(tmp_path, monkeypatch):
     """Puts a script in the place of `python -m bedside` that ends with the exit codes given, and a list of no scan."""
 
-    def divided(dataset, task, out, labelled, seed):
+    def write(out):
         (out / "unseen").mkdir()
         (out / "unseen" / "a.nii.gz").touch()
         scans = (UnseenScan("a", out / "unseen" / "a.nii.gz", out / "a.nii.gz"),)
@@ -111,7 +116,9 @@ def children(tmp_path, monkeypatch):
         path.write_text(f'#!/bin/sh\nmkdir -p "{tmp_path}/demo/data"\nfor word; do case $word in {ends} esac; done\n')
         path.chmod(0o755)
         monkeypatch.setattr("sys.executable", str(path))
-        monkeypatch.setattr("bedside.cli.demo.stages.divide", divided)
+        division = SimpleNamespace(write=write)
+        monkeypatch.setattr("bedside.cli.demo.stages.divide", lambda *_: division)
+        monkeypatch.setattr("bedside.cli.demo.own_data.divided_data", lambda *_: division)
 
     return replace
 
@@ -130,6 +137,31 @@ def test_own_data_need_a_task_and_a_task_needs_data(tmp_path, capfd, children, o
     assert run(["demo", "-o", str(tmp_path / "demo"), *options]) == 2
     assert "expected --data and --task together, or neither for phantoms" in capfd.readouterr().err
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_number_of_phantoms_is_refused_with_data_of_ones_own(tmp_path, capfd, children):
+    children(phantom=5)
+    own = ("--data", str(tmp_path / "mine"), "--task", "btcv")
+    assert run(["demo", "-o", str(tmp_path / "demo"), *own, "--cases", "56"]) == 2
+    assert "--cases is the number of phantoms: leave it out with --data" in capfd.readouterr().err
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--data", "typo", "--task", "btcv"), 3, "expected a JSON file or a folder, found none"),
+        (("--data", ".", "--task", "typo"), 2, 'no task "typo"'),
+        (("--cases", "6", "--labelled", "3"), 2, "expected 1 to 2 for the student, got 3; change --labelled"),
+    ],
+)
+def test_refused_input_leaves_an_earlier_demo_as_it_is(earlier, capfd, monkeypatch, options, code, words):
+    monkeypatch.undo()  # the real check of data sets
+    (earlier / "report.html").touch()
+    before = sorted(earlier.rglob("*"))
+    assert run(["demo", "-o", str(earlier), *options]) == code
+    assert words in capfd.readouterr().err
+    assert sorted(earlier.rglob("*")) == before
 
 
 def test_own_data_are_trained_on_the_grid_of_their_task(tmp_path, capfd, children):

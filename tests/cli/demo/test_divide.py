@@ -6,7 +6,9 @@ import nibabel
 import numpy as np
 import pytest
 from bedside.cli.demo.divide import divide
+from bedside.cli.segment.folder import find_cases
 from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.task_presets import load_task
 from bedside.training.data.dataset import load_dataset
 
 
@@ -14,16 +16,17 @@ from bedside.training.data.dataset import load_dataset
 def listed(tmp_path):
     """Writes a data set with numbers of training, validation, test and unlabelled cases."""
 
-    def write(training: int, validation: int = 0, test: int = 0, unlabeled: int = 0, **fields: object):
+    def write(training: int, validation: int = 0, test: int = 0, unlabeled: int = 0, ending=".nii.gz", **fields):
         lists: dict[str, list[dict[str, str]]] = {}
         numbers = {"training": training, "validation": validation, "test": test, "unlabeled": unlabeled}
         for name, count in numbers.items():
             for number in range(count):
-                entry = {"image": f"{name}_{number}.nii.gz"}
+                entry = {"image": f"{name}_{number}{ending}"}
                 if name != "unlabeled":
                     entry["label"] = f"{name}_{number}_label.nii.gz"
                 for file in entry.values():
-                    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)), tmp_path / file)
+                    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)), tmp_path / file.lower())
+                    (tmp_path / file.lower()).rename(tmp_path / file)
                 lists.setdefault(name, []).append(entry)
         file = tmp_path / "list.json"
         file.write_text(
@@ -50,7 +53,7 @@ scale_to = [0, 1]
 def divide_list(file, out, labelled, seed):
     task = out / "task.toml"
     task.write_text(TASK)
-    return divide(file, str(task), out, labelled, seed)
+    return divide(file, load_task(task), labelled, seed).write(out)
 
 
 @pytest.fixture
@@ -109,10 +112,32 @@ def test_the_unseen_scans_are_links_to_the_labelled_test_scans(listed, out, tmp_
     assert links[0].resolve() == (tmp_path / "test_0.nii.gz").resolve()
 
 
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".NII", ".Nii.GZ"])
+def test_a_prediction_has_the_name_that_segment_gives_it(listed, out, ending):
+    divided = divide_list(listed(4, 1, 2, ending=ending), out, 1, seed=0)
+    written = {case.scan: case.output for case in find_cases(divided.unseen, out / "predictions" / "fp32")}
+    assert written == {scan.image: scan.prediction(out, "fp32") for scan in divided.scans}
+    assert [path.name for path in written.values()] == ["test_0.nii.gz", "test_1.nii.gz"]
+
+
+def test_a_test_scan_that_segment_would_leave_out_is_refused(listed, out):
+    file = listed(4, 1, 1)
+    (file.parent / "test_0.nii.gz").rename(file.parent / ".test_0.nii.gz")
+    file.write_text(file.read_text().replace('"test_0.nii.gz"', '".test_0.nii.gz"'))
+    with pytest.raises(InputError, match=r'test case ".test_0": a name with a dot in front is that of a hidden file'):
+        divide_list(file, out, 1, seed=0)
+
+
+def test_labels_that_are_not_the_tasks_are_refused(listed, out):
+    with pytest.raises(InputError, match=r'label 1 is "spleen" in data set .* but "liver"'):
+        divide_list(listed(4, 1, 1, labels={"background": 0, "spleen": 1}), out, 1, seed=0)
+
+
 def test_an_ignore_label_stays_one(listed, out):
     divided = divide_list(listed(4, 1, 1, labels={"background": 0, "liver": 1, "ignore": 2}), out, 1, seed=0)
     assert load_dataset(divided.student).ignore == 2
     assert load_dataset(divided.student).labels == ("background", "liver")
+    assert [scan.ignore for scan in divided.scans] == [2]
 
 
 @pytest.mark.parametrize("labelled", [4, 9])
