@@ -6,18 +6,15 @@ from pathlib import Path
 
 from ...distill.students.registry import check_patch
 from ...runtime.engines import default_threads
-from ...runtime.errors import ExitCode, InputError, ResourceError
+from ...runtime.errors import InputError
 from ...runtime.hooks import Progress
 from ...runtime.task import Task
 from ...runtime.task_presets import PRESETS, load_task
-from ...training.data.case_check import CheckedCase, ListedCase, check_cases
-from ...training.data.dataset import BrokenCase
+from ...training.data.case_check import ListedCase, check_cases, refuse_broken
 from ...training.data.organ_masks import truth_files
 from .divide import Division, divide
 from .folder import check_outside
 from .stages import STUDENT, TEACHER
-
-_SHOWN = 5  # broken cases named in the message; the rest are counted
 
 
 def divided_data(
@@ -59,7 +56,7 @@ def _check_cases(division: Division, task: Task, progress: Progress) -> None:
     listed += [ListedCase(case, ("test",), ()) for case in others]  # which need no label map
     found = check_cases(listed, division.data.labels, task, workers=default_threads(), progress=progress)
     checked = [case for case, _ in found]
-    _refuse_broken(checked)
+    refuse_broken(checked)
     test = {case.name for case in division.data.test}
     facts = [case.facts for case in checked[: len(labelled)] if case.name in test]
     if not any(each is not None and each.volumes_ml for each in facts):
@@ -67,13 +64,3 @@ def _check_cases(division: Division, task: Task, progress: Progress) -> None:
             f'data set "{division.data.name}": expected an organ in at least one of the {len(facts)} test cases, their '
             "label maps are empty; list scans with organs under test"
         )
-
-
-def _refuse_broken(checked: list[CheckedCase]) -> None:
-    broken = [case for case in checked if case.problems]
-    if not broken:
-        return
-    shown = "; ".join(str(BrokenCase(case.name, ", ".join(case.problems))) for case in broken[:_SHOWN])
-    rest = f" … and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-    few = all(case.exit_code == ExitCode.RESOURCE for case in broken)
-    raise (ResourceError if few else InputError)(f"{len(broken)} of {len(checked)} cases cannot be used: {shown}{rest}")

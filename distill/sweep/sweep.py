@@ -10,9 +10,11 @@ from pathlib import Path
 from ...processes.child import how_it_ended
 from ...processes.cluster import Cluster
 from ...runtime import arguments as checks
+from ...runtime.engines import default_threads
 from ...runtime.errors import BedsideError, ExitCode, UsageError
 from ...runtime.hooks import Progress
 from ...training.data.case_cache import CASES_FOLDER
+from ...training.data.case_check import ListedCase, check_cases, refuse_broken
 from ...training.data.dataset import Case, Dataset
 from ...training.runs.run import Run
 from ...training.scores.score_table import ScoreTable
@@ -65,6 +67,19 @@ class HeldOut:
                 "nothing to score; set some apart with --validation-fraction 0.2 or --fold 0"
             )
         return cls("test", test) if test else cls("validation", dataset.validation)
+
+    def check(self, labels: tuple[str, ...]) -> None:
+        """Reads all cases: one that cannot be scored is to be known before the trainings, not after them.
+
+        Args:
+            labels: label names of the data set, by index.
+
+        Raises:
+            InputError: a case cannot be used.
+            ResourceError: memory does not suffice for a case.
+        """
+        listed = [ListedCase(case, (self.case_list,), ()) for case in self.cases]
+        refuse_broken([case for case, _ in check_cases(listed, labels, None, workers=default_threads())])
 
 
 def sweep_lambda(
@@ -146,6 +161,8 @@ def sweep_lambda(
     missing = [run for run in runs if not run.finished(epochs, offsets=bool(offsets))]
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
+    if missing:
+        held_out.check(dataset.labels)
     # Where no finished run was asked, those that have begun say whether the options are theirs, before others begin.
     begun = [] if asked else [run for run in missing if run.started]
     codes: dict[str, int] = {}

@@ -21,12 +21,13 @@ from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
 from .bounded_pool import bounded_pool
 from .case_digest import CaseDigest
-from .dataset import Case
+from .dataset import BrokenCase, Case
 from .ignore_label import IGNORED
 from .load_case import LoadedCase, load_case, memory_needed
 from .prepared_case import label_counts
 
 _SAMPLE_VOXELS = 1_000_000
+_SHOWN = 5  # broken cases named in one message; the rest are counted
 
 
 class BodyValues(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +170,22 @@ def check_cases(
         if progress:
             progress(len(outcomes), len(listed))
     return [outcomes[number] for number in range(len(listed))]
+
+
+def refuse_broken(checked: Sequence[CheckedCase]) -> None:
+    """Refuses cases of which one cannot be used.
+
+    Raises:
+        InputError: a case cannot be used; the message names the first few.
+        ResourceError: memory does not suffice for a case, and all others can be used.
+    """
+    broken = [case for case in checked if case.problems]
+    if not broken:
+        return
+    shown = "; ".join(str(BrokenCase(case.name, ", ".join(case.problems))) for case in broken[:_SHOWN])
+    rest = f" … and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+    few = all(case.exit_code == ExitCode.RESOURCE for case in broken)
+    raise (ResourceError if few else InputError)(f"{len(broken)} of {len(checked)} cases cannot be used: {shown}{rest}")
 
 
 def _facts(found: LoadedCase, task: Task | None, has_ignored: bool) -> CaseFacts | None:

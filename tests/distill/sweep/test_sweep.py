@@ -155,6 +155,18 @@ def test_class_offsets_that_are_asked_for_later_are_found_for_every_run(swept, c
     assert all(Run.open(run.path).best_weights().class_offsets.epochs == 1 for run in runs)
 
 
+def test_a_test_case_that_cannot_be_scored_is_refused_before_anything_trains(cubes, tmp_path):
+    label = tmp_path / "label.nii.gz"
+    label.write_bytes(b"no label map")
+    first, *others = cubes.dataset.test
+    dataset = replace(cubes.dataset, test=(replace(first, label=label), *others))
+    with pytest.raises(InputError, match=r"^1 of 2 cases cannot be used: .*label.nii.gz"):
+        sweep_lambda(
+            dataset, tmp_path / "sweep", lambdas=(1,), seeds=(0,), arguments=cubes.arguments, device="cpu",
+            started=lambda *_: pytest.fail("a training was started"),
+        )  # fmt: skip
+
+
 def test_a_finished_run_is_asked_without_being_made_longer(swept, cubes, tmp_path, monkeypatch):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
     told = tmp_path / "told.txt"
