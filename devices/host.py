@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime import arguments
-from ..runtime.files.system_files import read_text, whole_number
+from ..runtime.files.system_files import read_text
 from ..runtime.memory.cgroup import Limits, read_limits
+from ..runtime.memory.meminfo import read_meminfo
 from .cpu import Cpu, read_cpu
 from .device_profile import match_profile
 from .jetson import Jetson, read_jetson
@@ -80,11 +81,9 @@ def _usable_cores(cpu: Cpu, limits: Limits) -> int:
 
 def _read_memory(root: Path) -> tuple[int, int | None]:
     """Returns (total, available) in bytes."""
-    lines = (line.split() for line in read_text(root / "proc/meminfo").splitlines())
-    fields = {line[0].rstrip(":"): whole_number(line[1]) for line in lines if len(line) >= 2}
-    total, available = fields.get("MemTotal"), fields.get("MemAvailable")
-    if total is not None:
-        return total * 1024, None if available is None else available * 1024
+    memory = read_meminfo(root)
+    if memory.total is not None:
+        return memory.total, memory.available
     names: dict[str, int] = getattr(os, "sysconf_names", {})
     if "SC_PHYS_PAGES" in names:  # macOS
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None

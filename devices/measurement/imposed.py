@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...runtime.errors import ResourceError, UsageError
 from ...runtime.files.system_files import read_text
+from ...runtime.memory.meminfo import read_meminfo
 from ..device_profile import DeviceProfile
 
 LABEL = "memory-true, speed-untrue"
@@ -86,11 +87,8 @@ def imposing(profile: DeviceProfile, root: Path = Path("/")) -> Generator[Impose
     if profile.memory_gb is None:
         raise UsageError(f'the profile "{profile.key}" has no figure for memory, which would be imposed')
     memory = int(profile.memory_gb.value * 1e9)
-    total = next(
-        (int(line.split()[1]) * 1024 for line in _meminfo(root) if line.startswith("MemTotal:")),
-        memory,
-    )
-    if total < memory:
+    total = read_meminfo(root).total
+    if total is not None and total < memory:
         raise ResourceError(
             f"{profile.title} has {memory / 1e9:g} GB and this machine {total / 1e9:.1f}: a limit would not bind here"
         )
@@ -112,10 +110,6 @@ def imposing(profile: DeviceProfile, root: Path = Path("/")) -> Generator[Impose
         for group in () if groups is None else groups.glob(f"{_prefix(os.getpid())}*"):
             with suppress(OSError):  # a process in it that is still ending: systemd removes it with the session
                 group.rmdir()
-
-
-def _meminfo(root: Path) -> list[str]:
-    return read_text(root / "proc/meminfo").splitlines()
 
 
 def _group_folder(root: Path) -> Path | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ...runtime.files.system_files import read_text, whole_number
+from ...runtime.memory.meminfo import read_meminfo
 from ..conditions import read_conditions
 from ..energy import RaplCounters
 from ..nvml import Nvml
@@ -148,7 +148,7 @@ class TelemetrySampler:
                 gpu_mhz=gpu,
                 celsius=max(heat, default=None),
                 watts=self._watts(now, None if card is None else card.watts),
-                memory_used=_memory_used(self._root),
+                memory_used=read_meminfo(self._root).used,
                 gpu_memory_used=None if card is None else card.memory_used,
                 throttled=(*state.active, *(card.throttled if card else ())),
             )
@@ -198,10 +198,3 @@ class TelemetrySampler:
 
 def _throttle_sources(state: ThrottleState, *, graphics: bool) -> str:
     return ", ".join([*state.sources, *(["NVML"] if graphics else [])])
-
-
-def _memory_used(root: Path) -> int | None:
-    lines = (line.split() for line in read_text(root / "proc/meminfo").splitlines())
-    fields = {line[0].rstrip(":"): whole_number(line[1]) for line in lines if len(line) >= 2}
-    total, available = fields.get("MemTotal"), fields.get("MemAvailable")
-    return None if total is None or available is None else (total - available) * 1024

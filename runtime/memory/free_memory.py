@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..files.system_files import read_text
 from .cgroup import read_limits
+from .meminfo import read_meminfo
 
 _UNKNOWN = 1 << 62
 
@@ -19,14 +20,8 @@ def free_memory() -> int:
     result is 2**62.
     """
     granted = read_limits().memory_free
-    return max(0, min(_machine(), _UNKNOWN if granted is None else granted, _address_space(), _data()))
-
-
-def _machine() -> int:
-    for line in read_text(Path("/proc/meminfo")).splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return _UNKNOWN
+    known = [amount for amount in (read_meminfo().available, granted) if amount is not None]
+    return max(0, min(*known, _address_space(), _data()))
 
 
 def _address_space() -> int:
