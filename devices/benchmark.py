@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import __version__
 from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError
+from ..runtime.files.hashing import file_sha256
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
 from .conditions import busy_warning, governor_warning, read_conditions
@@ -20,7 +21,7 @@ from .host import detect
 from .measurement.imposed import imposing
 from .measurement.sustained import LONGEST, SHORTEST
 from .measurement.telemetry import TelemetrySampler
-from .report import BenchmarkReport, FailedVariant
+from .report import GIVEN_SCAN, BenchmarkReport, FailedVariant
 from .synthetic import describe_grid, write_synthetic_scan
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def benchmark(
         threads = threads or (default_threads() if imposed is None else min(default_threads(), imposed.cores),)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bedside-benchmark-")))
         scan, scans = _scans(opened, input, folder, end_to_end=end_to_end)
+        scan_sha256 = "" if input is None or not end_to_end else _sha256(input)
         chosen = choose_variants(opened, scans, threads, overlaps or (None,), trust, imposed, against)
         meter = Meter(len(chosen) + (sustained is not None), progress)
         measuring = Rounds(Schedule(rounds, min_seconds, scan_rounds if end_to_end else 0), folder, meter, imposed)
@@ -138,7 +140,7 @@ def benchmark(
     )
     whole = measured[0].end_to_end
     if input is not None and whole is not None:
-        scan = f"the scan that was given, {describe_grid(whole.shape, whole.spacing)}"
+        scan = f"{GIVEN_SCAN}, {describe_grid(whole.shape, whole.spacing)}"
     most = max(threads)
     warnings = [busy_warning(before.load_average, host.cpu.logical_cores, most), governor_warning()]
     warnings += [f"not measured: {_described(failure)}" for failure in failed]
@@ -170,6 +172,7 @@ def benchmark(
         telemetry=sampler.telemetry,
         sustained=long_run,
         imposed=imposed,
+        scan_sha256=scan_sha256,
     )
 
 
@@ -188,12 +191,19 @@ def _scans(
     if not end_to_end:
         return "none (end-to-end time was not asked for)", (None,) * len(bundles)
     if given is not None:
-        return "the scan that was given", (given.resolve(),) * len(bundles)
+        return GIVEN_SCAN, (given.resolve(),) * len(bundles)
     described, paths = dict[str, None](), list[Path]()
     for index, bundle in enumerate(bundles):
         paths.append(folder / f"synthetic-{index}.nii.gz")
         described[write_synthetic_scan(bundle.task, paths[-1])] = None
     return "; ".join(described), tuple(paths)
+
+
+def _sha256(scan: Path) -> str:
+    try:
+        return file_sha256(scan)
+    except OSError as error:
+        raise InputError(f'scan "{scan.name}" cannot be read: {error.strerror}') from None
 
 
 def _described(failure: FailedVariant) -> str:

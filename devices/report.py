@@ -17,6 +17,7 @@ from .measurement.ratio import Ratio
 from .measurement.sustained import SustainedRun
 from .measurement.telemetry import Telemetry
 
+GIVEN_SCAN = "the scan that was given"  # how the description of a caller's scan begins
 SCHEMA_VERSION = 1  # of the JSON that a benchmark prints; a change of a field's meaning raises it
 
 
@@ -190,6 +191,7 @@ class BenchmarkReport:
         overlap: overlap of the windows in the end-to-end run, the first where there were several; None for the
             bundle's recommended one.
         scan: description of the scan segmented end to end, the caller's or the synthetic one; no file name.
+        scan_sha256: SHA-256 of the caller's scan; empty where there was none, or where an older report has none.
         host: the machine.
         before: state of the machine before the first variant.
         after: state of the machine after the last variant.
@@ -227,6 +229,15 @@ class BenchmarkReport:
     telemetry: Telemetry | None = None
     sustained: SustainedRun | None = None
     imposed: Imposed | None = None
+    scan_sha256: str = ""
+
+    def segmented_the_scan_of(self, other: BenchmarkReport) -> bool:
+        """Whether both segmented the same scan: the same synthetic one, or files with the same content.
+
+        False where nobody knows: a report without the hash of a scan that was given.
+        """
+        known = bool(self.scan_sha256) or not self.scan.startswith(GIVEN_SCAN)
+        return known and (self.scan, self.scan_sha256) == (other.scan, other.scan_sha256)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as plain dicts, lists, strings and numbers, ready for JSON."""

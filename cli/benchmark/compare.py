@@ -71,7 +71,7 @@ def notes(comparison: Comparison) -> str:
     """Returns what the ratios mean, and which variants only one result has."""
     lines = ["≈: 1 is in the interval, which covers the scatter of rounds only, not that of days or machines."]
     if any(row.total_is_of_other_scans for row in comparison.variants):
-        lines.append("End to end: the scans differ.")
+        lines.append("End to end: the scans differ, or nothing shows that they are the same.")
     if any(row.memory_is_of_network for row in comparison.variants):
         lines.append("Memory: of the network alone; not both segmented the same scan.")
     for name, only in (("first", comparison.only_first), ("second", comparison.only_second)):

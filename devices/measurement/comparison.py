@@ -37,9 +37,9 @@ class ComparedVariant:
         window: ratio of latencies, with the interval of the rounds of both.
         total: ratio of end-to-end times; None where one has none.
         memory: ratio of peak memory above the baseline; None where one has none.
-        memory_is_of_network: whether ``memory`` leaves scans out, as they differ or one report has none.
+        memory_is_of_network: whether ``memory`` leaves scans out, as they may differ or one report has none.
         joules: ratio of energies of one window; None where one has none.
-        total_is_of_other_scans: whether the scans differ, so that ``total`` compares two things at once.
+        total_is_of_other_scans: whether the scans differ or may do so, so that ``total`` compares two things at once.
     """
 
     name: str
@@ -101,7 +101,7 @@ def compare(first: BenchmarkReport, second: BenchmarkReport) -> Comparison:
         InputError: a report has the same variant twice.
     """
     rows, others = _keyed(first, second), _keyed(second, first)
-    scans_differ = first.scan != second.scan
+    scans_differ = not first.segmented_the_scan_of(second)
     compared = [_compared(mine, others[key], scans_differ=scans_differ) for key, mine in rows.items() if key in others]
     facts, other_facts = dict(_facts(first)), dict(_facts(second))
     differences = [
@@ -187,5 +187,5 @@ def _facts(report: BenchmarkReport) -> Iterator[tuple[str, str]]:
         yield f"{name}'s window", "×".join(map(str, bundle.patch))
     yield "threads", str(report.threads)
     yield "overlap", "the bundle's" if report.overlap is None else f"{report.overlap:g}"
-    yield "scan", report.scan
+    yield "scan", report.scan + (f" ({report.scan_sha256[:12]})" if report.scan_sha256 else "")
     yield "rounds", str(report.rounds)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -73,6 +74,7 @@ def test_a_given_scan_is_segmented_and_its_name_is_not_in_the_report(tiny_bundle
     assert whole is not None
     assert (whole.shape, report.overlap) == ((20, 18, 10), 0.5)
     assert report.scan == "the scan that was given, 20×18×10 voxels of 10×10×20 mm"
+    assert report.scan_sha256 == hashlib.sha256(scan.read_bytes()).hexdigest()
     assert "doe" not in json.dumps(report.to_dict())
 
 

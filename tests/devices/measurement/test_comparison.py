@@ -117,3 +117,18 @@ def test_another_bundle_machine_and_scan_are_marked():
     assert [each.fact for each in compared.differences] == ["governor", "bundle", "scan"]
     assert compared.differences[0] == Difference("governor", "not readable", "performance")
     assert compared.variants[0].total_is_of_other_scans
+
+
+GIVEN = "the scan that was given, 64×64×64 voxels of 1×1×1 mm"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "others"),
+    [("5" * 64, "5" * 64, False), ("5" * 64, "6" * 64, True), ("5" * 64, "", True), ("", "", True)],
+)
+def test_two_given_scans_of_one_size_are_one_only_with_the_same_content(first, second, others):
+    """Reports of older versions have no hash: nobody knows whether their scans were the same."""
+    reports = [report(variant(1.0), scan=GIVEN, scan_sha256=each) for each in (first, second)]
+    compared = compare(*reports)
+    assert compared.variants[0].total_is_of_other_scans is others
+    assert [each.fact for each in compared.differences] == (["scan"] if first != second else [])
