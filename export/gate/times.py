@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...devices.cpu import read_cpu
 from ...runtime.bundles.figures import TimedMachine
 from ...runtime.bundles.variant import Variant
-from ...runtime.engine_selection.machine_identity import machine_identity
+from ...runtime.engine_selection.machine_identity import device_identity, machine_identity
 from ...runtime.engine_selection.timing import timed
 from ...runtime.engines import PRECISIONS, Engine, default_threads, open_engine
 
@@ -76,10 +76,13 @@ def timed_variants(
 def _timed(variant: Variant, reference: Variant | None, pair: _OpenPair) -> Variant:
     if reference is None or reference.ms_per_window is None:
         pair.open(variant)
-        return msgspec.structs.replace(variant, ms_per_window=1000 * median(_rounds(lambda: pair.seconds(variant))))
-    pair.open(variant, reference)
-    ratio = median(_rounds(lambda: pair.seconds(variant) / pair.seconds(reference)))
-    return msgspec.structs.replace(variant, ms_per_window=reference.ms_per_window * ratio)
+        milliseconds = 1000 * median(_rounds(lambda: pair.seconds(variant)))
+    else:
+        pair.open(variant, reference)
+        milliseconds = reference.ms_per_window * median(
+            _rounds(lambda: pair.seconds(variant) / pair.seconds(reference))
+        )
+    return msgspec.structs.replace(variant, ms_per_window=milliseconds, timed_device=pair.device(variant))
 
 
 class _OpenPair:
@@ -111,6 +114,10 @@ class _OpenPair:
         """Runs a window of an open variant, and returns its seconds."""
         engine = self._engines[variant.name]
         return timed(lambda: engine.infer(self._patch), self._threads).seconds
+
+    def device(self, variant: Variant) -> str:
+        """Returns the `device_identity` of an open variant's device."""
+        return device_identity(variant.engine, self._engines[variant.name].device)
 
     def close(self) -> None:
         """Closes what is open."""

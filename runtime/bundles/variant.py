@@ -34,6 +34,7 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             least one gate case lacks.
         borders: label name → closeness to the student's probabilities near the organ's borders.
         ms_per_window: time of a window in milliseconds, on the manifest's ``timed_on``; None where it was not measured.
+        timed_device: device of that time, as ``"CPU"`` or with name, title and driver; empty where it is not known.
         golden_agreement: fraction of the golden patch's voxels with the student's label, measured at export; the
             self-test requires it of int8 and bf16, less a margin.
         passed: whether it may replace fp32 (`bedside.export.gate` has the rule); None where that was not measured.
@@ -51,6 +52,7 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     spurious: dict[str, SpuriousVolume] = msgspec.field(default_factory=dict[str, SpuriousVolume])
     borders: dict[str, BorderProbabilities] = msgspec.field(default_factory=dict[str, BorderProbabilities])
     ms_per_window: float | None = None
+    timed_device: str = ""
     golden_agreement: float | None = None
     passed: bool | None = None
     gate_reason: str = ""

@@ -10,7 +10,6 @@ import msgspec
 
 from ..bundles.bundle import Bundle
 from ..engines import (
-    CPU,
     Engine,
     available_engines,
     closed_on_error,
@@ -21,7 +20,7 @@ from ..engines import (
 )
 from ..errors import BundleError, UsageError
 from ..files.machine_cache import MachineCache
-from .machine_identity import machine_facts, machine_identity
+from .machine_identity import device_identity, machine_facts, machine_identity
 from .self_test import GoldenTest, warm_up
 from .trials import EngineTrials, Setting, Trial
 
@@ -129,7 +128,7 @@ class _Selection:
     @property
     def key(self) -> str:
         """The cache key: everything that a choice depends on, from bundle and CPU to versions and request."""
-        candidates = [f"{setting} {_identity(setting)}" for setting in self.settings]
+        candidates = [f"{setting} {device_identity(setting.engine, setting.device)}" for setting in self.settings]
         facts = [self.bundle.sha256, *machine_facts(self.threads), *candidates, self.streams, self.memory_limit]
         return "\n".join(str(fact) for fact in facts)
 
@@ -205,14 +204,6 @@ def _settings(bundle: Bundle, engine: str, precision: str, device: str, threads:
     return _worth_trying(bundle, settings, threads)
 
 
-def _identity(setting: Setting) -> str:
-    """Returns what time and results depend on of a setting's device; empty for CPUs, which the key has anyway."""
-    if setting.device == CPU:
-        return ""
-    found = (each for each in inference_devices(setting.engine) if each.name == setting.device)
-    return next((f"{device.title} {device.software}" for device in found), "")
-
-
 def _passed(bundle: Bundle, engine: str, precision: str) -> bool:
     """Returns whether a variant may be chosen automatically.
 
@@ -234,15 +225,21 @@ def _passed(bundle: Bundle, engine: str, precision: str) -> bool:
 def _worth_trying(bundle: Bundle, settings: list[Setting], threads: int) -> list[Setting]:
     """Returns the settings without those that export measured as no faster than a more exact one, on this machine.
 
-    On any other machine, and after an update of an engine or of bedside, those times say nothing: all settings are
-    tried, and `Candidate.replaces` requires as much of them.
+    On any other machine or device, and after an update of an engine, a driver or bedside, those times say nothing: all
+    settings are tried, and `Candidate.replaces` requires as much of them. So are those of an older bundle, which does
+    not tell the device of a time.
     """
     timed_on = bundle.manifest.timed_on
     if timed_on is None or timed_on.identity != machine_identity(threads):
         return settings
     variants = {setting: bundle.variant(setting.engine, setting.precision) for setting in settings}
-    timed = [variant for setting, variant in variants.items() if variant.engine == setting.engine]
-    return [setting for setting, variant in variants.items() if not variant.more_exact_and_as_fast(timed)]
+    timed = {
+        setting: variant
+        for setting, variant in variants.items()
+        if variant.engine == setting.engine and variant.timed_device == device_identity(setting.engine, setting.device)
+    }
+    left_out = [setting for setting, variant in timed.items() if variant.more_exact_and_as_fast(timed.values())]
+    return [setting for setting in settings if setting not in left_out]
 
 
 def _offered(setting: Setting, settings: Sequence[Setting], streams: Sequence[int]) -> bool:

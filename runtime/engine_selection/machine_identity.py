@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 from ... import __version__
-from ..engines import engine_entries, package_version
+from ..engines import CPU, engine_entries, inference_devices, package_version
 
 _CPU_LINES = ("model name", "flags", "Features", "CPU implementer", "CPU part", "CPU variant")
 
@@ -21,6 +21,21 @@ def machine_facts(threads: int) -> tuple[str, ...]:
 def machine_identity(threads: int) -> str:
     """Returns the SHA-256 of `machine_facts`: where it is another, a time says nothing."""
     return hashlib.sha256("\n".join(machine_facts(threads)).encode()).hexdigest()
+
+
+def device_identity(engine: str, device: str) -> str:
+    """Returns what a time depends on of the device that an engine runs on: name, title and driver.
+
+    ``"CPU"`` for the CPU, whose kind `machine_facts` have.
+
+    Args:
+        engine: name of a row in `ENGINES`.
+        device: name of one of its `inference_devices`, or ``"auto"``.
+    """
+    if device == CPU:
+        return CPU
+    found = (each for each in inference_devices(engine) if each.name == device)
+    return next((f"{device}, {each.title}, {each.software}" for each in found), device)
 
 
 def cpu_identity() -> str:

@@ -9,14 +9,16 @@ import pytest
 from bedside.export.gate import times
 from bedside.export.gate.times import this_machine, timed_variants
 from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.engine_selection import machine_identity as identity_module
 from bedside.runtime.engine_selection import timing
 from bedside.runtime.engine_selection.machine_identity import machine_identity
+from bedside.runtime.engines import InferenceDevice
 
 PATCH = np.zeros((1, 1, 2, 2, 2), np.float32)
 
 
 class Clock:
-    """Engines by (engine, precision) → seconds of a window; ``load`` slows all of them down.
+    """Engines by (engine, precision) → seconds of a window; ``load`` slows all of them down, all run on ``device``.
 
     Attributes:
         open_now: engines that nobody closed.
@@ -25,13 +27,15 @@ class Clock:
     """
 
     def __init__(self, seconds: dict[tuple[str, str], float]):
-        self.now, self.seconds, self.load = 0.0, seconds, 1.0
+        self.now, self.seconds, self.load, self.device = 0.0, seconds, 1.0, "CPU"
         self.open_now, self.most_open, self.opened = [], 0, []
 
     def open_engine(self, name, model, *, threads, precision):
         clock = self
 
         class Fake:
+            device = clock.device
+
             def infer(self, patches):
                 clock.now += clock.load * clock.seconds[name, precision]
 
@@ -105,6 +109,17 @@ def test_each_runs_in_turns_with_the_fastest_more_exact_one_that_passed(clock, t
     judged = variants("fp32", "bf16", "int8", "int8-bf16", bf16=True)
     timed_variants(judged, tmp_path, PATCH, 1, lambda each: None)
     assert pairs == [("fp32", None), ("bf16", "fp32"), ("int8", "fp32"), ("int8-bf16", "int8")]
+
+
+def test_every_time_has_its_device_with_title_and_driver(clock, tmp_path, monkeypatch):
+    started = clock(fp32=0.080, int8=0.020)
+    found = timed_variants(variants("fp32", "int8"), tmp_path, PATCH, 1, lambda each: None)
+    assert {each.timed_device for each in found} == {"CPU"}
+    started.device = "GPU.1"
+    card = InferenceDevice(name="GPU.1", precisions=("fp32", "int8"), title="Arc", software="driver 24.1")
+    monkeypatch.setattr(identity_module, "inference_devices", lambda engine: (card,))
+    found = timed_variants(variants("fp32", "int8"), tmp_path, PATCH, 1, lambda each: None)
+    assert {each.timed_device for each in found} == {"GPU.1, Arc, driver 24.1"}
 
 
 def test_this_machine_is_the_one_that_selects_an_engine_with_as_many_threads():

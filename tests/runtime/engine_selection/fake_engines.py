@@ -34,6 +34,7 @@ class Workshop:
         opened: settings opened, in order.
         open_now: engines that nobody closed.
         windows: calls of `infer`.
+        cards: devices of the engines beside the CPU.
     """
 
     def __init__(self, toy, task):
@@ -42,6 +43,7 @@ class Workshop:
         self._moving = threading.Lock()
         self.unable, self.wrong, self.full = set(), set(), set()
         self.opened, self.open_now, self.windows = [], [], 0
+        self.cards: tuple[InferenceDevice, ...] = ()
 
     def factory(self, name):
         workshop = self
@@ -61,7 +63,8 @@ class Workshop:
             @staticmethod
             def devices():
                 able = tuple(precision for precision in PRECISIONS if (name, precision) not in workshop.unable)
-                return (InferenceDevice("CPU", able),)
+                found = (InferenceDevice("CPU", able), *workshop.cards)
+                return tuple(replace(device, precisions=able) for device in found)
 
             def infer(self, patches):
                 with workshop._moving:

@@ -18,6 +18,7 @@ from bedside.runtime.engine_selection import engine_choice, trials
 from bedside.runtime.engine_selection.engine_choice import open_for_bundle
 from bedside.runtime.engine_selection.machine_identity import machine_identity
 from bedside.runtime.engine_selection.trials import Setting
+from bedside.runtime.engines import InferenceDevice
 
 from .fake_engines import ALL, FP32
 
@@ -143,9 +144,11 @@ class TestTheTimesOfTheExport:
     def exported(self, workshop, toy, task, tmp_path):
         """Writes and opens a bundle that was timed on a machine."""
 
-        def bundle(identity: str, int8_ms: float = 79.0) -> Bundle:
+        def bundle(identity: str, int8_ms: float = 79.0, device: str = "CPU") -> Bundle:
             path = toy.write_bundle(tmp_path / "timed.bedside", task)
-            fields = {"file": "model.fp32.onnx", "passed": True, "golden_agreement": 1.0}
+            fields = {
+                "file": "model.fp32.onnx", "passed": True, "golden_agreement": 1.0, "timed_device": device,
+            }  # fmt: skip
             variants = (
                 Variant(precision="fp32", engine="openvino", ms_per_window=80.0, **fields),
                 Variant(precision="int8", engine="openvino", ms_per_window=int8_ms, **fields),
@@ -168,6 +171,18 @@ class TestTheTimesOfTheExport:
     def test_on_another_machine_its_own_trials_decide(self, workshop, exported, threads):
         with exported("0" * 64 if threads == 1 else machine_identity(1)) as bundle:
             assert open_for_bundle(bundle, "openvino", threads=threads).engine.precision == "int8"
+
+    @pytest.mark.parametrize("device", ["", "GPU, Arc, driver 24.1"])
+    def test_times_of_another_or_an_unknown_device_leave_nothing_out(self, workshop, exported, device):
+        with exported(machine_identity(1), device=device) as bundle:
+            assert open_for_bundle(bundle, "openvino", threads=1).engine.precision == "int8"
+
+    @pytest.mark.parametrize(("software", "precision"), [("driver 24.1", "fp32"), ("driver 24.2", "int8")])
+    def test_times_of_a_card_hold_with_its_driver_alone(self, workshop, exported, software, precision):
+        workshop.cards = (InferenceDevice("GPU", (), "Arc", software),)
+        with exported(machine_identity(1), device="GPU, Arc, driver 24.1") as bundle:
+            opened = open_for_bundle(bundle, "openvino", threads=1, device="GPU")
+            assert (opened.engine.precision, opened.choice.setting.device) == (precision, "GPU")
 
     def test_what_is_worth_it_is_tried(self, workshop, exported):
         with exported(machine_identity(1), int8_ms=75.0) as bundle:
