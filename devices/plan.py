@@ -49,7 +49,8 @@ def plan(
     factor of two, predicted from a probe of the device, or measured.
 
     Args:
-        models: bundles (directory or zip), or models that are planned before any training.
+        models: bundles (directory or zip), or models that are planned before any training; all of one modality and with
+            the same organs, because the plan chooses one of them.
         device: key of a profile, the path of one (``.toml``), or a profile.
         seconds: the most time that a scan may take, in s; None sets no limit, here and below.
         memory: the most bytes that the process may take; None for the device's memory.
@@ -65,7 +66,8 @@ def plan(
         threads: threads of the engine, one of the probe's numbers; None for the most.
 
     Raises:
-        UsageError: an argument is out of range, no device has this key, or its profile cannot answer.
+        UsageError: an argument is out of range, two models cannot stand in for each other, no device has this key, or
+            its profile cannot answer.
         InputError: a profile, a probe or a file of measurements is refused.
         BundleError: a bundle is damaged, or its operations cannot be counted.
         MissingExtraError: `onnx` is not installed (extra ``plan``).
@@ -73,6 +75,7 @@ def plan(
     from ..runtime.scans.planned_scan import PlannedScan
     from .planner.choice import judged, reason_of_choice, recommended, with_front
     from .planner.measured import measured_windows
+    from .planner.planned_model import alternatives
     from .planner.prediction import Setting
     from .planner.report import Option, PlanReport, Unplanned
     from .planner.roofline import OperatingPoint
@@ -87,7 +90,7 @@ def plan(
     clock = arguments.optional(_between, "clock_mhz", clock_mhz, low=1.0, high=1e5, unit="MHz")
     point = OperatingPoint(_power_mode(profile, limits.power), clock)
     scan = PlannedScan(XYZ(*arguments.dhw("shape", shape)), arguments.millimetres("spacing", spacing))
-    planned = [_planned(model) for model in given]
+    planned = alternatives([_planned(model) for model in given])
     probed = _probed(probe, threads, profile)
     path = arguments.optional(arguments.path, "measured", measured)
     times = {} if path is None else measured_windows(path, profile, planned, threads)
@@ -175,7 +178,6 @@ def _planned(model: Any) -> PlannedModel:
 
 def _unproven(options: Sequence[Option], models: Sequence[PlannedModel], has_point: bool) -> tuple[str, ...]:
     """Returns what is assumed or left out; ``has_point`` is whether a clock or a limit of power was given."""
-    from .planner.planned_model import GATE_CASES
     from .planner.roofline import USABLE_BANDWIDTH, USABLE_COMPUTE
 
     said = [
@@ -197,8 +199,9 @@ def _unproven(options: Sequence[Option], models: Sequence[PlannedModel], has_poi
         said.append("probed and measured: at the clock and in the power mode of that time, not in those given here")
     if any(option.joules is not None for option in options):
         said.append("energy: at the full watts of the power mode, so at most")
-    if len({option.model for option in options if option.dice_of == GATE_CASES}) > 1:
-        said.append("Dice: of each bundle's own gate cases; to be compared only where these are the same")
+    scans = sorted({option.dice_of for option in options if option.dice_of})
+    if len(scans) > 1:
+        said.append(f"Dice: of different scans ({', '.join(scans)}), so it is not compared")
     for remark in dict.fromkeys(model.remark for model in models if model.remark):
         said.append(f"{', '.join(model.name for model in models if model.remark == remark)}: {remark}")
     return tuple(said)

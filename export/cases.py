@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..runtime import arguments
 from ..runtime.task import Task
-from ..training.data.dataset import load_dataset
+from ..training.data.case_digest import data_hash, digest_cases
+from ..training.data.dataset import Case, load_dataset
 from ..training.data.organ_masks import OrganMasks
 from ..training.data.prepare import check_labels
 
@@ -77,6 +78,21 @@ class ExportCases:
             dataset.ignore,
             trained_on_calibration=bool(dataset.training),
         )
+
+    def gate_data_hash(self) -> str:
+        """Returns a SHA-256 over the content of the gate's cases, in whatever order they are; empty without any.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        if not self.gate:
+            return ""
+        cases = [
+            Case(str(number), Path(image), label, ignore=self.ignore) for number, (image, label) in enumerate(self.gate)
+        ]
+        digests = digest_cases(cases)
+        named = [replace(case, name=digest.image) for case, digest in zip(cases, digests, strict=True)]
+        return data_hash(named, digests)
 
     @property
     def warning(self) -> str | None:

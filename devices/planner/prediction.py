@@ -129,7 +129,7 @@ class Setting:
             memory=Interval(engine.low + plan.bytes, engine.predicted + plan.bytes, engine.high + plan.bytes),
             joules=None if watts is None else seconds.scaled(watts),
             dice=variant.dice,
-            dice_of="" if variant.dice is None else model.dice_of,
+            dice_of="" if variant.dice is None else model.dice_of or f"unknown scans of {model.name}",
         )
 
     def _execution_plan(self, model: PlannedModel, overlap: float, engine_bytes: float) -> ExecutionPlan:

@@ -79,6 +79,7 @@ class Gate:
             variants=tuple(variant for variant in timed if variant not in left_out),
             left_out=manifest.left_out + left_out,
             gate_cases=len(self.cases.gate),
+            gate_data_hash=self.cases.gate_data_hash(),
             timed_on=this_machine(self.options.threads),
         )
         return GateResult(manifest, scores)

@@ -18,8 +18,8 @@ from .golden_files import Golden
 from .locator_entry import LocatorEntry
 from .variant import Variant
 
-SCHEMA_VERSION = 7
-READABLE_VERSIONS = (1, 2, 3, 4, 5, 6, SCHEMA_VERSION)  # all fields that later versions added have defaults
+SCHEMA_VERSION = 8
+READABLE_VERSIONS = (1, 2, 3, 4, 5, 6, 7, SCHEMA_VERSION)  # all fields that later versions added have defaults
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
 WEIGHTS_NAME = "weights.safetensors"  # the student's own, from which a training may start; for no engine
@@ -69,16 +69,19 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The contents of a bundle and its intended use.
 
     Attributes:
-        schema_version: 7; 6 where neither what a variant invents nor a locator's recall of each organ is known; 5 where
-            the task has no anchor and keeps a scan's centre either; 4 where there is no precision ``"uint8"`` either; 3
-            where the golden patch has no labels; 2 where it has logits in place of probabilities; 1 where the figures
-            of version 2 are missing as well.
+        schema_version: 8; 7 where neither the content of the gate cases nor the device of a time is known; 6 where
+            neither what a variant invents nor a locator's recall of each organ is known either; 5 where the task has no
+            anchor and keeps a scan's centre either; 4 where there is no precision ``"uint8"`` either; 3 where the
+            golden patch has no labels; 2 where it has logits in place of probabilities; 1 where the figures of version
+            2 are missing as well.
         task: the task, identical to that of the training.
         files: path in the bundle → size and hash, for every file but those named `bundle.…`.
         variants: the model in each engine's form and each precision.
         left_out: variants that failed, with their figures; the bundle holds no file for them.
         sensitive_layers: layers that stay in floating point in each int8 model, the one that cost most first.
         gate_cases: number of labelled scans on which the variants were compared.
+        gate_data_hash: SHA-256 over the content of these scans and their label maps; empty where there are none, or
+            where it is not known.
         timed_on: the machine that timed the variants; None where none was timed.
         input: the network's input, [batch, 1, D, H, W].
         output: the network's output, [batch, C, D, H, W].
@@ -110,6 +113,7 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     left_out: tuple[Variant, ...] = ()
     sensitive_layers: tuple[SensitiveLayer, ...] = ()
     gate_cases: int = 0
+    gate_data_hash: str = ""
     timed_on: TimedMachine | None = None
     overlap_curve: tuple[OverlapPoint, ...] = ()
     files: dict[str, FileEntry] = msgspec.field(default_factory=dict[str, FileEntry])

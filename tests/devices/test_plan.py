@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from bedside.devices import plan
 from bedside.devices.plan import SCAN
@@ -16,6 +17,7 @@ from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.errors import UsageError
+from bedside.runtime.task import Modality
 
 from ..runtime.located_bundle import write_located_bundle
 
@@ -101,23 +103,73 @@ def test_what_failed_with_one_engine_is_not_planned_with_the_file_of_another(bun
     assert reasons["tensorrt", "int8"] == "failed the gate: bone lost 0.2 Dice"
 
 
-def with_dice(bundle: Path, mean: float) -> Path:
-    """Gives every variant of a bundle a mean Dice, as the gate does."""
+def with_dice(bundle: Path, mean: float, gate_data_hash: str = "") -> Path:
+    """Gives every variant of a bundle a mean Dice on the scans of a hash, as the gate does."""
     manifest = decode_manifest((bundle / "bundle.json").read_bytes())
     scored = tuple(msgspec.structs.replace(variant, dice={"fat": mean}) for variant in manifest.variants)
-    write_manifest(bundle, msgspec.structs.replace(manifest, variants=scored))
+    write_manifest(bundle, msgspec.structs.replace(manifest, variants=scored, gate_data_hash=gate_data_hash))
     return bundle
 
 
-def test_the_bundle_with_the_better_dice_is_recommended_and_the_caution_said(tmp_path, toy, task):
+def test_of_bundles_with_the_same_gate_cases_that_with_the_better_dice_is_recommended(tmp_path, toy, task):
     bundles = [
-        with_dice(toy.write_bundle(tmp_path / f"{name}.bedside", task), mean) for name, mean in (("a", 0.7), ("b", 0.8))
+        with_dice(toy.write_bundle(tmp_path / f"{name}.bedside", task), mean, "5" * 64)
+        for name, mean in (("a", 0.7), ("b", 0.8))
     ]
     report = plan(bundles, "orin-nano-8")
     assert report.recommended is not None
     assert (report.recommended.model, report.recommended.dice) == ("b.bedside", 0.8)
     assert {option.model for option in report.options if option.on_front} == {"b.bedside"}
-    assert any(line.startswith("Dice: of each bundle's own gate cases") for line in report.unproven)
+    assert {option.dice_of for option in report.options} == {"gate cases 555555555555"}
+
+
+@pytest.mark.parametrize("hashes", [("5" * 64, "6" * 64), ("5" * 64, ""), ("", "")])
+def test_dice_of_other_or_unknown_gate_cases_is_not_compared_and_that_is_said(tmp_path, toy, task, hashes):
+    bundles = [
+        with_dice(toy.write_bundle(tmp_path / f"{name}.bedside", task), mean, given)
+        for name, mean, given in zip("ab", (0.7, 0.8), hashes, strict=True)
+    ]
+    report = plan(bundles, "orin-nano-8")
+    assert {option.model for option in report.options if option.on_front} == {"a.bedside", "b.bedside"}
+    assert "is not compared" in report.reason
+    assert any(line.startswith("Dice: of different scans (gate cases ") for line in report.unproven)
+
+
+@pytest.mark.parametrize(
+    ("changes", "other"),
+    [
+        ({"labels": ("background", "fat", "liver")}, "task toy, CT: fat, liver"),
+        ({"modality": Modality.MR}, "task toy, MR: fat, bone"),
+        ({"labels": ("background", *"abcde")}, "task toy, CT: a, b, c and 2 more"),
+    ],
+)
+def test_bundles_that_find_other_organs_are_no_alternatives(tmp_path, toy, task, changes, other):
+    task = task.replaced(**changes)
+    weight = np.zeros((task.num_classes, 1, 1, 1, 1), np.float32)
+    model = toy.conv_model(weight, weight.ravel(), task.patch.dhw)
+    bundles = [toy.write_bundle(tmp_path / "a.bedside", toy.task()), toy.write_bundle(tmp_path / "b", task, model)]
+    with pytest.raises(UsageError) as refused:
+        plan(bundles, "orin-nano-8")
+    assert f'got "a.bedside" (task toy, CT: fat, bone) and "b" ({other}); plan each task by itself' in str(
+        refused.value
+    )
+
+
+def test_two_bundles_of_one_name_are_two_models(tmp_path, toy, task):
+    bundles = [toy.write_bundle(tmp_path / folder / "student.bedside", task) for folder in "ab"]
+    report = plan(bundles, "orin-nano-8")
+    assert {option.model for option in report.options} == {"student.bedside (1)", "student.bedside (2)"}
+
+
+def test_dice_of_a_model_that_does_not_say_of_which_scans_is_compared_with_no_others(task):
+    cost = model_cost(Kernel("conv", 32, 32, 32, quantized=False).network(4))
+    models = [
+        PlannedModel(name, task, 0.5, {("tensorrt", "fp32"): PlannedVariant(cost, 1, dice)})
+        for name, dice in (("a", 0.7), ("b", 0.8))
+    ]
+    report = plan(models, "orin-nano-8")
+    assert {option.dice_of for option in report.options} == {"unknown scans of a", "unknown scans of b"}
+    assert all(option.on_front for option in report.options)
 
 
 def test_a_device_of_unknown_speed_gets_reasons_and_no_figures(bundle_path):

@@ -68,7 +68,7 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(toy_bundle):
         assert variant.borders["fat"].confidence_error is not None
         assert variant.ms_per_window > 0
         assert (variant.dice_drop is None) is (variant.precision == "fp32")
-    assert (manifest.schema_version, manifest.gate_cases, manifest.timed_on.threads) == (7, 1, 1)
+    assert (manifest.schema_version, manifest.gate_cases, manifest.timed_on.threads) == (8, 1, 1)
     assert [point.overlap for point in manifest.overlap_curve] == [0, 0.125, 0.25, 0.5, 0.625, 0.75]
     assert manifest.recommended_overlap == 0.5  # less needs as many windows: 8
     assert manifest.variants[0].parity.max_abs_probability <= 1e-4

@@ -108,3 +108,25 @@ def test_options_choose_the_data_sets_cases_or_the_callers_or_none(dataset, toy_
 def test_what_is_no_list_of_paths_is_refused(options, message):
     with pytest.raises(UsageError, match=message):
         ExportCases(**options)
+
+
+def test_the_gates_hash_is_that_of_what_its_cases_hold(tmp_path):
+    def gate(order: str, **contents: str) -> str:
+        for name, content in contents.items():
+            (tmp_path / name).write_text(content)
+        return ExportCases(gate=[(tmp_path / name, tmp_path / f"{name}-label") for name in order]).gate_data_hash()
+
+    pairs = {"a": "scan 1", "a-label": "liver", "b": "scan 2", "b-label": "spleen"}
+    first = gate("ab", **pairs)
+    assert len(first) == 64
+    assert gate("ba") == first
+    renamed = {"c": "scan 2", "c-label": "spleen", "d": "scan 1", "d-label": "liver"}
+    assert gate("cd", **renamed) == first
+    assert len({first, gate("a"), gate("ab", **{"b-label": "liver"}), ""}) == 4
+    assert ExportCases().gate_data_hash() == ""
+
+
+def test_another_ignore_label_makes_other_gate_cases(tmp_path):
+    (tmp_path / "scan").write_text("scan")
+    given = [(tmp_path / "scan", tmp_path / "scan")]
+    assert ExportCases(gate=given).gate_data_hash() != ExportCases(gate=given, ignore=9).gate_data_hash()

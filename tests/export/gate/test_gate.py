@@ -50,6 +50,7 @@ def test_every_variant_gets_dice_times_and_a_verdict(run):
     assert fp32.passed is int8.passed is True
     assert all(variant.ms_per_window > 0 for variant in (fp32, int8))
     assert result.manifest.gate_cases == 1
+    assert len(result.manifest.gate_data_hash) == 64
     assert result.manifest.timed_on.threads == 1
     assert set(result.scores) == {"onnxruntime fp32", "onnxruntime int8"}
     assert [done for done, _, _ in notes] == list(range(6 + 2 + 2))

@@ -48,4 +48,4 @@ def test_written_again_it_has_the_present_version(tmp_path):
     with Bundle.open(tmp_path) as bundle:
         write_manifest(tmp_path, bundle.manifest)
     with Bundle.open(tmp_path) as bundle:
-        assert bundle.manifest.schema_version == SCHEMA_VERSION == 7
+        assert bundle.manifest.schema_version == SCHEMA_VERSION == 8
