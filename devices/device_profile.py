@@ -16,6 +16,9 @@ from ..runtime.errors import FieldError, InputError, UsageError
 from ..runtime.files.toml import read_toml
 from ..runtime.shown_value import shown
 
+LEAST_TOTAL = 0.7
+"""Least share of a Jetson's nominal memory that the kernel manages, MemTotal: firmware and carve-outs keep the rest."""
+
 FOLDER = Path(__file__).parent / "profiles"
 _SOFTWARE = Path(__file__).parent / "software.toml"
 _PEAKS = ("fp32", "fp16", "bf16", "int8")
@@ -155,14 +158,23 @@ class DeviceProfile(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fie
             found[f"power_modes.{mode.name}.bandwidth_gb_s"] = mode.bandwidth_gb_s
         return {place: figure for place, figure in found.items() if figure is not None}
 
-    def could_be(self, profile: str | None, cpu: str) -> bool:
-        """Returns whether a machine may be this device; a profile without a `model` may be any.
+    def could_be(self, profile: str | None, cpu: str, board: str = "") -> bool:
+        """Returns whether a machine may be this device: one without a profile by its names, if this one has a `model`.
+
+        A machine with a profile is that device and no other; a profile of one's own describes it too, if its `model`
+        names it.
 
         Args:
             profile: key of the profile that was detected there; None where there was none.
             cpu: name of its CPU.
+            board: the device tree's name of its board; empty where there is none.
         """
-        return not self.model or self.model in cpu or self.key == profile
+        if self.key == profile:
+            return True
+        is_own = all(row.key != self.key for row in profiles())
+        if profile is not None and not (is_own and self.model):
+            return False
+        return not self.model or self.model in cpu or self.model in board
 
     def peak(self, kind: str) -> float | None:
         """Returns the highest peak of its processors in a number format, 10¹²/s; None where no figure is known."""
@@ -222,7 +234,7 @@ def match_profile(model: str, memory_total: int, is_super: bool) -> DeviceProfil
     Args:
         model: the device tree's name of the board, or the name of the CPU.
         memory_total: MemTotal in bytes. It is always less than the nominal size (firmware and carve-outs keep some),
-            on a Jetson never less than 70 % of it. The memory of other machines is their owners' choice.
+            on a Jetson never less than `LEAST_TOTAL` of it. The memory of other machines is their owners' choice.
         is_super: whether the module runs in a "Super" mode.
 
     Returns:
@@ -233,5 +245,5 @@ def match_profile(model: str, memory_total: int, is_super: bool) -> DeviceProfil
         return named[0] if named else None
     size = memory_total / 2**30
     sized = [(row.memory_gb.value, row) for row in named if row.memory_gb is not None]
-    fitting = [(nominal, row) for nominal, row in sized if 0.7 * nominal <= size <= nominal]
+    fitting = [(nominal, row) for nominal, row in sized if LEAST_TOTAL * nominal <= size <= nominal]
     return min(fitting, key=lambda each: (each[0], each[1].is_super != is_super), default=(0, None))[1]

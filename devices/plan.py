@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..runtime import arguments
 from ..runtime.axes import XYZ
-from ..runtime.errors import InputError, UsageError
-from .device_profile import DeviceProfile, PowerMode, load_profile
+from ..runtime.errors import UsageError
+from .device_profile import LEAST_TOTAL, DeviceProfile, PowerMode, load_profile
 
 if TYPE_CHECKING:
+    from .planner.measured_machine import MeasuredMachine
     from .planner.planned_model import PlannedModel
-    from .planner.report import Limits, Option, PlanReport
+    from .planner.report import Limits, Option, PlanReport, Tier
     from .probe.results import Probe
 
 SCAN = XYZ(512, 512, 400)
@@ -52,7 +54,7 @@ def plan(
         models: bundles (directory or zip), or models that are planned before any training; all of one modality and with
             the same organs, because the plan chooses one of them.
         device: key of a profile, the path of one (``.toml``), or a profile.
-        seconds: the most time that a scan may take, in s; None sets no limit, here and below.
+        seconds: the most time that the network may take for a scan, in s; None sets no limit, here and below.
         memory: the most bytes that the process may take; None for the device's memory.
         power: the most watts that the device may take; its power mode is chosen by it.
         shape: (x, y, z) voxels of the scan.
@@ -74,7 +76,7 @@ def plan(
     """
     from ..runtime.scans.planned_scan import PlannedScan
     from .planner.choice import judged, reason_of_choice, recommended, with_front
-    from .planner.measured import measured_windows
+    from .planner.measured import read_measured
     from .planner.planned_model import alternatives
     from .planner.prediction import Setting
     from .planner.report import Option, PlanReport, Unplanned
@@ -91,12 +93,21 @@ def plan(
     point = OperatingPoint(_power_mode(profile, limits.power), clock)
     scan = PlannedScan(XYZ(*arguments.dhw("shape", shape)), arguments.millimetres("spacing", spacing))
     planned = alternatives([_planned(model) for model in given])
-    probed = _probed(probe, threads, profile)
+    probed = _probed(probe, threads)
     path = arguments.optional(arguments.path, "measured", measured)
-    times = {} if path is None else measured_windows(path, profile, planned, threads)
-    setting = Setting(profile, point, scan, shares, limits.memory, times, probed, threads)
+    times = None if path is None else read_measured(path, profile, point, planned, threads)
+    machines: dict[Tier, MeasuredMachine] = {} if times is None else {"measured": times.machine}
+    if probed is not None:
+        machines["probed"] = _machine(probed)
+        machines["probed"].check(profile, point)
+    elsewhere: frozenset[Tier] = frozenset(
+        tier for tier, machine in machines.items() if not machine.is_at(profile, point)
+    )
+    windows = {} if times is None else times.windows
+    setting = Setting(profile, point, scan, shares, limits.memory, windows, probed, threads, elsewhere)
     found = [each for model in planned for each in setting.predictions(model)]
-    options = with_front([judged(each, limits) for each in found if isinstance(each, Option)])
+    voxels = math.prod(scan.grid.shape)
+    options = with_front([judged(each, limits, voxels) for each in found if isinstance(each, Option)])
     options = tuple(sorted(options, key=lambda option: option.seconds.predicted))
     return PlanReport(
         bedside_version=__version__,
@@ -111,13 +122,17 @@ def plan(
         unplanned=tuple(each for each in found if isinstance(each, Unplanned)),
         recommended=recommended(options),
         reason=reason_of_choice(options),
-        unproven=_unproven(options, planned, clock is not None or limits.power is not None),
+        unproven=(
+            *_unproven(options),
+            *_unproven_times(options, elsewhere, [machine.doubt(profile) for machine in machines.values()]),
+            *_remarks(planned),
+        ),
         sources=tuple(f"{place}: {profile.sources[each.source]}" for place, each in profile.figures.items()),
     )
 
 
-def _probed(probe: Any, threads: Any, profile: DeviceProfile) -> Probe | None:
-    """Returns the probe, checked to be of the device and to have the threads."""
+def _probed(probe: Any, threads: Any) -> Probe | None:
+    """Returns the probe, checked to have the threads."""
     from .probe.results import Probe, read_probe
 
     if probe is None:
@@ -125,13 +140,17 @@ def _probed(probe: Any, threads: Any, profile: DeviceProfile) -> Probe | None:
             raise UsageError("threads: a number of threads goes with a probe, which was timed with it")
         return None
     given = probe if isinstance(probe, Probe) else read_probe(arguments.path("probe", probe))
-    host = given.host
-    if not profile.could_be(host.profile, host.cpu):
-        raise InputError(f'probe: of {host.profile or host.cpu}, the plan is for "{profile.key}"')
     counts = sorted({each.threads for each in given.series})
     if threads is not None and threads not in counts:
         raise UsageError(f"threads: the probe has {', '.join(map(str, counts))}, got {threads}")
     return given
+
+
+def _machine(probe: Probe) -> MeasuredMachine:
+    from .planner.measured_machine import MeasuredMachine
+
+    host = probe.host
+    return MeasuredMachine("probe", host.cpu, host.profile, host.board, host.power_mode)
 
 
 def _limits(seconds: Any, memory: Any, power: Any, profile: DeviceProfile) -> Limits:
@@ -145,6 +164,7 @@ def _limits(seconds: Any, memory: Any, power: Any, profile: DeviceProfile) -> Li
         arguments.optional(_between, "budget", seconds, low=1e-3, high=_DAY, unit="s"),
         own if given is None else int(given),
         arguments.optional(_between, "power", power, low=_POWER[0], high=_POWER[1], unit="W"),
+        None if own is None else int(LEAST_TOTAL * own),
     )
 
 
@@ -176,32 +196,53 @@ def _planned(model: Any) -> PlannedModel:
         return model_of_bundle(bundle)
 
 
-def _unproven(options: Sequence[Option], models: Sequence[PlannedModel], has_point: bool) -> tuple[str, ...]:
-    """Returns what is assumed or left out; ``has_point`` is whether a clock or a limit of power was given."""
+def _unproven(options: Sequence[Option]) -> Iterator[str]:
+    """Yields what the figures of all tiers assume or leave out."""
+    from .planner.choice import shown_seconds
     from .planner.roofline import USABLE_BANDWIDTH, USABLE_COMPUTE
 
-    said = [
-        "time: of the network alone, no window left out as air; reading, resampling, writing and starting each layer "
-        "come on top",
-        "memory: without Python, the engine's own libraries and other programs",
-    ]
+    yield (
+        "time: of the network alone, no window left out as air; reading, resampling, blending, writing and starting "
+        "each layer come on top"
+    )
+    others = [option.other_seconds for option in options if option.other_seconds is not None]
+    if others:
+        yield (
+            f"time: all but the network takes about {shown_seconds(max(others))} more, by the scan of the benchmark "
+            "and the number of voxels"
+        )
+    yield "memory: without Python, the engine's own libraries and other programs"
     if any(option.tier == "data sheet" for option in options):
-        said.append(
+        yield (
             f"data sheet: assumes {USABLE_COMPUTE:.0%} of peak speed and {USABLE_BANDWIDTH:.0%} of bandwidth; within "
             "about a factor of two each way, not measured on this device; engines on one processor look the same"
         )
+    if any(option.joules is not None for option in options):
+        yield "energy: of the network, at the full watts of the power mode, so at most"
+    scans = sorted({option.dice_of for option in options if option.dice_of})
+    if len(scans) > 1:
+        yield f"Dice: of different scans ({', '.join(scans)}), so it is not compared"
+
+
+def _unproven_times(options: Sequence[Option], elsewhere: Collection[Tier], doubts: Sequence[str]) -> Iterator[str]:
+    """Yields what probed and measured times assume.
+
+    Args:
+        options: the options.
+        elsewhere: tiers whose times may be of another power mode or clock.
+        doubts: that a machine may not be the device; empty texts where it is.
+    """
     if any(option.tier == "probed" for option in options):
-        said.append(
+        yield (
             "probed: from kernels timed on this device, with what ran beside them then; the interval is that within "
             "which the probe's kernels predict each other"
         )
-    if has_point and any(option.tier != "data sheet" for option in options):
-        said.append("probed and measured: at the clock and in the power mode of that time, not in those given here")
-    if any(option.joules is not None for option in options):
-        said.append("energy: at the full watts of the power mode, so at most")
-    scans = sorted({option.dice_of for option in options if option.dice_of})
-    if len(scans) > 1:
-        said.append(f"Dice: of different scans ({', '.join(scans)}), so it is not compared")
+    for tier in sorted({option.tier for option in options} & set(elsewhere)):
+        yield f"{tier}: at the clock and in the power mode of that time, perhaps not those of this plan; so no energy"
+    yield from filter(None, doubts)
+
+
+def _remarks(models: Sequence[PlannedModel]) -> Iterator[str]:
+    """Yields what is assumed of models."""
     for remark in dict.fromkeys(model.remark for model in models if model.remark):
-        said.append(f"{', '.join(model.name for model in models if model.remark == remark)}: {remark}")
-    return tuple(said)
+        yield f"{', '.join(model.name for model in models if model.remark == remark)}: {remark}"

@@ -54,9 +54,10 @@ class Plan:
             show_default=False,
         ),
     ] = None
-    budget: Annotated[str | None, typer.Option(help="Most time for a scan: 10s, 500ms, 2min.", show_default=False)] = (
-        None
-    )
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Most time of the network for a scan: 10s, 500ms, 2min.", show_default=False),
+    ] = None
     memory: Annotated[
         str | None, typer.Option(help="Most memory of the process: 3GB. Default: the device's.", show_default=False)
     ] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,10 +23,18 @@ _NO_LIMIT = 1 << 62
 
 @dataclass(frozen=True)
 class WindowTime:
-    """The time of one window, in s, and where it comes from."""
+    """The time of one window, in s, and where it comes from.
+
+    Attributes:
+        tier: where it comes from.
+        seconds: the time.
+        other_seconds_per_voxel: of the scan that was measured with it, all that is not the network, by its voxels; None
+            where none was measured.
+    """
 
     tier: Tier
     seconds: Interval
+    other_seconds_per_voxel: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,10 @@ class Setting:
         scan: the scan.
         overlaps: overlaps of windows; empty for the one that each model recommends.
         memory: bytes that the process may take; None for no limit.
-        measured: seconds of a window that `bedside benchmark` measured on this device.
+        measured: times of a window that `bedside benchmark` measured on this device.
         probe: kernels timed on this device; None where it was not probed.
         threads: threads of the engine, one of the probe's numbers; None for the most.
+        without_energy: tiers whose times may be of another power mode or clock, so that the watts are not theirs.
     """
 
     profile: DeviceProfile
@@ -57,9 +67,10 @@ class Setting:
     scan: PlannedScan
     overlaps: Sequence[float]
     memory: int | None
-    measured: Mapping[Place, Interval]
+    measured: Mapping[Place, WindowTime]
     probe: Probe | None = None
     threads: int | None = None
+    without_energy: frozenset[Tier] = frozenset()
 
     def predictions(self, model: PlannedModel) -> Iterator[Option | Unplanned]:
         """Yields every option of a model on this device, and each variant that cannot be predicted."""
@@ -86,7 +97,7 @@ class Setting:
             return variant
         measured = self.measured.get(Place(processor.name, engine, precision))
         if measured is not None:
-            return WindowTime("measured", measured)
+            return measured
         probed = self._probed_seconds(processor, engine, precision, variant)
         if isinstance(probed, Interval):
             return WindowTime("probed", probed)
@@ -112,7 +123,9 @@ class Setting:
         engine = engine_memory(variant, place.engine, place.precision)
         plan = self._execution_plan(model, overlap, engine.predicted)
         count = len(plan.windows)
-        seconds, watts = window.seconds.scaled(count), self.point.watts
+        seconds = window.seconds.scaled(count)
+        watts = None if window.tier in self.without_energy else self.point.watts
+        per_voxel = window.other_seconds_per_voxel
         return Option(
             model=model.name,
             engine=place.engine,
@@ -128,6 +141,7 @@ class Setting:
             seconds=seconds,
             memory=Interval(engine.low + plan.bytes, engine.predicted + plan.bytes, engine.high + plan.bytes),
             joules=None if watts is None else seconds.scaled(watts),
+            other_seconds=None if per_voxel is None else per_voxel * math.prod(self.scan.grid.shape),
             dice=variant.dice,
             dice_of="" if variant.dice is None else model.dice_of or f"unknown scans of {model.name}",
         )

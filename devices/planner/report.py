@@ -17,14 +17,17 @@ class Limits:
     """What a scan may take; None sets no limit.
 
     Attributes:
-        seconds: time of a scan, in s.
+        seconds: time of the network for a scan, in s.
         memory: bytes.
         power: watts.
+        usable_memory: bytes of the device's memory that firmware and system surely leave; above it, what fits is in
+            doubt. None where the memory is unknown.
     """
 
     seconds: float | None = None
     memory: int | None = None
     power: float | None = None
+    usable_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,12 @@ class Option:
         gflop: operations of a window's convolutions and matrix products, 10⁹.
         tier: where the time comes from.
         window_seconds: time of one window, in s.
-        seconds: time of the scan's windows, in s.
+        seconds: time of the scan's windows, in s: of the network alone.
         memory: bytes of the process, without Python and the engine's own libraries.
-        joules: energy of the scan at the power mode's full power, in J; None where the watts are unknown.
+        joules: energy of the network at the power mode's full power, in J; None where the watts are unknown, or where
+            nobody knows that the time is of this power mode.
+        other_seconds: time of all that is not the network (reading, resampling, blending, writing), in s: that of the
+            scan of the benchmark on this device, by the number of voxels; None where it was not measured.
         dice: mean Dice; None where it was not measured.
         dice_of: the scans that it is of: a bundle's gate cases, or a data set; empty where it was not measured.
         exclusions: why it does not fit, as sentences; empty where it fits.
@@ -69,6 +75,7 @@ class Option:
     joules: Interval | None
     dice: float | None
     dice_of: str = ""
+    other_seconds: float | None = None
     exclusions: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     on_front: bool = False

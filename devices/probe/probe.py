@@ -285,4 +285,6 @@ def _probed_host(host: Host, load: float | None) -> ProbedHost:
         cpu_quota=host.limits.cpus,
         profile=host.profile,
         load_average=load,
+        board="" if host.jetson is None else host.jetson.model,
+        power_mode="" if host.jetson is None else host.jetson.power_mode,
     )

@@ -77,6 +77,8 @@ class ProbedHost(CheckedStruct, frozen=True, kw_only=True):
         cpu_quota: CPUs that control groups granted; None for no limit.
         profile: key of the matching profile; None where there is none.
         load_average: load of the machine before the probe; None where not readable.
+        board: the device tree's name of a Jetson; empty elsewhere.
+        power_mode: name of its power mode; empty elsewhere, and where not readable.
     """
 
     cpu: str
@@ -86,6 +88,8 @@ class ProbedHost(CheckedStruct, frozen=True, kw_only=True):
     cpu_quota: float | None
     profile: str | None
     load_average: float | None
+    board: str = ""
+    power_mode: str = ""
 
 
 class Probe(CheckedStruct, frozen=True, kw_only=True):

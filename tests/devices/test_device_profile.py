@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
-from bedside.devices.device_profile import load_profile, match_profile, profiles, software
+from bedside.devices.device_profile import DeviceProfile, load_profile, match_profile, profiles, software
 from bedside.runtime.errors import InputError, UsageError
 
 MIB = 2**20
@@ -161,3 +162,19 @@ def test_a_mode_without_a_limit_comes_last_and_more_units_than_there_are_is_refu
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         load_profile(tmp_path / "none.toml")
+
+
+def test_a_profile_of_ones_own_describes_a_machine_with_another_profile_if_it_names_it():
+    own = DeviceProfile(key="box", title="Box", sources={}, model="Orin Nano")
+    assert own.could_be("orin-nano-8", "ARMv8", "NVIDIA Jetson Orin Nano Developer Kit")
+    assert not own.could_be("orin-nx-16", "ARMv8", "NVIDIA Jetson Orin NX")
+    nameless = msgspec.structs.replace(own, model="")
+    assert nameless.could_be(None, "Some CPU")
+    assert not nameless.could_be("orin-nano-8", "ARMv8")
+
+
+def test_a_shipped_profile_is_not_that_of_a_machine_with_another_one():
+    """Modules of one name differ in memory: the board's name alone is not enough."""
+    board = "NVIDIA Jetson Orin Nano Developer Kit"
+    assert load_profile("orin-nano-8").could_be("orin-nano-8", "ARMv8", board)
+    assert not load_profile("orin-nano-8").could_be("orin-nano-4", "ARMv8", board)

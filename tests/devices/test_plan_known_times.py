@@ -21,6 +21,9 @@ OPENED = {"engine": "onnxruntime", "precision": "fp32", "device": "CPU", "window
 FP32 = {"engine": "tensorrt", "precision": "fp32", "device": "GPU", "window": WINDOW}
 
 
+OTHER_HOST = {"cpu": {"model": "Some CPU"}, "profile": None}
+
+
 def benchmark_file(path: Path, **changes) -> Path:
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -46,7 +49,7 @@ def test_measured_times_take_the_place_of_predictions(bundle_path, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"host": {"cpu": {"model": "Other"}, "profile": None}}, 'measured on Other, the plan is for "orin-nano-8"'),
+        ({"host": {"cpu": {"model": "Other"}, "profile": None}}, 'of Other, the plan is for "orin-nano-8"'),
         ({"task": "btcv"}, 'of task "btcv"'),
         ({"schema_version": 9}, "expected schema version 1, got 9"),
         ({"bundles": [{"name": "other", "sha256": "0" * 64}]}, 'of another bundle, "other"; measure this one'),
@@ -74,7 +77,7 @@ def test_measurements_of_this_very_bundle_are_taken(bundle_path, tmp_path):
 
 
 def test_measurements_are_taken_for_a_device_that_nobody_can_recognise(bundle_path, box, tmp_path):
-    report = plan([bundle_path], box, measured=benchmark_file(tmp_path / "b.json", variants=[OPENED]))
+    report = plan([bundle_path], box, measured=benchmark_file(tmp_path / "b.json", variants=[OPENED], host=OTHER_HOST))
     assert {option.tier for option in report.options} == {"measured"}
 
 
@@ -90,7 +93,8 @@ def test_each_processor_has_the_times_that_were_measured_on_it(bundle_path, tmp_
     (tmp_path / "box.toml").write_text(BOX + other)
     devices = {"CPU": 400.0, "CUDA": 20.0, "NPU": 90.0}
     variants = [{**OPENED, "device": name, "window": dict.fromkeys(WINDOW, ms)} for name, ms in devices.items()]
-    report = plan([bundle_path], tmp_path / "box.toml", measured=benchmark_file(tmp_path / "b.json", variants=variants))
+    measured = benchmark_file(tmp_path / "b.json", variants=variants, host=OTHER_HOST)
+    report = plan([bundle_path], tmp_path / "box.toml", measured=measured)
     found = {each.processor: each.window_seconds.predicted for each in report.options}
     assert found == pytest.approx({"CPU": 0.4, "GPU": 0.02})
 
@@ -104,7 +108,7 @@ def test_of_two_gpus_the_faster_one_is_planned(bundle_path, tmp_path):
 
 
 def test_measurements_with_other_threads_than_the_plan_are_refused(bundle_path, box, tmp_path):
-    measured = benchmark_file(tmp_path / "b.json", variants=[{**OPENED, "threads": 8}])
+    measured = benchmark_file(tmp_path / "b.json", variants=[{**OPENED, "threads": 8}], host=OTHER_HOST)
     with pytest.raises(InputError, match="measured with 8 threads, the plan is for 2"):
         plan([bundle_path], box, measured=measured, probe=made_probe(), threads=2)
 
@@ -171,7 +175,7 @@ def test_a_probe_of_some_other_cpu_is_refused_for_every_device_that_has_a_name(b
 
 def test_a_clock_that_does_not_change_probed_times_is_said(bundle_path, box):
     made = made_probe(kernel("output", 8, 14, 8, 2e-3), kernel("conv", 8, 8, 8, 1.0))
-    said = "probed and measured: at the clock"
+    said = "probed: at the clock"
     with_clock = plan([bundle_path], box, probe=made, clock_mhz=2000.0)
     assert any(line.startswith(said) for line in with_clock.unproven)
     assert not any(line.startswith(said) for line in plan([bundle_path], box, probe=made).unproven)

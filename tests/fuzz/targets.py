@@ -17,8 +17,9 @@ from bedside.devices.cpu import parse_cpuinfo
 from bedside.devices.device_profile import load_profile
 from bedside.devices.jetson import parse_l4t, parse_power_mode
 from bedside.devices.planner.costs import model_cost
-from bedside.devices.planner.measured import measured_windows
+from bedside.devices.planner.measured import read_measured
 from bedside.devices.planner.planned_model import PlannedModel
+from bedside.devices.planner.roofline import OperatingPoint
 from bedside.devices.probe.results import read_probe
 from bedside.devices.tegrastats import parse_tegrastats
 from bedside.dicom import list_series, open_series
@@ -198,10 +199,13 @@ def model_costs(data: bytes) -> None:
 def measurements(data: bytes) -> None:
     model = PlannedModel("a", PRESETS["btcv"], 0.5, {})
     try:
-        times = measured_windows(_file("benchmark.json", data), load_profile("orin-nano-8"), [model])
+        measured = read_measured(
+            _file("benchmark.json", data), load_profile("orin-nano-8"), OperatingPoint(None), [model]
+        )
     except BedsideError:
         return
-    assert all(0 < time.low <= time.predicted <= time.high < float("inf") for time in times.values())
+    times = [window.seconds for window in measured.windows.values()]
+    assert all(0 < time.low <= time.predicted <= time.high < float("inf") for time in times)
 
 
 def probe(data: bytes) -> None:

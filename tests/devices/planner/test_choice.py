@@ -1,5 +1,7 @@
 """Which options fit, which are on the Pareto front, and which is recommended."""
 
+from dataclasses import replace
+
 from bedside.devices.planner.choice import judged, reason_of_choice, recommended, shown_bytes, shown_seconds, with_front
 from bedside.devices.planner.report import Limits, Option
 from bedside.devices.planner.roofline import Interval
@@ -31,6 +33,35 @@ def test_what_is_predicted_above_the_limit_does_not_fit():
     assert reason == "time: 12 s predicted (at best 6 s), the limit is 10 s"
     (reason,) = judged(option(40), Limits(seconds=10)).exclusions
     assert reason == "time: at best 20 s, the limit is 10 s"
+
+
+def test_what_the_devices_own_system_may_not_leave_is_in_doubt():
+    """6.9 GB of 8 GB, of which 5.6 GB are surely left."""
+    limits = Limits(memory=8_000_000_000, usable_memory=5_600_000_000)
+    large = option(1, memory=6.9e9)
+    fits = judged(replace(large, memory=Interval(6.8e9, 6.9e9, 7.0e9)), limits)
+    assert (fits.exclusions, fits.doubts) == (
+        (), ("memory: at worst 7 GB, and the device's own system may leave 5.6 GB",),
+    )  # fmt: skip
+    assert judged(option(1, memory=2.7e9), limits).doubts == ()
+    assert judged(option(1, memory=6e9), limits).doubts == ("memory: at worst 12 GB, the limit is 8 GB",)
+
+
+def test_a_network_faster_than_the_scan_is_unpacked_does_not_decide_its_time():
+    """512 × 512 × 400 voxels: unpacking alone takes 0.63 s."""
+    voxels = 512 * 512 * 400
+    (doubt,) = judged(option(0.135), Limits(seconds=10), voxels).doubts
+    assert doubt == (
+        "time: 0.135 s of the network is less than unpacking the file takes; benchmark a scan on the device"
+    )
+    assert judged(option(0.7), Limits(seconds=10), voxels).doubts == ()
+    assert judged(option(0.135), Limits(), voxels).doubts == ()
+
+
+def test_measured_times_of_all_but_the_network_count_against_the_limit():
+    (doubt,) = judged(option(1, other_seconds=3.5), Limits(seconds=4)).doubts
+    assert doubt == "time: 1 s of the network and about 3.5 s of all else, the limit is 4 s"
+    assert judged(option(0.1, other_seconds=3.5), Limits(seconds=4), 10**9).doubts == ()
 
 
 def test_every_limit_that_is_missed_is_a_reason():
