@@ -45,6 +45,22 @@ def test_p_is_exact_with_ties(seed: int) -> None:
     assert signed_rank(differences).p == pytest.approx(p_by_all_signs(differences))
 
 
+def test_p_is_exact_with_ties_among_sixteen_pairs_whatever_the_version_of_scipy() -> None:
+    # two pairs share rank 2.5, two 6.5; scipy's table for untied ranks says 0.0182, its approximation 0.0199
+    differences = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, -2, -5, -12, 13, 14]) / 100
+    assert signed_rank(differences).p == pytest.approx(p_by_all_signs(differences))
+
+
+def test_p_is_exact_with_missed_organs_which_are_always_ties() -> None:
+    differences = np.array([*np.linspace(0.01, 0.1, 10), *[np.inf] * 4, -np.inf])
+    assert signed_rank(differences).p == pytest.approx(p_by_all_signs(np.clip(differences, -1, 1)))
+
+
+def test_fifty_pairs_of_one_sign_are_counted_and_51_are_approximated() -> None:
+    assert signed_rank(np.arange(1.0, 51)).p == pytest.approx(2 / 2**50, rel=1e-12)
+    assert signed_rank(np.arange(1.0, 52)).p > 1e-11  # exact: 2/2⁵¹ = 9e-16
+
+
 def test_pairs_without_a_difference_change_the_number_of_pairs_only() -> None:
     some = np.array([0.1, 0.3, -0.2, 0.5, 0.4, 0.6])
     with_zeros = signed_rank(np.array([0, *some, 0, 0]))
