@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...runtime.errors import UsageError
+from ...runtime.errors import ExitCode, UsageError
 from ..options.outputs import check_writable
 from ..options.paths import input_option, output_option
 from ..terminal.console import Console
@@ -18,6 +18,7 @@ from .pairs import find_pairs, label_names
 
 if TYPE_CHECKING:
     from ...training.scores.evaluation import Evaluation
+    from ...training.scores.score_table import ScoreTable
 
 
 class CaseList(str, Enum):
@@ -70,23 +71,22 @@ class Evaluate:
     ] = None
     console: Console
 
-    def __call__(self) -> None:
-        """Scores the label maps, writes and shows the scores, and compares them with another model's."""
+    def __call__(self) -> ExitCode:
+        """Scores, writes, shows and compares the label maps; `ExitCode.REVIEW` where the truth has no organ at all."""
         console = self.console
         names = self._checked_names()
         found = find_pairs(
             self.prediction, self.truth, self.dataset, self.cases and self.cases.value, names, self.ignore_label
         )
-        from ...training.scores.comparison import check_tolerance, compare
+        from ...training.scores.comparison import check_cases, check_tolerance
         from ...training.scores.pairing import unpaired_predictions
-        from ...training.scores.score_table import read_scores, table_of, write_scores
-        from .as_json import as_json
+        from ...training.scores.score_table import read_scores, write_scores
         from .scoring import score_pairs
-        from .tables import comparison_tables, score_table
 
         baseline = read_scores(self.other) if self.other is not None else None
-        if baseline is not None:
-            check_tolerance(self.tolerance, baseline)  # refused before the work, not after it
+        if baseline is not None:  # refused before the work, not after it
+            check_tolerance(self.tolerance, baseline)
+            check_cases([pair.name for pair in found.pairs], baseline, common=self.common)
         unused = unpaired_predictions(self.prediction, found.pairs) if self.prediction.is_dir() else []
         if self.csv_file is not None:
             check_writable(self.csv_file, ".csv")
@@ -97,16 +97,32 @@ class Evaluate:
                 f"{len(unused)} of the files in {self.prediction.name} belong to no case of the truth: left out"
             )
         with console.progress("evaluate") as advance:
-            evaluation = score_pairs(found.pairs, names or found.labels, self.tolerance, self.workers or 1, advance)
+            evaluation = score_pairs(found.pairs, found.labels, self.tolerance, self.workers or 1, advance)
         _print_remarks(console, evaluation)
-        if self.csv_file is not None:
-            write_scores(self.csv_file, evaluation)
-            console.finished(f'the scores "{self.csv_file.name}" are written')
-        console.show(score_table(evaluation))  # before a comparison that may be refused
-        comparison = compare(table_of(evaluation), baseline, common=self.common) if baseline else None
-        if comparison is not None and self.other is not None:
-            console.show(*comparison_tables(comparison, self.other.name))
-        console.emit(as_json(evaluation, comparison))
+        try:
+            if self.csv_file is not None:
+                write_scores(self.csv_file, evaluation)
+                console.finished(f'the scores "{self.csv_file.name}" are written')
+        finally:  # a file that cannot be written costs no result
+            self._show(evaluation, baseline)
+        return ExitCode.OK if any(organ.cases for organ in evaluation.organs) else ExitCode.REVIEW
+
+    def _show(self, evaluation: Evaluation, baseline: ScoreTable | None) -> None:
+        """Shows the scores, then their comparison, which may be refused."""
+        from ...training.scores.comparison import compare
+        from ...training.scores.score_table import table_of
+        from .as_json import as_json
+        from .tables import comparison_tables, score_table
+
+        console = self.console
+        console.show(score_table(evaluation))
+        comparison = None
+        try:
+            if baseline is not None and self.other is not None:
+                comparison = compare(table_of(evaluation), baseline, common=self.common)
+                console.show(*comparison_tables(comparison, self.other.name))
+        finally:
+            console.emit(as_json(evaluation, comparison))
 
     def _checked_names(self) -> tuple[str, ...] | None:
         """Checks the options against each other and returns the label names that they give."""
@@ -123,13 +139,17 @@ class Evaluate:
 
 
 def _print_remarks(console: Console, evaluation: Evaluation) -> None:
-    """Prints the share of ignored voxels, predictions on other axes, and a warning if the truth has no organ."""
-    reoriented, count = len(evaluation.reoriented), len(evaluation.cases)
+    """Prints the share of ignored voxels, predictions on other axes, and warnings about what makes scores void."""
+    reoriented, identical, count = len(evaluation.reoriented), len(evaluation.identical), len(evaluation.cases)
     if evaluation.ignored:
         console.info(f"the truth ignores {100 * evaluation.ignored:.2g} % of the voxels, which scores leave out")
     if reoriented:
         console.info(
             f"{reoriented} of {count} predictions are stored along other axes than the truth: compared in place"
+        )
+    if identical:
+        console.warn(
+            f"{identical} of {count} predictions are the truth's own file, or have its bytes; are -p and -t right?"
         )
     if not any(organ.cases for organ in evaluation.organs):
         console.warn("the truth contains no organ in any case, so there are no scores; is it the label map?")

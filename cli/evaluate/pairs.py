@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import utf8_name
+from ...runtime.scans.names import stem
 
 if TYPE_CHECKING:
     from ...training.scores.pairing import Pair
@@ -37,11 +38,11 @@ def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class Found:
-    """The pairs to compare, and what the data set says about them.
+    """The pairs to compare, and the names of their labels.
 
     Attributes:
         pairs: predictions with their truths.
-        labels: the data set's label names, background first; None without a data set.
+        labels: label names, background first: the data set's, or else those given; None without any.
         list_name: the data set's list that was used because the test list has no label maps; else None.
     """
 
@@ -66,12 +67,12 @@ def find_pairs(
         dataset: a data set, instead of the truth.
         cases: list of the data set: training, validation or test; None means the test list or, if that has no label
             map, the list whose cases are predicted.
-        names: labels that the data set must have, if given.
+        names: label names, background first; a data set with other names is refused. None if none are given.
         ignore_label: value in the truth of voxels left out of the scores; a data set may give its own.
 
     Raises:
         UsageError: the options exclude each other.
-        InputError: a file does not exist, or has no counterpart.
+        InputError: a file does not exist, or has no counterpart, or the data set has other label names.
     """
     if truth is not None and dataset is not None:
         raise UsageError("evaluate: -t and --dataset both give the truth; choose one")
@@ -88,13 +89,16 @@ def find_pairs(
         return _of_dataset(prediction, dataset, cases, names, ignore_label)
     if truth is None:
         raise UsageError("evaluate: give the truth either with -t or with --dataset")
+    if cases is not None:
+        raise UsageError("evaluate: --list goes with a data set; the truth here is label maps: leave it out")
     if not truth.exists():
         raise InputError(f'evaluate: truth "{truth}" does not exist')
     if prediction.is_dir() != truth.is_dir():
         raise UsageError("evaluate: -p and -t are either two files or two folders")
     if prediction.is_dir():
-        return Found(_ignoring(pairs_of_folders(prediction, truth), ignore_label))
-    return Found([Pair(utf8_name(prediction.name), prediction, truth, ignore_label)])
+        return Found(_ignoring(pairs_of_folders(prediction, truth), ignore_label), names)
+    # The truth names the case, as in folders: two models' predictions of one scan are the same case.
+    return Found([Pair(utf8_name(stem(truth.name)), prediction, truth, ignore_label)], names)
 
 
 def _ignoring(pairs: list[Pair], label: int | None) -> list[Pair]:
@@ -111,9 +115,13 @@ def _of_dataset(
     prediction: Path, dataset: Path, cases: str | None, names: tuple[str, ...] | None, ignore_label: int | None
 ) -> Found:
     from ...training.data.dataset import load_dataset
+    from ...training.data.prepare import check_label_names
     from ...training.scores.pairing import pairs_of_cases
 
     content = load_dataset(dataset, labels=names)
+    if names is not None:
+        advice = "leave the option out: the data set names its labels"
+        check_label_names(content, names, "--labels or --task", advice)
     if not prediction.is_dir():
         raise UsageError("evaluate: with a data set, -p is the folder with one prediction per case")
     if ignore_label is not None and content.ignore not in (None, ignore_label):

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from ...runtime.errors import InputError
@@ -30,21 +31,33 @@ def check_labels(dataset: Dataset, task: Task) -> None:
     Raises:
         InputError: the names differ; the message gives the first difference.
     """
-    if dataset.labels == task.labels:
-        return
-    for index in range(max(len(dataset.labels), len(task.labels))):
-        in_task = task.labels[index] if index < len(task.labels) else "nothing"
-        in_dataset = dataset.labels[index] if index < len(dataset.labels) else "nothing"
-        if in_task != in_dataset:
-            if in_task.lower() == IGNORE and dataset.ignore == index:
-                raise InputError(
-                    f'label {index} is the ignore label of data set "{dataset.name}" and no class; '
-                    f'remove "{in_task}" from the labels of task "{task.name}"'
-                )
+    advice = "choose the task that fits, or write one with the data set's labels"
+    check_label_names(dataset, task.labels, f'task "{task.name}"', advice)
+
+
+def check_label_names(dataset: Dataset, labels: Sequence[str], source: str, advice: str) -> None:
+    """Checks that a data set gives every label index the name that it has elsewhere.
+
+    Args:
+        dataset: the data set.
+        labels: index → name, background first.
+        source: where those names come from, for the message.
+        advice: what to do where they differ, for the message.
+
+    Raises:
+        InputError: the names differ; the message gives the first difference.
+    """
+    for index, (listed, given) in enumerate(zip_longest(dataset.labels, labels, fillvalue="nothing")):
+        if given == listed:
+            continue
+        if given.lower() == IGNORE and dataset.ignore == index:
             raise InputError(
-                f'label {index} is "{in_dataset}" in data set "{dataset.name}" but "{in_task}" in task "{task.name}"; '
-                "choose the task that fits, or write one with the data set's labels"
+                f'label {index} is the ignore label of data set "{dataset.name}" and no class; '
+                f'remove "{given}" from the labels of {source}'
             )
+        raise InputError(
+            f'label {index} is "{listed}" in data set "{dataset.name}" but "{given}" in {source}; {advice}'
+        )
 
 
 def modality_warning(dataset: Dataset, task: Task) -> str | None:

@@ -102,13 +102,10 @@ def compare(this: ScoreTable, other: ScoreTable, *, common: bool = False) -> Com
     Raises:
         InputError: the tables differ in cases, organs, tolerance or true label maps.
     """
-    left_out = tuple(sorted(set(this.cases) ^ set(other.cases)))
     check_tolerance(this.tolerance_mm, other)
-    if left_out and not common:
-        raise InputError(_different_cases(this, left_out))
+    _check_same(this.cases, other.cases, common=common)
+    left_out = tuple(sorted(set(this.cases) ^ set(other.cases)))
     cases = tuple(case for case in this.cases if case not in left_out)
-    if not cases:
-        raise InputError("compare: expected the same cases in both, got none that both have; are they named alike?")
     _check_truth(this, other, cases)
     keys = [key for key in this.scores if key[0] in cases]
     organs = [organ for organ in this.organs if any(key[1] == organ for key in keys)]
@@ -190,13 +187,32 @@ def check_tolerance(tolerance_mm: float, other: ScoreTable) -> None:
         )
 
 
-def _different_cases(this: ScoreTable, left_out: Sequence[str]) -> str:
-    here = [case for case in left_out if case in this.cases]
-    there = [case for case in left_out if case not in this.cases]
-    return (
-        f"compare: expected the same cases in both, got {_named(here)} only here and {_named(there)} only there; "
-        "--common compares those that both have"
-    )
+def check_cases(cases: Sequence[str], other: ScoreTable, *, common: bool) -> None:
+    """Checks that the other model was scored on the same cases; call this before scoring, which takes long.
+
+    Args:
+        cases: names of the cases to score, with or without organs.
+        other: the other model's scores.
+        common: whether cases that only one of the two has are left out; otherwise they raise an error.
+
+    Raises:
+        InputError: only one of the two has a case, or no case is in both.
+    """
+    _check_same(cases, (*other.cases, *other.empty), common=common)
+
+
+def _check_same(here: Sequence[str], there: Sequence[str], *, common: bool) -> None:
+    only_here, only_there = sorted({*here} - {*there}), sorted({*there} - {*here})
+    if not {*here} & {*there}:
+        raise InputError(
+            f"compare: expected the same cases in both, got none that both have: {_named(only_here)} here and "
+            f"{_named(only_there)} there; are they named alike?"
+        )
+    if (only_here or only_there) and not common:
+        raise InputError(
+            f"compare: expected the same cases in both, got {_named(only_here)} only here and {_named(only_there)} "
+            "only there; --common compares those that both have"
+        )
 
 
 def _check_truth(this: ScoreTable, other: ScoreTable, cases: Sequence[str]) -> None:

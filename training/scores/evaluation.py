@@ -66,6 +66,7 @@ class Evaluation:
         tolerance_mm: tolerance of the NSD in mm.
         reoriented: names of the cases whose prediction is stored with other axes than the true label map.
         ignored: mean share of ignored voxels per case, 0…1.
+        identical: names of the cases whose predicted file is the true one, or has the same bytes.
     """
 
     labels: tuple[str, ...]
@@ -74,6 +75,7 @@ class Evaluation:
     tolerance_mm: float
     reoriented: tuple[str, ...] = ()
     ignored: float = 0.0
+    identical: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, scored: Sequence[ScoredCase], labels: Sequence[str] | None, tolerance_mm: float) -> Evaluation:
@@ -88,12 +90,13 @@ class Evaluation:
         cases = tuple((case.name, _widened(case.scores, classes)) for case in scored)
         reoriented = tuple(case.name for case in scored if case.reoriented)
         ignored = float(np.mean([case.ignored for case in scored]))
+        remarks = reoriented, ignored, tuple(case.name for case in scored if case.identical)
         if labels is not None:
-            return cls(tuple(labels), tuple(range(1, classes)), cases, tolerance_mm, reoriented, ignored)
+            return cls(tuple(labels), tuple(range(1, classes)), cases, tolerance_mm, *remarks)
         names = ("background", *(f"label {n}" for n in range(1, classes)))
         occurs = np.sum([scores.truth_voxels + scores.predicted_voxels for _, scores in cases], axis=0)
         reported = tuple(label for label in range(1, classes) if occurs[label])
-        return cls(names, reported, cases, tolerance_mm, reoriented, ignored)
+        return cls(names, reported, cases, tolerance_mm, *remarks)
 
     @property
     def organs(self) -> tuple[OrganSummary, ...]:

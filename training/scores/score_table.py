@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,12 @@ class ScoreTable:
     Attributes:
         scores: (case, organ) → score, in the order of the file.
         tolerance_mm: tolerance of the NSD in mm.
+        empty: names of the cases without any organ, which have no score.
     """
 
     scores: dict[tuple[str, str], Score]
     tolerance_mm: float
+    empty: tuple[str, ...] = ()
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -61,8 +63,9 @@ class ScoreTable:
 
 def table_of(evaluation: Evaluation) -> ScoreTable:
     """Returns the same scores as writing and reading the file would: rounded to six digits."""
-    rows = (dict(zip(_COLUMNS, row, strict=True)) for row in _rows(evaluation))
-    return ScoreTable(dict(_scores(rows)), evaluation.tolerance_mm)
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in _rows(evaluation)]
+    scores = dict(_scores(iter(rows)))
+    return ScoreTable(scores, evaluation.tolerance_mm, _empty(rows, scores))
 
 
 def write_scores(file: Path, evaluation: Evaluation) -> None:
@@ -104,7 +107,12 @@ def read_scores(file: Path) -> ScoreTable:
         raise InputError(f"{expected}, got no case with a score")
     if len(dict(scores)) < len(scores):
         raise InputError(f"{expected}, got a case that has two scores of one organ")
-    return ScoreTable(dict(scores), tolerances[0])
+    return ScoreTable(dict(scores), tolerances[0], _empty(rows, dict(scores)))
+
+
+def _empty(rows: Sequence[dict[str, str]], scores: Mapping[tuple[str, str], Score]) -> tuple[str, ...]:
+    with_organs = {case for case, _ in scores}
+    return tuple(dict.fromkeys(row["case"] for row in rows if row["case"] not in with_organs))
 
 
 def _rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:

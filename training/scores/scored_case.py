@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,14 @@ class ScoredCase:
         scores: scores per class; without label names, for as many classes as this case has.
         reoriented: whether the prediction is stored with other axes than the true label map.
         ignored: share of ignored voxels, 0…1.
+        identical: whether the predicted file is the true one, or has the same bytes.
     """
 
     name: str
     scores: CaseScores
     reoriented: bool
     ignored: float = 0.0
+    identical: bool = False
 
 
 def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) -> ScoredCase:
@@ -56,7 +59,8 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     _check_grids(prediction, truth, pair.name)
     ignored = None if pair.ignore is None else truth.data == pair.ignore
     scores = _scored(prediction, truth, labels, tolerance_mm, pair.name, ignored)
-    return ScoredCase(pair.name, scores, reoriented, 0.0 if ignored is None else float(ignored.mean()))
+    identical = isinstance(pair.truth, Path) and filecmp.cmp(pair.prediction, pair.truth, shallow=False)
+    return ScoredCase(pair.name, scores, reoriented, 0.0 if ignored is None else float(ignored.mean()), identical)
 
 
 def _read(label: Path | OrganMasks, name: str, role: str) -> Volume:

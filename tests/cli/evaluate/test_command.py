@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bedside.cli.evaluate.command import CaseList, Evaluate
+from bedside.cli.evaluate.command import Evaluate
 from bedside.cli.terminal.console import Console
-from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.errors import ExitCode, InputError, ResourceError, UsageError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 
@@ -25,9 +25,9 @@ def save(path: Path, start: int) -> Path:
     return path
 
 
-def call(prediction: Path, **changes: Any) -> None:
+def call(prediction: Path, **changes: Any) -> ExitCode:
     console = Console(json=changes.pop("json", True), quiet=changes.pop("quiet", True))
-    Evaluate(prediction=prediction, console=console, **{"cases": CaseList.TEST, **changes})()
+    return Evaluate(prediction=prediction, console=console, **changes)()
 
 
 def test_json_holds_the_scores_the_tolerance_and_null_for_absent_organs(
@@ -99,63 +99,6 @@ def cubes(folder: Path, starts: dict[str, int]) -> Path:
     return folder
 
 
-CASES = "abcdef"
-
-
-@pytest.fixture
-def two_models(tmp_path: Path) -> Path:
-    """Six truths, a model that is one voxel off, and the scores of one that is two voxels off."""
-    cubes(tmp_path / "truth", dict.fromkeys(CASES, 3))
-    near, far = cubes(tmp_path / "near", dict.fromkeys(CASES, 4)), cubes(tmp_path / "far", dict.fromkeys(CASES, 5))
-    for folder in (near, far):
-        call(folder, truth=tmp_path / "truth", labels="liver", csv_file=tmp_path / f"{folder.name}.csv")
-    return tmp_path
-
-
-def test_comparison_of_two_models_by_json(two_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    capsys.readouterr()
-    call(two_models / "near", truth=two_models / "truth", labels="liver", other=two_models / "far.csv")
-    comparison = json.loads(capsys.readouterr().out)["comparison"]
-    liver = comparison["metrics"]["dice"]["organs"]["liver"]
-    assert comparison["cases"] == list(CASES)
-    # Dice 4/5 and 3/5; six of six better
-    assert (liver["pairs"], liver["better"], liver["worse"], liver["favours"]) == (6, 6, 0, "this")
-    assert (liver["this"], liver["other"], liver["difference"]) == pytest.approx((0.8, 0.6, 0.2))
-    assert liver["p"] == pytest.approx(2 / 2**6)
-    assert comparison["metrics"]["hd95_mm"]["mean"]["difference"] == pytest.approx(-1)
-    assert comparison["metrics"]["hd95_mm"]["mean"]["p_holm"] is None
-
-
-def test_comparison_with_the_own_scores_finds_no_difference(
-    two_models: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
-    call(two_models / "near", truth=two_models / "truth", labels="liver", other=two_models / "near.csv")
-    metrics = json.loads(capsys.readouterr().out)["comparison"]["metrics"]
-    assert {rows["mean"]["p"] for rows in metrics.values()} == {1.0}
-
-
-def test_comparison_as_a_table(two_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    truth, other = two_models / "truth", two_models / "far.csv"
-    call(two_models / "near", truth=truth, labels="liver", other=other, json=False, quiet=False)
-    text = capsys.readouterr().out
-    (dice,) = [line for line in text.splitlines() if "liver" in line and "0.6000" in line and "Dice" not in line][:1]
-    assert dice.split("│")[1:-1] == [
-        " liver           ", " 6 ", " 0.6000 ", " +0.2000 ", " 6/0 ", " 0.0312 ", " 0.0312 ", " this * ",
-    ]  # fmt: skip
-    assert "Dice: against far.csv" in text
-
-
-def test_too_few_cases_are_said(two_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (two_models / "near" / "f.nii.gz").unlink()
-    (two_models / "truth" / "f.nii.gz").unlink()
-    options = {"truth": two_models / "truth", "labels": "liver", "other": two_models / "far.csv", "common": True}
-    call(two_models / "near", **options, json=False, quiet=False)
-    text = capsys.readouterr().out
-    assert "At most 5 cases differ. p < 0.05 takes at least 6" in text
-    assert "1 of the cases are in only one of the two" in text
-
-
 def test_comparison_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
     here = save(tmp_path / "p.nii.gz", 3)
     (tmp_path / "other.csv").write_text("x,y\n1,2\n")
@@ -164,20 +107,16 @@ def test_comparison_is_refused_before_anything_is_scored(tmp_path: Path) -> None
     assert not (tmp_path / "own.csv").exists()
 
 
-def test_another_tolerance_is_refused_before_anything_is_scored(two_models: Path) -> None:
-    options = {"truth": two_models / "truth", "labels": "liver", "other": two_models / "far.csv"}
-    with pytest.raises(InputError, match="add --tolerance 1"):
-        call(two_models / "near", **options, tolerance=2.0, csv_file=two_models / "own.csv")
-    assert not (two_models / "own.csv").exists()
-
-
-def test_scores_are_shown_though_the_comparison_is_refused(
-    two_models: Path, capsys: pytest.CaptureFixture[str]
+def test_scores_are_shown_though_their_file_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {"truth": two_models / "truth", "labels": "spleen", "other": two_models / "far.csv"}
-    with pytest.raises(InputError, match="spleen only here and liver only there"):
-        call(two_models / "near", **options, json=False, quiet=False)
-    assert "0.8000" in capsys.readouterr().out
+    def full(*_: object) -> None:
+        raise ResourceError("the disk is full")
+
+    monkeypatch.setattr("bedside.training.scores.score_table.write_scores", full)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        call(save(tmp_path / "p.nii.gz", 4), truth=save(tmp_path / "t.nii.gz", 3), csv_file=tmp_path / "s.csv")
+    assert json.loads(capsys.readouterr().out)["mean"]["dice"] == pytest.approx(0.8)
 
 
 def test_predictions_without_truth_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,10 +126,22 @@ def test_predictions_without_truth_are_said(tmp_path: Path, capsys: pytest.Captu
 
 def test_a_truth_without_any_organ_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_volume(tmp_path / "t.nii.gz", np.zeros(GRID.shape, np.uint8), GRID)
-    call(save(tmp_path / "p.nii.gz", 3), truth=tmp_path / "t.nii.gz")
+    code = call(save(tmp_path / "p.nii.gz", 3), truth=tmp_path / "t.nii.gz")
     captured = capsys.readouterr()
     assert "the truth contains no organ" in captured.err
     assert json.loads(captured.out)["mean"]["dice"] is None
+    assert code == ExitCode.REVIEW
+
+
+def test_predictions_that_are_the_truths_own_files_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = cubes(tmp_path / "t", {"a": 3, "b": 3})
+    assert call(truth, truth=truth) == ExitCode.OK
+    assert "2 of 2 predictions are the truth's own file" in capsys.readouterr().err
+    copied = cubes(tmp_path / "p", {"a": 3, "b": 4})
+    call(copied, truth=truth)
+    assert "1 of 2 predictions are the truth's own file, or have its bytes" in capsys.readouterr().err
+    call(save(tmp_path / "c.nii.gz", 4), truth=truth / "a.nii.gz")
+    assert "truth's own file" not in capsys.readouterr().err
 
 
 def test_csv_has_one_row_per_case_and_organ_and_one_for_the_mean(tmp_path: Path) -> None:

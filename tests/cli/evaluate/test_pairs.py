@@ -1,5 +1,7 @@
 """Which files are compared, and by which names of labels."""
 
+import json
+
 import numpy as np
 import pytest
 from bedside.cli.evaluate.pairs import find_pairs, label_names
@@ -42,7 +44,49 @@ def test_folders_are_paired_by_name_and_every_pair_has_the_ignore_label(folders)
 def test_two_files_are_one_pair(folders):
     predictions, truths = folders
     (pair,) = find_pairs(predictions / "a.nii", truths / "b.nii", None, None, None).pairs
-    assert (pair.name, pair.truth, pair.ignore) == ("a.nii", truths / "b.nii", None)
+    assert (pair.prediction, pair.truth, pair.ignore) == (predictions / "a.nii", truths / "b.nii", None)
+
+
+def test_the_truth_names_the_case_of_two_files_so_that_two_models_share_it(folders):
+    predictions, truths = folders
+    names = {
+        pair.name
+        for prediction in ("a.nii", "b.nii")
+        for pair in find_pairs(predictions / prediction, truths / "b.nii", None, None, None).pairs
+    }
+    assert names == {"b"}
+
+
+def test_a_list_is_refused_where_the_truth_is_no_data_set(folders):
+    predictions, truths = folders
+    for pair in (folders, (predictions / "a.nii", truths / "a.nii")):
+        with pytest.raises(UsageError, match="--list goes with a data set"):
+            find_pairs(*pair, None, "training", None)
+
+
+@pytest.fixture
+def dataset(folders):
+    """A data set that calls label 1 fat and label 2 bone, with the two cases in its test list."""
+    entries = [{"image": f"t/{name}.nii", "label": f"t/{name}.nii"} for name in "ab"]
+    listing = {"labels": {"0": "background", "1": "fat", "2": "bone"}, "training": [], "test": entries}
+    (folders[0].parent / "dataset.json").write_text(json.dumps(listing))
+    return folders[0].parent
+
+
+def test_names_that_a_data_set_gives_to_other_labels_are_refused(folders, dataset):
+    with pytest.raises(InputError, match=r'label 1 is "fat" in data set .* but "bone" in --labels or --task; leave'):
+        find_pairs(folders[0], dataset, None, None, label_names(None, "bone,fat"))
+    with pytest.raises(InputError, match=r'label 1 is "fat" in data set .* but "spleen" in --labels or --task'):
+        find_pairs(folders[0], None, dataset, None, label_names("btcv", None))
+
+
+def test_the_names_of_a_data_set_may_be_given_again(folders, dataset):
+    given = find_pairs(folders[0], dataset, None, None, label_names(None, "fat,bone"))
+    assert given.labels == find_pairs(folders[0], dataset, None, None, None).labels == ("background", "fat", "bone")
+
+
+def test_names_given_for_files_and_folders_are_the_names_of_their_labels(folders):
+    assert find_pairs(*folders, None, None, ("background", "fat")).labels == ("background", "fat")
 
 
 @pytest.mark.parametrize("missing", ["prediction", "truth"])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.training.scores.comparison import Difference, Metric, compare
+from bedside.training.scores.comparison import Difference, Metric, check_cases, compare
 from bedside.training.scores.score_table import Score, ScoreTable
 
 
@@ -129,9 +129,20 @@ def test_other_cases_are_refused_by_name_and_left_out_when_asked() -> None:
     assert comparison.metrics[Metric.DICE][0].pairs == 1
 
 
-def test_no_common_case_is_refused() -> None:
+@pytest.mark.parametrize("common", [False, True])
+def test_no_common_case_is_refused_by_name_without_the_advice_to_compare_the_common_ones(common: bool) -> None:
+    with pytest.raises(InputError, match=r"none that both have: c1 here and c9 there; are they named alike\?$"):
+        compare(livers(0.6), table({("c9", "liver"): 0.5}), common=common)
+
+
+def test_the_names_of_cases_are_compared_before_scoring_with_or_without_organs() -> None:
+    other = ScoreTable({("c1", "liver"): Score(0.5, 0.5, 1.0)}, 1.0, empty=("c2",))
+    check_cases(["c2", "c1"], other, common=False)
+    check_cases(["c1", "c3"], other, common=True)
+    with pytest.raises(InputError, match="got c3 only here and c2 only there; --common"):
+        check_cases(["c1", "c3"], other, common=False)
     with pytest.raises(InputError, match="none that both have"):
-        compare(livers(0.6), table({("c9", "liver"): 0.5}), common=True)
+        check_cases(["c3"], other, common=True)
 
 
 def test_other_organs_are_refused_by_name() -> None:
