@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..runtime.arguments import MOST_THREADS
+from ..runtime.bundles.outputs import check_writable
 from ..runtime.errors import BundleError, UsageError
 from .options.command import typer_function
 from .options.outputs import check_new
@@ -89,15 +90,18 @@ class Devices:
         from ..devices.probe.results import write_probe
         from .tables.probe import probe_table
 
+        check_writable(output, ".json")
         with self.console.progress("kernels") as advance:
             found = probe(seconds=self.seconds or SECONDS, threads=self.threads, progress=advance)
-        write_probe(output, found)
-        self.console.finished(f'the probe "{output.name}" is written')
         for warning in found.warnings:
             self.console.warn(warning)
-        written = f'the probe "{output.name}" is written; bedside plan BUNDLE --probe reads it'
-        self.console.show(probe_table(found), written)
-        self.console.emit(_plain(found))
+        try:
+            write_probe(output, found)
+            self.console.finished(f'the probe "{output.name}" is written')
+        finally:  # a file that cannot be written costs no result
+            self.console.show(probe_table(found))
+            self.console.emit(_plain(found))
+        self.console.show(f'the probe "{output.name}" is written; bedside plan BUNDLE --probe reads it')
 
     def _show_one(self, name: str) -> None:
         from ..devices import load_profile

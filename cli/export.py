@@ -13,7 +13,7 @@ from ..runtime.errors import ExitCode, UsageError
 from .options.extras import require
 from .options.machine import ThreadsOption
 from .options.network import NetworkOptions
-from .options.paths import input_option, output_option
+from .options.paths import input_option, new_bundle_option, output_option
 from .options.postprocessing import PostprocessingOptions
 from .options.signing_key import read_signing_key
 from .terminal.console import Console
@@ -41,7 +41,7 @@ class Export:
 
     network: NetworkOptions
     output: Annotated[
-        Path | None, output_option("--output", "-o", help="Bundle directory to write.", show_default=False)
+        Path | None, new_bundle_option("--output", "-o", help="Bundle directory to write.", show_default=False)
     ] = None
     formats: Annotated[
         bool, typer.Option("--formats", help="Only show what each engine and precision needs, and its state here.")
@@ -135,6 +135,7 @@ class Export:
         self.console.emit({"formats": [{**asdict(each), "state": each.state} for each in formats]})
 
     def _export(self, output: Path, page: Path | None) -> ExitCode:
+        self.network.check()
         require("train", "export", *(() if page is None else ("report",)))
         from ..distill import STUDENTS, load_locator
         from ..export import ExportOptions, export_bundle

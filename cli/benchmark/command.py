@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...runtime.arguments import MOST_THREADS, refuse
+from ...runtime.bundles.outputs import check_writable
 from ..options.command import typer_function
 from ..options.duration import duration
 from ..options.extras import require
-from ..options.outputs import check_writable
 from ..options.paths import bundle_argument, input_option, output_option
 from ..options.trust import TrustOption
 from ..terminal.console import Console
 
 if TYPE_CHECKING:
+    from ...devices import BenchmarkReport
     from ...devices.measurement.chosen_variants import Opponent
 
 
@@ -88,7 +89,7 @@ class Benchmark:
     sustained: Annotated[
         str | None,
         typer.Option(
-            help="Run the fastest variant's windows so long afterwards: 30m, 20s; first minute against last.",
+            help="Run the fastest variant's windows so long afterwards: 30min, 20s; first minute against last.",
             show_default=False,
         ),
     ] = None
@@ -135,25 +136,30 @@ class Benchmark:
                 progress=advance,
                 trust=self.trust,
             )
+        try:
+            self._write(report)
+        finally:  # a file that cannot be written costs no result
+            parts = (heading(report), network_table(report), noise_note(report), start_table(report))
+            long_run = () if report.sustained is None else (sustained_text(report.sustained),)
+            console.show(*parts, *stage_tables(report), *long_run, remarks(report))
+            for warning in report.warnings:
+                console.warn(warning)
+            console.emit(report.to_dict())
+        if report.failed:
+            failed = ", ".join(failure.name for failure in report.failed)
+            raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
+
+    def _write(self, report: BenchmarkReport) -> None:
         if self.csv is not None:
             from .csv_table import write_csv
 
             write_csv(self.csv, report)
-            console.finished(f'the table "{self.csv.name}" is written')
+            self.console.finished(f'the table "{self.csv.name}" is written')
         if self.html is not None:
             from .page import write_benchmark_page
 
             write_benchmark_page(self.html, report)
-            console.finished(f'the page "{self.html.name}" is written')
-        parts = (heading(report), network_table(report), noise_note(report), start_table(report))
-        long_run = () if report.sustained is None else (sustained_text(report.sustained),)
-        console.show(*parts, *stage_tables(report), *long_run, remarks(report))
-        for warning in report.warnings:
-            console.warn(warning)
-        console.emit(report.to_dict())
-        if report.failed:
-            failed = ", ".join(failure.name for failure in report.failed)
-            raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
+            self.console.finished(f'the page "{self.html.name}" is written')
 
     def _opponents(self) -> Sequence[Opponent]:
         if self.against is None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...runtime.bundles.outputs import check_writable
 from ...runtime.errors import ExitCode, UsageError
-from ..options.outputs import check_writable
 from ..options.paths import input_option, output_option
 from ..terminal.console import Console
 from .pairs import find_pairs, label_names

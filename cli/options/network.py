@@ -71,6 +71,20 @@ class NetworkOptions:
         ),
     ] = None
 
+    def check(self) -> None:
+        """Checks that there is one source, before anything else is asked for.
+
+        Raises:
+            UsageError: none is given, or two.
+            InputError: it does not exist.
+        """
+        if (self.source is None) == (self.network is None):
+            raise UsageError("export: expected either a run, MONAI bundle or nnU-Net folder, or --network")
+        if self.source is not None and not self.source.exists():
+            raise InputError(
+                f'"{self.source.name}" does not exist; expected a run directory, a MONAI bundle or a trained nnU-Net'
+            )
+
     def opened(self, calibration: Path | None) -> TrainedStudent:
         """Opens the network with its task.
 
@@ -81,8 +95,7 @@ class NetworkOptions:
             UsageError: options are missing or contradict each other, or the network does not suit its task.
             InputError: the source is refused.
         """
-        if (self.source is None) == (self.network is None):
-            raise UsageError("export: expected either a run, MONAI bundle or nnU-Net folder, or --network")
+        self.check()
         if self.network is not None:
             return self._own(self.network)
         return self._of_source(self.source or Path(), calibration)

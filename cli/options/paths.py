@@ -1,6 +1,7 @@
 """Path options and arguments; an unreadable file ends the command with the exit code for inputs or bundles.
 
-The parser's own check would report an unreadable file as a usage error (exit code 2), and a missing one not at all.
+No output lies in a bundle, which would be refused with it. The parser's own check would report an unreadable file as a
+usage error (exit code 2), and a missing one not at all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import typer
 
+from ...runtime.bundles.outputs import check_outside_bundles
 from ...runtime.errors import BedsideError, BundleError, InputError
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
@@ -57,10 +59,23 @@ def _bundle(value: Path | list[Path] | None) -> Path | list[Path] | None:
     return _checked(value, BundleError)
 
 
+def _output(value: Path | None) -> Path | None:
+    if value is not None:
+        check_outside_bundles(value)
+    return value
+
+
+def _new_bundle(value: Path | None) -> Path | None:
+    if value is not None:
+        check_outside_bundles(Path(os.path.realpath(value)).parent)  # it may replace a bundle
+    return value
+
+
 # Each is typer's `Option` or `Argument` and has the same arguments.
 input_option = partial(typer.Option, readable=False, callback=_input)
 input_argument = partial(typer.Argument, readable=False, callback=_input)
 bundle_argument = partial(typer.Argument, readable=False, callback=_bundle)
 bundle_option = partial(typer.Option, readable=False, callback=_bundle)
-output_option = partial(typer.Option, readable=False)
-output_argument = partial(typer.Argument, readable=False)
+output_option = partial(typer.Option, readable=False, callback=_output)
+output_argument = partial(typer.Argument, readable=False, callback=_output)
+new_bundle_option = partial(typer.Option, readable=False, callback=_new_bundle)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...runtime.bundles.outputs import check_writable
 from ...runtime.errors import ResourceError, UsageError
+from ..options.duration import duration
 from ..options.extras import require
 from ..options.paths import bundle_argument, input_option, output_option
 from ..terminal.console import Console
@@ -56,7 +58,7 @@ class Plan:
     ] = None
     budget: Annotated[
         str | None,
-        typer.Option(help="Most time of the network for a scan: 10s, 500ms, 2min.", show_default=False),
+        typer.Option(help="Most time of the network for a scan: 500ms, 10s, 2min.", show_default=False),
     ] = None
     memory: Annotated[
         str | None, typer.Option(help="Most memory of the process: 3GB. Default: the device's.", show_default=False)
@@ -100,12 +102,13 @@ class Plan:
             raise UsageError("--task and --patch go with --students; a bundle has its own")
         if self.html is not None:
             require("report")
+            check_writable(self.html, ".html")
         shape, spacing = quantities.scan("--scan", self.scan)
         profile = load_profile(self.device)  # a wrong name is refused before minutes of work
         report = plan(
             [*(self.bundles or ()), *self._planned_students()],
             profile,
-            seconds=None if self.budget is None else quantities.seconds("--budget", self.budget),
+            seconds=None if self.budget is None else duration("--budget", self.budget),
             memory=None if self.memory is None else quantities.size("--memory", self.memory),
             power=None if self.power is None else quantities.watts("--power", self.power),
             shape=shape,
@@ -117,11 +120,13 @@ class Plan:
             threads=self.threads,
         )
         console = self.console
-        if self.html is not None:
-            write_plan_page(self.html, report)
-            console.finished(f'the page "{self.html.name}" is written')
-        console.show(heading(report), option_table(report), reasons(report), remarks(report))
-        console.emit(report.to_dict())
+        try:
+            if self.html is not None:
+                write_plan_page(self.html, report)
+                console.finished(f'the page "{self.html.name}" is written')
+        finally:  # a page that cannot be written costs no result
+            console.show(heading(report), option_table(report), reasons(report), remarks(report))
+            console.emit(report.to_dict())
         if report.recommended is None:
             raise ResourceError(f"nothing fits on {report.title}; the reasons are in the table")
 

@@ -1,4 +1,4 @@
-"""Reads quantities with units as people write them: ``10s``, ``3GB``, ``15W``, ``512x512x400@0.8x0.8x1``."""
+"""Reads quantities with units as people write them: ``3GB``, ``15W``, ``512x512x400@0.8x0.8x1``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from ...runtime.axes import XYZ
 from ...runtime.errors import UsageError
 from ...runtime.shown_value import shown
 
-_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0, "m": 60.0}
 _BYTES = {"MB": 1e6, "GB": 1e9, "MiB": 2.0**20, "GiB": 2.0**30, "M": 1e6, "G": 1e9}
 _WATTS = {"": 1.0, "W": 1.0, "mW": 1e-3}
 _NUMBER = r"\d+(?:\.\d+)?"
 _SCAN = re.compile(rf"(\d+)x(\d+)x(\d+)@({_NUMBER})x({_NUMBER})x({_NUMBER})")
 
 
-def seconds(option: str, text: str) -> float:
-    """Returns a time in s: ``10s``, ``500ms``, ``2min``; a plain number is in s.
+def size(option: str, text: str) -> int:
+    """Returns an amount of memory in bytes: ``3GB``, ``512MB``, ``2GiB``.
 
     Args:
         option: name of the option, for the message, here and below.
@@ -26,11 +25,6 @@ def seconds(option: str, text: str) -> float:
     Raises:
         UsageError: it is no such quantity, here and below.
     """
-    return _quantity(option, text, _SECONDS, "10s")
-
-
-def size(option: str, text: str) -> int:
-    """Returns an amount of memory in bytes: ``3GB``, ``512MB``, ``2GiB``."""
     return int(_quantity(option, text, _BYTES, "3GB"))
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...runtime.bundles.outputs import check_writable
 from ...runtime.errors import UsageError
 from ...runtime.scans.file_kind import is_dicom_series
-from ..options.outputs import check_writable
 from .output import SEG_SUFFIX, check_output
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...runtime.bundles.bundle import Bundle
+from ...runtime.bundles.outputs import check_outside_bundles
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.sole_process import sole_process
 from ...runtime.record import Machine, Outcome, Setup
 from ...runtime.scans.names import has_nifti_ending, label_map_name, nifti_files, stem
-from ..options.outputs import check_outside_bundles
 from ..terminal.console import Advance, Console
 from .folder_scan import FolderScan
 from .job import SegmentJob

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from ...runtime.bundles.outputs import check_writable
 from ...runtime.errors import InputError, UsageError
 from ...runtime.scans.byte_stream import ByteStream
 from ...runtime.scans.nifti import check_output_name
 from ...runtime.scans.nifti_header import MAX_FILE_BYTES
-from ..options.outputs import check_writable
 
 SEG_SUFFIX = ".dcm"  # a label map with this ending is written as DICOM SEG
 

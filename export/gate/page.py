@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.bundles.manifest import Manifest
+from ...runtime.bundles.outputs import check_writable
 from ...runtime.bundles.variant import Variant
-from ...runtime.errors import ResourceError, UsageError
+from ...runtime.errors import UsageError
 from ...runtime.files.html_page import check_packages, write_page
 from ...training.runs.pictures import label_colour
 from ..cases import ExportCases
@@ -32,19 +33,18 @@ def check_page(path: Path, bundle: Path) -> None:
     """Checks that a page can be written, before minutes of work.
 
     Args:
-        path: HTML file to write.
+        path: HTML file to write, ``.html``.
         bundle: the bundle's folder, which replaces what is there and holds nothing but its own files.
 
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
-        UsageError: the page would lie in the bundle.
-        ResourceError: the page's folder does not exist.
+        UsageError: the page has another ending, or would lie in this bundle or in another.
+        ResourceError: the page cannot be written.
     """
     check_packages()
     if bundle.resolve() in path.resolve().parents:
         raise UsageError(f'the page "{path.name}" would lie in the bundle "{bundle.name}"; choose a place outside it')
-    if not path.parent.is_dir():
-        raise ResourceError(f'"{path.name}": its folder does not exist; make it, or choose another path for the page')
+    check_writable(path, ".html")
 
 
 def write_parity_page(path: Path, manifest: Manifest, cases: ExportCases, scores: Mapping[str, CaseScores]) -> Path:

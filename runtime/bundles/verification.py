@@ -82,7 +82,9 @@ def verify_bundle(root: Path, name: str, keys: TrustedKeys | None = None) -> Ver
 def _advice(folder: Path) -> str:
     """Returns advice about a folder that is no bundle, for the message, without listing the folder."""
     is_run = (folder / "config.toml").is_file() and (folder / "metrics.csv").is_file()
-    return "; this is a training run, bedside export makes a bundle of it" if is_run else ""
+    if is_run:
+        return "; this is a training run, bedside export makes a bundle of it"
+    return "; expected a bundle, the folder that bedside export writes or a zip of it"
 
 
 def _read_small(root: Path, name: str, limit: int) -> bytes:

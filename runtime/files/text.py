@@ -12,7 +12,7 @@ _OTHERS = (  # UTF-32 first: its mark begins with that of UTF-16
     ("UTF-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
     ("UTF-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)),
 )
-_NUL_WITHIN = 4  # the first bytes; text in UTF-16 without a mark has zeros between its letters
+_UTF16_STARTS = ([True, False, True, False], [False, True, False, True])  # where zeros stand without a mark
 
 
 def read_utf8(path: Path, named: str) -> str:
@@ -30,8 +30,10 @@ def read_utf8(path: Path, named: str) -> str:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise InputError(f"{named} cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
     other = next((name for name, marks in _OTHERS if content.startswith(marks)), None)
-    if other is None and 0 in content[:_NUL_WITHIN]:
-        other = "UTF-16, or no text"
+    if other is None and [byte == 0 for byte in content[:4]] in _UTF16_STARTS:
+        other = "UTF-16"
+    if other is None and 0 in content:  # a scan, a zip, a network
+        raise InputError(f"{named} is not valid: expected UTF-8 text, got a file that is no text; choose another file")
     if other is not None:
         raise InputError(f'{named} is not valid: expected UTF-8 text, got {other}; save it as "UTF-8" in your editor')
     try:

@@ -12,6 +12,7 @@ import pytest
 from bedside.cli import devices
 from bedside.cli.main import run
 from bedside.devices import detect, profiles
+from bedside.runtime import ResourceError
 from bedside.runtime.engines import InferenceDevice
 
 from .printed import run_alone, shown, widest
@@ -128,6 +129,30 @@ def test_a_probe_is_written_and_shown_in_80_columns(tmp_path, monkeypatch):
     }  # fmt: skip
     assert "onnxruntime" in stdout
     assert max(len(line) for line in stdout.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(("name", "code"), [("ct.nii.gz", 2), ("toy.bedside/probe.json", 2), ("nowhere/probe.json", 5)])
+def test_a_probe_that_cannot_be_written_is_refused_before_the_kernels(tmp_path, monkeypatch, name, code):
+    monkeypatch.setattr("bedside.devices.probe.probe.probe", lambda **_: pytest.fail("probed"))
+    (tmp_path / "toy.bedside").mkdir()
+    (tmp_path / "toy.bedside" / "bundle.json").touch()
+    (tmp_path / "ct.nii.gz").write_bytes(b"scan")
+    assert run(["devices", "probe", "-o", str(tmp_path / name)]) == code
+    assert (tmp_path / "ct.nii.gz").read_bytes() == b"scan"
+
+
+def test_a_probe_is_shown_though_its_file_cannot_be_written(tmp_path, monkeypatch, capsys):
+    from ..devices.probe.probes import kernel, made_probe
+
+    def full(*_):
+        raise ResourceError("the disk is full")
+
+    monkeypatch.setattr("bedside.devices.probe.probe.probe", lambda **_: made_probe(kernel("output", 8, 14, 8, 2e-3)))
+    monkeypatch.setattr("bedside.devices.probe.results.write_probe", full)
+    assert run(["devices", "probe", "-o", str(tmp_path / "p.json"), "--json"]) == 5
+    out, error = capsys.readouterr()
+    assert json.loads(out)["series"]
+    assert "the disk is full" in error
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_an_nnunet_without_a_translation(refused, tmp_path, plans, dataset, mess
         (("trained", "--task", "btcv"), 2, "--task does not go with an nnU-Net"),
         (("trained/fold_0",), 3, "no trained nnU-Net (plans.json and dataset.json)"),
         (("trained/fold_0/checkpoint_final.pth",), 3, "no trained nnU-Net (plans.json and dataset.json)"),
-        (("gone",), 3, '"gone" is not a run directory'),
+        (("gone",), 3, '"gone" does not exist; expected a run directory'),
     ],
 )
 def test_a_wrong_call_for_an_nnunet(refused, tmp_path, words, code, message):

@@ -53,7 +53,7 @@ def test_csv_and_page_have_the_figures_of_the_json(tiny_bundle, tmp_path, capsys
         (("--against", "nnunet"), '--against: expected monai, got "nnunet"'),
         (("--against", "monai"), '"toy" is no student of bedside'),
         (("--as", "orin-nan"), 'no device "orin-nan"; did you mean orin-nano-'),
-        (("--sustained", "forever"), "--sustained: expected a duration like 30m, 20s or 2h, got"),
+        (("--sustained", "forever"), "--sustained: expected a duration like 500ms, 20s, 30min or 2h, got"),
         (("--sustained", "1s"), "sustained: expected 3 to 86400 seconds, got 1"),
         (("--sustained", "99h"), "sustained: expected 3 to 86400 seconds"),
         (("--seconds", "1e9"), "min_seconds: expected a number from 0 to 86400"),

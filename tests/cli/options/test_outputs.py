@@ -1,32 +1,18 @@
-"""An output is checked before the work, without leaving or changing anything."""
+"""A file that a command writes once is not replaced without --force."""
 
 import pytest
-from bedside.cli.options.outputs import check_writable
-from bedside.runtime.errors import ResourceError, UsageError
+from bedside.cli.options.outputs import check_new
+from bedside.runtime.errors import UsageError
 
 
-def test_nothing_is_left_behind_and_an_existing_file_stays(tmp_path):
-    check_writable(tmp_path / "new.csv", ".csv")
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "old.csv").write_text("kept")
-    check_writable(tmp_path / "old.csv", ".csv", ".json")
-    assert (tmp_path / "old.csv").read_text() == "kept"
+def test_a_file_that_is_there_is_replaced_with_force_alone(tmp_path):
+    check_new(tmp_path / "a.zip", ".zip", force=False)
+    (tmp_path / "a.zip").touch()
+    check_new(tmp_path / "a.zip", ".zip", force=True)
+    with pytest.raises(UsageError, match=r'"a\.zip" exists; give --force to replace it'):
+        check_new(tmp_path / "a.zip", ".zip", force=False)
 
 
-def test_another_ending_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"name ending in \.csv or \.json"):
-        check_writable(tmp_path / "scan.nii.gz", ".csv", ".json")
-
-
-@pytest.mark.parametrize("place", ["labels.nii.gz", "openvino/labels.nii.gz"])
-def test_an_output_in_a_bundle_is_refused(tmp_path, place):
-    (tmp_path / "student.bedside" / "openvino").mkdir(parents=True)
-    (tmp_path / "student.bedside" / "bundle.json").touch()
-    with pytest.raises(UsageError, match=r'expected a place outside the bundle "student\.bedside"'):
-        check_writable(tmp_path / "student.bedside" / place)
-    check_writable(tmp_path / "labels.nii.gz")
-
-
-def test_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(ResourceError, match=r'"new\.csv": cannot be written'):
-        check_writable(tmp_path / "none" / "new.csv")
+def test_another_ending_is_refused_even_with_force(tmp_path):
+    with pytest.raises(UsageError, match=r"expected a name ending in \.zip"):
+        check_new(tmp_path / "scan.nii.gz", ".zip", force=True)

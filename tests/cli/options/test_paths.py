@@ -98,3 +98,34 @@ def test_no_command_leaves_the_look_at_a_file_to_the_parser():
     found = dict(path_options(command_group()))
     assert len(found) >= 20
     assert [option for option, described in found.items() if described.readable] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "phantom {bundle}",
+        "phantom {bundle}/data",
+        "train-teacher {data} -o {bundle}/run",
+        "distill {data} -o {bundle}/run --cases {data}",
+        "distill {data} -o {data}/run --cases {bundle}",
+        "export {data} -o {bundle}/inner.bedside",
+        "export {data} -o {data}/new.bedside --page {bundle}/page.html",
+        "plan {bundle} --device orin-nano-8 --html {bundle}/plan.html",
+        "benchmark {bundle} --csv {bundle}/figures.csv",
+        "devices probe -o {bundle}/probe.json",
+        "demo -o {bundle}/demo",
+        "serve {bundle} --folder {bundle}",
+    ],
+)
+def test_no_command_writes_into_a_bundle_which_would_be_refused_with_another_file(tmp_path, capfd, words):
+    (tmp_path / "toy.bedside").mkdir()
+    (tmp_path / "toy.bedside" / "bundle.json").touch()
+    assert run(words.format(bundle=tmp_path / "toy.bedside", data=tmp_path).split()) == 2
+    assert 'expected a place outside the bundle "toy.bedside"' in capfd.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["toy.bedside", "bundle.json"]
+
+
+def test_an_export_may_replace_the_bundle_itself(tmp_path, capfd):
+    (tmp_path / "bundle.json").touch()
+    run(["export", str(tmp_path / "run"), "-o", str(tmp_path)])
+    assert "outside the bundle" not in capfd.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 from bedside.cli.main import run
 from bedside.devices.probe.results import write_probe
 from bedside.distill.students.measured import MeasuredDice
-from bedside.runtime import UsageError, write_manifest
+from bedside.runtime import ResourceError, UsageError, write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 
 from ...devices.probe.probes import kernel, made_probe
@@ -77,6 +77,11 @@ def test_nothing_that_fits_is_exit_code_5_with_the_reasons(bundle_path, capsys, 
     assert widest(out) <= 80
 
 
+def test_a_budget_is_in_any_unit_of_time(bundle_path, capsys):
+    assert run(["plan", str(bundle_path), *ORIN, "--budget", "1h", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["limits"]["seconds"] == 3600
+
+
 def test_what_may_miss_the_limit_is_said(bundle_path, capsys):
     assert run(["plan", str(bundle_path), *ORIN, "--budget", "2ms"]) == 0
     assert "not proven: time: at worst 0.00382 s, the limit is 0.002 s" in capsys.readouterr().out
@@ -90,6 +95,35 @@ def test_the_page_holds_every_option_and_loads_nothing(bundle_path, tmp_path):
     assert "toy.bedside, tensorrt int8, overlap 0.25" in text
     assert "data sheet of Jetson Orin Nano" in text
     assert "http" not in text.replace("gist.github.com", "")
+
+
+@pytest.mark.parametrize(
+    ("page", "code", "message"),
+    [
+        ("precious.nii.gz", 2, "expected a name ending in .html"),
+        ("toy.bedside/plan.html", 2, "outside the bundle"),
+        ("nowhere/plan.html", 5, '"plan.html": cannot be written'),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    bundle_path, tmp_path, monkeypatch, capsys, page, code, message
+):
+    monkeypatch.setattr("bedside.devices.plan", lambda *_, **__: pytest.fail("planned"))
+    (tmp_path / "precious.nii.gz").write_bytes(b"scan")
+    assert run(["plan", str(bundle_path), *ORIN, "--html", str(tmp_path / page)]) == code
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "precious.nii.gz").read_bytes() == b"scan"
+
+
+def test_a_plan_is_shown_though_its_page_cannot_be_written(bundle_path, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise ResourceError("the disk is full")
+
+    monkeypatch.setattr("bedside.cli.plan.page.write_plan_page", full)
+    assert run(["plan", str(bundle_path), *ORIN, "--html", str(tmp_path / "p.html")]) == 5
+    out, error = capsys.readouterr()
+    assert "recommended: toy.bedside, tensorrt fp32" in out
+    assert "the disk is full" in error
 
 
 @pytest.mark.slow
@@ -212,7 +246,7 @@ def test_a_student_that_cannot_be_exported_is_left_out_with_the_reason(monkeypat
     [
         ((*ORIN, "--students", "unet-enormous"), 2, 'no student "unet-enormous"'),
         (("--device", "orin-nano"), 2, "did you mean orin-nano-8"),
-        ((*ORIN, "--budget", "soon"), 2, "--budget: expected a quantity like 10s"),
+        ((*ORIN, "--budget", "soon"), 2, "--budget: expected a duration like 500ms, 20s, 30min or 2h"),
         ((*ORIN, "--budget", "0s"), 2, "budget: expected 0.001 to 86400 s"),
         ((*ORIN, "--memory", "64GB"), 2, "has 8 GB, got a limit of 64 GB"),
         ((*ORIN, "--power", "1W"), 2, "takes 7 W in its lowest mode"),

@@ -7,13 +7,6 @@ from bedside.runtime.axes import XYZ
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("10s", 10), ("500ms", 0.5), ("2min", 120), ("1.5", 1.5), (" 3 s ", 3), ("2 m", 120)]
-)
-def test_times_are_seconds(text, expected):
-    assert quantities.seconds("--budget", text) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
     ("text", "expected"), [("3GB", 3_000_000_000), ("512MB", 512_000_000), ("2GiB", 2**31), ("1.5 gb", 1_500_000_000)]
 )
 def test_sizes_are_bytes(text, expected):
@@ -27,12 +20,6 @@ def test_powers_are_watts():
 def test_a_scan_is_voxels_and_millimetres():
     assert quantities.scan("--scan", "512x512x400@0.8x0.8x1") == (XYZ(512, 512, 400), (0.8, 0.8, 1.0))
     assert quantities.scan("--scan", "64×64×32@5×5×5") == (XYZ(64, 64, 32), (5.0, 5.0, 5.0))
-
-
-@pytest.mark.parametrize("text", ["", "fast", "-3s", "10 parsec", "1e9s", "3;s"])
-def test_no_time_is_refused(text):
-    with pytest.raises(UsageError, match="--budget: expected a quantity like 10s"):
-        quantities.seconds("--budget", text)
 
 
 @pytest.mark.parametrize("text", ["3", "3 kg", "many"])

@@ -24,6 +24,8 @@ from bedside.cli.terminal.usage import usage_message
             "distill --student=unet-edge-tiny --sam vit_b",
             r"No such option.*--sam.* Try 'bedside distill --student unet-edge-tiny --help'\.",
         ),
+        ("benchmark compare one.json", r"Missing argument .* Try 'bedside benchmark compare --help'\."),
+        ("devices report --otput r.zip", r"No such option.* Try 'bedside devices report --help'\."),
         ("dataset chek", r"No such command.*'check'\? Try 'bedside dataset --help'\."),
         ("distill data --spacing 5 5 -o run", r"Option '--spacing' takes 3 values, got 2 \('5 5'\)\. Try .*"),
         ("distill --patch 64 64 x data -o run", r"Invalid value for '--patch': .*, got '64 64 x'\. Try .*"),

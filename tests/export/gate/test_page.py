@@ -20,7 +20,7 @@ from bedside.runtime.bundles.figures import (
     TimedMachine,
 )
 from bedside.runtime.bundles.manifest import Manifest
-from bedside.runtime.errors import UsageError
+from bedside.runtime.errors import ResourceError, UsageError
 
 
 @pytest.fixture
@@ -66,6 +66,18 @@ def test_a_page_in_the_bundle_is_refused_before_the_work(tmp_path):
     check_page(tmp_path / "p.html", bundle)
     with pytest.raises(UsageError, match=r'"p\.html" would lie in the bundle "b\.bedside"'):
         check_page(bundle / "p.html", bundle)
+
+
+def test_a_page_that_would_replace_a_scan_or_lie_in_another_bundle_or_nowhere_is_refused(tmp_path):
+    bundle, other = tmp_path / "b.bedside", tmp_path / "other.bedside"
+    other.mkdir()
+    (other / "bundle.json").touch()
+    with pytest.raises(UsageError, match=r"name ending in \.html"):
+        check_page(tmp_path / "ct.nii.gz", bundle)
+    with pytest.raises(UsageError, match=r'outside the bundle "other\.bedside"'):
+        check_page(other / "p.html", bundle)
+    with pytest.raises(ResourceError, match=r'"p\.html": cannot be written'):
+        check_page(tmp_path / "none" / "p.html", bundle)
 
 
 def test_it_is_one_file(page):

@@ -114,7 +114,7 @@ def test_a_bundle_whose_replacement_was_killed_half_way_is_opened(bundle_path):
 def test_a_folder_that_is_no_bundle_is_not_gone_through(tmp_path, monkeypatch):
     """A home or a whole disk, given by mistake, would take minutes."""
     monkeypatch.setattr(os, "scandir", None)
-    with pytest.raises(BundleError, match=r"is not a bundle: it has no bundle\.json"):
+    with pytest.raises(BundleError, match=r"is not a bundle: it has no bundle\.json; expected a bundle, the folder"):
         Bundle.open(tmp_path)
 
 

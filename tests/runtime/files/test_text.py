@@ -28,10 +28,13 @@ def test_text_without_a_mark_is_read_as_it_is_line_ends_included(tmp_path):
     [
         ("x = 1".encode("utf-16"), "UTF-16; save it"),
         (codecs.BOM_UTF16_BE + "x = 1".encode("utf-16-be"), "UTF-16; save it"),
-        ("x = 1".encode("utf-16-le"), "UTF-16, or no text"),
+        ("x = 1".encode("utf-16-le"), "UTF-16; save it"),
         ("x = 1".encode("utf-32"), "UTF-32"),
         ("name = 'é'".encode("latin-1"), r"another encoding \(byte 8\)"),
-        (b"\x1f\x8b\x08\x00zip", "UTF-16, or no text"),
+        ("{ }".encode("utf-16-be"), "UTF-16; save it"),
+        (b"\x1f\x8b\x08\x00zip", "a file that is no text; choose another file$"),
+        (b"PK\x03\x04\x14\x00\x00\x00zip", "a file that is no text; choose another file$"),
+        (b"\x5c\x01\x00\x00header", "a file that is no text; choose another file$"),
     ],
 )
 def test_another_encoding_is_refused_by_name_in_one_line(tmp_path, content, got):

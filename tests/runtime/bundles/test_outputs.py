@@ -1,0 +1,42 @@
+"""An output is checked before the work, without leaving or changing anything."""
+
+import pytest
+from bedside.runtime.bundles.outputs import check_outside_bundles, check_writable
+from bedside.runtime.errors import ResourceError, UsageError
+
+
+def test_nothing_is_left_behind_and_an_existing_file_stays(tmp_path):
+    check_writable(tmp_path / "new.csv", ".csv")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.csv").write_text("kept")
+    check_writable(tmp_path / "old.csv", ".csv", ".json")
+    assert (tmp_path / "old.csv").read_text() == "kept"
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"name ending in \.csv or \.json"):
+        check_writable(tmp_path / "scan.nii.gz", ".csv", ".json")
+
+
+@pytest.mark.parametrize("place", ["labels.nii.gz", "openvino/labels.nii.gz"])
+def test_an_output_in_a_bundle_is_refused(tmp_path, place):
+    (tmp_path / "student.bedside" / "openvino").mkdir(parents=True)
+    (tmp_path / "student.bedside" / "bundle.json").touch()
+    with pytest.raises(UsageError, match=r'expected a place outside the bundle "student\.bedside"'):
+        check_writable(tmp_path / "student.bedside" / place)
+    check_writable(tmp_path / "labels.nii.gz")
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ResourceError, match=r'"new\.csv": cannot be written'):
+        check_writable(tmp_path / "none" / "new.csv")
+
+
+def test_a_link_to_a_place_in_a_bundle_is_refused_and_a_loop_of_links_is_in_none(tmp_path):
+    (tmp_path / "student.bedside").mkdir()
+    (tmp_path / "student.bedside" / "bundle.json").touch()
+    (tmp_path / "page.html").symlink_to(tmp_path / "student.bedside" / "page.html")
+    with pytest.raises(UsageError, match="outside the bundle"):
+        check_writable(tmp_path / "page.html", ".html")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    check_outside_bundles(tmp_path / "loop")
