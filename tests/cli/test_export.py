@@ -101,8 +101,8 @@ def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeyp
     monkeypatch.setattr("bedside.export.export_bundle", export_bundle)
     monkeypatch.setattr(NetworkOptions, "opened", lambda self, calibration: None)
     words = [word.format(new=tmp_path) for word in words]
-    data = str(student_folder / "dataset.json")
-    assert bedside(["export", "run", "-o", str(tmp_path / name), "--calibration", data, *words]) == 5
+    run, data = str(student_folder / "student"), str(student_folder / "dataset.json")
+    assert bedside(["export", run, "-o", str(tmp_path / name), "--calibration", data, *words]) == 5
     assert asked[0].page == (None if page is None else tmp_path / page)
 
 

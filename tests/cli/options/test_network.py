@@ -56,6 +56,11 @@ def test_a_folder_that_is_no_source_is_refused_with_what_was_expected(tmp_path):
         NetworkOptions(source=tmp_path).opened(None)
 
 
+def test_a_source_that_is_missing_is_named_before_anything_else_is_asked_for(tmp_path, capsys):
+    assert bedside(["export", str(tmp_path / "gone"), "-o", str(tmp_path / "out.bedside")]) == 3  # nor --calibration
+    assert '"gone" does not exist; expected a run directory' in capsys.readouterr().err
+
+
 def test_a_refusal_is_one_line_with_the_exit_code_and_nothing_is_written(tmp_path, capsys):
     described = inference()
     described["preprocessing"]["transforms"].append({"_target_": "HistogramNormalized", "keys": "image"})
