@@ -10,6 +10,8 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
+
 from .. import __version__
 from ..runtime import arguments
 from ..runtime.bundles.figures import SensitiveLayer
@@ -50,8 +52,8 @@ def export_bundle(
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all.
 
-    A warning is logged where too few gate cases are held out, for every variant that failed at the gate, and where the
-    locator is left out.
+    A warning is logged where too few gate cases are held out or not known to be, where scans are unusual for the task,
+    for every variant that failed at the gate, and where the locator is left out.
 
     Args:
         student: what `bedside.distill.load_student` returns, or an `ExportedStudent`; not modified. The patch of its
@@ -81,11 +83,14 @@ def export_bundle(
     _check_packages(options)
     if options.page is not None:
         check_page(Path(options.page), out)
-    cases = options.chosen_cases(student.task)
-    if cases.warning and (cases.gate or options.gate_cases):
-        _log.warning(cases.warning)
-
     locator = None if options.locator is None else ExportedStudent.of(options.locator)
+    trained_on = {"the student": student.data_hash} | ({} if locator is None else {"the locator": locator.data_hash})
+    if progress is not None:
+        progress(0, 1, "scans: reading label maps, comparing files with those of the training")
+    cases = options.chosen_cases(student.task, trained_on)
+    if cases.warning and (cases.gate or options.gate_cases):
+        _log.warning("%s", cases.warning)
+
     if locator is not None:
         check_locator(locator, student.task, cases)
     forms = ONNX_ALONE if options.onnx_only else FORMS
@@ -112,7 +117,7 @@ def export_bundle(
             if locator is not None:
                 manifest = add_locator(folder, manifest, locator, cases, options.threads, steps)
                 manifest = write_manifest(folder, manifest)
-            manifest = _with_texts(folder, manifest)
+            manifest = _with_texts(folder, _with_scan_warnings(manifest, cases))
             if options.sign is not None:
                 sign_bundle(folder, options.sign)
             if options.page is not None:
@@ -121,6 +126,8 @@ def export_bundle(
     except OSError as error:
         raise ResourceError(f'"{out.name}": the bundle cannot be written ({error.strerror or error})') from error
     steps.finish()
+    for warning in cases.scan_warnings:
+        _log.warning("%s", warning)
     for variant in manifest.failed:
         _log.warning("%s failed at the gate: %s", variant.name, variant.gate_reason)
     if manifest.locator_left_out:
@@ -189,6 +196,15 @@ def _compared(
         steps.begin(f"parity of {variant.name}")
         measured.append(reference.measure(variant, folder, options.threads))
     return tuple(measured)
+
+
+def _with_scan_warnings(manifest: Manifest, cases: ExportCases) -> Manifest:
+    """Returns the manifest with the warnings about scans that calibrated or judged the variants."""
+    if not cases.scan_warnings:
+        return manifest
+    training = {**manifest.provenance.training, "scans": "; ".join(cases.scan_warnings)}
+    provenance = msgspec.structs.replace(manifest.provenance, training=training)
+    return msgspec.structs.replace(manifest, provenance=provenance)
 
 
 def _with_texts(folder: Path, manifest: Manifest) -> Manifest:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..runtime import arguments
+from ..runtime.errors import InputError
 from ..runtime.task import Task
 from ..training.data.case_digest import data_hash, digest_cases
 from ..training.data.dataset import Case, load_dataset
 from ..training.data.organ_masks import OrganMasks
-from ..training.data.prepare import check_labels
+from ..training.data.prepare import list_warnings, unusual_warning
+from .gate_cases import GateCase, GateChoice, choose_gate_cases
+from .held_out import held_out_doubts
 
-GateCase = tuple[Path, Path | OrganMasks]  # image and label map
+_log = logging.getLogger("bedside.export")
 
 FEWEST_GATE_CASES = 10  # that the gate's bounds need to mean much
 _PAIRS = "a list of pairs (image, label map)"
@@ -26,9 +30,12 @@ class ExportCases:
 
     Attributes:
         calibration: scans from which patches are drawn, for int8 and for the comparison with the student.
-        gate: (image, label map) pairs on which the Dice of each variant is measured.
+        gate: (image, label map) pairs on which the Dice of each variant is measured. Whoever gives them answers for
+            their being held out.
         ignore: value of the gate's label maps that marks voxels to leave out; None compares all voxels.
         trained_on_calibration: whether the calibration scans are known to be training cases of the network.
+        without_organ: pairs whose label maps have no organ, on which only what a variant invents is measured.
+        remarks: what a person should know of the gate's cases, one line each.
 
     Raises:
         UsageError: an attribute has another type.
@@ -38,45 +45,69 @@ class ExportCases:
     gate: Sequence[GateCase] = ()
     ignore: int | None = None
     trained_on_calibration: bool = False
+    without_organ: Sequence[GateCase] = ()
+    remarks: Sequence[str] = ()
+    _noted: dict[Path, tuple[str, ...]] = field(
+        default_factory=dict[Path, "tuple[str, ...]"], init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         for scan in checked_collection("calibration", self.calibration, "a list of paths"):
             arguments.path("calibration", scan)
-        for case in checked_collection("gate", self.gate, _PAIRS):
-            pair = arguments.sequence("gate", case, "a list of paths")
-            if len(pair) != 2:
-                arguments.refuse("gate", _PAIRS, case)
-            for part in pair:
-                if not isinstance(part, OrganMasks):
-                    arguments.path("gate", part)
+        for name, cases in (("gate", self.gate), ("without_organ", self.without_organ)):
+            for case in checked_collection(name, cases, _PAIRS):
+                pair = arguments.sequence(name, case, "a list of paths")
+                if len(pair) != 2:
+                    arguments.refuse(name, _PAIRS, case)
+                for part in pair:
+                    if not isinstance(part, OrganMasks):
+                        arguments.path(name, part)
         arguments.optional(arguments.whole_number, "ignore", self.ignore)
         arguments.flag("trained_on_calibration", self.trained_on_calibration)
+        for remark in checked_collection("remarks", self.remarks, "a list of lines"):
+            arguments.text("remarks", remark)
 
     @classmethod
-    def of_dataset(cls, path: Path, task: Task, most_gate_cases: int) -> ExportCases:
-        """Chooses the scans of a data set.
+    def of_dataset(
+        cls, path: Path, task: Task, most_gate_cases: int, trained_on: Mapping[str, str] | None = None
+    ) -> ExportCases:
+        """Chooses the scans of a data set, and logs the warnings about its list.
 
         The training scans calibrate int8; without any, the validation scans do, or else the test scans. The gate's
-        cases come from the test list (those with label maps), then from the validation list.
+        cases come from the test list (those with label maps), then from the validation list; `choose_gate_cases` tells
+        which.
 
         Args:
             path: the data set: its folder or list.
             task: the student's task.
             most_gate_cases: most cases of the gate; 0 for none.
+            trained_on: what a network is, for messages → hash of its training data, empty where it is not recorded; of
+                the networks for which the gate's cases have to be held out.
 
         Raises:
-            InputError: the data set is refused, or its labels are not the task's.
+            InputError: the data set is refused, its labels are not the task's although it has cases for the gate, or
+                one of those is refused.
         """
         dataset = load_dataset(path, labels=task.labels)
-        held_out = [(case.image, case.label) for case in (*dataset.test, *dataset.validation) if case.label is not None]
-        if most_gate_cases and held_out:
-            check_labels(dataset, task)
+        candidates = [case for case in (*dataset.test, *dataset.validation) if case.label is not None]
+        try:
+            warnings = list_warnings(dataset, task)
+        except InputError as error:
+            if most_gate_cases and candidates:
+                raise
+            warnings = (*dataset.warnings, f"{error}; its scans calibrate int8 and nothing else")
+        for warning in warnings:
+            _log.warning("%s", warning)
+        choice = choose_gate_cases(candidates, task, most_gate_cases) if most_gate_cases else GateChoice()
+        doubts = held_out_doubts(dataset, choice, trained_on or {}) if choice.cases else ()
         scans = dataset.training or dataset.validation or dataset.test
         return cls(
             tuple(case.image for case in scans),
-            tuple(held_out[:most_gate_cases]),
+            choice.cases,
             dataset.ignore,
             trained_on_calibration=bool(dataset.training),
+            without_organ=choice.without_organ,
+            remarks=(*doubts, *choice.remarks),
         )
 
     def gate_data_hash(self) -> str:
@@ -94,11 +125,45 @@ class ExportCases:
         named = [replace(case, name=digest.image) for case, digest in zip(cases, digests, strict=True)]
         return data_hash(named, digests)
 
+    def with_checked_gate(self, task: Task) -> ExportCases:
+        """Returns the same with every scan of the gate once, and those without an organ apart.
+
+        Args:
+            task: the student's task.
+
+        Raises:
+            InputError: a label map is refused or has labels that the task lacks, or a file cannot be read.
+        """
+        if not self.gate:
+            return self
+        cases = [
+            Case(f"gate case {number}", Path(image), label if isinstance(label, OrganMasks) else Path(label))
+            for number, (image, label) in enumerate(self.gate, start=1)
+        ]
+        choice = choose_gate_cases((replace(case, ignore=self.ignore) for case in cases), task, len(cases))
+        bare, remarks = (*self.without_organ, *choice.without_organ), (*self.remarks, *choice.remarks)
+        return replace(self, gate=choice.cases, without_organ=bare, remarks=remarks)
+
+    def note(self, image: Path, warnings: Sequence[str]) -> None:
+        """Keeps the warnings about a scan, for `scan_warnings`; a scan that is read again has each of them once."""
+        self._noted[Path(image)] = tuple(dict.fromkeys((*self._noted.get(Path(image), ()), *warnings)))
+
+    @property
+    def scan_warnings(self) -> tuple[str, ...]:
+        """One warning about the calibration scans that were read, and one about the gate's; none about usual scans."""
+        gate = {Path(image) for image, _ in (*self.gate, *self.without_organ)}
+        kinds = {
+            "calibration scans": [warnings for image, warnings in self._noted.items() if image not in gate],
+            "scans of the gate": [warnings for image, warnings in self._noted.items() if image in gate],
+        }
+        found = (unusual_warning(scans, what) for what, scans in kinds.items())
+        return tuple(warning for warning in found if warning is not None)
+
     @property
     def warning(self) -> str | None:
         """Why the gate's Dice is missing or says too much; None if neither is so."""
         if not self.gate:
-            return "no held-out case with a label map: the bundle will carry no Dice"
+            return "; ".join(self.remarks) or "no held-out case with a label map: the bundle will carry no Dice"
         reasons: list[str] = []
         if {Path(image) for image, _ in self.gate} & {Path(image) for image in self.calibration}:
             reasons.append(
@@ -110,7 +175,7 @@ class ExportCases:
             reasons.append(
                 f"expected at least {FEWEST_GATE_CASES} gate cases, got {len(self.gate)}: losses may not show"
             )
-        return "; ".join(reasons) or None
+        return "; ".join((*reasons, *self.remarks)) or None
 
 
 def checked_collection(name: str, value: Any, expected: str) -> tuple[Any, ...]:

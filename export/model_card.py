@@ -8,6 +8,7 @@ from ..runtime.bundles.variant import Variant
 from ..runtime.task import Modality, Task
 from .cases import FEWEST_GATE_CASES
 
+_CARE = ("gate", "scans")  # facts that say how far the gate's figures can be trusted, not how the student was trained
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at
 
@@ -40,7 +41,7 @@ def model_card(manifest: Manifest) -> str:
     facts = [
         ("student", f"{provenance.student}{taught}" + ("" if provenance.lam is None else f", λ = {provenance.lam:g}")),
         ("training data (SHA-256)", provenance.data_hash or "not recorded"),
-        *((name.replace("_", " "), value) for name, value in provenance.training.items()),
+        *((name.replace("_", " "), value) for name, value in provenance.training.items() if name not in _CARE),
         ("exported", f"{provenance.created} by bedside {provenance.code_version}"),
     ]
     sections = [
@@ -87,9 +88,21 @@ def _limits(manifest: Manifest) -> list[str]:
         limits.append(
             f"Gate cases: {manifest.gate_cases}. Fewer than {FEWEST_GATE_CASES} do not show a small loss of an organ."
         )
+    origin = manifest.provenance
+    if manifest.gate_cases and (origin.teacher or {"without_labels", "started_from"} & origin.training.keys()):
+        limits.append(
+            "The gate cases are compared with the student's own labelled data alone: whether its teacher, scans "
+            "without labels or earlier weights have learned from them is not recorded."
+        )
     unmeasured = [label for label in task.labels[1:] if label not in exact.dice]
     if unmeasured:
         limits.append(f"Never compared with a person's label map at export: {', '.join(unmeasured)}.")
+    borderless = [label for label in task.labels[1:] if label not in exact.borders]
+    if exact.parity is not None and borderless:
+        limits.append(
+            "The student finds these organs in no patch of the comparison, so that no variant's probabilities of them "
+            f"were judged: {', '.join(borderless)}."
+        )
     if exact.dice:
         worst = min(exact.dice, key=lambda organ: exact.dice[organ])
         limits.append(f"The least accurate organ is {worst}: Dice {exact.dice[worst]:.4f} with {exact.name}.")
@@ -158,11 +171,15 @@ def _gate(manifest: Manifest) -> str:
                 variant.verdict,
             )
         )
+    training = manifest.provenance.training
+    care = "; ".join(training[name] for name in _CARE if name in training)
     head = ("variant", "mean Dice", "Dice lost (95 % interval)", "mean Δp near borders", "shift of confidence")
     cases, timed_on = manifest.gate_cases, manifest.timed_on
     text = f"Gate cases: {cases}, segmented through the whole runtime. Of |Δp| and the shift: the worst organ's."
     if timed_on is not None:
         text += f" Times are of {timed_on.cpu}, CPU threads: {timed_on.threads}; they say nothing about other machines."
+    if care:
+        text += f"\n\n**Read the figures with care:** {care}."
     return f"## Gate\n\n{text}\n\n" + _table((*head, "ms per window", "gate"), rows)
 
 

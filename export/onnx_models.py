@@ -69,7 +69,8 @@ class OnnxModels:
 
     @cached_property
     def _patches(self) -> Patches:
-        return sample_patches(self.cases.calibration, self.reference.task, self.options.patches)
+        task, count = self.reference.task, self.options.patches
+        return sample_patches(self.cases.calibration, task, count, note=self.cases.note)
 
     @cached_property
     def _signed(self) -> SearchedModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,12 +129,16 @@ class ExportOptions:
         """Precisions of the models to write, fp32 first; the bf16 variants run the same files."""
         return tuple(each for each in MODEL_PRECISIONS if each == "fp32" or each in self.precisions)
 
-    def chosen_cases(self, task: Task) -> ExportCases:
+    def chosen_cases(self, task: Task, trained_on: Mapping[str, str] | None = None) -> ExportCases:
         """Returns the caller's cases, or those of the data set for a task; without either there are none.
 
+        Args:
+            task: the student's task.
+            trained_on: as for `ExportCases.of_dataset`.
+
         Raises:
-            InputError: the data set is refused, or its labels are not the task's.
+            InputError: the data set or a label map of the gate is refused, or its labels are not the task's.
         """
         if self.dataset is None:
-            return self.cases or ExportCases()
-        return ExportCases.of_dataset(Path(self.dataset), task, self.gate_cases)
+            return (self.cases or ExportCases()).with_checked_gate(task)
+        return ExportCases.of_dataset(Path(self.dataset), task, self.gate_cases, trained_on)

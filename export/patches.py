@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,15 @@ from ..runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid,
 from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
 from ..runtime.windows.plan import plan_windows
-from ..training.data.organ_masks import OrganMasks, read_truth
+from ..training.data.organ_masks import read_truth
+from .gate_cases import GateCase
 
 Patches = list[NDArray[np.float32]]
+Note = Callable[[Path, Sequence[str]], None]
+
+
+def _unnoted(image: Path, warnings: Sequence[str]) -> None:
+    """Drops the warnings about a scan, for callers that ask for none."""
 
 
 def sample_patches(
@@ -24,6 +30,7 @@ def sample_patches(
     count: int,
     *,
     seed: int = 0,
+    note: Note = _unnoted,
 ) -> Patches:
     """Draws patches around body voxels, spread as evenly over the scans as their number allows.
 
@@ -32,6 +39,7 @@ def sample_patches(
         task: the task, for preprocessing and the size of the patch.
         count: number of patches.
         seed: random seed; the same scans and seed give the same patches.
+        note: called with each scan that is read and the warnings about it.
 
     Returns:
         ``count`` arrays [1, 1, D, H, W] float32, normalised; scans smaller than the patch are padded with air.
@@ -44,7 +52,9 @@ def sample_patches(
     shares = [len(share) for share in np.array_split(np.arange(count), len(chosen))] if chosen else []
     patches: Patches = []
     for image, share in zip(chosen, shares, strict=True):
-        patches += _patches_of(image, task, share, rng)
+        cut = _Cut(_prepared(image, task, note), task)
+        body = cut.voxels_of(None)
+        patches += [cut.around(centre).image for centre in body[rng.integers(0, len(body), share)]]
     return patches
 
 
@@ -73,7 +83,7 @@ class LabelledPatch:
 
 
 def organ_patches(
-    cases: Sequence[tuple[Path, Path | OrganMasks]], task: Task, count: int, *, seed: int = 0
+    cases: Sequence[GateCase], task: Task, count: int, *, seed: int = 0, note: Note = _unnoted
 ) -> list[LabelledPatch]:
     """Draws labelled patches around voxels of organs; every patch is around the organ with the fewest so far.
 
@@ -82,6 +92,7 @@ def organ_patches(
         task: the task, for preprocessing, labels and the size of the patch.
         count: number of patches, spread over the cases in their order.
         seed: random seed; the same cases and seed give the same patches.
+        note: called with each scan that is read and the warnings about it.
 
     Raises:
         InputError: a scan or label map is refused.
@@ -92,7 +103,7 @@ def organ_patches(
     for (image, label), share in zip(cases, np.array_split(np.arange(count), len(cases)), strict=True):
         if not share.size:
             break
-        prepared = to_model_input(read_volume(image), task)
+        prepared = _prepared(image, task, note)
         cut = _Cut(prepared, task, labels_to_model_grid(read_truth(label), prepared.grid))
         for _ in share:
             present = [organ for organ in range(1, task.num_classes) if organ in cut.labels_present]
@@ -126,7 +137,7 @@ class _Cut:
         return LabelledPatch(image, None if self._truth is None else self._truth[window])
 
 
-def _patches_of(image: Path, task: Task, count: int, rng: np.random.Generator) -> Patches:
-    cut = _Cut(to_model_input(read_volume(image), task), task)
-    body = cut.voxels_of(None)
-    return [cut.around(centre).image for centre in body[rng.integers(0, len(body), count)]]
+def _prepared(image: Path, task: Task, note: Note) -> ModelInput:
+    prepared = to_model_input(read_volume(image), task)
+    note(image, prepared.warnings)
+    return prepared

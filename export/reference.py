@@ -237,10 +237,10 @@ def _patches(task: Task, cases: ExportCases) -> list[LabelledPatch]:
     wanted = max(_PATCHES, _PATCHES_OF_AN_ORGAN * (task.num_classes - 1))
     count = affordable_patches(task.patch.dhw, task.num_classes, wanted)
     if cases.gate:
-        return organ_patches(cases.gate, task, count, seed=_SEED)
+        return organ_patches(cases.gate, task, count, seed=_SEED, note=cases.note)
     count = min(count, _PATCHES)
     if cases.calibration:
-        images = sample_patches(cases.calibration, task, count, seed=_SEED)
+        images = sample_patches(cases.calibration, task, count, seed=_SEED, note=cases.note)
     else:
         images = noise_patches(task, min(count, _NOISE_PATCHES))
     return [LabelledPatch(image) for image in images]

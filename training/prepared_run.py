@@ -14,13 +14,13 @@ from ..runtime.hooks import Progress
 from ..runtime.scans.names import joined_names
 from ..runtime.task import Task
 from .data.case_cache import CaseCache, case_key
-from .data.case_digest import CaseDigest, data_hash, digest_cases
+from .data.case_digest import CaseDigest, cases_of_trainings, data_hash, digest_cases
 from .data.cases_in_use import in_use
 from .data.dataset import Case, Dataset
 from .data.mirroring import mirroring_note, mirroring_warning
 from .data.missing_labels import missing_in_training_warning, missing_labels
 from .data.nnunet_splits import unused_splits
-from .data.prepare import check_labels, modality_warning, prepare_cases
+from .data.prepare import list_warnings, prepare_cases, unusual_warning
 from .data.prepared_case import PreparedCase
 from .job import TrainingJob
 from .loop.process_group import ProcessGroup
@@ -145,17 +145,15 @@ def _by_name(cases: Sequence[Case]) -> list[Case]:
 
 def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
     """Returns training and validation cases, without duplicates: a case in both lists is prepared once."""
-    check_labels(dataset, task)
-    for warning in (*dataset.warnings, modality_warning(dataset, task)):
-        if warning:
-            _log.warning("%s", warning)
+    for warning in list_warnings(dataset, task):
+        _log.warning("%s", warning)
     if dataset.fold is None and (unused := unused_splits(dataset)):
         _log.info("%s", unused)
     if not dataset.training:
         raise InputError(
             f'data set "{dataset.name}" lists no training case; name scans with label maps under "training"'
         )
-    return tuple({case.name: case for case in (*dataset.training, *dataset.validation)}.values())
+    return cases_of_trainings(dataset)
 
 
 def _hashes_of_halves(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> tuple[str, str]:
@@ -199,9 +197,8 @@ def _log_seen_validation(
 
 def _log_unusual(cases: list[PreparedCase], what: str) -> None:
     """Logs one warning for all unusual scans, without their names."""
-    unusual = [case for case in cases if case.warnings]
-    if unusual:
-        _log.warning("%d of %d %s are unusual, such as: %s", len(unusual), len(cases), what, unusual[0].warnings[0])
+    if warning := unusual_warning((case.warnings for case in cases), what):
+        _log.warning("%s", warning)
 
 
 def _log_unlabelled(dataset: Dataset, recipe: Recipe) -> None:

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from ...runtime.bundles.figures import DiceDrop, SpuriousVolume
 from ...runtime.bundles.variant import Variant
 from ...runtime.engine_selection.timing import timed
-from ...runtime.engines import default_threads
+from ...runtime.engines import CPU, default_threads
 from ...runtime.errors import InputError
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import read_volume
 from ...runtime.segmenter import Segmenter
 from ...training.data.organ_masks import read_truth
 from ...training.scores.metrics import dice_per_class
-from ..cases import GateCase
+from ..gate_cases import GateCase
+from ..patches import Note
 
 _UPPER = 0.975  # quantile at the upper end of a 95 % interval
 
@@ -85,6 +86,7 @@ def segment_cases(
     ignore: int | None = None,
     overlap: float | None = None,
     use_locator: bool = True,
+    note: Note | None = None,
     starting: Callable[[], None] | None = None,
 ) -> CaseScores:
     """Segments the gate cases with one variant and scores every class.
@@ -97,6 +99,7 @@ def segment_cases(
         ignore: value of the label maps that marks voxels to leave out; None compares all voxels.
         overlap: overlap of windows; None for the one the bundle recommends.
         use_locator: whether the bundle's locator, if it has one, leaves out windows.
+        note: called with each scan and the warnings about it and its label map.
         starting: called before each case.
 
     Raises:
@@ -108,6 +111,7 @@ def segment_cases(
     windows: list[int] = []
     seconds: list[float] = []
     with Segmenter.load(bundle, variant.engine, variant.precision, threads, self_test=False) as segmenter:
+        cpu_threads = (threads or default_threads()) if segmenter.engine.device == CPU else None
         for number, (image, label) in enumerate(cases, start=1):
             if starting is not None:
                 starting()
@@ -115,7 +119,9 @@ def segment_cases(
             if not scan.grid.coincides(truth.grid):
                 raise InputError(f"gate case {number}: image and label map lie on different grids")
             segment = partial(segmenter.segment, scan, overlap, use_locator=use_locator)
-            run = timed(segment, threads or default_threads())
+            run = timed(segment, cpu_threads)
+            if note is not None:
+                note(image, run.result.warnings)
             ignored = None if ignore is None else truth.data == ignore
             dice.append(dice_per_class(run.result.labels, truth.data, segmenter.task.num_classes, ignored))
             volumes.append(_volumes(run.result.labels, segmenter.task.num_classes, ignored, scan.grid))

@@ -55,7 +55,7 @@ class Gate:
     def step_count(variants: int, cases: ExportCases, options: ExportOptions) -> int:
         """Returns the number of steps that `run` will begin."""
         overlaps = len(OVERLAPS) if options.overlap is None else 0
-        return len(cases.gate) * (overlaps + variants) + variants
+        return len(cases.gate) * overlaps + (len(cases.gate) + len(cases.without_organ)) * variants + variants
 
     def run(self, manifest: Manifest, golden: GoldenPatch) -> GateResult:
         """Measures and judges the variants.
@@ -103,16 +103,18 @@ class Gate:
         )
 
     def _scores(self, manifest: Manifest) -> dict[str, CaseScores]:
-        if not self.cases.gate:
+        cases = (*self.cases.gate, *self.cases.without_organ)
+        if not cases:
             return {}
         return {
             variant.name: segment_cases(
                 self.folder,
                 variant,
-                self.cases.gate,
+                cases,
                 threads=self.options.threads,
                 ignore=self.cases.ignore,
                 overlap=manifest.recommended_overlap,
+                note=self.cases.note,
                 starting=partial(self.steps.begin, f"gate case with {variant.name}"),
             )
             for variant in manifest.variants

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from ...runtime.bundles.figures import OverlapPoint
 from ...runtime.bundles.variant import Variant
-from ..cases import GateCase
+from ..gate_cases import GateCase
 from .dice import segment_cases
 from .verdict import MAX_DICE_DROP
 
@@ -70,10 +70,14 @@ def recommended(curve: Sequence[OverlapPoint], measured_with: str) -> Recommende
     rather than timed: their number is the same on every machine. Overlaps that need equally many windows on the gate
     cases are the same there; of those, the one closest to the default, 0.5, is chosen.
 
+    Where no case has an organ there is no Dice to choose by, and the default is kept.
+
     Args:
         curve: the points, at least one.
         measured_with: name of the variant, for the reason.
     """
+    if not any(point.dice for point in curve):
+        return RecommendedOverlap(DEFAULT_OVERLAP, "the default: no gate case has an organ to measure Dice on")
     best = max(curve, key=lambda point: point.mean_dice)
     able = [point for point in curve if _is_close(point.dice, best.dice)]
     chosen = min(able, key=lambda point: (point.windows, abs(point.overlap - DEFAULT_OVERLAP)))

@@ -13,7 +13,7 @@ from ...runtime.scans.nifti import read_volume
 from ...runtime.task import Task
 from ...training.data.organ_masks import read_truth
 from ...training.runs.pictures import new_figure, overlay_picture, png
-from ..cases import GateCase
+from ..gate_cases import GateCase
 from .dice import CaseScores
 from .verdict import MAX_DICE_DROP
 

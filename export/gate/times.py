@@ -23,7 +23,7 @@ from ...runtime.bundles.figures import TimedMachine
 from ...runtime.bundles.variant import Variant
 from ...runtime.engine_selection.machine_identity import device_identity, machine_identity
 from ...runtime.engine_selection.timing import timed
-from ...runtime.engines import PRECISIONS, Engine, default_threads, open_engine
+from ...runtime.engines import CPU, PRECISIONS, Engine, default_threads, open_engine
 
 _SECONDS = 1.0  # rounds are repeated that long …
 _FEWEST, _MOST = 5, 25  # … within these numbers
@@ -113,7 +113,7 @@ class _OpenPair:
     def seconds(self, variant: Variant) -> float:
         """Runs a window of an open variant, and returns its seconds."""
         engine = self._engines[variant.name]
-        return timed(lambda: engine.infer(self._patch), self._threads).seconds
+        return timed(lambda: engine.infer(self._patch), self._threads if engine.device == CPU else None).seconds
 
     def device(self, variant: Variant) -> str:
         """Returns the `device_identity` of an open variant's device."""

@@ -40,7 +40,7 @@ def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> N
     """Checks, before minutes of work, that a locator can be added to a student's bundle.
 
     Raises:
-        UsageError: it was trained for another task, or there is no labelled scan to measure it on.
+        UsageError: it was trained for another task, or there are no two scans with organs to measure it on.
     """
     differing = task.differing(locator.task, but=("spacing", "patch"))
     if differing:
@@ -49,8 +49,9 @@ def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> N
         )
     if len(cases.gate) < 2:
         raise UsageError(
-            f"a locator is measured on at least two held-out scans with label maps, got {len(cases.gate) or 'none'}; "
-            "give --calibration DATASET with a test or validation list, and --gate 2 or more"
+            "a locator is measured on at least two held-out scans with organs in their label maps, got "
+            f"{len(cases.gate) or 'none'}; give --calibration DATASET with a test or validation list, and --gate 2 or "
+            "more"
         )
 
 

@@ -51,6 +51,8 @@ class LocatorFigures:
             for organ, recall in self.recall.items()
             if recall < LEAST_RECALL
         ]
+        if not self.loss:
+            reasons.append("no gate case has an organ to measure its loss on")
         if not self.windows_saved > 0:
             reasons.append("it saves no window of the gate cases")
         return "; ".join(reasons)
@@ -78,7 +80,9 @@ def measure_locator(
     Raises:
         InputError: a case is refused, or its label map is on another grid.
     """
-    segment = partial(segment_cases, bundle, variant, threads=threads, ignore=cases.ignore, starting=starting)
+    segment = partial(
+        segment_cases, bundle, variant, threads=threads, ignore=cases.ignore, starting=starting, note=cases.note
+    )
     every = segment(cases.gate, use_locator=False)
     located: list[CaseScores] = []
     for number, case in enumerate(cases.gate):

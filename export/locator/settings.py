@@ -90,9 +90,14 @@ def choose_settings(cases: Sequence[LocatedCase], step_mm: float) -> LocatorSett
 
     Returns:
         None where organs lie more than ten voxels outside the region with every threshold.
+
+    Raises:
+        ValueError: no case has an organ, so that any region would hold all of them.
     """
     best: tuple[float, LocatorSettings] | None = None
     total = sum(int(case.organs.counts.sum()) for case in cases)
+    if not total:
+        raise ValueError("expected a labelled scan with an organ, got none")
     for threshold in THRESHOLDS:
         masks = [case.odds.mask(threshold) for case in cases]
         missed = [_voxels_to(mask, case.organs.mask) for mask, case in zip(masks, cases, strict=True)]
@@ -102,7 +107,7 @@ def choose_settings(cases: Sequence[LocatedCase], step_mm: float) -> LocatorSett
         found = sum(int(case.organs.within(mask).sum()) for mask, case in zip(masks, cases, strict=True))
         size = float(np.mean([grown(mask, margin).mean() for mask in masks]))
         if best is None or size < best[0]:
-            best = size, LocatorSettings(threshold, margin * step_mm, found / max(total, 1))
+            best = size, LocatorSettings(threshold, margin * step_mm, found / total)
     return None if best is None else best[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +183,19 @@ def test_the_page_is_written_beside_the_bundle_or_neither_is(toy_trained, toy_ca
     with pytest.raises(ResourceError, match=r"page\.html.: its folder does not exist"):
         export_bundle(toy_trained, tmp_path / "other.bedside", nowhere, lambda *_: pytest.fail("work began"))
     assert not (tmp_path / "other.bedside").exists()
+
+
+def test_scans_that_look_like_another_modality_are_warned_of_once_and_in_the_card(toy_trained, tmp_path, caplog):
+    values = np.abs(np.random.default_rng(0).normal(300, 200, (40, 40, 40))).astype(np.int16)  # as MR
+    values[:, :, :10] = 0
+    write_volume(tmp_path / "mr.nii", values, Grid(values.shape, np.diag([3.0, 3.0, 3.0, 1.0])))
+    options = ExportOptions(precisions=["fp32"], cases=ExportCases(calibration=[tmp_path / "mr.nii"]), threads=1)
+    with caplog.at_level(logging.WARNING, "bedside.export"):
+        path = export_bundle(toy_trained, tmp_path / "toy.bedside", options)
+    said = [message for message in caplog.messages if "unusual" in message]
+    assert len(said) == 1
+    assert said[0].startswith("1 of 1 calibration scans are unusual, such as: ")
+    assert f"**Read the figures with care:** {said[0]}." in (path / "README.md").read_text()
 
 
 def test_a_broken_gate_case_leaves_nothing_behind(toy_trained, toy_case, tmp_path):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bedside.export import ExportCases, ExportOptions
+from bedside.runtime import Grid, write_volume
 from bedside.runtime.errors import InputError, UsageError
 from bedside.training.data.organ_masks import OrganMasks
 
@@ -15,21 +20,38 @@ LABELS = {"0": "background", "1": "fat", "2": "bone"}
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Returns the path of a data set with cases of some names in each list."""
+    """Returns the path of a data set with cases of some names in each list, with both organs unless told otherwise."""
 
-    def write(labels: dict[str, str] = LABELS, unmarked: tuple[str, ...] = (), **lists: str) -> Path:
-        listing: dict[str, object] = {"labels": labels}
+    def write(
+        labels: dict[str, str] = LABELS,
+        unmarked: tuple[str, ...] = (),
+        organs: Mapping[str, tuple[int, ...]] = {},
+        modality: str = "CT",
+        **lists: str,
+    ) -> Path:
+        listing: dict[str, object] = {"labels": labels, "modality": {"0": modality}}
         for name, cases in lists.items():
             listing[name] = []
             for case in cases:
-                (tmp_path / f"{case}.nii.gz").touch()
-                (tmp_path / f"{case}-label.nii.gz").touch()
+                write_pair(tmp_path, case, organs.get(case, (1, 2)))
                 entry = {"image": f"{case}.nii.gz", "label": f"{case}-label.nii.gz"}
                 listing[name].append({"image": entry["image"]} if case in unmarked else entry)
         (tmp_path / "dataset.json").write_text(json.dumps(listing))
         return tmp_path / "dataset.json"
 
     return write
+
+
+def write_pair(folder: Path, case: str, organs: tuple[int, ...]) -> tuple[Path, Path]:
+    """Writes a scan that no other case has, and a label map with some organs."""
+    grid = Grid((4, 4, 4), np.diag([3.0, 3.0, 3.0, 1.0]))
+    labels = np.zeros(grid.shape, np.uint8)
+    for organ in organs:
+        labels[organ] = organ
+    files = folder / f"{case}.nii.gz", folder / f"{case}-label.nii.gz"
+    write_volume(files[0], np.full(grid.shape, ord(case), np.int16), grid)
+    write_volume(files[1], labels, grid)
+    return files
 
 
 def names(paths) -> str:
@@ -77,9 +99,46 @@ def test_label_maps_of_a_gate_must_have_the_tasks_labels(dataset, toy_task):
     path = dataset({"0": "background", "1": "bone", "2": "fat"}, training="a", validation="b")
     with pytest.raises(InputError, match='label 1 is "bone" in data set'):
         ExportCases.of_dataset(path, toy_task, most_gate_cases=1)
-    assert (
-        names(ExportCases.of_dataset(path, toy_task, most_gate_cases=0).calibration) == "a"
-    )  # images alone have no labels
+
+
+def test_other_labels_of_scans_that_only_calibrate_are_warned_of(dataset, toy_task, caplog):
+    path = dataset({"0": "background", "1": "bone", "2": "fat"}, training="a", validation="b")
+    assert names(ExportCases.of_dataset(path, toy_task, most_gate_cases=0).calibration) == "a"
+    assert 'label 1 is "bone" in data set' in caplog.text
+    assert caplog.text.count("its scans calibrate int8 and nothing else") == 1
+
+
+def test_another_modality_of_the_list_is_warned_of(dataset, toy_task, caplog):
+    with caplog.at_level(logging.WARNING, "bedside.export"):
+        ExportCases.of_dataset(dataset(training="a", modality="MRI"), toy_task, most_gate_cases=0)
+    assert caplog.messages == [
+        'the list calls its images "MRI", and task "toy" is for CT; choose a task for MR, or correct the list'
+    ]
+
+
+def test_the_same_scan_in_two_lists_is_one_gate_case(dataset, toy_task):
+    cases = ExportCases.of_dataset(dataset(training="", test="abcde", validation="abcde"), toy_task, most_gate_cases=10)
+    assert names(image for image, _ in cases.gate) == "abcde"
+    assert "expected at least 10 gate cases, got 5" in cases.warning
+    assert "held-out scans that are given twice or are copies of others: 5; each counts once" in cases.warning
+
+
+def test_the_gate_of_a_caller_has_each_scan_once_and_those_without_organ_apart(toy_task, tmp_path):
+    first, bare = write_pair(tmp_path, "a", (1, 2)), write_pair(tmp_path, "b", ())
+    copy = Path(shutil.copy(first[0], tmp_path / "copy.nii.gz")), first[1]
+    own = ExportCases(gate=[first, copy, bare])
+    cases = ExportOptions(precisions=["fp32"], cases=own).chosen_cases(toy_task)
+    assert (cases.gate, cases.without_organ) == ((first,), (bare,))
+    assert "given twice or are copies of others: 1" in cases.warning
+
+
+def test_scans_of_an_unusual_kind_are_told_of_once_however_often_they_are_read():
+    cases = ExportCases(calibration=["a.nii", "b.nii"], gate=[("c.nii", "d.nii")])
+    for image, warnings in (("a.nii", ()), ("b.nii", ("looks like MR",)), ("b.nii", ("looks like MR",)), ("c.nii", ())):
+        cases.note(Path(image), warnings)
+    assert cases.scan_warnings == ("1 of 2 calibration scans are unusual, such as: looks like MR",)
+    cases.note(Path("c.nii"), ("no organ was found",))
+    assert cases.scan_warnings[1:] == ("1 of 1 scans of the gate are unusual, such as: no organ was found",)
 
 
 def test_masks_of_single_organs_are_label_maps_too():

@@ -10,6 +10,7 @@ from bedside.runtime.bundles.figures import (
     BorderProbabilities,
     DiceDrop,
     OverlapPoint,
+    Parity,
     SensitiveLayer,
     SpuriousVolume,
     TimedMachine,
@@ -139,3 +140,24 @@ def test_a_lambda_of_0_is_a_fact_too(manifest):
 
 def test_another_licence_than_apache_is_stated_as_given():
     assert licence_text("CC-BY-4.0") == "This model is provided under: CC-BY-4.0\n"
+
+
+def test_it_says_where_the_gate_is_not_known_to_be_held_out_and_whose_data_are_not_compared(manifest):
+    training = {"epoch": "7", "gate": "the gate cases are not known to be held out", "scans": "1 of 2 are unusual"}
+    origin = msgspec.structs.replace(manifest.provenance, training=training, teacher="big-one")
+    card = model_card(msgspec.structs.replace(manifest, provenance=origin, gate_cases=1))
+    care = "**Read the figures with care:** the gate cases are not known to be held out; 1 of 2 are unusual."
+    assert care in card.split("## Gate")[1].split("|")[0]
+    assert "| gate |" not in card
+    assert "whether its teacher, scans without labels or earlier weights have learned from them is not recorded" in card
+    alone = msgspec.structs.replace(origin, teacher=None)
+    assert "whether its teacher" not in model_card(msgspec.structs.replace(manifest, provenance=alone, gate_cases=1))
+
+
+def test_it_names_the_organs_whose_probabilities_nobody_judged(manifest):
+    fp32, int8 = manifest.variants
+    parity = Parity(max_abs_probability=0.0, mean_abs_probability=0.0, label_agreement=1.0, patches=1)
+    border = BorderProbabilities(voxels=9, difference=0.0, confidence_shift=0.0, confidence_error=None)
+    fp32 = msgspec.structs.replace(fp32, parity=parity, borders={"fat": border})
+    card = model_card(msgspec.structs.replace(manifest, variants=(fp32, int8)))
+    assert "so that no variant's probabilities of them were judged: bone." in card

@@ -48,6 +48,24 @@ def test_a_scan_smaller_than_the_patch_is_padded_with_air(toy_task, toy_case):
     assert not patch[0, 0, 22:].any()
 
 
+def test_what_is_unusual_about_a_scan_is_noted(toy_task, toy_case, tmp_path):
+    """Values like those of an MR in a task for CT: air is near 0 and nothing is below."""
+    values = np.abs(np.random.default_rng(0).normal(300, 200, (40, 40, 40))).astype(np.int16)
+    values[:, :, :10] = 0
+    grid = Grid(values.shape, np.diag([3.0, 3.0, 3.0, 1.0]))
+    write_volume(tmp_path / "mr.nii", values, grid)
+    write_volume(tmp_path / "label.nii", (values > 300).astype(np.uint8), grid)
+    noted: dict[str, tuple[str, ...]] = {}
+
+    def note(image, warnings):
+        noted[image.name] = tuple(warnings)
+
+    sample_patches([tmp_path / "mr.nii"], PRESETS["btcv"], 1, note=note)
+    assert "this looks like MR" in noted.pop("mr.nii")[0]
+    organ_patches([(tmp_path / "mr.nii", tmp_path / "label.nii")], PRESETS["btcv"], 1, note=note)
+    assert "this looks like MR" in noted.pop("mr.nii")[0]
+
+
 def test_range_of_a_standardised_task_is_that_of_its_clipped_values():
     assert PRESETS["amos-ct"].intensity.normalised_range == pytest.approx(((-991 - 50) / 141, (362 - 50) / 141))
 

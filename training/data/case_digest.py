@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...runtime.errors import InputError
 from ...runtime.files.hashing import file_sha256
-from .dataset import Case
+from .dataset import Case, Dataset
 from .organ_masks import OrganMasks, truth_files
 
 
@@ -64,6 +64,11 @@ def digest_cases(cases: Sequence[Case], workers: int = 1) -> list[CaseDigest]:
     """
     with ThreadPoolExecutor(max(1, workers)) as pool:
         return list(pool.map(CaseDigest.of, cases))
+
+
+def cases_of_trainings(dataset: Dataset) -> tuple[Case, ...]:
+    """Returns training and validation cases, each once: those that a training reads and records the `data_hash` of."""
+    return tuple({case.name: case for case in (*dataset.training, *dataset.validation)}.values())
 
 
 def data_hash(cases: Sequence[Case], digests: Sequence[CaseDigest]) -> str:

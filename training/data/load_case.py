@@ -79,7 +79,7 @@ def load_case(case: Case, num_classes: int, task: Task | None, *, needs_label: b
     """
     loaded = LoadedCase()
     scan = loaded.scan = loaded.attempt(lambda: _usable_scan(case.image))
-    truth = loaded.truth = loaded.attempt(lambda: _known_labels(case, num_classes, needs_label))
+    truth = loaded.truth = loaded.attempt(lambda: known_labels(case, num_classes, needs_label))
     if scan is not None and truth is not None:
         loaded.attempt(lambda: _refuse_other_grid(scan.grid, truth.grid))
     if scan is None or task is None:
@@ -111,7 +111,13 @@ def _usable_scan(path: Path) -> Volume:
     return scan
 
 
-def _known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | None:
+def known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | None:
+    """Reads a case's label map, with `IGNORED` in place of the ignore label; None where there is none.
+
+    Raises:
+        InputError: the label map cannot be used, holds labels from ``num_classes`` up, or is needed and missing.
+        ResourceError: the label map does not fit into memory.
+    """
     if case.label is None:
         if needs_label:
             raise InputError("expected a label map, the data set lists none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -73,6 +73,31 @@ def modality_warning(dataset: Dataset, task: Task) -> str | None:
         f'the list calls its images "{word}", and task "{task.name}" is for {task.modality.value}; '
         f"choose a task for {listed.value}, or correct the list"
     )
+
+
+def list_warnings(dataset: Dataset, task: Task) -> tuple[str, ...]:
+    """Returns the warnings about a data set's list, the one about its modality too.
+
+    Raises:
+        InputError: data set and task give a label index different names.
+    """
+    check_labels(dataset, task)
+    modality = modality_warning(dataset, task)
+    return dataset.warnings if modality is None else (*dataset.warnings, modality)
+
+
+def unusual_warning(scans: Iterable[Sequence[str]], what: str) -> str | None:
+    """Returns one warning for all unusual scans, without their names; None if there is none.
+
+    Args:
+        scans: per scan, the warnings about it.
+        what: what the scans are, in the plural.
+    """
+    scans = list(scans)
+    unusual = [warnings for warnings in scans if warnings]
+    if not unusual:
+        return None
+    return f"{len(unusual)} of {len(scans)} {what} are unusual, such as: {unusual[0][0]}"
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,23 @@ def test_a_case_without_an_organ_counts_what_a_variant_invents_of_it(run, monkey
     assert int8.gate_reason == "bone: 39.5 ml more than fp32 in a case without it (at most 6)"
 
 
+def test_cases_without_an_organ_take_part_in_what_is_invented_alone(bundle_path, manifest, monkeypatch):
+    seen: list[int] = []
+
+    def scores(bundle, variant, cases, **_):
+        seen.append(len(cases))
+        dice = np.array([[1, 1, 1], [1, np.nan, np.nan]])
+        return CaseScores(("background", "fat", "bone"), dice, (), (1, 1), (1.0, 1.0), np.zeros((2, 3)))
+
+    monkeypatch.setattr(module, "segment_cases", scores)
+    cases = ExportCases(gate=[("a.nii", "b.nii")], without_organ=[("c.nii", "d.nii")])
+    options = ExportOptions(precisions=["fp32"], threads=1, overlap=0.5)
+    found = Gate(bundle_path, cases, options, ExportSteps(9, None)).run(manifest, GOLDEN).manifest
+    assert seen == [2, 2]
+    assert (found.gate_cases, Gate.step_count(2, cases, options)) == (1, 2 * 2 + 2)
+    assert {organ: each.cases for organ, each in found.variants[1].spurious.items()} == {"fat": 1, "bone": 1}
+
+
 def test_the_overlap_is_chosen_on_the_gate_cases_with_fp32(run):
     result, _ = run()
     assert [point.overlap for point in result.manifest.overlap_curve] == [0, 0.125, 0.25, 0.5, 0.625, 0.75]

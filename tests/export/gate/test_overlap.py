@@ -35,6 +35,12 @@ def test_where_every_overlap_needs_equal_windows_the_default_stays():
     assert (recommended(points, "").overlap, recommended(points, "").reason[:11]) == (0.5, "the default")
 
 
+def test_without_an_organ_in_any_case_the_default_stays():
+    points = [OverlapPoint(overlap=each, dice={}, windows=n, seconds=1) for each, n in ((0.0, 8), (0.5, 27))]
+    chosen = recommended(points, "")
+    assert (chosen.overlap, chosen.reason) == (0.5, "the default: no gate case has an organ to measure Dice on")
+
+
 def test_the_most_windows_are_no_default_where_only_they_are_good():
     chosen = recommended(curve((0.0, 1, 0.5, 0.5), (0.5, 8, 0.8, 0.8), (0.75, 64, 0.9, 0.9)), "openvino fp32")
     assert chosen.overlap == 0.75

@@ -111,5 +111,11 @@ def test_it_says_that_one_case_shows_little(page):
     assert "expected at least 10 gate cases, got 1" in page
 
 
+def test_it_has_the_bounds_of_equal_labels(page):
+    text = " ".join(re.sub("<[^>]*>", "", page).split())
+    assert "at least 99 % of the voxels" in text
+    assert "without gate cases 99.5 %, and of fp16, which only rounds, always 99.9 %" in text
+
+
 def test_no_name_of_a_scan_is_on_it(page):
     assert "image.nii" not in page

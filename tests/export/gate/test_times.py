@@ -12,7 +12,7 @@ from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engine_selection import machine_identity as identity_module
 from bedside.runtime.engine_selection import timing
 from bedside.runtime.engine_selection.machine_identity import machine_identity
-from bedside.runtime.engines import InferenceDevice
+from bedside.runtime.engines import CPU, InferenceDevice
 
 PATCH = np.zeros((1, 1, 2, 2, 2), np.float32)
 
@@ -27,7 +27,7 @@ class Clock:
     """
 
     def __init__(self, seconds: dict[tuple[str, str], float]):
-        self.now, self.seconds, self.load, self.device = 0.0, seconds, 1.0, "CPU"
+        self.now, self.seconds, self.load, self.device = 0.0, seconds, 1.0, CPU
         self.open_now, self.most_open, self.opened = [], 0, []
 
     def open_engine(self, name, model, *, threads, precision):
@@ -84,6 +84,16 @@ def test_every_variant_has_the_time_of_a_window_in_the_order_given(clock, tmp_pa
     assert started.open_now == []
     assert started.most_open == 2
     assert started.opened == ["fp32", "bf16", "int8"]  # each once: what is compared with next stays open
+
+
+@pytest.mark.parametrize(("device", "ms"), [(CPU, 0), ("GPU", 30)])
+def test_another_devices_time_is_that_of_the_clock_though_the_cpu_waits(clock, tmp_path, monkeypatch, device, ms):
+    """Its threads wait for a CPU all the time; the CPU time of this process, here 0, counts on the CPU alone."""
+    started = clock(fp32=0.030)
+    started.device = device
+    monkeypatch.setattr(timing, "_waited", lambda: {"1": started.now})
+    (found,) = timed_variants(variants("fp32"), tmp_path, PATCH, 1, lambda each: None)
+    assert found.ms_per_window == pytest.approx(ms)
 
 
 def test_a_load_that_comes_with_the_second_variant_does_not_count_against_it(clock, tmp_path):

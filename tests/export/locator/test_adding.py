@@ -10,6 +10,7 @@ import torch
 from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
 from bedside.export.locator.settings import LocatorSettings
 from bedside.runtime import Bundle, Grid, Segmenter, UsageError, write_volume
+from bedside.runtime.scans.nifti import read_labels
 
 FAT_HU, BONE_HU = -100.0, 800.0
 
@@ -25,23 +26,33 @@ def bone_locator(bias: float) -> torch.nn.Module:
 
 @pytest.fixture
 def case(tmp_path):
-    """A long body without label, which the student takes for fat, and a short bone."""
-    image = np.full((20, 16, 160), -1000.0, np.float32)
-    image[4:16, 4:12] = FAT_HU
-    image[8:12, 6:10, 70:80] = BONE_HU
-    labels = np.where(image == BONE_HU, 2, 0).astype(np.uint8)
-    grid = Grid(image.shape, np.diag([3.0, 3.0, 3.0, 1.0]))
-    write_volume(tmp_path / "image.nii.gz", image, grid)
-    write_volume(tmp_path / "label.nii.gz", labels, grid)
-    return tmp_path / "image.nii.gz", tmp_path / "label.nii.gz"
+    return write_case(tmp_path, "one", shift=0)
 
 
 @pytest.fixture
-def export(toy_trained, toy_task, case, tmp_path):
+def other_case(tmp_path):
+    return write_case(tmp_path, "other", shift=2)
+
+
+def write_case(folder, name, shift):
+    """A long body without label, which the student takes for fat, and a short bone."""
+    image = np.full((20, 16, 160), -1000.0, np.float32)
+    image[4:16, 4:12] = FAT_HU
+    image[8:12, 6:10, 70 + shift : 80 + shift] = BONE_HU
+    labels = np.where(image == BONE_HU, 2, 0).astype(np.uint8)
+    grid = Grid(image.shape, np.diag([3.0, 3.0, 3.0, 1.0]))
+    files = folder / f"{name}.nii.gz", folder / f"{name}-label.nii.gz"
+    write_volume(files[0], image, grid)
+    write_volume(files[1], labels, grid)
+    return files
+
+
+@pytest.fixture
+def export(toy_trained, toy_task, case, other_case, tmp_path):
     def run(bias=0.7, cases=None, **task_changes):
         task = toy_task.replaced(spacing=(6.0, 6.0, 6.0), patch=(8, 8, 8), **task_changes)
         locator = ExportedStudent(model=bone_locator(bias), task=task, student="tiny", data_hash="ab" * 32)
-        cases = ExportCases(gate=[case, case]) if cases is None else cases
+        cases = ExportCases(gate=[case, other_case]) if cases is None else cases
         options = ExportOptions(precisions=["fp32"], cases=cases, locator=locator, threads=1)
         return export_bundle(toy_trained, tmp_path / "b.bedside", options)
 
@@ -103,7 +114,15 @@ def test_a_locator_of_another_task_is_refused_by_the_field(export):
 
 
 def test_a_locator_without_two_gate_cases_is_refused(export, case):
-    with pytest.raises(UsageError, match="at least two held-out scans with label maps, got none"):
+    wanted = "at least two held-out scans with organs in their label maps, got"
+    with pytest.raises(UsageError, match=f"{wanted} none"):
         export(cases=ExportCases(calibration=[case[0]]))
-    with pytest.raises(UsageError, match="at least two held-out scans with label maps, got 1"):
-        export(cases=ExportCases(gate=[case]))
+    with pytest.raises(UsageError, match=f"{wanted} 1"):
+        export(cases=ExportCases(gate=[case, case]))
+
+
+def test_gate_cases_without_an_organ_do_not_measure_a_locator(export, case, other_case):
+    labels = read_labels(other_case[1])
+    write_volume(other_case[1], np.zeros_like(labels.data), labels.grid)
+    with pytest.raises(UsageError, match="with organs in their label maps, got 1"):
+        export(cases=ExportCases(gate=[case, other_case]))

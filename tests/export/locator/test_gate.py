@@ -30,5 +30,10 @@ def test_a_locator_that_does_not_find_an_organ_by_itself_fails(recall, failure):
     assert bool(found) is bool(failure)
 
 
+def test_a_locator_that_was_measured_on_no_organ_fails():
+    untested = LocatorFigures(without={}, loss={}, windows_saved=0.9)
+    assert untested.failure == "no gate case has an organ to measure its loss on"
+
+
 def test_a_locator_that_saves_no_window_fails():
     assert figures(windows_saved=0.0).failure == "it saves no window of the gate cases"

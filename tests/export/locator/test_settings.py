@@ -25,8 +25,8 @@ def case(probabilities, organ_planes, organ=1):
     odds.log_odds[:] = -10
     for plane, probability in probabilities.items():
         odds.log_odds[plane, 10, 10] = np.log(probability / (1 - probability))
-    planes = list(organ_planes)
-    places = np.ravel_multi_index((planes, [10] * len(planes), [10] * len(planes)), GRID.shape.dhw)
+    planes = np.array(organ_planes, int)
+    places = np.ravel_multi_index((planes, planes * 0 + 10, planes * 0 + 10), GRID.shape.dhw)
     organs = np.full(len(planes), organ)
     return LocatedCase(odds, OrganVoxels(GRID.shape.dhw, organs, places, np.full(len(planes), 8)))
 
@@ -51,6 +51,11 @@ def test_a_locator_that_misses_an_organ_by_more_than_ten_voxels_has_no_settings(
     assert choose_settings([case({5: 0.9}, [5, 15])], 6.0).margin_mm == 72.0
     assert choose_settings([case({5: 0.9}, [5, 16])], 6.0) is None
     assert choose_settings([case({}, [5])], 6.0) is None
+
+
+def test_scans_without_an_organ_choose_nothing():
+    with pytest.raises(ValueError, match="expected a labelled scan with an organ"):
+        choose_settings([case({10: 0.9}, []), case({10: 0.9}, [])], 6.0)
 
 
 def test_organ_voxels_are_counted_in_the_coarse_voxel_that_holds_them():

@@ -1,0 +1,73 @@
+"""When the gate's cases of a data set are known to be held out, and what is said where they are not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from bedside.export.cases import ExportCases
+from bedside.runtime import Grid, write_volume
+from bedside.training.data.case_digest import cases_of_trainings, data_hash, digest_cases
+from bedside.training.data.dataset import load_dataset
+
+NOT_KNOWN = "the gate cases are not known to be held out"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data set with one case for training and one for the gate."""
+    grid = Grid((4, 4, 4), np.diag([3.0, 3.0, 3.0, 1.0]))
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[1], labels[2] = 1, 2
+    for value, name in enumerate(("train", "test")):
+        write_volume(tmp_path / f"{name}.nii", np.full(grid.shape, value, np.int16), grid)
+        write_volume(tmp_path / f"{name}-label.nii", labels, grid)
+    return tmp_path
+
+
+def listed(folder, **more):
+    entry = {name: {"image": f"{name}.nii", "label": f"{name}-label.nii"} for name in ("train", "test")}
+    lists = {"training": [entry["train"]], "test": [entry["test"]], **more}
+    (folder / "dataset.json").write_text(json.dumps({"labels": ["background", "fat", "bone"], **lists}))
+    return folder
+
+
+def warning(folder, task, **trained_on: str) -> str:
+    return str(ExportCases.of_dataset(folder, task, 1, trained_on).warning)
+
+
+def hash_of(folder, task) -> str:
+    cases = cases_of_trainings(load_dataset(folder, labels=task.labels))
+    return data_hash(cases, digest_cases(cases))
+
+
+def test_the_cases_of_the_data_set_that_a_network_was_trained_on_are_held_out(folder, toy_task):
+    listed(folder)
+    assert NOT_KNOWN not in warning(folder, toy_task, student=hash_of(folder, toy_task))
+
+
+def test_those_of_another_data_set_are_not_known_to_be(folder, toy_task):
+    listed(folder)
+    own = hash_of(folder, toy_task)
+    said = warning(folder, toy_task, student=own, locator="ab" * 32)
+    assert f"locator was trained on other data, or on another selection of these: {NOT_KNOWN}" in said
+    assert "student was" not in said
+
+
+def test_those_of_a_network_without_a_record_are_not_known_to_be(folder, toy_task):
+    assert f"what student was trained on is not recorded: {NOT_KNOWN}" in warning(listed(folder), toy_task, student="")
+
+
+def test_a_copy_of_a_training_case_is_found_by_its_content(folder, toy_task):
+    shutil.copy(folder / "train.nii", folder / "test.nii")
+    listed(folder)
+    said = warning(folder, toy_task, student=hash_of(folder, toy_task))
+    assert "a gate case is a copy of a training case: its Dice says nothing about new scans" in said
+
+
+def test_a_case_that_is_listed_without_labels_too_may_have_taught(folder, toy_task):
+    listed(folder, unlabeled=[{"image": "test.nii"}])
+    said = warning(folder, toy_task, student=hash_of(folder, toy_task))
+    assert f"a gate case is in the list of scans without labels too, from which students may learn: {NOT_KNOWN}" in said
