@@ -7,7 +7,7 @@ from bedside.runtime.scans.nifti import read_labels, read_volume, write_volume
 from bedside.training.data.case_cache import CaseCache
 from bedside.training.data.case_digest import CaseDigest
 from bedside.training.data.dataset import Case
-from bedside.training.data.prepare import check_labels, prepare_cases
+from bedside.training.data.prepare import check_labels, prepare_cases, unusual_warning
 from bedside.training.data.prepared_case import PreparedCase
 
 
@@ -132,3 +132,8 @@ def test_a_case_with_a_gantry_tilt_is_prepared_on_a_straight_grid_image_and_labe
     bright = case.image() > (120 + 200) / 500
     assert (bright == (case.labels() == 1)).mean() > 0.99
     assert np.array_equal(case.image(), to_model_input(read_volume(tmp_path / "ct.nii"), small_task).array)
+
+
+def test_unusual_scans_get_one_warning_with_their_number():
+    assert unusual_warning([(), ()], "scans") is None
+    assert unusual_warning([(), ("odd",), ("odd", "thin")], "scans") == "2 of 3 scans are unusual, such as: odd"
