@@ -85,7 +85,7 @@ def export_bundle(
         check_page(Path(options.page), out)
     locator = None if options.locator is None else ExportedStudent.of(options.locator)
     trained_on = {"the student": student.data_hash} | ({} if locator is None else {"the locator": locator.data_hash})
-    if progress is not None:
+    if progress is not None and options.dataset is not None:
         progress(0, 1, "scans: reading label maps, comparing files with those of the training")
     cases = options.chosen_cases(student.task, trained_on)
     if cases.warning and (cases.gate or options.gate_cases):

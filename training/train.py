@@ -90,10 +90,6 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
             _log.warning(
                 "the network has no auxiliary outputs, so no epochs train by these alone: leave --auxiliary-alone out"
             )
-        if job.hardware.strategy == "fsdp" and group.size == 1:
-            _log.warning(
-                "--strategy fsdp spreads the network over several devices and saves nothing on one: leave it out"
-            )
         if job.recipe.precision == "auto":
             job = job.with_precision(_settled_precision(job, model, group))
             use_precision(fabric, job.recipe.precision)

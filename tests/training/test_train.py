@@ -78,12 +78,6 @@ def test_epochs_of_auxiliary_outputs_are_warned_of_where_the_network_has_none(jo
     assert ("the network has no auxiliary outputs" in caplog.text) is warned
 
 
-@pytest.mark.parametrize(("strategy", "warned"), [("fsdp", True), ("ddp", False)])
-def test_a_network_that_one_device_cannot_share_is_told(job, caplog, strategy, warned):
-    train(replace(job, hardware=replace(job.hardware, strategy=strategy)), lambda: Method([]), TrainingHooks())
-    assert ("--strategy fsdp spreads the network over several devices" in caplog.text) is warned
-
-
 def test_weights_depend_on_the_seed_and_not_on_random_numbers_drawn_while_the_method_opens(job, tmp_path):
     def drawing():
         torch.rand(7)

@@ -32,6 +32,8 @@ from ..recipe import TrainingPrecision
 from .process_group import AgreedOutcome
 from .process_watch import PROCESS_LOST, ProcessWatch
 
+_log = logging.getLogger("bedside.training")
+
 StrategyName = Literal["auto", "ddp", "fsdp"]
 
 _MEETING_POINT = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")  # environment variables, as Fabric reads them
@@ -170,6 +172,8 @@ def make_fabric(
         raise UsageError("precision auto tries the whole network on one device; with --strategy fsdp name a precision")
     if kind == "cpu" and precision != "32-true" and strategy == "fsdp":
         raise UsageError(f"precision {precision} with --strategy fsdp needs GPUs; on CPUs give --strategy ddp")
+    if strategy == "fsdp" and per_node * nodes == 1:
+        _log.warning("--strategy fsdp spreads the network over several devices and saves nothing on one: leave it out")
     return fabric
 
 

@@ -61,6 +61,12 @@ def test_several_processes_share_the_work_as_asked(environment, name, kind):
     assert isinstance(make_fabric("cpu", "32-true", devices=2, strategy=name).strategy, kind)
 
 
+@pytest.mark.parametrize(("name", "devices", "warned"), [("fsdp", 1, True), ("fsdp", 2, False), ("ddp", 1, False)])
+def test_a_network_that_one_device_cannot_share_is_told(environment, caplog, name, devices, warned):
+    make_fabric("cpu", "32-true", devices=devices, strategy=name)
+    assert ("--strategy fsdp spreads the network over several devices" in caplog.text) is warned
+
+
 @pytest.mark.parametrize(("started", "devices", "nodes"), [(TORCHRUN, 2, 3), (SLURM, 4, 2)])
 def test_what_a_launcher_has_started_is_taken_as_it_is(environment, started, devices, nodes):
     environment(started)
