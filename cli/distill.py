@@ -269,14 +269,15 @@ class Distill:
         A locator has a coarse grid of its own, unless it starts from an earlier one.
         """
         data = self.training.data
-        earlier = self._teachers[0] if self._teachers else self.init
         if self.task is not None:
             task = load_task(self.task)
             return data.changed(locator_task(task) if self.locator else task)
-        if earlier is None:
+        teacher = self._teachers[0] if self._teachers else None
+        task = earlier_task(teacher, self.init, self._student, locator=self.locator, patch=data.patch)
+        if task is None:
             alone = self.locator or self.lam == 1 or self.sweep.sweep_lambda is not None
             raise UsageError("give --teacher, or --task" + ("" if alone else " and --lambda 1"))
-        return data.changed(earlier_task(earlier, self._student, locator=self.locator, patch=data.patch))
+        return data.changed(task)
 
 
 def _default_student(locator: bool) -> str:

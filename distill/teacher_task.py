@@ -46,23 +46,34 @@ def _description(path: Path, kind: FileKind | None) -> str:
     return "is a NIfTI file" if has_nifti_magic(path) else "is a file of another kind"
 
 
-def earlier_task(earlier: Path, student: str, *, locator: bool, patch: Sequence[int] | None = None) -> Task:
+def earlier_task(
+    teacher: Path | None, init: Path | None, student: str, *, locator: bool, patch: Sequence[int] | None = None
+) -> Task | None:
     """Returns the task of a training that names none: that of its first teacher, or of the run that it starts from.
 
-    A locator gets a coarse grid (`locator_task`), unless it starts from a locator, whose grid it keeps.
+    A locator that starts from a locator has the task of that one, whoever teaches it; else it gets a coarse grid
+    (`locator_task`).
 
     Args:
-        earlier: run directory or bundle.
+        teacher: run directory or bundle of the first teacher; None without one.
+        init: run directory or bundle that the training starts from; None for random weights.
         student: name of the network that will be trained.
         locator: whether it is trained as a locator.
         patch: (x, y, z) in voxels; None for that of the earlier task, or a larger one if the student needs it.
 
+    Returns:
+        The task; None where there is neither teacher nor earlier run.
+
     Raises:
-        InputError: ``earlier`` is neither a run directory nor a bundle.
+        InputError: the teacher, or what the training starts from, is neither a run directory nor a bundle.
         BundleError: the bundle was altered.
         UsageError: no student has this name, or the patch is not valid.
     """
-    if locator and not _is_locator_run(earlier):
+    from_locator = locator and init is not None and _is_locator_run(init)
+    earlier = init if from_locator else teacher or init
+    if earlier is None:
+        return None
+    if locator and not from_locator:
         return locator_task(task_of_teacher(earlier), patch=patch)
     return task_of_student(earlier, student) if patch is None else task_of_teacher(earlier).replaced(patch=patch)
 

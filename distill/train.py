@@ -116,7 +116,7 @@ def distill(
     init = arguments.optional(arguments.path, "init", init)
     job = TrainingJob(
         dataset=dataset,
-        task=_earlier_task(runs[0] if runs else init, student, locator) if task is None else task,
+        task=_earlier_task(runs, init, student, locator) if task is None else task,
         out=arguments.path("out", out),
         recipe=recipe,
         hardware=Hardware() if hardware is None else hardware,
@@ -249,10 +249,11 @@ def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:
     return tuple(arguments.path("teacher", run) for run in arguments.sequence("teacher", teacher, "a path, or several"))
 
 
-def _earlier_task(earlier: Path | None, student: str, locator: bool) -> Task:
-    if earlier is None:
+def _earlier_task(runs: Sequence[Path], init: Path | None, student: str, locator: bool) -> Task:
+    task = earlier_task(runs[0] if runs else None, init, student, locator=locator)
+    if task is None:
         raise UsageError("without --teacher and --init, give --task")
-    return earlier_task(earlier, student, locator=locator)
+    return task
 
 
 def _check_without_teacher(lam: float, share: float, pseudo_labels: bool) -> None:

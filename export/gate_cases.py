@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..runtime.errors import InputError
 from ..runtime.task import Task
 from ..training.data.case_digest import CaseDigest
 from ..training.data.dataset import Case
@@ -26,7 +27,7 @@ class GateChoice:
 
     Attributes:
         cases: cases with an organ in their label maps.
-        without_organ: cases with none, in the places that are left; they show what a variant invents, and no more.
+        without_organ: cases with none; they show what a variant invents, and no more.
         images: SHA-256 of their scans.
         remarks: what a person should know of the choice, one line each.
     """
@@ -63,6 +64,7 @@ class _Choosing:
     chosen: list[_Candidate] = field(default_factory=list[_Candidate])
     without_organ: list[_Candidate] = field(default_factory=list[_Candidate])
     doubled: int = 0
+    refused: int = 0
 
     @property
     def is_full(self) -> bool:
@@ -97,10 +99,12 @@ def choose_gate_cases(candidates: Iterable[Case], task: Task, most: int) -> Gate
     Args:
         candidates: cases with label maps; the same cases in the same order give the same choice.
         task: the task, for its organs.
-        most: most cases, at least 1.
+        most: most cases with an organ, at least 1; half as many without one are taken beside them, more if these are
+            fewer.
 
     Raises:
-        InputError: a label map is refused or has labels that the task lacks, or a file cannot be read.
+        InputError: a label map among the first ``most`` is refused or has labels that the task lacks, or a file cannot
+            be read.
     """
     every = frozenset(range(1, task.num_classes))
     choosing, further = _Choosing(most), 0
@@ -109,9 +113,16 @@ def choose_gate_cases(candidates: Iterable[Case], task: Task, most: int) -> Gate
             if further == _FURTHER or choosing.organs == every:
                 break
             further += 1
-        choosing.offer(_Candidate.read(case, task.num_classes))
+        try:
+            candidate = _Candidate.read(case, task.num_classes)
+        except InputError:
+            if not choosing.is_full:
+                raise
+            choosing.refused += 1  # the gate does not need it
+            continue
+        choosing.offer(candidate)
     chosen = choosing.chosen
-    bare = choosing.without_organ[: most - len(chosen)] if chosen else []
+    bare = choosing.without_organ[: max(most - len(chosen), most // 2)] if chosen else []
     return GateChoice(
         tuple(each.case for each in chosen),
         tuple(each.case for each in bare),
@@ -127,6 +138,8 @@ def _organs(candidates: Sequence[_Candidate]) -> frozenset[int]:
 def _remarks(choosing: _Choosing, bare: int, labels: Sequence[str]) -> Iterable[str]:
     if choosing.doubled:
         yield f"held-out scans that are given twice or are copies of others: {choosing.doubled}; each counts once"
+    if choosing.refused:
+        yield f"held-out label maps that are refused, and that the gate does without: {choosing.refused}"
     if not choosing.chosen:
         if choosing.without_organ:
             yield (

@@ -39,7 +39,7 @@ class MeasuredMachine:
                 f'{self.named}: of {self.profile or self.title}, the plan is for "{profile.key}"{named_by}'
             )
         mode = "" if point.mode is None else point.mode.name
-        if mode and self.power_mode and mode.casefold() != self.power_mode.casefold():
+        if not self._is_in(mode) and self.power_mode and not self._is_unlisted(profile):
             raise InputError(
                 f"{self.named}: of power mode {self.power_mode}, the plan is for {mode}; choose the mode by --power, "
                 f"or measure in {mode}"
@@ -47,10 +47,20 @@ class MeasuredMachine:
 
     def is_at(self, profile: DeviceProfile, point: OperatingPoint) -> bool:
         """Whether the times are known to be of the power mode and clock that are planned."""
-        return point.clock_mhz is None and (bool(self.power_mode) or len(profile.power_modes) < 2)
+        mode = "" if point.mode is None else point.mode.name
+        return point.clock_mhz is None and (self._is_in(mode) if self.power_mode else len(profile.power_modes) < 2)
+
+    def _is_in(self, mode: str) -> bool:
+        return mode.casefold() == self.power_mode.casefold()
+
+    def _is_unlisted(self, profile: DeviceProfile) -> bool:
+        """Whether the power mode is one that the profile does not know, so that no plan could be of it."""
+        return bool(self.power_mode) and not any(self._is_in(mode.name) for mode in profile.power_modes)
 
     def doubt(self, profile: DeviceProfile) -> str:
-        """Returns that nothing shows the machine to be the device, as a sentence; empty where something does."""
+        """Returns why the times may not be those of the planned device, as a sentence; empty where nothing says so."""
+        if profile.power_modes and self._is_unlisted(profile):
+            return f"{self.named}: in power mode {self.power_mode}, which the profile does not list"
         if profile.key == self.profile or profile.model:
             return ""
         return f'{self.named}: of "{self.title}"; the profile names no machine, so nothing shows that it is this device'

@@ -22,7 +22,6 @@ from ...runtime.segmenter import Segmenter
 from ...training.data.organ_masks import read_truth
 from ...training.scores.metrics import dice_per_class
 from ..gate_cases import GateCase
-from ..patches import Note
 
 _UPPER = 0.975  # quantile at the upper end of a 95 % interval
 
@@ -86,7 +85,6 @@ def segment_cases(
     ignore: int | None = None,
     overlap: float | None = None,
     use_locator: bool = True,
-    note: Note | None = None,
     starting: Callable[[], None] | None = None,
 ) -> CaseScores:
     """Segments the gate cases with one variant and scores every class.
@@ -99,7 +97,6 @@ def segment_cases(
         ignore: value of the label maps that marks voxels to leave out; None compares all voxels.
         overlap: overlap of windows; None for the one the bundle recommends.
         use_locator: whether the bundle's locator, if it has one, leaves out windows.
-        note: called with each scan and the warnings about it and its label map.
         starting: called before each case.
 
     Raises:
@@ -120,8 +117,6 @@ def segment_cases(
                 raise InputError(f"gate case {number}: image and label map lie on different grids")
             segment = partial(segmenter.segment, scan, overlap, use_locator=use_locator)
             run = timed(segment, cpu_threads)
-            if note is not None:
-                note(image, run.result.warnings)
             ignored = None if ignore is None else truth.data == ignore
             dice.append(dice_per_class(run.result.labels, truth.data, segmenter.task.num_classes, ignored))
             volumes.append(_volumes(run.result.labels, segmenter.task.num_classes, ignored, scan.grid))

@@ -114,7 +114,6 @@ class Gate:
                 threads=self.options.threads,
                 ignore=self.cases.ignore,
                 overlap=manifest.recommended_overlap,
-                note=self.cases.note,
                 starting=partial(self.steps.begin, f"gate case with {variant.name}"),
             )
             for variant in manifest.variants

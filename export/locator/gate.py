@@ -80,9 +80,7 @@ def measure_locator(
     Raises:
         InputError: a case is refused, or its label map is on another grid.
     """
-    segment = partial(
-        segment_cases, bundle, variant, threads=threads, ignore=cases.ignore, starting=starting, note=cases.note
-    )
+    segment = partial(segment_cases, bundle, variant, threads=threads, ignore=cases.ignore, starting=starting)
     every = segment(cases.gate, use_locator=False)
     located: list[CaseScores] = []
     for number, case in enumerate(cases.gate):

@@ -44,11 +44,12 @@ def check_outside_bundles(path: Path) -> None:
     Raises:
         UsageError: it lies in a bundle.
     """
-    from .manifest import MANIFEST_NAME
+    from .manifest import CHECKSUM_NAME, MANIFEST_NAME
 
     whole = Path(os.path.realpath(path))  # unlike Path.resolve, of a loop of links too
     for folder in (whole, *whole.parents):
-        if os.path.isfile(folder / MANIFEST_NAME):  # noqa: PTH113 - False where Path.is_file raises: a folder not to be searched
+        # Unlike Path.is_file, os.path.isfile is False of a folder that may not be searched.
+        if all(os.path.isfile(folder / name) for name in (MANIFEST_NAME, CHECKSUM_NAME)):  # noqa: PTH113
             raise UsageError(
                 f'output "{path.name}": expected a place outside the bundle "{folder.name}", which would be refused '
                 "with another file in it; choose another folder"

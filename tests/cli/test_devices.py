@@ -135,7 +135,8 @@ def test_a_probe_is_written_and_shown_in_80_columns(tmp_path, monkeypatch):
 def test_a_probe_that_cannot_be_written_is_refused_before_the_kernels(tmp_path, monkeypatch, name, code):
     monkeypatch.setattr("bedside.devices.probe.probe.probe", lambda **_: pytest.fail("probed"))
     (tmp_path / "toy.bedside").mkdir()
-    (tmp_path / "toy.bedside" / "bundle.json").touch()
+    for file in ("bundle.json", "bundle.sha256"):
+        (tmp_path / "toy.bedside" / file).touch()
     (tmp_path / "ct.nii.gz").write_bytes(b"scan")
     assert run(["devices", "probe", "-o", str(tmp_path / name)]) == code
     assert (tmp_path / "ct.nii.gz").read_bytes() == b"scan"

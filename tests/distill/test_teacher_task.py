@@ -78,17 +78,23 @@ def runs(tmp_path, task):
 
 
 @pytest.mark.parametrize(
-    ("earlier", "patch", "spacing", "expected"),
+    ("teacher", "init", "patch", "spacing", "expected"),
     [
-        ("locator", None, 4.0, (64, 64, 64)),
-        ("locator", (32, 32, 32), 4.0, (32, 32, 32)),
-        ("student", None, 6.0, (48, 48, 48)),
-        ("student", (32, 32, 32), 6.0, (32, 32, 32)),
+        (None, "locator", None, 4.0, (64, 64, 64)),
+        (None, "locator", (32, 32, 32), 4.0, (32, 32, 32)),
+        ("student", "locator", None, 4.0, (64, 64, 64)),
+        ("student", None, None, 6.0, (48, 48, 48)),
+        ("locator", None, None, 6.0, (48, 48, 48)),
+        (None, "student", (32, 32, 32), 6.0, (32, 32, 32)),
     ],
 )
-def test_a_locator_keeps_an_earlier_locators_grid_and_no_others(runs, earlier, patch, spacing, expected):
-    found = earlier_task(runs[earlier], "unet-edge-tiny", locator=True, patch=patch)
+def test_a_locator_keeps_the_grid_of_the_locator_it_starts_from(runs, teacher, init, patch, spacing, expected):
+    found = earlier_task(runs.get(teacher), runs.get(init), "unet-edge-tiny", locator=True, patch=patch)
     assert (found.spacing, found.patch) == ((spacing,) * 3, expected)
+
+
+def test_without_teacher_and_earlier_run_there_is_no_task():
+    assert earlier_task(None, None, "unet-edge-tiny", locator=False) is None
 
 
 def test_a_folder_of_runs_is_answered_with_one_of_them(runs):

@@ -55,7 +55,7 @@ def test_a_copy_under_another_name_counts_once(case, toy_task):
     assert choice.remarks == ("held-out scans that are given twice or are copies of others: 1; each counts once",)
 
 
-def test_cases_without_an_organ_are_apart_and_only_in_places_that_are_left(case, toy_task):
+def test_cases_without_an_organ_are_apart(case, toy_task):
     cases = [case("a"), case("b"), case("c", FAT, BONE)]
     choice = choose_gate_cases(cases, toy_task, 2)
     assert (names(choice.cases), names(choice.without_organ)) == ("c", "a")
@@ -63,6 +63,21 @@ def test_cases_without_an_organ_are_apart_and_only_in_places_that_are_left(case,
         "held-out label maps without any organ: 1; they are no gate cases, and show only what a variant invents there",
     )
     assert choose_gate_cases(cases, toy_task, 1).without_organ == ()
+
+
+def test_half_as_many_cases_without_an_organ_are_taken_beside_as_many_as_wanted_with_one(case, toy_task):
+    cases = [case("a"), case("b", FAT, BONE), case("c"), case("d", FAT), case("e"), case("f", FAT), case("g", FAT)]
+    choice = choose_gate_cases(cases, toy_task, 4)
+    assert (names(choice.cases), names(choice.without_organ)) == ("bdfg", "ac")
+
+
+def test_a_label_map_that_the_gate_can_do_without_may_be_refused(case, toy_task):
+    wrong = case("b", FAT, 9)
+    choice = choose_gate_cases([case("a", FAT), wrong, case("c", FAT)], toy_task, 1)
+    assert names(choice.cases) == "a"
+    assert choice.remarks[0] == "held-out label maps that are refused, and that the gate does without: 1"
+    with pytest.raises(InputError, match="expected labels"):
+        choose_gate_cases([case("a", FAT), wrong], toy_task, 2)
 
 
 def test_placeholders_alone_make_no_gate(case, toy_task):

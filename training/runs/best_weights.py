@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from safetensors import SafetensorError, safe_open
 
 from ...runtime.errors import InputError
 
 METADATA_KEY = "best_weights"
 _EARLIER_RECORD = "class_offsets.json"
+_LONGEST_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
 
 
 class ClassOffsetsRecord(msgspec.Struct, frozen=True):
@@ -52,23 +52,23 @@ class BestWeights(msgspec.Struct, frozen=True):
             InputError: the file cannot be read.
         """
         try:
-            with safe_open(path, framework="numpy") as file:  # pyright: ignore[reportArgumentType]
-                return msgspec.json.decode((file.metadata() or {}).get(METADATA_KEY, "{}"), type=cls)
+            return msgspec.json.decode(_metadata(path).get(METADATA_KEY, "{}"), type=cls)
         except FileNotFoundError:
             return cls()
-        except (SafetensorError, OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError) as error:
             raise InputError(
                 f'{path.name} in "{path.absolute().parent.name}" cannot be read: {error}; restore it from a backup, '
                 "or train anew with another -o"
             ) from None
 
     @classmethod
-    def of_earlier_version(cls, run: Path, rows: Sequence[Mapping[str, str]]) -> BestWeights:
+    def of_earlier_version(cls, run: Path, rows: Sequence[Mapping[str, str]], ends: Collection[int]) -> BestWeights:
         """Returns the facts of weights that do not have them in their file, as runs did that predate this.
 
         Args:
             run: the run directory.
             rows: metrics of its epochs, column → text; the highest Dice counts, the later of two alike.
+            ends: numbers of epochs after which the training ended; without scores, weights are kept there alone.
 
         Raises:
             InputError: the record of class offsets, or a Dice, cannot be read.
@@ -81,7 +81,21 @@ class BestWeights(msgspec.Struct, frozen=True):
             raise InputError(
                 f'{record.name} or metrics.csv in "{run.absolute().name}" is not valid: {error}; restore it'
             ) from None
-        epoch = max(scores, key=lambda each: scores[each], default=None)
-        last = int(rows[-1]["epoch"]) if rows else None
-        dice = None if epoch is None else scores[epoch]
-        return cls(last if epoch is None else epoch, dice, offsets or ClassOffsetsRecord())
+        epochs = [int(row["epoch"]) for row in reversed(rows)]
+        last = next((epoch for epoch in epochs if epoch + 1 in ends), epochs[0] if epochs else None)
+        epoch = max(scores, key=lambda each: scores[each], default=last)
+        return cls(epoch, scores.get(-1 if epoch is None else epoch), offsets or ClassOffsetsRecord())
+
+
+class _Header(msgspec.Struct):
+    metadata: dict[str, str] = msgspec.field(name="__metadata__", default_factory=dict[str, str])
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Returns the metadata of a safetensors file: it begins with the header's length, then comes the header as JSON.
+
+    The package itself comes with the extra for training, without which runs can be inspected.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return msgspec.json.decode(file.read(min(length, _LONGEST_HEADER)), type=_Header).metadata

@@ -222,7 +222,8 @@ class Run:
         """
         weights = BestWeights.read(self.best)
         if weights.epoch is None and self.best.exists():
-            return BestWeights.of_earlier_version(self.path, self.rows())
+            lengthened = [step.epochs for step in self.config.lengthened if step.epoch >= step.epochs]
+            return BestWeights.of_earlier_version(self.path, self.rows(), {self.config.recipe.epochs, *lengthened})
         return weights
 
     def best_row(self) -> dict[str, str]:

@@ -59,8 +59,15 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     _check_grids(prediction, truth, pair.name)
     ignored = None if pair.ignore is None else truth.data == pair.ignore
     scores = _scored(prediction, truth, labels, tolerance_mm, pair.name, ignored)
-    identical = isinstance(pair.truth, Path) and filecmp.cmp(pair.prediction, pair.truth, shallow=False)
-    return ScoredCase(pair.name, scores, reoriented, 0.0 if ignored is None else float(ignored.mean()), identical)
+    share = 0.0 if ignored is None else float(ignored.mean())
+    return ScoredCase(pair.name, scores, reoriented, share, _is_truth(pair, empty=not truth.data.any()))
+
+
+def _is_truth(pair: Pair, *, empty: bool) -> bool:
+    """Whether the prediction is the truth's own file, or a copy; two empty label maps of one program are alike."""
+    if not isinstance(pair.truth, Path):
+        return False
+    return pair.prediction.samefile(pair.truth) or (not empty and filecmp.cmp(pair.prediction, pair.truth, False))
 
 
 def _read(label: Path | OrganMasks, name: str, role: str) -> Volume:

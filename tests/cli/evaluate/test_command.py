@@ -142,6 +142,10 @@ def test_predictions_that_are_the_truths_own_files_are_said(tmp_path: Path, caps
     assert "1 of 2 predictions are the truth's own file, or have its bytes" in capsys.readouterr().err
     call(save(tmp_path / "c.nii.gz", 4), truth=truth / "a.nii.gz")
     assert "truth's own file" not in capsys.readouterr().err
+    for name in ("p/a.nii.gz", "t/a.nii.gz"):  # a case without an organ, in which the model finds none
+        write_volume(tmp_path / name, np.zeros(GRID.shape, np.uint8), GRID)
+    call(copied, truth=truth)
+    assert "truth's own file" not in capsys.readouterr().err
 
 
 def test_csv_has_one_row_per_case_and_organ_and_one_for_the_mean(tmp_path: Path) -> None:

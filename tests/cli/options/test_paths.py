@@ -119,13 +119,15 @@ def test_no_command_leaves_the_look_at_a_file_to_the_parser():
 )
 def test_no_command_writes_into_a_bundle_which_would_be_refused_with_another_file(tmp_path, capfd, words):
     (tmp_path / "toy.bedside").mkdir()
-    (tmp_path / "toy.bedside" / "bundle.json").touch()
+    for name in ("bundle.json", "bundle.sha256"):
+        (tmp_path / "toy.bedside" / name).touch()
     assert run(words.format(bundle=tmp_path / "toy.bedside", data=tmp_path).split()) == 2
     assert 'expected a place outside the bundle "toy.bedside"' in capfd.readouterr().err
-    assert [path.name for path in tmp_path.rglob("*")] == ["toy.bedside", "bundle.json"]
+    assert {path.name for path in tmp_path.rglob("*")} == {"toy.bedside", "bundle.json", "bundle.sha256"}
 
 
 def test_an_export_may_replace_the_bundle_itself(tmp_path, capfd):
-    (tmp_path / "bundle.json").touch()
+    for name in ("bundle.json", "bundle.sha256"):
+        (tmp_path / name).touch()
     run(["export", str(tmp_path / "run"), "-o", str(tmp_path)])
     assert "outside the bundle" not in capfd.readouterr().err

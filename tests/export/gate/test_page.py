@@ -71,7 +71,8 @@ def test_a_page_in_the_bundle_is_refused_before_the_work(tmp_path):
 def test_a_page_that_would_replace_a_scan_or_lie_in_another_bundle_or_nowhere_is_refused(tmp_path):
     bundle, other = tmp_path / "b.bedside", tmp_path / "other.bedside"
     other.mkdir()
-    (other / "bundle.json").touch()
+    for name in ("bundle.json", "bundle.sha256"):
+        (other / name).touch()
     with pytest.raises(UsageError, match=r"name ending in \.html"):
         check_page(tmp_path / "ct.nii.gz", bundle)
     with pytest.raises(UsageError, match=r'outside the bundle "other\.bedside"'):

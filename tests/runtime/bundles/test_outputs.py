@@ -21,7 +21,8 @@ def test_another_ending_is_refused(tmp_path):
 @pytest.mark.parametrize("place", ["labels.nii.gz", "openvino/labels.nii.gz"])
 def test_an_output_in_a_bundle_is_refused(tmp_path, place):
     (tmp_path / "student.bedside" / "openvino").mkdir(parents=True)
-    (tmp_path / "student.bedside" / "bundle.json").touch()
+    for name in ("bundle.json", "bundle.sha256"):
+        (tmp_path / "student.bedside" / name).touch()
     with pytest.raises(UsageError, match=r'expected a place outside the bundle "student\.bedside"'):
         check_writable(tmp_path / "student.bedside" / place)
     check_writable(tmp_path / "labels.nii.gz")
@@ -34,9 +35,15 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 def test_a_link_to_a_place_in_a_bundle_is_refused_and_a_loop_of_links_is_in_none(tmp_path):
     (tmp_path / "student.bedside").mkdir()
-    (tmp_path / "student.bedside" / "bundle.json").touch()
+    for name in ("bundle.json", "bundle.sha256"):
+        (tmp_path / "student.bedside" / name).touch()
     (tmp_path / "page.html").symlink_to(tmp_path / "student.bedside" / "page.html")
     with pytest.raises(UsageError, match="outside the bundle"):
         check_writable(tmp_path / "page.html", ".html")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     check_outside_bundles(tmp_path / "loop")
+
+
+def test_a_folder_that_only_has_a_file_named_as_a_bundles_is_none(tmp_path):
+    (tmp_path / "bundle.json").write_text("{}")
+    check_writable(tmp_path / "page.html", ".html")
