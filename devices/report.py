@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ..runtime.axes import XYZ
 from ..runtime.errors import InputError
+from ..runtime.files.text import read_utf8
 from .conditions import Conditions
 from .energy import Energy
 from .host import Host
@@ -16,6 +18,8 @@ from .measurement.imposed import Imposed
 from .measurement.ratio import Ratio
 from .measurement.sustained import SustainedRun
 from .measurement.telemetry import Telemetry
+
+_Report = TypeVar("_Report")
 
 GIVEN_SCAN = "the scan that was given"  # how the description of a caller's scan begins
 SCHEMA_VERSION = 1  # of the JSON that a benchmark prints; a change of a field's meaning raises it
@@ -246,21 +250,30 @@ class BenchmarkReport:
         return msgspec.to_builtins(self)
 
 
-def check_schema(content: str, named: str) -> None:
-    """Checks that JSON is of this schema version; ``named`` stands for the file in the message.
+def read_printed(path: Path, named: str, kind: type[_Report]) -> _Report:
+    """Reads what ``bedside benchmark --json`` printed.
+
+    Args:
+        path: the file.
+        named: what stands for the file in messages.
+        kind: type of the report, or of what is needed of it.
 
     Raises:
-        InputError: it is of another version, or of none.
-        msgspec.DecodeError: it is no JSON object.
+        InputError: the file cannot be read, is no such report, or is of another schema version; the field is named.
     """
     import msgspec
 
     class Versioned(msgspec.Struct):
         schema_version: int | None = None
 
-    version = msgspec.json.decode(content, type=Versioned).schema_version
-    if version != SCHEMA_VERSION:
-        written = "none" if version is None else version
-        raise InputError(
-            f"{named}: expected schema version {SCHEMA_VERSION}, got {written}; measure again with this bedside"
-        )
+    content = read_utf8(path, named)
+    try:
+        version = msgspec.json.decode(content, type=Versioned).schema_version
+        if version != SCHEMA_VERSION:
+            written = "none" if version is None else version
+            raise InputError(
+                f"{named}: expected schema version {SCHEMA_VERSION}, got {written}; measure again with this bedside"
+            )
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"{named}: expected what bedside benchmark --json prints; {error}") from None

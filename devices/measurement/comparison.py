@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 
 from ...runtime.errors import InputError
-from ...runtime.files.text import read_utf8
-from ..report import SCHEMA_VERSION, BenchmarkReport, MemoryUse, VariantReport, check_schema, different_names
+from ..report import SCHEMA_VERSION, BenchmarkReport, MemoryUse, VariantReport, different_names, read_printed
 from .ratio import Ratio, unpaired_ratio
 
 _Key = tuple[str, ...]
@@ -82,13 +81,7 @@ def read_report(path: Path) -> BenchmarkReport:
     Raises:
         InputError: the file cannot be read, is no such report, or is of another schema version; the field is named.
     """
-    named = f'report "{path.name}"'
-    content = read_utf8(path, named)
-    try:
-        check_schema(content, named)
-        return msgspec.json.decode(content, type=BenchmarkReport)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"{named}: expected what bedside benchmark --json prints; {error}") from None
+    return read_printed(path, f'report "{path.name}"', BenchmarkReport)
 
 
 def compare(first: BenchmarkReport, second: BenchmarkReport) -> Comparison:

@@ -13,9 +13,8 @@ import msgspec
 from ...runtime.axes import XYZ
 from ...runtime.engines import CPU, Precision
 from ...runtime.errors import InputError, UsageError
-from ...runtime.files.text import read_utf8
 from ..device_profile import DeviceProfile
-from ..report import check_schema
+from ..report import read_printed
 from .measured_machine import MeasuredMachine
 from .planned_model import PlannedModel
 from .prediction import Place, WindowTime
@@ -134,7 +133,7 @@ def read_measured(
     if len(models) != 1:
         raise UsageError(f"measured: expected one bundle, the one that was measured; got {len(models)} models")
     named = f'measurements "{path.name}"'
-    report = _read(path, named)
+    report = read_printed(path, named, _Benchmark)
     task, host = models[0].task, report.host
     if (report.task, report.patch) != (task.name, task.patch):
         raise InputError(
@@ -160,15 +159,6 @@ def read_measured(
         wanted = " or ".join(processors) or "no processor"
         raise InputError(f'{named}: measured on {devices}, the plan for "{profile.key}" is of {wanted}; measure there')
     return Measured(_fastest(variants), machine)
-
-
-def _read(path: Path, named: str) -> _Benchmark:
-    content = read_utf8(path, named)
-    try:
-        check_schema(content, named)
-        return msgspec.json.decode(content, type=_Benchmark)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"{named}: expected what bedside benchmark --json prints; {error}") from None
 
 
 def _fastest(variants: Sequence[_Variant]) -> dict[Place, WindowTime]:

@@ -173,7 +173,7 @@ def check_cases(
 
 
 def refuse_broken(checked: Sequence[CheckedCase]) -> None:
-    """Refuses cases of which one cannot be used.
+    """Raises if any of the cases cannot be used.
 
     Raises:
         InputError: a case cannot be used; the message names the first few.

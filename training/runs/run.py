@@ -215,7 +215,7 @@ class Run:
         return float(rows[-1]["loss"]) if rows else math.nan
 
     def best_weights(self) -> BestWeights:
-        """Returns what the best weights are: of which epoch, with which Dice.
+        """Returns epoch, Dice and class offsets of the best weights.
 
         Raises:
             InputError: their file cannot be read, or that of an earlier version about them.

@@ -36,7 +36,7 @@ def test_what_is_predicted_above_the_limit_does_not_fit():
 
 
 def test_what_the_devices_own_system_may_not_leave_is_in_doubt():
-    """6.9 GB of 8 GB, of which 5.6 GB are surely left."""
+    """6.9 GB on a Jetson of 8 GB, which leaves programs at least 5.6 GB."""
     limits = Limits(memory=8_000_000_000, usable_memory=5_600_000_000)
     large = option(1, memory=6.9e9)
     fits = judged(replace(large, memory=Interval(6.8e9, 6.9e9, 7.0e9)), limits)
