@@ -13,8 +13,9 @@ from ..runtime.files.hashing import file_sha256
 from ..runtime.task import Task
 from ..training.loop.checkpoint import Checkpoint
 from ..training.prepared_run import PreparedRun
+from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
-from .learned_from import LearnedFrom
+from .seen_validation import warn_of_seen_validation
 from .teacher_task import is_bundle
 
 _log = logging.getLogger("bedside.distill")
@@ -83,7 +84,7 @@ class EarlierWeights:
             prepared: the training.
         """
         earlier, task = f'the earlier {self.network[0]} "{self.name}"', prepared.run.config.task
-        self.learned_from.warn_of_seen_validation(earlier, prepared)
+        warn_of_seen_validation(self.learned_from, earlier, prepared)
         changed = [name for name, value in task.preparation.items() if value != self.task.preparation[name]]
         if changed:
             _log.warning(
@@ -104,7 +105,7 @@ def _of_run(path: Path) -> EarlierWeights:
         task=config.task,
         sha256=file_sha256(run.best),
         licence="" if config.distillation is None else config.distillation.teachers_licences,
-        learned_from=LearnedFrom.of_run(config),
+        learned_from=LearnedFrom.of_run(run),
         checkpoint=Checkpoint.read(run.best),
     )
 

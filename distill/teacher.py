@@ -21,9 +21,9 @@ from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
 from ..training.data.prepared_case import PreparedCase
 from ..training.loop.validate import predict_logits, predict_probabilities
+from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
 from ..training.runs.run_config import TeacherRecord
-from .learned_from import LearnedFrom
 from .teacher_task import is_bundle
 from .trained import load_student
 
@@ -77,7 +77,7 @@ class Teacher:
                 done,
                 config.recipe.epochs,
             )
-        learned_from = LearnedFrom.of_run(config)
+        learned_from = LearnedFrom.of_run(run)
         licence = "" if config.distillation is None else config.distillation.teachers_licences
         dice = run.best_weights().final_dice
         return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence, dice)

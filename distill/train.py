@@ -22,10 +22,10 @@ from ..training.loop.fit import FitResult
 from ..training.loop.hardware import Hardware
 from ..training.loop.objective import Objective
 from ..training.loop.process_group import ProcessGroup
-from ..training.prepared_run import PreparedRun
+from ..training.prepared_run import MethodRecord, PreparedRun
 from ..training.recipe import Recipe
 from ..training.runs.run import Run
-from ..training.runs.run_config import Distillation, MethodRecord, ModelConfig
+from ..training.runs.run_config import Distillation, ModelConfig
 from ..training.train import train
 from .earlier_weights import EarlierWeights
 from .locator import default_recipe
@@ -182,7 +182,10 @@ class _DistilledStudent:
         options = msgspec.structs.replace(self.options, teachers=taught_by)
         if self.init is not None:
             options = msgspec.structs.replace(options, init=self.init.sha256, init_licence=self.init.licence)
-        return MethodRecord(ModelConfig(kind=self.kind, name=self.student), options)
+        earlier = [member.learned_from for member in (self.teachers.members if self.teachers else ())]
+        if self.init is not None:
+            earlier.append(self.init.learned_from)
+        return MethodRecord(ModelConfig(kind=self.kind, name=self.student), options, tuple(earlier))
 
     def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
         options = self.options

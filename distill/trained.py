@@ -11,6 +11,7 @@ from ..runtime import arguments
 from ..runtime.errors import InputError
 from ..runtime.task import Task
 from ..training.loop.checkpoint import load_weights
+from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
 from ..training.runs.run_config import Distillation, RunConfig
 from .students.registry import build_student
@@ -29,7 +30,7 @@ class LoadedStudent:
         student: name in `STUDENTS`.
         lam: λ it was trained with, 1 without a teacher; None if the run does not record it.
         teacher: names of the teachers' runs, joined by commas; None without a teacher.
-        data_hash: SHA-256 of the training data.
+        learned_from: the data that it was trained on.
         metrics: the row of its metrics at the epoch whose weights these are, column → value; with class offsets, which
             came later, also ``dice_with_class_offsets``; before them, what else it learned from: earlier weights, scans
             without labels.
@@ -41,7 +42,7 @@ class LoadedStudent:
     student: str
     lam: float | None
     teacher: str | None
-    data_hash: str
+    learned_from: LearnedFrom
     metrics: dict[str, str]
     licence: str = OWN_LICENCE
 
@@ -79,7 +80,7 @@ def _load(run: Path, kind: str, advice: str) -> LoadedStudent:
         config.model.name,
         lam=config.distillation.lam if config.distillation else None,
         teacher=(config.distillation.teacher_names or None) if config.distillation else None,
-        data_hash=config.data_hash,
+        learned_from=LearnedFrom.of_run(opened),
         metrics={**_origins(config), **_metrics(opened)},
         licence=_licence(config.distillation),
     )

@@ -16,6 +16,7 @@ from ..training.loop.validate import mean_over_cases
 from ..training.prepared_run import PreparedRun
 from ..training.runs.run import Run
 from ..training.scores.metrics import dice_per_class, finite_mean
+from .seen_validation import warn_of_seen_validation
 from .teachers import Teachers
 
 _log = logging.getLogger("bedside.distill")
@@ -35,7 +36,7 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
                 trained.dataset,
                 new.dataset,
             )
-        trained.warn_of_seen_validation(f'teacher "{member.name}"', prepared)
+        warn_of_seen_validation(trained, f'teacher "{member.name}"', prepared)
         if member.task.preparation != new.task.preparation:
             _log.info(
                 'teacher "%s" prepares scans otherwise (%s): its probabilities are interpolated',

@@ -30,7 +30,7 @@ from .gate.gate import Gate
 from .gate.overlap import DEFAULT_OVERLAP
 from .gate.page import check_page, write_parity_page
 from .locator.adding import add_locator, check_locator, locator_steps
-from .model_card import licence_text, model_card
+from .model_card import SCANS_LEARNED_FROM, licence_text, model_card
 from .model_files import FORMS, ONNX_ALONE, offered_variants, remove_unused_models, write_model
 from .monai_metadata import monai_metadata
 from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME
@@ -84,7 +84,9 @@ def export_bundle(
     if options.page is not None:
         check_page(Path(options.page), out)
     locator = None if options.locator is None else ExportedStudent.of(options.locator)
-    trained_on = {"the student": student.data_hash} | ({} if locator is None else {"the locator": locator.data_hash})
+    trained_on = {"the student": student.learned_from}
+    if locator is not None:
+        trained_on["the locator"] = locator.learned_from
     if progress is not None and options.dataset is not None:
         progress(0, 1, "scans: reading label maps, comparing files with those of the training")
     cases = options.chosen_cases(student.task, trained_on)
@@ -230,6 +232,8 @@ def _manifest(
 ) -> Manifest:
     task = student.task
     training = {name: value for name, value in student.metrics.items() if value}
+    if student.learned_from.knows_all:
+        training[SCANS_LEARNED_FROM] = str(len(student.learned_from.scans))
     if cases.gate and cases.warning:
         training["gate"] = cases.warning
     return Manifest(
@@ -248,7 +252,7 @@ def _manifest(
             student=student.student,
             teacher=student.teacher,
             lam=student.lam,
-            data_hash=student.data_hash,
+            data_hash=student.learned_from.data_hash,
             training=training,
         ),
         licence=options.licence or student.licence,

@@ -15,6 +15,7 @@ from ..training.data.case_digest import data_hash, digest_cases
 from ..training.data.dataset import Case, load_dataset
 from ..training.data.organ_masks import OrganMasks
 from ..training.data.prepare import list_warnings, unusual_warning
+from ..training.runs.learned_from import LearnedFrom
 from .gate_cases import GateCase, GateChoice, choose_gate_cases
 from .held_out import held_out_doubts
 
@@ -69,7 +70,7 @@ class ExportCases:
 
     @classmethod
     def of_dataset(
-        cls, path: Path, task: Task, most_gate_cases: int, trained_on: Mapping[str, str] | None = None
+        cls, path: Path, task: Task, most_gate_cases: int, trained_on: Mapping[str, LearnedFrom] | None = None
     ) -> ExportCases:
         """Chooses the scans of a data set, and logs the warnings about its list.
 
@@ -81,8 +82,8 @@ class ExportCases:
             path: the data set: its folder or list.
             task: the student's task.
             most_gate_cases: most cases of the gate; 0 for none.
-            trained_on: what a network is, for messages → hash of its training data, empty where it is not recorded; of
-                the networks for which the gate's cases have to be held out.
+            trained_on: what a network is, for messages → what it learned from; of the networks for which the gate's
+                cases have to be held out.
 
         Raises:
             InputError: the data set is refused, its labels are not the task's although it has cases for the gate, or

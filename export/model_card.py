@@ -8,6 +8,8 @@ from ..runtime.bundles.variant import Variant
 from ..runtime.task import Modality, Task
 from .cases import FEWEST_GATE_CASES
 
+SCANS_LEARNED_FROM = "scans_learned_from"
+"""The fact, in a bundle's provenance, how many scans the student and what taught it learned from, if all are known."""
 _CARE = ("gate", "scans")  # facts that say how far the gate's figures can be trusted, not how the student was trained
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at
@@ -89,7 +91,8 @@ def _limits(manifest: Manifest) -> list[str]:
             f"Gate cases: {manifest.gate_cases}. Fewer than {FEWEST_GATE_CASES} do not show a small loss of an organ."
         )
     origin = manifest.provenance
-    if manifest.gate_cases and (origin.teacher or {"without_labels", "started_from"} & origin.training.keys()):
+    taught = origin.teacher or {"without_labels", "started_from"} & origin.training.keys()
+    if manifest.gate_cases and taught and SCANS_LEARNED_FROM not in origin.training:
         limits.append(
             "The gate cases are compared with the student's own labelled data alone: whether its teacher, scans "
             "without labels or earlier weights have learned from them is not recorded."

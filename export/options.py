@@ -13,6 +13,7 @@ from ..runtime.engines import Precision
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
+from ..training.runs.learned_from import LearnedFrom
 from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
 from .model_files import MODEL_PRECISIONS
 from .student import ExportedStudent, TrainedStudent
@@ -129,7 +130,7 @@ class ExportOptions:
         """Precisions of the models to write, fp32 first; the bf16 variants run the same files."""
         return tuple(each for each in MODEL_PRECISIONS if each == "fp32" or each in self.precisions)
 
-    def chosen_cases(self, task: Task, trained_on: Mapping[str, str] | None = None) -> ExportCases:
+    def chosen_cases(self, task: Task, trained_on: Mapping[str, LearnedFrom] | None = None) -> ExportCases:
         """Returns the caller's cases, or those of the data set for a task; without either there are none.
 
         Args:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from ..runtime import arguments
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.task import Task
+from ..training.runs.learned_from import LearnedFrom
 
 if TYPE_CHECKING:
     import torch
@@ -44,8 +45,8 @@ class TrainedStudent(Protocol):
         ...
 
     @property
-    def data_hash(self) -> str:
-        """SHA-256 of the training data; empty where it is not recorded."""
+    def learned_from(self) -> LearnedFrom:
+        """The data that it was trained on; its fields are empty where they are not recorded."""
         ...
 
     @property
@@ -75,7 +76,7 @@ class ExportedStudent:
     student: str
     lam: float | None = None
     teacher: str | None = None
-    data_hash: str = ""
+    learned_from: LearnedFrom = field(default_factory=LearnedFrom)
     metrics: Mapping[str, str] = field(default_factory=dict[str, str])
     postprocessing: Postprocessing | None = None
     licence: str = "Apache-2.0"
@@ -85,7 +86,7 @@ class ExportedStudent:
         arguments.text("student", self.student)
         arguments.optional(arguments.share, "lam", self.lam)
         arguments.optional(arguments.text, "teacher", self.teacher)
-        arguments.instance("data_hash", self.data_hash, str)
+        arguments.instance("learned_from", self.learned_from, LearnedFrom)
         arguments.instance("metrics", self.metrics, Mapping)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
         arguments.text("licence", self.licence)
@@ -111,7 +112,7 @@ class ExportedStudent:
             student=student.student,
             lam=student.lam,
             teacher=student.teacher,
-            data_hash=student.data_hash,
+            learned_from=student.learned_from,
             metrics=student.metrics,
             licence=student.licence,
         )

@@ -22,10 +22,9 @@ from ..training.loop.hardware import Hardware
 from ..training.loop.losses import segmentation_loss
 from ..training.loop.objective import Objective
 from ..training.loop.process_group import ProcessGroup
-from ..training.prepared_run import PreparedRun
+from ..training.prepared_run import MethodRecord, PreparedRun
 from ..training.recipe import Recipe
 from ..training.runs.run import Run
-from ..training.runs.run_config import MethodRecord
 from ..training.train import train
 from .config import TeacherConfig
 

@@ -25,11 +25,27 @@ from .data.prepared_case import PreparedCase
 from .job import TrainingJob
 from .loop.process_group import ProcessGroup
 from .recipe import Recipe
+from .runs.learned_from import LearnedFrom
 from .runs.run import Run
-from .runs.run_config import MethodRecord, RunConfig
+from .runs.run_config import Distillation, ModelConfig, RunConfig
 from .runs.sole_writer import sole_writer
 
 _log = logging.getLogger("bedside.training")
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """What a run records of its training method.
+
+    Attributes:
+        model: configuration of the network.
+        distillation: teacher and loss weight of a student; None for a teacher.
+        earlier: what the teachers, and the weights that the training starts from, had learned from.
+    """
+
+    model: ModelConfig
+    distillation: Distillation | None = None
+    earlier: tuple[LearnedFrom, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,12 +57,14 @@ class PreparedRun:
         train: prepared training cases.
         validation: prepared validation cases; may be empty.
         unlabelled: prepared training cases without labels; empty unless the job asks for them.
+        validation_scans: SHA-256 of the validation cases' image files.
     """
 
     run: Run
     train: list[PreparedCase]
     validation: list[PreparedCase]
     unlabelled: list[PreparedCase] = field(default_factory=list[PreparedCase])
+    validation_scans: frozenset[str] = frozenset()
 
     @property
     def has_ignored_voxels(self) -> bool:
@@ -126,6 +144,9 @@ def prepare_run(
             prepare(unlabelled, unlabelled_digests, len(listed), needs_labels=False) if unlabelled else []
         )
         run.start()
+        images = {case.name: digest.image for case, digest in zip(listed, digests, strict=True)}
+        own = [images[case.name] for case in dataset.training] + [digest.image for digest in unlabelled_digests]
+        _learned_from(own, record.earlier).keep(run)
         named = {case.name: case for case in prepared}
         training = [named[case.name] for case in _by_name(dataset.training)]
         validation = [named[case.name] for case in dataset.validation]
@@ -133,10 +154,17 @@ def prepare_run(
         _log_unusual(prepared_unlabelled, "scans without labels")
         _log_unlabelled(dataset, job.recipe)
         _log_warnings(training, task, job.recipe)
-        return PreparedRun(run, training, validation, prepared_unlabelled)
+        validation_scans = frozenset(images[case.name] for case in dataset.validation)
+        return PreparedRun(run, training, validation, prepared_unlabelled, validation_scans)
 
     with ExitStack() as held:
         yield group.broadcast_from_first(opened)
+
+
+def _learned_from(own: Sequence[str], earlier: Sequence[LearnedFrom]) -> LearnedFrom:
+    """Returns the scans of a training, and those that its teachers and earlier weights had learned from."""
+    scans = frozenset(own).union(*(each.scans for each in earlier))
+    return LearnedFrom(scans=scans, knows_all=all(each.knows_all for each in earlier))
 
 
 def _by_name(cases: Sequence[Case]) -> list[Case]:

@@ -18,10 +18,9 @@ from .loop.hardware import use_precision
 from .loop.objective import DeeplySupervised, Objective
 from .loop.precision_choice import choose_precision
 from .loop.process_group import ProcessGroup
-from .prepared_run import PreparedRun, prepare_run
+from .prepared_run import MethodRecord, PreparedRun, prepare_run
 from .recipe import TrainingPrecision
 from .runs.run import Run
-from .runs.run_config import MethodRecord
 
 _log = logging.getLogger("bedside.training")
 

@@ -39,8 +39,7 @@ def train(out: Path, name: str, seed: int) -> None:
     from bedside.training.loop.losses import segmentation_loss
     from bedside.training.loop.process_group import ProcessGroup
     from bedside.training.loop.validate import segment_scan
-    from bedside.training.prepared_run import prepare_run
-    from bedside.training.runs.run_config import MethodRecord
+    from bedside.training.prepared_run import MethodRecord, prepare_run
 
     plan, row, folder = load_plan(out), ROWS[name], run_folder(out, name, seed)
     torch.set_num_threads(plan.threads)

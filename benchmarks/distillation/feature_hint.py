@@ -33,8 +33,8 @@ from bedside.training.job import TrainingHooks, TrainingJob
 from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.objective import Objective
 from bedside.training.loop.process_group import ProcessGroup
-from bedside.training.prepared_run import PreparedRun
-from bedside.training.runs.run_config import Distillation, MethodRecord, ModelConfig
+from bedside.training.prepared_run import MethodRecord, PreparedRun
+from bedside.training.runs.run_config import Distillation, ModelConfig
 from bedside.training.train import train
 from torch import Tensor, nn
 
@@ -90,7 +90,7 @@ class _HintedStudent:
 
     def recorded(self) -> MethodRecord:
         options = Distillation(lam=_LAMBDA, imitation="dice-ce", targets="online", teachers=(self.teacher.record,))
-        return MethodRecord(ModelConfig(kind="student", name=self.student), options)
+        return MethodRecord(ModelConfig(kind="student", name=self.student), options, (self.teacher.learned_from,))
 
     def objective(self, prepared: PreparedRun, group: ProcessGroup) -> Objective:
         loss = DistillationLoss(_LAMBDA, imitation="dice-ce", balanced=prepared.run.config.recipe.balanced)

@@ -91,7 +91,7 @@ def add_locator(
         margin_mm=0.0,
         golden_labels=LOCATOR_GOLDEN_LABELS,
         network=locator.student,
-        data_hash=locator.data_hash,
+        data_hash=locator.learned_from.data_hash,
         cases=len(cases.gate),
     )
     steps.begin("locator: ONNX")

@@ -16,6 +16,7 @@ from bedside.runtime.task import Intensity, Modality
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
 from bedside.training.runs.best_weights import BestWeights
+from bedside.training.runs.learned_from import LearnedFrom
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 
@@ -79,7 +80,7 @@ def exported(student_folder: Path) -> Path:
             config.model.name,
             config.distillation.lam,
             config.distillation.teacher_names,
-            config.data_hash,
+            LearnedFrom.of_run(run),
             run.rows()[-1],
         )
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from bedside.distill import build_student, load_student
-from bedside.distill.learned_from import LearnedFrom
 from bedside.distill.teacher import EngineNetwork, Teacher
 from bedside.distill.teachers import Teachers
 from bedside.runtime import Bundle, BundleError, Segmenter, UsageError
@@ -18,6 +17,7 @@ from bedside.training.data.dataset import Case
 from bedside.training.data.prepare import prepare_cases
 from bedside.training.loop.checkpoint import save_weights
 from bedside.training.recipe import Recipe
+from bedside.training.runs.learned_from import LearnedFrom
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 from msgspec.structs import replace

@@ -15,6 +15,7 @@ from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.recipe import Recipe
 from bedside.training.runs.best_weights import BestWeights
+from bedside.training.runs.learned_from import LearnedFrom
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import RunConfig
 
@@ -53,7 +54,10 @@ def test_a_student_learns_from_the_teachers_run_and_opens_from_its_own(
     loaded = load_student(tmp_path / "student")
     assert loaded.task == coarse_task
     assert (loaded.student, loaded.lam, loaded.teacher) == ("unet-nano", 0.5, "teacher")
-    assert loaded.data_hash == Run.open(teacher_run).config.data_hash
+    taught_by = LearnedFrom.of_run(Run.open(teacher_run))
+    assert loaded.learned_from == taught_by  # of the same cases, both of which are known
+    assert taught_by.knows_all
+    assert taught_by.scans == {file_sha256(case.image) for case in dataset.training}
     assert float(loaded.metrics["loss"]) > 0
     assert len(list((tmp_path / "bedside-cases").glob("*/teacher-*/blocks.npy"))) == len(dataset.training)
     assert {"gradient_labels", "gradient_teacher"} <= loaded.metrics.keys()

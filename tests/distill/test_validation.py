@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from bedside.distill.learned_from import LearnedFrom
 from bedside.distill.teacher import Teacher
 from bedside.distill.teachers import Teachers
 from bedside.distill.validation import (
@@ -22,6 +21,7 @@ from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
+from bedside.training.runs.learned_from import LearnedFrom
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
 

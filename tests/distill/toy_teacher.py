@@ -1,8 +1,8 @@
 """Makes a teacher of one convolution, without training it."""
 
 import torch
-from bedside.distill.learned_from import LearnedFrom
 from bedside.distill.teacher import Teacher
+from bedside.training.runs.learned_from import LearnedFrom
 
 
 def teacher(task, seed):

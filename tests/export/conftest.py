@@ -13,6 +13,7 @@ from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_b
 from bedside.export.onnx_export import student_to_onnx
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
+from bedside.training.runs.learned_from import LearnedFrom
 from monai.networks.nets.swin_unetr import SwinUNETR, WindowAttention
 
 FAT, BONE = 1, 2
@@ -89,7 +90,7 @@ def toy_bundle(toy_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path
         student="toy-student",
         teacher="toy-teacher",
         lam=0.5,
-        data_hash="ab" * 32,
+        learned_from=LearnedFrom(data_hash="ab" * 32, scans=frozenset({"cd" * 32, "ef" * 32}), knows_all=True),
         metrics={"epoch": "7", "dice": ""},
     )
     folder = tmp_path_factory.mktemp("toy")

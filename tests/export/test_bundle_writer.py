@@ -83,6 +83,7 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(toy_bundle):
         0.5,
         {
             "epoch": "7",
+            "scans_learned_from": "2",
             "gate": "a gate case calibrates int8 too: its Dice says less about int8 on new scans; "
             "expected at least 10 gate cases, got 1: losses may not show",
         },

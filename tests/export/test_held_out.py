@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from bedside.export.cases import ExportCases
 from bedside.runtime import Grid, write_volume
+from bedside.runtime.files.hashing import file_sha256
 from bedside.training.data.case_digest import cases_of_trainings, data_hash, digest_cases
 from bedside.training.data.dataset import load_dataset
+from bedside.training.runs.learned_from import LearnedFrom
 
 NOT_KNOWN = "the gate cases are not known to be held out"
+FEW = "expected at least 10 gate cases, got 1: losses may not show"
 
 
 @pytest.fixture
@@ -34,7 +37,12 @@ def listed(folder, **more):
     return folder
 
 
-def warning(folder, task, **trained_on: str) -> str:
+def warning(folder, task, **hashes: str) -> str:
+    """Returns the warning about the gate of networks of which only the hash of their data set is known."""
+    return warning_of(folder, task, **{network: LearnedFrom(data_hash=value) for network, value in hashes.items()})
+
+
+def warning_of(folder, task, **trained_on: LearnedFrom) -> str:
     return str(ExportCases.of_dataset(folder, task, 1, trained_on).warning)
 
 
@@ -71,3 +79,29 @@ def test_a_case_that_is_listed_without_labels_too_may_have_taught(folder, toy_ta
     listed(folder, unlabeled=[{"image": "test.nii"}])
     said = warning(folder, toy_task, student=hash_of(folder, toy_task))
     assert f"a gate case is in the list of scans without labels too, from which students may learn: {NOT_KNOWN}" in said
+
+
+def test_scans_of_another_data_set_are_held_out_where_each_scan_learned_from_is_known(folder, toy_task):
+    listed(folder)
+    other = LearnedFrom("elsewhere", "ab" * 32, scans=frozenset({"cd" * 32}), knows_all=True)
+    assert warning_of(folder, toy_task, student=other) == FEW
+
+
+def test_a_scan_of_the_gate_that_the_network_learned_from_is_found_in_whatever_list_it_was(folder, toy_task):
+    listed(folder, unlabeled=[{"image": "test.nii"}])
+    learned = LearnedFrom(scans=frozenset({file_sha256(folder / "test.nii"), "cd" * 32}), knows_all=True)
+    said = warning_of(folder, toy_task, student=learned)
+    assert "student has learned from 1 of the 1 scans of the gate, directly or through what taught it" in said
+    assert NOT_KNOWN not in said
+
+
+def test_what_teachers_without_a_record_had_learned_from_is_not_known(folder, toy_task):
+    learned = LearnedFrom(data_hash=hash_of(listed(folder), toy_task), scans=frozenset({"cd" * 32}))
+    said = warning_of(folder, toy_task, student=learned)
+    assert said == f"{FEW}; what taught student does not say from which scans it had learned: {NOT_KNOWN}"
+
+
+def test_a_locator_without_a_record_is_told_from_a_student_with_one(folder, toy_task):
+    known = LearnedFrom(scans=frozenset({"cd" * 32}), knows_all=True)
+    said = warning_of(listed(folder), toy_task, student=known, locator=LearnedFrom())
+    assert said == f"{FEW}; what locator was trained on is not recorded: {NOT_KNOWN}"

@@ -161,3 +161,13 @@ def test_it_names_the_organs_whose_probabilities_nobody_judged(manifest):
     fp32 = msgspec.structs.replace(fp32, parity=parity, borders={"fat": border})
     card = model_card(msgspec.structs.replace(manifest, variants=(fp32, int8)))
     assert "so that no variant's probabilities of them were judged: bone." in card
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_taught_is_no_limit_where_its_scans_were_compared_too(manifest, known):
+    origin = msgspec.structs.replace(
+        manifest.provenance, teacher="big-one", training={"scans_learned_from": "74"} if known else {}
+    )
+    card = model_card(msgspec.structs.replace(manifest, provenance=origin, gate_cases=1))
+    assert ("compared with the student's own labelled data alone" in card) == (not known)
+    assert ("| scans learned from | 74 |" in card) == known

@@ -2,6 +2,7 @@ import pytest
 from bedside.export import ExportedStudent
 from bedside.export.student import TrainedStudent
 from bedside.runtime.errors import UsageError
+from bedside.training.runs.learned_from import LearnedFrom
 
 
 @pytest.mark.parametrize(
@@ -23,12 +24,17 @@ def test_a_student_refuses_what_it_does_not_accept(toy_student, toy_task, option
 def test_whatever_has_the_attributes_of_a_trained_student_can_be_exported(toy_student, toy_task):
     class Loaded:
         model, task, student = toy_student, toy_task, "toy"
-        lam, teacher, data_hash, metrics, licence = 0.5, "big-one", "cd" * 32, {"dice": "0.5"}, "CC-BY-4.0"
+        lam, teacher, metrics, licence = 0.5, "big-one", {"dice": "0.5"}, "CC-BY-4.0"
+        learned_from = LearnedFrom(data_hash="cd" * 32)
 
     assert isinstance(Loaded(), TrainedStudent)
     exported = ExportedStudent.of(Loaded())
     assert (exported.model, exported.task, exported.lam) == (toy_student, toy_task, 0.5)
-    assert (exported.teacher, exported.data_hash, exported.metrics) == ("big-one", "cd" * 32, {"dice": "0.5"})
+    assert (exported.teacher, exported.learned_from.data_hash, exported.metrics) == (
+        "big-one",
+        "cd" * 32,
+        {"dice": "0.5"},
+    )
     assert exported.licence == "CC-BY-4.0"
 
 

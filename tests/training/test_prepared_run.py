@@ -5,24 +5,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
+from bedside.runtime.files.hashing import file_sha256
 from bedside.runtime.scans.nifti import read_labels, write_volume
 from bedside.training.data.dataset import Case
 from bedside.training.job import TrainingJob
 from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.process_group import ProcessGroup
-from bedside.training.prepared_run import prepare_run
+from bedside.training.prepared_run import MethodRecord, prepare_run
 from bedside.training.recipe import Augmentation, Recipe
+from bedside.training.runs.learned_from import LearnedFrom
 from bedside.training.runs.run import Run
-from bedside.training.runs.run_config import MethodRecord, ModelConfig
+from bedside.training.runs.run_config import ModelConfig
 
 RECIPE = Recipe(epochs=1, warmup=0)
 RECORD = MethodRecord(ModelConfig(kind="teacher", name="x"))
 GROUP = ProcessGroup(make_fabric("cpu", "32-true"))
 
 
-def start(dataset, task, out, *, progress=None, **options):
+def start(dataset, task, out, *, progress=None, record=RECORD, **options):
     job = TrainingJob(dataset=dataset, task=task, out=out, **{"recipe": RECIPE, **options})
-    with prepare_run(job, RECORD, GROUP, progress=progress) as prepared:
+    with prepare_run(job, record, GROUP, progress=progress) as prepared:
         return prepared
 
 
@@ -218,3 +220,32 @@ def test_a_run_that_is_being_trained_is_refused_at_once_but_can_be_read(small_da
         assert heard == []
         assert Run.open(tmp_path / "run").config == prepared.run.config
     start(small_dataset, small_task, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_a_run_keeps_the_scans_that_it_learns_from_and_no_others(small_dataset, small_task, tmp_path, share):
+    labelled, scan = small_dataset.training[0], Case("scan", small_dataset.training[1].image)
+    dataset = replace(small_dataset, training=(labelled,), unlabelled=(scan,))
+    prepared = start(dataset, small_task, tmp_path / "run", recipe=Recipe(epochs=1, warmup=0, unlabelled=share))
+    learned = LearnedFrom.of_run(prepared.run)
+    assert learned.knows_all
+    assert learned.scans == {file_sha256(case.image) for case in ((labelled, scan) if share else (labelled,))}
+    assert prepared.validation_scans == {file_sha256(case.image) for case in dataset.validation}
+
+
+def test_what_teachers_learned_from_counts_too_and_is_unknown_if_one_of_them_does_not_say(
+    small_dataset, small_task, tmp_path
+):
+    own = {file_sha256(case.image) for case in small_dataset.training}
+    sure, unsure = LearnedFrom(scans=frozenset({"ab" * 32}), knows_all=True), LearnedFrom(data_hash="cd" * 32)
+    for name, earlier in (("sure", (sure, sure)), ("unsure", (sure, unsure))):
+        run = start(small_dataset, small_task, tmp_path / name, record=replace(RECORD, earlier=earlier)).run
+        learned = LearnedFrom.of_run(run)
+        assert learned.scans == {*own, "ab" * 32}
+        assert learned.knows_all == (name == "sure")
+
+
+def test_a_run_of_before_scans_were_recorded_is_given_their_record_when_it_goes_on(small_dataset, small_task, tmp_path):
+    start(small_dataset, small_task, tmp_path / "run")
+    (tmp_path / "run" / "learned_from.json").unlink()
+    assert LearnedFrom.of_run(start(small_dataset, small_task, tmp_path / "run", resume=True).run).scans

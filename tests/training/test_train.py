@@ -10,9 +10,10 @@ from bedside.training.data.crops import CropSource
 from bedside.training.job import TrainingHooks, TrainingJob
 from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.losses import segmentation_loss
+from bedside.training.prepared_run import MethodRecord
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
-from bedside.training.runs.run_config import Distillation, MethodRecord, ModelConfig
+from bedside.training.runs.run_config import Distillation, ModelConfig
 from bedside.training.train import train
 from safetensors.torch import load_file
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -87,19 +86,6 @@ class Distillation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             record.name if names.count(record.name) == 1 else f"{record.name} ({record.sha256[:8]})"
             for record in self.teachers
         )
-
-
-@dataclass(frozen=True)
-class MethodRecord:
-    """What a run's configuration records of its training method.
-
-    Attributes:
-        model: configuration of the network.
-        distillation: teacher and loss weight of a student; None for a teacher.
-    """
-
-    model: ModelConfig
-    distillation: Distillation | None = None
 
 
 class Lengthening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

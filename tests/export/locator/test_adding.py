@@ -11,6 +11,7 @@ from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_b
 from bedside.export.locator.settings import LocatorSettings
 from bedside.runtime import Bundle, Grid, Segmenter, UsageError, write_volume
 from bedside.runtime.scans.nifti import read_labels
+from bedside.training.runs.learned_from import LearnedFrom
 
 FAT_HU, BONE_HU = -100.0, 800.0
 
@@ -51,7 +52,9 @@ def write_case(folder, name, shift):
 def export(toy_trained, toy_task, case, other_case, tmp_path):
     def run(bias=0.7, cases=None, **task_changes):
         task = toy_task.replaced(spacing=(6.0, 6.0, 6.0), patch=(8, 8, 8), **task_changes)
-        locator = ExportedStudent(model=bone_locator(bias), task=task, student="tiny", data_hash="ab" * 32)
+        locator = ExportedStudent(
+            model=bone_locator(bias), task=task, student="tiny", learned_from=LearnedFrom(data_hash="ab" * 32)
+        )
         cases = ExportCases(gate=[case, other_case]) if cases is None else cases
         options = ExportOptions(precisions=["fp32"], cases=cases, locator=locator, threads=1)
         return export_bundle(toy_trained, tmp_path / "b.bedside", options)
