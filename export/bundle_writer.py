@@ -50,7 +50,7 @@ def export_bundle(
     options: ExportOptions,
     progress: Progress | None = None,
 ) -> Path:
-    """Exports a student; the bundle appears at ``out`` complete, or not at all.
+    """Exports a student; the bundle appears at ``out`` complete, or not at all. Its page is written after it.
 
     A warning is logged where too few gate cases are held out or not known to be, where scans are unusual for the task,
     for every variant that failed at the gate, and where the locator is left out.
@@ -72,7 +72,7 @@ def export_bundle(
         BundleError: the exported model does not compute what the student computes.
         MissingExtraError: onnx, onnxscript, nncf, openvino or torch is not installed, or, for a page, matplotlib or
             jinja2.
-        ResourceError: the bundle cannot be written, or memory is short.
+        ResourceError: the bundle or its page cannot be written, or memory is short.
     """
     student = ExportedStudent.of(student)
     out = arguments.path("out", out)
@@ -122,11 +122,14 @@ def export_bundle(
             manifest = _with_texts(folder, _with_scan_warnings(manifest, cases))
             if options.sign is not None:
                 sign_bundle(folder, options.sign)
-            if options.page is not None:
-                steps.begin("the parity page")
-                write_parity_page(Path(options.page), manifest, cases, result.scores)
     except OSError as error:
         raise ResourceError(f'"{out.name}": the bundle cannot be written ({error.strerror or error})') from error
+    if options.page is not None:
+        steps.begin("the parity page")
+        try:
+            write_parity_page(Path(options.page), manifest, cases, result.scores)
+        except (OSError, ResourceError) as error:
+            raise ResourceError(f'{error}; the bundle "{out.name}" is complete') from error
     steps.finish()
     for warning in cases.scan_warnings:
         _log.warning("%s", warning)

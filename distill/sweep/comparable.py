@@ -13,6 +13,8 @@ from ...training.runs.run_config import RunConfig, decisive_differences
 from .plan import SweepRun
 from .results import BASELINE
 
+_TEACHING = ("--unlabelled", "--unlabelled-share", "--pseudo-labels", "--imitation", "--teacher-targets")
+
 
 def check_precision_named(words: Sequence[str]) -> None:
     """Checks that the trainings will have one number format: with ``auto``, each would choose for itself.
@@ -38,6 +40,18 @@ def check_steps(dataset: Dataset, runs: Sequence[SweepRun], words: Sequence[str]
             "λ = 1 draws no crops from scans without labels and would make fewer steps than the others: give the "
             "arguments --steps-per-epoch"
         )
+
+
+def check_imitated(runs: Sequence[SweepRun], words: Sequence[str]) -> None:
+    """Checks that options about what teachers teach come with a λ below 1, at which a student learns from them.
+
+    Raises:
+        UsageError: no training of the sweep would have a part for them.
+    """
+    given = _options(words)
+    idle = [name for name in _TEACHING if name in given and given[name] not in ("0", "0.0")]
+    if idle and {run.lam for run in runs} == {BASELINE}:
+        raise UsageError(f"λ = 1 learns from labels alone: leave {' and '.join(idle)} out, or add a λ below 1")
 
 
 def offsets_wanted(words: Sequence[str], begun: Sequence[SweepRun]) -> bool | None:

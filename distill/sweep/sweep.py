@@ -18,7 +18,7 @@ from ...training.data.case_check import ListedCase, check_cases, refuse_broken
 from ...training.data.dataset import Case, Dataset
 from ...training.runs.run import Run
 from ...training.scores.score_table import ScoreTable
-from .comparable import check_comparable, check_precision_named, check_steps, offsets_wanted
+from .comparable import check_comparable, check_imitated, check_precision_named, check_steps, offsets_wanted
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
 from .results import SweepResults, collect_results
@@ -133,8 +133,8 @@ def sweep_lambda(
 
     Raises:
         UsageError: an argument is out of range, ``out`` holds other things, there is nothing to score, the runs in
-            ``out`` were made with different options, λ = 1 would make fewer steps than the others, or the trainings
-            are to choose their precision.
+            ``out`` were made with different options, λ = 1 would make fewer steps than the others, λ = 1 is the only
+            one and ``arguments`` say what teachers teach, or the trainings are to choose their precision.
         InputError: a scan or label map of a scored case cannot be used.
         ResourceError: a file cannot be written.
         SweepFailedError: no training finished, or the check of ``arguments`` failed.
@@ -151,6 +151,7 @@ def sweep_lambda(
     checks.optional(checks.callback, "scoring", scoring, "scoring(done, total)")
     held_out = HeldOut.of(dataset)
     check_precision_named(common)
+    check_imitated(runs, common)
     check_steps(dataset, runs, common)
     open_folder(out, resume=resume)
     cases = out.resolve().parent / CASES_FOLDER

@@ -13,6 +13,7 @@ from bedside.export import (
     ExportCases,
     ExportedStudent,
     ExportOptions,
+    bundle_writer,
     export_bundle,
     onnx_models,
 )
@@ -173,7 +174,7 @@ def test_what_failed_is_left_out_with_its_files(toy_trained, toy_case, tmp_path,
     assert [name for name in manifest.files if "int8" in name] == []
 
 
-def test_the_page_is_written_beside_the_bundle_or_neither_is(toy_trained, toy_case, tmp_path):
+def test_the_page_is_written_beside_the_bundle_and_none_begins_where_it_has_no_place(toy_trained, toy_case, tmp_path):
     cases = ExportCases(gate=[toy_case])
     out, page = tmp_path / "b.bedside", tmp_path / "b.parity.html"
     options = ExportOptions(precisions=["fp32"], cases=cases, threads=1, overlap=0.5, page=page)
@@ -184,6 +185,19 @@ def test_the_page_is_written_beside_the_bundle_or_neither_is(toy_trained, toy_ca
     with pytest.raises(ResourceError, match=r"page\.html.: cannot be written \(No such file or directory\)"):
         export_bundle(toy_trained, tmp_path / "other.bedside", nowhere, lambda *_: pytest.fail("work began"))
     assert not (tmp_path / "other.bedside").exists()
+
+
+def test_a_page_that_finds_the_disk_full_does_not_cost_the_bundle(toy_trained, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise ResourceError('"page.html": cannot be written (No space left on device)')
+
+    monkeypatch.setattr(bundle_writer, "write_parity_page", full)
+    out = tmp_path / "b.bedside"
+    options = ExportOptions(precisions=["fp32"], threads=1, page=tmp_path / "page.html")
+    with pytest.raises(ResourceError, match=r'No space left on device\); the bundle "b.bedside" is complete'):
+        export_bundle(toy_trained, out, options)
+    with Bundle.open(out) as opened:
+        assert opened.manifest.variants
 
 
 def test_scans_that_look_like_another_modality_are_warned_of_once_and_in_the_card(toy_trained, tmp_path, caplog):

@@ -5,7 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bedside.distill.sweep.comparable import check_comparable, check_precision_named, check_steps, offsets_wanted
+from bedside.distill.sweep.comparable import (
+    check_comparable,
+    check_imitated,
+    check_precision_named,
+    check_steps,
+    offsets_wanted,
+)
 from bedside.distill.sweep.plan import plan_runs
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
@@ -127,3 +133,22 @@ def test_trainings_that_would_each_choose_a_precision_are_no_sweep(words):
 )
 def test_trainings_of_one_precision_are_a_sweep(words):
     check_precision_named(["data", *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--pseudo-labels"], "--pseudo-labels"),
+        (["--unlabelled", "scans"], "--unlabelled"),
+        (["--unlabelled-share=0.5", "--imitation", "dice-ce"], "--unlabelled-share and --imitation"),
+        (["--teacher-targets", "online"], "--teacher-targets"),
+    ],
+)
+def test_what_teachers_teach_is_refused_where_no_training_learns_from_them(words, named):
+    with pytest.raises(UsageError, match=f"^λ = 1 learns from labels alone: leave {named} out, or add a λ below 1$"):
+        check_imitated(plan_runs(Path("sweep"), [1], [0, 1]), ["data", *words])
+    check_imitated(plan_runs(Path("sweep"), [0.5, 1], [0]), ["data", *words])
+
+
+def test_the_same_words_for_nothing_are_none(tmp_path):
+    check_imitated(plan_runs(tmp_path, [1], [0]), ["data", "--no-pseudo-labels", "--unlabelled-share", "0"])
