@@ -129,12 +129,8 @@ def distill(
         targets=arguments.one_of("targets", targets, ("cached", "online")),
         pseudo_labels=pseudo_labels,
     )
-    hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress)
-    result = train(job, lambda: _DistilledStudent.open(kind, student, options, runs, init, job.task), hooks)
-    finished = Run.open(job.out)
-    warn_of_weak_teachers(finished, result.best)
-    warn_of_faint_teachers(finished)
-    return result
+    hooks = TrainingHooks(preparing=preparing, teaching=teaching, progress=progress, finished=_warn_of_teachers)
+    return train(job, lambda: _DistilledStudent.open(kind, student, options, runs, init, job.task), hooks)
 
 
 @dataclass(frozen=True)
@@ -242,6 +238,11 @@ class _DistilledStudent:
         pseudo = self.options.pseudo_labels
         targets = source.soft_labels if soft or pseudo else None
         return CropSource(source.case, targets, imitated=soft, pseudo_labelled=pseudo)
+
+
+def _warn_of_teachers(run: Run, result: FitResult) -> None:
+    warn_of_weak_teachers(run, result.best)
+    warn_of_faint_teachers(run)
 
 
 def _runs(teacher: Path | Sequence[Path] | None) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from ..runtime.hooks import Progress
 from ..runtime.task import Task
 from .data.case_cache import CASES_FOLDER
 from .data.dataset import Dataset
+from .loop.fit import FitResult
 from .loop.hardware import Hardware
 from .recipe import Recipe, TrainingPrecision
+from .runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,7 @@ class TrainingHooks:
         preparing: called during preprocessing with (cases done, cases in total).
         teaching: called while a teacher segments the training cases, with (cases done, cases in total).
         progress: called after each step and each validated case with (steps done, steps in total, note).
+        finished: called at the end with (run directory, final figures).
 
     Raises:
         UsageError: a hook cannot be called.
@@ -83,7 +87,9 @@ class TrainingHooks:
     preparing: Progress | None = None
     teaching: Progress | None = None
     progress: Progress | None = None
+    finished: Callable[[Run, FitResult], None] | None = None
 
     def __post_init__(self) -> None:
         for name in (hook.name for hook in fields(self)):
-            arguments.optional(arguments.callback, name, getattr(self, name), f"{name}(done, total)")
+            form = "finished(run, result)" if name == "finished" else f"{name}(done, total)"
+            arguments.optional(arguments.callback, name, getattr(self, name), form)

@@ -101,7 +101,10 @@ def train(job: TrainingJob, open_method: Callable[[], TrainingMethod], hooks: Tr
                 validation=prepared.validation,
             )
             del method  # frees a teacher's memory
-            return fit(prepared.run, setup, fabric, workers=job.hardware.workers, progress=hooks.progress)
+            result = fit(prepared.run, setup, fabric, workers=job.hardware.workers, progress=hooks.progress)
+            if hooks.finished is not None and group.first:
+                hooks.finished(prepared.run, result)
+            return result
 
 
 def _settled_precision(job: TrainingJob, model: torch.nn.Module, group: ProcessGroup) -> TrainingPrecision:

@@ -74,9 +74,6 @@ def test_calls_refuse_wrong_arguments(refusals, tmp_path):
 
 def test_a_training_refuses_wrong_arguments_before_it_begins(refusals, tmp_path, task, monkeypatch):
     monkeypatch.setattr("bedside.distill.train.train", lambda *_: FitResult(None, 0.0))
-    monkeypatch.setattr("bedside.distill.train.Run.open", lambda path: None)
-    monkeypatch.setattr("bedside.distill.train.warn_of_weak_teachers", lambda *_: None)
-    monkeypatch.setattr("bedside.distill.train.warn_of_faint_teachers", lambda *_: None)
     good = {
         "dataset": Dataset("d", task.labels, (), (), (), tmp_path),
         "out": tmp_path / "run",
@@ -101,9 +98,6 @@ def test_a_training_refuses_wrong_arguments_before_it_begins(refusals, tmp_path,
 def test_a_training_without_a_recipe_has_the_students_own(tmp_path, task, monkeypatch):
     jobs = []
     monkeypatch.setattr("bedside.distill.train.train", lambda job, *_: jobs.append(job) or FitResult(None, 0.0))
-    monkeypatch.setattr("bedside.distill.train.Run.open", lambda path: None)
-    monkeypatch.setattr("bedside.distill.train.warn_of_weak_teachers", lambda *_: None)
-    monkeypatch.setattr("bedside.distill.train.warn_of_faint_teachers", lambda *_: None)
     cases = Dataset("d", task.labels, (), (), (), tmp_path)
     for student in ("unet-edge-tiny", "swinunetr-tiny"):
         distill(cases, tmp_path / student, student=student, lam=1.0, teacher=None, task=task)

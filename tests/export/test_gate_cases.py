@@ -88,5 +88,7 @@ def test_placeholders_alone_make_no_gate(case, toy_task):
 
 def test_ignored_voxels_are_no_organ_and_other_labels_are_refused(case, toy_task):
     assert choose_gate_cases([case("a", 9, ignore=9)], toy_task, 1).cases == ()
-    with pytest.raises(InputError, match=r'"a-label.nii": expected labels 0…2, got 9'):
+    with pytest.raises(
+        InputError, match=r'"a-label.nii": expected labels 0…2, got 9; .* or declare it as the ignore label'
+    ):
         choose_gate_cases([case("a", FAT, 9)], toy_task, 1)

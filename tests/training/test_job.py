@@ -35,3 +35,5 @@ def test_a_field_of_another_type_is_refused_by_its_name(small_dataset, small_tas
 def test_a_hook_that_cannot_be_called_is_refused(name):
     with pytest.raises(UsageError, match=rf"{name}: expected a function {name}\(done, total\), got 3"):
         TrainingHooks(**{name: 3})
+    with pytest.raises(UsageError, match=r"finished: expected a function finished\(run, result\), got 3"):
+        TrainingHooks(finished=3)

@@ -10,6 +10,7 @@ from bedside.training.data.crops import CropSource
 from bedside.training.job import TrainingHooks, TrainingJob
 from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.losses import segmentation_loss
+from bedside.training.loop.process_group import ProcessGroup
 from bedside.training.prepared_run import MethodRecord
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
@@ -70,6 +71,19 @@ def test_the_run_holds_what_the_method_records(job):
     train(job, lambda: Method([]), TrainingHooks())
     config = Run.open(job.out).config
     assert (config.model, config.distillation) == (RECORD.model, RECORD.distillation)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_only_the_first_process_is_told_of_the_end(job, monkeypatch, first):
+    class Group(ProcessGroup):
+        def __init__(self, fabric):
+            super().__init__(fabric)
+            self.first = first
+
+    monkeypatch.setattr("bedside.training.train.ProcessGroup", Group)
+    told = []
+    result = train(job, lambda: Method([]), TrainingHooks(finished=lambda run, found: told.append((run.path, found))))
+    assert told == ([(job.out, result)] if first else [])
 
 
 @pytest.mark.parametrize(("share", "warned"), [(0.5, True), (0.0, False)])

@@ -130,9 +130,10 @@ def known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | No
     unknown = unknown[unknown != case.ignore]
     if unknown.size:
         names = ", ".join(str(label) for label in unknown[:5]) + (", …" if unknown.size > 5 else "")
+        left_out = ", or declare it as the ignore label if it marks voxels to leave out" if unknown.size == 1 else ""
         raise InputError(
             f'"{case.label.name}": expected labels 0…{num_classes - 1}, got {names}; '
-            "renumber the label map, or choose a task that has them"
+            f"renumber the label map, or choose a task that has them{left_out}"
         )
     return Volume(np.where(truth.data == case.ignore, np.uint16(IGNORED), truth.data), truth.grid, truth.warnings)
 

@@ -48,6 +48,7 @@ def test_of_many_unknown_labels_five_are_named(write):
     labels[0, 0, :8] = range(10, 18)
     (problem,) = load_case(write(labels), 2, None).problems
     assert problem.startswith('"label.nii": expected labels 0…1, got 10, 11, 12, 13, 14, …; renumber')
+    assert "ignore label" not in problem  # of which there is one
 
 
 def test_the_ignore_label_takes_one_value_whatever_it_was(write):
