@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.atomic import atomic_write
-from ...runtime.scans.names import label_map_name, stem
+from ...runtime.scans.names import joined_names, label_map_name, stem
 from ...runtime.task import Task
 from ...training.data.dataset import Case, Dataset, load_dataset
 from ...training.data.prepare import check_labels
@@ -126,7 +126,7 @@ def divide(dataset: Path, task: Task, labelled: int | None, seed: int) -> Divisi
 
     Raises:
         InputError: the data set cannot be read, its labels are not the task's, it has masks in place of label maps, or
-            a test case is named like a hidden file.
+            a test case is named like a hidden file or is in another list too.
         UsageError: it has too few labelled cases.
     """
     listed = load_dataset(dataset, labels=task.labels)
@@ -155,6 +155,14 @@ def _refuse_unusable(division: Division) -> None:
         raise InputError(
             f'test case "{hidden.name}": a name with a dot in front is that of a hidden file, which bedside segment '
             "leaves out; rename the scan"
+        )
+    learned = {case.image.resolve() for case in (*division.teacher, *division.student, *division.unlabelled)}
+    chosen_by = {case.image.resolve() for case in division.data.validation}
+    seen = [case.name for case in division.data.test if case.image.resolve() in learned | chosen_by]
+    if seen:
+        raise InputError(
+            f"test cases that the data set also lists for training or validation: {joined_names(seen)}; the story is "
+            "told on scans that no training has seen: take them out of one of the lists"
         )
 
 

@@ -128,6 +128,16 @@ def test_a_test_scan_that_segment_would_leave_out_is_refused(listed, out):
         divide_list(file, out, 1, seed=0)
 
 
+@pytest.mark.parametrize("other", ["training", "validation", "unlabeled"])
+def test_a_test_scan_that_is_in_another_list_too_is_refused(listed, out, other):
+    file = listed(training=4, validation=2, test=2, unlabeled=2)
+    lists = json.loads(file.read_text())
+    scan = {"image": lists["test"][1]["image"]} if other == "unlabeled" else lists["test"][1]
+    file.write_text(json.dumps({**lists, other: [*lists[other], scan]}))
+    with pytest.raises(InputError, match="also lists for training or validation: test_1; the story"):
+        divide_list(file, out, None, seed=0)
+
+
 def test_labels_that_are_not_the_tasks_are_refused(listed, out):
     with pytest.raises(InputError, match=r'label 1 is "spleen" in data set .* but "liver"'):
         divide_list(listed(4, 1, 1, labels={"background": 0, "spleen": 1}), out, 1, seed=0)
