@@ -14,6 +14,8 @@ import typer
 from typer.core import TyperCommand
 from typer.models import ArgumentInfo
 
+from ...runtime.errors import UsageError
+
 _Options = TypeVar("_Options")
 
 
@@ -51,8 +53,27 @@ class LazyCommand(TyperCommand):
         return command
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Parses the arguments of a call; the context's command is the one imported."""
-        return self.load(args).make_context(info_name, args, parent, **extra)
+        """Parses the arguments of a call; the context's command is the one imported.
+
+        Raises:
+            UsageError: another option stands in the place of an option's value, and would be taken for it.
+        """
+        command = self.load(args)
+        _check_values(command, args)
+        return command.make_context(info_name, args, parent, **extra)
+
+
+def _check_values(command: TyperCommand, words: Sequence[str]) -> None:
+    """Refuses what the parser would accept: ``-o --overlap 0.5`` writes a file with the name "--overlap"."""
+    options = [each for each in command.params if each.param_type_name == "option"]
+    names = {"--help", *(name for each in options for name in (*each.opts, *each.secondary_opts))}
+    with_value = {name for each in options if not getattr(each, "is_flag", False) for name in each.opts}
+    remaining = iter(words)
+    for word in remaining:
+        if word == "--":
+            return
+        if word in with_value and (value := next(remaining, "")) in names:
+            raise UsageError(f"option {word} needs a value, and the option {value} follows it")
 
 
 def last_given(words: Sequence[str], option: str, default: str) -> str:

@@ -66,6 +66,27 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(capfd):
     assert "segment" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "option", "follows"),
+    [
+        (["segment", "b", "-i", "ct.nii", "-o", "--overlap", "0.5"], "-o", "--overlap"),
+        (["segment", "b", "-i", "ct.nii", "-o", "-q"], "-o", "-q"),
+        (["plan", "b", "--students", "--device", "orin-nano-8"], "--students", "--device"),
+        (["distill", "d", "--teacher", "--no-class-offsets"], "--teacher", "--no-class-offsets"),
+        (["bundle", "zip", "b", "-o", "--help"], "-o", "--help"),
+    ],
+)
+def test_an_option_is_not_taken_for_the_value_of_another(capfd, words, option, follows):
+    assert run(words) == 2
+    assert f"option {option} needs a value, and the option {follows} follows it" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--min-volume", "-1"], ["-o=--overlap"], ["--quiet", "--overlap", "0.5"]])
+def test_a_value_that_only_looks_like_an_option_stays_one(capfd, words):
+    run(["segment", "b", "-i", "ct.nii", *words])
+    assert "needs a value" not in capfd.readouterr().err
+
+
 def test_a_missing_extra_is_named_with_the_pip_command(capfd, monkeypatch, tmp_path):
     from bedside.cli.options import extras
 
