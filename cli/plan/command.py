@@ -18,6 +18,7 @@ from . import quantities
 
 if TYPE_CHECKING:
     from ...devices.planner.planned_model import PlannedModel
+    from ...runtime.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,10 @@ class Plan:
     ] = None
     task: Annotated[
         str | None,
-        typer.Option(help="Task of the students: a preset, or a TOML file. Default: btcv.", show_default=False),
+        typer.Option(
+            help="Task of the students: a preset, or a TOML file. Default: a bundle's, or btcv.",
+            show_default=False,
+        ),
     ] = None
     patch: Annotated[
         list[int] | None,
@@ -134,10 +138,18 @@ class Plan:
         if not self.students:
             return []
         require("train", "export")
-        from ...runtime.task_presets import load_task
         from .students import planned_students
 
-        task = load_task(self.task or "btcv")
+        task = self._students_task()
         tasks = [task.replaced(patch=(edge, edge, edge)) for edge in self.patch or ()] or [task]
         with self.console.progress("students") as advance:
             return planned_students(self.students, tasks, advance)
+
+    def _students_task(self) -> Task:
+        from ...runtime.bundles.bundle import Bundle
+        from ...runtime.task_presets import load_task
+
+        if self.task is None and self.bundles:  # models of one task alone can be compared
+            with Bundle.open(self.bundles[0]) as bundle:
+                return bundle.manifest.task
+        return load_task(self.task or "btcv")

@@ -194,23 +194,8 @@ def test_without_measured_figures_students_have_no_dice_and_that_is_said(toy_stu
     assert content["reason"].endswith("accuracy unknown")
 
 
-TOY_TASK = """
-name = "toy"
-modality = "CT"
-labels = ["background", "fat", "bone"]
-spacing = [3.0, 3.0, 3.0]
-patch = [16, 12, 8]
-
-[intensity]
-clip = [-1000.0, 1000.0]
-scale_to = [0.0, 1.0]
-"""
-
-
-def test_dice_of_a_bundle_and_of_students_is_not_compared(toy_students, bundle_path, tmp_path, capsys):
-    (tmp_path / "toy.toml").write_text(TOY_TASK)
-    words = ["--task", str(tmp_path / "toy.toml"), "--json"]
-    assert run(["plan", str(scored(bundle_path)), *ORIN, *STUDENTS, *words]) == 0
+def test_dice_of_a_bundle_and_of_students_of_its_task_is_not_compared(toy_students, bundle_path, capsys):
+    assert run(["plan", str(scored(bundle_path)), *ORIN, *STUDENTS, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     of_gate = {each["dice_of"] for each in content["options"]} - {"hippocampus", ""}
     assert [scans.startswith("gate cases ") for scans in of_gate] == [True]
@@ -218,7 +203,7 @@ def test_dice_of_a_bundle_and_of_students_is_not_compared(toy_students, bundle_p
 
 
 def test_students_of_another_task_are_no_alternatives_to_a_bundle(toy_students, bundle_path, capsys):
-    assert run(["plan", str(bundle_path), *ORIN, *STUDENTS]) == 2
+    assert run(["plan", str(bundle_path), *ORIN, *STUDENTS, "--task", "btcv"]) == 2
     assert "plan each task by itself (--task chooses that of students)" in capsys.readouterr().err
 
 
