@@ -17,6 +17,7 @@ from contextlib import suppress
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.hooks import RemovableHandle
 
 from ...runtime.errors import Cancelled
 from ...runtime.hooks import Progress
@@ -33,7 +34,8 @@ _NONE = len(_OFFSETS) // 2  # the place of offset 0
 _CLOSE = 5e-4  # offsets whose Dice differs by less are equally good: of these, the smallest
 _ROUNDING = 1e-3  # of logits in float32, when a number of the size of an offset is added before the last layer
 
-Curves = NDArray[np.float64]
+_TRIED = 8  # biases that may be the last layer's; more would cost a large network hours on a CPU
+Array = NDArray[np.float64]
 
 
 def offset_classes(
@@ -64,31 +66,28 @@ def offset_classes(
 
     Returns:
         The network's mean Dice over the organs of the cases; NaN if no case contains an organ. The network stays as it
-        was if no offsets raise it. None if the network takes no offsets: it is sharded, or its last layer has no bias.
+        was if no offsets raise it. None if the network takes no offsets, see `warn_of_no_offsets`.
 
     Raises:
         Cancelled: raised by ``agree``.
     """
     bias = None if group.sharded else last_bias(model, task.num_classes, task.patch.dhw)
-    if bias is None:
-        if group.first:
-            why = "it is sharded over the processes" if group.sharded else "its last layer has no bias"
-            _log.warning("the network gets no class offsets: %s", why)
+    if bias is None or not cases:
         return None
     total = 2 * len(cases)
-    curves = np.zeros((len(cases), task.num_classes, len(_OFFSETS)))
+    voxels = np.zeros((len(cases), 3, task.num_classes, len(_OFFSETS)))
     for start in range(0, len(cases), group.size):
         number = start + group.rank
         if number < len(cases):
             with suppress(Cancelled):  # this process received a signal; `agree` stops all
                 image = cases[number].image()
                 logits = predict_logits(predict, image, task, overlap=overlap, device=group.device)
-                curves[number] = dice_curves(logits, cases[number])
+                voxels[number] = count_voxels(logits, cases[number])
         agree()
         progress(min(start + group.size, len(cases)), total)
-    curves = group.total(curves)
-    offsets = best_offsets(curves)
-    before = finite_mean(mean_over_cases(curves[:, :, _NONE])[1:])
+    voxels = group.total(voxels)
+    offsets = best_offsets(voxels)
+    before = finite_mean(mean_over_cases(dice_curves(voxels)[:, :, _NONE])[1:])
     if not offsets.any():
         return before
     kept = bias.detach().clone()
@@ -109,43 +108,81 @@ def offset_classes(
     return after
 
 
-def dice_curves(logits: torch.Tensor, case: PreparedCase) -> Curves:
-    """Returns each class's Dice for each offset of its logit alone, ``[C, number of offsets]``.
+def warn_of_no_offsets(model: torch.nn.Module, cases: Sequence[PreparedCase], task: Task, *, sharded: bool) -> None:
+    """Warns where `offset_classes` will do nothing, which is known before the training.
 
-    NaN for the background and for a class that the case does not contain. Ignored voxels are not compared. Every class
-    is looked at by itself, with the logits of the others as they are: organs border on the background, mostly.
+    Args:
+        model: network in evaluation mode, trained or not.
+        cases: prepared validation cases.
+        task: the task of the training.
+        sharded: whether the network is sharded over the processes.
+    """
+    why = None
+    if not cases:
+        why = "there are no validation cases to find them"
+    elif sharded:
+        why = "it is sharded over the processes"
+    elif last_bias(model, task.num_classes, task.patch.dhw) is None:
+        why = "its last layer has no bias"
+    if why is not None:
+        _log.warning("the network gets no class offsets: %s", why)
+
+
+def count_voxels(logits: torch.Tensor, case: PreparedCase) -> Array:
+    """Returns how many voxels a class gets, gets rightly, and has, for each offset of its logit alone.
+
+    Ignored voxels and the background are not counted. Every class is looked at by itself, with the logits of the others
+    as they are: organs border on the background, mostly.
 
     Args:
         logits: ``[C, D, H, W]``.
         case: the case that was predicted.
+
+    Returns:
+        ``[3, C, number of offsets]``.
     """
     ignored = case.ignored_voxels()
     known = torch.ones(logits.shape[1:], dtype=torch.bool) if ignored is None else torch.from_numpy(~ignored)
     scores, truth = logits[:, known], torch.from_numpy(np.array(case.labels()))[known]
     best = scores.topk(2, dim=0)
-    curves = np.full((len(logits), len(_OFFSETS)), np.nan)
+    voxels = np.zeros((3, len(logits), len(_OFFSETS)))
     for label in range(1, len(logits)):
         there = truth == label
-        if not there.any():
-            continue
         rival = torch.where(best.indices[0] == label, best.values[1], best.values[0])
         needed = rival - scores[label]  # the offset above which a voxel is this class
         within = needed < _OFFSETS[-1]
-        predicted, hit = _counts_below(needed[within]), _counts_below(needed[within & there])
-        curves[label] = 2 * hit / (predicted + float(there.sum()))
-    return curves
+        voxels[0, label] = _counts_below(needed[within])
+        voxels[1, label] = _counts_below(needed[within & there])
+        voxels[2, label] = float(there.sum())
+    return voxels
 
 
-def best_offsets(curves: Curves) -> NDArray[np.float32]:
-    """Returns the offset of each class with the highest mean Dice, ``[C]``; 0 for a class that no case contains.
+def dice_curves(voxels: Array) -> Array:
+    """Returns each class's Dice for each offset, ``[cases, C, number of offsets]``; NaN where a case lacks the class.
 
     Args:
-        curves: `dice_curves` of each case, ``[cases, C, number of offsets]``.
+        voxels: `count_voxels` of each case, ``[cases, 3, C, number of offsets]``.
     """
+    predicted, hit, true = np.moveaxis(voxels, 1, 0)
+    return np.divide(2 * hit, predicted + true, out=np.full(true.shape, np.nan), where=true > 0)
+
+
+def best_offsets(voxels: Array) -> NDArray[np.float32]:
+    """Returns the offset of each class with the highest mean Dice, ``[C]``; 0 for a class that no case contains.
+
+    A case without the class counts too, or offsets would draw organs where there are none: as if an organ of the mean
+    size had been found exactly beside what is drawn.
+
+    Args:
+        voxels: `count_voxels` of each case, ``[cases, 3, C, number of offsets]``.
+    """
+    predicted, _, true = np.moveaxis(voxels, 1, 0)
+    curves, has = dice_curves(voxels), true[:, :, 0] > 0
     offsets = np.zeros(curves.shape[1], np.float32)
-    for label in np.flatnonzero(np.isfinite(curves).any(axis=(0, 2))):
-        mean = np.nanmean(curves[:, label], axis=0)
-        good = _OFFSETS[torch.from_numpy(mean >= mean.max() - _CLOSE)]
+    for label in np.flatnonzero(has.any(axis=0)):
+        own, size = curves[:, label], true[has[:, label], label, 0].mean()
+        scores = np.where(has[:, label, None], own, 2 * size / (2 * size + predicted[:, label])).mean(axis=0)
+        good = _OFFSETS[torch.from_numpy(scores >= scores.max() - _CLOSE)]
         offsets[label] = good[good.abs().argmin()].item()
     return offsets
 
@@ -153,8 +190,8 @@ def best_offsets(curves: Curves) -> NDArray[np.float32]:
 def last_bias(model: torch.nn.Module, classes: int, patch: tuple[int, int, int]) -> torch.nn.Parameter | None:
     """Returns the bias of a network's last layer: what is added to a class's entries is added to the class's logits.
 
-    It is found by trying: the last bias that moves every logit of a random patch by the number of its class. With a
-    sub-pixel head each class has several entries, one after the other.
+    It is found by trying, from the layer that computes last: the bias that moves every logit of a random patch by the
+    number of its class. With a sub-pixel head each class has several entries, one after the other.
 
     Args:
         model: network in evaluation mode; not modified.
@@ -168,10 +205,9 @@ def last_bias(model: torch.nn.Module, classes: int, patch: tuple[int, int, int])
     device = next(model.parameters()).device
     image = torch.rand(1, 1, *patch, generator=torch.Generator().manual_seed(0)).to(device)
     with torch.no_grad():
-        expected = model(image).float() + tried.to(device)[None, :, None, None, None]
-        for name, bias in reversed(list(model.named_parameters())):
-            if not name.endswith("bias") or bias.ndim != 1 or len(bias) % classes:
-                continue
+        logits, biases = _biases_by_use(model, image)
+        expected = logits.float() + tried.to(device)[None, :, None, None, None]
+        for bias in [each for each in biases if each.ndim == 1 and len(each) % classes == 0][:_TRIED]:
             before = bias.detach().clone()
             _add(bias, tried)
             moved = model(image).float()
@@ -179,6 +215,27 @@ def last_bias(model: torch.nn.Module, classes: int, patch: tuple[int, int, int])
             if (moved - expected).abs().max() < _ROUNDING:
                 return bias
     return None
+
+
+def _biases_by_use(model: torch.nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, list[torch.nn.Parameter]]:
+    """Returns a network's logits, and its biases, those of the layers that computed last first."""
+    used: dict[str, torch.nn.Parameter] = {}
+    hooks: list[RemovableHandle] = []
+    for name, module in model.named_modules():
+        bias = getattr(module, "bias", None)
+        if isinstance(bias, torch.nn.Parameter):
+
+            def note(*_: object, name: str = name, bias: torch.nn.Parameter = bias) -> None:
+                used.pop(name, None)
+                used[name] = bias
+
+            hooks.append(module.register_forward_hook(note))
+    try:
+        logits = model(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return logits, list(reversed(used.values()))
 
 
 def _add(bias: torch.nn.Parameter, offsets: torch.Tensor) -> None:

@@ -23,7 +23,7 @@ from ..runs.run_writer import RunWriter
 from ..scores.metrics import finite_mean
 from .checkpoint import Position, load_weights
 from .checkpoint_store import CheckpointStore
-from .class_offsets import offset_classes
+from .class_offsets import offset_classes, warn_of_no_offsets
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
@@ -159,10 +159,11 @@ class _Fit:
 
     def train(self, workers: int) -> FitResult:
         """Trains from the restored position to the last epoch."""
-        recipe, start = self._recipe, self._position
+        recipe, start, task = self._recipe, self._position, self._run.config.task
         mean_loss = self._run.last_loss()  # of a run that is complete when opened
+        if self._group.first and recipe.class_offsets and self._run.best_weights().class_offsets.epochs < recipe.epochs:
+            warn_of_no_offsets(self._setup.model.eval(), self._setup.validation, task, sharded=self._group.sharded)
         order = CropOrder(recipe, self._group, steps=self._steps, epoch=start.epoch, step=start.step)
-        task = self._run.config.task
         loader = CropLoader(self._setup.sources, task, recipe, order, fabric=self._fabric, workers=workers)
         with RunWriter(self._run, active=self._group.first, epoch=start.epoch) as writer, loader:
             for epoch in range(start.epoch, recipe.epochs):
@@ -247,10 +248,8 @@ class _Fit:
             return weights.final_dice
         if self._group.first:
             run.ask_for_class_offsets()
-            if not self._setup.validation:
-                _log.warning("the network gets no class offsets: there are no validation cases to find them")
         load_weights(run.best, self._setup.model)
-        dice = self._search_offsets() if self._setup.validation else None
+        dice = self._search_offsets()
         score = weights.final_dice if dice is None or math.isnan(dice) else dice
         weights = msgspec.structs.replace(weights, class_offsets=ClassOffsetsRecord(epochs, score))
         self._checkpoints.save_best(weights)

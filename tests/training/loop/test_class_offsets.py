@@ -8,7 +8,14 @@ import torch
 from bedside.distill import STUDENTS
 from bedside.runtime.errors import Cancelled
 from bedside.training.data.ignore_label import IGNORED
-from bedside.training.loop.class_offsets import best_offsets, dice_curves, last_bias, offset_classes
+from bedside.training.loop.class_offsets import (
+    best_offsets,
+    count_voxels,
+    dice_curves,
+    last_bias,
+    offset_classes,
+    warn_of_no_offsets,
+)
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
@@ -35,7 +42,7 @@ def four_classes(tmp_path, prepared):
 @pytest.mark.parametrize("place", [0, 37, 60, 61, 120])
 def test_a_classs_curve_is_the_dice_of_the_labels_with_its_logit_moved(four_classes, place):
     logits = random_logits(four_classes, 4)
-    curves = dice_curves(logits, four_classes)
+    (curves,) = dice_curves(count_voxels(logits, four_classes)[None])
     assert curves.shape == (4, 121)
     for label in (1, 2):
         moved = logits.clone()
@@ -46,19 +53,30 @@ def test_a_classs_curve_is_the_dice_of_the_labels_with_its_logit_moved(four_clas
 
 
 def test_background_and_absent_classes_have_no_curve_and_no_offset(four_classes):
-    curves = dice_curves(random_logits(four_classes, 4), four_classes)
-    assert np.isnan(curves[[0, 3]]).all()
-    assert (best_offsets(curves[None])[[0, 3]] == 0).all()
+    voxels = count_voxels(random_logits(four_classes, 4), four_classes)[None]
+    assert np.isnan(dice_curves(voxels)[0, [0, 3]]).all()
+    assert (best_offsets(voxels)[[0, 3]] == 0).all()
 
 
 def test_of_equally_good_offsets_the_smallest_is_taken():
-    curves = np.full((2, 2, 121), np.nan)
-    curves[0, 1], curves[1, 1] = 0.5, 0.7
-    assert best_offsets(curves)[1] == 0
-    curves[:, 1, 80:] += 0.1
-    assert best_offsets(curves)[1] == pytest.approx(OFFSETS[80])
-    curves[:, 1, 90] += 0.0002  # noise
-    assert best_offsets(curves)[1] == pytest.approx(OFFSETS[80])
+    voxels = np.zeros((2, 3, 2, 121))
+    voxels[:, [0, 2], 1] = 10000  # as many as there are
+    voxels[0, 1, 1], voxels[1, 1, 1] = 5000, 7000
+    assert best_offsets(voxels)[1] == 0
+    voxels[:, 1, 1, 80:] += 1000
+    assert best_offsets(voxels)[1] == pytest.approx(OFFSETS[80])
+    voxels[:, 1, 1, 90] += 2  # noise
+    assert best_offsets(voxels)[1] == pytest.approx(OFFSETS[80])
+
+
+def test_a_case_without_the_organ_counts_as_if_one_had_been_found_beside_what_is_drawn():
+    """An offset of +1 finds the missed half of the organ in one case, and draws voxels in nine that have none."""
+    voxels = np.zeros((10, 3, 2, 121))
+    voxels[0, 2, 1] = 1000
+    voxels[0, :2, 1] = np.where(OFFSETS >= 1, 1000, 500)
+    for drawn, chosen in ((50, 1.0), (500, 0.0)):  # of 0.333 gained in the one case, nine lose 0.024 or 0.2 each
+        voxels[1:, 0, 1] = np.where(OFFSETS >= 1, drawn, 0)
+        assert best_offsets(voxels)[1] == pytest.approx(chosen)
 
 
 @pytest.mark.parametrize("student", STUDENTS)
@@ -126,12 +144,43 @@ def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tm
     assert run.best_weights().class_offsets.epochs == 1
 
 
-@pytest.mark.parametrize(("first", "warnings"), [(True, 1), (False, 0)])
-def test_one_process_says_that_a_sharded_network_gets_no_offsets(small_task, caplog, first, warnings):
-    group = SimpleNamespace(sharded=True, first=first)
+def test_a_sharded_network_gets_no_offsets_and_that_is_said(small_task, prepared, caplog):
     called = {"overlap": 0.0, "agree": lambda: None, "progress": lambda *_: None}
-    assert offset_classes(shy(), shy(), [], small_task, group, **called) is None
-    assert caplog.text.count("gets no class offsets: it is sharded over the processes") == warnings
+    assert offset_classes(shy(), shy(), prepared, small_task, SimpleNamespace(sharded=True), **called) is None
+    warn_of_no_offsets(shy(), prepared, small_task, sharded=True)
+    assert "gets no class offsets: it is sharded over the processes" in caplog.text
+
+
+def test_what_keeps_a_network_from_offsets_is_said_before_the_first_step(tmp_path, prepared, small_task, caplog):
+    run = make_run(tmp_path / "run", small_task, Recipe(epochs=1, steps_per_epoch=1, warmup=0, class_offsets=True))
+    model, said = torch.nn.Conv3d(1, 2, 1, bias=False), []
+    model.register_forward_pre_hook(lambda module, _: said.append(caplog.text) if module.training else None)
+    train(run, prepared, model=model, validation=prepared)
+    assert "gets no class offsets: its last layer has no bias" in said[0]
+    assert caplog.text.count("gets no class offsets") == 1
+
+
+def test_the_last_layer_is_the_one_that_computes_last_and_few_others_are_tried():
+    """The head of a network may be made before its body, and a large network has a hundred biases."""
+
+    class HeadFirst(torch.nn.Module):
+        def __init__(self, classes):
+            super().__init__()
+            self.head = torch.nn.Conv3d(2, classes, 1)
+            self.body = torch.nn.ModuleList([torch.nn.Conv3d(1, 2, 1), *(torch.nn.Conv3d(2, 2, 1) for _ in range(40))])
+            self.passes = 0
+
+        def forward(self, image):
+            self.passes += 1
+            for layer in self.body:
+                image = layer(image)
+            return self.head(image)
+
+    model = HeadFirst(2).eval()
+    assert last_bias(model, 2, (4, 4, 4)) is model.head.bias
+    model.head.bias, model.passes = None, 0
+    assert last_bias(model, 2, (4, 4, 4)) is None
+    assert model.passes < 10
 
 
 def test_a_run_that_goes_on_after_its_end_keeps_the_offsets_that_it_has(tmp_path, prepared, small_task, monkeypatch):
