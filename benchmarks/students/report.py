@@ -18,6 +18,7 @@ from bedside.distill.students.front import pareto_front
 from bedside.runtime import Bundle
 from plan import PRECISIONS, Plan, run_folders, scores_file
 
+_SHOWN = 0.15  # Dice behind the best that the picture has room for
 NO_VERDICT = "–"  # as `Variant.verdict` has it
 
 
@@ -132,7 +133,10 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
 
 def _draw(file: Path, rows: Sequence[Row]) -> None:
-    """Draws Dice over milliseconds, a colour for each student and a marker for each engine and precision."""
+    """Draws Dice over milliseconds, a colour for each student and a marker for each engine and precision.
+
+    A student far behind the best is drawn hollow at the lower edge, so that the others can be told apart.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -142,16 +146,21 @@ def _draw(file: Path, rows: Sequence[Row]) -> None:
     colours = plt.get_cmap("tab20")
     kinds = list(dict.fromkeys((row.engine, row.precision) for row in rows))
     students = list(dict.fromkeys(row.student for row in rows))
+    lowest = max((row.dice for row in rows), default=0) - _SHOWN
     for row in rows:
         marker = "osD^vP"[kinds.index((row.engine, row.precision)) % 6]
-        axes.plot(row.milliseconds, 100 * row.dice, marker, color=colours(students.index(row.student) % 20))
+        filled = "full" if row.dice >= lowest else "none"
+        place = (row.milliseconds, 100 * max(row.dice, lowest))
+        axes.plot(*place, marker, color=colours(students.index(row.student) % 20), fillstyle=filled)
     front = front_of(rows)
     points = ([row.milliseconds for row in front], [100 * row.dice for row in front])
     axes.step(*points, where="post", color="0.4", linewidth=1, label="Pareto front")
     for number, (engine, precision) in enumerate(kinds):
         axes.plot([], [], "osD^vP"[number % 6], color="0.4", label=f"{engine} {precision}")
     for number, student in enumerate(students):
-        axes.plot([], [], "o", color=colours(number % 20), label=student)
+        best = max(row.dice for row in rows if row.student == student)
+        label = student if best >= lowest else f"{student}: {100 * best:.1f}, at the edge"
+        axes.plot([], [], "o", color=colours(number % 20), label=label)
     axes.set(xscale="log", xlabel="milliseconds per window", ylabel="Dice, test cases (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
