@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import numpy as np
 
 from ...runtime import arguments
 from ...runtime.errors import InputError, UsageError
-from ...runtime.files.text import utf8_name
-from ...runtime.scans.names import has_nifti_ending, split_channel, stem
+from ...runtime.scans.names import has_nifti_ending
 from .formats.labels import dense_labels
-from .formats.listing import RawCase
+from .formats.listing import RawCase, case_names
 from .formats.reading import read_listing, read_source
 from .ignore_label import split_ignore_label
 from .nnunet_splits import SPLITS, choose, find_splits, read_splits
@@ -49,7 +48,7 @@ class Dataset:
     """A data set with dense labels.
 
     Several lists may contain the same case (a single scan used for training and validation), but one name always means
-    one image.
+    one image, with one label map if any.
 
     Attributes:
         name: name in the list, or else the folder's name.
@@ -205,7 +204,8 @@ def load_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
 
     Raises:
         InputError: the list cannot be read, its labels are not dense, or cases are broken (missing file, no label map,
-            a path that leaves the data set, a name used twice); the message names the first five and counts the rest.
+            a path that leaves the data set, a name used twice, two label maps of one scan); the message names the
+            first five and counts the rest.
     """
     listing = list_dataset(path, labels=labels)
     if listing.broken:
@@ -228,10 +228,10 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     listed, ignore = split_ignore_label(listing.labels, source.title, labels)
     names = dense_labels(listed, labels, source.title)
     broken: list[BrokenCase] = []
-    case_names = _case_names((*listing.training, *listing.validation, *listing.test))
+    listed_names = case_names((*listing.training, *listing.validation, *listing.test))
     lists = [
         tuple(
-            replace(_checked_case(raw, case_names[raw.image], raw_list is not listing.test, broken), ignore=ignore)
+            replace(_checked_case(raw, listed_names[raw.image], raw_list is not listing.test, broken), ignore=ignore)
             for raw in raw_list
         )
         for raw_list in (listing.training, listing.validation, listing.test)
@@ -239,16 +239,13 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     for cases in lists:
         times = Counter(case.name for case in cases)
         broken += [BrokenCase(name, f"listed {n} times") for name, n in times.items() if n > 1]
-    images: dict[str, Path] = {}
-    for case in (case for cases in lists for case in cases):
-        if images.setdefault(case.name, case.image) != case.image:
-            broken.append(BrokenCase(case.name, "two images have this name"))
+    broken += _contradictions({"training": lists[0], "validation": lists[1], "test": lists[2]})
     if not any(lists):
         raise InputError(
             f"data set {source.title}: expected at least one case in training, validation or test, got none; "
             "add cases to its lists or files to its folders (docs/data.md)"
         )
-    unlabelled_names = _case_names(listing.unlabelled)
+    unlabelled_names = case_names(listing.unlabelled)
     unlabelled = tuple(Case(unlabelled_names[raw.image], raw.image) for raw in listing.unlabelled)
     dataset = Dataset(
         listing.name or source.root.name,
@@ -265,23 +262,19 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     return DatasetListing(dataset, source.title, layout, tuple(dict.fromkeys(broken)), tuple(notes))
 
 
-def _case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
-    """Returns image → case name: the file's name, preceded by its folder's if files in two folders share a name."""
-    cases = {raw.image: raw for raw in reversed(listed)}
-    unnamed = [raw for raw in cases.values() if not raw.name]
-    # Four final digits are nnU-Net's channel if every image ends in 0000 and no label map does; else a case number.
-    splits = {raw.image: split_channel(stem(raw.image.name)) for raw in unnamed}
-    are_channels = all(split is not None and split[1] == 0 for split in splits.values()) and not any(
-        stem(file.name) == stem(raw.image.name) for raw in unnamed for file in truth_files(raw.label)
-    )
-    plain: dict[Path, str] = {}
-    for image, raw in cases.items():
-        split = splits.get(image) if are_channels else None
-        plain[image] = utf8_name(raw.name or (split[0] if split else stem(image.name)))
-    uses = Counter(plain.values())
-    return {
-        image: name if uses[name] == 1 else f"{utf8_name(image.parent.name)}_{name}" for image, name in plain.items()
-    }
+def _contradictions(lists: Mapping[str, Sequence[Case]]) -> Iterator[BrokenCase]:
+    """Yields the cases of one name that have two images, or one image with two label maps."""
+    known: dict[str, tuple[str, Case]] = {}
+    for name, case in ((name, case) for name, cases in lists.items() for case in cases):
+        other_name, other = known.setdefault(case.name, (name, case))
+        if case.image != other.image:
+            yield BrokenCase(case.name, "two images have this name")
+        elif case.label is not None and other.label is not None and case.label != other.label:
+            yield BrokenCase(
+                case.name,
+                f'expected one label map, got "{other.label.name}" ({other_name}) and "{case.label.name}" ({name}); '
+                "list the scan with one of them",
+            )
 
 
 def _checked_case(raw: RawCase, name: str, needs_label: bool, broken: list[BrokenCase]) -> Case:

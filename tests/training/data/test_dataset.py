@@ -129,6 +129,32 @@ def test_one_scan_may_train_and_validate(real_data: Path) -> None:
     assert dataset.test[0].label is None
 
 
+@pytest.mark.parametrize(
+    ("lists", "got"),
+    [
+        (("training", "validation"), '"one.nii.gz" (training) and "two.nii.gz" (validation)'),
+        (("training", "test"), '"one.nii.gz" (training) and "two.nii.gz" (test)'),
+        (("validation", "testing"), '"one.nii.gz" (validation) and "two.nii.gz" (test)'),
+    ],
+)
+def test_a_scan_with_another_label_map_in_another_list_is_refused(
+    tmp_path: Path, lists: tuple[str, str], got: str
+) -> None:
+    touch(tmp_path, "a.nii.gz", "one.nii.gz", "two.nii.gz")
+    entries = [{"image": "a.nii.gz", "label": f"{label}.nii.gz"} for label in ("one", "two")]
+    content = {"labels": LABELS, "training": [], **{name: [entry] for name, entry in zip(lists, entries, strict=True)}}
+    with pytest.raises(InputError) as caught:
+        load_dataset(write(tmp_path, content))
+    assert f'1 broken: "a": expected one label map, got {got}; list the scan with one of them' in str(caught.value)
+
+
+def test_a_test_scan_without_a_label_map_may_be_a_training_scan(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "one.nii.gz")
+    entry = {"image": "a.nii.gz", "label": "one.nii.gz"}
+    dataset = load_dataset(write(tmp_path, {"labels": LABELS, "training": [entry], "test": ["a.nii.gz"]}))
+    assert (dataset.training[0].name, dataset.test[0].name, dataset.test[0].label) == ("a", "a", None)
+
+
 def test_all_broken_cases_are_named_up_to_five_and_the_rest_counted(tmp_path: Path) -> None:
     file = decathlon(tmp_path, cases=8)
     for n in range(7):

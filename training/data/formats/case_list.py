@@ -18,6 +18,7 @@ from .paths import Paths
 _DECATHLON_FIELDS = ("tensorImageSize", "modality", "numTraining", "numTest")
 _ANOTHER_CHANNEL = re.compile(r"(image|img|channel)[ _-]?\d+", re.IGNORECASE)
 _UNLABELLED = ("unlabeled", "unlabelled")
+_LISTS = ("training", "validation", "test", "testing", *_UNLABELLED)
 
 
 class _CaseList(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class CaseList:
             reader.read([*lists.test, *lists.testing], "test"),
             tuple(case for entries in unlabelled for case in reader.read(entries, "unlabeled")),
             words,
-            tuple(dict.fromkeys(reader.warnings)),
+            (*_unread_lists(content), *dict.fromkeys(reader.warnings)),
         )
 
 
@@ -123,9 +124,7 @@ class _Entries:
     def _look_for_channels(self, fields: dict[str, Any], place: str) -> None:
         for key, value in fields.items():
             listed = value if isinstance(value, list) else [value]
-            if key in ("image", "label") or not any(
-                isinstance(file, str) and has_nifti_ending(file) for file in listed
-            ):
+            if key in ("image", "label") or not any(map(_is_nifti, listed)):
                 continue
             if _ANOTHER_CHANNEL.fullmatch(key):
                 raise InputError(
@@ -136,3 +135,21 @@ class _Entries:
 
     def _refusal(self, place: str, expected: str, got: object) -> InputError:
         return InputError(f"data set {self.title}: {place}: expected {expected}, got {type(got).__name__}")
+
+
+def _unread_lists(content: dict[str, Any]) -> list[str]:
+    """Returns a warning for each list of cases under a name that bedside does not read, such as "val"."""
+    known = ", ".join(f'"{name}"' for name in _LISTS[:3])
+    return [
+        f'the list also names cases under "{name}", which are left unread: bedside reads {known} and "{_UNLABELLED[0]}"'
+        for name, entries in content.items()
+        if name not in _LISTS and isinstance(entries, list) and any(map(_is_case, entries))
+    ]
+
+
+def _is_case(entry: object) -> bool:
+    return _is_nifti(entry) or (isinstance(entry, dict) and "image" in entry)
+
+
+def _is_nifti(entry: object) -> bool:
+    return isinstance(entry, str) and has_nifti_ending(entry)

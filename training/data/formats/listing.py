@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..organ_masks import OrganMasks
+from ....runtime.files.text import utf8_name
+from ....runtime.scans.names import split_channel, stem
+from ..organ_masks import OrganMasks, truth_files
 
 ONE_CHANNEL = (
     'bedside reads one: list the images of that channel alone, each as "image", in a MONAI data list (docs/data.md)'
@@ -72,6 +76,25 @@ class Listing:
     unlabelled: tuple[RawCase, ...] = ()
     modality: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
+    """Returns image → case name: the file's name, preceded by its folder's if files in two folders share a name."""
+    cases = {raw.image: raw for raw in reversed(listed)}
+    unnamed = [raw for raw in cases.values() if not raw.name]
+    # Four final digits are nnU-Net's channel if every image ends in 0000 and no label map does; else a case number.
+    splits = {raw.image: split_channel(stem(raw.image.name)) for raw in unnamed}
+    are_channels = all(split is not None and split[1] == 0 for split in splits.values()) and not any(
+        stem(file.name) == stem(raw.image.name) for raw in unnamed for file in truth_files(raw.label)
+    )
+    plain: dict[Path, str] = {}
+    for image, raw in cases.items():
+        split = splits.get(image) if are_channels else None
+        plain[image] = utf8_name(raw.name or (split[0] if split else stem(image.name)))
+    uses = Counter(plain.values())
+    return {
+        image: name if uses[name] == 1 else f"{utf8_name(image.parent.name)}_{name}" for image, name in plain.items()
+    }
 
 
 class Layout(Protocol):

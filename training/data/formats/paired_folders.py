@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ....runtime.scans.names import FIRST_CHANNEL, nifti_files, split_channel, stem
+from ....runtime.scans.names import FIRST_CHANNEL, joined_names, nifti_files, split_channel, stem
 from .listing import ONE_CHANNEL, Listing, RawCase, Source
 
 _TRAINING = (("imagesTr", "labelsTr"), ("images", "labels"), ("images", "masks"))
@@ -47,7 +47,9 @@ def pair_files(
             they are a channel only if no label map has them.
         ending: file name extension of missing files.
     """
-    truths = {stem(file.name): file for file in (nifti_files(labels) if labels.is_dir() else [])}
+    truths: dict[str, list[Path]] = {}
+    for file in nifti_files(labels) if labels.is_dir() else []:
+        truths.setdefault(stem(file.name), []).append(file)
     scans: dict[str, list[Path]] = {}
     for file in nifti_files(images) if images.is_dir() else []:
         name = stem(file.name)
@@ -59,8 +61,12 @@ def pair_files(
     for name in sorted(scans.keys() | truths.keys()):
         files = scans.get(name, [images / f"{name}{FIRST_CHANNEL if channels else ''}{ending}"])
         broken = [] if len(files) == 1 else [f"expected one image channel, got {len(files)}; {ONE_CHANNEL}"]
-        label = truths.get(name, labels / f"{name}{ending}" if needs_label else None)
-        cases.append(RawCase(files[0], label, name, None, tuple(broken)))
+        found = truths.get(name, [labels / f"{name}{ending}"] if needs_label else [])
+        if len(found) > 1:
+            broken.append(
+                f"expected one label map, got {len(found)} ({joined_names(f.name for f in found)}); remove one"
+            )
+        cases.append(RawCase(files[0], found[0] if found else None, name, None, tuple(broken)))
     return tuple(cases)
 
 

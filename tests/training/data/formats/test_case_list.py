@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bedside.runtime.errors import InputError
@@ -43,6 +44,25 @@ def test_files_under_another_key_are_left_unread_with_a_warning(tmp_path: Path) 
     assert dataset.warnings == ('the list also names files as "t2": only "image" and "label" are read',)
 
 
+@pytest.mark.parametrize("cases", [[entry("b")], ["imagesTr/b.nii.gz"], [{}, {"image": ["b.nii"]}]])
+@pytest.mark.parametrize("key", ["val", "Validation", "validating"])
+def test_cases_under_an_unknown_key_are_left_unread_with_a_warning(tmp_path: Path, key: str, cases: list[Any]) -> None:
+    touch(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
+    dataset = load_dataset(write(tmp_path, {**DECATHLON, "training": [entry("a")], key: cases}))
+    assert dataset.validation == ()
+    assert dataset.warnings == (
+        f'the list also names cases under "{key}", which are left unread: bedside reads "training", "validation", '
+        '"test" and "unlabeled"',
+    )
+
+
+def test_other_lists_and_empty_ones_are_no_cases(tmp_path: Path) -> None:
+    touch(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
+    more = {"val": [], "authors": ["A", "B"], "sizes": [[1, 2]], "notes": [{"text": "b.nii.gz"}]}
+    dataset = load_dataset(write(tmp_path, {**DECATHLON, "training": [entry("a")], "testing": [], **more}))
+    assert dataset.warnings == ()
+
+
 def test_an_entry_with_two_label_maps_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
     training = [entry("a", label=["labelsTr/a.nii.gz", "labelsTr/a.nii.gz"])]
@@ -64,18 +84,6 @@ def test_an_entry_with_two_label_maps_is_refused(tmp_path: Path) -> None:
 def test_an_entry_that_is_none_is_refused_by_its_place_or_name(tmp_path: Path, broken: object, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         load_dataset(write(tmp_path, {**DECATHLON, "training": [broken]}))
-
-
-def test_a_channel_number_is_no_part_of_a_cases_name(tmp_path: Path) -> None:
-    touch(tmp_path, "imagesTr/a_0000.nii.gz", "imagesTr/b_0000.nii.gz", "labelsTr/a.nii.gz", "labelsTr/b.nii.gz")
-    training = [entry("a_0000"), entry("b_0000", label="labelsTr/b.nii.gz")]
-    assert names(load_dataset(write(tmp_path, {**DECATHLON, "training": training}))) == ["a", "b"]
-
-
-def test_four_digits_that_number_cases_stay(tmp_path: Path) -> None:
-    touch(tmp_path, *(f"{folder}/amos_000{n}.nii.gz" for folder in ("imagesTr", "labelsTr") for n in (0, 1)))
-    training = [entry(f"amos_000{n}", label=f"labelsTr/amos_000{n}.nii.gz") for n in (0, 1)]
-    assert names(load_dataset(write(tmp_path, {**DECATHLON, "training": training}))) == ["amos_0000", "amos_0001"]
 
 
 @pytest.mark.parametrize("key", ["unlabeled", "unlabelled"])

@@ -46,5 +46,13 @@ def test_several_channels_of_a_case_break_that_case_alone(tmp_path: Path) -> Non
     assert b.broken == ()
 
 
+def test_two_label_maps_of_a_name_break_that_case_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.nii", "labels/a.nii", "labels/a.nii.gz", "images/b.nii", "labels/b.nii")
+    for needs_label in (True, False):
+        a, b = pair_files(tmp_path / "images", tmp_path / "labels", needs_label=needs_label)
+        assert a.broken == ("expected one label map, got 2 (a.nii, a.nii.gz); leave one in the folder",)
+        assert b.broken == ()
+
+
 def test_folders_that_do_not_exist_hold_no_cases(tmp_path: Path) -> None:
     assert pair_files(tmp_path / "images", tmp_path / "labels") == ()
