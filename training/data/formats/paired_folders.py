@@ -63,9 +63,8 @@ def pair_files(
         broken = [] if len(files) == 1 else [f"expected one image channel, got {len(files)}; {ONE_CHANNEL}"]
         found = truths.get(name, [labels / f"{name}{ending}"] if needs_label else [])
         if len(found) > 1:
-            broken.append(
-                f"expected one label map, got {len(found)} ({joined_names(f.name for f in found)}); remove one"
-            )
+            named = joined_names(file.name for file in found)
+            broken.append(f"expected one label map, got {len(found)} ({named}); leave one in the folder")
         cases.append(RawCase(files[0], found[0] if found else None, name, None, tuple(broken)))
     return tuple(cases)
 
