@@ -150,8 +150,8 @@ def prepare_run(
         named = {case.name: case for case in prepared}
         training = [named[case.name] for case in _by_name(dataset.training)]
         validation = [named[case.name] for case in dataset.validation]
-        _log_unusual(prepared, "scans")
-        _log_unusual(prepared_unlabelled, "scans without labels")
+        _log_unusual(prepared, task, "scans")
+        _log_unusual(prepared_unlabelled, task, "scans without labels")
         _log_unlabelled(dataset, job.recipe)
         _log_warnings(training, task, job.recipe)
         validation_scans = frozenset(images[case.name] for case in dataset.validation)
@@ -223,9 +223,9 @@ def _log_seen_validation(
         )
 
 
-def _log_unusual(cases: list[PreparedCase], what: str) -> None:
+def _log_unusual(cases: list[PreparedCase], task: Task, what: str) -> None:
     """Logs one warning for all unusual scans, without their names."""
-    if warning := unusual_warning((case.warnings for case in cases), what):
+    if warning := unusual_warning((case.warnings_for(task) for case in cases), what):
         _log.warning("%s", warning)
 
 

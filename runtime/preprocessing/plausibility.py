@@ -12,6 +12,8 @@ from ..task import Modality, Task
 from .intensity_check import TENFOLD, ct_mismatch, looks_like_ct
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from ..scans.geometry import Grid
     from ..scans.intensity_sample import IntensitySample
 
@@ -22,6 +24,7 @@ _HIGHEST_HU = 70_000.0  # beyond metal on any scale, and beyond 16 bits
 _NARROWEST_WINDOW_HU = 20.0  # narrower clip ranges are not in HU
 _MOST_LABELS = 20  # a scan has more grey values: crops of MR around a hippocampus have 109 or more
 _FEWEST_VALUES = 10_000  # below, few values say little
+_SMALL = "the field of view is much smaller than what the network sees at once"
 _THIN = 1 / 3  # of the patch's extent; whole scans of data sets made for their patch reach down to 0.37 of it
 
 
@@ -106,7 +109,7 @@ def _looks_like_labels(sample: IntensitySample) -> bool:
 def geometry_warnings(source: Grid, task: Task) -> tuple[str, ...]:
     """Returns warnings if a scan is much coarser than the task's spacing or much smaller than its patch."""
     own = source.reoriented(task.orientation)
-    return (*_coarse_warnings(own, task), *_thin_warnings(own, task))
+    return (*_coarse_warnings(own, task), *patch_warnings(own.shape, own.spacing, task))
 
 
 def _coarse_warnings(own: Grid, task: Task) -> tuple[str, ...]:
@@ -121,18 +124,27 @@ def _coarse_warnings(own: Grid, task: Task) -> tuple[str, ...]:
     return (f"the scan is much coarser ({', '.join(coarse)}) than the task's {wanted} mm: small organs may be missed",)
 
 
-def _thin_warnings(own: Grid, task: Task) -> tuple[str, ...]:
+def patch_warnings(shape: Sequence[int], spacing: Sequence[float], task: Task) -> tuple[str, ...]:
+    """Returns a warning if a scan is much smaller than the task's patch, the only one that depends on the patch.
+
+    Args:
+        shape: number of voxels (x, y, z) along the axes of the task's orientation.
+        spacing: (x, y, z) in mm.
+        task: the task.
+    """
     thin: list[str] = []
-    for axis, size, old, voxels, new in zip("xyz", own.shape, own.spacing, task.patch, task.spacing, strict=True):
+    for axis, size, old, voxels, new in zip("xyz", shape, spacing, task.patch, task.spacing, strict=True):
         extent, patch = size * old, voxels * new
         if extent < _THIN * patch:
             thin.append(f"{axis} {extent:.3g} mm of the patch's {patch:.3g} mm")
     if not thin:
         return ()
-    return (
-        f"the field of view is much smaller than what the network sees at once ({', '.join(thin)}): "
-        "labels may differ from those of a larger scan",
-    )
+    return (f"{_SMALL} ({', '.join(thin)}): labels may differ from those of a larger scan",)
+
+
+def without_patch_warnings(warnings: Iterable[str]) -> tuple[str, ...]:
+    """Returns the warnings about a scan that hold for tasks of every patch."""
+    return tuple(warning for warning in warnings if not warning.startswith(_SMALL))
 
 
 def no_tissue_warning(threshold: float) -> str:

@@ -37,6 +37,16 @@ def test_runs_side_by_side_share_prepared_cases(small_dataset, small_task, tmp_p
     assert teacher.train[0].folder.parent == tmp_path / "runs" / "bedside-cases"
 
 
+@pytest.mark.parametrize(("first", "second"), [(128, 64), (64, 128)])
+def test_runs_that_share_cases_warn_each_by_its_own_patch(small_dataset, small_task, tmp_path, caplog, first, second):
+    """The scans are 144 mm long, the patches of 64 and 128 voxels 256 and 512 mm."""
+    for patch in (first, second):
+        caplog.clear()
+        start(small_dataset, small_task.replaced(patch=(64, 64, patch)), tmp_path / f"run{patch}")
+        thin = "3 of 3 scans are unusual, such as: the field of view is much smaller than what the network sees at once"
+        assert (f"{thin} (z 144 mm of the patch's 512 mm)" in caplog.text) is (patch == 128)
+
+
 def test_the_folder_of_prepared_cases_can_be_chosen(small_dataset, small_task, tmp_path):
     prepared = start(small_dataset, small_task, tmp_path / "run", prepared_cases=tmp_path / "fast-disk")
     assert {case.folder.parent for case in (*prepared.train, *prepared.validation)} == {tmp_path / "fast-disk"}

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
+from ...runtime.preprocessing.plausibility import patch_warnings, without_patch_warnings
+from ...runtime.task import Task
 from .ignore_label import IGNORED
 from .load_case import LabelMap
 
@@ -27,7 +29,8 @@ class PreparedCase:
         folder: folder of its arrays.
         spacing: (x, y, z) in mm.
         counts: label → number of voxels on the task's grid, for the labels that occur.
-        warnings: unusual findings about the scan, as the runtime reports them.
+        warnings: unusual findings about the scan, as the runtime reports them, whatever the task's patch; see
+            `warnings_for`.
         centre_counts: label → number of stored crop centres.
         task: name of the task it was prepared for; tasks with the same preprocessing may share it.
         ignored: number of voxels that loss and scores leave out; they are `IGNORED` in the label map.
@@ -84,6 +87,14 @@ class PreparedCase:
             start += count
         return slice(0, 0)
 
+    def warnings_for(self, task: Task) -> tuple[str, ...]:
+        """Returns the findings about the scan, that about the patch of a task that it is prepared for among them.
+
+        Raises:
+            InputError: the image is missing or damaged.
+        """
+        return (*self.warnings, *patch_warnings(self.image().shape[::-1], self.spacing, task))
+
     def with_centres(self, file: Path, counts: dict[int, int], centre_counts: dict[int, int]) -> PreparedCase:
         """Returns the case with crop centres around organs that another source found, such as a teacher.
 
@@ -127,7 +138,7 @@ class PreparedCase:
             folder,
             facts.spacing,
             facts.counts,
-            facts.warnings,
+            without_patch_warnings(facts.warnings),  # cases of version 0.1 hold that of the first task's patch
             facts.centres,
             facts.task,
             facts.ignored,
@@ -181,7 +192,7 @@ def write_arrays(
         labels: label map ``[D, H, W]``; None for a case without labels.
         body: mask of the body ``[D, H, W]``.
         spacing: (x, y, z) in mm.
-        warnings: findings about the scan, stored with the case.
+        warnings: findings about the scan; those that hold for every patch are stored with the case.
         task: name of the task.
         has_ignored: whether `IGNORED` in ``labels`` marks voxels that loss and scores leave out.
     """
@@ -197,7 +208,7 @@ def write_arrays(
     np.save(folder / _CENTRES, np.concatenate(list(centres.values())))
     sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
     kept = {label: len(flat) for label, flat in centres.items()}
-    facts = _Facts(spacing, counts, kept, warnings, sizes, task, ignored)
+    facts = _Facts(spacing, counts, kept, without_patch_warnings(warnings), sizes, task, ignored)
     (folder / _FACTS).write_bytes(msgspec.json.encode(facts))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bedside.runtime.preprocessing.plausibility import geometry_warnings, value_warnings
+from bedside.runtime.preprocessing.plausibility import geometry_warnings, value_warnings, without_patch_warnings
 from bedside.runtime.preprocessing.preprocess import to_model_input
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.intensity_sample import IntensitySample
@@ -94,6 +94,12 @@ def test_a_few_slices_are_said_to_be_thin_along_their_axis(shape):
 def test_a_small_crop_is_thin_along_every_axis():
     (line,) = geometry_warnings(grid((10, 10, 10)), CT)
     assert "(x 20 mm of the patch's 64 mm, y 20 mm of the patch's 64 mm, z 20 mm of the patch's 64 mm)" in line
+
+
+def test_the_warning_about_the_patch_is_found_among_others():
+    coarse = geometry_warnings(grid((10, 10, 10), (2.0, 2.0, 20.0)), CT)
+    assert ["coarser" in line for line in coarse] == [True, False]
+    assert without_patch_warnings(coarse) == coarse[:1]
 
 
 def test_the_axis_is_the_patients_however_the_scan_is_stored():

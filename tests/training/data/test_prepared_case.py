@@ -76,6 +76,27 @@ def test_a_case_from_before_ignored_voxels_opens(write, tmp_path):
     assert (PreparedCase.open(tmp_path).ignored, PreparedCase.open(tmp_path).task) == (0, "")
 
 
+THIN = "the field of view is much smaller than what the network sees at once (z 4 mm of the patch's 99 mm): labels"
+
+
+def test_the_warning_about_the_patch_is_that_of_the_task_not_the_stored_one(write, small_task, tmp_path):
+    """The case has 6×5×4 voxels of 1, 2 and 3 mm: 6, 10 and 12 mm."""
+    write()
+    facts = json.loads((tmp_path / "case.json").read_text())
+    (tmp_path / "case.json").write_text(json.dumps({**facts, "warnings": ["odd", THIN]}))  # as version 0.1 wrote it
+    case, task = PreparedCase.open(tmp_path), small_task.replaced(spacing=(1.0, 2.0, 3.0))
+    assert case.warnings == case.warnings_for(task.replaced(patch=(16, 12, 12))) == ("odd",)
+    odd, thin = case.warnings_for(task.replaced(patch=(16, 16, 12)))
+    assert odd == "odd"
+    assert "(y 10 mm of the patch's 32 mm)" in thin
+
+
+def test_no_warning_about_the_patch_is_stored(tmp_path):
+    image = np.zeros(SHAPE, np.float32)
+    write_arrays(tmp_path, image, None, image == 0, (1.0, 2.0, 3.0), (THIN, "odd"), "toy")
+    assert json.loads((tmp_path / "case.json").read_text())["warnings"] == ["odd"]
+
+
 @pytest.mark.parametrize("damage", ["no facts", "no array", "cut", "no JSON"])
 def test_a_damaged_folder_is_refused_with_what_to_do(write, tmp_path, damage):
     write()
