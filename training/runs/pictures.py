@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,15 +50,15 @@ class ScanSlices:
             axes: matplotlib axes to draw on.
             plane: "axial", "coronal" or "sagittal".
             areas: labels ``[X, Y, Z]``, drawn as coloured areas.
-            outlines: labels ``[X, Y, Z]``, drawn as coloured lines; None draws none.
+            outlines: labels ``[X, Y, Z]``, drawn as coloured lines; None draws none, nor does a plane of one row.
         """
         across, up = (axis for axis in range(3) if axis != _PLANES[plane])
         aspect = self.spacing[up] / self.spacing[across]
         low, high = self.window
         axes.imshow(self.cut(self.image, plane), cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
         axes.imshow(_coloured(self.cut(areas, plane)), origin="lower", aspect=aspect, interpolation="nearest")
-        if outlines is not None:
-            lines = self.cut(outlines, plane)
+        lines = None if outlines is None else self.cut(outlines, plane)
+        if lines is not None and min(lines.shape) > 1:  # matplotlib draws no outline in a single row
             for label in np.unique(lines[lines > 0]):
                 axes.contour(lines == label, levels=[0.5], colors=[label_colour(int(label))], linewidths=1.4)
         axes.set_xticks([])
@@ -67,9 +67,9 @@ class ScanSlices:
             axes.invert_xaxis()  # last, because drawing an image resets the axis
 
     def cut(self, volume: NDArray[Any], plane: str) -> NDArray[Any]:
-        """Returns a plane through the centre, rows first."""
+        """Returns a view of a plane through the centre, rows first."""
         axis = _PLANES[plane]
-        return np.take(volume, self.centre[axis], axis=axis).T
+        return np.moveaxis(volume, axis, 0)[self.centre[axis]].T
 
 
 def columns_picture(scan: ScanSlices, columns: Mapping[str, NDArray[Any]], names: Sequence[str]) -> bytes:
@@ -94,7 +94,7 @@ def columns_picture(scan: ScanSlices, columns: Mapping[str, NDArray[Any]], names
             if column == 0:
                 axes.set_ylabel(plane, fontsize=11)
     figure.subplots_adjust(left=0.03, right=0.995, top=0.96, bottom=0.1, wspace=0.02, hspace=0.03)
-    _legend(figure, names, np.unique(np.stack([np.asarray(labels) for labels in columns.values()])))
+    _legend(figure, names, columns.values())
     return png(figure)
 
 
@@ -145,7 +145,7 @@ def case_picture(image: NDArray[Any], truth: NDArray[Any], prediction: NDArray[A
         axes.set_title(plane, fontsize=11)
     figure.suptitle(f"{title}: prediction filled, truth outlined", fontsize=11)
     figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.16, wspace=0.02)
-    _legend(figure, task.labels, np.unique(np.stack([outlines, areas])))
+    _legend(figure, task.labels, (truth, prediction))
     return png(figure)
 
 
@@ -209,13 +209,13 @@ def _coloured(labels: NDArray[Any]) -> NDArray[np.float32]:
     return table[labels]
 
 
-def _legend(figure: Figure, names: Sequence[str], present: NDArray[Any]) -> None:
+def _legend(figure: Figure, names: Sequence[str], label_maps: Iterable[NDArray[Any]]) -> None:
     from matplotlib.patches import Patch
 
+    # Plane by plane, because a search in whole label maps needs several times their memory.
+    present = {int(label) for labels in label_maps for plane in labels for label in np.unique(plane)}
     patches = [
-        Patch(color=label_colour(int(label)), label=str(names[label]).replace("_", " "))
-        for label in present
-        if label > 0
+        Patch(color=label_colour(label), label=str(names[label]).replace("_", " ")) for label in sorted(present - {0})
     ]
     if patches:
         figure.legend(handles=patches, loc="lower center", ncols=5, fontsize=9, frameon=False)

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 
 import msgspec
 import numpy as np
@@ -9,7 +10,9 @@ from bedside.training.runs.pictures import (
     case_picture,
     label_colour,
     middle,
+    new_figure,
     overlay_picture,
+    png,
     ras_spacing,
     towards_ras,
 )
@@ -107,3 +110,34 @@ def test_a_window_of_percentiles_is_that_of_the_scan(small_task, cube):
         return pixels(overlay_picture(volume, {"none": cube * 0}, task.labels, task, cube)).mean()
 
     assert brightness(50.0) > brightness(100.0) + 5
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (24, 1, 32), (1, 1, 32)])
+def test_a_scan_of_one_plane_or_row_is_drawn(small_task, shape):
+    labels = np.zeros(shape, np.uint8)
+    labels[..., :16] = 1
+    shown = pixels(case_picture(np.zeros(shape, np.float32), labels, labels, small_task, "t"))
+    assert ((shown[..., 0] > 90) & (shown[..., 0] > 2 * shown[..., 1])).any()  # the label's red
+
+
+def test_a_legend_names_the_labels_of_both_maps_whatever_plane_they_are_in(small_task, cube):
+    task = small_task.replaced(labels=("background", "cube", "corner"))
+    image, corner = np.zeros(cube.shape, np.float32), np.zeros(cube.shape, np.int64)
+    corner[0, 0, 0] = 2
+    one, both = (pixels(case_picture(image, cube, other, task, "t")) for other in (corner * 0, corner))
+    height = one.shape[0]
+    assert (one[: height // 2] == both[: height // 2]).all()
+    assert not np.array_equal(one[-height // 8 :], both[-height // 8 :])
+
+
+def test_a_picture_needs_few_bytes_per_voxel(small_task):
+    """It is drawn while the network's output is in memory; the figure itself takes some 12 MB, 2 per voxel here."""
+    truth = np.zeros((160, 200, 200), np.uint8)
+    truth[40:80, 40:80, 40:80] = 1
+    image, prediction = np.zeros(truth.shape, np.float32), truth.astype(np.int64)
+    png(new_figure(1, 1))  # imports
+    tracemalloc.start()
+    case_picture(image, truth, prediction, small_task, "t")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * truth.size
