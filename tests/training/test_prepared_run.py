@@ -196,6 +196,14 @@ def test_the_pairs_that_keep_sides_from_being_mirrored_are_told(small_dataset, s
     assert "left and right are not mirrored, for labels name sides: cube left / cube right" in caplog.text
 
 
+def test_a_patch_that_prevents_rotations_is_noted(small_dataset, small_task, tmp_path, caplog):
+    with caplog.at_level("INFO", "bedside.training"):
+        start(small_dataset, small_task, tmp_path / "square")
+        assert "crops are not rotated" not in caplog.text
+        start(small_dataset, small_task.replaced(patch=(64, 32, 32)), tmp_path / "run")
+    assert "crops are not rotated by right angles (--rotate), for the patch is not square" in caplog.text
+
+
 def test_mirroring_on_request_is_warned_of_where_labels_are_pairs(small_dataset, small_task, tmp_path, caplog):
     dataset, task = sided(small_dataset, small_task)
     recipe = Recipe(epochs=1, warmup=0, augmentation=Augmentation(mirror_sides=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,9 +21,7 @@ from numpy.typing import NDArray
 
 from ...runtime.task import Task
 from ..recipe import Augmentation
-from .mirroring import axial_plane, flip_axes
-
-_EQUAL = 0.05  # spacings that differ by a smaller share of the larger are taken as equal
+from .mirroring import flip_axes, rotated_axes
 
 
 def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence[str]) -> Compose:
@@ -41,11 +38,9 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
         for axis in flip_axes(task, augmentation)
         if augmentation.flip
     ]
-    first, second = axial_plane(task)
-    edges, spacing = task.patch.dhw, task.spacing[::-1]
-    square = edges[first] == edges[second] and math.isclose(spacing[first], spacing[second], rel_tol=_EQUAL)
-    if augmentation.rotate and square:  # else a turn would change the patch's shape, or stretch the anatomy
-        steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=(first, second)))
+    axes = rotated_axes(task)
+    if augmentation.rotate and axes is not None:
+        steps.append(RandRotate90d(keys=spatial, prob=augmentation.rotate, spatial_axes=axes))
     if augmentation.scale:
         steps.append(RandScaleIntensityd(keys=["image"], factors=0.1, prob=augmentation.scale))
     if augmentation.shift:

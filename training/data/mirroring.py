@@ -1,6 +1,8 @@
-"""The axes of a crop in the patient: which may be mirrored, left and right only where no label names a side."""
+"""Which axes of a crop may be mirrored or rotated: left and right only where no label names a side."""
 
 from __future__ import annotations
+
+import math
 
 from ...runtime.task import Task
 from ..recipe import Augmentation
@@ -8,6 +10,7 @@ from ..recipe import Augmentation
 # Axes of a [C, D, H, W] crop, as MONAI counts them: channel excluded.
 DEPTH, HEIGHT, WIDTH = 0, 1, 2
 _SHOWN = 8
+_EQUAL = 0.05  # spacings that differ by a smaller share of the larger are taken as equal
 
 
 def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
@@ -21,9 +24,15 @@ def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
     return DEPTH, HEIGHT, WIDTH
 
 
-def axial_plane(task: Task) -> tuple[int, ...]:
-    """Returns the two spatial axes of a ``[C, D, H, W]`` crop that lie in the patient's axial plane."""
-    return _axes_without(task, "SI")
+def rotated_axes(task: Task) -> tuple[int, int] | None:
+    """Returns the two spatial axes of a ``[C, D, H, W]`` crop in the axial plane, between which crops are rotated.
+
+    None where the patch's axial plane is not square: a right angle would change its shape, or stretch the anatomy.
+    """
+    first, second = _axes_without(task, "SI")
+    edges, spacing = task.patch.dhw, task.spacing[::-1]
+    square = edges[first] == edges[second] and math.isclose(spacing[first], spacing[second], rel_tol=_EQUAL)
+    return (first, second) if square else None
 
 
 def _axes_without(task: Task, directions: str) -> tuple[int, ...]:
@@ -54,3 +63,14 @@ def mirroring_note(task: Task, augmentation: Augmentation) -> str | None:
     if augmentation.mirror_sides or not (augmentation.flip and task.has_paired_organs):
         return None
     return f"left and right are not mirrored, for labels name sides: {task.sides.describe(_SHOWN)}"
+
+
+def rotation_note(task: Task, augmentation: Augmentation) -> str | None:
+    """Returns a note that the shape of the patch's axial plane prevents rotations; None if it does not."""
+    if not augmentation.rotate or rotated_axes(task) is not None:
+        return None
+    voxels, spacing = (" × ".join(f"{number:g}" for number in numbers) for numbers in (task.patch, task.spacing))
+    return (
+        "crops are not rotated by right angles (--rotate), for the patch is not square in the axial plane: "
+        f"{voxels} voxels of {spacing} mm"
+    )

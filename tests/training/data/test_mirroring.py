@@ -1,8 +1,8 @@
-"""Left and right are mirrored only where no label names a side, or on request and with a warning."""
+"""Left and right are mirrored only where no label names a side, or on request and with a warning; rotations."""
 
 import pytest
 from bedside.runtime.task_presets import PRESETS
-from bedside.training.data.mirroring import mirroring_note, mirroring_warning
+from bedside.training.data.mirroring import mirroring_note, mirroring_warning, rotated_axes, rotation_note
 from bedside.training.recipe import Augmentation
 
 SIDES, NO_SIDES = PRESETS["btcv"], PRESETS["pelvic"]
@@ -37,3 +37,27 @@ def test_a_request_without_effect_is_told(task, flip, reason):
     augmentation = Augmentation(mirror_sides=True, flip=flip)
     assert mirroring_warning(task, augmentation).startswith(f"--mirror-sides has no effect: {reason}")
     assert mirroring_note(task, augmentation) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "axes"),
+    [
+        ({"patch": (96, 96, 64)}, (1, 2)),
+        ({"patch": (128, 96, 96)}, None),
+        ({"patch": (96, 96, 64), "spacing": (1.0, 2.0, 3.0)}, None),
+        ({"patch": (64, 96, 96), "spacing": (3.0, 1.5, 1.5), "orientation": "SRA"}, (0, 1)),
+    ],
+)
+def test_crops_are_rotated_where_the_patch_is_square_in_the_axial_plane_and_else_that_is_noted(changes, axes):
+    task = NO_SIDES.replaced(**changes)
+    assert rotated_axes(task) == axes
+    assert (rotation_note(task, Augmentation(rotate=0.1)) is None) is (axes is not None)
+    assert rotation_note(task, Augmentation(rotate=0.0)) is None
+
+
+def test_the_note_about_rotations_gives_the_patch():
+    task = NO_SIDES.replaced(patch=(128, 96, 96), spacing=(1.5, 1.5, 2.0))
+    assert rotation_note(task, Augmentation()) == (
+        "crops are not rotated by right angles (--rotate), for the patch is not square in the axial plane: "
+        "128 × 96 × 96 voxels of 1.5 × 1.5 × 2 mm"
+    )
