@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-_STATE = "average"  # the name among a parameter's states in the optimiser, so that checkpoints hold it
+# Names among a parameter's states in the optimiser, so that checkpoints hold them.
+_STATE, _BEGAN = "average", "average_began"
 
 
 class WeightAverage:
@@ -26,28 +27,37 @@ class WeightAverage:
         self._model = model
         self._optimizer = optimizer
         self._decay = decay
+        self._began: dict[torch.nn.Parameter, int] = {}  # read from the optimiser once: it may lie on a GPU
 
     @torch.no_grad()
     def update(self, steps: int) -> None:
         """Takes the weights after an optimiser step into the average.
 
-        In the first steps it keeps less, (1 + steps) / (10 + steps): the weights at the start are random.
+        In a parameter's first steps it keeps less, (1 + n) / (10 + n) in the n-th: the weights at the start are
+        random. A parameter that begins to train late, such as a decoder's, counts from then on.
 
         Args:
             steps: optimiser steps since the training began, this one included.
         """
         if not self._decay:
             return
-        decay = min(self._decay, (1 + steps) / (10 + steps))
         for parameter in self._model.parameters():
             # AdamW creates its own states at a parameter's first step, and only if there are none.
             state = self._optimizer.state.get(parameter)
             if not state:
                 continue
             if _STATE in state:
-                state[_STATE].lerp_(parameter, 1 - decay)
+                own = steps - self._steps_before(parameter)
+                state[_STATE].lerp_(parameter, 1 - min(self._decay, (1 + own) / (10 + own)))
             else:
                 state[_STATE] = parameter.detach().clone()
+                state[_BEGAN] = torch.tensor([steps - 1.0])  # [1], because torch restores no further scalars
+
+    def _steps_before(self, parameter: torch.nn.Parameter) -> int:
+        """Returns the number of optimiser steps before a parameter's first; 0 in checkpoints that do not hold it."""
+        if parameter not in self._began:
+            self._began[parameter] = int(self._optimizer.state[parameter].get(_BEGAN, 0))
+        return self._began[parameter]
 
     @contextmanager
     def in_use(self) -> Generator[None, None, None]:

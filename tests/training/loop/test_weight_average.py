@@ -3,6 +3,7 @@ import signal
 
 import pytest
 import torch
+from bedside.training.loop.checkpoint import Checkpoint, Position, restore, save_checkpoint
 from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.weight_average import WeightAverage
 from bedside.training.recipe import Recipe
@@ -33,6 +34,40 @@ def test_the_average_is_the_sum_by_its_definition(optimizer):
         assert torch.allclose(model.weight, expected, atol=1e-6)
         assert not torch.allclose(model.weight, own, atol=1e-3)
     assert torch.equal(model.weight, own)
+
+
+def test_a_parameter_that_begins_late_counts_its_own_steps(tmp_path):
+    """The bias is 100 in its first step and 0 from then on; at full decay 82 of the 100 would be left after 200."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
+    average, kept = WeightAverage(model, optimizer, 0.999), 100.0
+    for step in range(1, 1201):
+        model.weight.grad = torch.zeros_like(model.weight)
+        if step > 1000:
+            model.bias.grad = torch.zeros_like(model.bias)
+            torch.nn.init.constant_(model.bias, 100.0 if step == 1001 else 0.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update(step)
+        if step == 1100:  # as a resumed run does
+            save_checkpoint(tmp_path / "c", model, optimizer, Position())
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
+            restore(Checkpoint.read(tmp_path / "c"), model, optimizer)
+            average = WeightAverage(model, optimizer, 0.999)
+        if step > 1001:
+            kept *= (1 + step - 1000) / (10 + step - 1000)
+    assert kept < 1e-9
+    with average.in_use():
+        assert model.bias.tolist() == pytest.approx([kept, kept], rel=1e-3)
+
+
+def test_a_checkpoint_without_the_first_steps_goes_on_as_before():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
+    optimizer.state[model.weight]["average"] = torch.zeros_like(model.weight)
+    torch.nn.init.ones_(model.weight)
+    WeightAverage(model, optimizer, 0.9).update(11)
+    assert optimizer.state[model.weight]["average"].flatten().tolist() == pytest.approx([1 - 12 / 21] * 2)
 
 
 def test_the_networks_own_weights_come_back_after_an_error():
