@@ -19,6 +19,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ...runtime.errors import InputError, ResourceError
 from ...runtime.files.atomic import atomic_write
@@ -184,10 +185,19 @@ def restore(checkpoint: Checkpoint, model: torch.nn.Module, optimizer: torch.opt
     for name, parameter in model.named_parameters():
         if name not in state:  # torch's step gave it one
             optimizer.state.pop(parameter, None)
+        elif isinstance(parameter, DTensor):
+            _shard(optimizer.state[parameter], parameter)
     checkpoint.load_into(model)
     torch.set_rng_state(checkpoint.tensors["random.cpu"])
     if "random.cuda" in checkpoint.tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"])
+
+
+def _shard(state: dict[str, torch.Tensor], parameter: DTensor) -> None:
+    """Shards, as a parameter is, the states that torch leaves whole: those that the optimiser does not create."""
+    for key, value in state.items():
+        if value.shape == parameter.shape and not isinstance(value, DTensor):
+            state[key] = distribute_tensor(value, parameter.device_mesh, parameter.placements)
 
 
 def _model_state(model: torch.nn.Module) -> Tensors:

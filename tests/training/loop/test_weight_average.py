@@ -8,6 +8,8 @@ from bedside.training.loop.interrupt import TrainingInterrupted
 from bedside.training.loop.weight_average import WeightAverage
 from bedside.training.recipe import Recipe
 from safetensors.torch import load_file
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from .tiny_fit import RECIPE, figures, make_run, network, train
 
@@ -59,6 +61,31 @@ def test_a_parameter_that_begins_late_counts_its_own_steps(tmp_path):
     assert kept < 1e-9
     with average.in_use():
         assert model.bias.tolist() == pytest.approx([kept, kept], rel=1e-3)
+
+
+def test_a_sharded_network_resumes_with_the_same_average(tmp_path):
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        mesh, averages = init_device_mesh("cpu", (1,)), []
+        for resumed in (False, True):
+            torch.manual_seed(0)
+            model = fully_shard(network(), mesh=mesh)
+            optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+            average = WeightAverage(model, optimizer, 0.6)
+            if resumed:
+                restore(Checkpoint.read(tmp_path / "c"), model, optimizer)
+            for step in range(3 if resumed else 1, 5):
+                model(torch.full((1, 1, 2, 2, 2), float(step))).sum().backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                average.update(step)
+                if step == 2:
+                    save_checkpoint(tmp_path / "c", model, optimizer, Position())
+            with average.in_use():
+                averages.append([parameter.full_tensor().clone() for parameter in model.parameters()])
+    finally:
+        torch.distributed.destroy_process_group()
+    assert all(torch.equal(one, other) for one, other in zip(*averages, strict=True))
 
 
 def test_a_checkpoint_without_the_first_steps_goes_on_as_before():
