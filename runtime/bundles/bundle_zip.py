@@ -50,7 +50,7 @@ def extract(archive: Path, target: Path, limit: int) -> None:
                     "no room in the temporary folder to unpack the bundle; free some, or unzip it yourself"
                 )
             for member, name in members:
-                _write(source, member, target / name)
+                _write(source, member, _inside(target, name))
     except _DAMAGED as error:
         raise BundleError(
             f'"{archive.name}": expected a bundle, got no zip or a damaged one ({error}); copy it again'
@@ -89,7 +89,8 @@ def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.
             raise BundleError(f'"{info.filename}" in the zip is a link or device; a bundle holds plain files only')
         if info.compress_type not in _METHODS:
             raise BundleError(f'"{info.filename}" in the zip: expected plain or deflated; zip it again')
-        if not is_safe_name(info.orig_filename.removesuffix("/")):
+        # Python 3.12 and later take `filename` from the Unicode Path field (0x7075) as it stands, where there is one.
+        if info.filename != info.orig_filename or not is_safe_name(info.orig_filename.removesuffix("/")):
             raise BundleError(f'"{info.orig_filename}" in the zip leads out of the bundle, or is no plain name')
     if sum(info.file_size for info in infos) > limit:
         raise BundleError(f"the zip unpacks to more than {limit} bytes")
@@ -103,6 +104,14 @@ def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.
     if len({name.casefold() for _, name in members}) != len(members):
         raise BundleError("the zip has two members of one name")
     return members
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Returns the path of a member in the folder, once more sure that it is there: an overlooked name does no harm."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f'"{name}" in the zip leads out of the bundle')
+    return path
 
 
 def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:

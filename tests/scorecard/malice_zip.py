@@ -6,6 +6,7 @@ import stat
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def member(name: str, content: bytes = b"x", *, mode: int = 0, method: int = zip
             packed.writestr(info, content)
 
     return make
+
+
+def two_names(bundle: Path, archive: Path) -> None:
+    """A member with a Unicode Path field, from which Python 3.12 and later take its name."""
+    info = zipfile.ZipInfo("notes.md")
+    field = struct.pack("<BL", 1, zlib.crc32(b"notes.md")) + b"../canary"
+    info.extra = struct.pack("<HH", 0x7075, len(field)) + field
+    with pack(bundle, archive) as packed:
+        packed.writestr(info, b"x")
 
 
 def pack(bundle: Path, archive: Path) -> zipfile.ZipFile:
@@ -88,6 +98,7 @@ ZIPS: dict[str, Maker] = {
             "re\u0301.md", "\x1b[2J.md", ".. /canary", "...", "README.md.",
         )
     },
+    "a member of two names": two_names,
     "a link": member("notes.md", b"/etc/passwd", mode=stat.S_IFLNK | 0o777),
     "a link to a folder": member("openvino", b"..", mode=stat.S_IFLNK | 0o777),
     "a device": member("notes.md", mode=stat.S_IFBLK | 0o666),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError
+from bedside.runtime.bundles import bundle_zip
 from bedside.runtime.bundles.bundle_zip import extract
 from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME
 
@@ -56,6 +59,51 @@ def test_a_zip_member_that_leads_out_is_refused_and_nothing_is_written(tmp_path,
     with pytest.raises(BundleError, match="leads out of the bundle"):
         extract(tmp_path / "slip.zip", target, 1000)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["inner", "slip.zip", "target"]
+
+
+def with_unicode_path(archive: zipfile.ZipFile, name: str, unicode_path: str) -> None:
+    """Adds a member with a Unicode Path field (0x7075), from which Python 3.12 and later take its name."""
+    member = zipfile.ZipInfo(name)
+    field = struct.pack("<BL", 1, zlib.crc32(name.encode())) + unicode_path.encode()
+    member.extra = struct.pack("<HH", 0x7075, len(field)) + field
+    archive.writestr(member, "x")
+
+
+@pytest.fixture
+def unicode_paths(monkeypatch):
+    """Makes `zipfile` take names from the Unicode Path field in any version of Python, as they stand."""
+    contents = zipfile.ZipFile.infolist
+
+    def infolist(self):
+        for member in contents(self):
+            if member.extra[:2] == b"\x75\x70":
+                member.filename = member.extra[9:].decode()
+        return contents(self)
+
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", infolist)
+
+
+@pytest.mark.parametrize("path", ["../slip.txt", "{}/slip.txt", "README.txt"])
+@pytest.mark.usefixtures("unicode_paths")
+def test_a_zip_member_of_two_names_is_refused_and_nothing_is_written(tmp_path, path):
+    with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
+        with_unicode_path(archive, "readme.txt", path.format(tmp_path))
+    target = tmp_path / "inner" / "target"
+    target.mkdir(parents=True)
+    with pytest.raises(BundleError, match=r'"readme.txt" in the zip leads out of the bundle'):
+        extract(tmp_path / "slip.zip", target, 1000)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["inner", "slip.zip", "target"]
+
+
+@pytest.mark.parametrize("name", ["../slip.txt", "{}/slip.txt"])
+def test_a_name_that_the_checks_overlook_is_not_written_outside(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(bundle_zip, "is_safe_name", lambda _: True)
+    with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
+        archive.writestr(name.format(tmp_path), "x")
+    (tmp_path / "target").mkdir()
+    with pytest.raises(BundleError, match="leads out of the bundle"):
+        extract(tmp_path / "slip.zip", tmp_path / "target", 1000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["slip.zip", "target"]
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path):
