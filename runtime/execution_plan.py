@@ -17,6 +17,7 @@ from .labels.restore import CHUNK_VOXELS
 from .labels.restore_sheared import SEARCH_BYTES
 from .memory.memory_limit import MemoryBudget
 from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.plausibility import check_extent
 from .preprocessing.preprocess import PREPARING_BYTES
 from .preprocessing.voxel_mapping import MAPPING_BYTES
 from .windows.axis_order import MODEL_ORDER, AxisOrder
@@ -92,6 +93,7 @@ def choose_plan(
         reserved: bytes that the engine and other scans in this process will allocate.
 
     Raises:
+        InputError: an axis of the scan is longer than 4000 mm.
         ResourceError: every plan needs more memory than the limit, or than is free.
     """
     budget = MemoryBudget.now(memory_limit, reserved)
@@ -107,7 +109,11 @@ def best_plan(request: SegmentationRequest, parallel: int, available: int) -> Ex
         request: the scan, its task and the options; no voxel is read.
         parallel: number of windows that the engine runs at the same time.
         available: bytes that the scan may take.
+
+    Raises:
+        InputError: an axis of the scan is longer than 4000 mm.
     """
+    check_extent(request.grid)  # before anything whose time and memory grow with the grid
     plans = [
         ExecutionPlan(streamed, order, windows, dtype, _peak_bytes(request, parallel, streamed, windows, dtype))
         for streamed, order in _orders(request)

@@ -79,12 +79,16 @@ class OpenedModel:
             reserved: bytes that other scans in this process will allocate.
 
         Raises:
-            InputError: the label map would be larger than a file can hold.
-            ResourceError: every plan needs more memory than the limit, or than is free.
+            InputError: the label map would be larger than a file can hold, or an axis is longer than 4000 mm.
+            ResourceError: every plan needs more memory than the limit, or than is free, or the search for one does.
         """
         check_size(request.scan.grid.shape, label_dtype(request.task.num_classes))
-        main = choose_plan(request, self.engine, self.memory_limit, reserved + self.unallocated_bytes)
-        return ScanPlan(main, None if locator is None else locator.plan(request, self.memory_limit, reserved))
+        try:
+            main = choose_plan(request, self.engine, self.memory_limit, reserved + self.unallocated_bytes)
+            locating = None if locator is None else locator.plan(request, self.memory_limit, reserved)
+        except MemoryError:
+            raise ResourceError("memory ran out while the scan was planned; free memory or crop the scan") from None
+        return ScanPlan(main, locating)
 
     def holding(self, needed: int, what: str, advice: str) -> AbstractContextManager[object]:
         """Reserves memory for the ``with`` block, beside the plans of scans.

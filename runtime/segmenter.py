@@ -248,6 +248,7 @@ class Segmenter:
             locator = self._model.locator if options.use_locator else None
 
             def choose(reserved: int) -> ScanPlan:
+                hooks.stop_if_cancelled()  # it may have waited for another scan's plan
                 with hooks.stopwatch.stage("plan"):
                     return self._model.plan(request, locator, reserved)
 

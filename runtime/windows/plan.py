@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -130,19 +131,19 @@ def plan_windows(shape: PlanTriple, patch: PlanTriple, overlap: float) -> Window
         raise UsageError(f"expected positive sizes, got volume {shape} and patch {patch}")
     padded = cast(PlanTriple, tuple(max(size, window) for size, window in zip(shape, patch, strict=True)))
     before = cast(PlanTriple, tuple((large - small) // 2 for large, small in zip(padded, shape, strict=True)))
-    z, y, x = (_axis_starts(size, window, overlap) for size, window in zip(padded, patch, strict=True))
-    count = len(z) * len(y) * len(x)
+    # `range` takes no memory, however many windows there are: their number is checked before the tuples are made.
+    but_last = [_starts_but_last(size, window, overlap) for size, window in zip(padded, patch, strict=True)]
+    count = math.prod(len(starts) + 1 for starts in but_last)
     if count > MOST_WINDOWS:
         raise UsageError(
             f"overlap: {overlap:g} asks for {count:,} windows, at most {MOST_WINDOWS:,} make sense; lower it"
         )
+    z, y, x = ((*starts, starts.stop) for starts in but_last)
     return WindowPlan(shape, patch, padded, before, (z, y, x))
 
 
-def _axis_starts(size: int, patch: int, overlap: float) -> Starts:
-    step = max(1, int(patch * (1 - overlap)))
-    last = size - patch
-    return (*range(0, last, step), last)
+def _starts_but_last(size: int, patch: int, overlap: float) -> range:
+    return range(0, size - patch, max(1, int(patch * (1 - overlap))))
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..preprocessing.body import MARGIN_VOXELS, plane_mask
-from ..preprocessing.plausibility import check_extent, check_scan, no_tissue_warning
+from ..preprocessing.plausibility import check_scan, no_tissue_warning
 from ..preprocessing.preprocess import ModelInput, Normaliser
 from ..preprocessing.resample import align, plane_reorienter, resample_planes
 from .body_windows import BodyWindows
@@ -108,7 +108,6 @@ class StreamedInput:
     def __init__(
         self, request: SegmentationRequest, plan: WindowPlan, stopwatch: Stopwatch, body: BodyMask | None = None
     ) -> None:
-        check_extent(request.grid)
         task = request.task
         self._whole_body = body
         self._scan, self._task, self._plan = request.scan, task, plan

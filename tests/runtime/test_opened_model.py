@@ -62,6 +62,21 @@ def test_a_label_map_that_no_file_can_hold_is_refused(request_of):
         opened().plan(request_of((2000, 2000, 2000)), None, reserved=0)
 
 
+def test_a_scan_longer_than_any_patient_is_refused_before_its_windows_are_placed(request_of, monkeypatch):
+    monkeypatch.setattr("bedside.runtime.execution_plan.plan_windows", None)
+    with pytest.raises(InputError, match="expected a scan of at most 4000 mm, got 60000 mm"):
+        opened().plan(request_of((20_000, 20_000, 1)), None, reserved=0)
+
+
+def test_memory_that_runs_out_while_a_scan_is_planned_is_a_resource_error(request_of, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("bedside.runtime.execution_plan.plan_windows", full)
+    with pytest.raises(ResourceError, match="memory ran out while the scan was planned"):
+        opened().plan(request_of((40, 40, 40)), None, reserved=0)
+
+
 def test_closing_closes_both_engines():
     model = opened(locator=Locator())
     model.close()

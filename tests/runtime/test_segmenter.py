@@ -17,6 +17,7 @@ from bedside.runtime import (
     read_labels,
 )
 from bedside.runtime.memory.reservations import reservations
+from bedside.runtime.opened_model import OpenedModel
 
 AIR, FAT, BONE = -1000, 0, 1000
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
@@ -258,6 +259,12 @@ class TestReserve:
             stop.set()
             with pytest.raises(Cancelled):
                 reserved.run()
+
+    def test_what_is_cancelled_while_it_waits_for_other_plans_is_not_planned(self, seg, monkeypatch):
+        monkeypatch.setattr(OpenedModel, "plan", lambda *_: pytest.fail("planned"))
+        asked = iter([False, True])  # before the scan is opened, before it is planned
+        with pytest.raises(Cancelled):
+            seg.segment_array(phantom()[0], AFFINE, cancel=lambda: next(asked))
 
     def test_a_closed_segmenter_runs_nothing(self, bundle_path):
         hu, _ = phantom()

@@ -89,3 +89,8 @@ def test_more_windows_than_anybody_can_wait_for_are_refused():
     assert len(plan_windows((131, 131, 131), (32, 32, 32), 0.99)) == 100**3  # a step of one voxel
     with pytest.raises(UsageError, match=r"overlap: 0\.99 asks for 1,030,301 windows, at most 1,000,000 make sense"):
         plan_windows((132, 132, 132), (32, 32, 32), 0.99)
+
+
+def test_a_window_count_beyond_all_memory_is_refused_before_any_is_placed():
+    with pytest.raises(UsageError, match=r"asks for [0-9,]{43} windows"):
+        plan_windows((10**12,) * 3, (20, 20, 20), 0.5)
