@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .labels.best_class import label_dtype
-from .labels.postprocess import emptied, postprocess
+from .labels.postprocess import cut_by_body, emptied, postprocess
 from .labels.restore import LabelRestorer, Labels
 from .memory.memory_limit import Reserve, if_free
 from .preprocessing.plausibility import geometry_warnings
@@ -79,13 +79,14 @@ class ScanPipeline:
                 )
             volumes = label_volumes(labels, request.task.labels, grid)
         located = () if self._pass.region is None else self._pass.region.warnings
+        lost = (*emptied(removed, volumes), *cut_by_body(removed, volumes))
         empty = () if labels.any() else ("the result is empty: no voxel was labelled",)
         return Result(
             labels=labels,
             grid=grid,
             volumes_ml=volumes,
             timings=self._hooks.stopwatch.milliseconds,
-            warnings=tuple(dict.fromkeys((*located, *labelled.warnings, *emptied(removed, volumes), *empty))),
+            warnings=tuple(dict.fromkeys((*located, *labelled.warnings, *lost, *empty))),
             engine=self._pass.engine.name,
             precision=self._pass.engine.precision,
             windows=labelled.computed,

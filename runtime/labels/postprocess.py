@@ -22,6 +22,8 @@ from .components import RUN_BYTES, count_runs, find_components
 PostprocessingStep = Literal["within_body", "min_volume", "largest_component"]
 _ROUNDING = 1e-6  # relative: float32 rounding of the voxel size must not remove a component of just the least volume
 
+_MOST_OUTSIDE = 0.1  # of a label; more was hardly found in air alone
+
 
 class Postprocessing(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The post-processing steps for a label map, run in the order below; by default none.
@@ -152,6 +154,22 @@ def emptied(applied: tuple[Removal, ...], volumes_ml: Mapping[str, float]) -> tu
         f"post-processing removed all of {label} ({ml:.3g} ml)"
         for label, ml in removed.items()
         if ml > 0 and volumes_ml[label] == 0
+    )
+
+
+def cut_by_body(applied: tuple[Removal, ...], volumes_ml: Mapping[str, float]) -> tuple[str, ...]:
+    """Returns a warning for each label that lost more than a tenth by ``within_body``, and is still there.
+
+    Args:
+        applied: result of `postprocess`.
+        volumes_ml: label → volume after post-processing, in millilitres.
+    """
+    whole = {label: ml + sum(entry.ml for entry in applied if entry.label == label) for label, ml in volumes_ml.items()}
+    return tuple(
+        f"{entry.ml:.3g} of {whole[entry.label]:.3g} ml of {entry.label} were outside the body and removed; "
+        "compare with the label map without within_body"
+        for entry in applied
+        if entry.step == "within_body" and volumes_ml[entry.label] > 0 and entry.ml > _MOST_OUTSIDE * whole[entry.label]
     )
 
 

@@ -22,7 +22,7 @@ from .prepared_case import PreparedCase, write_arrays
 _log = logging.getLogger("bedside.training")
 
 CASES_FOLDER = "bedside-cases"
-PREPARATION_VERSION = 2  # increment when the same file and task give different arrays
+PREPARATION_VERSION = 3  # increment when the same file and task give different arrays
 _KEY_DIGITS = 32
 _NOTES = {
     # This tag marks the folder as a cache of bedside; backup programs recognise it too (bford.info/cachedir).

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.labels.components import RUN_BYTES
-from bedside.runtime.labels.postprocess import Postprocessing, Removal, emptied, postprocess
+from bedside.runtime.labels.postprocess import Postprocessing, Removal, cut_by_body, emptied, postprocess
 from bedside.runtime.memory import memory_limit
 from bedside.runtime.preprocessing.body_mask import BodyMask
 from bedside.runtime.scans.geometry import Grid
@@ -103,6 +103,16 @@ def test_a_label_that_was_never_there_is_worth_none():
     labels = np.zeros((3, 3, 3), np.uint8)
     settings = Postprocessing(largest_component="all")
     assert emptied(postprocess(labels, NAMES, Grid(labels.shape, AFFINE), settings), volumes(labels)) == ()
+
+
+def test_a_label_of_which_more_than_a_tenth_was_outside_the_body_is_worth_a_warning():
+    applied = tuple(
+        Removal("within_body", label, None, ml, float(ml)) for label, ml in (("liver", 11), ("spleen", 10), ("gone", 5))
+    )
+    warnings = cut_by_body(applied, {"liver": 89.0, "spleen": 90.0, "gone": 0.0})
+    assert warnings == (
+        "11 of 100 ml of liver were outside the body and removed; compare with the label map without within_body",
+    )
 
 
 def test_labels_outside_the_body_become_background():
