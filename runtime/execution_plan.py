@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOMY_BYTES = 512 * 2**20  # float32 is used where the plan's predicted peak stays below this
 REGION_BYTES = 5  # per voxel of a locator's grid: log odds in float32, and the mask
+PADDING_BYTES = 9  # per voxel after padding: float32 before and after, and the body mask
 _PLANES = 6  # planes of scan or model grid in memory at the same time while planes are read and resampled
 SLACK = 1.03  # resident memory over the sum of the arrays (gaps in the heap): 0.4 to 2.3 % more were measured …
 SLACK_BYTES = 16 * 2**20  # … and some megabytes where the sum is small
@@ -162,7 +163,9 @@ def _peak_bytes(
     if streamed:
         buffer = 4 * (windows.deepest + MARGIN_VOXELS) * model_plane
         return _with_slack(running + buffer + _PLANES * 4 * max(source_plane, model_plane))
-    return _with_slack(max(scan.loading_bytes + PREPARING_BYTES * padded + mapping, running + 4 * padded))
+    preparing = scan.loading_bytes + PREPARING_BYTES * padded + mapping
+    padding = PADDING_BYTES * padded + body if windows.is_padded else 0
+    return _with_slack(max(preparing, padding, running + 4 * padded))
 
 
 def _with_slack(arrays: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from .preprocessing.body import MARGIN_VOXELS
@@ -86,6 +86,7 @@ class ScanPass:
         result = self._run(opened, self.request.skip_air, new_receiver())
         if self.request.skip_air and not opened.source.found_body:
             # Only the last plane shows that no voxel is above air; run all windows, as for a scan prepared whole.
+            del opened, result  # their memory is needed again
             result = self._run(self._open_input(), False, new_receiver())
         self.hooks.stop_if_cancelled()
         return result
@@ -101,16 +102,22 @@ class ScanPass:
                 volume = request.scan.load()
             self.hooks.stop_if_cancelled()
             prepared = to_model_input(volume, request.task)
+            del volume  # its memory is needed for padding
             body = BodyMask(request.grid) if keep_body else None
             if body is not None:
                 for plane in prepared.body:
                     body.add(plane)
             return _OpenedInput(InMemoryInput(prepared, plan.windows, plan.order, request.task.intensity.air), body)
 
+    def _reporting_body(self, source: WindowInput) -> Hooks:
+        """Returns hooks that report no progress until body was found: without any, all windows run once more."""
+        return replace(self.hooks, progress=lambda done, total: self.hooks.report(done * source.found_body, total))
+
     def _run(self, opened: _OpenedInput, skip_air: bool, receiver: Receiver) -> PassResult[Receiver]:
         plan, stopwatch, region = self.plan, self.hooks.stopwatch, self.region
         organs = None if region is None else region.windows(plan.windows, plan.order, self.request.grid)
-        run = WindowRun(self.engine, plan, opened.source, skip_air, self.hooks, organs)
+        hooks = self._reporting_body(opened.source) if skip_air else self.hooks
+        run = WindowRun(self.engine, plan, opened.source, skip_air, hooks, organs)
         with stopwatch.stage("blend"), closing(run.windows()) as scores:  # ends the run if the loop fails
             for block in blend(plan.windows, scores, self.request.task.num_classes, plan.dtype, plan.order):
                 with stopwatch.stage("restore"):

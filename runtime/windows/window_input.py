@@ -169,7 +169,8 @@ class StreamedInput:
         if planes <= 0:
             return
         kept = max(0, len(self._values) - planes)
-        self._values[:kept] = self._values[planes:]
+        for plane in range(kept):  # one by one: NumPy copies overlapping arrays before it moves them
+            self._values[plane] = self._values[plane + planes]
         self._values[kept:] = self._task.intensity.air
         self._first = first
 

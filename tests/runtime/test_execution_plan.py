@@ -72,6 +72,12 @@ def test_the_copy_of_a_volume_whose_gaps_are_filled_is_counted():
     assert kept < (8 + PREPARING_BYTES) * 400**3 < replaced  # float64, and the scan on the task's grid
 
 
+def test_a_scan_thinner_than_the_window_is_counted_twice_while_it_is_padded():
+    one = chosen((720, 720, 62), "LPI", task=TASK.replaced(patch=(64, 64, 64), labels=("background", "organ")))
+    assert not one.streamed
+    assert one.bytes > SLACK * 9 * 720 * 720 * 64  # float32 before and after, and the body mask
+
+
 def test_beyond_the_label_map_nothing_grows_with_the_length():
     short, long = (chosen((300, 300, planes)) for planes in (700, 1400))
     assert long.bytes - short.bytes <= SLACK * 1.01 * 300 * 300 * 700

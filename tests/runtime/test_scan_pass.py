@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
-from bedside.runtime import Grid, Volume
+from bedside.runtime import Grid, Volume, scan_pass
 from bedside.runtime.execution_plan import ExecutionPlan
 from bedside.runtime.hooks import Hooks
 from bedside.runtime.labels.postprocess import Postprocessing
@@ -14,6 +16,7 @@ from bedside.runtime.scans.scan import Scan
 from bedside.runtime.windows.axis_order import MODEL_ORDER
 from bedside.runtime.windows.organ_region import OrganRegion
 from bedside.runtime.windows.plan import plan_windows
+from bedside.runtime.windows.window_input import InMemoryInput
 
 SHAPE = (16, 12, 40)
 GRID = Grid(SHAPE, np.diag([3.0, 3.0, 3.0, 1.0]))
@@ -37,10 +40,10 @@ class FlatEngine:
 
 @pytest.fixture
 def passed(task):
-    def run(hu, streamed=True, region=None, **options):
+    def run(hu, streamed=True, region=None, progress=None, receiver=Counted, **options):
         request = SegmentationRequest(Scan(Volume(hu, GRID)), task, overlap=0.0, **options)
         plan = ExecutionPlan(streamed, MODEL_ORDER, plan_windows(SHAPE[::-1], task.patch.dhw, 0.0), np.float32, 0)
-        return ScanPass(FlatEngine(), request, plan, Hooks(), region).run(Counted)
+        return ScanPass(FlatEngine(), request, plan, Hooks(progress), region).run(receiver)
 
     return run
 
@@ -65,6 +68,46 @@ def test_without_body_a_fresh_receiver_gets_the_scan_from_all_windows(passed):
     result = passed(hu)
     assert (result.received.voxels == 1).all()
     assert (result.run.computed, result.run.skipped) == (5, 0)
+
+
+@pytest.mark.parametrize("tissue", [0, -900])
+def test_progress_never_goes_back_also_where_all_windows_run_after_all(passed, tissue):
+    hu, done = body(), []
+    hu[hu == 0] = tissue
+    passed(hu, progress=lambda count, _: done.append(count))
+    assert done == sorted(done)
+    assert done[-1] == 5
+
+
+def test_the_run_without_body_is_forgotten_before_all_windows_run(passed):
+    hu, made = body(), []
+    hu[hu == 0] = -900
+
+    def receiver():
+        assert all(earlier() is None for earlier in made)
+        new = Counted()
+        made.append(weakref.ref(new))
+        return new
+
+    passed(hu, receiver=receiver)
+    assert len(made) == 2
+
+
+def test_the_scan_as_stored_is_freed_before_the_prepared_one_is_padded(passed, monkeypatch):
+    loaded = []
+
+    def load(_):
+        data = body()
+        loaded.append(weakref.ref(data))
+        return Volume(data, GRID)
+
+    def padded(*given):
+        assert loaded[0]() is None
+        return InMemoryInput(*given)
+
+    monkeypatch.setattr(Scan, "load", load)
+    monkeypatch.setattr(scan_pass, "InMemoryInput", padded)
+    assert passed(body(), streamed=False).run.computed == 3
 
 
 def test_windows_outside_the_region_are_left_out(passed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, Volume, write_volume
@@ -75,6 +77,18 @@ def test_streamed_windows_are_those_of_the_scan_prepared_whole(codes, shape, spa
             assert np.array_equal(streamed.window(start), whole.window(start))
             assert streamed.has_body(start) == whole.has_body(start)
     assert streamed.finish() == whole.finish()
+
+
+def test_moving_on_takes_a_few_planes_beside_the_buffer():
+    scan = Scan(Volume(np.broadcast_to(np.int16(0), (200, 200, 64)), Grid((200, 200, 64), np.diag([2.0, 2, 2, 1]))))
+    plan, streamed = streaming(scan, CT.replaced(patch=(10, 12, 32)), overlap=0.75)
+    first, second, *_ = plan.layers
+    streamed.prepare(first)
+    tracemalloc.start()
+    streamed.prepare(second)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 4 * 200 * 200  # of float32; 26 planes stay and are moved
 
 
 def test_some_windows_of_the_trunk_hold_no_body():
