@@ -6,7 +6,9 @@ import logging
 import math
 import os
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from .. import arguments
@@ -77,11 +79,22 @@ def engines_with_variants_for(engine: str) -> Iterator[str]:
 
 
 def package_version(package: str) -> str | None:
-    """Returns the version of a package; None where it is not installed, or was installed without a wheel's metadata."""
+    """Returns the version of a package; None where it is not installed, or was installed without a wheel's metadata.
+
+    Args:
+        package: name under which it is imported; the wheel may have another, as that of ``onnxruntime-gpu``.
+    """
     try:
         return version(package)
     except PackageNotFoundError:  # JetPack installs TensorRT without it
-        return None
+        wheels = _wheels_of(package)
+    return ", ".join(version(wheel) for wheel in wheels) or None
+
+
+@cache
+def _wheels_of(package: str) -> tuple[str, ...]:
+    """Returns the wheels that hold a package; this reads the metadata of all wheels, without importing any."""
+    return tuple(sorted(set(packages_distributions().get(package, ())))) if find_spec(package) else ()
 
 
 def default_threads() -> int:
@@ -145,8 +158,8 @@ def open_engine(
         threads: number of CPU threads of all streams together; None for all that the process may use.
         precision: one of `PRECISIONS`. The model itself defines which layers run in int8; with ``bf16``, all other
             layers run in bfloat16.
-        streams: number of inferences that run at the same time, each with its share of the threads and its own
-            activations.
+        streams: number of inferences that run at the same time, each with its own activations. They share the threads
+            evenly, in ONNX Runtime as they need them.
         compiled: bytes that `Engine.compiled` returned for the same model, options and engine version on this machine.
             They are as powerful as code: never load them from elsewhere. None compiles the model.
         device: name of one of the engine's `inference_devices`; None for the first that computes in the precision.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import platform
 import sys
 import threading
 from functools import cache
@@ -29,6 +30,7 @@ _REQUIRED: dict[Precision, set[str]] = {  # precision → what OpenVINO's capabi
     "int8": {"INT8"},
     "int8-bf16": {"INT8", "BF16"},
 }
+_DRIVER_VERSIONS = ("GPU_DRIVER_VERSION", "NPU_DRIVER_VERSION")  # OpenVINO's properties
 
 
 def import_openvino() -> Any:
@@ -128,6 +130,7 @@ class OpenVinoEngine(BaseEngine[Any]):
                 name,
                 tuple(precision for precision, needed in _REQUIRED.items() if needed <= _capabilities(core, name)),
                 str(core.get_property(name, "FULL_DEVICE_NAME")),
+                "" if name == CPU else _driver(core, name),
             )
             for name in sorted(core.available_devices, key=lambda name: (name != CPU, name))
         )
@@ -162,6 +165,13 @@ class OpenVinoEngine(BaseEngine[Any]):
 
 def _capabilities(core: Any, device: str) -> set[str]:
     return set(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
+
+
+def _driver(core: Any, device: str) -> str:
+    """Returns the driver's version where OpenVINO tells it, as it does of NPUs, and the kernel's release."""
+    offered = set(core.get_property(device, "SUPPORTED_PROPERTIES"))
+    told = [f"driver {core.get_property(device, name)}" for name in _DRIVER_VERSIONS if name in offered]
+    return ", ".join([*told, f"kernel {platform.release()}"])
 
 
 def _hints(core: Any, device: str, precision: str, threads: int, streams: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import onnx
@@ -17,6 +18,7 @@ from bedside.runtime import (
     BundleError,
     ResourceError,
     UsageError,
+    engines,
     open_engine,
 )
 from bedside.runtime.engines import ENGINES, ModelFormat, inference_devices
@@ -232,3 +234,21 @@ class TestRefusals:
         without_bf16(monkeypatch)
         with pytest.raises(UsageError, match=f"{name} does not compute in bf16 on this machine; choose fp32"):
             open_engine(name, model, precision="bf16")
+
+
+def test_the_version_of_a_package_is_that_of_the_wheel_that_holds_it(monkeypatch):
+    installed = {"onnxruntime-gpu": "1.20.1"}
+
+    def version(name):
+        if name not in installed:
+            raise PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(engines, "version", version)
+    monkeypatch.setattr(engines, "packages_distributions", lambda: {"onnxruntime": ["onnxruntime-gpu"]})
+    engines._wheels_of.cache_clear()
+    assert engines.package_version("onnxruntime") == "1.20.1"
+    installed["onnxruntime-gpu"] = "1.23.0"
+    assert engines.package_version("onnxruntime") == "1.23.0"
+    assert engines.package_version("json") is None
+    engines._wheels_of.cache_clear()

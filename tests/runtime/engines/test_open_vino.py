@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 import time
@@ -43,9 +44,15 @@ def mini_pc(monkeypatch):
         return real.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     facts = {"FULL_DEVICE_NAME": 0, "OPTIMIZATION_CAPABILITIES": 1}
+    drivers = {"NPU": {"NPU_DRIVER_VERSION": 1688}}
+
+    def property_of(device, name):
+        own = drivers.get(device, {})
+        return {**own, "SUPPORTED_PROPERTIES": [*facts, *own]}.get(name) or MINI_PC[device][facts[name]]
+
     core = SimpleNamespace(
         available_devices=["NPU", "GPU", "CPU"],
-        get_property=lambda device, name: MINI_PC[device][facts[name]],
+        get_property=property_of,
         read_model=real.read_model,
         compile_model=compiled,
     )
@@ -61,6 +68,8 @@ def test_graphics_and_npu_are_devices_with_the_precisions_that_openvino_names():
     assert found["GPU"].precisions == ("fp32", "fp16", "int8")
     assert found["NPU"].precisions == ("fp16", "int8")
     assert found["NPU"].title == "Intel(R) AI Boost"
+    kernel = f"kernel {platform.release()}"
+    assert [found[name].software for name in ("CPU", "GPU", "NPU")] == ["", kernel, f"driver 1688, {kernel}"]
 
 
 @pytest.mark.parametrize(
