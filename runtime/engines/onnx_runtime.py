@@ -42,9 +42,10 @@ _GPU_PROVIDERS = {
 class OnnxRuntimeEngine(BaseEngine[Any]):
     """Runs an ONNX model with ONNX Runtime; see `Engine`.
 
-    One session serves all streams, because sessions are safe to call from several threads. With the same threads and
-    streams on the same CPU, results are bit-identical from run to run. On a CPU, float16 layers compute in float32, at
-    the speed of fp32 or below it, with the weights of float16.
+    One session serves all streams, because sessions are safe to call from several threads; they share its pool of
+    threads, so that a stream which runs alone has more than its share. With the same threads and streams on the same
+    CPU, results are bit-identical from run to run. On a CPU, float16 layers compute in float32, at the speed of fp32 or
+    below it, with the weights of float16.
 
     Args:
         model: an ONNX model with its weights inside.
@@ -78,7 +79,8 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
         check_no_external_data(content)
         onnxruntime = _import_onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = max(1, threads // streams)
+        # The session's pool has one thread less than this, and every stream brings the thread that calls.
+        options.intra_op_num_threads = max(1, threads - streams + 1)
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
         # By default a thread of ONNX Runtime that waits keeps its CPU busy: after a call for some 40 ms, taken from

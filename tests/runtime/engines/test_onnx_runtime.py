@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -89,6 +91,17 @@ def test_onnx_runtime_takes_no_format_that_the_guard_does_not_know(model, tmp_pa
     monkeypatch.setattr("bedside.runtime.engines.onnx_runtime.check_no_external_data", lambda content: None)
     with pytest.raises(BundleError, match="ONNX Runtime refuses the model"):
         open_engine("onnxruntime", content, threads=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux lists them")
+@pytest.mark.parametrize(("threads", "streams"), [(8, 1), (8, 4), (4, 2), (3, 3)])
+def test_all_streams_together_compute_in_as_many_threads_as_given(model_file, threads, streams):
+    def running():
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    before = running()
+    with open_engine("onnxruntime", model_file, threads=threads, streams=streams):
+        assert running() - before + streams == threads  # each stream brings the thread that calls
 
 
 @pytest.mark.parametrize(("cpus", "never_spins"), [(None, False), (2.0, False), (1.5, True)])
