@@ -109,5 +109,9 @@ class TensorRtEngine(BaseEngine[Execution]):
             self._free()
 
     def _free(self) -> None:
-        while self._executions:
-            self._executions.pop().close()
+        while True:
+            try:
+                execution = self._executions.pop()
+            except IndexError:  # none is left; another thread may free them too
+                return
+            execution.close()

@@ -132,3 +132,16 @@ def test_a_real_gpu_computes_fp16_less_precisely(toy):
     with open_engine("tensorrt", half, threads=1, precision="fp16") as engine:
         off = np.abs(engine.infer(patch)[0] - convolved(patch[0, 0])).max()
     assert 1e-5 < off < 0.02  # 11 bits of mantissa: about 2⁻¹¹ of logits up to 5
+
+
+def test_two_threads_may_close_it_at_the_same_time(tensorrt, driver, model):
+    class TakenMeanwhile(list):
+        """Looks as it did before another thread took the last execution."""
+
+        def __bool__(self):
+            return True
+
+    engine = open_engine("tensorrt", model, threads=2, streams=2)
+    engine._executions = TakenMeanwhile(engine._executions)
+    engine.close()
+    assert (driver.memory, driver.streams) == ({}, set())
