@@ -99,7 +99,7 @@ def write_volume(path: str | os.PathLike[str], data: NDArray[Any], grid: Grid, *
         description: text for the header, at most 79 ASCII characters, without patient data.
 
     Raises:
-        UsageError: the path has another ending, or the data do not fit the grid or the format.
+        UsageError: the path has another ending, also behind a link, or the data do not fit the grid or the format.
         InputError: the data exceed 4 GiB, which the reader would refuse.
         ResourceError: the file cannot be written, or reads back differently.
     """
@@ -163,10 +163,13 @@ def check_output_name(path: Path) -> None:
     """Checks that an output name has a NIfTI ending; call it before a long computation.
 
     Raises:
-        UsageError: the name does not end in .nii or .nii.gz.
+        UsageError: the name does not end in .nii or .nii.gz, or is a link to a file with the other of these endings.
     """
     if not path.name.endswith((".nii", ".nii.gz")) or path.name in (".nii", ".nii.gz"):
         raise UsageError(f'output "{path.name}": expected a name ending in .nii or .nii.gz')
+    target = Path(os.path.realpath(path)).name if path.is_symlink() else path.name
+    if target.endswith((".nii", ".nii.gz")) and target.endswith(".gz") != path.name.endswith(".gz"):
+        raise UsageError(f'output "{path.name}": expected a link to a file with the same ending, got "{target}"')
 
 
 def check_size(shape: tuple[int, ...], dtype: DTypeLike) -> None:

@@ -57,6 +57,23 @@ def test_a_sheared_grid_is_written_without_qform(tmp_path, nifti):
     assert read_volume(tmp_path / "a.nii.gz").grid.affine == pytest.approx(affine)
 
 
+@pytest.mark.parametrize(("name", "target"), [("out.nii.gz", "store.nii"), ("out.nii", "store.nii.gz")])
+def test_a_link_to_a_file_of_the_other_ending_is_refused_and_the_file_stays(tmp_path, nifti, name, target):
+    (tmp_path / target).write_bytes(b"before")
+    (tmp_path / name).symlink_to(target)
+    with pytest.raises(UsageError, match=f'output "{name}": expected a link to a file with the same ending'):
+        write_volume(tmp_path / name, nifti.HU, nifti.GRID)
+    assert (tmp_path / target).read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("target", ["store.nii.gz", "4f5a2b"])
+def test_a_link_to_a_file_of_the_same_ending_or_none_is_written_as_its_own_name_says(tmp_path, nifti, target):
+    (tmp_path / "out.nii.gz").symlink_to(target)
+    write_volume(tmp_path / "out.nii.gz", nifti.HU, nifti.GRID)
+    assert (np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj) == nifti.HU).all()
+    assert (tmp_path / target).read_bytes()[:2] == b"\x1f\x8b"
+
+
 @pytest.mark.parametrize("name", ["out.png", "out.nii.zip", "out", ".nii.gz", "out.nii.gz.txt"])
 def test_another_file_ending_is_a_usage_error(tmp_path, name, nifti):
     with pytest.raises(UsageError, match=r"\.nii or \.nii\.gz"):
