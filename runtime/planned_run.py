@@ -23,6 +23,9 @@ def run_planned(
 ) -> Result:
     """Segments a scan by the plan of a `ReservedScan` of another process.
 
+    The plan holds the overlap and the locator's windows. The other options of `Segmenter.reserve` are not carried over:
+    air is skipped, NaN is refused, and the bundle's own post-processing runs.
+
     Args:
         segmenter: the same bundle, opened in this process.
         scan: as in `Segmenter.reserve`, like `volume` and `prefer`.

@@ -36,15 +36,17 @@ class Scan:
         sample: evenly spread values of the planes read so far.
 
     Raises:
-        UsageError: ``replace_nan`` is not finite.
+        UsageError: ``replace_nan`` is not finite, also in float32, or in float16 where the volume is.
     """
 
     def __init__(
         self, source: ScanSource | Volume, replace_nan: float | None = None, cancel: Cancel | None = None
     ) -> None:
-        if replace_nan is not None and not abs(replace_nan) <= float(np.finfo(np.float32).max):
-            raise UsageError(f"replace_nan: expected a finite number, got {replace_nan}")
         self._source = source
+        half = self._dtype == np.float16
+        if replace_nan is not None and not abs(replace_nan) <= float(np.finfo(np.float16 if half else np.float32).max):
+            wanted = "a finite number in float16, as the volume is" if half else "a finite number"
+            raise UsageError(f"replace_nan: expected {wanted}, got {replace_nan}")
         self._replace_nan = replace_nan
         self._cancel = cancel
         self._replaced = 0
@@ -56,8 +58,12 @@ class Scan:
     @property
     def itemsize(self) -> int:
         """Bytes per voxel in memory."""
+        return self._dtype.itemsize
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
         source = self._source
-        return (source.data.dtype if isinstance(source, Volume) else source.dtype).itemsize
+        return source.data.dtype if isinstance(source, Volume) else source.dtype
 
     @property
     def loading_bytes(self) -> int:

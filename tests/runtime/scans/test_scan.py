@@ -38,6 +38,13 @@ def test_each_reading_counts_anew():
         assert (scan.low, scan.high) == (-5, 58)
 
 
+def test_a_replacement_beyond_the_volumes_own_type_is_refused():
+    half = Volume(values().astype(np.float16), GRID)
+    with pytest.raises(UsageError, match=r"replace_nan: expected a finite number in float16, .*, got 1000000\.0"):
+        Scan(half, replace_nan=1e6)
+    assert Scan(half, replace_nan=65504).load() is half
+
+
 def test_a_value_that_is_not_finite_is_refused_by_its_plane():
     with pytest.raises(InputError, match=r"^expected finite values, got NaN or Inf in plane 2 of 5; repair the scan"):
         list(Scan(with_two_gaps()).planes())
