@@ -27,6 +27,7 @@ BLOCK_PLANES = 8  # most planes of a block; kept small because a block is float3
 
 CellIndex = PlanTriple  # index of a cell along each axis
 Box = tuple[slice, slice, slice]
+Columns = tuple[slice, slice]  # indices of cells along z and y
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,10 @@ class _Lattice:
         """Returns the indices of the cells that a window covers."""
         return list(product(*self._spans(start)))
 
-    def touched_columns(self, start: PlanTriple) -> set[tuple[int, int]]:
+    def touched_columns(self, start: PlanTriple) -> Columns:
         """Returns the (z, y) indices of the cells that a row of windows covers; ``start`` is any window's."""
         z, y, _ = self._spans(start)
-        return set(product(z, y))
+        return _slice(z), _slice(y)
 
     def _spans(self, start: PlanTriple) -> tuple[range, range, range]:
         stops = (first + size for first, size in zip(start, self._plan.patch, strict=True))
@@ -137,11 +138,26 @@ class _Lattice:
 
     def finished(self, layer: int, row: int) -> list[list[CellIndex]]:
         """Returns the cells that no window after this row touches, as lists of neighbours along x."""
+        z, y = self._finished_spans(layer, row)
+        return [[(i, j, k) for k in range(len(self._indices[2]) - 1)] for i in z for j in y]
+
+    def finished_columns(self, layer: int, row: int) -> Columns:
+        """Returns the (z, y) indices of the cells that no window after this row touches."""
+        z, y = self._finished_spans(layer, row)
+        return _slice(z), _slice(y)
+
+    def _finished_spans(self, layer: int, row: int) -> tuple[range, range]:
         z, y = (
             range(indices[starts[place]], indices[starts[place + 1]] if place + 1 < len(starts) else len(indices) - 1)
             for place, starts, indices in zip((layer, row), self._plan.axes, self._indices, strict=False)
         )
-        return [[(i, j, k) for k in range(len(self._indices[2]) - 1)] for i in z for j in y]
+        return z, y
+
+    @property
+    def column_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The sizes of the cells along z and along y, in voxels."""
+        z, y, _ = self._bounds
+        return np.diff(z), np.diff(y)
 
     def box(self, cell: CellIndex, origin: PlanTriple = (0, 0, 0)) -> Box:
         """Returns the slices of a cell, relative to ``origin`` in the padded volume."""
@@ -250,18 +266,23 @@ def peak_blending_bytes(plan: WindowPlan, num_classes: int, dtype: type[np.float
     """Returns the peak bytes of cells and the current block while every window of a plan is blended."""
     lattice = _Lattice(plan)
     width = plan.padded[2]
-    held: set[tuple[int, int]] = set()  # (z, y) indices of the cells in memory
+    depths, heights = lattice.column_sizes
+    voxels = width * np.outer(depths, heights)  # of the cells with one z and one y
+    held = np.zeros(voxels.shape, np.bool_)  # whether they are in memory
     waiting = peak = 0  # voxels, bytes per class
     packed = np.dtype(dtype).itemsize
     for layer, row in (row for layers in plan.layers for row in plan.rows_of(layers)):
-        start = (plan.axes[0][layer], plan.axes[1][row], 0)
-        touched = lattice.touched_columns(start)
-        waiting += sum(width * math.prod(lattice.shape((i, j, 0))[:2]) for i, j in touched - held)
-        held |= touched
-        finished = {indices[0][:2]: lattice.shape(indices[0]) for indices in lattice.finished(layer, row)}
-        block = max((1 + min(depth, BLOCK_PLANES)) * (1 + height) for depth, height, _ in finished.values()) * width
+        touched = lattice.touched_columns((plan.axes[0][layer], plan.axes[1][row], 0))
+        waiting += int(voxels[touched].sum(where=~held[touched]))
+        held[touched] = True
+        finished = lattice.finished_columns(layer, row)
+        block = (1 + min(int(depths[finished[0]].max()), BLOCK_PLANES)) * (1 + int(heights[finished[1]].max())) * width
         # The cells of the current window are float32, and so is the block with its frame.
         peak = max(peak, packed * waiting + (4 - packed) * math.prod(plan.patch) + 4 * block)
-        waiting -= sum(width * depth * height for depth, height, _ in finished.values())
-        held.difference_update(finished)
+        waiting -= int(voxels[finished].sum())
+        held[finished] = False
     return num_classes * peak
+
+
+def _slice(span: range) -> slice:
+    return slice(span.start, span.stop)

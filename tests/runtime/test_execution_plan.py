@@ -164,3 +164,11 @@ def test_planning_a_scan_of_ninety_thousand_windows_is_quick():
     one = chosen((512, 512, 900), task=TASK.replaced(patch=(32, 32, 32)))
     assert len(one.windows) > 50_000
     assert time.process_time() - begun < 2
+
+
+def test_planning_windows_one_voxel_apart_is_quick():
+    begun = time.process_time()
+    scan = scan_of((150, 150, 150))
+    one = choose_plan(SegmentationRequest(scan, TASK, overlap=0.99), LoadedEngine())
+    assert len(one.windows) == 55**3
+    assert time.process_time() - begun < 2
