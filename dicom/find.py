@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime import arguments
 from ..runtime.errors import Choice, InputError, UsageError
-from ..runtime.scans.file_kind import is_dicom
+from ..runtime.scans.file_kind import is_dicom, remnant
 from .frames import Frame, NoScan, read_frames
 from .series import DicomSeries
 from .stack import Stack
@@ -54,7 +54,7 @@ def list_series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     Raises:
         UsageError: ``path`` is no path.
         MissingExtraError: pydicom is not installed.
-        InputError: there is no DICOM file, or one is damaged.
+        InputError: there is no DICOM file, one is damaged, or a file beside them lost its content.
     """
     return [each.summary(number) for number, each in enumerate(_series(path), start=1)]
 
@@ -75,8 +75,8 @@ def open_series(
     Raises:
         UsageError: an argument has the wrong type, or no series has that UID or number.
         MissingExtraError: pydicom is not installed.
-        InputError: there is no scan, or there are several and ``series`` is None; the slices are no even stack; or a
-            file is damaged.
+        InputError: there is no scan, or there are several and ``series`` is None; the slices are no even stack; a file
+            is damaged, or lost its content.
     """
     found = _series(path)
     if not isinstance(series, str | None):
@@ -84,7 +84,7 @@ def open_series(
     chosen = _chosen(found, series)
     if not chosen.frames:
         raise InputError(f"the series is no scan ({chosen.others}); choose another; bedside inspect lists them")
-    return DicomSeries(Stack.of(chosen.frames, fill_gaps=fill_gaps))
+    return DicomSeries(Stack.of(chosen.frames, fill_gaps=fill_gaps), left_out=chosen.others)
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,29 @@ def _dicom_files(given: Sequence[Path]) -> Iterator[Path]:
                 raise InputError(f'"{path.name}": expected a DICOM file')
             yield path
             continue
-        for root, folders, names in os.walk(path):
+        for root, folders, names in os.walk(path, onerror=_refuse):
             folders.sort()
-            files = (Path(root, name) for name in sorted(names) if name != "DICOMDIR")
-            yield from (file for file in files if is_dicom(file))
+            files = [Path(root, name) for name in sorted(names) if name != "DICOMDIR"]
+            slices = [file for file in files if is_dicom(file)]
+            if slices:
+                _check_whole(file for file in files if not file.name.startswith("."))
+            yield from slices
+
+
+def _refuse(error: OSError) -> None:
+    name = Path(error.filename).name
+    raise InputError(f'"{name}": the folder cannot be read ({error.strerror}); allow that, or give another one')
+
+
+def _check_whole(files: Iterable[Path]) -> None:
+    """Checks that no file beside DICOM files may have been one."""
+    lost = [(file, what) for file in files if (what := remnant(file))]
+    if lost:
+        (file, what), count = lost[0], len(lost)
+        others = f" and {count - 1} others like it are" if count > 1 else " is"
+        raise InputError(
+            f'"{file.name}": {what}{others} beside the slices; copy the series again, or remove what is no slice'
+        )
 
 
 def _chosen(found: Sequence[_Series], series: str | None) -> _Series:

@@ -163,7 +163,10 @@ def _frames(path: Path, identity: Identity, header: Dataset) -> Iterator[Frame]:
         "size": (_whole(header, "Rows"), _whole(header, "Columns")),
         "stored": _stored(header),
     }
+    count = int(header.get("NumberOfFrames") or 1)
     if "PerFrameFunctionalGroupsSequence" in header:
+        if count != len(header.PerFrameFunctionalGroupsSequence):
+            raise _MissingError("NumberOfFrames, which counts other frames than have a place,")
         shared = _first(header.get("SharedFunctionalGroupsSequence"))
         for index, own in enumerate(header.PerFrameFunctionalGroupsSequence):
             groups = (own, shared)
@@ -174,7 +177,7 @@ def _frames(path: Path, identity: Identity, header: Dataset) -> Iterator[Frame]:
                 **_scaling(values if values is not None else header),
             )  # fmt: skip
         return
-    if int(header.get("NumberOfFrames") or 1) != 1:
+    if count != 1:
         raise _MissingError("PerFrameFunctionalGroupsSequence")
     number = int(header.get("InstanceNumber") or 0)
     yield Frame(**common, index=None, number=number, **_place(header, header, header), **_scaling(header))

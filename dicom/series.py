@@ -34,9 +34,11 @@ class DicomSeries(ScanSource):
 
     Attributes:
         stack: the slices and their grid.
+        left_out: what its other files are, each kind with its number; empty where all are slices.
     """
 
     stack: Stack
+    left_out: str = ""
 
     @property
     def name(self) -> str:
@@ -59,9 +61,13 @@ class DicomSeries(ScanSource):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """That slices were missing."""
-        missing = self.stack.missing
-        return (f"{missing} of {len(self.stack.slices)} slices were missing and are interpolated",) if missing else ()
+        """That slices were missing, and that files of the series are no slices."""
+        missing, said = self.stack.missing, []
+        if missing:
+            said.append(f"{missing} of {len(self.stack.slices)} slices were missing and are interpolated")
+        if self.left_out:
+            said.append(f"files of the series that are no slices are left out: {self.left_out}")
+        return tuple(said)
 
     def planes(self) -> Iterator[NDArray[Any]]:
         """Yields the planes [Y, X] of real values; a missing slice is interpolated between its neighbours.

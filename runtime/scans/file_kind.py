@@ -28,10 +28,12 @@ class FileKind(NamedTuple):
     Attributes:
         name: description with an article, such as ``"a DICOM file"``.
         advice: how to get a scan from it.
+        is_remnant: whether a file of any kind looks so after a copy that ended early.
     """
 
     name: str
     advice: str
+    is_remnant: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}; {self.advice}"
@@ -69,8 +71,11 @@ _SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"MM\0*", FileKind("a TIFF picture", _PICTURE)),
     (0, b"%PDF", FileKind("a PDF document", _PICTURE)),
     (0, b"\x93NUMPY", FileKind("a NumPy array", "give it to Segmenter.segment_array with its affine")),
-    (0, b"version https://git-lfs", FileKind("a git-lfs pointer, not the file itself", "run git lfs pull")),
-    (0, b"/annex/objects/", FileKind("a git-annex pointer, not the file itself", "run git annex get FILE")),
+    (0, b"\0\x05\x16\x07", FileKind("notes of macOS on a file (AppleDouble)", "give the file itself")),
+    (0, b"version https://git-lfs",
+     FileKind("a git-lfs pointer, not the file itself", "run git lfs pull", is_remnant=True)),
+    (0, b"/annex/objects/",
+     FileKind("a git-annex pointer, not the file itself", "run git annex get FILE", is_remnant=True)),
 )  # fmt: skip
 
 # (beginning of a text in lower case, without leading white space; kind)
@@ -87,19 +92,18 @@ _TEXTS: tuple[tuple[bytes, FileKind], ...] = (
 def kind_of_bytes(start: bytes) -> FileKind | None:
     """Returns the kind of a file from its first `SNIFFED_BYTES` (fewer of a short file); None if unknown."""
     if not start:
-        return FileKind("an empty file", "copy or export it again")
+        return FileKind("an empty file", "copy or export it again", is_remnant=True)
     for first, signature, kind in _SIGNATURES:
         if start[first : first + len(signature)] == signature:
             return kind
     if _begins_as_implicit_dicom(start):
         return _DICOM
     if len(start) >= SHORTEST_HEADER and not start.strip(b"\0"):
-        return FileKind(
-            "a file that begins with nothing but zeros", "it was copied or downloaded in part, so copy it again"
-        )
+        advice = "it was copied or downloaded in part, so copy it again"
+        return FileKind("a file that begins with nothing but zeros", advice, is_remnant=True)
     kind = _kind_of_text(start)
     if kind is None and len(start) < SHORTEST_HEADER:
-        return FileKind(f"the first {len(start)} bytes of a file", "copy or export it again")
+        return FileKind(f"the first {len(start)} bytes of a file", "copy or export it again", is_remnant=True)
     return kind
 
 
@@ -133,6 +137,21 @@ def is_dicom(path: Path) -> bool:
 def is_dicom_series(path: Path) -> bool:
     """Whether a path is a DICOM file, or a folder with such files among its first ones and in its subfolders."""
     return kind_of_file(path) in (_DICOM, _DICOM_FOLDER)
+
+
+def remnant(path: Path) -> str:
+    """Returns what a file is that may have lost its content, such as ``"an empty file"``; empty for any other.
+
+    A file that cannot be opened, such as a link that leads nowhere, is one too.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return ""
+        with path.open("rb") as file:
+            kind = kind_of_bytes(file.read(SNIFFED_BYTES))
+    except OSError as error:
+        return f"a file that cannot be read ({error.strerror})"
+    return kind.name if kind is not None and kind.is_remnant else ""
 
 
 def has_nifti_magic(path: Path) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from bedside.dicom import list_series, open_series
 from bedside.runtime.errors import InputError, UsageError
@@ -23,11 +26,75 @@ def test_the_only_scan_is_taken_and_localisers_results_and_other_files_are_left_
     assert (segmentation.modality, segmentation.problem) == ("SEG", "a result, not a scan (1)")
 
 
-def test_a_localiser_within_the_series_is_left_out(tmp_path):
+def test_a_localiser_within_the_series_is_left_out_with_a_warning(tmp_path):
     write_series(tmp_path / "ct")
     localiser = other_series(SERIES_UID, ImageType=["DERIVED", "PRIMARY", "LOCALIZER"])
     write_series(tmp_path / "ct" / "scout", row=(0, 1, 0), column=(0, 0, -1), leave_out=range(1, 5), change=localiser)
-    assert open_series(tmp_path).grid.shape == (7, 6, 5)
+    opened = open_series(tmp_path)
+    assert opened.grid.shape == (7, 6, 5)
+    assert opened.warnings == ("files of the series that are no slices are left out: a localiser (1)",)
+
+
+def test_slices_at_the_end_that_have_no_place_do_not_vanish_silently(tmp_path):
+    write_series(tmp_path, change=lambda made, at: made.pop("ImagePositionPatient") if at > 2 else None)
+    opened = open_series(tmp_path)
+    assert opened.grid.shape == (7, 6, 3)
+    (warning,) = opened.warnings
+    assert warning.endswith("left out: an image without a place in the patient (2)")
+
+
+@pytest.mark.parametrize(
+    ("lose", "what"),
+    [
+        (lambda file: file.write_bytes(b""), "an empty file"),
+        (lambda file: file.write_bytes(file.read_bytes()[:100]), "the first 100 bytes of a file"),
+        (lambda file: file.write_bytes(bytes(file.stat().st_size)), "a file that begins with nothing but zeros"),
+        (lambda file: file.write_text("version https://git-lfs.github.com/spec/v1\n"), "a git-lfs pointer"),
+        (lambda file: file.unlink() or file.symlink_to("gone"), r"a file that cannot be read \(No such file"),
+    ],
+)
+def test_a_file_beside_slices_that_lost_its_content_is_named(tmp_path, lose, what):
+    files = write_series(tmp_path)
+    lose(files[-1])
+    for look in (open_series, list_series):
+        with pytest.raises(InputError, match=rf'"{files[-1].name}": {what}.* is beside the slices; copy'):
+            look(tmp_path)
+    lose(files[-2])
+    with pytest.raises(InputError, match="and 1 others like it are beside the slices"):
+        open_series(tmp_path)
+
+
+def test_a_file_or_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    files = write_series(tmp_path / "ct")
+    real, walk = Path.open, os.walk
+
+    def opened(self, *arguments, **options):
+        if self == files[-1]:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", opened)
+        with pytest.raises(InputError, match=rf'"{files[-1].name}": a file that cannot be read \(Permission denied\)'):
+            open_series(tmp_path)
+
+    def walked(top, onerror):
+        onerror(PermissionError(13, "Permission denied", f"{top}/more"))
+        return walk(top)
+
+    monkeypatch.setattr(os, "walk", walked)
+    with pytest.raises(InputError, match=r'"more": the folder cannot be read \(Permission denied\)'):
+        open_series(tmp_path)
+
+
+def test_other_files_beside_slices_are_no_fault(tmp_path):
+    write_series(tmp_path / "ct")
+    (tmp_path / "ct" / ".keep").touch()
+    (tmp_path / "ct" / "notes.txt").write_text("seen")
+    (tmp_path / "ct" / "0815").write_bytes(b"\0\x05\x16\x07" + bytes(160))  # from a zip of macOS
+    (tmp_path / "ct" / "view.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "log").touch()  # in a folder without slices
+    assert open_series(tmp_path).warnings == ()
 
 
 def test_of_two_scans_one_is_chosen_by_number_or_uid(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 from bedside.dicom.frames import Frame, NoScan, read_frames
 from bedside.runtime.errors import InputError
@@ -71,6 +72,14 @@ def test_what_is_no_slice_is_said(tmp_path, elements, reason):
 def test_an_element_that_is_missing_or_senseless_is_named(tmp_path, elements, words):
     with pytest.raises(InputError, match=rf'"IM0000\.dcm": the DICOM header has no valid {words};'):
         read_frames(one_file(tmp_path, **elements))
+
+
+def test_frames_without_a_place_are_missed(tmp_path):
+    made = pydicom.dcmread(write_enhanced(tmp_path / "ct.dcm"))
+    del made.PerFrameFunctionalGroupsSequence[-1]
+    made.save_as(tmp_path / "ct.dcm")
+    with pytest.raises(InputError, match="NumberOfFrames, which counts other frames than have a place"):
+        read_frames(tmp_path / "ct.dcm")
 
 
 def test_a_file_cut_within_its_header_is_refused(tmp_path):

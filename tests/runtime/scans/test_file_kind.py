@@ -29,6 +29,7 @@ KINDS = {
     "web page": (b"\n<!DOCTYPE html><html>403</html>", "got a web page (HTML); the download of a scan failed"),
     "text": ("Zugriff verweigert — bitte anmelden\n".encode() * 99, "got a text file; give the scan itself"),
     "JSON": (b'{"Modality": "CT"}', "got a JSON text; give the scan itself"),
+    "AppleDouble": (b"\0\x05\x16\x07" + bytes(160), "got notes of macOS on a file (AppleDouble); give the file itself"),
     "git-lfs": (b"version https://git-lfs\n", "git-lfs pointer, not the file itself; run git lfs pull"),
     "unknown": (b"\7" * 999, "got something else; convert it to NIfTI first"),
 }  # fmt: skip
