@@ -110,6 +110,7 @@ def placed_frames(series: DicomSeries) -> list[tuple[int, Frame]]:
     return [(place, frame) for place, frame in enumerate(series.stack.slices) if frame is not None]
 
 
+@quiet_libraries()
 def series_headers(series: DicomSeries) -> list[Dataset]:
     """Returns the headers of a series' files, with what a reference needs filled in.
 
@@ -121,6 +122,7 @@ def series_headers(series: DicomSeries) -> list[Dataset]:
     return headers
 
 
+@quiet_libraries()
 def is_own_result(path: Path) -> bool:
     """Whether a file is a DICOM segmentation, report or structure set that bedside wrote."""
     if not is_dicom(path):

@@ -11,6 +11,7 @@ from .. import __version__
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import segment_code
+from .quiet import quiet_libraries
 from .references import SOFTWARE, ResultIdentity, read_header, refusing, series_headers
 from .series import DicomSeries
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 
+@quiet_libraries()
 def write_report(
     path: str | os.PathLike[str],
     volumes_ml: Mapping[str, float],

@@ -15,6 +15,7 @@ from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import segment_code
 from .frames import Frame
+from .quiet import quiet_libraries
 from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers
 from .segmentation_pixels import stand_in, write_pixels
 from .series import DicomSeries
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SegmentationKind = Literal["LABELMAP", "BINARY"]
 
 
+@quiet_libraries()
 def write_segmentation(
     path: str | os.PathLike[str],
     labels: NDArray[np.integer[Any]],

@@ -111,6 +111,7 @@ class DicomSeries(ScanSource):
         return [frame for frame in self.stack.slices if frame is not None]
 
 
+@quiet_libraries()
 def real_plane(frame: Frame) -> NDArray[Any]:
     """Decodes one slice [Y, X]: stored integers, or float32 where they are rescaled.
 
@@ -126,7 +127,7 @@ def real_plane(frame: Frame) -> NDArray[Any]:
         raise MissingExtraError("pydicom", "dicom") from None
     name = frame.path.name
     try:
-        with quiet_libraries(), frame.path.open("rb") as file:
+        with frame.path.open("rb") as file:
             if Identity.of(os.fstat(file.fileno())) != frame.identity:
                 raise _RefusedError("the file was changed while it was read; try again once it is complete")
             values, header = _decoded(file, frame.index)

@@ -20,6 +20,7 @@ from .codes import segment_code
 from .contour_writer import Contour, Region, encoded, write_regions
 from .frames import Frame
 from .outlines import outlines
+from .quiet import quiet_libraries
 from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers
 from .series import DicomSeries
 
@@ -32,6 +33,7 @@ _OF_THE_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _OF_THE_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
 
 
+@quiet_libraries()
 def write_structure_set(
     path: str | os.PathLike[str],
     labels: NDArray[np.integer[Any]],
