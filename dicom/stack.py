@@ -41,7 +41,7 @@ class Stack:
 
         Args:
             frames: frames of one series.
-            fill_gaps: whether missing slices are accepted.
+            fill_gaps: whether missing slices are accepted, up to as many as there are slices.
 
         Raises:
             InputError: the frames are no stack of parallel, evenly spaced slices of one size; the message says which
@@ -111,25 +111,27 @@ def _places(frames: Sequence[Frame], heights: NDArray[np.float64], *, fill_gaps:
     step = float(np.median(distances))
     steps = distances / step
     whole = np.maximum(np.rint(steps), 1)
-    if (np.abs(steps - whole) > _EVEN * whole).any():
+    if not (np.abs(steps - whole) <= _EVEN * whole).all():  # so that what is no number is refused too
         raise InputError(
             f"the slices are unevenly spaced, {distances.min():.3g} to {distances.max():.3g} mm apart; export the "
             "series again, or resample it first"
         )
     missing = int((whole - 1).sum())
-    if missing and not fill_gaps:
+    too_many = missing > len(frames)  # most of the scan would be invented, and no memory may hold it
+    if missing and (too_many or not fill_gaps):
         at = int((whole > 1).argmax())
+        advice = "copy the whole series"
+        advice += ", or give the files of one scan" if too_many else ", or interpolate (--fill-gaps)"
         raise InputError(
             f"{_slices(missing, 'is', 'are')} missing,{' first' * (missing > 1)} between numbers {frames[at].number} "
-            f"and {frames[at + 1].number} ({distances[at]:.3g} mm apart, others {step:.3g} mm); copy the whole series, "
-            "or interpolate (--fill-gaps)",
-            [Choice("fill_gaps", "true", "interpolate the missing slices")],
+            f"and {frames[at + 1].number} ({distances[at]:.3g} mm apart, others {step:.3g} mm); {advice}",
+            [] if too_many else [Choice("fill_gaps", "true", "interpolate the missing slices")],
         )
     return [0, *np.cumsum(whole).astype(int).tolist()]
 
 
 def _slices(count: int, verb: str, verbs: str) -> str:
-    return f"1 slice {verb}" if count == 1 else f"{count} slices {verbs}"
+    return f"1 slice {verb}" if count == 1 else f"{count:.6g} slices {verbs}"
 
 
 def _check_straight(frames: Sequence[Frame], offsets: NDArray[np.float64], step: float) -> None:

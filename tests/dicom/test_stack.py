@@ -42,6 +42,32 @@ def test_interpolating_missing_slices_is_offered(tmp_path):
     assert (offered.parameter, offered.value) == ("fill_gaps", "true")
 
 
+@pytest.mark.parametrize("height", [30 * STEP, 1e9, 1e300])
+@pytest.mark.parametrize("fill_gaps", [False, True])
+def test_more_missing_slices_than_there_are_is_no_gap_to_fill(tmp_path, height, fill_gaps):
+    write_series(tmp_path, change=moved(4, (0, 0, height)))
+    with pytest.raises(
+        InputError, match=r"slices are missing, first between numbers 4 and 5.*give the files of one"
+    ) as no:
+        open_series(tmp_path, fill_gaps=fill_gaps)
+    assert no.value.choices == ()
+
+
+def test_as_many_missing_slices_as_there_are_may_be_filled(tmp_path):
+    write_series(tmp_path, change=moved(4, (0, 0, 5 * STEP)))
+    assert open_series(tmp_path, fill_gaps=True).grid.shape.z == 10
+
+
+def test_places_further_apart_than_a_number_can_say_are_refused(tmp_path):
+    write_series(
+        tmp_path,
+        leave_out=[2, 3, 4],
+        change=lambda made, at: setattr(made, "ImagePositionPatient", [0, 0, (-1) ** at * 1.5e308]),
+    )
+    with np.errstate(all="ignore"):
+        assert "unevenly spaced" in refusal(tmp_path)
+
+
 def test_slices_at_the_same_place_are_named(tmp_path):
     write_series(tmp_path, change=moved(3, (0, 0, -STEP)))
     assert "1 slice lies where another lies, numbers 3 and 4" in refusal(tmp_path)
