@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,6 @@ _KEYWORDS = {
     "lung": "Lung",
     "lungs": "Lung",
     "mandible": "Mandible",
-    "myocardium": "LeftVentricleMyocardium",
     "pancreas": "Pancreas",
     "parotid": "ParotidGland",
     "gland parotid": "ParotidGland",
@@ -46,8 +46,10 @@ _KEYWORDS = {
     "trachea": "Trachea",
     "ventricle": "Ventricle",
 }
-# Where the side is part of what the organ is.
+# Where the side is part of what the organ is, or goes without saying.
 _WITH_SIDE = {
+    ("myocardium", None): "LeftVentricleMyocardium",
+    ("myocardium", "left"): "LeftVentricleMyocardium",
     ("atrium", "left"): "LeftAtrium",
     ("atrium", "right"): "RightAtrium",
     ("ventricle", "left"): "LeftVentricle",
@@ -59,7 +61,8 @@ _SIDES = {"left": "Left", "right": "Right"}
 def segment_code(label: str) -> tuple[Code, Code | None]:
     """Returns the code of what a label marks, and that of its side.
 
-    Organs whose name is known have SNOMED CT codes; others a code of a private scheme with their name.
+    Organs whose name is known have SNOMED CT codes; others a code of a private scheme with their name. A name with
+    other words, digits or two sides is not known, because what it marks is not the organ, or not all of it.
 
     Args:
         label: name of the label, such as ``"kidney_left"``.
@@ -67,11 +70,21 @@ def segment_code(label: str) -> tuple[Code, Code | None]:
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
-    words = re.findall(r"[a-z]+", label.lower())
-    side = next((word for word in words if word in _SIDES), None)
+    words = [word for word in re.split(r"[\W_]+", label.lower()) if word]
+    sides = [word for word in words if word in _SIDES]
     organ = " ".join(sorted(word for word in words if word not in _SIDES))
-    if side is not None and (organ, side) in _WITH_SIDE:
+    side = sides[0] if len(sides) == 1 else None
+    modifier = None if side is None else getattr(codes.SCT, _SIDES[side])
+    if len(sides) < 2 and (organ, side) in _WITH_SIDE:
         return getattr(codes.SCT, _WITH_SIDE[organ, side]), None
-    if organ in _KEYWORDS:
-        return getattr(codes.SCT, _KEYWORDS[organ]), None if side is None else getattr(codes.SCT, _SIDES[side])
-    return Code(label[:_LONGEST_VALUE], _OWN_SCHEME, label[:64]), None
+    if len(sides) < 2 and organ in _KEYWORDS:
+        return getattr(codes.SCT, _KEYWORDS[organ]), modifier
+    return Code(_private_value(label), _OWN_SCHEME, label[:64]), modifier
+
+
+def _private_value(label: str) -> str:
+    """Returns a name as the value of a code; one that is too long is cut, and a hash tells it from others."""
+    if len(label) <= _LONGEST_VALUE:
+        return label
+    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{label[: _LONGEST_VALUE - 9]}_{digest}"

@@ -27,6 +27,8 @@ def test_every_organ_of_a_preset_has_a_snomed_code(label):
         ("left_ventricle", "87878005", "Left ventricle", None),
         ("parotid_left", "45289007", "Parotid gland", "Left"),
         ("spinal_cord", "2748008", "Spinal cord", None),
+        ("myocardium", "49848007", "Left Ventricle Myocardium", None),
+        ("left_myocardium", "49848007", "Left Ventricle Myocardium", None),
     ],
 )
 def test_codes_of_organs(label, value, meaning, side):
@@ -37,6 +39,30 @@ def test_codes_of_organs(label, value, meaning, side):
 
 def test_an_unknown_name_has_a_private_code_with_its_name():
     organ, side = segment_code("a lesion that no dictionary has")
-    assert (organ.value, organ.scheme_designator) == ("a lesion that no", "99BEDSIDE")
+    assert (organ.value, organ.scheme_designator) == ("a lesio_c08dac47", "99BEDSIDE")
     assert organ.meaning == "a lesion that no dictionary has"
     assert side is None
+
+
+def test_private_codes_of_names_that_begin_alike_differ_and_keep_their_side():
+    coded = [segment_code(f"lung_upper_lobe_{side}") for side in ("left", "right")]
+    assert len({organ.value for organ, _ in coded}) == 2
+    assert {len(organ.value) for organ, _ in coded} == {16}
+    assert [side.meaning for _, side in coded if side] == ["Left", "Right"]
+
+
+@pytest.mark.parametrize(
+    ("label", "side"),
+    [
+        ("liver_1", None),
+        ("kidney2", None),
+        ("lung right left", None),
+        ("right_myocardium", "Right"),
+        ("肝 liver", None),
+        ("left kidney é", "Left"),
+    ],
+)
+def test_a_name_that_says_more_than_an_organ_has_a_private_code(label, side):
+    organ, modifier = segment_code(label)
+    assert (organ.value, organ.scheme_designator, organ.meaning) == (label, "99BEDSIDE", label)
+    assert (modifier.meaning if modifier else None) == side
