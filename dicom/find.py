@@ -117,15 +117,15 @@ def _series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     found: dict[str, _Series] = {}
     for file in dict.fromkeys(_dicom_files(given)):
         read = read_frames(file)
-        uid = read.series if isinstance(read, NoScan) else read[0].series if read else ""
-        series = found.setdefault(uid, _Series(uid, [], []))
+        first = read if isinstance(read, NoScan) else read[0]
+        series = found.setdefault(first.key, _Series(first.series, [], []))
         if isinstance(read, NoScan):
             series.no_scans.append(read)
         else:
             series.frames.extend(read)
     if not found:
         raise InputError(f'"{given[0].name}": no DICOM file is there; check the path')
-    return [found[uid] for uid in sorted(found)]
+    return [found[key] for key in sorted(found, key=lambda key: (found[key].uid, key))]
 
 
 def _dicom_files(given: Sequence[Path]) -> Iterator[Path]:
@@ -174,9 +174,13 @@ def _chosen(found: Sequence[_Series], series: str | None) -> _Series:
             f"{len(scans)} series are scans; choose one by its number or UID (--series); bedside inspect lists them",
             [Choice("series", str(each.number), str(each)) for each in summaries],
         )
-    for number, each in enumerate(found, start=1):
-        if series in (str(number), each.uid):
-            return each
+    fitting = [each for number, each in enumerate(found, start=1) if series in (str(number), each.uid)]
+    if len(fitting) > 1:  # of several patients or studies
+        raise UsageError(
+            f"series: {len(fitting)} series have the UID {series[:80]}; choose by number; bedside inspect lists them"
+        )
+    if fitting:
+        return fitting[0]
     raise UsageError(
         f"series: there are {len(found)}, and none has the number or UID {series[:80]}; bedside inspect lists them"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 Numbers = tuple[float, ...]
 
 _TAGS: list[str] = [
-    "SOPClassUID", "SeriesInstanceUID", "InstanceNumber", "Modality", "ImageType", "Rows", "Columns", "NumberOfFrames",
-    "SamplesPerPixel", "BitsAllocated", "PixelRepresentation", "ImagePositionPatient",
+    "SOPClassUID", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber",
+    "Modality", "ImageType", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
@@ -31,6 +33,7 @@ _RESULTS = {
     "1.2.840.10008.5.1.4.1.1.481.2",
     "1.2.840.10008.5.1.4.1.1.30",
 }
+_GREY = ("MONOCHROME2", "MONOCHROME1")
 # CT, MR and PET, each of one slice, enhanced, and enhanced from older files.
 SCAN_CLASSES = {
     *(f"1.2.840.10008.5.1.4.1.1.2{part}" for part in ("", ".1", ".2")),
@@ -49,7 +52,9 @@ class Frame:
         identity: identity of the file when its header was read.
         number: Instance Number, or the number of the frame from 1; for messages.
         series: Series Instance UID; empty where the file has none.
+        key: hash of patient, study and series: files with the same belong together.
         modality: Modality, such as ``CT``.
+        frame_of_reference: Frame of Reference UID; empty where the file has none.
         size: rows and columns.
         position: centre of the first pixel, x, y, z in mm, in DICOM's axes (to the left, to the back, to the head).
         directions: direction of a row, then of a column, each x, y, z.
@@ -65,7 +70,9 @@ class Frame:
     identity: Identity
     number: int
     series: str
+    key: str
     modality: str
+    frame_of_reference: str
     size: tuple[int, int]
     position: Numbers
     directions: Numbers
@@ -88,12 +95,14 @@ class NoScan:
     Attributes:
         path: the file.
         series: Series Instance UID.
+        key: as that of a frame.
         modality: Modality, such as ``SEG``.
         reason: what it is instead.
     """
 
     path: Path
     series: str
+    key: str
     modality: str
     reason: str
 
@@ -121,7 +130,9 @@ def read_frames(path: Path) -> list[Frame] | NoScan:
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
             reason = _no_scan(header)
             if reason:
-                return NoScan(path, _series(header), str(header.get("Modality", "")), reason)
+                return NoScan(
+                    path, _uid(header, "SeriesInstanceUID"), _key(header), str(header.get("Modality", "")), reason
+                )
             return list(_frames(path, identity, header))
     except OSError as error:
         raise InputError(f'"{path.name}": cannot be read ({error.strerror or "damaged"}); copy it again') from None
@@ -146,7 +157,7 @@ def _no_scan(header: Dataset) -> str:
         return "no image"
     if any("LOCALIZER" in str(value).upper() for value in _values(header.get("ImageType"))):
         return "a localiser"
-    if int(header.get("SamplesPerPixel", 1)) != 1:
+    if int(header.get("SamplesPerPixel", 1)) != 1 or header.get("PhotometricInterpretation", _GREY[0]) not in _GREY:
         return "a colour image"
     multi = "PerFrameFunctionalGroupsSequence" in header
     if not multi and "ImagePositionPatient" not in header:
@@ -158,8 +169,10 @@ def _frames(path: Path, identity: Identity, header: Dataset) -> Iterator[Frame]:
     common = {
         "path": path,
         "identity": identity,
-        "series": _series(header),
+        "series": _uid(header, "SeriesInstanceUID"),
+        "key": _key(header),
         "modality": str(header.get("Modality", "")),
+        "frame_of_reference": _uid(header, "FrameOfReferenceUID"),
         "size": (_whole(header, "Rows"), _whole(header, "Columns")),
         "stored": _stored(header),
     }
@@ -208,6 +221,9 @@ def _stored(header: Dataset) -> np.dtype[Any]:
     bits = _whole(header, "BitsAllocated")
     if bits not in (8, 16, 32):
         raise _MissingError("BitsAllocated (8, 16 or 32)")
+    used = int(header.get("BitsStored") or bits)
+    if used > bits or int(header.get("HighBit", used - 1)) != used - 1:  # PS3.5, 8.1.1
+        raise _MissingError("HighBit (one less than BitsStored)")
     return np.dtype(f"{'i' if header.get('PixelRepresentation', 0) else 'u'}{bits // 8}")
 
 
@@ -234,9 +250,14 @@ def _whole(header: Dataset, name: str) -> int:
     return value
 
 
-def _series(header: Dataset) -> str:
-    """Returns the Series Instance UID; empty where the files were anonymised with blanks."""
-    return str(header.get("SeriesInstanceUID") or "")
+def _uid(header: Dataset, name: str) -> str:
+    """Returns an identifier; empty where the files were anonymised with blanks."""
+    return str(header.get(name) or "").strip()
+
+
+def _key(header: Dataset) -> str:
+    names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
+    return hashlib.sha256("\0".join(_uid(header, name) for name in names).encode("utf-8", "replace")).hexdigest()
 
 
 def _values(value: Any) -> tuple[Any, ...]:

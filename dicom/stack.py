@@ -83,18 +83,26 @@ def _axes(frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _check_same_planes(frames: Sequence[Frame]) -> None:
     first = frames[0]
+    for name, texts in (
+        ("modality", [frame.modality for frame in frames]),
+        ("frame of reference", [frame.frame_of_reference for frame in frames]),
+    ):
+        _check_alike(name, frames, np.array(texts) != texts[0])
     for name, values, tolerance in (
         ("size", [frame.size for frame in frames], 0),
         ("orientation", [frame.directions for frame in frames], _SAME_DIRECTION),
         ("pixel spacing", [frame.spacing for frame in frames], _SAME_DIRECTION * min(first.spacing)),
     ):
-        differs = (np.abs(np.array(values) - np.array(values[0])) > tolerance).any(axis=1)
-        if differs.any():
-            other = frames[int(differs.argmax())]
-            raise InputError(
-                f"the series' slices differ in {name} (number {first.number} and number {other.number}): it holds "
-                "several stacks, or slices of several scans; give the files of one alone"
-            )
+        _check_alike(name, frames, (np.abs(np.array(values) - np.array(values[0])) > tolerance).any(axis=1))
+
+
+def _check_alike(name: str, frames: Sequence[Frame], differs: NDArray[np.bool_]) -> None:
+    if differs.any():
+        other = frames[int(differs.argmax())]
+        raise InputError(
+            f"the series' slices differ in {name} (number {frames[0].number} and number {other.number}): it holds "
+            "several stacks, or slices of several scans; give the files of one alone"
+        )
 
 
 def _places(frames: Sequence[Frame], heights: NDArray[np.float64], *, fill_gaps: bool) -> list[int]:

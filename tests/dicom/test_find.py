@@ -118,6 +118,23 @@ def test_of_two_scans_one_is_chosen_by_number_or_uid(tmp_path):
         open_series(tmp_path, "9" * 5000)  # more digits than Python converts
 
 
+@pytest.mark.parametrize("name", ["PatientID", "StudyInstanceUID"])
+@pytest.mark.parametrize("uid", ["", SERIES_UID])
+def test_slices_of_two_patients_or_studies_are_two_series_whatever_their_uid(tmp_path, name, uid):
+    def change(made, at):
+        made.SeriesInstanceUID = uid
+        if at > 2:
+            setattr(made, name, "1.2.3.4.99")
+
+    write_series(tmp_path, change=change)
+    assert sorted(each.slices for each in list_series(tmp_path)) == [2, 3]
+    with pytest.raises(InputError, match="2 series are scans; choose one"):
+        open_series(tmp_path)
+    with pytest.raises(UsageError, match="2 series have the UID"):
+        open_series(tmp_path, uid)
+    assert {open_series(tmp_path, number).grid.shape.z for number in (1, 2)} == {2, 3}
+
+
 def test_files_are_taken_as_they_are_given(tmp_path):
     files = write_series(tmp_path / "ct")
     assert open_series(sorted(files, key=str)[:2] + files).grid.shape == (7, 6, 5)

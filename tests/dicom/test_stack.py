@@ -101,6 +101,8 @@ def test_a_slice_that_lies_sideways_is_named(tmp_path):
     [
         ("ImageOrientationPatient", [0, 1, 0, 0, 0, -1], "orientation"),
         ("PixelSpacing", [0.7, 0.8], "pixel spacing"),
+        ("Modality", "MR", "modality"),
+        ("FrameOfReferenceUID", "1.2.3.10", "frame of reference"),
     ],
 )
 def test_slices_that_differ_are_named(tmp_path, name, value, word):
