@@ -91,15 +91,15 @@ def write_regions(file: BinaryIO, regions: Iterable[Region]) -> None:
     file.write(_start(_SEQUENCE_END, 0))
 
 
-def encoded(elements: Dataset) -> bytes:
-    """Returns the elements of a data set as they stand in a file."""
+def encoded(elements: Dataset, character_set: str | None = None) -> bytes:
+    """Returns the elements of a data set as they stand in a file with a Specific Character Set; None for ASCII."""
     from pydicom.filebase import DicomIO
     from pydicom.filewriter import write_dataset
 
     content = BytesIO()
     file = DicomIO(content)
     file.is_little_endian = file.is_implicit_VR = True
-    write_dataset(file, elements)
+    write_dataset(file, elements, character_set or "iso8859")
     return content.getvalue()
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import InputError
+from ..runtime.files.hashing import file_sha256
 from ..runtime.scans.file_kind import is_dicom
 from .frames import Frame
 from .quiet import quiet_libraries
 from .series import DicomSeries
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from pydicom import Dataset, FileDataset
 
 SOFTWARE = "bedside"
 _BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
           "StudyID", "ReferringPhysicianName")  # fmt: skip
+_SEXES = ("M", "F", "O")  # PS3.3, C.7.1.1
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ResultIdentity:
     instance_number: int = 1
 
 
-def read_header(file: Path) -> Dataset:
+def read_header(file: Path) -> FileDataset:
     """Reads all of a DICOM file but its pixels.
 
     Raises:
@@ -52,17 +54,33 @@ def read_header(file: Path) -> Dataset:
         raise InputError(f'"{file.name}": damaged, or no DICOM ({type(error).__name__}); copy it again') from None
 
 
-def complete_headers(headers: Sequence[Dataset]) -> None:
+def complete_headers(headers: Sequence[FileDataset], names: Sequence[str] = (), slice_mm: float = 1.0) -> None:
     """Fills in what anonymised files leave blank and a reference needs, the same for the same files.
 
     What DICOM allows and highdicom does not is written in another way: texts that change their character set on the way
-    (ISO 2022) in UTF-8, and times and dates of DICOM's predecessor without their colons and points (PS3.5, 6.2).
+    (ISO 2022) in UTF-8, and times and dates of DICOM's predecessor without their colons and points (PS3.5, 6.2). A
+    date, time or sex that is none becomes blank.
+
+    Args:
+        headers: headers of files; they are changed.
+        names: texts that the result adds; where one is not ASCII, all texts are written in UTF-8.
+        slice_mm: distance of the slices in mm, in place of a Slice Thickness that is missing.
+
+    Raises:
+        InputError: a header does not say what kind of object it is.
     """
     from pydicom.uid import generate_uid
+    from pydicom.valuerep import DA, TM
 
     for header in headers:
-        header.SOPClassUID = header.get("SOPClassUID") or header.file_meta.MediaStorageSOPClassUID
-        header.SOPInstanceUID = header.get("SOPInstanceUID") or header.file_meta.MediaStorageSOPInstanceUID
+        header.SOPClassUID = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+        if not header.SOPClassUID:
+            raise InputError("a file of the series has no SOPClassUID, so no result refers to it; write a .nii.gz")
+        header.SOPInstanceUID = (
+            header.get("SOPInstanceUID")
+            or header.file_meta.get("MediaStorageSOPInstanceUID")
+            or generate_uid(entropy_srcs=["SOPInstanceUID", file_sha256(Path(str(header.filename)))])
+        )
     instances = [str(header.SOPInstanceUID) for header in headers]
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
         uid = headers[0].get(name) or generate_uid(entropy_srcs=[name, *instances])
@@ -72,18 +90,44 @@ def complete_headers(headers: Sequence[Dataset]) -> None:
         for name in _BLANK:
             if name not in header:
                 setattr(header, name, "")
-        header.StudyTime = str(header.StudyTime).replace(":", "")
-        header.StudyDate = str(header.StudyDate).replace(".", "")
-        _use_utf8_for_several_sets(header)
+        header.PatientSex = header.PatientSex if header.PatientSex in _SEXES else ""
+        header.StudyTime = _valid(TM, str(header.StudyTime or "").replace(":", ""))
+        for name in ("StudyDate", "PatientBirthDate"):
+            setattr(header, name, _valid(DA, str(header.get(name) or "").replace(".", "")))
+        if "SharedFunctionalGroupsSequence" not in header and not header.get("SliceThickness"):
+            header.SliceThickness = round(slice_mm, 6)
+        _use_utf8_where_needed(header, names)
 
 
-def _use_utf8_for_several_sets(header: Dataset) -> None:
+def _valid(kind: Callable[[str], object], text: str) -> str:
+    """Returns a date or time as it is; blank where it is none."""
+    try:
+        kind(text)
+    except ValueError:
+        return ""
+    return text
+
+
+def _use_utf8_where_needed(header: Dataset, names: Sequence[str]) -> None:
     sets = header.get("SpecificCharacterSet")
-    if not sets:  # blank is not allowed; absent is ASCII
-        header.pop("SpecificCharacterSet", None)
-    elif not isinstance(sets, str) or sets.startswith("ISO 2022"):
+    changes = bool(sets) and (not isinstance(sets, str) or sets.startswith("ISO 2022"))
+    if changes or not all(name.isascii() for name in names):
         header.decode()
         header.SpecificCharacterSet = "ISO_IR 192"
+    elif not sets:  # blank is not allowed; absent is ASCII
+        header.pop("SpecificCharacterSet", None)
+
+
+def series_number(header: Dataset, beyond: int) -> int:
+    """Returns a number for a series of results: that of a header's series and some more, as far as it has a valid one.
+
+    Args:
+        header: a header of the series.
+        beyond: how far beyond it, at least 1.
+    """
+    text = str(header.get("SeriesNumber") or "")
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    return number + beyond
 
 
 @contextmanager
@@ -98,6 +142,8 @@ def refusing(what: str) -> Generator[None]:
     try:
         with quiet_libraries():
             yield
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"a DICOM {what} cannot refer to this series ({type(error).__name__}: an element of its header is "
@@ -111,14 +157,19 @@ def placed_frames(series: DicomSeries) -> list[tuple[int, Frame]]:
 
 
 @quiet_libraries()
-def series_headers(series: DicomSeries) -> list[Dataset]:
+def series_headers(series: DicomSeries, names: Sequence[str] = ()) -> list[FileDataset]:
     """Returns the headers of a series' files, with what a reference needs filled in.
 
+    Args:
+        series: the series.
+        names: label names that the result will hold beside what the headers hold.
+
     Raises:
-        InputError: a file is damaged.
+        InputError: a file is damaged, or its header permits no reference.
     """
     headers = [read_header(file) for file in dict.fromkeys(frame.path for _, frame in placed_frames(series))]
-    complete_headers(headers)
+    with refusing("result"):
+        complete_headers(headers, names, series.grid.spacing[2])
     return headers
 
 

@@ -12,7 +12,7 @@ from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import segment_code
 from .quiet import quiet_libraries
-from .references import SOFTWARE, ResultIdentity, read_header, refusing, series_headers
+from .references import SOFTWARE, ResultIdentity, read_header, refusing, series_headers, series_number
 from .series import DicomSeries
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def write_report(
     except ImportError:
         raise MissingExtraError("highdicom", "dicom") from None
     identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
-    headers, segments = series_headers(series), read_header(Path(segmentation))
+    headers, segments = series_headers(series, names), read_header(Path(segmentation))
     with refusing("report"):
         made = highdicom.sr.Comprehensive3DSR(
             evidence=[*headers, segments],
             content=_content(volumes_ml, names, headers[0], segments, bundle_sha256),
             series_instance_uid=identity.series_uid,
-            series_number=int(headers[0].get("SeriesNumber") or 0) + 3000,
+            series_number=series_number(headers[0], 3000),
             sop_instance_uid=identity.instance_uid,
             instance_number=identity.instance_number,
             manufacturer=SOFTWARE,

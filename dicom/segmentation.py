@@ -16,7 +16,7 @@ from ..runtime.files.atomic import atomic_write
 from .codes import segment_code
 from .frames import Frame
 from .quiet import quiet_libraries
-from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers
+from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers, series_number
 from .segmentation_pixels import stand_in, write_pixels
 from .series import DicomSeries
 
@@ -62,7 +62,7 @@ def write_segmentation(
     except ImportError:
         raise MissingExtraError("highdicom", "dicom") from None
     identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
-    headers, placed = series_headers(series), placed_frames(series)
+    headers, placed = series_headers(series, names), placed_frames(series)
     if len(headers) < len(placed):  # one multi-frame file: its own order of frames
         placed.sort(key=lambda each: each[1].index or 0)
     segments = len(names) - 1
@@ -76,7 +76,7 @@ def write_segmentation(
             segmentation_type=kind,
             segment_descriptions=_descriptions(names, bundle_sha256),
             series_instance_uid=identity.series_uid,
-            series_number=int(headers[0].get("SeriesNumber") or 0) + 1000,
+            series_number=series_number(headers[0], 1000),
             sop_instance_uid=identity.instance_uid,
             instance_number=identity.instance_number,
             manufacturer=SOFTWARE,

@@ -21,7 +21,7 @@ from .contour_writer import Contour, Region, encoded, write_regions
 from .frames import Frame
 from .outlines import outlines
 from .quiet import quiet_libraries
-from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers
+from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers, series_number
 from .series import DicomSeries
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def write_structure_set(
     except ImportError:
         raise MissingExtraError("pydicom", "dicom") from None
     identity = identity or ResultIdentity(generate_uid(), generate_uid())
-    headers, placed = series_headers(series), placed_frames(series)
+    headers, placed = series_headers(series, names), placed_frames(series)
     uids = dict(zip(dict.fromkeys(frame.path for _, frame in placed), headers, strict=True))
     with refusing("structure set"):
         made = _common(headers[0], identity)
@@ -78,7 +78,9 @@ def write_structure_set(
         made.save_as(content, enforce_file_format=True)
         images = [encoded(_reference(frame, uids[frame.path])) for _, frame in placed]
         observations = [_observation(number, name) for number, name in enumerate(names[1:], start=1)]
-        behind = encoded(_item(RTROIObservationsSequence=observations, ApprovalStatus="UNAPPROVED"))
+        behind = encoded(
+            _item(RTROIObservationsSequence=observations, ApprovalStatus="UNAPPROVED"), made.get("SpecificCharacterSet")
+        )
     regions = (
         Region(number, _colour(number, len(names)), _contours(labels, number, placed, images))
         for number in range(1, len(names))
@@ -113,7 +115,7 @@ def _common(header: Dataset, identity: ResultIdentity) -> Dataset:
         made.SpecificCharacterSet = header.SpecificCharacterSet
     now = datetime.now()
     made.Modality, made.SeriesInstanceUID = "RTSTRUCT", identity.series_uid
-    made.SeriesNumber = int(header.get("SeriesNumber") or 0) + 2000
+    made.SeriesNumber = series_number(header, 2000)
     made.SeriesDescription, made.OperatorsName = f"{SOFTWARE} {__version__}", ""
     made.InstanceNumber = identity.instance_number
     made.Manufacturer = made.ManufacturerModelName = SOFTWARE

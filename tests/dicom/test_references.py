@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pydicom
 import pytest
-from bedside.dicom import is_own_result, open_series, write_segmentation
+from bedside.dicom import is_own_result, open_series, write_report, write_segmentation, write_structure_set
+from bedside.dicom.quiet import quiet_libraries
 from bedside.dicom.references import complete_headers, placed_frames, read_header, refusing, series_headers
 from bedside.runtime.errors import InputError
 
@@ -62,6 +64,81 @@ def test_a_name_in_any_character_set_comes_through_to_the_result(tmp_path, sets,
         tmp_path / "seg.dcm", np.ones(scan.grid.shape, np.uint8), ("background", "liver"), scan, bundle_sha256="ab"
     )
     assert str(read_header(tmp_path / "seg.dcm").PatientName) == patient
+
+
+@pytest.mark.parametrize("sets", [None, "ISO_IR 100", "ISO_IR 192"])
+def test_labels_of_any_script_come_through_to_all_results(tmp_path, sets):
+    def change(made, _):
+        if sets:
+            made.SpecificCharacterSet, made.PatientName = sets, "Müller^Jörg"
+
+    scan = open_series(write_series(tmp_path / "ct", change=change))
+    seg, report, contours = (tmp_path / name for name in ("seg.dcm", "sr.dcm", "rt.dcm"))
+    labels, names = np.ones(scan.grid.shape, np.uint8), ("background", "海马", "Hälfte")
+    write_segmentation(seg, labels, names, scan, bundle_sha256="ab")
+    write_report(report, dict.fromkeys(names[1:], 1.0), names, scan, seg, bundle_sha256="ab")
+    write_structure_set(contours, labels, names, scan, bundle_sha256="ab")
+    made = read_header(seg)
+    assert [each.SegmentLabel for each in made.SegmentSequence][-2:] == ["海马", "Hälfte"]
+    assert made.SegmentSequence[-2].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "海马"
+    regions = read_header(contours)
+    assert [each.ROIName for each in regions.StructureSetROISequence] == ["海马", "Hälfte"]
+    codes = [each.RTROIIdentificationCodeSequence[0].CodeMeaning for each in regions.RTROIObservationsSequence]
+    assert codes == ["海马", "Hälfte"]
+    assert all(name in str(read_header(report)) for name in ("海马", "Hälfte"))
+    if sets:
+        assert {str(read_header(file).PatientName) for file in (seg, report, contours)} == {"Müller^Jörg"}
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"PatientSex": "U"},
+        {"PatientBirthDate": "1950", "StudyDate": "2020", "StudyTime": "noon"},
+        {"PatientBirthDate": None, "StudyDate": None, "StudyTime": None, "PatientSex": None},
+        {"SliceThickness": None},
+        {"SeriesNumber": 2**31 - 1},
+        {"SeriesNumber": -7},
+    ],
+    ids=str,
+)
+def test_what_is_invalid_in_a_header_keeps_no_result_back(tmp_path, elements):
+    def change(made, _):
+        for name, value in elements.items():
+            setattr(made, name, value)
+
+    with quiet_libraries():
+        scan = open_series(write_series(tmp_path / "ct", change=change))
+    seg, labels, names = tmp_path / "seg.dcm", np.ones(scan.grid.shape, np.uint8), ("background", "liver")
+    write_segmentation(seg, labels, names, scan, bundle_sha256="ab")
+    write_report(tmp_path / "sr.dcm", {"liver": 1.0}, names, scan, seg, bundle_sha256="ab")
+    write_structure_set(tmp_path / "rt.dcm", labels, names, scan, bundle_sha256="ab")
+    made = read_header(seg)
+    assert (made.PatientSex, made.PatientBirthDate) in (("", ""), (None, None), ("", None))
+    measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.SliceThickness == (2.5 if "SliceThickness" in elements else 99)
+
+
+def test_files_without_any_instance_uid_get_one_that_stays(tmp_path):
+    files = write_series(tmp_path / "ct")
+    for file in files:
+        made = pydicom.dcmread(file)
+        made.SOPInstanceUID, made.file_meta, made.preamble = "", pydicom.dataset.FileMetaDataset(), None
+        pydicom.dcmwrite(file, made, implicit_vr=True, little_endian=True)
+    scan = open_series(files)
+    first, second = ([header.SOPInstanceUID for header in series_headers(scan)] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == 5
+    write_segmentation(
+        tmp_path / "seg.dcm", np.ones(scan.grid.shape, np.uint8), ("background", "liver"), scan, bundle_sha256="ab"
+    )
+
+
+def test_a_header_without_a_class_permits_no_reference(tmp_path):
+    headers = [read_header(file) for file in write_series(tmp_path)]
+    del headers[2].SOPClassUID, headers[2].file_meta.MediaStorageSOPClassUID
+    with pytest.raises(InputError, match="has no SOPClassUID"):
+        complete_headers(headers)
 
 
 def test_times_and_dates_of_dicoms_predecessor_are_written_in_dicoms_way(tmp_path):
