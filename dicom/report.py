@@ -52,6 +52,34 @@ def write_report(
         raise MissingExtraError("highdicom", "dicom") from None
     identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
     headers, segments = series_headers(series, names), read_header(Path(segmentation))
+    made = report_of(headers, segments, volumes_ml, names, bundle_sha256, identity)
+    with atomic_write(Path(path)) as temporary:
+        made.save_as(temporary)
+
+
+def report_of(
+    headers: Sequence[Dataset],
+    segments: Dataset,
+    volumes_ml: Mapping[str, float],
+    names: Sequence[str],
+    bundle_sha256: str,
+    identity: ResultIdentity,
+) -> Dataset:
+    """Returns a report.
+
+    Args:
+        headers: headers of the series' files.
+        segments: header of the segmentation.
+        volumes_ml: as `write_report` takes them, and what follows.
+        names: likewise.
+        bundle_sha256: likewise.
+        identity: likewise.
+
+    Raises:
+        InputError: a header permits no report.
+    """
+    import highdicom
+
     with refusing("report"):
         made = highdicom.sr.Comprehensive3DSR(
             evidence=[*headers, segments],
@@ -65,8 +93,7 @@ def write_report(
         )
         made.SeriesDescription = f"{SOFTWARE} {__version__}"
         made.ManufacturerModelName, made.SoftwareVersions = SOFTWARE, __version__
-    with atomic_write(Path(path)) as temporary:
-        made.save_as(temporary)
+    return made
 
 
 def _content(

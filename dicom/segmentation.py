@@ -65,10 +65,37 @@ def write_segmentation(
     headers, placed = series_headers(series, names), placed_frames(series)
     if len(headers) < len(placed):  # one multi-frame file: its own order of frames
         placed.sort(key=lambda each: each[1].index or 0)
-    segments = len(names) - 1
-    planes = stand_in((labels[:, :, place].T for place, _ in placed), segments)
+    planes = stand_in((labels[:, :, place].T for place, _ in placed), len(names) - 1)
+    made = segmentation_header(headers, planes, names, bundle_sha256, kind, identity)
+    with atomic_write(Path(path)) as temporary:
+        write_pixels(temporary, made, labels, _places(made, placed))
+
+
+def segmentation_header(
+    headers: Sequence[Dataset],
+    planes: NDArray[np.integer[Any]],
+    names: Sequence[str],
+    bundle_sha256: str,
+    kind: SegmentationKind,
+    identity: ResultIdentity,
+) -> Dataset:
+    """Returns a segmentation of small planes, whose pixels `write_pixels` replaces.
+
+    Args:
+        headers: headers of the series' files; their size becomes that of the planes.
+        planes: [N, segments, 1] of each frame of the series, as `stand_in` makes them.
+        names: as `write_segmentation` takes them, and what follows.
+        bundle_sha256: likewise.
+        kind: likewise.
+        identity: likewise.
+
+    Raises:
+        InputError: a header permits no segmentation.
+    """
+    import highdicom
+
     for header in headers:
-        header.Rows, header.Columns = segments, 1
+        header.Rows, header.Columns = planes.shape[1:]
     with refusing("segmentation"):
         made = highdicom.seg.Segmentation(
             source_images=headers,
@@ -86,9 +113,8 @@ def write_segmentation(
             content_label="SEGMENTATION",
             omit_empty_frames=kind == "BINARY",
         )
-    made.SeriesDescription, made.ContentCreatorName = f"{SOFTWARE} {__version__}", ""  # dcmqi wants the latter there
-    with atomic_write(Path(path)) as temporary:
-        write_pixels(temporary, made, labels, _places(made, placed))
+        made.SeriesDescription, made.ContentCreatorName = f"{SOFTWARE} {__version__}", ""  # dcmqi wants the latter
+    return made
 
 
 def _places(made: Dataset, placed: Sequence[tuple[int, Frame]]) -> list[int]:

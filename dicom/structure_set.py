@@ -67,6 +67,32 @@ def write_structure_set(
     identity = identity or ResultIdentity(generate_uid(), generate_uid())
     headers, placed = series_headers(series, names), placed_frames(series)
     uids = dict(zip(dict.fromkeys(frame.path for _, frame in placed), headers, strict=True))
+    before, behind = around_regions(headers, names, bundle_sha256, identity)
+    images = [encoded(_reference(frame, uids[frame.path])) for _, frame in placed]
+    regions = (
+        Region(number, _colour(number, len(names)), _contours(labels, number, placed, images))
+        for number in range(1, len(names))
+    )
+    with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
+        file.write(before)
+        write_regions(file, regions)
+        file.write(behind)
+
+
+def around_regions(
+    headers: Sequence[Dataset], names: Sequence[str], bundle_sha256: str, identity: ResultIdentity
+) -> tuple[bytes, bytes]:
+    """Returns what stands before and behind the regions of a structure set.
+
+    Args:
+        headers: headers of the series' files.
+        names: as `write_structure_set` takes them, and what follows.
+        bundle_sha256: likewise.
+        identity: likewise.
+
+    Raises:
+        InputError: a header permits no structure set.
+    """
     with refusing("structure set"):
         made = _common(headers[0], identity)
         made.ReferencedFrameOfReferenceSequence = [_frame_of_reference(headers)]
@@ -74,21 +100,13 @@ def write_structure_set(
             _region(number, name, headers[0].FrameOfReferenceUID, bundle_sha256)
             for number, name in enumerate(names[1:], start=1)
         ]
-        content = BytesIO()
-        made.save_as(content, enforce_file_format=True)
-        images = [encoded(_reference(frame, uids[frame.path])) for _, frame in placed]
+        before = BytesIO()
+        made.save_as(before, enforce_file_format=True)
         observations = [_observation(number, name) for number, name in enumerate(names[1:], start=1)]
         behind = encoded(
             _item(RTROIObservationsSequence=observations, ApprovalStatus="UNAPPROVED"), made.get("SpecificCharacterSet")
         )
-    regions = (
-        Region(number, _colour(number, len(names)), _contours(labels, number, placed, images))
-        for number in range(1, len(names))
-    )
-    with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
-        file.write(content.getvalue())
-        write_regions(file, regions)
-        file.write(behind)
+    return before.getvalue(), behind
 
 
 def _contours(

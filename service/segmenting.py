@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ..runtime.engine_selection.self_test import warm_up
-from ..runtime.errors import BedsideError, ExitCode
+from ..runtime.errors import ExitCode
 from ..runtime.hooks import Progress
 from ..runtime.planned_run import run_planned
 from .answers import ResultAnswer
@@ -110,8 +110,8 @@ def _segmented(item: PlannedScan, segmenter: Segmenter, progress: Progress) -> R
         try:
             _write_segmentation(item.folder, item.scan, result, segmenter)
             is_written = True
-        except BedsideError as error:
-            warnings.append(f"there is no DICOM segmentation of this series: {for_clients(str(error))}")
+        except Exception as error:  # whatever it is, the label map is there
+            warnings.append(f"there is no DICOM segmentation of this series: {failure_of(error).message}")
     return ResultAnswer(
         volumes_ml=dict(result.volumes_ml),
         warnings=warnings,

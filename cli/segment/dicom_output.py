@@ -69,6 +69,22 @@ class DicomOutput:
             contours=self.contours is not None,
         )
 
+    def check_series(self, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
+        """Refuses a series whose headers do not permit what `write` writes, before it is segmented.
+
+        Raises:
+            InputError: a header permits no such result, or a file cannot be read.
+        """
+        from ...dicom.result_check import check_results
+
+        check_results(
+            scan,
+            segmenter.task.labels,
+            segmentation=output.suffix == SEG_SUFFIX,
+            report=self.report is not None,
+            contours=self.contours is not None,
+        )
+
     def write(self, result: Result, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
         """Writes what was asked for; raises what `bedside.dicom` raises."""
         from ...dicom import write_report, write_segmentation, write_structure_set

@@ -63,6 +63,8 @@ def segment_scan(
             scan = given.open()
             afterwards = 0 if isinstance(scan, Path) else as_dicom.bytes(scan, output)
             with job.reserve(segmenter, scan, afterwards) as reserved:
+                if not isinstance(scan, Path):
+                    as_dicom.check_series(scan, segmenter, output)
                 digest = None if record is None else reserved.sha256()
                 result = reserved.run(advance)
                 if isinstance(scan, Path):

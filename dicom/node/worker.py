@@ -20,6 +20,7 @@ from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
 from ...runtime.task import Modality
 from ..find import open_series
+from ..result_check import check_results
 from ..result_memory import result_bytes
 from ..series import DicomSeries
 from .config import NodeConfig
@@ -162,6 +163,8 @@ class Worker:
         identities = Identities(self._queue.uid, series.key, rule, segmenter.bundle.sha256, outcome)
         needed = result_bytes(scan, segmentation=True, report=rule.report, contours=rule.contours)
         with segmenter.reserve(scan, cancel=self._cancel, afterwards=needed) as reserved:
+            names = segmenter.task.labels
+            check_results(scan, names, segmentation=True, report=rule.report, contours=rule.contours)
             result = reserved.run()
             files = write_results(series, scan, result, segmenter, identities)
         seconds = sum(result.timings.values()) / 1000

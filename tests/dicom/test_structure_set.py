@@ -125,7 +125,7 @@ def test_a_header_that_permits_none_is_refused_without_its_values(tmp_path):
     series = open_series(tmp_path / "ct")
     labels = label_map(series.grid.shape)
     with pytest.raises(InputError, match="structure set cannot refer to this series"):
-        write_structure_set(tmp_path / "rt.dcm", labels, [*NAMES[:2], None], series, bundle_sha256=HASH)
+        write_structure_set(tmp_path / "rt.dcm", labels, [*NAMES[:2], b"liver"], series, bundle_sha256=HASH)
     assert not (tmp_path / "rt.dcm").exists()
 
 

@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 from bedside.runtime import InputError
 from bedside.runtime.memory.reservations import reservations
 from bedside.runtime.memory.resident import resident_bytes
+from bedside.service import segmenting
 from bedside.service.job import Job
 from bedside.service.segmenting import PlannedScan, Segmenting, Started
 
@@ -76,6 +79,21 @@ def test_no_worker_process_outlives_the_service(toy_bundle, tmp_path, by, code):
         assert service.wait(SECONDS) == code
     psutil.wait_procs([process], timeout=SECONDS)
     assert not process.is_running()
+
+
+def test_the_label_map_stays_whatever_keeps_the_dicom_segmentation_back(tmp_path, monkeypatch):
+    result = SimpleNamespace(
+        save=lambda path: path.write_bytes(b"labels"), grid=SimpleNamespace(spacing=(1, 1, 1)),
+        labels=np.zeros((2, 2, 2)), warnings=(), notes=(), volumes_ml={}, timings={}, engine="x", precision="fp32",
+    )  # fmt: skip
+    monkeypatch.setattr(segmenting, "warm_up", lambda engine: None)
+    monkeypatch.setattr(segmenting, "run_planned", lambda *_, **__: result)
+    with Segmenting((Source(),)).ready() as answer:
+        made = answer(PlannedScan("toy", tmp_path, object(), None), lambda *_: None)
+    assert (tmp_path / "labels.nii.gz").read_bytes() == b"labels"
+    (warning,) = made.warnings
+    assert warning.startswith("there is no DICOM segmentation of this series: a fault in bedside (AttributeError)")
+    assert (made.segmentation, made.needs_review) == (False, True)
 
 
 class Opened:

@@ -56,6 +56,24 @@ def test_what_does_not_fit_is_refused_before_the_work(bundle_path, folder, tmp_p
     assert not (tmp_path / "o.dcm").exists()
 
 
+def test_a_series_that_permits_no_result_is_refused_before_the_work(
+    bundle_path,
+    folder,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    capsys,
+):
+    for file in folder.iterdir():
+        made = pydicom.dcmread(file)
+        del made.SOPClassUID, made.file_meta.MediaStorageSOPClassUID
+        made.save_as(file, enforce_file_format=False)
+    monkeypatch.setattr("bedside.runtime.reserved_scan.ReservedScan.run", lambda *_, **__: pytest.fail("was run"))
+    words = ["segment", str(bundle_path), "-i", str(folder), "-q", *WORDS, "-o"]
+    assert bedside([*words, str(tmp_path / "out.dcm")]) == 3
+    assert bedside([*words, str(tmp_path / "out.nii.gz"), "--rtstruct", str(tmp_path / "rt.dcm")]) == 3
+    assert "has no SOPClassUID, so no result refers to it" in capsys.readouterr().err
+
+
 def test_memory_of_the_results_is_part_of_what_a_series_needs(bundle_path, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
     monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: 100 * 2**20)
     words = ["segment", str(bundle_path), "-i", str(folder), "-q", *WORDS]
