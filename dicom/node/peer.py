@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind as StudyRootFind,  # pyright: ignore[reportAttributeAccessIssue]
@@ -24,6 +24,7 @@ from .tls import client_context
 if TYPE_CHECKING:
     from pynetdicom import Association
 
+_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _FINISHED = 0x0000
 _PENDING = (0xFF00, 0xFF01)
 
@@ -57,7 +58,10 @@ class PeerCaller:
             Exception: what pydicom raises for a damaged file.
         """
         content = pydicom.dcmread(file)
-        with self._associated(peer, str(content.SOPClassUID)) as association:
+        syntaxes = _SYNTAXES
+        if content.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian:
+            syntaxes = [ImplicitVRLittleEndian]  # a long contour has no place in an explicit one
+        with self._associated(peer, str(content.SOPClassUID), syntaxes) as association:
             try:
                 answer = association.send_c_store(content)
             except ValueError as error:
@@ -85,7 +89,7 @@ class PeerCaller:
         return max(counts, default=0) or None
 
     @contextmanager
-    def _associated(self, peer: Peer, context: Any) -> Generator[Association]:
+    def _associated(self, peer: Peer, context: Any, syntaxes: Sequence[UID] = _SYNTAXES) -> Generator[Association]:
         """Holds an association for one kind of service while the block runs.
 
         Raises:
@@ -94,7 +98,7 @@ class PeerCaller:
                 peer aborts.
         """
         try:
-            association = self._associate(peer, context)
+            association = self._associate(peer, context, syntaxes)
             try:
                 yield association
             finally:
@@ -106,11 +110,11 @@ class PeerCaller:
                 f'the association with the peer "{peer.name}" failed ({type(error).__name__})'
             ) from None
 
-    def _associate(self, peer: Peer, context: Any) -> Association:
+    def _associate(self, peer: Peer, context: Any, syntaxes: Sequence[UID]) -> Association:
         entity = AE(ae_title=self._config.node.ae_title)
         timeout = self._config.limits.timeout_seconds
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = entity.connection_timeout = timeout
-        entity.add_requested_context(context, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+        entity.add_requested_context(context, list(syntaxes))
         arguments: dict[str, Any] = {"ae_title": peer.ae_title}
         if peer.tls:
             arguments["tls_args"] = (self._tls, peer.address)

@@ -12,7 +12,7 @@ from threading import Thread
 import numpy as np
 import pydicom
 import pytest
-from bedside.dicom import open_series, write_segmentation
+from bedside.dicom import open_series, write_segmentation, write_structure_set
 from bedside.dicom.node import peer as module
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.peer import NotTakenError, PeerCaller, seconds_to_wait
@@ -23,6 +23,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.presentation import PresentationContext
 
+from ..written_series import write_series
 from . import parties
 from .test_tls import Authority, section
 
@@ -45,6 +46,19 @@ def test_a_result_arrives(tmp_path, peer, result):
     caller, pacs = calling(tmp_path, peer.port)
     caller.store(pacs, result)
     assert len(peer.results) == 1
+
+
+def test_a_long_contour_arrives_as_one(tmp_path, peer):
+    scan = open_series(write_series(tmp_path / "ct", values=np.zeros((2, 120, 120), np.int16)))
+    labels = np.zeros(scan.grid.shape, np.uint8)
+    labels[::2] = labels[:, 0] = 1  # a comb, whose contour takes more than 64 KiB
+    write_structure_set(tmp_path / "rt.dcm", labels, ("background", "liver"), scan, bundle_sha256="ab")
+    caller, pacs = calling(tmp_path, peer.port)
+    caller.store(pacs, tmp_path / "rt.dcm")
+    (made,) = peer.results.values()
+    contour = made.ROIContourSequence[0].ContourSequence[0]
+    assert contour["ContourData"].VR == "DS"
+    assert len(contour.ContourData) == 3 * contour.NumberOfContourPoints
 
 
 def test_a_warning_counts_as_taken_and_a_failure_does_not(tmp_path, peer, result):
