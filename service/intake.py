@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.scans.file_kind import is_dicom
+from ..runtime.errors import InputError, UsageError
+from ..runtime.scans.file_kind import is_dicom, is_dicom_series
 from .disk_room import require_room
 from .job import Job
 from .scan_options import ScanOptions
@@ -54,7 +55,7 @@ def opened(folder: Path, options: ScanOptions, settings: Settings) -> Path | Dic
     Raises:
         InputError: it is no scan.
         MissingExtraError: it is DICOM, and the extra ``dicom`` is not installed.
-        UsageError: there is no such series.
+        UsageError: there is no such series, or an option chooses one and this is NIfTI.
         RefusedError: there is no room on the disk.
         OSError: the disk is full all the same.
     """
@@ -65,9 +66,16 @@ def opened(folder: Path, options: ScanOptions, settings: Settings) -> Path | Dic
         series = folder / "series"
         unzip(upload, series, settings.files, settings.unpacked_bytes)
         upload.unlink()
+        if not is_dicom_series(series):
+            raise InputError(
+                "expected a NIfTI file or a zip of DICOM files, got a zip of other files; send the scan as it is, or "
+                "zip the slices of one series"
+            )
         return _series(series, options)
     if is_dicom(upload):
         return _series(upload.rename(folder / "scan.dcm"), options)
+    if options.series is not None or options.fill_gaps:
+        raise UsageError("series and fill_gaps go with a DICOM series; this is none")
     return upload.rename(folder / ("scan.nii.gz" if start.startswith(_GZIP) else "scan.nii"))
 
 

@@ -102,6 +102,19 @@ class TestADicomSeries:
             assert b"Doe" not in content
             assert b"4711" not in content  # of the patient's name and id in every slice
 
+    @pytest.mark.parametrize("option", [{"series": "7"}, {"fill_gaps": "true"}])
+    def test_is_what_its_options_go_with(self, client, option):
+        refused = client.post_scan(**option)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["message"] == "series and fill_gaps go with a DICOM series; this is none"
+
+    def test_is_missed_in_a_zip_of_other_files(self, client):
+        refused = client.post_scan(zip_bytes({"ct.nii": scan_bytes()}))
+        assert refused.status_code == 422
+        assert refused.json()["error"]["message"].startswith(
+            "expected a NIfTI file or a zip of DICOM files, got a zip of"
+        )
+
     def test_whose_segmentation_was_not_written_leads_to_the_warnings_that_say_why(self, client, series, monkeypatch):
         finish = Job.finish
 
