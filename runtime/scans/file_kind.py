@@ -14,7 +14,7 @@ SHORTEST_HEADER = 348  # bytes, of NIfTI-1
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31  # zlib's code for a gzip container; it verifies CRC and length
 SNIFFED_BYTES = 512  # read from a file's start, enough for every row of the table
-_MOST_FILES = 100  # files of a folder that are inspected
+_MOST_FILES = 10_000  # files of a folder that are inspected, in a second or two
 _DICOM_ADVICE = "convert its series with dcm2niix -z y -o OUT FOLDER and give the .nii.gz"
 _BUNDLE_FILE = "bundle.json"
 _FIRST_ELEMENTS = (0x01, 0x05, 0x08, 0x12, 0x14, 0x16, 0x18)  # of group 8: length to end, character set, type, UIDs …
@@ -131,11 +131,17 @@ def kind_of_file(path: Path) -> FileKind | None:
 
 def is_dicom(path: Path) -> bool:
     """Whether a file begins as a DICOM file does, with or without the preamble; False where it cannot be read."""
-    return not path.is_dir() and kind_of_file(path) == _DICOM
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb", buffering=0) as file:
+            return kind_of_bytes(file.read(SNIFFED_BYTES)) == _DICOM
+    except (OSError, ValueError):  # no permission or an invalid name: opening the file reports that
+        return False
 
 
 def is_dicom_series(path: Path) -> bool:
-    """Whether a path is a DICOM file, or a folder with such files among its first ones and in its subfolders."""
+    """Whether a path is a DICOM file, or a folder with such files, also in its subfolders."""
     return kind_of_file(path) in (_DICOM, _DICOM_FOLDER)
 
 
@@ -192,10 +198,8 @@ def contents_of(folder: Path) -> str:
 def _kind_of_folder(folder: Path) -> FileKind | None:
     if (folder / _BUNDLE_FILE).is_file():
         return BUNDLE
-    for path in islice(_files(folder), _MOST_FILES):
-        if path.name == "DICOMDIR" or kind_of_file(path) == _DICOM:
-            return _DICOM_FOLDER
-    return None
+    files = islice(_files(folder), _MOST_FILES)
+    return _DICOM_FOLDER if any(path.name == "DICOMDIR" or is_dicom(path) for path in files) else None
 
 
 def _files(folder: Path) -> Iterator[Path]:

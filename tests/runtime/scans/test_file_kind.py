@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, InputError, Segmenter, read_labels, read_volume
+from bedside.runtime.scans.file_kind import is_dicom_series
 
 DICOM = bytes(128) + b"DICM" + bytes(500)
 KINDS = {
@@ -54,6 +55,14 @@ def test_a_folder_of_dicom_files_is_named(tmp_path, name):
         InputError, match=r'"series": expected a file, got a folder of DICOM files; convert .* dcm2niix'
     ):
         read_volume(tmp_path / "series")
+
+
+def test_dicom_files_behind_many_others_are_found(tmp_path):
+    for number in range(120):
+        (tmp_path / f"{number:03d}.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    assert not is_dicom_series(tmp_path)
+    (tmp_path / "IM0001").write_bytes(DICOM)
+    assert is_dicom_series(tmp_path)
 
 
 def test_a_folder_of_other_files_is_a_folder(tmp_path):
