@@ -47,7 +47,7 @@ _KEYWORDS = {
     "ventricle": "Ventricle",
 }
 # Where the side is part of what the organ is, or goes without saying.
-_WITH_SIDE = {
+_WITH_SIDE: dict[tuple[str, str | None], str] = {
     ("myocardium", None): "LeftVentricleMyocardium",
     ("myocardium", "left"): "LeftVentricleMyocardium",
     ("atrium", "left"): "LeftAtrium",

@@ -87,7 +87,7 @@ def _check_same_planes(frames: Sequence[Frame]) -> None:
         ("modality", [frame.modality for frame in frames]),
         ("frame of reference", [frame.frame_of_reference for frame in frames]),
     ):
-        _check_alike(name, frames, np.array(texts) != texts[0])
+        _check_alike(name, frames, np.array([text != texts[0] for text in texts]))
     for name, values, tolerance in (
         ("size", [frame.size for frame in frames], 0),
         ("orientation", [frame.directions for frame in frames], _SAME_DIRECTION),
