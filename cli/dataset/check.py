@@ -90,7 +90,6 @@ def _printable(text: str) -> str:
 
 def _case_table(found: DatasetCheck) -> list[Table]:
     from rich.table import Table
-    from rich.text import Text
 
     rows = _rows(found)
     if not rows:
@@ -98,19 +97,17 @@ def _case_table(found: DatasetCheck) -> list[Table]:
     broken = sum(len(case.problems) for case in found.cases)
     table = Table("case", "list", "", "what", title="Cases to look at", title_justify="left")
     for number, (name, lists, text) in enumerate(rows):
-        # Text, because rich would take brackets in a name or a message for its own markup.
-        table.add_row(Text(name), lists, "broken" if number < broken else "warning", Text(text))
+        table.add_row(name, lists, "broken" if number < broken else "warning", text)
     return [table]
 
 
 def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     from ...runtime.labels.sides import find_sides
 
     title = f"Data set {found.name}" + (f", task {found.task}" if found.task else "")
-    table = Table("", "", title=Text(title), title_justify="left", show_header=False)
+    table = Table("", "", title=title, title_justify="left", show_header=False)
     counts = [
         f"{sum(name in case.lists for case in found.cases)} {name}" for name in ("training", "validation", "test")
     ]
@@ -131,7 +128,7 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
         table.add_row("in the body", _body_text(facts, task))
     sides = find_sides([label.name for label in found.labels])
     if sides.forbid_mirroring:
-        table.add_row("sides", Text(f"{sides.describe()}: left and right are not mirrored in training"))
+        table.add_row("sides", f"{sides.describe()}: left and right are not mirrored in training")
     if found.ignore is not None:
         share = f"{100 * found.ignore.share:.2g} % of the voxels are left out of loss and scores"
         table.add_row("ignored", f"label {found.ignore.value} is the ignore label: {share}")
@@ -160,7 +157,6 @@ def _percent(shares: Sequence[float]) -> str:
 
 def _label_table(found: DatasetCheck) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("label", title="Labels", title_justify="left")
     for heading in ("cases", "mean ml", "smallest", "largest"):
@@ -168,7 +164,7 @@ def _label_table(found: DatasetCheck) -> Table:
     for number, label in enumerate(found.labels, start=1):
         volumes = (label.mean_ml, label.smallest_ml, label.largest_ml)
         shown = ("–" if value is None else f"{value:.1f}" for value in volumes)
-        table.add_row(Text(f"{number} {label.name}"), str(label.cases), *shown)
+        table.add_row(f"{number} {label.name}", str(label.cases), *shown)
     return table
 
 

@@ -78,19 +78,17 @@ class Prepared:
 
 def _tables(folder: Path, cases: Sequence[StoredCase]) -> list[Table]:
     from rich.table import Table
-    from rich.text import Text
 
     if not cases:
         return []
-    table = Table("task", "grid", title=Text(f"Prepared cases in {folder}"), title_justify="left")
+    table = Table("task", "grid", title=f"Prepared cases in {folder}", title_justify="left")
     for heading in ("cases", "in use", "size", "last used"):
         table.add_column(heading, justify="right", no_wrap=True)
     for (task, grid), group in groupby(sorted(cases, key=_kind), key=_kind):
         alike = list(group)
         used = sum(case.in_use for case in alike)
         last = max(case.used for case in alike)
-        # Text, because rich would take brackets in a task's name for its own markup.
-        table.add_row(Text(task or "–"), grid, str(len(alike)), str(used or "–"), _size(alike), _ago(last))
+        table.add_row(task or "–", grid, str(len(alike)), str(used or "–"), _size(alike), _ago(last))
     return [table]
 
 

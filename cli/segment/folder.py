@@ -168,15 +168,11 @@ def _tell(
 
 def _table(told: dict[str, Outcome], fresh: set[str]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("scan", "exit", "seconds", "")
     for name, outcome in told.items():
         seconds = f"{sum(outcome.timings_ms.values()) / 1000:.1f}" if name in fresh else "before"
-        # Text, because rich would take brackets in a name or a message for its own markup.
-        table.add_row(
-            Text(name), str(outcome.exit_code), seconds, Text("\n".join((*_reasons(outcome), *outcome.notes)))
-        )
+        table.add_row(name, str(outcome.exit_code), seconds, "\n".join((*_reasons(outcome), *outcome.notes)))
     return table
 
 

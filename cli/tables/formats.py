@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 def format_tables(formats: Sequence[ExportFormat]) -> list[Table]:
     """Returns two tables for people: engine and precision with model and state here; engine with needs and devices."""
     from rich.table import Table
-    from rich.text import Text
 
     models = Table(title="Formats of a bundle", title_justify="left", box=None, pad_edge=False)
     for heading in ("engine", "precision", "model", "this machine"):
@@ -27,5 +26,5 @@ def format_tables(formats: Sequence[ExportFormat]) -> list[Table]:
     for heading in ("engine", "needs", "runs on"):
         engines.add_column(heading, no_wrap=heading != "runs on")
     for name, needs, runs_on in dict.fromkeys((row.engine, row.needs, row.runs_on) for row in formats):
-        engines.add_row(name, Text(needs), runs_on)  # Text, because rich would read brackets as its own markup
+        engines.add_row(name, needs, runs_on)
     return [models, engines]

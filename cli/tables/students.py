@@ -77,7 +77,6 @@ def _predicted_cost(spec: StudentSpec, num_classes: int, patch: DHW) -> Inferenc
 def student_table(students: Sequence[ListedStudent], num_classes: int, least_patch: DHW = LEAST_PATCH) -> Table:
     """Returns the students as a table for people; arguments as of `listed_students`."""
     from rich.table import Table
-    from rich.text import Text
 
     window = "×".join(str(edge) for edge in least_patch.xyz)
     title = f"Students: {num_classes} classes, windows of {window}"
@@ -93,8 +92,7 @@ def student_table(students: Sequence[ListedStudent], num_classes: int, least_pat
         if cost is not None:
             memory = f"{cost.activation_bytes / 1e6:.0f}{mark}"
             figures = (f"{cost.parameters:,}", f"{cost.flops / 1e9:.2f}{mark}", memory)
-        # Text, because rich would take brackets in a source for its own markup.
-        table.add_row(each.name, *figures, f"{rule.multiple}, {rule.min_longest_edge}", Text(each.spec.source))
+        table.add_row(each.name, *figures, f"{rule.multiple}, {rule.min_longest_edge}", each.spec.source)
     caption = (
         "GFLOP, and MB of activations in float32: of one window; * of the smallest larger one that is accepted.\n"
         "patch: every edge is a multiple of the first number, the longest is at least the second."

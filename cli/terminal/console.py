@@ -72,7 +72,7 @@ class Console:
             console = ResultConsole()
             for part in parts:
                 # The terminal wraps long lines: a path with a line break in it could not be copied.
-                console.print(part, markup=False, soft_wrap=True) if isinstance(part, str) else console.print(part)
+                console.print(part, soft_wrap=True) if isinstance(part, str) else console.print(part)
 
     def emit(self, result: dict[str, Any]) -> None:
         """Prints the result as one JSON object on stdout if the caller asked for JSON.
@@ -113,13 +113,13 @@ class Console:
         from rich.progress import TimeRemainingColumn as Remaining
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             Remaining(),
             TextColumn("left"),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         console = RichConsole(file=sys.stderr)
         with Progress(*columns, console=console, speed_estimate_period=_SPEED_SECONDS) as bar:

@@ -13,10 +13,14 @@ from .streams import NARROWEST
 
 
 class ResultConsole(Console):
-    """Writes tables to stdout without losing a figure, whatever its encoding and width."""
+    """Writes tables to stdout without losing a figure, whatever its encoding and width.
+
+    Text is shown as it is: the names of labels and files may hold brackets and colons, which rich would take for its
+    own markup and emoji.
+    """
 
     def __init__(self) -> None:
-        super().__init__(file=sys.stdout, highlight=False, soft_wrap=False)
+        super().__init__(file=sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=False)
         self.width = max(self.width, NARROWEST)
 
     def render_str(self, text: str, **options: Any) -> Text:

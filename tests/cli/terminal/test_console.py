@@ -48,6 +48,16 @@ def test_a_resumed_bar_reckons_with_its_own_steps_only(clock, monkeypatch):
     assert "1:30:00 left" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]| +", " ", terminal.getvalue()).replace("  ", " ")
 
 
+def test_the_bar_shows_brackets_of_a_name_as_they_are(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "120")
+    with Console().progress("a[/b]") as advance:
+        advance(1, 2, "ct [left].nii")
+    assert "a[/b]" in terminal.getvalue()
+    assert "ct [left].nii" in terminal.getvalue()
+
+
 def test_a_log_file_gets_a_line_each_tenth_of_the_way_with_the_time_left(clock, capsys):
     steps(clock, 2, first=1, last=20, total=100)
     lines = capsys.readouterr().err.splitlines()

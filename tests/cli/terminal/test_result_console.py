@@ -37,3 +37,13 @@ def test_columns_stay_aligned_in_every_encoding(printed, encoding):
     lines = printed(encoding, 80)
     assert len({len(line) for line in lines}) == 1
     assert any(("+-" if encoding == "ascii" else "±") in line for line in lines)
+
+
+def test_names_with_brackets_and_colons_are_shown_as_they_are(capsys):
+    table = Table("organ [ml]", title="of [b] :cat:", caption="in [/b]")
+    for name in ("kidney [left]", "kidney [right]", "a[/b]"):
+        table.add_row(name)
+    ResultConsole().print(table, "liver [red]")
+    text = capsys.readouterr().out
+    for name in ("organ [ml]", "of [b] :cat:", "in [/b]", "kidney [left]", "kidney [right]", "a[/b]", "liver [red]"):
+        assert name in text
