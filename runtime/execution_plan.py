@@ -65,18 +65,23 @@ class ScanPlan:
     Attributes:
         main: the plan of the student's windows.
         locating: the plan of the locator's windows, which run before; None without a locator.
+        afterwards: bytes that the label map and what is written of it take, once the windows have run.
     """
 
     main: ExecutionPlan
     locating: ExecutionPlan | None = None
+    afterwards: int = 0
 
     @property
     def bytes(self) -> int:
-        """Predicted peak memory, in bytes: of the larger pass, and of the region that the first one finds."""
-        if self.locating is None:
-            return self.main.bytes
-        region = REGION_BYTES * math.prod(self.locating.windows.shape)
-        return max(self.main.bytes, self.locating.bytes) + region
+        """Predicted peak memory, in bytes: of the largest of passes and results.
+
+        The region that the locator finds is held during the main pass.
+        """
+        passes = self.main.bytes
+        if self.locating is not None:
+            passes = max(passes, self.locating.bytes) + REGION_BYTES * math.prod(self.locating.windows.shape)
+        return max(passes, self.afterwards)
 
 
 def choose_plan(

@@ -12,7 +12,7 @@ from .bundles.variant import Variant
 from .engine_selection.self_test import GoldenTest, warm_up
 from .engines import closed_on_error, open_engine
 from .errors import BundleError
-from .execution_plan import choose_plan
+from .execution_plan import best_plan, choose_plan
 from .hooks import STAGES, Hooks
 from .labels.postprocess import Postprocessing
 from .preprocessing.plausibility import geometry_warnings
@@ -83,25 +83,27 @@ class Locator:
         """Closes the engine; may be called twice."""
         self.engine.close()
 
-    def plan(self, request: SegmentationRequest, memory_limit: int | None = None, reserved: int = 0) -> ExecutionPlan:
+    def plan(self, request: SegmentationRequest) -> ExecutionPlan:
         """Chooses the execution plan of the coarse pass; see `choose_plan`.
 
         Args:
-            request: the request of the student's pass over the same scan, here and in `search` and `find`.
-            memory_limit: bytes the process may hold in total; None for all free memory.
-            reserved: bytes that other scans in this process will allocate.
+            request: the request of the student's pass over the same scan, here and in the other methods.
 
         Raises:
-            ResourceError: every plan needs more memory than the limit, or than is free.
+            ResourceError: every plan needs more memory than is free.
         """
-        return choose_plan(self._coarse(request), self.engine, memory_limit, reserved)
+        return choose_plan(self._coarse(request), self.engine)
+
+    def best_plan(self, request: SegmentationRequest, available: int) -> ExecutionPlan:
+        """Returns the best execution plan of the coarse pass where so many bytes are available; it may need more."""
+        return best_plan(self._coarse(request), self.engine.parallel, available)
 
     def search(self, request: SegmentationRequest, plan: ExecutionPlan, hooks: Hooks) -> PassResult[OrganOdds]:
         """Runs the coarse pass.
 
         Args:
             request: as in `plan`.
-            plan: what `plan` returned.
+            plan: what `plan` or `best_plan` returned.
             hooks: progress counts the locator's windows; all time is added to the stage ``locate``.
 
         Raises:

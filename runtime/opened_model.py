@@ -11,7 +11,7 @@ import msgspec
 from .engine_selection.engine_choice import EngineChoice, open_for_bundle
 from .engines import Engine, closed_on_error
 from .errors import ResourceError
-from .execution_plan import ScanPlan, choose_plan
+from .execution_plan import ScanPlan, best_plan
 from .labels.best_class import label_dtype
 from .locator import Locator
 from .memory.memory_limit import MemoryBudget
@@ -70,25 +70,32 @@ class OpenedModel:
             raise ResourceError("memory ran out while the model was opened; free memory or choose int8") from None
         return cls(opened.engine, opened.choice, memory_limit, locator)
 
-    def plan(self, request: SegmentationRequest, locator: Locator | None, reserved: int) -> ScanPlan:
+    def plan(
+        self, request: SegmentationRequest, locator: Locator | None, reserved: int, afterwards: int = 0
+    ) -> ScanPlan:
         """Chooses how a scan is segmented, within the memory that is left.
 
         Args:
             request: the scan, its task and the options.
             locator: the locator to use; None for all windows.
             reserved: bytes that other scans in this process will allocate.
+            afterwards: bytes that the caller takes beside the label map, once the scan is segmented.
 
         Raises:
             InputError: the label map would be larger than a file can hold, or an axis is longer than 4000 mm.
-            ResourceError: every plan needs more memory than the limit, or than is free, or the search for one does.
+            ResourceError: every plan, or what is taken afterwards, needs more memory than the limit, or than is free,
+                or the search for a plan does.
         """
         check_size(request.scan.grid.shape, label_dtype(request.task.num_classes))
+        budget = MemoryBudget.now(self.memory_limit, reserved + self.unallocated_bytes)
         try:
-            main = choose_plan(request, self.engine, self.memory_limit, reserved + self.unallocated_bytes)
-            locating = None if locator is None else locator.plan(request, self.memory_limit, reserved)
+            main = best_plan(request, self.engine.parallel, budget.available)
+            locating = None if locator is None else locator.best_plan(request, budget.available)
         except MemoryError:
             raise ResourceError("memory ran out while the scan was planned; free memory or crop the scan") from None
-        return ScanPlan(main, locating)
+        plan = ScanPlan(main, locating, request.label_bytes + afterwards)
+        budget.check(plan.bytes)  # of all at once, so that a limit that the message advises is enough for all
+        return plan
 
     def holding(self, needed: int, what: str, advice: str) -> AbstractContextManager[object]:
         """Reserves memory for the ``with`` block, beside the plans of scans.

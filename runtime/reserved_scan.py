@@ -46,7 +46,7 @@ class ReservedScan:
 
     @property
     def bytes(self) -> int:
-        """Memory reserved for the scan: its predicted peak, in bytes."""
+        """Memory reserved for the scan and what is written of it: the predicted peak, in bytes."""
         return self.plan.bytes
 
     def sha256(self) -> str | None:
@@ -57,13 +57,11 @@ class ReservedScan:
         """
         return self.request.scan.sha256()
 
-    def further(
-        self, needed: int, what: str = "this scan", advice: str = "crop the scan"
-    ) -> AbstractContextManager[object]:
-        """Reserves memory that is taken beside the label map once the windows have run.
+    def further(self, needed: int, what: str, advice: str) -> AbstractContextManager[object]:
+        """Reserves memory that is taken beside the label map once the windows have run, before results are written.
 
         Args:
-            needed: bytes; what the plan has reserved and no longer needs by then is used first.
+            needed: bytes; what the plan has reserved and does not need at that time is used first.
             what: what needs them, for the message.
             advice: what the user can do beside freeing memory or raising the limit.
 

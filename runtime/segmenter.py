@@ -250,12 +250,10 @@ class Segmenter:
             def choose(reserved: int) -> ScanPlan:
                 hooks.stop_if_cancelled()  # it may have waited for another scan's plan
                 with hooks.stopwatch.stage("plan"):
-                    return self._model.plan(request, locator, reserved)
+                    return self._model.plan(request, locator, reserved, afterwards)
 
             with reservations().reserve(choose) as plan:
-                opened = ReservedScan(request, plan, self._model, locator, hooks, self.check_usable)
-                with opened.further(afterwards):
-                    yield opened
+                yield ReservedScan(request, plan, self._model, locator, hooks, self.check_usable)
 
     def check_usable(self) -> None:
         """Raises UsageError if the segmenter is closed, or was made before this process was forked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from .free_memory import free_memory
 from .resident import resident_bytes
 
 _ADVICE = "crop the scan"
+
+# The limit to advise, as a multiple of what is needed: what a process holds differs by some 10 % from one start to the
+# next, and under a higher limit an engine may take further streams, with up to a quarter of it (`STREAM_SHARE`).
+_LIMIT_FOR_NEED = 4 / 3
 
 # Reserves bytes for a ``with`` block; what needs them and the advice where they are refused are as in `check`.
 Reserve: TypeAlias = Callable[[int, str, str], AbstractContextManager[object]]
@@ -55,18 +60,18 @@ class MemoryBudget:
             advice: what the user can do beside freeing memory or raising the limit.
 
         Raises:
-            ResourceError: it may not; the message names the limit, or what is free.
+            ResourceError: it may not; the message names the limit and one that suffices, or what is free.
         """
         if needed <= self.available:
             return
         if self.limit is not None and self.limit - self.held <= self.free:
             raise ResourceError(
-                f"with {what} the process needs about {_mebibytes(self.held + needed)}, "
-                f"the limit is {_mebibytes(self.limit)}; raise the limit or {advice}"
+                f"with {what} the process needs about {_at_least(self.held + needed)}, "
+                f"the limit is {_at_most(self.limit)}; "
+                f"raise the limit to {_at_least(_LIMIT_FOR_NEED * (self.held + needed))} or {advice}"
             )
         raise ResourceError(
-            f"{what} needs about {_mebibytes(needed)}, {_mebibytes(max(self.free, 0))} are free; "
-            f"free memory or {advice}"
+            f"{what} needs about {_at_least(needed)}, {_at_most(max(self.free, 0))} are free; free memory or {advice}"
         )
 
 
@@ -85,5 +90,10 @@ def if_free(needed: int, what: str, advice: str) -> AbstractContextManager[objec
     return nullcontext()
 
 
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**20:,.0f} MiB"
+def _at_least(count: float) -> str:
+    """Returns what is needed, rounded up: the figure shown suffices, and is never that of the limit."""
+    return f"{math.ceil(count / 2**20):,} MiB"
+
+
+def _at_most(count: int) -> str:
+    return f"{count // 2**20:,} MiB"

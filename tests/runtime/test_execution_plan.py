@@ -91,7 +91,8 @@ def test_a_limit_makes_the_choice_smaller_until_none_is_left(monkeypatch):
     assert tight.bytes < free.bytes
     assert tight.dtype is np.float16
     with pytest.raises(
-        ResourceError, match=r"with this scan the process needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit"
+        ResourceError,
+        match=r"with this scan .* needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit to [0-9]+",
     ):
         chosen((256, 256, 300), memory_limit=100_000_000)
 
@@ -131,6 +132,12 @@ def test_two_passes_take_the_larger_ones_memory_and_the_region_between_them():
     assert ScanPlan(main).bytes == main.bytes
     assert ScanPlan(main, coarse).bytes == main.bytes + 5 * 206 * 128 * 128
     assert ScanPlan(coarse, main).bytes == main.bytes + 5 * 824 * 512 * 512
+
+
+def test_what_is_written_afterwards_counts_where_it_takes_more_than_the_passes():
+    main = chosen((256, 256, 300))
+    assert ScanPlan(main, afterwards=1).bytes == main.bytes
+    assert ScanPlan(main, afterwards=main.bytes + 1).bytes == main.bytes + 1
 
 
 @pytest.mark.parametrize("codes", ["RAI", "SRA", "ASR"])

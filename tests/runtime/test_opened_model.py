@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, ResourceError, Volume
+from bedside.runtime.memory import memory_limit
 from bedside.runtime.opened_model import OpenedModel
 from bedside.runtime.request import SegmentationRequest
 from bedside.runtime.scans.scan import Scan
 
 GB = 10**9
+MIB = 2**20
 
 
 class Engine:
@@ -22,11 +24,13 @@ class Engine:
 
 
 class Locator(Engine):
-    """A locator that notes what its plan is asked with."""
+    """A locator whose plan takes some memory, and that notes how much is available for it."""
 
-    def plan(self, request, memory_limit, reserved):
-        self.asked = memory_limit, reserved
-        return "coarse"
+    bytes = 10 * MIB
+
+    def best_plan(self, request, available):
+        self.available = available
+        return SimpleNamespace(bytes=self.bytes, windows=SimpleNamespace(shape=(10, 10, 10)))
 
 
 @pytest.fixture
@@ -51,10 +55,28 @@ def test_what_the_engine_will_still_allocate_counts_until_it_has_run(request_of)
     assert model.plan(request_of((40, 40, 40)), None, reserved=0).locating is None
 
 
-def test_the_locators_pass_is_planned_within_the_same_memory(request_of):
+@pytest.fixture
+def roomy(monkeypatch):
+    """A process that holds 100 MiB, on a machine with 100 GB to spare."""
+    monkeypatch.setattr(memory_limit, "resident_bytes", lambda: 100 * MIB)
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 100 * GB)
+
+
+def test_the_locators_pass_is_planned_within_the_same_memory(request_of, roomy):
     locator = Locator()
-    plan = opened(limit=100 * GB, locator=locator).plan(request_of((40, 40, 40)), locator, reserved=7)
-    assert (plan.locating, locator.asked) == ("coarse", (100 * GB, 7))
+    plan = opened(limit=50 * GB, workspace=3, locator=locator).plan(request_of((40, 40, 40)), locator, reserved=7)
+    assert plan.locating.bytes == locator.bytes
+    assert locator.available == 50 * GB - 100 * MIB - 7 - 3
+
+
+def test_one_refusal_names_what_the_passes_and_the_results_need(request_of, roomy):
+    """Not first the windows' need, and under a limit that fits that, the locator's, and then that of a report."""
+    locator, request = Locator(), request_of((40, 40, 40))
+    model = opened(limit=1, locator=locator)
+    for locating, afterwards, needed in ((900, 0, 1001), (900, 1100, 1201)):  # the region, or the label map: below 1
+        locator.bytes = locating * MIB
+        with pytest.raises(ResourceError, match=f"needs about {needed:,} MiB"):
+            model.plan(request, locator, reserved=0, afterwards=afterwards * MIB)
 
 
 def test_a_label_map_that_no_file_can_hold_is_refused(request_of):

@@ -52,7 +52,7 @@ def test_an_image_beyond_the_limit_is_refused_before_it_is_read(bundle_path, tmp
     monkeypatch.setattr(open_scan, "image_volume", lambda *_: pytest.fail("the image was read"))
     with Segmenter.load(bundle_path, engine="onnxruntime", threads=1, memory_limit=limit) as seg:
         image = nib.load(tmp_path / "ct.nii")
-        with pytest.raises(ResourceError, match=r"with this image the process needs .*; raise the limit or give"):
+        with pytest.raises(ResourceError, match=r"with this image the process needs .*; raise the limit to .* or give"):
             seg.segment(image)
     assert reservations()._bytes == 0
 

@@ -220,13 +220,13 @@ class TestAFileThatChanges:
     def test_is_refused_where_another_took_its_place_behind_the_header(self, seg, scan, tmp_path, monkeypatch):
         """Of the same size, so that only its identity tells: the header's geometry would be put on other voxels."""
         write_volume(tmp_path / "other.nii", HU[::-1], Grid(HU.shape, AFFINE * [-1, 1, 1, 1]))
-        real = execution_plan.choose_plan
+        real = execution_plan.best_plan
 
         def choose(*given):
             (tmp_path / "other.nii").replace(scan)
             return real(*given)
 
-        monkeypatch.setattr("bedside.runtime.opened_model.choose_plan", choose)
+        monkeypatch.setattr("bedside.runtime.opened_model.best_plan", choose)
         with pytest.raises(InputError, match=r'"ct\.nii": the file was changed while it was read'):
             seg.segment(scan)
 

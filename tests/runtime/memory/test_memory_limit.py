@@ -35,9 +35,25 @@ def test_the_message_names_what_decides_the_limit_or_what_is_free():
 
 def test_the_message_names_what_needs_the_memory_and_what_to_do_about_that():
     with pytest.raises(
-        ResourceError, match=r"^with the report the process needs about 160 MiB, .*; raise the limit or l"
+        ResourceError,
+        match=r"^with the report .* needs about 160 MiB, .*; raise the limit to 214 MiB or leave it out$",
     ):
         MemoryBudget(held=100 * MIB, free=300 * MIB, limit=150 * MIB).check(60 * MIB, "the report", "leave it out")
+
+
+def test_the_figure_needed_is_never_that_of_the_limit_nor_of_what_is_free():
+    with pytest.raises(ResourceError, match=r"needs about 151 MiB, the limit is 150 MiB"):
+        MemoryBudget(held=100 * MIB, free=300 * MIB, limit=150 * MIB).check(50 * MIB + 1)
+    with pytest.raises(ResourceError, match=r"needs about 51 MiB, 50 MiB are free"):
+        MemoryBudget(held=0, free=50 * MIB + 1, limit=None).check(50 * MIB + 2)
+
+
+@pytest.mark.parametrize("held", [100, 110, 140])
+def test_the_limit_that_the_message_advises_is_enough_though_the_process_then_holds_more(held):
+    """160 MiB were needed; 30 % more are still within the limit."""
+    with pytest.raises(ResourceError, match=r"; raise the limit to 214 MiB or crop the scan$"):
+        MemoryBudget(held=100 * MIB, free=300 * MIB, limit=150 * MIB).check(60 * MIB)
+    MemoryBudget(held=held * MIB, free=300 * MIB, limit=214 * MIB).check(60 * MIB)
 
 
 def test_reservations_count_as_held_and_are_not_free(monkeypatch):
