@@ -87,10 +87,10 @@ class Devices:
 
     def _probe(self, output: Path) -> None:
         from ..devices.probe.probe import SECONDS, probe
-        from ..devices.probe.results import write_probe
+        from ..devices.probe.results import PROBE_MARKS, write_probe
         from .tables.probe import probe_table
 
-        check_writable(output, ".json")
+        check_writable(output, ".json", marks=PROBE_MARKS)
         with self.console.progress("kernels") as advance:
             found = probe(seconds=self.seconds or SECONDS, threads=self.threads, progress=advance)
         for warning in found.warnings:

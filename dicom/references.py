@@ -174,9 +174,12 @@ def series_headers(series: DicomSeries, names: Sequence[str] = ()) -> list[FileD
 
 
 @quiet_libraries()
-def is_own_result(path: Path) -> bool:
-    """Whether a file is a DICOM segmentation, report or structure set that bedside wrote."""
+def is_own_result(path: Path, *modalities: str) -> bool:
+    """Whether bedside wrote a file, as a result of one of these modalities; SEG, SR or RTSTRUCT where none is given."""
     if not is_dicom(path):
         return False
     header = read_header(path)
-    return header.get("Modality") in ("SEG", "SR", "RTSTRUCT") and header.get("ManufacturerModelName") == SOFTWARE
+    return (
+        header.get("Modality") in (modalities or ("SEG", "SR", "RTSTRUCT"))
+        and header.get("ManufacturerModelName") == SOFTWARE
+    )

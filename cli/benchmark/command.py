@@ -114,9 +114,13 @@ class Benchmark:
             require("train")
         if self.html is not None:
             require("report")
-            check_writable(self.html, ".html")
+            from .page import PAGE_MARKS
+
+            check_writable(self.html, ".html", marks=PAGE_MARKS)
         if self.csv is not None:
-            check_writable(self.csv, ".csv")
+            from .csv_table import TABLE_MARKS
+
+            check_writable(self.csv, ".csv", marks=TABLE_MARKS)
         console = self.console
         with console.progress("benchmark") as advance:
             report = benchmark(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.files.html_page import write_page
+from ...runtime.files.html_page import page_marks, write_page
 from ...training.runs.pictures import new_figure, png
 from .tables import remarks, sustained_text
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ...devices import BenchmarkReport
     from ...devices.measurement.sustained import SustainedRun
     from ...devices.report import VariantReport
+
+
+PAGE_MARKS = page_marks("<title>Benchmark of ")
 
 
 def write_benchmark_page(path: Path, report: BenchmarkReport) -> Path:

@@ -80,7 +80,7 @@ class Evaluate:
         )
         from ...training.scores.comparison import check_cases, check_tolerance
         from ...training.scores.pairing import unpaired_predictions
-        from ...training.scores.score_table import read_scores, write_scores
+        from ...training.scores.score_table import SCORES_MARKS, read_scores, write_scores
         from .scoring import score_pairs
 
         baseline = read_scores(self.other) if self.other is not None else None
@@ -89,7 +89,7 @@ class Evaluate:
             check_cases([pair.name for pair in found.pairs], baseline, common=self.common)
         unused = unpaired_predictions(self.prediction, found.pairs) if self.prediction.is_dir() else []
         if self.csv_file is not None:
-            check_writable(self.csv_file, ".csv")
+            check_writable(self.csv_file, ".csv", marks=SCORES_MARKS)
         if found.list_name is not None:
             console.info(f"the test list has no label map: these are the cases of the {found.list_name} list")
         if unused:

@@ -97,7 +97,7 @@ class Plan:
     def __call__(self) -> None:
         """Plans and shows the options."""
         from ...devices import load_profile, plan
-        from .page import write_plan_page
+        from .page import PAGE_MARKS, write_plan_page
         from .tables import heading, option_table, reasons, remarks
 
         if not self.bundles and not self.students:
@@ -106,7 +106,7 @@ class Plan:
             raise UsageError("--task and --patch go with --students; a bundle has its own")
         if self.html is not None:
             require("report")
-            check_writable(self.html, ".html")
+            check_writable(self.html, ".html", marks=PAGE_MARKS)
         shape, spacing = quantities.scan("--scan", self.scan)
         profile = load_profile(self.device)  # a wrong name is refused before minutes of work
         report = plan(

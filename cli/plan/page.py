@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...devices.planner.report import PlanReport
-from ...runtime.files.html_page import write_page
+from ...runtime.files.html_page import page_marks, write_page
+
+PAGE_MARKS = page_marks("<title>Plan for ")
 
 
 def write_plan_page(path: Path, report: PlanReport) -> Path:

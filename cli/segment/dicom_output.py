@@ -53,10 +53,10 @@ class DicomOutput:
         paths = [path.resolve() for path in (scan, output, self.report, self.contours) if path is not None]
         if len({*paths}) < len(paths):
             raise UsageError("-i, -o, --sr and --rtstruct need files of their own")
-        for path in (self.report, self.contours):
+        for path, modality in ((self.report, "SR"), (self.contours, "RTSTRUCT")):
             if path is not None:
                 check_writable(path, SEG_SUFFIX)
-                check_output(path, force)
+                check_output(path, force, modality)
 
     def bytes(self, scan: DicomSeries, output: Path) -> int:
         """Returns the memory that `write` takes at most beside the label map, in bytes."""

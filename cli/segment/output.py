@@ -14,14 +14,16 @@ from ...runtime.scans.nifti import check_output_name
 from ...runtime.scans.nifti_header import MAX_FILE_BYTES
 
 SEG_SUFFIX = ".dcm"  # a label map with this ending is written as DICOM SEG
+_KINDS = {"SEG": "label map", "SR": "report", "RTSTRUCT": "structure set"}  # DICOM's modality → what a message calls it
 
 
-def check_output(output: Path, force: bool) -> None:
-    """Refuses an output that cannot be written, or that would replace another file than a label map, such as a scan.
+def check_output(output: Path, force: bool, modality: str = "SEG") -> None:
+    """Refuses an output that cannot be written, or that would replace another file than one of its kind, as a scan.
 
     Args:
-        output: path of the label map to write.
+        output: path of the label map to write, or of a report or structure set.
         force: whether any existing file may be replaced.
+        modality: of a DICOM file, what it is: SEG, SR or RTSTRUCT.
 
     Raises:
         UsageError: the name is not that of a NIfTI or DICOM file, or another file exists there.
@@ -29,10 +31,10 @@ def check_output(output: Path, force: bool) -> None:
     """
     if output.suffix != SEG_SUFFIX:
         check_output_name(output)
-    if not force and output.is_file() and not is_own_label_map(output):
+    if not force and output.is_file() and not is_own_label_map(output, modality):
         raise UsageError(
-            f'output "{output.name}": expected nothing there, or an earlier label map, got another file; are -i and -o '
-            "the right way round? Choose another name, or replace it (--force)"
+            f'output "{output.name}": expected nothing there, or an earlier {_KINDS[modality]}, got another file; are '
+            "-i and -o the right way round? Choose another name, or replace it (--force)"
         )
     check_writable(output)
 
@@ -62,14 +64,17 @@ def check_record(record: Path, force: bool) -> None:
         ) from None
 
 
-def is_own_label_map(path: Path) -> bool:
-    """Whether a file's header says that bedside wrote it as a label map; True for an empty file, which can be lost."""
+def is_own_label_map(path: Path, modality: str = "SEG") -> bool:
+    """Whether a file's header says that bedside wrote it as a label map; True for an empty file, which can be lost.
+
+    Of a DICOM file, whether it is bedside's and of the modality, which may also be that of a report or structure set.
+    """
     if path.stat().st_size == 0:
         return True
     if path.suffix == SEG_SUFFIX:
         from ...dicom import is_own_result
 
-        return is_own_result(path)
+        return is_own_result(path, modality)
     import nibabel as nib
 
     try:

@@ -17,6 +17,8 @@ from .kernels import Kind
 VERSION = 1
 """Version of the file; it is raised when the kernels or the fields change, because both decide what the times mean."""
 
+PROBE_MARKS = ('"file": "bedside probe"',)  # tell a probe from other files; see `check_writable`
+
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Positions = Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
@@ -96,6 +98,8 @@ class Probe(CheckedStruct, frozen=True, kw_only=True):
     """What a probe measured.
 
     Attributes:
+        file: says what the file is.
+        version: version of the file.
         bedside_version: version of this package that probed.
         host: the machine.
         engines: version of each engine's package.
@@ -103,10 +107,10 @@ class Probe(CheckedStruct, frozen=True, kw_only=True):
         seconds: how long the probe took, in s.
         warnings: what may have disturbed it, as sentences.
         clock: what was measured: time, or processor time divided by the threads, which other programs disturb less.
-        file: says what the file is.
-        version: version of the file.
     """
 
+    file: Literal["bedside probe"] = "bedside probe"
+    version: Literal[1] = VERSION
     bedside_version: str
     host: ProbedHost
     engines: dict[str, str]
@@ -114,8 +118,6 @@ class Probe(CheckedStruct, frozen=True, kw_only=True):
     seconds: Annotated[float, msgspec.Meta(ge=0)]
     warnings: tuple[str, ...] = ()
     clock: Literal["time", "processor time"] = "time"
-    file: Literal["bedside probe"] = "bedside probe"
-    version: Literal[1] = VERSION
 
 
 class _VersionOnly(msgspec.Struct):

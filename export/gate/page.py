@@ -13,7 +13,7 @@ from ...runtime.bundles.manifest import Manifest
 from ...runtime.bundles.outputs import check_writable
 from ...runtime.bundles.variant import Variant
 from ...runtime.errors import UsageError
-from ...runtime.files.html_page import check_packages, write_page
+from ...runtime.files.html_page import check_packages, page_marks, write_page
 from ...training.runs.pictures import label_colour
 from ..cases import ExportCases
 from . import verdict
@@ -21,6 +21,8 @@ from .dice import CaseScores
 from .gate import exact_counterpart
 from .overlap import windows_differ
 from .pictures import WorstCase, drops_picture, overlap_picture, worst_case
+
+_PAGE_MARKS = page_marks(": parity of the exported variants</title>")
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,13 @@ def check_page(path: Path, bundle: Path) -> None:
 
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
-        UsageError: the page has another ending, or would lie in this bundle or in another.
+        UsageError: the page has another ending, would lie in this bundle or in another, or another file is there.
         ResourceError: the page cannot be written.
     """
     check_packages()
     if bundle.resolve() in path.resolve().parents:
         raise UsageError(f'the page "{path.name}" would lie in the bundle "{bundle.name}"; choose a place outside it')
-    check_writable(path, ".html")
+    check_writable(path, ".html", marks=_PAGE_MARKS)
 
 
 def write_parity_page(path: Path, manifest: Manifest, cases: ExportCases, scores: Mapping[str, CaseScores]) -> Path:

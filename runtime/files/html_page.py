@@ -12,6 +12,11 @@ from ..errors import MissingExtraError
 from .atomic import atomic_write
 
 
+def page_marks(title: str) -> tuple[str, ...]:
+    """Returns texts that tell a page with this title, or a part of it, from other files; see `check_writable`."""
+    return title, "research software, not a medical device"
+
+
 def check_packages() -> None:
     """Checks that the packages of pages and pictures are installed, without importing them.
 

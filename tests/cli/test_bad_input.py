@@ -128,6 +128,7 @@ def test_scores_that_cannot_be_written_are_refused_before_the_work(refused, scan
     refused(*words, tmp_path / "nowhere" / "scores.csv", code=5)
     refused(*words, tmp_path / "t" / "a.nii.gz", code=2)
     refused(*words, tmp_path / "scores.csv", "--compare", tmp_path / "scores.csv", code=2)
+    refused(*words, tmp_path / "scores.csv", "--labels", "liver", code=2)
     assert (tmp_path / "t" / "a.nii.gz").read_bytes() == b"never read"
     assert (tmp_path / "scores.csv").read_text() == "of another model"
 

@@ -16,6 +16,7 @@ from .evaluation import Evaluation
 
 MEAN = "mean"  # in the organ column, marks the mean over a case's organs; the label column is empty
 _REQUIRED: tuple[str, ...] = ("case", "label", "organ", "dice", "nsd", "hd95_mm", "tolerance_mm")
+SCORES_MARKS = (",".join(_REQUIRED),)  # tell a file of scores from others; see `check_writable`
 _COLUMNS: tuple[str, ...] = (*_REQUIRED, "truth_voxels", "predicted_voxels")
 
 

@@ -7,7 +7,10 @@ import json
 import re
 
 import pytest
+from bedside.cli.benchmark.csv_table import TABLE_MARKS
+from bedside.cli.benchmark.page import PAGE_MARKS
 from bedside.cli.main import run
+from bedside.runtime.bundles.outputs import check_writable
 
 from ..printed import widest
 
@@ -42,6 +45,17 @@ def test_csv_and_page_have_the_figures_of_the_json(tiny_bundle, tmp_path, capsys
     assert "data:image/png;base64," in page
     assert all(row["variant"] in page for row in rows)
     assert not re.search(r"(?:src|href)=[\"'](?!data:)", page)  # nothing is loaded from elsewhere
+    check_writable(tmp_path / "b.csv", ".csv", marks=TABLE_MARKS)  # an earlier result may be replaced
+    check_writable(tmp_path / "b.html", ".html", marks=PAGE_MARKS)
+
+
+@pytest.mark.parametrize(("option", "name"), [("--csv", "mine.csv"), ("--html", "mine.html")])
+def test_another_file_is_not_replaced(bundle_path, tmp_path, monkeypatch, capsys, option, name):
+    monkeypatch.setattr("bedside.devices.benchmark", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / name).write_text("a person's own")
+    assert run(["benchmark", str(bundle_path), option, str(tmp_path / name)]) == 2
+    assert f'output "{name}": expected nothing there, or an earlier result of this command' in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == "a person's own"
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,11 @@ def test_the_probed_tier_is_in_table_json_and_page(bundle_path, tmp_path, capsys
     assert widest(text) <= 80
     assert "probed: from kernels timed on this device" in " ".join(text.split())
     assert "<td>probed</td>" in page.read_text()
+    assert run([*words, "--threads", "2", "--html", str(page), "-q"]) == 0  # its own may be replaced
+    page.write_text("a person's own")
+    assert run([*words, "--threads", "2", "--html", str(page), "-q"]) == 2
+    assert page.read_text() == "a person's own"
+    assert 'output "plan.html": expected nothing there, or an earlier' in capsys.readouterr().err
     assert run([*words, "--json"]) == 0
     options = json.loads(capsys.readouterr().out)["options"]
     assert {option["tier"] for option in options if option["engine"] == "onnxruntime"} >= {"probed"}

@@ -28,6 +28,14 @@ def test_report_and_contours_are_those_of_the_result(bundle_path, folder, tmp_pa
     contours = pydicom.dcmread(tmp_path / "rt.dcm")
     assert [region.ROIName for region in contours.StructureSetROISequence] == list(volumes)
     assert bedside([*words, *more]) in (0, 6)  # its own may be replaced
+    for option, other, kind in (
+        ("-o", "sr.dcm", "label map"),
+        ("--sr", "rt.dcm", "report"),
+        ("--rtstruct", "out.dcm", "structure set"),
+    ):
+        given = ["-o", str(tmp_path / "new.dcm"), option, str(tmp_path / other)]
+        assert bedside(["segment", str(bundle_path), "-i", str(folder), "-q", *WORDS, *given]) == 2
+        assert f"expected nothing there, or an earlier {kind}, got another file" in capsys.readouterr().err
 
 
 def test_contours_go_with_nifti_labels_too(bundle_path, folder, tmp_path):  # noqa: F811

@@ -81,6 +81,15 @@ def test_a_page_that_would_replace_a_scan_or_lie_in_another_bundle_or_nowhere_is
         check_page(tmp_path / "none" / "p.html", bundle)
 
 
+def test_an_earlier_page_may_be_replaced_and_another_file_is_refused(page, tmp_path):
+    bundle, there = tmp_path / "b.bedside", tmp_path / "there.html"
+    there.write_text(page)
+    check_page(there, bundle)
+    there.write_text("<title>Plan for a device</title> research software, not a medical device")
+    with pytest.raises(UsageError, match=r"expected nothing there, or an earlier result of this command"):
+        check_page(there, bundle)
+
+
 def test_it_is_one_file(page):
     assert not re.search(r'(src|href)="(?!data:)|https?://|@import|<script', page)
     assert page.count("data:image/png;base64,") == 4  # losses, overlaps, and the worst case of two variants

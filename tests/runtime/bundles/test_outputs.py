@@ -28,6 +28,22 @@ def test_an_output_in_a_bundle_is_refused(tmp_path, place):
     check_writable(tmp_path / "labels.nii.gz")
 
 
+def test_a_file_without_the_marks_of_the_commands_results_is_refused_and_stays(tmp_path):
+    path, marks = tmp_path / "own.csv", ("case,organ", "mm")
+    for content in ("case,organ,mm\n1,2,3\n", "# earlier\ncase,organ,mm\n", ""):
+        path.write_text(content)
+        check_writable(path, ".csv", marks=marks)
+    for content in ("case,organ\n", "case;organ;mm\n", " " * 20_000 + "case,organ,mm"):
+        path.write_text(content)
+        with pytest.raises(
+            UsageError, match=r'output "own\.csv": expected nothing there, or an earlier result of this'
+        ):
+            check_writable(path, ".csv", marks=marks)
+        assert path.read_text() == content
+    path.write_text("not a result")
+    check_writable(path, ".csv")
+
+
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(ResourceError, match=r'"new\.csv": cannot be written'):
         check_writable(tmp_path / "none" / "new.csv")
