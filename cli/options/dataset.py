@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...runtime.errors import UsageError
 from ...runtime.task import Task
 from ...runtime.task_presets import load_task
 from .paths import input_argument, output_option
@@ -92,9 +93,12 @@ class DataOptions:
             InputError: the data set is refused.
             UsageError: the split cannot be made, or both options are given.
         """
-        from ...training.data.dataset import load_dataset
+        from ...training.data.dataset import NoFoldError, load_dataset
 
         dataset = load_dataset(path, labels=task.labels)
         if self.fold is None and self.validation_fraction is None:
             return dataset
-        return dataset.split(fold=self.fold, fraction=self.validation_fraction)
+        try:
+            return dataset.split(fold=self.fold, fraction=self.validation_fraction)
+        except NoFoldError as error:
+            raise UsageError(f"{error}, or give --validation-fraction 0.2 in place of --fold") from None

@@ -19,8 +19,12 @@ from .ignore_label import split_ignore_label
 from .nnunet_splits import SPLITS, choose, find_splits, read_splits
 from .organ_masks import OrganMasks, truth_files
 
-_NO_FOLDS = f'none: no "fold" in its list, and no {SPLITS} beside it or in nnUNet_preprocessed'
+_NO_FOLDS = f'no "fold" in its list, and no {SPLITS} beside it or in nnUNet_preprocessed'
 _SHOWN = 5  # broken cases named in one message; the rest are counted
+
+
+class NoFoldError(UsageError):
+    """A data set cannot be split at a fold."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,15 @@ class Dataset:
             seed: random seed of the choice, which depends on the names of the cases, not on their order.
 
         Raises:
-            UsageError: the data set already has a validation list, has no such fold, or is too small; or the fraction
-                is outside 0…1, or comes with a fold.
+            NoFoldError: the data set has no such fold.
+            UsageError: the data set already has a validation list, or is too small; or the fraction is outside 0…1, or
+                comes with a fold.
             InputError: the splits file cannot be used, or names cases that the data set lacks.
         """
         if self.validation:
             raise UsageError(
                 f'data set "{self.name}" already has {len(self.validation)} validation cases; '
-                "train with those, without --fold or --validation-fraction"
+                "take those, and choose no fold and no share of the training cases"
             )
         if fold is not None and fraction is not None:
             raise UsageError("--fold and --validation-fraction both choose the validation cases: leave one of them out")
@@ -129,10 +134,8 @@ class Dataset:
         chosen = frozenset(case.name for case in self.training if case.fold == fold)
         if not chosen or len(chosen) == len(self.training):
             folds = sorted({case.fold for case in self.training if case.fold is not None})
-            raise UsageError(
-                f'data set "{self.name}" cannot be split at fold {fold}; it has folds {folds or _NO_FOLDS}; '
-                "name another, or give --validation-fraction 0.2 in place of --fold"
-            )
+            has = f"folds {', '.join(map(str, folds))}: name another" if folds else f"{_NO_FOLDS}: give no fold"
+            raise NoFoldError(f'data set "{self.name}" cannot be split at fold {fold}; it has {has}')
         return chosen
 
     def _share(self, fraction: float, seed: int) -> frozenset[str]:

@@ -172,7 +172,9 @@ def test_a_list_of_another_modality_than_the_tasks_is_a_warning(dataset, task, c
 
 def test_a_fold_that_is_not_there_is_a_usage_error(dataset, task, capfd):
     assert run(["dataset", "check", str(dataset), "--task", task, "--fold", "0"]) == 2
-    assert 'no "fold" in its list, and no splits_final.json' in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert 'it has no "fold" in its list, and no splits_final.json' in told
+    assert "--validation-fraction" not in told  # which this command does not have
 
 
 def test_the_lists_of_the_real_data_are_read_cleanly(real_data, tmp_path):

@@ -49,7 +49,8 @@ def test_a_fold_and_a_share_cannot_both_choose_the_validation_cases(folder, task
 
 
 def test_a_fold_that_the_list_lacks_is_refused(folder, task):
-    with pytest.raises(UsageError, match="fold 7"):
+    message = r"fold 7; it has folds 0, 1: name another, or give --validation-fraction 0\.2 in place of --fold$"
+    with pytest.raises(UsageError, match=message):
         DataOptions(fold=7).dataset(folder, task)
 
 
