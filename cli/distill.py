@@ -20,7 +20,7 @@ from ..runtime.task import Task
 from ..runtime.task_presets import load_task
 from ..training.recipe import Recipe
 from .options.cluster import ClusterOptions
-from .options.command import arguments_of, last_given, typer_function
+from .options.command import arguments_of, last_given, refuse_others, typer_function
 from .options.dataset import OptionalDatasetArgument
 from .options.extras import require
 from .options.imitation import ImitationOptions
@@ -129,6 +129,9 @@ class Distill:
                 self._train(self.dataset, self.output, console)
 
     def _list(self, console: Console) -> None:
+        training = replace(self.training, data=replace(self.training.data, patch=None))
+        used = replace(self, student=None, task=None, training=training, console=Console())
+        refuse_others(f"--student {_LIST}", used)
         require("train")
         from ..distill.students.front import advice
         from ..distill.students.measured import measured_students

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..runtime.errors import ExitCode, UsageError
+from .options.command import refuse_others
 from .options.extras import require
 from .options.machine import ThreadsOption
 from .options.network import NetworkOptions
@@ -118,6 +119,7 @@ class Export:
     def __call__(self) -> ExitCode:
         """Exports the student, or shows the formats; `ExitCode.REVIEW` where a variant or the locator is left out."""
         if self.formats:
+            refuse_others("--formats", replace(self, formats=False, console=Console()))
             self._show_formats()
             return ExitCode.OK
         if self.output is None:

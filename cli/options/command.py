@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar, cast, get_args, get_type_hints
 
 import typer
@@ -167,17 +168,34 @@ def arguments_of(options: Any) -> list[str]:
         if is_dataclass(kind):
             words += arguments_of(value)
         elif value != field.default:
-            words += _words(get_args(kind)[1], value)
+            words += _words(field.name, get_args(kind)[1], value)
     return words
 
 
-def _words(described: Any, value: Any) -> list[str]:
+def refuse_others(mode: str, others: Any) -> None:
+    """Refuses arguments beside those of a mode that uses no others, such as one that only shows a list.
+
+    Args:
+        mode: the options that choose the mode, for the message.
+        others: the command, as `arguments_of` takes it, with the defaults in place of what the mode uses.
+
+    Raises:
+        UsageError: another argument is given.
+    """
+    words = arguments_of(others)
+    if words:
+        name = words[0] if words[0].startswith("-") else f'"{Path(words[0]).name}"'
+        raise UsageError(f"{mode} shows a list and does nothing else: leave {name} out")
+
+
+def _words(field: str, described: Any, value: Any) -> list[str]:
     """Returns the words of one option or argument; ``described`` is its `typer.Option` or `typer.Argument`."""
     texts = [str(each.value if isinstance(each, Enum) else each) for each in _values(value)]
     if isinstance(described, ArgumentInfo):
         return texts
     # `typer.Option` in `Annotated` keeps the first name of the option as its default.
-    name = next(each for each in (described.default, *(described.param_decls or ())) if isinstance(each, str))
+    names = (each for each in (described.default, *(described.param_decls or ())) if isinstance(each, str))
+    name = next(names, f"--{field.replace('_', '-')}")
     name, _, name_of_false = name.partition("/")  # as in "--class-offsets/--no-class-offsets"
     if isinstance(value, bool):
         return [name if value else name_of_false]

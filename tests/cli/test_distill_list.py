@@ -23,6 +23,21 @@ def test_the_list_needs_no_other_option(capfd):
     assert all(name in shown for name in STUDENTS)
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["{tmp}/data"], '"data"'),
+        (["--teacher", "{tmp}/run"], "--teacher"),
+        (["-o", "{tmp}/x"], "--output"),
+        (["--lr", "1e-3"], "--lr"),
+        (["--spacing", "1", "1", "1"], "--spacing"),
+    ],
+)
+def test_the_list_takes_no_argument_that_it_has_no_use_for(words, named, tmp_path, capfd):
+    assert run(["distill", "--student", "list", *(word.format(tmp=tmp_path) for word in words)]) == 2
+    assert f"--student list shows a list and does nothing else: leave {named} out" in capfd.readouterr().err
+
+
 def test_the_list_in_json_is_one_object(capfd):
     assert run(["distill", "--student", "list", "--json"]) == 0
     content = json.loads(capfd.readouterr().out)

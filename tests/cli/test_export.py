@@ -66,6 +66,15 @@ def test_the_formats_are_shown_without_a_run(capfd):
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(["{tmp}/run"], '"run"'), (["-o", "{tmp}/b.bedside"], "--output"), (["--gate", "3"], "--gate")],
+)
+def test_the_formats_take_no_other_argument(words, named, tmp_path, capfd):
+    assert bedside(["export", "--formats", "-q", *(word.format(tmp=tmp_path) for word in words)]) == 2
+    assert f"--formats shows a list and does nothing else: leave {named} out" in capfd.readouterr().err
+
+
 def test_the_formats_in_json_are_one_object(capfd):
     assert bedside(["export", "--formats", "--json"]) == 0
     formats = json.loads(capfd.readouterr().out)["formats"]
