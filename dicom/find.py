@@ -12,6 +12,7 @@ from ..runtime import arguments
 from ..runtime.errors import Choice, InputError, UsageError
 from ..runtime.scans.file_kind import is_dicom, remnant
 from .frames import Frame, NoScan, read_frames
+from .modality import shown_modality
 from .series import DicomSeries
 from .stack import Stack
 
@@ -23,7 +24,7 @@ class SeriesSummary:
     Attributes:
         number: its number in the list, from 1.
         uid: Series Instance UID.
-        modality: Modality, such as ``CT`` or ``SEG``.
+        modality: Modality, such as ``CT`` or ``SEG``; see `shown_modality`.
         slices: slices of the scan; 0 where the series is none.
         size: voxels along x, y, z as stored; None where they are no stack.
         spacing: distances in mm; None likewise.
@@ -100,7 +101,7 @@ class _Series:
         return ", ".join(f"{reason} ({count})" for reason, count in counts.items())
 
     def summary(self, number: int) -> SeriesSummary:
-        modality = next(each.modality for each in (*self.frames, *self.no_scans))
+        modality = shown_modality(next(each.modality for each in (*self.frames, *self.no_scans)))
         if not self.frames:
             return SeriesSummary(number, self.uid, modality, 0, problem=self.others)
         try:

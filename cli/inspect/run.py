@@ -22,8 +22,8 @@ def run_facts(run: Run) -> dict[str, Any]:
     return {
         "kind": "run",
         "epochs": len(rows),
-        "last": rows[-1] if rows else None,
-        "best": best if "dice" in best else None,
+        "last": _figures(rows[-1]) if rows else None,
+        "best": _figures(best) if "dice" in best else None,
         "class_offsets": msgspec.to_builtins(run.best_weights().class_offsets),
         "config": config,
     }
@@ -76,6 +76,10 @@ def _network(model: ModelConfig) -> str:
         return TeacherConfig.of(model).title
     except UsageError:  # its family's package is not installed here
         return model.name
+
+
+def _figures(row: dict[str, str]) -> dict[str, int | float]:
+    return {name: int(value) if name == "epoch" else float(value) for name, value in row.items()}
 
 
 def _row_text(row: dict[str, str]) -> str:

@@ -27,6 +27,18 @@ def test_the_series_are_listed_with_what_is_wrong_with_them(tmp_path, capsys):
     assert "0.9×0.7×2.5" in table
 
 
+def test_a_text_in_place_of_the_modality_is_not_shown(tmp_path, capsys):
+    def named(made, _):
+        made.Modality = "CANARY^DOE"
+
+    write_series(tmp_path, change=named)
+    for more in ([], ["--json"]):
+        assert bedside(["inspect", str(tmp_path), *more]) == 0
+        told = capsys.readouterr()
+        assert "another modality" in told.out
+        assert "CANARY" not in told.out + told.err
+
+
 def test_trust_goes_with_a_bundle(tmp_path, capsys):
     write_series(tmp_path)
     assert bedside(["inspect", str(tmp_path), "--trust", str(tmp_path)]) == 2

@@ -19,8 +19,9 @@ def test_inspect_shows_a_run_with_its_best_and_last_epoch(student_folder, capsys
     assert bedside(["inspect", str(student_folder / "student"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["kind"] == "run"
-    assert (facts["epochs"], facts["best"]["epoch"], facts["best"]["dice"]) == (3, "1", "0.6")
-    assert facts["last"]["epoch"] == "2"
+    assert (facts["epochs"], facts["best"]["epoch"], facts["best"]["dice"]) == (3, 1, 0.6)
+    assert facts["last"]["epoch"] == 2
+    assert all(isinstance(value, int | float) for value in (*facts["last"].values(), *facts["best"].values()))
     assert facts["config"]["model"]["name"] == "unet-nano"
     assert bedside(["inspect", str(student_folder / "student")]) == 0
     text = capsys.readouterr().out
