@@ -55,7 +55,7 @@ class LossTrend(msgspec.Struct, frozen=True):
             return self
         _log.warning(
             "the loss is climbing: %.3g over the last %d steps (epoch %d), after %.3g at its best; "
-            "it may not come back: start again with a lower --lr, or a longer --warmup",
+            "it may not come back: start again with a lower --lr or a longer --warmup, and another -o",
             _mean(self.recent),
             WINDOW,
             epoch,

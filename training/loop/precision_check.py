@@ -84,14 +84,14 @@ def check_precision(model: torch.nn.Module, loss: Loss, autocast: Autocast, grou
         raise UnsoundPrecisionError(
             f"precision bf16-mixed does not work on this processor: {worst}, expected a ratio of "
             f"{1 / LARGEST_NORM_RATIO:g}…{LARGEST_NORM_RATIO:g} and a cosine of {LEAST_COSINE:g} or more; "
-            "give --precision 32-true"
+            "start again with --precision 32-true and another -o"
         )
     if not group.first:
         return
     if worst.time_ratio > 1:
         _log.warning(
             "bf16-mixed is slower on this processor: a pass needs %.1f times the time of 32-true (%s); "
-            "start again with --precision 32-true",
+            "start again with --precision 32-true and another -o",
             worst.time_ratio,
             worst,
         )

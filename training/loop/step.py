@@ -100,8 +100,10 @@ class Stepper:
 
     def _check_finite(self, what: str, value: float, epoch: int) -> None:
         if not math.isfinite(value):
-            precision = "" if self._recipe.precision == "32-true" else ", or with --precision 32-true"
-            raise DivergedError(f"{what} became {value} in epoch {epoch}; start again with a lower --lr{precision}")
+            precision = "" if self._recipe.precision == "32-true" else " or --precision 32-true"
+            raise DivergedError(
+                f"{what} became {value} in epoch {epoch}; start again with a lower --lr{precision}, and another -o"
+            )
 
     def _add_gradient(self, batch: Batch, *, last: bool) -> float:
         """Accumulates a batch's gradients and returns its loss; the last batch averages them over the processes."""
