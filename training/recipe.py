@@ -12,6 +12,7 @@ from ..runtime.errors import FieldError
 TrainingPrecision = Literal["32-true", "bf16-mixed", "auto"]
 SegmentationLoss = Literal["dice-ce", "balanced-dice-ce"]
 OptimizerName = Literal["adamw", "sgd"]
+LARGEST_SEED = 2**32 - 1  # of NumPy's generator, from which MONAI's augmentations draw
 
 
 class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +94,7 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         class_offsets: whether the logits of the best weights are moved by one number for each class, with which the
             validation cases have the highest Dice; not in the papers.
         checkpoint_every: steps between checkpoints inside an epoch; every epoch ends with one too.
-        seed: random seed of weights, crops and augmentation.
+        seed: random seed of weights, crops and augmentation, 0…2³²−1.
         precision: number format, as Lightning Fabric names it. There is no "bf16-true": its weights have eight
             significant bits, and most updates of AdamW at these rates would round to nothing. "auto": the training
             chooses at its start, see `choose_precision`, and the run records what it chose.
@@ -133,6 +134,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         for field in ("epochs", "batch", "accumulate", "processes", "validate_every", "checkpoint_every"):
             if getattr(self, field) < 1:
                 raise FieldError(f"{field}: expected 1 or more, got {getattr(self, field)}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise FieldError(f"seed: expected a whole number from 0 to {LARGEST_SEED}, got {self.seed}")
         if self.pictures_every < 0:
             raise FieldError(f"pictures_every: expected 0 (none) or more, got {self.pictures_every}")
         if self.steps_per_epoch is not None and self.steps_per_epoch < 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ...runtime.errors import UsageError
+from ...training.recipe import LARGEST_SEED
 
 if TYPE_CHECKING:
     from ...training.recipe import Recipe
@@ -209,7 +210,10 @@ class RecipeOptions:
         ),
     ] = False
     seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Seed of weights, crops and augmentation.", rich_help_panel=_PANEL)
+        int,
+        typer.Option(
+            "--seed", min=0, max=LARGEST_SEED, help="Seed of weights, crops and augmentation.", rich_help_panel=_PANEL
+        ),
     ] = 0
     validate_every: Annotated[
         int | None,

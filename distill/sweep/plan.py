@@ -11,6 +11,7 @@ from ...runtime import arguments
 from ...runtime.errors import UsageError
 from ...runtime.files.atomic import make_folder
 from ...training.data.case_cache import CASES_FOLDER
+from ...training.recipe import LARGEST_SEED
 from ...training.runs.run import Run
 
 
@@ -83,7 +84,10 @@ def plan_runs(folder: Path, lambdas: Sequence[float], seeds: Sequence[int]) -> t
     """
     shares = [arguments.share("lambda", lam) for lam in arguments.sequence("lambdas", lambdas, "a list of numbers")]
     shares = [float(f"{share:g}") for share in shares]  # as the names of the runs say
-    numbers = [arguments.whole_number("seed", seed, low=0) for seed in arguments.sequence("seeds", seeds, "numbers")]
+    numbers = [
+        arguments.whole_number("seed", seed, low=0, high=LARGEST_SEED)
+        for seed in arguments.sequence("seeds", seeds, "numbers")
+    ]
     for name, values in (("lambda", [f"{share:g}" for share in shares]), ("seed", [str(seed) for seed in numbers])):
         if not values:
             raise UsageError(f"sweep: expected at least one {name}, got none")

@@ -1,4 +1,5 @@
 import pytest
+from bedside.runtime.errors import FieldError
 from bedside.training.recipe import Augmentation, Recipe
 
 
@@ -102,3 +103,10 @@ def test_a_share_that_leaves_out_one_kind_of_crops_is_refused(share):
 @pytest.mark.parametrize(("share", "cases", "steps"), [(0.9, 6, 60), (0.8, 12, 60), (0.5, 3, 6), (0.999, 1, 1000)])
 def test_the_steps_are_exact_whatever_share_of_crops_has_no_labels(share, cases, steps):
     assert Recipe(unlabelled=share).steps(cases) == steps
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**70])
+def test_a_seed_that_numpys_generator_does_not_take_is_refused(seed):
+    with pytest.raises(FieldError, match=f"^seed: expected a whole number from 0 to 4294967295, got {seed}$"):
+        Recipe(seed=seed)
+    assert Recipe(seed=2**32 - 1).seed == 2**32 - 1

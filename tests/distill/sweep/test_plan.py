@@ -29,7 +29,8 @@ def test_all_lambdas_train_with_the_first_seed_before_the_second(tmp_path):
         ((0.5, 1, 0.5), (0,), "expected every lambda once, got 0.5 twice"),
         ((1,), (3, 3), "expected every seed once, got 3 twice"),
         ((2,), (0,), "lambda: expected a number in 0…1, got 2"),
-        ((1,), (-1,), "seed: expected a whole number from 0 up, got -1"),
+        ((1,), (-1,), "seed: expected a whole number from 0 to 4294967295, got -1"),
+        ((1,), (2**32,), "seed: expected a whole number from 0 to 4294967295, got 4294967296"),
         (0.5, (0,), "lambdas: expected a list of numbers, got 0.5"),
     ],
 )
