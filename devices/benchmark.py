@@ -104,7 +104,7 @@ def benchmark(
     )
     engines = arguments.optional(arguments.names, "engines", engines)
     precisions = arguments.optional(arguments.names, "precisions", precisions)
-    arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
+    arguments.optional(arguments.callback, "progress", progress, "done", "total")
     input = arguments.optional(arguments.path, "input", input)  # noqa: A001 - as above
     if input is not None and not is_file(input):
         raise InputError(f'no scan "{input.name}"; expected a .nii or .nii.gz file')

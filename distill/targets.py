@@ -67,7 +67,7 @@ def cache_targets(
     cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
     task = arguments.instance("task", task, Task)
     group = arguments.instance("group", group, ProcessGroup)
-    arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
+    arguments.optional(arguments.callback, "progress", progress, "done", "total")
     key = targets_key(teachers)
     # The first process verifies the files for all, each once: hashing those of many cases takes a while.
     unique = {case.folder: case for case in cases}

@@ -77,7 +77,7 @@ def export_bundle(
     student = ExportedStudent.of(student)
     out = arguments.path("out", out)
     options = arguments.instance("options", options, ExportOptions)
-    arguments.optional(arguments.callback, "progress", progress, "progress(done, total, note)")
+    arguments.optional(arguments.callback, "progress", progress, "done", "total", "note")
     _postprocessing(student, options).check(student.task.labels)
     _check_output(out, options.force)
     _check_packages(options)

@@ -9,6 +9,7 @@ The checks do not import NumPy, so that light commands start fast.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -248,20 +249,30 @@ def path(name: str, value: Any) -> Path:
     refuse(name, "a path (text or pathlib.Path)", value)
 
 
-def callback(name: str, value: Any, expected: str) -> Callable[..., Any]:
-    """Accepts anything that can be called.
+def callback(name: str, value: Any, *parameters: str, does: str = "") -> Callable[..., Any]:
+    """Accepts what can be called with so many positional arguments, as far as its signature can be read.
 
     Args:
         name: name of the argument, for the message.
         value: the value that the caller gave.
-        expected: the expected signature, such as ``"progress(done, total)"``, for the message.
+        parameters: names of the arguments with which it is called, for the message.
+        does: what it does, such as ``"that says whether to stop"``, for the message.
 
     Raises:
         UsageError: anything else.
     """
-    if callable(value):
+    expected = f"a function {name}({', '.join(parameters)})" + (f" {does}" if does else "")
+    if not callable(value):
+        refuse(name, expected, value)
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # of some that are written in C
         return value
-    refuse(name, f"a function {expected}", value)
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        raise UsageError(f"{name}: expected {expected}, got one of {signature}") from None
+    return value
 
 
 def instance(name: str, value: Any, kind: type[_Value], advice: str = "") -> _Value:

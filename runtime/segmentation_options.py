@@ -47,7 +47,7 @@ class SegmentationOptions:
         overlap = arguments.optional(arguments.overlap_share, "overlap", self.overlap)
         skip_air = arguments.flag("skip_air", self.skip_air)
         arguments.flag("use_locator", self.use_locator)
-        arguments.optional(arguments.callback, "cancel", self.cancel, "cancel() that says whether to stop")
+        arguments.optional(arguments.callback, "cancel", self.cancel, does="that says whether to stop")
         steps = arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
         steps = manifest.postprocessing if steps is None else steps
         steps.check(manifest.task.labels)

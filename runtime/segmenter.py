@@ -233,7 +233,7 @@ class Segmenter:
 
     def _segment(self, scan: Scannable, progress: Progress | None, options: SegmentationOptions) -> Result:
         self.check_usable()
-        arguments.optional(arguments.callback, "progress", progress, "progress(done, total)")
+        arguments.optional(arguments.callback, "progress", progress, "done", "total")
         with self._reserve(scan, options) as reserved:
             return reserved.run(progress)
 

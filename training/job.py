@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -81,7 +81,7 @@ class TrainingHooks:
         finished: called at the end with (run directory, final figures).
 
     Raises:
-        UsageError: a hook cannot be called.
+        UsageError: a hook cannot be called with these arguments.
     """
 
     preparing: Progress | None = None
@@ -90,6 +90,7 @@ class TrainingHooks:
     finished: Callable[[Run, FitResult], None] | None = None
 
     def __post_init__(self) -> None:
-        for name in (hook.name for hook in fields(self)):
-            form = "finished(run, result)" if name == "finished" else f"{name}(done, total)"
-            arguments.optional(arguments.callback, name, getattr(self, name), form)
+        arguments.optional(arguments.callback, "preparing", self.preparing, "done", "total")
+        arguments.optional(arguments.callback, "teaching", self.teaching, "done", "total")
+        arguments.optional(arguments.callback, "progress", self.progress, "done", "total", "note")
+        arguments.optional(arguments.callback, "finished", self.finished, "run", "result")

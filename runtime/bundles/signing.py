@@ -48,7 +48,7 @@ class SigningKey:
             MissingExtraError: `cryptography` is not installed.
         """
         path = arguments.path("key", path)
-        passphrase = arguments.optional(arguments.callback, "passphrase", passphrase, "passphrase()")
+        passphrase = arguments.optional(arguments.callback, "passphrase", passphrase)
         require_cryptography()
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

@@ -14,6 +14,7 @@ from bedside.runtime import (
     Task,
     UsageError,
 )
+from bedside.runtime.arguments import callback
 from bedside.runtime.task import Foreground, Intensity, Modality
 
 from .small_scan import AFFINE, GRID, HU
@@ -228,3 +229,11 @@ def test_a_result_is_not_saved_where_no_file_can_be(seg, target, tmp_path):
     with pytest.raises(BedsideError) as caught:
         seg.segment_array(HU, AFFINE).save(tmp_path / target)
     assert caught.value.exit_code == 5
+
+
+def test_a_function_that_takes_another_number_of_arguments_is_refused_before_it_is_called(seg):
+    with pytest.raises(
+        UsageError, match=r"^progress: expected a function progress\(done, total\), got one of \(done\)$"
+    ):
+        seg.segment("ct.nii.gz", progress=lambda done: None)
+    assert callback("progress", max, "done", "total") is max  # whose signature cannot be read

@@ -31,9 +31,23 @@ def test_a_field_of_another_type_is_refused_by_its_name(small_dataset, small_tas
         job(small_dataset, small_task, **{field: 3})
 
 
-@pytest.mark.parametrize("name", ["preparing", "teaching", "progress"])
-def test_a_hook_that_cannot_be_called_is_refused(name):
-    with pytest.raises(UsageError, match=rf"{name}: expected a function {name}\(done, total\), got 3"):
-        TrainingHooks(**{name: 3})
-    with pytest.raises(UsageError, match=r"finished: expected a function finished\(run, result\), got 3"):
-        TrainingHooks(finished=3)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("preparing", "preparing(done, total)"),
+        ("teaching", "teaching(done, total)"),
+        ("progress", "progress(done, total, note)"),
+        ("finished", "finished(run, result)"),
+    ],
+)
+def test_a_hook_that_cannot_be_called_as_it_will_be_is_refused_with_the_right_form(name, form):
+    for wrong, got in ((3, "3"), (lambda one: None, "one of (one)")):
+        with pytest.raises(UsageError) as caught:
+            TrainingHooks(**{name: wrong})
+        assert str(caught.value) == f"{name}: expected a function {form}, got {got}"
+
+
+def test_a_hook_of_two_arguments_is_refused_where_a_note_comes_too():
+    with pytest.raises(UsageError, match=r"^progress: expected .*, got one of \(done, total\)$"):
+        TrainingHooks(progress=lambda done, total: None)
+    TrainingHooks(progress=lambda done, total, note="": None, preparing=lambda *_: None)
