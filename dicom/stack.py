@@ -93,7 +93,8 @@ def _check_same_planes(frames: Sequence[Frame]) -> None:
         ("orientation", [frame.directions for frame in frames], _SAME_DIRECTION),
         ("pixel spacing", [frame.spacing for frame in frames], _SAME_DIRECTION * min(first.spacing)),
     ):
-        _check_alike(name, frames, (np.abs(np.array(values) - np.array(values[0])) > tolerance).any(axis=1))
+        apart = np.abs(np.array(values) - np.array(values[0])) > tolerance
+        _check_alike(name, frames, np.asarray(apart.any(axis=1)))
 
 
 def _check_alike(name: str, frames: Sequence[Frame], differs: NDArray[np.bool_]) -> None:
