@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from .preprocessing.body import MARGIN_VOXELS
@@ -109,15 +109,10 @@ class ScanPass:
                     body.add(plane)
             return _OpenedInput(InMemoryInput(prepared, plan.windows, plan.order, request.task.intensity.air), body)
 
-    def _reporting_body(self, source: WindowInput) -> Hooks:
-        """Returns hooks that report no progress until body was found: without any, all windows run once more."""
-        return replace(self.hooks, progress=lambda done, total: self.hooks.report(done * source.found_body, total))
-
     def _run(self, opened: _OpenedInput, skip_air: bool, receiver: Receiver) -> PassResult[Receiver]:
         plan, stopwatch, region = self.plan, self.hooks.stopwatch, self.region
         organs = None if region is None else region.windows(plan.windows, plan.order, self.request.grid)
-        hooks = self._reporting_body(opened.source) if skip_air else self.hooks
-        run = WindowRun(self.engine, plan, opened.source, skip_air, hooks, organs)
+        run = WindowRun(self.engine, plan, opened.source, skip_air, self.hooks, organs)
         with stopwatch.stage("blend"), closing(run.windows()) as scores:  # ends the run if the loop fails
             for block in blend(plan.windows, scores, self.request.task.num_classes, plan.dtype, plan.order):
                 with stopwatch.stage("restore"):

@@ -157,7 +157,13 @@ def _counted(graph: onnx.GraphProto) -> ModelCost:
         missing = [name for name in (*inputs, *node.output) if name and name not in shapes]
         if missing:
             raise BundleError(f'the operations of the ONNX cannot be counted: "{missing[0]}" has no fixed shape')
-        nodes.append(_node_cost(node, shapes, constants, links))
+        try:
+            nodes.append(_node_cost(node, shapes, constants, links))
+        except (IndexError, ZeroDivisionError):
+            made, shape = node.output[0], "×".join(map(str, shapes[node.output[0]])) or "none"
+            raise BundleError(
+                f'the operations of the ONNX cannot be counted: "{made}" of a {node.op_type} has the shape {shape}'
+            ) from None
     return ModelCost(tuple(nodes), _peak_values(graph, shapes, constants), onnxruntime_window_bytes(graph, shapes))
 
 

@@ -94,7 +94,8 @@ def package_version(package: str) -> str | None:
 @cache
 def _wheels_of(package: str) -> tuple[str, ...]:
     """Returns the wheels that hold a package; this reads the metadata of all wheels, without importing any."""
-    return tuple(sorted(set(packages_distributions().get(package, ())))) if find_spec(package) else ()
+    top = package.partition(".")[0]  # `find_spec` imports what a part lies in
+    return tuple(sorted(set(packages_distributions().get(top, ())))) if find_spec(top) else ()
 
 
 def default_threads() -> int:

@@ -9,7 +9,6 @@ import numpy as np
 import pydicom
 import pytest
 from bedside.dicom import is_own_result, open_series, write_segmentation
-from bedside.runtime.errors import InputError
 from pydicom.pixels.utils import pixel_array
 
 from .written_series import STEP, write_enhanced, write_series
@@ -145,13 +144,11 @@ def test_no_warning_shows_a_name(tmp_path):
         write_segmentation(tmp_path / "s.dcm", label_map(series.grid.shape), NAMES, series, bundle_sha256=HASH)
 
 
-def test_a_header_that_permits_no_segmentation_is_refused_without_its_values(tmp_path):
+def test_a_sex_that_is_none_becomes_blank(tmp_path):
     write_series(tmp_path / "ct", change=lambda made, _: setattr(made, "PatientSex", "NONSENSE"))
     series = open_series(tmp_path / "ct")
-    with pytest.raises(InputError, match="cannot refer to this series") as caught:
-        write_segmentation(tmp_path / "s.dcm", label_map(series.grid.shape), NAMES, series, bundle_sha256=HASH)
-    assert "NONSENSE" not in str(caught.value)
-    assert not (tmp_path / "s.dcm").exists()
+    write_segmentation(tmp_path / "s.dcm", label_map(series.grid.shape), NAMES, series, bundle_sha256=HASH)
+    assert pydicom.dcmread(tmp_path / "s.dcm").PatientSex == ""
 
 
 def test_only_own_segmentations_are_own(tmp_path):

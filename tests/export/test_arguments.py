@@ -36,7 +36,7 @@ def test_a_model_that_is_no_network_is_refused_and_nothing_is_written(toy_task, 
     [
         (ExportCases(), set()),
         (ExportOptions(precisions=["fp32"]), {"precisions"}),
-        (ExportedStudent(model=torch.nn.Identity(), task=PRESETS["btcv"], student="toy"), {"task"}),
+        (ExportedStudent(model=torch.nn.Identity(), task=PRESETS["btcv"], student="toy"), {"task", "learned_from"}),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -40,10 +40,10 @@ class FlatEngine:
 
 @pytest.fixture
 def passed(task):
-    def run(hu, streamed=True, region=None, progress=None, receiver=Counted, **options):
+    def run(hu, streamed=True, region=None, receiver=Counted, **options):
         request = SegmentationRequest(Scan(Volume(hu, GRID)), task, overlap=0.0, **options)
         plan = ExecutionPlan(streamed, MODEL_ORDER, plan_windows(SHAPE[::-1], task.patch.dhw, 0.0), np.float32, 0)
-        return ScanPass(FlatEngine(), request, plan, Hooks(progress), region).run(receiver)
+        return ScanPass(FlatEngine(), request, plan, Hooks(), region).run(receiver)
 
     return run
 
@@ -68,15 +68,6 @@ def test_without_body_a_fresh_receiver_gets_the_scan_from_all_windows(passed):
     result = passed(hu)
     assert (result.received.voxels == 1).all()
     assert (result.run.computed, result.run.skipped) == (5, 0)
-
-
-@pytest.mark.parametrize("tissue", [0, -900])
-def test_progress_never_goes_back_also_where_all_windows_run_after_all(passed, tissue):
-    hu, done = body(), []
-    hu[hu == 0] = tissue
-    passed(hu, progress=lambda count, _: done.append(count))
-    assert done == sorted(done)
-    assert done[-1] == 5
 
 
 def test_the_run_without_body_is_forgotten_before_all_windows_run(passed):

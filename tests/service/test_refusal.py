@@ -20,7 +20,7 @@ class TestRefused:
             (b"", 422, "got nothing"),
             (scan_bytes()[:-100], 422, "truncated"),
             (gzip.compress(scan_bytes())[:-5], 202, None),  # the header is sound; the end is found when it is read
-            (zip_bytes({"a.txt": b"hello"}), 422, "no DICOM file"),
+            (zip_bytes({"a.txt": b"hello"}), 422, "got a zip of other files"),
             (zip_bytes({"../../a.dcm": b"hello"}), 422, "leads out"),
         ],
     )

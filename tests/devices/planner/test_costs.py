@@ -112,6 +112,12 @@ def test_no_onnx_is_refused():
         model_cost(b"not a model")
 
 
+def test_a_product_without_columns_is_refused():
+    product = helper.make_node("MatMul", ["x", "w"], ["s"])  # of two vectors: a number
+    with pytest.raises(BundleError, match='cannot be counted: "s" of a MatMul has the shape none'):
+        cost_of([product, helper.make_node("Mul", ["s", "x"], ["y"])], ["n"], ["n"], w=(1,))
+
+
 def test_a_node_without_input_is_refused():
     with pytest.raises(BundleError, match="RandomNormal has no input"):
         cost_of([helper.make_node("RandomNormal", [], ["y"], shape=[1, 1, 8, 8, 8])], [1, 1, 8, 8, 8], [1, 1, 8, 8, 8])

@@ -108,7 +108,7 @@ def test_folds_of_the_list_itself_come_first(folder):
 
 
 def test_without_folds_the_message_says_where_they_were_looked_for(folder):
-    with pytest.raises(UsageError, match=r'none: no "fold" in its list, and no splits_final\.json beside it'):
+    with pytest.raises(UsageError, match=r'it has no "fold" in its list, and no splits_final\.json beside it'):
         load_dataset(folder).split(fold=0)
 
 
