@@ -261,17 +261,15 @@ def callback(name: str, value: Any, *parameters: str, does: str = "") -> Callabl
     Raises:
         UsageError: anything else.
     """
-    expected = f"a function {name}({', '.join(parameters)})" + (f" {does}" if does else "")
+    expected = f"a function {name}({', '.join(parameters)}) {does}".rstrip()
     if not callable(value):
         refuse(name, expected, value)
     try:
-        signature = inspect.signature(value)
-    except (TypeError, ValueError):  # of some that are written in C
-        return value
-    try:
-        signature.bind(*parameters)
+        inspect.signature(value).bind(*parameters)
     except TypeError:
-        raise UsageError(f"{name}: expected {expected}, got one of {signature}") from None
+        raise UsageError(f"{name}: expected {expected}, got one of {inspect.signature(value)}") from None
+    except ValueError:  # some functions that are written in C have no signature
+        return value
     return value
 
 
