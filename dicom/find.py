@@ -141,9 +141,9 @@ def _dicom_files(given: Sequence[Path]) -> Iterator[Path]:
         for root, folders, names in os.walk(path, onerror=_refuse):
             folders.sort()
             files = [Path(root, name) for name in sorted(names) if name != "DICOMDIR"]
-            slices = [file for file in files if is_dicom(file)]
+            slices = {file: None for file in files if is_dicom(file)}  # in their order
             if slices:
-                _check_whole(file for file in files if not file.name.startswith("."))
+                _check_whole(file for file in files if file not in slices and not file.name.startswith("."))
             yield from slices
 
 

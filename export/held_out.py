@@ -46,7 +46,7 @@ def _doubts(dataset: Dataset, choice: GateChoice, trained_on: Mapping[str, Learn
 
 
 def _doubts_by_lists(dataset: Dataset, choice: GateChoice, hashes: Mapping[str, str]) -> Iterator[str]:
-    """Returns the doubts about networks of which no single scan is known.
+    """Returns the doubts about networks whose trainings did not record their scans.
 
     Args:
         dataset: the data set.

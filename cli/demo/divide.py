@@ -156,9 +156,9 @@ def _refuse_unusable(division: Division) -> None:
             f'test case "{hidden.name}": a name with a dot in front is that of a hidden file, which bedside segment '
             "leaves out; rename the scan"
         )
-    learned = {case.image.resolve() for case in (*division.teacher, *division.student, *division.unlabelled)}
-    chosen_by = {case.image.resolve() for case in division.data.validation}
-    seen = [case.name for case in division.data.test if case.image.resolve() in learned | chosen_by]
+    others = (*division.teacher, *division.student, *division.unlabelled, *division.data.validation)
+    images = {case.image.resolve() for case in others}
+    seen = [case.name for case in division.data.test if case.image.resolve() in images]
     if seen:
         raise InputError(
             f"test cases that the data set also lists for training or validation: {joined_names(seen)}; the story is "

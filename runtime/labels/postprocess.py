@@ -21,7 +21,6 @@ from .components import RUN_BYTES, count_runs, find_components
 
 PostprocessingStep = Literal["within_body", "min_volume", "largest_component"]
 _ROUNDING = 1e-6  # relative: float32 rounding of the voxel size must not remove a component of just the least volume
-
 _MOST_OUTSIDE = 0.1  # of a label; more was hardly found in air alone
 
 

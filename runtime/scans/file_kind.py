@@ -119,23 +119,30 @@ def kind_of_file(path: Path) -> FileKind | None:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             return _kind_of_folder(path)
-        if not stat.S_ISREG(mode):
-            return None
-        if _is_zipped_bundle(path):
+        if stat.S_ISREG(mode) and _is_zipped_bundle(path):
             return BUNDLE
-        with path.open("rb") as file:
-            return kind_of_bytes(file.read(SNIFFED_BYTES))
+        return _kind_by_start(path)
     except (OSError, ValueError):  # no permission or an invalid name: opening the file reports that
         return None
+
+
+def _kind_by_start(path: Path) -> FileKind | None:
+    """Returns the kind of a file by its first bytes; None if it is unknown, or no regular file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the name is none of a file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    with path.open("rb", buffering=0) as file:
+        return kind_of_bytes(file.read(SNIFFED_BYTES))
 
 
 def is_dicom(path: Path) -> bool:
     """Whether a file begins as a DICOM file does, with or without the preamble; False where it cannot be read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb", buffering=0) as file:
-            return kind_of_bytes(file.read(SNIFFED_BYTES)) == _DICOM
+        return _kind_by_start(path) == _DICOM
     except (OSError, ValueError):  # no permission or an invalid name: opening the file reports that
         return False
 
@@ -151,10 +158,7 @@ def remnant(path: Path) -> str:
     A file that cannot be opened, such as a link that leads nowhere, is one too.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return ""
-        with path.open("rb") as file:
-            kind = kind_of_bytes(file.read(SNIFFED_BYTES))
+        kind = _kind_by_start(path)
     except OSError as error:
         return f"a file that cannot be read ({error.strerror})"
     return kind.name if kind is not None and kind.is_remnant else ""

@@ -38,7 +38,7 @@ def listed(folder, **more):
 
 
 def warning(folder, task, **hashes: str) -> str:
-    """Returns the warning about the gate of networks of which only the hash of their data set is known."""
+    """Returns the warning about the gate, where networks record only the hash of their data set."""
     return warning_of(folder, task, **{network: LearnedFrom(data_hash=value) for network, value in hashes.items()})
 
 
