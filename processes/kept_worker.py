@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from ..runtime.hooks import Progress
 from ..runtime.log import log_is_shown
 from .child import end
-from .worker import Finished, Progressed, Raised, Work
+from .worker import Begun, Finished, Progressed, Raised, Work
 from .worker_pool import Answer, WorkerProcess
 
 Item = TypeVar("Item")
@@ -34,11 +34,17 @@ class KeptWorker(Generic[Item, Result]):
         self._answers: SimpleQueue[tuple[WorkerProcess[Item], Answer | None]] = SimpleQueue()
         self._worker: WorkerProcess[Item] | None = None
         self._reason = ""
+        self._received = False
 
     @property
     def died(self) -> bool:
         """Whether the process has ended before its time, within an item or between two; further items fail."""
         return bool(self._reason) or (self._worker is not None and self._worker.process.poll() is not None)
+
+    @property
+    def received(self) -> bool:
+        """Whether the process received the last item; one that did not had died before, so the item is untouched."""
+        return self._received
 
     @property
     def process_id(self) -> int | None:
@@ -61,6 +67,7 @@ class KeptWorker(Generic[Item, Result]):
         Raises:
             Exception: what the worker raised.
         """
+        self._received = False
         if self._reason:
             return self._work.failed(item, self._reason)
         if self._worker is None:
@@ -78,7 +85,9 @@ class KeptWorker(Generic[Item, Result]):
                 return self._work.failed(item, self._reason)
             if isinstance(answer, Raised):
                 raise answer.error
-            if isinstance(answer, Progressed):
+            if isinstance(answer, Begun):
+                self._received = True
+            elif isinstance(answer, Progressed):
                 progress(answer.done, answer.total)
             elif isinstance(answer, Finished):
                 return answer.result

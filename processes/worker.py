@@ -1,7 +1,7 @@
 """A worker process: receives items one after the other, and sends back the result of each.
 
 Both directions are streams of pickles: standard input brings the log's prefix, the `Work` and the items, None after the
-last; the worker's answers are `Ready`, `Progressed`, `Finished` and `Raised`.
+last; the worker's answers are `Begun`, `Progressed`, `Finished` and `Raised`.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Work(Protocol[Item_contra, Result_co]):
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A worker is prepared for its items."""
+class Begun:
+    """A worker is prepared and has received an item."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def main() -> None:
         except EOFError:
             raise _ParentEnded from None
 
-    def send(answer: Ready | Progressed | Finished | Raised) -> None:
+    def send(answer: Begun | Progressed | Finished | Raised) -> None:
         content = pickle.dumps(answer)  # whole before any of it is written
         try:
             answers.write(content)
@@ -122,7 +122,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _serve(receive: Callable[[], Any], send: Callable[[Ready | Progressed | Finished | Raised], None]) -> None:
+def _serve(receive: Callable[[], Any], send: Callable[[Begun | Progressed | Finished | Raised], None]) -> None:
     try:
         log_prefix: str | None = receive()
         if log_prefix is not None:
@@ -131,8 +131,8 @@ def _serve(receive: Callable[[], Any], send: Callable[[Ready | Progressed | Fini
         if work.cleans_up:
             unwind_on_sigterm()
         with work.ready() as run:
-            send(Ready())
             while (item := receive()) is not None:
+                send(Begun())
                 send(Finished(run(item, lambda done, total: send(Progressed(done, total)))))
     except Exception as error:
         log_failure("a worker failed", error)

@@ -16,11 +16,11 @@ from ..runtime.hooks import Progress
 from ..runtime.log import log_is_shown
 from .child import end, how_it_ended
 from .signals import sigint_blocked
-from .worker import FIRST_LINE, Finished, Progressed, Raised, Ready, Work, worker_command
+from .worker import FIRST_LINE, Begun, Finished, Progressed, Raised, Work, worker_command
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Answer = Ready | Progressed | Finished | Raised
+Answer = Begun | Progressed | Finished | Raised
 
 
 def run_in_workers(
@@ -67,7 +67,7 @@ def run_in_workers(
                 running.remove(worker)
                 yield worker.item, work.failed(worker.item, reason)
                 continue
-            if isinstance(answer, Ready):
+            if isinstance(answer, Begun):
                 others_may_start = True
                 continue
             if isinstance(answer, Raised):

@@ -75,6 +75,11 @@ class Worker:
         job.reserved = None
 
     def _answer(self, job: Job) -> Answer:
+        answer = self._try(job)
+        # A process that is killed between two scans is for a moment not seen to have ended.
+        return answer if self._process.received else self._try(job)
+
+    def _try(self, job: Job) -> Answer:
         if self._process.died:
             self._process = self._started()
         answer = self._process.run(job.planned(), job.progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import psutil
 import pytest
@@ -79,6 +80,20 @@ def test_a_process_that_dies_between_two_items_is_noticed_before_the_next(work):
         assert wait_until(lambda: worker.died)
         assert worker.process_id is None
         assert "out of memory?" in worker.run(1)
+
+
+def test_whether_the_process_received_the_last_item_is_known(work):
+    with KeptWorker(work) as worker:
+        worker.run(1)
+        assert worker.received
+        worker.run("die")
+        assert worker.received
+    with KeptWorker(work) as worker:
+        _, process = worker.run(1)
+        psutil.Process(process).suspend()
+        threading.Timer(0.2, psutil.Process(process).kill).start()
+        assert "out of memory?" in worker.run(1)
+        assert not worker.received
 
 
 def test_what_the_worker_raises_is_raised(work):
