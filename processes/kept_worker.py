@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from ..runtime.hooks import Progress
 from ..runtime.log import log_is_shown
 from .child import end
-from .worker import Begun, Finished, Progressed, Raised, Work
+from .worker import Begun, Progressed, Raised, Work
 from .worker_pool import Answer, WorkerProcess
 
 Item = TypeVar("Item")
@@ -89,7 +89,7 @@ class KeptWorker(Generic[Item, Result]):
                 self._received = True
             elif isinstance(answer, Progressed):
                 progress(answer.done, answer.total)
-            elif isinstance(answer, Finished):
+            else:
                 return answer.result
 
     def close(self) -> None:
