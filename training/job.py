@@ -13,6 +13,7 @@ from ..runtime.hooks import Progress
 from ..runtime.task import Task
 from .data.case_cache import CASES_FOLDER
 from .data.dataset import Dataset
+from .data.mirroring import check_mirroring
 from .loop.fit import FitResult
 from .loop.hardware import Hardware
 from .recipe import Recipe, TrainingPrecision
@@ -33,7 +34,7 @@ class TrainingJob:
         resume: whether to continue the run in ``out``; more epochs in the recipe lengthen it.
 
     Raises:
-        UsageError: a field has another type.
+        UsageError: a field has another type, or the recipe mirrors left and right where labels forbid it.
     """
 
     dataset: Dataset
@@ -52,6 +53,7 @@ class TrainingJob:
         arguments.instance("hardware", self.hardware, Hardware)
         arguments.optional(arguments.instance, "prepared_cases", self.prepared_cases, Path)
         arguments.flag("resume", self.resume)
+        check_mirroring(self.task, self.recipe.augmentation)
 
     @property
     def cases_folder(self) -> Path:

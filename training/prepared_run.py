@@ -17,7 +17,7 @@ from .data.case_cache import CaseCache, case_key
 from .data.case_digest import CaseDigest, cases_of_trainings, data_hash, digest_cases
 from .data.cases_in_use import in_use
 from .data.dataset import Case, Dataset
-from .data.mirroring import mirroring_note, mirroring_warning, rotation_note
+from .data.mirroring import mirroring_note, rotation_note
 from .data.missing_labels import missing_in_training_warning, missing_labels
 from .data.nnunet_splits import unused_splits
 from .data.prepare import list_warnings, prepare_cases, unusual_warning
@@ -245,11 +245,10 @@ def _log_unlabelled(dataset: Dataset, recipe: Recipe) -> None:
 
 
 def _log_warnings(training: list[PreparedCase], task: Task, recipe: Recipe) -> None:
-    """Logs warnings about labels and about mirroring, and notes about what the augmentation leaves out."""
+    """Logs a warning about labels that no case has, and notes about what becomes of the augmentation."""
     unseen = missing_labels((case.present for case in training), task.labels)
-    for warning in (missing_in_training_warning(unseen, task.labels), mirroring_warning(task, recipe.augmentation)):
-        if warning:
-            _log.warning("%s", warning)
+    if warning := missing_in_training_warning(unseen, task.labels):
+        _log.warning("%s", warning)
     for note in (mirroring_note(task, recipe.augmentation), rotation_note(task, recipe.augmentation)):
         if note:
             _log.info("%s", note)

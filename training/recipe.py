@@ -16,10 +16,10 @@ LARGEST_SEED = 2**32 - 1  # of NumPy's generator, from which MONAI's augmentatio
 
 
 class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2), and of three more.
+    """Probabilities of the papers' augmentations (AutoSAM Adapter, appendix 7.2), and of four more.
 
     Attributes:
-        flip: probability of a flip, per axis; with paired organs, the left/right axis needs ``mirror_sides``.
+        flip: probability of a flip, per axis; left and right are not flipped where labels name sides.
         rotate: probability of a rotation by multiples of 90° in the axial plane.
         scale: probability of multiplying the intensity by 1 ± 0.1.
         shift: probability of shifting the intensity by ± 0.1.
@@ -27,7 +27,8 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         contrast: probability of raising the intensity, between a crop's least and greatest, to a power of 0.7…1.5 (its
             gamma); not in the papers.
         noise: probability of adding Gaussian noise with a standard deviation of up to 0.1; not in the papers.
-        mirror_sides: whether to flip left and right although the labels contain left/right pairs of organs.
+        mirror_sides: probability of mirroring left and right, with which the labels of each left/right pair of organs
+            change places; not in the papers.
 
     Raises:
         FieldError: a field has the wrong type, or is no probability.
@@ -40,11 +41,11 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     affine: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
-    mirror_sides: bool = False
+    mirror_sides: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("flip", "rotate", "scale", "shift", "affine", "contrast", "noise"):
+        for name in ("flip", "rotate", "scale", "shift", "affine", "contrast", "noise", "mirror_sides"):
             probability = getattr(self, name)
             if not 0 <= probability <= 1:
                 raise FieldError(f"{name}: expected a probability, 0 to 1, got {probability:g}")

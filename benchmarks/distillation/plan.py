@@ -26,6 +26,7 @@ class Arm:
         targets: whether the teachers' probabilities are ``cached`` or computed ``online``.
         pseudo_labels: whether the teachers' most probable class is the label of scans without labels.
         turns: whether crops are flipped and rotated at random, as in the papers.
+        mirrored: whether every other crop is mirrored left to right, and left and right labels exchanged.
     """
 
     teachers: int = 0
@@ -36,6 +37,7 @@ class Arm:
     targets: Literal["cached", "online"] = "cached"
     pseudo_labels: bool = False
     turns: bool = True
+    mirrored: bool = False
 
 
 _ENSEMBLE_PSEUDO_LABELS = Arm(teachers=3, unlabelled=0.5, pseudo_labels=True, turns=False)
@@ -60,12 +62,15 @@ ARMS: dict[str, Arm] = {
     "dice-ce-labelled": _LABELLED,
     "dice-ce-labelled-online": replace(_LABELLED, targets="online"),
     "labels-no-turns": Arm(turns=False),
+    "labels-mirrored": Arm(mirrored=True),
+    "labels-mirrored-no-turns": Arm(mirrored=True, turns=False),
+    "pseudo-labels-mirrored": replace(_PSEUDO_LABELS, mirrored=True),
     "ensemble-pseudo-labels-turns": replace(_ENSEMBLE_PSEUDO_LABELS, turns=True),
     "pseudo-labels-and-imitation": replace(_PSEUDO_LABELS, lam=0.5),
 }
 """Name → the arms that ``--arms`` accepts: also each imitation loss in place of pseudo-labels and all else as there,
 one of them on the labelled scans alone by cached and by online targets, pseudo-labels with imitation besides, labels
-and pseudo-labels with the other choice of turns."""
+and pseudo-labels with the other choice of turns or with mirrored patients."""
 
 ENSEMBLE = "teachers"  # name of the run that scores the mean of all teachers; it trains nothing
 ENSEMBLE_SIZE = max(arm.teachers for arm in ARMS.values())

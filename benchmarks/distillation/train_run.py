@@ -60,7 +60,9 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
         "progress": lambda done, total, note="": done % 50 or print(f"{done}/{total} {note}", flush=True),
     }
     arm = ARMS.get(name)
-    recipe = plan.recipe(seed, steps[name], arm.unlabelled, turns=arm.turns) if arm else plan.recipe(seed, steps[name])
+    recipe = plan.recipe(seed, steps[name])
+    if arm is not None:
+        recipe = plan.recipe(seed, steps[name], arm.unlabelled, turns=arm.turns, mirrored=arm.mirrored)
     if arm is None and plan.teacher not in STUDENTS.own:
         config = teacher_config(plan.teacher)
         train_teacher(dataset, plan.task, folder / "run", config=config, recipe=recipe, **common)

@@ -59,7 +59,9 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
 
         return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16-mixed")
 
-    def recipe(self, seed: int, steps: int, unlabelled: float = 0.0, *, turns: bool = True) -> Recipe:
+    def recipe(
+        self, seed: int, steps: int, unlabelled: float = 0.0, *, turns: bool = True, mirrored: bool = False
+    ) -> Recipe:
         """Returns the recipe of a run of about so many steps.
 
         Args:
@@ -67,6 +69,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
             steps: number of steps.
             unlabelled: share of crops from scans without labels.
             turns: whether crops are flipped and rotated at random.
+            mirrored: whether every other crop is mirrored left to right, and left and right labels exchanged.
         """
         from bedside.training.recipe import Augmentation, Recipe
 
@@ -86,7 +89,9 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
             validate_every=max(1, epochs // 5),
             pictures_every=0,
             seed=seed,
-            augmentation=Augmentation(flip=0.1 * turns, rotate=0.1 * turns, scale=0.2, shift=0.2),
+            augmentation=Augmentation(
+                flip=0.1 * turns, rotate=0.1 * turns, scale=0.2, shift=0.2, mirror_sides=0.5 * mirrored
+            ),
         )
 
 

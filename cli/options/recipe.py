@@ -202,13 +202,14 @@ class RecipeOptions:
         ),
     ] = None
     mirror_sides: Annotated[
-        bool,
+        float | None,
         typer.Option(
             "--mirror-sides",
-            help="Flip left and right although labels are pairs of a left and a right.",
+            help="Probability of mirroring a crop left to right; left and right labels change places.",
+            show_default="0: not in the papers",
             rich_help_panel=_PANEL,
         ),
-    ] = False
+    ] = None
     seed: Annotated[
         int,
         typer.Option(

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from bedside.runtime.errors import UsageError
 from bedside.training.job import TrainingHooks, TrainingJob
-from bedside.training.recipe import Recipe
+from bedside.training.recipe import Augmentation, Recipe
 
 RECIPE = Recipe(epochs=1, warmup=0)
 
@@ -29,6 +30,12 @@ def test_the_recipe_gets_the_actual_number_of_processes(small_dataset, small_tas
 def test_a_field_of_another_type_is_refused_by_its_name(small_dataset, small_task, field):
     with pytest.raises(UsageError, match=f"{field}: expected"):
         job(small_dataset, small_task, **{field: 3})
+
+
+def test_mirroring_is_refused_where_a_side_has_no_counterpart(small_dataset, small_task):
+    recipe = msgspec.structs.replace(RECIPE, augmentation=Augmentation(mirror_sides=0.5))
+    with pytest.raises(UsageError, match="--mirror-sides: kidney_left"):
+        job(small_dataset, small_task.replaced(labels=("background", "kidney_left")), recipe=recipe)
 
 
 @pytest.mark.parametrize(

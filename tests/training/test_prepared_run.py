@@ -204,14 +204,12 @@ def test_a_patch_that_prevents_rotations_is_noted(small_dataset, small_task, tmp
     assert "crops are not rotated by right angles (--rotate), for the patch is not square" in caplog.text
 
 
-def test_mirroring_on_request_is_warned_of_where_labels_are_pairs(small_dataset, small_task, tmp_path, caplog):
+def test_mirroring_on_request_is_noted_where_labels_are_pairs(small_dataset, small_task, tmp_path, caplog):
     dataset, task = sided(small_dataset, small_task)
-    recipe = Recipe(epochs=1, warmup=0, augmentation=Augmentation(mirror_sides=True))
-    start(dataset, task, tmp_path / "run", recipe=recipe)
-    assert "--mirror-sides: left and right are mirrored although labels name sides (cube left / cube" in caplog.text
-    caplog.clear()
-    start(small_dataset, small_task, tmp_path / "other", recipe=recipe)
-    assert "--mirror-sides has no effect: no labels are a left and a right" in caplog.text
+    recipe = Recipe(epochs=1, warmup=0, augmentation=Augmentation(mirror_sides=0.5))
+    with caplog.at_level("INFO", "bedside.training"):
+        start(dataset, task, tmp_path / "run", recipe=recipe)
+    assert "left and right are mirrored, and labels change places: cube left / cube right" in caplog.text
 
 
 def test_an_organ_that_no_training_case_has_is_named(small_dataset, small_task, tmp_path, caplog):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -35,7 +35,7 @@ def build_augmentation(task: Task, augmentation: Augmentation, spatial: Sequence
     """
     steps: list[object] = [
         RandFlipd(keys=spatial, prob=augmentation.flip, spatial_axis=axis)
-        for axis in flip_axes(task, augmentation)
+        for axis in flip_axes(task)
         if augmentation.flip
     ]
     axes = rotated_axes(task)
@@ -72,6 +72,10 @@ class FlipRotation:
         weights = (4, 2, 1)
         first, second, third = (weights.index(int(end) ^ origin) for end in ends)
         return FlipRotation((first, second, third), (bool(origin & 4), bool(origin & 2), bool(origin & 1)))
+
+    def mirrored(self, axis: int) -> FlipRotation:
+        """Returns the transform of a crop that is mirrored along one of its axes before."""
+        return replace(self, flipped=tuple(flip != (number == axis) for number, flip in enumerate(self.flipped)))
 
     def target(self, result: NDArray[Any]) -> NDArray[Any]:
         """Returns a view of the result ``[..., D, H, W]``; writing the original crop to the view transforms it."""

@@ -18,6 +18,7 @@ from ..recipe import Recipe
 from .affine import SmallAffine
 from .augment import CropAugmentation, FlipRotation
 from .ignore_label import IGNORED
+from .mirroring import Mirror
 from .prepared_case import PreparedCase
 from .soft_labels import SoftLabelArrays, SoftLabels
 
@@ -101,6 +102,7 @@ class CropDataset(TorchDataset[Batch]):
         self._task = task
         self._recipe = recipe
         self._augment = CropAugmentation(task, recipe.augmentation)
+        self._mirror = Mirror.of(task)
         self._arrays = lru_cache(OPEN_CASES)(lambda number: _Arrays.of(sources[number]))
 
     def for_another_thread(self) -> CropDataset:
@@ -121,7 +123,9 @@ class CropDataset(TorchDataset[Batch]):
         source, arrays = self._sources[number], self._arrays(number)
         case = source.case
         centre = self._centre(case, arrays, rng)
-        cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch.dhw), self._augment.draw(_seed(rng)))
+        mirror, turn = self._drawn_mirror(epoch, item), self._augment.draw(_seed(rng))
+        turn = turn if mirror is None else turn.mirrored(mirror.axis)
+        cut = _Cut(_Window.around(centre, arrays.image.shape, self._task.patch.dhw), turn)
         image = cut(arrays.image[None], np.float32, (self._task.intensity.air,))
         soft = None if arrays.soft_labels is None else arrays.soft_labels[cut.window.inside]
         if soft is not None and source.pseudo_labelled:
@@ -130,12 +134,18 @@ class CropDataset(TorchDataset[Batch]):
             labels = cut(arrays.labels[None], np.int64, (0 if case.labelled else IGNORED,))
         crop = {
             "image": self._augment.change_intensities(torch.from_numpy(image)),
-            "label": torch.from_numpy(labels),
+            "label": torch.from_numpy(labels if mirror is None else mirror.labels(labels)),
         }
         if soft is not None and source.imitated:
             outside = (LEVELS, *(0 for _ in soft[1:]))
-            crop["teacher"] = torch.from_numpy(cut.place(soft, np.uint8, outside))
+            classes = soft if mirror is None else mirror.classes(soft)
+            crop["teacher"] = torch.from_numpy(cut.place(classes, np.uint8, outside))
         return self._turned(crop, epoch, item)
+
+    def _drawn_mirror(self, epoch: int, item: int) -> Mirror | None:
+        """Returns the mirror with the recipe's probability."""
+        rng = np.random.default_rng((self._recipe.seed, epoch, item, 4))
+        return self._mirror if rng.random() < self._recipe.augmentation.mirror_sides else None
 
     def _turned(self, crop: Batch, epoch: int, item: int) -> Batch:
         """Returns the crop, rotated and zoomed with the recipe's probability."""

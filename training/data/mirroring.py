@@ -1,9 +1,17 @@
-"""Which axes of a crop may be mirrored or rotated: left and right only where no label names a side."""
+"""Which axes of a crop may be flipped or rotated, and how labels that name sides follow a mirrored crop."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import UsageError
+from ...runtime.scans.names import joined_names
 from ...runtime.task import Task
 from ..recipe import Augmentation
 
@@ -13,15 +21,63 @@ _SHOWN = 8
 _EQUAL = 0.05  # spacings that differ by a smaller share of the larger are taken as equal
 
 
-def flip_axes(task: Task, augmentation: Augmentation) -> tuple[int, ...]:
-    """Returns the spatial axes of a ``[C, D, H, W]`` crop that may be flipped.
+def flip_axes(task: Task) -> tuple[int, ...]:
+    """Returns the spatial axes of a ``[C, D, H, W]`` crop that may be flipped with unchanged labels.
 
     With left/right pairs of organs the left/right axis is excluded: mirrored scans would teach the network to confuse
     the sides.
     """
-    if task.has_paired_organs and not augmentation.mirror_sides:
-        return _axes_without(task, "LR")
-    return DEPTH, HEIGHT, WIDTH
+    return _axes_without(task, "LR") if task.has_paired_organs else (DEPTH, HEIGHT, WIDTH)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Mirrors a crop left to right: a left kidney becomes a right one, in the image and by its name.
+
+    Attributes:
+        axis: the spatial axis of a ``[C, D, H, W]`` crop that runs from side to side.
+        counterparts: for each label the one that it becomes: that of the other side, or itself where it has no side.
+    """
+
+    axis: int
+    counterparts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, task: Task) -> Mirror:
+        """Returns the mirror of a task's crops."""
+        (axis,) = {DEPTH, HEIGHT, WIDTH} - {*_axes_without(task, "LR")}
+        return cls(axis, _counterparts(task.labels, task.sides.pairs))
+
+    def labels(self, labels: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        """Returns labels of any shape under the other side's names; values that are no label stay, as ignored ones."""
+        known = labels < len(self.counterparts)
+        return np.where(known, self.counterparts[np.where(known, labels, 0)], labels)
+
+    def classes(self, probabilities: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Returns probabilities ``[C, D, H, W]`` with the classes of each pair exchanged."""
+        return probabilities[self.counterparts]
+
+
+def _counterparts(labels: Sequence[str], pairs: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
+    result = np.arange(len(labels))
+    for names in pairs:
+        left, right = map(labels.index, names)
+        result[left], result[right] = right, left
+    return result
+
+
+def check_mirroring(task: Task, augmentation: Augmentation) -> None:
+    """Checks that each label has a counterpart in a mirrored crop.
+
+    Raises:
+        UsageError: mirrored crops are asked for, and a label names one side of an organ whose other side is no label.
+    """
+    if augmentation.mirror_sides and task.sides.single:
+        names = joined_names(task.sides.single, _SHOWN)
+        raise UsageError(
+            f"--mirror-sides: {names} would be in a mirrored scan what no label names; leave --mirror-sides out, or "
+            "add the other side to the labels"
+        )
 
 
 def rotated_axes(task: Task) -> tuple[int, int] | None:
@@ -41,28 +97,16 @@ def _axes_without(task: Task, directions: str) -> tuple[int, ...]:
     return tuple(sorted(axis for axis, towards in along if towards not in directions))
 
 
-def mirroring_warning(task: Task, augmentation: Augmentation) -> str | None:
-    """Returns a warning if left and right are mirrored on request although labels name sides, or the request is void.
-
-    None without a request.
-    """
-    if not augmentation.mirror_sides:
-        return None
-    if not augmentation.flip:
-        return "--mirror-sides has no effect: no crop is flipped; leave it out, or give a --flip above 0"
-    if not task.has_paired_organs:
-        return "--mirror-sides has no effect: no labels are a left and a right, so all axes are flipped; leave it out"
-    return (
-        f"--mirror-sides: left and right are mirrored although labels name sides ({task.sides.describe(_SHOWN)}): "
-        "a network cannot learn to distinguish them"
-    )
-
-
 def mirroring_note(task: Task, augmentation: Augmentation) -> str | None:
-    """Returns a note that left/right pairs of labels prevent mirroring; None without such pairs or without flips."""
-    if augmentation.mirror_sides or not (augmentation.flip and task.has_paired_organs):
+    """Returns a note on what becomes of left and right where labels name sides; None where nothing is to be said."""
+    sides = task.sides.describe(_SHOWN)
+    if augmentation.mirror_sides:
+        return f"left and right are mirrored, and labels change places: {sides}" if task.sides.pairs else None
+    if not (augmentation.flip and task.has_paired_organs):
         return None
-    return f"left and right are not mirrored, for labels name sides: {task.sides.describe(_SHOWN)}"
+    return f"left and right are not mirrored, for labels name sides: {sides}" + (
+        "; --mirror-sides 0.5 mirrors them and exchanges the labels" if not task.sides.single else ""
+    )
 
 
 def rotation_note(task: Task, augmentation: Augmentation) -> str | None:

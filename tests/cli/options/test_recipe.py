@@ -63,8 +63,8 @@ def test_a_given_option_goes_before_a_change_of_the_command():
 def test_the_task_brings_its_augmentation_and_the_caller_may_mirror_sides(name):
     expected = AUGMENTATION.get(name, Augmentation())
     assert RecipeOptions().recipe(name, Recipe()).augmentation == expected
-    mirrored = RecipeOptions(mirror_sides=True).recipe(name, Recipe()).augmentation
-    assert mirrored == msgspec.structs.replace(expected, mirror_sides=True)
+    mirrored = RecipeOptions(mirror_sides=0.5).recipe(name, Recipe()).augmentation
+    assert mirrored == msgspec.structs.replace(expected, mirror_sides=0.5)
     still = RecipeOptions(flip=0, rotate=0.0).recipe(name, Recipe()).augmentation
     assert still == msgspec.structs.replace(expected, flip=0.0, rotate=0.0)
 

@@ -17,14 +17,13 @@ def crop(size=(6, 8, 8)):
 
 
 def test_left_right_is_not_flipped_where_the_task_names_sides():
-    assert flip_axes(PRESETS["btcv"], Augmentation()) == (DEPTH, HEIGHT)
-    assert flip_axes(PRESETS["btcv"], Augmentation(mirror_sides=True)) == (DEPTH, HEIGHT, WIDTH)
-    assert flip_axes(PRESETS["pelvic"], Augmentation()) == (DEPTH, HEIGHT, WIDTH)
+    assert flip_axes(PRESETS["btcv"]) == (DEPTH, HEIGHT)
+    assert flip_axes(PRESETS["pelvic"]) == (DEPTH, HEIGHT, WIDTH)
 
 
 def test_the_side_axis_follows_the_tasks_orientation():
     task = PRESETS["btcv"].replaced(orientation="SRA")  # sides along y, which is the height of a crop
-    assert flip_axes(task, Augmentation()) == (DEPTH, WIDTH)
+    assert flip_axes(task) == (DEPTH, WIDTH)
 
 
 def test_image_label_and_teacher_turn_together():
@@ -84,6 +83,11 @@ def test_every_turn_of_the_cube_is_read_off_eight_voxels():
             result = np.empty_like(volume)
             turn.target(result)[...] = volume
             assert np.array_equal(result, volume[(slice(None), *flips)].transpose(0, *(axis + 1 for axis in axes)))
+            for axis in range(3):
+                mirrored = np.empty_like(volume)
+                turn.mirrored(axis).target(mirrored)[...] = volume
+                turn.target(result)[...] = np.flip(volume, 1 + axis)
+                assert np.array_equal(mirrored, result)
             turns.add(turn)
     assert len(turns) == 48
 

@@ -121,6 +121,39 @@ def test_pseudo_labels_are_background_outside_the_volume(prepared, small_task, t
     assert set(item["label"].unique().tolist()) == {0, 1}
 
 
+@pytest.mark.parametrize(("orientation", "axis"), [("RAS", -1), ("SRA", -2)])
+@pytest.mark.parametrize("pseudo_labelled", [False, True])
+def test_in_a_mirrored_crop_left_is_right_in_image_labels_and_teacher(
+    prepared, small_task, tmp_path, orientation, axis, pseudo_labelled
+):
+    task = small_task.replaced(labels=("background", "ear L", "nose", "ear R"), orientation=orientation)
+    sources = []
+    for number, case in enumerate(prepared):
+        random = np.random.default_rng(number).random((4, *case.image().shape), np.float32)
+        soft = written(tmp_path / f"soft-{number}", random / random.sum(0))
+        sources.append(CropSource(case, soft, pseudo_labelled=pseudo_labelled))
+    still, mirrored, either = (
+        CropDataset(sources, task, Recipe(augmentation=Augmentation(flip=0, rotate=0, scale=0, mirror_sides=share)))
+        for share in (0.0, 1.0, 0.5)
+    )
+    other = torch.tensor([0, 3, 2, 1])
+    kinds = []
+    for item in range(12):
+        seen, expected = mirrored[0, item], {key: value.flip(axis) for key, value in still[0, item].items()}
+        assert torch.equal(seen["image"], expected["image"])
+        assert torch.equal(seen["label"], other[expected["label"]])
+        assert torch.equal(seen["teacher"], expected["teacher"][other])
+        kinds.append(torch.equal(either[0, item]["image"], seen["image"]))
+    assert 2 < sum(kinds) < 10
+
+
+def test_a_mirrored_crop_without_labels_has_none(prepared, small_task, tmp_path):
+    labelled, other = taught(prepared, tmp_path)
+    sources = [labelled, without_labels(other, tmp_path)]
+    recipe = Recipe(unlabelled=0.5, augmentation=Augmentation(mirror_sides=1.0))
+    assert (CropDataset(sources, small_task, recipe)[0, 1]["label"] == IGNORED).all()
+
+
 def written(folder, probabilities, **options):
     folder.mkdir(parents=True)
     write_soft_labels(folder, probabilities, **options)

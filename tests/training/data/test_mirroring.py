@@ -1,42 +1,55 @@
-"""Left and right are mirrored only where no label names a side, or on request and with a warning; rotations."""
+"""Left and right are flipped only where no label names a side, or mirrored with the labels of each pair; rotations."""
 
+import numpy as np
 import pytest
+from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
-from bedside.training.data.mirroring import mirroring_note, mirroring_warning, rotated_axes, rotation_note
+from bedside.training.data.ignore_label import IGNORED
+from bedside.training.data.mirroring import Mirror, check_mirroring, mirroring_note, rotated_axes, rotation_note
 from bedside.training.recipe import Augmentation
 
 SIDES, NO_SIDES = PRESETS["btcv"], PRESETS["pelvic"]
+ONE_SIDE = SIDES.replaced(labels=("background", "liver", "kidney_left"))
+MIRRORED = Augmentation(mirror_sides=0.5)
 
 
-def test_labels_with_sides_are_noted():
-    assert mirroring_note(SIDES, Augmentation()).endswith(
-        "kidney_left / kidney_right, adrenal_gland_left / adrenal_gland_right"
+def test_what_becomes_of_labels_with_sides_is_noted():
+    pairs = "kidney_left / kidney_right, adrenal_gland_left / adrenal_gland_right"
+    assert mirroring_note(SIDES, Augmentation()) == (
+        f"left and right are not mirrored, for labels name sides: {pairs}; "
+        "--mirror-sides 0.5 mirrors them and exchanges the labels"
     )
-    assert mirroring_warning(SIDES, Augmentation()) is None
-
-
-def test_mirroring_them_on_request_is_a_warning():
-    assert "kidney_left / kidney_right" in mirroring_warning(SIDES, Augmentation(mirror_sides=True))
-    assert mirroring_note(SIDES, Augmentation(mirror_sides=True)) is None
+    assert mirroring_note(SIDES, MIRRORED) == f"left and right are mirrored, and labels change places: {pairs}"
+    assert mirroring_note(ONE_SIDE, Augmentation()).endswith("name sides: kidney_left")
 
 
 def test_without_sides_or_without_flips_there_is_nothing_to_say():
-    for task, augmentation in (
-        (NO_SIDES, Augmentation()),
-        (SIDES, Augmentation(flip=0.0)),
-    ):
-        assert (mirroring_note(task, augmentation), mirroring_warning(task, augmentation)) == (None, None)
+    for task, augmentation in ((NO_SIDES, Augmentation()), (NO_SIDES, MIRRORED), (SIDES, Augmentation(flip=0.0))):
+        assert mirroring_note(task, augmentation) is None
 
 
-@pytest.mark.parametrize(
-    ("task", "flip", "reason"),
-    [(NO_SIDES, 0.1, "no labels are a left and a right"), (SIDES, 0.0, "no crop is flipped")],
-)
-def test_a_request_without_effect_is_told(task, flip, reason):
-    """An option that changes nothing is likely a mistake; a note that nothing prevents mirroring is none."""
-    augmentation = Augmentation(mirror_sides=True, flip=flip)
-    assert mirroring_warning(task, augmentation).startswith(f"--mirror-sides has no effect: {reason}")
-    assert mirroring_note(task, augmentation) is None
+def test_each_label_of_a_pair_becomes_the_other_and_other_values_stay():
+    labels = SIDES.labels
+    mirror = Mirror.of(SIDES)
+    for name, other in [("kidney_left", "kidney_right"), ("kidney_right", "kidney_left"), ("liver", "liver")]:
+        assert mirror.labels(np.array([labels.index(name)])) == labels.index(other)
+    mixed = np.array([[0, IGNORED], [labels.index("adrenal_gland_left"), IGNORED]])
+    assert mirror.labels(mixed).tolist() == [[0, IGNORED], [labels.index("adrenal_gland_right"), IGNORED]]
+    assert (mirror.counterparts[mirror.counterparts] == np.arange(len(labels))).all()
+    probabilities = np.arange(len(labels), dtype=np.uint8)[:, None]
+    assert (mirror.classes(probabilities)[:, 0] == mirror.counterparts).all()
+
+
+@pytest.mark.parametrize(("orientation", "axis"), [("RAS", 2), ("LPI", 2), ("SAR", 0), ("SRA", 1)])
+def test_the_mirror_stands_between_the_sides_whatever_the_orientation(orientation, axis):
+    assert Mirror.of(NO_SIDES.replaced(orientation=orientation)).axis == axis
+
+
+def test_a_side_without_its_counterpart_cannot_be_mirrored():
+    with pytest.raises(UsageError, match="--mirror-sides: kidney_left would be in a mirrored scan what no label names"):
+        check_mirroring(ONE_SIDE, MIRRORED)
+    for task, augmentation in ((ONE_SIDE, Augmentation()), (SIDES, MIRRORED), (NO_SIDES, MIRRORED)):
+        check_mirroring(task, augmentation)
 
 
 @pytest.mark.parametrize(
