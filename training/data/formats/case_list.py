@@ -56,14 +56,13 @@ class CaseList:
         words = channel_names_of(content, source.title)
         lists = msgspec.convert(content, _CaseList)
         reader = _Entries(Paths(source.root, stays_inside=self.decathlon), source.title, [])
-        unlabelled = [entries for name in _UNLABELLED if isinstance(entries := content.get(name), list)]
         return Listing(
             lists.name,
             listed_labels(lists.labels, source.title),
             reader.read(lists.training, "training"),
             reader.read(lists.validation, "validation"),
             reader.read([*lists.test, *lists.testing], "test"),
-            tuple(case for entries in unlabelled for case in reader.read(entries, "unlabeled")),
+            tuple(case for name in _UNLABELLED for case in reader.read_unlabelled(content.get(name), name)),
             words,
             (*_unread_lists(content), *dict.fromkeys(reader.warnings)),
         )
@@ -86,6 +85,14 @@ class _Entries:
     def read(self, entries: list[Any], name: str) -> tuple[RawCase, ...]:
         """Returns the cases of one list."""
         return tuple(self._case(entry, f"{name}[{number}]") for number, entry in enumerate(entries))
+
+    def read_unlabelled(self, entries: object, name: str) -> tuple[RawCase, ...]:
+        """Returns the cases of a list that need not be there."""
+        if entries is None:
+            return ()
+        if not isinstance(entries, list):
+            raise self._refusal(name, "a list of paths", entries)
+        return self.read([*entries], name)
 
     def _case(self, entry: object, place: str) -> RawCase:
         if isinstance(entry, str):

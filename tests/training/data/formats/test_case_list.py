@@ -95,6 +95,16 @@ def test_unlabelled_scans_are_kept_apart_and_need_not_be_there(tmp_path: Path, k
     assert names(dataset) == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"), [({"a": "imagesTr/b.nii.gz"}, "dict"), ("imagesTr/b.nii.gz", "str"), (3, "int")]
+)
+def test_unlabelled_scans_that_are_no_list_are_refused(tmp_path: Path, value: object, kind: str) -> None:
+    touch(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
+    path = write(tmp_path, {**DECATHLON, "training": [entry("a")], "unlabeled": value})
+    with pytest.raises(InputError, match=f"unlabeled: expected a list of paths, got {kind}"):
+        load_dataset(path)
+
+
 def test_an_unlabelled_scan_changes_no_other_cases_name(tmp_path: Path) -> None:
     touch(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz", "more/a.nii.gz")
     dataset = load_dataset(write(tmp_path, {**DECATHLON, "training": [entry("a")], "unlabeled": ["more/a.nii.gz"]}))
