@@ -27,8 +27,10 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         contrast: probability of raising the intensity, between a crop's least and greatest, to a power of 0.7…1.5 (its
             gamma); not in the papers.
         noise: probability of adding Gaussian noise with a standard deviation of up to 0.1; not in the papers.
-        mirror_sides: probability of mirroring left and right, with which the labels of each left/right pair of organs
+        mirror: probability of mirroring left and right, with which the labels of each left/right pair of organs
             change places; not in the papers.
+        mirror_sides: whether left and right were flipped with their labels unchanged, in runs that predate ``mirror``;
+            False in later runs.
 
     Raises:
         FieldError: a field has the wrong type, or is no probability.
@@ -41,11 +43,12 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     affine: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
-    mirror_sides: float = 0.0
+    mirror: float = 0.0
+    mirror_sides: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("flip", "rotate", "scale", "shift", "affine", "contrast", "noise", "mirror_sides"):
+        for name in ("flip", "rotate", "scale", "shift", "affine", "contrast", "noise", "mirror"):
             probability = getattr(self, name)
             if not 0 <= probability <= 1:
                 raise FieldError(f"{name}: expected a probability, 0 to 1, got {probability:g}")

@@ -90,7 +90,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
             pictures_every=0,
             seed=seed,
             augmentation=Augmentation(
-                flip=0.1 * turns, rotate=0.1 * turns, scale=0.2, shift=0.2, mirror_sides=0.5 * mirrored
+                flip=0.1 * turns, rotate=0.1 * turns, scale=0.2, shift=0.2, mirror=0.5 * mirrored
             ),
         )
 

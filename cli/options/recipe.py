@@ -201,10 +201,10 @@ class RecipeOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
-    mirror_sides: Annotated[
+    mirror: Annotated[
         float | None,
         typer.Option(
-            "--mirror-sides",
+            "--mirror",
             help="Probability of mirroring a crop left to right; left and right labels change places.",
             show_default="0: not in the papers",
             rich_help_panel=_PANEL,

@@ -206,7 +206,7 @@ def test_a_patch_that_prevents_rotations_is_noted(small_dataset, small_task, tmp
 
 def test_mirroring_on_request_is_noted_where_labels_are_pairs(small_dataset, small_task, tmp_path, caplog):
     dataset, task = sided(small_dataset, small_task)
-    recipe = Recipe(epochs=1, warmup=0, augmentation=Augmentation(mirror_sides=0.5))
+    recipe = Recipe(epochs=1, warmup=0, augmentation=Augmentation(mirror=0.5))
     with caplog.at_level("INFO", "bedside.training"):
         start(dataset, task, tmp_path / "run", recipe=recipe)
     assert "left and right are mirrored, and labels change places: cube left / cube right" in caplog.text

@@ -145,7 +145,7 @@ class CropDataset(TorchDataset[Batch]):
     def _drawn_mirror(self, epoch: int, item: int) -> Mirror | None:
         """Returns the mirror with the recipe's probability."""
         rng = np.random.default_rng((self._recipe.seed, epoch, item, 4))
-        return self._mirror if rng.random() < self._recipe.augmentation.mirror_sides else None
+        return self._mirror if rng.random() < self._recipe.augmentation.mirror else None
 
     def _turned(self, crop: Batch, epoch: int, item: int) -> Batch:
         """Returns the crop, rotated and zoomed with the recipe's probability."""

@@ -72,10 +72,10 @@ def check_mirroring(task: Task, augmentation: Augmentation) -> None:
     Raises:
         UsageError: mirrored crops are asked for, and a label names one side of an organ whose other side is no label.
     """
-    if augmentation.mirror_sides and task.sides.single:
+    if augmentation.mirror and task.sides.single:
         names = joined_names(task.sides.single, _SHOWN)
         raise UsageError(
-            f"--mirror-sides: {names} would be in a mirrored scan what no label names; leave --mirror-sides out, or "
+            f"--mirror: {names} would be in a mirrored scan what no label names; leave --mirror out, or "
             "add the other side to the labels"
         )
 
@@ -100,12 +100,12 @@ def _axes_without(task: Task, directions: str) -> tuple[int, ...]:
 def mirroring_note(task: Task, augmentation: Augmentation) -> str | None:
     """Returns a note on what becomes of left and right where labels name sides; None where nothing is to be said."""
     sides = task.sides.describe(_SHOWN)
-    if augmentation.mirror_sides:
+    if augmentation.mirror:
         return f"left and right are mirrored, and labels change places: {sides}" if task.sides.pairs else None
     if not (augmentation.flip and task.has_paired_organs):
         return None
     return f"left and right are not mirrored, for labels name sides: {sides}" + (
-        "; --mirror-sides 0.5 mirrors them and exchanges the labels" if not task.sides.single else ""
+        "; --mirror 0.5 mirrors them and exchanges the labels" if not task.sides.single else ""
     )
 
 

@@ -41,14 +41,14 @@ def test_help_tells_the_recipes_defaults(capsys):
 
 
 def test_options_reach_recipe_hardware_and_task(asked):
-    recipe_words = "--epochs 7 --accumulate 4 --lr 0.1 --warmup 1 --pictures-every 3 --mirror-sides 0.5"
+    recipe_words = "--epochs 7 --accumulate 4 --lr 0.1 --warmup 1 --pictures-every 3 --mirror 0.5"
     device_words = "--device cpu --devices 2 --nodes 3 --strategy fsdp --workers 5 --checkpoint-activations"
     words = f"{recipe_words} {device_words} --patch 64 64 32 --cases shared --resume"
     code, given = asked(*words.split(" "))
     assert code == 0
     recipe, hardware = given["recipe"], given["hardware"]
     assert (recipe.epochs, recipe.accumulate, recipe.lr, recipe.warmup, recipe.pictures_every) == (7, 4, 0.1, 1, 3)
-    assert recipe.augmentation.mirror_sides == 0.5
+    assert recipe.augmentation.mirror == 0.5
     assert (hardware.device, hardware.devices, hardware.nodes) == ("cpu", 2, 3)
     assert (hardware.strategy, hardware.workers) == ("fsdp", 5)
     assert given["task"].patch == (64, 64, 32)

@@ -133,7 +133,7 @@ def test_in_a_mirrored_crop_left_is_right_in_image_labels_and_teacher(
         soft = written(tmp_path / f"soft-{number}", random / random.sum(0))
         sources.append(CropSource(case, soft, pseudo_labelled=pseudo_labelled))
     still, mirrored, either = (
-        CropDataset(sources, task, Recipe(augmentation=Augmentation(flip=0, rotate=0, scale=0, mirror_sides=share)))
+        CropDataset(sources, task, Recipe(augmentation=Augmentation(flip=0, rotate=0, scale=0, mirror=share)))
         for share in (0.0, 1.0, 0.5)
     )
     other = torch.tensor([0, 3, 2, 1])
@@ -150,7 +150,7 @@ def test_in_a_mirrored_crop_left_is_right_in_image_labels_and_teacher(
 def test_a_mirrored_crop_without_labels_has_none(prepared, small_task, tmp_path):
     labelled, other = taught(prepared, tmp_path)
     sources = [labelled, without_labels(other, tmp_path)]
-    recipe = Recipe(unlabelled=0.5, augmentation=Augmentation(mirror_sides=1.0))
+    recipe = Recipe(unlabelled=0.5, augmentation=Augmentation(mirror=1.0))
     assert (CropDataset(sources, small_task, recipe)[0, 1]["label"] == IGNORED).all()
 
 

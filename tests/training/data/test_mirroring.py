@@ -10,14 +10,14 @@ from bedside.training.recipe import Augmentation
 
 SIDES, NO_SIDES = PRESETS["btcv"], PRESETS["pelvic"]
 ONE_SIDE = SIDES.replaced(labels=("background", "liver", "kidney_left"))
-MIRRORED = Augmentation(mirror_sides=0.5)
+MIRRORED = Augmentation(mirror=0.5)
 
 
 def test_what_becomes_of_labels_with_sides_is_noted():
     pairs = "kidney_left / kidney_right, adrenal_gland_left / adrenal_gland_right"
     assert mirroring_note(SIDES, Augmentation()) == (
         f"left and right are not mirrored, for labels name sides: {pairs}; "
-        "--mirror-sides 0.5 mirrors them and exchanges the labels"
+        "--mirror 0.5 mirrors them and exchanges the labels"
     )
     assert mirroring_note(SIDES, MIRRORED) == f"left and right are mirrored, and labels change places: {pairs}"
     assert mirroring_note(ONE_SIDE, Augmentation()).endswith("name sides: kidney_left")
@@ -46,7 +46,7 @@ def test_the_mirror_stands_between_the_sides_whatever_the_orientation(orientatio
 
 
 def test_a_side_without_its_counterpart_cannot_be_mirrored():
-    with pytest.raises(UsageError, match="--mirror-sides: kidney_left would be in a mirrored scan what no label names"):
+    with pytest.raises(UsageError, match="--mirror: kidney_left would be in a mirrored scan what no label names"):
         check_mirroring(ONE_SIDE, MIRRORED)
     for task, augmentation in ((ONE_SIDE, Augmentation()), (SIDES, MIRRORED), (NO_SIDES, MIRRORED)):
         check_mirroring(task, augmentation)

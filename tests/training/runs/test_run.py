@@ -41,6 +41,18 @@ def test_resuming_with_other_options_names_what_differs(tmp_path, config, small_
         Run.create(tmp_path / "run", other, resume=True)
 
 
+def test_a_run_that_mirrored_scans_with_the_labels_of_the_other_side_can_be_read_but_not_gone_on_with(tmp_path, config):
+    Run.create(tmp_path / "run", config, resume=False).start()
+    file = tmp_path / "run" / "config.toml"
+    file.write_text(
+        file.read_text().replace("mirror = 0.0\n", "").replace("mirror_sides = false", "mirror_sides = true")
+    )
+    earlier = Run.open(tmp_path / "run").config.recipe.augmentation
+    assert (earlier.mirror, earlier.mirror_sides) == (0.0, True)
+    with pytest.raises(UsageError, match=r"differs in: recipe\.augmentation"):
+        Run.create(tmp_path / "run", config, resume=True)
+
+
 def test_metrics_of_repeated_epochs_are_replaced(tmp_path, config):
     run = Run.create(tmp_path / "run", config, resume=False)
     run.log(0, {"loss": 3.0})
