@@ -26,7 +26,7 @@ from ..training.loop.process_group import ProcessGroup
 from .teachers import Teachers
 
 _CASES = "a list of prepared cases"
-_VERSION = 1  # increment when the same teachers and case give different targets
+_VERSION = 2  # increment when the same teachers and case give different targets
 _RETRY_SECONDS = 0.2  # between two checks of a case that another training segments
 _log = logging.getLogger("bedside.distill")
 

@@ -25,10 +25,12 @@ class SidedLabels:
     Attributes:
         pairs: (left, right) names that differ by the side alone, in the order of the list.
         single: names of one side of an organ that the body has twice, where the other side is not in the list.
+        parts: those of ``pairs`` that are two parts of one organ, such as the ventricles of the heart.
     """
 
     pairs: tuple[tuple[str, str], ...]
     single: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def forbid_mirroring(self) -> bool:
@@ -73,7 +75,8 @@ def find_sides(labels: Sequence[str]) -> SidedLabels:
             pairs[min(one, other)] = one, other
             paired |= {one, other}
     single = (label for index, label in enumerate(labels) if index not in paired and _is_one_of_two(label))
-    return SidedLabels(tuple((labels[one], labels[other]) for _, (one, other) in sorted(pairs.items())), tuple(single))
+    named = tuple((labels[one], labels[other]) for _, (one, other) in sorted(pairs.items()))
+    return SidedLabels(named, tuple(single), tuple(pair for pair in named if any(map(_is_part, pair))))
 
 
 def _folded(text: str) -> str:
@@ -122,6 +125,7 @@ _OF_ONE_ORGAN = _word_set(
     "coronary liver hepatic gastric colon colic vorhof herzkammer ventrikel"
 )
 """Words for organs that the body has once: with these, a side means a part of the organ."""
+_CHAMBERS = frozenset(("lv", "rv", "la", "ra"))  # of the heart
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
 _SIGNS = re.compile("([左右])")
@@ -177,7 +181,15 @@ def _may_follow_a_side(rest: str, *, acronym: bool) -> bool:
 
 def _is_one_of_two(label: str) -> bool:
     """Whether a name contains a whole word for a side and means an organ that the body has twice."""
-    words = {word.lower() for word in _split(label)}
-    if not words & (_FULL[Side.LEFT] | _FULL[Side.RIGHT]):
-        return False
-    return "lateral" in words or not words & _OF_ONE_ORGAN  # the lateral ventricles are the brain's, one on each side
+    return bool(_words(label) & (_FULL[Side.LEFT] | _FULL[Side.RIGHT])) and not _is_part(label)
+
+
+def _is_part(label: str) -> bool:
+    """Whether a side in a name means a part of an organ that the body has once."""
+    words = _words(label)
+    # The lateral ventricles are the brain's, one on each side.
+    return "lateral" not in words and bool(words & (_OF_ONE_ORGAN | _CHAMBERS))
+
+
+def _words(label: str) -> set[str]:
+    return {word.lower() for word in _split(label)}

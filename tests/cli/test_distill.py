@@ -50,7 +50,7 @@ def arguments(tmp_path):
 def test_a_training_says_what_its_labels_mean_for_it(arguments, tmp_path, capfd):
     assert run(arguments) == 0
     said = capfd.readouterr()
-    assert "\nleft and right are not mirrored, for labels name sides: eye L / eye R; --mirror 0.5" in said.err
+    assert "\nleft and right are not mirrored, for labels name sides: eye L / eye R\n" in said.err
     assert "bedside: warning: in no training case: eye R; a network cannot learn" in said.err
     assert "bedside: warning: no validation case has a label: there is no score" in said.err
     assert "best mean Dice" not in said.out

@@ -34,7 +34,7 @@ def test_a_field_of_another_type_is_refused_by_its_name(small_dataset, small_tas
 
 def test_mirroring_is_refused_where_a_side_has_no_counterpart(small_dataset, small_task):
     recipe = msgspec.structs.replace(RECIPE, augmentation=Augmentation(mirror=0.5))
-    with pytest.raises(UsageError, match="--mirror: kidney_left"):
+    with pytest.raises(UsageError, match="--mirror: in a mirrored scan kidney_left"):
         job(small_dataset, small_task.replaced(labels=("background", "kidney_left")), recipe=recipe)
 
 

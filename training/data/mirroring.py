@@ -70,14 +70,20 @@ def check_mirroring(task: Task, augmentation: Augmentation) -> None:
     """Checks that each label has a counterpart in a mirrored crop.
 
     Raises:
-        UsageError: mirrored crops are asked for, and a label names one side of an organ whose other side is no label.
+        UsageError: mirrored crops are asked for, and a label names one side of an organ whose other side is no label,
+            or the labels of a pair are parts of one organ, such as the ventricles of the heart.
     """
-    if augmentation.mirror and task.sides.single:
-        names = joined_names(task.sides.single, _SHOWN)
-        raise UsageError(
-            f"--mirror: {names} would be in a mirrored scan what no label names; leave --mirror out, or "
-            "add the other side to the labels"
-        )
+    if not augmentation.mirror:
+        return
+    sides = task.sides
+    parts = [" / ".join(pair) for pair in sides.parts]
+    if sides.single:
+        reason = f"in a mirrored scan {joined_names(sides.single, _SHOWN)} would be what no label names"
+    elif parts:
+        reason = f"{joined_names(parts, _SHOWN)} are parts of one organ, and neither is the other's mirror image"
+    else:
+        return
+    raise UsageError(f"--mirror: {reason}; leave --mirror out")
 
 
 def rotated_axes(task: Task) -> tuple[int, int] | None:
@@ -104,9 +110,7 @@ def mirroring_note(task: Task, augmentation: Augmentation) -> str | None:
         return f"left and right are mirrored, and labels change places: {sides}" if task.sides.pairs else None
     if not (augmentation.flip and task.has_paired_organs):
         return None
-    return f"left and right are not mirrored, for labels name sides: {sides}" + (
-        "; --mirror 0.5 mirrors them and exchanges the labels" if not task.sides.single else ""
-    )
+    return f"left and right are not mirrored, for labels name sides: {sides}"
 
 
 def rotation_note(task: Task, augmentation: Augmentation) -> str | None:

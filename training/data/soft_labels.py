@@ -125,20 +125,20 @@ class _Facts(msgspec.Struct, frozen=True):
 def quantized(probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Rounds probabilities ``[C, D, H, W]`` to units of 1/255 such that each voxel's sum is 255.
 
-    Where rounding makes the classes above 0 exceed 255, those that it raised most are rounded down instead.
+    Each is off by less than one unit, however many classes there are: where rounding to the nearest unit gives another
+    sum, those that it lowered (or raised) most are rounded up (or down) instead, the largest-remainder method.
 
     >>> quantized(np.array([0.3, 0.3, 0.4]).reshape(3, 1, 1, 1)).ravel().tolist()
     [77, 76, 102]
     """
     scaled = np.asarray(probabilities, np.float32) * LEVELS
     result = np.rint(scaled).astype(np.uint8)
-    excess = result[1:].sum(axis=0, dtype=np.int32) - LEVELS
-    above = excess > 0
-    if above.any():
-        organs = result[1:, above]
-        ranks = (scaled[1:, above] - organs).argsort(axis=0).argsort(axis=0)  # 0: raised most
-        result[1:, above] = organs - (ranks < excess[above])
-    result[0] = LEVELS - result[1:].sum(axis=0, dtype=np.int32)
+    excess = result.sum(axis=0, dtype=np.int32) - LEVELS
+    wrong = excess != 0
+    if wrong.any():
+        nearest, excess = result[:, wrong].astype(np.int16), excess[wrong]
+        ranks = (nearest - scaled[:, wrong]).argsort(axis=0, kind="stable").argsort(axis=0)  # 0: lowered most
+        result[:, wrong] = nearest + (ranks < -excess) - (ranks >= len(nearest) - excess)
     return result
 
 

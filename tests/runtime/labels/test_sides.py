@@ -176,6 +176,26 @@ def test_one_side_of_a_paired_organ_alone_is_not_mirrored_for_its_counterpart_wo
     assert found.forbid_mirroring
 
 
+@pytest.mark.parametrize(
+    ("labels", "parts"),
+    [
+        (("LV", "MYO", "RV"), 1),
+        (("LV_blood", "RV_blood", "left atrium", "right atrium", "kidney_left", "kidney_right"), 2),
+        (("liver_left_lobe", "liver_right_lobe"), 1),
+        (("left coronary artery", "right coronary artery"), 1),
+        (ASEG, 0),
+        (HEAD_AND_NECK, 0),
+        (TOTALSEGMENTATOR, 0),
+        (MONAI_BTCV, 0),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else str(value),
+)
+def test_pairs_that_are_parts_of_one_organ_are_told_from_organs_that_the_body_has_twice(labels, parts):
+    found = find_sides(labels)
+    assert len(found.parts) == parts
+    assert set(found.parts) <= set(found.pairs)
+
+
 def test_words_name_the_pairs_and_count_those_beyond_the_limit():
     found = find_sides(("eye_l", "eye_r", "ear_l", "ear_r", "hip_l", "hip_r"))
     assert found.describe() == "eye_l / eye_r, ear_l / ear_r, hip_l / hip_r"

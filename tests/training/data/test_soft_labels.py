@@ -28,9 +28,15 @@ def test_rounded_probabilities_sum_to_255_and_are_near_the_given_ones(seed, clas
     given = probabilities(seed, classes, (2, 3, 2), sharpness)
     levels = quantized(given)
     assert (levels.sum(axis=0, dtype=int) == 255).all()
-    assert np.abs(levels[1:] / 255 - given[1:]).max() <= 1 / 255 + 1e-6
-    # Background is what the others leave, so the rounding of all of them meets there.
-    assert np.abs(levels[0] / 255 - given[0]).max() <= 0.5 * classes / 255 + 1e-6
+    assert np.abs(levels / 255 - given).max() <= 1 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("share", [0.00195, 0.00203])  # a little below and above half of 1/255
+def test_many_faint_classes_do_not_shift_the_background(share):
+    given = np.array([0.36, 0.64 - 118 * share, *[share] * 118]).reshape(-1, 1, 1, 1)
+    levels = quantized(given)
+    assert (levels.sum(), levels.argmax()) == (255, given.argmax())
+    assert np.abs(levels / 255 - given).max() < 1 / 255
 
 
 def test_a_whole_case_and_any_box_of_it_are_read_back(tmp_path):
