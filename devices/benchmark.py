@@ -56,8 +56,8 @@ def benchmark(
     """Measures start, window latency, end-to-end time by stage, memory and energy, of all variants in turns.
 
     Each variant has a process of its own; all take part in every round, one at a time, and are compared round by round
-    with the first. A variant whose process dies or lacks memory is reported as failed, and the others are still
-    measured.
+    with the first. A variant whose process dies, that lacks memory, or whose self-test fails on this machine is
+    reported as failed, and the others are still measured.
 
     Args:
         bundle: a bundle's path, or an open one; or several of them.

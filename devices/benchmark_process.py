@@ -14,6 +14,7 @@ import numpy as np
 
 from ..runtime.bundles.bundle import Bundle
 from ..runtime.bundles.trusted_keys import Trust
+from ..runtime.engine_selection.self_test import GoldenTest
 from ..runtime.engines import ENGINES, Engine, open_engine, package_version
 from ..runtime.errors import UsageError
 from ..runtime.segmenter import Segmenter
@@ -86,13 +87,16 @@ class BundleSession:
             keep.write_bytes(content)
         return ColdStart(opened - start, loaded - opened, first - loaded, first - start)
 
+    def self_test(self) -> None:
+        """Repeats the bundle's golden patch; raises BundleError where the network gives another result here."""
+        engine, asked = self._network(), self._request
+        with Bundle.open(asked.bundle, asked.trust) as bundle:
+            golden, variant = GoldenTest.of(bundle), bundle.variant(asked.engine, asked.precision)
+        golden.check(golden.run(engine)[0], engine, variant)
+
     def window(self) -> Callable[[], object]:
         """Returns the call that runs one window; opens the network again after scans."""
-        if self._engine is None:
-            self._close_segmenter()
-            with Bundle.open(self._request.bundle, self._request.trust) as bundle:
-                self._engine = self._open(bundle, None)
-        engine = self._engine
+        engine = self._network()
         window = _window(engine)
         return lambda: engine.infer(window)
 
@@ -139,6 +143,13 @@ class BundleSession:
         """Closes what is open."""
         self._close_engine()
         self._close_segmenter()
+
+    def _network(self) -> Engine:
+        if self._engine is None:
+            self._close_segmenter()
+            with Bundle.open(self._request.bundle, self._request.trust) as bundle:
+                self._engine = self._open(bundle, None)
+        return self._engine
 
     def _open(self, bundle: Bundle, compiled: bytes | None) -> Engine:
         asked = self._request

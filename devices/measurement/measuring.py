@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...runtime.errors import BedsideError, ResourceError
+from ...runtime.errors import BedsideError, InputError
 from ...runtime.hooks import Progress
 from ..energy import Energy, EnergyMeter
 from ..latency import call_times, warm_up
@@ -33,6 +33,15 @@ class Start:
     def take(self, session: Session, progress: Share) -> Any:
         """Takes the step, and returns its figures: here the times of the start, and the engine's version later."""
         return session.start(self.compiled, self.keep)
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Checks that the network computes on this machine what it should; its memory is not the variant's."""
+
+    def take(self, session: Session, progress: Share) -> Any:
+        """Takes the step."""
+        session.self_test()
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ class Sustain:
         return sustained_times(call, self.seconds, progress)
 
 
-Step = Start | Windows | OpenScans | Scan | Sustain
+Step = Start | SelfTest | Windows | OpenScans | Scan | Sustain
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Measuring:
-    """The work of a measured process, see `Work`; an engine's failure becomes the answer to its step.
+    """The work of a measured process, see `Work`; a contender's failure becomes the answer to its step.
 
     Attributes:
         contender: the variant that this process measures.
@@ -153,10 +162,10 @@ class Measuring:
                 result = step.take(session, lambda share: progress(round(share * STEPS), STEPS))
             version = self.contender.engine_version()
             return Figures(result, memory.baseline, memory.peak, memory.exact, meter.reading, version)
-        except ResourceError as error:
-            return Failure(str(error))
-        except BedsideError:  # the bundle or the scan is refused, for every variant
+        except InputError:  # the scan is refused, for every variant
             raise
+        except BedsideError as error:
+            return Failure(str(error))
         except MemoryError:
             return Failure("out of memory")
         except Exception as error:  # engines raise errors of many kinds

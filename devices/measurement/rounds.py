@@ -14,7 +14,7 @@ from ...runtime.hooks import Progress
 from ...runtime.memory.free_memory import free_memory
 from ..latency import MIN_CALLS
 from .imposed import Imposed
-from .measuring import STEPS, Failure, Figures, Measuring, OpenScans, Scan, Start, Step, Sustain, Windows
+from .measuring import STEPS, Failure, Figures, Measuring, OpenScans, Scan, SelfTest, Start, Step, Sustain, Windows
 from .session import Contender
 from .sustained import SustainedRun, sustained_run
 from .telemetry import TelemetrySampler
@@ -91,7 +91,7 @@ class Rounds:
         """Measures all contenders; a run that failed says why.
 
         Raises:
-            BedsideError: a bundle or a scan is refused.
+            InputError: a scan is refused.
         """
         waiting, runs = deque(contenders), list[VariantRun]()
         with ExitStack() as kept:
@@ -112,7 +112,7 @@ class Rounds:
         return runs
 
     def _start(self, run: VariantRun) -> bool:
-        """Starts a contender cold, and once more in another process from what the cold start compiled."""
+        """Starts a contender cold, once more in another process from what the cold start compiled, and tests it."""
         compiled = self._folder / "compiled"
         cold = self._take(run, Start(keep=compiled))
         if cold is not None:
@@ -122,8 +122,9 @@ class Rounds:
                 answer = worker.run(Start(compiled=compiled if compiled.exists() else None))
             run.cached = None if isinstance(answer, Failure) else answer.result
             compiled.unlink(missing_ok=True)
+            self._take(run, SelfTest())
         self._meter.finish(_SHARES[Start])
-        return cold is not None
+        return not run.failure
 
     def _rounds(self, group: Sequence[VariantRun]) -> None:
         schedule = self._schedule

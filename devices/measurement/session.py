@@ -22,6 +22,14 @@ class Session(Protocol):
         """
         ...
 
+    def self_test(self) -> None:
+        """Checks that the open network computes on this machine what it should.
+
+        Raises:
+            BundleError: it does not.
+        """
+        ...
+
     def window(self) -> Callable[[], object]:
         """Returns the call to measure: one window of the network, on data that are always the same."""
         ...

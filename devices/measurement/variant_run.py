@@ -11,7 +11,7 @@ from ...processes.kept_worker import KeptWorker
 from ..energy import Energy
 from ..latency import summarize
 from ..report import ColdStart, EndToEnd, FailedVariant, MemoryUse, VariantReport
-from .measuring import Failure, Figures, OpenScans, Scan, Step
+from .measuring import Failure, Figures, OpenScans, Scan, SelfTest, Step
 from .ratio import Ratio, paired_ratio, spread
 from .session import Contender
 
@@ -75,7 +75,8 @@ class VariantRun:
 
     def add_memory(self, step: Step, figures: Figures) -> None:
         """Adds the memory of a step."""
-        (self._whole if isinstance(step, (OpenScans, Scan)) else self._network).append(figures)
+        if not isinstance(step, SelfTest):
+            (self._whole if isinstance(step, (OpenScans, Scan)) else self._network).append(figures)
 
     def ratio_of_windows(self, reference: VariantRun) -> Ratio | None:
         """Returns its latency by the reference's; None for the reference itself, and without a common round."""

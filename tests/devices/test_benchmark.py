@@ -5,12 +5,15 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from bedside.devices import BenchmarkReport, benchmark
 from bedside.devices.measurement import rounds
 from bedside.processes import worker_pool
+from bedside.runtime import write_manifest
+from bedside.runtime.bundles.manifest import MANIFEST_NAME, decode_manifest
 from bedside.runtime.engines import available_engines
 from bedside.runtime.errors import BundleError, InputError, ResourceError, UsageError
 from bedside.runtime.scans.geometry import Grid
@@ -103,6 +106,23 @@ def test_a_variant_whose_process_dies_is_named_and_the_others_are_measured(
     assert [variant.precision for variant in report.variants] == ["fp32"]
     assert [(failure.precision, "out of memory" in failure.reason) for failure in report.failed] == [("int8", True)]
     assert any(warning.startswith("not measured: onnxruntime int8") for warning in report.warnings)
+
+
+def faulty_int8(bundle: Path, toy: Any) -> Path:
+    """Gives a bundle's int8 variant another network, as an engine with a fault on this machine would be."""
+    (bundle / "model.int8.onnx").write_bytes(toy.nearest_mean_model((16, 16, 16), means=(1.0, 0.5, 0.0)))
+    write_manifest(bundle, decode_manifest((bundle / MANIFEST_NAME).read_bytes()))
+    return bundle
+
+
+@pytest.mark.parametrize("end_to_end", [True, False], ids=["scans", "network only"])
+def test_a_variant_that_fails_its_self_test_is_named_and_the_others_are_measured(
+    tiny_bundle: Path, toy: Any, end_to_end: bool
+) -> None:
+    report = quick(faulty_int8(tiny_bundle, toy), precisions=["fp32", "int8"], end_to_end=end_to_end)
+    assert [variant.precision for variant in report.variants] == ["fp32"]
+    assert [failure.precision for failure in report.failed] == ["int8"]
+    assert report.failed[0].reason.startswith("self-test with onnxruntime int8 failed on this machine: 0.")
 
 
 def test_variants_are_compared_round_by_round_with_the_first(tiny_bundle: Path) -> None:

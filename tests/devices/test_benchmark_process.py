@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from bedside.devices.benchmark_process import BenchmarkRequest
-from bedside.runtime.errors import UsageError
+from bedside.runtime.errors import BundleError, UsageError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
 
@@ -20,6 +20,17 @@ def test_a_session_starts_and_runs_windows(tiny_bundle):
         cold = session.start(None, None)
         assert cold.total_s == pytest.approx(cold.open_bundle_s + cold.load_engine_s + cold.first_window_s)
         assert session.window()().shape == (1, 3, 16, 16, 16)
+
+
+def test_the_self_test_passes_the_golden_patch_and_refuses_another_result(tiny_bundle, task, toy, tmp_path):
+    with request(tiny_bundle).session() as session:
+        session.start(None, None)
+        session.self_test()
+    wrong = toy.write_bundle(tmp_path / "wrong.bedside", task, golden_shift=100.0)
+    with request(wrong).session() as session:
+        session.start(None, None)
+        with pytest.raises(BundleError, match="self-test with onnxruntime fp32 failed on this machine"):
+            session.self_test()
 
 
 def test_the_compiled_network_is_kept_and_opened_again(tiny_bundle, tmp_path):

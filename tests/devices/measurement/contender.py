@@ -44,6 +44,9 @@ class Scripted:
         self._take("start")
         return ColdStart(0.1, 0.2, 0.3, 0.6)
 
+    def self_test(self):
+        self._take("self_test")
+
     def window(self):
         self._take("window")
         return lambda: None

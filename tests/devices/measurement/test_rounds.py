@@ -4,6 +4,7 @@ import pytest
 from bedside.devices.measurement import rounds
 from bedside.devices.measurement.measuring import Measuring
 from bedside.devices.measurement.rounds import TOTAL, Meter, Rounds, Schedule
+from bedside.runtime.errors import BundleError
 
 from .contender import Scripted
 
@@ -69,6 +70,19 @@ def test_the_first_ones_failure_leaves_the_others_to_be_compared(log, tmp_path):
     ratio = runs[2].ratio_of_windows(runs[1])
     assert ratio is not None
     assert ratio.rounds == 2
+
+
+def test_a_failed_self_test_ends_a_variant_before_its_windows(log, tmp_path):
+    contenders = [Scripted("a", "self_test", BundleError("0.5 of the labels agree")), Scripted("b")]
+    runs = measured(tmp_path, contenders, Schedule(1, 0.0, 1))
+    assert [run.failure for run in runs] == ["0.5 of the labels agree", ""]
+    assert {name for name, step in log if step == "Windows"} == {"b"}
+
+
+def test_what_loads_no_scans_leaves_the_figures_of_the_others(log, tmp_path):
+    contenders = [Scripted("a", "open_scans", BundleError("no locator")), Scripted("b")]
+    runs = measured(tmp_path, contenders, Schedule(1, 0.0, 1))
+    assert [(run.failure, len(run.scans)) for run in runs] == [("no locator", 0), ("", 1)]
 
 
 def test_progress_never_goes_back_and_stays_within_its_total(log, tmp_path):
