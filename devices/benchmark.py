@@ -72,7 +72,7 @@ def benchmark(
         scan_rounds: number of rounds of whole scans.
         end_to_end: whether to segment a scan as well.
         sustained: seconds for which the fastest variant runs windows afterwards, the first minute against the last;
-            None for no such run.
+            None for no such run. If it fails, a warning of the report says why.
         as_device: a device, as a profile's key or file, whose number of cores and memory are imposed on the measured
             processes; None for this machine's own. Memory is then true to the device, speed is not.
         against: other programs that run the bundles' networks, measured beside the variants.
@@ -111,6 +111,7 @@ def benchmark(
     # NumPy comes with these; `bedside --help` and `bedside devices` stay without it.
     from ..runtime.engines import default_threads
     from .measurement.chosen_variants import choose_variants, open_bundles
+    from .measurement.measuring import Failure
     from .measurement.rounds import Meter, Rounds, Schedule, measure_sustained
 
     opened = open_bundles(bundle, engines, precisions, trust)
@@ -130,7 +131,8 @@ def benchmark(
         reference = next((run for run in runs if not run.failure), None)
         if reference is None:
             raise ResourceError(f"no variant could be measured; {_described(failed[0])}")
-        long_run = None if sustained is None else measure_sustained(runs, sustained, meter, imposed)
+        outcome = None if sustained is None else measure_sustained(runs, sustained, meter, imposed)
+        long_run = None if isinstance(outcome, Failure) else outcome
         meter.end()
     after = read_conditions()
     measured = tuple(
@@ -144,6 +146,8 @@ def benchmark(
     most = max(threads)
     warnings = [busy_warning(before.load_average, host.cpu.logical_cores, most), governor_warning()]
     warnings += [f"not measured: {_described(failure)}" for failure in failed]
+    if isinstance(outcome, Failure):
+        warnings.append(f"the sustained run failed; {outcome.reason}")
     usable = host.usable_cores if imposed is None else min(imposed.cores, host.usable_cores)
     if most > usable:
         warnings.append(f"{most} threads on {usable} usable cores: they will wait for each other")

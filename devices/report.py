@@ -208,7 +208,8 @@ class BenchmarkReport:
         repeat: the first variant measured a second time in every round, by itself: what difference the machine's noise
             alone makes; None with one variant or one round.
         telemetry: clocks, temperatures, power, memory and throttling during the rounds; None where it was not sampled.
-        sustained: the sustained run of the fastest variant; None where none was asked for.
+        sustained: the sustained run of the fastest variant; None where none was asked for, or where it failed, which
+            is a warning.
         imposed: cores and memory of a device that were imposed, which makes the times this machine's and not the
             device's; None where none were.
     """

@@ -149,9 +149,11 @@ class Benchmark:
             for warning in report.warnings:
                 console.warn(warning)
             console.emit(report.to_dict())
-        if report.failed:
-            failed = ", ".join(failure.name for failure in report.failed)
-            raise ResourceError(f"measured all but {failed}; the reasons are in the warnings")
+        failed = [failure.name for failure in report.failed]
+        if sustained is not None and report.sustained is None:
+            failed.append("the sustained run")
+        if failed:
+            raise ResourceError(f"measured all but {', '.join(failed)}; the reasons are in the warnings")
 
     def _write(self, report: BenchmarkReport) -> None:
         if self.csv is not None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...processes.kept_worker import KeptWorker
-from ...runtime.errors import ResourceError
 from ...runtime.hooks import Progress
 from ...runtime.memory.free_memory import free_memory
 from ..latency import MIN_CALLS
@@ -159,7 +158,7 @@ class Rounds:
 
 def measure_sustained(
     runs: Sequence[VariantRun], seconds: float, meter: Meter, imposed: Imposed | None = None
-) -> SustainedRun:
+) -> SustainedRun | Failure:
     """Runs the windows of the fastest variant for so many seconds, in a process of its own.
 
     Args:
@@ -168,8 +167,8 @@ def measure_sustained(
         meter: takes the progress, `TOTAL` steps.
         imposed: cores and memory of a device; None for this machine's own.
 
-    Raises:
-        ResourceError: it fails during the run.
+    Returns:
+        The run; or why it failed, with the variant's name.
     """
     contender = min((run for run in runs if not run.failure), key=lambda run: run.median_seconds).contender
     with KeptWorker(Measuring(contender, imposed), hide_stderr=True) as worker:
@@ -182,7 +181,7 @@ def measure_sustained(
                 watts, times = answer.energy.watts, answer.result
                 joules = None if watts is None else watts * times.seconds  # the meter's block includes the warm-up
                 return sustained_run(contender.label, times, joules, sampler.telemetry)
-    raise ResourceError(f"the sustained run failed; {contender.label}: {answer.reason}")
+    return Failure(f"{contender.label}: {answer.reason}")
 
 
 def _order(group: Sequence[VariantRun], index: int) -> Iterator[tuple[VariantRun, bool]]:

@@ -10,6 +10,8 @@ import pytest
 from bedside.cli.benchmark.csv_table import TABLE_MARKS
 from bedside.cli.benchmark.page import PAGE_MARKS
 from bedside.cli.main import run
+from bedside.devices.measurement import rounds
+from bedside.devices.measurement.measuring import Sustain
 from bedside.runtime.bundles.outputs import check_writable
 
 from ..printed import widest
@@ -95,6 +97,24 @@ def test_a_sustained_run_names_the_variant_and_compares_its_ends(tiny_bundle, tm
     assert "throttling:" in text
     page = (tmp_path / "b.html").read_text(encoding="utf-8")
     assert "latency, clocks and heat along the run" in page
+
+
+def test_a_sustained_run_that_dies_leaves_all_other_figures_and_exit_code_5(tiny_bundle, capsys, monkeypatch):
+    class Dying(rounds.KeptWorker):
+        def run(self, item, progress=None):
+            if isinstance(item, Sustain):
+                self.kill()
+            return super().run(item, progress)
+
+    monkeypatch.setattr(rounds, "KeptWorker", Dying)
+    assert run(["benchmark", str(tiny_bundle), *QUICK, "--precision", "fp32", "--sustained", "3s", "--json"]) == 5
+    out, error = capsys.readouterr()
+    report = json.loads(out)
+    assert [variant["engine"] for variant in report["variants"]] == ["onnxruntime"]
+    assert report["sustained"] is None
+    (warning,) = [each for each in report["warnings"] if "sustained" in each]
+    assert warning.startswith("the sustained run failed; onnxruntime fp32: its process was killed by signal 9")
+    assert "measured all but the sustained run" in error
 
 
 def test_what_was_imposed_is_in_every_output(tiny_bundle, tmp_path, capsys):

@@ -2,8 +2,8 @@
 
 import pytest
 from bedside.devices.measurement import rounds
-from bedside.devices.measurement.measuring import Measuring
-from bedside.devices.measurement.rounds import TOTAL, Meter, Rounds, Schedule
+from bedside.devices.measurement.measuring import Failure, Measuring
+from bedside.devices.measurement.rounds import TOTAL, Meter, Rounds, Schedule, measure_sustained
 from bedside.runtime.errors import BundleError
 
 from .contender import Scripted
@@ -100,3 +100,9 @@ def test_short_of_memory_further_groups_include_the_first(log, tmp_path, monkeyp
     assert order == "a" + "aba" + "aca"
     assert [run.failure for run in runs] == ["", "", ""]
     assert len(runs[0].report(runs[0], 1, None, 0).rounds_ms) == 1
+
+
+def test_the_failure_of_the_sustained_run_is_its_outcome(log, tmp_path):
+    runs = measured(tmp_path, [Scripted("a")], Schedule(1, 0.0, 0))
+    runs[0].contender = Scripted("a", "window", MemoryError())
+    assert measure_sustained(runs, 3.0, Meter(1, None)) == Failure("a: out of memory")
