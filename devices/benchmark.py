@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import __version__
 from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError
-from ..runtime.files.hashing import file_sha256
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
 from .conditions import busy_warning, governor_warning, read_conditions
@@ -121,7 +120,7 @@ def benchmark(
         threads = threads or (default_threads() if imposed is None else min(default_threads(), imposed.cores),)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bedside-benchmark-")))
         scan, scans = _scans(opened, input, folder, end_to_end=end_to_end)
-        scan_sha256 = "" if input is None or not end_to_end else _sha256(input)
+        scan_sha256 = _checked_sha256(input) if input is not None and end_to_end else ""
         chosen = choose_variants(opened, scans, threads, overlaps or (None,), trust, imposed, against)
         meter = Meter(len(chosen) + (sustained is not None), progress)
         measuring = Rounds(Schedule(rounds, min_seconds, scan_rounds if end_to_end else 0), folder, meter, imposed)
@@ -203,11 +202,21 @@ def _scans(
     return "; ".join(described), tuple(paths)
 
 
-def _sha256(scan: Path) -> str:
-    try:
-        return file_sha256(scan)
-    except OSError as error:
-        raise InputError(f'scan "{scan.name}" cannot be read: {error.strerror}') from None
+def _checked_sha256(path: Path) -> str:
+    """Reads a scan to its end and returns its hash: one that will be refused is refused before anything is measured.
+
+    Raises:
+        InputError: the scan is refused.
+    """
+    from ..runtime.preprocessing.plausibility import check_extent, check_values
+    from ..runtime.scans.open_scan import open_scan
+
+    scan = open_scan(path)
+    check_extent(scan.grid)
+    for _ in scan.planes():
+        pass
+    check_values(scan.low, scan.high)
+    return scan.sha256() or ""
 
 
 def _described(failure: FailedVariant) -> str:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from bedside.devices import BenchmarkReport, benchmark
@@ -183,10 +184,37 @@ def test_a_damaged_bundle_is_refused_before_anything_is_measured(tiny_bundle: Pa
         quick(tiny_bundle)
 
 
-def test_a_scan_that_is_no_nifti_is_refused_by_the_benchmark_process(tiny_bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "scan.nii.gz").write_bytes(b"not a scan")
-    with pytest.raises(InputError):
-        quick(tiny_bundle, input=tmp_path / "scan.nii.gz")
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((8, 8, 8, 3), np.int16), "expected one 3D volume, got 3"),
+        (np.zeros((8, 8, 8), np.int16), "got the same value 0 in every voxel"),
+        (np.full((8, 8, 8), np.nan, np.float32), "got NaN or Inf in plane 1 of 8"),
+        (np.zeros((8, 8, 8192), np.int16), "at most 4000 mm, got 8192 mm"),
+    ],
+    ids=["4D", "constant", "NaN", "long"],
+)
+def test_a_refused_scan_is_refused_before_anything_is_measured(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: np.ndarray, message: str
+) -> None:
+    monkeypatch.setattr(rounds.Rounds, "measure", lambda *_: pytest.fail("measured"))
+    scan = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), scan)  # pyright: ignore[reportPrivateImportUsage]
+    with pytest.raises(InputError, match=message):
+        quick(tiny_bundle, input=scan)
+
+
+def test_a_damaged_scan_is_refused_before_anything_is_measured(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds.Rounds, "measure", lambda *_: pytest.fail("measured"))
+    scan = tmp_path / "scan.nii.gz"
+    write_volume(scan, np.arange(512, dtype=np.int16).reshape(8, 8, 8), Grid((8, 8, 8), np.eye(4)))
+    content = bytearray(scan.read_bytes())
+    content[-8] ^= 1  # of the checksum
+    scan.write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        quick(tiny_bundle, input=scan)
 
 
 @pytest.mark.parametrize(
