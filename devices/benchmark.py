@@ -151,7 +151,7 @@ def benchmark(
     if most > usable:
         warnings.append(f"{most} threads on {usable} usable cores: they will wait for each other")
     if measuring.groups > 1:
-        warnings.append(f"memory was short: measured in {measuring.groups} groups, each with the first variant")
+        warnings.append(f"memory was short: measured in {measuring.groups} groups, each with the first one that works")
     throttling = [*sampler.telemetry.throttling, *(long_run.telemetry.throttling if long_run is not None else ())]
     if throttling:
         warnings.append(f"throttled during the run: {'; '.join(dict.fromkeys(throttling))}")

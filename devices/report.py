@@ -121,8 +121,8 @@ class VariantReport(ChosenVariant):
         window: latency of one window of the network, over the calls of all rounds.
         rounds_ms: median latency of a window in each round, in ms.
         noise: standard deviation of the rounds' medians as a share of their mean; None with one round.
-        ratio: its latency by the first variant's, round by round; None for the first one.
-        total_ratio: the same of the end-to-end time.
+        ratio: its latency by the first variant's, round by round; None for the first one, and without a common round.
+        total_ratio: the same of the end-to-end time; None as above.
         energy: energy of the whole package or module while windows ran.
         joules_per_window: energy of one window in J; None where energy is not readable.
         joules_per_scan: energy of one scan in J, from file to label file; None where energy is not readable.

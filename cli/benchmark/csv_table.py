@@ -54,7 +54,7 @@ def _row(report: BenchmarkReport, variant: VariantReport) -> dict[str, object]:
         "p90_ms": window.p90_ms,
         "p95_ms": window.p95_ms,
         "p99_ms": window.p99_ms,
-        "ratio": 1.0 if ratio is None else ratio.value,
+        "ratio": 1.0 if variant is report.variants[0] else ratio and ratio.value,
         "ratio_low": None if ratio is None else ratio.low,
         "ratio_high": None if ratio is None else ratio.high,
         "cold_start_s": variant.cold_start.total_s,

@@ -49,7 +49,7 @@ def network_table(report: BenchmarkReport) -> Table:
             variant.name,
             *(significant(value) for value in (window.p50_ms, window.p90_ms, window.p95_ms, window.p99_ms)),
             f"{significant(window.mean_ms)} ± {significant(window.std_ms)}",
-            *_ratio(variant.ratio),
+            *_ratio(variant.ratio, is_first=variant is report.variants[0]),
         )
     return table
 
@@ -80,15 +80,15 @@ def start_table(report: BenchmarkReport) -> Table:
             _joules(variant.joules_per_window),
             _joules(variant.joules_per_scan),
             "–" if whole is None else significant(whole.total_s),
-            _ratio(variant.total_ratio)[0],
+            _ratio(variant.total_ratio, is_first=whole is not None and variant is report.variants[0])[0],
         )
     return table
 
 
-def _ratio(ratio: Ratio | None) -> tuple[str, str]:
-    """Returns a ratio, marked where it is within noise, and its interval."""
+def _ratio(ratio: Ratio | None, *, is_first: bool) -> tuple[str, str]:
+    """Returns a ratio, marked where it is within noise, and its interval; 1 of the first variant by itself."""
     if ratio is None:
-        return "1", ""
+        return ("1" if is_first else "–"), ""
     mark = "≈" if ratio.is_noise and ratio.rounds > 1 else ""
     interval = "" if ratio.low is None or ratio.high is None else f"{ratio.low:.2f}–{ratio.high:.2f}"
     return f"{mark}{ratio.value:.2f}", interval
@@ -100,6 +100,8 @@ def noise_note(report: BenchmarkReport) -> str:
         return ""
     first = report.variants[0].name
     lines = [f"Ratio: time by that of {first}, in the same {report.rounds} rounds; ≈: 1 is in the interval."]
+    if any(variant.ratio is None for variant in report.variants[1:]):
+        lines.append(f"–: no round in common with {first}.")
     if report.repeat is not None and report.repeat.low is not None and report.repeat.high is not None:
         again = report.repeat
         lines.append(f"Noise: {first} by itself {again.value:.2f} ({again.low:.2f}–{again.high:.2f}).")

@@ -70,7 +70,7 @@ class Rounds:
     """Measures contenders in interleaved rounds.
 
     All of a group have their processes open at the same time, and one works at a time. If memory is short, the rest
-    makes further groups, and the first contender takes part in each of them.
+    makes further groups, and the first contender that has not failed takes part in each of them.
 
     Args:
         schedule: how much is measured.
@@ -93,21 +93,24 @@ class Rounds:
             InputError: a scan is refused.
         """
         waiting, runs = deque(contenders), list[VariantRun]()
-        with ExitStack() as kept:
+        group = list[VariantRun]()
+        with ExitStack() as stack:
             while waiting:
-                with ExitStack() as stack:
-                    group = [run for run in runs[:1] if not run.failure]
-                    started = 0
-                    while waiting and (started == 0 or _fits(runs)):
-                        contender = waiting.popleft()
-                        run = VariantRun(contender, KeptWorker(Measuring(contender, self._imposed), hide_stderr=True))
-                        (stack if runs else kept).enter_context(run.worker)
-                        runs.append(run)
-                        started += 1
-                        if self._start(run):
-                            group.append(run)
-                    self._rounds(group)
+                started = 0
+                while waiting and (started == 0 or _fits(runs)):
+                    contender = waiting.popleft()
+                    run = VariantRun(contender, KeptWorker(Measuring(contender, self._imposed), hide_stderr=True))
+                    stack.enter_context(run.worker)
+                    runs.append(run)
+                    started += 1
+                    if self._start(run):
+                        group.append(run)
+                self._rounds(group)
                 self.groups += 1
+                working = [run for run in group if not run.failure]
+                for run in working[1:]:
+                    run.worker.close()
+                group = working[:1]  # whose process stays open for the next group
         return runs
 
     def _start(self, run: VariantRun) -> bool:
@@ -186,9 +189,9 @@ def measure_sustained(
 
 def _order(group: Sequence[VariantRun], index: int) -> Iterator[tuple[VariantRun, bool]]:
     """Yields the runs of a round, and whether each is the first one's repetition; every second round goes backwards."""
-    turns = [(run, False) for run in group]
-    if len(group) > 1:
-        turns.append((group[0], True))
+    turns = [(run, False) for run in group if not run.failure]
+    if len(turns) > 1:
+        turns.append((turns[0][0], True))
     return iter(turns[::-1] if index % 2 else turns)
 
 

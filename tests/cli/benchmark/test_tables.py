@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from dataclasses import replace
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from bedside.cli.benchmark import tables
 from bedside.cli.benchmark.command import Benchmark
+from bedside.cli.benchmark.csv_table import write_csv
+from bedside.cli.benchmark.page import write_benchmark_page
 from bedside.devices import detect
 from bedside.devices.conditions import Conditions
 from bedside.devices.energy import Energy
@@ -97,6 +100,32 @@ def test_all_figures_of_all_variants_are_whole_in_80_columns(engines, monkeypatc
     assert text.count("123456.78") == len(variants)
     assert text.count("10.12–15.67") == len(variants)
     assert "2026.4.0-21345-0123456789a-releases/2026/4" in text
+
+
+def test_only_the_first_variant_has_ratio_1_and_what_was_not_compared_has_none(monkeypatch, tmp_path):
+    first, compared, apart = (
+        replace(variant("openvino", precision), end_to_end=None, ratio=ratio, total_ratio=None, bundle=None)
+        for precision, ratio in (("fp32", None), ("fp16", Ratio(12.34, 10.12, 15.67, 5)), ("int8", None))
+    )
+    made = report(detect(Path("/nowhere")).cpu, (first, compared, apart))
+    network = shown(tables.network_table(made), monkeypatch=monkeypatch).splitlines()
+    assert [line.split()[-1] for line in network if "openvino" in line] == ["1", "10.12–15.67", "–"]
+    starts = shown(tables.start_table(made), monkeypatch=monkeypatch).splitlines()
+    assert [line.split()[-1] for line in starts if "openvino" in line] == ["–", "–", "–"]
+    assert "–: no round in common with openvino fp32." in tables.noise_note(made)
+    write_csv(tmp_path / "b.csv", made)
+    with (tmp_path / "b.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["ratio"] for row in csv.DictReader(file)] == ["1.0", "12.34", ""]
+    page = write_benchmark_page(tmp_path / "b.html", made).read_text(encoding="utf-8")
+    ratios = re.findall(r"± [\d.e+]+</td><td>(1<|–<|12\.34)", page)
+    assert ratios == ["1<", "12.34", "–<"]
+
+
+def test_the_end_to_end_ratio_of_the_first_variant_is_1_where_scans_were_measured(monkeypatch):
+    first = replace(variant("openvino", "fp32"), ratio=None, total_ratio=None)
+    made = report(detect(Path("/nowhere")).cpu, (first, variant("openvino", "fp16")))
+    rows = shown(tables.start_table(made), monkeypatch=monkeypatch).splitlines()
+    assert [line.split()[-1] for line in rows if "openvino" in line] == ["1", "12.34"]
 
 
 def test_benchmark_shows_latency_and_stages_in_80_columns(tiny_bundle: Path) -> None:

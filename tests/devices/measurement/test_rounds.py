@@ -102,6 +102,31 @@ def test_short_of_memory_further_groups_include_the_first(log, tmp_path, monkeyp
     assert len(runs[0].report(runs[0], 1, None, 0).rounds_ms) == 1
 
 
+def test_short_of_memory_further_groups_include_the_first_that_works(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "free_memory", lambda: 0)
+    contenders = [Scripted("a", "start", ValueError("broken")), Scripted("b"), Scripted("c")]
+    runs = measured(tmp_path, contenders, Schedule(1, 0.0, 1))
+    assert "".join(name for name, step in log if step == "Windows") == "b" + "bcb"
+    assert runs[2].ratio_of_windows(runs[1]) is not None
+    assert runs[2].ratio_of_scans(runs[1]) is not None
+
+
+def test_of_a_group_only_the_process_of_its_first_that_works_stays(log, tmp_path, monkeypatch):
+    free = iter([1 << 60, 1 << 60, 0])  # three fit, the fourth does not
+    monkeypatch.setattr(rounds, "free_memory", lambda: next(free))
+    measured(tmp_path, [Scripted("a", "scan", ValueError("broken")), *map(Scripted, "bcd")], Schedule(1, 0.0, 1))
+    fourth = log.index(("d", "Start"))
+    closed = [name for name, step in log[:fourth] if step == "closed"]
+    assert [closed.count(name) for name in "abc"] == [2, 1, 2]  # once each after the cached start
+    assert [name for name, step in log[fourth:] if step == "Windows"] == ["b", "d", "b"]
+
+
+def test_the_first_that_works_is_measured_twice_in_a_round(log, tmp_path):
+    contenders = [Scripted("a", "window", ValueError("broken")), Scripted("b"), Scripted("c")]
+    runs = measured(tmp_path, contenders, Schedule(2, 0.0, 0))
+    assert len(runs[1].again) == 1  # in the second round; in the first, the failed one had that place
+
+
 def test_the_failure_of_the_sustained_run_is_its_outcome(log, tmp_path):
     runs = measured(tmp_path, [Scripted("a")], Schedule(1, 0.0, 0))
     runs[0].contender = Scripted("a", "window", MemoryError())
