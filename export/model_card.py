@@ -118,7 +118,7 @@ def _intensities(task: Task) -> str:
     if task.intensity.standardise:
         return "Intensities are standardised by each scan's own mean and standard deviation."
     unit = " HU" if task.modality is Modality.CT else ""
-    unit = " percentiles of the scan" if task.intensity.clip_percentiles else unit
+    unit = " percentiles of the body" if task.intensity.clip_percentiles else unit
     return f"Intensities are clipped to {low:g} … {high:g}{unit}."
 
 

@@ -47,7 +47,7 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         clip: (low, high) in HU for CT; in percent of the body's voxels where ``clip_percentiles`` is set.
-        clip_percentiles: whether ``clip`` is in percentiles of each scan; for MR, which has no absolute unit.
+        clip_percentiles: whether ``clip`` is in percentiles of each scan's body; for MR, which has no absolute unit.
         scale_to: (a, b), onto which the clipped range is mapped linearly; None to standardise.
         subtract: subtracted after clipping; given together with ``divide``, or None.
         divide: non-zero divisor applied after ``subtract``, or None.

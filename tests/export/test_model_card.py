@@ -115,7 +115,7 @@ def test_limits_name_what_was_not_measured_and_the_least_accurate_organ(manifest
 @pytest.mark.parametrize(
     ("intensity", "text"),
     [
-        ({"clip": (0.5, 99.5), "clip_percentiles": True, "scale_to": (0, 1)}, "0.5 … 99.5 percentiles of the scan"),
+        ({"clip": (0.5, 99.5), "clip_percentiles": True, "scale_to": (0, 1)}, "0.5 … 99.5 percentiles of the body"),
         ({"clip": (0, 100), "clip_percentiles": True, "standardise": True}, "each scan's own mean"),
     ],
 )
