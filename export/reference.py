@@ -22,6 +22,7 @@ from ..runtime.labels.probabilities import softmax
 from ..runtime.task import Task
 from .cases import ExportCases
 from .gate.borders import BorderComparison, Zones, border_zones
+from .gate.verdict import without_figures
 from .golden import GoldenPatch
 from .half_precision import RoundedStudent
 from .parity import (
@@ -121,7 +122,7 @@ class Reference:
         except NotFiniteError as error:
             if variant.precision == "fp32":
                 raise
-            return msgspec.structs.replace(variant, passed=False, gate_reason=str(error))
+            return without_figures(variant, str(error))
         agreement = comparison.golden_agreement
         if variant.precision == "fp32":
             check_fp32(variant.engine, on_patches.parity)

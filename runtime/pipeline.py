@@ -52,7 +52,13 @@ class ScanPipeline:
         result = self._pass.run(lambda: LabelRestorer(classes, order.grid(request.grid), request.scan.grid))
         run = result.run
         return _Labelled(
-            result.received.labels(), run.computed, run.skipped, run.without_organ, result.warnings, result.body
+            result.received.labels(),
+            run.computed,
+            run.skipped,
+            run.without_organ,
+            run.not_finite,
+            result.warnings,
+            result.body,
         )
 
     def _without_windows(self) -> _Labelled:
@@ -61,7 +67,7 @@ class ScanPipeline:
         labels = np.zeros(scan.grid.shape, label_dtype(task.num_classes), order="F")
         warnings = (*geometry_warnings(scan.grid, task), _NO_ORGAN)
         self._hooks.report(windows, windows)
-        return _Labelled(labels, 0, 0, windows, warnings, None)
+        return _Labelled(labels, 0, 0, windows, 0, warnings, None)
 
     def _finish(self, labelled: _Labelled) -> Result:
         request, labels, grid = self._request, labelled.labels, self._request.scan.grid
@@ -92,6 +98,7 @@ class ScanPipeline:
             windows=labelled.computed,
             windows_skipped=labelled.skipped,
             windows_without_organ=labelled.without_organ,
+            windows_not_finite=labelled.not_finite,
             postprocessing=removed,
         )
 
@@ -104,5 +111,6 @@ class _Labelled:
     computed: int
     skipped: int
     without_organ: int
+    not_finite: int
     warnings: tuple[str, ...]
     body: BodyMask | None

@@ -30,6 +30,8 @@ class Result:
         windows_skipped: number of windows left out because they hold no body.
         postprocessing: what each step of post-processing removed from each label; empty where no step ran.
         windows_without_organ: number of windows left out because the bundle's locator found no organ there.
+        windows_not_finite: number of windows that the network ran on and that were left out because it returned NaN or
+            infinity.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -43,6 +45,7 @@ class Result:
     windows_skipped: int
     postprocessing: tuple[Removal, ...] = ()
     windows_without_organ: int = 0
+    windows_not_finite: int = 0
 
     @property
     def affine(self) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from ...runtime.segmenter import Segmenter
 from ...training.data.organ_masks import read_truth
 from ...training.scores.metrics import dice_per_class
 from ..gate_cases import GateCase
+from ..parity import NotFiniteError
 
 _UPPER = 0.975  # quantile at the upper end of a 95 % interval
 
@@ -101,6 +102,8 @@ def segment_cases(
 
     Raises:
         InputError: a case is refused, or its label map is on another grid.
+        NotFiniteError: the variant returns NaN or infinity in a window of a case. The runtime leaves such a window out,
+            and where others overlap it, Dice may not show it.
     """
     dice: list[Scores] = []
     volumes: list[Scores] = []
@@ -117,6 +120,11 @@ def segment_cases(
                 raise InputError(f"gate case {number}: image and label map lie on different grids")
             segment = partial(segmenter.segment, scan, overlap, use_locator=use_locator)
             run = timed(segment, cpu_threads)
+            if run.result.windows_not_finite:
+                raise NotFiniteError(
+                    f"the output of {variant.name} holds NaN or infinity in {run.result.windows_not_finite} of "
+                    f"{run.result.windows} windows of gate case {number}"
+                )
             ignored = None if ignore is None else truth.data == ignore
             dice.append(dice_per_class(run.result.labels, truth.data, segmenter.task.num_classes, ignored))
             volumes.append(_volumes(run.result.labels, segmenter.task.num_classes, ignored, scan.grid))

@@ -15,11 +15,12 @@ from ...runtime.engines import ENGINES
 from ..cases import ExportCases
 from ..golden import GoldenPatch
 from ..options import ExportOptions
+from ..parity import NotFiniteError
 from ..progress import ExportSteps
 from .dice import CaseScores, dice_drops, segment_cases, spurious_volumes
 from .overlap import OVERLAPS, overlap_curve, recommended
 from .times import this_machine, timed_variants
-from .verdict import judge
+from .verdict import judge, without_figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +68,10 @@ class Gate:
 
         Raises:
             InputError: a gate case is refused.
-            BundleError: a variant cannot be opened.
+            BundleError: a variant cannot be opened, or fp32 returns NaN or infinity in a window of a gate case.
         """
         manifest = self._with_overlap(manifest)
-        scores = self._scores(manifest)
+        manifest, scores = self._scored(manifest)
         judged = judge(_with_dice(manifest.variants, scores))
         timed = timed_variants(judged, self.folder, golden.patch, self.options.threads, self._begin_timing)
         left_out = () if self.options.keep_failed else tuple(each for each in timed if each.passed is False)
@@ -102,22 +103,31 @@ class Gate:
             manifest, overlap_curve=curve, recommended_overlap=chosen.overlap, overlap_reason=chosen.reason
         )
 
-    def _scores(self, manifest: Manifest) -> dict[str, CaseScores]:
+    def _scored(self, manifest: Manifest) -> tuple[Manifest, dict[str, CaseScores]]:
+        """Returns the manifest without the variants that return NaN or infinity, and the results of the others."""
         cases = (*self.cases.gate, *self.cases.without_organ)
         if not cases:
-            return {}
-        return {
-            variant.name: segment_cases(
-                self.folder,
-                variant,
-                cases,
-                threads=self.options.threads,
-                ignore=self.cases.ignore,
-                overlap=manifest.recommended_overlap,
-                starting=partial(self.steps.begin, f"gate case with {variant.name}"),
-            )
-            for variant in manifest.variants
-        }
+            return manifest, {}
+        scores: dict[str, CaseScores] = {}
+        broken: list[Variant] = []
+        for variant in manifest.variants:
+            try:
+                scores[variant.name] = segment_cases(
+                    self.folder,
+                    variant,
+                    cases,
+                    threads=self.options.threads,
+                    ignore=self.cases.ignore,
+                    overlap=manifest.recommended_overlap,
+                    starting=partial(self.steps.begin, f"gate case with {variant.name}"),
+                )
+            except NotFiniteError as error:
+                if variant.precision == "fp32":
+                    raise
+                broken.append(without_figures(variant, str(error)))
+        kept = tuple(variant for variant in manifest.variants if variant.name in scores)
+        left_out = (*manifest.left_out, *broken)
+        return msgspec.structs.replace(manifest, variants=kept, left_out=left_out), scores
 
     def _begin_timing(self, variant: Variant) -> None:
         self.steps.begin(f"time of {variant.name}")

@@ -44,6 +44,10 @@ def overlap_curve(
         threads: CPU threads; None for all.
         ignore: value of the label maps that marks voxels to leave out; None compares all voxels.
         starting: called before each case, with the overlap.
+
+    Raises:
+        InputError: a case is refused, or its label map is on another grid.
+        NotFiniteError: the variant returns NaN or infinity in a window of a case.
     """
     points: list[OverlapPoint] = []
     for overlap in OVERLAPS:

@@ -50,6 +50,18 @@ def judge(variants: Sequence[Variant]) -> tuple[Variant, ...]:
     return tuple(_judged(variant) for variant in variants)
 
 
+def without_figures(variant: Variant, reason: str) -> Variant:
+    """Returns a variant that failed because it returns NaN or infinity, of which no figure says anything.
+
+    Args:
+        variant: the variant.
+        reason: why it failed, as a message.
+    """
+    return Variant(
+        precision=variant.precision, engine=variant.engine, file=variant.file, passed=False, gate_reason=reason
+    )
+
+
 def bounds_used(parity: Parity, borders: Mapping[str, BorderProbabilities]) -> float:
     """Returns the largest share that a variant uses of the bounds on probabilities and labels; above 1 it fails.
 

@@ -79,6 +79,7 @@ def measure_locator(
 
     Raises:
         InputError: a case is refused, or its label map is on another grid.
+        NotFiniteError: the student returns NaN or infinity in a window of a case.
     """
     segment = partial(segment_cases, bundle, variant, threads=threads, ignore=cases.ignore, starting=starting)
     every = segment(cases.gate, use_locator=False)

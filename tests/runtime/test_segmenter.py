@@ -173,6 +173,7 @@ def test_nan_from_the_network_needs_review_and_labels_nothing(toy, task, tmp_pat
     assert result.warnings[0].startswith(
         f"the network returned NaN or infinity in {result.windows} of {result.windows}"
     )
+    assert result.windows_not_finite == result.windows > 0
     assert not result.labels.any()
 
 

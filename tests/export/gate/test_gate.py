@@ -10,9 +10,11 @@ from bedside.export.gate import gate as module
 from bedside.export.gate.dice import CaseScores
 from bedside.export.gate.gate import Gate
 from bedside.export.golden import GoldenPatch
+from bedside.export.parity import NotFiniteError
 from bedside.export.progress import ExportSteps
-from bedside.runtime import Bundle
+from bedside.runtime import Bundle, read_volume, write_volume
 from bedside.runtime.bundles.figures import Parity, SpuriousVolume
+from bedside.runtime.engines.engine import BaseEngine
 
 GOOD = Parity(max_abs_probability=0.0, mean_abs_probability=0.0, label_agreement=1.0, patches=1)
 GOLDEN = GoldenPatch(np.zeros((1, 1, 8, 12, 16), np.float32), np.zeros((1, 3, 8, 12, 16), np.float32))
@@ -132,3 +134,43 @@ def test_without_gate_cases_only_times_are_measured(run):
     assert [each.dice for each in result.manifest.variants] == [{}, {}]
     assert all(each.ms_per_window for each in result.manifest.variants)
     assert len(notes) == 2
+
+
+@pytest.fixture
+def blind_in_metal(toy_case, monkeypatch):
+    """Puts a voxel of metal into the first of the case's windows, and lets a precision return NaN where it sees that.
+
+    The overlapping windows label fat and bone all the same, so that Dice shows nothing.
+    """
+    scan = read_volume(toy_case[0])
+    image = scan.data.copy()
+    image[1, 1, 1] = 1000.0  # the network sees 1.0; bone is 0.9
+    write_volume(toy_case[0], image, scan.grid)
+    real = BaseEngine.infer
+
+    def blind(precision):
+        def infer(self, patches):
+            lost = self.precision == precision and patches.max() > 0.95
+            return real(self, patches) * np.float32(np.nan if lost else 1)
+
+        monkeypatch.setattr(BaseEngine, "infer", infer)
+
+    return blind
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_variant_that_returns_nan_in_a_window_of_a_case_is_left_out_without_figures(run, blind_in_metal, keep):
+    blind_in_metal("int8")
+    result, _ = run(overlap=0.5, keep_failed=keep)
+    assert [each.name for each in result.manifest.variants] == list(result.scores) == ["onnxruntime fp32"]
+    (int8,) = result.manifest.left_out
+    assert (int8.passed, int8.parity, int8.dice) == (False, None, {})
+    assert int8.gate_reason == "the output of onnxruntime int8 holds NaN or infinity in 1 of 8 windows of gate case 1"
+
+
+@pytest.mark.parametrize("overlap", [0.5, None])
+def test_fp32_that_returns_nan_in_a_window_of_a_case_is_not_exported(run, blind_in_metal, overlap):
+    """Where the overlap is measured too, that is the first to find it."""
+    blind_in_metal("fp32")
+    with pytest.raises(NotFiniteError, match="the output of onnxruntime fp32 holds NaN or infinity in 1 of 8 windows"):
+        run(overlap=overlap)
