@@ -40,6 +40,7 @@ from .progress import ExportSteps
 from .reference import Reference
 from .sbom import SBOM_NAME, sbom
 from .student import ExportedStudent, TrainedStudent
+from .threads import torch_threads
 
 _log = logging.getLogger("bedside.export")
 
@@ -102,7 +103,7 @@ def export_bundle(
     models_written = len(options.model_precisions)
     steps = ExportSteps(1 + models_written + len(variants) + gate_steps + further, progress)
     try:
-        with atomic_directory(out, marker=MANIFEST_NAME) as folder:
+        with torch_threads(options.threads), atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
             reference = Reference.from_student(student.model, student.task, cases)
             reference.golden.save(folder, GOLDEN_FILES)

@@ -19,6 +19,7 @@ from .onnx_export import student_to_onnx
 from .options import ExportOptions
 from .patches import Patches, sample_patches
 from .reference import Reference
+from .threads import quantizer_threads
 
 if TYPE_CHECKING:
     import onnx
@@ -74,11 +75,16 @@ class OnnxModels:
 
     @cached_property
     def _signed(self) -> SearchedModel:
-        return self._searched(quantize_signed(self._exported, self._patches))
+        return self._searched(self._quantized(quantize_signed))
 
     @cached_property
     def _unsigned(self) -> SearchedModel:
-        return self._searched(quantize_unsigned(self._exported, self._patches))
+        return self._searched(self._quantized(quantize_unsigned))
+
+    def _quantized(self, quantize: Callable[[onnx.ModelProto, Patches], QuantizedModel]) -> QuantizedModel:
+        model, patches = self._exported, self._patches
+        with quantizer_threads(self.options.threads):
+            return quantize(model, patches)
 
     def _searched(self, quantized: QuantizedModel) -> SearchedModel:
         cost = BoundsUsed(self.reference, self.options.threads)

@@ -52,7 +52,7 @@ class ExportOptions:
             organs; added if no organ loses more than 0.002 Dice by it. None for none.
         licence: SPDX identifier, or another statement of the licence; None for the student's own.
         sign: the key that signs the bundle; None for no signature.
-        threads: CPU threads of the measurements; None for all.
+        threads: CPU threads; None for all.
         force: whether to replace an existing bundle.
 
     Raises:
