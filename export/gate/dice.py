@@ -179,7 +179,9 @@ def dice_drops(variant: CaseScores, reference: CaseScores) -> DiceDrops | None:
 
     The interval is Student's t over the cases, the independent samples; both variants segmented the same cases, so that
     the differences are paired. It assumes that losses scatter about normally, and holds from two cases on, where
-    resampling them gives far too narrow an interval.
+    resampling them gives far too narrow an interval. The organs of a case lose together, so the interval of their mean
+    is that of what each case adds to it; where an organ is in fewer cases than others, its degrees of freedom are those
+    of Welch and Satterthwaite. With an organ in two cases it may then hold the loss in 90 of 100 trials only.
 
     Args:
         variant: results of the variant.
@@ -192,25 +194,45 @@ def dice_drops(variant: CaseScores, reference: CaseScores) -> DiceDrops | None:
         return None
     losses, known = losses[:, present], known[:, present]
     counts, means = known.sum(axis=0), np.nanmean(losses, axis=0)
-    # What each case adds to the error of an organ's mean; their mean over the organs is what it adds to that of all.
-    shares = np.where(known, losses - means, 0.0) / counts
+    # What each case adds to the error of an organ's mean, scaled so that its squares add up to the variance of that
+    # mean; the mean over the organs is what it adds to the error of theirs.
+    shares = np.where(known, losses - means, 0.0) / np.sqrt(counts * np.maximum(counts - 1, 1))
     names = [variant.names[1 + organ] for organ in present]
     columns = zip(names, means, shares.T, counts, strict=True)
-    organs = {name: _drop(mean, share, int(count)) for name, mean, share, count in columns}
-    return DiceDrops(_drop(means.mean(), shares.mean(axis=1), int(counts.max())), organs)
+    organs = {name: _drop(mean, share, count - 1) for name, mean, share, count in columns}
+    return DiceDrops(_drop(means.mean(), shares.mean(axis=1), _degrees_of_freedom(shares, known)), organs)
 
 
-def _drop(mean: float, shares: Scores, count: int) -> DiceDrop:
+def _degrees_of_freedom(shares: Scores, known: NDArray[np.bool_]) -> float:
+    """Returns the degrees of freedom of the mean over the organs (Welch 1947), 0 where an organ is in a single case.
+
+    Two organs share those of the cases that both are in: organs without a common case have Welch's, organs in the same
+    n cases n - 1.
+
+    Args:
+        shares: [cases, organs] what each case adds to the error of an organ's mean.
+        known: [cases, organs] whether the case has the organ.
+    """
+    counts, variances = known.sum(axis=0), np.square(shares).sum(axis=0)
+    if counts.min() == 1 or not variances.any():  # without scatter, the interval is a point
+        return float(counts.min() - 1)
+    together = known.astype(float).T @ known
+    shared = together * (1 - 1 / counts - 1 / counts[:, None] + together / np.outer(counts, counts))
+    weights = variances / (counts - 1)
+    return float(variances.sum() ** 2 / (weights @ shared @ weights))
+
+
+def _drop(mean: float, shares: Scores, freedom: float) -> DiceDrop:
     """Returns a loss with its interval; without one where it is of a single case, which says nothing about scatter.
 
     Args:
         mean: the loss.
-        shares: [cases] what each case adds to the error of the mean.
-        count: number of cases.
+        shares: [cases] what each case adds to the error of the mean; the sum of the squares is its variance.
+        freedom: degrees of freedom; 0 for no interval.
     """
-    if count == 1:
+    if not freedom:
         return DiceDrop(mean=float(mean))
     from scipy.special import stdtrit
 
-    half = stdtrit(count - 1, _UPPER) * np.sqrt(count / (count - 1) * np.square(shares).sum())
+    half = stdtrit(freedom, _UPPER) * np.sqrt(np.square(shares).sum())
     return DiceDrop(mean=float(mean), low=float(mean - half), high=float(mean + half))

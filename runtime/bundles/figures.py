@@ -28,7 +28,8 @@ class DiceDrop(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         mean: the loss.
-        low: lower end of its 95 % interval over the cases; None where a single case has the organ.
+        low: lower end of its 95 % interval over the cases; None where a single case has the organ, or one of those that
+            the loss is the mean of.
         high: upper end; None likewise.
     """
 

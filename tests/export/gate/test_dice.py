@@ -9,6 +9,7 @@ import pytest
 from bedside.export.gate.dice import CaseScores, PackedLabels, dice_drops, segment_cases, spurious_volumes
 from bedside.runtime import Bundle, Grid, InputError, write_volume
 from bedside.runtime.bundles.figures import SpuriousVolume
+from scipy import stats
 
 FAT_HU, BONE_HU = 0, 1000
 NAMES = ("background", "fat", "bone")
@@ -98,6 +99,7 @@ def test_a_loss_of_a_single_case_has_no_interval():
     drops = dice_drops(scores((0.8, np.nan), (0.6, 0.5)), scores((0.9, np.nan), (0.9, 0.7)))
     assert drops.organs["bone"].low is drops.organs["bone"].high is None
     assert drops.organs["fat"].low is not None
+    assert (drops.mean.mean, drops.mean.low, drops.mean.high) == (pytest.approx((0.2 + 0.2) / 2), None, None)
     alone = dice_drops(scores((0.8, 0.5)), scores((0.9, 0.5))).mean
     assert (alone.mean, alone.low, alone.high) == (pytest.approx(0.05), None, None)
 
@@ -110,6 +112,52 @@ def test_the_interval_holds_the_true_loss_in_95_of_100_trials(cases):
         drop = dice_drops(scores(*((0.9 - loss, np.nan) for loss in losses)), scores(*[(0.9, np.nan)] * cases)).mean
         held += drop.low <= 0.002 <= drop.high
     assert held == pytest.approx(950, abs=25)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.8])
+@pytest.mark.parametrize(
+    ("cases", "held"),
+    [
+        ([10, 10], 0.95),
+        ([10, 3], 0.94),  # 0.89 and 0.87 with the degrees of freedom of the organ in most cases
+        ([10, 2], 0.90),  # 0.80; Welch's own is no better with two cases
+        ([10, 10, 10, 10, 2], 0.95),
+    ],
+)
+def test_the_interval_of_the_mean_holds_the_true_loss_where_an_organ_is_in_few_cases(cases, held, correlation):
+    rng, trials = np.random.default_rng(0), 1500
+    names, organs = ("background", *(f"organ {number}" for number in range(len(cases)))), len(cases)
+    exact = np.full((max(cases), 1 + organs), 0.9)
+    for organ, count in enumerate(cases, start=1):
+        exact[count:, organ] = np.nan
+    reference = CaseScores(names, exact, (), (), (), np.zeros_like(exact))
+    found = 0
+    for _ in range(trials):
+        together, alone = rng.normal(size=(max(cases), 1)), rng.normal(size=exact.shape)
+        lost = 0.002 + 0.01 * (np.sqrt(correlation) * together + np.sqrt(1 - correlation) * alone)
+        drop = dice_drops(replace(reference, dice=exact - lost), reference).mean
+        found += drop.low <= 0.002 <= drop.high
+    assert found / trials == pytest.approx(held, abs=0.03)
+
+
+def test_the_interval_of_the_mean_of_organs_in_all_cases_is_that_of_the_cases_means():
+    rng = np.random.default_rng(0)
+    fp32, int8 = (rng.uniform(0.5, 1, (10, 2)) for _ in range(2))
+    losses = (fp32 - int8).mean(axis=1)
+    drop = dice_drops(scores(*int8), scores(*fp32)).mean
+    expected = stats.t.interval(0.95, 9, losses.mean(), stats.sem(losses))
+    assert (drop.low, drop.high) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_interval_of_the_mean_of_organs_without_a_common_case_is_welchs():
+    """Half the difference between two samples of 2 and 4 cases, of which one is turned round."""
+    fat, bone = (0.1, 0.3), (0.0, 0.02, 0.04, 0.1)
+    drop = dice_drops(
+        scores(*((0.9 - lost, np.nan) for lost in fat), *((np.nan, 0.9 - lost) for lost in bone)),
+        scores(*[(0.9, np.nan)] * 2, *[(np.nan, 0.9)] * 4),
+    ).mean
+    welch = stats.ttest_ind(fat, np.negative(bone), equal_var=False).confidence_interval()
+    assert (drop.low, drop.high) == pytest.approx((welch.low / 2, welch.high / 2))
 
 
 def test_the_interval_of_many_cases_is_that_of_their_mean():
