@@ -93,6 +93,8 @@ def export_bundle(
     cases = options.chosen_cases(student.task, trained_on)
     if cases.warning and (cases.gate or options.gate_cases):
         _log.warning("%s", cases.warning)
+    if single := _single_scan(cases, options):
+        _log.warning("%s", single)
 
     if locator is not None:
         check_locator(locator, student.task, cases)
@@ -139,6 +141,10 @@ def export_bundle(
     if manifest.locator_left_out:
         _log.warning("the locator is left out: %s", manifest.locator_left_out)
     return out
+
+
+def _single_scan(cases: ExportCases, options: ExportOptions) -> str | None:
+    return cases.single_scan if options.int8 or options.uint8 else None
 
 
 def _postprocessing(student: ExportedStudent, options: ExportOptions) -> Postprocessing:
@@ -238,8 +244,9 @@ def _manifest(
     training = {name: value for name, value in student.metrics.items() if value}
     if student.learned_from.knows_all:
         training[SCANS_LEARNED_FROM] = str(len(student.learned_from.scans))
-    if cases.gate and cases.warning:
-        training["gate"] = cases.warning
+    care = cases.warning if cases.gate else _single_scan(cases, options)
+    if care:
+        training["gate"] = care
     return Manifest(
         task=task,
         variants=tuple(variant for variant in measured if variant.passed is not False),

@@ -30,7 +30,8 @@ class ExportCases:
     """The scans of an export.
 
     Attributes:
-        calibration: scans from which patches are drawn, for int8 and for the comparison with the student.
+        calibration: scans from which patches are drawn, for int8 and, without gate cases, for the comparison with the
+            student; see `calibrating` and `compared`.
         gate: (image, label map) pairs on which the Dice of each variant is measured. Whoever gives them answers for
             their being held out.
         ignore: value of the gate's label maps that marks voxels to leave out; None compares all voxels.
@@ -148,6 +149,30 @@ class ExportCases:
     def note(self, image: Path, warnings: Sequence[str]) -> None:
         """Keeps the warnings about a scan, for `scan_warnings`; a scan that is read again has each of them once."""
         self._noted[Path(image)] = tuple(dict.fromkeys((*self._noted.get(Path(image), ()), *warnings)))
+
+    @property
+    def calibrating(self) -> Sequence[Path]:
+        """The scans that calibrate int8: all of `calibration`, less those that are compared in place of gate cases."""
+        return self.calibration if self.gate else self._different_scans[::2]
+
+    @property
+    def compared(self) -> Sequence[Path]:
+        """The scans of the comparison without gate cases: every second one; int8 is closest where calibrated.
+
+        A single scan calibrates and is compared; then `single_scan` says so.
+        """
+        return self._different_scans[1::2] or self._different_scans
+
+    @property
+    def single_scan(self) -> str | None:
+        """Why the comparison says too much where the scan that calibrates int8 is compared; None if it is not."""
+        if self.gate or len(self._different_scans) != 1:
+            return None
+        return "the one scan that calibrates int8 is compared too: the figures say less about int8 on new scans"
+
+    @property
+    def _different_scans(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(Path(scan) for scan in self.calibration))
 
     @property
     def scan_warnings(self) -> tuple[str, ...]:

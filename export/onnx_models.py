@@ -71,7 +71,7 @@ class OnnxModels:
     @cached_property
     def _patches(self) -> Patches:
         task, count = self.reference.task, self.options.patches
-        return sample_patches(self.cases.calibration, task, count, note=self.cases.note)
+        return sample_patches(self.cases.calibrating, task, count, note=self.cases.note)
 
     @cached_property
     def _signed(self) -> SearchedModel:

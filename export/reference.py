@@ -45,7 +45,7 @@ _PATCHES = 8  # at least, where memory allows
 _PATCHES_OF_AN_ORGAN = 2  # at least, where memory allows
 _NOISE_PATCHES = 2  # without scans: noise is alike everywhere
 _IN_FLOAT16 = ("fp16", "int8-fp16")
-_SEED = 1  # other patches than those of the calibration
+_SEED = 1  # of a single scan, other patches than those of the calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +76,8 @@ class Reference:
         Args:
             model: the student; not modified.
             task: the task it was trained for.
-            cases: scans to draw patches from: the gate cases, around their organs; without those the calibration
-                scans, in the body. Without scans the patches are noise.
+            cases: scans to draw patches from: the gate cases, around their organs; without those the scans that
+                `ExportCases.compared` names, in the body. Without scans the patches are noise.
 
         Raises:
             UsageError: the model is no network, or its logits are not finite or not of the task's shape.
@@ -240,8 +240,8 @@ def _patches(task: Task, cases: ExportCases) -> list[LabelledPatch]:
     if cases.gate:
         return organ_patches(cases.gate, task, count, seed=_SEED, note=cases.note)
     count = min(count, _PATCHES)
-    if cases.calibration:
-        images = sample_patches(cases.calibration, task, count, seed=_SEED, note=cases.note)
+    if cases.compared:
+        images = sample_patches(cases.compared, task, count, seed=_SEED, note=cases.note)
     else:
         images = noise_patches(task, min(count, _NOISE_PATCHES))
     return [LabelledPatch(image) for image in images]

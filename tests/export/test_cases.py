@@ -189,3 +189,19 @@ def test_another_ignore_label_makes_other_gate_cases(tmp_path):
     (tmp_path / "scan").write_text("scan")
     given = [(tmp_path / "scan", tmp_path / "scan")]
     assert ExportCases(gate=given).gate_data_hash() != ExportCases(gate=given, ignore=9).gate_data_hash()
+
+
+def test_without_gate_cases_no_scan_calibrates_and_is_compared():
+    scans = [Path(f"{number}.nii") for number in range(5)]
+    cases = ExportCases(calibration=[*scans, scans[0]])  # one is listed twice
+    assert (tuple(cases.calibrating), tuple(cases.compared)) == (tuple(scans[::2]), tuple(scans[1::2]))
+    assert cases.single_scan is None
+    gated = ExportCases(calibration=scans, gate=[(Path("gate.nii"), Path("label.nii"))])
+    assert (gated.calibrating, gated.single_scan) == (scans, None)
+
+
+def test_a_single_scan_calibrates_and_is_compared_which_is_said():
+    cases = ExportCases(calibration=[Path("a.nii")])
+    assert cases.calibrating == cases.compared == (Path("a.nii"),)
+    assert cases.single_scan.startswith("the one scan that calibrates int8 is compared too")
+    assert ExportCases().single_scan is None

@@ -4,11 +4,12 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from bedside.export import ExportCases, reference
+from bedside.export import ExportCases, ExportOptions, reference
 from bedside.export.gate import borders
 from bedside.export.gate.verdict import judge
+from bedside.export.onnx_models import OnnxModels
 from bedside.export.reference import PatchComparison, Reference
-from bedside.runtime import BundleError, UsageError
+from bedside.runtime import BundleError, Grid, UsageError, write_volume
 from bedside.runtime.bundles.figures import Parity
 from bedside.runtime.bundles.variant import Variant
 from bedside.runtime.engines import CPU
@@ -56,6 +57,21 @@ def test_patches_come_from_the_gate_cases_and_have_their_labels(toy_student, toy
         (each.argmax(0) == patch.truth).mean() for patch, each in zip(made.patches, made.probabilities, strict=True)
     ]
     assert agreement == [1.0] * 8
+
+
+@pytest.mark.parametrize("number", [2, 9, 20])
+def test_without_gate_cases_no_patch_of_the_comparison_calibrates_int8(toy_student, toy_task, tmp_path, number):
+    """The scans are no larger than a window, so that each has a single patch."""
+    rng, scans = np.random.default_rng(0), [tmp_path / f"{each}.nii" for each in range(number)]
+    for scan in scans:
+        write_volume(
+            scan, rng.normal(40, 200, (14, 11, 8)).astype(np.float32), Grid((14, 11, 8), np.diag([3, 3, 3, 1]))
+        )
+    cases, options = ExportCases(calibration=scans), ExportOptions(precisions=["fp32"])
+    made = Reference.from_student(toy_student, toy_task, cases)
+    calibrating = OnnxModels(made, cases, options, print)._patches
+    assert (len(made.patches), len(calibrating)) == (8, 16)
+    assert not {patch.image.tobytes() for patch in made.patches} & {patch.tobytes() for patch in calibrating}
 
 
 @pytest.mark.parametrize(("factor", "passed"), [(1.0, True), (0.3, False)])

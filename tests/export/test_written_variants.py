@@ -84,6 +84,7 @@ def test_variants_whose_results_overflow_in_float16_are_left_out_and_the_others_
     assert {"onnxruntime int8", "openvino int8"} <= {each.name for each in manifest.variants}
     assert not [name for name in manifest.files if "fp16" in name]
     card = (tmp_path / "toy.bedside" / "README.md").read_text()
+    assert "**Read the figures with care:** the one scan that calibrates int8 is compared too" in card
     assert "onnxruntime fp16 failed at the gate, left out of the bundle: the output of torch fp16 holds NaN" in card
 
 
