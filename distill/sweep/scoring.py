@@ -88,6 +88,7 @@ class RunScorer:
         origin = msgspec.json.encode(_Origin(weights=file_sha256(Run.open(path).best), cases=self.data))
         if not _is_stored(path, origin):
             evaluation = self._evaluated(path, progress)
+            (path / ORIGIN).unlink(missing_ok=True)  # what says of other scores that they are stored
             write_scores(path / SCORES, evaluation)
             with atomic_write(path / ORIGIN) as temporary:
                 temporary.write_bytes(origin)

@@ -72,6 +72,21 @@ def test_an_interrupted_scoring_leaves_no_scores(cubes, run):
     assert not list(run.path.glob("scores*"))
 
 
+def test_scores_of_other_cases_are_not_taken_for_these_where_storing_them_was_interrupted(cubes, run, monkeypatch):
+    first, second = (RunScorer.of((case,), CPU) for case in cubes.dataset.test)
+    before = first.scores(run.path)
+
+    def interrupt(path):
+        assert path.name == "scores.json"
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "atomic_write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            second.scores(run.path)
+    assert first.scores(run.path) == before
+
+
 def test_a_case_without_a_label_map_is_refused(cubes, run):
     case = replace(cubes.dataset.test[0], label=None)
     with pytest.raises(InputError, match="expected a label map to score against"):
