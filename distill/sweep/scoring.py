@@ -37,12 +37,14 @@ class _Origin(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         weights: SHA-256 of the weights file.
         cases: SHA-256 over the content of the cases.
+        names: names of the cases, in order; the scores have them.
         overlap: overlap of neighbouring windows, as a fraction of a window.
         tolerance_mm: tolerance of the NSD in mm.
     """
 
     weights: str
     cases: str
+    names: tuple[str, ...]
     overlap: float = OVERLAP
     tolerance_mm: float = DEFAULT_TOLERANCE_MM
 
@@ -74,7 +76,7 @@ class RunScorer:
         """Returns the scores of a run's best weights, and stores them in the run directory.
 
         The student segments each scan on the scan's own grid, as the runtime does. Stored scores are returned if
-        neither the weights nor the cases have changed since.
+        neither the weights nor the cases, nor their names, have changed since.
 
         Args:
             path: run directory of a student.
@@ -85,7 +87,8 @@ class RunScorer:
                 organ.
             ResourceError: the scores cannot be written.
         """
-        origin = msgspec.json.encode(_Origin(weights=file_sha256(Run.open(path).best), cases=self.data))
+        names = tuple(sorted(case.name for case in self.cases))
+        origin = msgspec.json.encode(_Origin(weights=file_sha256(Run.open(path).best), cases=self.data, names=names))
         if not _is_stored(path, origin):
             evaluation = self._evaluated(path, progress)
             (path / ORIGIN).unlink(missing_ok=True)  # what says of other scores that they are stored

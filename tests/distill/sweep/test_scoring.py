@@ -63,6 +63,15 @@ def test_scores_are_computed_again_only_if_weights_or_cases_change(cubes, run, s
     assert len(segmented) == 5
 
 
+def test_a_case_that_was_renamed_has_its_new_name_in_the_scores(cubes, run):
+    first, second = cubes.dataset.test
+    name = f"{first.name}-renamed"  # in the same place of the order
+    before = RunScorer.of((first, second), CPU).scores(run.path)
+    found = RunScorer.of((replace(first, name=name), second), CPU).scores(run.path)
+    assert found.cases == (name, second.name)
+    assert found.scores[name, "cube"] == before.scores[first.name, "cube"]
+
+
 def test_an_interrupted_scoring_leaves_no_scores(cubes, run):
     def interrupt(done, total):
         raise KeyboardInterrupt
