@@ -93,6 +93,8 @@ def _notes(results: SweepResults) -> Iterator[str]:
     )
     if results.case_list == "validation":
         yield "No test case has a label map: the validation cases also chose each run's best epoch."
+    for doubt in results.doubts:
+        yield f"{doubt[0].upper()}{doubt[1:]}."
     if any(row.lam == BASELINE for row in results.rows):
         yield (
             "diff: a case's mean Dice, averaged over the seeds that both have, minus that with λ = 1 (no teacher); p: "

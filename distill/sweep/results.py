@@ -67,12 +67,14 @@ class SweepResults:
         cases: names of the scored cases.
         case_list: the list that these cases are from: "test", or "validation".
         failed: name of each failed run → its exit code, or minus the number of the signal that killed it.
+        doubts: why the cases may not be held out from what the runs learned from, one line each.
     """
 
     rows: tuple[LambdaRow, ...]
     cases: tuple[str, ...]
     case_list: str
     failed: dict[str, int] = field(default_factory=dict[str, int])
+    doubts: tuple[str, ...] = ()
 
     @property
     def organs(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ class SweepResults:
             "cases": list(self.cases),
             "list": self.case_list,
             "failed": self.failed,
+            "doubts": list(self.doubts),
             "rows": [
                 {
                     "lambda": row.lam,
@@ -101,7 +104,10 @@ class SweepResults:
 
 
 def collect_results(
-    tables: Mapping[tuple[float, int], ScoreTable], case_list: str, failed: Mapping[str, int] | None = None
+    tables: Mapping[tuple[float, int], ScoreTable],
+    case_list: str,
+    failed: Mapping[str, int] | None = None,
+    doubts: tuple[str, ...] = (),
 ) -> SweepResults:
     """Combines the scores of the runs of a sweep.
 
@@ -109,6 +115,7 @@ def collect_results(
         tables: (λ, seed) → scores of that run, at least one; all of the same cases.
         case_list: the list that these cases are from, "test" or "validation".
         failed: name of each failed run → its exit code.
+        doubts: why the cases may not be held out, one line each.
     """
     lambdas = sorted({lam for lam, _ in tables})
     by_lambda = {lam: {seed: tables[of, seed] for of, seed in tables if of == lam} for lam in lambdas}
@@ -119,7 +126,7 @@ def collect_results(
         tested = [index for index, row in enumerate(rows) if not math.isnan(row.p)]
         for index, p in zip(tested, holm([rows[index].p for index in tested]), strict=True):
             rows[index] = replace(rows[index], p_holm=p)
-    return SweepResults(tuple(rows), next(iter(tables.values())).cases, case_list, dict(failed or {}))
+    return SweepResults(tuple(rows), next(iter(tables.values())).cases, case_list, dict(failed or {}), doubts)
 
 
 def _row(lam: float, tables: Mapping[int, ScoreTable]) -> LambdaRow:

@@ -56,11 +56,13 @@ class RunScorer:
     Attributes:
         cases: cases with labels.
         data: SHA-256 over their content.
+        images: SHA-256 of each image file.
         device: device of the network.
     """
 
     cases: tuple[Case, ...]
     data: str
+    images: frozenset[str]
     device: torch.device
 
     @classmethod
@@ -70,7 +72,8 @@ class RunScorer:
         Raises:
             InputError: a file cannot be read.
         """
-        return cls(cases, data_hash(cases, digest_cases(cases, default_threads())), device)
+        digests = digest_cases(cases, default_threads())
+        return cls(cases, data_hash(cases, digests), frozenset(digest.image for digest in digests), device)
 
     def scores(self, path: Path, progress: Progress | None = None) -> ScoreTable:
         """Returns the scores of a run's best weights, and stores them in the run directory.

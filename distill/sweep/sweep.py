@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...processes.child import how_it_ended
 from ...processes.cluster import Cluster
 from ...runtime import arguments as checks
-from ...runtime.engines import default_threads
 from ...runtime.errors import BedsideError, ExitCode, UsageError
 from ...runtime.hooks import Progress
 from ...training.data.case_cache import CASES_FOLDER
-from ...training.data.case_check import ListedCase, check_cases, refuse_broken
-from ...training.data.dataset import Case, Dataset
+from ...training.data.dataset import Dataset
+from ...training.runs.learned_from import LearnedFrom
 from ...training.runs.run import Run
 from ...training.scores.score_table import ScoreTable
 from .comparable import check_comparable, check_imitated, check_precision_named, check_steps, offsets_wanted
+from .held_out import HeldOut, held_out_doubts
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
 from .results import SweepResults, collect_results
 from .trainings import Started, run_trainings
+
+if TYPE_CHECKING:
+    from .scoring import RunScorer
 
 _log = logging.getLogger("bedside.distill")
 
@@ -39,47 +42,6 @@ class SweepFailedError(BedsideError):
         super().__init__(f"{ends}. Their own messages are above; add --resume to train them again")
         first = next(iter(failed.values()))
         self.exit_code = ExitCode(first) if first in set(ExitCode) else ExitCode.RESOURCE
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The cases that the runs of a sweep are scored on.
-
-    Attributes:
-        case_list: the list they are from, "test" or "validation".
-        cases: the cases, all with labels.
-    """
-
-    case_list: str
-    cases: tuple[Case, ...]
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> HeldOut:
-        """Returns the test cases with labels, or the validation cases if there are none.
-
-        Raises:
-            UsageError: the data set has neither.
-        """
-        test = tuple(case for case in dataset.test if case.label is not None)
-        if not test and not dataset.validation:
-            raise UsageError(
-                f'data set "{dataset.name}" lists no test case with a label map and no validation case, so a sweep has '
-                "nothing to score; set some apart with --validation-fraction 0.2 or --fold 0"
-            )
-        return cls("test", test) if test else cls("validation", dataset.validation)
-
-    def check(self, labels: tuple[str, ...]) -> None:
-        """Reads all cases: one that cannot be scored is to be known before the trainings, not after them.
-
-        Args:
-            labels: label names of the data set, by index.
-
-        Raises:
-            InputError: a case cannot be used.
-            ResourceError: memory does not suffice for a case.
-        """
-        listed = [ListedCase(case, (self.case_list,), ()) for case in self.cases]
-        refuse_broken([case for case, _ in check_cases(listed, labels, None, workers=default_threads())])
 
 
 def sweep_lambda(
@@ -181,7 +143,12 @@ def sweep_lambda(
     if not finished:
         raise SweepFailedError(failed)
     check_comparable(finished)
-    results = collect_results(_scored(finished, held_out, device, scoring), held_out.case_list, failed)
+    scorer = _scorer(held_out, device)
+    learned = {run.name: LearnedFrom.of_run(Run.open(run.path)) for run in finished}
+    doubts = held_out_doubts(learned, scorer.images, held_out.case_list)
+    for doubt in doubts:
+        _log.warning("%s", doubt)
+    results = collect_results(_scored(finished, scorer, scoring), held_out.case_list, failed, doubts)
     write_report(out, results)
     return results
 
@@ -218,24 +185,27 @@ def _counted(started: Started | None, before: int, total: int) -> Started | None
     return None if started is None else lambda name, number, _: started(name, before + number, total)
 
 
-def _scored(
-    runs: Sequence[SweepRun], held_out: HeldOut, device: str, progress: Progress | None
-) -> dict[tuple[float, int], ScoreTable]:
+def _scorer(held_out: HeldOut, device: str) -> RunScorer:
     from ...training.loop.hardware import make_fabric
     from .scoring import RunScorer
 
     if held_out.case_list == "validation":
         _log.warning("no test case has a label map: the runs are scored on the validation cases, which chose them")
-    scorer = RunScorer.of(held_out.cases, make_fabric(device, "32-true").device)
-    total = len(runs) * len(held_out.cases)
+    return RunScorer.of(held_out.cases, make_fabric(device, "32-true").device)
+
+
+def _scored(
+    runs: Sequence[SweepRun], scorer: RunScorer, progress: Progress | None
+) -> dict[tuple[float, int], ScoreTable]:
+    cases = len(scorer.cases)
     tables: dict[tuple[float, int], ScoreTable] = {}
     for number, run in enumerate(runs):
-        before = number * len(held_out.cases)
+        before = number * cases
 
         def advance(done: int, _: int, before: int = before) -> None:
             if progress:
-                progress(before + done, total)
+                progress(before + done, len(runs) * cases)
 
         tables[run.lam, run.seed] = scorer.scores(run.path, advance)
-        advance(len(held_out.cases), 0)
+        advance(cases, 0)
     return tables

@@ -73,6 +73,7 @@ def test_json_has_none_for_missing_figures():
         "cases": ["case 0"],
         "list": "validation",
         "failed": {"lambda-0.5_seed-0": 3},
+        "doubts": [],
         "rows": [
             {
                 "lambda": 1.0,

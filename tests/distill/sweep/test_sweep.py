@@ -1,5 +1,6 @@
 """A whole sweep of one-step trainings in processes of their own: interrupted, resumed, repeated, with a failing run."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -7,8 +8,9 @@ import pytest
 from bedside.distill import sweep_lambda
 from bedside.distill.sweep import scoring
 from bedside.distill.sweep.plan import plan_runs
-from bedside.distill.sweep.sweep import HeldOut, SweepFailedError
+from bedside.distill.sweep.sweep import SweepFailedError
 from bedside.runtime.errors import ExitCode, InputError, UsageError
+from bedside.runtime.files.hashing import file_sha256
 from bedside.training.runs.run import Run
 
 
@@ -194,12 +196,17 @@ def test_the_folder_of_prepared_cases_may_be_another(cubes, tmp_path, monkeypatc
     ]
 
 
-def test_without_labelled_test_cases_the_validation_cases_are_scored(cubes):
-    unlabelled = tuple(replace(case, label=None) for case in cubes.dataset.test)
-    assert HeldOut.of(cubes.dataset) == HeldOut("test", cubes.dataset.test)
-    assert HeldOut.of(replace(cubes.dataset, test=unlabelled)) == HeldOut("validation", cubes.dataset.validation)
-    with pytest.raises(UsageError, match="a sweep has nothing to score; set some apart with --validation-fraction"):
-        HeldOut.of(replace(cubes.dataset, test=(), validation=()))
+def test_runs_that_learned_from_a_scored_scan_are_named_in_the_log_and_the_table(swept, cubes, tmp_path, caplog):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    assert swept[2].doubts == ()
+    record = out / "lambda-0.5_seed-0" / "learned_from.json"
+    scans = json.loads(record.read_text())
+    scans["sha256"].append(file_sha256(cubes.dataset.test[0].image))
+    record.write_text(json.dumps(scans))
+    (doubt,) = call(cubes, out, resume=True).doubts
+    assert doubt.startswith("1 of the 2 test scans, or copies of them, are among those from which lambda-0.5_seed-0 ")
+    assert doubt in caplog.text
+    assert doubt in (out / "sweep.md").read_text()
 
 
 @pytest.mark.parametrize(

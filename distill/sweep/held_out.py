@@ -1,0 +1,82 @@
+"""The cases that the runs of a sweep are scored on, and whether these runs are known not to have learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ...runtime.engines import default_threads
+from ...runtime.errors import UsageError
+from ...runtime.scans.names import joined_names
+from ...training.data.case_check import ListedCase, check_cases, refuse_broken
+from ...training.data.dataset import Case, Dataset
+from ...training.runs.learned_from import LearnedFrom
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The cases that the runs of a sweep are scored on.
+
+    Attributes:
+        case_list: the list they are from, "test" or "validation".
+        cases: the cases, all with labels.
+    """
+
+    case_list: str
+    cases: tuple[Case, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> HeldOut:
+        """Returns the test cases with labels, or the validation cases if there are none.
+
+        Raises:
+            UsageError: the data set has neither.
+        """
+        test = tuple(case for case in dataset.test if case.label is not None)
+        if not test and not dataset.validation:
+            raise UsageError(
+                f'data set "{dataset.name}" lists no test case with a label map and no validation case, so a sweep has '
+                "nothing to score; set some apart with --validation-fraction 0.2 or --fold 0"
+            )
+        return cls("test", test) if test else cls("validation", dataset.validation)
+
+    def check(self, labels: tuple[str, ...]) -> None:
+        """Reads all cases: one that cannot be scored is to be known before the trainings, not after them.
+
+        Args:
+            labels: label names of the data set, by index.
+
+        Raises:
+            InputError: a case cannot be used.
+            ResourceError: memory does not suffice for a case.
+        """
+        listed = [ListedCase(case, (self.case_list,), ()) for case in self.cases]
+        refuse_broken([case for case, _ in check_cases(listed, labels, None, workers=default_threads())])
+
+
+def held_out_doubts(learned: Mapping[str, LearnedFrom], images: frozenset[str], case_list: str) -> tuple[str, ...]:
+    """Returns why scored cases may not be held out, one line each; none where every run learned from other scans.
+
+    Args:
+        learned: name of a run → what it learned from.
+        images: SHA-256 of the image files of the scored cases.
+        case_list: the list that these cases are from, "test" or "validation".
+    """
+    return tuple(_doubts(learned, images, case_list))
+
+
+def _doubts(learned: Mapping[str, LearnedFrom], images: frozenset[str], case_list: str) -> Iterator[str]:
+    seen = {run: found for run, each in learned.items() if (found := each.scans & images)}
+    if seen:
+        count = len(frozenset().union(*seen.values()))
+        yield (
+            f"{count} of the {len(images)} {case_list} scans, or copies of them, are among those from which "
+            f"{joined_names(seen)} learned, directly or through what taught them: their Dice is too high, and says "
+            "nothing about new scans"
+        )
+    unknown = [run for run, each in learned.items() if run not in seen and not each.knows_all]
+    if unknown:
+        yield (
+            f"not every scan is recorded from which {joined_names(unknown)}, or what taught them, learned: the "
+            f"{case_list} cases are not known to be held out"
+        )

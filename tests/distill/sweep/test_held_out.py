@@ -1,0 +1,43 @@
+"""The cases that a sweep is scored on, and the doubts whether they are held out."""
+
+from dataclasses import replace
+
+import pytest
+from bedside.distill.sweep.held_out import HeldOut, held_out_doubts
+from bedside.runtime.errors import UsageError
+from bedside.training.runs.learned_from import LearnedFrom
+
+IMAGES = frozenset({"t1", "t2"})
+
+
+def doubts(**scans):
+    """Returns the doubts about runs with the scans that each learned from; None: the run has no record."""
+    learned = {
+        run: LearnedFrom() if each is None else LearnedFrom(scans=frozenset(each), knows_all=True)
+        for run, each in scans.items()
+    }
+    return held_out_doubts(learned, IMAGES, "test")
+
+
+def test_without_labelled_test_cases_the_validation_cases_are_scored(cubes):
+    unlabelled = tuple(replace(case, label=None) for case in cubes.dataset.test)
+    assert HeldOut.of(cubes.dataset) == HeldOut("test", cubes.dataset.test)
+    assert HeldOut.of(replace(cubes.dataset, test=unlabelled)) == HeldOut("validation", cubes.dataset.validation)
+    with pytest.raises(UsageError, match="a sweep has nothing to score; set some apart with --validation-fraction"):
+        HeldOut.of(replace(cubes.dataset, test=(), validation=()))
+
+
+def test_runs_that_learned_from_other_scans_leave_no_doubt():
+    assert doubts(a={"u1"}, b={"u2"}) == ()
+
+
+def test_the_scored_scans_that_any_run_learned_from_are_counted_and_these_runs_named():
+    (line,) = doubts(a={"t1", "u1"}, b={"t2"}, c={"u2"})
+    assert line.startswith("2 of the 2 test scans, or copies of them, are among those from which a, b learned, ")
+
+
+def test_a_run_that_does_not_record_its_scans_leaves_the_doubt():
+    assert doubts(a=None, b={"u1"}) == (
+        "not every scan is recorded from which a, or what taught them, learned: the test cases are not known to be "
+        "held out",
+    )
