@@ -107,14 +107,18 @@ class DistillationLoss(torch.nn.Module):
         student = Prediction.of(student_logits)
         if self.lam > 0:
             labelled = dice_cross_entropy(student, target, ignores=self._ignores, balanced=self._balanced)
-            terms["labels"] = self.lam * self._weight_of_labels(target) * labelled
+            terms["labels"] = self.lam * self.weight_of_labels(target) * labelled
         if self.lam < 1 and teacher_probs is not None:
             imitated = self._imitation(student, teacher_probs, self._balanced)
             terms["teacher"] = (1 - self.lam) * imitated
         return terms
 
-    def _weight_of_labels(self, target: torch.Tensor) -> torch.Tensor | float:
-        """Returns the share of a batch's crops with labels, over that of the training."""
+    def weight_of_labels(self, target: torch.Tensor) -> torch.Tensor | float:
+        """Returns the share of a batch's crops with labels, over that of the training.
+
+        Args:
+            target: integer labels ``[B, 1, D, H, W]``.
+        """
         if not self._unlabelled:
             return 1.0
         return (target != IGNORED).flatten(1).any(1).float().mean() / (1 - self._unlabelled)

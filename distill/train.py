@@ -13,9 +13,8 @@ import torch
 from ..runtime import arguments
 from ..runtime.errors import UsageError
 from ..runtime.hooks import Progress
-from ..runtime.labels.probabilities import LEVELS
 from ..runtime.task import Task
-from ..training.data.crops import Batch, CropSource
+from ..training.data.crops import CropSource
 from ..training.data.dataset import Dataset
 from ..training.job import TrainingHooks, TrainingJob
 from ..training.loop.fit import FitResult
@@ -30,6 +29,7 @@ from ..training.train import train
 from .earlier_weights import EarlierWeights
 from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
+from .objective import DistillationObjective
 from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
 from .teacher_task import earlier_task
@@ -195,16 +195,7 @@ class _DistilledStudent:
             balanced=recipe.balanced,
             unlabelled=recipe.unlabelled if without_labels else 0.0,
         )
-
-        def terms(logits: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
-            probabilities = None
-            if online is not None:
-                probabilities = online.crop_probabilities(batch["image"])
-            elif "teacher" in batch:
-                probabilities = batch["teacher"] / LEVELS
-            return loss.terms(logits, probabilities, batch["label"])
-
-        return terms
+        return DistillationObjective(loss, online)
 
     def sources(self, prepared: PreparedRun, group: ProcessGroup, progress: Progress | None) -> list[CropSource]:
         teachers, cases = self.teachers, prepared.train

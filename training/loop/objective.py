@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,15 @@ class Objective(Protocol):
             logits: ``[B, C, D, H, W]``, float32.
             batch: items of `CropDataset`, stacked.
         """
+        ...
+
+
+@runtime_checkable
+class WeighsTerms(Protocol):
+    """An objective that gives a term of the loss another weight from batch to batch."""
+
+    def weight(self, term: str, batch: Batch) -> float:
+        """Returns the weight that a term has in a batch, in units of its mean over the batches of an epoch."""
         ...
 
 

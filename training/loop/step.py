@@ -16,7 +16,7 @@ from ..recipe import Recipe
 from .cpu_network import adapt_to_cpu
 from .interrupt import StopRequest
 from .loader import CropLoader
-from .objective import DeepLogits, Objective, supervised_terms, total
+from .objective import DeepLogits, Objective, WeighsTerms, supervised_terms, total
 from .precision_check import check_precision
 from .process_group import AgreedOutcome, ProcessGroup
 
@@ -37,8 +37,8 @@ class Stepper:
         wrapped: the network wrapped by Fabric, for forward passes that all processes run together.
         optimizer: the recipe's optimiser.
         stop: number of the signal that any process had received by the last step; None without one.
-        gradient_norms: norm of each term's gradient at the logits, of the first batch of the last epoch; empty if the
-            loss has one term or the network several outputs.
+        gradient_norms: norm of each term's gradient at the logits, of the first batch of the last epoch, at the term's
+            mean weight; empty if the loss has one term or the network several outputs.
     """
 
     def __init__(
@@ -118,11 +118,16 @@ class Stepper:
                 terms = supervised_terms(self._objective, output, batch)
             if self._measures_gradients:
                 self._measures_gradients = False
-                self.gradient_norms = _gradient_norms(terms, output)
+                norms = _gradient_norms(terms, output)
+                self.gradient_norms = {term: norm / self._weight(term, batch) for term, norm in norms.items()}
             loss = total(terms)
             del output  # the gradient does not need the logits themselves: the loss keeps their softmax
             self._fabric.backward(loss / self._recipe.accumulate)
         return float(loss.detach())
+
+    def _weight(self, term: str, batch: Batch) -> float:
+        """Returns a term's weight in a batch over its mean weight; 1 where it has none, and so no gradient."""
+        return (self._objective.weight(term, batch) if isinstance(self._objective, WeighsTerms) else 1.0) or 1.0
 
     def _check_precision(self, batch: Batch) -> None:
         def loss() -> torch.Tensor:

@@ -71,3 +71,28 @@ def test_the_gradients_of_several_terms_are_measured_once_an_epoch_and_kept_by_a
     assert figures(cut) == figures(whole)
     for row in whole.rows():
         assert float(row["gradient_teacher"]) == pytest.approx(2 * float(row["gradient_labels"]), rel=1e-4)
+
+
+def test_the_gradient_of_a_term_that_weighs_more_in_the_first_batch_is_that_at_its_mean_weight(
+    tmp_path, prepared, small_task
+):
+    class Weighted:
+        def __init__(self, weight):
+            self.by = weight
+
+        def __call__(self, logits, batch):
+            terms = two_terms(logits, batch)
+            return {**terms, "labels": self.by * terms["labels"]}
+
+        def weight(self, term, batch):
+            return self.by if term == "labels" else 1.0
+
+    recipe = Recipe(epochs=1, steps_per_epoch=1, warmup=0)
+    measured = []
+    for weight in (4.0, 0.0):
+        run = make_run(tmp_path / f"run-{weight}", small_task, recipe)
+        train(run, prepared, loss=Weighted(weight))
+        measured.append([float(run.rows()[0][f"gradient_{term}"]) for term in ("labels", "teacher")])
+    (labels, teacher), unlabelled = measured
+    assert teacher == pytest.approx(2 * labels, rel=1e-4)
+    assert unlabelled == [0, pytest.approx(teacher)]
