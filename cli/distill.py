@@ -14,7 +14,6 @@ import typer
 from ..distill.locator import LOCATOR_STUDENT, default_recipe, locator_task
 from ..distill.students.registry import STUDENTS
 from ..distill.teacher_task import earlier_task
-from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
 from ..runtime.task import Task
 from ..runtime.task_presets import load_task
@@ -133,21 +132,10 @@ class Distill:
         used = replace(self, student=None, task=None, training=training, console=Console())
         refuse_others(f"--student {_LIST}", used)
         require("train")
-        from ..distill.students.front import advice
-        from ..distill.students.measured import measured_students
-        from .tables.measured_students import advice_table, comparisons_record, measured_record, measured_table
-        from .tables.students import LEAST_PATCH, listed_students, student_table
+        from .tables.students import list_students
 
         data = self.training.data
-        num_classes = data.task(self.task or _LISTED_TASK).num_classes
-        patch = LEAST_PATCH if data.patch is None else XYZ(*data.patch).dhw
-        students, measured = listed_students(num_classes, patch), measured_students()
-        advised = advice(measured, {each.name: each.cost.parameters for each in students if each.cost is not None})
-        table = measured_table([each.name for each in students], measured)
-        console.show(student_table(students, num_classes, patch), "", table, "", advice_table(advised))
-        lines = [{**each.record(), **measured_record(each.name, measured)} for each in students]
-        compared = {**comparisons_record(measured), "advice": advised}
-        console.emit({"num_classes": num_classes, "students": lines, **compared})
+        list_students(data.task(self.task or _LISTED_TASK).num_classes, data.patch, console)
 
     def _train(self, dataset: Path, output: Path, console: Console) -> None:
         task, training, imitation = self._task(), self.training, self.imitation_options
@@ -188,7 +176,13 @@ class Distill:
         require("train")
         training.hardware_options.hardware()
         cases = self._cases(dataset, task)
-        recipe = self._recipe(task, cases, output)  # refused once, not by every training
+        recipe = self._recipe(task, cases, output)
+        from ..distill.option_checks import check_distillation
+
+        imitation, least = self.imitation_options, min(lambdas)
+        if least < 1:  # refused once, not by every training with a λ below 1
+            given = {"pseudo_labels": imitation.pseudo_labels, "online": imitation.teacher_targets == "online"}
+            check_distillation(cases, task, self._student, self._teachers, least, recipe.unlabelled, **given)
         # λ = 1 draws no crops from scans without labels, and is to make as many steps as the others.
         steps = recipe.steps(len(cases.training)) if recipe.unlabelled else recipe.steps_per_epoch
         from ..distill.sweep.report import summary

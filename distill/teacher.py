@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ..runtime.bundles.bundle import Bundle
 from ..runtime.engine_selection.engine_choice import open_for_bundle
 from ..runtime.engines import Engine
-from ..runtime.errors import InputError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.preprocessing.preprocess import to_model_input
 from ..runtime.preprocessing.resample import resample_linear
@@ -24,7 +23,7 @@ from ..training.loop.validate import predict_logits, predict_probabilities
 from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
 from ..training.runs.run_config import TeacherRecord
-from .teacher_task import is_bundle
+from .teacher_task import check_no_locator, is_bundle
 from .trained import load_student
 
 _log = logging.getLogger("bedside.distill")
@@ -142,11 +141,7 @@ def _of_bundle(path: Path) -> Teacher:
 
 def _network_of_run(path: Path) -> tuple[torch.nn.Module, Run]:
     run = Run.open(path)
-    if run.config.model.kind == "locator":
-        raise InputError(
-            f'"{run.name}" is a locator run, and a locator cannot teach: give what was --output of train-teacher or '
-            "distill, or a bundle"
-        )
+    check_no_locator(run)
     if run.config.model.kind == "student":
         return load_student(path).model, run
     from ..teacher.train import load_teacher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.bundles.bundle import Bundle
@@ -17,6 +18,46 @@ from .locator import locator_task
 from .students.registry import STUDENTS
 
 _log = logging.getLogger("bedside.distill")
+
+
+@dataclass(frozen=True)
+class TeacherTask:
+    """What is known of a teacher without opening its network.
+
+    Attributes:
+        name: name of its run directory or bundle.
+        task: the task that it was trained for.
+    """
+
+    name: str
+    task: Task
+
+    @classmethod
+    def of(cls, path: Path) -> TeacherTask:
+        """Reads the configuration of a run directory or the manifest of a bundle.
+
+        Raises:
+            InputError: it is neither, or the run of a locator.
+            BundleError: the bundle was altered.
+        """
+        if is_bundle(path):
+            return cls(path.resolve().name, task_of_teacher(path))
+        run = Run.open(path)
+        check_no_locator(run)
+        return cls(run.name, run.config.task)
+
+
+def check_no_locator(run: Run) -> None:
+    """Checks that a run's network can teach.
+
+    Raises:
+        InputError: it is a locator.
+    """
+    if run.config.model.kind == "locator":
+        raise InputError(
+            f'"{run.name}" is a locator run, and a locator cannot teach: give what was --output of train-teacher or '
+            "distill, or a bundle"
+        )
 
 
 def is_bundle(path: Path) -> bool:

@@ -14,6 +14,7 @@ from ..runtime.errors import InputError, UsageError
 from ..runtime.task import Task
 from ..training.data.prepared_case import PreparedCase
 from .teacher import Teacher
+from .teacher_task import TeacherTask
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,7 @@ class Teachers:
             BundleError: a bundle was altered, has no fp32 model, or fails its self-test.
             UsageError: two teachers have different classes, or one is given twice.
         """
-        named = [path.resolve() for path in paths]  # before a network is opened, which takes a while
-        for number, path in enumerate(named):
-            if path in named[:number]:
-                raise UsageError(f'teacher "{path.name}" is given twice; give it once')
+        check_given_once(paths)  # before a network is opened, which takes a while
         members = tuple(Teacher.open(path) for path in paths)
         for number, member in enumerate(members):
             check_teachers_classes(members[0].task, member, "give teachers of one task")
@@ -81,7 +79,36 @@ class Teachers:
         return (total / len(self.members)).clone()
 
 
-def check_teachers_classes(task: Task, teacher: Teacher, advice: str) -> None:
+def check_given_once(paths: Sequence[Path]) -> None:
+    """Checks that no teacher is given twice.
+
+    Raises:
+        UsageError: two paths lead to the same folder or file.
+    """
+    named = [path.resolve() for path in paths]
+    for number, path in enumerate(named):
+        if path in named[:number]:
+            raise UsageError(f'teacher "{path.name}" is given twice; give it once')
+
+
+def check_teachers(teachers: Sequence[Teacher | TeacherTask], task: Task, *, online: bool) -> None:
+    """Checks that teachers can teach a student.
+
+    Args:
+        teachers: the teachers; their tasks suffice.
+        task: the student's task.
+        online: whether they are to see the student's very crops.
+
+    Raises:
+        UsageError: classes or modality differ, or online grid, intensities or patch; the message names the fields.
+    """
+    for teacher in teachers:
+        check_teachers_classes(task, teacher, "leave --task out, or give a teacher of this task")
+        if online:
+            check_teachers_input(task, teacher)
+
+
+def check_teachers_classes(task: Task, teacher: Teacher | TeacherTask, advice: str) -> None:
     """Checks that a teacher's task has the classes and the modality of another task.
 
     Args:
@@ -96,7 +123,7 @@ def check_teachers_classes(task: Task, teacher: Teacher, advice: str) -> None:
     _refuse(task.differing(teacher.task, but=may_differ), teacher, advice)
 
 
-def check_teachers_input(task: Task, teacher: Teacher) -> None:
+def check_teachers_input(task: Task, teacher: Teacher | TeacherTask) -> None:
     """Checks that a teacher can see the very crops of another task.
 
     Raises:
@@ -106,7 +133,7 @@ def check_teachers_input(task: Task, teacher: Teacher) -> None:
     _refuse(task.differing(teacher.task), teacher, advice)
 
 
-def _refuse(differing: Sequence[str], teacher: Teacher, advice: str) -> None:
+def _refuse(differing: Sequence[str], teacher: Teacher | TeacherTask, advice: str) -> None:
     if differing:
         fields = ", ".join(differing)
         raise UsageError(f'the task differs from that of teacher "{teacher.name}" in: {fields}; {advice}')

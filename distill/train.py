@@ -30,10 +30,11 @@ from .earlier_weights import EarlierWeights
 from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
 from .objective import DistillationObjective
+from .option_checks import check_options
 from .students.registry import STUDENTS, build_student, check_patch
 from .targets import cache_targets
 from .teacher_task import earlier_task
-from .teachers import Teachers, check_teachers_classes, check_teachers_input
+from .teachers import Teachers, check_teachers
 from .validation import (
     log_teachers,
     record_teachers_dice,
@@ -109,10 +110,7 @@ def distill(
     lam = arguments.share("lambda", lam)
     runs = _runs(teacher)
     pseudo_labels = arguments.flag("pseudo_labels", pseudo_labels)
-    if runs:
-        _check_unlabelled(dataset, lam, recipe.unlabelled, pseudo_labels)
-    else:
-        _check_without_teacher(lam, recipe.unlabelled, pseudo_labels)
+    check_options(dataset, lam, recipe.unlabelled, pseudo_labels=pseudo_labels, taught=bool(runs))
     init = arguments.optional(arguments.path, "init", init)
     job = TrainingJob(
         dataset=dataset,
@@ -161,10 +159,8 @@ class _DistilledStudent:
         check_patch(student, task.patch.dhw)
         start = None if init is None else EarlierWeights.open(init, kind, student, task)
         teachers = Teachers.open(runs) if runs and (options.lam < 1 or options.pseudo_labels) else None
-        for member in teachers.members if teachers else ():
-            check_teachers_classes(task, member, "leave --task out, or give a teacher of this task")
-            if options.targets == "online":
-                check_teachers_input(task, member)
+        if teachers is not None:
+            check_teachers(teachers.members, task, online=options.targets == "online")
         return cls(kind, student, options, teachers, idle_teachers=bool(runs) and teachers is None, init=start)
 
     def build(self, task: Task) -> torch.nn.Module:
@@ -249,35 +245,3 @@ def _earlier_task(runs: Sequence[Path], init: Path | None, student: str, locator
     if task is None:
         raise UsageError("without --teacher and --init, give --task")
     return task
-
-
-def _check_without_teacher(lam: float, share: float, pseudo_labels: bool) -> None:
-    """Refuses what only a teacher can teach; never advises what would be refused next."""
-    unwanted = [*(["--pseudo-labels"] if pseudo_labels else []), *(["--unlabelled and its share"] if share else [])]
-    if lam < 1:
-        raise UsageError(f"lambda {lam:g} needs a teacher: give --teacher" + ("" if unwanted else ", or --lambda 1"))
-    if unwanted:
-        teaching = "" if pseudo_labels else " with --pseudo-labels or a --lambda below 1"
-        raise UsageError(
-            f"scans without labels need a teacher: give --teacher{teaching}, or leave {' and '.join(unwanted)} out"
-        )
-
-
-def _check_unlabelled(dataset: Dataset, lam: float, share: float, pseudo_labels: bool) -> None:
-    """Refuses scans without labels that teach nothing, and options for such scans where there are none."""
-    if share and lam == 1 and not pseudo_labels:
-        raise UsageError(
-            "lambda 1 learns nothing from scans without labels: give --pseudo-labels or a --lambda below 1, or leave "
-            "--unlabelled and its share out"
-        )
-    if (share or pseudo_labels) and not dataset.unlabelled:
-        unwanted = [*(["--pseudo-labels"] if pseudo_labels else []), *(["--unlabelled-share"] if share else [])]
-        raise UsageError(
-            f'data set "{dataset.name}" lists no scans without labels: give --unlabelled FOLDER or name some under '
-            f'"unlabeled", or leave {" and ".join(unwanted)} out'
-        )
-    if pseudo_labels and not share:
-        raise UsageError(
-            "pseudo-labels are for scans without labels, and no crop is drawn from these: give an --unlabelled-share "
-            "above 0, or leave --pseudo-labels out"
-        )

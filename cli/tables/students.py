@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...distill.students.registry import STUDENTS
-from ...runtime.axes import DHW
+from ...runtime.axes import DHW, XYZ
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ...distill.students.cost import InferenceCost
     from ...distill.students.spec import StudentSpec
+    from ..terminal.console import Console
 
 LEAST_PATCH = DHW(64, 64, 64)
 
@@ -102,3 +103,25 @@ def student_table(students: Sequence[ListedStudent], num_classes: int, least_pat
     table.caption = caption
     table.caption_justify = "left"
     return table
+
+
+def list_students(num_classes: int, patch: tuple[int, int, int] | None, console: Console) -> None:
+    """Shows the students, built-in and installed.
+
+    Args:
+        num_classes: number of classes that their cost is for.
+        patch: (x, y, z) in voxels that it is for; None for the least that each accepts.
+        console: where to show them.
+    """
+    from ...distill.students.front import advice
+    from ...distill.students.measured import measured_students
+    from .measured_students import advice_table, comparisons_record, measured_record, measured_table
+
+    shape = LEAST_PATCH if patch is None else XYZ(*patch).dhw
+    students, measured = listed_students(num_classes, shape), measured_students()
+    advised = advice(measured, {each.name: each.cost.parameters for each in students if each.cost is not None})
+    table = measured_table([each.name for each in students], measured)
+    console.show(student_table(students, num_classes, shape), "", table, "", advice_table(advised))
+    lines = [{**each.record(), **measured_record(each.name, measured)} for each in students]
+    compared = {**comparisons_record(measured), "advice": advised}
+    console.emit({"num_classes": num_classes, "students": lines, **compared})

@@ -13,9 +13,15 @@ from bedside.cli.main import run
 from bedside.cli.options.command import arguments_of, typer_function
 from bedside.distill.sweep import sweep as sweep_module
 from bedside.distill.sweep.results import LambdaRow, Spread, SweepResults
+from bedside.runtime.task_presets import load_task
+from bedside.training.recipe import Recipe
+from bedside.training.runs.run import Run
+from bedside.training.runs.run_config import ModelConfig, RunConfig
 from typer.testing import CliRunner
 
 ROW = LambdaRow(1.0, {0: 0.5, 1: 0.7}, Spread(0.6, 0.1414), {"cube": Spread(0.6, 0.1414)})
+
+PATCH = ("64", "32", "32")
 
 
 @pytest.fixture
@@ -25,7 +31,24 @@ def data(tmp_path, cube_task):
     entry = [{"image": "case.nii.gz", "label": "case.nii.gz"}]
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "cube": 1}, "training": entry}))
     (tmp_path / "cube.toml").write_text(cube_task)
-    return ["distill", str(tmp_path), "--task", str(tmp_path / "cube.toml"), "--student", "unet-nano"]
+    words = ["distill", str(tmp_path), "--task", str(tmp_path / "cube.toml"), "--student", "unet-nano"]
+    return [*words, "--patch", *PATCH]
+
+
+@pytest.fixture
+def teacher(tmp_path, data):
+    """Makes a run without weights, of the cube's task with other fields, and returns its path."""
+
+    def made(kind="student", **changes):
+        task = load_task(data[3]).replaced(patch=tuple(map(int, PATCH)), **changes)
+        config = RunConfig(
+            model=ModelConfig(kind=kind, name="unet-nano"), task=task, recipe=Recipe(), dataset="toy", data_hash=""
+        )
+        made = Run.create(tmp_path / "teacher", config, resume=False)
+        made.start()
+        return str(made.path)
+
+    return made
 
 
 @pytest.fixture
@@ -64,6 +87,34 @@ def test_bad_values_are_refused_in_one_line(data, tmp_path, capsys, words, messa
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "changes", "code", "message"),
+    [
+        (["--pseudo-labels"], {}, 2, "lists no scans without labels: give --unlabelled FOLDER"),
+        (["--teacher-targets", "online"], {"spacing": (3.0, 3.0, 3.0)}, 2, '"teacher" in: spacing; --teacher-targets'),
+        (["--teacher", "again"], {}, 2, 'teacher "teacher" is given twice; give it once'),
+        ([], {"labels": ("background", "other")}, 2, '"teacher" in: labels; leave --task out, or give a teacher of'),
+        ([], {"kind": "locator"}, 3, '"teacher" is a locator run, and a locator cannot teach'),
+        (["--patch", "65", "32", "32"], {}, 2, 'student "unet-nano" needs a patch'),
+    ],
+)
+def test_what_every_training_with_a_teacher_refuses_is_refused_before_any_trains(
+    data, teacher, tmp_path, swept, capsys, words, changes, code, message
+):
+    given = ["--teacher", teacher(**changes), *words]
+    given = [str(tmp_path / "teacher") if word == "again" else word for word in given]
+    assert run([*data, "-o", str(tmp_path / "sweep"), "--sweep-lambda", "0.5,1", *given]) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert swept[0] == []
+
+
+def test_a_sweep_of_lambda_one_alone_needs_no_teacher_that_fits(data, teacher, tmp_path, swept):
+    words = ["--sweep-lambda", "1", "--teacher", teacher(labels=("background", "other"))]
+    assert run([*data, "-o", str(tmp_path / "sweep"), *words]) == 0
+
+
 def test_other_options_are_passed_on_and_the_seeds_counted(data, tmp_path, swept, capsys):
     words = ["--sweep-lambda", "1", "--seeds", "2", "--seed", "7", "--jobs", "2", "--resume", "--lr", "0.001"]
     assert run([*data, "-o", str(tmp_path / "sweep"), *words, "--epochs", "9", "--device", "cpu"]) == 0
@@ -84,17 +135,19 @@ def test_other_options_are_passed_on_and_the_seeds_counted(data, tmp_path, swept
     ("words", "steps"),
     [([], "2"), (["--unlabelled-share", "0.75"], "4"), (["--steps-per-epoch", "9"], "9"), (["--batch", "2"], "1")],
 )
-def test_every_lambda_makes_the_steps_that_the_share_of_scans_without_labels_gives(data, tmp_path, swept, words, steps):
+def test_every_lambda_makes_the_steps_that_the_share_of_scans_without_labels_gives(
+    data, teacher, tmp_path, swept, words, steps
+):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "scan.nii.gz").touch()
-    words = ["--unlabelled", str(tmp_path / "more"), "--sweep-lambda", "0.5,1", "--teacher", str(tmp_path), *words]
+    words = ["--unlabelled", str(tmp_path / "more"), "--sweep-lambda", "0.5,1", "--teacher", teacher(), *words]
     assert run([*data, "-o", str(tmp_path / "sweep"), *words]) == 0
     handed = swept[0][0]["arguments"]
     assert handed[handed.index("--steps-per-epoch") + 1] == steps
 
 
-def test_without_such_scans_a_sweep_leaves_the_steps_to_its_trainings(data, tmp_path, swept):
-    assert run([*data, "-o", str(tmp_path / "sweep"), "--sweep-lambda", "0.5,1", "--teacher", str(tmp_path)]) == 0
+def test_without_such_scans_a_sweep_leaves_the_steps_to_its_trainings(data, teacher, tmp_path, swept):
+    assert run([*data, "-o", str(tmp_path / "sweep"), "--sweep-lambda", "0.5,1", "--teacher", teacher()]) == 0
     assert "--steps-per-epoch" not in swept[0][0]["arguments"]
 
 
