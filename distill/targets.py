@@ -18,6 +18,7 @@ from ..runtime.files.atomic import atomic_directory
 from ..runtime.files.lock import Lock
 from ..runtime.files.lock_file import lock_file
 from ..runtime.hooks import Progress
+from ..runtime.memory.memory_limit import check_memory
 from ..runtime.task import Task
 from ..training.data.crops import CropSource
 from ..training.data.prepared_case import PreparedCase
@@ -27,6 +28,7 @@ from .teachers import Teachers
 
 _CASES = "a list of prepared cases"
 _VERSION = 2  # increment when the same teachers and case give different targets
+_STORING_BYTES = 13  # per class and voxel: the probabilities, the same in units of 1/255, rounded, and as uint8
 _RETRY_SECONDS = 0.2  # between two checks of a case that another training segments
 _log = logging.getLogger("bedside.distill")
 
@@ -61,7 +63,7 @@ def cache_targets(
     Raises:
         InputError: a scan that a teacher has to read cannot be read any more.
         UsageError: an argument has another type.
-        ResourceError: the disk has no room for the targets.
+        ResourceError: the disk has no room for the targets, or memory does not suffice for the largest case.
     """
     teachers = arguments.instance("teachers", teachers, Teachers)
     cases = [arguments.instance("cases", case, PreparedCase) for case in arguments.sequence("cases", cases, _CASES)]
@@ -74,6 +76,7 @@ def cache_targets(
     stored = group.broadcast_from_first(lambda: {folder: _open(case, key) for folder, case in unique.items()})
     missing = [case for folder, case in unique.items() if stored[folder] is None]
     group.broadcast_from_first(lambda: _check_room(missing, cases, online_needs_fewer))
+    group.broadcast_from_first(lambda: _check_memory(teachers, missing, task))
     pending, existing = missing[group.rank :: group.size], len(cases) - len(missing)
     done = 0
     while pending:
@@ -159,6 +162,14 @@ def _check_room(missing: Sequence[PreparedCase], cases: Sequence[PreparedCase], 
             "make room, or put the prepared cases on another disk (--cases)"
             + ("; --teacher-targets online needs those of validation and unlabelled cases alone" * online_needs_fewer)
         )
+
+
+def _check_memory(teachers: Teachers, missing: Sequence[PreparedCase], task: Task) -> None:
+    """Checks that memory suffices for the largest case, before the teachers segment the first."""
+    voxels = max((_voxels(case) for case in missing), default=0)
+    needed = max(teachers.memory_needed(voxels, task), task.num_classes * voxels * _STORING_BYTES)
+    coarser = "take a coarser grid, of the teachers too (--spacing)"
+    check_memory(f"the teachers' segmentation of {voxels:,} voxels in {task.num_classes} classes", needed, coarser)
 
 
 def _voxels(case: PreparedCase) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ..runtime.preprocessing.resample import resample_linear
 from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
 from ..training.data.prepared_case import PreparedCase
-from ..training.loop.validate import predict_logits, predict_probabilities
+from ..training.loop.validate import predict_logits, predict_probabilities, softmax_in_place
 from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
 from ..training.runs.run_config import TeacherRecord
@@ -27,6 +28,10 @@ from .teacher_task import check_no_locator, is_bundle
 from .trained import load_student
 
 _log = logging.getLogger("bedside.distill")
+FLOAT_BYTES = 4
+_PASS_BYTES = (
+    FLOAT_BYTES + 1
+)  # per class and voxel of a pass over windows: logits, and a mask or what is between planes
 _OVERLAP = 0.5  # of the sliding windows over a whole case
 
 
@@ -104,7 +109,22 @@ class Teacher:
         own = to_model_input(scan, self.task)
         logits = predict_logits(self.network, own.array, self.task, overlap=_OVERLAP, device=device)
         grid = task.grid_over(scan.grid)
-        return np.stack([resample_linear(organ, own.grid, grid) for organ in logits.softmax(0).numpy()])
+        result = np.empty((len(logits), *grid.shape.dhw), np.float32)
+        for organ, values in enumerate(softmax_in_place(logits).numpy()):
+            result[organ] = resample_linear(values, own.grid, grid)
+        return result
+
+    def memory_needed(self, voxels: int, task: Task) -> int:
+        """Predicts the bytes per class that `probabilities` needs at its peak.
+
+        Args:
+            voxels: number of voxels of the case, prepared for ``task``.
+            task: the student's task.
+        """
+        if self.task.preparation == task.preparation:
+            return voxels * _PASS_BYTES
+        own = voxels * math.prod(task.spacing) / math.prod(self.task.spacing)
+        return int(own * _PASS_BYTES) + voxels * FLOAT_BYTES
 
 
 class EngineNetwork(torch.nn.Module):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import InputError, UsageError
 from ..runtime.task import Task
 from ..training.data.prepared_case import PreparedCase
-from .teacher import Teacher
+from .teacher import FLOAT_BYTES, Teacher
 from .teacher_task import TeacherTask
 
 
@@ -62,10 +62,21 @@ class Teachers:
             one = member.probabilities(case, task, device)
             if not np.isfinite(one).all():
                 raise InputError(f'teacher "{member.name}" has no number as probability in case "{case.name}"')
-            total = one if total is None else total + one
+            total = one if total is None else np.add(total, one, out=total)  # in place: each may be gigabytes
         if total is None:
             raise ValueError("no teachers")
-        return np.divide(total, len(self.members), dtype=np.float32)
+        return np.divide(total, len(self.members), out=total)
+
+    def memory_needed(self, voxels: int, task: Task) -> int:
+        """Predicts the bytes that `probabilities` needs at its peak.
+
+        Args:
+            voxels: number of voxels of the case, prepared for ``task``.
+            task: the student's task.
+        """
+        per_class = max(member.memory_needed(voxels, task) for member in self.members)
+        others = len(self.members) > 1
+        return task.num_classes * (per_class + others * voxels * FLOAT_BYTES)
 
     def crop_probabilities(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the mean probabilities ``[B, C, D, H, W]`` of crops ``[B, 1, D, H, W]``, without gradients."""

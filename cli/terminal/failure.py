@@ -41,7 +41,9 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, OSError):
         return Failure(_refused(error), ExitCode.RESOURCE)
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's own
-        return Failure("out of memory; give the job more, or use a smaller patch", ExitCode.RESOURCE)
+        return Failure(
+            "out of memory; give the job more, or use a smaller patch or a coarser spacing", ExitCode.RESOURCE
+        )
     words = f"a fault in bedside ({type(error).__name__}: {error}); --debug before the command shows where"
     return Failure(_line(words), ExitCode.FAULT)
 

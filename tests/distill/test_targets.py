@@ -62,6 +62,23 @@ def test_a_case_without_labels_is_cropped_around_what_the_teachers_found(cases, 
         assert (found.reshape(-1)[np.asarray(unlabelled.case.centres(label))] == label).all()
 
 
+@pytest.mark.parametrize(("spacing", "bytes_"), [((3.0, 3.0, 3.0), 13), ((1.5, 1.5, 1.5), 8 * 5 + 4 + 4)])
+def test_a_case_that_does_not_fit_into_memory_is_refused_before_the_teachers_see_one(
+    cases, task, group, monkeypatch, spacing, bytes_
+):
+    fine = task.replaced(spacing=spacing)
+    members = Teachers((teacher(fine, 0), teacher(task, 1)))
+    task = task.replaced(spacing=(3.0, 3.0, 3.0))
+    free = bytes_ * 3 * int(np.prod(SHAPE))
+    monkeypatch.setattr(Teachers, "probabilities", lambda *_: np.full((3, *SHAPE), 1 / 3, np.float32))
+    monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: free - 1)
+    with pytest.raises(ResourceError, match=r"of 1,536 voxels in 3 classes needs about .* coarser grid, .*--spacing"):
+        cache_targets(members, cases, task, group)
+    assert not any(folder.exists() for folder in folders(cases, members))
+    monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: free)
+    assert len(cache_targets(members, cases, task, group)) == 2
+
+
 def test_what_is_stored_is_not_computed_again(cases, teachers, task, group):
     cache_targets(teachers, cases, task, group)
     stamps = [folder.stat().st_ctime_ns for folder in folders(cases, teachers)]

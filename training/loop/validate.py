@@ -60,7 +60,15 @@ def predict_probabilities(
     model: Predictor, case: PreparedCase, task: Task, *, overlap: float, device: torch.device
 ) -> torch.Tensor:
     """Returns a prepared case's softmax probabilities ``[C, D, H, W]`` (see `predict_logits`)."""
-    return predict_logits(model, case.image(), task, overlap=overlap, device=device).softmax(0)
+    return softmax_in_place(predict_logits(model, case.image(), task, overlap=overlap, device=device))
+
+
+def softmax_in_place(logits: torch.Tensor) -> torch.Tensor:
+    """Replaces logits ``[C, D, H, W]`` by their softmax, plane by plane: a copy of a whole case may be gigabytes."""
+    with torch.inference_mode():  # a tensor that was made there may be changed there alone
+        for plane in logits.unbind(1):
+            plane.copy_(plane.softmax(0))
+    return logits
 
 
 class Shown(Protocol):

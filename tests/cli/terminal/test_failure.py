@@ -25,7 +25,7 @@ class OutOfMemoryError(RuntimeError):
             5,
             '"b.nii": the system refused it (Denied); check path',
         ),
-        (OutOfMemoryError("CUDA"), 5, "out of memory; give the job more, or use a smaller patch"),
+        (OutOfMemoryError("CUDA"), 5, "out of memory; give the job more, or use a smaller patch or a coarser spacing"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "out of memory; give the job more, or use"),
         (
             RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)"),
