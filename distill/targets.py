@@ -28,7 +28,7 @@ from .teachers import Teachers
 
 _CASES = "a list of prepared cases"
 _VERSION = 2  # increment when the same teachers and case give different targets
-_STORING_BYTES = 13  # per class and voxel: the probabilities, the same in units of 1/255, rounded, and as uint8
+_STORING_BYTES = 9  # per class and voxel: the probabilities, the same as uint8, and in blocks
 _RETRY_SECONDS = 0.2  # between two checks of a case that another training segments
 _log = logging.getLogger("bedside.distill")
 

@@ -62,7 +62,7 @@ def test_a_case_without_labels_is_cropped_around_what_the_teachers_found(cases, 
         assert (found.reshape(-1)[np.asarray(unlabelled.case.centres(label))] == label).all()
 
 
-@pytest.mark.parametrize(("spacing", "bytes_"), [((3.0, 3.0, 3.0), 13), ((1.5, 1.5, 1.5), 8 * 5 + 4 + 4)])
+@pytest.mark.parametrize(("spacing", "bytes_"), [((3.0, 3.0, 3.0), 9), ((1.5, 1.5, 1.5), 8 * 5 + 4 + 4)])
 def test_a_case_that_does_not_fit_into_memory_is_refused_before_the_teachers_see_one(
     cases, task, group, monkeypatch, spacing, bytes_
 ):

@@ -131,6 +131,13 @@ def quantized(probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
     >>> quantized(np.array([0.3, 0.3, 0.4]).reshape(3, 1, 1, 1)).ravel().tolist()
     [77, 76, 102]
     """
+    result = np.empty(probabilities.shape, np.uint8)
+    for plane in range(probabilities.shape[1]):  # one after the other, for little memory
+        result[:, plane] = _quantized(probabilities[:, plane])
+    return result
+
+
+def _quantized(probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
     scaled = np.asarray(probabilities, np.float32) * LEVELS
     result = np.rint(scaled).astype(np.uint8)
     excess = result.sum(axis=0, dtype=np.int32) - LEVELS
