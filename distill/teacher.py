@@ -29,9 +29,7 @@ from .trained import load_student
 
 _log = logging.getLogger("bedside.distill")
 FLOAT_BYTES = 4
-_PASS_BYTES = (
-    FLOAT_BYTES + 1
-)  # per class and voxel of a pass over windows: logits, and a mask or what is between planes
+_PASS_BYTES = FLOAT_BYTES + 1  # per class and voxel of a pass over windows: logits, and what lies between planes
 _OVERLAP = 0.5  # of the sliding windows over a whole case
 
 
