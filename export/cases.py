@@ -159,7 +159,7 @@ class ExportCases:
     def compared(self) -> Sequence[Path]:
         """The scans of the comparison without gate cases: every second one; int8 is closest where calibrated.
 
-        A single scan calibrates and is compared; then `single_scan` says so.
+        If there is one scan only, it both calibrates int8 and is compared; `single_scan` is the warning of that.
         """
         return self._different_scans[1::2] or self._different_scans
 

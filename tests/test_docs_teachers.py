@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
+from bedside.export.threads import torch_threads
 from bedside.teacher import TEACHERS, teacher_config
 from bedside.teacher.cost import Cost, predict_cost
 
@@ -21,10 +21,8 @@ SIZES = ("vit_nano", "vit_small", "vit_b")
 @pytest.fixture(autouse=True)
 def one_thread():
     """The document's figures are those of one thread: with more, oneDNN's convolutions need other memory."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield
 
 
 @cache

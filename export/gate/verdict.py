@@ -51,7 +51,7 @@ def judge(variants: Sequence[Variant]) -> tuple[Variant, ...]:
 
 
 def without_figures(variant: Variant, reason: str) -> Variant:
-    """Returns a variant that failed because it returns NaN or infinity, of which no figure says anything.
+    """Returns a variant as failed and without figures, because its network returned NaN or infinity.
 
     Args:
         variant: the variant.

@@ -150,7 +150,7 @@ def test_the_interval_of_the_mean_of_organs_in_all_cases_is_that_of_the_cases_me
 
 
 def test_the_interval_of_the_mean_of_organs_without_a_common_case_is_welchs():
-    """Half the difference between two samples of 2 and 4 cases, of which one is turned round."""
+    """The mean of two organs is half the difference between the one's losses and the negated losses of the other."""
     fat, bone = (0.1, 0.3), (0.0, 0.02, 0.04, 0.1)
     drop = dice_drops(
         scores(*((0.9 - lost, np.nan) for lost in fat), *((np.nan, 0.9 - lost) for lost in bone)),
