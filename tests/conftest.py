@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are named by their number: packed data hold the second of their making, and workers' names must agree."""
     return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
+    """Levels of the log, as they were after each test: ``--debug`` sets them for the rest of its process."""
+    logs = [logging.getLogger(), logging.getLogger("bedside")]
+    before = [log.level for log in logs]
+    yield
+    for log, level in zip(logs, before, strict=True):
+        log.setLevel(level)
 
 
 Floats = NDArray[np.float32]

@@ -87,7 +87,6 @@ def test_22_canaries_in_every_text_of_a_dicom_header_are_found_nowhere(
     bundle_path, tmp_path, capfd, caplog, monkeypatch, trials, count
 ):
     caplog.set_level(0)
-    caplog.set_level(0, logger="bedside")  # which --debug would leave on for later tests
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(22)
     for number in range(trials(100)):
