@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import __version__
 from ..runtime import arguments
-from ..runtime.errors import InputError, ResourceError
+from ..runtime.errors import InputError, ResourceError, without_segment_options
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
 from .conditions import busy_warning, governor_warning, read_conditions
@@ -211,11 +211,14 @@ def _checked_sha256(path: Path) -> str:
     from ..runtime.preprocessing.plausibility import check_extent, check_values
     from ..runtime.scans.open_scan import open_scan
 
-    scan = open_scan(path)
-    check_extent(scan.grid)
-    for _ in scan.planes():
-        pass
-    check_values(scan.low, scan.high)
+    try:
+        scan = open_scan(path)
+        check_extent(scan.grid)
+        for _ in scan.planes():
+            pass
+        check_values(scan.low, scan.high)
+    except InputError as error:
+        raise InputError(without_segment_options(str(error))) from None
     return scan.sha256() or ""
 
 

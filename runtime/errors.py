@@ -10,6 +10,13 @@ from typing import Any
 
 _BREAK = re.compile(r" *[\t\n\r\f\v]\s*")
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")  # torch emphasises parts of its messages
+# (advice that names an option of `bedside segment`, what it says to a command without that option), in this order
+_WITHOUT_SEGMENT_OPTIONS = (
+    (r"choose one \(--volume[^)]*\)", "store the one to use as a 3D file"),
+    (r"choose one \(--use-[^)]*\)", "correct the header, or export the scan again"),
+    (r", or [^,;]* \(--[^)]*\)", ""),
+    (r" \(--[^)]*\)", ""),
+)
 
 
 class ExitCode(IntEnum):
@@ -152,6 +159,15 @@ def reworded(message: str, advice: Iterable[tuple[str, str]]) -> str:
     for pattern, replacement in advice:
         message = re.sub(pattern, replacement, message)
     return message
+
+
+def without_segment_options(message: str) -> str:
+    """Returns a scan reader's message for a command that has no options for reading as `bedside segment` has them.
+
+    >>> without_segment_options("repair the scan, or replace them (--replace-nan V)")
+    'repair the scan'
+    """
+    return reworded(message, _WITHOUT_SEGMENT_OPTIONS)
 
 
 def first_line(error: BaseException) -> str:

@@ -200,8 +200,9 @@ def test_a_refused_scan_is_refused_before_anything_is_measured(
     monkeypatch.setattr(rounds.Rounds, "measure", lambda *_: pytest.fail("measured"))
     scan = tmp_path / "scan.nii.gz"
     nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), scan)  # pyright: ignore[reportPrivateImportUsage]
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         quick(tiny_bundle, input=scan)
+    assert "--" not in str(caught.value)  # it has no option of `segment`
 
 
 def test_a_damaged_scan_is_refused_before_anything_is_measured(

@@ -62,6 +62,12 @@ def test_the_speed_of_a_gpu_is_that_of_its_multiprocessors_and_clock(key: str, m
     assert gpu.peak_tops["fp32"].value == pytest.approx(256 * cycles, rel=0.03)
 
 
+@pytest.mark.parametrize("key", ["orin-nano-8-super", "orin-nx-8-super", "orin-nx-16-super"])
+def test_a_super_module_without_a_limit_of_power_is_at_its_peaks(key: str) -> None:
+    (mode,) = [mode for mode in load_profile(key).power_modes if mode.name == "MAXN_SUPER"]
+    assert (mode.at_peak, mode.watts) == (True, None)
+
+
 def test_both_jetpacks_name_their_engines() -> None:
     assert software()["jetpack-6.2"].versions["tensorrt"] == "10.3"
     assert software()["jetpack-7.2"].versions["tensorrt"] == "10.16.2"

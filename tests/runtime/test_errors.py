@@ -6,7 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bedside.runtime import BundleError, InputError, Segmenter, UsageError, read_volume
-from bedside.runtime.errors import Cancelled, Choice, ExitCode, FieldError, MissingExtraError, first_line, printable
+from bedside.runtime.errors import (
+    Cancelled,
+    Choice,
+    ExitCode,
+    FieldError,
+    MissingExtraError,
+    first_line,
+    printable,
+    without_segment_options,
+)
 from bedside.runtime.record import Outcome
 
 
@@ -148,3 +157,20 @@ def test_an_input_error_survives_pickling_with_its_choices():
 )
 def test_a_message_without_a_better_line_gives_what_it_has(message, line):
     assert first_line(ValueError(message)) == line
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("got 3; choose one (--volume N, from 0)", "got 3; store the one to use as a 3D file"),
+        (
+            "they differ; choose one (--use-sform, --use-qform)",
+            "they differ; correct the header, or export the scan again",
+        ),
+        ("repair the scan, or replace them (--replace-nan V)", "repair the scan"),
+        ("free memory (--memory-limit)", "free memory"),
+        ("copy the file again", "copy the file again"),
+    ],
+)
+def test_no_message_advises_an_option_of_segment(message, expected):
+    assert without_segment_options(message) == expected

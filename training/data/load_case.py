@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.errors import InputError, reworded
+from ...runtime.errors import InputError, without_segment_options
 from ...runtime.preprocessing.plausibility import check_values
 from ...runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
 from ...runtime.scans.geometry import Grid
@@ -28,14 +28,6 @@ LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 
 _SOURCE_BYTES = 8  # per voxel of the scan: values, labels, temporary arrays of comparisons
 _TARGET_BYTES = 17  # per voxel on the task's grid: image, body, labels, masks, indices of a class
-
-# (advice in the messages of scan readers that names an option of `segment`, what to say about a data set instead)
-_SEGMENT_ADVICE = (
-    (r"choose one \(--volume[^)]*\)", "store the one to train on as a 3D file and list that"),
-    (r"choose one \(--use-[^)]*\)", "correct the header, or export the scan again"),
-    (r", or [^,;]* \(--[^)]*\)", ""),
-    (r" \(--[^)]*\)", ""),
-)
 
 
 @dataclass
@@ -88,11 +80,6 @@ def load_case(case: Case, num_classes: int, task: Task | None, *, needs_label: b
     if truth is not None and model_input is not None and not loaded.problems:
         loaded.labels = loaded.attempt(lambda: labels_to_model_grid(truth, model_input.grid))
     return loaded
-
-
-def without_segment_options(message: str) -> str:
-    """Returns a reader's message with each advice that names an option of `segment` replaced or removed."""
-    return reworded(message, _SEGMENT_ADVICE)
 
 
 def memory_needed(case: Case, task: Task | None) -> int:

@@ -11,10 +11,9 @@ import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, without_segment_options
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
-from ..data.load_case import without_segment_options
 from ..data.organ_masks import OrganMasks, read_truth, truth_files
 from .metrics import CaseScores, evaluate_case
 from .pairing import Pair

@@ -140,7 +140,7 @@ def test_no_reason_advises_an_option_that_training_does_not_have(cubes, cubes_ta
     four_dimensions(cubes.path / "4d.nii.gz")
     disagreeing_forms(cubes.path / "forms.nii.gz")
     reasons = findings(cubes.check(cubes_task))
-    assert "got 3; store the one to train on as a 3D file and list that" in reasons["4d"][0]
+    assert "got 3; store the one to use as a 3D file" in reasons["4d"][0]
     assert reasons["nan"][0].endswith("; repair the scan")
     assert "correct the header" in reasons["forms"][0]
     assert not any("--" in reason for case in reasons.values() for reason in case)

@@ -5,7 +5,7 @@ import pytest
 from bedside.runtime.scans.nifti import write_volume
 from bedside.training.data.dataset import Case
 from bedside.training.data.ignore_label import IGNORED
-from bedside.training.data.load_case import load_case, memory_needed, without_segment_options
+from bedside.training.data.load_case import load_case, memory_needed
 
 from .cubes import GRID, SHAPE, scan, truth
 
@@ -63,23 +63,6 @@ def test_a_scan_that_cannot_be_used_leaves_the_label_map_checked(write, cubes_ta
     loaded = load_case(write(truth(3), np.full(SHAPE, 7, np.int16)), 2, cubes_task)
     assert len(loaded.problems) == 2
     assert (loaded.scan, loaded.truth, loaded.model_input, loaded.labels) == (None, None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        ("got 3; choose one (--volume N, from 0)", "got 3; store the one to train on as a 3D file and list that"),
-        (
-            "they differ; choose one (--use-sform, --use-qform)",
-            "they differ; correct the header, or export the scan again",
-        ),
-        ("repair the scan, or replace them (--replace-nan V)", "repair the scan"),
-        ("free memory (--memory-limit)", "free memory"),
-        ("copy the file again", "copy the file again"),
-    ],
-)
-def test_no_message_advises_an_option_of_segment(message, expected):
-    assert without_segment_options(message) == expected
 
 
 def test_the_memory_of_a_case_grows_with_both_grids(write, cubes_task):
