@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -52,6 +53,17 @@ def check_imitated(runs: Sequence[SweepRun], words: Sequence[str]) -> None:
     idle = [name for name in _TEACHING if name in given and given[name] not in ("0", "0.0")]
     if idle and {run.lam for run in runs} == {BASELINE}:
         raise UsageError(f"λ = 1 learns from labels alone: leave {' and '.join(idle)} out, or add a λ below 1")
+
+
+def networks_built_on(runs: Sequence[SweepRun], words: Sequence[str]) -> list[Path]:
+    """Returns the run directories and bundles that the trainings of a sweep build on: teachers, and earlier weights.
+
+    Args:
+        runs: the runs; with λ = 1 alone, teachers teach nothing.
+        words: arguments of all trainings.
+    """
+    names = ("--init",) if {run.lam for run in runs} == {BASELINE} else ("--init", "--teacher")
+    return [Path(value) for name, value in _pairs(words) if name in names]
 
 
 def offsets_wanted(words: Sequence[str], begun: Sequence[SweepRun]) -> bool | None:
@@ -123,4 +135,10 @@ def _comparable(config: RunConfig, *, without_teachers: bool) -> RunConfig:
 
 def _options(words: Sequence[str]) -> dict[str, str]:
     """Returns option → value of the words of a command line; the last value of an option counts."""
-    return dict(zip(words, [*words[1:], ""], strict=True)) | dict(word.split("=", 1) for word in words if "=" in word)
+    return dict(_pairs(words))
+
+
+def _pairs(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns each word of a command line with what follows it: "--seed 1" or "--seed=1" is ("--seed", "1")."""
+    joined = [(name, value) for name, equals, value in (word.partition("=") for word in words) if equals]
+    return [*zip(words, [*words[1:], ""], strict=True), *joined]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...runtime.engines import default_threads
 from ...runtime.errors import UsageError
+from ...runtime.files.hashing import file_sha256
 from ...runtime.scans.names import joined_names
 from ...training.data.case_check import ListedCase, check_cases, refuse_broken
 from ...training.data.dataset import Case, Dataset
 from ...training.runs.learned_from import LearnedFrom
+from ...training.runs.run import Run
+from ..teacher_task import is_bundle
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,22 @@ class HeldOut:
         """
         listed = [ListedCase(case, (self.case_list,), ()) for case in self.cases]
         refuse_broken([case for case, _ in check_cases(listed, labels, None, workers=default_threads())])
+
+    def doubts(self, networks: Iterable[Path]) -> tuple[str, ...]:
+        """Returns why the cases may not be held out from trainings that build on networks, one line each.
+
+        Args:
+            networks: run directories and bundles; a bundle does not say from which scans its network learned.
+
+        Raises:
+            InputError: a file cannot be read, or a path is neither a run directory nor a bundle.
+        """
+        learned = {
+            path.resolve().name: LearnedFrom() if is_bundle(path) else LearnedFrom.of_run(Run.open(path))
+            for path in networks
+        }
+        images = frozenset(file_sha256(case.image) for case in self.cases) if learned else frozenset[str]()
+        return held_out_doubts(learned, images, self.case_list)
 
 
 def held_out_doubts(learned: Mapping[str, LearnedFrom], images: frozenset[str], case_list: str) -> tuple[str, ...]:

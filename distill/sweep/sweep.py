@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,14 @@ from ...training.data.dataset import Dataset
 from ...training.runs.learned_from import LearnedFrom
 from ...training.runs.run import Run
 from ...training.scores.score_table import ScoreTable
-from .comparable import check_comparable, check_imitated, check_precision_named, check_steps, offsets_wanted
+from .comparable import (
+    check_comparable,
+    check_imitated,
+    check_precision_named,
+    check_steps,
+    networks_built_on,
+    offsets_wanted,
+)
 from .held_out import HeldOut, held_out_doubts
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
@@ -126,6 +133,7 @@ def sweep_lambda(
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
     if missing:
         held_out.check(dataset.labels)
+        _warn(held_out.doubts(networks_built_on(runs, common)))
     # Where no finished run was asked, those that have begun say whether the options are theirs, before others begin.
     begun = [] if asked else [run for run in missing if run.started]
     codes: dict[str, int] = {}
@@ -146,11 +154,15 @@ def sweep_lambda(
     scorer = _scorer(held_out, device)
     learned = {run.name: LearnedFrom.of_run(Run.open(run.path)) for run in finished}
     doubts = held_out_doubts(learned, scorer.images, held_out.case_list)
-    for doubt in doubts:
-        _log.warning("%s", doubt)
+    _warn(doubts)
     results = collect_results(_scored(finished, scorer, scoring), held_out.case_list, failed, doubts)
     write_report(out, results)
     return results
+
+
+def _warn(doubts: Iterable[str]) -> None:
+    for doubt in doubts:
+        _log.warning("%s", doubt)
 
 
 def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int | None, *, offsets: bool) -> bool:

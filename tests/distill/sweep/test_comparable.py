@@ -10,6 +10,7 @@ from bedside.distill.sweep.comparable import (
     check_imitated,
     check_precision_named,
     check_steps,
+    networks_built_on,
     offsets_wanted,
 )
 from bedside.distill.sweep.plan import plan_runs
@@ -152,3 +153,11 @@ def test_what_teachers_teach_is_refused_where_no_training_learns_from_them(words
 
 def test_the_same_words_for_nothing_are_none(tmp_path):
     check_imitated(plan_runs(tmp_path, [1], [0]), ["data", "--no-pseudo-labels", "--unlabelled-share", "0"])
+
+
+@pytest.mark.parametrize(
+    ("lambdas", "names"), [((0.5, 1), ["earlier", "runs/a", "runs/b"]), ((1,), ["earlier"])], ids=str
+)
+def test_the_networks_that_trainings_build_on_are_the_teachers_and_the_earlier_weights(lambdas, names):
+    words = ["data", "--init", "earlier", "--teacher", "runs/a", "--student", "unet-nano", "--teacher=runs/b"]
+    assert networks_built_on(plan_runs(Path("out"), lambdas, (0,)), words) == [Path(name) for name in names]

@@ -36,6 +36,18 @@ def test_the_scored_scans_that_any_run_learned_from_are_counted_and_these_runs_n
     assert line.startswith("2 of the 2 test scans, or copies of them, are among those from which a, b learned, ")
 
 
+def test_networks_that_trainings_build_on_are_asked_before_these_begin(cubes, bundle_path):
+    held_out = HeldOut("test", cubes.dataset.test)
+    assert held_out.doubts([]) == held_out.doubts([cubes.teacher]) == ()
+    training = HeldOut("training", cubes.dataset.training)
+    (line,) = training.doubts([cubes.teacher])
+    assert line.startswith(
+        f"1 of the 1 training scans, or copies of them, are among those from which {cubes.teacher.name} learned"
+    )
+    (line,) = held_out.doubts([bundle_path])
+    assert line.startswith(f"not every scan is recorded from which {bundle_path.name}, or what taught them, learned")
+
+
 def test_a_run_that_does_not_record_its_scans_leaves_the_doubt():
     assert doubts(a=None, b={"u1"}) == (
         "not every scan is recorded from which a, or what taught them, learned: the test cases are not known to be "

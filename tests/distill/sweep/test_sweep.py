@@ -209,6 +209,16 @@ def test_runs_that_learned_from_a_scored_scan_are_named_in_the_log_and_the_table
     assert doubt in (out / "sweep.md").read_text()
 
 
+def test_a_teacher_that_learned_from_a_scored_scan_is_named_before_anything_trains(cubes, tmp_path, caplog):
+    def begin(*_):
+        raise KeyboardInterrupt
+
+    changed = replace(cubes, dataset=replace(cubes.dataset, test=cubes.dataset.training))
+    with pytest.raises(KeyboardInterrupt):
+        call(changed, tmp_path / "sweep", begin)
+    assert f"1 of the 1 test scans, or copies of them, are among those from which {cubes.teacher.name} " in caplog.text
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
