@@ -227,8 +227,8 @@ class _DistilledStudent:
         return CropSource(source.case, targets, imitated=soft, pseudo_labelled=pseudo)
 
 
-def _warn_of_teachers(run: Run, result: FitResult) -> None:
-    warn_of_weak_teachers(run, result.best)
+def _warn_of_teachers(run: Run, _: FitResult) -> None:
+    warn_of_weak_teachers(run)
     warn_of_faint_teachers(run)
 
 

@@ -102,19 +102,21 @@ def teachers_dice(run: Run) -> float | None:
         return None
 
 
-def warn_of_weak_teachers(run: Run, best: float | None) -> None:
+def warn_of_weak_teachers(run: Run) -> None:
     """Logs a warning if a student's teachers are worse than the student on its validation cases.
 
+    The student's Dice is that without class offsets: fitted to these very cases, they would flatter the student alone.
+
     Args:
-        run: the student's run.
-        best: the student's best mean Dice over the organs on the validation cases; None without a score.
+        run: the student's run, at its end.
     """
-    taught = teachers_dice(run)
-    if taught is not None and best is not None and round(best, 3) > round(taught, 3):
+    taught, own = teachers_dice(run), run.best_weights().dice
+    if taught is not None and own is not None and round(own, 3) > round(taught, 3):
         _log.warning(
-            "the student is better than its teachers on the validation cases (Dice %.3f against %.3f): they may hold "
-            "it back; train them longer, add teachers, or compare with a student without --teacher, at --lambda 1",
-            best,
+            "the student, without class offsets, is better than its teachers on the validation cases (Dice %.3f "
+            "against %.3f): they may hold it back; train them longer, add teachers, or compare with a student without "
+            "--teacher, at --lambda 1",
+            own,
             taught,
         )
 

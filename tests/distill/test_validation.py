@@ -19,8 +19,10 @@ from bedside.distill.validation import (
 from bedside.training.data.crops import CropSource
 from bedside.training.data.prepared_case import PreparedCase, write_arrays
 from bedside.training.data.soft_labels import SoftLabels, write_soft_labels
+from bedside.training.loop.checkpoint import save_weights
 from bedside.training.prepared_run import PreparedRun
 from bedside.training.recipe import Recipe
+from bedside.training.runs.best_weights import BestWeights, ClassOffsetsRecord
 from bedside.training.runs.learned_from import LearnedFrom
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
@@ -103,11 +105,27 @@ def test_only_a_lambda_of_zero_is_said_to_leave_the_labels_out(run, task, caplog
     )
 
 
-@pytest.mark.parametrize(("best", "warned"), [(0.84, True), (0.8334, False), (0.83, False), (None, False)])
-def test_a_student_that_is_better_than_its_teachers_is_reported(run, validation, caplog, best, warned):
-    record_teachers_dice(run, validation)
-    warn_of_weak_teachers(run, best)
-    assert ("the student is better than its teachers" in caplog.text) == warned
+@pytest.mark.parametrize(
+    ("own", "with_offsets", "warned"),
+    [
+        (0.84, None, True),
+        (0.8334, None, False),
+        (0.83, None, False),
+        (None, None, False),
+        (0.83, 0.9, False),  # class offsets were fitted to these cases, and the teachers have none
+        (0.84, 0.9, True),
+    ],
+)
+def test_a_student_that_is_better_than_its_teachers_without_class_offsets_is_reported(
+    run, validation, caplog, own, with_offsets, warned
+):
+    record_teachers_dice(run, validation)  # 0.833
+    offsets = ClassOffsetsRecord(0 if with_offsets is None else 1, with_offsets)
+    save_weights(run.best, torch.nn.Linear(1, 1), about=BestWeights(0, own, offsets))
+    warn_of_weak_teachers(run)
+    said = "the student, without class offsets, is better than its teachers on the validation cases (Dice 0.840 against"
+    assert (said in caplog.text) == warned
+    assert bool(caplog.records) == warned
 
 
 @pytest.mark.parametrize(
