@@ -60,7 +60,7 @@ def plan(
         shape: (x, y, z) voxels of the scan.
         spacing: (x, y, z) mm of the scan.
         overlaps: overlaps of windows to predict; empty for the one that each model recommends.
-        clock_mhz: clock of the processors; None for that of the power mode.
+        clock_mhz: clock of the processors; None for that of the power mode. Above this, the plan gives no energy.
         measured: JSON file of `bedside benchmark --json` on this device with the only bundle of ``models``; its times
             replace predictions.
         probe: file that `bedside devices probe` wrote on this device, or what `read_probe` returned; it predicts the
@@ -68,8 +68,8 @@ def plan(
         threads: threads of the engine, one of the probe's numbers; None for the most.
 
     Raises:
-        UsageError: an argument is out of range, two models cannot stand in for each other, no device has this key, or
-            its profile cannot answer.
+        UsageError: an argument is out of range, no processor reaches the clock, two models cannot stand in for each
+            other, no device has this key, or its profile cannot answer.
         InputError: a profile, a probe or a file of measurements is refused.
         BundleError: a bundle is damaged, or its operations cannot be counted.
         MissingExtraError: `onnx` is not installed (extra ``plan``).
@@ -91,6 +91,7 @@ def plan(
     shares = sorted({arguments.overlap_share("overlap", share) for share in shares})
     clock = arguments.optional(_between, "clock_mhz", clock_mhz, low=1.0, high=1e5, unit="MHz")
     point = OperatingPoint(_power_mode(profile, limits.power), clock)
+    point.check(profile)
     scan = PlannedScan(XYZ(*arguments.dhw("shape", shape)), arguments.millimetres("spacing", spacing))
     planned = alternatives([_planned(model) for model in given])
     probed = _probed(probe, threads)
@@ -114,6 +115,7 @@ def plan(
         device=profile.key,
         title=profile.title,
         power_mode="" if point.mode is None else point.mode.name,
+        clock_mhz=point.clock_mhz,
         watts=point.watts,
         scan=scan.grid.shape,
         spacing=scan.grid.spacing,
@@ -124,6 +126,7 @@ def plan(
         reason=reason_of_choice(options),
         unproven=(
             *_unproven(options),
+            *filter(None, [point.doubt]),
             *_unproven_times(options, elsewhere, [machine.doubt(profile) for machine in machines.values()]),
             *_remarks(planned),
         ),
@@ -218,7 +221,7 @@ def _unproven(options: Sequence[Option]) -> Iterator[str]:
             "about a factor of two each way, not measured on this device; engines on one processor look the same"
         )
     if any(option.joules is not None for option in options):
-        yield "energy: of the network, at the full watts of the power mode, so at most"
+        yield "energy: of the network, as if it took the full watts of the power mode all the time; it may take less"
     scans = sorted({option.dice_of for option in options if option.dice_of})
     if len(scans) > 1:
         yield f"Dice: of different scans ({', '.join(scans)}), so it is not compared"

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def heading(report: PlanReport) -> str:
-    """Returns two lines: the device and its power mode; the scan and the limits."""
+    """Returns two lines: the device, its power mode and a given clock; the scan and the limits."""
     from ...devices.planner.choice import shown_bytes, shown_seconds
 
     mode = "" if not report.power_mode else f", mode {report.power_mode}"
+    clock = "" if report.clock_mhz is None else f", clock {report.clock_mhz:g} MHz"
     limits = [
         None if report.limits.seconds is None else shown_seconds(report.limits.seconds),
         None if report.limits.memory is None else shown_bytes(report.limits.memory),
@@ -28,7 +29,7 @@ def heading(report: PlanReport) -> str:
     ]
     scan = f"{'×'.join(map(str, report.scan))} voxels of {'×'.join(f'{step:g}' for step in report.spacing)} mm"
     lines = (
-        f"{report.title} ({report.device}){mode}",
+        f"{report.title} ({report.device}){mode}{clock}",
         f"scan: {scan}; limits: {', '.join(limit for limit in limits if limit) or 'none'}",
     )
     return "\n".join(map(_wrapped, lines)) + "\n"
@@ -41,7 +42,7 @@ def option_table(report: PlanReport) -> Table:
     table = Table(title="Predicted", title_justify="left", box=None, pad_edge=False, padding=(0, 1))
     table.add_column("")
     table.add_column("model\nengine precision", overflow="fold")
-    for name in ("overlap\nwindows", "seconds\n(interval)", "MB\n(interval)", "J at\nmost", "Dice"):
+    for name in ("overlap\nwindows", "seconds\n(interval)", "MB\n(interval)", "J", "Dice"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tier", no_wrap=True)
     for option in report.options:
@@ -51,7 +52,7 @@ def option_table(report: PlanReport) -> Table:
             f"{option.overlap:g}\n{option.windows}",
             _interval(option.seconds),
             _interval(option.memory, 1e6),
-            "–" if option.joules is None else f"{option.joules.predicted:.3g}",
+            "–" if option.joules is None else _interval(option.joules),
             "–" if option.dice is None else f"{option.dice:.3f}",
             "\n".join(option.tier.split()),
         )

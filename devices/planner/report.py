@@ -48,8 +48,8 @@ class Option:
         window_seconds: time of one window, in s.
         seconds: time of the scan's windows, in s: of the network alone.
         memory: bytes of the process, without Python and the engine's own libraries.
-        joules: energy of the network at the power mode's full power, in J; None where the watts are unknown, or where
-            nobody knows that the time is of this power mode.
+        joules: energy of the network, in J: ``seconds`` times the power mode's full power; None where the watts are
+            unknown, or where nobody knows that the time is of this power mode.
         other_seconds: time of all that is not the network (reading, resampling, blending, writing), in s: that of the
             scan of the benchmark on this device, by the number of voxels; None where it was not measured.
         dice: mean Dice; None where it was not measured.
@@ -105,7 +105,8 @@ class PlanReport:
         device: key of the device's profile.
         title: the device's name for people.
         power_mode: name of the power mode; empty where the profile has none.
-        watts: the most that the device takes in it; None where unknown.
+        clock_mhz: the processors' clock that was given; None for that of the power mode.
+        watts: the most that the device takes in the power mode, at this clock; None where unknown.
         scan: voxels of the scan.
         spacing: (x, y, z) mm of the scan.
         limits: the limits given; ``memory`` is the device's own where none was given.
@@ -121,6 +122,7 @@ class PlanReport:
     device: str
     title: str
     power_mode: str
+    clock_mhz: float | None
     watts: float | None
     scan: XYZ
     spacing: tuple[float, float, float]

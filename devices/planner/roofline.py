@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...runtime.engines.engine import Precision
+from ...runtime.errors import UsageError
 from ..device_profile import DeviceProfile, PowerMode, Processor
 from .costs import ModelCost, NodeCost
 
@@ -110,8 +111,34 @@ class OperatingPoint:
 
     @property
     def watts(self) -> float | None:
-        """The most that the device takes; None where unknown."""
-        return None if self.mode is None or self.mode.watts is None else self.mode.watts.value
+        """The most that the device takes; None where unknown, as at a clock above that of the power mode."""
+        if self.mode is None or self.mode.watts is None or self.doubt:
+            return None
+        return self.mode.watts.value
+
+    @property
+    def doubt(self) -> str:
+        """Why the device may take more than the watts of its power mode, as a sentence; empty where it does not."""
+        own = None if self.mode is None else self.mode.clock_mhz
+        if self.mode is None or own is None or self.clock_mhz is None or self.clock_mhz <= own.value:
+            return ""
+        return (
+            f"clock: {self.clock_mhz:g} MHz is above the {own.value:g} MHz of mode {self.mode.name}: the device may "
+            "take more than the watts of this mode; so no energy"
+        )
+
+    def check(self, profile: DeviceProfile) -> None:
+        """Checks that a processor of the device reaches the clock.
+
+        Raises:
+            UsageError: all are slower.
+        """
+        clocks = [None if each.clock_mhz is None else each.clock_mhz.value for each in profile.processors]
+        known = [clock for clock in clocks if clock is not None]
+        if self.clock_mhz is not None and known and len(known) == len(clocks) and self.clock_mhz > max(known):
+            raise UsageError(
+                f"clock: {profile.title} reaches {max(known):g} MHz by its profile, got {self.clock_mhz:g} MHz"
+            )
 
     def roofline(self, profile: DeviceProfile, processor: Processor, precision: Precision) -> Roofline | str:
         """Returns the limits of a processor at this point, or the reason, as a sentence, why they are not known."""
@@ -141,4 +168,6 @@ class OperatingPoint:
             clock = self.mode.clock_mhz.value
         if processor.clock_mhz is None:
             return f"the profile does not say at which clock the figures of the {processor.name} hold"
+        if clock > processor.clock_mhz.value:
+            return f"the {processor.name} reaches {processor.clock_mhz.value:g} MHz by the profile, not {clock:g} MHz"
         return active * clock / processor.clock_mhz.value

@@ -204,6 +204,7 @@ def test_the_recommended_option_is_the_most_exact_one_that_fits(bundle_path):
         ("orin-nano-8", {"power": 5.0}, "Jetson Orin Nano 8 GB takes 7 W in its lowest mode, got a limit of 5 W"),
         ("raspberry-pi-5", {"power": 5.0}, 'power: the profile "raspberry-pi-5" has no watts'),
         ("orin-nano-8", {"clock_mhz": -1.0}, "clock_mhz: expected 1 to 100000 MHz"),
+        ("orin-nano-8", {"clock_mhz": 626.0}, "Jetson Orin Nano 8 GB reaches 625 MHz by its profile, got 626 MHz"),
         ("orin-nano-8", {"overlaps": [1.0]}, "overlap: expected 0 ≤ overlap < 1"),
         ("orin-nano-8", {"shape": (512, 512)}, "shape: expected three whole numbers"),
     ],

@@ -44,3 +44,28 @@ def test_a_mode_whose_clock_is_unknown_needs_one(tmp_path, bundle_path):
     assert report.options == ()
     assert "no clock of the GPU in mode 7W" in report.unplanned[0].reason
     assert plan([bundle_path], tmp_path / "box.toml", power=10.0, clock_mhz=300.0).options
+
+
+@pytest.mark.parametrize(("clock", "watts", "said"), [(408.0, 7.0, 0), (409.0, None, 1)])
+def test_a_clock_above_that_of_the_power_mode_is_said_and_has_no_energy(bundle_path, clock, watts, said):
+    report = plan([bundle_path], "orin-nano-8", power=7.0, clock_mhz=clock)
+    assert (report.power_mode, report.clock_mhz, report.watts) == ("7W", clock, watts)
+    assert {option.joules is None for option in report.options} == {watts is None}
+    doubt = "clock: 409 MHz is above the 408 MHz of mode 7W: the device may take more than the watts of this mode"
+    assert sum(line.startswith(doubt) for line in report.unproven) == said
+
+
+def test_of_two_processors_only_that_which_reaches_the_clock_is_planned(tmp_path, bundle_path):
+    slower = """
+[[processors]]
+name = "CPU"
+engines = ["onnxruntime"]
+clock_mhz = { value = 600, source = "data sheet" }
+
+[processors.peak_tops]
+fp32 = { value = 1, source = "data sheet" }
+"""
+    (tmp_path / "box.toml").write_text((FOLDER / "orin-nano-8.toml").read_text() + slower)
+    report = plan([bundle_path], tmp_path / "box.toml", clock_mhz=625.0)
+    assert {option.processor for option in report.options} == {"GPU"}
+    assert "the CPU reaches 600 MHz by the profile, not 625 MHz" in {each.reason for each in report.unplanned}

@@ -37,6 +37,23 @@ def test_a_plan_shows_time_and_memory_with_interval_and_tier(bundle_path, capsys
     assert "factor of two" in " ".join(words)
 
 
+def test_the_energy_has_the_interval_of_the_seconds_in_table_and_page(bundle_path, tmp_path, capsys, narrow):
+    page = tmp_path / "plan.html"
+    assert run(["plan", str(bundle_path), *ORIN, "--html", str(page)]) == 0
+    assert {"0.0287", "0.014…0.057"} <= set(capsys.readouterr().out.split())  # 15 W for 0.00191 s, a factor of two
+    assert '0.0287 <span class="muted">(0.014 … 0.057)</span>' in page.read_text()
+
+
+def test_a_given_clock_stands_in_heading_and_page(bundle_path, tmp_path, capsys):
+    page = tmp_path / "plan.html"
+    words = ("--power", "7W", "--clock", "600", "--html", str(page))
+    assert run(["plan", str(bundle_path), *ORIN, *words]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "mode 7W, clock 600 MHz" in text
+    assert "- clock: 600 MHz is above the 408 MHz of mode 7W" in text
+    assert "mode 7W, clock 600 MHz" in page.read_text()
+
+
 def test_json_is_one_object(bundle_path, capsys):
     assert run(["plan", str(bundle_path), *ORIN, "--overlap", "0", "--overlap", "0.5", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
@@ -240,6 +257,7 @@ def test_a_student_that_cannot_be_exported_is_left_out_with_the_reason(monkeypat
         ((*ORIN, "--budget", "0s"), 2, "budget: expected 0.001 to 86400 s"),
         ((*ORIN, "--memory", "64GB"), 2, "has 8 GB, got a limit of 64 GB"),
         ((*ORIN, "--power", "1W"), 2, "takes 7 W in its lowest mode"),
+        ((*ORIN, "--clock", "5000"), 2, "clock: Jetson Orin Nano 8 GB reaches 625 MHz by its profile, got 5000 MHz"),
         (("--device", "none.toml"), 3, 'profile "none.toml" cannot be read'),
         ((*ORIN, "--scan", "0x5x5@1x1x1"), 2, "shape: expected three whole numbers"),
         ((*ORIN[:2], "--scan", "999999x5x5@1x1x1"), 2, "shape: expected a scan of at most 100000 mm along each axis"),

@@ -95,6 +95,7 @@ def test_a_clock_that_is_given_counts_more_than_the_modes():
         ({"bandwidth_gb_s": None}, GPU, "fp32", None, None, "the profile has no memory bandwidth"),
         ({}, GPU, "fp32", "7W", None, "no clock of the GPU in mode 7W; give it by --clock"),
         ({}, Processor(name="GPU", engines=(), peak_tops=GPU.peak_tops), "fp32", None, 500, "at which clock"),
+        ({}, GPU, "fp32", None, 1001, "the GPU reaches 1000 MHz by the profile, not 1001 MHz"),
     ],
 )
 def test_what_is_unknown_is_a_reason_and_no_figure(fields, processor, precision, mode, clock, reason):
