@@ -53,8 +53,8 @@ def export_bundle(
 ) -> Path:
     """Exports a student; the bundle appears at ``out`` complete, or not at all. Its page is written after it.
 
-    A warning is logged where too few gate cases are held out or not known to be, where scans are unusual for the task,
-    for every variant that failed at the gate, and where the locator is left out.
+    A warning is logged where too few gate cases are held out or not known to be, where they chose the student's epoch,
+    where scans are unusual for the task, for every variant that failed at the gate, and where the locator is left out.
 
     Args:
         student: what `bedside.distill.load_student` returns, or an `ExportedStudent`; not modified. The patch of its

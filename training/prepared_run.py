@@ -146,7 +146,8 @@ def prepare_run(
         run.start()
         images = {case.name: digest.image for case, digest in zip(listed, digests, strict=True)}
         own = [images[case.name] for case in dataset.training] + [digest.image for digest in unlabelled_digests]
-        _learned_from(own, record.earlier).keep(run)
+        validation_scans = frozenset(images[case.name] for case in dataset.validation)
+        _learned_from(own, validation_scans, record.earlier).keep(run)
         named = {case.name: case for case in prepared}
         training = [named[case.name] for case in _by_name(dataset.training)]
         validation = [named[case.name] for case in dataset.validation]
@@ -154,17 +155,16 @@ def prepare_run(
         _log_unusual(prepared_unlabelled, task, "scans without labels")
         _log_unlabelled(dataset, job.recipe)
         _log_warnings(training, task, job.recipe)
-        validation_scans = frozenset(images[case.name] for case in dataset.validation)
         return PreparedRun(run, training, validation, prepared_unlabelled, validation_scans)
 
     with ExitStack() as held:
         yield group.broadcast_from_first(opened)
 
 
-def _learned_from(own: Sequence[str], earlier: Sequence[LearnedFrom]) -> LearnedFrom:
+def _learned_from(own: Sequence[str], validation: frozenset[str], earlier: Sequence[LearnedFrom]) -> LearnedFrom:
     """Returns the scans of a training, and those that its teachers and earlier weights had learned from."""
     scans = frozenset(own).union(*(each.scans for each in earlier))
-    return LearnedFrom(scans=scans, knows_all=all(each.knows_all for each in earlier))
+    return LearnedFrom(scans=scans, knows_all=all(each.knows_all for each in earlier), validation_scans=validation)
 
 
 def _by_name(cases: Sequence[Case]) -> list[Case]:

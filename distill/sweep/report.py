@@ -92,7 +92,10 @@ def _notes(results: SweepResults) -> Iterator[str]:
         "deviation over seeds."
     )
     if results.case_list == "validation":
-        yield "No test case has a label map: the validation cases also chose each run's best epoch."
+        yield (
+            "No test case has a label map: the validation cases also chose each run's best epoch, and its class "
+            "offsets where it has any."
+        )
     for doubt in results.doubts:
         yield f"{doubt[0].upper()}{doubt[1:]}."
     if any(row.lam == BASELINE for row in results.rows):

@@ -246,7 +246,8 @@ def test_a_run_keeps_the_scans_that_it_learns_from_and_no_others(small_dataset, 
     learned = LearnedFrom.of_run(prepared.run)
     assert learned.knows_all
     assert learned.scans == {file_sha256(case.image) for case in ((labelled, scan) if share else (labelled,))}
-    assert prepared.validation_scans == {file_sha256(case.image) for case in dataset.validation}
+    validated = {file_sha256(case.image) for case in dataset.validation}
+    assert prepared.validation_scans == learned.validation_scans == validated
 
 
 def test_what_teachers_learned_from_counts_too_and_is_unknown_if_one_of_them_does_not_say(

@@ -44,6 +44,11 @@ class BestWeights(msgspec.Struct, frozen=True):
         """Mean validation Dice over the organs, 0…1, with class offsets if there are any; None without a score."""
         return self.dice if self.class_offsets.dice is None else self.class_offsets.dice
 
+    @property
+    def has_class_offsets(self) -> bool:
+        """Whether the weights have class offsets: only those that raise the Dice are kept."""
+        return self.class_offsets.dice is not None and (self.dice is None or self.class_offsets.dice > self.dice)
+
     @classmethod
     def read(cls, path: Path) -> BestWeights:
         """Reads the facts alone, not the weights; a file that is not there yet has none.

@@ -1,4 +1,4 @@
-"""The data that a network has learned from: its data set, and each scan by the content of its file."""
+"""The data that a network has learned from or was chosen by: its data set, and each scan by its file's content."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ class LearnedFrom(msgspec.Struct, frozen=True):
         scans: SHA-256 of the image files of scans that the network has learned from: those of its own training, with
             and without labels, and those from which its teachers and the weights that it started from had learned.
         knows_all: whether ``scans`` has every such scan.
+        validation_scans: SHA-256 of the image files of its own training's validation cases, which chose its best epoch;
+            None where they are not recorded.
+        class_offsets: whether it has class offsets, which were fitted to the validation cases.
     """
 
     dataset: str = ""
@@ -29,16 +32,18 @@ class LearnedFrom(msgspec.Struct, frozen=True):
     validation_hash: str = ""
     scans: frozenset[str] = frozenset()
     knows_all: bool = False
+    validation_scans: frozenset[str] | None = None
+    class_offsets: bool = False
 
     @classmethod
     def of_run(cls, run: Run) -> LearnedFrom:
         """Returns what a run records; a run that predates this knows no single scan.
 
         Raises:
-            InputError: the record cannot be read.
+            InputError: the record, or the facts of the best weights, cannot be read.
         """
-        config = run.config
-        recorded = cls(config.dataset, config.data_hash, config.validation_hash)
+        config, offsets = run.config, run.best_weights().has_class_offsets
+        recorded = cls(config.dataset, config.data_hash, config.validation_hash, class_offsets=offsets)
         try:
             scans = msgspec.json.decode((run.path / FILE).read_bytes(), type=_Scans)
         except FileNotFoundError:
@@ -48,7 +53,9 @@ class LearnedFrom(msgspec.Struct, frozen=True):
                 f'{FILE} in "{run.name}" cannot be read: {error}; restore it from a backup, or delete it: then no '
                 "scan of the training is known"
             ) from None
-        return msgspec.structs.replace(recorded, scans=scans.sha256, knows_all=scans.complete)
+        return msgspec.structs.replace(
+            recorded, scans=scans.sha256, knows_all=scans.complete, validation_scans=scans.validation
+        )
 
     @classmethod
     def of_bundle(cls, manifest: Manifest) -> LearnedFrom:
@@ -63,11 +70,16 @@ class LearnedFrom(msgspec.Struct, frozen=True):
         """
         if not (run.path / FILE).exists():
             with atomic_write(run.path / FILE) as temporary:
-                temporary.write_bytes(msgspec.json.encode(_Scans(self.scans, self.knows_all), order="deterministic"))
+                scans = _Scans(self.scans, self.knows_all, self.validation_scans)
+                temporary.write_bytes(msgspec.json.encode(scans, order="deterministic"))
 
 
 class _Scans(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The record in a run directory: SHA-256 of image files, and whether it names every scan learned from."""
+    """The record in a run directory: SHA-256 of image files, and whether it names every scan learned from.
+
+    Runs that predate ``validation`` have none.
+    """
 
     sha256: frozenset[str]
     complete: bool
+    validation: frozenset[str] | None = None
