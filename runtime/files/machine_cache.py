@@ -67,9 +67,12 @@ class MachineCache:
     def exclusive(self) -> AbstractContextManager[None]:
         """Returns a context manager that only one process of this user enters at a time; waits one minute at most.
 
-        Processes started at the same time would otherwise disturb each other's timing and might choose differently.
+        Processes started at the same time would otherwise disturb each other's timing and might choose differently. A
+        wait of more than a second is logged.
         """
-        return nullcontext() if self._folder is None else advisory_lock(self._folder / "measuring.lock", _PATIENCE)
+        if self._folder is None:
+            return nullcontext()
+        return advisory_lock(self._folder / "measuring.lock", _PATIENCE, "measures the engines of this machine")
 
     def read(self, key: str, kind: type[Record]) -> Record | None:
         """Reads the record of a key; None where there is none, or where it cannot be trusted (logged)."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...runtime.errors import ResourceError
-from ...runtime.files.lock import Lock, acquire_lock
+from ...runtime.files.lock import Lock, acquire_lock, release_lock
 
 _log = logging.getLogger("bedside.training")
 _USE = ".use-"
@@ -26,6 +26,7 @@ def registration_lock(folder: Path) -> Generator[Lock]:
     try:
         yield acquire_lock(descriptor, wait=True)
     finally:
+        release_lock(descriptor)  # also from the copies of the descriptor in children that another thread forked
         os.close(descriptor)
 
 

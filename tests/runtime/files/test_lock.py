@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import fcntl
+import logging
+import os
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
-from bedside.runtime.files.lock import advisory_lock
+from bedside.runtime.files import lock as module
+from bedside.runtime.files.lock import Lock, acquire_lock, advisory_lock
+
+from ...descriptor_copies import copy_descriptors
 
 HOLDER = """
 import sys, time
@@ -75,3 +82,27 @@ def test_an_error_inside_comes_out_and_gives_the_turn_back(tmp_path):
     begun = time.monotonic()
     with advisory_lock(tmp_path / "lock", 60):
         assert time.monotonic() - begun < 5
+
+
+def test_a_child_that_was_forked_inside_does_not_keep_the_lock(tmp_path):
+    with ExitStack() as copies:
+        with advisory_lock(tmp_path / "lock", 0):
+            copy_descriptors(tmp_path / "lock", copies)
+        descriptor = os.open(tmp_path / "lock", os.O_RDWR)
+        copies.callback(os.close, descriptor)
+        assert acquire_lock(descriptor, wait=False) is Lock.ACQUIRED
+
+
+@pytest.mark.parametrize(("seconds", "is_logged"), [(0.4, False), (1.0, True)])
+def test_a_wait_of_more_than_a_second_is_logged_with_its_reason(tmp_path, monkeypatch, caplog, seconds, is_logged):
+    waiting, given_up = (
+        "another process measures; waiting for it, for 60 s at most",
+        "another process still measures; going on without waiting for it",
+    )
+    readings = iter([0.0, seconds, 60.0])
+    clock = SimpleNamespace(monotonic=lambda: next(readings), sleep=lambda seconds: None)
+    with caplog.at_level(logging.INFO, "bedside"), advisory_lock(tmp_path / "lock", 60, "measures"):
+        assert caplog.messages == []
+        monkeypatch.setattr(module, "time", clock)
+        with advisory_lock(tmp_path / "lock", 60, "measures"):
+            assert caplog.messages == ([waiting] if is_logged else []) + [given_up]

@@ -3,13 +3,16 @@
 import errno
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from bedside.runtime.errors import ResourceError
-from bedside.runtime.files.lock import Lock
+from bedside.runtime.files.lock import Lock, acquire_lock
 from bedside.training.data import cases_in_use as module
 from bedside.training.data.cases_in_use import TAG, in_use, keys_in_use, registration_lock, touch
+
+from ...descriptor_copies import copy_descriptors
 
 
 @pytest.fixture
@@ -44,6 +47,16 @@ def test_without_locks_a_training_stays_registered_when_cases_are_listed(folder,
         for _ in range(2):
             assert keys_in_use(folder) == {"a"}
     assert keys_in_use(folder) == set()
+
+
+def test_a_child_that_was_forked_while_the_lock_was_held_does_not_keep_it(folder):
+    with ExitStack() as copies:
+        with registration_lock(folder) as lock:
+            assert lock is Lock.ACQUIRED
+            copy_descriptors(folder / TAG, copies)
+        descriptor = os.open(folder / TAG, os.O_RDWR)
+        copies.callback(os.close, descriptor)
+        assert acquire_lock(descriptor, wait=False) is Lock.ACQUIRED
 
 
 def test_a_list_that_another_users_killed_training_left_counts_for_nothing_and_stays(folder, monkeypatch):
