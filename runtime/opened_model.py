@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from .engine_selection.engine_choice import EngineChoice, open_for_bundle
+from .engine_selection.engine_choice import EngineChoice, Opened, open_choice, open_for_bundle
 from .engines import Engine, closed_on_error
 from .errors import ResourceError
 from .execution_plan import ScanPlan, best_plan
@@ -62,8 +63,33 @@ class OpenedModel:
         device: str,
     ) -> OpenedModel:
         """Opens a bundle's networks; arguments and errors are those of `Segmenter.load`."""
+        return cls._opened(
+            bundle,
+            lambda: open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device),
+            memory_limit,
+            self_test,
+        )
+
+    @classmethod
+    def chosen(cls, bundle: Bundle, choice: EngineChoice, memory_limit: int | None) -> OpenedModel:
+        """Opens a bundle's networks as they were chosen before on this machine.
+
+        Args:
+            bundle: the bundle that the choice was made for.
+            choice: the choice for the student's engine.
+            memory_limit: bytes the process may hold; None for all free memory.
+
+        Raises:
+            BedsideError: as `open_choice` and `Locator.open`.
+        """
+        return cls._opened(bundle, lambda: open_choice(bundle, choice), memory_limit)
+
+    @classmethod
+    def _opened(
+        cls, bundle: Bundle, student: Callable[[], Opened], memory_limit: int | None, self_test: bool = True
+    ) -> OpenedModel:
         try:
-            opened = open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device)
+            opened = student()
             with closed_on_error(opened.engine):
                 locator = Locator.open(bundle, opened.choice.threads, self_test)
         except MemoryError:

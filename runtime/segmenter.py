@@ -49,6 +49,7 @@ class Segmenter:
         self._model = model
         self._process = os.getpid()
         self._closed = False
+        _log.info("%s %s opened for task %s", model.engine.name, model.engine.precision, bundle.task.name)
 
     @classmethod
     def load(
@@ -99,7 +100,6 @@ class Segmenter:
         except BaseException:
             bundle.close()
             raise
-        _log.info("%s %s opened for task %s", model.engine.name, model.engine.precision, bundle.task.name)
         return cls(bundle, model)
 
     def __enter__(self) -> Segmenter:

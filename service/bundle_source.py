@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from ..runtime.bundles.trusted_keys import Trust
 from ..runtime.errors import BundleError
 
 if TYPE_CHECKING:
+    from ..runtime.engine_selection.engine_choice import EngineChoice
     from ..runtime.segmenter import Segmenter
 
 
@@ -26,8 +28,8 @@ class BundleSource:
         memory_limit: bytes that the service may hold, with its worker process.
         device: of the engine.
         trust: keys of which one must have signed the bundle.
-        sha256: hash that the bundle must have; empty for any.
-        parallel: windows that the engine may run at the same time; 0 for any number.
+        sha256: hash that the bundle must have, where ``choice`` is given.
+        choice: how that bundle is opened, as another process chose; None chooses by the options.
     """
 
     name: str
@@ -39,7 +41,7 @@ class BundleSource:
     device: str = "auto"
     trust: Trust | None = None
     sha256: str = ""
-    parallel: int = 0
+    choice: EngineChoice | None = None
 
     def open(self) -> Segmenter:
         """Opens the bundle.
@@ -50,7 +52,9 @@ class BundleSource:
         """
         from ..runtime.segmenter import Segmenter
 
-        made = Segmenter.load(
+        if self.choice is not None:
+            return self._open_as_chosen(self.choice)
+        return Segmenter.load(
             self.path,
             self.engine,
             self.precision,
@@ -59,23 +63,25 @@ class BundleSource:
             device=self.device,
             trust=self.trust,
         )
-        if self.sha256 and made.bundle.sha256 != self.sha256:
-            made.close()
-            raise BundleError(f'"{self.path.name}": another bundle than when the service was started; start it again')
-        if self.parallel and made.engine.parallel > self.parallel:  # it would take more memory than planned
-            made.close()
-            return replace(self, threads=made.choice.threads, parallel=0).open()
-        return made
+
+    def _open_as_chosen(self, choice: EngineChoice) -> Segmenter:
+        from ..runtime.bundles.bundle import Bundle
+        from ..runtime.opened_model import OpenedModel
+        from ..runtime.segmenter import Segmenter
+
+        with ExitStack() as opening:
+            bundle = opening.enter_context(Bundle.open(self.path, self.trust))
+            if bundle.sha256 != self.sha256:
+                raise BundleError(
+                    f'"{self.path.name}": another bundle than when the service was started; start it again'
+                )
+            segmenter = Segmenter(bundle, OpenedModel.chosen(bundle, choice, self.memory_limit))
+            opening.pop_all()
+        return segmenter
 
     def as_opened(self, segmenter: Segmenter) -> BundleSource:
-        """Returns the source of exactly what was opened: the same bundle, engine, precision and device."""
-        setting = segmenter.choice.setting
-        return replace(
-            self,
-            path=self.path.resolve(),
-            engine=setting.engine,
-            precision=setting.precision,
-            device=setting.device,
-            sha256=segmenter.bundle.sha256,
-            parallel=segmenter.engine.parallel,
-        )
+        """Returns the source of exactly what was opened: the same bundle, and the engine as it was chosen.
+
+        What opens it measures nothing, and cannot choose what takes more memory than scans are planned with.
+        """
+        return replace(self, path=self.path.resolve(), sha256=segmenter.bundle.sha256, choice=segmenter.choice)

@@ -107,6 +107,22 @@ def open_for_bundle(
         return selection.from_cache(cache) or selection.by_trials(cache)
 
 
+def open_choice(bundle: Bundle, choice: EngineChoice) -> Opened:
+    """Opens a bundle's model as it was chosen before on this machine; nothing is measured or tested again.
+
+    Args:
+        bundle: the bundle that the choice was made for.
+        choice: what `open_for_bundle` chose, in this process or another one.
+
+    Raises:
+        BundleError: the bundle has no such model, or it does not fit the task.
+        UsageError: the engine is not installed any more, or has no such device.
+        ResourceError: there is not enough memory for the model.
+    """
+    compiled = MachineCache.of_this_user().read_compiled(choice.compiled_sha256)
+    return Opened(_open(bundle, choice.setting, choice.threads, compiled), choice)
+
+
 @dataclass(frozen=True)
 class _Selection:
     """The selection of a setting for a bundle, from its candidates.

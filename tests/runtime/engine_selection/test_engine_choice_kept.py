@@ -12,7 +12,7 @@ from bedside.runtime import (
     Segmenter,
 )
 from bedside.runtime.engine_selection import machine_identity, trials
-from bedside.runtime.engine_selection.engine_choice import open_for_bundle
+from bedside.runtime.engine_selection.engine_choice import open_choice, open_for_bundle
 from bedside.runtime.opened_model import OpenedModel
 
 from .fake_engines import ALL, FP32
@@ -84,6 +84,19 @@ class TestTheNextStart:
         open_for_bundle(bundle)
         assert workshop.windows > 0
         assert json.loads(record.read_bytes())["threads"] == first.threads  # and mends it
+
+    @pytest.mark.parametrize("cache", ["on", "off"])
+    def test_of_a_process_that_is_given_the_choice_opens_it_alone(self, workshop, write, cached, monkeypatch, cache):
+        if cache == "off":
+            monkeypatch.setenv("BEDSIDE_CACHE", "off")
+        bundle = write(*ALL)
+        choice = open_for_bundle(bundle, threads=2).choice
+        workshop.opened.clear()
+        workshop.windows = 0
+        opened = open_choice(bundle, choice)
+        assert (opened.choice, opened.engine.threads) == (choice, 2)
+        assert (workshop.opened, workshop.windows) == ([choice.setting], 0)
+        assert workshop.imported == (b"compiled by openvino" if cache == "on" else None)
 
     def test_a_failed_self_test_is_not_remembered_as_passed(self, workshop, write, cached):
         workshop.wrong.add(("openvino", "fp32"))
