@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -44,12 +45,20 @@ def _isolation() -> list[str]:
     return ["-E"] * sys.flags.ignore_environment + ["-s"] * sys.flags.no_user_site
 
 
-def end(children: Sequence[subprocess.Popen[Any]]) -> None:
-    """Terminates children and waits; kills them after `GRACE_SECONDS`, or at once on a second interrupt."""
+def end(children: Sequence[subprocess.Popen[Any]], *, close_stdin: bool = False) -> None:
+    """Terminates children and waits; kills them after `GRACE_SECONDS`, or at once on a second interrupt.
+
+    Args:
+        children: the processes.
+        close_stdin: whether to close the pipes to their standard input after the signal. Python notes a signal and
+            handles it later: a child that begins to read just then would wait with the signal for its next input.
+    """
     for child in children:
         child.terminate()
         if hasattr(signal, "SIGCONT"):  # a stopped process would not see the signal
             child.send_signal(signal.SIGCONT)
+        if close_stdin and isinstance(child.stdin, io.BufferedWriter):
+            child.stdin.raw.close()  # without what an interrupted write left in the buffer: its pipe may be full
     deadline = time.monotonic() + GRACE_SECONDS
     try:
         for child in children:

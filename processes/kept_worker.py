@@ -60,22 +60,29 @@ class KeptWorker(Generic[Item, Result]):
     def run(self, item: Item, progress: Progress | None = None) -> Result:
         """Runs the work on one item and waits for its result; `Work.failed` gives it where the worker died.
 
+        An exception here, from ``progress`` say, ends the process: its answers to this item would otherwise be taken
+        for those to the next one. Further items then fail.
+
         Args:
             item: the item; pickled, and not None.
             progress: called with (steps done, steps in total).
 
         Raises:
-            Exception: what the worker raised.
+            Exception: what the worker or ``progress`` raised.
         """
         self._received = False
         if self._reason:
             return self._work.failed(item, self._reason)
-        if self._worker is None:
-            self._worker = WorkerProcess(self._answers, self._hide_stderr)
-            self._worker.begin(item, "worker: " if log_is_shown() else None, self._work)
-        else:
-            self._worker.begin(item)
-        return self._result(self._worker, item, progress or _ignored)
+        try:
+            if self._worker is None:
+                self._worker = WorkerProcess(self._answers, self._hide_stderr)
+                self._worker.begin(item, "worker: " if log_is_shown() else None, self._work)
+            else:
+                self._worker.begin(item)
+            return self._result(self._worker, item, progress or _ignored)
+        except BaseException:
+            self.close()
+            raise
 
     def _result(self, worker: WorkerProcess[Item], item: Item, progress: Callable[[int, int], object]) -> Result:
         while True:
@@ -98,7 +105,7 @@ class KeptWorker(Generic[Item, Result]):
         if worker is None or self._reason:
             return
         self._reason = "its process was ended"
-        end([worker.process])
+        end([worker.process], close_stdin=True)
         worker.close()
 
     def __enter__(self) -> KeptWorker[Item, Result]:

@@ -100,6 +100,7 @@ def main() -> None:
         try:
             return pickle.load(sys.stdin.buffer)
         except EOFError:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # first handles one that came, then keeps the clean-up whole
             raise _ParentEnded from None
 
     def send(answer: Begun | Progressed | Finished | Raised) -> None:

@@ -85,7 +85,7 @@ def run_in_workers(
             if progress is not None:
                 _report([each.progressed for each in running], progress)
     finally:
-        end([worker.process for worker in running])
+        end([worker.process for worker in running], close_stdin=True)
         for worker in running:
             worker.close()
 

@@ -15,9 +15,9 @@ from bedside.processes.child import end, how_it_ended, python_command
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 
 
-def start(code):
+def start(code, stdin=None):
     """Starts a child, and waits for its first line."""
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=stdin, stdout=subprocess.PIPE)
     process.stdout.readline()
     return process
 
@@ -36,6 +36,24 @@ def test_a_stopped_child_ends_at_once():
         end([process])
         assert time.monotonic() - begun < 10
         assert process.returncode == -15
+
+
+def test_a_child_that_misses_the_signal_ends_with_its_standard_input():
+    reading = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); sys.stdin.read()"
+    with start(f"{reading}; sys.exit(7)", subprocess.PIPE) as process:
+        end([process], close_stdin=True)
+        assert process.returncode == 7
+
+
+def test_a_child_that_does_not_read_what_was_written_is_ended(monkeypatch):
+    monkeypatch.setattr(child, "GRACE_SECONDS", 0.1)
+    with start(DEAF, subprocess.PIPE) as process:
+        os.set_blocking(process.stdin.fileno(), False)
+        with pytest.raises(BlockingIOError):  # as an interrupted write leaves it: the pipe and the buffer are full
+            process.stdin.write(bytes(10_000_000))
+        os.set_blocking(process.stdin.fileno(), True)
+        end([process], close_stdin=True)
+        assert process.returncode == -9
 
 
 def test_a_statement_runs_with_this_import_path_and_the_arguments_alone(monkeypatch):

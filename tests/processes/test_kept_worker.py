@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -12,12 +13,19 @@ from bedside.processes.kept_worker import KeptWorker
 from ..dicom.node.parties import wait_until
 
 WORK = """
-import os, signal
+import os, signal, threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+def signal_to_another_thread():
+    # Python notes SIGTERM, and the main thread's read goes on, as where the signal comes just before the read.
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 
 @dataclass(frozen=True)
 class Summing:
+    log: Path = Path(os.devnull)
     cleans_up: bool = True
     advice: str = "do less"
 
@@ -29,10 +37,16 @@ class Summing:
                 os.kill(os.getpid(), signal.SIGKILL)
             if item == "wrong":
                 raise ValueError("no number")
+            if item == "deaf":
+                signal_to_another_thread()
+                return os.getpid()
             progress(1, 2)
             self_sum[0] += item
             return self_sum[0], os.getpid()
-        yield add
+        try:
+            yield add
+        finally:
+            self.log.write_text("cleaned up")
 
     def failed(self, item, reason):
         return reason
@@ -99,6 +113,27 @@ def test_whether_the_process_received_the_last_item_is_known(work):
 def test_what_the_worker_raises_is_raised(work):
     with KeptWorker(work) as worker, pytest.raises(ValueError, match="no number"):
         worker.run("wrong")
+
+
+def test_the_item_after_one_that_was_left_early_does_not_get_its_result(work):
+    def stop(done, total):
+        raise KeyError("enough")
+
+    with KeptWorker(work) as worker:
+        _, process = worker.run(1)
+        with pytest.raises(KeyError, match="enough"):
+            worker.run(10, stop)
+        assert worker.died
+        assert worker.run(100) == "its process was ended"
+        assert not psutil.pid_exists(process)
+
+
+def test_an_idle_process_that_waits_for_its_next_item_with_the_signal_ends_and_cleans_up(work, tmp_path):
+    work = replace(work, log=tmp_path / "log")
+    with KeptWorker(work) as worker:
+        process = worker.run("deaf")
+        assert wait_until(lambda: psutil.Process(process).status() == psutil.STATUS_SLEEPING)
+    assert (tmp_path / "log").read_text() == "cleaned up"
 
 
 def test_an_unused_worker_starts_no_process(work):
