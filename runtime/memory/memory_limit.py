@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ..errors import ResourceError
 from .free_memory import free_memory
-from .resident import resident_bytes
+from .resident import owed_bytes, resident_bytes
 
 _ADVICE = "crop the scan"
 
@@ -27,7 +27,7 @@ class MemoryBudget:
     """The memory that the next scan of this process may take.
 
     Attributes:
-        held: bytes that the process holds, or that others of its scans have reserved.
+        held: bytes that the process holds, or that others of its scans and its next helper will take.
         free: bytes that are free besides.
         limit: bytes that the process may hold in total; None for all free memory.
     """
@@ -44,7 +44,8 @@ class MemoryBudget:
             limit: bytes that the process may hold in total; None for all free memory.
             reserved: bytes that the engine and other scans in this process will allocate.
         """
-        return cls(resident_bytes() + reserved, free_memory() - reserved, limit)
+        promised = reserved + owed_bytes()
+        return cls(resident_bytes() + promised, free_memory() - promised, limit)
 
     @property
     def available(self) -> int:

@@ -60,3 +60,10 @@ def test_reservations_count_as_held_and_are_not_free(monkeypatch):
     monkeypatch.setattr(module, "resident_bytes", lambda: 100)
     monkeypatch.setattr(module, "free_memory", lambda: 1000)
     assert MemoryBudget.now(limit=500, reserved=30) == MemoryBudget(held=130, free=970, limit=500)
+
+
+def test_so_does_the_memory_that_an_ended_helpers_replacement_will_take(monkeypatch):
+    monkeypatch.setattr(module, "resident_bytes", lambda: 100)
+    monkeypatch.setattr(module, "free_memory", lambda: 1000)
+    monkeypatch.setattr(module, "owed_bytes", lambda: 200)
+    assert MemoryBudget.now(limit=500, reserved=30) == MemoryBudget(held=330, free=770, limit=500)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bedside.runtime.memory import resident
-from bedside.runtime.memory.resident import counting_helper, peak_resident_bytes, resident_bytes
+from bedside.runtime.memory.resident import counting_helper, owed_bytes, peak_resident_bytes, resident_bytes
 
 from ...fresh_process import run_fresh
 
@@ -44,7 +44,10 @@ def test_the_memory_of_a_helper_counts_while_it_runs():
         before = resident_bytes()
         with counting_helper(helper.pid):
             assert resident_bytes() - before > 50_000_000
+            assert owed_bytes() == 0
             helper.stdin.close()
             helper.wait()
             assert abs(resident_bytes() - before) < 10_000_000
+            assert owed_bytes() > 50_000_000  # what takes its place will hold as much
         assert abs(resident_bytes() - before) < 10_000_000
+        assert owed_bytes() == 0
