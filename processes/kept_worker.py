@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from ..runtime.hooks import Progress
 from ..runtime.log import log_is_shown
-from .child import end
+from .child import end, how_it_ended
 from .worker import Begun, Progressed, Raised, Work
 from .worker_pool import Answer, WorkerProcess
 
@@ -39,7 +39,13 @@ class KeptWorker(Generic[Item, Result]):
     @property
     def died(self) -> bool:
         """Whether the process has ended before its time, within an item or between two; further items fail."""
-        return bool(self._reason) or (self._worker is not None and self._worker.process.poll() is not None)
+        return bool(self.reason)
+
+    @property
+    def reason(self) -> str:
+        """How the process ended before its time; empty where it has not."""
+        code = None if self._reason or self._worker is None else self._worker.process.poll()
+        return self._reason if code is None else f"its process {how_it_ended(code, self._work.advice)}"
 
     @property
     def received(self) -> bool:

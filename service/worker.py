@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from ..processes.kept_worker import KeptWorker
 from ..runtime.errors import ResourceError
@@ -15,10 +15,11 @@ from ..runtime.memory.resident import counting_helper
 from .bundle_source import BundleSource
 from .job import Job
 from .refusal import Failure, failure_of
-from .segmenting import Answer, PlannedScan, Segmenting, Started
+from .segmenting import Answer, Segmenting, Started
 
 _log = logging.getLogger("bedside.service")
 
+_WATCH_SECONDS = 1.0  # between two looks whether the process has ended
 _END_SECONDS = 60.0  # a window takes seconds at most, also on a small device
 
 
@@ -36,8 +37,13 @@ class Worker:
     def __init__(self, bundles: Sequence[BundleSource]) -> None:
         self._work = Segmenting(tuple(bundles))
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._opened = ExitStack()
-        self._process = self._started()
+        self._process = KeptWorker(self._work)
+        self._counting = ExitStack()
+        self._end_is_logged = False
+        with ExitStack() as undo:
+            undo.callback(self._end_process)
+            self._open()
+            undo.pop_all()
         self._thread = threading.Thread(target=self._serve, name="bedside-worker", daemon=True)
         self._thread.start()
 
@@ -54,17 +60,29 @@ class Worker:
         """Ends after the job in progress, which should have been cancelled; one that hangs is killed."""
         self._queue.put(None)
         self._thread.join(_END_SECONDS)
-        if self._thread.is_alive():
-            self._process.kill()
-            self._thread.join()
+        while self._thread.is_alive():
+            self._process.kill()  # more than once: a job may just begin in the process that follows
+            self._thread.join(_WATCH_SECONDS)
 
     def _serve(self) -> None:
-        with self._opened:
-            while (job := self._queue.get()) is not None:
+        try:
+            while (job := self._next()) is not None:
                 if job.begin():
                     self._run(job)
                 if job.state == "cancelled":  # a job that was done before somebody cancelled it keeps its files
                     shutil.rmtree(job.folder, ignore_errors=True)
+        finally:
+            self._end_process()
+
+    def _next(self) -> Job | None:
+        """Waits for a job, and watches the process meanwhile."""
+        while True:
+            try:
+                return self._queue.get(timeout=_WATCH_SECONDS)
+            except Empty:
+                continue
+            finally:
+                self._log_end()
 
     def _run(self, job: Job) -> None:
         with job.reservation:
@@ -81,19 +99,35 @@ class Worker:
 
     def _try(self, job: Job) -> Answer:
         if self._process.died:
-            self._process = self._started()
+            self._restart()
         answer = self._process.run(job.planned(), job.progress)
-        if self._process.died:
-            _log.warning("the worker process ended; the next scan gets another one")
+        self._log_end()
         return answer
 
-    def _started(self) -> KeptWorker[PlannedScan | Started, Answer]:
-        """Starts a worker process, and waits until it has opened the bundles."""
-        self._opened.close()
-        process = self._opened.enter_context(KeptWorker(self._work))
-        answer = process.run(Started())
+    def _restart(self) -> None:
+        """Starts another process in place of one that ended, whose memory counts until that of the other does."""
+        self._log_end()
+        self._process.close()
+        self._process, self._end_is_logged = KeptWorker(self._work), False
+        self._open()
+
+    def _open(self) -> None:
+        """Waits until the process has opened the bundles; `close` can kill it meanwhile."""
+        answer = self._process.run(Started())
         if isinstance(answer, Failure):
             raise ResourceError(answer.message)
-        if process.process_id is not None:
-            self._opened.enter_context(counting_helper(process.process_id))
-        return process
+        process_id = self._process.process_id
+        if process_id is not None:
+            with self._counting.pop_all():  # until the other counts
+                self._counting.enter_context(counting_helper(process_id))
+
+    def _log_end(self) -> None:
+        """Logs, once for each process, that it has ended before its time."""
+        reason = self._process.reason
+        if reason and not self._end_is_logged:
+            self._end_is_logged = True
+            _log.warning("the worker process ended: %s; the next scan gets another one", reason)
+
+    def _end_process(self) -> None:
+        self._process.close()
+        self._counting.close()

@@ -1,9 +1,11 @@
 """The worker process segments; where it ends, its job fails, and the next one gets another process."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from types import SimpleNamespace
 
 import httpx
@@ -11,11 +13,13 @@ import numpy as np
 import psutil
 import pytest
 from bedside.runtime import InputError
+from bedside.runtime.memory.memory_limit import MemoryBudget
 from bedside.runtime.memory.reservations import reservations
-from bedside.runtime.memory.resident import resident_bytes
-from bedside.service import segmenting
+from bedside.runtime.memory.resident import owed_bytes, resident_bytes
+from bedside.service import segmenting, worker
 from bedside.service.job import Job
 from bedside.service.segmenting import PlannedScan, Segmenting, Started
+from bedside.service.worker import Worker
 
 from ..dicom.node.parties import wait_until
 from .running import API, SECONDS, many_windows, scan_bytes
@@ -53,6 +57,27 @@ def test_a_worker_that_dies_idle_costs_no_scan(client):
     assert client.finished(job)["state"] == "done"
     (other,) = worker_processes()
     assert other.pid != process.pid
+
+
+def test_an_idle_worker_process_that_ends_is_logged_at_once_and_once(client, caplog):
+    client.finished(client.post_scan().json())
+    (process,) = worker_processes()
+    process.kill()
+    line = "the worker process ended: its process was killed by signal 9"
+    assert wait_until(lambda: line in caplog.text)
+    client.finished(client.post_scan().json())
+    assert caplog.text.count("the worker process ended") == 1
+
+
+def test_the_memory_of_a_worker_process_that_ended_counts_until_that_of_the_next_one_does(client):
+    client.finished(client.post_scan().json())
+    (process,) = worker_processes()
+    held, own = MemoryBudget.now(None, 0).held, process.memory_info().rss
+    process.kill()
+    assert wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    assert MemoryBudget.now(None, 0).held > held - own / 4
+    assert client.finished(client.post_scan().json())["state"] == "done"
+    assert owed_bytes() == 0
 
 
 def test_the_memory_of_the_worker_process_counts_as_the_services(client):
@@ -143,6 +168,72 @@ def test_an_error_is_an_answer_without_values_of_the_scan(tmp_path, monkeypatch,
 
 class Named:
     name = "toy"
+
+
+SLOW = """
+import os, signal, time
+from dataclasses import dataclass
+from bedside.service.bundle_source import BundleSource
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(BundleSource):
+    def open(self):
+        folder = self.path.parent
+        if (folder / "slow").exists():
+            (folder / "opening").touch()
+            if (folder / "alarm").exists():
+                os.kill(os.getppid(), signal.SIGALRM)
+            time.sleep(60)
+            (folder / "opened").touch()
+        return super().open()
+"""
+
+
+@pytest.fixture
+def slow_source(toy, tmp_path, monkeypatch):
+    """A bundle that a worker process opens for a minute while there is a file "slow" beside it."""
+    (tmp_path / "slow_source.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = toy.write_bundle(tmp_path / "toy.bedside", toy.task())
+    slow = importlib.import_module("slow_source").Slow
+    yield slow(name="toy", path=path, engine="onnxruntime", precision="fp32", threads=1)
+    del sys.modules["slow_source"]
+
+
+def test_closing_ends_a_process_that_still_opens_its_bundles(slow_source, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "_END_SECONDS", 0.1)
+    job = Job("id", Named(), tmp_path / "job")
+    with closing(Worker([slow_source])) as made:
+        held = MemoryBudget.now(None, 0).held
+        process = psutil.Process(made.process_id)
+        own = process.memory_info().rss
+        (tmp_path / "slow").touch()
+        process.kill()
+        assert wait_until(lambda: made.process_id is None)
+        made.put(job)
+        assert wait_until((tmp_path / "opening").exists)
+        assert MemoryBudget.now(None, 0).held > held - own / 4
+    assert not (tmp_path / "opened").exists()
+    assert job.state == "failed"
+
+
+def test_an_interruption_while_the_first_process_opens_its_bundles_leaves_none(slow_source, tmp_path):
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(signum, frame):
+        raise Interrupted
+
+    for name in ("slow", "alarm"):
+        (tmp_path / name).touch()
+    others = {each.pid for each in worker_processes()}
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            Worker([slow_source])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert {each.pid for each in worker_processes()} <= others
 
 
 def test_a_scan_is_cancelled_when_its_mark_or_its_folder_is_gone(tmp_path):
